@@ -1,0 +1,3 @@
+module github.com/weigate/weigate
+
+go 1.26
