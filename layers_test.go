@@ -1,0 +1,293 @@
+package weigate_test
+
+import (
+	"cmp"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const modulePath = "github.com/weigate/weigate"
+
+// layers is what layers.txt says.
+type layers struct {
+	imports map[string][]string // package -> what its own files may import
+	tests   map[string][]string // package -> what its tests may import as well
+}
+
+// parseLayers reads the form that the head of layers.txt explains. A line it does not
+// understand is an error: a wall with a typing mistake must not be a hole.
+func parseLayers(text string) (layers, error) {
+	l := layers{imports: map[string][]string{}, tests: map[string][]string{}}
+	for i, line := range strings.Split(text, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		head, what, ok := strings.Cut(line, ":")
+		words := strings.Fields(head)
+		if !ok || len(words) != 2 {
+			return layers{}, fmt.Errorf("layers.txt:%d: want \"import PACKAGE: …\" or \"tests PACKAGE: …\", have %q", i+1, line)
+		}
+		into := map[string]map[string][]string{"import": l.imports, "tests": l.tests}[words[0]]
+		if into == nil {
+			return layers{}, fmt.Errorf("layers.txt:%d: a line begins with \"import\" or \"tests\", not %q", i+1, words[0])
+		}
+		if _, again := into[words[1]]; again {
+			return layers{}, fmt.Errorf("layers.txt:%d: a second %q line for %s: join the two", i+1, words[0], words[1])
+		}
+		into[words[1]] = strings.Fields(what)
+	}
+	return l, nil
+}
+
+// goImport is one import that some file of a package has.
+type goImport struct {
+	pkg, what, file string
+	test            bool
+}
+
+// readImports reads every Go file of the module at fsys, whatever its build tags say: an
+// import that only another operating system sees is an import. Modules of their own below
+// (examples, bench) are not this module.
+func readImports(fsys fs.FS) ([]goImport, error) {
+	var found []goImport
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		if d.IsDir() {
+			hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "out")
+			if _, err := fs.Stat(fsys, path.Join(name, "go.mod")); err == nil && name != "." || hidden {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") {
+			return nil
+		}
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(name)
+		test := strings.HasSuffix(base, "_test.go")
+		found = append(found, goImport{pkg: pkg, file: name, test: test}) // the package exists
+		for _, spec := range f.Imports {
+			what, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if rel, ok := strings.CutPrefix(what, modulePath+"/"); ok {
+				what = rel
+			} else if first, _, _ := strings.Cut(what, "/"); !strings.Contains(first, ".") {
+				continue // the standard library
+			}
+			found = append(found, goImport{pkg: pkg, what: what, file: name, test: test})
+		}
+		return nil
+	})
+	return found, err
+}
+
+// covers tells which of the allowed names lets what in.
+func covers(allowed []string, what string) (string, bool) {
+	for _, a := range allowed {
+		// Below a foreign path everything is allowed; a folder of ours allows only itself.
+		if a == what || strings.Contains(strings.Split(a, "/")[0], ".") && strings.HasPrefix(what, a+"/") {
+			return a, true
+		}
+	}
+	return "", false
+}
+
+// problems holds the imports against the walls. Each problem is a sentence that says what to do.
+// The map tells which allowances some import needed.
+func (l layers) problems(found []goImport) (out []string, used map[string]bool) {
+	used = map[string]bool{}
+	missing := map[string]bool{}
+	for _, im := range found {
+		own, known := l.imports[im.pkg]
+		switch {
+		case !known && !missing[im.pkg]:
+			missing[im.pkg] = true
+			out = append(out, fmt.Sprintf("package %s has no line in layers.txt: add \"import %s:\" with what it may import", im.pkg, im.pkg))
+			continue
+		case !known, im.what == "", im.test && im.what == im.pkg:
+			continue
+		}
+		if a, ok := covers(own, im.what); ok {
+			used["import "+im.pkg+" "+a] = used["import "+im.pkg+" "+a] || !im.test
+			continue
+		}
+		kind := "import"
+		if im.test {
+			kind = "tests"
+			if a, ok := covers(l.tests[im.pkg], im.what); ok {
+				used["tests "+im.pkg+" "+a] = true
+				continue
+			}
+		}
+		out = append(out, fmt.Sprintf("%s: package %s may not import %s: do without it, or, if the wall should move, add %s to the line \"%s %s:\" of layers.txt and say why in the commit",
+			im.file, im.pkg, im.what, im.what, kind, im.pkg))
+	}
+	return out, used
+}
+
+// idle names the lines and words that nothing uses: a door left open for nobody.
+func (l layers) idle(found []goImport, used map[string]bool) []string {
+	exists := map[string]bool{}
+	for _, im := range found {
+		exists[im.pkg] = true
+	}
+	var out []string
+	for kind, lines := range map[string]map[string][]string{"import": l.imports, "tests": l.tests} {
+		for _, pkg := range slices.Sorted(maps.Keys(lines)) {
+			if !exists[pkg] {
+				out = append(out, fmt.Sprintf("layers.txt: \"%s %s:\" is about a package that does not exist: remove the line", kind, pkg))
+				continue
+			}
+			for _, a := range lines[pkg] {
+				if !used[kind+" "+pkg+" "+a] {
+					out = append(out, fmt.Sprintf("layers.txt: \"%s %s:\" allows %s, which nothing there imports: remove the word", kind, pkg, a))
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, cmp.Compare)
+	return out
+}
+
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("layers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := parseLayers(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := readImports(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		t.Fatal("no Go file was found: the test looks at the wrong folder")
+	}
+	problems, _ := l.problems(found)
+	for _, p := range problems {
+		t.Error(p)
+	}
+}
+
+// TestLayersFailWhenBroken breaks one wall at a time and expects the sentence that says so.
+func TestLayersFailWhenBroken(t *testing.T) {
+	t.Parallel()
+	tree := func(over map[string]string) fstest.MapFS {
+		files := map[string]string{
+			"go.mod":                   "module " + modulePath,
+			"wechat/client.go":         "package wechat\nimport \"net/http\"\n",
+			"wechat/client_test.go":    "package wechat_test\nimport \"" + modulePath + "/wechat\"\nimport \"" + modulePath + "/wechattest\"\n",
+			"wechattest/server.go":     "package wechattest\n",
+			"cli/cli.go":               "package cli\nimport \"example.com/flags/sub\"\nimport \"" + modulePath + "/wechat\"\n",
+			"bench/go.mod":             "module bench",
+			"bench/b.go":               "package bench\nimport \"example.com/anything\"\n",
+			"wechat/testdata/x/bad.go": "package x\nimport \"example.com/anything\"\n",
+		}
+		maps.Copy(files, over)
+		m := fstest.MapFS{}
+		for name, src := range files {
+			m[name] = &fstest.MapFile{Data: []byte(src)}
+		}
+		return m
+	}
+	const good = "import wechat:\ntests wechat: wechattest\nimport wechattest:\nimport cli: wechat example.com/flags\n"
+	for _, tt := range []struct {
+		name   string
+		layers string
+		files  map[string]string
+		want   []string // words of each problem, in order; empty: none
+	}{
+		{"all in order", good, nil, nil},
+		{"a third-party import in a public package", good,
+			map[string]string{"wechat/extra.go": "package wechat\nimport \"example.com/json\"\n"},
+			[]string{`wechat/extra.go: package wechat may not import example.com/json: do without it, or, if the wall should move, add example.com/json to the line "import wechat:"`}},
+		{"the simulator imports the client", good,
+			map[string]string{"wechattest/extra.go": "package wechattest\nimport \"" + modulePath + "/wechat\"\n"},
+			[]string{`package wechattest may not import wechat`}},
+		{"the simulator's test imports the client", good,
+			map[string]string{"wechattest/extra_test.go": "package wechattest_test\nimport \"" + modulePath + "/wechat\"\n"},
+			[]string{`to the line "tests wechattest:"`}},
+		{"a file for another system", good,
+			map[string]string{"wechat/x_plan9.go": "//go:build plan9\n\npackage wechat\nimport \"example.com/json\"\n"},
+			[]string{`wechat/x_plan9.go: package wechat may not import example.com/json`}},
+		{"what tests may import is not for the package", good,
+			map[string]string{"wechat/extra.go": "package wechat\nimport \"" + modulePath + "/wechattest\"\n"},
+			[]string{`package wechat may not import wechattest`}},
+		{"a path that only begins the same", good,
+			map[string]string{"cli/extra.go": "package cli\nimport \"example.com/flagship\"\n"},
+			[]string{`package cli may not import example.com/flagship`}},
+		{"a new package without a line", good,
+			map[string]string{"room/room.go": "package room\n", "room/b.go": "package room\nimport \"example.com/x\"\n"},
+			[]string{`package room has no line in layers.txt: add "import room:"`}},
+		{"a broken line: the allowance is gone", strings.Replace(good, "cli: wechat ", "cli: ", 1), nil,
+			[]string{`package cli may not import wechat`}},
+		{"an allowance for nobody", strings.Replace(good, "import wechattest:", "import wechattest: wechat", 1), nil,
+			[]string{`"import wechattest:" allows wechat, which nothing there imports`}},
+		{"a line for no package", good + "import gone:\n", nil,
+			[]string{`"import gone:" is about a package that does not exist`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := parseLayers(tt.layers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := readImports(tree(tt.files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, used := l.problems(found)
+			got = append(got, l.idle(found, used)...)
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %d problems, want %d:\n%s", len(got), len(tt.want), strings.Join(got, "\n"))
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("problem %d:\n got %s\nwant %s", i, got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestLayersFileIsStrict(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"no colon", "import wechat\n", "layers.txt:1: want"},
+		{"unknown kind", "\nimports wechat:\n", `layers.txt:2: a line begins with "import" or "tests", not "imports"`},
+		{"twice", "import a: b\nimport a: c\n", `layers.txt:2: a second "import" line for a`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := parseLayers(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+}
