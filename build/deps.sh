@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
+# emoji, a reader of QR codes, and the C compiler that Go's race detector wants.
+# On Debian as root it says in one line what it installs and installs it. Elsewhere it says
+# what to install and fails. "deps.sh --check" only looks.
+set -euo pipefail
+
+browser() {
+	[ -x /usr/lib/chromium/chromium-headless-shell ] && return
+	local name
+	for name in chromium-headless-shell chrome-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+		command -v "$name" >/dev/null && return
+	done
+	return 1
+}
+chinese() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh family)" ]; }
+emoji() { command -v fc-list >/dev/null && fc-list : family | grep -qi emoji; }
+
+missing=()
+browser || missing+=(chromium-headless-shell)
+chinese || missing+=(fontconfig fonts-wqy-microhei)
+emoji || missing+=(fonts-noto-color-emoji)
+command -v zbarimg >/dev/null || missing+=(zbar-tools)
+command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "${1:-}" != --check ] && [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then
+	echo "deps: installing with apt-get, for the tests: ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	if apt-get update >"$log" 2>&1 && apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+		exit 0
+	fi
+	tail -n 20 "$log" >&2
+	echo "deps: apt-get failed: install these by hand and run again: ${missing[*]}" >&2
+	exit 1
+fi
+
+cat >&2 <<MSG
+deps: the tests need these (Debian's names of the packages): ${missing[*]}
+deps: install them (as root on Debian, build/deps.sh does it) and run again.
+MSG
+exit 1

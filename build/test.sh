@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Runs the stages of "make check" and "make test" and prints one line for each, with its
+# seconds. What a stage wrote is kept in out/, and shown when it failed.
+#
+#   build/test.sh check   formatting, vet, staticcheck, walls and the quick tests
+#   build/test.sh test    everything: the check, every test with the race detector and in
+#                         random order, the browser, the examples, the benchmarks' module,
+#                         the module files, and a search for secrets in all that was written
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export LC_ALL=C.UTF-8
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM
+export TMPDIR=$tmp
+
+rm -rf out
+mkdir -p out
+export WEIGATE_OUT=$PWD/out # where tests keep screenshots and pages
+failed=()
+began=$SECONDS
+
+# stage NAME COMMAND... runs the command and tells how it went. A command may print the last
+# line of its output as "summary: …" to have it told.
+stage() {
+	local name=$1 from=$SECONDS status=0 word=ok
+	shift
+	"$@" >"out/$name.log" 2>&1 || status=$?
+	if [ $status -ne 0 ]; then
+		word=FAIL
+		failed+=("$name")
+		sed 's/^/    /' "out/$name.log"
+	fi
+	printf '%-4s  %-12s %4d s  %s\n' "$word" "$name" $((SECONDS - from)) "$(sed -n 's/^summary: //p' "out/$name.log" | tail -n 1)"
+}
+
+formatting() {
+	local list
+	list=$(gofmt -l $(git ls-files --cached --others --exclude-standard '*.go'))
+	[ -z "$list" ] || { echo "not formatted, run gofmt -w on: $list"; return 1; }
+}
+
+vet() { go vet ./...; }
+
+lint() { go run "$staticcheck" -checks "inherit" ./...; }
+
+walls() { go test -count=1 -run '^TestLayers' .; }
+
+# tests NAME ARGS... runs go test and judges it test by test: a skipped test is a failure here.
+tests() {
+	local name=$1
+	shift
+	go test -json "$@" 2>"out/$name.stderr" | "$tmp/report" -raw "out/$name.jsonl"
+	local status=("${PIPESTATUS[@]}")
+	cat "out/$name.stderr"
+	[ "${status[0]}" -eq 0 ] && [ "${status[1]}" -eq 0 ]
+}
+
+quick() { tests quick -short $(go list ./... | grep -v /internal/e2e); }
+
+suite() { tests suite -race -shuffle=on -count=1 -timeout 15m ./...; }
+
+# Modules of their own keep other people's libraries out of ours.
+modules() {
+	local status=0 mod dir total=0
+	for mod in $(git ls-files --cached --others --exclude-standard '*/go.mod'); do
+		dir=$(dirname "$mod")
+		echo "== $dir"
+		total=$((total + 1))
+		(cd "$dir" && go vet ./... && go mod tidy -diff) || status=1
+		(
+			here=$PWD
+			cd "$dir"
+			go test -json -count=1 -timeout 10m ./... | "$tmp/report" -raw "$here/out/module-${dir//\//-}.jsonl" -notests
+			[ "${PIPESTATUS[0]}" -eq 0 ] && [ "${PIPESTATUS[1]}" -eq 0 ]
+		) || status=1
+	done
+	echo "summary: $total modules"
+	return $status
+}
+
+# The files that can grow stale by themselves.
+freshness() {
+	go mod tidy -diff || { echo "go.mod is stale: run go mod tidy"; return 1; }
+	go mod verify || return 1
+}
+
+# A secret, a code or a token that the tests planted must be in nothing that they wrote.
+secrets() { go run ./internal/leak/scan out; }
+
+mode=${1:-test}
+case $mode in
+check | test) ;;
+*)
+	echo "usage: build/test.sh check|test" >&2
+	exit 2
+	;;
+esac
+
+if ! go build -o "$tmp/report" ./build/report; then
+	echo "FAIL  the report of the tests does not compile"
+	exit 1
+fi
+
+[ "$mode" = check ] || stage deps build/deps.sh
+stage formatting formatting
+stage vet vet
+stage staticcheck lint
+if [ "$mode" = check ]; then
+	stage walls walls
+	stage quick quick
+else
+	stage suite suite
+	stage modules modules
+	stage freshness freshness
+	stage secrets secrets
+fi
+
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "FAIL  ${failed[*]} ($((SECONDS - began)) s); what each stage wrote is in out/"
+	exit 1
+fi
+echo "ok    make $mode ($((SECONDS - began)) s); what each stage wrote is in out/"
