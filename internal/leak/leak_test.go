@@ -1,0 +1,157 @@
+package leak_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/leak"
+)
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	code := "0A" + leak.Mark + "zz"
+	every := ""
+	for _, b := range []byte(leak.Secret) {
+		every += fmt.Sprintf("%%%02x", b)
+	}
+	cases := map[string]struct {
+		text string
+		hit  bool
+	}{
+		"nothing":                      {"a plain line, code=0A1B2C", false},
+		"half of the secret":           {leak.Secret[:len(leak.Secret)/2], false},
+		"the secret":                   {"secret=" + leak.Secret + "&x=1", true},
+		"a code":                       {"/callback?code=" + code, true},
+		"a code inside an address":     {"?return=" + url.QueryEscape("https://a.test/?code="+code), true},
+		"every byte escaped":           {every, true},
+		"escaped twice":                {url.QueryEscape(every), true},
+		"base64, first place":          {base64.StdEncoding.EncodeToString([]byte(leak.Secret)), true},
+		"base64, second place":         {base64.URLEncoding.EncodeToString([]byte("?" + leak.Secret + "?")), true},
+		"base64, third place":          {base64.RawURLEncoding.EncodeToString([]byte("ab" + leak.Secret)), true},
+		"a code in base64":             {base64.StdEncoding.EncodeToString([]byte(`{"code":"` + code + `"}`)), true},
+		"a code in base64, in address": {"?x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("\xff\xff\xff"+code+"\xff"))), true},
+		"hexadecimal":                  {hex.EncodeToString([]byte("x" + code)), true},
+		"hexadecimal, upper case":      {strings.ToUpper(hex.EncodeToString([]byte(code))), true},
+		"a stray per cent sign":        {"100% " + code, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := leak.Find([]byte(c.text)); (got != "") != c.hit {
+				t.Errorf("Find said %q for %q", got, c.text)
+			}
+		})
+	}
+}
+
+// failures is a test that takes down failures instead of failing.
+type failures struct {
+	testing.TB
+	text []string
+}
+
+func (f *failures) Helper()           {}
+func (f *failures) Output() io.Writer { return io.Discard }
+func (f *failures) Errorf(format string, args ...any) {
+	f.text = append(f.text, fmt.Sprintf(format, args...))
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		serve http.HandlerFunc
+		hit   bool
+	}{
+		"clean": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }, false},
+		"body in two writes": {func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, leak.Mark[:5])
+			_ = http.NewResponseController(w).Flush()
+			fmt.Fprint(w, leak.Mark[5:])
+		}, true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x?code="+leak.Mark, 303) }, true},
+		"cookie": {func(w http.ResponseWriter, r *http.Request) {
+			http.SetCookie(w, &http.Cookie{Name: "s", Value: base64.RawURLEncoding.EncodeToString([]byte(leak.Secret))})
+		}, true},
+		"a panic after the write": {func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, leak.Secret)
+			panic(http.ErrAbortHandler)
+		}, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &failures{}
+			func() {
+				defer func() { _ = recover() }()
+				leak.Watch(f, c.serve).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+			}()
+			if (len(f.text) > 0) != c.hit {
+				t.Errorf("failures: %q", f.text)
+			}
+			for _, line := range f.text {
+				if strings.Contains(line, leak.Secret) || strings.Contains(line, leak.Mark) {
+					t.Errorf("the failure shows the value itself: %s", line)
+				}
+			}
+		})
+	}
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	f := &failures{}
+	log := leak.Logger(f)
+	log.Debug("clean", "n", 1)
+	if len(f.text) != 0 {
+		t.Fatalf("a clean line failed: %q", f.text)
+	}
+	log.Info("callback", "url", "/callback?code="+leak.Mark)
+	if len(f.text) != 1 {
+		t.Errorf("failures: %q", f.text)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	type hidden struct{ token string }
+	cases := map[string]struct {
+		value any
+		hit   bool
+	}{
+		"clean":                    {errors.New("no answer"), false},
+		"text of an error":         {errors.New("Get https://x/?secret=" + leak.Secret), true},
+		"deep in an error":         {masking{fmt.Errorf("a: %w", errors.New(leak.Secret))}, true},
+		"one of two joined errors": {masking{errors.Join(io.EOF, errors.New(leak.Mark))}, true},
+		"an unexported field":      {hidden{leak.Mark}, true},
+		"bytes":                    {[]byte(leak.Secret), true},
+		"a map":                    {map[string]string{"code": leak.Mark}, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &failures{}
+			leak.Check(f, "the value", c.value)
+			if (len(f.text) > 0) != c.hit {
+				t.Errorf("failures: %q", f.text)
+			}
+		})
+	}
+}
+
+// masking hides the text of an error but not the error.
+type masking struct{ inner error }
+
+func (m masking) Error() string  { return "hidden" }
+func (m masking) Unwrap() error  { return m.inner }
+func (m masking) String() string { return "hidden" }
+func (m masking) GoString() string {
+	return "hidden"
+}

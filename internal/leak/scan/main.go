@@ -1,0 +1,72 @@
+// Command scan searches every file of a folder for the values that the tests plant. It prints file and line of each hit and ends
+// with status 1 when there is one, 2 when it could not look.
+//
+//	go run ./internal/leak/scan out
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/weigate/weigate/internal/leak"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) != 1 {
+		fmt.Fprintln(stderr, "usage: scan FOLDER")
+		return 2
+	}
+	hits, files := 0, 0
+	err := filepath.WalkDir(args[0], func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		n, err := file(path, stdout)
+		hits += n
+		return err
+	})
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, "scan:", err)
+		return 2
+	case files == 0:
+		fmt.Fprintf(stderr, "scan: %s holds no file, so there was nothing to look at\n", args[0])
+		return 2
+	case hits > 0:
+		return 1
+	}
+	fmt.Fprintf(stdout, "scan: %d files, nothing planted found\n", files)
+	return 0
+}
+
+// file searches one file line by line, however long a line is.
+func file(path string, stdout io.Writer) (hits int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if found := leak.Find(line); found != "" {
+			hits++
+			fmt.Fprintf(stdout, "%s:%d: %s\n", path, n, found)
+		}
+		if err == io.EOF {
+			return hits, nil
+		}
+		if err != nil {
+			return hits, err
+		}
+	}
+}
