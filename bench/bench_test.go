@@ -1,0 +1,71 @@
+package bench_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+)
+
+const code = "061eY9xX08tQu02IH4wX05BjxX0eY9xA"
+
+var wires = []struct {
+	name string
+	open func(testing.TB) *http.Client
+}{
+	{"tls", overTLS},
+	{"memory", inMemory},
+}
+
+// BenchmarkSignIn measures one exchange and one call for the profile. Over
+// wire=tls the canned server runs in the same process, so its time and its
+// allocations are in every column alike; wire=memory has none of it.
+//
+// limit=caller gives the sign-in a time limit, as a handler must that calls
+// somebody else's server: two of the three have none of their own. limit=none
+// leaves it to the client, and only Weigate then stops waiting.
+func BenchmarkSignIn(b *testing.B) {
+	for _, wire := range wires {
+		for _, limit := range []string{"caller", "none"} {
+			for _, client := range clients {
+				b.Run("wire="+wire.name+"/limit="+limit+"/client="+client.name, func(b *testing.B) {
+					in := client.over(wire.open(b))
+					once := func() {
+						ctx := b.Context()
+						if limit == "caller" {
+							var cancel context.CancelFunc
+							ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
+							defer cancel()
+						}
+						if _, err := in(ctx, code); err != nil {
+							b.Fatal(err)
+						}
+					}
+					once() // opens the connection
+					b.ReportAllocs()
+					for b.Loop() {
+						once()
+					}
+				})
+			}
+		}
+	}
+}
+
+// A fast wrong answer would win every benchmark.
+func TestEveryClientEndsWithTheSamePerson(t *testing.T) {
+	want := person{openID, unionID, nickname, avatar}
+	for _, wire := range wires {
+		for _, client := range clients {
+			t.Run(wire.name+"/"+client.name, func(t *testing.T) {
+				got, err := client.over(wire.open(t))(t.Context(), code)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got != want {
+					t.Errorf("got %+v, want %+v", got, want)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,8 @@
+// Package bench measures what a sign-in costs on the caller's side: one
+// exchange of a code and one call for the profile, by Weigate's client, by
+// silenceper/wechat and by hand-written net/http with encoding/json.
+//
+// It holds benchmarks only and is a module of its own, so that the libraries
+// it compares with never become dependencies of Weigate. README.md says how to
+// run it and how to read the result.
+package bench
