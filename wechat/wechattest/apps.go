@@ -1,0 +1,201 @@
+package wechattest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// AppKind is what an appid is registered as.
+type AppKind int
+
+const (
+	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside WeChat, up to two callback domains.
+	OfficialAccount AppKind = iota
+	// TestAccount is a sandbox account (测试号): as an official account, but its callback domain may be an IP address or host:port, and
+	// only its followers may sign in (10006).
+	TestAccount
+	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one callback domain.
+	WebsiteApp
+)
+
+// String returns "official account", "test account" or "website app".
+func (k AppKind) String() string {
+	switch k {
+	case OfficialAccount:
+		return "official account"
+	case TestAccount:
+		return "test account"
+	case WebsiteApp:
+		return "website app"
+	}
+	return fmt.Sprintf("AppKind(%d)", int(k))
+}
+
+// App is one appid.
+type App struct {
+	Kind   AppKind
+	AppID  string // "wx" and 16 lower-case hex digits, as WeChat's are
+	Secret string // compared in whole; not empty
+	Name   string // shown on the consent and confirm pages; "" shows the appid
+	// Domains are the callback domains: bare host names, matched exactly, port and path free. At most two for an official account, one for a
+	// website app. A loopback address is accepted too, so that local apps work; for a test account any IP address, and host:port to
+	// fix the port.
+	Domains []string
+	// OpenPlatform names the open-platform account that the app is bound to: apps with the same name share unionids. "" means not bound, and no unionid;
+	// a website app with "" has an open platform of its own, since a website app always has one.
+	OpenPlatform string
+	// IPList are addresses or CIDR ranges that calls with the secret or an access token must come from (40164). Empty means anywhere.
+	IPList []string
+	// Banned makes the authorize pages answer 10004.
+	Banned bool
+	// Scopes are what the account may ask for. Nil means all of its kind. Not nil but empty means none, as an unverified account (10005).
+	Scopes []string
+	// Snapshot opens this app's snsapi_userinfo pages in snapshot mode, as [Switches.Snapshot] does for all apps.
+	Snapshot bool
+}
+
+// DefaultApps returns, in this order, an official account, a test account and a website app. All accept callbacks to 127.0.0.1, the official account
+// to localhost as well. The official account and the website app are bound to one open platform, so they share unionids; the test account is not bound.
+func DefaultApps() []App {
+	return []App{
+		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813", Name: "示例服务号 Example Service",
+			Domains: []string{"127.0.0.1", "localhost"}, OpenPlatform: "example"},
+		{Kind: TestAccount, AppID: "wx7e57acc000000002", Secret: "0b8e6d24f7a915c3d0e2b46a8c1f7953", Name: "测试号 Test Account",
+			Domains: []string{"127.0.0.1"}},
+		{Kind: WebsiteApp, AppID: "wx3eb517e000000003", Secret: "4fa2c80e6b1d937552ec7f90ab36d418", Name: "示例网站 Example Website",
+			Domains: []string{"127.0.0.1"}, OpenPlatform: "example"},
+	}
+}
+
+func (a *App) check() error {
+	var errs []error
+	bad := func(format string, v ...any) {
+		errs = append(errs, fmt.Errorf("wechattest: app "+a.AppID+": "+format, v...))
+	}
+	if rest, ok := strings.CutPrefix(a.AppID, "wx"); !ok || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
+		bad("the appid is not wx and 16 lower-case hex digits")
+	}
+	if a.Secret == "" {
+		bad("there is no secret")
+	}
+	most := 2
+	if a.Kind == WebsiteApp {
+		most = 1
+	}
+	if a.Kind < OfficialAccount || a.Kind > WebsiteApp {
+		bad("%v is not a kind", a.Kind)
+	}
+	if len(a.Domains) > most {
+		bad("a %v has at most %d callback domains, here are %d", a.Kind, most, len(a.Domains))
+	}
+	for _, d := range a.Domains {
+		if why := a.domainProblem(d); why != "" {
+			bad("callback domain %q: %s", d, why)
+		}
+	}
+	for _, s := range a.IPList {
+		if _, err := parseRange(s); err != nil {
+			bad("IP list: %q is not an address or a CIDR range", s)
+		}
+	}
+	for _, s := range a.Scopes {
+		if !slices.Contains(a.Kind.scopes(), s) {
+			bad("a %v cannot have the scope %q", a.Kind, s)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) domainProblem(d string) string {
+	u, err := url.Parse("http://" + d)
+	if err != nil || u.Host != d || u.Hostname() == "" || strings.ContainsAny(d, "/?#@ ") {
+		return "write a bare host name, without scheme and path"
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if a.Kind != TestAccount {
+		if u.Port() != "" {
+			return "only a test account can fix a port"
+		}
+		if err == nil && !ip.IsLoopback() {
+			return "only a test account can have an IP address"
+		}
+	}
+	return ""
+}
+
+// scopes are what an account of this kind can have at most.
+func (k AppKind) scopes() []string {
+	if k == WebsiteApp {
+		return []string{scopeLogin}
+	}
+	return []string{scopeBase, scopeUserInfo}
+}
+
+func (a *App) hasScope(scope string) bool {
+	if a.Scopes != nil {
+		return slices.Contains(a.Scopes, scope)
+	}
+	return slices.Contains(a.Kind.scopes(), scope)
+}
+
+// allowsRedirect applies the callback-domain rule: the host must equal a configured one, port and path are free.
+func (a *App) allowsRedirect(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(raw, `\`) {
+		return false
+	}
+	for _, d := range a.Domains {
+		if strings.EqualFold(d, u.Hostname()) || strings.EqualFold(d, u.Host) {
+			return true
+		}
+	}
+	return false
+}
+
+// platform is the name under which the app's unionids are made; "" when it has none.
+func (a *App) platform() string {
+	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
+		return "of " + a.AppID
+	}
+	return a.OpenPlatform
+}
+
+func (a *App) title() string {
+	if a.Name == "" {
+		return a.AppID
+	}
+	return a.Name
+}
+
+// allowsIP applies the IP allow-list, which comes before every other check.
+func (a *App) allowsIP(ip netip.Addr) bool {
+	if len(a.IPList) == 0 {
+		return true
+	}
+	for _, s := range a.IPList {
+		if p, err := parseRange(s); err == nil && p.Contains(ip.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+func parseRange(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		return netip.ParsePrefix(s)
+	}
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(ip, ip.BitLen()), nil
+}
+
+func (a App) clone() App {
+	a.Domains, a.IPList, a.Scopes = slices.Clone(a.Domains), slices.Clone(a.IPList), slices.Clone(a.Scopes)
+	return a
+}

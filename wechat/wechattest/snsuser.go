@@ -1,0 +1,158 @@
+package wechattest
+
+import (
+	"net"
+	"regexp"
+	"strings"
+)
+
+// tokenForm tells a malformed token (40014) from one that is merely not good (40001).
+var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
+
+// userInfo is GET /sns/userinfo. Sex is always 0 and the places are empty since 2021-10-20 (WeChat's announcement of 2021-09-26); the order of the
+// keys, with the undocumented "language", is as captured.
+func (s *Server) userInfo(r *request) answer {
+	s.mu.Lock()
+	a, app, why := s.token(r)
+	if why.code == 0 {
+		why = s.mayReadProfile(a, app, r)
+	}
+	if why.code != 0 {
+		s.mu.Unlock()
+		return s.snsError(r, why.code, why.text)
+	}
+	nickname, picture, privileges := s.profile(a.pair, r)
+	openID := s.ids.openID(a.app, a.person, a.virtual)
+	var b wire
+	b.open()
+	b.str("openid", openID)
+	b.str("nickname", nickname)
+	b.num("sex", 0)
+	for _, empty := range []string{"language", "city", "province", "country"} {
+		b.str(empty, "")
+	}
+	b.str("headimgurl", picture)
+	b.list("privilege", privileges)
+	if p := app.platform(); p != "" {
+		b.str("unionid", s.ids.unionID(p, a.person, a.virtual))
+	}
+	b.close()
+	r.call.Answer = "profile, openid " + openID + ", nickname " + strings.ToValidUTF8(nickname, "\uFFFD")
+	s.mu.Unlock()
+	return s.snsAnswer(b.String(), 0)
+}
+
+func (s *Server) mayReadProfile(a *issuedAccess, app *App, r *request) failure {
+	p := s.person(a.person)
+	switch {
+	case s.overQuota(app.AppID, r.URL.Path):
+		return failure{code: codeMinuteQuota}
+	case p != nil && p.Frozen:
+		return failure{code: codePersonRestricted}
+	case !hasScope(a.scope, scopeUserInfo) && !hasScope(a.scope, scopeLogin):
+		return failure{code: codeUnauthorized}
+	case a.virtual && s.switches.SnapshotNoProfile:
+		return failure{code: codeUnauthorized}
+	}
+	return failure{}
+}
+
+// token finds the access token of a request: the app's IP list, missing parameters, the token, the openid.
+func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
+	value, openID := r.params.Get("access_token"), r.params.Get("openid")
+	a := s.state.access[value]
+	var app *App
+	if a != nil {
+		app = s.app(a.app)
+		r.call.AppID, r.call.Person = a.app, a.person
+	}
+	if f := s.checkIP(app, r); f.code != 0 {
+		return nil, nil, f
+	}
+	switch {
+	case value == "":
+		return nil, nil, failure{code: codeNoAccessToken}
+	case openID == "":
+		return nil, nil, failure{code: codeNoOpenID}
+	case a == nil && !tokenForm.MatchString(value):
+		return nil, nil, failure{code: codeBadAccessToken}
+	case a == nil || app == nil:
+		return nil, nil, failure{code: codeBadCredential}
+	case a.dead != 0:
+		return nil, nil, failure{code: a.dead}
+	case !s.now().Before(a.expires):
+		return nil, nil, failure{code: codeTokenExpired}
+	case openID != s.ids.openID(a.app, a.person, a.virtual) && !s.switches.LaxOpenID:
+		return nil, nil, failure{code: codeBadOpenID}
+	}
+	return a, app, failure{}
+}
+
+// auth is GET /sns/auth, the only sns answer that says errcode 0.
+func (s *Server) auth(r *request) answer {
+	s.mu.Lock()
+	_, _, why := s.token(r)
+	s.mu.Unlock()
+	if why.code != 0 {
+		return s.snsError(r, why.code, why.text)
+	}
+	var b wire
+	b.open()
+	b.num("errcode", 0)
+	b.str("errmsg", errmsg(0))
+	b.close()
+	r.call.Answer = b.String()
+	return s.snsAnswer(b.String(), 0)
+}
+
+// profile returns what the app is told about the person, or about the virtual account of a snapshot page.
+func (s *Server) profile(who pair, r *request) (nickname, picture string, privileges []string) {
+	p := s.person(who.person)
+	switch {
+	case p == nil || p.Deregistered:
+		return "用户已经注销", "", nil
+	case who.virtual:
+		return "微信用户", s.pictureURL(r, "virtual"), nil
+	}
+	nickname, picture = p.Nickname, p.Avatar
+	if picture == "" {
+		picture = s.pictureURL(r, p.ID)
+	}
+	if p.NoAvatar {
+		picture = ""
+	}
+	switch s.switches.Dirty {
+	case DirtyControl:
+		nickname = "\x14" + nickname + "\x07\x08\n"
+	case DirtyUTF8:
+		nickname += "\xff\xe5\xb0"
+	case DirtyEmoji:
+		nickname += " 👩‍👩‍👧\U0010FFFD\uE13C⚡️"
+	case DirtyNoAvatar:
+		picture = ""
+	}
+	return nickname, picture, p.Privileges
+}
+
+// pictureURL is an address of this server where a browser can reach it, else WeChat's.
+func (s *Server) pictureURL(r *request, name string) string {
+	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
+	if base == "" {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if base = r.base(); isWeChatHost(host) {
+			base = "https://thirdwx.qlogo.cn"
+		}
+	}
+	return base + "/mmopen/vi_32/" + name + "/132"
+}
+
+// base is the address that this request came to.
+func (r *request) base() string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
