@@ -13,8 +13,8 @@ const redacted = "[redacted]"
 // (%#v and %x too), as JSON, as text, in templates and in log/slog, whether it is empty or not. string(s) reveals it, and so does
 // decoding: a Secret can be read from JSON, but one that was written is lost.
 //
-// Two places stay open, because the standard library looks past methods there: a Secret in an unexported struct field that is
-// printed with %v, and a Secret as the key of a map that is written as JSON. Keep secrets out of both.
+// Two places stay open, because the standard library looks past methods there: a Secret that package fmt reaches through an
+// unexported struct field, and a Secret as the key of a map that is written as JSON. Keep secrets out of both.
 type Secret string
 
 // String returns "[redacted]".
@@ -31,3 +31,14 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // LogValue returns "[redacted]", for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format prints a Token with its secrets redacted. Without it, fmt would print a []*Token with %s past all methods of Secret.
+func (t Token) Format(s fmt.State, verb rune) {
+	type plain Token
+	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), plain(t))
+}
+
+// Format prints a Client by its AppID, whatever the verb.
+func (c *Client) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "&wechat.Client{AppID:%q}", c.AppID)
+}
