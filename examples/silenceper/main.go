@@ -1,0 +1,129 @@
+// Command silenceper signs a person in with github.com/silenceper/wechat/v2
+// against a WeChat that runs on this machine. The library is not changed and
+// not told: it calls https://api.weixin.qq.com as always, and the connection
+// ends at `weigate sim`.
+//
+// It shows that code which cannot change its hosts can be tried, and tested,
+// all the same: trust the simulator's throw-away certificate authority, and
+// dial the simulator for WeChat's two names. Nothing here is for production.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/silenceper/wechat/v2"
+	"github.com/silenceper/wechat/v2/cache"
+	"github.com/silenceper/wechat/v2/officialaccount/config"
+	"github.com/silenceper/wechat/v2/officialaccount/oauth"
+	"github.com/silenceper/wechat/v2/util"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "silenceper:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: flags in args, the journey told on stdout.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("silenceper", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	tlsAddr := flags.String("tls-addr", "127.0.0.1:8443", "address that weigate sim was given as --tls-addr")
+	caFile := flags.String("ca", "weigate-ca.pem", "file that weigate sim was given as --ca-out")
+	appID := flags.String("appid", "wx0123456789abcdef", "appid of an official account of the simulator")
+	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret, the simulator's own, not a real one")
+	callback := flags.String("callback", "https://shop.example.com/wechat/callback", "callback address on that account's domain")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(*caFile)
+	if err != nil {
+		return fmt.Errorf("read the simulator's certificate authority: %w", err)
+	}
+	transport, err := simulated(*tlsAddr, ca)
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+
+	// The library has one HTTP client for the whole process.
+	util.DefaultHTTPClient.Transport = transport
+	account := wechat.NewWechat().GetOfficialAccount(&config.Config{
+		AppID: *appID, AppSecret: *secret, Cache: cache.NewMemory(),
+	})
+	p := program{oauth: account.GetOauth(), visitor: visitor{transport}, callback: *callback, out: stdout}
+	return p.signIn(ctx)
+}
+
+// program is an app as its author wrote it: nothing in it knows of Weigate.
+type program struct {
+	oauth    *oauth.Oauth
+	visitor  visitor
+	callback string
+	out      io.Writer
+}
+
+// signIn goes the whole way: openid alone, openid with a profile, refresh,
+// check. The first step that does not end as it should ends it.
+func (p program) signIn(ctx context.Context) error {
+	base, err := p.exchange(ctx, "snsapi_base", "base1")
+	if err != nil {
+		return fmt.Errorf("base: %w", err)
+	}
+	fmt.Fprintf(p.out, "base     openid %s, scope %s\n", base.OpenID, base.Scope)
+
+	token, err := p.exchange(ctx, "snsapi_userinfo", "profile1")
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	if token.OpenID != base.OpenID {
+		return fmt.Errorf("profile: openid %s, but base gave %s", token.OpenID, base.OpenID)
+	}
+	person, err := p.oauth.GetUserInfoContext(ctx, token.AccessToken, token.OpenID, "zh_CN")
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	fmt.Fprintf(p.out, "profile  openid %s, nickname %s, avatar %s\n", person.OpenID, person.Nickname, person.HeadImgURL)
+
+	fresh, err := p.oauth.RefreshAccessTokenContext(ctx, token.RefreshToken)
+	if err != nil {
+		return fmt.Errorf("refresh: %w", err)
+	}
+	fmt.Fprintf(p.out, "refresh  openid %s, %d more seconds\n", fresh.OpenID, fresh.ExpiresIn)
+
+	valid, err := p.oauth.CheckAccessTokenContext(ctx, fresh.AccessToken, fresh.OpenID)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	stranger, err := p.oauth.CheckAccessTokenContext(ctx, fresh.AccessToken, "o000000000000000000000000000")
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	if !valid || stranger {
+		return fmt.Errorf("check: valid for its own openid: %t, for another: %t", valid, stranger)
+	}
+	fmt.Fprintln(p.out, "check    the token is valid for this openid and for no other")
+	return nil
+}
+
+// exchange sends the visitor to WeChat and trades the code that comes back.
+func (p program) exchange(ctx context.Context, scope, state string) (oauth.ResAccessToken, error) {
+	var token oauth.ResAccessToken
+	authorize, err := p.oauth.GetRedirectURL(p.callback, scope, state)
+	if err != nil {
+		return token, err
+	}
+	code, err := p.visitor.open(ctx, authorize, p.callback, state)
+	if err != nil {
+		return token, err
+	}
+	return p.oauth.GetUserAccessTokenContext(ctx, code)
+}
