@@ -3,7 +3,6 @@ package wechattest
 import (
 	"net/http"
 	"net/http/cookiejar"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -125,38 +124,4 @@ func (c *cookieStore) all(u *url.URL) []*http.Cookie {
 		out = append(out, jar.Cookies(u)...)
 	}
 	return out
-}
-
-// trustworthy reports whether browsers treat an address as secure: https, and loopback by whatever scheme.
-func trustworthy(u *url.URL) bool {
-	return u.Scheme == "https" || isLoopback(u.Hostname())
-}
-
-// isLoopback reports whether a host is this machine by its name alone: localhost, *.localhost, 127.0.0.0/8, ::1.
-func isLoopback(host string) bool {
-	host = strings.TrimSuffix(lowerASCII(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// site is the part of an address that decides what is "same site": the scheme and the registrable name.
-func site(u *url.URL) string {
-	host := strings.TrimSuffix(lowerASCII(u.Hostname()), ".")
-	if _, err := netip.ParseAddr(host); err == nil {
-		return u.Scheme + "://" + host
-	}
-	labels := strings.Split(host, ".")
-	return u.Scheme + "://" + strings.Join(labels[max(0, len(labels)-2):], ".")
-}
-
-// origin is scheme, host and port, the port left out where it is the scheme's own.
-func origin(u *url.URL) string {
-	host := lowerASCII(u.Host)
-	if p := u.Port(); p == "" || u.Scheme == "http" && p == "80" || u.Scheme == "https" && p == "443" {
-		host = strings.TrimSuffix(strings.TrimSuffix(host, p), ":")
-	}
-	return u.Scheme + "://" + host
 }

@@ -3,6 +3,7 @@ package wechattest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +67,7 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: the answer of %s broke off: %w", req.URL.Host, err)
+		return nil, troubled(troubleBroken, origin(req.URL), "the answer of %s broke off: %w", origin(req.URL), err)
 	}
 	return &fetched{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
 }
@@ -85,14 +86,14 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	defer func() {
 		// A fault that cuts the connection is a panic with this value; net/http would have closed the connection.
 		if v := recover(); v == http.ErrAbortHandler {
-			a, err = nil, fmt.Errorf("wechattest: the simulator cut the connection: %w", io.ErrUnexpectedEOF)
+			a, err = nil, troubled(troubleBroken, origin(req.URL), "the simulator cut the connection: %w", io.ErrUnexpectedEOF)
 		} else if v != nil {
 			panic(v)
 		}
 	}()
 	f.simulator.ServeHTTP(w, in)
 	if err := req.Context().Err(); err != nil {
-		return nil, fmt.Errorf("wechattest: waiting for the simulator: %w", context.Cause(req.Context()))
+		return nil, troubled(troubleTime, origin(req.URL), "waiting for the simulator: %w", err)
 	}
 	w.WriteHeader(http.StatusOK)
 	if w.sent.Get("Content-Type") == "" && w.body.Len() > 0 {
@@ -132,7 +133,7 @@ var ErrHost = errors.New("wechattest: phones of the simulator visit this machine
 // dialer opens connections for phones. Names are looked up once and the address that was checked is the one dialled,
 // so a name that changes its mind cannot lead a phone out.
 type dialer struct {
-	extra func() []string // hosts that may be visited wherever they are; "*" is every host
+	extra []string // hosts that may be visited wherever they are; "*" is every host
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -142,7 +143,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	n := net.Dialer{Timeout: 10 * time.Second}
 	host = strings.TrimSuffix(lowerASCII(host), ".")
-	if slices.Contains(d.extra(), host) || slices.Contains(d.extra(), "*") {
+	if slices.Contains(d.extra, host) || slices.Contains(d.extra, "*") {
 		return n.DialContext(ctx, network, address)
 	}
 	ips, err := addresses(ctx, host)
@@ -181,17 +182,53 @@ func private(ip netip.Addr) bool {
 	return ip.IsLoopback() || ip.IsPrivate()
 }
 
-// reachError is what a person can do something with: no address with its query, which may hold a code.
+// A trouble is why a journey did not end at a page: a key into the catalogue of the control page, the host or address it is
+// about, and the error for programs.
+type trouble struct {
+	kind troubleKind
+	at   string // never with a query, which may hold a code
+	err  error
+}
+
+type troubleKind string
+
+const (
+	troubleHost      troubleKind = "trouble-host"      // a host that phones do not visit
+	troubleName      troubleKind = "trouble-name"      // no such host
+	troubleSilent    troubleKind = "trouble-silent"    // nothing listens there
+	troubleTime      troubleKind = "trouble-time"      // no answer in time
+	troubleTLS       troubleKind = "trouble-tls"       // the certificate is not trusted
+	troubleBroken    troubleKind = "trouble-broken"    // the answer broke off
+	troubleRedirects troubleKind = "trouble-redirects" // in circles
+	troubleScheme    troubleKind = "trouble-scheme"    // a redirect to weixin:, javascript: and the like
+	troubleAddress   troubleKind = "trouble-address"   // not an address of the web
+	troubleMissing   troubleKind = "trouble-missing"   // the page has no such link or button
+)
+
+func (t *trouble) Error() string { return t.err.Error() }
+func (t *trouble) Unwrap() error { return t.err }
+
+func troubled(kind troubleKind, at, format string, v ...any) *trouble {
+	return &trouble{kind: kind, at: at, err: fmt.Errorf("wechattest: "+format, v...)}
+}
+
+// reachError says why an address could not be reached. It names no query: that may hold a code.
 func reachError(u *url.URL, err error) error {
 	var op *net.OpError
 	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	at := origin(u)
 	switch {
-	case errors.Is(err, ErrHost), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("wechattest: the phone cannot open %s: %w", origin(u), err)
+	case errors.Is(err, ErrHost):
+		return troubled(troubleHost, at, "the phone may not open %s: %w", at, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return troubled(troubleTime, at, "the phone waited too long for %s: %w", at, err)
 	case errors.As(err, &dns):
-		return fmt.Errorf("wechattest: the phone cannot find %s: %w", u.Hostname(), err)
+		return troubled(troubleName, at, "the phone cannot find the host of %s: %w", at, err)
+	case errors.As(err, &cert):
+		return troubled(troubleTLS, at, "the phone does not trust the certificate of %s: %w", at, err)
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("wechattest: nothing answers at %s; is the app running? %w", origin(u), err)
+		return troubled(troubleSilent, at, "nothing answers at %s; is the app running? %w", at, err)
 	}
-	return fmt.Errorf("wechattest: the phone cannot open %s: %w", origin(u), err)
+	return troubled(troubleBroken, at, "the phone got no proper answer from %s: %w", at, err)
 }

@@ -35,6 +35,9 @@ type journey struct {
 
 // travel makes a visit and follows its redirects to the page at the end.
 func (p *Phone) travel(ctx context.Context, v visit) (*Page, error) {
+	if s := p.device.server; !s.hasPerson(p.device.person) {
+		return nil, fmt.Errorf("wechattest: no person %q; there are %s", p.device.person, strings.Join(personIDs(s.People()), ", "))
+	}
 	j := journey{visit: v, phone: p}
 	for {
 		dropMarker(j.url)
@@ -47,8 +50,8 @@ func (p *Phone) travel(ctx context.Context, v visit) (*Page, error) {
 			return j.arrive(a), nil
 		}
 		if len(j.hops) == maxRedirects {
-			return nil, fmt.Errorf("%w: %d of them, the last from %s to %s", ErrRedirects, maxRedirects,
-				withoutQuery(j.url), withoutQueryString(location))
+			return nil, &trouble{troubleRedirects, withoutQuery(j.url), fmt.Errorf("%w: %d of them, the last from %s to %s",
+				ErrRedirects, maxRedirects, withoutQuery(j.url), withoutQueryString(location))}
 		}
 		if err := j.redirect(a.status, location); err != nil {
 			return nil, err
@@ -139,7 +142,8 @@ func (j *journey) redirect(status int, location string) error {
 	next, ok := resolve(j.url, location)
 	if !ok {
 		scheme, _, _ := strings.Cut(location, ":")
-		return fmt.Errorf("wechattest: %s redirects to an address (%s:…) that a phone of the simulator cannot open", origin(j.url), scheme)
+		return troubled(troubleScheme, origin(j.url), "%s redirects to an address (%s:…) that a phone of the simulator cannot open",
+			origin(j.url), scheme)
 	}
 	if next.Fragment == "" {
 		next.Fragment, next.RawFragment = j.url.Fragment, j.url.RawFragment
@@ -216,14 +220,6 @@ func referer(from, to *url.URL, policy string) string {
 		return short
 	}
 	return full.String()
-}
-
-// withoutQuery is an address that may stand in an error: a query can hold a code.
-func withoutQuery(u *url.URL) string { return origin(u) + u.EscapedPath() }
-
-func withoutQueryString(s string) string {
-	s, _, _ = strings.Cut(s, "?")
-	return s
 }
 
 // load fetches what a page shows, following a few redirects, with the cookies that a browser would send.

@@ -35,6 +35,9 @@ type Config struct {
 	// Hosts are further host names, without port, that requests may name. Loopback names, IP addresses, WeChat's own names and the host of
 	// OpenURL always may.
 	Hosts []string
+	// PhoneHosts are hosts, without port, that the phones may visit besides this machine and private addresses, for example
+	// "app.example.com"; "*" is every host. See [ErrHost].
+	PhoneHosts []string
 	// HTTPClient makes the second callbacks of [Switches.DoubleCallback]. Nil means a private one. It is used without a cookie jar and
 	// without following redirects, whatever is set in it.
 	HTTPClient *http.Client

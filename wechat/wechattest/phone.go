@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -84,7 +83,7 @@ func (p *Phone) ClearCookies() { p.device.cookies.clear() }
 func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
 	u, ok := resolve(nil, address)
 	if !ok {
-		return nil, fmt.Errorf("wechattest: %q is not an http or https address", withoutQueryString(address))
+		return nil, p.fail(troubled(troubleAddress, withoutQueryString(address), "%q is not an http or https address", withoutQueryString(address)))
 	}
 	return p.visit(ctx, visit{method: http.MethodGet, url: u})
 }
@@ -110,7 +109,7 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
 	u, ok := resolve(nil, address)
 	if !ok {
-		return nil, fmt.Errorf("wechattest: %q is not an http or https address", withoutQueryString(address))
+		return nil, p.fail(troubled(troubleAddress, withoutQueryString(address), "%q is not an http or https address", withoutQueryString(address)))
 	}
 	from, err := url.Parse(page.URL)
 	if err != nil {
@@ -119,7 +118,7 @@ func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, 
 	if u.Fragment != "" && withoutFragment(u) == withoutFragment(from) {
 		moved := *page
 		moved.URL = u.String()
-		p.show(&moved, nil)
+		p.show(&moved)
 		return &moved, nil
 	}
 	return p.visit(ctx, visit{method: http.MethodGet, url: u, initiator: from, policy: page.referrer})
@@ -155,7 +154,7 @@ func (p *Phone) Submit(ctx context.Context, button string, fill url.Values) (*Pa
 func (p *Phone) submit(ctx context.Context, page *Page, action, method, form string) (*Page, error) {
 	u, ok := resolve(nil, action)
 	if !ok {
-		return nil, errors.New("wechattest: the form leads to an address that is not http or https")
+		return nil, p.fail(troubled(troubleAddress, page.URL, "the form leads to an address that is not http or https"))
 	}
 	from, err := url.Parse(page.URL)
 	if err != nil {
@@ -180,6 +179,50 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	return p.follow(ctx, page, page.Refresh.URL)
 }
 
+// Allow presses the button of consent on the page that is shown: 允许 on WeChat's consent page, 同意 after a QR code. It
+// fails with [ErrNotThere] on every other page.
+func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.decide(ctx, true) }
+
+// Deny presses the button of refusal there.
+func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.decide(ctx, false) }
+
+func (p *Phone) decide(ctx context.Context, yes bool) (*Page, error) {
+	page := p.Page()
+	if page == nil {
+		return nil, ErrNoPage
+	}
+	f, b := page.decision(yes)
+	if f == nil {
+		return nil, fmt.Errorf("%w: the question of WeChat; the phone shows %q (%s)", ErrNotThere, page.Title, withoutQueryString(page.URL))
+	}
+	data := f.values(nil)
+	if b.Name != "" {
+		data = append(data, [2]string{b.Name, b.Value})
+	}
+	return p.submit(ctx, page, f.Action, f.Method, encodeForm(data))
+}
+
+// decision finds the buttons of WeChat's own question, which is asked by the simulator only.
+func (p *Page) decision(yes bool) (*Form, *Button) {
+	if !p.simulator {
+		return nil, nil
+	}
+	for i := range p.Forms {
+		f := &p.Forms[i]
+		u, err := url.Parse(f.Action)
+		if err != nil || u.Path != "/connect/authorize_reply" && u.Path != "/connect/oauth2/authorize_reply" && u.Path != "/connect/confirm_reply" {
+			continue
+		}
+		for j := range f.Buttons {
+			b := &f.Buttons[j]
+			if allows := b.Name == "allow" && (b.Value == "1" || b.Value == "allow"); allows == yes {
+				return f, b
+			}
+		}
+	}
+	return nil, nil
+}
+
 // Reload asks for the page again, in the way it was asked for: a POST is sent again.
 func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	page := p.Page()
@@ -200,7 +243,7 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	page := p.history[p.at-1]
 	p.mu.Unlock()
 	if page.method == http.MethodPost {
-		p.replace(page, nil, -1)
+		p.replace(page, -1)
 		return page, nil
 	}
 	return p.again(ctx, page, -1)
@@ -216,10 +259,9 @@ func (p *Phone) again(ctx context.Context, old *Page, move int) (*Page, error) {
 	defer p.journey.Unlock()
 	page, err := p.travel(ctx, visit{method: old.method, url: u, form: old.sent, initiator: old.initiator})
 	if err != nil {
-		p.fail(err)
-		return nil, err
+		return nil, p.fail(err)
 	}
-	p.replace(page, nil, move)
+	p.replace(page, move)
 	return page, nil
 }
 
@@ -229,8 +271,7 @@ func (p *Phone) visit(ctx context.Context, v visit) (*Page, error) {
 	defer p.journey.Unlock()
 	page, err := p.travel(ctx, v)
 	if err != nil {
-		p.fail(err)
-		return nil, err
+		return nil, p.fail(err)
 	}
 	if page.Status == http.StatusNoContent || page.Status == http.StatusResetContent {
 		if now := p.Page(); now != nil {
@@ -238,143 +279,57 @@ func (p *Phone) visit(ctx context.Context, v visit) (*Page, error) {
 		}
 		return page, nil
 	}
-	p.show(page, nil)
+	p.show(page)
 	return page, nil
 }
 
 // show adds a page to the history, dropping what lay ahead.
-func (p *Phone) show(page *Page, err error) {
+func (p *Phone) show(page *Page) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.history = append(p.history[:p.at+1], page)
 	if drop := len(p.history) - 50; drop > 0 { // a phone that nobody closes must not grow for ever
 		p.history = append([]*Page(nil), p.history[drop:]...)
 	}
-	p.at, p.last = len(p.history)-1, err
+	p.at, p.last = len(p.history)-1, nil
 	p.seq++
 	p.device.changed()
 }
 
 // replace moves within the history and puts a page there.
-func (p *Phone) replace(page *Page, err error, move int) {
+func (p *Phone) replace(page *Page, move int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := p.at + move; i >= 0 && i < len(p.history) {
 		p.at = i
 		p.history[i] = page
 	}
-	p.last = err
+	p.last = nil
 	p.seq++
 	p.device.changed()
 }
 
-func (p *Phone) fail(err error) {
+// fail keeps the error for the control page and gives it back.
+func (p *Phone) fail(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = err
 	p.seq++
 	p.device.changed()
+	return err
 }
 
-// button finds what Submit is to press. The button is nil for a form without one.
-func (p *Page) button(what string) (*Form, *Button) {
-	if what == "" {
-		if len(p.Forms) == 1 {
-			return &p.Forms[0], p.Forms[0].first()
-		}
-		return nil, nil
+// drawn returns what the phone shows for the frame, and notes that the frame has drawn it.
+func (p *Phone) drawn() (*Page, *trouble) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = p.seq
+	var t *trouble
+	if p.last != nil && !errors.As(p.last, &t) {
+		t = &trouble{kind: troubleBroken, err: p.last}
 	}
-	for i := range p.Forms {
-		for j := range p.Forms[i].Buttons {
-			b := &p.Forms[i].Buttons[j]
-			if what == b.Text || what == b.ID || b.Name != "" && (what == b.Name || what == b.Name+"="+b.Value) || what == b.Value {
-				return &p.Forms[i], b
-			}
-		}
+	if p.at < 0 || p.at >= len(p.history) {
+		return nil, t
 	}
-	for i := range p.Forms {
-		f := &p.Forms[i]
-		u, err := url.Parse(f.Action)
-		if what == f.ID || what == f.Name || err == nil && (what == u.Path || strings.HasSuffix(u.Path, "/"+what)) {
-			return f, f.first()
-		}
-	}
-	return nil, nil
-}
-
-func (f *Form) first() *Button {
-	if len(f.Buttons) == 0 {
-		return nil
-	}
-	return &f.Buttons[0]
-}
-
-// values are the fields in the order of the page, with fill in place of what stood there.
-func (f *Form) values(fill url.Values) [][2]string {
-	var out [][2]string
-	used := map[string]bool{}
-	for _, d := range f.Fields {
-		vs, filled := fill[d.Name]
-		switch {
-		case filled && used[d.Name]:
-		case filled:
-			used[d.Name] = true
-			for _, v := range vs {
-				out = append(out, [2]string{d.Name, v})
-			}
-		case d.Sent:
-			out = append(out, [2]string{d.Name, d.Value})
-		}
-	}
-	for name, vs := range fill { // fields that a script would have made
-		if !used[name] {
-			for _, v := range vs {
-				out = append(out, [2]string{name, v})
-			}
-		}
-	}
-	return out
-}
-
-// encodeForm keeps the order, which url.Values would lose.
-func encodeForm(pairs [][2]string) string {
-	var b strings.Builder
-	for i, kv := range pairs {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(url.QueryEscape(kv[0]) + "=" + url.QueryEscape(kv[1]))
-	}
-	return b.String()
-}
-
-func withoutFragment(u *url.URL) string {
-	c := *u
-	c.Fragment, c.RawFragment = "", ""
-	return c.String()
-}
-
-func linkNames(p *Page) string {
-	var names []string
-	for _, l := range p.Links {
-		names = append(names, strconv.Quote(l.Text))
-	}
-	return listOr(names, "no links")
-}
-
-func buttonNames(p *Page) string {
-	var names []string
-	for _, f := range p.Forms {
-		for _, b := range f.Buttons {
-			names = append(names, strconv.Quote(b.Text))
-		}
-	}
-	return listOr(names, "no buttons")
-}
-
-func listOr(names []string, none string) string {
-	if len(names) == 0 {
-		return none
-	}
-	return strings.Join(names, ", ")
+	return p.history[p.at], t
 }

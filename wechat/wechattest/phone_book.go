@@ -5,61 +5,70 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 )
 
-// A phoneBook holds the phones of a simulator's people and what they have in common. Its zero value is ready once
-// setUp was called.
+// A phoneBook holds the phones of a simulator's people and what they have in common.
 type phoneBook struct {
 	mu      sync.Mutex
+	server  *Server
 	net     *fetcher
-	mark    func(r *http.Request, person string)
 	phones  map[string]*Phone
-	extra   []string        // hosts that phones may visit besides this machine and private addresses
 	own     map[string]bool // origins at which the simulator answers
 	pending map[string]int  // requests that phones have on the network, by origin, path and query
 	changed func()
 }
 
-// setUp says who the simulator is, at which address people are told that it is, and how a request is marked as a
-// person's.
-func (b *phoneBook) setUp(simulator http.Handler, openURL string, extra []string, mark func(*http.Request, string)) {
+func (b *phoneBook) setUp(s *Server) {
+	b.server = s
 	b.phones, b.own, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
-	if u, ok := resolve(nil, openURL); ok {
+	if u, ok := resolve(nil, s.cfg.OpenURL); ok {
 		b.own[origin(u)] = true
 	}
-	b.extra, b.mark = slices.Clone(extra), mark
-	d := &dialer{extra: b.extraHosts}
+	d := &dialer{extra: slices.Clone(s.cfg.PhoneHosts)}
 	b.net = &fetcher{
-		simulator: simulator,
+		simulator: s,
 		book:      b,
 		// No connection is kept: nothing is left running when a test ends. No proxy: phones go where the dialer lets them.
 		transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20},
 	}
 }
 
-func (b *phoneBook) extraHosts() []string {
+// Phone returns the phone of a person, the same one each time. With an id that nobody has, it returns a phone that goes nowhere: each
+// of its journeys is an error that names who there is.
+func (s *Server) Phone(person string) *Phone {
+	known := s.hasPerson(person)
+	b := &s.phones
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.extra
-}
-
-// phone is a person's phone, the same one each time.
-func (b *phoneBook) phone(person string) *Phone {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p := b.phones[person]
-	if p == nil {
-		p = &Phone{at: -1, device: &device{
-			person:  person,
-			net:     b.net,
-			cookies: newCookieStore(),
-			mark:    func(r *http.Request) { b.mark(r, person) },
-			notify:  b.tell,
-		}}
+	if p := b.phones[person]; p != nil {
+		return p
+	}
+	p := &Phone{at: -1, device: &device{person: person, server: s, cookies: newCookieStore()}}
+	if known {
 		b.phones[person] = p
 	}
 	return p
+}
+
+func (s *Server) hasPerson(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.person(id) != nil
+}
+
+// identify does to a phone's request to the simulator what WeChat's client does: it appends who the person is.
+func (s *Server) identify(r *http.Request, person string) {
+	var b strings.Builder
+	b.WriteString(r.URL.RawQuery)
+	for _, p := range s.identity(person) {
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.Name + "=" + url.QueryEscape(p.Value))
+	}
+	r.URL.RawQuery = b.String()
 }
 
 // tell says that a phone shows something else.

@@ -11,19 +11,13 @@ import (
 // A device is what the windows of one phone share.
 type device struct {
 	person   string
-	net      *fetcher
-	mark     func(*http.Request) // tells the simulator who it is
-	notify   func()              // hears of each change of what a window shows
+	server   *Server
 	cookies  *cookieStore
 	language atomic.Pointer[string]
 	asked    atomic.Bool // SetLanguage was called
 }
 
-func (d *device) changed() {
-	if d.notify != nil {
-		d.notify()
-	}
-}
+func (d *device) changed() { d.server.phones.tell() }
 
 func (d *device) setLanguage(tag string) {
 	d.language.Store(&tag)
@@ -75,6 +69,6 @@ func wechatLanguage(tag string) string {
 	return base
 }
 
-func (p *Phone) fetcher() *fetcher { return p.device.net }
+func (p *Phone) fetcher() *fetcher { return p.device.server.phones.net }
 
-func (p *Phone) identify(r *http.Request) { p.device.mark(r) }
+func (p *Phone) identify(r *http.Request) { p.device.server.identify(r, p.device.person) }

@@ -35,6 +35,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 			"use 127.0.0.1 or localhost, or name it in Config.Hosts", http.StatusMisdirectedRequest)
 		return
 	}
+	if s.phones.cameBack(hr) { // a phone finds out that this address is the simulator's, and asks again in process
+		w.WriteHeader(http.StatusMisdirectedRequest)
+		return
+	}
 	began := time.Now()
 	r := s.newRequest(hr)
 	run, page := route(r.URL.Path)

@@ -31,6 +31,8 @@ type Server struct {
 	state    state
 	faults   []*Fault
 	log      callLog
+
+	phones phoneBook
 }
 
 // New returns a server for the configuration, or an error that lists every problem of it.
@@ -64,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 	if u, err := url.Parse(cfg.OpenURL); err == nil && u.Host != "" {
 		s.hosts = append(s.hosts, u.Hostname())
 	}
+	s.phones.setUp(s)
 	s.cfg.Apps, s.cfg.People = nil, nil // the live ones are s.apps and s.people
 	return s, nil
 }

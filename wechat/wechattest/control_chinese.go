@@ -1,0 +1,102 @@
+package wechattest
+
+// controlChinese are the words of the control page in WeChat's own terms. The keys are those of controlEnglish.
+func controlChinese() map[string]string {
+	return map[string]string{
+		"title":      "微信模拟器",
+		"not-wechat": "这不是微信。它只在本机运行，退出后什么都不保留。",
+		"seed":       "随机种子",
+		"skip":       "跳到正文",
+		"nav":        "控制页的各部分",
+		"nav-people": "用户", "nav-apps": "应用", "nav-switches": "开关", "nav-faults": "故障", "nav-log": "日志",
+
+		"clock": "时钟", "clock-now": "模拟器的时间", "clock-hint": "code、token、授权和二维码都按这个时钟过期。",
+		"clock-1m": "+1 分钟", "clock-5m": "+5 分钟", "clock-2h": "+2 小时", "clock-720h": "+30 天",
+
+		"people-lead": "每个用户都有一部装了微信的手机。打开手机，就可以在微信里点开链接，或者扫描应用在电脑上显示的二维码。",
+		"open-phone":  "打开手机", "phone-of": "%s 的手机", "phone-idle": "还没有打开任何页面",
+		"tag-deregistered": "已注销", "tag-frozen": "已冻结", "tag-snapshot": "快照页模式", "tag-follows-none": "没有关注任何公众号",
+
+		"qr-title": "等待扫描的二维码", "qr-none": "现在没有。在浏览器里打开网站应用的登录页，二维码就会出现在这里。",
+		"qr-scan": "扫一扫", "qr-scan-as": "用谁的手机扫", "qr-waiting": "还没有人扫", "qr-scanned": "%s 已扫描", "qr-cancelled": "已拒绝，可以再扫",
+		"qr-paste": "二维码的内容", "qr-paste-hint": "粘贴二维码里的链接。",
+
+		"phone-open": "在微信里打开链接", "phone-address": "地址", "phone-go": "打开",
+		"phone-back": "返回", "phone-reload": "刷新", "phone-allow": "允许", "phone-deny": "拒绝",
+		"phone-ask": "微信正在询问。可以在手机上点，也可以在这里点。", "phone-refresh": "继续前往 %s",
+		"phone-refresh-hint": "页面说它会自动跳转；手机在等你点。",
+		"phone-full":         "使用完整服务", "phone-full-hint": "这是快照页：应用拿到的是虚拟帐号。点这个按钮后页面会重新开始。",
+		"phone-language": "手机的语言", "phone-set": "设置", "phone-screen": "手机屏幕", "phone-cookies": "清除所有 Cookie",
+		"phone-status": "状态码 %s", "phone-hops": "经过的跳转", "phone-more": "关于这个用户", "phone-settings": "手机与帐号",
+		"phone-recent": "与这个用户有关的请求", "phone-where": "手机当前的页面",
+		"person-password": "修改微信密码", "person-password-hint": "此后这个用户的所有 token 都返回 42007。",
+		"person-revoke": "取消授权", "person-revoke-hint": "下一次 snsapi_userinfo 会再次询问。",
+
+		"frame-empty": "这部手机还没有打开任何页面。", "frame-empty-hint": "请打开一个链接，或扫描二维码。", "frame-status": "状态码 %s",
+		"frame-no-body": "回应没有内容。", "frame-kind": "手机无法显示这种文件：%s",
+
+		"trouble-stays":     "点“刷新”可以回到之前的页面。",
+		"trouble-host":      "模拟器的手机只访问本机和内网地址，所以不能打开 %s。可以在模拟器的配置里加上别的主机。",
+		"trouble-name":      "找不到这个主机：%s",
+		"trouble-silent":    "%s 没有回应。应用启动了吗？",
+		"trouble-time":      "%s 没有及时回应。",
+		"trouble-tls":       "%s 的证书不受信任。",
+		"trouble-broken":    "%s 的回应中断了。",
+		"trouble-redirects": "%s 不停地跳转。",
+		"trouble-scheme":    "%s 跳转到了不是 http 或 https 的地址。",
+		"trouble-address":   "这不是 http 或 https 地址：%s",
+		"trouble-missing":   "手机上的页面没有这个。%s",
+
+		"apps-lead":  "在你的程序里填写：AppID、AppSecret，并用模拟器的地址代替微信的两个域名。",
+		"apps-appid": "AppID", "apps-secret": "AppSecret", "apps-show": "显示", "apps-domains": "回调域名", "apps-kind": "类型", "apps-platform": "开放平台",
+		"apps-iplist": "IP 白名单", "apps-banned": "已封禁", "apps-none": "无",
+		"kind-0": "服务号", "kind-1": "测试号", "kind-2": "网站应用",
+
+		"switches-lead": "在这些地方，微信的文档和实际报告不一致，或者都没有说明。程序在每一种情况下都应当正确。第一项是报告最多的情况。",
+		"switches-save": "保存", "switches-saved": "已保存。", "switches-default": "默认", "switches-changed": "已改", "on": "开", "off": "关",
+		"switches-nobody": "无", "switches-bad": "没有这样的开关位置，什么都没有改。",
+
+		"switch-AnyBrowser":          "所有浏览器都能打开公众号的授权页。关：只有微信可以，其他浏览器看到“请在微信客户端打开链接”。",
+		"switch-ConsentAs":           "不询问任何人：授权页和二维码页立即以这个用户的身份跳回应用。",
+		"switch-LegacyDenial":        "拒绝时通知应用：回调只带 state、没有 code（旧文档的说法）。关：应用不会得到通知。",
+		"switch-LaxOrder":            "snsapi_userinfo 的地址参数可以是任意顺序。",
+		"switch-StrictState":         "拒绝 a–z、A–Z、0–9 以外的 state（文档的要求）。",
+		"switch-DoubleCallback":      "回调地址会被再请求一次，来自别处，不带用户的 Cookie（腾讯的机器有过这种行为）。",
+		"switch-Snapshot":            "snsapi_userinfo 一律以快照页打开：不询问，使用虚拟帐号。",
+		"switch-SnapshotNoProfile":   "快照页的 token 获取用户信息时返回 48001（2022 年有人见过）。",
+		"switch-UsedCode":            "第二次使用同一个 code 时的回应。",
+		"switch-ExpiredCode42003":    "code 过期返回 42003（错误码表的说法）。关：40029。",
+		"switch-ExpiredRefresh42002": "refresh_token 过期返回 42002（错误码表的说法）。关：40030。",
+		"switch-FailureBurnsCode":    "换取失败（密钥错误）也会用掉 code。",
+		"switch-WrongSecret40001":    "密钥错误返回 40001（早期的行为）。关：40125。",
+		"switch-Suffix":              "错误信息后面附带的内容。",
+		"switch-KeepOldTokens":       "再次登录后旧 token 仍然有效。关：失效。",
+		"switch-RotateRefresh":       "刷新时换新的 refresh_token，旧的失效。关：不变。",
+		"switch-BaseUnionID":         "snsapi_base 也返回 unionid（有些抓包如此）。",
+		"switch-LaxOpenID":           "获取用户信息时不检查 openid。关：不符返回 40003。",
+		"switch-Dirty":               "在所有人的资料里放入难处理的内容。",
+		"switch-Quota":               "每个应用、每个接口每分钟的次数，超过返回 45011；0 表示微信的 50 000。",
+		"switch-ResultHeaders":       "返回 RetKey 和 LogicRet 头（在相近的接口上见过）。",
+		"switch-PollWait":            "二维码页的长轮询保持多久（真实时间），例如 2s；0s 表示微信的 25 秒。",
+		"choice-DoubleCallback-off":  "关", "choice-DoubleCallback-first": "在用户的浏览器之前", "choice-DoubleCallback-together": "同时",
+		"choice-DoubleCallback-late": "三四个小时后（按模拟器的时钟）", "choice-DoubleCallback-otherCode": "之前，state 相同但 code 不同",
+		"choice-UsedCode-thenInvalid": "40163，之后 40029", "choice-UsedCode-isInvalid": "直接 40029",
+		"choice-Suffix-rid": "rid（2021 年起）", "choice-Suffix-hints": "hints（以前）", "choice-Suffix-none": "没有（如文档）",
+		"choice-Dirty-off": "关", "choice-Dirty-control": "昵称里有控制字符", "choice-Dirty-utf8": "不是 UTF-8 的字节",
+		"choice-Dirty-emoji": "组合表情", "choice-Dirty-noAvatar": "没有头像",
+
+		"faults-lead": "故障会作用于接下来符合条件的请求，先加的先用。", "faults-none": "没有等待中的故障。", "faults-waiting": "等待中",
+		"faults-add": "添加", "faults-clear": "全部移除", "faults-where": "接口", "faults-everywhere": "所有接口", "faults-times": "作用多少次（-1：直到移除）",
+		"faults-skip": "先放过多少次", "faults-what": "发生什么", "faults-after": "先处理再破坏回应：code 已经用掉，但调用者不知道",
+		"faults-busy": "errcode -1，系统错误", "faults-quota": "errcode 45011，调用太频繁", "faults-token": "errcode 40001，token 不是最新", "faults-slow": "晚 15 秒",
+		"faults-gateway": "状态码 502 和 HTML 页面", "faults-html": "状态码 200 和 HTML 页面", "faults-half": "半截回应", "faults-cut": "连接中断", "faults-empty": "{}",
+		"faults-app": "应用", "faults-every-app": "所有应用", "faults-custom": "别的 errcode（代替上面的选择）", "faults-bad": "这不是一个故障，什么都没有添加。",
+
+		"log-lead": "请求和回应，最新的在前。不显示密钥；code 和 token 只显示开头。",
+		"log-none": "还没有。", "log-time": "时间", "log-request": "请求", "log-who": "谁", "log-answer": "回应", "log-fault": "故障",
+		"log-more": "全部日志", "log-refresh": "显示新的", "log-params": "参数", "log-recent": "最近的请求", "live": "这个页面会自动更新。",
+
+		"error-title": "没有成功", "error-host": "控制页只回应本机的名字和 IP 地址。",
+		"error-origin": "请求来自别的网站，没有执行。", "error-missing": "这里什么都没有。", "error-home": "回到用户",
+	}
+}

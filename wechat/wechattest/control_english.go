@@ -1,0 +1,102 @@
+package wechattest
+
+// controlEnglish are the words of the control page. The keys are those of controlChinese.
+func controlEnglish() map[string]string {
+	return map[string]string{
+		"title":      "WeChat simulator",
+		"not-wechat": "Not WeChat. It runs on this machine only, and forgets everything when it ends.",
+		"seed":       "Seed",
+		"skip":       "Skip to the content",
+		"nav":        "Parts of the control page",
+		"nav-people": "People", "nav-apps": "Apps", "nav-switches": "Switches", "nav-faults": "Faults", "nav-log": "Log",
+
+		"clock": "Clock", "clock-now": "The simulator's time", "clock-hint": "Codes, tokens, consents and QR codes grow older by this clock.",
+		"clock-1m": "+1 minute", "clock-5m": "+5 minutes", "clock-2h": "+2 hours", "clock-720h": "+30 days",
+
+		"people-lead": "Each person has a phone with WeChat on it. Open a person's phone to press a link inside WeChat, or to scan a QR code that an app shows on the computer.",
+		"open-phone":  "Open the phone", "phone-of": "%s’s phone", "phone-idle": "shows nothing yet",
+		"tag-deregistered": "account deregistered", "tag-frozen": "account frozen", "tag-snapshot": "snapshot mode", "tag-follows-none": "follows no account",
+
+		"qr-title": "QR codes waiting to be scanned", "qr-none": "None now. Open the sign-in page of a website app in a browser, and its code appears here.",
+		"qr-scan": "Scan", "qr-scan-as": "Scan with the phone of", "qr-waiting": "not scanned yet", "qr-scanned": "scanned by %s", "qr-cancelled": "refused; may be scanned again",
+		"qr-paste": "What a QR code says", "qr-paste-hint": "Paste the link that a QR code holds.",
+
+		"phone-open": "Open a link inside WeChat", "phone-address": "Address", "phone-go": "Open",
+		"phone-back": "Back", "phone-reload": "Reload", "phone-allow": "Allow", "phone-deny": "Reject",
+		"phone-ask": "WeChat asks. Press a button on the phone, or here.", "phone-refresh": "Go on to %s",
+		"phone-refresh-hint": "The page says that it goes on by itself; the phone waits for you.",
+		"phone-full":         "使用完整服务 (use the full service)", "phone-full-hint": "This page is in snapshot mode: the app was given a virtual account. The button ends it, and the page begins again.",
+		"phone-language": "Language of the phone", "phone-set": "Set", "phone-screen": "Screen of the phone", "phone-cookies": "Forget all cookies",
+		"phone-status": "status %s", "phone-hops": "Redirects on the way here", "phone-more": "More about this person", "phone-settings": "Phone and account",
+		"phone-recent": "What WeChat was asked about this person", "phone-where": "Where the phone is",
+		"person-password": "Change the WeChat password", "person-password-hint": "Every token of this person answers 42007 from then on.",
+		"person-revoke": "Take back the consent", "person-revoke-hint": "The next snsapi_userinfo asks again.",
+
+		"frame-empty": "This phone shows nothing yet.", "frame-empty-hint": "Open a link or scan a QR code.", "frame-status": "Status %s",
+		"frame-no-body": "The answer has no content.", "frame-kind": "The phone cannot show this kind of file: %s",
+
+		"trouble-stays":     "Reload brings back the page before.",
+		"trouble-host":      "A phone of the simulator visits this machine and private addresses only, so not %s. The simulator's configuration can name further hosts.",
+		"trouble-name":      "There is no host of this name: %s",
+		"trouble-silent":    "Nothing answers at %s. Is the app running?",
+		"trouble-time":      "%s did not answer in time.",
+		"trouble-tls":       "The certificate of %s is not trusted.",
+		"trouble-broken":    "The answer of %s broke off.",
+		"trouble-redirects": "%s redirects without end.",
+		"trouble-scheme":    "%s leads to an address that is not http or https.",
+		"trouble-address":   "This is not an http or https address: %s",
+		"trouble-missing":   "The page on the phone has no such thing. %s",
+
+		"apps-lead":  "What your program is configured with: an appid, its secret, and the address of this simulator in place of WeChat’s two hosts.",
+		"apps-appid": "AppID", "apps-secret": "Secret", "apps-show": "Show", "apps-domains": "Callback domains", "apps-kind": "Kind", "apps-platform": "Open platform",
+		"apps-iplist": "IP list", "apps-banned": "banned", "apps-none": "none",
+		"kind-0": "official account (服务号)", "kind-1": "test account (测试号)", "kind-2": "website app (网站应用)",
+
+		"switches-lead": "WeChat’s documents and what people report differ in these points. A client must be right in every position. The first position is what is reported most.",
+		"switches-save": "Save", "switches-saved": "Saved.", "switches-default": "default", "switches-changed": "changed", "on": "on", "off": "off",
+		"switches-nobody": "nobody", "switches-bad": "That was not a position of a switch; nothing was changed.",
+
+		"switch-AnyBrowser":          "Let every browser see the official account’s pages. Off: only WeChat’s, the others get 请在微信客户端打开链接.",
+		"switch-ConsentAs":           "Ask nobody: authorize and QR page go back to the app at once, as this person.",
+		"switch-LegacyDenial":        "Tell the app of a refusal: a callback with the state and no code, as old documents say. Off: the app hears nothing.",
+		"switch-LaxOrder":            "Accept the parameters of a snsapi_userinfo address in any order.",
+		"switch-StrictState":         "Refuse a state outside a–z, A–Z, 0–9, as the documents demand.",
+		"switch-DoubleCallback":      "Fetch the callback once more, from elsewhere and without the person’s cookies, as Tencent’s machines were seen to.",
+		"switch-Snapshot":            "Open every snsapi_userinfo page in snapshot mode: no question, a virtual account.",
+		"switch-SnapshotNoProfile":   "Answer 48001 to user info with a snapshot token, as was seen in 2022.",
+		"switch-UsedCode":            "What the second use of a code is answered.",
+		"switch-ExpiredCode42003":    "Answer 42003 for an expired code, as the table says. Off: 40029.",
+		"switch-ExpiredRefresh42002": "Answer 42002 for an expired refresh token, as the table says. Off: 40030.",
+		"switch-FailureBurnsCode":    "A failed exchange (a wrong secret) uses up the code.",
+		"switch-WrongSecret40001":    "Answer 40001 for a wrong secret, as in old days. Off: 40125.",
+		"switch-Suffix":              "What follows the text of an error.",
+		"switch-KeepOldTokens":       "Older tokens stay good after a new sign-in. Off: they die.",
+		"switch-RotateRefresh":       "A refresh gives a new refresh token and kills the old one. Off: the same one.",
+		"switch-BaseUnionID":         "Give the unionid with snsapi_base as well, as some captures have it.",
+		"switch-LaxOpenID":           "Ignore which openid is sent to user info. Off: a foreign one is 40003.",
+		"switch-Dirty":               "Put something unkind in everybody’s profile.",
+		"switch-Quota":               "Calls a minute for each app and endpoint before 45011; 0 is WeChat’s 50 000.",
+		"switch-ResultHeaders":       "Send the headers RetKey and LogicRet, seen on sibling endpoints.",
+		"switch-PollWait":            "How long the QR page’s poll is held, in real time, for example 2s; 0s is WeChat’s 25 seconds.",
+		"choice-DoubleCallback-off":  "off", "choice-DoubleCallback-first": "before the person’s browser", "choice-DoubleCallback-together": "at the same moment",
+		"choice-DoubleCallback-late": "three to four hours later, by the simulator’s clock", "choice-DoubleCallback-otherCode": "before, with another code for the same state",
+		"choice-UsedCode-thenInvalid": "40163, later 40029", "choice-UsedCode-isInvalid": "40029 at once",
+		"choice-Suffix-rid": "rid (since 2021)", "choice-Suffix-hints": "hints (before)", "choice-Suffix-none": "nothing (as documented)",
+		"choice-Dirty-off": "off", "choice-Dirty-control": "control bytes in the nickname", "choice-Dirty-utf8": "bytes that are not UTF-8",
+		"choice-Dirty-emoji": "joined emoji", "choice-Dirty-noAvatar": "no picture",
+
+		"faults-lead": "A fault hits the next matching requests, the oldest fault first.", "faults-none": "No fault is waiting.", "faults-waiting": "Waiting",
+		"faults-add": "Add", "faults-clear": "Remove all", "faults-where": "Where", "faults-everywhere": "every endpoint", "faults-times": "How many requests (-1: until removed)",
+		"faults-skip": "Let so many pass first", "faults-what": "What goes wrong", "faults-after": "Do the work first and spoil the answer only: a code is used up, the caller does not hear of it",
+		"faults-busy": "errcode -1, system error", "faults-quota": "errcode 45011, too many calls", "faults-token": "errcode 40001, token not latest", "faults-slow": "15 seconds late",
+		"faults-gateway": "status 502 with an HTML page", "faults-html": "status 200 with an HTML page", "faults-half": "half an answer", "faults-cut": "the connection is cut", "faults-empty": "{}",
+		"faults-app": "App", "faults-every-app": "every app", "faults-custom": "Another errcode (replaces the above)", "faults-bad": "That was not a fault; nothing was added.",
+
+		"log-lead": "What was asked and answered, newest first. Secrets are not shown; codes and tokens by their first characters.",
+		"log-none": "Nothing yet.", "log-time": "Time", "log-request": "Request", "log-who": "Who", "log-answer": "Answer", "log-fault": "fault",
+		"log-more": "All of it", "log-refresh": "Show what is new", "log-params": "Parameters", "log-recent": "Latest calls", "live": "This page follows along by itself.",
+
+		"error-title": "That did not work", "error-host": "The control page answers to this machine’s own names and to addresses only.",
+		"error-origin": "This came from another web site and was not done.", "error-missing": "There is nothing here.", "error-home": "To the people",
+	}
+}
