@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/weigate/weigate/internal/leak"
 	"github.com/weigate/weigate/wechat"
@@ -89,3 +91,13 @@ func second[T any](v *T, err error) error {
 	}
 	return err
 }
+
+// instantly makes a call with a clock that jumps over every pause.
+func instantly(t *testing.T, c *wechat.Client, call func(context.Context, *wechat.Client) error) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { err = call(t.Context(), c) })
+	return err
+}
+
+// discard is a log for servers whose complaints are part of a test.
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -1,0 +1,223 @@
+package wechat_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat"
+)
+
+func TestObserveHearsEachAttempt(t *testing.T) {
+	t.Parallel()
+	for _, call := range calls {
+		t.Run(call.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				c := clientOf(func(r *http.Request) (*http.Response, error) {
+					tries++
+					time.Sleep(time.Second)
+					if tries == 1 {
+						return respond(r, 200, `{"errcode":-1,"errmsg":"system error"}`), nil
+					}
+					return respond(r, 200, call.ok), nil
+				})
+				type key struct{}
+				var heard []wechat.Call
+				c.Observe = func(ctx context.Context, call wechat.Call) {
+					if ctx.Value(key{}) != "value" {
+						t.Error("the context is not the caller's")
+					}
+					heard = append(heard, call)
+				}
+				if err := call.call(context.WithValue(t.Context(), key{}, "value"), c); err != nil {
+					t.Fatal(err)
+				}
+				if len(heard) != 2 {
+					t.Fatalf("heard %+v", heard)
+				}
+				first, last := heard[0], heard[1]
+				var e *wechat.Error
+				if !errors.As(first.Err, &e) || e.Code != -1 {
+					t.Errorf("the first error is %v", first.Err)
+				}
+				first.Err = nil
+				if want := (wechat.Call{Endpoint: call.name, AppID: appID, Code: -1, Duration: time.Second, Attempt: 1, HTTPStatus: 200}); first != want {
+					t.Errorf("first  %+v\nwant   %+v", first, want)
+				}
+				if want := (wechat.Call{Endpoint: call.name, AppID: appID, Duration: time.Second, Attempt: 2, HTTPStatus: 200}); last != want {
+					t.Errorf("second %+v\nwant   %+v", last, want)
+				}
+				leak.Check(t, "what Observe hears", heard[0], heard[1])
+			})
+		})
+	}
+}
+
+// The error that Observe hears is the one that the caller gets.
+func TestObserveAndCallerSeeOneError(t *testing.T) {
+	t.Parallel()
+	var heard error
+	c := answering(200, `{"errcode":40163}`)
+	c.Observe = func(_ context.Context, call wechat.Call) { heard = call.Err }
+	if _, err := c.Exchange(t.Context(), code); err != heard {
+		t.Errorf("%v and %v", err, heard)
+	}
+}
+
+// The private client reuses its connections; otherwise each sign-in would pay for a new TLS handshake.
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, call := range calls {
+			if call.path == r.URL.Path {
+				_, _ = io.WriteString(w, call.ok)
+			}
+		}
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL + "/"}
+	for range 3 {
+		for _, call := range calls {
+			if err := call.call(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections for twelve calls in a row", n)
+	}
+}
+
+// The app secret goes only to a server that proves its name. Another library had the check switched off.
+func TestCertificateIsChecked(t *testing.T) {
+	t.Parallel()
+	var trusted atomic.Bool
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !trusted.Load() {
+			t.Error("the request was sent")
+		}
+		_, _ = io.WriteString(w, tokenJSON)
+	}))
+	s.Config.ErrorLog = discard()
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	attempts := 0
+	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, Observe: func(context.Context, wechat.Call) { attempts++ }}
+	for _, call := range calls {
+		attempts = 0
+		err := call.call(t.Context(), c)
+		checkClass(t, err, wechat.ErrConfiguration)
+		if !errors.Is(err, wechat.ErrTransport) || !strings.Contains(err.Error(), "certificate") || attempts != 1 {
+			t.Errorf("%s, %d attempts: %v", call.name, attempts, err)
+		}
+	}
+
+	trusted.Store(true)
+	c = &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, HTTPClient: s.Client()}
+	if _, err := c.Exchange(t.Context(), code); err != nil {
+		t.Errorf("with the right certificate: %v", err)
+	}
+}
+
+// HTTP/2 comes in with a client of the caller's. The body that keeps an exchange from being repeated must not disturb it.
+func TestExchangeOverHTTP2(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(r.Body); r.ProtoMajor != 2 || len(b) != 0 || err != nil {
+			t.Errorf("got %s with a body of %d bytes, %v", r.Proto, len(b), err)
+		}
+		_, _ = io.WriteString(w, tokenJSON)
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, HTTPClient: s.Client()}
+	for range 2 {
+		if _, err := c.Exchange(t.Context(), code); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Calls honour HTTPS_PROXY. net/http reads the environment once in a process, so this test runs itself in a new one.
+func TestProxyFromEnvironment(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("WECHAT_TEST_PROXY") != "" {
+		_, err := (&wechat.Client{AppID: appID, Secret: leak.Secret}).Exchange(t.Context(), code)
+		leak.Check(t, "the error", err)
+		if !errors.Is(err, wechat.ErrTransport) {
+			t.Errorf("got %v", err)
+		}
+		return
+	}
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.RequestURI
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(proxy.Close)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyFromEnvironment$")
+	cmd.Env = append(os.Environ(), "WECHAT_TEST_PROXY=1", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	select {
+	case got := <-asked:
+		if got != "CONNECT api.weixin.qq.com:443" {
+			t.Errorf("the proxy was asked for %q", got)
+		}
+	default:
+		t.Error("the proxy was not asked")
+	}
+}
+
+// One client serves many people at once.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	c := served(t, func(w http.ResponseWriter, r *http.Request) {
+		id := "o" + r.URL.Query().Get("code") + strings.TrimPrefix(r.URL.Query().Get("openid"), "o")
+		_, _ = io.WriteString(w, `{"openid":"`+id+`","access_token":"83_x","nickname":"`+id+`"}`)
+	})
+	done := make(chan error)
+	for i := range 16 {
+		person := string(rune('a' + i))
+		go func() {
+			token, err := c.Exchange(t.Context(), person)
+			if err == nil && token.OpenID != "o"+person {
+				err = errors.New(person + " became " + token.OpenID)
+			}
+			if err == nil {
+				var u *wechat.UserInfo
+				if u, err = c.UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); err == nil && u.Nickname != token.OpenID {
+					err = errors.New(person + " got the name of " + u.Nickname)
+				}
+			}
+			done <- err
+		}()
+	}
+	for range 16 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
