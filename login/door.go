@@ -1,0 +1,67 @@
+package login
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Door is the way by which a person signs in (登录方式).
+type Door string
+
+// The doors of this package.
+const (
+	// DoorWeChat: inside WeChat, through the official account.
+	DoorWeChat Door = "wechat"
+	// DoorWebsite: any other browser, through the website app (网站应用) and the
+	// QR code that WeChat shows for it.
+	DoorWebsite Door = "website"
+)
+
+// surroundings is what the user agent says about where a page is shown. It
+// decides which page a visitor sees, never what the visitor may do.
+type surroundings int
+
+const (
+	inWeChat  surroundings = iota // WeChat's own browser, on a phone or a desktop
+	inPhone                       // another browser on a phone, or a program of WeChat's that cannot sign in
+	inDesktop                     // any other browser
+)
+
+// whereIs reads the user agent. WeChat's holds "MicroMessenger" in all captured
+// examples (phones and Windows); WeCom adds "wxwork" and a mini-program's web
+// view "miniProgram", and in neither does an official account's sign-in work.
+func whereIs(r *http.Request) surroundings {
+	ua := strings.ToLower(r.UserAgent())
+	has := func(part string) bool { return strings.Contains(ua, part) }
+	switch {
+	case has("wxwork") || has("miniprogram"):
+		return inPhone
+	case has("micromessenger"):
+		return inWeChat
+	case has("mobile") || has("android") || has("iphone") || has("ipad"):
+		return inPhone
+	}
+	return inDesktop
+}
+
+// chooseDoor picks the way for this visitor. When there is none it returns the
+// page that says where to go instead.
+func (h *Handler) chooseDoor(r *http.Request, wish Door) (Door, PageKind) {
+	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
+	where := whereIs(r)
+	switch {
+	case wish == DoorWebsite && website && where != inWeChat:
+		return DoorWebsite, ""
+	case h.cfg.AnyBrowser && account:
+		return DoorWeChat, ""
+	case where == inWeChat && account:
+		return DoorWeChat, ""
+	case where == inWeChat:
+		return "", PageOpenElsewhere
+	case where == inPhone && account:
+		return "", PageOpenInWeChat
+	case website:
+		return DoorWebsite, ""
+	}
+	return "", PageOpenInWeChat
+}

@@ -1,0 +1,48 @@
+package login_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/login/storetest"
+)
+
+func TestMemoryStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(*testing.T) login.Store { return login.NewMemoryStore() })
+}
+
+// A visitor without a session can still make claims; they must not fill the
+// memory, and what is over must make room.
+func TestMemoryStoreIsBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	s := login.NewMemoryStore()
+	s.MaxRows = 3
+	claim := func(id string) error {
+		_, _, err := s.Claim(t.Context(), login.Claim{ID: id, Code: "c", Owner: "o", Lease: now.Add(time.Second), Expires: now.Add(time.Minute)}, now)
+		return err
+	}
+	session := func(id string) error {
+		return s.CreateSession(t.Context(), id, login.Session{ExpiresAt: now.Add(time.Minute)}, now)
+	}
+	for _, make := range []func(string) error{claim, session} {
+		for _, id := range []string{"a", "b", "c"} {
+			if err := make(id); err != nil {
+				t.Fatalf("row %s: %v", id, err)
+			}
+		}
+		if err := make("d"); !errors.Is(err, login.ErrStoreFull) {
+			t.Errorf("a row over the limit: %v, want ErrStoreFull", err)
+		}
+	}
+	now = now.Add(time.Minute)
+	if err := claim("d"); err != nil {
+		t.Errorf("after the others expired: %v", err)
+	}
+	if err := session("d"); err != nil {
+		t.Errorf("after the others expired: %v", err)
+	}
+}

@@ -1,0 +1,161 @@
+package login
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// PageKind names a page of the sign-in.
+type PageKind string
+
+// The pages.
+const (
+	PageOpenInWeChat  PageKind = "open_in_wechat" // no door here; the link is for WeChat
+	PageOpenElsewhere PageKind = "open_elsewhere" // in WeChat, but there is only a website app
+	PageProfile       PageKind = "profile"        // asks for nickname and avatar (头像昵称)
+	PageSnapshot      PageKind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
+	PageDenied        PageKind = "denied"         // the person declined at WeChat
+	PageSignOut       PageKind = "sign_out"       // asks whether to sign out
+	PageSignedOut     PageKind = "signed_out"     // a form was sent without a session
+	PageLost          PageKind = "lost"           // a callback that this browser did not begin, or is over
+	PageNoCookies     PageKind = "no_cookies"     // the browser keeps no cookies
+	PageLoop          PageKind = "loop"           // sign-ins succeed but do not hold
+	PageAgain         PageKind = "again"          // WeChat refused codes several times in a row
+	PageRefused       PageKind = "refused"        // the app refused; Text may say why
+	PagePerson        PageKind = "person"         // WeChat refused the person
+	PageBusy          PageKind = "busy"           // WeChat or the store is out of reach
+	PageFault         PageKind = "fault"          // configuration, or an error on the app's side
+	PageBadReturn     PageKind = "bad_return"     // the return address was refused
+	PageBadRequest    PageKind = "bad_request"    // the request makes no sense
+	PageForeignForm   PageKind = "foreign_form"   // the form came from another site
+	PageNotFound      PageKind = "not_found"
+	PageMethod        PageKind = "method" // the address does not take this method
+)
+
+// Page is what there is to show. A Page function shows it in the app's own
+// style; it must use Status, escape every field (html/template does), and set
+// no caching headers: "Cache-Control: no-store" and the Referrer-Policy are set
+// already. Fields that a kind does not need are empty. All addresses are
+// absolute and safe to link to.
+type Page struct {
+	Kind      PageKind
+	Status    int    // HTTP status to answer with
+	Lang      string // "en" or "zh-CN", by the browser's Accept-Language
+	RequestID string // quote it on error pages: the log has it too
+
+	AgainURL   string // begins the sign-in (again); the main button
+	WithoutURL string // goes on without a profile, by a link
+	WebsiteURL string // signs in by a QR code instead
+	CopyURL    string // the address to open in WeChat
+
+	// DeclineURL and SignOutURL are where a form goes (POST), with the one field
+	// "return" holding Return. Such a page must not have the Referrer-Policy
+	// "no-referrer": browsers then send "Origin: null" with the form, which
+	// looks like another site's.
+	DeclineURL string
+	SignOutURL string
+	Return     string
+
+	Nickname string // whose session it is, on PageSignOut
+	Text     string // what the app says, on PageRefused
+}
+
+// status is the HTTP status of a kind of page.
+func (k PageKind) status() int {
+	switch k {
+	case PageSignedOut:
+		return http.StatusUnauthorized
+	case PageRefused, PagePerson, PageForeignForm:
+		return http.StatusForbidden
+	case PageLost, PageNoCookies, PageBadReturn, PageBadRequest:
+		return http.StatusBadRequest
+	case PageNotFound:
+		return http.StatusNotFound
+	case PageMethod:
+		return http.StatusMethodNotAllowed
+	case PageAgain:
+		return http.StatusBadGateway
+	case PageBusy:
+		return http.StatusServiceUnavailable
+	case PageFault, PageLoop:
+		return http.StatusInternalServerError
+	}
+	return http.StatusOK
+}
+
+// isError says whether a page names its request, for those who ask for help.
+func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
+
+// show completes a page and hands it to whoever shows pages.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
+	p.Status, p.Lang = p.Kind.status(), h.lang(r)
+	if p.Kind.isError() {
+		if p.RequestID == "" {
+			p.RequestID = h.requestID(r)
+		}
+		if p.AgainURL == "" {
+			p.AgainURL = h.returns.absolute(h.returns.home())
+		}
+	}
+	if p.DeclineURL != "" || p.SignOutURL != "" {
+		w.Header().Set("Referrer-Policy", "same-origin")
+	}
+	if h.cfg.Page != nil {
+		h.cfg.Page(w, r, p)
+		return
+	}
+	h.WritePage(w, r, p)
+}
+
+// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is
+// what a Config.Page function calls for the kinds that it leaves alone.
+func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
+	body, err := h.pages.render(p)
+	if err != nil {
+		// The templates are tested with every kind; this is a page of a kind that
+		// the caller made up.
+		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: page not shown", "kind", string(p.Kind), "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Language", p.Lang)
+	header.Set("Content-Security-Policy", h.pages.policy)
+	header.Add("Vary", "Accept-Language")
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a failure here is a browser that has gone
+	}
+}
+
+const (
+	langEN = "en"
+	langZH = "zh-CN"
+)
+
+// lang picks the language of pages: Chinese where the browser prefers any
+// Chinese to English, else English.
+func (h *Handler) lang(r *http.Request) string {
+	best, zh := 0.0, false
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Language"), ","), ",") {
+		tag, rest, _ := strings.Cut(strings.TrimSpace(part), ";")
+		quality := 1.0
+		if value, found := strings.CutPrefix(strings.TrimSpace(rest), "q="); found {
+			parsed, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				continue
+			}
+			quality = parsed
+		}
+		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		if (primary == "zh" || primary == "en") && quality > best {
+			best, zh = quality, primary == "zh"
+		}
+	}
+	if zh {
+		return langZH
+	}
+	return langEN
+}

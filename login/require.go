@@ -1,0 +1,145 @@
+package login
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/weigate/weigate/wechat"
+)
+
+// Require lets signed-in people through to next, which finds the session with
+// FromContext. Others are sent to sign in and come back to the same address
+// (pages), or get 401 and JSON (API calls: a request that accepts JSON but not
+// HTML, that JavaScript made, or that is neither GET nor HEAD). While the store
+// cannot be read nobody gets through: 503.
+//
+// Answers get "Cache-Control: private, no-store" unless next sets another, so
+// that a page is not shown from a cache after signing out.
+func (h *Handler) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s := h.admit(w, r); s != nil {
+			h.pass(w, r, s, next)
+		}
+	})
+}
+
+// RequireProfile is Require for pages that want a nickname and avatar
+// (头像昵称). Who has none, or one older than Config.ProfileMaxAge, sees a page
+// first that asks, with "go on without" beside it: an unexplained question of
+// WeChat's on opening a page is what turns the page into a snapshot page (WeChat's
+// announcement of 2022-05-09). So next must cope with an empty Nickname. API
+// calls get 403 and JSON instead of the page.
+func (h *Handler) RequireProfile(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := h.admit(w, r)
+		switch {
+		case s == nil:
+		case h.freshProfile(s) || s.ProfileDeclined:
+			h.pass(w, r, s, next)
+		case !reads(r) && !isAPICall(r):
+			h.pass(w, r, s, next) // a form: a detour would lose what was written into it
+		case isAPICall(r):
+			guard(w)
+			writeJSON(w, http.StatusForbidden, jsonError{Error: "profile_required", Profile: h.address(pathProfile)})
+		default:
+			guard(w)
+			redirect(w, r, h.address(pathProfile)+"?return="+url.QueryEscape(h.here(r)))
+		}
+	})
+}
+
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, s *Session, next http.Handler) {
+	w.Header().Add("Vary", "Cookie")
+	w.Header().Set("Cache-Control", "private, no-store")
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
+}
+
+// admit returns the session, or answers the request and returns nil.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
+	r = h.identified(r)
+	s, err := h.Session(r)
+	if err == nil {
+		return s
+	}
+	guard(w)
+	w.Header().Add("Vary", "Cookie")
+	api := isAPICall(r)
+	switch {
+	case !errors.Is(err, ErrNoSession):
+		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: the store cannot be read", "error", err, "request", h.requestID(r))
+		if api {
+			writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
+			return nil
+		}
+		h.show(w, r, Page{Kind: PageBusy})
+	case api:
+		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
+	case !reads(r):
+		h.show(w, r, Page{Kind: PageSignedOut, AgainURL: h.again(h.returns.home(), wechat.ScopeBase)})
+	default:
+		redirect(w, r, h.again(h.here(r), wechat.ScopeBase))
+	}
+	return nil
+}
+
+// here is the address of r as a return address: what the browser asked for, also
+// where something on the way took the prefix off. The browser's own spelling is
+// kept; bytes that a return address may not have are encoded.
+func (h *Handler) here(r *http.Request) string {
+	address := r.RequestURI
+	if !strings.HasPrefix(address, "/") {
+		address = r.URL.RequestURI()
+	}
+	if below, found := strings.CutPrefix(address, h.returns.prefix); !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
+		address = h.returns.prefix + address
+	}
+	var b strings.Builder
+	for _, c := range []byte(address) {
+		if c <= ' ' || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' {
+			const digits = "0123456789ABCDEF"
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+			continue
+		}
+		b.WriteByte(c)
+	}
+	checked, err := h.returns.check(b.String())
+	if err != nil {
+		return h.returns.home()
+	}
+	return checked
+}
+
+// isAPICall tells a program's request from a page that a person opens. Browsers
+// since 2020 (iOS: 2023) say it themselves in Sec-Fetch-Mode.
+func isAPICall(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode != "navigate"
+	}
+	if strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest") {
+		return true
+	}
+	accept := r.Header.Get("Accept")
+	if strings.Contains(accept, "text/html") {
+		return false
+	}
+	return strings.Contains(accept, "json") || !reads(r)
+}
+
+// reads says whether a request only asks for something.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+type jsonError struct {
+	Error   string `json:"error"`
+	SignIn  string `json:"sign_in,omitempty"`
+	Profile string `json:"profile,omitempty"`
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a failure here is a browser that has gone
+}

@@ -1,0 +1,43 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+)
+
+// askSignOut shows a button, for those who come by a link: GET changes nothing.
+func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
+	returnTo, ok := h.returnOf(w, r, r.URL.Query().Get("return"))
+	if !ok {
+		return
+	}
+	p := Page{Kind: PageSignOut, SignOutURL: h.address(pathSignOut), Return: returnTo}
+	s, err := h.Session(r)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		redirect(w, r, h.returns.absolute(returnTo))
+		return
+	case err == nil:
+		p.Nickname = s.Nickname
+	}
+	h.show(w, r, p)
+}
+
+// signOut ends the session, and every sign-in that this browser has under way:
+// "back" must not bring the session back.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
+	returnTo, ok := h.returnOf(w, r, r.PostForm.Get("return"))
+	if !ok {
+		return
+	}
+	h.cookies.clear(w, h.cookies.session())
+	h.cookies.clear(w, h.cookies.trace())
+	h.cookies.clearFlows(w, r)
+	for _, cookie := range r.CookiesNamed(h.cookies.session()) {
+		if err := h.cfg.Store.DeleteSession(r.Context(), hashed("session", cookie.Value)); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	seeOther(w, h.returns.absolute(returnTo))
+}

@@ -1,0 +1,166 @@
+// Package storetest checks a login.Store against the contract in its comments.
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) login.Store { return openMyStore(t) })
+//	}
+//
+// The name to know is [Run]. It needs no network and does not sleep: times are
+// told to a store, so the suite moves the clock itself. It does not check what a
+// store does across a crash or a restart; a store that outlives its process has
+// tests of its own for that.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/login"
+)
+
+// A testCase has a reason: what goes wrong for a person when a store breaks it.
+type testCase struct {
+	name string
+	why  string
+	run  func(t *testing.T, s login.Store)
+}
+
+// Run runs the whole suite. open returns an empty store; it is called once for
+// each case, and releases what it holds by t.Cleanup. Cases run one after the
+// other, each with goroutines of its own.
+func Run(t *testing.T, open func(t *testing.T) login.Store) {
+	t.Helper()
+	for _, c := range append(claimCases(), sessionCases()...) {
+		t.Run(c.name, func(t *testing.T) {
+			defer func() {
+				if t.Failed() {
+					t.Logf("why this matters: %s", c.why)
+				}
+			}()
+			c.run(t, open(t))
+		})
+	}
+}
+
+// start is any moment, in whole microseconds and UTC: what SQL databases keep.
+func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
+
+func claim(id, code, owner string) login.Claim {
+	return login.Claim{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second), Expires: start().Add(20 * time.Minute)}
+}
+
+func mustClaim(t *testing.T, s login.Store, c login.Claim, now time.Time) {
+	t.Helper()
+	have, won, err := s.Claim(t.Context(), c, now)
+	if err != nil || !won {
+		t.Fatalf("Claim(%s) = %+v, %v, %v; want it won", c.ID, have, won, err)
+	}
+	sameClaim(t, have, c)
+}
+
+func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.OutcomeKind, now time.Time) {
+	t.Helper()
+	if err := s.Finish(t.Context(), id, owner, login.Outcome{Kind: kind, At: now, Text: "让"}, now); err != nil {
+		t.Fatalf("Finish(%s, %s, %s): %v", id, owner, kind, err)
+	}
+}
+
+func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
+	t.Helper()
+	err := s.Finish(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
+	if !errors.Is(err, login.ErrClaimLost) {
+		t.Errorf("Finish(%s, %s) = %v, want ErrClaimLost", id, owner, err)
+	}
+}
+
+func sameClaim(t *testing.T, have, want login.Claim) {
+	t.Helper()
+	if have.ID != want.ID || have.Code != want.Code || have.Owner != want.Owner ||
+		have.Outcome.Kind != want.Outcome.Kind || have.Outcome.Text != want.Outcome.Text ||
+		!have.Outcome.At.Equal(want.Outcome.At) || !have.Lease.Equal(want.Lease) || !have.Expires.Equal(want.Expires) {
+		t.Errorf("claim = %+v\nwant    %+v", have, want)
+	}
+}
+
+func session() login.Session {
+	s := login.Session{
+		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
+		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ", AppID: "wx0123456789abcdef",
+		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Door: login.DoorWeChat,
+		SignedInAt: start(), ProfileAt: start().Add(-time.Hour), ExpiresAt: start().Add(time.Hour),
+	}
+	s.Scopes = append(s.Scopes, "snsapi_base", "snsapi_userinfo")
+	return s
+}
+
+// wantSession checks every field; times as moments, whatever their zone.
+func wantSession(t *testing.T, s login.Store, id string, now time.Time, want login.Session) {
+	t.Helper()
+	got, err := s.Session(t.Context(), id, now)
+	if err != nil || got == nil {
+		t.Errorf("Session(%s) = %v, %v", id, got, err)
+		return
+	}
+	have := *got
+	for _, pair := range [][2]*time.Time{
+		{&have.SignedInAt, &want.SignedInAt}, {&have.ProfileAt, &want.ProfileAt}, {&have.ExpiresAt, &want.ExpiresAt},
+	} {
+		if pair[0].Equal(*pair[1]) && pair[0].IsZero() == pair[1].IsZero() {
+			*pair[0] = *pair[1]
+		}
+	}
+	if len(have.Scopes) == 0 && len(want.Scopes) == 0 {
+		have.Scopes = want.Scopes
+	}
+	if !reflect.DeepEqual(have, want) {
+		t.Errorf("session = %+v\nwant      %+v", have, want)
+	}
+}
+
+func mustCreate(t *testing.T, s login.Store, id string, v login.Session, now time.Time) {
+	t.Helper()
+	if err := s.CreateSession(t.Context(), id, v, now); err != nil {
+		t.Fatalf("CreateSession(%s): %v", id, err)
+	}
+}
+
+func mustUpdate(t *testing.T, s login.Store, id string, u login.SessionUpdate) {
+	t.Helper()
+	if err := s.UpdateSession(t.Context(), id, u, start()); err != nil {
+		t.Fatalf("UpdateSession(%s, %+v): %v", id, u, err)
+	}
+}
+
+func wantNoSession(t *testing.T, s login.Store, id string, now time.Time) {
+	t.Helper()
+	if have, err := s.Session(t.Context(), id, now); !errors.Is(err, login.ErrNoSession) {
+		t.Errorf("Session(%s) = %+v, %v; want ErrNoSession", id, have, err)
+	}
+}
+
+// together calls f from n goroutines that start at once.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	gate := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-gate
+			f(i)
+		})
+	}
+	close(gate)
+	wg.Wait()
+}
+
+func numbered(what string, i int) string { return fmt.Sprintf("%s-%d", what, i) }
+
+// over returns a context that is cancelled already.
+func over() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
