@@ -27,7 +27,7 @@ type sim struct {
 
 var start = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 
-func newSim(t *testing.T, cfg wechattest.Config) *sim {
+func simulate(t *testing.T, cfg wechattest.Config) *sim {
 	t.Helper()
 	if cfg.Now == nil {
 		cfg.Now = func() time.Time { return start }
@@ -45,6 +45,13 @@ func newSim(t *testing.T, cfg wechattest.Config) *sim {
 	apps := s.Apps()
 	noFollow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &sim{Server: s, t: t, base: server.URL, http: &http.Client{CheckRedirect: noFollow}, oa: apps[0], test: apps[1], web: apps[2]}
+}
+
+// newSim serves a simulator on loopback, and tells where.
+func newSim(t *testing.T, cfg wechattest.Config) (*wechattest.Server, string) {
+	t.Helper()
+	s := simulate(t, cfg)
+	return s.Server, s.base
 }
 
 const (
@@ -216,6 +223,22 @@ func (s *sim) as(person string) string {
 	return cookie
 }
 
+// do sends one request as a browser and follows nothing.
+func do(t *testing.T, method, address string, body io.Reader, userAgent string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequest(method, address, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("User-Agent", userAgent)
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
 func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := wechattest.New(wechattest.Config{
@@ -243,7 +266,7 @@ func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
-		s := newSim(t, wechattest.Config{Seed: seed})
+		s := simulate(t, wechattest.Config{Seed: seed})
 		f := s.signIn(s.oa, "alice", "snsapi_userinfo")
 		return f.AccessToken + f.OpenID + f.UnionID + s.code(s.oa, "bob", "snsapi_base") + s.sns("userinfo").body
 	}
@@ -260,7 +283,7 @@ func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
 
 func TestDNSRebindingIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{OpenURL: "http://weixin.example.test:8090", Hosts: []string{"sim.example.net"}})
+	s := simulate(t, wechattest.Config{OpenURL: "http://weixin.example.test:8090", Hosts: []string{"sim.example.net"}})
 	for host, ok := range map[string]bool{
 		"127.0.0.1:8090": true, "localhost": true, "weixin.localhost:1": true, "[::1]:80": true, "192.168.1.5:80": true,
 		"open.weixin.qq.com": true, "api.weixin.qq.com:443": true, "API.weixin.qq.com.": true, "weixin.example.test:8090": true, "sim.example.net": true,
@@ -278,7 +301,7 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 
 func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	if err := s.UpdateApp(s.oa.AppID, func(a *wechattest.App) { a.Domains = []string{"a/b"} }); err == nil {
 		t.Error("a bad domain was accepted")
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestExchangeChecksInWeChatsOrder(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	other := s.code(s.web, "alice", "snsapi_login")
 	tests := []struct {
 		name, appid, secret, code, grant string
@@ -53,7 +53,7 @@ var (
 
 func TestExchangeWireForm(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_userinfo")
 	f, g := s.exchange(s.oa, code)
 	want := fmt.Sprintf(`{"access_token":"%s","expires_in":7200,"refresh_token":"%s","openid":"%s","scope":"snsapi_userinfo","unionid":"%s"}`,
@@ -87,7 +87,7 @@ func TestExchangeWireForm(t *testing.T) {
 
 func TestSNSTakesGETAndPOST(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	for _, how := range []string{"form", "query"} {
 		form := url.Values{"appid": {s.oa.AppID}, "secret": {s.oa.Secret}, "code": {s.code(s.oa, "alice", "snsapi_base")}, "grant_type": {"authorization_code"}}
 		path := "/sns/oauth2/access_token"
@@ -129,7 +129,7 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSim(t, wechattest.Config{Switches: tt.switches})
+			s := simulate(t, wechattest.Config{Switches: tt.switches})
 			app, scope := s.oa, "snsapi_base"
 			if tt.website {
 				app, scope = s.web, "snsapi_login"
@@ -147,7 +147,7 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 
 func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_base")
 	results := make(chan int, 8)
 	for range cap(results) {
@@ -175,7 +175,7 @@ func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
 func TestAFailedExchangeLeavesTheCodeGood(t *testing.T) {
 	t.Parallel()
 	for _, burns := range []bool{false, true} {
-		s := newSim(t, wechattest.Config{Switches: wechattest.Switches{FailureBurnsCode: burns, WrongSecret40001: burns}})
+		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{FailureBurnsCode: burns, WrongSecret40001: burns}})
 		code := s.code(s.oa, "alice", "snsapi_base")
 		wrong := s.oa
 		wrong.Secret = "wrong"
@@ -199,7 +199,7 @@ func TestErrmsgSuffix(t *testing.T) {
 		wechattest.SuffixHints: `^invalid code, hints: \[ req_id: [A-Za-z0-9]{14} \]$`,
 		wechattest.SuffixNone:  `^invalid code$`,
 	} {
-		s := newSim(t, wechattest.Config{Switches: wechattest.Switches{Suffix: suffix}})
+		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Suffix: suffix}})
 		s.Advance(time.Hour)
 		if f, _ := s.exchange(s.oa, "x"); !regexp.MustCompile(want).MatchString(f.Errmsg) {
 			t.Errorf("suffix %d: %q does not match %s", suffix, f.Errmsg, want)
@@ -209,7 +209,7 @@ func TestErrmsgSuffix(t *testing.T) {
 
 func TestResultHeaders(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{Switches: wechattest.Switches{ResultHeaders: true}})
+	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ResultHeaders: true}})
 	if _, g := s.exchange(s.oa, "x"); g.header.Get("LogicRet") != "40029" || g.header.Get("RetKey") != "11" {
 		t.Errorf("headers %v", g.header)
 	}
@@ -217,7 +217,7 @@ func TestResultHeaders(t *testing.T) {
 
 func TestIPListComesFirst(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	old := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	list := func(ips ...string) {
 		if err := s.UpdateApp(s.oa.AppID, func(a *wechattest.App) { a.IPList = ips }); err != nil {
@@ -240,7 +240,7 @@ func TestIPListComesFirst(t *testing.T) {
 
 func TestUserInfoWireForm(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{OpenURL: "http://localhost:8090"})
+	s := simulate(t, wechattest.Config{OpenURL: "http://localhost:8090"})
 	f := s.signIn(s.oa, "xiaoming", "snsapi_userinfo")
 	g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID, "lang", "zh_CN")
 	want := `{"openid":"` + f.OpenID + `","nickname":"小明","sex":0,"language":"","city":"","province":"","country":"",` +
@@ -252,7 +252,7 @@ func TestUserInfoWireForm(t *testing.T) {
 
 func TestUserInfoErrors(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	good := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	base := s.signIn(s.oa, "bob", "snsapi_base")
 	frozen := s.signIn(s.oa, "frozen", "snsapi_userinfo")
@@ -316,14 +316,14 @@ func TestUnkindProfilesReachTheAppByteForByte(t *testing.T) {
 		{"alice", wechattest.DirtyNoAvatar, `"headimgurl":""`, true},
 	}
 	for _, tt := range tests {
-		s := newSim(t, wechattest.Config{Switches: wechattest.Switches{Dirty: tt.dirty}})
+		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Dirty: tt.dirty}})
 		f := s.signIn(s.oa, tt.person, "snsapi_userinfo")
 		g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
 		if !strings.Contains(g.body, tt.want) || utf8.ValidString(g.body) != tt.valid {
 			t.Errorf("%s, dirty %d: %q has no %q", tt.person, tt.dirty, g.body, tt.want)
 		}
 	}
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	err := s.UpdatePerson("alice", func(p *wechattest.Person) {
 		p.Privileges, p.Avatar = []string{"chinaunicom", "x"}, "http://wx.qlogo.cn/a/0"
 	})
@@ -339,7 +339,7 @@ func TestUnkindProfilesReachTheAppByteForByte(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	s.Advance(90 * time.Minute)
 	again := s.refresh(s.oa, f.RefreshToken)
@@ -383,7 +383,7 @@ func TestRefresh(t *testing.T) {
 
 func TestRefreshErrors(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	f := s.signIn(s.oa, "alice", "snsapi_base")
 	frozen := s.signIn(s.oa, "frozen", "snsapi_base")
 	tests := []struct {
@@ -408,7 +408,7 @@ func TestRefreshErrors(t *testing.T) {
 
 func TestRotateRefresh(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{Switches: wechattest.Switches{RotateRefresh: true}})
+	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{RotateRefresh: true}})
 	f := s.signIn(s.oa, "alice", "snsapi_base")
 	s.Advance(29 * 24 * time.Hour)
 	next := s.refresh(s.oa, f.RefreshToken)
@@ -424,7 +424,7 @@ func TestRotateRefresh(t *testing.T) {
 func TestANewSignInKillsOlderTokens(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
-		s := newSim(t, wechattest.Config{Switches: wechattest.Switches{KeepOldTokens: keep}})
+		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{KeepOldTokens: keep}})
 		old := s.signIn(s.oa, "alice", "snsapi_userinfo")
 		elsewhere := s.signIn(s.test, "alice", "snsapi_userinfo")
 		s.signIn(s.oa, "alice", "snsapi_base")
@@ -446,7 +446,7 @@ func TestANewSignInKillsOlderTokens(t *testing.T) {
 
 func TestChangePasswordKillsEveryToken(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{})
+	s := simulate(t, wechattest.Config{})
 	f, other := s.signIn(s.oa, "alice", "snsapi_userinfo"), s.signIn(s.oa, "bob", "snsapi_userinfo")
 	s.ChangePassword("alice")
 	if u, r := s.userInfo(f), s.refresh(s.oa, f.RefreshToken); u.Errcode != 42007 || r.Errcode != 42007 {
@@ -459,7 +459,7 @@ func TestChangePasswordKillsEveryToken(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{Switches: wechattest.Switches{Quota: 2}})
+	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Quota: 2}})
 	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	steps := []struct {
 		advance time.Duration
@@ -481,7 +481,7 @@ func TestQuota(t *testing.T) {
 
 func TestSnapshotUserIsSomebodyElse(t *testing.T) {
 	t.Parallel()
-	s := newSim(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
+	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
 	f, g := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_userinfo"))
 	if f.Snapshot != 1 || !strings.HasSuffix(g.body, `,"is_snapshotuser":1}`) {
 		t.Errorf("%s", g.body)
