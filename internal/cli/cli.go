@@ -1,0 +1,104 @@
+// Package cli is the weigate command: it reads the command line, wires the parts of the
+// product together, runs their servers and speaks to the person at the terminal.
+//
+// [Run] is the whole of it. Each command is a struct in a file of its own (demo.go, sim.go,
+// version.go) whose fields are its flags. Errors are told in one line, "weigate: error: …",
+// which ends in what to do next.
+//
+// It holds no logic of WeChat or of sign-in: those are the packages wechat, wechattest and login.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Help    helpFlag   `short:"h" help:"Show help for a command."`
+	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat and a sample app on this machine, nothing to set up."`
+	Sim     simCmd     `cmd:"" help:"Run WeChat on this machine, for developing and testing your own app."`
+	Version versionCmd `cmd:"" help:"Print the version of this program."`
+}
+
+// session is what a command gets to work with.
+type session struct {
+	ctx    context.Context
+	voice  voice
+	getenv func(string) string
+}
+
+// Run runs the command that args name, until it is done or ctx ends. A failure has been told
+// on stderr, in the program's voice, when Run returns it; a context that ends is the normal
+// way for a server to stop and no failure. No command reads stdin yet.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	s := &session{ctx: ctx, voice: voice{out: stdout, err: stderr}, getenv: getenv}
+	err := s.run(args)
+	if err != nil {
+		s.voice.fail(err)
+	}
+	return err
+}
+
+func (s *session) run(args []string) error {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parser, err := kong.New(&commands{},
+		kong.Name("weigate"),
+		kong.Description("WeChat login for every app: a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
+		kong.Writers(s.voice.out, s.voice.err),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Bind(s),
+	)
+	if err != nil {
+		return fmt.Errorf("the command line is not well defined: %w", err)
+	}
+	parsed, err := parser.Parse(args)
+	if errors.Is(err, errHelp) {
+		return nil
+	}
+	if err != nil {
+		return usageError(err)
+	}
+	return parsed.Run()
+}
+
+// errHelp says that help was asked for and has been printed.
+var errHelp = errors.New("help was printed")
+
+// helpFlag is --help. Kong's own would end the process.
+type helpFlag bool
+
+// IgnoreDefault tells kong that the flag has no value to set from a default.
+func (helpFlag) IgnoreDefault() {}
+
+// BeforeReset prints the help before the rest of the line is judged.
+func (helpFlag) BeforeReset(c *kong.Context) error {
+	if err := c.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// usageError adds what to do to a line that could not be read. The parser's own "did you
+// mean" stays; where it has none, the help is named.
+func usageError(err error) error {
+	var parse *kong.ParseError
+	help := "weigate --help"
+	if errors.As(err, &parse) && parse.Context != nil {
+		if c := parse.Context.Selected(); c != nil {
+			help = "weigate " + c.Name + " --help"
+		}
+	}
+	if strings.Contains(err.Error(), "did you mean") {
+		return err
+	}
+	return fmt.Errorf("%w: see %s", err, help)
+}

@@ -1,0 +1,190 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/weigate/weigate/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"weigate": func() { // as cmd/weigate has it
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			context.AfterFunc(ctx, stop)
+			if cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) != nil {
+				os.Exit(1)
+			}
+		},
+	})
+}
+
+// TestScripts runs testdata/*.txtar: the specification of the command line.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"busy":  busy,
+			"start": start,
+			"stop":  stop,
+			"get":   get,
+			"lines": lines,
+		},
+	})
+}
+
+// busy NAME takes a port for the rest of the script and puts its address into $NAME.
+func busy(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// running is a weigate that a script started.
+type running struct {
+	cmd    *exec.Cmd
+	stderr *bytes.Buffer
+	out    *output
+}
+
+// output collects what a running command prints, and tells when the last line that it prints
+// by itself is there.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready chan struct{}
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if bytes.Contains(o.text.Bytes(), []byte("Ctrl-C")) {
+		select {
+		case <-o.ready:
+		default:
+			close(o.ready)
+		}
+	}
+	return len(p), nil
+}
+
+// running processes by the script that started them. Scripts run in parallel.
+var processes sync.Map
+
+var printedAddress = regexp.MustCompile(`https?://[^\s]+[0-9]`)
+
+// start ARGS... starts weigate and waits until it says that it runs. The addresses it printed
+// are $URL1, $URL2, … and its output is the file "printed".
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	exe, err := exec.LookPath("weigate")
+	if path := ts.Getenv("PATH"); err != nil || path != "" {
+		for _, dir := range strings.Split(path, string(os.PathListSeparator)) {
+			if _, err := os.Stat(dir + "/weigate"); err == nil {
+				exe = dir + "/weigate"
+				break
+			}
+		}
+	}
+	r := &running{cmd: exec.Command(exe, args...), stderr: &bytes.Buffer{}, out: &output{ready: make(chan struct{})}}
+	r.cmd.Dir = ts.MkAbs(".")
+	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
+	r.cmd.Stdout, r.cmd.Stderr = r.out, r.stderr
+	ts.Check(r.cmd.Start())
+	ended := make(chan struct{})
+	ts.Defer(func() { r.cmd.Process.Kill(); <-ended })
+	go func() { r.cmd.Wait(); close(ended) }()
+	select {
+	case <-r.out.ready:
+	case <-ended:
+		ts.Fatalf("weigate ended: %s%s", r.out.text.String(), r.stderr)
+	case <-time.After(time.Minute):
+		ts.Fatalf("weigate is not ready after a minute: %s%s", r.out.text.String(), r.stderr)
+	}
+	r.out.mu.Lock()
+	printed := r.out.text.String()
+	r.out.mu.Unlock()
+	for i, u := range printedAddress.FindAllString(printed, -1) {
+		ts.Setenv(fmt.Sprintf("URL%d", i+1), u)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("printed"), []byte(printed), 0o600))
+	processes.Store(ts, stopper{r, ended})
+}
+
+type stopper struct {
+	*running
+	ended chan struct{}
+}
+
+// stop presses Ctrl-C. The command must end by itself, with status 0. What it said on stderr
+// in all is the file "told".
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	v, ok := processes.LoadAndDelete(ts)
+	if !ok {
+		ts.Fatalf("nothing was started")
+	}
+	p := v.(stopper)
+	ts.Check(p.cmd.Process.Signal(os.Interrupt))
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		ts.Fatalf("weigate goes on after Ctrl-C")
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		ts.Fatalf("weigate ended with %d: %s", code, p.stderr)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("told"), p.stderr.Bytes(), 0o600))
+}
+
+// get URL [HEADER] fetches a page without following redirects, into the file "page": the
+// status line, the headers and the body.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	for _, h := range args[1:] {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if neg {
+		if err == nil {
+			ts.Fatalf("%s answers %s, and should not", args[0], res.Status)
+		}
+		return
+	}
+	ts.Check(err)
+	defer res.Body.Close()
+	var page bytes.Buffer
+	fmt.Fprintln(&page, res.Status)
+	ts.Check(res.Header.Write(&page))
+	fmt.Fprintln(&page)
+	_, err = io.Copy(&page, res.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("page"), page.Bytes(), 0o600))
+}
+
+// lines FILE N checks how many lines a file has ("stdout" and "stderr" are the last command's).
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	if got := strings.Count(ts.ReadFile(args[0]), "\n"); fmt.Sprint(got) != args[1] {
+		ts.Fatalf("%s has %d lines, want %s:\n%s", args[0], got, args[1], ts.ReadFile(args[0]))
+	}
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// servers is a set of HTTP servers that start and stop together. All addresses are taken
+// before the first answer is given, so that a busy port stops the program before it has
+// told anybody an address.
+type servers struct {
+	voice voice
+	all   []server
+}
+
+type server struct {
+	listener net.Listener
+	handler  http.Handler
+}
+
+// listen takes the address that flag asked for. The error says what to do instead.
+func (s *servers) listen(flag, addr string) (net.Listener, error) {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, fmt.Errorf("%s wants HOST:PORT, such as 127.0.0.1:8080, not %q", flag, addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		s.all = append(s.all, server{listener: l})
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is busy, another program listens there: stop it, or choose another address with %s HOST:PORT (port 0 takes any free one)", addr, flag)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("this user may not listen on %s: choose a port above 1023 with %s HOST:PORT", addr, flag)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // without the address, which is said already
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with %s HOST:PORT", addr, err, flag)
+}
+
+// handle gives the listener its handler.
+func (s *servers) handle(l net.Listener, h http.Handler) {
+	for i := range s.all {
+		if s.all[i].listener == l {
+			s.all[i].handler = h
+		}
+	}
+}
+
+// handleTLS gives the listener its handler behind TLS.
+func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
+	for i := range s.all {
+		if s.all[i].listener == l {
+			s.all[i] = server{tls.NewListener(l, conf), h}
+		}
+	}
+}
+
+// close gives up the addresses of servers that will not run.
+func (s *servers) close() {
+	for _, each := range s.all {
+		each.listener.Close()
+	}
+}
+
+// stopTime is how long requests may go on after the program was told to stop.
+const stopTime = 3 * time.Second
+
+// run serves until ctx ends, then lets requests finish for a moment. Requests see ctx, so
+// that the ones that wait for something (a scan, a log line) end with it.
+func (s *servers) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var running sync.WaitGroup
+	failed := make(chan error, len(s.all))
+	var stops []func(context.Context)
+	for _, each := range s.all {
+		h := &http.Server{
+			Handler:           each.handler,
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       30 * time.Second, // no body here is larger than a form
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			ErrorLog:          s.voice.httpLog(),
+			BaseContext:       func(net.Listener) context.Context { return ctx },
+			// No WriteTimeout: a page that waits for a phone is held for half a minute and more.
+		}
+		stops = append(stops, func(ctx context.Context) {
+			if h.Shutdown(ctx) != nil {
+				h.Close() // time is up: whoever still waits is cut off
+			}
+		})
+		running.Go(func() {
+			if err := h.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("the server on %s stopped: %w", each.listener.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	cancel()
+	end, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer done()
+	for _, stop := range stops {
+		running.Go(func() { stop(end) })
+	}
+	running.Wait()
+	return err
+}
+
+// loopback tells whether only this machine can reach the listener.
+func loopback(l net.Listener) bool {
+	a, ok := l.Addr().(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
+}

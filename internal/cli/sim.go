@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// simCmd is "weigate sim": WeChat on this machine.
+type simCmd struct {
+	Addr        string   `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Where WeChat's pages and API are served (${default})."`
+	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Where the control page is served (${default})."`
+	App         []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN[,DOMAIN]" help:"An official account. A DOMAIN that is an IP address makes it a test account, on every port. May be repeated; without any app there are three examples."`
+	WebsiteApp  []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN" help:"A website app of the open platform. May be repeated."`
+	ConsentAs   string   `placeholder:"PERSON" help:"Ask nobody: every sign-in succeeds at once as this person (alice, xiaoming, …)."`
+	AnyBrowser  bool     `help:"Show the in-WeChat pages to every browser, not only to WeChat's."`
+	TLSAddr     string   `name:"tls-addr" and:"tls" placeholder:"HOST:PORT" help:"Also serve as https://open.weixin.qq.com and https://api.weixin.qq.com here, for programs that cannot change hosts."`
+	CAOut       string   `name:"ca-out" and:"tls" type:"path" placeholder:"FILE" help:"Write the certificate to trust for --tls-addr to this file. It is good for this run only."`
+	Seed        uint64   `placeholder:"N" help:"Repeat the run that printed this seed: the same openids, codes and tokens."`
+}
+
+// Run serves until the context ends.
+func (c *simCmd) Run(s *session) error {
+	apps, err := c.apps()
+	if err != nil {
+		return err
+	}
+	wx, err := wechattest.New(wechattest.Config{
+		Apps:     apps,
+		Seed:     c.Seed,
+		QR:       qrSVG,
+		Switches: wechattest.Switches{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
+	})
+	if err != nil {
+		return simError(err)
+	}
+	defer wx.Close()
+
+	run := &servers{voice: s.voice}
+	defer run.close()
+	pages, err := run.listen("--addr", c.Addr)
+	if err != nil {
+		return err
+	}
+	run.handle(pages, wx)
+	control, err := run.listen("--control-addr", c.ControlAddr)
+	if err != nil {
+		return err
+	}
+	run.handle(control, wx)
+	open := []net.Listener{pages, control}
+
+	s.voice.say("WeChat, simulated. Not the real one: anybody may be anybody, and all is forgotten at exit.\n")
+	s.voice.say("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
+	s.voice.say("  API       %s   in place of https://api.weixin.qq.com", address(pages))
+	s.voice.say("  control   %s   people, phones, switches, faults, log", address(control))
+	if c.TLSAddr != "" {
+		l, err := c.serveTLS(run, wx)
+		if err != nil {
+			return err
+		}
+		open = append(open, l)
+		s.voice.say("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
+	}
+	s.voice.say("  seed      %d\n", wx.Seed())
+	for _, a := range wx.Apps() {
+		secret := a.Secret
+		if apps != nil {
+			secret = "as given"
+		}
+		s.voice.say("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+	}
+	var people []string
+	for _, p := range wx.People() {
+		people = append(people, p.ID)
+	}
+	s.voice.say("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
+
+	for _, l := range open {
+		if !loopback(l) {
+			s.voice.warn("%s can be reached from other machines, and whoever reaches it may sign in as anybody: only in a network that you trust", l.Addr())
+			break
+		}
+	}
+	return run.run(s.ctx)
+}
+
+// serveTLS speaks TLS under WeChat's own names with an authority made for this run.
+func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, error) {
+	authority, err := wechattest.NewAuthority()
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate authority: %w", err)
+	}
+	l, err := run.listen("--tls-addr", c.TLSAddr)
+	if err != nil {
+		return nil, err
+	}
+	run.handleTLS(l, authority.TLSConfig(), wx)
+	if err := writePEM(c.CAOut, authority.PEM()); err != nil {
+		return nil, fmt.Errorf("--ca-out: %w", err)
+	}
+	return l, nil
+}
+
+// writePEM writes a certificate, over an earlier one but over nothing else: the file's name
+// may be a typing mistake.
+func writePEM(name string, certificate []byte) error {
+	old, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case len(old) > 0 && !bytes.HasPrefix(old, []byte("-----BEGIN CERTIFICATE-----")):
+		return fmt.Errorf("%s holds something else than a certificate: choose another name", name)
+	}
+	return os.WriteFile(name, certificate, 0o644) // a certificate is no secret
+}
+
+// apps reads --app and --website-app. Without both it returns nil: the simulator's examples.
+func (c *simCmd) apps() ([]wechattest.App, error) {
+	var apps []wechattest.App
+	for _, each := range c.App {
+		a, err := parseApp("--app", each)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range a.Domains {
+			if isIP(d) {
+				a.Kind = wechattest.TestAccount
+			}
+		}
+		apps = append(apps, a)
+	}
+	for _, each := range c.WebsiteApp {
+		a, err := parseApp("--website-app", each)
+		if err != nil {
+			return nil, err
+		}
+		a.Kind = wechattest.WebsiteApp
+		apps = append(apps, a)
+	}
+	for i := range apps {
+		apps[i].OpenPlatform = "sim" // what one person runs on one machine is one owner's
+	}
+	return apps, nil
+}
+
+func parseApp(flag, value string) (wechattest.App, error) {
+	parts := strings.SplitN(value, ":", 3)
+	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		// The value is not repeated: it may hold the secret of a real app.
+		return wechattest.App{}, fmt.Errorf("%s wants APPID:SECRET:DOMAIN, such as %s wx0123456789abcdef:any-secret:localhost", flag, flag)
+	}
+	return wechattest.App{AppID: parts[0], Secret: parts[1], Domains: strings.Split(parts[2], ",")}, nil
+}
+
+// isIP tells whether a callback domain is an IP address, with or without a port.
+func isIP(domain string) bool {
+	if host, _, err := net.SplitHostPort(domain); err == nil {
+		domain = host
+	}
+	_, err := netip.ParseAddr(strings.Trim(domain, "[]"))
+	return err == nil
+}
+
+// simError tells a problem of the simulator's configuration in the words of the command line.
+func simError(err error) error {
+	return errors.New(strings.NewReplacer("wechattest: ", "", "consent as", "--consent-as").Replace(err.Error()))
+}
+
+// address is how a browser on this machine reaches the listener.
+func address(l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return "http://" + l.Addr().String()
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		switch {
+		case ip.IsUnspecified():
+			host = "127.0.0.1"
+		case ip.Is6() && ip.IsLoopback():
+			host = "localhost" // WeChat knows no callback domain in brackets
+		}
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

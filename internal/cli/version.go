@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// versionCmd is "weigate version".
+type versionCmd struct{}
+
+// Run prints one line that names this build exactly enough for a bug report.
+func (versionCmd) Run(s *session) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	s.voice.say("%s", versionLine(info))
+	return nil
+}
+
+// versionLine tells version, revision and platform from what the Go toolchain recorded. A
+// build from a working copy has no version; then the revision is all there is.
+func versionLine(info *debug.BuildInfo) string {
+	version := info.Main.Version
+	if version == "" || version == "(devel)" {
+		version = "development build"
+	}
+	var revision, changed string
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			revision = setting.Value
+		case "vcs.modified":
+			if setting.Value == "true" {
+				changed = ", with local changes"
+			}
+		}
+	}
+	if revision != "" {
+		version += fmt.Sprintf(" (revision %.12s%s)", revision, changed)
+	}
+	return fmt.Sprintf("weigate %s, %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
