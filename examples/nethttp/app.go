@@ -1,0 +1,51 @@
+package main
+
+import (
+	_ "embed"
+	"encoding/json"
+	"net/http"
+
+	"github.com/weigate/weigate/login"
+)
+
+//go:embed home.html
+var home []byte
+
+// newApp mounts sign-in and three pages on a ServeMux.
+func newApp(sign *login.Handler) http.Handler {
+	mux := http.NewServeMux()
+
+	// Sign-in answers its own paths, whatever the method.
+	mux.Handle("/sign-in", sign)
+	mux.Handle("/sign-in/", sign)
+	mux.Handle("/sign-out", sign)
+	mux.Handle("/wechat/callback", sign)
+
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(home)
+	})
+	mux.Handle("GET /account", sign.Require(http.HandlerFunc(account)))
+	mux.Handle("GET /profile", sign.RequireProfile(http.HandlerFunc(profile)))
+	return mux
+}
+
+// account is for people who signed in, whatever they let the app know.
+func account(w http.ResponseWriter, r *http.Request) {
+	session, _ := login.FromContext(r.Context())
+	writeJSON(w, map[string]string{"openid": session.OpenID})
+}
+
+// profile also has the name and picture of those who gave them. Who went on
+// without has empty ones.
+func profile(w http.ResponseWriter, r *http.Request) {
+	session, _ := login.FromContext(r.Context())
+	writeJSON(w, map[string]string{
+		"openid": session.OpenID, "nickname": session.Nickname, "avatar": session.AvatarURL,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	json.NewEncoder(w).Encode(v)
+}
