@@ -1,47 +1,73 @@
 package main
 
 import (
-	"net"
+	"bufio"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simulator serves WeChat over TLS in this process and returns the address and
-// the file of the certificate authority to trust.
+// weigate is the command, built once for all tests.
+var weigate string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "silenceper")
+	if err != nil {
+		panic(err)
+	}
+	weigate = filepath.Join(dir, "weigate")
+	build := exec.Command("go", "build", "-o", weigate, "./cmd/weigate")
+	build.Dir = filepath.Join("..", "..") // a module of its own
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build ./cmd/weigate: %v\n%s", err, out)
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// simulator runs "weigate sim" and returns its TLS address and the file with
+// the certificate authority to trust.
 func simulator(t *testing.T) (addr, caFile string) {
 	t.Helper()
-	sim, err := wechattest.New(wechattest.Config{
-		Apps: []wechattest.App{{
-			AppID: "wx0123456789abcdef", Secret: "0123456789abcdef0123456789abcdef", Domains: []string{"shop.example.com"},
-		}},
-		Switches: wechattest.Switches{ConsentAs: "alice"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(sim.Close)
-	authority, err := wechattest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
 	caFile = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, authority.PEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	sim := exec.Command(weigate, "sim", "--addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0",
+		"--tls-addr", "127.0.0.1:0", "--ca-out", caFile, "--consent-as", "alice",
+		"--app", "wx0123456789abcdef:0123456789abcdef0123456789abcdef:shop.example.com")
+	output, err := sim.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: sim, TLSConfig: authority.TLSConfig()}
-	t.Cleanup(func() { server.Close() })
-	go server.ServeTLS(listener, "", "")
-	return listener.Addr().String(), caFile
+	var complaints strings.Builder
+	sim.Stderr = &complaints
+	if err := sim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		sim.Process.Signal(os.Interrupt)
+		io.Copy(io.Discard, output)
+		if err := sim.Wait(); err != nil {
+			t.Errorf("weigate sim, told to stop: %v: %s", err, &complaints)
+		}
+	})
+
+	place := regexp.MustCompile(`^\s*TLS\s+(127\.0\.0\.1:\d+)\s`)
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		if found := place.FindStringSubmatch(lines.Text()); found != nil {
+			return found[1], caFile
+		}
+	}
+	t.Fatalf("weigate sim told no TLS address: %s", &complaints)
+	return "", ""
 }
 
 func TestBaseProfileRefreshAndCheck(t *testing.T) {
