@@ -102,15 +102,10 @@ func decode(b []byte, a answer) error {
 	case b[0] != '{':
 		return ErrNotJSON
 	}
-	err := json.Unmarshal(b, a)
-	var wrongType *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case err == nil || errors.As(err, &wrongType):
-	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && b[len(b)-1] != '}':
-		return fmt.Errorf("%w after %d bytes", ErrTruncated, len(b))
-	default:
-		return ErrNotJSON
+	if err := json.Unmarshal(b, a); err != nil {
+		if err = notJSON(err, b); err != nil {
+			return err
+		}
 	}
 	if a.said().Errcode.bad {
 		return fmt.Errorf("%w with a readable errcode", ErrNotJSON)
@@ -119,6 +114,20 @@ func decode(b []byte, a answer) error {
 		return ErrEmpty
 	}
 	return nil
+}
+
+// notJSON turns an error of encoding/json into a shape, or into nil when only a field had the wrong type: the others are filled.
+// Its text is left out, as it may quote what came.
+func notJSON(err error, b []byte) error {
+	var wrongType *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrongType):
+		return nil
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && b[len(b)-1] != '}':
+		return fmt.Errorf("%w after %d bytes", ErrTruncated, len(b))
+	}
+	return ErrNotJSON
 }
 
 // blank turns raw control bytes into spaces. People have them in their nicknames and WeChat sends them unescaped, which is not
