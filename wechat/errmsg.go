@@ -31,9 +31,8 @@ func splitMessage(s string) (message, requestID string) {
 
 // shorten trims s and cuts it to maxMessage bytes, never inside a character.
 func shorten(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) <= maxMessage {
-		return s
+	if s = strings.TrimSpace(s); len(s) > maxMessage {
+		s = strings.TrimSpace(strings.ToValidUTF8(s[:maxMessage], ""))
 	}
-	return strings.ToValidUTF8(s[:maxMessage], "")
+	return s
 }
