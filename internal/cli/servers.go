@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +19,8 @@ import (
 type servers struct {
 	voice voice
 	all   []server
+	// patience is how long requests may go on after the program was told to stop; 0 is five seconds.
+	patience time.Duration
 }
 
 type server struct {
@@ -72,9 +75,6 @@ func (s *servers) close() {
 	}
 }
 
-// stopTime is how long requests may go on after the program was told to stop.
-const stopTime = 3 * time.Second
-
 // run serves until ctx ends, then lets requests finish for a moment. Requests see ctx, so
 // that the ones that wait for something (a scan, a log line) end with it.
 func (s *servers) run(ctx context.Context) error {
@@ -111,7 +111,7 @@ func (s *servers) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	cancel()
-	end, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	end, done := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.patience, 5*time.Second))
 	defer done()
 	for _, stop := range stops {
 		running.Go(func() { stop(end) })

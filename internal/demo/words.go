@@ -121,7 +121,7 @@ func chinese() *words {
 		FactOpenID:   "openid",
 		FactUnionID:  "unionid",
 		FactNone:     "无",
-		FactScope:    "作用域",
+		FactScope:    "授权作用域",
 		FactDoor:     "登录方式",
 		FactAppID:    "appid",
 		FactAt:       "登录时间",

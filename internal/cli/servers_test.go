@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// held starts servers with one request that is held as the QR page's poll is: until its
+// context ends, or for as long as the client likes when stubborn.
+func held(t *testing.T, patience time.Duration, stubborn <-chan struct{}) (stop func() error, answered <-chan error) {
+	t.Helper()
+	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, patience: patience}
+	l, err := run.listen("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan struct{})
+	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+		if stubborn != nil {
+			<-stubborn
+		}
+		io.WriteString(w, "the end")
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	got := make(chan error, 1)
+	go func() {
+		res, err := http.Get("http://" + l.Addr().String())
+		if err == nil {
+			var body []byte
+			body, err = io.ReadAll(res.Body)
+			res.Body.Close()
+			if err == nil && string(body) != "the end" {
+				err = errors.New("the body is " + string(body))
+			}
+		}
+		got <- err
+	}()
+	<-began
+	return func() error { cancel(); return <-ended }, got
+}
+
+// TestStopDoesNotWaitForAPhone: who presses Ctrl-C while a page waits for a phone is not
+// kept waiting, and the page gets its answer.
+func TestStopDoesNotWaitForAPhone(t *testing.T) {
+	t.Parallel()
+	stop, answered := held(t, time.Minute, nil)
+	began := time.Now()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took >= time.Minute {
+		t.Errorf("stopping took %v: the request did not end with the program", took)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("the held request: %v", err)
+	}
+}
+
+// TestStopCutsOffWhoDoesNotEnd: a request that never ends does not keep the program alive.
+func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	never := make(chan struct{})
+	stop, answered := held(t, 50*time.Millisecond, never)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if err := <-answered; err == nil {
+		t.Error("the request was answered, and nobody let it")
+	}
+	close(never)
+}
+
+// TestAServerThatFails ends the program with the reason, and the other servers with it.
+func TestAServerThatFails(t *testing.T) {
+	t.Parallel()
+	run := &servers{voice: voice{out: io.Discard, err: io.Discard}}
+	var both []net.Listener
+	for range 2 {
+		l, err := run.listen("--addr", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.handle(l, http.NotFoundHandler())
+		both = append(both, l)
+	}
+	both[0].Close()
+	err := run.run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), both[0].Addr().String()+" stopped: ") {
+		t.Errorf("got %v", err)
+	}
+	if c, err := net.Dial("tcp", both[1].Addr().String()); err == nil {
+		c.Close()
+		t.Error("the other server still listens")
+	}
+}
