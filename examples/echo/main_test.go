@@ -8,18 +8,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/leak"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // start runs the app beside a simulated WeChat, and returns the app's address
-// and Alice's phone.
+// and Alice's phone. No answer of the app may hold the secret, a code or a token.
 func start(t *testing.T) (app string, phone *wechattest.Phone) {
 	t.Helper()
-	const appID, secret = "wx0123456789abcdef", "0123456789abcdef0123456789abcdef"
-	sim, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{
-		{AppID: appID, Secret: secret, Domains: []string{"127.0.0.1"}},
-	}})
+	const appID = "wx0123456789abcdef"
+	sim, err := wechattest.New(wechattest.Config{
+		Apps: []wechattest.App{{AppID: appID, Secret: leak.Secret, Domains: []string{"127.0.0.1"}}},
+		Mark: leak.Mark,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,12 +31,12 @@ func start(t *testing.T) (app string, phone *wechattest.Phone) {
 
 	server := httptest.NewUnstartedServer(nil)
 	app = "http://" + server.Listener.Addr().String()
-	account := &wechat.Client{AppID: appID, Secret: secret, OpenURL: weixin.URL, APIURL: weixin.URL}
+	account := &wechat.Client{AppID: appID, Secret: leak.Secret, OpenURL: weixin.URL, APIURL: weixin.URL}
 	sign, err := newSignIn(app, account, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = newApp(sign)
+	server.Config.Handler = leak.Watch(t, newApp(sign))
 	server.Start()
 	t.Cleanup(server.Close)
 	return app, sim.Phone("alice")
