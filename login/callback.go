@@ -16,6 +16,7 @@ const (
 	wechatLimit = 10 * time.Second
 	signInLimit = 13 * time.Second
 	claimLease  = 15 * time.Second
+	storeLimit  = claimLease - signInLimit
 
 	// repeatWindow is how long a repeated callback may set the session cookie
 	// again. WeChat's second call comes within seconds (field reports,
@@ -173,6 +174,9 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code
 // code (fresh) and for its repeats alike.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id string, out Outcome, fresh bool) {
 	again := h.again(f.returnTo, f.scope)
+	if !fresh {
+		h.log(r, f, "repeat of "+string(out.Kind), nil)
+	}
 	switch out.Kind {
 	case OutcomeSignedIn:
 		h.signedIn(w, r, f, id, out, fresh)

@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,13 +33,15 @@ func (h *Handler) outcome(r *http.Request, f *flow, code, id string) (out Outcom
 			ID: hashed("flow", f.state), Code: hashed("code", code), Owner: owner,
 			Lease: now.Add(claimLease), Expires: f.deadline.Add(claimMargin),
 		}
-		have, won, err := h.cfg.Store.Claim(r.Context(), want, now)
+		have, won, err := h.claim(r, want, now)
 		switch {
 		case err != nil:
 			return Outcome{}, false, fmt.Errorf("login: claim the sign-in: %w", err)
 		case won:
 			out, err := h.exchange(r, f, code, id, want)
 			return out, true, err
+		case have.Outcome.Kind == OutcomeSignedIn && have.Code != want.Code && !h.mayBringOtherCode(r, id):
+			return Outcome{}, false, errStartAgain
 		case have.Outcome.Kind != "":
 			return have.Outcome, false, nil
 		case !have.Lease.After(now) || time.Since(began) > claimLease:
@@ -54,6 +57,24 @@ func (h *Handler) outcome(r *http.Request, f *flow, code, id string) (out Outcom
 	}
 }
 
+// claim asks the store. It does not end when the visitor goes away: a claim that
+// was written while its request died would keep the visitor's next one waiting.
+func (h *Handler) claim(r *http.Request, want Claim, now time.Time) (Claim, bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
+	defer cancel()
+	return h.cfg.Store.Claim(ctx, want, now)
+}
+
+// mayBringOtherCode says whether a repeat with another code than the one that
+// signed in may have its session. WeChat's double call with two codes is such a
+// repeat. So is this attack: plant one's own flow cookie in a victim's browser,
+// let the victim sign in under it, then repeat the callback to get the victim's
+// session. A "__Host-" cookie cannot be planted; where it has another name, the
+// browser must have the session already, and else begins again.
+func (h *Handler) mayBringOtherCode(r *http.Request, id string) bool {
+	return h.cookies.hostBound() || subtle.ConstantTimeCompare([]byte(h.cookies.sessionValue(r)), []byte(id)) == 1
+}
+
 // exchange does the sign-in under a claim and writes its outcome.
 //
 // It does not end when the visitor goes away: WeChat calls a slow callback a
@@ -61,12 +82,12 @@ func (h *Handler) outcome(r *http.Request, f *flow, code, id string) (out Outcom
 func (h *Handler) exchange(r *http.Request, f *flow, code, id string, claim Claim) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), signInLimit)
 	defer cancel()
-	out, err := h.signIn(ctx, r, f, code, id)
-	h.log(r, f, string(out.Kind), err)
+	out, who, err := h.signIn(ctx, r, f, code, id)
+	h.log(r, f, string(out.Kind), err, who...)
 
 	// The store gets its own time: an outcome that is not written is a sign-in
 	// that everybody must begin again.
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(r.Context()), claimLease-signInLimit)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()
 	out.At = h.cfg.Now()
 	err = h.cfg.Store.Finish(ctx, claim.ID, claim.Owner, out, out.At)

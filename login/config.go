@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,33 +112,28 @@ func New(c Config) (*Handler, error) {
 	if err := h.useURL(c.URL, stem, c.Insecure); err != nil {
 		fault("Config.URL %q: %w", redactUser(c.URL), err)
 	}
-	h.returns.allowed = map[string]bool{h.returns.own: true}
-	for _, host := range c.ReturnHosts {
-		origin, err := canonicalOrigin(host)
-		if err != nil {
-			fault("Config.ReturnHosts %q: %w", host, err)
-			continue
+	origins := func(field string, hosts []string, into map[string]bool) {
+		for _, host := range hosts {
+			origin, err := canonicalOrigin(host)
+			if err != nil {
+				fault("Config.%s %q: %w", field, redactUser(host), err)
+				continue
+			}
+			into[origin] = true
 		}
-		h.returns.allowed[origin] = true
 	}
-	h.avatars = map[string]bool{}
-	for _, host := range c.AvatarHosts {
-		origin, err := canonicalOrigin(host)
-		if err != nil {
-			fault("Config.AvatarHosts %q: %w", host, err)
-			continue
-		}
-		h.avatars[origin] = true
-	}
+	h.returns.allowed, h.avatars = map[string]bool{h.returns.own: true}, map[string]bool{}
+	origins("ReturnHosts", c.ReturnHosts, h.returns.allowed)
+	origins("AvatarHosts", c.AvatarHosts, h.avatars)
 	if err := h.useKeys(c.Keys); err != nil {
 		fault("Config.Keys: %w", err)
 	}
 	if c.OfficialAccount == nil && c.WebsiteApp == nil {
 		fault("Config: neither OfficialAccount nor WebsiteApp is set, so nobody could sign in")
 	}
-	for name, app := range map[string]*wechat.Client{"OfficialAccount": c.OfficialAccount, "WebsiteApp": c.WebsiteApp} {
+	for i, app := range []*wechat.Client{c.OfficialAccount, c.WebsiteApp} {
 		if app != nil && (app.AppID == "" || app.Secret == "") {
-			fault("Config.%s: AppID and Secret are both needed", name)
+			fault("Config.%s: AppID and Secret are both needed", [...]string{"OfficialAccount", "WebsiteApp"}[i])
 		}
 	}
 	if c.SessionIdle < 0 || c.SessionMax < 0 || c.ProfileMaxAge < 0 {
@@ -214,13 +210,9 @@ func (h *Handler) finish() error {
 	if h.cfg.RequestID == nil {
 		h.cfg.RequestID = randomRequestID
 	}
-	for field, standard := range map[*time.Duration]time.Duration{
-		&h.cfg.SessionIdle: 24 * time.Hour, &h.cfg.SessionMax: 720 * time.Hour, &h.cfg.ProfileMaxAge: 720 * time.Hour,
-	} {
-		if *field == 0 {
-			*field = standard
-		}
-	}
+	h.cfg.SessionIdle = cmp.Or(h.cfg.SessionIdle, 24*time.Hour)
+	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
+	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
 	// Behind a proxy that changes Host, our own pages would look foreign to the
 	// check, which compares Origin with Host where Sec-Fetch-Site is missing.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.own); err != nil {

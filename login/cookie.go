@@ -44,6 +44,10 @@ func (c *cookies) flowStem() string         { return c.stem + "-f-" }
 func (c *cookies) flow(state string) string { return c.flowStem() + state[:flowNameChars] }
 func weight(cookie *http.Cookie) int        { return len(cookie.Name) + len(cookie.Value) + len("=; ") }
 func (c *cookies) isFlow(name string) bool  { return strings.HasPrefix(name, c.flowStem()) }
+
+// hostBound says whether browsers keep others from planting our cookies.
+func (c *cookies) hostBound() bool { return strings.HasPrefix(c.stem, "__Host-") }
+
 func (c *cookies) has(r *http.Request, name string) bool {
 	_, err := r.Cookie(name)
 	return err == nil

@@ -7,13 +7,14 @@ import (
 
 // log writes the one line of a sign-in that ended here. The address of the
 // request is left out: it holds the code.
-func (h *Handler) log(r *http.Request, f *flow, outcome string, err error) {
+func (h *Handler) log(r *http.Request, f *flow, outcome string, err error, more ...slog.Attr) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.String("outcome", outcome), slog.String("request", h.requestID(r))}
 	if f != nil {
 		attrs = append(attrs, slog.String("door", string(f.door)), slog.String("scope", string(f.scope)),
 			slog.Int("restarts", restartsOf(f.state)))
 	}
+	attrs = append(attrs, more...)
 	if err != nil {
 		level = slog.LevelWarn
 		if outcome == string(OutcomeFault) {
@@ -22,6 +23,15 @@ func (h *Handler) log(r *http.Request, f *flow, outcome string, err error) {
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	h.cfg.Logger.LogAttrs(r.Context(), level, "sign-in", attrs...)
+}
+
+// who names a person in a log, well enough to find them and too little to be
+// them: the openid is cut.
+func who(appID, openID string) []slog.Attr {
+	if len(openID) > 8 {
+		openID = openID[:8] + "…"
+	}
+	return []slog.Attr{slog.String("appid", appID), slog.String("openid", openID)}
 }
 
 // fail answers an error on our side: the cause goes to the log, the visitor gets

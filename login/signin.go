@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,18 +16,19 @@ import (
 
 // signIn trades the code for a person and makes the session. The error is for
 // the log; what the visitor sees depends on the outcome alone.
-func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id string) (Outcome, error) {
+func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id string) (Outcome, []slog.Attr, error) {
 	client := h.client(f.door)
 	weCtx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()
 	token, err := client.Exchange(weCtx, code)
 	if err != nil {
-		return Outcome{Kind: classify(err)}, err
+		return Outcome{Kind: classify(err)}, nil, err
 	}
+	person := who(client.AppID, token.OpenID)
 	if token.SnapshotUser {
 		// A virtual person: WeChat's documentation, announcement of 2022-05-09.
 		// Its openid, nickname and avatar are nobody's.
-		return Outcome{Kind: OutcomeSnapshot}, nil
+		return Outcome{Kind: OutcomeSnapshot}, nil, nil
 	}
 	now := h.cfg.Now()
 	in := &SignIn{
@@ -41,13 +43,13 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 	if askedForProfile(f, token) {
 		h.addProfile(weCtx, r, client, token, &in.Session)
 	}
-	kept := in.Session
+	s := in.Session
+	s.Scopes = slices.Clone(s.Scopes)
 	if h.cfg.OnSignIn != nil {
 		if out, err := h.ask(ctx, in); err != nil {
-			return out, err
+			return out, person, err
 		}
 	}
-	s := kept
 	s.Subject, s.Nickname, s.ProfileAt = in.Subject, in.Nickname, in.ProfileAt
 	s.AvatarURL = h.safeAvatar(in.AvatarURL)
 	s.ExpiresAt = h.expiry(now, now)
@@ -56,9 +58,9 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 		if errors.Is(err, ErrStoreFull) {
 			kind = OutcomeBusy
 		}
-		return Outcome{Kind: kind}, fmt.Errorf("login: make the session: %w", err)
+		return Outcome{Kind: kind}, person, fmt.Errorf("login: make the session: %w", err)
 	}
-	return Outcome{Kind: OutcomeSignedIn}, nil
+	return Outcome{Kind: OutcomeSignedIn}, person, nil
 }
 
 // ask lets the app decide.

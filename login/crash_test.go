@@ -1,0 +1,231 @@
+package login_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weigate/weigate/login"
+)
+
+// brokenStore is a MemoryStore that fails or dies on demand.
+type brokenStore struct {
+	*login.MemoryStore
+	claimed func()       // after a claim was won
+	finish  func() error // instead of Finish, when not nil
+	session func() error // instead of Session, when not nil
+	created atomic.Int32 // sessions made
+	deleted atomic.Int32 // sessions removed
+	update  func() error // instead of UpdateSession, when not nil
+	updates atomic.Int32 // calls of UpdateSession
+}
+
+func (s *brokenStore) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
+	have, won, err := s.MemoryStore.Claim(ctx, want, now)
+	if won && s.claimed != nil {
+		s.claimed()
+	}
+	return have, won, err
+}
+
+func (s *brokenStore) Finish(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
+	if s.finish != nil {
+		return s.finish()
+	}
+	return s.MemoryStore.Finish(ctx, id, owner, out, now)
+}
+
+func (s *brokenStore) Session(ctx context.Context, id string, now time.Time) (*login.Session, error) {
+	if s.session != nil {
+		if err := s.session(); err != nil {
+			return nil, err
+		}
+	}
+	return s.MemoryStore.Session(ctx, id, now)
+}
+
+func (s *brokenStore) CreateSession(ctx context.Context, id string, v login.Session, now time.Time) error {
+	s.created.Add(1)
+	return s.MemoryStore.CreateSession(ctx, id, v, now)
+}
+
+func (s *brokenStore) UpdateSession(ctx context.Context, id string, u login.SessionUpdate, now time.Time) error {
+	s.updates.Add(1)
+	if s.update != nil {
+		return s.update()
+	}
+	return s.MemoryStore.UpdateSession(ctx, id, u, now)
+}
+
+func (s *brokenStore) DeleteSession(ctx context.Context, id string) error {
+	s.deleted.Add(1)
+	return s.MemoryStore.DeleteSession(ctx, id)
+}
+
+// dies serves a request in a process that dies on the way.
+func dies(t *testing.T, h http.Handler, r *http.Request) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Error("the process did not die")
+		}
+	}()
+	serve(h, r)
+}
+
+// The process dies between claim and exchange, or between exchange and outcome.
+// Nobody knows which, so the sign-in starts again, and the code is not sent twice.
+func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
+	t.Parallel()
+	for name, beforeExchange := range map[string]bool{"before the exchange": true, "after it": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+				s := newSite(t, func(c *login.Config) { c.Store, c.Now = store, time.Now })
+				b := s.browser()
+				state := b.begin("/sign-in?return=/private/x")
+				sent := 0
+				if beforeExchange {
+					store.claimed = func() { panic("the machine is gone") }
+				} else {
+					store.finish = func() error { panic("the machine is gone") }
+					sent = 1
+				}
+				dies(t, s.mux, b.request("GET", s.callback(code("a"), state), nil))
+				store.claimed, store.finish = nil, nil
+
+				began := time.Now()
+				again := s.stateIn(b.get(s.callback(code("a"), state))) // waits for the lease, then goes round
+				if waited := time.Since(began); waited < 14*time.Second || waited > 16*time.Second {
+					t.Errorf("waited %v, want the lease of 15 s", waited)
+				}
+				s.stateIn(b.get(s.callback(code("a"), state))) // and once more, at once
+				if s.wechat.times(code("a")) != sent {
+					t.Errorf("the code was sent %d times, want %d", s.wechat.times(code("a")), sent)
+				}
+				s.wantGo(b.get(s.callback(code("b"), again)), "/private/x")
+				if b.who() != openIDOf(code("b")) {
+					t.Errorf("signed in as %q", b.who())
+				}
+			})
+		})
+	}
+}
+
+// OnSignIn takes longer than the lease: those who waited have begun again, so
+// the late one must not end in a second session.
+func TestLateSignInMakesNoSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+		slow := true
+		s := newSite(t, func(c *login.Config) {
+			c.Store, c.Now = store, time.Now
+			c.OnSignIn = func(context.Context, *login.SignIn) error {
+				if slow {
+					time.Sleep(20 * time.Second) // does not look at its context
+				}
+				return nil
+			}
+		})
+		b := s.browser()
+		state := b.begin("/sign-in?return=/private/x")
+		s.stateIn(b.get(s.callback(code("a"), state)))
+		if b.session() != "" {
+			t.Error("a session was made after the lease")
+		}
+		slow = false
+		s.stateIn(b.get(s.callback(code("a"), state)))
+		if s.wechat.exchanges() != 1 {
+			t.Errorf("%d exchanges", s.wechat.exchanges())
+		}
+	})
+}
+
+// The outcome cannot be written. The session that was made is taken back.
+func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		status int
+	}{"claim lost": {login.ErrClaimLost, 302}, "database down": {errors.New("connection refused"), 500}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &brokenStore{MemoryStore: login.NewMemoryStore(), finish: func() error { return c.err }}
+			s := newSite(t, func(cfg *login.Config) { cfg.Store = store })
+			b := s.browser()
+			res := b.get(s.callback(code("a"), b.begin("/sign-in")))
+			if res.StatusCode != c.status || b.session() != "" {
+				t.Errorf("status %d, session %q", res.StatusCode, b.session())
+			}
+			if store.created.Load() != 1 || store.deleted.Load() != 1 {
+				t.Errorf("%d sessions made, %d removed", store.created.Load(), store.deleted.Load())
+			}
+		})
+	}
+}
+
+// WeChat does not answer. The visitor waits ten seconds, no more, and the code is
+// not sent again.
+func TestSilentWeChatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(c *login.Config) { c.Now = time.Now })
+		s.wechat.exchange = func(ctx context.Context, _ string) string {
+			<-ctx.Done()
+			return ""
+		}
+		b := s.browser()
+		state := b.begin("/sign-in")
+		began := time.Now()
+		s.wantPage(b.get(s.callback(code("a"), state)), login.PageBusy, 503)
+		if waited := time.Since(began); waited > 11*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+		s.wantPage(b.get(s.callback(code("a"), state)), login.PageBusy, 503)
+		if s.wechat.exchanges() != 1 {
+			t.Errorf("%d exchanges, want 1", s.wechat.exchanges())
+		}
+	})
+}
+
+// While the store cannot be read nobody is signed in, nobody is sent round in
+// circles, and nobody gets in.
+func TestStoreDownIsNotSignedOut(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	b := s.browser()
+	b.signIn("a")
+	store.session = func() error { return errors.New("connection refused to 10.0.0.5") }
+	s.wantPage(b.get("/private/x"), login.PageBusy, 503)
+	s.wantPage(b.get("/sign-in/profile"), login.PageFault, 500)
+	if res := b.get("/sign-in/me"); res.StatusCode != 503 {
+		t.Errorf("/sign-in/me: %d, want 503", res.StatusCode)
+	}
+	b.headers.Set("Accept", "application/json")
+	if res := b.get("/private/x"); res.StatusCode != 503 || text(res) != "{\"error\":\"unavailable\"}\n" {
+		t.Errorf("API: %d", res.StatusCode)
+	}
+	if _, err := s.handler.Session(b.request("GET", "/", nil)); err == nil || errors.Is(err, login.ErrNoSession) {
+		t.Errorf("Session = %v, want the store's error", err)
+	}
+	store.session = nil
+	if b.who() != openIDOf(code("a")) {
+		t.Error("signed out by an outage")
+	}
+}
+
+func TestFullStoreAsksToWait(t *testing.T) {
+	t.Parallel()
+	store := login.NewMemoryStore()
+	store.MaxRows = 1
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s.browser().signIn("a")
+	b := s.browser()
+	s.wantPage(b.get(s.callback(code("b"), b.begin("/sign-in"))), login.PageBusy, 503)
+}
