@@ -2,8 +2,9 @@
 # make test    everything; brings the browser and fonts it needs (on Debian as root)
 # make demo    the first look
 # make fuzz    a minute of every fuzz target
+# make tidy    brings go.mod and go.sum of every module up to date
 
-.PHONY: test check demo deps fuzz clean
+.PHONY: test check demo deps fuzz tidy clean
 
 test:
 	@build/test.sh test
@@ -19,6 +20,9 @@ deps:
 
 fuzz:
 	@build/fuzz.sh 60s
+
+tidy:
+	@for mod in go.mod $$(git ls-files '*/go.mod'); do go -C "$$(dirname $$mod)" mod tidy || exit 1; done
 
 clean:
 	rm -rf out

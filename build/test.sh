@@ -53,10 +53,10 @@ walls() { go test -count=1 -run '^TestLayers' .; }
 tests() {
 	local name=$1
 	shift
-	go test -json "$@" 2>"out/$name.stderr" | "$tmp/report" -raw "out/$name.jsonl"
-	local status=("${PIPESTATUS[@]}")
+	local status=0
+	go test -json "$@" 2>"out/$name.stderr" | "$tmp/report" -raw "out/$name.jsonl" || status=1
 	cat "out/$name.stderr"
-	[ "${status[0]}" -eq 0 ] && [ "${status[1]}" -eq 0 ]
+	return $status
 }
 
 quick() { tests quick -short $(go list ./... | grep -v /internal/e2e); }
@@ -70,13 +70,9 @@ modules() {
 		dir=$(dirname "$mod")
 		echo "== $dir"
 		total=$((total + 1))
-		(cd "$dir" && go vet ./... && go mod tidy -diff) || status=1
-		(
-			here=$PWD
-			cd "$dir"
-			go test -json -count=1 -timeout 10m ./... | "$tmp/report" -raw "$here/out/module-${dir//\//-}.jsonl" -notests
-			[ "${PIPESTATUS[0]}" -eq 0 ] && [ "${PIPESTATUS[1]}" -eq 0 ]
-		) || status=1
+		go -C "$dir" vet ./... || status=1
+		go -C "$dir" mod tidy -diff || { echo "$dir/go.mod is stale: run make tidy"; status=1; }
+		go -C "$dir" test -json -count=1 -timeout 10m ./... | "$tmp/report" -raw "out/module-${dir//\//-}.jsonl" -notests || status=1
 	done
 	echo "summary: $total modules"
 	return $status
@@ -84,7 +80,7 @@ modules() {
 
 # The files that can grow stale by themselves.
 freshness() {
-	go mod tidy -diff || { echo "go.mod is stale: run go mod tidy"; return 1; }
+	go mod tidy -diff || { echo "go.mod is stale: run make tidy"; return 1; }
 	go mod verify || return 1
 }
 
