@@ -323,3 +323,35 @@ func TestBodyThatBreaksOff(t *testing.T) {
 		})
 	}
 }
+
+// endless is a body without an end that counts what was read of it.
+type endless struct{ read *int }
+
+func (e endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = ' '
+	}
+	*e.read += len(b)
+	return len(b), nil
+}
+
+func (endless) Close() error { return nil }
+
+// A hostile answer costs a megabyte of memory, not all of it.
+func TestHugeAnswers(t *testing.T) {
+	t.Parallel()
+	for name, length := range map[string]int64{"no length": -1, "a terabyte by its own word": 1 << 40} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			read := 0
+			_, err := clientOf(func(r *http.Request) (*http.Response, error) {
+				resp := respond(r, 200, "")
+				resp.ContentLength, resp.Body = length, endless{&read}
+				return resp, nil
+			}).UserInfo(t.Context(), access, openID, "")
+			if !errors.Is(err, wechat.ErrTooLarge) || read > 2<<20 {
+				t.Errorf("%d bytes were read: %v", read, err)
+			}
+		})
+	}
+}

@@ -56,6 +56,9 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	if string(secret) != leak.Secret {
 		t.Error("string(s) does not reveal it")
 	}
+	if _, ok := slog.AnyValue(secret).Resolve().Any().(wechat.Secret); ok {
+		t.Error("a log handler of somebody's own gets the Secret itself")
+	}
 	var back wechat.Secret
 	if err := json.Unmarshal([]byte(`"abc"`), &back); err != nil || back != "abc" {
 		t.Errorf("read from JSON: %q, %v", string(back), err)
