@@ -30,6 +30,7 @@ type journey struct {
 	phone   *Phone
 	hops    []Hop
 	chain   []*url.URL // every address so far, for Sec-Fetch-Site
+	virtual string     // the appid that got a virtual account on the way
 	tainted bool       // a POST was redirected to another origin: its Origin is null from then on
 }
 
@@ -99,6 +100,9 @@ func (j *journey) step(ctx context.Context) (*fetched, error) {
 		return nil, err
 	}
 	j.phone.device.cookies.set(&u, (&http.Response{Header: a.header}).Cookies())
+	if a.own && a.header.Get("X-Wechattest-Mode") == "snapshot" {
+		j.virtual = u.Query().Get("appid")
+	}
 	return a, nil
 }
 
@@ -165,6 +169,7 @@ func (j *journey) arrive(a *fetched) *Page {
 	p := &Page{
 		URL: j.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: j.hops,
 		method: j.method, sent: j.form, simulator: a.own, initiator: j.initiator,
+		Snapshot: j.virtual != "", asked: j.virtual,
 	}
 	p.read()
 	return p

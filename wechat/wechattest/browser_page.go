@@ -23,12 +23,16 @@ type Page struct {
 	Forms   []Form      // in the order of the page
 	Refresh *Refresh    // where the page says it will go by itself, or nil
 	Hops    []Hop       // the redirects on the way here, the first one first
+	// Snapshot says that WeChat opened this page in snapshot mode (快照页): the app was given a virtual account. See
+	// [Phone.UseFullService].
+	Snapshot bool
 
 	method    string // how it was got, for Reload
 	sent      string // the body that was sent for it
 	simulator bool   // it is a page of the simulator, seen with the person's identity
 	referrer  string // the page's referrer policy
 	initiator *url.URL
+	asked     string // the appid whose authorize page led here in snapshot mode
 }
 
 // A Hop is one redirect of a journey.

@@ -223,6 +223,24 @@ func (p *Page) decision(yes bool) (*Form, *Button) {
 	return nil, nil
 }
 
+// UseFullService presses 使用完整服务, which WeChat draws on a page in snapshot mode: the person gets WeChat's question from now on, and
+// the page is asked for again. It fails with [ErrNotThere] on every other page.
+func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
+	page := p.Page()
+	if page == nil {
+		return nil, ErrNoPage
+	}
+	if !page.Snapshot {
+		return nil, fmt.Errorf("%w: 使用完整服务, which is on pages in snapshot mode only", ErrNotThere)
+	}
+	p.device.server.UseFullService(page.asked, p.device.person)
+	u, err := url.Parse(page.URL)
+	if err != nil {
+		return nil, fmt.Errorf("wechattest: the page's own address: %w", err)
+	}
+	return p.visit(ctx, visit{method: http.MethodGet, url: u})
+}
+
 // Reload asks for the page again, in the way it was asked for: a POST is sent again.
 func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	page := p.Page()
@@ -260,6 +278,9 @@ func (p *Phone) again(ctx context.Context, old *Page, move int) (*Page, error) {
 	page, err := p.travel(ctx, visit{method: old.method, url: u, form: old.sent, initiator: old.initiator})
 	if err != nil {
 		return nil, p.fail(err)
+	}
+	if old.Snapshot && !page.Snapshot {
+		page.Snapshot, page.asked = true, old.asked
 	}
 	p.replace(page, move)
 	return page, nil
@@ -332,4 +353,11 @@ func (p *Phone) drawn() (*Page, *trouble) {
 		return nil, t
 	}
 	return p.history[p.at], t
+}
+
+// state is how often the phone showed something else, and which of these the frame drew last.
+func (p *Phone) state() (seq, seen int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seq, p.seen
 }

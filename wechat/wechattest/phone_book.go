@@ -11,13 +11,13 @@ import (
 
 // A phoneBook holds the phones of a simulator's people and what they have in common.
 type phoneBook struct {
-	mu      sync.Mutex
-	server  *Server
-	net     *fetcher
-	phones  map[string]*Phone
-	own     map[string]bool // origins at which the simulator answers
-	pending map[string]int  // requests that phones have on the network, by origin, path and query
-	changed func()
+	mu       sync.Mutex
+	server   *Server
+	net      *fetcher
+	phones   map[string]*Phone
+	own      map[string]bool // origins at which the simulator answers
+	pending  map[string]int  // requests that phones have on the network, by origin, path and query
+	watchers []func()        // hear of each change of what a phone shows
 }
 
 func (b *phoneBook) setUp(s *Server) {
@@ -74,11 +74,17 @@ func (s *Server) identify(r *http.Request, person string) {
 // tell says that a phone shows something else.
 func (b *phoneBook) tell() {
 	b.mu.Lock()
-	f := b.changed
+	watchers := b.watchers
 	b.mu.Unlock()
-	if f != nil {
+	for _, f := range watchers {
 		f()
 	}
+}
+
+func (b *phoneBook) watch(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watchers = append(slices.Clip(b.watchers), f)
 }
 
 // isOwn reports whether an address is the simulator's. WeChat's names always are.
