@@ -1,0 +1,58 @@
+package login
+
+import "time"
+
+// CheckReturn lets a test call the return policy.
+func CheckReturn(own, prefix string, others ...string) func(raw string) (location string, ok bool) {
+	p := returnPolicy{own: own, prefix: prefix, allowed: map[string]bool{own: true}}
+	for _, o := range others {
+		p.allowed[o] = true
+	}
+	return func(raw string) (string, bool) {
+		address, err := p.check(raw)
+		if err != nil {
+			return "", false
+		}
+		return p.absolute(address), true
+	}
+}
+
+// Reflow reads a flow and writes it again; ok says whether it could be read.
+func Reflow(b []byte) (again []byte, ok bool, err error) {
+	f, err := unmarshalFlow(b)
+	if err != nil {
+		return nil, false, nil
+	}
+	again, err = f.marshal()
+	return again, true, err
+}
+
+// SampleFlow is a flow as Start makes it.
+func SampleFlow(returnTo string, data []byte) ([]byte, error) {
+	f := newFlow(1, time.Unix(1772352000, 0))
+	f.returnTo, f.data, f.door, f.scope, f.forcePopup = returnTo, data, DoorWebsite, flowScopes[2], true
+	return f.marshal()
+}
+
+// OpenFlowCookie tries to open a cookie value with a key, as findFlow does.
+func OpenFlowCookie(key []byte, name, value string) (opened bool, err error) {
+	s, err := newSealer([][]byte{key}, "flow")
+	if err != nil {
+		return false, err
+	}
+	plain, err := s.open(name, value)
+	if err != nil {
+		return false, nil
+	}
+	_, err = unmarshalFlow(plain)
+	return err == nil, nil
+}
+
+// SealFlowCookie seals a flow under a name.
+func SealFlowCookie(key []byte, name string, flow []byte) (string, error) {
+	s, err := newSealer([][]byte{key}, "flow")
+	if err != nil {
+		return "", err
+	}
+	return s.seal(name, flow), nil
+}

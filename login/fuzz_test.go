@@ -1,0 +1,66 @@
+package login_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/login"
+)
+
+func mustFlow(tb testing.TB, returnTo string, data []byte) []byte {
+	tb.Helper()
+	b, err := login.SampleFlow(returnTo, data)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// FuzzFlow: what reads as a flow writes back to the same bytes, so that no two
+// cookies mean one flow, and nothing panics.
+func FuzzFlow(f *testing.F) {
+	plain := mustFlow(f, "/x?y#/z", nil)
+	f.Add(plain)
+	f.Add(mustFlow(f, "", []byte("data")))
+	f.Add(mustFlow(f, strings.Repeat("x", login.MaxReturn), bytes.Repeat([]byte{0}, login.MaxData)))
+	f.Add(plain[:len(plain)-1])
+	f.Add(append(bytes.Clone(plain), 0))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again, ok, err := login.Reflow(b)
+		if !ok {
+			return
+		}
+		if err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%x was read, then written as %x (%v)", b, again, err)
+		}
+	})
+}
+
+// FuzzFlowCookie: only what was sealed under this key and name opens.
+func FuzzFlowCookie(f *testing.F) {
+	const name = "__Host-weigate-f-abcdefghij"
+	good, err := login.SealFlowCookie(key(1), name, mustFlow(f, "/x", nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	if opened, err := login.OpenFlowCookie(key(1), name, good); !opened || err != nil {
+		f.Fatalf("a good cookie does not open: %v", err)
+	}
+	f.Add(name, good)
+	f.Add("__Host-weigate-f-abcdefghik", good)
+	f.Add(name, good[:len(good)-1])
+	f.Add(name, good+"A")
+	f.Add(name, good+"=")
+	f.Add(name, "")
+	f.Fuzz(func(t *testing.T, as, value string) {
+		opened, err := login.OpenFlowCookie(key(1), as, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened && (as != name || value != good) {
+			t.Fatalf("%q opened as %q", value, as)
+		}
+	})
+}
