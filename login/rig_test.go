@@ -103,6 +103,11 @@ func refused(code int, text string) string {
 	return fmt.Sprintf(`{"errcode":%d,"errmsg":"%s, rid: 65a33cd8-023106e1-2dc7e2f6"}`, code, text)
 }
 
+// mustAnswer lets every exchange from now on succeed with a scope.
+func (s *site) mustAnswer(scope string) {
+	s.wechat.exchange = func(_ context.Context, code string) string { return tokenFor(code, scope) }
+}
+
 // clock is a clock that a test moves.
 type clock struct {
 	mu  sync.Mutex
