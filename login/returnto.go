@@ -163,10 +163,8 @@ func canonicalOrigin(text string) (string, error) {
 	case strings.HasSuffix(u.Host, ":"):
 		return "", errors.New("has an empty port")
 	}
-	for _, c := range []byte(host) {
-		if c <= ' ' || c >= 0x7f {
-			return "", errors.New("has a host that is not ASCII")
-		}
+	if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-._:") != "" {
+		return "", errors.New("has a host that is not of letters, digits, hyphens and dots (write others in Punycode)")
 	}
 	if (scheme == "http" && port == "80") || (scheme == "https" && port == "443") {
 		port = ""
