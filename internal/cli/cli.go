@@ -97,8 +97,12 @@ func usageError(err error) error {
 			help = "weigate " + c.Name + " --help"
 		}
 	}
-	if strings.Contains(err.Error(), "did you mean") {
+	switch said := err.Error(); {
+	case strings.Contains(said, "did you mean"):
 		return err
+	case strings.Contains(said, "(<EOL>)"): // the parser's word for the end of the line
+		flag, _, _ := strings.Cut(said, ":")
+		return fmt.Errorf("%s wants a value behind it: see %s", flag, help)
 	}
 	return fmt.Errorf("%w: see %s", err, help)
 }
