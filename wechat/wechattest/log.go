@@ -1,7 +1,6 @@
 package wechattest
 
 import (
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -42,6 +41,15 @@ func (s *Server) unsubscribe(ch chan Call) {
 		s.log.subs = slices.Delete(s.log.subs, i, i+1)
 		close(ch)
 	}
+}
+
+func (s *Server) unsubscribeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ch := range s.log.subs {
+		close(ch)
+	}
+	s.log.subs = nil
 }
 
 func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
@@ -122,7 +130,3 @@ func maskURL(address string) string {
 }
 
 var urlParam = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
-
-func isRedirect(status int) bool {
-	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest
-}

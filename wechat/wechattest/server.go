@@ -76,6 +76,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
+	s.unsubscribeAll()
 }
 
 // Seed returns the seed in use: that of the configuration, or the random one.
