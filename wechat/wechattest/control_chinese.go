@@ -27,12 +27,12 @@ func controlChinese() map[string]string {
 		"phone-refresh-hint": "页面说它会自动跳转；手机在等你点。",
 		"phone-full":         "使用完整服务", "phone-full-hint": "这是快照页：应用拿到的是虚拟帐号。点这个按钮后页面会重新开始。",
 		"phone-language": "手机的语言", "phone-set": "设置", "phone-screen": "手机屏幕", "phone-cookies": "清除所有 Cookie",
-		"phone-status": "状态码 %s", "phone-hops": "经过的跳转", "phone-more": "关于这个用户", "phone-settings": "手机与帐号",
+		"phone-status": "状态码 %v", "phone-hops": "经过的跳转", "phone-more": "关于这个用户", "phone-settings": "手机与帐号",
 		"phone-recent": "与这个用户有关的请求", "phone-where": "手机当前的页面",
 		"person-password": "修改微信密码", "person-password-hint": "此后这个用户的所有 token 都返回 42007。",
 		"person-revoke": "取消授权", "person-revoke-hint": "下一次 snsapi_userinfo 会再次询问。",
 
-		"frame-empty": "这部手机还没有打开任何页面。", "frame-empty-hint": "请打开一个链接，或扫描二维码。", "frame-status": "状态码 %s",
+		"frame-empty": "这部手机还没有打开任何页面。", "frame-empty-hint": "请打开一个链接，或扫描二维码。", "frame-status": "状态码 %v",
 		"frame-no-body": "回应没有内容。", "frame-kind": "手机无法显示这种文件：%s",
 
 		"trouble-stays":     "点“刷新”可以回到之前的页面。",

@@ -27,12 +27,12 @@ func controlEnglish() map[string]string {
 		"phone-refresh-hint": "The page says that it goes on by itself; the phone waits for you.",
 		"phone-full":         "使用完整服务 (use the full service)", "phone-full-hint": "This page is in snapshot mode: the app was given a virtual account. The button ends it, and the page begins again.",
 		"phone-language": "Language of the phone", "phone-set": "Set", "phone-screen": "Screen of the phone", "phone-cookies": "Forget all cookies",
-		"phone-status": "status %s", "phone-hops": "Redirects on the way here", "phone-more": "More about this person", "phone-settings": "Phone and account",
+		"phone-status": "status %v", "phone-hops": "Redirects on the way here", "phone-more": "More about this person", "phone-settings": "Phone and account",
 		"phone-recent": "What WeChat was asked about this person", "phone-where": "Where the phone is",
 		"person-password": "Change the WeChat password", "person-password-hint": "Every token of this person answers 42007 from then on.",
 		"person-revoke": "Take back the consent", "person-revoke-hint": "The next snsapi_userinfo asks again.",
 
-		"frame-empty": "This phone shows nothing yet.", "frame-empty-hint": "Open a link or scan a QR code.", "frame-status": "Status %s",
+		"frame-empty": "This phone shows nothing yet.", "frame-empty-hint": "Open a link or scan a QR code.", "frame-status": "Status %v",
 		"frame-no-body": "The answer has no content.", "frame-kind": "The phone cannot show this kind of file: %s",
 
 		"trouble-stays":     "Reload brings back the page before.",
