@@ -20,7 +20,7 @@ func meaningOf(endpoint string, code int) meaning {
 			return meaning{ErrStartAgain, "WeChat does not accept the refresh token any more", ""}
 		}
 		return meaning{ErrRefresh, "WeChat does not accept the access token any more", ""}
-	case 0, -1:
+	case -1:
 		return meaning{ErrRetry, "WeChat has a system error", ""}
 	case 45009, 45011:
 		return meaning{ErrSlowDown, "WeChat says there were too many calls", ""}

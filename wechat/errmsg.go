@@ -16,10 +16,7 @@ var suffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*rid:\s*
 // hint.
 func splitMessage(s string) (message, requestID string) {
 	s = visible(s)
-	at := suffix.FindStringSubmatchIndex(s)
-	if at == nil {
-		return shorten(s), ""
-	}
+	at := suffix.FindStringSubmatchIndex(s) // never nil: the end of s matches
 	if at[2] >= 0 {
 		requestID = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s[at[2]:at[3]]), "req_id:"))
 	}

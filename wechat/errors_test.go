@@ -311,3 +311,24 @@ func TestErrorInALog(t *testing.T) {
 		t.Errorf("the log says %s", out.String())
 	}
 }
+
+// Programs make errors of their own in their tests; the exported fields are enough for the class.
+func TestErrorMadeByHand(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		err   wechat.Error
+		class error
+	}{
+		{wechat.Error{Endpoint: "access_token", Code: 40163}, wechat.ErrStartAgain},
+		{wechat.Error{Endpoint: "userinfo", Code: 42001}, wechat.ErrRefresh},
+		{wechat.Error{Endpoint: "userinfo", Err: wechat.ErrTransport}, wechat.ErrRetry},
+		{wechat.Error{Endpoint: "access_token", Err: fmt.Errorf("%w: %w", wechat.ErrTransport, context.Canceled)}, wechat.ErrStartAgain},
+		{wechat.Error{}, nil},
+	}
+	for _, c := range cases {
+		checkClass(t, &c.err, c.class)
+		if c.err.Error() == "" {
+			t.Error("no text")
+		}
+	}
+}

@@ -20,10 +20,7 @@ type Secret string
 // String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// GoString returns "[redacted]", for %#v.
-func (Secret) GoString() string { return redacted }
-
-// Format writes "[redacted]" for every verb, so that %x, %q and %d do not fall back to the bytes.
+// Format writes "[redacted]" for every verb, so that %x, %q, %d and %#v do not fall back to the bytes.
 func (Secret) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
 // MarshalText returns "[redacted]", for encoding/json, encoding/xml and everything else that writes text.
