@@ -97,7 +97,7 @@ func (q *request) send(ctx context.Context, t *transport, a answer) (int, *Error
 	}
 	r.URL.RawQuery = q.query
 	if q.spends {
-		r.Body = onlyOnce{}
+		r.Body, r.TransferEncoding = onlyOnce{}, []string{"identity"}
 	}
 	resp, err := t.http.Do(r)
 	if err != nil {
@@ -180,11 +180,13 @@ func pause(ctx context.Context) error {
 }
 
 // onlyOnce is an empty body that cannot be had again. net/http sends a GET without a body a second time by itself when a reused
-// connection breaks before the answer, although the first may have arrived; with this body it does not.
+// connection breaks before the answer, although the first may have arrived; with this body it does not. The encoding "identity"
+// beside it tells net/http not to probe in a goroutine of its own whether there is a body; neither shows on the wire.
 type onlyOnce struct{}
 
-func (onlyOnce) Read([]byte) (int, error) { return 0, io.EOF }
-func (onlyOnce) Close() error             { return nil }
+func (onlyOnce) Read([]byte) (int, error)         { return 0, io.EOF }
+func (onlyOnce) WriteTo(io.Writer) (int64, error) { return 0, nil } // spares a copy's buffer
+func (onlyOnce) Close() error                     { return nil }
 
 // dialling reports whether err came before any connection: nothing of the request can have left. It relies on net/http not
 // sending a request again by itself.
