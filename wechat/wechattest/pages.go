@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 //go:embed pages
@@ -129,9 +130,15 @@ func (s *Server) qrView(r *request, q *qrCode) answer {
 func (s *Server) personView(p *Person) *personView {
 	name := p.Nickname
 	if p.Deregistered {
-		name += " (已注销)"
+		name = "用户已经注销"
 	}
-	return &personView{ID: p.ID, Nickname: strings.ToValidUTF8(name, "\uFFFD"), Picture: "/mmopen/vi_32/" + p.ID + "/96"}
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(name, "\uFFFD"))
+	return &personView{ID: p.ID, Nickname: name, Picture: "/mmopen/vi_32/" + p.ID + "/96"}
 }
 
 // ownPath is the address of this page without who is looking at it, for "somebody else".
