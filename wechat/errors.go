@@ -60,7 +60,7 @@ var (
 	ErrInvalidCode = errors.New("the code is not valid")
 )
 
-// errNoSecret and errBadBase stand in Error.Err when the call could not be made.
+// errNoSecret stands in Error.Err of an exchange that was not sent.
 var errNoSecret = errors.New("the Client has no Secret")
 
 // Error is every failure of Exchange, Refresh, UserInfo and CheckToken. It holds no secret, code or token; Message is WeChat's own

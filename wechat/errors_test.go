@@ -103,19 +103,18 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// Every bad answer is an error of its own, for each call; another library took {} for a success.
-func TestBadAnswersCanBeToldApart(t *testing.T) {
-	t.Parallel()
-	shapes := []error{wechat.ErrTransport, wechat.ErrHTTPStatus, wechat.ErrNotJSON, wechat.ErrTruncated, wechat.ErrEmpty,
-		wechat.ErrNoOpenID, wechat.ErrOtherOpenID, wechat.ErrNoToken, wechat.ErrTooLarge}
+// badAnswer is an answer that must become an error of the shape want, on one endpoint or, with "", on all.
+type badAnswer struct {
+	name   string
+	status int
+	body   string
+	want   error
+	on     string
+}
+
+func badAnswers() []badAnswer {
 	big := `{"x":"` + strings.Repeat("x", 1<<20) + `"}`
-	cases := []struct {
-		name   string
-		status int
-		body   string
-		want   error
-		on     string
-	}{
+	return []badAnswer{
 		{"nothing", 200, "", wechat.ErrEmpty, ""},
 		{"only space", 200, " \r\n\x00", wechat.ErrEmpty, ""},
 		{"an empty object", 200, "{}", wechat.ErrEmpty, ""},
@@ -159,7 +158,14 @@ func TestBadAnswersCanBeToldApart(t *testing.T) {
 		{"neither yes nor no", 200, `{"errmsg":"ok"}`, wechat.ErrEmpty, "auth"},
 		{"errcode null", 200, `{"errcode":null}`, wechat.ErrEmpty, "auth"},
 	}
-	for _, c := range cases {
+}
+
+// Every bad answer is an error of its own, for each call; another library took {} for a success.
+func TestBadAnswersCanBeToldApart(t *testing.T) {
+	t.Parallel()
+	shapes := []error{wechat.ErrTransport, wechat.ErrHTTPStatus, wechat.ErrNotJSON, wechat.ErrTruncated, wechat.ErrEmpty,
+		wechat.ErrNoOpenID, wechat.ErrOtherOpenID, wechat.ErrNoToken, wechat.ErrTooLarge}
+	for _, c := range badAnswers() {
 		for _, call := range calls {
 			if c.on != "" && c.on != call.name {
 				continue

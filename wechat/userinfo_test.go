@@ -9,35 +9,25 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-func TestUserInfo(t *testing.T) {
-	t.Parallel()
+// userCase is an answer of /sns/userinfo and what it must become.
+type userCase struct {
+	body string
+	want wechat.UserInfo
+}
+
+func userCases() map[string]userCase {
 	full := wechat.UserInfo{
 		OpenID: openID, UnionID: "oWgGz1K4Qwj5oQHtE-wDzI-AvR1s", Nickname: "归零",
 		AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/DYAIOgq83e/132", Privileges: []string{},
 	}
 	change := func(f func(*wechat.UserInfo)) wechat.UserInfo { c := full; f(&c); return c }
-	nick := func(json, want string) struct {
-		body string
-		want wechat.UserInfo
-	} {
-		return struct {
-			body string
-			want wechat.UserInfo
-		}{strings.Replace(userJSON, "归零", json, 1), change(func(u *wechat.UserInfo) { u.Nickname = want })}
+	nick := func(json, want string) userCase {
+		return userCase{strings.Replace(userJSON, "归零", json, 1), change(func(u *wechat.UserInfo) { u.Nickname = want })}
 	}
-	with := func(old, new string, f func(*wechat.UserInfo)) struct {
-		body string
-		want wechat.UserInfo
-	} {
-		return struct {
-			body string
-			want wechat.UserInfo
-		}{strings.Replace(userJSON, old, new, 1), change(f)}
+	with := func(old, new string, f func(*wechat.UserInfo)) userCase {
+		return userCase{strings.Replace(userJSON, old, new, 1), change(f)}
 	}
-	cases := map[string]struct {
-		body string
-		want wechat.UserInfo
-	}{
+	return map[string]userCase{
 		"as captured": {userJSON, full},
 		"before 2021": with(`"sex":0,"language":"","city":"","province":"","country":""`, `"sex":1,"language":"zh_CN","city":"广州","province":"广东","country":"中国"`, func(u *wechat.UserInfo) {
 			u.Sex, u.Language, u.City, u.Province, u.Country = 1, "zh_CN", "广州", "广东", "中国"
@@ -64,7 +54,11 @@ func TestUserInfo(t *testing.T) {
 		"fields missing":                 {`{"openid":"` + openID + `"}`, wechat.UserInfo{OpenID: openID}},
 		"nickname of the wrong type":     with(`"归零"`, `{"text":"x"}`, func(u *wechat.UserInfo) { u.Nickname = "" }),
 	}
-	for name, c := range cases {
+}
+
+func TestUserInfo(t *testing.T) {
+	t.Parallel()
+	for name, c := range userCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := answering(200, c.body).UserInfo(t.Context(), access, openID, "")
