@@ -71,7 +71,7 @@ type Config struct {
 	// *Refusal is a page that says why, any other error a page that says the
 	// app could not finish. It is called once per sign-in, in the request that
 	// exchanged the code, with a context that outlives that request, and has
-	// three seconds. nil accepts everybody. It must be safe for concurrent use.
+	// three seconds or more. nil accepts everybody. It must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error
 
 	// Page shows all pages; nil shows the built-in ones, which a Page function

@@ -41,6 +41,11 @@
 //	GET  /sign-out           a page with a button
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
+// The app's own sign-out button is a form: method post, action /sign-out, with a
+// field "return" if need be. A page with such a form must not have the
+// Referrer-Policy "no-referrer": browsers then send "Origin: null" along, and
+// those without Sec-Fetch-Site look like another site.
+//
 // # What it holds on to
 //
 //   - A code is exchanged only for the browser that began the flow. The flow

@@ -2,11 +2,23 @@ package login_test
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/login"
 )
+
+// Go runs the seeds as tests; without seeds that would be a test of nothing.
+func TestFuzzTargetsHaveSeeds(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"FuzzFlow", "FuzzFlowCookie", "FuzzReturn"} {
+		seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", target, "*"))
+		if err != nil || len(seeds) == 0 {
+			t.Errorf("testdata/fuzz/%s holds no seed: %v", target, err)
+		}
+	}
+}
 
 func mustFlow(tb testing.TB, returnTo string, data []byte) []byte {
 	tb.Helper()
