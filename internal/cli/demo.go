@@ -45,7 +45,7 @@ func (c *demoCmd) Run(s *session) error {
 	defer d.sim.Close()
 	run.handle(site, d.app)
 	run.handle(pages, d.sim)
-	run.handle(control, d.sim)
+	run.handle(control, d.sim.Control())
 
 	lines := demoEnglish
 	if s.chinese() {

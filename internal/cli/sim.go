@@ -54,7 +54,7 @@ func (c *simCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	run.handle(control, wx)
+	run.handle(control, wx.Control())
 	open := []net.Listener{pages, control}
 
 	s.voice.say("WeChat, simulated. Not the real one: anybody may be anybody, and all is forgotten at exit.\n")
