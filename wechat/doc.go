@@ -15,8 +15,8 @@
 // It imports only the standard library.
 //
 // What it does not do: it keeps no session and does not check the state that comes back (package login does both), it does not
-// speak to the global access_token, to third-party platforms, to mini-programs or to WeCom (企业微信), and it never sends an
-// exchange a second time once the first may have reached WeChat, because a code is good for one exchange.
+// speak to the global access_token, to third-party platforms, to mini-programs or to WeCom (企业微信), and it does not send an
+// exchange again when the first may have spent the code.
 //
 // # Secrets
 //

@@ -17,8 +17,8 @@ var (
 	ErrRefresh = errors.New("refresh the token")
 	// ErrSlowDown: WeChat counts calls, and there were too many. Wait a minute.
 	ErrSlowDown = errors.New("slow down")
-	// ErrRetry: WeChat or the network failed; the same call may be made again, later. An Exchange of this class did not spend
-	// the code.
+	// ErrRetry: WeChat or the network failed; the same call may be made again, later. An Exchange of this class was not
+	// sent, or WeChat answered errcode -1, which is taken to leave the code good.
 	ErrRetry = errors.New("try again")
 	// ErrConfiguration: no person can repair this. Somebody must correct the AppID, the Secret, the IP allow-list, the account's
 	// permissions or this program.
