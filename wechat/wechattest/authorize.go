@@ -13,7 +13,7 @@ type authorizeRequest struct {
 	forcePopup, forceSnap bool
 }
 
-// authorize is GET /connect/oauth2/authorize: silent redirect, consent page or error page. Errors are pages for the person; the app never hears of them.
+// authorize is GET /connect/oauth2/authorize: silent redirect, snapshot, consent page or error page. Errors are pages for the person; the app never hears of them.
 func (s *Server) authorize(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -25,6 +25,9 @@ func (s *Server) authorize(r *request) answer {
 		return s.errorPage(r, *bad)
 	}
 	who, silent := s.whoIs(r)
+	if who == nil && silent {
+		return s.errorPage(r, problem{text: textNoSuchLink, hint: hintNoPerson, args: []any{s.switches.ConsentAs}})
+	}
 	if who == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
@@ -36,14 +39,14 @@ func (s *Server) authorize(r *request) answer {
 	switch {
 	case !hasScope(ask.scope, scopeUserInfo):
 		return s.goBack(r, me, ask)
-	case silent:
-		s.consent(me)
-		return s.goBack(r, me, ask)
-	case s.snapshotMode(ask.app, who, ask.forceSnap) && !ask.forcePopup, ask.forceSnap && s.snapshotMode(ask.app, who, true):
+	case s.snapshotMode(ask.app, who, ask.forceSnap): // forcePopup did not prevent it, by a field report
 		me.virtual = true
 		a := s.goBack(r, me, ask)
 		a.header.Set("X-Wechattest-Mode", "snapshot") // for the phone, which draws the button 使用完整服务
 		return a
+	case silent:
+		s.consent(me)
+		return s.goBack(r, me, ask)
 	case s.consented(me) && !ask.forcePopup:
 		return s.goBack(r, me, ask)
 	}

@@ -2,7 +2,9 @@ package wechattest_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -330,7 +332,7 @@ func TestSnapshotMode(t *testing.T) {
 		f, _ := s.exchange(s.oa, g.location.Query().Get("code"))
 		return f.Snapshot == 1 && g.header.Get("X-Wechattest-Mode") == "snapshot"
 	}
-	if snapshot(open()) || !snapshot(open("forceSnapShot", "true")) {
+	if snapshot(open()) || !snapshot(open("forceSnapShot", "true")) || !snapshot(open("forcePopup", "true", "forceSnapShot", "true")) {
 		t.Error("forceSnapShot is not what decides")
 	}
 	for name, set := range map[string]func(on bool) error{
@@ -365,8 +367,46 @@ func TestConsentAsRedirectsAtOnce(t *testing.T) {
 	if f, _ := s.exchange(s.oa, g.location.Query().Get("code")); f.Scope != "snsapi_userinfo" || f.OpenID != s.OpenID(s.oa.AppID, "xiaoming") {
 		t.Errorf("%+v", f)
 	}
+	s.Switch(func(sw *wechattest.Switches) { sw.Snapshot = true })
+	s.RevokeConsent(s.oa.AppID, "xiaoming")
+	g = s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat)
+	if f, _ := s.exchange(s.oa, g.location.Query().Get("code")); f.Snapshot != 1 {
+		t.Errorf("snapshot mode: %+v", f)
+	}
 	s.Switch(func(sw *wechattest.Switches) { sw.ConsentAs = "nobody" })
+	if g := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); g.location != nil || !strings.Contains(g.body, "nobody") {
+		t.Errorf("%d %s", g.status, g.body)
+	}
 	if g := s.get("/connect/qrconnect?" + query("appid", s.web.AppID, "redirect_uri", "http://127.0.0.1/", "response_type", "code", "scope", "snsapi_login")); g.location != nil || !strings.Contains(g.body, "nobody") {
 		t.Errorf("%d %s", g.status, g.body)
 	}
+}
+
+// Whatever is asked for, a code goes only to a callback domain of the app: the host as a browser would read it.
+func FuzzACodeStaysOnTheCallbackDomain(f *testing.F) {
+	for _, seed := range []string{"http://127.0.0.1/", "https://localhost:1/x?y#z", "//127.0.0.1/", `http:\\127.0.0.1@evil.example`, "http://127.0.0.1@evil.example/",
+		"http://evil.example/#@127.0.0.1", "http://127.0.0.1.evil.example", "http://127.0.0.1%2f@evil.example/", "http://[::1]/", "javascript:alert(1)//127.0.0.1", "http://127.0.0.1:80:80/"} {
+		f.Add(seed, "state")
+		f.Add(seed, "a#b?c&d=e\r\nf")
+	}
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{ConsentAs: "alice"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	app := sim.Apps()[0]
+	f.Fuzz(func(t *testing.T, redirect, state string) {
+		r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/connect/oauth2/authorize?appid="+app.AppID+"&redirect_uri="+url.QueryEscape(redirect)+
+			"&response_type=code&scope=snsapi_base&state="+url.QueryEscape(state), nil)
+		r.Header.Set("User-Agent", inWeChat)
+		w := httptest.NewRecorder()
+		sim.ServeHTTP(w, r)
+		location := w.Header().Get("Location")
+		if location == "" {
+			return
+		}
+		m := regexp.MustCompile(`^https?://([^/?#\\@]+)([/?#].*)$`).FindStringSubmatch(strings.ToLower(location))
+		if m == nil || !regexp.MustCompile(`^(127\.0\.0\.1|localhost)(:[0-9]*)?$`).MatchString(m[1]) || strings.ContainsAny(location, "\r\n\t \\") {
+			t.Errorf("%q leads to %q", redirect, location)
+		}
+	})
 }

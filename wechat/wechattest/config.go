@@ -20,7 +20,7 @@ type Config struct {
 	People []Person
 	// Seed fixes every identifier, code and token that the server makes, in the order of the requests. 0 means random; [Server.Seed] tells which.
 	Seed uint64
-	// Now is the clock. Nil means time.Now. [Server.Advance] adds to it.
+	// Now is the clock. Nil means time.Now. [Server.Advance] adds to it. It runs under the server's lock and must not call the server.
 	Now func() time.Time
 	// Switches are the starting positions. The zero value is what the field reports say WeChat does.
 	Switches Switches
@@ -50,8 +50,8 @@ func (c *Config) check() error {
 		errs = append(errs, fmt.Errorf("wechattest: mark %q is not [A-Za-z0-9]{1,12}", c.Mark))
 	}
 	if c.OpenURL != "" {
-		if u, err := url.Parse(c.OpenURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			errs = append(errs, fmt.Errorf("wechattest: open URL %q is not an http or https address", c.OpenURL))
+		if u, err := url.Parse(c.OpenURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+			errs = append(errs, fmt.Errorf("wechattest: open URL %q is not an http or https address without a path", c.OpenURL))
 		}
 	}
 	seenApp := map[string]bool{}

@@ -19,3 +19,10 @@ func Catalogues() (zh, en any, zhTexts, enTexts, zhHints, enHints map[int]string
 	c, e := chinese(), english()
 	return c, e, flat(c.texts), flat(e.texts), flatHints(c.hints), flatHints(e.hints), int(textEnd), int(hintEnd)
 }
+
+// CodesKept tells how many codes the server remembers.
+func CodesKept(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.state.codes)
+}

@@ -9,7 +9,7 @@ import (
 // Fault is one thing that goes wrong, as data. The zero value of each field means "not this". Several fields work together: Latency first, then one of Cut, Body,
 // Errcode, Status, Truncate. Give it to [Server.Fail].
 type Fault struct {
-	// Endpoint is the path that it applies to, for example "/sns/userinfo". "" means every path.
+	// Endpoint is the path that it applies to, for example "/sns/userinfo". "" means every path of WeChat's.
 	Endpoint string
 	// AppID limits it to one app. "" means every app. Calls that carry only a token have no appid to match.
 	AppID string
@@ -67,8 +67,7 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault that hits this request, or nil. Without a network connection behind it a path of the simulator's own, such as a style sheet,
-// is never hit by a fault for "every path".
+// takeFault returns the fault that hits this request, or nil. "Every path" means WeChat's: a style sheet of the simulator's own pages uses up no fault.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// logSize is how many calls are kept.
+// logSize is how many calls are kept at least.
 const logSize = 1000
 
 type callLog struct {
@@ -21,7 +21,7 @@ type callLog struct {
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.log.calls)
+	return slices.Clone(s.log.calls[max(0, len(s.log.calls)-logSize):])
 }
 
 // Subscribe returns a channel that receives each call as it is answered, and a function that ends the subscription and closes the channel. A
@@ -70,8 +70,8 @@ func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
 	c.Params = s.maskParams(r.call.Params)
 	s.log.next++
 	c.ID = s.log.next
-	if len(s.log.calls) >= logSize {
-		s.log.calls = append(s.log.calls[:0:0], s.log.calls[1:]...)
+	if len(s.log.calls) >= 2*logSize { // rarely, so that a call costs no copy of the log
+		s.log.calls = append(s.log.calls[:0], s.log.calls[logSize:]...)
 	}
 	s.log.calls = append(s.log.calls, c)
 	for _, ch := range s.log.subs {

@@ -54,6 +54,7 @@ type qrFields struct {
 	Picture                                 bool
 	Status                                  QRStatus
 	Here                                    bool // the link opens in this browser as well
+	Embedded                                bool // in a small frame of the app
 }
 
 // The policy of the pages. There is no form-action: Chromium applies it to the redirect that follows a form, and that leads to the app.
@@ -124,7 +125,7 @@ func (s *Server) qrView(r *request, q *qrCode) answer {
 	return s.render(r, "qrconnect", view{T: t, Title: t.QRTitle, App: q.app.title(),
 		RefreshURL: assetBase + "qr?uuid=" + q.uuid,
 		QR: &qrFields{UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
-			Target: q.redirectURI, State: q.state, Here: s.switches.AnyBrowser}})
+			Target: q.redirectURI, State: q.state, Here: s.switches.AnyBrowser, Embedded: q.embedded}})
 }
 
 func (s *Server) personView(p *Person) *personView {

@@ -59,8 +59,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	send(w, r.Request, a, fault)
 }
 
-// run refuses methods and origins that WeChat's endpoints do not take. A form of another web site cannot press 允许: the pages check the
-// origin, the sns endpoints carry no cookies.
+// run does the work of an endpoint. A form of another web site cannot press 允许: the pages check where a form comes from. The sns endpoints
+// read no cookie and need no such check.
 func (s *Server) run(run endpoint, page bool, r *request) answer {
 	if page {
 		if err := http.NewCrossOriginProtection().Check(r.Request); err != nil {

@@ -299,6 +299,34 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnOpenURLHasNoPath(t *testing.T) {
+	t.Parallel()
+	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true, "http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
+		if _, err := wechattest.New(wechattest.Config{OpenURL: address}); (err == nil) != ok {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// A long-lived simulator forgets what no answer depends on; what can still be answered stays.
+func TestTheServerForgetsOldCodes(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{})
+	kept := s.signIn(s.oa, "bob", "snsapi_userinfo")
+	for range 4 {
+		for range 1000 {
+			s.code(s.oa, "alice", "snsapi_base")
+		}
+		s.Advance(25 * time.Minute)
+	}
+	if n := wechattest.CodesKept(s.Server); n > 3100 {
+		t.Errorf("%d codes of 4001 are kept", n)
+	}
+	if f := s.userInfo(kept); f.Errcode != 0 {
+		t.Errorf("a good token was forgotten: %+v", f)
+	}
+}
+
 func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})

@@ -76,7 +76,7 @@ type state struct {
 	quota    map[string]int // calls in the minute quotaAt, by app and endpoint
 	quotaAt  int64
 	replays  []replay
-	inserts  int
+	sweepAt  int // the size at which sweep looks through everything
 }
 
 func newState() state {
@@ -86,11 +86,12 @@ func newState() state {
 	}
 }
 
-// sweep forgets what no answer depends on any more. It runs once in so many inserts, which keeps a long-lived simulator small.
+// sweep forgets what no answer depends on any more. It looks when the state has doubled, which keeps a long-lived simulator small and each insert cheap.
 func (st *state) sweep(now time.Time) {
-	if st.inserts++; st.inserts%1024 != 0 {
+	if st.size() < st.sweepAt {
 		return
 	}
+	defer func() { st.sweepAt = 2*st.size() + 1024 }()
 	for k, c := range st.codes {
 		if now.After(c.expires.Add(time.Hour)) { // an hour more, to tell "expired" from "unknown"
 			delete(st.codes, k)
@@ -116,6 +117,10 @@ func (st *state) sweep(now time.Time) {
 			delete(st.qr, k)
 		}
 	}
+}
+
+func (st *state) size() int {
+	return len(st.codes) + len(st.access) + len(st.refresh) + len(st.pages) + len(st.qr)
 }
 
 // putCode makes a code for the pair.

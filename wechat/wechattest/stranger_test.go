@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,3 +140,23 @@ type jar struct{}
 
 func (jar) SetCookies(*url.URL, []*http.Cookie) {}
 func (jar) Cookies(*url.URL) []*http.Cookie     { return []*http.Cookie{{Name: "session", Value: "mine"}} }
+
+func TestALateCallbackNeedsNoAdvance(t *testing.T) {
+	t.Parallel()
+	app := newCallbacks(t)
+	var later atomic.Bool
+	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice", DoubleCallback: wechattest.DoubleLate}, Now: func() time.Time {
+		if later.Load() {
+			return start.Add(5 * time.Hour)
+		}
+		return start
+	}})
+	s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", app.URL), "User-Agent", inWeChat)
+	later.Store(true)
+	s.get("/sns/auth") // any request
+	<-app.came
+	s.get("/sns/auth")
+	if n := len(app.requests()); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
