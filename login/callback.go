@@ -160,6 +160,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code
 		h.startAgain(w, r, f)
 	case err != nil && r.Context().Err() != nil:
 		// The visitor has gone; whoever waits in another request is answered there.
+		w.WriteHeader(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrStoreFull):
 		h.log(r, f, "store_full", err)
 		h.show(w, r, Page{Kind: PageBusy, AgainURL: h.again(f.returnTo, f.scope)})
