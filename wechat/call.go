@@ -24,7 +24,6 @@ const (
 // request is one call to WeChat's server, ready to be sent more than once.
 type request struct {
 	endpoint string
-	path     string
 	query    string    // escaped
 	hidden   [2]string // values that must not show in any text
 	openID   string    // whom the answer must be about, or ""
@@ -45,11 +44,7 @@ func do[A any, P interface {
 	if t.err != nil {
 		return nil, refuse(q.endpoint, t.err)
 	}
-	if c.Timeout >= 0 {
-		limit := c.Timeout
-		if limit == 0 {
-			limit = defaultTimeout
-		}
+	if limit, on := c.limit(ctx); on {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
@@ -67,6 +62,16 @@ func do[A any, P interface {
 			return nil, err.gaveUp(cause)
 		}
 	}
+}
+
+// limit returns Timeout, and whether it ends before ctx does.
+func (c *Client) limit(ctx context.Context) (time.Duration, bool) {
+	limit := c.Timeout
+	if limit == 0 {
+		limit = defaultTimeout
+	}
+	end, ok := ctx.Deadline()
+	return limit, limit > 0 && (!ok || time.Until(end) > limit)
 }
 
 // observed is one attempt, told to Observe.
@@ -90,14 +95,14 @@ func (q *request) send(ctx context.Context, t *transport, a answer) (int, *Error
 	if err := ctx.Err(); err != nil {
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, err), unsent: true}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.api+q.path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.urls[q.endpoint], nil)
 	if err != nil {
 		// The query is not part of it yet, so the text holds nothing secret.
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrConfiguration, err), unsent: true}
 	}
 	r.URL.RawQuery = q.query
 	if q.spends {
-		r.Body, r.TransferEncoding = onlyOnce{}, []string{"identity"}
+		r.Body, r.TransferEncoding = onlyOnce{}, t.encoding
 	}
 	resp, err := t.http.Do(r)
 	if err != nil {

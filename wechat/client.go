@@ -63,15 +63,24 @@ type Call struct {
 
 // transport is what a Client works out once from its fields.
 type transport struct {
-	http *http.Client
-	api  string // base of the calls, without a slash at the end
-	err  error  // what is wrong with APIURL
+	http     *http.Client
+	urls     map[string]string // by endpoint, without the query
+	encoding []string          // see onlyOnce
+	err      error             // what is wrong with APIURL
 }
 
 // transport returns the settings for calls, made at first use.
 func (c *Client) transport() *transport {
 	c.once.Do(func() {
-		c.use.api, c.use.err = base("APIURL", c.APIURL, defaultAPIURL)
+		api, err := base("APIURL", c.APIURL, defaultAPIURL)
+		c.use.err = err
+		c.use.encoding = []string{"identity"}
+		c.use.urls = map[string]string{
+			endpointToken:    api + "/sns/oauth2/access_token",
+			endpointRefresh:  api + "/sns/oauth2/refresh_token",
+			endpointUserInfo: api + "/sns/userinfo",
+			endpointAuth:     api + "/sns/auth",
+		}
 		if c.HTTPClient == nil {
 			c.use.http = &http.Client{Transport: privateTransport()}
 		} else {

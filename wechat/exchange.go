@@ -115,7 +115,6 @@ func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	}
 	a, err := do[tokenAnswer](ctx, c, &request{
 		endpoint: endpointToken,
-		path:     "/sns/oauth2/access_token",
 		query: "appid=" + c.AppID + "&secret=" + escape(string(c.Secret)) + "&code=" + escape(code) +
 			"&grant_type=authorization_code",
 		hidden: [2]string{string(c.Secret), code},
@@ -141,7 +140,6 @@ func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, erro
 	}
 	a, err := do[tokenAnswer](ctx, c, &request{
 		endpoint: endpointRefresh,
-		path:     "/sns/oauth2/refresh_token",
 		query:    "appid=" + c.AppID + "&grant_type=refresh_token&refresh_token=" + escape(string(refreshToken)),
 		hidden:   [2]string{string(refreshToken)},
 	})

@@ -161,7 +161,7 @@ func TestTimeLimit(t *testing.T) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	for limit, want := range map[time.Duration]time.Duration{0: 10 * time.Second, 3 * time.Second: 3 * time.Second, -1: time.Hour} {
+	for limit, want := range map[time.Duration]time.Duration{0: 10 * time.Second, 3 * time.Second: 3 * time.Second, -1: time.Hour, 2 * time.Hour: time.Hour} {
 		t.Run(limit.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

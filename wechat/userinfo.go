@@ -80,7 +80,6 @@ func (c *Client) UserInfo(ctx context.Context, accessToken Secret, openID string
 	}
 	a, err := do[userAnswer](ctx, c, &request{
 		endpoint: endpointUserInfo,
-		path:     "/sns/userinfo",
 		query:    "access_token=" + escape(string(accessToken)) + "&openid=" + escape(openID) + tail,
 		hidden:   [2]string{string(accessToken)},
 		openID:   openID,
@@ -123,7 +122,6 @@ func (c *Client) CheckToken(ctx context.Context, accessToken Secret, openID stri
 	}
 	_, err := do[authAnswer](ctx, c, &request{
 		endpoint: endpointAuth,
-		path:     "/sns/auth",
 		query:    "access_token=" + escape(string(accessToken)) + "&openid=" + escape(openID),
 		hidden:   [2]string{string(accessToken)},
 	})
