@@ -96,12 +96,14 @@ check | test) ;;
 	;;
 esac
 
+# Not a stage: what it installs is told before it does, and without it nothing below is worth trying.
+[ "$mode" = check ] || build/deps.sh || exit 1
+
 if ! go build -o "$tmp/report" ./build/report; then
 	echo "FAIL  the report of the tests does not compile"
 	exit 1
 fi
 
-[ "$mode" = check ] || stage deps build/deps.sh
 stage formatting formatting
 stage vet vet
 stage staticcheck lint
