@@ -27,7 +27,7 @@ func (c *control) card(p *Person) personCard {
 	slices.Sort(out.Tags)
 	if page := c.server.Phone(p.ID).Page(); page != nil {
 		if out.At = page.Title; out.At == "" {
-			out.At = page.URL
+			out.At = maskURL(page.URL)
 		}
 	}
 	return out
@@ -80,6 +80,7 @@ type phoneView struct {
 	Page    *Page
 	Title   string
 	Address string
+	Hops    []Hop
 	Frame   string // address of the frame
 	Seq     int
 	Seen    int
@@ -108,7 +109,11 @@ func (c *control) phone(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Seq, v.Seen = phone.state()
 	if v.Page != nil {
-		v.Title, v.Address = v.Page.Title, v.Page.URL
+		// The page may be left open, or shared as a picture: codes are shown by their first characters, as in the log.
+		v.Title, v.Address = v.Page.Title, maskURL(v.Page.URL)
+		for _, h := range v.Page.Hops {
+			v.Hops = append(v.Hops, Hop{Status: h.Status, To: maskURL(h.To)})
+		}
 		f, _ := v.Page.decision(true)
 		v.Asks = f != nil
 	}
@@ -206,7 +211,9 @@ func (c *control) picture(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *control) apps(w http.ResponseWriter, r *http.Request) {
-	c.show(w, r, http.StatusOK, "apps", controlSpeech(r, c.speeches).text("nav-apps"), c.server.Apps())
+	c.show(w, r, http.StatusOK, "apps", controlSpeech(r, c.speeches).text("nav-apps"), map[string]any{
+		"Apps": c.server.Apps(), "Open": strings.TrimSuffix(c.server.cfg.OpenURL, "/"),
+	})
 }
 
 // switchView is a switch as the form draws it.

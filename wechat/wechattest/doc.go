@@ -4,7 +4,8 @@
 // Four names are enough: [New] makes a [Server] from a [Config]; the Server is the handler for both of WeChat's hosts; a Phone, from
 // [Server.Phone], is the WeChat of one person, with cookies of its own; [Server.Code] gives a code without any browser, for unit tests.
 // [Server.Switch] changes what WeChat leaves open, [Server.Fail] injects faults, [Server.Advance] moves the clock, [Server.Calls] tells
-// what was asked and answered.
+// what was asked and answered. [Server.Control] is a page for people: their phones, the switches, a live log, and the same as JSON for scripts. An
+// [Authority] lets clients that cannot be told another host speak TLS with it under WeChat's names.
 //
 //	open.weixin.qq.com     GET      /connect/oauth2/authorize          official accounts: silent redirect, consent page, or error page
 //	                       GET POST /connect/oauth2/authorize_reply    what the person pressed on the consent page
