@@ -47,12 +47,3 @@ func OpenFlowCookie(key []byte, name, value string) (opened bool, err error) {
 	_, err = unmarshalFlow(plain)
 	return err == nil, nil
 }
-
-// SealFlowCookie seals a flow under a name.
-func SealFlowCookie(key []byte, name string, flow []byte) (string, error) {
-	s, err := newSealer([][]byte{key}, "flow")
-	if err != nil {
-		return "", err
-	}
-	return s.seal(name, flow), nil
-}

@@ -59,6 +59,12 @@ func (p *returnPolicy) check(raw string) (string, error) {
 			return "", fmt.Errorf("%w: its host is not among the return hosts", ErrReturn)
 		}
 	}
+	// Browsers and Go differ about a fragment that is not well encoded.
+	if _, fragment, _ := strings.Cut(rest, "#"); strings.Contains(fragment, "%") {
+		if _, err := url.PathUnescape(fragment); err != nil {
+			return "", fmt.Errorf("%w: its fragment is not well encoded", ErrReturn)
+		}
+	}
 	decoded, err := checkPath(rest)
 	if err != nil {
 		return "", err

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // minKey is the shortest key that New takes, in bytes.
@@ -59,7 +60,7 @@ var errSealed = errors.New("login: not a value that was sealed here")
 // open is the reverse of seal.
 func (s *sealer) open(name, value string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil {
+	if err != nil || strings.ContainsAny(value, "\r\n") { // the decoder skips line breaks
 		return nil, errSealed
 	}
 	for _, aead := range s.aeads {
