@@ -42,6 +42,7 @@ func TestAuthorizeErrorPages(t *testing.T) {
 		{name: "no scheme", pairs: []string{"redirect_uri", "127.0.0.1/back"}, want: "错误码：10003"},
 		{name: "javascript", pairs: []string{"redirect_uri", "javascript://127.0.0.1/%0aalert(1)"}, want: "错误码：10003"},
 		{name: "user info in the address", pairs: []string{"redirect_uri", "http://127.0.0.1@evil.example/"}, want: "错误码：10003"},
+		{name: "user info before the right host", pairs: []string{"redirect_uri", "http://evil.example:80@127.0.0.1/"}, want: "错误码：10003"},
 		{name: "backslash", pairs: []string{"redirect_uri", `http://evil.example\@127.0.0.1/`}, want: "错误码：10003"},
 		{name: "second domain, https, any port, any path", pairs: []string{"redirect_uri", "https://LOCALHOST:1234/any?x#y"}},
 		{name: "128 bytes of state", pairs: []string{"state", strings.Repeat("a", 128)}},

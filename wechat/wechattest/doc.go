@@ -25,6 +25,9 @@
 //
 //	http://127.0.0.1:8090/connect/oauth2/authorize?...    http://127.0.0.1:8090/sns/userinfo?...
 //
+// The simulator's own paths are under /connect/simulator/: files of the pages, the choice of a person, and the QR page again for browsers without JavaScript.
+// A phone tells who it is by the parameters uin and key that WeChat's client appends to an address; a browser that is no phone is asked once.
+//
 // The server is strict and unkind by default: it checks the order of the authorize parameters, the callback domain, the browser; it says
 // nothing to the app when a person refuses; it kills older tokens at each new sign-in. Everything that WeChat's documents leave open is a
 // field of [Switches], whose zero value is what the field reports say.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"time"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -45,4 +46,61 @@ func Example() {
 	// 200 OK text/plain false
 	// 1 /sns/oauth2/access_token xiaoming 0
 	// 2 /sns/oauth2/access_token xiaoming 40163
+}
+
+// Faults are data: what is answered, how often, and whether the work is done all the same.
+func ExampleServer_Fail() {
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := httptest.NewServer(sim)
+	defer server.Close()
+
+	sim.Fail(wechattest.Fault{Endpoint: "/sns/auth", Errcode: -1})
+	sim.Fail(wechattest.Fault{Endpoint: "/sns/auth", Status: http.StatusBadGateway})
+	for range 3 {
+		res, err := http.Get(server.URL + "/sns/auth")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		fmt.Println(res.StatusCode, res.Header.Get("Content-Type"), string(body[:6]))
+	}
+	for _, c := range sim.Calls() {
+		fmt.Println(c.ID, c.Status, c.Answer)
+	}
+	// Output:
+	// 200 text/plain {"errc
+	// 502 text/html; charset=utf-8 <html>
+	// 200 text/plain {"errc
+	// 1 200 {"errcode":-1,"errmsg":"system error"}
+	// 2 502 a fault's own answer
+	// 3 200 {"errcode":41001,"errmsg":"access_token missing"}
+}
+
+// The clock belongs to the test: five minutes and an unused code is gone.
+func ExampleServer_Advance() {
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	app := sim.Apps()[0]
+	code, err := sim.Code(app.AppID, "alice", "snsapi_userinfo")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sim.Advance(5 * time.Minute)
+
+	r := httptest.NewRequest(http.MethodGet, "http://api.weixin.qq.com/sns/oauth2/access_token?"+url.Values{
+		"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode(), nil)
+	w := httptest.NewRecorder()
+	sim.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 {"errcode":40029,"errmsg":"invalid code"}
 }
