@@ -14,15 +14,13 @@ import (
 type rewriter struct {
 	page *url.URL
 	base *url.URL
-	// go_, load and submit make the address in the frame for a link, for a picture or style sheet, and for a form.
+	// follow, load and submit make the address in the frame for a link, for a picture or style sheet, and for a form.
 	follow func(u string) string
 	load   func(u string) string
 	submit func(u, method string) string
 
 	out   strings.Builder
 	based bool
-	skip  int // how many dropped elements with content are open
-	inRaw string
 }
 
 // rewrite gives back the page as the frame shows it.

@@ -154,7 +154,7 @@ func controlTemplates(say *speech) *template.Template {
 	}).ParseFS(pageFiles, "pages/control-*.html"))
 }
 
-// frameOf are what every page has.
+// controlFrame is what every page has.
 type controlFrame struct {
 	Part  string // of the navigation
 	Path  string // where forms that concern every page come back to

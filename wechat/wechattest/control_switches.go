@@ -112,7 +112,7 @@ func switchesJSON(s Switches) map[string]any {
 	return out
 }
 
-// setSwitches changes the switches that values name, all of them or, with an error, none. people are who may be named.
+// setSwitches changes the switches that values name, all of them or, with an error, none.
 func (s *Server) setSwitches(values map[string]string) error {
 	next := s.Switches()
 	known := map[string]switchField{}
