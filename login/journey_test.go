@@ -88,7 +88,7 @@ func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 
 	p, err = phone.Open(t.Context(), w.app.URL+"/named")
 	w.wantPage(t, p, err, "/sign-in/profile?return=%2Fnamed", "头像昵称")
-	if p, err = phone.Follow(t.Context(), "使用我的微信头像昵称"); err != nil {
+	if _, err = phone.Follow(t.Context(), "使用我的微信头像昵称"); err != nil {
 		t.Fatal(err)
 	}
 	p, err = phone.Allow(t.Context())

@@ -80,11 +80,11 @@ type QRCode struct {
 type QRStatus int
 
 const (
-	QRWaiting   QRStatus = 408
-	QRScanned   QRStatus = 404
+	QRWaiting   QRStatus = 408 // nobody has scanned it; the page polls again
+	QRScanned   QRStatus = 404 // somebody has it on a phone and has not decided
 	QRCancelled QRStatus = 403 // the page keeps polling: it may be scanned again
-	QRExpired   QRStatus = 402
-	QRConfirmed QRStatus = 405
+	QRExpired   QRStatus = 402 // the page reloads and gets another
+	QRConfirmed QRStatus = 405 // the answer holds the code, and the page goes to the app
 )
 
 // QRCodes returns the QR codes that can still be scanned, newest first.

@@ -166,8 +166,9 @@ func (f *frame) load(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the phone could not load this", http.StatusBadGateway)
 		return
 	}
-	kind, params, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	body := a.body
+	var params map[string]string
 	switch {
 	case kind == "text/css":
 		base, _ := resolve(nil, r.FormValue("u"))
@@ -176,7 +177,6 @@ func (f *frame) load(w http.ResponseWriter, r *http.Request) {
 		params = map[string]string{"charset": "utf-8"}
 	case strings.HasPrefix(kind, "image/"), strings.HasPrefix(kind, "font/"), strings.HasPrefix(kind, "application/font"),
 		strings.HasPrefix(kind, "application/x-font"), kind == "application/vnd.ms-fontobject":
-		params = nil
 	default:
 		http.NotFound(w, r)
 		return
