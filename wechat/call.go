@@ -44,9 +44,9 @@ func do[A any, P interface {
 	if t.err != nil {
 		return nil, refuse(q.endpoint, t.err)
 	}
-	if limit, on := c.limit(ctx); on {
+	if t.endsBefore(ctx) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		ctx, cancel = context.WithTimeout(ctx, t.limit)
 		defer cancel()
 	}
 	for attempt := 1; ; attempt++ {
@@ -64,14 +64,10 @@ func do[A any, P interface {
 	}
 }
 
-// limit returns Timeout, and whether it ends before ctx does.
-func (c *Client) limit(ctx context.Context) (time.Duration, bool) {
-	limit := c.Timeout
-	if limit == 0 {
-		limit = defaultTimeout
-	}
+// endsBefore reports whether the limit of a call that begins now ends before ctx does.
+func (t *transport) endsBefore(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
-	return limit, limit > 0 && (!ok || time.Until(end) > limit)
+	return t.limit > 0 && (!ok || time.Until(end) > t.limit)
 }
 
 // observed is one attempt, told to Observe.
@@ -104,7 +100,10 @@ func (q *request) send(ctx context.Context, t *transport, a answer) (int, *Error
 	if q.spends {
 		r.Body, r.TransferEncoding = onlyOnce{}, t.encoding
 	}
-	resp, err := t.http.Do(r)
+	resp, err := t.rt.RoundTrip(r)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		err = errors.New("the RoundTripper returned no answer and no error")
+	}
 	if err != nil {
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, q.stripped(err)), unsent: dialling(err)}
 	}

@@ -35,8 +35,9 @@ type Client struct {
 	APIURL string
 
 	// HTTPClient sends the calls; nil means a private one that honours HTTPS_PROXY, speaks HTTP/1.1 and keeps idle connections
-	// for 30 seconds. A given one is copied at first use and its CheckRedirect is not used: no redirect is ever followed,
-	// because the address in the Referer would hold the app secret.
+	// for 30 seconds. Of a given one, Transport and Timeout are taken at first use, Timeout as a second limit beside the field
+	// below. CheckRedirect and Jar are not used: no cookies are kept, and no redirect is ever followed, because the address in the
+	// Referer would hold the app secret.
 	HTTPClient *http.Client
 
 	// Timeout limits one call with all its attempts; 0 means 10 seconds, and a negative value means no limit but the context's.
@@ -63,7 +64,8 @@ type Call struct {
 
 // transport is what a Client works out once from its fields.
 type transport struct {
-	http     *http.Client
+	rt       http.RoundTripper // not an http.Client, which copies each request for redirects that are never followed
+	limit    time.Duration     // for one call; 0 or less is none
 	urls     map[string]string // by endpoint, without the query
 	encoding []string          // see onlyOnce
 	err      error             // what is wrong with APIURL
@@ -81,13 +83,23 @@ func (c *Client) transport() *transport {
 			endpointUserInfo: api + "/sns/userinfo",
 			endpointAuth:     api + "/sns/auth",
 		}
-		if c.HTTPClient == nil {
-			c.use.http = &http.Client{Transport: privateTransport()}
-		} else {
-			own := *c.HTTPClient
-			c.use.http = &own
+		c.use.limit = c.Timeout
+		if c.Timeout == 0 {
+			c.use.limit = defaultTimeout
 		}
-		c.use.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		given := c.HTTPClient
+		switch {
+		case given == nil:
+			c.use.rt = privateTransport()
+			return
+		case given.Transport == nil:
+			c.use.rt = http.DefaultTransport
+		default:
+			c.use.rt = given.Transport
+		}
+		if given.Timeout > 0 && (c.use.limit <= 0 || given.Timeout < c.use.limit) {
+			c.use.limit = given.Timeout
+		}
 	})
 	return &c.use
 }

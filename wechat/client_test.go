@@ -108,6 +108,23 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
+// A relay that stands in for WeChat may live below a path, however that is spelled.
+func TestAPIURLWithAPath(t *testing.T) {
+	t.Parallel()
+	var got string
+	c := clientOf(func(r *http.Request) (*http.Response, error) {
+		got = r.URL.String()
+		return respond(r, 200, userJSON), nil
+	})
+	c.APIURL = "https://relay.test/wei%2Fxin/a%20b/"
+	if _, err := c.UserInfo(t.Context(), "token", openID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if want := "https://relay.test/wei%2Fxin/a%20b/sns/userinfo?access_token=token&openid=" + openID; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // The app secret goes only to a server that proves its name. Another library had the check switched off.
 func TestCertificateIsChecked(t *testing.T) {
 	t.Parallel()

@@ -161,23 +161,42 @@ func TestTimeLimit(t *testing.T) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	for limit, want := range map[time.Duration]time.Duration{0: 10 * time.Second, 3 * time.Second: 3 * time.Second, -1: time.Hour, 2 * time.Hour: time.Hour} {
-		t.Run(limit.String(), func(t *testing.T) {
+	for name, c := range map[string]struct{ field, client, caller, want time.Duration }{
+		"nobody sets one":           {0, 0, time.Hour, 10 * time.Second},
+		"the field":                 {3 * time.Second, 0, time.Hour, 3 * time.Second},
+		"the field says none":       {-1, 0, time.Hour, time.Hour},
+		"the caller is sooner":      {2 * time.Hour, 0, time.Hour, time.Hour},
+		"the HTTP client is sooner": {3 * time.Second, 2 * time.Second, time.Hour, 2 * time.Second},
+		"the HTTP client is later":  {3 * time.Second, 4 * time.Second, time.Hour, 3 * time.Second},
+		"only the HTTP client":      {-1, 2 * time.Second, time.Hour, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				ctx, cancel := context.WithTimeout(t.Context(), c.caller)
 				defer cancel()
 				began := time.Now()
-				c := clientOf(hang)
-				c.Timeout = limit
-				_, err := c.Exchange(ctx, code)
-				if time.Since(began) != want || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, context.DeadlineExceeded) {
+				client := clientOf(hang)
+				client.Timeout, client.HTTPClient.Timeout = c.field, c.client
+				_, err := client.Exchange(ctx, code)
+				if time.Since(began) != c.want || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 				checkClass(t, err, wechat.ErrStartAgain)
 				leak.Check(t, "the error", err)
 			})
 		})
+	}
+}
+
+// A RoundTripper that breaks its promise must not take the program down.
+func TestRoundTripperReturnsNothing(t *testing.T) {
+	t.Parallel()
+	for name, resp := range map[string]*http.Response{"no response": nil, "no body": {StatusCode: http.StatusOK}} {
+		_, err := clientOf(func(*http.Request) (*http.Response, error) { return resp, nil }).Exchange(t.Context(), code)
+		if !errors.Is(err, wechat.ErrTransport) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
