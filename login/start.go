@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/weigate/weigate/wechat"
 )
@@ -154,6 +155,11 @@ func (h *Handler) sendToWeChat(w http.ResponseWriter, r *http.Request, f *flow) 
 	if err := h.cookies.keepFlow(w, r, f, h.cfg.Now()); err != nil {
 		h.fail(w, r, err)
 		return
+	}
+	if f.door == DoorWeChat && whereIs(r) != inWeChat {
+		// Config.AnyBrowser. The mark is for WeChat's client, which takes it away. Other browsers carry a fragment through every
+		// redirect, and the person would end at the app with it in the address.
+		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
 	redirect(w, r, target)
 }
