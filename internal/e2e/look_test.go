@@ -1,0 +1,56 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/chromedp/chromedp"
+)
+
+// faults lists what is wrong with a page for those who read it small, by voice or by keyboard.
+const faults = `(() => {
+	const out = [];
+	const name = (e) => (e.getAttribute("aria-label") || "").trim() || (e.getAttribute("aria-labelledby") || "").split(/\s+/).map((id) => (document.getElementById(id) || {}).innerText || "").join(" ").trim();
+	if (!document.title.trim()) out.push("no title");
+	const wide = document.scrollingElement;
+	if (wide.scrollWidth > innerWidth) {
+		const culprits = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className + "#" + e.id);
+		out.push("wider than the window: " + wide.scrollWidth + " > " + innerWidth + ": " + culprits.slice(0, 5).join(" "));
+	}
+	for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
+		if (![...(e.labels || [])].some((l) => l.innerText.trim()) && !name(e)) out.push("no label: " + e.outerHTML);
+	for (const e of document.querySelectorAll("a[href], button, summary"))
+		if (!e.innerText.trim() && !name(e) && e.checkVisibility()) out.push("no text: " + e.outerHTML);
+	for (const e of document.images) {
+		if (!e.hasAttribute("alt")) out.push("no alt: " + e.outerHTML);
+		if (!e.complete || !e.naturalWidth) out.push("not loaded: " + e.outerHTML);
+	}
+	if (document.querySelectorAll("main").length !== 1) out.push("not one main");
+	return out.join("\n");
+})()`
+
+// see keeps a picture of the page and fails the test when the page is not fit to be seen. The
+// picture is named after the page, the language and the width.
+func (w *window) see(name string) {
+	w.t.Helper()
+	if found := eval[string](w, faults); found != "" {
+		w.t.Errorf("the page %s (%s): %s", name, w.look, found)
+	}
+	if lang := eval[string](w, "document.documentElement.lang"); lang != w.look.lang {
+		w.t.Errorf("the page %s is in %q, want %s", name, lang, w.look.lang)
+	}
+	if strings.HasPrefix(w.at(), w.site.app) {
+		w.wire.mu.Lock()
+		html := eval[string](w, "document.documentElement.outerHTML")
+		found := w.wire.secret(html)
+		w.wire.mu.Unlock()
+		if found != "" {
+			w.t.Errorf("the page %s has %s", name, found)
+		}
+	}
+	picture := ask(w, "taking a picture", chromedp.FullScreenshot(100))
+	if err := os.WriteFile(filepath.Join(suite.screenshots, name+"-"+w.look.String()+".png"), picture, 0o666); err != nil {
+		w.t.Error(err)
+	}
+}

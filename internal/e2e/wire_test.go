@@ -1,0 +1,118 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+
+	"github.com/weigate/weigate/internal/leak"
+)
+
+// wire is what a tab sent and heard: its network traffic and its console.
+type wire struct {
+	site *site
+
+	mu        sync.Mutex
+	codes     []string // that the browser carried to the callback
+	referrers []string
+	answers   []*network.Response // of the sample app, redirects too
+	failed    []string            // parts of pages that did not load
+	console   []string
+}
+
+// hear takes an event. The tab waits for it, so it only notes.
+func (w *wire) hear(event any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if u, err := url.Parse(e.Request.URL); err == nil && w.ofApp(e.Request.URL) {
+			if code := u.Query().Get("code"); len(code) > 8 {
+				w.codes = append(w.codes, code)
+			}
+		}
+		if e.RedirectResponse != nil && w.ofApp(e.RedirectResponse.URL) {
+			w.answers = append(w.answers, e.RedirectResponse)
+		}
+		w.referred(e.Request.Headers)
+	case *network.EventRequestWillBeSentExtraInfo:
+		w.referred(e.Headers)
+	case *network.EventResponseReceived:
+		if w.ofApp(e.Response.URL) {
+			w.answers = append(w.answers, e.Response)
+		}
+		if e.Type != network.ResourceTypeDocument && e.Response.Status >= 400 {
+			w.failed = append(w.failed, fmt.Sprintf("%s %s: %d", e.Type, e.Response.URL, e.Response.Status))
+		}
+	case *runtime.EventExceptionThrown:
+		w.console = append(w.console, "exception: "+e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		w.console = append(w.console, fmt.Sprintf("console.%s", e.Type))
+	case *log.EventEntryAdded:
+		// A page with a status of 400 or more is a line here as well. The tests ask for the status of pages, and other parts are in failed.
+		if e.Entry.Source != log.EntrySourceNetwork {
+			w.console = append(w.console, fmt.Sprintf("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		}
+	}
+}
+
+func (w *wire) ofApp(address string) bool { return strings.HasPrefix(address, w.site.app+"/") }
+
+func (w *wire) referred(headers network.Headers) {
+	for name, value := range headers {
+		if text, ok := value.(string); ok && strings.EqualFold(name, "Referer") {
+			w.referrers = append(w.referrers, text)
+		}
+	}
+}
+
+// judge fails the test when a secret went where it must not be, or the console complained.
+func (w *wire) judge(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, line := range w.console {
+		t.Errorf("the console says %s", line)
+	}
+	for _, what := range w.failed {
+		t.Errorf("a part of a page did not load: %s", what)
+	}
+	for _, address := range w.referrers {
+		if w.secret(address) != "" || strings.Contains(address, "code=") {
+			t.Errorf("a Referer has a code: %s", address)
+		}
+	}
+	for _, answer := range w.answers {
+		for name, value := range answer.Headers {
+			if found := w.secret(fmt.Sprint(value)); found != "" {
+				t.Errorf("the header %s of %s has %s", name, answer.URL, found)
+			}
+		}
+	}
+}
+
+// secret tells what text has that nobody may see, or "".
+func (w *wire) secret(text string) string {
+	if found := leak.Find([]byte(text)); found != "" {
+		return found
+	}
+	for _, code := range w.codes {
+		if strings.Contains(text, code) {
+			return "a code"
+		}
+	}
+	return ""
+}
+
+// carried is the last code that the browser carried to the callback.
+func (w *wire) carried() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.codes)
+}
