@@ -34,6 +34,7 @@ func TestOpenRedirectIsRefused(t *testing.T) {
 		"foreign host, plain http":      "http://evil.example/",
 		"own host, plain http":          "http://app.example.com/",
 		"own host, another port":        "https://app.example.com:444/",
+		"a user at the own host":        "https://evil@app.example.com/",
 		"own host as a user":            "https://app.example.com@evil.example/",
 		"own host as user and password": "https://app.example.com:443@evil.example/",
 		"own host in front":             "https://app.example.com.evil.example/",
