@@ -189,8 +189,8 @@ func TestLayers(t *testing.T) {
 	if len(found) == 0 {
 		t.Fatal("no Go file was found: the test looks at the wrong folder")
 	}
-	problems, _ := l.problems(found)
-	for _, p := range problems {
+	problems, used := l.problems(found)
+	for _, p := range append(problems, l.idle(found, used)...) {
 		t.Error(p)
 	}
 }
