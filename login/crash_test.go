@@ -15,19 +15,19 @@ import (
 // brokenStore is a MemoryStore that fails or dies on demand.
 type brokenStore struct {
 	*login.MemoryStore
-	claimed func()       // after a claim was won
-	finish  func() error // instead of Finish, when not nil
-	session func() error // instead of Session, when not nil
-	created atomic.Int32 // sessions made
-	deleted atomic.Int32 // sessions removed
-	update  func() error // instead of UpdateSession, when not nil
-	updates atomic.Int32 // calls of UpdateSession
+	claimed func(context.Context) error // after a claim was won
+	finish  func() error                // instead of Finish, when not nil
+	session func() error                // instead of Session, when not nil
+	created atomic.Int32                // sessions made
+	deleted atomic.Int32                // sessions removed
+	update  func() error                // instead of UpdateSession, when not nil
+	updates atomic.Int32                // calls of UpdateSession
 }
 
 func (s *brokenStore) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
 	have, won, err := s.MemoryStore.Claim(ctx, want, now)
 	if won && s.claimed != nil {
-		s.claimed()
+		return have, won, s.claimed(ctx)
 	}
 	return have, won, err
 }
@@ -90,7 +90,7 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 				state := b.begin("/sign-in?return=/private/x")
 				sent := 0
 				if beforeExchange {
-					store.claimed = func() { panic("the machine is gone") }
+					store.claimed = func(context.Context) error { panic("the machine is gone") }
 				} else {
 					store.finish = func() error { panic("the machine is gone") }
 					sent = 1
@@ -113,6 +113,26 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The visitor goes away while the claim is being written. Nobody else would hold
+// it, and the next request would wait for nothing.
+func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	b := s.browser()
+	state := b.begin("/sign-in?return=/private/x")
+	ctx, leave := context.WithCancel(t.Context())
+	store.claimed = func(ctx context.Context) error {
+		leave()
+		return ctx.Err()
+	}
+	serve(s.mux, b.request("GET", s.callback(code("a"), state), nil).WithContext(ctx))
+	s.wantGo(b.get(s.callback(code("a"), state)), "/private/x")
+	if b.who() != openIDOf(code("a")) || s.wechat.exchanges() != 1 {
+		t.Errorf("signed in as %q after %d exchanges", b.who(), s.wechat.exchanges())
 	}
 }
 
