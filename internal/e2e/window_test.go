@@ -51,10 +51,10 @@ type site struct {
 
 // open opens a window. It is closed when the test ends, and what it has sent and heard by then is
 // judged.
-func open(t *testing.T, s *site, l look) *window {
+func open(t *testing.T, s *site, l look, options ...chromedp.CreateBrowserContextOption) *window {
 	t.Helper()
 	heard := &wire{site: s}
-	ctx, cancel := chromedp.NewContext(suite.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(heard.hear))
+	ctx, cancel := chromedp.NewContext(suite.browser, chromedp.WithNewBrowserContext(options...), chromedp.WithListener(heard.hear))
 	t.Cleanup(cancel)
 	return prepare(t, ctx, l, heard)
 }

@@ -20,6 +20,7 @@ type wire struct {
 
 	mu        sync.Mutex
 	codes     []string // that the browser carried to the callback
+	callbacks []string // addresses with them
 	referrers []string
 	answers   []*network.Response // of the sample app, redirects too
 	failed    []string            // parts of pages that did not load
@@ -35,6 +36,7 @@ func (w *wire) hear(event any) {
 		if u, err := url.Parse(e.Request.URL); err == nil && w.ofApp(e.Request.URL) {
 			if code := u.Query().Get("code"); len(code) > 8 {
 				w.codes = append(w.codes, code)
+				w.callbacks = append(w.callbacks, e.Request.URL)
 			}
 		}
 		if e.RedirectResponse != nil && w.ofApp(e.RedirectResponse.URL) {
@@ -110,9 +112,13 @@ func (w *wire) secret(text string) string {
 	return ""
 }
 
-// carried is the last code that the browser carried to the callback.
-func (w *wire) carried() int {
+// callback is the last address with a code to which WeChat sent the browser.
+func (w *wire) callback(t *testing.T) string {
+	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.codes)
+	if len(w.callbacks) == 0 {
+		t.Fatal("the browser has carried no code")
+	}
+	return w.callbacks[len(w.callbacks)-1]
 }
