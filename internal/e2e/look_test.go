@@ -41,8 +41,9 @@ func (w *window) see(name string) {
 		w.t.Errorf("the page %s is in %q, want %s", name, lang, w.look.lang)
 	}
 	if strings.HasPrefix(w.at(), w.site.app) {
-		w.wire.mu.Lock()
+		// First the page, then the lock: the answer comes only after the events before it, and hear wants the lock for those.
 		html := eval[string](w, "document.documentElement.outerHTML")
+		w.wire.mu.Lock()
 		found := w.wire.secret(html)
 		w.wire.mu.Unlock()
 		if found != "" {
