@@ -88,6 +88,12 @@ type Config struct {
 	// name for each.
 	RequestID func(*http.Request) string
 
+	// Observe hears of each sign-in that begins and of each answer to a callback,
+	// for metrics: begun minus ended are those who did not come back. It is
+	// called often, must not block, and must be safe for concurrent use. nil is
+	// nobody.
+	Observe func(context.Context, Observation)
+
 	// Logger gets one line per sign-in, and one per error. No line holds a code,
 	// a token, a secret or a whole openid. nil discards.
 	Logger *slog.Logger
@@ -206,6 +212,9 @@ func (h *Handler) finish() error {
 	}
 	if h.cfg.Now == nil {
 		h.cfg.Now = time.Now
+	}
+	if h.cfg.Observe == nil {
+		h.cfg.Observe = func(context.Context, Observation) {}
 	}
 	if h.cfg.RequestID == nil {
 		h.cfg.RequestID = randomRequestID

@@ -3,11 +3,35 @@ package login
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 )
+
+// Observation is one step of a sign-in, for metrics. It names nobody, and its
+// values come from small sets.
+type Observation struct {
+	// Outcome is "begun" when the browser was sent to WeChat; else what came of a
+	// callback: the text of an OutcomeKind, "denied", "repeat" (it was answered
+	// from the outcome of an earlier one), "lost" (it belongs to no flow of the
+	// browser), "gave_up" or "store_full".
+	Outcome string
+	Door    Door // "" when the flow is not known
+}
+
+func (h *Handler) observe(r *http.Request, f *flow, outcome string) {
+	o := Observation{Outcome: outcome}
+	if strings.HasPrefix(outcome, "repeat of ") {
+		o.Outcome = "repeat"
+	}
+	if f != nil {
+		o.Door = f.door
+	}
+	h.cfg.Observe(r.Context(), o)
+}
 
 // log writes the one line of a sign-in that ended here. The address of the
 // request is left out: it holds the code.
 func (h *Handler) log(r *http.Request, f *flow, outcome string, err error, more ...slog.Attr) {
+	h.observe(r, f, outcome)
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.String("outcome", outcome), slog.String("request", h.requestID(r))}
 	if f != nil {

@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -30,14 +31,28 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if err := h.SignOut(w, r); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	seeOther(w, h.returns.absolute(returnTo))
+}
+
+// SignOut does what POST /sign-out does, for a program that answers the request
+// itself: it ends the session and every pending sign-in of the browser that sent
+// r. It sets cookies on w and writes neither status nor body. Nobody being signed
+// in is no error; an error is the store's, and then the session may live on.
+//
+// The caller has made sure that the request is the person's own wish: it is a
+// POST, and comes from the app's own page.
+func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	h.cookies.clear(w, h.cookies.session())
 	h.cookies.clear(w, h.cookies.trace())
 	h.cookies.clearFlows(w, r)
 	for _, cookie := range r.CookiesNamed(h.cookies.session()) {
 		if err := h.cfg.Store.DeleteSession(r.Context(), hashed("session", cookie.Value)); err != nil {
-			h.fail(w, r, err)
-			return
+			return fmt.Errorf("login: end the session: %w", err)
 		}
 	}
-	seeOther(w, h.returns.absolute(returnTo))
+	return nil
 }

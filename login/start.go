@@ -161,6 +161,7 @@ func (h *Handler) sendToWeChat(w http.ResponseWriter, r *http.Request, f *flow) 
 		// redirect, and the person would end at the app with it in the address.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
+	h.observe(r, f, "begun")
 	redirect(w, r, target)
 }
 
