@@ -38,7 +38,7 @@ func (w *window) appPages(demo *program) {
 		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in is over", "本次登录已失效"},
 		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads somewhere else", "此链接指向别处"},
 		{"bad-request", "/sign-in?scope=everything", 400, "This request makes no sense", "无法理解此请求"},
-		{"method", "/sign-in/nothing", 404, "There is no such page", "页面不存在"},
+		{"sign-in-not-found", "/sign-in/nothing", 404, "There is no such page", "页面不存在"},
 	} {
 		if status := w.visit(demo.app + page.path); status != page.status {
 			w.t.Errorf("%s has status %d, want %d", page.path, status, page.status)
