@@ -51,6 +51,7 @@ func (s *Server) authorize(r *request) answer {
 		return s.goBack(r, me, ask)
 	}
 	uuid := s.ids.uuid()
+	s.state.sweep(s.now())
 	s.state.pages[uuid] = &consentPage{pair: me, scope: ask.scope, redirectURI: ask.redirectURI, state: ask.state, expires: s.now().Add(pageLife)}
 	return s.consentView(r, ask.app, who, uuid)
 }

@@ -26,3 +26,10 @@ func CodesKept(s *Server) int {
 	defer s.mu.Unlock()
 	return len(s.state.codes)
 }
+
+// PagesKept tells how many consent pages the server remembers.
+func PagesKept(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.state.pages)
+}

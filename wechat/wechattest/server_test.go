@@ -349,3 +349,22 @@ func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 		}
 	}
 }
+
+// Pages of consent that nobody answers must not fill the memory.
+func TestTheServerForgetsOldConsentPages(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{})
+	cookie, address := s.as("alice"), s.authorize(s.oa, "snsapi_userinfo")
+	for range 4 {
+		for range 800 {
+			r := httptest.NewRequest(http.MethodGet, s.base+address, nil)
+			r.Header.Set("User-Agent", inWeChat)
+			r.Header.Set("Cookie", cookie)
+			s.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		s.Advance(25 * time.Minute)
+	}
+	if n := wechattest.PagesKept(s.Server); n == 0 || n > 2500 {
+		t.Errorf("%d pages of 3200 are kept", n)
+	}
+}
