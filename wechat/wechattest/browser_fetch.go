@@ -178,8 +178,13 @@ func addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 // private reports whether an address is this machine or a private network. Link-local addresses are not: what answers
 // there is often a cloud provider's metadata.
 func private(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return ip.IsLoopback() || ip.IsPrivate()
+	ip = ip.Unmap().WithZone("")
+	return ip.IsLoopback() || ip.IsPrivate() && !slices.Contains(metadata(), ip)
+}
+
+// metadata are addresses of cloud providers' metadata that are neither link-local nor public: of Amazon and of Google.
+func metadata() []netip.Addr {
+	return []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254")}
 }
 
 // A trouble is why a journey did not end at a page: a key into the catalogue of the control page, the host or address it is

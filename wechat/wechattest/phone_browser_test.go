@@ -206,7 +206,7 @@ func TestPhoneIsNoProxy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	phone := phoneOf(t, wechattest.Config{})
-	for _, address := range []string{"http://93.184.216.34/", "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://0.0.0.0:1/", "http://[::ffff:8.8.8.8]/"} {
+	for _, address := range []string{"http://93.184.216.34/", "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fd00:ec2::254]/latest/meta-data/", "http://[fd20:ce::254]/", "http://0.0.0.0:1/", "http://[::ffff:8.8.8.8]/"} {
 		if _, err := phone.Open(ctx, address); !errors.Is(err, wechattest.ErrHost) {
 			t.Errorf("%s: %v, want ErrHost", address, err)
 		}
