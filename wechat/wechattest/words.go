@@ -137,7 +137,7 @@ func chinese() words {
 			textQRExpired: "二维码已过期", textLoggedIn: "登录成功", textCancelled: "已取消登录",
 		},
 		hints: map[hintKey]string{
-			hintNotInWeChat: "浏览器的 User-Agent 里没有 MicroMessenger。可以用控制页里的手机打开，或打开开关 AnyBrowser。",
+			hintNotInWeChat: "浏览器的 User-Agent 里没有 MicroMessenger。可以用控制页里的手机打开，或打开开关 AnyBrowser（weigate sim --any-browser）。",
 			hintMissing:     "地址里没有参数 %s。", hintResponseType: "response_type 必须是 code；connect_redirect 不能为空。",
 			hintNoApp: "没有 appid %q；已有的是：%s。", hintBanned: "应用 %s 的 Banned 为真。", hintWrongKind: "%s 是网站应用，应使用 /connect/qrconnect。",
 			hintNotWebsite: "%s 不是网站应用，应使用 /connect/oauth2/authorize。", hintComponent: "模拟器没有第三方平台。",
@@ -173,7 +173,7 @@ func english() words {
 			textQRExpired: "The QR code has expired", textLoggedIn: "Logged in", textCancelled: "Login cancelled",
 		},
 		hints: map[hintKey]string{
-			hintNotInWeChat: "The browser's user agent has no MicroMessenger. Open the link with a phone of the control page, or turn on the switch AnyBrowser.",
+			hintNotInWeChat: "The browser's user agent has no MicroMessenger. Open the link with a phone of the control page, or turn on the switch AnyBrowser (weigate sim --any-browser).",
 			hintMissing:     "The address has no parameter %s.", hintResponseType: "response_type must be code; connect_redirect must not be empty.",
 			hintNoApp: "There is no appid %q; there are: %s.", hintBanned: "App %s is set to Banned.", hintWrongKind: "%s is a website app: use /connect/qrconnect.",
 			hintNotWebsite: "%s is not a website app: use /connect/oauth2/authorize.", hintComponent: "The simulator has no third-party platform.",
