@@ -149,7 +149,8 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Content-Language", p.Words.Lang)
 	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not "no-referrer": the page has a sign-out form, and with that policy a browser sends "Origin: null".
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
