@@ -16,4 +16,5 @@ require (
 	golang.org/x/sys v0.26.0 // indirect
 	golang.org/x/time v0.16.0
 	golang.org/x/tools v0.26.0 // indirect
+	modernc.org/sqlite v1.62.0
 )

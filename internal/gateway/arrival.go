@@ -74,10 +74,11 @@ func (a Arrival) Shared() []string {
 // lines with the same OldID are one person.
 //
 // A line whose openid is known adds the old id to that account when it has
-// none. Else the identity is added to the account with this old id, or to the
+// none, and the unionid, which may join accounts as an arrival does. Else the identity is added to the account with this old id, or to the
 // one that Join finds by unionid, or a new account is made. What contradicts
 // the store (another old id, a second openid of one appid) is reported as an
-// ImportProblem and changes nothing.
+// ImportProblem and changes nothing. Nobody has come in: identities count as
+// never seen, and a name fills an empty place but is not a fetched profile.
 type ImportedPerson struct {
 	OldID   string // required
 	Arrival        // At is the time of the import
@@ -94,7 +95,7 @@ type ImportProblem struct {
 type ImportResult struct {
 	Created   int // new accounts
 	Added     int // identities added to accounts that were there
-	Updated   int // accounts that got their old id
+	Updated   int // accounts that got their old id or unionid
 	Unchanged int // lines that were known already
 	Problems  []ImportProblem
 }

@@ -46,7 +46,7 @@ type Claims interface {
 	// ClaimAbandoned, for good. A finished claim is ClaimDone with its outcome.
 	// A refused claim is ClaimRefused for each code that was tried under it; a
 	// code that was not tried yet takes the claim anew (WeChat sometimes sends
-	// two codes with one state). Of any number of callers at once, in any
+	// two codes with one state), up to eight codes in all. Of any number of callers at once, in any
 	// number of processes, exactly one gets ClaimMine.
 	//
 	// A claim that is older than its Keep may be forgotten; callers keep it
