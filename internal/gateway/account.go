@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Status says whether an account may be used. The zero value is no status; a
@@ -121,4 +122,14 @@ type Accounts interface {
 	// person is said at ImportedPerson. A repeat of the same people changes
 	// nothing.
 	ImportPeople(ctx context.Context, people []ImportedPerson) (ImportResult, error)
+}
+
+// Clean returns s without what a database may refuse in a text: zero bytes and
+// bytes that are not UTF-8. People choose their nicknames, and one that cannot
+// be stored must not keep its owner out.
+func Clean(s string) string {
+	if utf8.ValidString(s) && !strings.Contains(s, "\x00") {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }

@@ -33,6 +33,8 @@ func (a Arrival) Check() error {
 	switch {
 	case a.Entry == "" || a.AppID == "" || a.OpenID == "":
 		return errors.New("arrival without entry, appid or openid: the caller must not store it")
+	case a.OpenID != Clean(a.OpenID) || a.UnionID != Clean(a.UnionID):
+		return errors.New("arrival with an openid or unionid that is no text")
 	case a.At.IsZero():
 		return errors.New("arrival without a time")
 	case !a.InitialStatus.Valid():

@@ -218,8 +218,8 @@ func (k *Account) arrived(a Arrival) {
 	if a.Profile == nil || a.At.Before(k.ProfileAt) {
 		return
 	}
-	k.Nickname, k.AvatarURL, k.ProfileAt = a.Profile.Nickname, a.Profile.AvatarURL, a.At
-	k.Locale = cmp.Or(a.Profile.Locale, k.Locale)
+	k.Nickname, k.AvatarURL, k.ProfileAt = Clean(a.Profile.Nickname), Clean(a.Profile.AvatarURL), a.At
+	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
 }
 
 // JoinPins decides what apps know a joined account by. The older account's

@@ -52,7 +52,7 @@ var grantChecks = []check{
 				f, err := stores[i%2].Redeem(c.ctx, sum("code "+name), noon, issue)
 				seen.add(word(err))
 				if f.ID != "family-"+name {
-					c.Errorf("family with the answer: %+v", f)
+					c.Errorf("family with the answer %q: %q", word(err), f.ID)
 				}
 			})
 			equal(c, "redemptions", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "replay": c.crowd() - 1}))
