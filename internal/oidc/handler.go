@@ -42,7 +42,7 @@ type Observation struct {
 	Endpoint string // "authorize", "token", "userinfo", "revoke", "introspect", "logout"
 	Grant    string // at token: "authorization_code", "refresh_token"
 	App      string // a configured app's id; "" = none was recognised
-	Outcome  string // "ok", or the error code
+	Outcome  string // "ok", the error code, or "no_token" at userinfo
 }
 
 // Handler answers for an OpenID provider. It is safe for concurrent use.
@@ -163,7 +163,9 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 		o.App = c.ID
 	}
 	if err != nil {
-		o.Outcome = protocol(err).Code
+		if o.Outcome = protocol(err).Code; o.Outcome == "" {
+			o.Outcome = "no_token"
+		}
 	}
 	h.cfg.Observe(o)
 }

@@ -68,6 +68,11 @@ func (m *memory) UpdateAccount(_ context.Context, id string, now time.Time, chan
 	}
 	a.UpdatedAt = now
 	m.accounts[id] = a
+	for _, f := range m.families {
+		if a.Status == gateway.Blocked && f.AccountID == id {
+			f.RevokedAt = now
+		}
+	}
 	return a, nil
 }
 
@@ -107,8 +112,11 @@ func (m *memory) SubjectAccount(context.Context, string, string) (string, error)
 func (m *memory) PutCode(_ context.Context, c gateway.Code) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.accounts[c.Family.AccountID]; !ok {
+	switch a, ok := m.accounts[c.Family.AccountID]; {
+	case !ok:
 		return gateway.ErrNotFound
+	case a.Status == gateway.Blocked:
+		return gateway.ErrBlocked
 	}
 	f := c.Family
 	m.codes[c.Hash], m.families[f.ID] = c, &f
