@@ -1,9 +1,15 @@
 package oidc_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
 // module is one test of a name that the OpenID conformance suite, or our own list beside it, gives.
@@ -12,9 +18,25 @@ type module struct {
 	run  func(*testing.T, *env)
 }
 
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
 // stores are the stores that every module runs on.
 func stores(t *testing.T) map[string]store {
-	return map[string]store{"memory": newMemory()}
+	t.Helper()
+	file, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weigate.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := postgres.Open(t.Context(), postgrestest.URL(t), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(file.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return map[string]store{"sqlite": file, "postgres": server}
 }
 
 // run runs the modules on every store, with both algorithms.

@@ -12,7 +12,7 @@ import (
 // uncalled has the methods of the contract that nobody calls here; calling one panics.
 type uncalled interface{ gateway.Accounts }
 
-// memory is a store for the benchmark and the fuzz targets, where a database would be most of the time.
+// memory is a store for the benchmark, the fuzz targets and what does not depend on a store; a database would be most of the time there.
 type memory struct {
 	uncalled
 	keyRows
