@@ -20,7 +20,7 @@ type RingConfig struct {
 	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
-	Keep   time.Duration    // how long it is published after it was replaced, at least as long as anything it signed lives; 0 = 24 h
+	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days
 	Reload time.Duration    // how often the store is read again by Run; 0 = 1 minute
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil = discards
@@ -50,7 +50,8 @@ func OpenRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
 	}
 	defaultTo(&cfg.Period, 90*24*time.Hour)
 	defaultTo(&cfg.Lead, 24*time.Hour)
-	defaultTo(&cfg.Keep, 24*time.Hour)
+	// Longer than a session lives: an app shows an old ID token again when it signs its person out.
+	defaultTo(&cfg.Keep, 35*24*time.Hour)
 	defaultTo(&cfg.Reload, time.Minute)
 	if cfg.Now == nil {
 		cfg.Now = time.Now

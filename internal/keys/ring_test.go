@@ -45,7 +45,7 @@ func ring(t testing.TB, store gateway.Keys, c *clock, m *keys.Master, algs ...st
 	if algs == nil {
 		algs = []string{keys.ES256}
 	}
-	r, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: store, Master: m, Algs: algs, Now: c.now})
+	r, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: store, Master: m, Algs: algs, Keep: day, Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}

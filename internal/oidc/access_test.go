@@ -70,6 +70,7 @@ func waiting(t *testing.T, e *env) {
 		t.Errorf("approved: %d %v", a.status, a.location)
 	}
 	// Somebody else who opens the waiting person's address is somebody else.
+	e.signIn.as(nil)
 	if a = e.browser().get(e.server.URL + page.Retry); a.param("code") != "" {
 		t.Errorf("the address alone lets people in: %v", a.location)
 	}

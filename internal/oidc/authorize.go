@@ -38,7 +38,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, "")
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
 		return
 	}
 	query := string(body)
@@ -47,7 +47,7 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, "")
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
 		return
 	}
 	see(w, h.path+pathAuthorize+"?"+values.Encode())
@@ -56,12 +56,12 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, "")
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
 		return
 	}
 	t, err := h.target(q)
 	if err != nil {
-		h.showProblem(w, r, "authorize", err, "")
+		h.showProblem(w, r, "authorize", err, ways{})
 		return
 	}
 	req, err := t.parse(q)
@@ -73,7 +73,7 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 		err = h.decide(w, r, t, req)
 	}
 	if err != nil {
-		h.authorizeFailed(w, r, t, err)
+		h.authorizeFailed(w, r, t, req, err)
 	}
 }
 
@@ -89,6 +89,10 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable
 	if !signedIn {
 		if t.mayNotShowPages {
 			return &Error{http.StatusUnauthorized, codeLoginRequired, "nobody is signed in"}
+		}
+		if req.demand != "" {
+			// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
+			return &stop{http.StatusForbidden, ReasonNotSignedIn, req.client}
 		}
 		return h.begin(w, r, req, req.asksAnew() || req.maxAge >= 0)
 	}
@@ -220,7 +224,7 @@ func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 
 // authorizeFailed chooses who hears of an error: the app, by redirect, when it can do something or no page may be shown; else the person, on a page
 // with a way back to the app.
-func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, err error) {
+func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, err error) {
 	e := protocol(err)
 	var s *stop
 	if isStop := errors.As(err, &s); t.mayNotShowPages || !isStop && e.Status < 500 {
@@ -234,7 +238,7 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	if s == nil {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	h.showProblem(w, r, "authorize", err, h.errorAddress(t, e))
+	h.showProblem(w, r, "authorize", err, ways{back: h.errorAddress(t, e), retry: h.again(req)})
 }
 
 // refuse tells the app.

@@ -66,7 +66,6 @@ func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret))
 type Registry struct {
 	byID    map[string]*Client
 	origins map[string]bool // of public clients' redirect addresses: who may ask by script
-	algs    []string
 }
 
 // NewRegistry checks the apps and fills in their defaults. All problems are reported at once, joined.
@@ -88,9 +87,6 @@ func NewRegistry(clients []Client) (*Registry, error) {
 					reg.origins[o] = true
 				}
 			}
-		}
-		if !slices.Contains(reg.algs, c.IDTokenAlg) {
-			reg.algs = append(reg.algs, c.IDTokenAlg)
 		}
 	}
 	if len(problems) > 0 {

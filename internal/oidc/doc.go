@@ -18,6 +18,9 @@
 //
 // All of them lie under the path of the issuer, and every address that they name is made from the issuer, never from the request's Host.
 //
+// Chromium stops a form whose answer redirects to an origin that the page's CSP form-action does not name. So our own forms end on a page that goes on
+// by link and refresh (sign-out), or are links (the questions at authorize); only an app's own form, under its own CSP, meets a redirect.
+//
 // The authorize endpoint stores nothing until the person is known: the request is its own address, and the browser that made it carries it through
 // sign-in. So a request cannot be completed in another browser, and a flood of them leaves no rows. Codes and tokens are random and are stored as
 // hashes; a code opens a family, and every use of a token checks that its family lives. A login costs one signature.

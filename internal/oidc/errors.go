@@ -94,11 +94,14 @@ func (s *stop) code() string {
 	return codeAccessDenied
 }
 
-// showProblem answers a person with an error page; back leads to the app, "" when there is no way.
-func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, back string) {
+// ways are the addresses that lead on from an error page; "" where there is none.
+type ways struct{ back, retry string }
+
+// showProblem answers a person with an error page.
+func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, on ways) {
 	e := protocol(err)
 	h.logFailure(r, e, err)
-	page := ProblemPage{Status: e.Status, Reason: ReasonInternal, Back: back}
+	page := ProblemPage{Status: e.Status, Reason: ReasonInternal, Back: on.back, Retry: on.retry}
 	var s *stop
 	var client *Client
 	switch {

@@ -49,30 +49,30 @@ func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values
 			return form, true
 		}
 	}
-	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, "")
+	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
 	return nil, false
 }
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, "")
+		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
 		return
 	}
 	out, problem := h.readSignOut(r, q)
 	if problem != nil {
-		h.showProblem(w, r, "logout", problem, "")
+		h.showProblem(w, r, "logout", problem, ways{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, "")
+		h.showProblem(w, r, "logout", err, ways{})
 		return
 	}
 	if signedIn {
 		meant, err := h.means(r, out, s)
 		if err != nil {
-			h.showProblem(w, r, "logout", err, "")
+			h.showProblem(w, r, "logout", err, ways{})
 			return
 		}
 		if !meant {
@@ -80,7 +80,7 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := h.endSession(w, r, out.client, s); err != nil {
-			h.showProblem(w, r, "logout", err, "")
+			h.showProblem(w, r, "logout", err, ways{})
 			return
 		}
 	}
@@ -158,7 +158,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	if err := h.foreign.Check(r); err != nil {
-		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, "")
+		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, ways{})
 		return
 	}
 	form, ok := h.logoutForm(w, r)
@@ -167,7 +167,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := h.readSignOut(r, form)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, "")
+		h.showProblem(w, r, "logout", err, ways{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
@@ -175,7 +175,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 		err = h.endSession(w, r, out.client, s)
 	}
 	if err != nil {
-		h.showProblem(w, r, "logout", err, "")
+		h.showProblem(w, r, "logout", err, ways{})
 		return
 	}
 	h.observe("logout", "", out.client, nil)

@@ -70,6 +70,7 @@ const (
 	ReasonUnknownApp     Reason = "unknown_app"      // no app has this client_id
 	ReasonRedirect       Reason = "redirect_uri"     // the app's address to return to is missing or not registered
 	ReasonRequest        Reason = "bad_request"      // the request cannot be read
+	ReasonNotSignedIn    Reason = "not_signed_in"    // back from sign-in without a session: the browser keeps no cookies, or waited too long
 	ReasonRefused        Reason = "refused"          // the access rule says no
 	ReasonDoor           Reason = "door"             // the app does not take people who came in this way
 	ReasonNoOpenID       Reason = "no_openid"        // the app knows people by an entry that this person never used
@@ -87,6 +88,7 @@ type ProblemPage struct {
 	Reason  Reason
 	AppName string // "" = not known
 	Back    string // an address that leads back to the app, with an error for it; "" = none
+	Retry   string // an address of this origin that begins again; "" = none
 }
 
 // ConfirmPage asks a person who is signed in whether to sign in anew, since the app wants that.

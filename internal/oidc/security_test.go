@@ -312,3 +312,66 @@ func TestObservationsComeFromSmallSets(t *testing.T) {
 		t.Errorf("observed %+v\nwant     %+v", e.observed, want)
 	}
 }
+
+func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	b.client.Jar = nil
+	a := b.authorize(e.request())
+	page := data[oidc.ProblemPage](t, a)
+	if a.page() != "problem" || page.Reason != oidc.ReasonNotSignedIn || e.signIn.count() != 1 {
+		t.Fatalf("answer: %d %+v after %d sign-ins", a.status, page, e.signIn.count())
+	}
+	// The page's link begins again, in a browser that keeps cookies now.
+	again := e.browser()
+	if a = again.follow(again.get(e.server.URL + page.Retry)); a.param("code") == "" {
+		t.Errorf("retry: %d %v", a.status, a.location)
+	}
+	if a = e.browser().get(e.server.URL + page.Retry + "&weigate_demand=x&prompt=none"); a.param("error") != "login_required" {
+		t.Errorf("prompt=none: %v", a.location)
+	}
+}
+
+func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
+		t.Fatalf("answer: %d %v", a.status, a.location)
+	}
+	address := e.server.URL + e.signIn.lastDemand().Return
+	if a := b.get(address); a.param("code") == "" {
+		t.Errorf("the page loaded again at once: %d %v", a.status, a.location)
+	}
+	e.clock.advance(10 * time.Minute)
+	if a := b.get(address); a.page() != "confirm" {
+		t.Errorf("the address from the history: %d %v", a.status, a.location)
+	}
+}
+
+func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	e := newEnv(t, s, "")
+	b := e.browser()
+	b.login()
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)}, "redirect_uri": {redirectURI}}
+	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
+	// The same keys and the same person, but another issuer: a second gateway on a copied database.
+	copied := newEnv(t, s, "", func(n *env, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
+	foreign := copied.browser().login().ID
+	for name, hint := range map[string]string{"another app's": others, "another provider's": foreign} {
+		if a := b.authorize(e.request("prompt", "none", "id_token_hint", hint)); a.param("error") != "login_required" {
+			t.Errorf("%s: %v", name, a.location)
+		}
+	}
+	if a := b.logout("id_token_hint", foreign); a.page() != "problem" || !b.silent() {
+		t.Errorf("sign-out with another provider's: %d %s", a.status, a.page())
+	}
+	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "problem" || !b.silent() {
+		t.Errorf("sign-out to this app's address with another app's: %d %s", a.status, a.page())
+	}
+}
