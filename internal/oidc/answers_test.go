@@ -76,8 +76,9 @@ func tokenByGet(t *testing.T, e *env) {
 	if a := e.browser().get(e.issuer + "/oauth2/token?" + q.Encode()); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST" {
 		t.Errorf("GET: %d", a.status)
 	}
-	for _, address := range []string{"/oauth2/token?" + q.Encode(), "/oauth2/token?client_secret=" + url.QueryEscape(secret)} {
-		if tok := e.tokenAnswer(e.post(address, e.app, secret, q)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+	body := url.Values{"grant_type": q["grant_type"], "code": q["code"], "redirect_uri": q["redirect_uri"]}
+	for _, address := range []string{"/oauth2/token?" + q.Encode(), "/oauth2/token?client_secret=" + url.QueryEscape(secret), "/oauth2/token?code=" + code} {
+		if tok := e.tokenAnswer(e.post(address, e.app, secret, body)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
 			t.Errorf("the secret in the query: %+v", tok)
 		}
 	}

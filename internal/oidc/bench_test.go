@@ -11,32 +11,63 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// BenchmarkLogin is a whole sign-in of somebody who has a session: authorize, code, tokens, user info. The store and the sessions are in memory, so
-// this is what the provider itself costs. BenchmarkSignature is the part of it that no provider can save.
+// BenchmarkLogin is a whole sign-in of somebody who has a session: authorize, code, tokens, user info. The sessions are in memory, and in the first
+// case the store is too: that is what the provider itself costs. BenchmarkSignature is the part of it that no provider can save. Sixteen people sign
+// in at once, as it takes to let a database group their commits.
 func BenchmarkLogin(b *testing.B) {
-	for _, alg := range []string{keys.RS256, keys.ES256} {
-		b.Run(alg, func(b *testing.B) {
-			e := newEnv(b, newMemory(), alg)
-			mux := http.NewServeMux()
-			e.handler.Mount(mux)
-			signedIn := e.browser()
-			signedIn.code()
-			at, _ := url.Parse(e.issuer)
-			cookie := signedIn.client.Jar.Cookies(at)[0]
-			query := e.request("scope", "openid profile", "code_challenge", challenge, "code_challenge_method", "S256").Encode()
-			auth := basic(e.app, secret)
-			b.ReportAllocs()
-			for b.Loop() {
-				loginOnce(b, mux, cookie, query, auth)
+	open := map[string]func(*testing.B) store{
+		"memory": func(*testing.B) store { return newMemory() },
+		"sqlite": func(b *testing.B) store {
+			s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "weigate.db"), sqlite.Options{})
+			if err != nil {
+				b.Fatal(err)
 			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "logins/s")
-		})
+			b.Cleanup(func() { s.Close() })
+			return s
+		},
+		"postgres": func(b *testing.B) store {
+			s, err := postgres.Open(b.Context(), postgrestest.URL(b), postgres.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { s.Close() })
+			return s
+		},
+	}
+	for _, name := range []string{"memory", "sqlite", "postgres"} {
+		for _, alg := range []string{keys.RS256, keys.ES256} {
+			b.Run(name+"/"+alg, func(b *testing.B) {
+				e := newEnv(b, open[name](b), alg)
+				mux := http.NewServeMux()
+				e.handler.Mount(mux)
+				signedIn := e.browser()
+				signedIn.code()
+				at, _ := url.Parse(e.issuer)
+				cookie := signedIn.client.Jar.Cookies(at)[0]
+				query := e.request("scope", "openid profile", "code_challenge", challenge, "code_challenge_method", "S256").Encode()
+				auth := basic(e.app, secret)
+				b.ReportAllocs()
+				b.SetParallelism(16 / runtime.GOMAXPROCS(0))
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						loginOnce(b, mux, cookie, query, auth)
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "logins/s")
+			})
+		}
 	}
 }
 
@@ -45,7 +76,7 @@ func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth 
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
 		if w.Code != want {
-			b.Fatalf("%s: %d %s", r.URL.Path, w.Code, w.Body)
+			b.Errorf("%s: %d %s", r.URL.Path, w.Code, w.Body)
 		}
 		return w
 	}
@@ -53,7 +84,8 @@ func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth 
 	r.AddCookie(cookie)
 	to, err := url.Parse(serve(r, http.StatusSeeOther).Header().Get("Location"))
 	if err != nil {
-		b.Fatal(err)
+		b.Error(err)
+		return
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
 	r = httptest.NewRequest("POST", "/oauth2/token", strings.NewReader(form.Encode()))
@@ -61,7 +93,7 @@ func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth 
 	r.Header.Set("Authorization", auth)
 	var tok tokens
 	if err := json.Unmarshal(serve(r, http.StatusOK).Body.Bytes(), &tok); err != nil {
-		b.Fatal(err)
+		b.Error(err)
 	}
 	r = httptest.NewRequest("GET", "/oauth2/userinfo", nil)
 	r.Header.Set("Authorization", "Bearer "+tok.Access)

@@ -57,6 +57,9 @@ type Handler struct {
 // graceAfterRotation is how long a refresh token that was just exchanged still gets the same successor: a client whose answer was lost sends twice.
 const graceAfterRotation = 30 * time.Second
 
+// eventPatience is how long an answer waits for its event to be stored.
+const eventPatience = 5 * time.Second
+
 // New checks the configuration and makes a Handler. All problems are reported at once, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
@@ -173,7 +176,10 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 // note writes an event. What it tells of has happened already, so a store that is away costs the event and nothing else.
 func (h *Handler) note(ctx context.Context, e gateway.Event) {
 	e.At, e.RequestID = h.cfg.Now(), h.cfg.RequestID(ctx)
-	if err := h.cfg.Events.AppendEvents(context.WithoutCancel(ctx), e); err != nil {
+	// The client may have gone by now; what it did is worth knowing all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventPatience)
+	defer cancel()
+	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
 		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", e.Kind, "error", err)
 	}
 }

@@ -17,7 +17,7 @@ type Session struct {
 // Demand is what an authorize request wants of sign-in.
 type Demand struct {
 	ID        string      // random; the session that answers the demand carries it as Session.Demand
-	Return    string      // where to come back to: a path of this origin, with its query, at most MaxReturn bytes
+	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
 	App       gateway.App // who asks: its name for the page, its doors
 	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
 	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)

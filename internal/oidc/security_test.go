@@ -186,7 +186,7 @@ func TestRefusedRedirectsNeverLeave(t *testing.T) {
 
 func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(), "", withClient(func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "http://127.0.0.1/app") }))
 	e.signIn.as(&e.alice)
 	for uri, good := range map[string]bool{
 		"http://127.0.0.1/cb": true, "http://127.0.0.1:34567/cb": true, "http://127.0.0.1:34567/other": false, "http://[::1]:34567/cb": false,
@@ -197,6 +197,10 @@ func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
 		if (a.param("code") != "") != good {
 			t.Errorf("%s: %d %v", uri, a.status, a.location)
 		}
+	}
+	// An app that has a secret runs on a server, which has one port.
+	if a := e.browser().authorize(e.request("redirect_uri", "http://127.0.0.1:34567/app")); a.page() != "problem" {
+		t.Errorf("a confidential client: %d %v", a.status, a.location)
 	}
 }
 
