@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
 	"io/fs"
 )
@@ -21,4 +22,23 @@ func Migrations() fs.FS {
 		panic(err)
 	}
 	return sub
+}
+
+// Exec runs a statement on the writer's connection, outside a transaction.
+func (s *Store) Exec(ctx context.Context, query string) error {
+	return s.writer.outside(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, query)
+		return err
+	})
+}
+
+// Pragma reads a number from each kind of connection.
+func (s *Store) Pragma(ctx context.Context, name string) (writer, reader string, err error) {
+	err = s.writer.outside(ctx, func(c *sql.Conn) error {
+		return c.QueryRowContext(ctx, `PRAGMA `+name).Scan(&writer)
+	})
+	if err == nil {
+		err = s.readers.db.QueryRowContext(ctx, `PRAGMA `+name).Scan(&reader)
+	}
+	return writer, reader, err
 }

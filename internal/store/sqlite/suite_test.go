@@ -2,6 +2,9 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,7 +17,26 @@ func TestMain(m *testing.M) {
 	storetest.Worker(func(ctx context.Context, address string) (gateway.Store, error) {
 		return sqlite.Open(ctx, address, sqlite.Options{})
 	})
+	if path := os.Getenv(openEnv); path != "" {
+		openAndTell(path)
+		return
+	}
 	m.Run()
+}
+
+// openEnv makes this process a child that opens the database it names and says
+// what came of it.
+const openEnv = "WEIGATE_SQLITE_TEST_OPEN"
+
+// openAndTell opens a database, writes a row and prints the error.
+func openAndTell(path string) {
+	ctx := context.Background()
+	s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: true})
+	if err == nil {
+		_, _, err = s.Arrive(ctx, arrival("child"))
+		err = errors.Join(err, s.Close())
+	}
+	fmt.Printf("unavailable=%v %v\n", errors.Is(err, gateway.ErrUnavailable), err)
 }
 
 func open(t *testing.T, path string, o sqlite.Options) *sqlite.Store {
