@@ -29,7 +29,7 @@ func TestPeople(t *testing.T) {
 	})
 	t.Run("subject unionid", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}}, withClient(func(c *oidc.Client) { c.Subject = oidc.SubjectUnionID }))
+		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}, {"taken by another account", subjectTaken}}, withClient(func(c *oidc.Client) { c.Subject = oidc.SubjectUnionID }))
 	})
 	t.Run("claims in the ID token", func(t *testing.T) {
 		t.Parallel()
@@ -226,6 +226,55 @@ func subjectMissing(reason oidc.Reason) func(*testing.T, *env) {
 		if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
 			t.Errorf("prompt=none: %v", a.location)
 		}
+	}
+}
+
+// subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not put into one group, so they are two accounts.
+func subjectTaken(t *testing.T, e *env) {
+	e.browser().login()
+	identities, err := e.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.bob, _, err = e.store.Arrive(t.Context(), gateway.Arrival{Entry: "shop", AppID: "wx0000000000000002", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+		UnionID: identities[0].UnionID, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Bob"}})
+	if err != nil || e.bob.ID == e.alice.ID {
+		t.Fatalf("account %v, %v", e.bob, err)
+	}
+	e.signIn.as(&e.bob)
+	a := e.browser().authorize(e.request())
+	if page := data[oidc.ProblemPage](t, a); a.status != http.StatusConflict || page.Reason != oidc.ReasonSubjectTaken {
+		t.Errorf("answer: %d %+v %v", a.status, page, a.location)
+	}
+}
+
+func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e := newEnv(t, m, "")
+	m.mu.Lock()
+	own := m.identities[e.alice.ID][0]
+	older, newer := own, own
+	older.AppID, older.Entry, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
+	newer.AppID, newer.Entry, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
+	m.identities[e.alice.ID] = []gateway.Identity{own, older, newer}
+	m.mu.Unlock()
+	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID || got["appid"] != own.AppID {
+		t.Errorf("claims: %v, want unionid %s", got, own.UnionID)
+	}
+}
+
+func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e := newEnv(t, m, "")
+	tok := e.browser().login("scope", "openid offline_access")
+	without := newEnv(t, m, "", func(n *env, cfg *oidc.Config) { cfg.Now = e.clock.now })
+	if a := without.userinfo(tok.Access); a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_token" {
+		t.Errorf("userinfo: %d %s", a.status, a.body)
+	}
+	if a := without.browser().logout("id_token_hint", tok.ID); a.page() != "problem" {
+		t.Errorf("logout: %d %s", a.status, a.page())
 	}
 }
 

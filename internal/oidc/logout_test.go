@@ -187,6 +187,23 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	}
 }
 
+func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
+	if page := data[oidc.SignedOutPage](t, a); a.location != nil || page.Continue != signedOut+"?state=x" || page.AppName != "App" {
+		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
+	}
+	b := e.browser()
+	b.login()
+	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" || data[oidc.SignOutPage](t, a).AppName != "App" {
+		t.Fatalf("answer: %d %s", a.status, a.page())
+	}
+	if a = b.confirm(a); a.location != nil || data[oidc.SignedOutPage](t, a).Continue != signedOut || b.silent() {
+		t.Errorf("after the confirmation: %d %s", a.status, a.page())
+	}
+}
+
 func TestSignOutForgedByAnotherSite(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, newMemory(), "")
