@@ -268,45 +268,6 @@ func maxAge10000(t *testing.T, e *env) {
 	}
 }
 
-func idTokenHint(t *testing.T, e *env) {
-	b := e.browser()
-	tok := b.login()
-	e.clock.advance(time.Hour) // expired ID tokens are good hints
-	if again := b.login("prompt", "none", "id_token_hint", tok.ID); again.status != http.StatusOK {
-		t.Errorf("answer: %+v", again)
-	}
-	// Another person's hint is no silent success.
-	e.signIn.as(&e.bob)
-	other := e.browser()
-	a := other.authorize(e.request())
-	if a.param("code") == "" {
-		t.Fatal("bob got no code")
-	}
-	if a = other.authorize(e.request("prompt", "none", "id_token_hint", tok.ID)); a.param("error") != "login_required" {
-		t.Errorf("alice's hint in bob's browser: %v", a.location)
-	}
-	// Where a page may be shown, bob is asked, and then alice may sign in.
-	a = other.authorize(e.request("id_token_hint", tok.ID))
-	if a.page() != "confirm" {
-		t.Fatalf("alice's hint in bob's browser: %d %v", a.status, a.location)
-	}
-	next := data[struct{ Continue string }](t, a).Continue
-	if a = other.follow(other.get(e.server.URL + next)); a.param("error") != "login_required" {
-		t.Errorf("bob signed in again: %v", a.location)
-	}
-	e.signIn.as(&e.alice)
-	if a = other.follow(other.get(e.server.URL + next)); a.param("code") == "" {
-		t.Errorf("alice signed in: %v", a.location)
-	}
-	// A hint that nobody can check is no reason to keep a person out where a page may be shown.
-	if a = other.authorize(e.request("id_token_hint", "a.b.c")); a.param("code") == "" {
-		t.Errorf("a hint that is none: %v", a.location)
-	}
-	if a = other.authorize(e.request("id_token_hint", "a.b.c", "prompt", "none")); a.param("error") != "login_required" {
-		t.Errorf("a hint that is none, silently: %v", a.location)
-	}
-}
-
 func codeReuse(after time.Duration) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
 		code := e.browser().code()

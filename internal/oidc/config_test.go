@@ -79,7 +79,11 @@ func discovery(t *testing.T, e *env) {
 	if other := b.do(r); other.body != a.body {
 		t.Errorf("the document follows Host: %s", other.body)
 	}
-	jwks := b.get(doc["jwks_uri"].(string))
+	keySet(t, b.get(doc["jwks_uri"].(string)))
+}
+
+func keySet(t *testing.T, jwks answer) {
+	t.Helper()
 	keys, _ := object(t, jwks.body)["keys"].([]any)
 	if len(keys) != 2 {
 		t.Errorf("%d keys, want one of each kind", len(keys))

@@ -355,27 +355,3 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 		t.Errorf("the address from the history: %d %v", a.status, a.location)
 	}
 }
-
-func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
-	t.Parallel()
-	s := newMemory()
-	e := newEnv(t, s, "")
-	b := e.browser()
-	b.login()
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)}, "redirect_uri": {redirectURI}}
-	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
-	// The same keys and the same person, but another issuer: a second gateway on a copied database.
-	copied := newEnv(t, s, "", func(n *env, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
-	foreign := copied.browser().login().ID
-	for name, hint := range map[string]string{"another app's": others, "another provider's": foreign} {
-		if a := b.authorize(e.request("prompt", "none", "id_token_hint", hint)); a.param("error") != "login_required" {
-			t.Errorf("%s: %v", name, a.location)
-		}
-	}
-	if a := b.logout("id_token_hint", foreign); a.page() != "problem" || !b.silent() {
-		t.Errorf("sign-out with another provider's: %d %s", a.status, a.page())
-	}
-	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "problem" || !b.silent() {
-		t.Errorf("sign-out to this app's address with another app's: %d %s", a.status, a.page())
-	}
-}
