@@ -52,58 +52,6 @@ func TestErrorKinds(t *testing.T) {
 	}
 }
 
-func TestClaimRecord(t *testing.T) {
-	t.Parallel()
-	req := func(code byte) gateway.ClaimRequest {
-		return gateway.ClaimRequest{Key: "k", Code: [32]byte{code}, Now: at(0), Lease: time.Minute}
-	}
-	var none gateway.ClaimRecord
-	held, mine := none.Take(req(1), "me")
-	if !mine || held.State != gateway.ClaimHeld || held.Answer(at(0), true).State != gateway.ClaimMine {
-		t.Fatalf("first: %+v", held)
-	}
-	for _, k := range []struct {
-		name  string
-		rec   gateway.ClaimRecord
-		code  byte
-		now   time.Time
-		take  bool
-		state gateway.ClaimState
-	}{
-		{"held", held, 1, at(0), false, gateway.ClaimHeld},
-		{"held, the lease's last moment", held, 1, at(1).Add(-1), false, gateway.ClaimHeld},
-		{"abandoned", held, 1, at(1), false, gateway.ClaimAbandoned},
-		{"abandoned, another code", held, 2, at(1), false, gateway.ClaimAbandoned},
-		{"done", gateway.ClaimRecord{State: gateway.ClaimDone}, 2, at(9), false, gateway.ClaimDone},
-		{"refused, the same code", gateway.ClaimRecord{State: gateway.ClaimRefused, Codes: held.Codes}, 1, at(9), false, gateway.ClaimRefused},
-		{"refused, another code", gateway.ClaimRecord{State: gateway.ClaimRefused, Codes: held.Codes}, 2, at(9), true, gateway.ClaimMine},
-		{"refused too often", gateway.ClaimRecord{State: gateway.ClaimRefused, Codes: make([][32]byte, 8)}, 2, at(9), false, gateway.ClaimRefused},
-	} {
-		r := req(k.code)
-		r.Now = k.now
-		next, take := k.rec.Take(r, "other")
-		if got := next.Answer(k.now, take); take != k.take || got.State != k.state {
-			t.Errorf("%s: taken %v, state %s", k.name, take, got.State)
-		}
-	}
-	for _, k := range []struct {
-		rec    gateway.ClaimRecord
-		holder string
-		now    time.Time
-		want   error
-	}{
-		{held, "me", at(0), nil},
-		{held, "me", at(1), gateway.ErrExpired},
-		{held, "other", at(0), gateway.ErrNotFound},
-		{none, "", at(0), gateway.ErrNotFound},
-		{gateway.ClaimRecord{State: gateway.ClaimDone, Holder: "me"}, "me", at(0), gateway.ErrConflict},
-	} {
-		if err := k.rec.Finish(k.holder, k.now); !errors.Is(err, k.want) || (err == nil) != (k.want == nil) {
-			t.Errorf("finish %+v: %v, want %v", k.rec, err, k.want)
-		}
-	}
-}
-
 func TestTurn(t *testing.T) {
 	t.Parallel()
 	one, two, three, none := [32]byte{1}, [32]byte{2}, [32]byte{3}, [32]byte{}

@@ -23,12 +23,13 @@ type Session struct {
 // Sessions keeps who is signed in where. Rows that have expired count as absent
 // for every method, whether or not a sweep has removed them.
 type Sessions interface {
-	// PutSession stores a session. The same session again (repeats of one
-	// callback) is no error and changes nothing; another account under the same
-	// hash is ErrConflict. AccountID is resolved as by Accounts.Account;
-	// ErrNotFound when there is no such account, ErrBlocked when it is blocked:
-	// then nothing is stored, also when the block happens at the same moment.
-	PutSession(ctx context.Context, s Session) error
+	// PutSession stores a session. ErrConflict when a session that lives at now
+	// has this hash, whoever's it is, and of many at once one is stored; one
+	// that has expired is replaced. AccountID is resolved as by
+	// Accounts.Account; ErrNotFound when there is no such account, ErrBlocked
+	// when it is blocked: then nothing is stored, also when the block happens at
+	// the same moment.
+	PutSession(ctx context.Context, s Session, now time.Time) error
 
 	// Session returns the session with this hash. ErrNotFound; ErrExpired once
 	// now reaches ExpiresAt. A deleted session is ErrNotFound for good unless
@@ -42,10 +43,12 @@ type Sessions interface {
 	TouchSession(ctx context.Context, hash [32]byte, now, expires time.Time) error
 
 	// UpdateSession lets change edit the session's AuthTime, Entry, AppID,
-	// OpenID, Door and Data, in one transaction: of two updates at once none is
-	// lost. Other fields keep their value. change may run more than once, must
-	// be quick and must not call the store; its error is returned as it is and
-	// nothing is written. ErrNotFound, ErrExpired.
+	// OpenID, Door, Data, SeenAt and ExpiresAt, in one transaction: of two
+	// updates at once none is lost. SeenAt and ExpiresAt only move forward, an
+	// earlier one is ignored; the other fields keep their value. change may run
+	// more than once, must be quick and must not call the store; its error is
+	// returned as it is and nothing is written. It never brings a session back:
+	// ErrNotFound, ErrExpired.
 	UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*Session) error) error
 
 	// DeleteSession ends one session. One that is gone is no error.

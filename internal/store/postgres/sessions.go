@@ -32,36 +32,30 @@ func admitted(ctx context.Context, tx pgx.Tx, accountID string) (string, error) 
 const welcome = ` FROM accounts WHERE id = $2 AND joined_into = '' AND status <> 'blocked' FOR SHARE`
 
 // PutSession implements gateway.Sessions.
-func (s *Store) PutSession(ctx context.Context, n gateway.Session) error {
+func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
 	args := []any{n.Hash[:], n.AccountID, n.Entry, n.AppID, n.OpenID, n.Door, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
-		micros(n.ExpiresAt), n.Data}
+		micros(n.ExpiresAt), n.Data, micros(now)}
 	const insert = `
 		INSERT INTO sessions (` + sessionColumns + `)
-		SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11` + welcome + ` ON CONFLICT (hash) DO NOTHING`
+		SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11` + welcome + `
+		ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, entry = $3, app_id = $4, open_id = $5, door = $6, auth_time = $7,
+			created_at = $8, seen_at = $9, expires_at = $10, data = $11
+		WHERE sessions.expires_at <= $12`
 	done, err := s.pool.Exec(ctx, insert, args...)
 	if err != nil || done.RowsAffected() == 1 {
 		return failed("store a session", err)
 	}
-	return s.write(ctx, "store a session", func(tx pgx.Tx) error {
+	return s.write(ctx, "store a session", func(tx pgx.Tx) error { // blocked, joined, nobody, or the hash is taken
 		id, err := admitted(ctx, tx, n.AccountID)
 		if err != nil {
 			return err
 		}
 		args[1] = id
-		if _, err := tx.Exec(ctx, insert, args...); err != nil {
-			return err
+		done, err := tx.Exec(ctx, insert, args...)
+		if err == nil && done.RowsAffected() == 0 {
+			err = gateway.ErrConflict
 		}
-		var owner string
-		if err := get(ctx, tx, `SELECT account_id FROM sessions WHERE hash = $1`, []any{n.Hash[:]}, &owner); err != nil {
-			if errors.Is(err, gateway.ErrNotFound) {
-				return errAgain // it was ended between the two statements
-			}
-			return err
-		}
-		if owner != id {
-			return gateway.ErrConflict
-		}
-		return nil
+		return err
 	})
 }
 
@@ -100,8 +94,11 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 		if err := change(&n); err != nil {
 			return callers{err}
 		}
-		_, err = tx.Exec(ctx, `UPDATE sessions SET auth_time = $2, entry = $3, app_id = $4, open_id = $5, door = $6, data = $7 WHERE hash = $1`,
-			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data)
+		_, err = tx.Exec(ctx, `
+			UPDATE sessions SET auth_time = $2, entry = $3, app_id = $4, open_id = $5, door = $6, data = $7,
+				seen_at = greatest(seen_at, $8), expires_at = greatest(expires_at, $9)
+			WHERE hash = $1`,
+			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
 		return err
 	})
 	if own, ok := errors.AsType[callers](err); ok {

@@ -38,7 +38,7 @@ func TestSuite(t *testing.T) {
 		url := postgrestest.URL(t)
 		return storetest.Database{
 			Address: url,
-			Open:    func(t *testing.T) gateway.Store { return open(t, url, postgres.Options{}) },
+			Open:    func(t *testing.T) gateway.Store { return open(t, url, postgres.Options{MaxConns: 6}) },
 		}
 	}})
 }

@@ -134,7 +134,7 @@ func putAccount(t tx, a gateway.Account) error {
 		INSERT INTO accounts (`+accountColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 		ON CONFLICT (id) DO UPDATE SET nickname = ?2, avatar_url = ?3, locale = ?4, profile_at = ?5, status = ?6,
 			admin = ?7, groups = ?8, old_id = ?9, updated_at = ?11`,
-		a.ID, a.Nickname, a.AvatarURL, a.Locale, micros(a.ProfileAt), string(a.Status), a.Admin, text(a.Groups), a.OldID,
+		a.ID, gateway.Clean(a.Nickname), gateway.Clean(a.AvatarURL), gateway.Clean(a.Locale), micros(a.ProfileAt), string(a.Status), a.Admin, text(a.Groups), a.OldID,
 		micros(a.CreatedAt), micros(a.UpdatedAt))
 	return err
 }

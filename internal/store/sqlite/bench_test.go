@@ -57,7 +57,7 @@ func BenchmarkCommit(b *testing.B) {
 				b.ResetTimer()
 				run := func() {
 					h := sha256.Sum256(fmt.Append(nil, n.Add(1)))
-					err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)})
+					err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
 					if err != nil {
 						b.Error(err)
 					}
@@ -105,7 +105,7 @@ func BenchmarkLogin(b *testing.B) {
 func BenchmarkSession(b *testing.B) {
 	s, account := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	h := sha256.Sum256([]byte("s"))
-	if err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}); err != nil {
+	if err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon); err != nil {
 		b.Fatal(err)
 	}
 	b.RunParallel(func(pb *testing.PB) {

@@ -27,26 +27,23 @@ func admitted(t tx, accountID string) (string, error) {
 }
 
 // PutSession implements gateway.Sessions.
-func (s *Store) PutSession(ctx context.Context, n gateway.Session) error {
+func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
 	return s.write(ctx, "store a session", func(t tx) error {
 		id, err := admitted(t, n.AccountID)
 		if err != nil {
 			return err
 		}
-		_, err = t.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`,
+		stored, err := t.exec(`
+			INSERT INTO sessions (`+sessionColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+			ON CONFLICT (hash) DO UPDATE SET account_id = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, auth_time = ?7,
+				created_at = ?8, seen_at = ?9, expires_at = ?10, data = ?11
+			WHERE sessions.expires_at <= ?12`,
 			n.Hash[:], id, n.Entry, n.AppID, n.OpenID, n.Door, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
-			micros(n.ExpiresAt), n.Data)
-		if !taken(err) {
-			return err
+			micros(n.ExpiresAt), n.Data, micros(now))
+		if err == nil && stored == 0 {
+			err = gateway.ErrConflict
 		}
-		var owner string
-		if err := t.get(`SELECT account_id FROM sessions WHERE hash = ?1`, []any{n.Hash[:]}, &owner); err != nil {
-			return err
-		}
-		if owner != id {
-			return gateway.ErrConflict
-		}
-		return nil
+		return err
 	})
 }
 
@@ -103,8 +100,11 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 		if err := change(&n); err != nil {
 			return callers{err}
 		}
-		_, err = t.exec(`UPDATE sessions SET auth_time = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, data = ?7 WHERE hash = ?1`,
-			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data)
+		_, err = t.exec(`
+			UPDATE sessions SET auth_time = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, data = ?7,
+				seen_at = max(seen_at, ?8), expires_at = max(expires_at, ?9)
+			WHERE hash = ?1`,
+			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
 		return err
 	})
 	if own, ok := errors.AsType[callers](err); ok {

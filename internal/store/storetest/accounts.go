@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -142,7 +144,7 @@ var accountChecks = []check{
 		c.is(err, gateway.ErrNotFound)
 		_, err = c.store.Redeem(c.ctx, sum("code g2"), noon, newIssue("g2"))
 		c.is(err, gateway.ErrExpired)
-		c.is(c.store.PutSession(c.ctx, newSession(id, "s2")), gateway.ErrBlocked)
+		c.is(c.store.PutSession(c.ctx, newSession(id, "s2"), noon), gateway.ErrBlocked)
 		c.is(c.store.PutCode(c.ctx, newCode(id, "wiki", "g3")), gateway.ErrBlocked)
 		acc, _, err := c.store.Arrive(c.ctx, main.at(after(time.Minute), "o1", ""))
 		c.ok(err)
@@ -160,7 +162,7 @@ var accountChecks = []check{
 					return
 				}
 				name := fmt.Sprint(round, " ", i)
-				if err := c.store.PutSession(c.ctx, newSession(id, name)); err != nil && !errors.Is(err, gateway.ErrBlocked) {
+				if err := c.store.PutSession(c.ctx, newSession(id, name), noon); err != nil && !errors.Is(err, gateway.ErrBlocked) {
 					c.Error(err)
 				}
 				if err := c.store.PutCode(c.ctx, newCode(id, "wiki", name)); err != nil && !errors.Is(err, gateway.ErrBlocked) {
@@ -170,6 +172,24 @@ var accountChecks = []check{
 			equal(c, "sessions left", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, id, noon))), 0)
 			equal(c, "grants left", must[int](c)(c.store.Revoke(c.ctx, gateway.Revocation{AccountID: id}, noon)), 0)
 		}
+	}},
+	{"text that people and apps choose is stored or cleaned, never an error", "a nickname or a nonce must not keep its owner out", func(c *cas) {
+		const odd = "a'\"\\%_\x00\xff\u202e😀\r\n;--"
+		a := main.at(noon, "o'1\"", "u'1")
+		a.Profile = &gateway.Profile{Nickname: odd, AvatarURL: odd, Locale: odd}
+		acc := c.arrive(a)
+		if !utf8.ValidString(acc.Nickname) || !strings.Contains(acc.Nickname, "😀") || strings.Contains(acc.Nickname, "\x00") {
+			c.Fatalf("nickname %q", acc.Nickname)
+		}
+		_, err := c.store.Accounts(c.ctx, gateway.AccountQuery{Text: odd})
+		c.ok(err)
+		c.ok(c.store.AppendEvents(c.ctx, gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}))
+		code := newCode(acc.ID, "wiki", "g1")
+		code.Nonce = odd
+		c.ok(c.store.PutCode(c.ctx, code))
+		equal(c, "nonce", must[gateway.Code](c)(c.store.Code(c.ctx, code.Hash)).Nonce, odd)
+		_, err = c.store.UpdateAccount(c.ctx, acc.ID, noon, func(a *gateway.Account) error { a.Nickname = odd; return nil })
+		c.ok(err)
 	}},
 	{"the list is paged, newest first, and searched", "an administrator looks for one person among thousands", func(c *cas) {
 		var want []string

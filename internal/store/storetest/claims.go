@@ -1,23 +1,35 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-func request(key, code string, at time.Duration) gateway.ClaimRequest {
-	return gateway.ClaimRequest{Key: key, Code: sum(code), Now: after(at), Lease: 15 * time.Second, Keep: time.Hour}
+// attempt is a claim by owner at a moment, with a lease of 15 seconds.
+func attempt(key, code, owner string, at time.Duration) gateway.Claim {
+	return gateway.Claim{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second), Expires: after(time.Hour)}
 }
 
-// claim asks, and fails the case when the answer has another state.
-func (c *cas) claim(r gateway.ClaimRequest, want gateway.ClaimState) gateway.Claim {
+// claims takes the claim, and fails the case when somebody has it.
+func (c *cas) claims(want gateway.Claim, at time.Duration) {
 	c.Helper()
-	got := must[gateway.Claim](c)(c.store.Claim(c.ctx, r))
-	equal(c, "state of the claim", got.State, want)
-	return got
+	have, won, err := c.store.Claim(c.ctx, want, after(at))
+	c.ok(err)
+	if !won || have != want {
+		c.Fatalf("won %v: %+v", won, have)
+	}
+}
+
+// claimed fails the case unless the claim of row stands in the way.
+func (c *cas) claimed(want gateway.Claim, at time.Duration, row gateway.Claim) {
+	c.Helper()
+	have, won, err := c.store.Claim(c.ctx, want, after(at))
+	c.ok(err)
+	if won || have != row {
+		c.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, row)
+	}
 }
 
 var claimChecks = []check{
@@ -28,92 +40,78 @@ var claimChecks = []check{
 		}
 		for round := range 3 {
 			key := fmt.Sprint("k", round)
-			var seen tally
+			var seen, owners tally
 			together(c.crowd(), func(i int) {
-				a, err := stores[i%2].Claim(c.ctx, request(key, "code", 0))
-				if err != nil {
-					c.Error(err)
-				}
-				seen.add(string(a.State))
+				have, won, err := stores[i%2].Claim(c.ctx, attempt(key, "code", fmt.Sprint("owner", i), 0), noon)
+				seen.add(fmt.Sprint(won, " ", word(err)))
+				owners.add(have.Owner)
 			})
-			equal(c, "winners", seen.n["mine"], 1)
-			equal(c, "those who wait", seen.n["held"], c.crowd()-1)
+			equal(c, "claims", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"true ok": 1, "false ok": c.crowd() - 1}))
+			equal(c, "owners that were told", len(owners.n), 1)
 		}
 	}},
 	{"the others go where the first one went", "refresh and back lead to the callback again", func(c *cas) {
-		mine := c.claim(request("k", "code", 0), gateway.ClaimMine)
-		equal(c, "lease", mine.LeaseUntil, after(15*time.Second))
-		held := c.claim(request("k", "code", time.Second), gateway.ClaimHeld)
-		if held.Holder != "" || !held.FinishedAt.IsZero() || len(held.Outcome) != 0 {
-			c.Fatalf("what a waiting one is told: %+v", held)
-		}
-		outcome := []byte("to /x")
-		c.ok(c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimDone, outcome, after(2*time.Second)))
-		outcome[0] = 'X'
-		for _, code := range []string{"code", "another code"} {
-			got := c.claim(request("k", code, time.Minute), gateway.ClaimDone)
-			equal(c, "outcome", string(got.Outcome), "to /x")
-			equal(c, "finished", got.FinishedAt, after(2*time.Second))
-			equal(c, "holder", got.Holder, "")
-		}
-		got := must[gateway.Claim](c)(c.store.ClaimOutcome(c.ctx, "k", after(time.Minute)))
-		equal(c, "outcome to those who look", string(got.State)+" "+string(got.Outcome), "done to /x")
-		_, err := c.store.ClaimOutcome(c.ctx, "another", noon)
-		c.is(err, gateway.ErrNotFound)
+		row := attempt("k", "code", "one", 0)
+		c.claims(row, 0)
+		c.claimed(attempt("k", "code", "two", 0), time.Second, row)
+		row.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
+		c.ok(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, after(2*time.Second)))
+		c.claimed(attempt("k", "code", "three", 0), time.Minute, row)
+		c.claimed(attempt("k", "another code", "four", 0), time.Minute, row)
+		c.claims(attempt("another", "code", "five", 0), 0)
 	}},
 	{"a lease that ran out is never taken over", "the code may have been sent: a second exchange would burn the sign-in", func(c *cas) {
-		mine := c.claim(request("k", "code", 0), gateway.ClaimMine)
-		c.claim(request("k", "code", 15*time.Second-time.Microsecond), gateway.ClaimHeld)
-		c.claim(request("k", "code", 15*time.Second), gateway.ClaimAbandoned)
-		c.claim(request("k", "another code", 16*time.Second), gateway.ClaimAbandoned)
-		c.is(c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimDone, nil, after(16*time.Second)), gateway.ErrExpired)
-		c.claim(request("k", "code", 17*time.Second), gateway.ClaimAbandoned)
+		row := attempt("k", "code", "one", 0)
+		c.claims(row, 0)
+		c.claimed(attempt("k", "code", "two", 0), 15*time.Second, row)
+		c.claimed(attempt("k", "another code", "two", 0), time.Minute, row)
+		c.is(c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{Kind: "signed_in", At: noon}, after(15*time.Second)), gateway.ErrConflict)
+		c.claimed(attempt("k", "code", "two", 0), time.Minute, row)
 	}},
-	{"only the holder finishes, and once", "a stranger would send the others elsewhere", func(c *cas) {
-		mine := c.claim(request("k", "code", 0), gateway.ClaimMine)
-		c.is(c.store.FinishClaim(c.ctx, "k", "somebody", gateway.ClaimDone, nil, noon), gateway.ErrNotFound)
-		c.is(c.store.FinishClaim(c.ctx, "another", mine.Holder, gateway.ClaimDone, nil, noon), gateway.ErrNotFound)
-		if err := c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimMine, nil, noon); err == nil {
-			c.Fatal("a claim ended in a state that is no end")
+	{"only the owner finishes, and once", "a stranger would send the others elsewhere", func(c *cas) {
+		done := gateway.Outcome{Kind: "signed_in", At: noon}
+		c.claims(attempt("k", "code", "one", 0), 0)
+		c.is(c.store.FinishClaim(c.ctx, "k", "somebody", done, noon), gateway.ErrConflict)
+		c.is(c.store.FinishClaim(c.ctx, "another", "one", done, noon), gateway.ErrConflict)
+		if err := c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
+			c.Fatal("a claim ended with no outcome")
 		}
 		var seen tally
 		together(16, func(i int) {
-			seen.add(word(c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimDone, []byte{byte(i)}, noon)))
+			seen.add(word(c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
 		})
 		equal(c, "finished", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
 	}},
 	{"a refused code is not sent again, another one is", "WeChat sometimes sends two codes with one state", func(c *cas) {
-		mine := c.claim(request("k", "code 1", 0), gateway.ClaimMine)
-		c.claim(request("k", "code 2", 0), gateway.ClaimHeld)
-		c.ok(c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimRefused, []byte("no"), noon))
-		equal(c, "outcome", string(c.claim(request("k", "code 1", 0), gateway.ClaimRefused).Outcome), "no")
+		row := attempt("k", "code 1", "one", 0)
+		c.claims(row, 0)
+		c.claimed(attempt("k", "code 2", "two", 0), 0, row)
+		row.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
+		c.ok(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, noon))
+		c.claimed(attempt("k", "code 1", "two", 0), 0, row)
 		var seen tally
-		together(16, func(int) {
-			a, err := c.store.Claim(c.ctx, request("k", "code 2", 0))
-			seen.add(string(a.State) + " " + word(err))
+		together(c.crowd(), func(i int) {
+			_, won, err := c.store.Claim(c.ctx, attempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
+			seen.add(fmt.Sprint(won, " ", word(err)))
 		})
-		equal(c, "takers of the second code", seen.n["mine ok"], 1)
-		equal(c, "those who wait", seen.n["held ok"], 15)
-		c.is(c.store.FinishClaim(c.ctx, "k", mine.Holder, gateway.ClaimDone, nil, noon), gateway.ErrNotFound)
+		equal(c, "claims with the second code", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"true ok": 1, "false ok": c.crowd() - 1}))
+		c.is(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, noon), gateway.ErrConflict)
 	}},
-	{"codes under one state are bounded", "somebody with a cookie would make us ask WeChat for ever", func(c *cas) {
-		tries := 0
-		for i := range 50 {
-			a := must[gateway.Claim](c)(c.store.Claim(c.ctx, request("k", fmt.Sprint("code ", i), 0)))
-			if a.State == gateway.ClaimMine {
-				tries++
-				c.ok(c.store.FinishClaim(c.ctx, "k", a.Holder, gateway.ClaimRefused, nil, noon))
-			}
+	{"other outcomes are final", "a second code must not replace a person who is signed in", func(c *cas) {
+		for _, kind := range []string{"signed_in", "app_refused", "busy", "fault"} {
+			row := attempt(kind, "code", "one", 0)
+			c.claims(row, 0)
+			row.Outcome = gateway.Outcome{Kind: kind, At: noon}
+			c.ok(c.store.FinishClaim(c.ctx, kind, "one", row.Outcome, noon))
+			c.claimed(attempt(kind, "another code", "two", 0), 0, row)
 		}
-		equal(c, "codes tried", tries, 8)
 	}},
 	{"a claim is remembered for as long as it was asked", "a repeat hours later must not send the code", func(c *cas) {
-		c.claim(request("k", "code", 0), gateway.ClaimMine)
-		c.claim(request("k", "code", time.Hour-time.Second), gateway.ClaimAbandoned)
-		_, err := c.store.ClaimOutcome(c.ctx, "k", after(time.Hour))
-		c.is(err, gateway.ErrNotFound)
-		if errors.Is(err, gateway.ErrUnavailable) {
-			c.Fatal("a forgotten claim is not an unavailable store")
-		}
+		row := attempt("k", "code", "one", 0)
+		c.claims(row, 0)
+		c.claimed(attempt("k", "code", "two", 0), time.Hour-time.Microsecond, row)
+		again := attempt("k", "code", "two", time.Hour)
+		again.Expires = after(2 * time.Hour)
+		c.claims(again, time.Hour)
 	}},
 }

@@ -86,7 +86,7 @@ var joinChecks = []check{
 		c.ok(err)
 		equal(c, "the grant's account", f.AccountID, older.ID)
 		equal(c, "listed accounts", len(must[[]gateway.Account](c)(c.store.Accounts(c.ctx, gateway.AccountQuery{}))), 1)
-		c.ok(c.store.PutSession(c.ctx, newSession(younger.ID, "late")))
+		c.ok(c.store.PutSession(c.ctx, newSession(younger.ID, "late"), noon))
 		equal(c, "a session for the younger id", must[gateway.Session](c)(c.store.Session(c.ctx, sum("late"), noon)).AccountID, older.ID)
 		c.ok(c.store.PutCode(c.ctx, newCode(younger.ID, "wiki", "late")))
 		equal(c, "a code for the younger id", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code late"))).Family.AccountID, older.ID)
@@ -162,7 +162,7 @@ var joinChecks = []check{
 				if i == 4 {
 					_, _, err = c.store.Arrive(c.ctx, site.at(after(time.Hour), s, u))
 				} else {
-					err = c.store.PutSession(c.ctx, newSession(younger.ID, fmt.Sprint(round, " ", i)))
+					err = c.store.PutSession(c.ctx, newSession(younger.ID, fmt.Sprint(round, " ", i)), noon)
 				}
 				if err != nil {
 					c.Error(err)

@@ -13,7 +13,7 @@ var sessionChecks = []check{
 		id := c.person("o1").ID
 		n := newSession(id, "s1")
 		n.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
-		c.ok(c.store.PutSession(c.ctx, n))
+		c.ok(c.store.PutSession(c.ctx, n, noon))
 		got := must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon))
 		n.AuthTime = after(123456 * time.Microsecond)
 		if !reflect.DeepEqual(got, n) {
@@ -23,25 +23,23 @@ var sessionChecks = []check{
 		got.Data[1] = 'X'
 		equal(c, "stored data", string(must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).Data), "data of s1")
 	}},
-	{"repeats of one sign-in are one session", "WeChat calls the callback twice", func(c *cas) {
-		id := c.person("o1").ID
-		together(c.crowd(), func(int) {
-			if err := c.store.PutSession(c.ctx, newSession(id, "s1")); err != nil {
-				c.Error(err)
-			}
-		})
-		equal(c, "sessions", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, id, noon))), 1)
-		late := newSession(id, "s1")
-		late.ExpiresAt = after(9 * time.Hour)
-		c.ok(c.store.PutSession(c.ctx, late))
-		equal(c, "end after a repeat", must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon)).ExpiresAt, after(time.Hour))
-	}},
-	{"a hash is of one account", "a session must not change hands", func(c *cas) {
+	{"one of a hundred takes a hash", "a second session under one id would be somebody else's", func(c *cas) {
 		a, b := c.person("o1").ID, c.person("o2").ID
-		c.signIn(a, "s1")
-		c.is(c.store.PutSession(c.ctx, newSession(b, "s1")), gateway.ErrConflict)
-		equal(c, "account", must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon)).AccountID, a)
-		c.is(c.store.PutSession(c.ctx, newSession(gateway.NewID(), "s2")), gateway.ErrNotFound)
+		var seen tally
+		together(c.crowd(), func(i int) {
+			seen.add(word(c.store.PutSession(c.ctx, newSession([]string{a, b}[i%2], "s1"), noon)))
+		})
+		equal(c, "put", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": c.crowd() - 1}))
+		first := must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon))
+		late := newSession(b, "s1")
+		late.ExpiresAt, late.Data = after(9*time.Hour), nil
+		c.is(c.store.PutSession(c.ctx, late, after(time.Hour-time.Microsecond)), gateway.ErrConflict)
+		equal(c, "end", must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon)).ExpiresAt, first.ExpiresAt)
+		c.ok(c.store.PutSession(c.ctx, late, after(time.Hour)))
+		if got := must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), after(time.Hour))); !reflect.DeepEqual(got, late) {
+			c.Fatalf("over an expired one: got  %+v\nwant %+v", got, late)
+		}
+		c.is(c.store.PutSession(c.ctx, newSession(gateway.NewID(), "s2"), noon), gateway.ErrNotFound)
 	}},
 	{"a session ends on time", "a laptop that was lent stays signed in otherwise", func(c *cas) {
 		id := c.person("o1").ID
@@ -100,7 +98,8 @@ var sessionChecks = []check{
 			}
 			err := c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error {
 				n.Data = append(n.Data, 'x')
-				n.AccountID, n.SeenAt, n.ExpiresAt = "somebody", noon, noon
+				n.AccountID, n.CreatedAt = "somebody", time.Time{}
+				n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither goes back
 				return nil
 			})
 			if err != nil {
@@ -111,6 +110,9 @@ var sessionChecks = []check{
 		equal(c, "updates", len(got.Data), (crowd+1)/2)
 		equal(c, "end", got.ExpiresAt, after(9*time.Hour))
 		equal(c, "account", got.AccountID, n.AccountID)
+		equal(c, "created", got.CreatedAt, noon)
+		c.ok(c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.ExpiresAt = after(10 * time.Hour); return nil }))
+		equal(c, "a later end", must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).ExpiresAt, after(10*time.Hour))
 		mine := fmt.Errorf("mine")
 		if err := c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return mine }); err != mine {
 			c.Fatalf("the caller's own error came back as %v", err)
@@ -122,7 +124,7 @@ var sessionChecks = []check{
 		for i := range 5 {
 			n := newSession(a, fmt.Sprint("a", i))
 			n.SeenAt = after(time.Duration(i) * time.Minute)
-			c.ok(c.store.PutSession(c.ctx, n))
+			c.ok(c.store.PutSession(c.ctx, n, noon))
 		}
 		c.signIn(b, "b1")
 		list := must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, a, noon))

@@ -178,7 +178,7 @@ func (c *cas) person(openid string) gateway.Account {
 func (c *cas) signIn(account, id string) gateway.Session {
 	c.Helper()
 	s := newSession(account, id)
-	c.ok(c.store.PutSession(c.ctx, s))
+	c.ok(c.store.PutSession(c.ctx, s, noon))
 	return s
 }
 

@@ -120,7 +120,7 @@ var upkeepChecks = []check{
 						return
 					default:
 					}
-					if err := c.store.PutSession(c.ctx, longSession(id, fmt.Sprint("w", w, " ", i))); err != nil {
+					if err := c.store.PutSession(c.ctx, longSession(id, fmt.Sprint("w", w, " ", i)), noon); err != nil {
 						c.Error(err)
 						return
 					}
@@ -162,10 +162,13 @@ var upkeepChecks = []check{
 		for name, f := range map[string]func(context.Context) error{
 			"Arrive":     func(x context.Context) error { _, _, err := c.store.Arrive(x, main.at(noon, "o2", "")); return err },
 			"Account":    func(x context.Context) error { _, err := c.store.Account(x, id); return err },
-			"PutSession": func(x context.Context) error { return c.store.PutSession(x, newSession(id, "s")) },
+			"PutSession": func(x context.Context) error { return c.store.PutSession(x, newSession(id, "s"), noon) },
 			"Session":    func(x context.Context) error { _, err := c.store.Session(x, sum("s"), noon); return err },
-			"Claim":      func(x context.Context) error { _, err := c.store.Claim(x, request("k", "c", 0)); return err },
-			"PutCode":    func(x context.Context) error { return c.store.PutCode(x, newCode(id, "wiki", "g")) },
+			"Claim": func(x context.Context) error {
+				_, _, err := c.store.Claim(x, attempt("k", "c", "one", 0), noon)
+				return err
+			},
+			"PutCode": func(x context.Context) error { return c.store.PutCode(x, newCode(id, "wiki", "g")) },
 			"Redeem": func(x context.Context) error {
 				_, err := c.store.Redeem(x, sum("code g"), noon, newIssue("g"))
 				return err
@@ -187,7 +190,7 @@ var upkeepChecks = []check{
 		c.is(err, gateway.ErrNotFound)
 		_, err = c.store.Code(c.ctx, sum("code g"))
 		c.is(err, gateway.ErrNotFound)
-		c.claim(request("k", "c", 0), gateway.ClaimMine)
+		c.claims(attempt("k", "c", "two", 0), 0)
 	}},
 	{"contexts that end in the middle leave all or nothing", "half a sign-in is a person without an account", func(c *cas) {
 		id := c.person("o1").ID
@@ -227,7 +230,7 @@ var upkeepChecks = []check{
 		if errors.Is(err, gateway.ErrNotFound) {
 			c.Fatal("an unavailable store says that there is no session")
 		}
-		c.is(c.store.PutSession(c.ctx, newSession(id, "s")), gateway.ErrUnavailable)
+		c.is(c.store.PutSession(c.ctx, newSession(id, "s"), noon), gateway.ErrUnavailable)
 		c.is(c.store.Ping(c.ctx), gateway.ErrUnavailable)
 	}},
 	{"everything is there after a restart", "people would have to sign in again after each update", func(c *cas) {
@@ -236,7 +239,8 @@ var upkeepChecks = []check{
 		c.grant(id, "wiki", "g1")
 		c.ok(c.store.PutKey(c.ctx, newKey("k1", "slot")))
 		must[string](c)(c.store.PinSubject(c.ctx, id, "wiki", "sub", noon))
-		c.claim(request("k", "code", 0), gateway.ClaimMine)
+		row := attempt("k", "code", "one", 0)
+		c.claims(row, 0)
 		if !c.restart() {
 			return
 		}
@@ -246,7 +250,7 @@ var upkeepChecks = []check{
 		c.ok(err)
 		equal(c, "keys", len(must[[]gateway.Key](c)(c.store.Keys(c.ctx))), 1)
 		equal(c, "sub", must[string](c)(c.store.PinSubject(c.ctx, id, "wiki", "other", noon)), "sub")
-		c.claim(request("k", "code", time.Second), gateway.ClaimHeld)
+		c.claimed(attempt("k", "code", "two", 0), time.Second, row)
 		_, err = c.store.Redeem(c.ctx, sum("code g1"), noon, newIssue("again"))
 		c.is(err, gateway.ErrReplay)
 	}},
@@ -277,10 +281,10 @@ func fill(c *cas, account string, n int) {
 	together(16, func(w int) {
 		for i := w; i < n; i += 16 {
 			name := fmt.Sprint("old ", i)
-			if err := c.store.PutSession(c.ctx, newSession(account, name)); err != nil {
+			if err := c.store.PutSession(c.ctx, newSession(account, name), noon); err != nil {
 				c.Error(err)
 			}
-			if _, err := c.store.Claim(c.ctx, request(name, "code", 0)); err != nil {
+			if _, _, err := c.store.Claim(c.ctx, attempt(name, "code", "one", 0), noon); err != nil {
 				c.Error(err)
 			}
 			if err := c.store.PutCode(c.ctx, newCode(account, "wiki", name)); err != nil {

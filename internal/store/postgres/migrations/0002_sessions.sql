@@ -17,13 +17,13 @@ CREATE INDEX sessions_by_end ON sessions (expires_at);
 
 CREATE TABLE claims (
 	key         text PRIMARY KEY,
-	holder      text NOT NULL,
-	codes       bytea[] NOT NULL, -- SHA-256 of each code that was tried
-	state       text NOT NULL CHECK (state IN ('held', 'done', 'refused')),
-	lease_until bigint NOT NULL,
+	code        text NOT NULL,
+	owner       text NOT NULL,
+	lease       bigint NOT NULL,
+	expires_at  bigint NOT NULL,
+	outcome     text NOT NULL, -- '' = not finished
 	finished_at bigint NOT NULL,
-	outcome     bytea,
-	expires_at  bigint NOT NULL
+	told        text NOT NULL
 );
 
 CREATE INDEX claims_by_end ON claims (expires_at);

@@ -29,6 +29,7 @@ import (
 type Cluster struct {
 	dir  string
 	bin  string
+	args []string // of the server, besides those it needs
 	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -61,8 +62,12 @@ func version(initdb string) int {
 	return n
 }
 
-// Start makes a cluster and starts it. The caller stops it.
-func Start(ctx context.Context) (*Cluster, error) {
+// Start makes a cluster and starts it, with the server's own settings for the
+// disk, so that it is right for kills and benchmarks. The caller stops it.
+func Start(ctx context.Context) (*Cluster, error) { return start(ctx) }
+
+// start makes a cluster whose server gets these arguments too.
+func start(ctx context.Context, args ...string) (*Cluster, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -72,7 +77,7 @@ func Start(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, bin: bin}
+	c := &Cluster{dir: dir, bin: bin, args: args}
 	if err := c.init(ctx); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -159,7 +164,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 }
 
 func (c *Cluster) run(ctx context.Context) error {
-	cmd, err := c.command(context.WithoutCancel(ctx), "postgres", "-D", c.data(), "-p", strconv.Itoa(c.port))
+	cmd, err := c.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", c.data(), "-p", strconv.Itoa(c.port)}, c.args...)...)
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,12 @@ import (
 )
 
 // shared is the one cluster of this process, which is started when a test first
-// asks for it.
+// asks for it. It does not wait for the disk (-F): tests kill processes, and
+// what a process wrote outlives it; nobody cuts the power.
 var shared = sync.OnceValues(func() (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return Start(ctx)
+	return start(ctx, "-F", "-c", "full_page_writes=off")
 })
 
 // Main runs a package's tests and stops the cluster, if one was started. A

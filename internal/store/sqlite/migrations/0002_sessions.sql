@@ -17,13 +17,13 @@ CREATE INDEX sessions_by_end ON sessions (expires_at);
 
 CREATE TABLE claims (
 	key         TEXT PRIMARY KEY,
-	holder      TEXT NOT NULL,
-	codes       BLOB NOT NULL, -- SHA-256 of each code that was tried, one after the other
-	state       TEXT NOT NULL CHECK (state IN ('held', 'done', 'refused')),
-	lease_until INTEGER NOT NULL,
+	code        TEXT NOT NULL,
+	owner       TEXT NOT NULL,
+	lease       INTEGER NOT NULL,
+	expires_at  INTEGER NOT NULL,
+	outcome     TEXT NOT NULL, -- '' = not finished
 	finished_at INTEGER NOT NULL,
-	outcome     BLOB,
-	expires_at  INTEGER NOT NULL
+	told        TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX claims_by_end ON claims (expires_at);
