@@ -107,6 +107,9 @@ func (c *Client) prepare() (problems []error) {
 	case !c.Public && (n < 1 || n > 2):
 		fault("it has %d secrets, want one, or two during a roll-over", n)
 	}
+	if slices.Contains(c.Secrets, SecretHash{}) || slices.Contains(c.Secrets, HashSecret("")) {
+		fault("a secret is empty")
+	}
 	if len(c.RedirectURIs) == 0 {
 		fault("it has no redirect_uris")
 	}

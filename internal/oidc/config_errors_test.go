@@ -18,7 +18,9 @@ func TestRegistryTellsEveryProblemAtOnce(t *testing.T) {
 		{App: gateway.App{ID: "a"}, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "with space"}, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "none"}, RedirectURIs: good},
-		{App: gateway.App{ID: "three"}, Secrets: []oidc.SecretHash{{}, {}, {}}, RedirectURIs: good},
+		{App: gateway.App{ID: "three"}, Secrets: []oidc.SecretHash{{1}, {2}, {3}}, RedirectURIs: good},
+		{App: gateway.App{ID: "empty"}, Secrets: []oidc.SecretHash{oidc.HashSecret("")}, RedirectURIs: good},
+		{App: gateway.App{ID: "unset"}, Secrets: []oidc.SecretHash{{}}, RedirectURIs: good},
 		{App: gateway.App{ID: "open"}, Public: true, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "nowhere"}, Secrets: one},
 		{App: gateway.App{ID: "kind"}, Secrets: one, RedirectURIs: good, Subject: "nickname"},
@@ -32,15 +34,15 @@ func TestRegistryTellsEveryProblemAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`"a": there are two`, `"with space": the id`, `"none": it has 0 secrets`, `"three": it has 3 secrets`, `"open": a public app has no secret`,
+	for _, want := range []string{`"a": there are two`, `"with space": the id`, `"none": it has 0 secrets`, `"three": it has 3 secrets`, `"empty": a secret is empty`, `"unset": a secret is empty`, `"open": a public app has no secret`,
 		`"nowhere": it has no redirect_uris`, `"kind": subject`, `"entry": subject`, `"mail": email policy`, `"domain": synthetic email`, `"alg": id_token_alg`,
 		`"life": a lifetime is negative`, `"after": redirect address "/bye" is not an absolute`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s in:\n%v", want, err)
 		}
 	}
-	if lines := strings.Count(err.Error(), "\n") + 1; lines != 13 {
-		t.Errorf("%d problems, want 13:\n%v", lines, err)
+	if lines := strings.Count(err.Error(), "\n") + 1; lines != 15 {
+		t.Errorf("%d problems, want 15:\n%v", lines, err)
 	}
 }
 
