@@ -11,7 +11,7 @@ import (
 // Claim implements gateway.Claims. One statement decides who wins.
 func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (have gateway.Claim, won bool, err error) {
 	for range attempts {
-		done, err := s.pool.Exec(ctx, `
+		done, err := s.exec(ctx, `
 			INSERT INTO claims (key, code, owner, lease, expires_at, outcome, finished_at, told) VALUES ($1, $2, $3, $4, $5, '', 0, '')
 			ON CONFLICT (key) DO UPDATE SET code = $2, owner = $3, lease = $4, expires_at = $5, outcome = '', finished_at = 0, told = ''
 			WHERE claims.expires_at <= $6 OR claims.outcome = $7 AND claims.code <> $2`,
@@ -25,7 +25,7 @@ func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (h
 			return want, true, nil
 		}
 		have = gateway.Claim{Key: want.Key}
-		err = get(ctx, s.pool, `SELECT code, owner, lease, expires_at, outcome, finished_at, told FROM claims WHERE key = $1 AND expires_at > $2`,
+		err = s.get(ctx, `SELECT code, owner, lease, expires_at, outcome, finished_at, told FROM claims WHERE key = $1 AND expires_at > $2`,
 			[]any{want.Key, micros(now)}, &have.Code, &have.Owner, moment{&have.Lease}, moment{&have.Expires},
 			&have.Outcome.Kind, moment{&have.Outcome.At}, &have.Outcome.Text)
 		if !errors.Is(err, gateway.ErrNotFound) { // else it was swept between the two
@@ -40,7 +40,7 @@ func (s *Store) FinishClaim(ctx context.Context, key, owner string, out gateway.
 	if out.Kind == "" {
 		return errors.New("postgres: an outcome needs its kind")
 	}
-	done, err := s.pool.Exec(ctx, `
+	done, err := s.exec(ctx, `
 		UPDATE claims SET outcome = $3, finished_at = $4, told = $5
 		WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`,
 		key, owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(now))

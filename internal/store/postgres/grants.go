@@ -30,7 +30,7 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 		SELECT $1, $3, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0` + welcome
 	args := []any{f.ID, f.AccountID, f.App, f.Subject, texts(f.Scopes), micros(f.AuthTime), nullHash(f.Session), f.Entry, f.AppID, f.OpenID,
 		micros(f.CreatedAt), micros(c.End()), f.Data, c.Hash[:], c.RedirectURI, c.Challenge, []byte(c.Nonce), micros(c.ExpiresAt)}
-	done, err := s.pool.Exec(ctx, insert, args...)
+	done, err := s.exec(ctx, insert, args...)
 	if err == nil && done.RowsAffected() == 0 { // blocked, joined, or nobody
 		err = s.write(ctx, "store a code", func(tx pgx.Tx) error {
 			id, err := admitted(ctx, tx, f.AccountID)
@@ -52,7 +52,7 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 func (s *Store) Code(ctx context.Context, h [32]byte) (c gateway.Code, err error) {
 	c.Hash = h
 	var nonce []byte
-	err = get(ctx, s.pool, `SELECT `+familyColumns+`, redirect_uri, challenge, nonce, code_expires, code_taken_at FROM grants g WHERE code_hash = $1`,
+	err = s.get(ctx, `SELECT `+familyColumns+`, redirect_uri, challenge, nonce, code_expires, code_taken_at FROM grants g WHERE code_hash = $1`,
 		[]any{h[:]}, append(familyFields(&c.Family), &c.RedirectURI, &c.Challenge, &nonce, moment{&c.ExpiresAt}, moment{&c.TakenAt})...)
 	if err != nil {
 		return gateway.Code{}, failed("read a code", err)
@@ -68,7 +68,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, i gateway
 	if i.Refresh != ([32]byte{}) {
 		counter = 1
 	}
-	err = get(ctx, s.pool, `
+	err = s.get(ctx, `
 		WITH g AS (
 			UPDATE grants SET code_taken_at = $2, expires_at = $3, refresh = $4, counter = $5::integer, rotated_at = CASE $5::integer WHEN 0 THEN 0 ELSE $2 END
 			WHERE code_hash = $1 AND code_taken_at = 0 AND revoked_at = 0 AND code_expires > $2 AND expires_at > $2
@@ -87,7 +87,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, i gateway
 	case !errors.Is(err, gateway.ErrNotFound):
 		return gateway.Family{}, failed("redeem a code", err)
 	}
-	err = get(ctx, s.pool, `
+	err = s.get(ctx, `
 		UPDATE grants g SET revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END
 		WHERE code_hash = $1 AND code_taken_at <> 0 RETURNING `+familyColumns, []any{h[:], micros(now)}, familyFields(&f)...)
 	if err == nil {
@@ -95,7 +95,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, i gateway
 	}
 	if errors.Is(err, gateway.ErrNotFound) {
 		var there bool
-		if err = get(ctx, s.pool, `SELECT true FROM grants WHERE code_hash = $1`, []any{h[:]}, &there); err == nil {
+		if err = s.get(ctx, `SELECT true FROM grants WHERE code_hash = $1`, []any{h[:]}, &there); err == nil {
 			err = gateway.ErrExpired
 		}
 	}
@@ -105,7 +105,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, i gateway
 // Token implements gateway.Grants.
 func (s *Store) Token(ctx context.Context, h [32]byte, now time.Time) (a gateway.Token, f gateway.Family, err error) {
 	a.Hash = h
-	err = get(ctx, s.pool, `SELECT `+familyColumns+`, t.family, t.created_at, t.expires_at FROM tokens t JOIN grants g ON g.family = t.family WHERE t.hash = $1`,
+	err = s.get(ctx, `SELECT `+familyColumns+`, t.family, t.created_at, t.expires_at FROM tokens t JOIN grants g ON g.family = t.family WHERE t.hash = $1`,
 		[]any{h[:]}, append(familyFields(&f), &a.Family, moment{&a.CreatedAt}, moment{&a.ExpiresAt})...)
 	if err == nil && (!now.Before(a.ExpiresAt) || !f.Live(now)) {
 		err = gateway.ErrExpired
@@ -118,7 +118,7 @@ func (s *Store) Token(ctx context.Context, h [32]byte, now time.Time) (a gateway
 
 // Family implements gateway.Grants.
 func (s *Store) Family(ctx context.Context, id string) (f gateway.Family, err error) {
-	err = get(ctx, s.pool, `SELECT `+familyColumns+` FROM grants g WHERE family = $1`, []any{id}, familyFields(&f)...)
+	err = s.get(ctx, `SELECT `+familyColumns+` FROM grants g WHERE family = $1`, []any{id}, familyFields(&f)...)
 	if err != nil {
 		return gateway.Family{}, failed("read a family", err)
 	}
@@ -180,10 +180,10 @@ func (s *Store) Revoke(ctx context.Context, r gateway.Revocation, now time.Time)
 		return 0, err
 	}
 	if r.Token != ([32]byte{}) {
-		done, err := s.pool.Exec(ctx, `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, r.Token[:], micros(now))
+		done, err := s.exec(ctx, `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, r.Token[:], micros(now))
 		return int(done.RowsAffected()), failed("revoke", err)
 	}
-	done, err := s.pool.Exec(ctx, `
+	done, err := s.exec(ctx, `
 		UPDATE grants SET revoked_at = $2 WHERE revoked_at = 0 AND expires_at > $2
 		AND ($3 = '' OR family = $3)
 		AND ($1 = '' OR account_id = (SELECT id FROM accounts WHERE `+resolved+`))

@@ -24,7 +24,7 @@ func (s *Store) PutKey(ctx context.Context, k gateway.Key) error {
 	if k.ID == "" || k.Slot == "" || len(k.Sealed) == 0 {
 		return errors.New("postgres: a key needs an id, a slot and its sealed secret")
 	}
-	_, err := s.pool.Exec(ctx, `INSERT INTO keys (id, slot, use, alg, sealed, created_at, active_at, retired_at, expires_at)
+	_, err := s.exec(ctx, `INSERT INTO keys (id, slot, use, alg, sealed, created_at, active_at, retired_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		k.ID, k.Slot, k.Use, k.Alg, k.Sealed, micros(k.CreatedAt), micros(k.ActiveAt), micros(k.RetiredAt), micros(k.ExpiresAt))
 	if taken(err) {
@@ -35,7 +35,7 @@ func (s *Store) PutKey(ctx context.Context, k gateway.Key) error {
 
 // RetireKey implements gateway.Keys.
 func (s *Store) RetireKey(ctx context.Context, id string, retiredAt, expiresAt time.Time) error {
-	done, err := s.pool.Exec(ctx, `
+	done, err := s.exec(ctx, `
 		UPDATE keys SET
 			retired_at = CASE WHEN $2::bigint <> 0 AND (retired_at = 0 OR $2 < retired_at) THEN $2 ELSE retired_at END,
 			expires_at = CASE WHEN $3::bigint <> 0 AND (expires_at = 0 OR $3 < expires_at) THEN $3 ELSE expires_at END
@@ -51,10 +51,10 @@ func (s *Store) ReplaceSealed(ctx context.Context, id string, old, sealed []byte
 	if len(sealed) == 0 {
 		return errors.New("postgres: a key needs its sealed secret")
 	}
-	done, err := s.pool.Exec(ctx, `UPDATE keys SET sealed = $3 WHERE id = $1 AND sealed = $2`, id, old, sealed)
+	done, err := s.exec(ctx, `UPDATE keys SET sealed = $3 WHERE id = $1 AND sealed = $2`, id, old, sealed)
 	if err == nil && done.RowsAffected() == 0 {
 		var there bool
-		if err = get(ctx, s.pool, `SELECT true FROM keys WHERE id = $1`, []any{id}, &there); err == nil {
+		if err = s.get(ctx, `SELECT true FROM keys WHERE id = $1`, []any{id}, &there); err == nil {
 			err = gateway.ErrConflict
 		}
 	}

@@ -41,7 +41,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 		ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, entry = $3, app_id = $4, open_id = $5, door = $6, auth_time = $7,
 			created_at = $8, seen_at = $9, expires_at = $10, data = $11
 		WHERE sessions.expires_at <= $12`
-	done, err := s.pool.Exec(ctx, insert, args...)
+	done, err := s.exec(ctx, insert, args...)
 	if err != nil || done.RowsAffected() == 1 {
 		return failed("store a session", err)
 	}
@@ -61,7 +61,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 
 // Session implements gateway.Sessions.
 func (s *Store) Session(ctx context.Context, h [32]byte, now time.Time) (n gateway.Session, err error) {
-	err = get(ctx, s.pool, `SELECT `+sessionColumns+` FROM sessions WHERE hash = $1`, []any{h[:]}, sessionFields(&n)...)
+	err = s.get(ctx, `SELECT `+sessionColumns+` FROM sessions WHERE hash = $1`, []any{h[:]}, sessionFields(&n)...)
 	if err == nil && !now.Before(n.ExpiresAt) {
 		err = gateway.ErrExpired
 	}
@@ -73,7 +73,7 @@ func (s *Store) Session(ctx context.Context, h [32]byte, now time.Time) (n gatew
 
 // TouchSession implements gateway.Sessions.
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
-	_, err := s.pool.Exec(ctx, `
+	_, err := s.exec(ctx, `
 		UPDATE sessions SET seen_at = $3, expires_at = greatest(expires_at, $4)
 		WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`,
 		h[:], micros(now.Add(-time.Minute)), micros(now), micros(expires))
@@ -109,13 +109,13 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 
 // DeleteSession implements gateway.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, h [32]byte) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE hash = $1`, h[:])
+	_, err := s.exec(ctx, `DELETE FROM sessions WHERE hash = $1`, h[:])
 	return failed("end a session", err)
 }
 
 // DeleteAccountSessions implements gateway.Sessions.
 func (s *Store) DeleteAccountSessions(ctx context.Context, accountID string) (int, error) {
-	done, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, accountID)
+	done, err := s.exec(ctx, `DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, accountID)
 	return int(done.RowsAffected()), failed("end an account's sessions", err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -80,7 +81,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // Ping implements gateway.Upkeep: a commit of an unchanged row, which a
 // standby, or a server with a full disk, refuses.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `UPDATE arrival_locks SET n = n WHERE n = (SELECT n FROM arrival_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
+	_, err := s.exec(ctx, `UPDATE arrival_locks SET n = n WHERE n = (SELECT n FROM arrival_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
 	return failed("ping", err)
 }
 
@@ -108,6 +109,27 @@ func (s *Store) write(ctx context.Context, doing string, f func(pgx.Tx) error) e
 		}
 	}
 	return failed(doing, err)
+}
+
+// exec runs one statement by itself, again when the server gave it up for
+// another one's sake: two that change many rows may meet in different orders.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (done pgconn.CommandTag, err error) {
+	for range attempts {
+		if done, err = s.pool.Exec(ctx, query, args...); !again(err) {
+			break
+		}
+	}
+	return done, err
+}
+
+// get is get on the pool, again as exec is.
+func (s *Store) get(ctx context.Context, query string, args []any, into ...any) (err error) {
+	for range attempts {
+		if err = get(ctx, s.pool, query, args, into...); !again(err) {
+			break
+		}
+	}
+	return err
 }
 
 // querier is where a statement runs: the pool, or a transaction.

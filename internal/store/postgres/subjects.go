@@ -24,7 +24,7 @@ func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string
 		return "", errors.New("postgres: a subject needs an app and a candidate")
 	}
 	// Nearly always it is pinned already.
-	err = get(ctx, s.pool, `
+	err = s.get(ctx, `
 		SELECT coalesce(s.subject, '') FROM accounts a LEFT JOIN subjects s ON s.account_id = a.id AND s.app = $2
 		WHERE a.`+resolved, []any{accountID, app}, &subject)
 	if err != nil || subject != "" {
@@ -67,6 +67,6 @@ func (s *Store) AccountSubjects(ctx context.Context, accountID string) ([]gatewa
 
 // SubjectAccount implements gateway.Subjects.
 func (s *Store) SubjectAccount(ctx context.Context, app, subject string) (id string, err error) {
-	err = get(ctx, s.pool, `SELECT account_id FROM subjects WHERE app = $1 AND subject = $2`, []any{app, subject}, &id)
+	err = s.get(ctx, `SELECT account_id FROM subjects WHERE app = $1 AND subject = $2`, []any{app, subject}, &id)
 	return id, failed("find a subject", err)
 }

@@ -22,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, now, eventsBefore time.Time, batch in
 		{`DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE expires_at <> 0 AND expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`, now},
 		{`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`, eventsBefore},
 	} {
-		done, err := s.pool.Exec(ctx, sweep.query, micros(sweep.until), batch)
+		done, err := s.exec(ctx, sweep.query, micros(sweep.until), batch)
 		total += int(done.RowsAffected())
 		if err != nil {
 			return total, failed("sweep", err)

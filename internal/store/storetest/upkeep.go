@@ -153,6 +153,7 @@ var upkeepChecks = []check{
 		must[gateway.Family](c)(c.store.Family(c.ctx, "family-live"))
 		equal(c, "sessions that must not be swept", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, id, after(2*time.Hour)))), int(written.Load())+1)
 	}},
+	{"everything at once is never too much", "a busy morning must not show people a 503", bustle},
 	{"a context that has ended stops the work", "a person who has gone should cost nothing", func(c *cas) {
 		id := c.person("o1").ID
 		ended, cancel := context.WithCancel(c.ctx)
