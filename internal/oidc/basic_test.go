@@ -246,6 +246,9 @@ func promptNoneLoggedIn(t *testing.T, e *env) {
 	if first["sub"] != second["sub"] || first["auth_time"] != second["auth_time"] || e.signIn.count() != n {
 		t.Errorf("first %v, second %v", first, second)
 	}
+	if a := b.authorize(e.request("prompt", "none", "max_age", "30")); a.param("error") != "login_required" || e.signIn.count() != n {
+		t.Errorf("a sign-in older than max_age: %v", a.location)
+	}
 }
 
 func maxAge1(t *testing.T, e *env) {
