@@ -149,6 +149,10 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 	default:
 		return &stop{http.StatusForbidden, ReasonRefused, req.client}
 	}
+	asksProfile := h.cfg.AskProfile != nil && !t.mayNotShowPages && slices.Contains(req.scopes, scopeProfile)
+	if asksProfile && h.cfg.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
+		return nil
+	}
 	subject, err := h.subject(r.Context(), req.client, s)
 	if err != nil {
 		return err
