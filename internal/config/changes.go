@@ -1,11 +1,7 @@
 package config
 
-import (
-	"slices"
-)
-
-// NeedsRestart lists the keys that differ between what runs and what was read anew and that take effect only at the next start. Apps, the secrets of
-// entries, names and the log level are not among them: a running gateway takes those up.
+// NeedsRestart lists the keys that differ between what runs and what was read anew and that take effect only at the next start. A running gateway takes
+// up all others.
 func NeedsRestart(running, read *Config) []string {
 	var out []string
 	differ := func(key string, same bool) {
@@ -19,14 +15,14 @@ func NeedsRestart(running, read *Config) []string {
 	differ("insecure", running.Insecure == read.Insecure)
 	differ("store", running.Store == read.Store)
 	differ("master_key_file", running.MasterKeyFile == read.MasterKeyFile && running.MasterKey == read.MasterKey)
-	differ("trusted_proxies", slices.Equal(running.TrustedProxies, read.TrustedProxies))
-	differ("session", running.Session == read.Session)
-	differ("profile_max_age", running.ProfileMaxAge == read.ProfileMaxAge)
-	differ("events", running.Events == read.Events)
 	differ("log.format", running.Log.Format == read.Log.Format)
-	differ("wechat", slices.EqualFunc(running.WeChat, read.WeChat, func(a, b Entry) bool {
-		a.Secret, b.Secret = "", ""
-		return a == b
-	}))
 	return out
+}
+
+// Keep returns a copy of read with the values of running for the keys that [NeedsRestart] names: what a running gateway takes up.
+func Keep(running, read *Config) *Config {
+	c := *read
+	c.URL, c.Listen, c.Metrics, c.Insecure = running.URL, running.Listen, running.Metrics, running.Insecure
+	c.Store, c.MasterKey, c.MasterKeyFile, c.Log.Format = running.Store, running.MasterKey, running.MasterKeyFile, running.Log.Format
+	return &c
 }

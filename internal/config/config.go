@@ -28,7 +28,7 @@ type Config struct {
 	Events         Events
 	Log            Log
 
-	WeChat []Entry // at least one
+	WeChat []Entry // one, in this version
 	Apps   []App   // may be empty
 
 	// Warnings are what stops nothing, in the order of the file.

@@ -80,6 +80,9 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	if changed := config.NeedsRestart(shipped, c); len(changed) > 0 {
 		t.Errorf("these differ from the example: %v", changed)
 	}
+	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Names != c.Names || shipped.WeChat[0] != c.WeChat[0] {
+		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
+	}
 	a, b := shipped.Apps[0], c.Apps[0]
 	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg || a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Doors, b.Doors) {
 		t.Errorf("the app differs from the example:\n%+v\n%+v", a, b)

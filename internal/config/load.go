@@ -19,7 +19,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no configuration file %s: write one (weigate.example.yaml is the model), or name another with -c: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("no configuration: %s: %w: write one (weigate.example.yaml is the model), or name another with -c", path, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("the configuration file cannot be opened: %w", err)
 	}

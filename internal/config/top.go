@@ -162,8 +162,8 @@ func (v value) names() (n Names) {
 			continue
 		}
 		if key == "privacy_url" && text != "" {
-			if u, err := parseAddress(text); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-				at.fault("must be a whole address such as https://www.example.com/privacy")
+			if u, err := parseAddress(text); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+				at.fault("must be a whole https address such as https://www.example.com/privacy")
 			}
 		}
 		*into = text
