@@ -28,6 +28,7 @@ import (
 type town struct {
 	t       *testing.T
 	sim     *wechattest.Server
+	world   string // the simulator's address
 	store   gateway.Store
 	url     string // the gateway's own address
 	app     *httptest.Server
@@ -81,7 +82,7 @@ func newTown(t *testing.T, options ...option) *town {
 	t.Cleanup(sim.Close)
 	world := httptest.NewServer(sim)
 	t.Cleanup(world.Close)
-	w.sim = sim
+	w.sim, w.world = sim, world.URL
 	w.app = httptest.NewServer(http.HandlerFunc(w.serveApp))
 	t.Cleanup(w.app.Close)
 	front := httptest.NewServer(leak.Watch(t, http.HandlerFunc(w.front)))
@@ -236,6 +237,15 @@ func (w *town) userinfo(access string) map[string]any {
 
 func (w *town) json(r *http.Request, into any) {
 	w.t.Helper()
+	body := w.body(r)
+	if err := json.Unmarshal([]byte(body), into); err != nil && body != "" {
+		w.t.Fatalf("%s: %s", r.URL.Path, body)
+	}
+}
+
+// body sends a request and reads the answer.
+func (w *town) body(r *http.Request) string {
+	w.t.Helper()
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		w.t.Fatal(err)
@@ -245,9 +255,7 @@ func (w *town) json(r *http.Request, into any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := json.Unmarshal(body, into); err != nil && len(body) > 0 {
-		w.t.Fatalf("%s: %d %s", r.URL.Path, res.StatusCode, body)
-	}
+	return string(body)
 }
 
 // exchanges counts the codes that WeChat was asked about.
@@ -293,4 +301,19 @@ func (w *town) at(p *wechattest.Page, prefix string) {
 	if !strings.HasPrefix(p.URL, prefix) {
 		w.t.Fatalf("the phone is at %s (%d, page %q), want %s; it came by %v", p.URL, p.Status, kind(p), prefix, p.Hops)
 	}
+}
+
+// press presses the main button of the page that is shown.
+func (p phone) press() *wechattest.Page {
+	p.t.Helper()
+	return p.on(p.Follow(p.t.Context(), "go"))
+}
+
+// want fails unless the phone shows that page of ours.
+func (p phone) want(page *wechattest.Page, name string, status int) *wechattest.Page {
+	p.t.Helper()
+	if kind(page) != name || page.Status != status {
+		p.t.Fatalf("the phone shows %q with %d at %s, want %q with %d; it came by %v\n%s", kind(page), page.Status, page.URL, name, status, page.Hops, page.Body)
+	}
+	return page
 }
