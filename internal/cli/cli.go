@@ -24,6 +24,7 @@ import (
 type commands struct {
 	Help    helpFlag   `short:"h" help:"Show help for a command."`
 	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat and a sample app on this machine, nothing to set up."`
+	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app that speaks OpenID Connect."`
 	Sim     simCmd     `cmd:"" help:"Run WeChat on this machine, for developing and testing your own app."`
 	Check   checkCmd   `cmd:"" help:"Look over the configuration, the store, and the credentials at WeChat."`
 	User    userCmd    `cmd:"" help:"People: list, show, approve, block, sign out, import."`
@@ -64,7 +65,7 @@ func (s *session) run(args []string) error {
 	}
 	parser, err := kong.New(&commands{},
 		kong.Name("weigate"),
-		kong.Description("WeChat login for every app: a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
+		kong.Description("WeChat login for every app: a gateway, a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
 		kong.Writers(s.voice.out, s.voice.err),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
