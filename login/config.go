@@ -60,6 +60,13 @@ type Config struct {
 	// anywhere else becomes "". Name the simulator here.
 	AvatarHosts []string
 
+	// CallbackPath is the path of the callback, below the path of URL; "" is
+	// "/wechat/callback", others begin with "/wechat/callback/". It is for
+	// programs with several official accounts: a Handler for each, with a path
+	// for each, and all else alike. They share sessions and pending sign-ins
+	// when they share URL, Keys, Store and CookieName.
+	CallbackPath string
+
 	// CookieName is the stem of the names of our cookies: letters, digits and
 	// "-", 1 to 20 of them. "" is "weigate". Two apps below one https host need
 	// two names; on plain http the port is added.
@@ -114,6 +121,9 @@ func New(c Config) (*Handler, error) {
 		stem = "weigate"
 	} else if !regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`).MatchString(stem) {
 		fault("Config.CookieName: must be 1 to 20 letters, digits and hyphens")
+	}
+	if c.CallbackPath != "" && !regexp.MustCompile(`^`+pathCallback+`/[A-Za-z0-9_-]{1,40}$`).MatchString(c.CallbackPath) {
+		fault("Config.CallbackPath: must be %s/ and 1 to 40 letters, digits, _ and -", pathCallback)
 	}
 	if err := h.useURL(c.URL, stem, c.Insecure); err != nil {
 		fault("Config.URL %q: %w", redactUser(c.URL), err)
@@ -207,6 +217,7 @@ func (h *Handler) finish() error {
 	if h.cfg.Store == nil {
 		h.cfg.Store = NewMemoryStore()
 	}
+	h.cfg.CallbackPath = cmp.Or(h.cfg.CallbackPath, pathCallback)
 	if h.cfg.Logger == nil {
 		h.cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -44,7 +44,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path {
 	case pathStart:
 		get(w, r, h.serveStart)
-	case pathCallback:
+	case h.cfg.CallbackPath:
 		get(w, r, h.serveCallback)
 	case pathLost:
 		get(w, r, h.serveLost)

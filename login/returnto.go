@@ -89,7 +89,7 @@ func (p *returnPolicy) isOurs(decoded string) bool {
 		return false
 	}
 	below = strings.TrimSuffix(below, "/")
-	return below == pathStart || strings.HasPrefix(below, pathStart+"/") || below == pathCallback || below == pathSignOut
+	return below == pathStart || strings.HasPrefix(below, pathStart+"/") || below == pathCallback || strings.HasPrefix(below, pathCallback+"/") || below == pathSignOut
 }
 
 // cutOrigin splits an absolute address after its host.

@@ -136,7 +136,7 @@ func (h *Handler) restart(w http.ResponseWriter, r *http.Request, old *flow) boo
 func (h *Handler) sendToWeChat(w http.ResponseWriter, r *http.Request, f *flow) {
 	var target string
 	var err error
-	callback := h.address(pathCallback)
+	callback := h.address(h.cfg.CallbackPath)
 	if f.door == DoorWebsite {
 		lang := "cn"
 		if h.lang(r) == langEN {
