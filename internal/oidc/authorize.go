@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -124,7 +125,11 @@ func (h *Handler) fits(req *authorizeRequest, s Session) fit {
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
 	id := rand.Text()
-	d := Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.client.App, Fresh: fresh, Consent: req.asksAnew(),
+	entry, isOpenID := strings.CutPrefix(req.client.Subject, subjectOpenID)
+	if !isOpenID {
+		entry = ""
+	}
+	d := Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
 		Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
 	if len(d.Return) > maxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
@@ -154,6 +159,11 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 		return nil
 	}
 	subject, err := h.subject(r.Context(), req.client, s)
+	var missing *stop
+	if errors.As(err, &missing) && missing.reason == ReasonNoOpenID && !answered && !t.mayNotShowPages {
+		// They came in through another entry. Through the one that the app wants they have never been: now they go there.
+		return h.begin(w, r, req, true)
+	}
 	if err != nil {
 		return err
 	}
