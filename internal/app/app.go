@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,15 +123,13 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	if err != nil || u.Host == "" || strings.HasSuffix(c.URL, "/") {
 		return nil, fmt.Errorf("app: url %q: want scheme, host and perhaps a path, without a slash at the end", c.URL)
 	}
-	if len(c.WeChat) != 1 {
-		return nil, fmt.Errorf("app: %d entries of kind official_account; this version serves one", len(c.WeChat))
-	}
-	entry := c.WeChat[0]
 	origin := u.Scheme + "://" + u.Host
 	requestID := route.RequestID
 	var pictures []string // the simulator shows its own
-	if p := originOf(entry.Open); p != "" {
-		pictures = append(pictures, p)
+	for _, e := range c.WeChat {
+		if p := originOf(e.Open); p != "" && !slices.Contains(pictures, p) {
+			pictures = append(pictures, p)
+		}
 	}
 
 	site, err := web.New(web.Config{Names: web.Names(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
@@ -149,10 +148,10 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 
 	var provider *oidc.Handler
 	people, err := signin.New(signin.Config{
-		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entry: a.entry(entry),
+		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
 		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
-		Again:      func(address string) (string, bool) { return provider.Again(address) },
-		AnyBrowser: entry.AnyBrowser, ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
+		Again:         func(address string) (string, bool) { return provider.Again(address) },
+		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -184,16 +183,26 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	return front.Wrap(a.o.Metrics.HTTP(mux)), nil
 }
 
-// entry makes the client of an official account.
-func (a *App) entry(e config.Entry) signin.Entry {
-	c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
-	if a.o.Transport != nil {
-		c.HTTPClient = &http.Client{Transport: a.o.Transport}
+// entries makes the clients of the official accounts, each with the appids that it shares unionids with.
+func (a *App) entries(all []config.Entry) []signin.Entry {
+	var out []signin.Entry
+	for _, e := range all {
+		c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
+		if a.o.Transport != nil {
+			c.HTTPClient = &http.Client{Transport: a.o.Transport}
+		}
+		if a.o.Metrics != nil {
+			c.Observe = a.o.Metrics.WeChat
+		}
+		entry := signin.Entry{Name: e.Name, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
+		for _, other := range all {
+			if other.AppID == e.AppID || e.OpenPlatform != "" && other.OpenPlatform == e.OpenPlatform {
+				entry.Group = append(entry.Group, other.AppID)
+			}
+		}
+		out = append(out, entry)
 	}
-	if a.o.Metrics != nil {
-		c.Observe = a.o.Metrics.WeChat
-	}
-	return signin.Entry{Name: e.Name, Client: c, OpenPlatform: e.OpenPlatform, Group: []string{e.AppID}}
+	return out
 }
 
 // clients are the apps in the words of OpenID Connect.

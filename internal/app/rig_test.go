@@ -75,6 +75,9 @@ func newTown(t *testing.T, options ...option) *town {
 	w := &town{t: t}
 	simApps := wechattest.DefaultApps()[:1]
 	simApps[0].Secret = leak.Secret
+	other := simApps[0] // a second official account of the same owner
+	other.AppID, other.Name = "wx00000000000000b2", "The other"
+	simApps = append(simApps, other)
 	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: simApps})
 	if err != nil {
 		t.Fatal(err)

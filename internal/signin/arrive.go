@@ -26,8 +26,8 @@ type subject struct {
 	Declined bool   `json:"declined,omitempty"`
 }
 
-// arrive is login.Config.OnSignIn: the person becomes an account.
-func (h *Handler) arrive(ctx context.Context, in *login.SignIn) error {
+// arrive is login.Config.OnSignIn of an entry: the person becomes an account.
+func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
 	var with carried
 	if len(in.Data) > 0 {
 		if err := json.Unmarshal(in.Data, &with); err != nil {
@@ -35,8 +35,8 @@ func (h *Handler) arrive(ctx context.Context, in *login.SignIn) error {
 		}
 	}
 	a := gateway.Arrival{
-		Entry: h.cfg.Entry.Name, AppID: in.AppID, OpenID: in.OpenID, UnionID: in.UnionID, OpenPlatform: h.cfg.Entry.OpenPlatform,
-		Group: h.cfg.Entry.Group, At: in.SignedInAt, InitialStatus: gateway.Pending,
+		Entry: e.Name, AppID: in.AppID, OpenID: in.OpenID, UnionID: in.UnionID, OpenPlatform: e.OpenPlatform,
+		Group: e.Group, At: in.SignedInAt, InitialStatus: gateway.Pending,
 	}
 	asked := slices.Contains(in.Scopes, wechat.ScopeUserInfo)
 	told := !in.ProfileAt.IsZero() && in.ProfileAt.Equal(in.SignedInAt)
@@ -54,8 +54,8 @@ func (h *Handler) arrive(ctx context.Context, in *login.SignIn) error {
 	event.At, event.AccountID, event.App, event.Entry = in.SignedInAt, account.ID, with.App, a.Entry
 	event.Door, event.RequestID = string(in.Door), in.RequestID
 	h.note(ctx, event)
-	for _, e := range events {
-		h.cfg.Logger.InfoContext(ctx, "account", "kind", e.Kind, "account", e.AccountID, "outcome", e.Outcome, "detail", e.Detail, "request_id", in.RequestID)
+	for _, v := range events {
+		h.cfg.Logger.InfoContext(ctx, "account", "kind", v.Kind, "account", v.AccountID, "outcome", v.Outcome, "detail", v.Detail, "request_id", in.RequestID)
 	}
 	if account.Status == gateway.Blocked {
 		return &login.Refusal{Err: gateway.ErrBlocked}

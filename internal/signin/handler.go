@@ -23,6 +23,7 @@ type Entry struct {
 	Client       *wechat.Client
 	OpenPlatform string   // name of the group of entries that share unionids; "" = none
 	Group        []string // appids of that group, this one included
+	AnyBrowser   bool     // development: every browser counts as WeChat's
 }
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
@@ -30,7 +31,7 @@ type Config struct {
 	URL      string   // the gateway's own address; may have a path
 	Insecure bool     // optional: plain http at a private address
 	Keys     [][]byte // seal the flow cookies: the first seals, all open
-	Entry    Entry
+	Entries  []Entry  // the first is where people come in, unless a demand names another
 	Accounts gateway.Accounts
 	Claims   gateway.Claims
 	Sessions *session.Book
@@ -41,7 +42,6 @@ type Config struct {
 	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
 	Again func(returnTo string) (address string, ok bool)
 
-	AnyBrowser    bool          // optional: every browser counts as WeChat's
 	ProfileMaxAge time.Duration // optional: the age at which nickname and picture are asked for again; 0 = 720 h
 	Pictures      []string      // optional: origins, besides WeChat's, that a picture may come from
 
@@ -54,9 +54,18 @@ type Config struct {
 // Handler signs people in. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg    Config
-	login  *login.Handler
+	login  *login.Handler // of the first entry; also for everything that no entry has to itself
+	ways   []way          // one for each entry
 	origin string
 	path   string // of the gateway's own address; "" at the root
+}
+
+// way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
+// so that a code is exchanged with the secret of the appid that it is for.
+type way struct {
+	entry    Entry
+	login    *login.Handler
+	callback string
 }
 
 // New checks the configuration. All problems are reported at once, joined.
@@ -64,7 +73,7 @@ func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
 		"Accounts": cfg.Accounts == nil, "Claims": cfg.Claims == nil, "Sessions": cfg.Sessions == nil, "Events": cfg.Events == nil,
-		"Site": cfg.Site == nil, "Again": cfg.Again == nil, "Entry": cfg.Entry.Name == "" || cfg.Entry.Client == nil,
+		"Site": cfg.Site == nil, "Again": cfg.Again == nil, "Entries": len(cfg.Entries) == 0,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("signin: Config.%s is missing", name))
@@ -91,13 +100,37 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.New("signin: Config.URL is no address")
 	}
 	h.origin, h.path = u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
-	h.login, err = login.New(login.Config{
-		URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h}, OfficialAccount: cfg.Entry.Client, AnyBrowser: cfg.AnyBrowser,
-		AvatarHosts: cfg.Pictures, OnSignIn: h.arrive, Page: h.page, SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max,
-		ProfileMaxAge: cfg.ProfileMaxAge, RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) },
-		Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
-	})
-	return h, err
+	for i, e := range cfg.Entries {
+		w := way{entry: e, callback: pathCallback}
+		path := ""
+		if i > 0 {
+			path = pathCallback + "/" + e.Name
+			w.callback = path
+		}
+		w.login, err = login.New(login.Config{
+			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: e.Client, AnyBrowser: e.AnyBrowser,
+			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page,
+			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
+			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
+			RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("signin: entry %q: %w", e.Name, err)
+		}
+		h.ways = append(h.ways, w)
+	}
+	h.login = h.ways[0].login
+	return h, nil
+}
+
+// through returns the handler of an entry, or of the first one when there is none of that name.
+func (h *Handler) through(entry string) *login.Handler {
+	for _, w := range h.ways {
+		if w.entry.Name == entry {
+			return w.login
+		}
+	}
+	return h.login
 }
 
 // Paths below the gateway's own.
@@ -116,12 +149,15 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn)
 	mux.HandleFunc("POST "+h.path+pathProfile, h.goOnWithout)
 	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
-	for _, path := range []string{pathSignIn, pathSignIn + "/", pathCallback, pathSignOut} {
+	for _, path := range []string{pathSignIn, pathSignIn + "/", pathSignOut} {
 		mux.Handle(h.path+path, h.login)
+	}
+	for _, w := range h.ways {
+		mux.Handle(h.path+w.callback, w.login)
 	}
 }
 
 // Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
 func (h *Handler) Limited() []string {
-	return []string{h.path + pathSignIn, h.path + pathSignIn + "/", h.path + pathCallback}
+	return []string{h.path + pathSignIn, h.path + pathSignIn + "/", h.path + pathCallback, h.path + pathCallback + "/"}
 }

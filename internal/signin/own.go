@@ -55,34 +55,36 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	returnTo := strings.TrimPrefix(q.Get("return"), h.origin)
-	address, ofApp := h.cfg.Again(returnTo)
-	wantsProfile := q.Get("scope") == "profile"
-	switch {
-	case ofApp && !wantsProfile:
-		see(w, address)
-	case wantsProfile:
-		h.beginProfile(w, r, returnTo)
-	default:
-		h.login.ServeHTTP(w, r)
+	if q.Get("scope") == "profile" {
+		s, signedIn, err := h.Session(r)
+		switch {
+		case err != nil:
+			h.cfg.Site.Error(w, r, err)
+			return
+		case signedIn:
+			h.beginProfile(w, r, s, returnTo)
+			return
+		}
 	}
+	if address, ofApp := h.cfg.Again(returnTo); ofApp {
+		see(w, address)
+		return
+	}
+	h.login.ServeHTTP(w, r)
 }
 
 // beginProfile asks WeChat for nickname and picture, with the person's consent. It is an exchange like any other, so the session that comes of it
 // answers the demand that the present one answered.
-func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, returnTo string) {
-	s, signedIn, err := h.Session(r)
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
-	}
+func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) {
 	o := login.StartOptions{Return: returnTo, Scope: wechat.ScopeUserInfo}
-	if signedIn && s.Demand != "" {
+	if s.Demand != "" {
+		var err error
 		if o.Data, err = json.Marshal(carried{Demand: s.Demand}); err != nil {
 			h.cfg.Site.Error(w, r, err)
 			return
 		}
 	}
-	h.login.Start(w, r, o)
+	h.through(s.Entry).Start(w, r, o)
 }
 
 // goOnWithout remembers that the person would rather not show nickname and picture. It answers with a page that goes on, not with a redirect: the

@@ -27,6 +27,7 @@ type Demand struct {
 	ID        string // random; the session that answers the demand carries it
 	Return    string // where to come back to: a path of this origin, with its query, at most login.MaxReturn bytes
 	App       string // id of the app that asks, for the event; "" = none
+	Entry     string // through which entry the person has to come in; "" = any
 	Consent   bool   // WeChat's consent page must be shown even to a person whom WeChat remembers
 	UILocales string // language tags that the app wishes for; "" = none
 }
@@ -94,7 +95,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error 
 		// Only this scope has a consent page that can be forced.
 		o.Scope, o.ForcePopup = wechat.ScopeUserInfo, true
 	}
-	h.login.Start(w, r, o)
+	h.through(d.Entry).Start(w, r, o)
 	return nil
 }
 

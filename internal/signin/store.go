@@ -14,7 +14,10 @@ import (
 )
 
 // loginStore lets package login keep its claims and sessions in the gateway's store.
-type loginStore struct{ h *Handler }
+type loginStore struct {
+	h     *Handler
+	entry string // through which new sessions come in
+}
 
 var _ login.Store = (*loginStore)(nil)
 
@@ -49,7 +52,7 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 		return errors.New("signin: a session without an account")
 	}
 	err = l.h.cfg.Sessions.Sessions.PutSession(ctx, gateway.Session{
-		Hash: hash, AccountID: who.Account, Entry: l.h.cfg.Entry.Name, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
+		Hash: hash, AccountID: who.Account, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
 		AuthTime: s.SignedInAt, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
 		Data: kept{Demand: who.Demand, Declined: who.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
 	}, now)
