@@ -28,29 +28,29 @@ func parseAddress(text string) (*url.URL, error) {
 
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
 
-// checkHost looks at the host and port of an http or https address.
-func checkHost(u *url.URL) error {
-	host := u.Hostname()
-	_, ipErr := netip.ParseAddr(host)
+// checkHost tells what is wrong with the host and port of an http or https address.
+func checkHost(u *url.URL) (wrong []error) {
+	host := strings.ToLower(u.Hostname())
+	if host == "" {
+		return []error{errNoAddress}
+	}
+	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostName.MatchString(host)) {
+		wrong = append(wrong, errors.New("has a host that is no name: letters, digits, hyphens and dots, other scripts in Punycode (xn--…)"))
+	}
+	if u.Hostname() != host {
+		wrong = append(wrong, errors.New("must have its host in lower case"))
+	}
+	n, err := strconv.Atoi(u.Port())
 	switch {
-	case host == "":
-		return errNoAddress
-	case strings.ToLower(host) != host:
-		return errors.New("must have its host in lower case")
-	case ipErr != nil && (len(host) > 253 || !hostName.MatchString(host)):
-		return errors.New("has a host that is no name: letters, digits, hyphens and dots, other scripts in Punycode (xn--…)")
 	case strings.HasSuffix(u.Host, ":"):
-		return errors.New("has a colon and no port")
+		wrong = append(wrong, errors.New("has a colon and no port"))
 	case u.Port() == "":
-		return nil
+	case err != nil || n < 1 || n > 65535:
+		wrong = append(wrong, errors.New("has a port that is not between 1 and 65535"))
+	case u.Scheme == "https" && n == 443 || u.Scheme == "http" && n == 80:
+		wrong = append(wrong, errors.New("must not name the port that its scheme has anyway"))
 	}
-	if n, err := strconv.Atoi(u.Port()); err != nil || n < 1 || n > 65535 {
-		return errors.New("has a port that is not between 1 and 65535")
-	}
-	if u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
-		return errors.New("must not name the port that its scheme has anyway")
-	}
-	return nil
+	return wrong
 }
 
 // localHost tells whether a host name is this machine's own.
@@ -67,64 +67,65 @@ func isLocal(address string) bool {
 	return err == nil && localHost(u.Hostname())
 }
 
-// checkBase looks at an address to which paths are added: the gateway's own, and WeChat's.
-func checkBase(text string, insecure bool) error {
+// checkBase tells what is wrong with an address to which paths are added: the gateway's own, and WeChat's.
+func checkBase(text string, insecure bool) (wrong []error) {
 	u, err := parseAddress(text)
-	switch {
-	case err != nil:
-		return err
-	case u.Scheme != "https" && u.Scheme != "http":
-		return errNoAddress
-	case u.User != nil:
-		return errUser
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return errMore
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return []error{errNoAddress}
 	}
-	if err := checkHost(u); err != nil {
-		return err
+	if u.User != nil {
+		wrong = append(wrong, errUser)
 	}
-	switch {
-	case strings.HasSuffix(u.Path, "/"):
-		return errors.New("must not end in a slash")
-	case u.Path != "" && (path.Clean(u.Path) != u.Path || strings.ContainsAny(u.EscapedPath(), "%;,\\") || strings.ContainsFunc(u.Path, notASCII)):
-		return errors.New("has a path with more than plain letters, digits, hyphens and single slashes")
-	case u.Scheme == "http" && !localHost(u.Hostname()) && !insecure:
-		return errors.New("must begin with https:// (plain http is for this machine only, or with insecure: true for a test account in a private network)")
+	wrong = append(wrong, checkHost(u)...)
+	if u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") {
+		wrong = append(wrong, errMore)
 	}
-	return nil
+	trimmed := strings.TrimSuffix(u.Path, "/")
+	if trimmed != u.Path {
+		wrong = append(wrong, errors.New("must not end in a slash"))
+	}
+	if trimmed != "" && (path.Clean(trimmed) != trimmed || strings.ContainsAny(u.EscapedPath(), "%;,\\") || strings.ContainsFunc(u.Path, notASCII)) {
+		wrong = append(wrong, errors.New("has a path with more than plain letters, digits, hyphens and single slashes"))
+	}
+	if u.Scheme == "http" && !localHost(u.Hostname()) && !insecure {
+		wrong = append(wrong, errors.New("must begin with https:// (plain http is for this machine only, or with insecure: true for a test account in a private network)"))
+	}
+	return wrong
 }
 
 func notASCII(r rune) bool { return r <= ' ' || r > '~' }
 
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// checkReturn looks at an address that browsers are sent back to. It is compared byte for byte later.
-func checkReturn(text string, public, insecure bool) error {
+// checkReturn tells what is wrong with an address that browsers are sent back to. It is compared byte for byte later.
+func checkReturn(text string, public, insecure bool) (wrong []error) {
 	u, err := parseAddress(text)
+	if err != nil {
+		return []error{errors.New("must be a whole address such as https://app.example.com/callback")}
+	}
+	if strings.Contains(text, "#") {
+		wrong = append(wrong, errors.New("must have no fragment (#)"))
+	}
+	if u.User != nil {
+		wrong = append(wrong, errUser)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return notASCII(r) || r == '\\' }) {
+		wrong = append(wrong, errors.New("has a character that must be percent-encoded"))
+	}
+	native := u.Scheme != "https" && u.Scheme != "http"
 	switch {
-	case err != nil:
-		return errors.New("must be a whole address such as https://app.example.com/callback")
-	case strings.Contains(text, "#"):
-		return errors.New("must have no fragment (#)")
-	case u.User != nil:
-		return errUser
 	case strings.Contains(text, "*"):
-		return errors.New("must have no wildcard: name each address")
-	case strings.ContainsFunc(text, func(r rune) bool { return notASCII(r) || r == '\\' }):
-		return errors.New("has a character that must be percent-encoded")
-	case u.Scheme != "https" && u.Scheme != "http":
-		if public && nativeScheme.MatchString(u.Scheme) {
-			return nil // RFC 8252 section 7.1: a native app's own scheme, a domain name turned round
+		wrong = append(wrong, errors.New("must have no wildcard: name each address"))
+	case native && public && nativeScheme.MatchString(u.Scheme): // RFC 8252 section 7.1: a native app's own scheme, a domain name turned round
+	case native:
+		wrong = append(wrong, errors.New("must begin with https:// (a public app may also have a scheme of its own with a dot in it, such as com.example.app:/callback)"))
+	default:
+		wrong = append(wrong, checkHost(u)...)
+		if u.Scheme == "http" && !localHost(u.Hostname()) && !insecure {
+			wrong = append(wrong, errors.New("must begin with https:// (plain http is for this machine only)"))
 		}
-		return errors.New("must begin with https:// (a public app may also have a scheme of its own with a dot in it, such as com.example.app:/callback)")
 	}
-	if err := checkHost(u); err != nil {
-		return err
-	}
-	if u.Scheme == "http" && !localHost(u.Hostname()) && !insecure {
-		return errors.New("must begin with https:// (plain http is for this machine only)")
-	}
-	return nil
+	return wrong
 }
 
 // checkListen looks at an address to listen on.

@@ -51,8 +51,9 @@ func (r *reader) apps(list value, c *Config) (out []App) {
 	return out
 }
 
-// kind reports whether the rest of the app can be judged.
+// kind reports whether the rest of the app can be judged. One whose kind is missing or misspelt is judged as oidc, so that all is told at once.
 func (s section) kind(a *App) bool {
+	a.Kind = gateway.AppOIDC
 	v := s.one("kind")
 	text, ok := v.text()
 	switch {
@@ -61,15 +62,17 @@ func (s section) kind(a *App) bool {
 		return false
 	case !v.given():
 		v.fault("is missing: oidc")
-		return false
+		return true
 	}
-	a.Kind = gateway.AppKind(v.choice("", string(gateway.AppOIDC)))
+	if v.choice("", string(gateway.AppOIDC)) == "" {
+		return true
+	}
 	for _, key := range laterAppKeys() {
-		if s.has(key) && a.Kind == gateway.AppOIDC {
+		if s.has(key) {
 			s.at(key).fault("is no key of an app of kind oidc")
 		}
 	}
-	return a.Kind == gateway.AppOIDC
+	return true
 }
 
 // client reads who the app is: its name, its secrets, its addresses.
@@ -108,8 +111,8 @@ func (s section) client(a *App, c *Config) {
 func (v value) returns(public, insecure bool) (out []string) {
 	texts, at := v.texts()
 	for i, text := range texts {
-		if err := checkReturn(text, public, insecure); err != nil {
-			at[i].fault("%s", err)
+		if wrong := checkReturn(text, public, insecure); len(wrong) > 0 {
+			at[i].faults(wrong)
 			continue
 		}
 		out = append(out, text)
@@ -124,10 +127,13 @@ func (s section) rules(a *App, c *Config) {
 	a.Subject = s.subject(c)
 
 	email := s.at("email").section(emailKeys()...)
-	a.Email.Policy = email.one("policy").choice("none", "none", "synthetic")
+	policy := email.one("policy")
+	a.Email.Policy = policy.choice("none", "none", "synthetic")
+	misspelt := policy.given() && policy.node.Value != a.Email.Policy
 	domain := email.one("domain")
 	text, ok := domain.text()
 	switch _, notIP := netip.ParseAddr(text); {
+	case misspelt: // what the domain is for cannot be told
 	case ok && a.Email.Policy == "none" && text != "":
 		domain.fault("is used with policy: synthetic only")
 	case a.Email.Policy == "synthetic" && text == "":
@@ -157,14 +163,16 @@ func (s section) access() gateway.AccessRule {
 	if v.node.Kind == yaml.ScalarNode {
 		return gateway.AccessRule{Rule: gateway.Access(v.choice("", string(gateway.AccessSignedIn), string(gateway.AccessApproved)))}
 	}
+	known, people := len(s.r.problems), 0
 	lists := v.section(accessKeys()...)
 	rule := gateway.AccessRule{Rule: gateway.AccessListed}
-	some := false
-	for key, into := range map[string]*[]string{"accounts": &rule.Accounts, "openids": &rule.OpenIDs, "unionids": &rule.UnionIDs, "groups": &rule.Groups} {
-		*into, _ = lists.at(key).texts()
-		some = some || len(lists.lines) > 0
+	into := map[string]*[]string{"accounts": &rule.Accounts, "openids": &rule.OpenIDs, "unionids": &rule.UnionIDs, "groups": &rule.Groups}
+	for _, key := range accessKeys() {
+		list, _ := lists.at(key).texts()
+		*into[key] = list
+		people += len(list)
 	}
-	if !some && v.node.Kind == yaml.MappingNode {
+	if people == 0 && v.node.Kind == yaml.MappingNode && known == len(s.r.problems) {
 		v.fault("lists nobody: name accounts, openids, unionids or groups")
 	}
 	return rule

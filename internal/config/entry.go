@@ -108,8 +108,8 @@ func (s section) base(key, def string, insecure bool) string {
 	if !ok {
 		return def
 	}
-	if err := checkBase(text, insecure); err != nil {
-		v.fault("%s", err)
+	if wrong := checkBase(text, insecure); len(wrong) > 0 {
+		v.faults(wrong)
 		return def
 	}
 	return text

@@ -44,6 +44,13 @@ func (v value) fault(format string, args ...any) {
 	v.r.problems = append(v.r.problems, p)
 }
 
+// faults records all that a check has found, in words of its own.
+func (v value) faults(wrong []error) {
+	for _, err := range wrong {
+		v.fault("%s", err)
+	}
+}
+
 func (v value) warn(format string, args ...any) {
 	p := v.problem()
 	p.What = fmt.Sprintf(format, args...)
@@ -281,10 +288,10 @@ func span(d time.Duration) string {
 
 // choice reads one of a few words.
 func (v value) choice(def string, words ...string) string {
-	text, ok := v.text()
-	if !ok {
+	if !v.given() {
 		return def
 	}
+	text := v.node.Value // "" for a list or a mapping
 	if !slices.Contains(words, text) {
 		v.fault("must be %s%s", alternatives(words), hint(text, words))
 		return def

@@ -61,6 +61,13 @@ func (v value) secretValues(most int) []secret {
 		if len(out) > most {
 			v.fault("has more than %d values", most)
 		}
+		values := map[wechat.Secret]bool{}
+		for _, each := range out {
+			if values[each.value] {
+				each.at.fault("is in the list already")
+			}
+			values[each.value] = true
+		}
 		return out
 	}
 	// A secret of digits only looks like a number. Its text is kept as it stands, so nothing is lost.

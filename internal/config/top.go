@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -33,6 +35,10 @@ func (r *reader) config(root value) *Config {
 	later := map[string]string{
 		"verify_cache": "belongs to apps of kind forward_auth, which this version does not have",
 		"master_key":   "the master key does not stand in this file: name its file with master_key_file, or set WEIGATE_MASTER_KEY",
+	}
+	if root.node.Kind != yaml.MappingNode {
+		root.fault("must be a mapping, with keys such as url, wechat and apps, and is %s", what(root.node))
+		return nil
 	}
 	s := root.section(append(topKeys(), slices.Sorted(maps.Keys(later))...)...)
 	s.later(later)
@@ -73,10 +79,7 @@ func (s section) ownURL(insecure bool) string {
 	case !v.given():
 		v.fault("is missing: the address under which browsers reach this gateway, such as https://login.example.com")
 	case ok:
-		if err := checkBase(text, insecure); err != nil {
-			v.fault("%s", err)
-			return ""
-		}
+		v.faults(checkBase(text, insecure))
 	}
 	return text
 }
@@ -121,7 +124,7 @@ func (s section) store() wechat.Secret {
 	switch {
 	case isFile && path != "":
 		return all[0].value
-	case !isFile && err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != "":
+	case !isFile && err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql"):
 		return all[0].value
 	}
 	all[0].at.fault("must be sqlite: and a path, such as sqlite:weigate.db, or postgres://user:password@host/database")
@@ -154,7 +157,8 @@ func (v value) names() (n Names) {
 	later := map[string]string{"agreement": "the box to tick before sign-in is not in this version"}
 	s := v.section(append(namesKeys(), "agreement")...)
 	s.later(later)
-	for key, into := range map[string]*string{"title": &n.Title, "footer": &n.Footer, "icp": &n.ICP, "privacy_url": &n.PrivacyURL} {
+	into := map[string]*string{"title": &n.Title, "footer": &n.Footer, "icp": &n.ICP, "privacy_url": &n.PrivacyURL}
+	for _, key := range namesKeys() {
 		at := s.one(key)
 		text, _ := at.text()
 		if len([]rune(text)) > 200 {
@@ -166,7 +170,7 @@ func (v value) names() (n Names) {
 				at.fault("must be a whole https address such as https://www.example.com/privacy")
 			}
 		}
-		*into = text
+		*into[key] = text
 	}
 	return n
 }
