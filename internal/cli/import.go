@@ -46,7 +46,7 @@ func (c *userImportCmd) Run(s *session) error {
 	if c.Approved {
 		status = gateway.Active
 	}
-	lines, problems := readPeople(f, entry, status, time.Now())
+	lines, problems := readPeople(f, entry, conf.Group(entry), status, time.Now())
 	if len(problems) > 0 {
 		for _, p := range problems {
 			s.voice.fail(fmt.Errorf("%s:%w", c.File, p))
@@ -112,7 +112,7 @@ type lineProblem struct {
 func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.what) }
 
 // readPeople reads a CSV whose first line names the columns, and reports every line that cannot be right.
-func readPeople(from io.Reader, entry config.Entry, status gateway.Status, now time.Time) (lines []importLine, problems []error) {
+func readPeople(from io.Reader, entry config.Entry, group []string, status gateway.Status, now time.Time) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1
 	table.TrimLeadingSpace = true
@@ -148,7 +148,7 @@ func readPeople(from io.Reader, entry config.Entry, status gateway.Status, now t
 			fault(fmt.Sprintf("has %d columns, the first line has %d", len(record), len(head)))
 			continue
 		}
-		person := personOf(record, columns, entry, status, now)
+		person := personOf(record, columns, entry, group, status, now)
 		if what := wrongWith(person); what != "" {
 			fault(what)
 			continue
@@ -184,7 +184,7 @@ func columnsOf(head []string) (columns map[string]int, problem string) {
 	return columns, ""
 }
 
-func personOf(record []string, columns map[string]int, entry config.Entry, status gateway.Status, now time.Time) gateway.ImportedPerson {
+func personOf(record []string, columns map[string]int, entry config.Entry, group []string, status gateway.Status, now time.Time) gateway.ImportedPerson {
 	field := func(name string) string {
 		if i, ok := columns[name]; ok {
 			return strings.TrimSpace(record[i])
@@ -192,11 +192,8 @@ func personOf(record []string, columns map[string]int, entry config.Entry, statu
 		return ""
 	}
 	p := gateway.ImportedPerson{OldID: field("old_id"), Arrival: gateway.Arrival{
-		Entry: entry.Name, AppID: entry.AppID, OpenID: field("openid"), UnionID: field("unionid"), OpenPlatform: entry.OpenPlatform, At: now, InitialStatus: status,
+		Entry: entry.Name, AppID: entry.AppID, OpenID: field("openid"), UnionID: field("unionid"), OpenPlatform: entry.OpenPlatform, Group: group, At: now, InitialStatus: status,
 	}}
-	if entry.OpenPlatform != "" {
-		p.Group = []string{entry.AppID}
-	}
 	if name := field("nickname"); name != "" {
 		p.Profile = &gateway.Profile{Nickname: gateway.Clean(name)}
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	Events         Events
 	Log            Log
 
-	WeChat []Entry // one, in this version
+	WeChat []Entry // at least one
 	Apps   []App   // may be empty
 
 	// Warnings are what stops nothing, in the order of the file.
@@ -112,6 +112,20 @@ func (c *Config) Entry(name string) (Entry, bool) {
 		}
 	}
 	return Entry{}, false
+}
+
+// Group lists the appids of the entries that share unionids with e, its own among them; nil when it shares with none.
+func (c *Config) Group(e Entry) []string {
+	if e.OpenPlatform == "" {
+		return nil
+	}
+	var ids []string
+	for _, other := range c.WeChat {
+		if other.OpenPlatform == e.OpenPlatform {
+			ids = append(ids, other.AppID)
+		}
+	}
+	return ids
 }
 
 // StoreName tells which store is configured, without user or password.
