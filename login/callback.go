@@ -151,7 +151,7 @@ func (h *Handler) denied(w http.ResponseWriter, r *http.Request, f *flow) {
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code string) {
 	id, err := sessionID(f.secret)
 	if err != nil {
-		h.fail(w, r, err)
+		h.endFault(w, r, f, err)
 		return
 	}
 	out, fresh, err := h.outcome(r, f, code, id)
@@ -163,9 +163,9 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrStoreFull):
 		h.log(r, f, "store_full", err)
-		h.show(w, r, Page{Kind: PageBusy, AgainURL: h.again(f.returnTo, f.scope)})
+		h.end(w, r, f, PageBusy, "")
 	case err != nil:
-		h.fail(w, r, err)
+		h.endFault(w, r, f, err)
 	default:
 		h.answer(w, r, f, id, out, fresh)
 	}
@@ -174,7 +174,6 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code
 // answer turns an outcome into a response, for the request that exchanged the
 // code (fresh) and for its repeats alike.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id string, out Outcome, fresh bool) {
-	again := h.again(f.returnTo, f.scope)
 	if !fresh {
 		h.log(r, f, "repeat of "+string(out.Kind), nil)
 	}
@@ -185,19 +184,22 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id str
 		h.startAgain(w, r, f)
 	case OutcomeSnapshot:
 		h.cookies.set(w, h.cookies.notice(), "1", noticeAge)
-		seeOther(w, again)
+		seeOther(w, h.again(f.returnTo, f.scope))
 	case OutcomeAppRefused:
-		h.show(w, r, Page{Kind: PageRefused, Text: out.Text, AgainURL: again})
+		h.end(w, r, f, PageRefused, out.Text)
 	case OutcomePerson:
-		h.show(w, r, Page{Kind: PagePerson, AgainURL: again})
-	case OutcomeBusy:
-		h.show(w, r, Page{Kind: PageBusy, AgainURL: again})
-	case OutcomeSlowDown:
-		w.Header().Set("Retry-After", "60")
-		h.show(w, r, Page{Kind: PageBusy, AgainURL: again})
+		h.end(w, r, f, PagePerson, "")
+	case OutcomeBusy, OutcomeSlowDown:
+		h.end(w, r, f, PageBusy, "")
 	default:
-		h.show(w, r, Page{Kind: PageFault, AgainURL: again})
+		h.end(w, r, f, PageFault, "")
 	}
+}
+
+// endFault is fail for a callback.
+func (h *Handler) endFault(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+	h.cfg.Logger.ErrorContext(r.Context(), "sign-in: failed", "error", err, "request", h.requestID(r))
+	h.end(w, r, f, PageFault, "")
 }
 
 // signedIn sets the session cookie and goes to the return address. A repeat gets
@@ -214,7 +216,7 @@ func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, f *flow, id s
 			h.lost(w, r, f.returnTo)
 			return
 		} else if err != nil {
-			h.fail(w, r, err)
+			h.endFault(w, r, f, err)
 			return
 		}
 	}
@@ -227,6 +229,6 @@ func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, f *flow, id s
 func (h *Handler) startAgain(w http.ResponseWriter, r *http.Request, f *flow) {
 	if !h.restart(w, r, f) {
 		h.log(r, f, "gave_up", nil)
-		h.show(w, r, Page{Kind: PageAgain, AgainURL: h.again(f.returnTo, f.scope)})
+		h.end(w, r, f, PageAgain, "")
 	}
 }

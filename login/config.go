@@ -208,7 +208,10 @@ func (h *Handler) useKeys(keys [][]byte) (err error) {
 	if h.cookies.flows, err = newSealer(keys, "flow"); err != nil {
 		return err
 	}
-	h.cookies.traces, err = newSealer(keys, "trace")
+	if h.cookies.traces, err = newSealer(keys, "trace"); err != nil {
+		return err
+	}
+	h.endings, err = newSealer(keys, "ending")
 	return err
 }
 

@@ -172,7 +172,7 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error
 		status int
-	}{"claim lost": {login.ErrClaimLost, 302}, "database down": {errors.New("connection refused"), 500}} {
+	}{"claim lost": {login.ErrClaimLost, 302}, "database down": {errors.New("connection refused"), 303}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &brokenStore{MemoryStore: login.NewMemoryStore(), finish: func() error { return c.err }}

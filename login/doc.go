@@ -33,7 +33,8 @@
 //	      outcome signed in ──→ session cookie, 303 to the return address
 //	      outcome code refused, or never known ──→ from the start, twice by itself, then page again
 //	      outcome snapshot ──→ 303 /sign-in, which explains 使用完整服务 once and then begins again
-//	      any other outcome ──→ its page; the same for each repeat
+//	      any other outcome ──→ 303 /sign-in/ended, which is its page; the same for each repeat
+//	GET  /sign-in/ended      says why a callback came to nothing, at an address without its code
 //	GET  /sign-in/lost       says "this sign-in is over", or "this browser keeps no cookies"
 //	GET  /sign-in/profile    asks for nickname and avatar; its button is /sign-in?scope=profile
 //	POST /sign-in/profile    "go on without", remembered for the session

@@ -13,6 +13,7 @@ const (
 	pathStart    = "/sign-in"
 	pathProfile  = "/sign-in/profile"
 	pathLost     = "/sign-in/lost"
+	pathEnded    = "/sign-in/ended"
 	pathMe       = "/sign-in/me"
 	pathCallback = "/wechat/callback"
 	pathSignOut  = "/sign-out"
@@ -25,6 +26,7 @@ type Handler struct {
 	cfg         Config
 	returns     returnPolicy
 	cookies     cookies
+	endings     *sealer
 	avatars     map[string]bool // allowed origins besides WeChat's
 	crossOrigin http.CrossOriginProtection
 	pages       *pages
@@ -48,6 +50,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		get(w, r, h.serveCallback)
 	case pathLost:
 		get(w, r, h.serveLost)
+	case pathEnded:
+		get(w, r, h.serveEnded)
 	case pathMe:
 		get(w, r, h.serveMe)
 	case pathProfile:

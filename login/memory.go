@@ -12,7 +12,9 @@ import (
 // for development and in tests.
 //
 // It is bounded: expired rows are swept as calls come in, and beyond MaxRows
-// live sessions, or as many claims, new ones are refused with ErrStoreFull.
+// live sessions, or as many claims, new ones are refused with ErrStoreFull. Claims
+// whose code WeChat refused go first: anybody can make those, and so many would
+// keep everybody else out.
 // It is safe for concurrent use. Make it with NewMemoryStore.
 type MemoryStore struct {
 	// MaxRows is the limit for sessions and for claims, each. 0 means 100,000,
@@ -149,8 +151,20 @@ func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	if !now.Before(m.sweepAt.Add(time.Second - sweepEvery)) {
 		m.sweepAt = now
 		m.sweep(now)
+		m.dropRefused()
 	}
 	return count() >= limit
+}
+
+// dropRefused drops the claims that a visitor without an account can make: start,
+// then call back with a made-up code. A repeat asks WeChat again, which refuses
+// again, so nothing but a call is lost.
+func (m *MemoryStore) dropRefused() {
+	for id, c := range m.claims {
+		if c.Outcome.Kind == OutcomeCodeRefused {
+			delete(m.claims, id)
+		}
+	}
 }
 
 // sweep drops expired rows, once a minute.

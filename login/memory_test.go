@@ -1,7 +1,9 @@
 package login_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,5 +46,35 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	}
 	if err := session("d"); err != nil {
 		t.Errorf("after the others expired: %v", err)
+	}
+}
+
+// Anybody can start a sign-in and call back with a made-up code. So many claims
+// must not keep people with good codes out.
+func TestFloodOfMadeUpCodesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	store := login.NewMemoryStore()
+	store.MaxRows = 20
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s.wechat.exchange = func(_ context.Context, c string) string {
+		if c == code("a") || c == code("b") {
+			return tokenFor(c, "snsapi_base")
+		}
+		return refused(40029, "invalid code")
+	}
+	early := s.browser()
+	state := early.begin("/sign-in")
+	s.wantGo(early.get(s.callback(code("a"), state)), "/")
+	for i := range 25 {
+		s.clock.advance(100 * time.Millisecond)
+		flood := s.browser()
+		flood.get(s.callback(fmt.Sprintf("madeup%d", i), flood.begin("/sign-in")))
+	}
+	s.clock.advance(time.Second)
+	b := s.browser()
+	s.wantGo(b.get(s.callback(code("b"), b.begin("/sign-in"))), "/")
+	s.wantGo(early.get(s.callback(code("a"), state)), "/") // the claims that count are still there
+	if s.wechat.times(code("a")) != 1 {
+		t.Errorf("a code was sent %d times", s.wechat.times(code("a")))
 	}
 }

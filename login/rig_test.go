@@ -349,9 +349,13 @@ func (s *site) wantGo(res *http.Response, path string) {
 	}
 }
 
-// wantPage checks that the answer is a page of this kind.
+// wantPage checks that the answer is a page of this kind, or leads to the page
+// of a callback that came to nothing.
 func (s *site) wantPage(res *http.Response, kind login.PageKind, status int) string {
 	s.t.Helper()
+	if ended := res.Header.Get("Location"); res.StatusCode == 303 && strings.HasPrefix(ended, s.origin+s.prefix+"/sign-in/ended?") {
+		res = s.browser().get(ended) // it needs no cookie
+	}
 	body := text(res)
 	if res.StatusCode != status || !strings.Contains(body, `id="`+string(kind)+`"`) {
 		s.t.Fatalf("answer is %d (to %q), want page %s with %d: %s", res.StatusCode, res.Header.Get("Location"), kind, status, body)

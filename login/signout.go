@@ -6,6 +6,11 @@ import (
 	"net/http"
 )
 
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one,
+// and a few more where somebody planted them; a header has room for thousands,
+// each a call to the store.
+const maxSessionCookies = 32
+
 // askSignOut shows a button, for those who come by a link: GET changes nothing.
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.returnOf(w, r, r.URL.Query().Get("return"))
@@ -49,7 +54,15 @@ func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	h.cookies.clear(w, h.cookies.session())
 	h.cookies.clear(w, h.cookies.trace())
 	h.cookies.clearFlows(w, r)
+	ended := map[string]bool{}
 	for _, cookie := range r.CookiesNamed(h.cookies.session()) {
+		if len(cookie.Value) != sessionIDLength || ended[cookie.Value] {
+			continue
+		}
+		if len(ended) == maxSessionCookies {
+			break
+		}
+		ended[cookie.Value] = true
 		if err := h.cfg.Store.DeleteSession(r.Context(), hashed("session", cookie.Value)); err != nil {
 			return fmt.Errorf("login: end the session: %w", err)
 		}

@@ -1,6 +1,8 @@
 package login_test
 
 import (
+	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -94,5 +96,25 @@ func TestStolenSessionCookieDiesWithSignOut(t *testing.T) {
 	s.wantGo(b.post("/sign-out", url.Values{}), "/")
 	if thief.who() != "" {
 		t.Error("the cookie still works")
+	}
+}
+
+// One header holds thousands of cookies. Each must not be a call to the store.
+func TestHeaderFullOfSessionCookiesDoesNotFloodTheStore(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	b := s.browser()
+	b.signIn("a")
+	r := b.request("POST", "/sign-out", url.Values{})
+	for i := range 2000 {
+		r.AddCookie(&http.Cookie{Name: "__Host-weigate-s", Value: fmt.Sprintf("%043d", i)})
+	}
+	s.wantGo(b.do(r), "/")
+	if n := store.deleted.Load(); n > 32 {
+		t.Errorf("%d sessions removed by one request", n)
+	}
+	if b.session() != "" {
+		t.Error("still signed in")
 	}
 }

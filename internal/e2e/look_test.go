@@ -19,7 +19,7 @@ const faults = `(() => {
 		out.push("wider than the window: " + wide.scrollWidth + " > " + innerWidth + ": " + culprits.slice(0, 5).join(" "));
 	}
 	for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
-		if (![...(e.labels || [])].some((l) => l.innerText.trim()) && !name(e)) out.push("no label: " + e.outerHTML);
+		if (![...(e.labels || [])].some((l) => l.textContent.trim()) && !name(e)) out.push("no label: " + e.outerHTML);
 	for (const e of document.querySelectorAll("a[href], button, summary"))
 		if (!e.innerText.trim() && !name(e) && e.checkVisibility()) out.push("no text: " + e.outerHTML);
 	for (const e of document.images) {

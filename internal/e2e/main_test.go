@@ -57,8 +57,10 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 
+	// The screen of a phone on the control page is a sandboxed frame. In a process of its own it would be out of the tests' reach.
+	oneProcess := chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,IsolateSandboxedIframes")
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.Flag("hide-scrollbars", true))...)
+		chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.Flag("hide-scrollbars", true), oneProcess)...)
 	defer stop()
 	browser, closeBrowser := chromedp.NewContext(allocator)
 	defer closeBrowser()

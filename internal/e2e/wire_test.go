@@ -49,7 +49,8 @@ func (w *wire) hear(event any) {
 		if w.ofApp(e.Response.URL) {
 			w.answers = append(w.answers, e.Response)
 		}
-		if e.Type != network.ResourceTypeDocument && e.Response.Status >= 400 {
+		// A document may be an error page, and a script that asks for one again may get it.
+		if e.Type != network.ResourceTypeDocument && e.Type != network.ResourceTypeFetch && e.Response.Status >= 400 {
 			w.failed = append(w.failed, fmt.Sprintf("%s %s: %d", e.Type, e.Response.URL, e.Response.Status))
 		}
 	case *runtime.EventExceptionThrown:

@@ -1,0 +1,178 @@
+package e2e_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/wechat"
+)
+
+// TestPages goes by every page of the demo that is not on the main way, in both languages and on
+// both sizes, and by the ways that lead there.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for _, l := range looks {
+		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
+			demo := startDemo(t)
+			w := open(t, &demo.site, l)
+			w.appPages(demo)
+			w.refusalPages(demo)
+			w.troublePages(demo)
+			w.controlPages(demo)
+		})
+	}
+}
+
+// appPages are those that need no more than a wrong address or a session.
+func (w *window) appPages(demo *program) {
+	w.t.Helper()
+	for _, page := range []struct {
+		name, path string
+		status     int64
+		en, zh     string
+	}{
+		{"not-found", "/nothing/here", 404, "There is no such page", "没有这个页面"},
+		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in is over", "本次登录已失效"},
+		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads somewhere else", "此链接指向别处"},
+		{"bad-request", "/sign-in?scope=everything", 400, "This request makes no sense", "无法理解此请求"},
+		{"sign-in-not-found", "/sign-in/nothing", 404, "There is no such page", "页面不存在"},
+	} {
+		if status := w.visit(demo.app + page.path); status != page.status {
+			w.t.Errorf("%s has status %d, want %d", page.path, status, page.status)
+		}
+		w.says(page.en, page.zh)
+		w.see(page.name)
+	}
+	w.visit(demo.app + "/base")
+	w.press("button[value=alice]")
+	w.visit(demo.app + "/sign-in/profile")
+	w.says("Use your WeChat name and picture?", "使用你的微信头像昵称？")
+	w.see("profile")
+	w.press("form .button") // go on without
+	w.signedIn("snsapi_base", "")
+	w.visit(demo.app + "/sign-out")
+	w.says("Sign out?", "要退出登录吗？")
+	w.see("sign-out")
+	w.press("form .button")
+	w.signedOut()
+}
+
+// refusalPages are what a person sees who does not agree, or who agrees too little.
+func (w *window) refusalPages(demo *program) {
+	w.t.Helper()
+	w.visit(demo.app + "/profile")
+	w.press("button.deny")
+	w.says("You refused", "你已拒绝")
+	w.see("wechat-refused")
+
+	demo.tell("/api/switches", `{"legacyDenial": true}`)
+	w.visit(demo.app + "/profile")
+	w.press("button.deny")
+	w.says("You declined at WeChat", "你在微信中选择了拒绝")
+	w.see("denied")
+
+	demo.tell("/api/switches", `{"legacyDenial": false, "snapshot": true}`)
+	w.visit(demo.app + "/profile")
+	w.says("使用完整服务", "使用完整服务")
+	w.see("snapshot")
+	demo.tell("/api/switches", `{"snapshot": false}`)
+}
+
+// troublePages are what a person sees when something is broken.
+func (w *window) troublePages(demo *program) {
+	w.t.Helper()
+	for _, page := range []struct {
+		name, fault string
+		status      int64
+		en, zh      string
+	}{
+		{"busy", `{"endpoint": "/sns/oauth2/access_token", "errcode": 45011}`, 503, "Please try again in a moment", "请稍后再试"},
+		{"fault", `{"endpoint": "/sns/oauth2/access_token", "errcode": 40125}`, 500, "The sign-in did not work", "登录没有成功"},
+	} {
+		demo.complains = true // what went wrong stands in the terminal as well
+		demo.tell("/api/faults", page.fault)
+		if status := w.visit(demo.app + "/base"); status != page.status {
+			w.t.Errorf("%s has status %d, want %d", page.name, status, page.status)
+		}
+		w.says(page.en, page.zh)
+		w.see(page.name)
+	}
+	w.visit(demo.wechat + "/connect/oauth2/authorize?appid=wx0000000000000de1&redirect_uri=http%3A%2F%2Fevil.example%2F&response_type=code&scope=snsapi_base&state=a")
+	w.says("redirect_uri", "redirect_uri")
+	w.see("wechat-error")
+}
+
+// controlPages are those of the simulator, with something to show on each.
+func (w *window) controlPages(demo *program) {
+	w.t.Helper()
+	demo.tell("/api/phones/alice", `{"do": "open", "at": "`+demo.app+`/"}`)
+	demo.tell("/api/phones/bob", `{"do": "open", "at": "`+demo.app+`/profile"}`)
+	demo.tell("/api/faults", `{"endpoint": "/sns/userinfo", "errcode": -1, "times": 2}`)
+	demo.tell("/api/switches", `{"doubleCallback": "first"}`)
+	for _, page := range []struct{ name, path, en, zh string }{
+		{"control-people", "/", "People", "用户"},
+		{"control-phone", "/phones/alice", "Alice’s phone", "Alice 的手机"},
+		{"control-phone-asks", "/phones/bob", "Bob’s phone", "Bob 的手机"},
+		{"control-phone-empty", "/phones/xiaoming", "小明’s phone", "小明 的手机"},
+		{"control-apps", "/apps", "wx0000000000000de1", "wx0000000000000de1"},
+		{"control-switches", "/switches", "DoubleCallback", "DoubleCallback"},
+		{"control-faults", "/faults", "/sns/userinfo", "/sns/userinfo"},
+		{"control-log", "/log", "/connect/oauth2/authorize", "/connect/oauth2/authorize"},
+		{"control-error", "/nothing", "There is nothing here", "这里什么都没有"},
+	} {
+		w.visit(demo.control + page.path)
+		w.says(page.en, page.zh)
+		w.see(page.name)
+	}
+}
+
+// TestSignInPages shows every page that package login has, on a phone's screen, in both languages:
+// the demo does not come by all of them.
+func TestSignInPages(t *testing.T) {
+	t.Parallel()
+	account := &wechat.Client{AppID: "wx00000000000000e1", Secret: "x"}
+	handler, err := login.New(login.Config{URL: "http://127.0.0.1", Keys: [][]byte{make([]byte, 32)}, OfficialAccount: account})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
+		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
+		login.PagePerson, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm,
+		login.PageNotFound, login.PageMethod}
+	for _, l := range []look{{"en", 390}, {"zh-CN", 390}} {
+		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				here := "http://" + r.Host
+				p := login.Page{Kind: login.PageKind(r.URL.Path[1:]), Status: 200, Lang: l.lang, RequestID: "K7Q2ZD4MXA", AgainURL: here + "/sign-in?return=%2F"}
+				switch p.Kind {
+				case login.PageOpenInWeChat:
+					p.CopyURL, p.WebsiteURL = here+"/sign-in?return=%2Fa%2Flong%2Faddress%2Fof%2Fa%2Fpage%2Fthat%2Fsomebody%2Fwanted%2F0123456789", here+"/website"
+				case login.PageOpenElsewhere:
+					p.CopyURL = here + "/sign-in"
+				case login.PageDenied:
+					p.WithoutURL = here + "/sign-in"
+				case login.PageProfile:
+					p.DeclineURL, p.Return = here+"/sign-in/profile", "/"
+				case login.PageSignOut:
+					p.SignOutURL, p.Return, p.Nickname = here+"/sign-out", "/", "🌊 阿海 <b>"
+				case login.PageRefused:
+					p.Text = "Only members / 仅限会员"
+				}
+				handler.WritePage(w, r, p)
+			}))
+			t.Cleanup(server.Close)
+			w := open(t, &site{app: server.URL, wechat: server.URL, control: server.URL}, l)
+			for _, kind := range kinds {
+				w.visit(server.URL + "/" + string(kind))
+				if !w.has("#" + string(kind)) {
+					t.Errorf("not the page %s", kind)
+				}
+				w.see("login-" + string(kind))
+			}
+		})
+	}
+}
