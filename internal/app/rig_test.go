@@ -43,7 +43,7 @@ type town struct {
 }
 
 const (
-	appSecret = "the sample app's own client secret, long enough"
+	appSecret = leak.Secret + " of the sample app"
 	verifier  = "a-verifier-of-43-characters-or-more-0123456789"
 )
 
