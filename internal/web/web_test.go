@@ -111,7 +111,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		c.Names = web.Names{Title: hostile, Footer: hostile, PrivacyURL: "javascript:alert(1)", ICP: hostile}
 	})
 	for _, kind := range kinds(t) {
-		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>", strings.Repeat("长", 3000)} {
+		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>", strings.Repeat("长", 400)} {
 			w := show(s, web.Chinese, full(kind, text))
 			body := w.Body.String()
 			for _, not := range []string{"<script", "<img src=x", `href="javascript:`, `src="javascript:`, `href="data:`, `src="data:`} {
