@@ -98,6 +98,15 @@ apps:
 %s`, address, w.account.AppID, w.account.Secret, w.simURL, w.simURL, apps)
 }
 
+// adapted is a configuration of the examples, at the addresses of this world; pairs are further texts to replace.
+func (w *world) adapted(path string, pairs ...string) string {
+	w.t.Helper()
+	return adapt(w.t, path, append([]string{
+		"https://login.example.com", w.wire.url, "listen: 127.0.0.1:8080", "listen: 127.0.0.1:0\nmetrics: \"\"",
+		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.simURL + "\n    open: " + w.simURL,
+	}, pairs...)...)
+}
+
 // serve starts the gateway.
 func (w *world) serve(config string) {
 	w.t.Helper()
