@@ -203,7 +203,7 @@ func TestPages(t *testing.T) {
 			if strings.Contains(string(body), "<script") || strings.Contains(string(body), " style=") || strings.Contains(string(body), " on") && regexp.MustCompile(` on[a-z]+=`).Match(body) {
 				t.Error("something inline that the policy forbids")
 			}
-			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
+			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"} {
 				if got := res.Header.Get(name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
