@@ -72,6 +72,13 @@ type Config struct {
 	// two names; on plain http the port is added.
 	CookieName string
 
+	// Before is asked when a browser is about to be sent to WeChat. false means
+	// that Before has answered the request itself, for example with a page that
+	// has a box to tick; the sign-in has then not begun. It is not asked where a
+	// sign-in that has begun goes round once more. Its options have Return and
+	// Scope filled in. nil lets everybody on. It must be safe for concurrent use.
+	Before func(http.ResponseWriter, *http.Request, StartOptions) bool
+
 	// OnSignIn hears of each sign-in before its session is made. It may change
 	// SignIn.Subject, Nickname, AvatarURL and ProfileAt, and so connect the
 	// person with the app's own records; and it may refuse by an error: a
