@@ -132,7 +132,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		}
 	}
 
-	site, err := web.New(web.Config{Names: web.Names(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
+	site, err := web.New(web.Config{Names: names(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +150,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
 		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
-		Again:         func(address string) (string, bool) { return provider.Again(address) },
-		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
+		Again:     func(address string) (string, bool) { return provider.Again(address) },
+		Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -219,6 +219,19 @@ func clients(apps []config.App) []oidc.Client {
 		out = append(out, client)
 	}
 	return out
+}
+
+// names are the operator's words on the pages.
+func names(n config.Names) web.Names {
+	return web.Names{Title: n.Title, Footer: n.Footer, PrivacyURL: n.PrivacyURL, ICP: n.ICP}
+}
+
+// agreement is what people agree to before they sign in; "" = nothing.
+func agreement(n config.Names) string {
+	if n.Agreement {
+		return n.PrivacyURL
+	}
+	return ""
 }
 
 // originOf is where an address is, or "" for WeChat's own.

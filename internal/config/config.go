@@ -46,6 +46,7 @@ type Names struct {
 	Title      string // "" = a neutral one
 	Footer     string
 	PrivacyURL string // "" = no link
+	Agreement  bool   // people tick a box, with the link, before they sign in; PrivacyURL is then set
 	ICP        string // 备案号, for the foot of the page
 }
 

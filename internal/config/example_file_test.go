@@ -63,6 +63,16 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	leak.Check(t, "the configuration", c, *c, main, app)
 }
 
+// TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
+func TestAgreementWithItsLink(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(example(t), `privacy_url: "", agreement: false`, "privacy_url: https://www.example.com/privacy, agreement: true", 1)
+	c, err := config.Parse("weigate.yaml", []byte(text), nil)
+	if err != nil || !c.Names.Agreement || c.Names.PrivacyURL != "https://www.example.com/privacy" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // TestTheExampleSaysTheDefaults: who deletes a line of it changes nothing.
 func TestTheExampleSaysTheDefaults(t *testing.T) {
 	t.Parallel()

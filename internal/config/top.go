@@ -18,7 +18,7 @@ func topKeys() []string {
 }
 
 func sessionKeys() []string { return []string{"idle", "max"} }
-func namesKeys() []string   { return []string{"title", "footer", "privacy_url", "icp"} }
+func namesKeys() []string   { return []string{"title", "footer", "privacy_url", "agreement", "icp"} }
 func eventsKeys() []string  { return []string{"keep"} }
 func logKeys() []string     { return []string{"format", "level"} }
 
@@ -154,11 +154,12 @@ func (v value) proxies() (out []netip.Prefix) {
 }
 
 func (v value) names() (n Names) {
-	later := map[string]string{"agreement": "the box to tick before sign-in is not in this version"}
-	s := v.section(append(namesKeys(), "agreement")...)
-	s.later(later)
+	s := v.section(namesKeys()...)
 	into := map[string]*string{"title": &n.Title, "footer": &n.Footer, "icp": &n.ICP, "privacy_url": &n.PrivacyURL}
 	for _, key := range namesKeys() {
+		if into[key] == nil {
+			continue
+		}
 		at := s.one(key)
 		text, _ := at.text()
 		if len([]rune(text)) > 200 {
@@ -171,6 +172,9 @@ func (v value) names() (n Names) {
 			}
 		}
 		*into[key] = text
+	}
+	if n.Agreement = s.one("agreement").yes(); n.Agreement && n.PrivacyURL == "" {
+		s.one("agreement").fault("needs privacy_url: what people agree to must be there to read")
 	}
 	return n
 }

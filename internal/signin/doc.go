@@ -7,6 +7,7 @@
 //	GET  /                      the person's own page, or the way in
 //	GET  /sign-in?return=/x     begins; for an app's request: back to that request, which begins with its own demands
 //	GET  /wechat/callback       code exchanged, account found or made, session, 303 to the return address
+//	POST /sign-in/agreement     the box was ticked: remembered in the browser, and on to where the sign-in begins
 //	GET  /sign-in/profile       asks for nickname and picture (头像昵称)
 //	POST /sign-in/profile       "go on without", remembered for the session; goes on by link and refresh
 //	GET  /sign-out              a page with a button

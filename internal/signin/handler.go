@@ -42,6 +42,10 @@ type Config struct {
 	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
 	Again func(returnTo string) (address string, ok bool)
 
+	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
+	// asks everybody once more. Optional: "" asks nobody.
+	Agreement string
+
 	ProfileMaxAge time.Duration // optional: the age at which nickname and picture are asked for again; 0 = 720 h
 	Pictures      []string      // optional: origins, besides WeChat's, that a picture may come from
 
@@ -58,6 +62,7 @@ type Handler struct {
 	ways   []way          // one for each entry
 	origin string
 	path   string // of the gateway's own address; "" at the root
+	agreed agreement
 }
 
 // way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
@@ -100,6 +105,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.New("signin: Config.URL is no address")
 	}
 	h.origin, h.path = u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	h.agreed = newAgreement(cfg.Agreement, u, h.path)
 	for i, e := range cfg.Entries {
 		w := way{entry: e, callback: pathCallback}
 		path := ""
@@ -109,7 +115,7 @@ func New(cfg Config) (*Handler, error) {
 		}
 		w.login, err = login.New(login.Config{
 			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: e.Client, AnyBrowser: e.AnyBrowser,
-			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page,
+			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page, Before: h.mayBegin,
 			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
 			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
 			RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
@@ -138,6 +144,7 @@ const (
 	pathHome       = "/{$}"
 	pathSignIn     = "/sign-in"
 	pathProfile    = "/sign-in/profile"
+	pathAgreement  = "/sign-in/agreement"
 	pathCallback   = "/wechat/callback"
 	pathSignOut    = "/sign-out"
 	pathEverywhere = "/sign-out/everywhere"
@@ -148,6 +155,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+h.path+pathHome, h.own)
 	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn)
 	mux.HandleFunc("POST "+h.path+pathProfile, h.goOnWithout)
+	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree)
 	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
 	for _, path := range []string{pathSignIn, pathSignIn + "/", pathSignOut} {
 		mux.Handle(h.path+path, h.login)

@@ -25,6 +25,7 @@ const (
 
 // The person's own pages.
 const (
+	Agreement     Kind = "agreement"      // a box to tick before signing in
 	Welcome       Kind = "welcome"        // the first page, for a visitor who is not signed in
 	Own           Kind = "own"            // the first page, for a person who is
 	SignedOut     Kind = "signed_out"     // here
@@ -85,7 +86,7 @@ func looks() map[Kind]look {
 		NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
 		Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
 
-		Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
+		Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
 		AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 
 		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
@@ -102,7 +103,7 @@ func looks() map[Kind]look {
 // shared are the words that belong to no single kind.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "account.id", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", LabelSignOut, LabelSignOutAll, LabelWithout}
+		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree}
 }
 
 // Labels of the buttons of forms.
@@ -110,4 +111,5 @@ const (
 	LabelSignOut    = "do.sign_out"
 	LabelSignOutAll = "do.sign_out_all"
 	LabelWithout    = "do.without"
+	LabelAgree      = "do.agree"
 )

@@ -129,9 +129,11 @@ type Person struct {
 // Form is a button that sends a form to an address of ours.
 type Form struct {
 	Action string
-	Label  string // LabelSignOut, LabelSignOutAll, LabelWithout
+	Label  string // LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree
 	Fields map[string]string
 	Quiet  bool
+	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
+	Missed bool // with Tick: it was sent before without the tick
 }
 
 // Account is what a person sees of their own account.
