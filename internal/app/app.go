@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	ring, err := keys.OpenRing(ctx, keys.RingConfig{Store: o.Store, Master: o.Master, Now: o.Now, Logger: o.Logger})
+	ring, err := keys.OpenRing(ctx, keys.RingConfig{Store: o.Store, Master: o.Master, Keep: KeepKeys(o.Config), Now: o.Now, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
@@ -112,6 +112,7 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	a.ring.SetKeep(KeepKeys(c))
 	a.keep.Store(int64(c.Events.Keep))
 	a.served.Store(&h)
 	return nil

@@ -8,8 +8,10 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -38,10 +40,10 @@ func (c *checkCmd) Run(s *session) error {
 		}
 		s.voice.say("%-14s %s", name, fine)
 	}
-	fine, err := checkMasterKey(conf)
+	fine, master, err := checkMasterKey(conf)
 	tell("master key", fine, err)
 	if !c.Offline {
-		fine, err := checkStore(s.ctx, conf)
+		fine, err := checkStore(s.ctx, conf, master, err == nil)
 		tell("store", fine, err)
 		for _, e := range conf.WeChat {
 			fine, err := checkEntry(s.ctx, e)
@@ -61,8 +63,8 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// checkMasterKey reads the key without making one.
-func checkMasterKey(conf *config.Config) (string, error) {
+// checkMasterKey reads the key without making one; nil and no error: the first start makes it.
+func checkMasterKey(conf *config.Config) (string, *keys.Master, error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
 		name = "WEIGATE_MASTER_KEY"
@@ -70,15 +72,16 @@ func checkMasterKey(conf *config.Config) (string, error) {
 	m, err := presentMasterKey(conf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return name + " is not there yet: the first start makes it", nil
+		return name + " is not there yet: the first start makes it", nil, nil
 	case err != nil:
-		return "", err
+		return "", nil, err
 	}
-	return name + ", " + m.IDs()[0], nil
+	return name + ", " + m.IDs()[0], m, nil
 }
 
-// checkStore opens the store. A SQLite file that is not there is not made.
-func checkStore(ctx context.Context, conf *config.Config) (string, error) {
+// checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read. A
+// SQLite file that is not there is not made.
+func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, known bool) (string, error) {
 	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return conf.StoreName() + " is not there yet: the first start makes it", nil
@@ -91,6 +94,16 @@ func checkStore(ctx context.Context, conf *config.Config) (string, error) {
 	defer store.Close()
 	if err := store.Ping(ctx); err != nil {
 		return "", fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+	}
+	switch {
+	case !known:
+	case master == nil:
+		err = missingMasterKey(ctx, conf, store)
+	default:
+		err = wrongKey(keys.CheckMaster(ctx, store, master, time.Now()))
+	}
+	if err != nil {
+		return "", err
 	}
 	return conf.StoreName() + " answers", nil
 }

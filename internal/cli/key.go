@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 )
@@ -95,7 +96,7 @@ func (c *keyRotateCmd) Run(s *session) error {
 	if c.Alg != "all" {
 		algs = []string{c.Alg}
 	}
-	ring, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master})
+	ring, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master, Keep: app.KeepKeys(conf)})
 	if err != nil {
 		return wrongKey(err)
 	}
@@ -130,7 +131,7 @@ func (c *keyResealCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if _, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master}); err != nil {
+	if _, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master, Keep: app.KeepKeys(conf)}); err != nil {
 		return wrongKey(err)
 	}
 	all, err := store.Keys(s.ctx)

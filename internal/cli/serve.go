@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,6 +32,7 @@ const stopPatience = 20 * time.Second
 type serving struct {
 	path    string // of the configuration
 	conf    *config.Config
+	master  []string // ids of the master keys
 	app     *app.App
 	log     *slog.Logger
 	level   *slog.LevelVar
@@ -65,7 +67,7 @@ func (c *serveCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	g := &serving{path: c.Config, conf: conf, getenv: s.getenv, level: &slog.LevelVar{}, metrics: metrics.New()}
+	g := &serving{path: c.Config, conf: conf, master: master.IDs(), getenv: s.getenv, level: &slog.LevelVar{}, metrics: metrics.New()}
 	g.log = newLogger(s.voice.err, conf.Log.Format, g.level)
 	g.level.Set(logLevel(conf.Log.Level))
 	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Master: master, Metrics: g.metrics, Logger: g.log})
@@ -153,8 +155,15 @@ func (g *serving) reload() {
 	for _, w := range read.Warnings {
 		g.log.Warn("configuration", "warning", w.String())
 	}
-	if keys := config.NeedsRestart(g.conf, read); len(keys) > 0 {
-		g.log.Warn("these changes of the configuration wait for the next start", "keys", strings.Join(keys, ", "))
+	waiting := config.NeedsRestart(g.conf, read)
+	// The file may hold other keys under its old name, and signing keys are sealed with those that were there at the start.
+	if m, err := presentMasterKey(read); err != nil {
+		g.log.Warn("the master key cannot be read; the gateway goes on with the one of its start, and would not start again", "error", err)
+	} else if !slices.Equal(m.IDs(), g.master) && !slices.Contains(waiting, "master_key_file") {
+		waiting = append(waiting, "the contents of master_key_file")
+	}
+	if len(waiting) > 0 {
+		g.log.Warn("these changes of the configuration wait for the next start", "keys", strings.Join(waiting, ", "))
 	}
 	next := config.Keep(g.conf, read)
 	if err := g.app.Reload(next); err != nil {
@@ -174,17 +183,25 @@ func masterKeyFor(s *session, conf *config.Config, store gateway.Keys) (*keys.Ma
 		}
 		return m, err
 	}
-	sealed, err := store.Keys(s.ctx)
-	if err != nil {
-		return nil, fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
-	}
-	if len(sealed) > 0 {
-		return nil, fmt.Errorf("the master key file %s is missing, and the store holds %s sealed with it: put the file back, or name it with master_key_file",
-			conf.MasterKeyFile, count(len(sealed), "key", "keys"))
+	if err := missingMasterKey(s.ctx, conf, store); err != nil {
+		return nil, err
 	}
 	m, created, err := app.MasterKey(conf)
 	if created {
 		s.voice.warn("made a master key, %s: keep a copy of it apart from the database and its backups", conf.MasterKeyFile)
 	}
 	return m, err
+}
+
+// missingMasterKey says whether the master key that is not there was needed.
+func missingMasterKey(ctx context.Context, conf *config.Config, store gateway.Keys) error {
+	sealed, err := store.Keys(ctx)
+	if err != nil {
+		return fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+	}
+	if len(sealed) > 0 {
+		return fmt.Errorf("the master key file %s is missing, and the store holds %s sealed with it: put the file back, or name it with master_key_file",
+			conf.MasterKeyFile, count(len(sealed), "key", "keys"))
+	}
+	return nil
 }

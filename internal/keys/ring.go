@@ -20,7 +20,7 @@ type RingConfig struct {
 	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
-	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days
+	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days; see Ring.SetKeep
 	Reload time.Duration    // how often the store is read again by Run; 0 = 1 minute
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil = discards
@@ -31,7 +31,7 @@ type RingConfig struct {
 type Ring struct {
 	cfg     RingConfig
 	current atomic.Pointer[snapshot]
-	reading sync.Mutex // one reader of the store at a time
+	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
 }
 
 // OpenRing reads the keys, makes those that are missing, and seals with the first master key what an older one sealed. It fails with [ErrMasterKey]
@@ -70,6 +70,30 @@ func defaultTo(d *time.Duration, def time.Duration) {
 	if *d == 0 {
 		*d = def
 	}
+}
+
+// SetKeep changes RingConfig.Keep for the keys that are replaced from now on.
+func (r *Ring) SetKeep(d time.Duration) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	r.cfg.Keep = d
+}
+
+// CheckMaster says whether the master keys open every signing key of the store that is of use at now, and changes nothing. [ErrMasterKey]: they do not.
+func CheckMaster(ctx context.Context, store gateway.Keys, m *Master, now time.Time) error {
+	stored, err := store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range stored {
+		if k.Use != useSign || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+			continue
+		}
+		if _, err := m.Open(sealPurpose, k.ID, k.Sealed); err != nil {
+			return fmt.Errorf("keys: open %s: %w", k.ID, err)
+		}
+	}
+	return nil
 }
 
 // Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes, reseals and removes keys as they come due.
