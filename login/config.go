@@ -82,8 +82,8 @@ type Config struct {
 	// OnSignIn hears of each sign-in before its session is made. It may change
 	// SignIn.Subject, Nickname, AvatarURL and ProfileAt, and so connect the
 	// person with the app's own records; and it may refuse by an error: a
-	// *Refusal is a page that says why, any other error a page that says the
-	// app could not finish. It is called once per sign-in, in the request that
+	// *Refusal is a page that says why, ErrUnavailable one that says to try again
+	// in a moment, any other error one that says the app could not finish. It is called once per sign-in, in the request that
 	// exchanged the code, with a context that outlives that request, and has
 	// three seconds or more. nil accepts everybody. It must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error

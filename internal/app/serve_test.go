@@ -1,11 +1,14 @@
 package app_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
@@ -179,5 +182,52 @@ func TestMetricsCountTheJourney(t *testing.T) {
 	}
 	if openid := w.sim.OpenID(w.config.WeChat[0].AppID, "alice"); strings.Contains(seen, openid) {
 		t.Error("a metric holds an openid")
+	}
+}
+
+// away is a store whose accounts, or sessions, cannot be reached for a while.
+type away struct {
+	gateway.Store
+	accounts, sessions, claims bool
+}
+
+func (a *away) Arrive(ctx context.Context, in gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+	if a.accounts {
+		return gateway.Account{}, nil, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.Arrive(ctx, in)
+}
+
+func (a *away) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
+	if a.sessions {
+		return fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.PutSession(ctx, s, now)
+}
+
+func (a *away) Claim(ctx context.Context, c gateway.Claim, now time.Time) (gateway.Claim, bool, error) {
+	if a.claims {
+		return gateway.Claim{}, false, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.Claim(ctx, c, now)
+}
+
+// The store goes away while the person is at WeChat.
+func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true}, "claims": {claims: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store.Store = memory(t)
+			w := newTown(t, func(w *town) { w.store = store })
+			alice := phone{w.sim.Phone("alice"), t}
+			page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "busy", 503)
+			if page.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+			store.accounts, store.sessions, store.claims = false, false, false
+			alice.press()
+			w.at(alice.Page(), w.app.URL+"/sample")
+		})
 	}
 }

@@ -45,7 +45,7 @@ func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
 	}
 	account, events, err := h.cfg.Accounts.Arrive(ctx, a)
 	if err != nil {
-		return fmt.Errorf("signin: keep the account: %w", err)
+		return fmt.Errorf("signin: keep the account: %w", passing(err))
 	}
 	event := gateway.Event{Kind: EventSignIn, Outcome: "ok"}
 	if account.Status == gateway.Blocked {

@@ -13,6 +13,14 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
+// passing tells package login that a store is away, in its own word: the visitor is then asked to come back soon.
+func passing(err error) error {
+	if errors.Is(err, gateway.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", login.ErrUnavailable, err)
+	}
+	return err
+}
+
 // loginStore lets package login keep its claims and sessions in the gateway's store.
 type loginStore struct {
 	h     *Handler
@@ -29,7 +37,7 @@ func (l *loginStore) Claim(ctx context.Context, want login.Claim, now time.Time)
 	return login.Claim{
 		ID: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
 		Outcome: login.Outcome{Kind: login.OutcomeKind(have.Outcome.Kind), At: have.Outcome.At, Text: have.Outcome.Text},
-	}, won, err
+	}, won, passing(err)
 }
 
 // Finish is login.Store's.
@@ -38,7 +46,7 @@ func (l *loginStore) Finish(ctx context.Context, id, owner string, out login.Out
 	if errors.Is(err, gateway.ErrConflict) {
 		return fmt.Errorf("%w: %w", login.ErrClaimLost, err)
 	}
-	return err
+	return passing(err)
 }
 
 // CreateSession is login.Store's.
@@ -59,7 +67,7 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 	if errors.Is(err, gateway.ErrConflict) {
 		return fmt.Errorf("%w: %w", login.ErrSessionExists, err)
 	}
-	return err
+	return passing(err)
 }
 
 // Session is login.Store's. It gives the account's nickname and picture, which may have come in through another browser.
@@ -73,7 +81,7 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	case err != nil:
-		return nil, err
+		return nil, passing(err)
 	}
 	if back, asked := ctx.Value(foundKey{}).(*session.Found); asked {
 		*back = found
@@ -107,7 +115,7 @@ func (l *loginStore) UpdateSession(ctx context.Context, id string, u login.Sessi
 	if errors.Is(err, gateway.ErrNotFound) {
 		return fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	}
-	return err
+	return passing(err)
 }
 
 // DeleteSession is login.Store's.
@@ -116,7 +124,7 @@ func (l *loginStore) DeleteSession(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return l.h.cfg.Sessions.Sessions.DeleteSession(ctx, hash)
+	return passing(l.h.cfg.Sessions.Sessions.DeleteSession(ctx, hash))
 }
 
 // parseHash reads one of package login's ids: SHA-256 in hexadecimal.
