@@ -106,7 +106,7 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app may have.
 	alice.open(host + "/")
 	first := c.begin()
-	first.state += strings.Repeat("s", 600)
+	first.state += strings.Repeat("s", 1050)
 	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce), oauth2.S256ChallengeOption(first.verifier))
 	shown(alice.open(first.address), "profile")
 	alice.on(alice.Follow(t.Context(), "go"))
