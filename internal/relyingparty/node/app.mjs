@@ -1,6 +1,11 @@
 // An app on openid-client (npm): / begins, /callback ends and shows what it learned as JSON, /bye is where sign-out leads.
 import { createServer } from 'node:http'
-import * as oidc from 'openid-client'
+import { webcrypto } from 'node:crypto'
+
+// Debian 12 has node 18, where these names are not global yet; the library wants them as it loads.
+globalThis.crypto ??= webcrypto
+globalThis.CryptoKey ??= webcrypto.CryptoKey
+const oidc = await import('openid-client')
 
 const { ISSUER, CLIENT_ID, CLIENT_SECRET, APP_URL } = process.env
 
