@@ -80,7 +80,7 @@ type Config struct {
 	Before func(http.ResponseWriter, *http.Request, StartOptions) bool
 
 	// OnSignIn hears of each sign-in before its session is made. It may change
-	// SignIn.Subject, Nickname, AvatarURL and ProfileAt, and so connect the
+	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the
 	// person with the app's own records; and it may refuse by an error: a
 	// *Refusal is a page that says why, ErrUnavailable one that says to try again
 	// in a moment, any other error one that says the app could not finish. It is called once per sign-in, in the request that

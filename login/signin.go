@@ -50,7 +50,7 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 			return out, person, err
 		}
 	}
-	s.Subject, s.Nickname, s.ProfileAt = in.Subject, in.Nickname, in.ProfileAt
+	s.Subject, s.Nickname, s.ProfileAt, s.Extra = in.Subject, in.Nickname, in.ProfileAt, in.Extra
 	s.AvatarURL = h.safeAvatar(in.AvatarURL)
 	s.ExpiresAt = h.expiry(now, now)
 	if err := h.cfg.Store.CreateSession(ctx, hashed("session", id), s, h.cfg.Now()); err != nil {

@@ -18,10 +18,8 @@ const (
 	EventSignOutAll = "sign_out_everywhere" // a person ended all their sessions
 )
 
-// subject is what package login keeps as Session.Subject on the way from OnSignIn to the store, where it is taken apart again. It goes nowhere else:
-// the store gives the account's id.
-type subject struct {
-	Account  string `json:"account"`
+// extra is what package login carries as Session.Extra from OnSignIn to the store, which keeps it among what is ours of a session.
+type extra struct {
 	Demand   string `json:"demand,omitempty"`
 	Declined bool   `json:"declined,omitempty"`
 }
@@ -60,15 +58,16 @@ func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
 	if account.Status == gateway.Blocked {
 		return &login.Refusal{Err: gateway.ErrBlocked}
 	}
-	text, err := json.Marshal(subject{
-		Account: account.ID, Demand: with.Demand,
+	text, err := json.Marshal(extra{
+		Demand: with.Demand,
 		// WeChat did not tell although the person agreed: they are let through this time, not asked in a circle.
 		Declined: asked && !told,
 	})
 	if err != nil {
 		return fmt.Errorf("signin: %w", err)
 	}
-	in.Subject, in.Nickname, in.AvatarURL, in.ProfileAt = string(text), account.Nickname, account.AvatarURL, account.ProfileAt
+	in.Subject, in.Extra = account.ID, string(text)
+	in.Nickname, in.AvatarURL, in.ProfileAt = account.Nickname, account.AvatarURL, account.ProfileAt
 	return nil
 }
 

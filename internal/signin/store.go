@@ -55,14 +55,14 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 	if err != nil {
 		return err
 	}
-	var who subject
-	if err := json.Unmarshal([]byte(s.Subject), &who); err != nil {
-		return errors.New("signin: a session without an account")
+	var with extra
+	if err := json.Unmarshal([]byte(s.Extra), &with); err != nil {
+		return errors.New("signin: a session that did not come by arrive")
 	}
 	err = l.h.cfg.Sessions.Sessions.PutSession(ctx, gateway.Session{
-		Hash: hash, AccountID: who.Account, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
+		Hash: hash, AccountID: s.Subject, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
 		AuthTime: s.SignedInAt, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
-		Data: kept{Demand: who.Demand, Declined: who.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
+		Data: kept{Demand: with.Demand, Declined: with.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
 	}, now)
 	if errors.Is(err, gateway.ErrConflict) {
 		return fmt.Errorf("%w: %w", login.ErrSessionExists, err)
@@ -87,8 +87,12 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 		*back = found
 	}
 	ours := readKept(found.Data)
+	with, err := json.Marshal(extra{Demand: ours.Demand, Declined: ours.Declined})
+	if err != nil {
+		return nil, fmt.Errorf("signin: %w", err)
+	}
 	return &login.Session{
-		Subject: found.Account.ID, OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
+		Subject: found.Account.ID, Extra: string(with), OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
 		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: found.Account.ProfileAt,
 		// The book moves the end on; package login need not do it a second time.
 		ProfileDeclined: ours.Declined, ExpiresAt: l.h.cfg.Sessions.Ends(found.CreatedAt, now),
