@@ -5,5 +5,5 @@
 // proxy that knows no sessions. WeChat is simulated in the test's process, which keeps a list of every code that was sent to it. People are plain
 // cookie jars that go where they are sent; the app is a strict relying party that verifies every ID token.
 //
-// A run in full takes 1,000 sign-ins for each test; WEIGATE_SIGN_INS sets another number.
+// Each test does 400 sign-ins (200 codes where eight redeem one); WEIGATE_SIGN_INS sets another number, and a run in full is 1000.
 package resilience
