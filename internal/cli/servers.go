@@ -21,12 +21,16 @@ type servers struct {
 	all   []server
 	// patience is how long requests may go on after the program was told to stop; 0 is five seconds.
 	patience time.Duration
-	// finish lets requests do all of their work within patience. Without it they see the end at once, which is for servers whose requests wait for
-	// something that will not come any more.
+	// finish lets requests do all of their work within patience, those that are only just arriving too. Without it they see the end at once, which is for
+	// servers whose requests wait for something that will not come any more.
 	finish bool
 	// writeTimeout is how long an answer may take in all; 0 is no limit, for pages that are held until something happens.
 	writeTimeout time.Duration
 }
+
+// lateArrivals is how long a server with finish goes on taking connections after it was told to stop. A proxy that was told before has sent some that the
+// kernel holds for us, and closing the listener would reset those: in a rolling restart under load, people saw 502.
+const lateArrivals = 500 * time.Millisecond
 
 type server struct {
 	listener net.Listener
@@ -126,6 +130,9 @@ func (s *servers) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	cancel()
+	if s.finish && err == nil {
+		time.Sleep(lateArrivals)
+	}
 	last, done := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.patience, 5*time.Second))
 	defer done()
 	for _, stop := range stops {

@@ -128,6 +128,29 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 	}
 }
 
+// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is answered, not reset.
+func TestStopTakesWhoIsJustArriving(t *testing.T) {
+	t.Parallel()
+	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, finish: true}
+	l, err := run.listen("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	res, err := http.Get("http://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAServerThatFails ends the program with the reason, and the other servers with it.
 func TestAServerThatFails(t *testing.T) {
 	t.Parallel()
