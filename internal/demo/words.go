@@ -86,7 +86,7 @@ func english() *words {
 		Title:       "Weigate sample apps",
 		Welcome:     "Sign in with WeChat",
 		WhatIsThis:  "Three small web apps that sign people in with WeChat: two through the gateway, one through the Go package “login”.",
-		NotReal:     "The WeChat behind it is simulated: it runs in this program, on this machine. No account, no phone and no network are needed.",
+		NotReal:     "The WeChat behind them is simulated: it runs in this program, on this machine. No account, no phone and no network are needed.",
 		Base:        "Sign in",
 		BaseNote:    "Scope snsapi_base. WeChat asks nothing and the app gets the openid only.",
 		Profile:     "Sign in with name and picture",
