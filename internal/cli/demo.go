@@ -28,6 +28,7 @@ type demoCmd struct {
 	GatewayAddr string `default:"127.0.0.1:8092" placeholder:"HOST:PORT" help:"Where the gateway is served (${default})."`
 	SimAddr     string `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Where the simulated WeChat is served (${default})."`
 	ControlAddr string `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Where the simulator's control page is served (${default})."`
+	Seed        uint64 `placeholder:"N" help:"Repeat the simulated WeChat of the run that printed this seed."`
 }
 
 // Run serves until the context ends.
@@ -50,7 +51,7 @@ func (c *demoCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	d := demoParts{site: address(site), gateway: address(front), wechat: address(pages), control: address(control), log: s.voice.logger()}
+	d := demoParts{site: address(site), gateway: address(front), wechat: address(pages), control: address(control), seed: c.Seed, log: s.voice.logger()}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.make(s.ctx); err != nil {
 		return err
@@ -92,6 +93,7 @@ Ctrl-C stops it.`
 // demoParts are the addresses of the demo, and what is served there.
 type demoParts struct {
 	site, gateway, wechat, control string // addresses
+	seed                           uint64 // of the simulator; 0 = any
 	log                            *slog.Logger
 
 	sim    *wechattest.Server
@@ -116,6 +118,7 @@ func (d *demoParts) make(ctx context.Context) error {
 
 	d.sim, err = wechattest.New(wechattest.Config{
 		Apps:     []wechattest.App{account, website},
+		Seed:     d.seed,
 		QR:       qrSVG,
 		OpenURL:  d.wechat,
 		Switches: wechattest.Switches{AnyBrowser: true}, // the first look is in a desktop browser
