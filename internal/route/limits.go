@@ -20,6 +20,7 @@ const (
 	perBrowser      = 5 // a second
 	browserBurst    = 100
 	maxLimitEntries = 50_000 // at about 100 bytes each
+	minBrowserValue = 16     // bytes; a shorter cookie is a mark that says the same of every browser that has it
 )
 
 // limits counts requests by key. A table that is full is emptied: whoever floods it with made-up keys gains what they could have without, and nobody
@@ -70,12 +71,13 @@ func (rt *Router) limited(r *http.Request) bool {
 	return false
 }
 
-// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address.
+// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address. Cookies that only mark something, such as "1",
+// tell no browser from another: counted by, they would let one visitor use up what all have.
 func (rt *Router) keys(r *http.Request) []limitKey {
 	var keys []limitKey
 	for _, c := range r.Cookies() {
 		for _, prefix := range rt.cfg.CookiePrefix {
-			if strings.HasPrefix(c.Name, prefix) {
+			if strings.HasPrefix(c.Name, prefix) && len(c.Value) >= minBrowserValue {
 				keys = append(keys, limitKey{"cookie " + c.Value, perBrowser, browserBurst})
 				break
 			}

@@ -182,7 +182,7 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	if got := ask("/oauth2/jwks", "203.0.113.7:1", ""); got != 200 {
 		t.Errorf("a path that is not limited: %d", got)
 	}
-	if n := until(400, "/sign-in/profile", "127.0.0.1:1", "one browser"); n < 50 || n == 400 {
+	if n := until(400, "/sign-in/profile", "127.0.0.1:1", "the session of one browser"); n < 50 || n == 400 {
 		t.Errorf("one browser got %d requests through at once", n)
 	}
 	if n := until(4000, "/sign-in", "127.0.0.1:1", ""); n != 4000 {
@@ -191,6 +191,24 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	g.now = g.now.Add(time.Second)
 	if got := ask("/sign-in", "203.0.113.7:1", ""); got != 200 {
 		t.Errorf("a second later: %d", got)
+	}
+}
+
+// The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends that all day must not keep the others out.
+func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, nil)
+	ask := func(peer string) int {
+		r := httptest.NewRequest(http.MethodGet, "/sign-in/lost", nil)
+		r.RemoteAddr = peer
+		r.AddCookie(&http.Cookie{Name: "__Host-weigate-p", Value: "1"})
+		return g.do(r).Code
+	}
+	for range 500 {
+		ask("203.0.113.66:1")
+	}
+	if got := ask("203.0.113.7:1"); got != 200 {
+		t.Errorf("somebody else, whose browser has the same mark: %d", got)
 	}
 }
 
