@@ -132,6 +132,22 @@ func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
 	}
 }
 
+// Behind a proxy on the same machine that is not among trusted_proxies, all visitors and all apps have the proxy's address.
+func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
+	t.Parallel()
+	for _, proxy := range []string{"127.0.0.1", "::1"} {
+		e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) {
+			cfg.Address = func(*http.Request) netip.Addr { return netip.MustParseAddr(proxy) }
+		})
+		for range 30 {
+			e.post("/oauth2/introspect", e.app, "wrong", url.Values{"token": {"x"}})
+		}
+		if a := e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {"x"}}); a.status != http.StatusOK {
+			t.Errorf("%s: the app itself: %d %s", proxy, a.status, a.body)
+		}
+	}
+}
+
 func TestUnknownClientCostsTheSameWork(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
