@@ -97,6 +97,13 @@ func (s *switchable) AccountSubjects(ctx context.Context, a string) ([]gateway.P
 	return s.store.AccountSubjects(ctx, a)
 }
 
+func (s *switchable) Revoke(ctx context.Context, what gateway.Revocation, now time.Time) (int, error) {
+	if s.down.Load() {
+		return 0, errDown
+	}
+	return s.store.Revoke(ctx, what, now)
+}
+
 // access answers the same for everybody.
 type access struct {
 	mu       sync.Mutex

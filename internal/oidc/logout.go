@@ -182,17 +182,18 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	h.signedOut(w, r, out)
 }
 
-// endSession ends the session, and what the app that asked was given in it.
+// endSession ends the session, and what the app that asked was given in it. The latter comes first: when the store fails in between, the person still
+// has a session to sign out of, and the second try ends both.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s Session) error {
-	if err := h.cfg.SignIn.End(w, r); err != nil {
-		return err
-	}
 	event := gateway.Event{Kind: EventAppSignOut, AccountID: s.Account.ID, Entry: s.Entry, Door: s.Door, Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID
 		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID}, h.cfg.Now()); err != nil {
 			return err
 		}
+	}
+	if err := h.cfg.SignIn.End(w, r); err != nil {
+		return err
 	}
 	h.note(r.Context(), event)
 	return nil

@@ -242,3 +242,30 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 		}
 	}
 }
+
+// The person presses the button again when the store is back. Nothing that the app was given may be left over then.
+func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	tok := b.login("scope", "openid offline_access")
+	page := data[oidc.SignOutPage](t, b.logout("client_id", e.app))
+	form := url.Values{}
+	for name, value := range page.Fields {
+		form.Set(name, value)
+	}
+	e.store.down.Store(true)
+	if a := b.post(e.server.URL+page.Action, form); a.status != http.StatusServiceUnavailable {
+		t.Errorf("without a store: %d %s", a.status, a.page())
+	}
+	e.store.down.Store(false)
+	if a := b.post(e.server.URL+page.Action, form); a.page() != "signed-out" {
+		t.Errorf("the second try: %d %s", a.status, a.page())
+	}
+	if a := e.userinfo(tok.Access); a.status != http.StatusUnauthorized {
+		t.Errorf("the access token lives: %d", a.status)
+	}
+	if again := e.refresh(tok.Refresh); again.Error != "invalid_grant" {
+		t.Errorf("the refresh token lives: %v", again)
+	}
+}
