@@ -97,7 +97,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable
 		}
 		return h.begin(w, r, req, req.asksAnew() || req.maxAge >= 0)
 	}
-	answered := req.demand != "" && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
+	answered := h.madeFor(req) && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
 	switch fit := h.fits(req, s); {
 	case answered && !fit.door:
 		return &stop{http.StatusForbidden, ReasonDoor, req.client}
@@ -124,7 +124,7 @@ func (h *Handler) fits(req *authorizeRequest, s Session) fit {
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
-	id := rand.Text()
+	id := h.newDemand(req)
 	entry, isOpenID := strings.CutPrefix(req.client.Subject, subjectOpenID)
 	if !isOpenID {
 		entry = ""
@@ -135,6 +135,22 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
 	}
 	return h.cfg.SignIn.Begin(w, r, d)
+}
+
+// newDemand names a demand. The name holds a hash of the request, so that an answer to it is none to another request: what one app had asked for does
+// not stand in for the new sign-in that another one wants.
+func (h *Handler) newDemand(req *authorizeRequest) string { return rand.Text() + h.imprint(req) }
+
+// madeFor says whether the demand that the request carries was made for this very request.
+func (h *Handler) madeFor(req *authorizeRequest) bool {
+	return len(req.demand) > imprintSize && strings.HasSuffix(req.demand, h.imprint(req))
+}
+
+const imprintSize = 22 // 128 bits in base64url
+
+func (h *Handler) imprint(req *authorizeRequest) string {
+	sum := sha256.Sum256([]byte(h.again(req)))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // complete gives the app its code, when the person may use the app.

@@ -371,3 +371,53 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 		t.Errorf("the address from the history: %d %v", a.status, a.location)
 	}
 }
+
+// Whoever sits down at the browser finds the address of an earlier, silent request in the history. What WeChat answered for that one is no answer for
+// an app that wants the person asked anew.
+func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	if a := b.authorize(e.request()); a.param("code") == "" {
+		t.Fatalf("answer: %d %v", a.status, a.location)
+	}
+	demand := e.signIn.lastDemand().ID
+	e.clock.advance(time.Minute)
+	for name, q := range map[string]url.Values{
+		"prompt added":             e.request("prompt", "login"),
+		"another app, with prompt": e.request("client_id", e.other, "prompt", "login"),
+		"another state":            e.request("state", "other", "prompt", "login"),
+	} {
+		q.Set("weigate_demand", demand)
+		if a := b.authorize(q); a.page() != "confirm" {
+			t.Errorf("%s: %d, page %q, %v", name, a.status, a.page(), a.location)
+		}
+	}
+	q := e.request("max_age", "30", "prompt", "none", "weigate_demand", demand)
+	if a := b.authorize(q); a.param("error") != "login_required" {
+		t.Errorf("max_age added: %d %v", a.status, a.location)
+	}
+	// The start of it, an empty one, and one that ends alike are none either.
+	for _, d := range []string{demand[:26], "", demand[26:]} {
+		if a := b.authorize(e.request("prompt", "login", "weigate_demand", d)); a.page() != "confirm" {
+			t.Errorf("demand %q: %d %v", d, a.status, a.location)
+		}
+	}
+}
+
+// A public app has no secret, so anybody with an account could redeem a code of their own for ever.
+func TestCodeReplayedAllDayLeavesOneEvent(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	code := e.browser().code()
+	for i := range 20 {
+		tok := e.redeem(code)
+		if want := map[bool]int{true: 200, false: 400}[i == 0]; tok.status != want {
+			t.Errorf("redemption %d: %v", i+1, tok)
+		}
+	}
+	if got := e.events(oidc.EventCodeReplayed); len(got) != 1 {
+		t.Errorf("%d events", len(got))
+	}
+}

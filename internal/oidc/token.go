@@ -94,6 +94,9 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	if code.Family.App != client.ID || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
 		return nil, badGrant()
 	}
+	if !code.TakenAt.IsZero() && !code.Family.RevokedAt.IsZero() {
+		return nil, badGrant() // there is nothing left to end, so each further replay is no event of its own
+	}
 	access := newToken()
 	issue := gateway.Issue{Access: h.accessToken(client, access, now)}
 	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Family.Scopes, " ")}
