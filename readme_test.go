@@ -48,7 +48,7 @@ func TestReadmeBeginsWithTheDemo(t *testing.T) {
 		}
 		return len(p), nil
 	})
-	err = cli.Run(ctx, []string{"demo", "--addr=127.0.0.1:0", "--sim-addr=127.0.0.1:0", "--control-addr=127.0.0.1:0"},
+	err = cli.Run(ctx, []string{"demo", "--addr=127.0.0.1:0", "--gateway-addr=127.0.0.1:0", "--sim-addr=127.0.0.1:0", "--control-addr=127.0.0.1:0"},
 		nil, until, &told, func(string) string { return "" })
 	if err != nil || told.Len() > 0 {
 		t.Fatalf("the demo: %v %s", err, told.String())

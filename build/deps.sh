@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, make, and the C compiler that Go's race detector wants.
+# emoji, a reader of QR codes, node with npm, nginx, make, and the C compiler that Go's race
+# detector wants.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail
@@ -21,6 +22,9 @@ browser || missing+=(chromium-headless-shell)
 chinese || missing+=(fontconfig fonts-wqy-microhei)
 emoji || missing+=(fonts-noto-color-emoji)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)
 command -v make >/dev/null || missing+=(make)
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 

@@ -164,6 +164,9 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code
 	case errors.Is(err, ErrStoreFull):
 		h.log(r, f, "store_full", err)
 		h.end(w, r, f, PageBusy, "")
+	case isPassing(err) && !fresh: // else the exchange has had its line in the log
+		h.log(r, f, "unavailable", err)
+		h.end(w, r, f, PageBusy, "")
 	case err != nil:
 		h.endFault(w, r, f, err)
 	default:
@@ -199,7 +202,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id str
 // endFault is fail for a callback.
 func (h *Handler) endFault(w http.ResponseWriter, r *http.Request, f *flow, err error) {
 	h.cfg.Logger.ErrorContext(r.Context(), "sign-in: failed", "error", err, "request", h.requestID(r))
-	h.end(w, r, f, PageFault, "")
+	h.end(w, r, f, pageFor(err), "")
 }
 
 // signedIn sets the session cookie and goes to the return address. A repeat gets

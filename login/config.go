@@ -72,11 +72,18 @@ type Config struct {
 	// two names; on plain http the port is added.
 	CookieName string
 
+	// Before is asked when a browser is about to be sent to WeChat. false means
+	// that Before has answered the request itself, for example with a page that
+	// has a box to tick; the sign-in has then not begun. It is not asked where a
+	// sign-in that has begun goes round once more. Its options have Return and
+	// Scope filled in. nil lets everybody on. It must be safe for concurrent use.
+	Before func(http.ResponseWriter, *http.Request, StartOptions) bool
+
 	// OnSignIn hears of each sign-in before its session is made. It may change
-	// SignIn.Subject, Nickname, AvatarURL and ProfileAt, and so connect the
+	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the
 	// person with the app's own records; and it may refuse by an error: a
-	// *Refusal is a page that says why, any other error a page that says the
-	// app could not finish. It is called once per sign-in, in the request that
+	// *Refusal is a page that says why, ErrUnavailable one that says to try again
+	// in a moment, any other error one that says the app could not finish. It is called once per sign-in, in the request that
 	// exchanged the code, with a context that outlives that request, and has
 	// three seconds or more. nil accepts everybody. It must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error

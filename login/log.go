@@ -12,7 +12,7 @@ type Observation struct {
 	// Outcome is "begun" when the browser was sent to WeChat; else what came of a
 	// callback: the text of an OutcomeKind, "denied", "repeat" (it was answered
 	// from the outcome of an earlier one), "lost" (it belongs to no flow of the
-	// browser), "gave_up" or "store_full".
+	// browser), "gave_up", "store_full" or "unavailable".
 	Outcome string
 	Door    Door // "" when the flow is not known
 }
@@ -41,7 +41,7 @@ func (h *Handler) log(r *http.Request, f *flow, outcome string, err error, more 
 	attrs = append(attrs, more...)
 	if err != nil {
 		level = slog.LevelWarn
-		if outcome == string(OutcomeFault) {
+		if outcome == string(OutcomeFault) || outcome == "unavailable" {
 			level = slog.LevelError
 		}
 		attrs = append(attrs, slog.Any("error", err))
@@ -58,10 +58,18 @@ func who(appID, openID string) []slog.Attr {
 	return []slog.Attr{slog.String("appid", appID), slog.String("openid", openID)}
 }
 
+// pageFor is the page of an error on our side.
+func pageFor(err error) PageKind {
+	if isPassing(err) {
+		return PageBusy
+	}
+	return PageFault
+}
+
 // fail answers an error on our side: the cause goes to the log, the visitor gets
 // a sentence and the name of the request.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := Page{Kind: PageFault, RequestID: h.requestID(r)}
+	p := Page{Kind: pageFor(err), RequestID: h.requestID(r)}
 	h.cfg.Logger.ErrorContext(r.Context(), "sign-in: failed", "error", err, "request", p.RequestID)
 	h.show(w, r, p)
 }

@@ -33,6 +33,7 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: the store cannot be read", "error", err, "request", h.requestID(r))
+		w.Header().Set("Retry-After", retryAfter)
 		writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
 		return
 	}

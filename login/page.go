@@ -87,6 +87,9 @@ func (k PageKind) status() int {
 // isError says whether a page names its request, for those who ask for help.
 func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
 
+// retryAfter is when a program may ask again, in seconds, while the store is away.
+const retryAfter = "5"
+
 // show completes a page and hands it to whoever shows pages.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	p.Status, p.Lang = p.Kind.status(), h.lang(r)
@@ -97,6 +100,9 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 		if p.AgainURL == "" {
 			p.AgainURL = h.returns.absolute(h.returns.home())
 		}
+	}
+	if p.Kind == PageBusy && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", retryAfter)
 	}
 	if p.DeclineURL != "" || p.SignOutURL != "" {
 		w.Header().Set("Referrer-Policy", "same-origin")

@@ -156,6 +156,7 @@ func TestOnSignInConnectsThePerson(t *testing.T) {
 				t.Error("OnSignIn has no time limit")
 			}
 			in.Subject, in.Nickname, in.ProfileAt = "user-42", "Known from before", in.SignedInAt
+			in.Extra = `{"role":"editor"}`
 			in.AvatarURL = "https://evil.example/track.gif"
 			in.OpenID, in.Scopes = "changed", []wechat.Scope{"changed"} // has no effect
 			return nil
@@ -178,9 +179,12 @@ func TestOnSignInConnectsThePerson(t *testing.T) {
 		t.Errorf("OnSignIn got %+v", got)
 	}
 	me, err := s.handler.Session(b.request("GET", "/", nil))
-	if err != nil || me.Subject != "user-42" || me.Nickname != "Known from before" || me.AvatarURL != "" || me.OpenID != openIDOf(code("a")) ||
+	if err != nil || me.Subject != "user-42" || me.Extra != `{"role":"editor"}` || me.Nickname != "Known from before" || me.AvatarURL != "" || me.OpenID != openIDOf(code("a")) ||
 		len(me.Scopes) != 1 || me.Scopes[0] != wechat.ScopeBase {
 		t.Errorf("session %+v, %v", me, err)
+	}
+	if body := text(b.get("/sign-in/me")); strings.Contains(body, "editor") {
+		t.Errorf("the page's scripts learn what is the app's own: %s", body)
 	}
 	if res := b.get("/named/x"); res.StatusCode != 200 {
 		t.Error("a profile that the app knew is asked for again")

@@ -72,6 +72,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	case !errors.Is(err, ErrNoSession):
 		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: the store cannot be read", "error", err, "request", h.requestID(r))
 		if api {
+			w.Header().Set("Retry-After", retryAfter)
 			writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
 			return nil
 		}

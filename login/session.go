@@ -21,6 +21,7 @@ type Session struct {
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
 	Door      Door
+	Extra     string // the app's own, set by OnSignIn and kept as it is; "" = none. Keep it short: each request reads it
 
 	SignedInAt      time.Time
 	ProfileAt       time.Time // when WeChat told nickname and avatar; zero: never
@@ -29,8 +30,8 @@ type Session struct {
 }
 
 // SignIn is one sign-in that WeChat has confirmed, on its way to a session.
-// OnSignIn may change Subject, Nickname, AvatarURL and ProfileAt; other changes
-// have no effect.
+// OnSignIn may change Subject, Nickname, AvatarURL, ProfileAt and Extra; other
+// changes have no effect.
 type SignIn struct {
 	Session
 	Return    string // absolute address that the person goes to

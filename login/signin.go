@@ -50,12 +50,12 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 			return out, person, err
 		}
 	}
-	s.Subject, s.Nickname, s.ProfileAt = in.Subject, in.Nickname, in.ProfileAt
+	s.Subject, s.Nickname, s.ProfileAt, s.Extra = in.Subject, in.Nickname, in.ProfileAt, in.Extra
 	s.AvatarURL = h.safeAvatar(in.AvatarURL)
 	s.ExpiresAt = h.expiry(now, now)
 	if err := h.cfg.Store.CreateSession(ctx, hashed("session", id), s, h.cfg.Now()); err != nil {
 		kind := OutcomeFault
-		if errors.Is(err, ErrStoreFull) {
+		if isPassing(err) {
 			kind = OutcomeBusy
 		}
 		return Outcome{Kind: kind}, person, fmt.Errorf("login: make the session: %w", err)
@@ -74,6 +74,8 @@ func (h *Handler) ask(ctx context.Context, in *SignIn) (Outcome, error) {
 			text = text[:min(len(text)-1, 500)]
 		}
 		return Outcome{Kind: OutcomeAppRefused, Text: text}, err
+	case isPassing(err):
+		return Outcome{Kind: OutcomeBusy}, fmt.Errorf("login: OnSignIn: %w", err)
 	case err != nil:
 		return Outcome{Kind: OutcomeFault}, fmt.Errorf("login: OnSignIn: %w", err)
 	case in.Subject == "":

@@ -83,6 +83,10 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 		h.show(w, r, p)
 		return
 	}
+	o.Return, o.Door = returnTo, door
+	if h.cfg.Before != nil && !h.cfg.Before(w, r, o) {
+		return
+	}
 	f := newFlow(restarts, h.cfg.Now())
 	f.returnTo, f.door, f.scope, f.forcePopup, f.data = returnTo, door, o.Scope, o.ForcePopup, o.Data
 	if door == DoorWebsite {

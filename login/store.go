@@ -20,7 +20,16 @@ var (
 	// ErrStoreFull: a store with a limit has reached it. The visitor sees
 	// "try again later".
 	ErrStoreFull = errors.New("login: store is full")
+	// ErrUnavailable: the store, or what OnSignIn needs, cannot be reached now
+	// and may be soon. The visitor sees "try again in a moment" (503, with
+	// Retry-After) instead of a fault. A store's limit of time counts as this.
+	ErrUnavailable = errors.New("login: unavailable for now")
 )
+
+// isPassing says whether an error is of a kind that waiting may cure.
+func isPassing(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
+}
 
 // Store keeps two small things: sessions, and the claims that let each code of
 // WeChat be exchanged once, whichever process is asked. All processes that
@@ -102,7 +111,7 @@ const (
 	OutcomeSnapshot    OutcomeKind = "snapshot"     // a virtual person of WeChat's snapshot page (快照页)
 	OutcomeAppRefused  OutcomeKind = "app_refused"  // Config.OnSignIn refused with a Refusal
 	OutcomePerson      OutcomeKind = "person"       // WeChat has frozen or closed this person's account
-	OutcomeBusy        OutcomeKind = "busy"         // WeChat gave no usable answer
+	OutcomeBusy        OutcomeKind = "busy"         // WeChat gave no usable answer, or ErrUnavailable
 	OutcomeSlowDown    OutcomeKind = "slow_down"    // WeChat's call quota is used up
 	OutcomeFault       OutcomeKind = "fault"        // wrong configuration, or an error on the app's side
 )

@@ -2,7 +2,7 @@
 // product together, runs their servers and speaks to the person at the terminal.
 //
 // [Run] is the whole of it. Each command is a struct in a file of its own (demo.go, sim.go,
-// version.go) whose fields are its flags. Errors are told in one line, "weigate: error: …",
+// serve.go, check.go, user.go, key.go, version.go) whose fields are its flags. Errors are told in one line, "weigate: error: …",
 // which ends in what to do next.
 //
 // It holds no logic of WeChat or of sign-in: those are the packages wechat, wechattest and login.
@@ -16,13 +16,19 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/weigate/weigate/internal/config"
 )
 
 // commands is the command line.
 type commands struct {
 	Help    helpFlag   `short:"h" help:"Show help for a command."`
 	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat and a sample app on this machine, nothing to set up."`
+	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app that speaks OpenID Connect."`
 	Sim     simCmd     `cmd:"" help:"Run WeChat on this machine, for developing and testing your own app."`
+	Check   checkCmd   `cmd:"" help:"Look over the configuration, the store, and the credentials at WeChat."`
+	User    userCmd    `cmd:"" help:"People: list, show, approve, block, sign out, import."`
+	Key     keyCmd     `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
 	Version versionCmd `cmd:"" help:"Print the version of this program."`
 }
 
@@ -39,7 +45,15 @@ type session struct {
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
 	s := &session{ctx: ctx, voice: voice{out: stdout, err: stderr}, getenv: getenv}
 	err := s.run(args)
-	if err != nil {
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			s.voice.fail(errors.New(p.String()))
+		}
+		s.voice.hint("%s in the configuration; weigate.example.yaml shows every key", count(len(problems), "problem", "problems"))
+	case errors.Is(err, errChecked):
+	case err != nil:
 		s.voice.fail(err)
 	}
 	return err
@@ -51,7 +65,7 @@ func (s *session) run(args []string) error {
 	}
 	parser, err := kong.New(&commands{},
 		kong.Name("weigate"),
-		kong.Description("WeChat login for every app: a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
+		kong.Description("WeChat login for every app: a gateway, a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
 		kong.Writers(s.voice.out, s.voice.err),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
@@ -94,7 +108,7 @@ func usageError(err error) error {
 	help := "weigate --help"
 	if errors.As(err, &parse) && parse.Context != nil {
 		if c := parse.Context.Selected(); c != nil {
-			help = "weigate " + c.Name + " --help"
+			help = c.FullPath() + " --help"
 		}
 	}
 	switch said := err.Error(); {

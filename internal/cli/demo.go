@@ -1,32 +1,45 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/weigate/weigate/internal/app"
+	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/demo"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // demoCmd is "weigate demo": everything on this machine, for a first look.
 type demoCmd struct {
-	Addr        string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the sample app is served (${default})."`
+	Addr        string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the sample apps are served (${default})."`
+	GatewayAddr string `default:"127.0.0.1:8092" placeholder:"HOST:PORT" help:"Where the gateway is served (${default})."`
 	SimAddr     string `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Where the simulated WeChat is served (${default})."`
 	ControlAddr string `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Where the simulator's control page is served (${default})."`
+	Seed        uint64 `placeholder:"N" help:"Repeat the simulated WeChat of the run that printed this seed."`
 }
 
 // Run serves until the context ends.
-func (c *demoCmd) Run(s *session) error {
+func (c *demoCmd) Run(s *session) (err error) {
 	run := &servers{voice: s.voice}
 	defer run.close()
 	site, err := listenHere(run, "--addr", c.Addr)
+	if err != nil {
+		return err
+	}
+	front, err := listenHere(run, "--gateway-addr", c.GatewayAddr)
 	if err != nil {
 		return err
 	}
@@ -38,12 +51,13 @@ func (c *demoCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	d := demoParts{site: address(site), wechat: address(pages), control: address(control), log: s.voice.logger()}
-	if err := d.make(); err != nil {
+	d := demoParts{site: address(site), gateway: address(front), wechat: address(pages), control: address(control), seed: c.Seed, log: s.voice.logger()}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.make(s.ctx); err != nil {
 		return err
 	}
-	defer d.sim.Close()
-	run.handle(site, d.app)
+	run.handle(site, d.apps)
+	run.handle(front, d.served.Handler())
 	run.handle(pages, d.sim)
 	run.handle(control, d.sim.Control())
 
@@ -51,54 +65,60 @@ func (c *demoCmd) Run(s *session) error {
 	if s.chinese() {
 		lines = demoChinese
 	}
-	s.voice.say(lines, d.site, d.control, d.wechat, d.sim.Seed())
+	s.voice.say(lines, d.site, d.gateway, d.control, d.wechat, d.sim.Seed())
 	return run.run(s.ctx)
 }
 
-// What the terminal says. The verbs are the sample app, the control page, the simulator and
-// the seed, in this order.
+// What the terminal says. The verbs are the sample apps, the gateway, the control page, the
+// simulator and the seed, in this order.
 const (
 	demoEnglish = `Weigate demo: sign in with WeChat, on this machine. The WeChat is simulated.
 
-  sample app   %[1]s   open this in a browser and sign in
-  simulator    %[2]s   people, phones, switches, log
+  sample apps  %[1]s   open this in a browser and sign in
+  gateway      %[2]s   "weigate serve": OpenID Connect for any app
+  simulator    %[3]s   people, phones, switches, log
 
-WeChat's own pages and API are at %[3]s. Nothing is saved. Seed %[4]d.
+WeChat's own pages and API are at %[4]s. Nothing is saved. Seed %[5]d.
 Ctrl-C stops it.`
 	demoChinese = `Weigate 演示：在这台电脑上用微信登录。微信是模拟的。
 
   示例应用   %[1]s   用浏览器打开，然后登录
-  模拟器     %[2]s   用户、手机、开关、记录
+  网关       %[2]s   “weigate serve”：任何应用都能用的 OpenID Connect
+  模拟器     %[3]s   用户、手机、开关、记录
 
-微信自己的页面和接口在 %[3]s。不保存任何数据。种子 %[4]d。
+微信自己的页面和接口在 %[4]s。不保存任何数据。种子 %[5]d。
 按 Ctrl-C 停止。`
 )
 
 // demoParts are the addresses of the demo, and what is served there.
 type demoParts struct {
-	site, wechat, control string // addresses
-	log                   *slog.Logger
+	site, gateway, wechat, control string // addresses
+	seed                           uint64 // of the simulator; 0 = any
+	log                            *slog.Logger
 
-	sim *wechattest.Server
-	app http.Handler
+	sim    *wechattest.Server
+	store  gateway.Store
+	served *app.App
+	apps   http.Handler
 }
 
-// make makes the simulator, and the app that signs people in with it. Nobody has to
-// register anything: the accounts are made here, with secrets that live as long as this run.
-func (d *demoParts) make() error {
-	site, err := url.Parse(d.site)
+// make makes the simulator, the gateway that signs people in with it, and the apps. Nobody has
+// to register anything: all of it is made here, with secrets that live as long as this run.
+func (d *demoParts) make(ctx context.Context) error {
+	domains, err := hostsOf(d.site, d.gateway)
 	if err != nil {
-		return fmt.Errorf("the address of the sample app: %w", err)
+		return err
 	}
 	account := wechattest.App{
 		Kind: wechattest.OfficialAccount, AppID: "wx0000000000000de1", Secret: randomSecret(), Name: "Weigate 示例 Sample",
-		Domains: []string{site.Hostname()}, OpenPlatform: "demo",
+		Domains: domains, OpenPlatform: "demo",
 	}
 	website := account
 	website.Kind, website.AppID, website.Secret = wechattest.WebsiteApp, "wx0000000000000de2", randomSecret()
 
 	d.sim, err = wechattest.New(wechattest.Config{
 		Apps:     []wechattest.App{account, website},
+		Seed:     d.seed,
 		QR:       qrSVG,
 		OpenURL:  d.wechat,
 		Switches: wechattest.Switches{AnyBrowser: true}, // the first look is in a desktop browser
@@ -106,17 +126,85 @@ func (d *demoParts) make() error {
 	if err != nil {
 		return simError(err)
 	}
+	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret()}
+	if err := d.serve(ctx, account, side); err != nil {
+		return fmt.Errorf("the gateway: %w", err)
+	}
 	client := func(a wechattest.App) *wechat.Client {
 		return &wechat.Client{AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: d.wechat, APIURL: d.wechat}
 	}
-	d.app, err = demo.New(demo.Config{
-		URL: d.site, SimulatorURL: d.wechat, ControlURL: d.control, Logger: d.log,
+	d.apps, err = demo.New(demo.Config{
+		URL: d.site, SimulatorURL: d.wechat, ControlURL: d.control, Gateway: side, Logger: d.log,
 		OfficialAccount: client(account), WebsiteApp: client(website),
 	})
 	if err != nil {
-		return fmt.Errorf("the sample app: %w", err)
+		return fmt.Errorf("the sample apps: %w", err)
 	}
 	return nil
+}
+
+// demoConfig is the configuration of the demo's gateway, read as "weigate serve" reads a file. Its store is in memory.
+const demoConfig = `
+url: %[1]s
+store: "sqlite::memory:"
+names: {title: Weigate}
+wechat:
+  - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true}
+apps:
+  - {id: %[5]s, kind: oidc, name: Notes 笔记, secret: %[6]s, access: signed_in, redirect_uris: [%[7]s], post_logout_redirect_uris: [%[8]s], lifetimes: {access: 1h}}
+  - {id: %[9]s, kind: oidc, name: Photos 相册, secret: %[10]s, access: signed_in, redirect_uris: [%[11]s], post_logout_redirect_uris: [%[12]s], lifetimes: {access: 1h}}
+`
+
+// serve makes the gateway. The keys are new in each run, like everything else here.
+func (d *demoParts) serve(ctx context.Context, account wechattest.App, side *demo.Gateway) error {
+	conf, err := config.Parse("the demo", fmt.Appendf(nil, demoConfig, d.gateway, account.AppID, account.Secret, d.wechat,
+		demo.NotesID, side.NotesSecret, demo.RedirectURI(d.site, demo.NotesID), demo.AfterSignOut(d.site, demo.NotesID),
+		demo.PhotosID, side.PhotosSecret, demo.RedirectURI(d.site, demo.PhotosID), demo.AfterSignOut(d.site, demo.PhotosID)), nil)
+	if err != nil {
+		return err
+	}
+	key := make([]byte, keys.MinMasterKey)
+	rand.Read(key)
+	master, err := keys.NewMaster(key)
+	if err != nil {
+		return err
+	}
+	if d.store, err = openStore(ctx, conf, true); err != nil {
+		return err
+	}
+	d.served, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Master: master, Logger: d.log})
+	return err
+}
+
+// close ends what make has begun, however far it came.
+func (d *demoParts) close() error {
+	var problems []error
+	if d.served != nil {
+		end, cancel := context.WithTimeout(context.Background(), stopPatience)
+		defer cancel()
+		problems = append(problems, d.served.Close(end))
+	}
+	if d.store != nil {
+		problems = append(problems, d.store.Close())
+	}
+	if d.sim != nil {
+		d.sim.Close()
+	}
+	return errors.Join(problems...)
+}
+
+// hostsOf lists the hosts of addresses, each once: WeChat's callback domains.
+func hostsOf(addresses ...string) (hosts []string, err error) {
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil {
+			return nil, fmt.Errorf("the address %s: %w", address, err)
+		}
+		if !slices.Contains(hosts, u.Hostname()) {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts, nil
 }
 
 // randomSecret has the form of WeChat's.

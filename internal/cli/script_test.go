@@ -42,11 +42,14 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"busy":  busy,
-			"start": start,
-			"stop":  stop,
-			"get":   get,
-			"lines": lines,
+			"busy":     busy,
+			"start":    start,
+			"stop":     stop,
+			"get":      get,
+			"lines":    lines,
+			"hangup":   hangup,
+			"await":    await,
+			"awaitlog": awaitlog,
 		},
 	})
 }
@@ -62,8 +65,27 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 // running is a weigate that a script started.
 type running struct {
 	cmd    *exec.Cmd
-	stderr *bytes.Buffer
+	stderr *told
 	out    *output
+}
+
+// told collects what a running command says on stderr.
+type told struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *told) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String is all of it until now.
+func (o *told) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // output collects what a running command prints, and tells when the last line that it prints
@@ -105,7 +127,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	r := &running{cmd: exec.Command(exe, args...), stderr: &bytes.Buffer{}, out: &output{ready: make(chan struct{})}}
+	r := &running{cmd: exec.Command(exe, args...), stderr: &told{}, out: &output{ready: make(chan struct{})}}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.stderr
@@ -152,7 +174,50 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		ts.Fatalf("weigate ended with %d: %s", code, p.stderr)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs("told"), p.stderr.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("told"), []byte(p.stderr.String()), 0o600))
+}
+
+// hangup asks the running command to read its configuration again.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	v, ok := processes.Load(ts)
+	if !ok {
+		ts.Fatalf("nothing was started")
+	}
+	ts.Check(v.(stopper).cmd.Process.Signal(syscall.SIGHUP))
+}
+
+// eventually asks until it is so. What is awaited is the work of another process, so there is nothing to wait on.
+func eventually(ts *testscript.TestScript, what string, so func() bool) {
+	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("not after 30 seconds: %s", what)
+		}
+	}
+}
+
+// await URL REGEXP gets a page until its status line matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile(args[1])
+	eventually(ts, args[0]+" answers "+args[1], func() bool {
+		req, err := http.NewRequest(http.MethodGet, args[0], nil)
+		ts.Check(err)
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return want.MatchString(res.Status)
+	})
+}
+
+// awaitlog REGEXP waits until the running command has said it on stderr.
+func awaitlog(ts *testscript.TestScript, neg bool, args []string) {
+	v, ok := processes.Load(ts)
+	if !ok {
+		ts.Fatalf("nothing was started")
+	}
+	want := regexp.MustCompile(args[0])
+	eventually(ts, "it says "+args[0], func() bool { return want.MatchString(v.(stopper).stderr.String()) })
 }
 
 // get URL [HEADER] fetches a page without following redirects, into the file "page": the

@@ -80,6 +80,77 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 	close(never)
 }
 
+// TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that lives, after it was told to stop.
+func TestStopLosesNothingInFlight(t *testing.T) {
+	t.Parallel()
+	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, patience: time.Minute, finish: true}
+	l, err := run.listen("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, told := make(chan struct{}), make(chan struct{})
+	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-told
+		for { // until nobody new is let in: the stop is under way
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				break
+			}
+			c.Close()
+		}
+		if r.Context().Err() != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		io.WriteString(w, "done")
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	answered := make(chan string, 1)
+	go func() {
+		res, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		answered <- res.Status
+	}()
+	<-began
+	cancel()
+	close(told)
+	if got := <-answered; got != "200 OK" {
+		t.Errorf("the request in flight: %s", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is answered, not reset.
+func TestStopTakesWhoIsJustArriving(t *testing.T) {
+	t.Parallel()
+	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, finish: true}
+	l, err := run.listen("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	res, err := http.Get("http://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAServerThatFails ends the program with the reason, and the other servers with it.
 func TestAServerThatFails(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,11 @@ func (v voice) fail(err error) {
 	fmt.Fprintf(v.err, "weigate: error: %s\n", oneLine(err.Error()))
 }
 
+// hint tells what to do next, after failures that say what is wrong.
+func (v voice) hint(format string, args ...any) {
+	fmt.Fprintf(v.err, "weigate: hint: %s\n", oneLine(fmt.Sprintf(format, args...)))
+}
+
 // httpLog is the log of net/http servers, in the same voice.
 func (v voice) httpLog() *log.Logger {
 	return log.New(v.err, "weigate: http: ", 0)

@@ -29,6 +29,8 @@ type Config struct {
 	ControlURL string
 	// OfficialAccount is required; WebsiteApp nil leaves out the QR code.
 	OfficialAccount, WebsiteApp *wechat.Client
+	// Gateway nil leaves out the apps that sign in by OpenID Connect.
+	Gateway *Gateway
 	// Logger hears what package login has to say. Nil discards.
 	Logger *slog.Logger
 }
@@ -57,7 +59,8 @@ func New(conf Config) (http.Handler, error) {
 		Keys:            [][]byte{key},
 		OfficialAccount: conf.OfficialAccount,
 		WebsiteApp:      conf.WebsiteApp,
-		AnyBrowser:      true, // the person tries it in a desktop browser
+		CookieName:      "sample", // the gateway may be on the same host, and cookies know no ports
+		AnyBrowser:      true,     // the person tries it in a desktop browser
 		Logger:          conf.Logger,
 	})
 	if err != nil {
@@ -79,6 +82,9 @@ func New(conf Config) (http.Handler, error) {
 	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: "/", Door: login.DoorWebsite}))
 	for _, path := range []string{"/sign-in", "/sign-in/", "/wechat/callback", "/sign-out"} {
 		mux.Handle(path, signIn)
+	}
+	if conf.Gateway != nil {
+		a.clients(mux)
 	}
 	mux.HandleFunc("GET /demo.css", a.file("text/css; charset=utf-8"))
 	mux.HandleFunc("GET /demo.svg", a.file("image/svg+xml"))
@@ -132,12 +138,22 @@ type page struct {
 
 	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Door, At string // signed-in
 	HasProfile                                                   bool
+
+	Issuer              string  // of the gateway; "" leaves it out
+	App, AppName, Other string  // client-in, client-out
+	Ended               bool    // client-out
+	Person              *person // client-in
 }
 
 // show writes a page. It is rendered whole before the first byte is sent, so that no half
 // page goes out.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Words, p.ControlURL = wordsFor(r), a.conf.ControlURL
+	forms := "'self'"
+	if g := a.conf.Gateway; g != nil {
+		p.Issuer = g.Issuer
+		forms += " " + g.Issuer // a sign-out goes on there
+	}
 	var out bytes.Buffer
 	if err := a.pages.ExecuteTemplate(&out, name, p); err != nil {
 		a.log.ErrorContext(r.Context(), "page", "name", name, "error", err)
@@ -153,7 +169,7 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+
-		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		"; form-action "+forms+"; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	out.WriteTo(w)
 }

@@ -1,16 +1,23 @@
-// Package demo is the sample app of "weigate demo": the smallest web app that is worth
-// looking at, made with package login as anybody would make one.
+// Package demo is the sample apps of "weigate demo": the smallest web apps that are worth
+// looking at, made as anybody would make them.
 //
-// [New] returns it as a handler. It is meant to be read: app.go is the whole of the app, and
-// everything that concerns WeChat in it is a login.Config and three calls of Handler.Start.
+// [New] returns them as one handler. They are meant to be read. app.go is an app on package
+// login: everything that concerns WeChat in it is a login.Config and three calls of
+// Handler.Start. client.go and relying.go are two apps, Notes and Photos, that know nothing of
+// WeChat: they sign people in by OpenID Connect at the gateway.
 //
-//	GET  /                  signed out: what this is and what to press; signed in: who you are
-//	GET  /base              begin by snsapi_base
-//	GET  /profile           begin by snsapi_userinfo
-//	GET  /qr                begin by the QR code of a website app
-//	     /sign-in …         package login: see its route table
-//	GET  /demo.css, .svg    style and icon
+//	GET  /                             what this is and what to press; who is signed in by login
+//	GET  /base                         begin by snsapi_base
+//	GET  /profile                      begin by snsapi_userinfo
+//	GET  /qr                           begin by the QR code of a website app
+//	     /sign-in …                    package login: see its route table
+//	GET  /notes/                       Notes; /photos/ has the same addresses
+//	GET  /notes/sign-in                to the gateway
+//	GET  /notes/callback               back from it
+//	POST /notes/sign-out               out of Notes
+//	POST /notes/sign-out-of-weigate    out of the gateway too
+//	GET  /demo.css, .svg               style and icon
 //
-// It knows WeChat by address only, and keeps everything in memory. It is no template for a
-// production app: it has one page and no data of its own.
+// It knows WeChat and the gateway by address only, and keeps everything in memory. It is no
+// template for a production app: the apps have one page each and no data of their own.
 package demo

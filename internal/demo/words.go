@@ -15,7 +15,6 @@ type words struct {
 	Welcome     string
 	WhatIsThis  string
 	NotReal     string
-	PressOne    string
 	Base        string
 	BaseNote    string
 	Profile     string
@@ -26,6 +25,36 @@ type words struct {
 	Behind      string
 	BehindNote  string
 	Control     string
+
+	ByGateway     string
+	ByGatewayNote string
+	Notes         string
+	Photos        string
+	OpenNotes     string
+	OpenPhotos    string
+	NotesNote     string
+	PhotosNote    string
+	OwnPage       string
+	OwnPageNote   string
+	ByLibrary     string
+	ByLibraryNote string
+
+	ClientNote         string
+	ClientSignIn       string
+	ClientHint         string
+	Ended              string
+	NowTry             string
+	OtherNote          string
+	SignOutHere        string
+	SignOutHereNote    string
+	SignOutGateway     string
+	SignOutGatewayNote string
+	FactSubject        string
+	FactUsername       string
+	Over               string
+	OverNote           string
+	NotIn              string
+	NotInNote          string
 
 	SignedIn     string
 	NoName       string
@@ -54,11 +83,10 @@ type words struct {
 func english() *words {
 	return &words{
 		Lang:        "en",
-		Title:       "Weigate sample app",
+		Title:       "Weigate sample apps",
 		Welcome:     "Sign in with WeChat",
-		WhatIsThis:  "This is a small web app. It signs people in with WeChat, through the Go package “login”.",
-		NotReal:     "The WeChat behind it is simulated: it runs in the same program on this machine. No account, no phone and no network are needed.",
-		PressOne:    "Press one of these.",
+		WhatIsThis:  "Three small web apps that sign people in with WeChat: two through the gateway, one through the Go package “login”.",
+		NotReal:     "The WeChat behind them is simulated: it runs in this program, on this machine. No account, no phone and no network are needed.",
 		Base:        "Sign in",
 		BaseNote:    "Scope snsapi_base. WeChat asks nothing and the app gets the openid only.",
 		Profile:     "Sign in with name and picture",
@@ -69,6 +97,36 @@ func english() *words {
 		Behind:      "Behind the scenes",
 		BehindNote:  "The simulator’s own page has the people and their phones, the switches of WeChat’s moods, faults to inject, and a log of what the app asked and what WeChat answered.",
 		Control:     "Open the simulator",
+
+		ByGateway:     "Through the gateway: OpenID Connect",
+		ByGatewayNote: "“weigate serve” runs beside this app. Its apps know nothing of WeChat: each has an issuer, a client id and a secret. People sign in once.",
+		Notes:         "Notes",
+		Photos:        "Photos",
+		OpenNotes:     "Open Notes",
+		OpenPhotos:    "Open Photos",
+		NotesNote:     "The first app. Sign in there and choose a person.",
+		PhotosNote:    "The second app. Whoever is signed in to Notes is let in without another screen.",
+		OwnPage:       "Your own page at Weigate",
+		OwnPageNote:   "Where the person sees their sessions and signs out everywhere: out of Weigate and of all apps.",
+		ByLibrary:     "Through the Go package “login”",
+		ByLibraryNote: "This page itself is such an app: no gateway, a few lines in the program.",
+
+		ClientNote:         "This app has no sign-in of its own. It sends people to Weigate by OpenID Connect, and learns there who they are.",
+		ClientSignIn:       "Sign in with WeChat",
+		ClientHint:         "All this came from the ID token and from userinfo. The app asks userinfo on every view, so a sign-out everywhere counts at once.",
+		Ended:              "You were signed out.",
+		NowTry:             "Now try this.",
+		OtherNote:          "The other app, with a client id of its own. You see no screen of WeChat or of Weigate.",
+		SignOutHere:        "Sign out of this app",
+		SignOutHereNote:    "Weigate still knows you: the next sign-in is one press.",
+		SignOutGateway:     "Sign out of Weigate too",
+		SignOutGatewayNote: "By RP-initiated logout. The next sign-in goes to WeChat again.",
+		FactSubject:        "sub",
+		FactUsername:       "preferred_username",
+		Over:               "This sign-in is over",
+		OverNote:           "It did not begin in this browser, or it was used already. Begin again in the app.",
+		NotIn:              "You were not signed in",
+		NotInNote:          "Weigate says that the sign-in ended without a person.",
 
 		SignedIn:     "You are signed in",
 		NoName:       "Somebody with an openid",
@@ -88,7 +146,7 @@ func english() *words {
 		UnionNote:    "The unionid is the same at all apps of one owner. WeChat gives it with snsapi_userinfo and to website apps.",
 		PictureOf:    "Picture of",
 		NotFound:     "There is no such page",
-		NotFoundNote: "The sample app has only one page.",
+		NotFoundNote: "The sample apps have no page under this address.",
 		Trouble:      "Something went wrong here",
 		TroubleNote:  "The app could not find out who you are. Its log, in the terminal, tells more.",
 		Home:         "To the first page",
@@ -100,9 +158,8 @@ func chinese() *words {
 		Lang:        "zh-CN",
 		Title:       "Weigate 示例应用",
 		Welcome:     "微信登录",
-		WhatIsThis:  "这是一个小小的网页应用，通过 Go 包 login 实现微信登录。",
+		WhatIsThis:  "三个用微信登录的小应用：两个通过网关，一个通过 Go 包 login。",
 		NotReal:     "背后的微信是模拟的，与本应用在同一个程序里，运行在这台电脑上。不需要账号、手机和网络。",
-		PressOne:    "请点下面任意一个。",
 		Base:        "登录",
 		BaseNote:    "作用域 snsapi_base。微信不询问，应用只得到 openid。",
 		Profile:     "用头像昵称登录",
@@ -113,6 +170,36 @@ func chinese() *words {
 		Behind:      "幕后",
 		BehindNote:  "模拟器有自己的页面：用户和他们的手机、微信各种行为的开关、可以注入的故障，以及应用问了什么、微信答了什么的记录。",
 		Control:     "打开模拟器",
+
+		ByGateway:     "通过网关：OpenID Connect",
+		ByGatewayNote: "“weigate serve”与本应用一起运行。它背后的应用完全不了解微信，各自只有 issuer、client_id 和密钥。用户只需登录一次。",
+		Notes:         "笔记",
+		Photos:        "相册",
+		OpenNotes:     "打开笔记",
+		OpenPhotos:    "打开相册",
+		NotesNote:     "第一个应用。在那里登录，选一个人。",
+		PhotosNote:    "第二个应用。已登录笔记的人直接进入，不再出现任何页面。",
+		OwnPage:       "你在 Weigate 的页面",
+		OwnPageNote:   "用户在这里查看自己的会话，并可在所有地方退出：退出 Weigate 和全部应用。",
+		ByLibrary:     "通过 Go 包 login",
+		ByLibraryNote: "本页面自己就是这样的应用：不需要网关，程序里只有几行代码。",
+
+		ClientNote:         "这个应用没有自己的登录。它通过 OpenID Connect 把用户送到 Weigate，并从那里得知用户是谁。",
+		ClientSignIn:       "微信登录",
+		ClientHint:         "以上内容来自 ID token 和 userinfo。应用每次显示页面都会询问 userinfo，因此在所有地方退出会立即生效。",
+		Ended:              "你已退出登录。",
+		NowTry:             "接下来试试这些。",
+		OtherNote:          "另一个应用，有自己的 client_id。你不会看到微信或 Weigate 的任何页面。",
+		SignOutHere:        "退出这个应用",
+		SignOutHereNote:    "Weigate 仍然认识你：下次登录只需点一下。",
+		SignOutGateway:     "同时退出 Weigate",
+		SignOutGatewayNote: "由应用发起的退出（RP-initiated logout）。下次登录会再去微信。",
+		FactSubject:        "sub",
+		FactUsername:       "preferred_username",
+		Over:               "本次登录已失效",
+		OverNote:           "它不是在这个浏览器里开始的，或者已经用过了。请在应用里重新开始。",
+		NotIn:              "你没有登录",
+		NotInNote:          "Weigate 表示这次登录没有完成。",
 
 		SignedIn:     "你已登录",
 		NoName:       "一位有 openid 的用户",
@@ -132,7 +219,7 @@ func chinese() *words {
 		UnionNote:    "同一主体的所有应用里 unionid 相同。微信在 snsapi_userinfo 时提供，也提供给网站应用。",
 		PictureOf:    "头像：",
 		NotFound:     "没有这个页面",
-		NotFoundNote: "示例应用只有一个页面。",
+		NotFoundNote: "示例应用在这个地址没有页面。",
 		Trouble:      "这里出了问题",
 		TroubleNote:  "应用没能查明你是谁。终端里的日志会说明更多。",
 		Home:         "回到首页",

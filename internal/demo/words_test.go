@@ -25,8 +25,8 @@ func TestWordsAreWholeInBothLanguages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, used := range []string{"Welcome", "SignedIn", "NotFound", "NotFoundNote", "Trouble", "TroubleNote"} {
-		source += ".Words." + used + " " // app.go passes these to the templates
+	for _, used := range []string{"Welcome", "SignedIn", "NotFound", "NotFoundNote", "Trouble", "TroubleNote", "Notes", "Photos", "Over", "OverNote", "NotIn", "NotInNote"} {
+		source += ".Words." + used + " " // the code passes these to the templates
 	}
 	en, zh := reflect.ValueOf(*english()), reflect.ValueOf(*chinese())
 	han := regexp.MustCompile(`\p{Han}`)

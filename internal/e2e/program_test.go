@@ -25,7 +25,7 @@ type program struct {
 // that it prints. It ends with the test, and must not have complained.
 func startDemo(t *testing.T) *program {
 	t.Helper()
-	cmd := exec.Command(suite.weigate, "demo", "--addr", "127.0.0.1:0", "--sim-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0")
+	cmd := exec.Command(suite.weigate, "demo", "--addr", "127.0.0.1:0", "--gateway-addr", "127.0.0.1:0", "--sim-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0")
 	cmd.Dir = t.TempDir()
 	var told bytes.Buffer
 	cmd.Stderr = &told
@@ -59,7 +59,7 @@ func startDemo(t *testing.T) *program {
 
 	lines := bufio.NewScanner(printed)
 	address := regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
-	for _, to := range []*string{&p.app, &p.control, &p.wechat} {
+	for _, to := range []*string{&p.app, &p.gateway, &p.control, &p.wechat} {
 		for *to == "" && lines.Scan() {
 			*to = address.FindString(lines.Text())
 		}

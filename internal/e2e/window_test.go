@@ -43,10 +43,10 @@ type window struct {
 	wire *wire
 }
 
-// site is where the parts of a world answer: the sample app, the simulated WeChat and its control
-// page. Addresses have no slash at the end.
+// site is where the parts of a world answer: the sample apps, the gateway where there is one, the
+// simulated WeChat and its control page. Addresses have no slash at the end.
 type site struct {
-	app, wechat, control string
+	app, gateway, wechat, control string
 }
 
 // open opens a window. It is closed when the test ends, and what it has sent and heard by then is

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type wire struct {
 	callbacks []string // addresses with them
 	referrers []string
 	answers   []*network.Response // of the sample app, redirects too
+	documents []string            // addresses of the pages that were shown
 	failed    []string            // parts of pages that did not load
 	console   []string
 }
@@ -46,6 +48,9 @@ func (w *wire) hear(event any) {
 	case *network.EventRequestWillBeSentExtraInfo:
 		w.referred(e.Headers)
 	case *network.EventResponseReceived:
+		if e.Type == network.ResourceTypeDocument {
+			w.documents = append(w.documents, e.Response.URL)
+		}
 		if w.ofApp(e.Response.URL) {
 			w.answers = append(w.answers, e.Response)
 		}
@@ -111,6 +116,13 @@ func (w *wire) secret(text string) string {
 		}
 	}
 	return ""
+}
+
+// documents lists the addresses of the pages that the window has shown, redirects left out.
+func (w *window) documents() []string {
+	w.wire.mu.Lock()
+	defer w.wire.mu.Unlock()
+	return slices.Clone(w.wire.documents)
 }
 
 // callback is the last address with a code to which WeChat sent the browser.

@@ -90,7 +90,7 @@ func session() login.Session {
 	s := login.Session{
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
 		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ", AppID: "wx0123456789abcdef",
-		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Door: login.DoorWeChat,
+		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Door: login.DoorWeChat, Extra: "{\"role\":\"管理员\"} \n",
 		SignedInAt: start(), ProfileAt: start().Add(-time.Hour), ExpiresAt: start().Add(time.Hour),
 	}
 	s.Scopes = append(s.Scopes, "snsapi_base", "snsapi_userinfo")

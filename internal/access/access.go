@@ -1,0 +1,89 @@
+// Package access decides whether an account may use an app.
+//
+// The names to know are [Rules], made of what finds a person's identities, and its method [Rules.Allow]. The rules themselves are data of the app
+// ([gateway.AccessRule]) and come from the configuration.
+//
+// The package shows no page and keeps nothing: each question is answered from the account as it is now, so an approval counts at the next request.
+package access
+
+import (
+	"context"
+	"slices"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Decision is what a rule says about an account.
+type Decision int
+
+// The decisions. The zero value refuses, so that a rule nobody thought of lets nobody in.
+const (
+	Refused Decision = iota
+	Waiting          // for an administrator's approval
+	Allowed
+)
+
+// Identities finds the openids and unionids of an account. gateway.Accounts is one.
+type Identities interface {
+	// Identities is gateway.Accounts.Identities.
+	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+}
+
+// Rules applies access rules. Make it with a value for Identities; it is safe for concurrent use.
+type Rules struct {
+	Identities Identities
+}
+
+// Allow says whether the account may use the app.
+//
+//	blocked account                        Refused, whatever the rule
+//	signed_in                              Allowed; a pending account too, since the app asks for no approval
+//	approved, account active               Allowed
+//	approved, account pending              Waiting
+//	listed, by account, openid, unionid
+//	or group                               Allowed; the list is the approval
+//	listed, not on the list                Refused
+//	no rule                                Refused
+//
+// An error is the store's; it says nothing about the person.
+func (r Rules) Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error) {
+	if a.Status != gateway.Active && a.Status != gateway.Pending {
+		return Refused, nil
+	}
+	switch app.Access.Rule {
+	case gateway.AccessSignedIn:
+		return Allowed, nil
+	case gateway.AccessApproved:
+		if a.Status == gateway.Active {
+			return Allowed, nil
+		}
+		return Waiting, nil
+	case gateway.AccessListed:
+		return r.listed(ctx, a, app.Access)
+	}
+	return Refused, nil
+}
+
+func (r Rules) listed(ctx context.Context, a gateway.Account, rule gateway.AccessRule) (Decision, error) {
+	if slices.Contains(rule.Accounts, a.ID) || meet(rule.Groups, a.Groups) {
+		return Allowed, nil
+	}
+	if len(rule.OpenIDs) == 0 && len(rule.UnionIDs) == 0 {
+		return Refused, nil
+	}
+	identities, err := r.Identities.Identities(ctx, a.ID)
+	if err != nil {
+		return Refused, err
+	}
+	for _, id := range identities {
+		// An identity without a unionid must not meet an empty line of the list.
+		if slices.Contains(rule.OpenIDs, id.OpenID) || id.UnionID != "" && slices.Contains(rule.UnionIDs, id.UnionID) {
+			return Allowed, nil
+		}
+	}
+	return Refused, nil
+}
+
+func meet(x, y []string) bool {
+	return slices.ContainsFunc(x, func(s string) bool { return s != "" && slices.Contains(y, s) })
+}

@@ -1,0 +1,245 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Options are what [New] makes an [App] from. Config, Store and Master are required.
+type Options struct {
+	Config    *config.Config
+	Store     gateway.Store // the owner closes it, after Close
+	Master    *keys.Master
+	Metrics   *metrics.Metrics  // nil counts nothing
+	Logger    *slog.Logger      // nil = discards
+	Now       func() time.Time  // nil = time.Now
+	Transport http.RoundTripper // for calls to WeChat; nil = a private one that honours HTTPS_PROXY
+}
+
+// App is the gateway, ready to serve. It is safe for concurrent use.
+type App struct {
+	o       Options
+	store   gateway.Store // o.Store, counted
+	ring    *keys.Ring
+	served  atomic.Pointer[http.Handler]
+	keep    atomic.Int64 // Config.Events.Keep, for the sweeper
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New wires the gateway and starts its work in the background (keys that rotate, rows that expire). ctx bounds the start, which makes the signing keys
+// when the store has none. All problems of the settings are reported at once, joined.
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Config == nil || o.Store == nil || o.Master == nil {
+		return nil, errors.New("app: Options.Config, Store and Master are required")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	ring, err := keys.OpenRing(ctx, keys.RingConfig{Store: o.Store, Master: o.Master, Keep: KeepKeys(o.Config), Now: o.Now, Logger: o.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("app: signing keys: %w", err)
+	}
+	a := &App{o: o, ring: ring, store: o.Metrics.Store(o.Store)}
+	if err := a.Reload(o.Config); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stop = stop
+	a.running.Go(func() { ring.Run(background) })
+	a.running.Go(func() { a.sweep(background) })
+	return a, nil
+}
+
+// Handler serves everything that people and apps ask for, /healthz and /readyz included.
+func (a *App) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.served.Load()).ServeHTTP(w, r) })
+}
+
+// Keys are the signing keys, for the commands that list and rotate them.
+func (a *App) Keys() *keys.Ring { return a.ring }
+
+// Ready answers whether requests can be served: nil, or what the store says.
+func (a *App) Ready(ctx context.Context) error { return a.o.Store.Ping(ctx) }
+
+// Close ends the work in the background, and waits for it until ctx ends. The server in front must have stopped before.
+func (a *App) Close(ctx context.Context) error {
+	a.stop()
+	done := make(chan struct{})
+	go func() {
+		a.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Reload puts a new configuration in place, whole or not at all. Requests that are under way end by the old one; sessions, pending sign-ins and signing
+// keys go on. It is for what config's Changes lets change while serving; url, listen, metrics, store and master key stay as they were at the start.
+func (a *App) Reload(c *config.Config) error {
+	if c.URL != a.o.Config.URL {
+		return errors.New("app: url cannot be changed while serving: cookies and tokens hold it; restart for that")
+	}
+	h, err := a.build(c)
+	if err != nil {
+		return err
+	}
+	a.ring.SetKeep(KeepKeys(c))
+	a.keep.Store(int64(c.Events.Keep))
+	a.served.Store(&h)
+	return nil
+}
+
+// build wires the rooms, from those that need nobody to those that need all.
+func (a *App) build(c *config.Config) (http.Handler, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || strings.HasSuffix(c.URL, "/") {
+		return nil, fmt.Errorf("app: url %q: want scheme, host and perhaps a path, without a slash at the end", c.URL)
+	}
+	origin := u.Scheme + "://" + u.Host
+	requestID := route.RequestID
+	var pictures []string // the simulator shows its own
+	for _, e := range c.WeChat {
+		if p := originOf(e.Open); p != "" && !slices.Contains(pictures, p) {
+			pictures = append(pictures, p)
+		}
+	}
+
+	site, err := web.New(web.Config{Names: names(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	sessions := &session.Book{
+		Sessions: a.store, Accounts: a.store, Grants: a.store,
+		Idle: c.Session.Idle, Max: c.Session.Max, Trouble: a.unrecorded,
+	}
+	rules := access.Rules{Identities: a.store}
+	apps, err := oidc.NewRegistry(clients(c.Apps))
+	if err != nil {
+		return nil, err
+	}
+
+	var provider *oidc.Handler
+	people, err := signin.New(signin.Config{
+		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
+		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
+		Again:     func(address string) (string, bool) { return provider.Again(address) },
+		Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
+		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	provider, err = oidc.New(oidc.Config{
+		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
+		SignIn: oidcSignIn{people}, Access: oidcAccess{rules}, Pages: oidcPages{site, u.EscapedPath() + "/"}, AskProfile: oidcSignIn{people}.askProfile,
+		People: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
+		Address: route.Address, RequestID: requestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	for _, feature := range []route.Mount{people, provider, health{a, u.EscapedPath()}} {
+		feature.Mount(mux)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
+	front, err := route.New(route.Config{
+		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: provider.ForeignPosts(), Limited: people.Limited(),
+		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
+		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return front.Wrap(a.o.Metrics.HTTP(mux)), nil
+}
+
+// entries makes the clients of the official accounts, each with the appids that it shares unionids with.
+func (a *App) entries(all []config.Entry) []signin.Entry {
+	var out []signin.Entry
+	for _, e := range all {
+		c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
+		if a.o.Transport != nil {
+			c.HTTPClient = &http.Client{Transport: a.o.Transport}
+		}
+		if a.o.Metrics != nil {
+			c.Observe = a.o.Metrics.WeChat
+		}
+		entry := signin.Entry{Name: e.Name, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
+		for _, other := range all {
+			if other.AppID == e.AppID || e.OpenPlatform != "" && other.OpenPlatform == e.OpenPlatform {
+				entry.Group = append(entry.Group, other.AppID)
+			}
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+// clients are the apps in the words of OpenID Connect.
+func clients(apps []config.App) []oidc.Client {
+	var out []oidc.Client
+	for _, c := range apps {
+		client := oidc.Client{
+			App: c.App, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, Subject: c.Subject,
+			Email: oidc.EmailPolicy(c.Email), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, Lifetimes: oidc.Lifetimes(c.Lifetimes),
+		}
+		for _, s := range c.Secrets {
+			client.Secrets = append(client.Secrets, oidc.HashSecret(string(s)))
+		}
+		out = append(out, client)
+	}
+	return out
+}
+
+// names are the operator's words on the pages.
+func names(n config.Names) web.Names {
+	return web.Names{Title: n.Title, Footer: n.Footer, PrivacyURL: n.PrivacyURL, ICP: n.ICP}
+}
+
+// agreement is what people agree to before they sign in; "" = nothing.
+func agreement(n config.Names) string {
+	if n.Agreement {
+		return n.PrivacyURL
+	}
+	return ""
+}
+
+// originOf is where an address is, or "" for WeChat's own.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".weixin.qq.com") {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}

@@ -1,0 +1,52 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+func TestSignInThroughOpenIDConnect(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	alice := w.phone("alice")
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	told := w.told()
+	if told.Get("state") != "state-of-the-app" || told.Get("iss") != w.url || told.Get("code") == "" {
+		t.Fatalf("the app was told %v", told)
+	}
+	got := w.redeem("sample", told.Get("code"))
+	if got.IDToken == "" || got.AccessToken == "" {
+		t.Fatalf("tokens: %+v", got)
+	}
+	who := w.userinfo(got.AccessToken)
+	sub, _ := who["sub"].(string)
+	account, err := w.store.Account(t.Context(), sub)
+	if err != nil || account.Status != gateway.Pending {
+		t.Fatalf("userinfo %v; account %+v, %v", who, account, err)
+	}
+	identities, err := w.store.Identities(t.Context(), sub)
+	if err != nil || len(identities) != 1 || identities[0].OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || identities[0].Entry != "main" {
+		t.Fatalf("identities %+v, %v", identities, err)
+	}
+
+	// A second app, without WeChat and without a page.
+	page := alice.on(alice.Open(t.Context(), w.authorize("second")))
+	w.at(page, w.app.URL+"/second")
+	if len(page.Hops) != 1 || w.exchanges() != 1 {
+		t.Errorf("the second app took the redirects %v and %d exchanges", page.Hops, w.exchanges())
+	}
+	if got := w.userinfo(w.redeem("second", w.told().Get("code")).AccessToken); got["sub"] != sub {
+		t.Errorf("the second app knows %v, the first %s", got["sub"], sub)
+	}
+	events, err := w.store.Events(t.Context(), gateway.EventQuery{Kind: "sign_in"})
+	if err != nil || len(events) != 1 || events[0].AccountID != sub || events[0].App != "sample" || events[0].Door != "wechat" || events[0].RequestID == "" {
+		t.Errorf("events %+v, %v", events, err)
+	}
+	for _, e := range events {
+		if strings.Contains(e.Detail, identities[0].OpenID) {
+			t.Errorf("an event holds an openid: %+v", e)
+		}
+	}
+}

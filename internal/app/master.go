@@ -1,0 +1,33 @@
+package app
+
+import (
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// MasterKey reads the master key: from the environment when it stands there, else from its file, which is made when it is missing; created tells that.
+func MasterKey(c *config.Config) (m *keys.Master, created bool, err error) {
+	if c.MasterKey != "" {
+		m, err = keys.ParseMaster(string(c.MasterKey))
+		return m, false, err
+	}
+	return keys.LoadOrCreate(c.MasterKeyFile)
+}
+
+// Bounds of how long a replaced signing key stays published.
+const (
+	keepKeysLeast  = 35 * 24 * time.Hour
+	keepKeysMargin = 24 * time.Hour // for clocks that differ, and apps that keep a key set
+)
+
+// KeepKeys is how long a signing key stays published after it was replaced: as long as a session or a refresh token of the configuration can live, since
+// an app shows an ID token of that age when it signs its person out.
+func KeepKeys(c *config.Config) time.Duration {
+	longest := max(c.Session.Max, c.Session.Idle)
+	for _, a := range c.Apps {
+		longest = max(longest, a.Lifetimes.Refresh, a.Lifetimes.Access)
+	}
+	return max(longest+keepKeysMargin, keepKeysLeast)
+}

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// Features never import each other. What OpenID Connect wants of its neighbours, in its own words, is put into theirs here.
+
+type oidcSignIn struct{ people *signin.Handler }
+
+func (o oidcSignIn) Session(r *http.Request) (oidc.Session, bool, error) {
+	s, ok, err := o.people.Session(r)
+	return oidc.Session(s), ok, err
+}
+
+func (o oidcSignIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) error {
+	return o.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App.ID, Entry: d.Entry, Consent: d.Consent, UILocales: d.UILocales})
+}
+
+func (o oidcSignIn) End(w http.ResponseWriter, r *http.Request) error { return o.people.End(w, r) }
+
+func (o oidcSignIn) askProfile(w http.ResponseWriter, r *http.Request, s oidc.Session, returnTo string) bool {
+	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
+}
+
+type oidcAccess struct{ rules access.Rules }
+
+func (o oidcAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (oidc.Decision, error) {
+	d, err := o.rules.Allow(ctx, a, app)
+	switch {
+	case err != nil:
+		return oidc.Refused, err
+	case d == access.Allowed:
+		return oidc.Allowed, nil
+	case d == access.Waiting:
+		return oidc.Waiting, nil
+	}
+	return oidc.Refused, nil
+}
+
+// oidcPages shows the pages of OpenID Connect.
+type oidcPages struct {
+	site *web.Site
+	home string // path of the gateway's first page
+}
+
+// lookAgain is how often a waiting page looks whether the person was approved.
+const lookAgain = 10 * time.Second
+
+// kindOf names our page for a reason.
+func kindOf(reason oidc.Reason) web.Kind {
+	switch reason {
+	case oidc.ReasonUnavailable:
+		return web.Busy
+	case oidc.ReasonInternal:
+		return web.Fault
+	}
+	return web.Kind(reason)
+}
+
+func (o oidcPages) Problem(w http.ResponseWriter, r *http.Request, p oidc.ProblemPage) {
+	page := web.Page{Kind: kindOf(p.Reason), Status: p.Status, App: p.AppName, Go: p.Retry, Back: p.Back}
+	if p.Back == "" {
+		page.Home = o.home
+	}
+	o.site.Show(w, r, page)
+}
+
+func (o oidcPages) Confirm(w http.ResponseWriter, r *http.Request, p oidc.ConfirmPage) {
+	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, Person: person(p.Account), Go: p.Continue, Back: p.Cancel})
+}
+
+func (o oidcPages) Waiting(w http.ResponseWriter, r *http.Request, p oidc.WaitingPage) {
+	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, Person: person(p.Account), Go: p.Retry, Every: lookAgain, Back: p.Cancel,
+		Account: &web.Account{ID: p.Account.ID}})
+}
+
+func (o oidcPages) SignOut(w http.ResponseWriter, r *http.Request, p oidc.SignOutPage) {
+	o.site.Show(w, r, web.Page{Kind: web.AppSignOut, App: p.AppName, Home: o.home, Forms: []web.Form{{Action: p.Action, Label: web.LabelSignOut, Fields: p.Fields}}})
+}
+
+func (o oidcPages) SignedOut(w http.ResponseWriter, r *http.Request, p oidc.SignedOutPage) {
+	page := web.Page{Kind: web.AppSignedOut, App: p.AppName}
+	if p.Continue != "" {
+		page.Go, page.Every = p.Continue, time.Second
+	}
+	o.site.Show(w, r, page)
+}
+
+func person(a gateway.Account) *web.Person {
+	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+}

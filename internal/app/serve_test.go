@@ -1,0 +1,233 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/wechat"
+)
+
+// url with a path: the gateway shares its host with another site, and keeps to its path in everything.
+func TestUnderAPath(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, func(w *town) { w.url += "/login" })
+	alice := w.phone("alice")
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
+	alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "going_on", 200)
+	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
+	for _, c := range alice.Cookies(w.url + "/") {
+		if c.Path != "" && c.Path != "/login" {
+			t.Errorf("cookie %s has the path %q", c.Name, c.Path)
+		}
+	}
+	if n := len(alice.Cookies(strings.TrimSuffix(w.url, "/login") + "/")); n != 0 {
+		t.Errorf("%d cookies reach the other site", n)
+	}
+	own := alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+	for _, l := range own.Links {
+		if !strings.HasPrefix(l.URL, w.url+"/") && !strings.HasPrefix(l.URL, "/login/") {
+			t.Errorf("the own page links to %s", l.URL)
+		}
+	}
+	alice.want(alice.on(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
+	for _, path := range []string{"/.well-known/openid-configuration", "/healthz", "/readyz"} {
+		if body := w.get(path, nil); strings.Contains(body, "not_found") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	if strings.Contains(w.get("/.well-known/openid-configuration", nil), strings.TrimSuffix(w.url, "/login")+"/oauth2") {
+		t.Error("discovery leaves the path")
+	}
+}
+
+func TestStoreAwayIsNeverASignOut(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	if got := w.get("/readyz", nil); got != "ok\n" {
+		t.Errorf("readyz: %q", got)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{w.url + "/", w.authorize("sample")} {
+		alice.want(alice.on(alice.Open(t.Context(), address)), "busy", 503)
+	}
+	if body := w.get("/sign-in/me", alice.Cookies(w.url)); !strings.Contains(body, "unavailable") {
+		t.Errorf("sign-in/me: %s", body)
+	}
+	r, err := http.Get(w.url + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != 503 {
+		t.Errorf("readyz: %d", r.StatusCode)
+	}
+	if got := w.get("/healthz", nil); got != "ok\n" {
+		t.Errorf("healthz: %q", got)
+	}
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	code := w.told().Get("code")
+
+	next := *w.config
+	next.Apps = []config.App{w.client("sample", gateway.AccessSignedIn), w.client("third", gateway.AccessSignedIn)}
+	next.Apps[0].Secrets = []wechat.Secret{"the new secret of the app, also long enough", appSecret}
+	if err := w.apps[0].Reload(&next); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.redeem("sample", code); got.IDToken == "" {
+		t.Errorf("a code from before: %+v", got)
+	}
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
+	if w.exchanges() != 1 {
+		t.Errorf("the reload took the session: %d exchanges", w.exchanges())
+	}
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second"))), "unknown_app", 400)
+
+	broken := next
+	broken.Apps = append(slices.Clone(next.Apps), next.Apps[0])
+	if err := w.apps[0].Reload(&broken); err == nil {
+		t.Error("two apps with one id were accepted")
+	}
+	moved := next
+	moved.URL = "https://elsewhere.example.com"
+	if err := w.apps[0].Reload(&moved); err == nil {
+		t.Error("another url was accepted")
+	}
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
+}
+
+// A link of an unfinished request, kept or shared, begins the app's request over.
+func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	b := w.browser()
+	b.callback("alice") // leaves a sign-in under way, whose demand nobody answers
+	for _, link := range []string{
+		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold%26weigate_go%3D1",
+		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold",
+	} {
+		if status, location, body := b.get(w.url + link); status != 303 || location != "/oauth2/authorize?client_id=sample" {
+			t.Errorf("%s: %d %s %s", link, status, location, body)
+		}
+	}
+	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
+		if _, location, body := b.get(w.url + link); location != "" || !strings.Contains(body, `id="bad_return"`) {
+			t.Errorf("%s: %s %s", link, location, body)
+		}
+	}
+}
+
+func TestDesktopIsToldToUseWeChat(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/sign-in?return=") {
+		t.Errorf("a desktop sees %s", body)
+	}
+	if body := w.page(w.url + "/nowhere"); !strings.Contains(body, `id="not_found"`) {
+		t.Errorf("nowhere: %s", body)
+	}
+}
+
+// page asks as a desktop browser.
+func (w *town) page(address string) string {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36")
+	return w.body(r)
+}
+
+func (w *town) scrape(m *metrics.Metrics) string {
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return answer.Body.String()
+}
+
+func TestMetricsCountTheJourney(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	w := newTown(t, func(w *town) { w.options.Metrics = m })
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	w.redeem("sample", w.told().Get("code"))
+	seen := w.scrape(m)
+	for _, want := range []string{
+		`weigate_sign_ins_begun_total{door="wechat"} 1`, `weigate_sign_ins_ended_total{door="wechat",outcome="ok"} 1`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`, `weigate_tokens_issued_total`,
+	} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("no %s among the metrics", want)
+		}
+	}
+	if openid := w.sim.OpenID(w.config.WeChat[0].AppID, "alice"); strings.Contains(seen, openid) {
+		t.Error("a metric holds an openid")
+	}
+}
+
+// away is a store whose accounts, or sessions, cannot be reached for a while.
+type away struct {
+	gateway.Store
+	accounts, sessions, claims bool
+}
+
+func (a *away) Arrive(ctx context.Context, in gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+	if a.accounts {
+		return gateway.Account{}, nil, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.Arrive(ctx, in)
+}
+
+func (a *away) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
+	if a.sessions {
+		return fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.PutSession(ctx, s, now)
+}
+
+func (a *away) Claim(ctx context.Context, c gateway.Claim, now time.Time) (gateway.Claim, bool, error) {
+	if a.claims {
+		return gateway.Claim{}, false, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+	}
+	return a.Store.Claim(ctx, c, now)
+}
+
+// The store goes away while the person is at WeChat.
+func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true}, "claims": {claims: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store.Store = memory(t)
+			w := newTown(t, func(w *town) { w.store = store })
+			alice := phone{w.sim.Phone("alice"), t}
+			page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "busy", 503)
+			if page.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+			store.accounts, store.sessions, store.claims = false, false, false
+			alice.press()
+			w.at(alice.Page(), w.app.URL+"/sample")
+		})
+	}
+}

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/wechat"
+)
+
+// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, makes it if need be, and brings its schema up to date. With
+// serve it takes the right to serve from a SQLite file, which one process at a time can have (gateway.ErrInUse); commands that look at a database beside
+// a running gateway ask without. Other errors to test for: gateway.ErrNewerDatabase, gateway.ErrUnavailable. ctx bounds the opening.
+func OpenStore(ctx context.Context, address wechat.Secret, serve bool) (gateway.Store, error) {
+	text := string(address)
+	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
+		s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: serve})
+		if err != nil {
+			return nil, err // not s: a nil *Store in an interface is not nil
+		}
+		return s, nil
+	}
+	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
+		s, err := postgres.Open(ctx, text, postgres.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	return nil, errors.New("the store is neither sqlite:PATH nor postgres://…")
+}

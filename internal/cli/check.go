@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/wechat"
+)
+
+// checkCmd is "weigate check": what would stop the gateway, found before it starts.
+type checkCmd struct {
+	configured
+	Offline bool `help:"Look at the files only: open no store and ask WeChat nothing."`
+}
+
+// errChecked ends a check that has told its findings.
+var errChecked = errors.New("the check found what is told above")
+
+// Run looks at the configuration, the master key, the store, and the credentials at WeChat, and tells all that is wrong.
+func (c *checkCmd) Run(s *session) error {
+	conf, err := c.load(s)
+	if err != nil {
+		return err
+	}
+	s.voice.say("configuration  %s: %s, %s", c.Config, count(len(conf.WeChat), "entry", "entries"), count(len(conf.Apps), "app", "apps"))
+	good := true
+	tell := func(name, fine string, err error) {
+		if err != nil {
+			s.voice.fail(err)
+			good = false
+			return
+		}
+		s.voice.say("%-14s %s", name, fine)
+	}
+	fine, master, err := checkMasterKey(conf)
+	tell("master key", fine, err)
+	if !c.Offline {
+		fine, err := checkStore(s.ctx, conf, master, err == nil)
+		tell("store", fine, err)
+		for _, e := range conf.WeChat {
+			fine, err := checkEntry(s.ctx, e)
+			tell("wechat."+e.Name, fine, err)
+		}
+	}
+	if !good {
+		return errChecked
+	}
+	return nil
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// checkMasterKey reads the key without making one; nil and no error: the first start makes it.
+func checkMasterKey(conf *config.Config) (string, *keys.Master, error) {
+	name := conf.MasterKeyFile
+	if conf.MasterKey != "" {
+		name = "WEIGATE_MASTER_KEY"
+	}
+	m, err := presentMasterKey(conf)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return name + " is not there yet: the first start makes it", nil, nil
+	case err != nil:
+		return "", nil, err
+	}
+	return name + ", " + m.IDs()[0], m, nil
+}
+
+// checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read. A
+// SQLite file that is not there is not made.
+func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, known bool) (string, error) {
+	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return conf.StoreName() + " is not there yet: the first start makes it", nil
+		}
+	}
+	store, err := openStore(ctx, conf, false)
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return "", fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+	}
+	switch {
+	case !known:
+	case master == nil:
+		err = missingMasterKey(ctx, conf, store)
+	default:
+		err = wrongKey(keys.CheckMaster(ctx, store, master, time.Now()))
+	}
+	if err != nil {
+		return "", err
+	}
+	return conf.StoreName() + " answers", nil
+}
+
+// madeUpCode has the form of WeChat's codes and is none.
+const madeUpCode = "0weigatecheckweigatecheckweigate"
+
+// checkEntry asks WeChat to exchange a made-up code. When appid, secret and address are right, WeChat gets as far as the code and refuses that: 40029.
+func checkEntry(ctx context.Context, e config.Entry) (string, error) {
+	client := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
+	_, err := client.Exchange(ctx, madeUpCode)
+	var answer *wechat.Error
+	if !errors.As(err, &answer) {
+		if err == nil {
+			return "", fmt.Errorf("wechat.%s: %s exchanged a code that was made up: that is not WeChat", e.Name, e.API)
+		}
+		return "", fmt.Errorf("wechat.%s: %w", e.Name, err)
+	}
+	switch answer.Code {
+	case 40029:
+		return "WeChat knows " + e.AppID + " and its secret, and takes calls from this address (answer 40029)", nil
+	case 40013:
+		return "", fmt.Errorf("wechat.%s: WeChat does not know the appid (40013): compare it with mp.weixin.qq.com, 设置与开发 › 开发接口管理", e.Name)
+	case 40125, 40001:
+		return "", fmt.Errorf("wechat.%s: the AppSecret is wrong (%d): it changes when somebody resets it (重置) at mp.weixin.qq.com; put the present one in", e.Name, answer.Code)
+	case 40164:
+		return "", fmt.Errorf("wechat.%s: WeChat takes no calls from %s (40164): add that address to the IP allow-list (IP白名单) of the account", e.Name, seenAddress(answer.Message))
+	}
+	return "", fmt.Errorf("wechat.%s: %w", e.Name, err)
+}
+
+var addressInMessage = regexp.MustCompile(`invalid ip ([0-9a-fA-F.:]+)`)
+
+// seenAddress is the address that WeChat saw, from its message on 40164.
+func seenAddress(message string) string {
+	if m := addressInMessage.FindStringSubmatch(message); m != nil {
+		return m[1]
+	}
+	return "this server's address (which WeChat's message does not name)"
+}

@@ -1,0 +1,79 @@
+package cli_test
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/cli"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// TestCheckTellsWhatWeChatSays runs "weigate check" against a WeChat for each answer that an operator meets.
+func TestCheckTellsWhatWeChatSays(t *testing.T) {
+	t.Parallel()
+	const right = "wx0123456789abcdef"
+	for _, tt := range []struct {
+		name   string
+		app    wechattest.App
+		fault  *wechattest.Fault
+		secret string
+		want   string // on stdout when good
+		told   string // on stderr else
+	}{
+		{name: "right", want: "40029"},
+		{name: "another secret", secret: "wrong" + leak.Secret, told: "the AppSecret is wrong (40125)"},
+		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "WeChat does not know the appid (40013)"},
+		{name: "not on the allow-list", app: wechattest.App{IPList: []string{"192.0.2.1"}},
+			told: "WeChat takes no calls from 127.0.0.1 (40164): add that address to the IP allow-list (IP白名单)"},
+		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"}, told: "from this server's address (which WeChat's message does not name) (40164)"},
+		{name: "the old answer to a wrong secret", fault: &wechattest.Fault{Errcode: 40001}, told: "the AppSecret is wrong (40001)"},
+		{name: "a proxy's page", fault: &wechattest.Fault{Body: "<html>log in to the network first</html>"}, told: "not a JSON object"},
+		{name: "busy", fault: &wechattest.Fault{Errcode: -1, Times: -1}, told: "system error"},
+		{name: "one that takes anything", fault: &wechattest.Fault{Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`},
+			told: "exchanged a code that was made up: that is not WeChat"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			account := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
+			if tt.app.AppID != "" {
+				account.AppID = tt.app.AppID
+			}
+			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{account}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer wx.Close()
+			if tt.fault != nil {
+				tt.fault.Endpoint = "/sns/oauth2/access_token"
+				wx.Fail(*tt.fault)
+			}
+			srv := httptest.NewServer(wx)
+			defer srv.Close()
+			secret := leak.Secret
+			if tt.secret != "" {
+				secret = tt.secret
+			}
+			dir := t.TempDir()
+			text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " + filepath.Join(dir, "none.key") + "\n" +
+				"wechat: [{name: main, kind: official_account, appid: " + right + ", secret: " + secret + ", api: " + srv.URL + "}]\n"
+			file := filepath.Join(dir, "weigate.yaml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out, told bytes.Buffer
+			err = cli.Run(t.Context(), []string{"check", "-c", file}, nil, &out, &told, func(string) string { return "" })
+			if (err == nil) != (tt.told == "") {
+				t.Errorf("the check ended with %v\n%s", err, told.String())
+			}
+			if !strings.Contains(out.String(), tt.want) || !strings.Contains(told.String(), tt.told) {
+				t.Errorf("want %q and %q, got\n%s%s", tt.want, tt.told, out.String(), told.String())
+			}
+			leak.Check(t, "what the check prints", out.String(), told.String())
+		})
+	}
+}

@@ -1,0 +1,200 @@
+package cli_test
+
+import (
+	"database/sql"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	_ "modernc.org/sqlite"
+)
+
+// refused runs "weigate serve" and "weigate check" in the gate's folder and fails unless each ends with that in one line of error.
+func (g *gate) refused(as *syscall.SysProcAttr, exe string, words ...string) {
+	g.t.Helper()
+	for _, command := range []string{"serve", "check"} {
+		cmd := exec.Command(exe, command)
+		cmd.Dir, cmd.SysProcAttr = g.dir, as
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		err := cmd.Run()
+		said := errs.String()
+		if err == nil || !strings.Contains(said, "weigate: error: ") || strings.Count(said, "\n") != 1 {
+			g.t.Errorf("weigate %s: %v, and says %q", command, err, said)
+		}
+		for _, w := range words {
+			if !strings.Contains(said, w) {
+				g.t.Errorf("weigate %s does not say %q: %q", command, w, said)
+			}
+		}
+	}
+}
+
+// seeded is a gate with a database that a run has made, with one person in it.
+func seeded(t *testing.T) *gate {
+	t.Helper()
+	g := newGate(t)
+	g.configure("")
+	g.serve()
+	if page, err := g.sim.Phone("alice").Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	g.term()
+	return g
+}
+
+// still fails unless the gateway starts again and the person is in, without a question to WeChat.
+func (g *gate) still() {
+	g.t.Helper()
+	g.serve()
+	before := g.under("/sns/oauth2/access_token")
+	page, err := g.sim.Phone("alice").Open(g.t.Context(), g.authorize("openid"))
+	if err != nil || !strings.HasPrefix(page.URL, g.app.URL) || g.under("/sns/oauth2/access_token") != before {
+		g.t.Errorf("after it was put right: %+v, %v", page, err)
+	}
+	g.term()
+}
+
+func TestServeRefusesADatabaseOfANewerVersion(t *testing.T) {
+	t.Parallel()
+	g := seeded(t)
+	change := func(statement string) {
+		db, err := sql.Open("sqlite", filepath.Join(g.dir, "weigate.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
+	g.refused(nil, "weigate", "the store (SQLite, weigate.db): ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
+	change(`DELETE FROM migrations WHERE version = 99`)
+	g.still()
+}
+
+func TestServeOnAReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	for name, modes := range map[string][2]os.FileMode{"the file": {0o777, 0o444}, "the folder": {0o555, 0o666}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := seeded(t)
+			data := filepath.Join(g.dir, "data")
+			if err := os.Mkdir(data, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(g.dir, "weigate.db"), filepath.Join(data, "w.db")); err != nil {
+				t.Fatal(err)
+			}
+			g.configure("store: sqlite:data/w.db\n")
+			as, exe := other(t, g.dir)
+			for path, mode := range map[string]os.FileMode{data: modes[0], filepath.Join(data, "w.db"): modes[1],
+				filepath.Join(g.dir, "weigate.yaml"): 0o644, filepath.Join(g.dir, "weigate.key"): 0o644} {
+				if err := os.Chmod(path, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			defer os.Chmod(data, 0o700)
+			cmd := exec.Command(exe, "serve")
+			cmd.Dir, cmd.SysProcAttr = g.dir, as
+			out, err := cmd.CombinedOutput()
+			if said := string(out); err == nil || !strings.Contains(said, "weigate: error: the store (SQLite, data/w.db): ") {
+				t.Errorf("weigate serve: %v, and says %q", err, said)
+			}
+			for path, mode := range map[string]os.FileMode{data: 0o700, filepath.Join(data, "w.db"): 0o600} {
+				if err := os.Chmod(path, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.still()
+		})
+	}
+}
+
+// other is a user who owns nothing here, since root may write everywhere, and a program that this user may run.
+func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
+	t.Helper()
+	exe, err := exec.LookPath("weigate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 {
+		return nil, exe
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	program, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program goes by its name: the test binary is the command when it is called weigate.
+	own := filepath.Join(dir, "bin")
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "weigate"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Every folder above must let others through.
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, filepath.Join(own, "weigate")
+}
+
+// A disk without room stops nobody who is in, tells who comes new, and loses nothing; with room again it goes on by itself. It needs root, for a small
+// file system; package sqlite tests the same with a limit of its own.
+func TestServeOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a small file system; sqlite.TestAFullDisk runs everywhere")
+	}
+	g := newGate(t)
+	data := filepath.Join(g.dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("no small file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(data, syscall.MNT_DETACH) })
+	g.configure("store: sqlite:data/w.db\n")
+	g.serve()
+	alice := g.sim.Phone("alice")
+	if page, err := alice.Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	ballast := filepath.Join(data, "ballast")
+	_ = os.WriteFile(ballast, make([]byte, 8<<20), 0o600) // fails when the disk is full, which is what it is for
+	for i := 0; !strings.Contains(g.errs.String(), "disk is full") && i < 200; i++ {
+		if _, err := g.sim.Phone("bob").Open(t.Context(), g.authorize("openid")); err != nil {
+			t.Fatal(err)
+		}
+		g.sim.Phone("bob").ClearCookies()
+	}
+	if !strings.Contains(g.errs.String(), "the disk is full: make room") {
+		t.Errorf("the log does not say that the disk is full: %.2000s", g.errs)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for _, person := range []string{"alice", "xiaoming"} {
+		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+			t.Errorf("%s after room was made: %+v, %v", person, page, err)
+		}
+	}
+	g.term()
+	g.still()
+}

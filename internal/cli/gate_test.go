@@ -1,0 +1,284 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+const (
+	gateSecret   = leak.Secret + "-of-the-sample"
+	gateVerifier = "a-verifier-of-43-characters-or-more-0123456789"
+	gateDeadline = time.Minute
+)
+
+// gate is a simulated WeChat, the real "weigate serve" as a process, a wire in front of it that notes every answer, and an app.
+type gate struct {
+	t      *testing.T
+	dir    string
+	sim    *wechattest.Server
+	simURL string
+	appid  string
+	front  *httptest.Server
+	app    *httptest.Server
+	target atomic.Pointer[url.URL]
+	watch  string // address of the metrics
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+	out   *output
+	errs  *told
+
+	mu      sync.Mutex
+	asked   map[string]int // requests that came to WeChat, by path
+	answers []answer
+	codes   []string // what the app's callback was told
+}
+
+// answer is one that the gateway gave.
+type answer struct {
+	path   string
+	header http.Header
+	body   string
+}
+
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	g := &gate{t: t, dir: t.TempDir(), asked: map[string]int{}}
+	account := wechattest.DefaultApps()[0]
+	account.Secret, g.appid = leak.Secret, account.AppID
+	var err error
+	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: []wechattest.App{account}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.sim.Close)
+	world := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.asked[r.URL.Path]++
+		g.mu.Unlock()
+		g.sim.ServeHTTP(w, r)
+	}))
+	t.Cleanup(world.Close)
+	g.simURL = world.URL
+	g.front = httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(g.target.Load())
+			r.Out.Host = r.In.Host
+		},
+		ModifyResponse: func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.answers = append(g.answers, answer{r.Request.URL.Path, r.Header.Clone(), string(body)})
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	})
+	t.Cleanup(g.front.Close)
+	g.app = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.codes = append(g.codes, r.URL.Query().Get("code"))
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, "<!doctype html><title>the app</title>")
+	}))
+	t.Cleanup(g.app.Close)
+	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leak.Secret))+"\n")
+	return g
+}
+
+func (g *gate) write(name, text string) {
+	g.t.Helper()
+	if err := os.WriteFile(filepath.Join(g.dir, name), []byte(text), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// configure writes the configuration; more is what stands at its end.
+func (g *gate) configure(more string) {
+	g.write("weigate.yaml", fmt.Sprintf(`url: %s
+listen: 127.0.0.1:0
+metrics: 127.0.0.1:0
+wechat:
+  - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
+apps:
+  - {id: sample, kind: oidc, secret: %s, access: signed_in, id_token_alg: ES256, redirect_uris: [%q]}
+%s`, g.front.URL, g.appid, leak.Secret, g.simURL, g.simURL, gateSecret, g.app.URL+"/cb", more))
+}
+
+// command is a weigate beside the gateway.
+func (g *gate) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("weigate", args...)
+	cmd.Dir = g.dir
+	return cmd
+}
+
+// run runs a command to its end, and returns all that it printed.
+func (g *gate) run(args ...string) string {
+	out, _ := g.command(args...).CombinedOutput() // that some end with an error is what they are run for
+	return string(out)
+}
+
+// serve starts the gateway.
+func (g *gate) serve() {
+	g.t.Helper()
+	g.cmd, g.ended, g.errs, g.out = g.command("serve"), make(chan struct{}), &told{}, &output{ready: make(chan struct{})}
+	g.cmd.Stdout, g.cmd.Stderr = g.out, g.errs
+	if err := g.cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	cmd, ended := g.cmd, g.ended
+	go func() { cmd.Wait(); close(ended) }()
+	g.t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	select {
+	case <-g.out.ready:
+	case <-ended:
+		g.t.Fatalf("weigate serve ended: %s", g.errs)
+	case <-time.After(gateDeadline):
+		g.t.Fatal("weigate serve is not ready")
+	}
+	found := regexp.MustCompile(`(?:listens on|metrics) +(\S+)`).FindAllStringSubmatch(g.printed(), -1)
+	u, err := url.Parse(found[0][1])
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.target.Store(u)
+	g.watch = found[1][1]
+}
+
+// under counts the requests to WeChat for a path, answered or not.
+func (g *gate) under(path string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked[path]
+}
+
+func (g *gate) printed() string {
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
+	return g.out.text.String()
+}
+
+// term asks the gateway to end, and waits until it did, which must be in order.
+func (g *gate) term() {
+	g.t.Helper()
+	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		g.t.Fatal(err)
+	}
+	g.gone()
+}
+
+func (g *gate) gone() {
+	g.t.Helper()
+	select {
+	case <-g.ended:
+	case <-time.After(gateDeadline):
+		g.t.Fatal("weigate serve goes on after SIGTERM")
+	}
+	if code := g.cmd.ProcessState.ExitCode(); code != 0 {
+		g.t.Errorf("weigate serve ended with %d: %s", code, g.errs)
+	}
+}
+
+// await waits until the gateway has said it so often. It is another process, so there is nothing to wait on.
+func (g *gate) await(what string, n int) {
+	g.t.Helper()
+	for end := time.Now().Add(gateDeadline); strings.Count(g.errs.String(), what) < n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("the gateway did not say %q: %s", what, g.errs)
+		}
+	}
+}
+
+func (g *gate) authorize(scope string) string {
+	q := url.Values{"response_type": {"code"}, "client_id": {"sample"}, "redirect_uri": {g.app.URL + "/cb"}, "scope": {scope}, "state": {"s"}, "nonce": {"n"},
+		"code_challenge": {challenge(gateVerifier)}, "code_challenge_method": {"S256"}}
+	if strings.Contains(scope, "offline_access") {
+		q.Set("prompt", "consent")
+	}
+	return g.front.URL + "/oauth2/authorize?" + q.Encode()
+}
+
+func challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// code is what the app was told last.
+func (g *gate) code() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.codes) == 0 {
+		return ""
+	}
+	return g.codes[len(g.codes)-1]
+}
+
+// post sends a form as the app does.
+func (g *gate) post(path, secret string, pairs ...string) string {
+	g.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	r, err := http.NewRequestWithContext(context.WithoutCancel(g.t.Context()), http.MethodPost, g.front.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("sample", url.QueryEscape(secret))
+	return g.body(r)
+}
+
+func (g *gate) get(address, bearer string) string {
+	g.t.Helper()
+	r := request(g.t, address)
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	return g.body(r)
+}
+
+func (g *gate) body(r *http.Request) string {
+	g.t.Helper()
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(body)
+}
+
+// redeem takes a code to the token endpoint.
+func (g *gate) redeem(code string) string {
+	g.t.Helper()
+	return g.post("/oauth2/token", gateSecret, "grant_type", "authorization_code", "code", code, "redirect_uri", g.app.URL+"/cb", "code_verifier", gateVerifier)
+}

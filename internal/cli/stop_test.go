@@ -1,0 +1,132 @@
+package cli_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// A gateway that is told to end while people sign in lets each of them in first: WeChat's code works once, so whoever is cut off is lost.
+func TestTermDuringSignIns(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.configure("")
+	g.serve()
+	people := []string{"alice", "bob", "xiaoming"}
+	// WeChat takes a while, so that the signal comes between the question to it and its answer.
+	g.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Latency: 700 * time.Millisecond, Times: -1})
+	var all sync.WaitGroup
+	for _, person := range people {
+		all.Go(func() {
+			// What follows the callback meets a gateway that is gone; the callback itself must not.
+			_, _ = g.sim.Phone(person).Open(t.Context(), g.authorize("openid"))
+		})
+	}
+	asked := func() (n int) {
+		for _, c := range g.sim.Calls() {
+			if c.Endpoint == "/sns/oauth2/access_token" {
+				n++
+			}
+		}
+		return n
+	}
+	for end := time.Now().Add(gateDeadline); g.under("/sns/oauth2/access_token") < len(people); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the codes did not come to WeChat")
+		}
+	}
+	g.term()
+	all.Wait()
+	in := 0
+	g.mu.Lock()
+	for _, a := range g.answers {
+		if a.path == "/wechat/callback" && strings.Contains(a.header.Get("Location"), "/oauth2/authorize") && len(a.header["Set-Cookie"]) > 0 {
+			in++
+		}
+	}
+	g.mu.Unlock()
+	if in != len(people) || asked() != len(people) {
+		t.Errorf("%d of %d who were under way got in, by %d exchanges: %s", in, len(people), asked(), g.errs)
+	}
+	if list := g.run("user", "list"); strings.Count(list, " pending ") != len(people) {
+		t.Errorf("after the end the store holds:\n%s", list)
+	}
+	g.sim.ClearFaults()
+	g.serve() // the same file, the same people
+	before := asked()
+	for _, person := range people {
+		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+			t.Errorf("%s after the restart: %+v, %v", person, page, err)
+		}
+	}
+	if n := asked() - before; n != 0 {
+		t.Errorf("%d people had to sign in again after the restart", n)
+	}
+	g.term()
+	if list := g.run("user", "list"); strings.Count(list, " pending ") != len(people) {
+		t.Errorf("after the restart the store holds:\n%s", list)
+	}
+}
+
+// Signals to read the configuration again, twenty of them, half with a faulty file, while people sign in and apps fetch tokens: nobody notices.
+func TestHangupUnderLoad(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.configure("")
+	g.serve()
+	done := make(chan struct{})
+	var load sync.WaitGroup
+	for _, person := range []string{"alice", "bob", "xiaoming"} {
+		load.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					if i < 1 {
+						t.Errorf("%s: only %d rounds", person, i)
+					}
+					return
+				default:
+				}
+				p := g.sim.Phone(person)
+				p.ClearCookies()
+				page, err := p.Open(t.Context(), g.authorize("openid"))
+				if err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+					t.Errorf("%s, round %d: %+v, %v", person, i, page, err)
+					return
+				}
+				_, code, _ := strings.Cut(page.URL, "code=")
+				code, _, _ = strings.Cut(code, "&")
+				if got := g.redeem(code); !strings.Contains(got, "id_token") {
+					t.Errorf("%s, round %d: %s", person, i, got)
+					return
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		g.configure("lsten: nowhere\n")
+		g.hangup()
+		g.await("configuration not reloaded, the present one goes on", i+1)
+		g.configure(fmt.Sprintf("  - {id: more%d, kind: oidc, secret: %s, access: signed_in, redirect_uris: [https://more.example.com/cb]}\n", i, gateSecret))
+		g.hangup()
+		g.await("configuration reloaded", i+1)
+	}
+	close(done)
+	load.Wait()
+	if page := g.get(strings.Replace(g.authorize("openid"), "client_id=sample", "client_id=more9", 1), ""); !strings.Contains(page, `id="`) {
+		t.Errorf("the last configuration is not in force: %s", page)
+	}
+	g.term()
+}
+
+func (g *gate) hangup() {
+	g.t.Helper()
+	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		g.t.Fatal(err)
+	}
+}

@@ -1,0 +1,215 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat"
+)
+
+const (
+	head = "url: https://login.example.com\n"
+	good = head + "wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: from-the-file}]\n" +
+		"apps: [{id: my-wiki, kind: oidc, secret: from-the-file-too, access: signed_in, redirect_uris: [https://wiki.example.com/cb]}]\n"
+)
+
+func parse(t *testing.T, text string, env map[string]string) (*config.Config, error) {
+	t.Helper()
+	c, err := config.Parse("weigate.yaml", []byte(text), func(name string) string { return env[name] })
+	leak.Check(t, "what the configuration says", fmt.Sprint(err), c)
+	return c, err
+}
+
+func TestTheEnvironmentWins(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, good, map[string]string{
+		"WEIGATE_URL": "https://other.example.com", "WEIGATE_SESSION_IDLE": "1h", "WEIGATE_INSECURE": "true", "WEIGATE_LOG_FORMAT": "json",
+		"WEIGATE_STORE":              "postgres://weigate:" + leak.Secret + "@db.example.com/weigate",
+		"WEIGATE_MASTER_KEY":         leak.Secret,
+		"WEIGATE_WECHAT_MAIN_SECRET": leak.Secret, "WEIGATE_APPS_MY_WIKI_SECRET": leak.Secret + "1 " + leak.Secret + "2",
+		"WEIGATE_APPS_MY_WIKI_LIFETIMES_ACCESS": "10m", "WEIGATE_APPS_MY_WIKI_ID_TOKEN_CLAIMS": "true",
+		"WEIGATE_LISTEN": "", // not set
+		// What Kubernetes sets for every container beside a service called weigate.
+		"WEIGATE_SERVICE_HOST": "10.0.0.1", "WEIGATE_PORT": "tcp://10.0.0.1:80", "WEIGATE_PORT_80_TCP": "tcp://10.0.0.1:80",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.URL != "https://other.example.com" || c.Session.Idle != time.Hour || !c.Insecure || c.Log.Format != "json" || c.Listen != "127.0.0.1:8080" {
+		t.Errorf("%+v", c)
+	}
+	if c.StoreName() != "PostgreSQL, db.example.com/weigate" {
+		t.Errorf("the store for people: %s", c.StoreName())
+	}
+	if string(c.WeChat[0].Secret) != leak.Secret || string(c.MasterKey) != leak.Secret || len(c.Apps[0].Secrets) != 2 || string(c.Apps[0].Secrets[1]) != leak.Secret+"2" {
+		t.Error("the secrets are not those of the environment")
+	}
+	if c.Apps[0].Lifetimes.Access != 10*time.Minute || !c.Apps[0].IDTokenClaims {
+		t.Errorf("%+v", c.Apps[0])
+	}
+}
+
+// TestProblemsOfTheEnvironment name the variable, and no line.
+func TestProblemsOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, good, map[string]string{
+		"WEIGATE_SESSION_IDLE": leak.Secret, "WEIGATE_INSECURE": "yes", "WEIGATE_WECHAT_MAIN_APPID": leak.Secret,
+		"WEIGATE_WECHAT_MAIN_SECRET": leak.Secret, "WEIGATE_WECHAT_MAIN_SECRET_FILE": "/run/secrets/x",
+	})
+	want := []string{
+		"WEIGATE_INSECURE: must be true or false",
+		"WEIGATE_SESSION_IDLE: must be a time span such as 90s, 5m or 24h (there is no unit for days)",
+		"WEIGATE_WECHAT_MAIN_APPID: must be wx and 16 digits of 0-9a-f",
+		"WEIGATE_WECHAT_MAIN_SECRET: secret and secret_file are both given: keep one",
+	}
+	if err == nil || err.Error() != strings.Join(want, "\n") {
+		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
+// TestSecretFiles: what editors, containers and hurry leave in a secret's file.
+func TestSecretFiles(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 20)
+	for _, tt := range []struct {
+		name, content string
+		mode          os.FileMode
+		fault, warn   string
+	}{
+		{"one newline", leak.Secret + "\n", 0o600, "", ""},
+		{"no newline", leak.Secret, 0o600, "", ""},
+		{"a newline of Windows", leak.Secret + "\r\n", 0o400, "", ""},
+		{"two newlines", leak.Secret + "\n\n", 0o600, "has a space, a line break", ""},
+		{"a second line", leak.Secret + "\n" + long, 0o600, "has a space, a line break", ""},
+		{"a space at the end", leak.Secret + " \n", 0o600, "has a space, a line break", ""},
+		{"nothing", "", 0o600, "the file is empty", ""},
+		{"only a newline", "\n", 0o600, "the file is empty", ""},
+		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret", ""},
+		{"readable by all", leak.Secret, 0o644, "", "others on this machine can read the file"},
+		{"readable by the group", leak.Secret, 0o640, "", ""},
+		{"writable by all", leak.Secret, 0o666, "everybody on this machine can change the file", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := secretFile(t, tt.content, tt.mode)
+			c, err := parse(t, strings.Replace(good, "secret: from-the-file}", "secret_file: "+file+"}", 1), nil)
+			switch {
+			case tt.fault == "" && err != nil:
+				t.Fatal(err)
+			case tt.fault != "" && (err == nil || !strings.Contains(err.Error(), "weigate.yaml:2: wechat.main.secret_file: ") || !strings.Contains(err.Error(), tt.fault)):
+				t.Fatalf("got %v, want %q", err, tt.fault)
+			case tt.fault != "":
+				return
+			}
+			if string(c.WeChat[0].Secret) != leak.Secret {
+				t.Error("the secret is not what the file holds")
+			}
+			if got := c.Warnings.Error(); tt.warn == "" && got != "" || !strings.Contains(got, tt.warn) {
+				t.Errorf("warnings %q, want %q", got, tt.warn)
+			}
+		})
+	}
+}
+
+// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last digit.
+func TestDigitsStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345", "1.50"} {
+		c, err := parse(t, strings.Replace(good, "from-the-file}", secret+"}", 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(c.WeChat[0].Secret) != secret {
+			t.Errorf("%q became another", secret)
+		}
+	}
+}
+
+func TestAliasesOfWholeValues(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, head+"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: x}]\n"+
+		"apps:\n  - {id: a, kind: oidc, secret: 0123456789abcdef, access: &staff {groups: [staff]}, redirect_uris: [https://a.example.com/cb]}\n"+
+		"  - {id: b, kind: oidc, secret: 0123456789abcdef, access: *staff, redirect_uris: [https://b.example.com/cb]}\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Apps[1].Access.Groups; len(got) != 1 || got[0] != "staff" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, from, to string }{
+		{"a path", "https://login.example.com", "https://www.example.com/login/wechat"},
+		{"a port", "https://login.example.com", "https://login.example.com:8443"},
+		{"this machine", "https://login.example.com", "http://127.0.0.1:8080"},
+		{"this machine by name", "https://login.example.com", "http://login.localhost:8080"},
+		{"this machine in IPv6", "https://login.example.com", "http://[::1]:8080"},
+		{"a private address, on purpose", "https://login.example.com", "http://192.168.1.5:8080\ninsecure: true"},
+		{"an app on this machine", "https://wiki.example.com/cb", "http://localhost:3000/cb"},
+		{"no metrics", "url:", "metrics: ''\nurl:"},
+		{"every address", "url:", "listen: ':8080'\nurl:"},
+		{"PostgreSQL", "url:", "store: postgres://weigate@/weigate?host=/run/postgresql\nurl:"},
+		{"a program's own scheme", "secret: from-the-file-too, access: signed_in, redirect_uris: [https://wiki.example.com/cb]", "public: true, access: signed_in, redirect_uris: ['com.example.wiki:/cb']"},
+		{"a simulator", "secret: from-the-file}", "secret: x, any_browser: true, api: 'http://127.0.0.1:8090', open: 'http://localhost:8090'}"},
+		{"openids of the entry", "access: signed_in", "access: approved, subject: 'openid:main'"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.Replace(good, tt.from, tt.to, 1)
+			if text == good {
+				t.Fatal("nothing was replaced")
+			}
+			if _, err := parse(t, text, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	running, err := parse(t, good, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := parse(t, good, map[string]string{"WEIGATE_LISTEN": "127.0.0.1:1", "WEIGATE_STORE": "sqlite:other.db", "WEIGATE_WECHAT_MAIN_SECRET": "new",
+		"WEIGATE_MASTER_KEY": "new", "WEIGATE_LOG_LEVEL": "debug", "WEIGATE_APPS_MY_WIKI_NAME": "New"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(config.NeedsRestart(running, read), " "); got != "listen store master_key_file" {
+		t.Errorf("waiting for a restart: %s", got)
+	}
+	next := config.Keep(running, read)
+	if left := config.NeedsRestart(running, next); len(left) > 0 {
+		t.Errorf("kept less than it should: %v", left)
+	}
+	if next.WeChat[0].Secret != wechat.Secret("new") || next.Apps[0].Name != "New" || next.Log.Level != "debug" {
+		t.Error("what can be taken up was not")
+	}
+}
+
+func TestNoFile(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(filepath.Join(t.TempDir(), "weigate.yaml"), nil)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := config.Load(t.TempDir(), nil); err == nil {
+		t.Error("a folder was read")
+	}
+	big := secretFile(t, strings.Repeat("# a line\n", 200_000), 0o600)
+	if _, err := config.Load(big, nil); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("%v", err)
+	}
+}

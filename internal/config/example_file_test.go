@@ -1,0 +1,123 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/leak"
+)
+
+// secretFile writes a file as an operator would, and returns its path.
+func secretFile(t *testing.T, content string, mode os.FileMode) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(name, mode); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// example is the shipped file with secret files that exist.
+func example(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../weigate.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(
+		"/run/secrets/wechat", secretFile(t, leak.Secret+"\n", 0o600),
+		"/run/secrets/grafana", secretFile(t, leak.Secret+"-old\n"+leak.Secret+"-new\n", 0o600),
+	).Replace(string(text))
+}
+
+// TestTheShippedExampleLoads is what an operator does first.
+func TestTheShippedExampleLoads(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("weigate.yaml", []byte(example(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.URL != "https://login.example.com" || c.StoreName() != "SQLite, weigate.db" || len(c.Warnings) > 0 {
+		t.Errorf("url %q, store %q, warnings %v", c.URL, c.StoreName(), c.Warnings)
+	}
+	main, ok := c.Entry("main")
+	if !ok || main.AppID != "wx0123456789abcdef" || string(main.Secret) != leak.Secret {
+		t.Errorf("the entry: %+v", main)
+	}
+	app := c.Apps[0]
+	if len(app.Secrets) != 2 || string(app.Secrets[1]) != leak.Secret+"-new" {
+		t.Errorf("%d secrets of the app, the second %t", len(app.Secrets), string(app.Secrets[1]) == leak.Secret+"-new")
+	}
+	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC || app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
+		t.Errorf("the app: %+v", app)
+	}
+	leak.Check(t, "the configuration", c, *c, main, app)
+}
+
+// TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
+func TestAgreementWithItsLink(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(example(t), `privacy_url: "", agreement: false`, "privacy_url: https://www.example.com/privacy, agreement: true", 1)
+	c, err := config.Parse("weigate.yaml", []byte(text), nil)
+	if err != nil || !c.Names.Agreement || c.Names.PrivacyURL != "https://www.example.com/privacy" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestTheExampleSaysTheDefaults: who deletes a line of it changes nothing.
+func TestTheExampleSaysTheDefaults(t *testing.T) {
+	t.Parallel()
+	shipped, err := config.Parse("weigate.yaml", []byte(example(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	least := "url: https://login.example.com\nnames: {title: Example Login}\n" +
+		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leak.Secret + "}]\n" +
+		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leak.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
+	c, err := config.Parse("weigate.yaml", []byte(least), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed := config.NeedsRestart(shipped, c); len(changed) > 0 {
+		t.Errorf("these differ from the example: %v", changed)
+	}
+	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Names != c.Names || shipped.WeChat[0] != c.WeChat[0] {
+		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
+	}
+	a, b := shipped.Apps[0], c.Apps[0]
+	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg || a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Doors, b.Doors) {
+		t.Errorf("the app differs from the example:\n%+v\n%+v", a, b)
+	}
+}
+
+// TestTheExampleShowsEveryKey: a key that is not in it would not be found.
+func TestTheExampleShowsEveryKey(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../weigate.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range config.Keys() {
+		word := path[strings.LastIndex(path, ".")+1:]
+		switch {
+		case word == "store_file": // told in a comment
+			word = "store_file"
+		case word == "secret":
+			word = "secret: …"
+		default:
+			word += ":"
+		}
+		if !strings.Contains(string(text), word) {
+			t.Errorf("the example does not show %s (looked for %q)", path, word)
+		}
+	}
+}

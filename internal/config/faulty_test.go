@@ -1,0 +1,55 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/config"
+)
+
+var update = flag.Bool("update", false, "write the expected problems anew, to be read before they are committed")
+
+// canary is in the place of every secret of the faulty files.
+const canary = "CANARY"
+
+// TestFaultyFiles: each file of testdata/faulty has all its problems told at once, with their lines, as the .txt beside it has them; and no problem
+// repeats a secret, wherever in the file it stands.
+func TestFaultyFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/faulty/*.yaml")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(file, nil)
+			var problems config.Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("got %v, want problems", err)
+			}
+			got := strings.ReplaceAll(err.Error(), filepath.Dir(file)+"/", "") + "\n"
+			if strings.Contains(got, canary) {
+				t.Errorf("a secret is repeated:\n%s", got)
+			}
+			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/config"
+)
+
+// FuzzParse: whatever stands in the file, the reader comes back, with a configuration or with problems that have words, and what was good once is good
+// in the form in which it was read. A value that looks like a secret is in no problem.
+func FuzzParse(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/faulty/*.yaml")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, name := range append(seeds, "../../weigate.example.yaml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	names := regexp.MustCompile(`unknown key [A-Za-z_-]{1,32}|apps\.[A-Za-z0-9_.-]+|WEIGATE_[A-Z0-9_]+`)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if strings.Contains(string(text), "_file") {
+			return // it could name any file of this machine
+		}
+		c, err := config.Parse("weigate.yaml", text, nil)
+		if err == nil {
+			if c == nil || c.URL == "" || len(c.WeChat) == 0 || c.WeChat[0].Secret == "" || c.Session.Idle > c.Session.Max {
+				t.Errorf("a configuration that is none: %+v", c)
+			}
+			for _, a := range c.Apps {
+				if a.Access.Rule == "" || len(a.RedirectURIs) == 0 || a.Public == (len(a.Secrets) > 0) {
+					t.Errorf("an app that nobody could use, or anybody: %+v", a)
+				}
+			}
+			return
+		}
+		for line := range strings.Lines(err.Error()) {
+			// Words may be told where a name stands: the id of an app, in the path or in a variable's name, and an unknown key of letters only.
+			if strings.Contains(names.ReplaceAllString(line, ""), canary) {
+				t.Errorf("a value is repeated: %s", line)
+			}
+		}
+	})
+}

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+// nearest returns the known word that a misspelt one was most likely meant to be, or "".
+func nearest(word string, known []string) string {
+	word = strings.ToLower(word)
+	best, distance := "", 1+len(word)/3
+	for _, k := range known {
+		if d := edits(word, strings.ToLower(k)); d < distance || d == distance && best == "" {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// edits counts the letters to put in, take out, change or swap with their neighbour.
+func edits(a, b string) int {
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, now := rows[0], rows[1], rows[2]
+		now[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				now[j] = min(now[j], before[j-2]+1)
+			}
+		}
+		rows = [3][]int{last, now, before}
+	}
+	return rows[1][len(b)]
+}
+
+// hint is nearest as the end of a sentence.
+func hint(word string, known []string) string {
+	if n := nearest(word, known); n != "" {
+		return ", did you mean " + n + "?"
+	}
+	return ""
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
+
+// shown is the name of an unknown key. A key that does not look like a word may be a secret in the wrong place.
+func shown(key string) string {
+	if plainWord.MatchString(key) {
+		return "unknown key " + key
+	}
+	return "unknown key"
+}

@@ -1,0 +1,38 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that a caller decides on, all for errors.Is.
+var (
+	// ErrNotFound: the store has no such row, or it is dead (see ErrExpired).
+	ErrNotFound = errors.New("not found")
+
+	// ErrExpired: the row is there, but its time is over. It is a kind of
+	// ErrNotFound, since a sweep may remove the row at any moment.
+	ErrExpired = fmt.Errorf("%w: expired", ErrNotFound)
+
+	// ErrConflict: the id is taken, or the row has changed since the caller
+	// read it.
+	ErrConflict = errors.New("conflicts with what is stored")
+
+	// ErrBlocked: the account is blocked.
+	ErrBlocked = errors.New("the account is blocked")
+
+	// ErrReplay: a code or a refresh token was used a second time. Its family
+	// is revoked by the time the caller sees this.
+	ErrReplay = errors.New("used before")
+
+	// ErrNewerDatabase: the database was made by a later version. Nothing was
+	// changed in it. Start that version, or restore a backup.
+	ErrNewerDatabase = errors.New("the database belongs to a newer version of weigate")
+
+	// ErrInUse: another process serves from this database file.
+	ErrInUse = errors.New("the database is in use by another weigate")
+
+	// ErrUnavailable: the store could not do its work. It says nothing about
+	// the data. People see a 503, never this text.
+	ErrUnavailable = errors.New("the store is unavailable")
+)

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Problem says why a line cannot be imported at all; "" when it can.
+func (p ImportedPerson) Problem() string {
+	switch {
+	case p.OldID == "":
+		return "no old id"
+	case p.OpenID == "":
+		return "no openid: a unionid alone says nobody's account"
+	}
+	if err := p.Check(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// PlanImport decides what one line of an import does, counts it in res, and
+// reports whether there is something to write. known, matches and newID are as
+// for Join; named is the account that has the old id already, nil when none has.
+func PlanImport(p ImportedPerson, index int, known, named *Party, matches []Party, newID string, res *ImportResult) (Plan, bool) {
+	problem := func(reason string) (Plan, bool) {
+		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
+		return Plan{}, false
+	}
+	if named != nil && known != nil && named.Account.ID != known.Account.ID {
+		return problem("the openid belongs to account " + known.Account.ID + ", the old id to account " + named.Account.ID)
+	}
+	base := known
+	if base == nil && named != nil {
+		own := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
+		if clash(own, named.Identities) {
+			return problem("account " + named.Account.ID + " has this old id, and another openid of the same appid")
+		}
+		if split(p.Arrival, named.Identities) {
+			return problem("account " + named.Account.ID + " has this old id, and another unionid")
+		}
+		base = named
+	}
+	if base != nil && base.Account.OldID != "" && base.Account.OldID != p.OldID {
+		return problem("account " + base.Account.ID + " has another old id")
+	}
+	quiet := p.Arrival
+	quiet.Profile = nil
+	plan := Join(quiet, base, matches, newID)
+	if was := cmp.Or(plan.Keep.OldID, p.OldID); was != p.OldID {
+		return problem("account " + plan.Keep.ID + ", the same person by unionid, has another old id")
+	}
+	return p.imported(plan, known, res)
+}
+
+// imported makes a plan of Join one of an import: nobody came in, so nothing
+// counts as seen, and a name from another table is not a fetched profile.
+func (p ImportedPerson) imported(plan Plan, known *Party, res *ImportResult) (Plan, bool) {
+	var before Identity
+	if known != nil {
+		for _, id := range known.Identities {
+			if id.AppID == p.AppID && id.OpenID == p.OpenID {
+				before = id
+			}
+		}
+	}
+	plan.Identity.SeenAt = before.SeenAt
+	switch {
+	case plan.New:
+		res.Created++
+	case known == nil:
+		res.Added++
+	case known.Account.OldID == p.OldID && before.UnionID == plan.Identity.UnionID:
+		res.Unchanged++
+		return Plan{}, false
+	default:
+		res.Updated++
+	}
+	plan.Keep.OldID = p.OldID
+	if p.Profile != nil && plan.Keep.ProfileAt.IsZero() {
+		k := &plan.Keep
+		k.Nickname = cmp.Or(k.Nickname, p.Profile.Nickname)
+		k.AvatarURL = cmp.Or(k.AvatarURL, p.Profile.AvatarURL)
+		k.Locale = cmp.Or(k.Locale, p.Profile.Locale)
+	}
+	plan.Events = slices.DeleteFunc(plan.Events, func(e Event) bool {
+		return e.Kind == EventAccountCreated || e.Kind == EventIdentityAdded
+	})
+	return plan, true
+}

@@ -1,0 +1,268 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Party is an account with its identities, as a store read them in the
+// transaction that will apply the plan.
+type Party struct {
+	Account    Account
+	Identities []Identity
+}
+
+// Plan is what Join decided. The store writes it in one transaction: Keep and
+// Identity are the rows to have afterwards, whether they are there or not.
+type Plan struct {
+	Keep     Account  // the account of the person from now on
+	New      bool     // Keep is not stored yet
+	Identity Identity // the row of (AppID, OpenID)
+	Drop     string   // id of the younger account that is joined into Keep; "" = none
+	Events   []Event  // what to tell the administrator
+}
+
+// Join decides to which account an arriving person belongs. known is the
+// account that has this openid at this appid, nil when none has. matches are the
+// other accounts that have the arrival's unionid on an appid of its group
+// (Arrival.Shared), in any order. newID is the id of the account that is made
+// when none fits. It is a pure function: stores differ in how they read and
+// write, never in who becomes whom.
+//
+// The rules, and why:
+//
+//   - Unionids are compared only inside one open_platform group: elsewhere the
+//     same text may be another person's.
+//   - An account has at most one openid per appid. Where a join would bring a
+//     second one, WeChat contradicts itself; that is an event, not a join.
+//   - The first unionid that an identity had is kept. When another one comes,
+//     nothing joins: an entry may have been moved to another Open Platform
+//     account, and the old unionid may not be this person's there.
+//   - The older account stays, so that ids that apps know go on working.
+//   - Blocked wins over everything, or a blocked person would come back through
+//     another entry. Approval holds for the person, so it covers both sides.
+//   - Admin and groups are the older account's: a join gives nobody a right
+//     that an administrator did not give to the account that stays.
+func Join(a Arrival, known *Party, matches []Party, newID string) Plan {
+	var p Plan
+	base := known
+	if known == nil {
+		base = p.adopt(a, matches)
+	}
+	if base == nil {
+		p.make(a, newID)
+	} else {
+		p.Keep = base.Account
+		p.recognise(a, base)
+		if known != nil && p.Identity.UnionID == a.UnionID {
+			p.merge(a, known, matches)
+		}
+	}
+	p.Keep.arrived(a)
+	p.Identity.AccountID = p.Keep.ID
+	for i := range p.Events {
+		e := &p.Events[i]
+		e.At, e.Entry, e.AccountID = a.At, a.Entry, p.Keep.ID
+		if e.Outcome == "" {
+			e.Outcome = "ok"
+		}
+	}
+	return p
+}
+
+// adopt returns the account, found by unionid, that takes in an openid that
+// nobody has; nil when there is none that can.
+func (p *Plan) adopt(a Arrival, matches []Party) *Party {
+	own := []Identity{{AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID}}
+	m := p.pick(a, Party{Identities: own}, matches)
+	if m != nil {
+		p.tell(EventIdentityAdded, "", "came in through a new entry with the same unionid")
+	}
+	return m
+}
+
+// make plans a new account.
+func (p *Plan) make(a Arrival, newID string) {
+	p.New = true
+	p.Keep = Account{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
+	p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
+	p.tell(EventAccountCreated, "", "first sign-in; status "+string(a.InitialStatus))
+}
+
+// recognise sets the identity row. It takes a unionid only when the identity
+// has none and the account has no other one in the group.
+func (p *Plan) recognise(a Arrival, base *Party) {
+	p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, CreatedAt: a.At}
+	for _, id := range base.Identities {
+		if id.AppID == a.AppID && id.OpenID == a.OpenID {
+			p.Identity = id
+			p.Identity.Entry = a.Entry
+		}
+	}
+	p.Identity.SeenAt = later(p.Identity.SeenAt, a.At)
+	if a.UnionID == "" || p.Identity.UnionID == a.UnionID {
+		return
+	}
+	changed := p.Identity.UnionID != ""
+	for _, id := range base.Identities {
+		changed = changed || a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
+	}
+	if changed {
+		p.tell(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept and nothing is joined by the new one")
+		return
+	}
+	p.Identity.UnionID = a.UnionID
+}
+
+// merge joins the person's account with another that has the same unionid.
+func (p *Plan) merge(a Arrival, known *Party, matches []Party) {
+	other := p.pick(a, *known, matches)
+	if other == nil {
+		return
+	}
+	older, younger := known.Account, other.Account
+	if olderFirst(younger, older) < 0 {
+		older, younger = younger, older
+	}
+	p.Keep, p.Drop = joined(older, younger), younger.ID
+	p.tell(EventAccountsJoined, "", "account "+younger.ID+" is the same person by unionid and was joined into "+older.ID)
+	if younger.Admin && !older.Admin {
+		p.tell(EventAccountsJoined, "refused", "account "+younger.ID+" was an administrator; that does not carry over")
+	}
+	if lost := without(younger.Groups, older.Groups); len(lost) > 0 {
+		p.tell(EventAccountsJoined, "refused", fmt.Sprintf("account %s was in groups %q; they do not carry over", younger.ID, lost))
+	}
+	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
+		p.tell(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q goes", older.OldID, younger.OldID))
+	}
+}
+
+// pick returns the oldest of the matches that has no other openid of an appid
+// that own has, and reports those that have one.
+func (p *Plan) pick(a Arrival, own Party, matches []Party) *Party {
+	if a.Shared() == nil {
+		return nil
+	}
+	sorted := slices.Clone(matches)
+	slices.SortFunc(sorted, func(x, y Party) int { return olderFirst(x.Account, y.Account) })
+	for i, m := range sorted {
+		switch {
+		case m.Account.ID == own.Account.ID, !a.matches(m):
+		case clash(own.Identities, m.Identities):
+			p.tell(EventJoinConflict, "refused", "account "+m.Account.ID+" has the same unionid, but another openid of the same appid; not joined")
+		case split(a, own.Identities, m.Identities):
+			p.tell(EventUnionIDChanged, "refused", "account "+m.Account.ID+" has this unionid and another one; not joined")
+		default:
+			return &sorted[i]
+		}
+	}
+	return nil
+}
+
+// matches reports whether m has the arrival's unionid inside the group. The
+// store looked for it; Join does not rely on that.
+func (a Arrival) matches(m Party) bool {
+	return slices.ContainsFunc(m.Identities, func(id Identity) bool {
+		return id.UnionID == a.UnionID && a.shares(id.AppID)
+	})
+}
+
+// clash reports whether both have an openid of one appid, and not the same.
+func clash(x, y []Identity) bool {
+	for _, i := range x {
+		for _, j := range y {
+			if i.AppID == j.AppID && i.OpenID != j.OpenID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// split reports whether an identity of the group, on either side, has another
+// unionid than the arrival's.
+func split(a Arrival, sides ...[]Identity) bool {
+	for _, side := range sides {
+		for _, id := range side {
+			if a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// joined is what the older account is after the younger was joined into it.
+func joined(older, younger Account) Account {
+	k := older
+	switch {
+	case older.Status == Blocked || younger.Status == Blocked:
+		k.Status = Blocked
+	case older.Status == Active || younger.Status == Active:
+		k.Status = Active
+	}
+	if younger.ProfileAt.After(older.ProfileAt) {
+		k.Nickname, k.AvatarURL, k.ProfileAt = younger.Nickname, younger.AvatarURL, younger.ProfileAt
+	}
+	k.Locale = cmp.Or(k.Locale, younger.Locale)
+	k.OldID = cmp.Or(k.OldID, younger.OldID)
+	return k
+}
+
+// arrived puts the profile of an arrival into the account. A profile that is
+// older than the stored one (a slow request) is left out.
+func (k *Account) arrived(a Arrival) {
+	k.UpdatedAt = later(k.UpdatedAt, a.At)
+	if a.Profile == nil || a.At.Before(k.ProfileAt) {
+		return
+	}
+	k.Nickname, k.AvatarURL, k.ProfileAt = Clean(a.Profile.Nickname), Clean(a.Profile.AvatarURL), a.At
+	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
+}
+
+// JoinPins decides what apps know a joined account by. The older account's
+// pins stay; those of the younger move to it where the older has none. dropped
+// are the pins of the younger that are given up, each with its event: the app
+// knew both, and knows the older from now on.
+func JoinPins(a Arrival, older, younger []Pin) (moved, dropped []Pin, events []Event) {
+	has := map[string]Pin{}
+	for _, p := range older {
+		has[p.App] = p
+	}
+	for _, p := range younger {
+		keep, taken := has[p.App]
+		if !taken {
+			moved = append(moved, p)
+			continue
+		}
+		dropped = append(dropped, p)
+		events = append(events, Event{
+			At: a.At, Kind: EventSubjectDropped, AccountID: keep.AccountID, App: p.App, Entry: a.Entry, Outcome: "ok",
+			Detail: "the app knew account " + p.AccountID + " by a subject of its own; it gets the older account's now",
+		})
+	}
+	return moved, dropped, events
+}
+
+func (p *Plan) tell(kind, outcome, detail string) {
+	p.Events = append(p.Events, Event{Kind: kind, Outcome: outcome, Detail: detail})
+}
+
+// olderFirst orders accounts by age; the id decides between equals, so that
+// every replica decides the same.
+func olderFirst(x, y Account) int {
+	return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
+}
+
+func later(x, y time.Time) time.Time {
+	if y.After(x) {
+		return y
+	}
+	return x
+}
+
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}

@@ -1,0 +1,373 @@
+package gateway_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func at(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+
+// entries are appids and the Open Platform group that each is in.
+var entries = map[string]string{"wxa": "ours", "wxb": "ours", "wxc": "ours", "wxd": "theirs", "wxe": "theirs", "wxf": ""}
+
+func arrival(appid, openid, unionid string, minutes int) gateway.Arrival {
+	a := gateway.Arrival{
+		Entry: "entry of " + appid, AppID: appid, OpenID: openid, UnionID: unionid,
+		OpenPlatform: entries[appid], At: at(minutes), InitialStatus: gateway.Active,
+	}
+	for _, id := range slices.Sorted(maps.Keys(entries)) {
+		if a.OpenPlatform != "" && entries[id] == a.OpenPlatform {
+			a.Group = append(a.Group, id)
+		}
+	}
+	return a
+}
+
+func party(id string, minutes int, identities ...gateway.Identity) *gateway.Party {
+	p := &gateway.Party{Account: gateway.Account{ID: id, Status: gateway.Active, CreatedAt: at(minutes)}, Identities: identities}
+	for i := range p.Identities {
+		p.Identities[i].AccountID = id
+		p.Identities[i].CreatedAt = at(minutes)
+	}
+	return p
+}
+
+func identity(appid, openid, unionid string) gateway.Identity {
+	return gateway.Identity{AppID: appid, OpenID: openid, UnionID: unionid}
+}
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	type result struct {
+		keep, drop, unionid string
+		isNew               bool
+		events              string
+	}
+	for _, k := range []struct {
+		name    string
+		arrival gateway.Arrival
+		known   *gateway.Party
+		matches []gateway.Party
+		want    result
+	}{
+		{
+			name:    "nobody: a new account",
+			arrival: arrival("wxa", "o1", "u1", 9),
+			want:    result{"new", "", "u1", true, "[account_created]"},
+		},
+		{
+			name:    "known, nothing new",
+			arrival: arrival("wxa", "o1", "u1", 9), known: party("a", 0, identity("wxa", "o1", "u1")),
+			want: result{"a", "", "u1", false, "[]"},
+		},
+		{
+			name:    "known, first unionid",
+			arrival: arrival("wxa", "o1", "u1", 9), known: party("a", 0, identity("wxa", "o1", "")),
+			want: result{"a", "", "u1", false, "[]"},
+		},
+		{
+			name:    "known, no unionid this time: the stored one stays",
+			arrival: arrival("wxa", "o1", "", 9), known: party("a", 0, identity("wxa", "o1", "u1")),
+			want: result{"a", "", "u1", false, "[]"},
+		},
+		{
+			name:    "new openid, known unionid: the same person",
+			arrival: arrival("wxb", "o2", "u1", 9), matches: []gateway.Party{*party("a", 0, identity("wxa", "o1", "u1"))},
+			want: result{"a", "", "u1", false, "[identity_added]"},
+		},
+		{
+			name:    "a match outside the group is no match, even when a store offers it",
+			arrival: arrival("wxb", "o2", "u1", 9), matches: []gateway.Party{*party("a", 0, identity("wxd", "o1", "u1"))},
+			want: result{"new", "", "u1", true, "[account_created]"},
+		},
+		{
+			name:    "a match with another unionid is no match, even when a store offers it",
+			arrival: arrival("wxb", "o2", "u1", 9), matches: []gateway.Party{*party("a", 0, identity("wxa", "o1", "u2"))},
+			want: result{"new", "", "u1", true, "[account_created]"},
+		},
+		{
+			name:    "an entry in no group never joins",
+			arrival: arrival("wxf", "o2", "u1", 9), matches: []gateway.Party{*party("a", 0, identity("wxf", "o1", "u1"))},
+			want: result{"new", "", "u1", true, "[account_created]"},
+		},
+		{
+			name:    "a second openid of one appid is a conflict",
+			arrival: arrival("wxa", "o2", "u1", 9), matches: []gateway.Party{*party("a", 0, identity("wxa", "o1", "u1"))},
+			want: result{"new", "", "u1", true, "[account_created join_conflict]"},
+		},
+		{
+			name:    "of two matches the older that fits",
+			arrival: arrival("wxc", "o3", "u1", 9),
+			matches: []gateway.Party{*party("y", 5, identity("wxb", "o2", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "", "u1", false, "[identity_added]"},
+		},
+		{
+			name:    "of two matches the one that fits, although it is younger",
+			arrival: arrival("wxa", "o9", "u1", 9),
+			matches: []gateway.Party{*party("y", 5, identity("wxb", "o2", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"y", "", "u1", false, "[identity_added join_conflict]"},
+		},
+		{
+			name:    "two accounts: the older stays, arriving through the younger",
+			arrival: arrival("wxb", "o2", "u1", 9), known: party("y", 5, identity("wxb", "o2", "")),
+			matches: []gateway.Party{*party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "y", "u1", false, "[accounts_joined]"},
+		},
+		{
+			name:    "two accounts: the older stays, arriving through the older",
+			arrival: arrival("wxa", "o1", "u1", 9), known: party("o", 1, identity("wxa", "o1", "")),
+			matches: []gateway.Party{*party("y", 5, identity("wxb", "o2", "u1"))},
+			want:    result{"o", "y", "u1", false, "[accounts_joined]"},
+		},
+		{
+			name:    "accounts of one moment: the id decides, the same on every replica",
+			arrival: arrival("wxb", "o2", "u1", 9), known: party("b", 1, identity("wxb", "o2", "u1")),
+			matches: []gateway.Party{*party("a", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"a", "b", "u1", false, "[accounts_joined]"},
+		},
+		{
+			name:    "two accounts with an openid each of one appid are a conflict",
+			arrival: arrival("wxb", "o2", "u1", 9), known: party("y", 5, identity("wxb", "o2", ""), identity("wxa", "o9", "")),
+			matches: []gateway.Party{*party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"y", "", "u1", false, "[join_conflict]"},
+		},
+		{
+			name:    "a unionid that changes never joins",
+			arrival: arrival("wxb", "o2", "u2", 9), known: party("y", 5, identity("wxb", "o2", "u1")),
+			matches: []gateway.Party{*party("o", 1, identity("wxa", "o1", "u2"))},
+			want:    result{"y", "", "u1", false, "[unionid_changed]"},
+		},
+		{
+			name:    "a unionid other than the account's in the group is a change",
+			arrival: arrival("wxb", "o2", "u2", 9), known: party("y", 5, identity("wxb", "o2", ""), identity("wxa", "o1", "u1")),
+			matches: []gateway.Party{*party("o", 1, identity("wxc", "o3", "u2"))},
+			want:    result{"y", "", "", false, "[unionid_changed]"},
+		},
+		{
+			name:    "a unionid of another group does not matter",
+			arrival: arrival("wxb", "o2", "u2", 9), known: party("y", 5, identity("wxb", "o2", ""), identity("wxd", "o1", "u1")),
+			want: result{"y", "", "u2", false, "[]"},
+		},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			p := gateway.Join(k.arrival, k.known, k.matches, "new")
+			var kinds []string
+			for _, e := range p.Events {
+				kinds = append(kinds, e.Kind)
+				if e.At != k.arrival.At || e.AccountID != p.Keep.ID || e.Entry != k.arrival.Entry || e.Outcome == "" {
+					t.Errorf("event is not whole: %+v", e)
+				}
+			}
+			slices.Sort(kinds)
+			got := result{p.Keep.ID, p.Drop, p.Identity.UnionID, p.New, fmt.Sprint(kinds)}
+			if got != k.want {
+				t.Errorf("got  %+v\nwant %+v", got, k.want)
+			}
+			if i := p.Identity; i.AccountID != p.Keep.ID || i.AppID != k.arrival.AppID || i.OpenID != k.arrival.OpenID || i.SeenAt != k.arrival.At || i.Entry != k.arrival.Entry {
+				t.Errorf("identity %+v", i)
+			}
+		})
+	}
+}
+
+func TestJoinedAccount(t *testing.T) {
+	t.Parallel()
+	const a, p, b = gateway.Active, gateway.Pending, gateway.Blocked
+	for _, k := range []struct{ older, younger, want gateway.Status }{
+		{a, a, a}, {a, p, a}, {p, a, a}, {p, p, p}, {a, b, b}, {b, a, b}, {p, b, b}, {b, p, b}, {b, b, b},
+	} {
+		older, younger := party("o", 1, identity("wxa", "o1", "u1")), party("y", 5, identity("wxb", "o2", "u1"))
+		older.Account.Status, younger.Account.Status = k.older, k.younger
+		if got := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Party{*older}, "new").Keep.Status; got != k.want {
+			t.Errorf("%s with %s: got %s, want %s", k.older, k.younger, got, k.want)
+		}
+	}
+	older, younger := party("o", 1, identity("wxa", "o1", "u1")), party("y", 5, identity("wxb", "o2", "u1"))
+	older.Account.Nickname, older.Account.ProfileAt, older.Account.OldID = "then", at(2), "1"
+	younger.Account.Nickname, younger.Account.ProfileAt, younger.Account.OldID, younger.Account.Locale = "now", at(6), "2", "en"
+	older.Account.Groups, younger.Account.Groups = []string{"x"}, []string{"x", "ops"}
+	younger.Account.Admin = true
+	got := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Party{*older}, "new")
+	k := got.Keep
+	if k.Nickname != "now" || k.ProfileAt != at(6) || k.OldID != "1" || k.Locale != "en" || k.Admin || !slices.Equal(k.Groups, []string{"x"}) || k.CreatedAt != at(1) {
+		t.Errorf("joined: %+v", k)
+	}
+	if len(got.Events) != 4 { // joined, admin, groups, old ids
+		t.Errorf("events: %+v", got.Events)
+	}
+	older.Account.Admin, younger.Account.Admin = true, false
+	if k := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Party{*older}, "new").Keep; !k.Admin {
+		t.Error("an administrator who comes in by a second door stopped being one")
+	}
+}
+
+func TestHostileProfileIsCleaned(t *testing.T) {
+	t.Parallel()
+	a := arrival("wxa", "o1", "", 0)
+	a.Profile = &gateway.Profile{Nickname: "a\x00b\xff", AvatarURL: "https://x/\x00", Locale: "\xfe"}
+	k := gateway.Join(a, nil, nil, "new").Keep
+	if k.Nickname != "ab\uFFFD" || k.AvatarURL != "https://x/" || k.Locale != "\uFFFD" {
+		t.Errorf("stored %q %q %q", k.Nickname, k.AvatarURL, k.Locale)
+	}
+	for _, a := range []gateway.Arrival{arrival("wxa", "o\x00", "", 0), arrival("wxa", "o", "\xff", 0)} {
+		if a.Check() == nil {
+			t.Errorf("an openid or unionid that is no text was accepted: %+v", a)
+		}
+	}
+}
+
+func TestJoinPins(t *testing.T) {
+	t.Parallel()
+	pin := func(account, app string) gateway.Pin {
+		return gateway.Pin{AccountID: account, App: app, Subject: account + " in " + app}
+	}
+	moved, dropped, events := gateway.JoinPins(arrival("wxa", "o1", "u1", 9),
+		[]gateway.Pin{pin("o", "wiki"), pin("o", "shop")}, []gateway.Pin{pin("y", "wiki"), pin("y", "chat")})
+	if !slices.Equal(moved, []gateway.Pin{pin("y", "chat")}) || !slices.Equal(dropped, []gateway.Pin{pin("y", "wiki")}) {
+		t.Errorf("moved %v, dropped %v", moved, dropped)
+	}
+	if len(events) != 1 || events[0].Kind != gateway.EventSubjectDropped || events[0].AccountID != "o" || events[0].App != "wiki" {
+		t.Errorf("events: %+v", events)
+	}
+}
+
+// world is a store without a database: what Join decided, applied.
+type world struct {
+	accounts   map[string]gateway.Account
+	identities map[[2]string]gateway.Identity
+	into       map[string]string
+	admins     map[string]bool // was ever made one
+	blocked    map[string]bool
+	n          int
+}
+
+func (w *world) resolve(id string) string {
+	for w.into[id] != "" {
+		id = w.into[id]
+	}
+	return id
+}
+
+func (w *world) party(id string) gateway.Party {
+	p := gateway.Party{Account: w.accounts[id]}
+	for _, i := range w.identities {
+		if i.AccountID == id {
+			p.Identities = append(p.Identities, i)
+		}
+	}
+	return p
+}
+
+func (w *world) arrive(a gateway.Arrival) {
+	var known *gateway.Party
+	var matches []gateway.Party
+	if i, ok := w.identities[[2]string{a.AppID, a.OpenID}]; ok {
+		p := w.party(i.AccountID)
+		known = &p
+	}
+	for id := range w.accounts {
+		p := w.party(id)
+		if known != nil && known.Account.ID == id {
+			continue
+		}
+		if slices.ContainsFunc(p.Identities, func(i gateway.Identity) bool { return i.UnionID == a.UnionID && slices.Contains(a.Shared(), i.AppID) }) {
+			matches = append(matches, p)
+		}
+	}
+	w.n++
+	p := gateway.Join(a, known, matches, fmt.Sprintf("account%04d", w.n))
+	w.accounts[p.Keep.ID] = p.Keep
+	if p.Drop != "" {
+		delete(w.accounts, p.Drop)
+		w.into[p.Drop] = p.Keep.ID
+		for k, i := range w.identities {
+			if i.AccountID == p.Drop {
+				i.AccountID = p.Keep.ID
+				w.identities[k] = i
+			}
+		}
+	}
+	w.identities[[2]string{a.AppID, a.OpenID}] = p.Identity
+}
+
+// TestJoiningKeepsItsPromises lets a few people with few unionids arrive at
+// random, for hours, and looks at all that must never happen.
+func TestJoiningKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 200 {
+		w := &world{map[string]gateway.Account{}, map[[2]string]gateway.Identity{}, map[string]string{}, map[string]bool{}, map[string]bool{}, 0}
+		for step := range 60 {
+			appid := []string{"wxa", "wxb", "wxc", "wxd", "wxe", "wxf"}[r.IntN(6)]
+			unionid := []string{"", "u1", "u2", "u3"}[r.IntN(4)]
+			w.arrive(arrival(appid, fmt.Sprint("o", r.IntN(3)), unionid, step))
+			for id, a := range w.accounts {
+				switch r.IntN(40) {
+				case 0:
+					a.Admin, w.admins[id] = true, true
+				case 1:
+					a.Status, w.blocked[id] = gateway.Blocked, true
+				}
+				w.accounts[id] = a
+			}
+			w.check(t)
+			if t.Failed() {
+				t.Fatalf("after step %d", step)
+			}
+		}
+	}
+}
+
+func (w *world) check(t *testing.T) {
+	t.Helper()
+	for id := range w.blocked {
+		if w.accounts[w.resolve(id)].Status != gateway.Blocked {
+			t.Errorf("%s was blocked, and is not any more as %s", id, w.resolve(id))
+		}
+	}
+	for id, a := range w.accounts {
+		if a.Admin && !w.admins[id] {
+			t.Errorf("%s became an administrator by joining", id)
+		}
+		p := w.party(id)
+		openids, unionids, groups := map[string]int{}, map[string]string{}, map[string]bool{}
+		for _, i := range p.Identities {
+			openids[i.AppID]++
+			group := entries[i.AppID]
+			groups[group+"/"+i.AppID] = true
+			if group == "" && len(p.Identities) > 1 {
+				t.Errorf("%s joined through an entry that is in no group", id)
+			}
+			if u := unionids[group]; i.UnionID != "" && group != "" {
+				if u != "" && u != i.UnionID {
+					t.Errorf("%s has unionids %s and %s in one group", id, u, i.UnionID)
+				}
+				unionids[group] = i.UnionID
+			}
+			if entries[i.AppID] != entries[p.Identities[0].AppID] {
+				t.Errorf("%s has identities of two groups", id)
+			}
+		}
+		for appid, n := range openids {
+			if n > 1 {
+				t.Errorf("%s has %d openids of %s", id, n, appid)
+			}
+		}
+	}
+	for id, into := range w.into {
+		if id < into { // ids grow with time here
+			t.Errorf("the older %s was joined into the younger %s", id, into)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package keys
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MinMasterKey is the least number of bytes that a master key may have.
+const MinMasterKey = 32
+
+// ErrMasterKey says that a value was sealed with a master key that is not among those given. The operator put another key file in place, or took an
+// old key out before everything was sealed anew.
+var ErrMasterKey = errors.New("keys: sealed with a master key that is not among those given")
+
+// ErrTampered says that a sealed value is damaged, or belongs to another place than the one it was found in.
+var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
+
+// Master is one or more master keys. It is immutable and safe for concurrent use. The zero value has no key: every method of it fails or is empty.
+type Master struct {
+	keys []masterKey
+}
+
+type masterKey struct {
+	id   [idSize]byte
+	root []byte
+}
+
+const (
+	sealVersion = 1
+	idSize      = 8
+	nonceSize   = 12
+	headerSize  = 1 + idSize + nonceSize
+)
+
+// NewMaster makes a Master of keys of at least [MinMasterKey] bytes each. The first seals, all of them open.
+func NewMaster(keys ...[]byte) (*Master, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("keys: no master key given")
+	}
+	m := &Master{}
+	for i, k := range keys {
+		if len(k) < MinMasterKey {
+			return nil, fmt.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(k), MinMasterKey)
+		}
+		mk := masterKey{root: append([]byte(nil), k...)}
+		copy(mk.id[:], mk.derive("key id", idSize))
+		for _, other := range m.keys {
+			if other.id == mk.id {
+				return nil, fmt.Errorf("keys: master key %d is given twice", i+1)
+			}
+		}
+		m.keys = append(m.keys, mk)
+	}
+	return m, nil
+}
+
+// ParseMaster reads master keys from text: base64, one per line or separated by commas or spaces. Empty lines and lines that begin with # are left
+// out. An error names the line and never its content.
+func ParseMaster(text string) (*Master, error) {
+	var keys [][]byte
+	for n, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for _, field := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' }) {
+			key, err := decodeKey(field)
+			if err != nil {
+				return nil, fmt.Errorf("keys: line %d of the master key is not base64", n+1)
+			}
+			keys = append(keys, key)
+		}
+	}
+	return NewMaster(keys...)
+}
+
+// decodeKey takes base64 in both alphabets, with and without padding, since people make keys with whatever tool is at hand.
+func decodeKey(s string) ([]byte, error) {
+	s = strings.TrimRight(s, "=")
+	s = strings.NewReplacer("+", "-", "/", "_").Replace(s)
+	return base64.RawURLEncoding.DecodeString(s)
+}
+
+// IDs lists the public names of the keys, the sealing one first. They tell nothing about the keys, and may be shown to the operator.
+func (m *Master) IDs() []string {
+	ids := make([]string, 0, len(m.keys))
+	for _, k := range m.keys {
+		ids = append(ids, hex.EncodeToString(k.id[:]))
+	}
+	return ids
+}
+
+// Seal encrypts plain with the first key (AES-256-GCM under a key of the purpose's own). The result opens only with the same purpose and the same
+// place, which are authenticated and not stored: a sealed value that is moved to another row does not open there.
+func (m *Master) Seal(purpose, place string, plain []byte) ([]byte, error) {
+	if len(m.keys) == 0 {
+		return nil, ErrMasterKey
+	}
+	k := m.keys[0]
+	aead, err := k.aead(purpose)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, headerSize, headerSize+len(plain)+aead.Overhead())
+	out[0] = sealVersion
+	copy(out[1:], k.id[:])
+	rand.Read(out[1+idSize : headerSize])
+	return aead.Seal(out, out[1+idSize:headerSize], plain, associated(purpose, place)), nil
+}
+
+// Open decrypts what [Master.Seal] made, with whichever of the keys sealed it. Errors to test for: [ErrMasterKey], whose text names the key that is
+// missing, and [ErrTampered].
+func (m *Master) Open(purpose, place string, sealed []byte) ([]byte, error) {
+	if len(sealed) < headerSize || sealed[0] != sealVersion {
+		return nil, ErrTampered
+	}
+	k, ok := m.key(sealed)
+	if !ok {
+		return nil, fmt.Errorf("%w: it was sealed with key %x, given are %s", ErrMasterKey, sealed[1:1+idSize], strings.Join(m.IDs(), ", "))
+	}
+	aead, err := k.aead(purpose)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, sealed[1+idSize:headerSize], sealed[headerSize:], associated(purpose, place))
+	if err != nil {
+		return nil, ErrTampered
+	}
+	return plain, nil
+}
+
+// Current says whether sealed was made with the first key. What was not is to be sealed anew before the older key is taken away.
+func (m *Master) Current(sealed []byte) bool {
+	return len(m.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(m.keys[0].id[:])
+}
+
+// Derive gives 32 bytes per master key for the purpose, in the order of the keys. The first is the one to use; the others recognise what was derived
+// before the master key was replaced.
+func (m *Master) Derive(purpose string) [][]byte {
+	out := make([][]byte, 0, len(m.keys))
+	for _, k := range m.keys {
+		out = append(out, k.derive("derive "+purpose, 32))
+	}
+	return out
+}
+
+// String keeps the keys out of every formatted text.
+func (m *Master) String() string { return "[master key]" }
+
+// GoString keeps the keys out of %#v.
+func (m *Master) GoString() string { return m.String() }
+
+func (m *Master) key(sealed []byte) (masterKey, bool) {
+	for _, k := range m.keys {
+		if string(k.id[:]) == string(sealed[1:1+idSize]) {
+			return k, true
+		}
+	}
+	return masterKey{}, false
+}
+
+func (k masterKey) derive(info string, n int) []byte {
+	out, err := hkdf.Key(sha256.New, k.root, nil, "weigate "+info, n)
+	if err != nil {
+		// The lengths are constants of this package, far below HKDF's limit; only a FIPS mode that refuses SHA-256 could lead here.
+		panic("keys: hkdf: " + err.Error())
+	}
+	return out
+}
+
+func (k masterKey) aead(purpose string) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(k.derive("seal "+purpose, 32))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return aead, nil
+}
+
+func associated(purpose, place string) []byte {
+	return []byte(purpose + "\x00" + place)
+}

@@ -1,0 +1,273 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// RingConfig says how a [Ring] keeps its keys. Store and Master are required; every other field has a useful zero value.
+type RingConfig struct {
+	Store  gateway.Keys
+	Master *Master
+
+	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
+	Period time.Duration    // how long a key signs; 0 = 90 days
+	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
+	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days; see Ring.SetKeep
+	Reload time.Duration    // how often the store is read again by Run; 0 = 1 minute
+	Now    func() time.Time // nil = time.Now
+	Logger *slog.Logger     // nil = discards
+}
+
+// Ring is the set of signing keys, the same on every replica that shares the store. It answers from memory, so signing and publishing go on while
+// the database is away. All methods are safe for concurrent use.
+type Ring struct {
+	cfg     RingConfig
+	current atomic.Pointer[snapshot]
+	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
+}
+
+// OpenRing reads the keys, makes those that are missing, and seals with the first master key what an older one sealed. It fails with [ErrMasterKey]
+// when the store holds keys that none of the master keys opens.
+func OpenRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
+	if cfg.Store == nil || cfg.Master == nil {
+		return nil, errors.New("keys: a ring needs a store and a master key")
+	}
+	if cfg.Algs == nil {
+		cfg.Algs = []string{RS256, ES256}
+	}
+	for _, alg := range cfg.Algs {
+		if alg != RS256 && alg != ES256 {
+			return nil, fmt.Errorf("keys: no signing keys of kind %q", alg)
+		}
+	}
+	defaultTo(&cfg.Period, 90*24*time.Hour)
+	defaultTo(&cfg.Lead, 24*time.Hour)
+	// Longer than a session lives: an app shows an old ID token again when it signs its person out.
+	defaultTo(&cfg.Keep, 35*24*time.Hour)
+	defaultTo(&cfg.Reload, time.Minute)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Ring{cfg: cfg}
+	if err := r.Maintain(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func defaultTo(d *time.Duration, def time.Duration) {
+	if *d == 0 {
+		*d = def
+	}
+}
+
+// SetKeep changes RingConfig.Keep for the keys that are replaced from now on.
+func (r *Ring) SetKeep(d time.Duration) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	r.cfg.Keep = d
+}
+
+// CheckMaster says whether the master keys open every signing key of the store that is of use at now, and changes nothing. [ErrMasterKey]: they do not.
+func CheckMaster(ctx context.Context, store gateway.Keys, m *Master, now time.Time) error {
+	stored, err := store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range stored {
+		if k.Use != useSign || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+			continue
+		}
+		if _, err := m.Open(sealPurpose, k.ID, k.Sealed); err != nil {
+			return fmt.Errorf("keys: open %s: %w", k.ID, err)
+		}
+	}
+	return nil
+}
+
+// Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes, reseals and removes keys as they come due.
+// A store that is away is logged, and tried again; the keys in memory go on.
+func (r *Ring) Run(ctx context.Context) {
+	tick := time.NewTicker(r.cfg.Reload)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.Maintain(ctx); err != nil && ctx.Err() == nil {
+				r.cfg.Logger.WarnContext(ctx, "signing keys could not be brought up to date; the known ones go on", "error", err)
+			}
+		}
+	}
+}
+
+// Maintain does once what [Ring.Run] does at every tick.
+func (r *Ring) Maintain(ctx context.Context) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	snap, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	changed := false
+	for _, alg := range r.cfg.Algs {
+		made, err := r.makeDue(ctx, snap, alg)
+		if err != nil {
+			return err
+		}
+		changed = changed || made
+	}
+	tidied, err := r.tidy(ctx, snap)
+	if err != nil {
+		return err
+	}
+	if changed || tidied {
+		if snap, err = r.load(ctx); err != nil {
+			return err
+		}
+	}
+	r.current.Store(snap)
+	return nil
+}
+
+// Rotate makes a new key for alg now. It signs after Config.Lead, or at once when atOnce is true: that is for a key that leaked, and it also stops
+// publishing every older key of alg, so that nothing they signed is believed any more. Other replicas follow within Config.Reload.
+func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	snap, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	now := r.cfg.Now()
+	active := now.Add(r.cfg.Lead)
+	if atOnce {
+		active = now
+	}
+	if err := r.make(ctx, snap, alg, active); err != nil {
+		return err
+	}
+	if atOnce {
+		for _, k := range snap.keys {
+			if k.alg == alg {
+				if err := r.cfg.Store.RetireKey(ctx, k.stored.ID, now, now); err != nil {
+					return fmt.Errorf("keys: retire %s: %w", k.stored.ID, err)
+				}
+			}
+		}
+	}
+	snap, err = r.load(ctx)
+	if err != nil {
+		return err
+	}
+	r.current.Store(snap)
+	return nil
+}
+
+// Status is one signing key as an operator sees it. State is "next", "active" or "replaced".
+type Status struct {
+	ID, Slot, Alg, State                      string
+	CreatedAt, ActiveAt, RetiredAt, ExpiresAt time.Time
+}
+
+// List tells of every published key, in the order of making.
+func (r *Ring) List() []Status {
+	snap, now := r.current.Load(), r.cfg.Now()
+	var out []Status
+	for _, k := range snap.published(now) {
+		s := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced", CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt,
+			RetiredAt: k.stored.RetiredAt, ExpiresAt: k.stored.ExpiresAt}
+		switch {
+		case k == snap.active(k.alg, now):
+			s.State = "active"
+		case k.stored.ActiveAt.After(now):
+			s.State = "next"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// makeDue makes the first key of alg, or the next one when the newest has less than Lead left to sign.
+func (r *Ring) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
+	now := r.cfg.Now()
+	newest := snap.newest(alg, now)
+	switch {
+	case newest == nil:
+		return true, r.make(ctx, snap, alg, now)
+	case !now.Before(newest.stored.ActiveAt.Add(r.cfg.Period - r.cfg.Lead)):
+		return true, r.make(ctx, snap, alg, now.Add(r.cfg.Lead))
+	}
+	return false, nil
+}
+
+// make puts a new key into the store, under the next slot of its algorithm: when another replica makes one at the same moment both choose the same
+// slot, the store takes one of them, and both replicas use that.
+func (r *Ring) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
+	der, kid, err := newPrivateKey(alg)
+	if err != nil {
+		return err
+	}
+	sealed, err := r.cfg.Master.Seal(sealPurpose, kid, der)
+	if err != nil {
+		return err
+	}
+	key := gateway.Key{ID: kid, Slot: snap.nextSlot(alg), Use: useSign, Alg: alg, Sealed: sealed, CreatedAt: r.cfg.Now(), ActiveAt: active}
+	err = r.cfg.Store.PutKey(ctx, key)
+	if errors.Is(err, gateway.ErrConflict) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("keys: store the new %s key: %w", alg, err)
+	}
+	r.cfg.Logger.InfoContext(ctx, "made a signing key", "key", kid, "slot", key.Slot, "signs_from", active)
+	return nil
+}
+
+// tidy writes down when a replaced key stops being published, and seals anew what an older master key sealed.
+func (r *Ring) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
+	now := r.cfg.Now()
+	for _, k := range snap.published(now) {
+		switch next := snap.successor(k, now); {
+		case next != nil && k.stored.RetiredAt.IsZero():
+			err = r.cfg.Store.RetireKey(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(r.cfg.Keep))
+		case !r.cfg.Master.Current(k.stored.Sealed):
+			err = r.reseal(ctx, k)
+		default:
+			continue
+		}
+		if err != nil {
+			return changed, fmt.Errorf("keys: tidy %s: %w", k.stored.Slot, err)
+		}
+		changed = true
+	}
+	return changed, nil
+}
+
+func (r *Ring) reseal(ctx context.Context, k *signingKey) error {
+	der, err := r.cfg.Master.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
+	if err != nil {
+		return err
+	}
+	sealed, err := r.cfg.Master.Seal(sealPurpose, k.stored.ID, der)
+	if err != nil {
+		return err
+	}
+	err = r.cfg.Store.ReplaceSealed(ctx, k.stored.ID, k.stored.Sealed, sealed)
+	if errors.Is(err, gateway.ErrConflict) {
+		return nil // another replica was first
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package keys
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// The algorithms that a [Ring] has keys for.
+const (
+	RS256 = "RS256" // RSA 2048 with SHA-256: what every relying party can check
+	ES256 = "ES256" // P-256 with SHA-256: forty times cheaper to sign
+)
+
+// The types of what is signed. A token of one type is not taken for another.
+const (
+	TypeJWT       = "JWT"                   // ID tokens
+	TypeAssertion = "weigate-assertion+jwt" // what forward auth hands to an upstream
+)
+
+// ErrToken says that a text is not a token that this gateway signed with a key that it still publishes.
+var ErrToken = errors.New("keys: not a token of this gateway")
+
+const (
+	useSign     = "sign" // gateway.Key.Use of the keys of a ring
+	sealPurpose = "signing key"
+	rsaBits     = 2048
+)
+
+// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC 7638), so a key set that an app kept from an
+// earlier database never meets another key under the same name.
+type signingKey struct {
+	stored  gateway.Key
+	alg     string
+	public  jose.JSONWebKey
+	signers map[string]jose.Signer // by type
+}
+
+// snapshot is the ring at one reading of the store. It is never changed.
+type snapshot struct {
+	keys []*signingKey // by ActiveAt, then id
+	read time.Time
+}
+
+// Sign signs claims, which is JSON, with the active key of alg and gives the compact form. typ is the token's type, one of [TypeJWT] and
+// [TypeAssertion].
+func (r *Ring) Sign(alg, typ string, claims []byte) (string, error) {
+	k := r.current.Load().active(alg, r.cfg.Now())
+	if k == nil {
+		return "", fmt.Errorf("keys: there is no %s key to sign with", alg)
+	}
+	signer, ok := k.signers[typ]
+	if !ok {
+		return "", fmt.Errorf("keys: no token type %q", typ)
+	}
+	jws, err := signer.Sign(claims)
+	if err != nil {
+		return "", fmt.Errorf("keys: sign with %s: %w", k.stored.ID, err)
+	}
+	return jws.CompactSerialize()
+}
+
+// Verify checks the signature of a compact token of the given type and gives its claims, which are JSON. It does not look at times: the caller
+// decides whether an expired token still says something. The only error to test for is [ErrToken].
+//
+// A key that this replica has not heard of is looked for in the store once, so a token that another replica has just signed is known here.
+func (r *Ring) Verify(ctx context.Context, typ, token string) ([]byte, error) {
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
+	if err != nil || len(jws.Signatures) != 1 {
+		return nil, ErrToken
+	}
+	header := jws.Signatures[0].Protected
+	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); got != typ {
+		return nil, ErrToken
+	}
+	k := r.current.Load().byKeyID(header.KeyID, r.cfg.Now())
+	if k == nil && r.refresh(ctx, time.Second) {
+		k = r.current.Load().byKeyID(header.KeyID, r.cfg.Now())
+	}
+	if k == nil || header.Algorithm != k.alg {
+		return nil, ErrToken
+	}
+	claims, err := jws.Verify(k.public)
+	if err != nil {
+		return nil, ErrToken
+	}
+	return claims, nil
+}
+
+// JWKS gives the published keys as a JSON Web Key Set: public members only, with kid, alg and use. It reads the store again when the last reading
+// is older than five seconds, so an app that asks because of an unknown kid is told of a key that another replica made.
+func (r *Ring) JWKS(ctx context.Context) ([]byte, error) {
+	r.refresh(ctx, 5*time.Second)
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range r.current.Load().published(r.cfg.Now()) {
+		set.Keys = append(set.Keys, k.public)
+	}
+	out, err := json.Marshal(set)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return out, nil
+}
+
+// refresh reads the store when the last reading is older than age. While it is being read, or when it is away, the keys in memory serve on.
+func (r *Ring) refresh(ctx context.Context, age time.Duration) bool {
+	since := r.cfg.Now().Sub(r.current.Load().read)
+	if since >= 0 && since < age || !r.reading.TryLock() {
+		return false
+	}
+	defer r.reading.Unlock()
+	snap, err := r.load(ctx)
+	if err != nil {
+		r.cfg.Logger.WarnContext(ctx, "signing keys could not be read; the known ones go on", "error", err)
+		return false
+	}
+	r.current.Store(snap)
+	return true
+}
+
+func (r *Ring) load(ctx context.Context) (*snapshot, error) {
+	stored, err := r.cfg.Store.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("keys: read the signing keys: %w", err)
+	}
+	known := map[string]*signingKey{}
+	if old := r.current.Load(); old != nil {
+		for _, k := range old.keys {
+			known[k.stored.ID+string(k.stored.Sealed)] = k
+		}
+	}
+	snap := &snapshot{read: r.cfg.Now()}
+	for _, s := range stored {
+		gone := !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(snap.read)
+		if s.Use != useSign {
+			continue
+		}
+		k := &signingKey{}
+		if old := known[s.ID+string(s.Sealed)]; old != nil {
+			*k = *old
+		} else if gone {
+			k.alg = s.Alg // only its slot counts any more, and its master key may be gone too
+		} else if err := k.open(r.cfg.Master, s); err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", s.Slot, err)
+		}
+		k.stored = s
+		snap.keys = append(snap.keys, k)
+	}
+	slices.SortFunc(snap.keys, func(a, b *signingKey) int {
+		if c := a.stored.ActiveAt.Compare(b.stored.ActiveAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.stored.ID, b.stored.ID)
+	})
+	return snap, nil
+}
+
+func (k *signingKey) open(m *Master, s gateway.Key) error {
+	der, err := m.Open(sealPurpose, s.ID, s.Sealed)
+	if err != nil {
+		return err
+	}
+	private, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return ErrTampered
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return ErrTampered
+	}
+	k.alg = s.Alg
+	if k.public, err = publicKey(s.Alg, signer.Public()); err != nil {
+		return err
+	}
+	if k.public.KeyID != s.ID {
+		return ErrTampered
+	}
+	k.signers = map[string]jose.Signer{}
+	for _, typ := range []string{TypeJWT, TypeAssertion} {
+		k.signers[typ], err = jose.NewSigner(
+			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(s.Alg), Key: jose.JSONWebKey{Key: private, KeyID: s.ID}},
+			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		if err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+	}
+	return nil
+}
+
+func publicKey(alg string, public crypto.PublicKey) (jose.JSONWebKey, error) {
+	jwk := jose.JSONWebKey{Key: public, Algorithm: alg, Use: "sig"}
+	print, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return jwk, fmt.Errorf("keys: %w", err)
+	}
+	jwk.KeyID = base64.RawURLEncoding.EncodeToString(print)
+	return jwk, nil
+}
+
+func newPrivateKey(alg string) (der []byte, kid string, err error) {
+	var private crypto.Signer
+	switch alg {
+	case RS256:
+		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	case ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		err = fmt.Errorf("no signing keys of kind %q", alg)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("keys: %w", err)
+	}
+	if der, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		return nil, "", fmt.Errorf("keys: %w", err)
+	}
+	public, err := publicKey(alg, private.Public())
+	return der, public.KeyID, err
+}
+
+// published are the keys that an app may still need, or will need soon.
+func (s *snapshot) published(now time.Time) []*signingKey {
+	var out []*signingKey
+	for _, k := range s.keys {
+		if k.stored.ExpiresAt.IsZero() || k.stored.ExpiresAt.After(now) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// active is the newest key of alg whose time has come. When a clock was set back and no key's time has come, the oldest one signs: a key that is
+// a little young is better than nobody signing in.
+func (s *snapshot) active(alg string, now time.Time) *signingKey {
+	var best *signingKey
+	for _, k := range s.published(now) {
+		if k.alg != alg || !k.stored.RetiredAt.IsZero() && !k.stored.RetiredAt.After(now) {
+			continue
+		}
+		if best == nil || !k.stored.ActiveAt.After(now) {
+			best = k
+		}
+	}
+	return best
+}
+
+// successor is the key that replaced k, if its time has come.
+func (s *snapshot) successor(k *signingKey, now time.Time) *signingKey {
+	for _, other := range s.published(now) {
+		later := other.stored.ActiveAt.After(k.stored.ActiveAt)
+		if other.alg == k.alg && later && !other.stored.ActiveAt.After(now) {
+			return other
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) newest(alg string, now time.Time) *signingKey {
+	var best *signingKey
+	for _, k := range s.published(now) {
+		if k.alg == alg {
+			best = k
+		}
+	}
+	return best
+}
+
+func (s *snapshot) byKeyID(kid string, now time.Time) *signingKey {
+	for _, k := range s.published(now) {
+		if k.stored.ID == kid {
+			return k
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) nextSlot(alg string) string {
+	prefix, last := useSign+"/"+alg+"/", 0
+	for _, k := range s.keys {
+		if n, err := strconv.Atoi(strings.TrimPrefix(k.stored.Slot, prefix)); err == nil {
+			last = max(last, n)
+		}
+	}
+	return prefix + strconv.Itoa(last+1)
+}

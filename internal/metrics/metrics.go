@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weigate/weigate/wechat"
+)
+
+// Metrics counts. It is safe for concurrent use. Make it with [New]; nil counts nothing.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	begun, ended  *prometheus.CounterVec
+	calls         *prometheus.CounterVec
+	callTime      *prometheus.HistogramVec
+	answers       *prometheus.CounterVec
+	tokens        *prometheus.CounterVec
+	operations    *prometheus.CounterVec
+	operationTime *prometheus.HistogramVec
+	requests      *prometheus.CounterVec
+	requestTime   *prometheus.HistogramVec
+}
+
+// other stands for every value that is not in a table.
+const other = "other"
+
+// New makes a Metrics with a registry of its own, which also tells of the process and of Go's runtime.
+func New() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weigate", Name: name, Help: help}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	times := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "weigate", Name: name, Help: help, Buckets: buckets}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	quick := []float64{.0005, .002, .01, .05, .25, 1, 5}
+	slow := []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	m.begun = counter("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back: begun minus ended tells of those.", "door")
+	m.ended = counter("sign_ins_ended_total", "Sign-ins that came back, by what became of them.", "door", "outcome")
+	m.calls = counter("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by what was wrong with the answer.", "endpoint", "result")
+	m.callTime = times("wechat_call_seconds", "Time of one attempt of a call to WeChat.", slow, "endpoint")
+	m.answers = counter("oidc_answers_total", "Answers to apps.", "endpoint", "grant", "app", "outcome")
+	m.tokens = counter("tokens_issued_total", "Codes and tokens given to apps.", "kind")
+	m.operations = counter("store_operations_total", "Operations of the store.", "operation", "outcome")
+	m.operationTime = times("store_operation_seconds", "Time of one operation of the store.", quick, "operation")
+	m.requests = counter("http_requests_total", "HTTP requests by route.", "route", "method", "status")
+	m.requestTime = times("http_request_seconds", "Time to answer an HTTP request.", slow, "route")
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Handler is what Prometheus reads.
+func (m *Metrics) Handler() http.Handler {
+	if m == nil {
+		return http.NotFoundHandler()
+	}
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4})
+}
+
+// SignInBegan counts a browser sent to WeChat through a door.
+func (m *Metrics) SignInBegan(door string) {
+	if m != nil {
+		m.begun.WithLabelValues(known(door, doors())).Inc()
+	}
+}
+
+// SignInEnded counts a callback by what became of it.
+func (m *Metrics) SignInEnded(door, outcome string) {
+	if m != nil {
+		m.ended.WithLabelValues(known(door, doors()), known(outcome, signInOutcomes())).Inc()
+	}
+}
+
+func doors() []string { return []string{"wechat", "scan", "website"} }
+
+func signInOutcomes() []string {
+	return []string{"ok", "blocked", "denied", "snapshot", "refused", "failed", "start_again"}
+}
+
+// WeChat counts one attempt of a call. It is a wechat.Client's Observe.
+func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
+	if m == nil {
+		return
+	}
+	endpoint := known(c.Endpoint, []string{"access_token", "refresh_token", "userinfo", "auth"})
+	m.calls.WithLabelValues(endpoint, result(c)).Inc()
+	m.callTime.WithLabelValues(endpoint).Observe(c.Duration.Seconds())
+}
+
+// OIDC counts one answer to an app: the endpoint, at the token endpoint the grant, the app ("" = none was recognised), and "ok" or the error's code.
+// The app is one that is configured, so the operator bounds that label.
+func (m *Metrics) OIDC(endpoint, grant, app, outcome string) {
+	if m == nil {
+		return
+	}
+	m.answers.WithLabelValues(
+		known(endpoint, []string{"authorize", "token", "userinfo", "revoke", "introspect", "logout"}),
+		known(grant, []string{"", "authorization_code", "refresh_token"}),
+		app, known(outcome, oidcOutcomes())).Inc()
+}
+
+// oidcOutcomes are "ok", "no_token", and the error codes of RFC 6749, 6750, 7009, 9101 and OpenID Connect Core that the provider answers.
+func oidcOutcomes() []string {
+	return []string{"ok", "no_token", "access_denied", "account_selection_required", "consent_required", "insufficient_scope", "interaction_required",
+		"invalid_client", "invalid_grant", "invalid_request", "invalid_request_object", "invalid_request_uri", "invalid_scope", "invalid_token",
+		"login_required", "registration_not_supported", "request_not_supported", "request_uri_not_supported", "server_error", "slow_down",
+		"temporarily_unavailable", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type"}
+}
+
+func known(value string, values []string) string {
+	if slices.Contains(values, value) {
+		return value
+	}
+	return other
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

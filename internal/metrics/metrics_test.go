@@ -1,0 +1,225 @@
+package metrics_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/wechat"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// read is what Prometheus reads, less the lines about the process.
+func read(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	body, err := io.ReadAll(rec.Result().Body)
+	if err != nil || rec.Code != http.StatusOK {
+		t.Fatalf("%d %v", rec.Code, err)
+	}
+	var own []string
+	for line := range strings.Lines(string(body)) {
+		if strings.HasPrefix(line, "weigate_") {
+			own = append(own, line)
+		}
+	}
+	leak.Check(t, "the metrics", string(body))
+	return strings.Join(own, "")
+}
+
+func expect(t *testing.T, got string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(got, line+"\n") {
+			t.Errorf("missing: %s\nin\n%s", line, got)
+		}
+	}
+}
+
+func TestSignInsAndAnswers(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	m.SignInBegan("wechat")
+	m.SignInBegan("wechat")
+	m.SignInEnded("wechat", "ok")
+	m.OIDC("token", "authorization_code", "wiki", "invalid_grant")
+	expect(t, read(t, m),
+		`weigate_sign_ins_begun_total{door="wechat"} 2`,
+		`weigate_sign_ins_ended_total{door="wechat",outcome="ok"} 1`,
+		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`)
+}
+
+// TestNobodyMakesTimeSeries: whatever a visitor or WeChat sends, the labels stay the few that are known.
+func TestNobodyMakesTimeSeries(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /known/{id}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	h := m.HTTP(mux)
+	for i := range 50 {
+		text := fmt.Sprintf("made-up-%d", i)
+		m.SignInBegan(text)
+		m.SignInEnded(text, text)
+		m.OIDC(text, text, "", text)
+		m.WeChat(t.Context(), wechat.Call{Endpoint: text, Code: 70000 + i})
+		for _, r := range []*http.Request{
+			httptest.NewRequest(http.MethodGet, "/known/"+text, nil), httptest.NewRequest(http.MethodGet, "/"+text, nil), httptest.NewRequest("MADE-UP"+text, "/known/1", nil),
+		} {
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+	got := read(t, m)
+	if strings.Contains(got, "ade-up") || strings.Contains(got, "7000") {
+		t.Errorf("a made-up value became a label:\n%s", got)
+	}
+	expect(t, got,
+		`weigate_http_requests_total{method="GET",route="GET /known/{id}",status="418"} 50`,
+		`weigate_http_requests_total{method="GET",route="other",status="404"} 50`,
+		`weigate_wechat_calls_total{endpoint="other",result="other"} 50`)
+}
+
+// TestCallsToWeChatByErrcode goes through the real client and a WeChat that answers.
+func TestCallsToWeChatByErrcode(t *testing.T) {
+	t.Parallel()
+	wx, err := wechattest.New(wechattest.Config{Mark: leak.Mark, Apps: []wechattest.App{
+		{Kind: wechattest.OfficialAccount, AppID: "wx0123456789abcdef", Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wx.Close()
+	srv := httptest.NewServer(wx)
+	defer srv.Close()
+	m := metrics.New()
+	c := &wechat.Client{AppID: "wx0123456789abcdef", Secret: leak.Secret, APIURL: srv.URL, Observe: m.WeChat}
+	if _, err := c.Exchange(t.Context(), "no-such-code"); err == nil {
+		t.Fatal("a made-up code was exchanged")
+	}
+	code, err := wx.Code("wx0123456789abcdef", "alice", "snsapi_base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exchange(t.Context(), code); err != nil {
+		t.Fatal(err)
+	}
+	wx.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1, Body: "<html>"})
+	if _, err := c.Exchange(t.Context(), "no-such-code"); err == nil {
+		t.Fatal("a page was taken for an answer")
+	}
+	expect(t, read(t, m),
+		`weigate_wechat_calls_total{endpoint="access_token",result="40029"} 1`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="not_json"} 1`,
+		`weigate_wechat_call_seconds_count{endpoint="access_token"} 3`)
+}
+
+func TestStoreOperationsAndTokens(t *testing.T) {
+	t.Parallel()
+	inner, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := metrics.New()
+	s := m.Store(inner)
+	now := time.Now()
+	account, _, err := s.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx0123456789abcdef", OpenID: leak.Mark, At: now, InitialStatus: gateway.Active})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(code byte) {
+		t.Helper()
+		family := gateway.Family{ID: fmt.Sprint("f", code), App: "wiki", AccountID: account.ID, Subject: "s", CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(time.Hour)}
+		if err := s.PutCode(t.Context(), gateway.Code{Hash: [32]byte{code}, Family: family, ExpiresAt: now.Add(time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(1)
+	put(2)
+	access := func(n byte) gateway.Token {
+		return gateway.Token{Hash: [32]byte{100, n}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
+	}
+	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.Issue{Access: access(1)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Redeem(t.Context(), [32]byte{2}, now, gateway.Issue{Access: access(2), Refresh: [32]byte{7}, FamilyExpires: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.Issue{Access: access(3)}); err == nil {
+		t.Fatal("a code was redeemed twice")
+	}
+	rotate := func(n byte) {
+		t.Helper()
+		r := gateway.Rotation{Family: "f2", Presented: [32]byte{7}, Next: [32]byte{8}, Access: access(n), Expires: now.Add(time.Hour), Now: now, Grace: time.Minute}
+		if _, err := s.Rotate(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate(4)
+	rotate(5) // within the grace: the same refresh token again, another access token
+	if _, err := s.Account(t.Context(), "nobody"); err == nil {
+		t.Fatal("nobody was found")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Ping(ended); err == nil {
+		t.Fatal("a cancelled ping went through")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); err == nil {
+		t.Fatal("a closed store answered")
+	}
+	expect(t, read(t, m),
+		`weigate_tokens_issued_total{kind="code"} 2`,
+		`weigate_tokens_issued_total{kind="access"} 4`,
+		`weigate_tokens_issued_total{kind="refresh"} 2`,
+		`weigate_store_operations_total{operation="redeem",outcome="replay"} 1`,
+		`weigate_store_operations_total{operation="redeem",outcome="ok"} 2`,
+		`weigate_store_operations_total{operation="account",outcome="not_found"} 1`,
+		`weigate_store_operations_total{operation="ping",outcome="cancelled"} 1`,
+		`weigate_store_operations_total{operation="ping",outcome="unavailable"} 1`,
+		`weigate_store_operation_seconds_count{operation="arrive"} 1`)
+}
+
+// TestAPanicCountsAsFailure: the layer above turns it into a 500, which is what the visitor gets.
+func TestAPanicCountsAsFailure(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /bad", func(http.ResponseWriter, *http.Request) { panic("as a test") })
+	func() {
+		defer func() { _ = recover() }()
+		m.HTTP(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/bad", nil))
+	}()
+	expect(t, read(t, m), `weigate_http_requests_total{method="GET",route="GET /bad",status="500"} 1`)
+}
+
+// TestNoMetrics: a gateway without metrics is wired the same way.
+func TestNoMetrics(t *testing.T) {
+	t.Parallel()
+	var m *metrics.Metrics
+	m.SignInBegan("wechat")
+	m.SignInEnded("wechat", "ok")
+	m.OIDC("token", "", "", "ok")
+	m.WeChat(t.Context(), wechat.Call{})
+	if s := m.Store(nil); s != nil {
+		t.Error("a store came out of nothing")
+	}
+	rec := httptest.NewRecorder()
+	m.HTTP(http.NotFoundHandler()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	m.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if rec.Code != http.StatusNotFound {
+		t.Errorf("%d", rec.Code)
+	}
+}

@@ -1,0 +1,145 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Store wraps a store so that its operations, and the codes and tokens that it is given, are counted. A nil Metrics returns s itself.
+func (m *Metrics) Store(s gateway.Store) gateway.Store {
+	if m == nil {
+		return s
+	}
+	return &store{s, m}
+}
+
+// store counts. Each method is named, so that one that a contract gains is not forgotten: the compiler asks for it.
+type store struct {
+	next gateway.Store
+	m    *Metrics
+}
+
+// done counts an operation that began then.
+func (s *store) done(operation string, began time.Time, err error) {
+	s.m.operations.WithLabelValues(operation, outcome(err)).Inc()
+	s.m.operationTime.WithLabelValues(operation).Observe(time.Since(began).Seconds())
+}
+
+// outcome is the class of an error that a contract names.
+func outcome(err error) string {
+	for _, class := range []struct {
+		err  error
+		name string
+	}{
+		{context.Canceled, "cancelled"},
+		{context.DeadlineExceeded, "timeout"},
+		{gateway.ErrUnavailable, "unavailable"},
+		{gateway.ErrNotFound, "not_found"},
+		{gateway.ErrConflict, "conflict"},
+		{gateway.ErrBlocked, "blocked"},
+		{gateway.ErrReplay, "replay"},
+	} {
+		if errors.Is(err, class.err) {
+			return class.name
+		}
+	}
+	if err != nil {
+		return other
+	}
+	return "ok"
+}
+
+func value[T any](s *store, operation string, f func() (T, error)) (T, error) {
+	began := time.Now()
+	v, err := f()
+	s.done(operation, began, err)
+	return v, err
+}
+
+func plain(s *store, operation string, f func() error) error {
+	began := time.Now()
+	err := f()
+	s.done(operation, began, err)
+	return err
+}
+
+func (s *store) Arrive(ctx context.Context, a gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+	began := time.Now()
+	account, events, err := s.next.Arrive(ctx, a)
+	s.done("arrive", began, err)
+	return account, events, err
+}
+
+func (s *store) Account(ctx context.Context, id string) (gateway.Account, error) {
+	return value(s, "account", func() (gateway.Account, error) { return s.next.Account(ctx, id) })
+}
+
+func (s *store) Identities(ctx context.Context, accountID string) ([]gateway.Identity, error) {
+	return value(s, "identities", func() ([]gateway.Identity, error) { return s.next.Identities(ctx, accountID) })
+}
+
+func (s *store) Accounts(ctx context.Context, q gateway.AccountQuery) ([]gateway.Account, error) {
+	return value(s, "accounts", func() ([]gateway.Account, error) { return s.next.Accounts(ctx, q) })
+}
+
+func (s *store) UpdateAccount(ctx context.Context, id string, now time.Time, change func(*gateway.Account) error) (gateway.Account, error) {
+	return value(s, "update_account", func() (gateway.Account, error) { return s.next.UpdateAccount(ctx, id, now, change) })
+}
+
+func (s *store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (gateway.ImportResult, error) {
+	return value(s, "import_people", func() (gateway.ImportResult, error) { return s.next.ImportPeople(ctx, people) })
+}
+
+func (s *store) PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (string, error) {
+	return value(s, "pin_subject", func() (string, error) { return s.next.PinSubject(ctx, accountID, app, candidate, now) })
+}
+
+func (s *store) AccountSubjects(ctx context.Context, accountID string) ([]gateway.Pin, error) {
+	return value(s, "account_subjects", func() ([]gateway.Pin, error) { return s.next.AccountSubjects(ctx, accountID) })
+}
+
+func (s *store) SubjectAccount(ctx context.Context, app, subject string) (string, error) {
+	return value(s, "subject_account", func() (string, error) { return s.next.SubjectAccount(ctx, app, subject) })
+}
+
+func (s *store) PutSession(ctx context.Context, v gateway.Session, now time.Time) error {
+	return plain(s, "put_session", func() error { return s.next.PutSession(ctx, v, now) })
+}
+
+func (s *store) Session(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, error) {
+	return value(s, "session", func() (gateway.Session, error) { return s.next.Session(ctx, hash, now) })
+}
+
+func (s *store) TouchSession(ctx context.Context, hash [32]byte, now, expires time.Time) error {
+	return plain(s, "touch_session", func() error { return s.next.TouchSession(ctx, hash, now, expires) })
+}
+
+func (s *store) UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*gateway.Session) error) error {
+	return plain(s, "update_session", func() error { return s.next.UpdateSession(ctx, hash, now, change) })
+}
+
+func (s *store) DeleteSession(ctx context.Context, hash [32]byte) error {
+	return plain(s, "delete_session", func() error { return s.next.DeleteSession(ctx, hash) })
+}
+
+func (s *store) DeleteAccountSessions(ctx context.Context, accountID string) (int, error) {
+	return value(s, "delete_account_sessions", func() (int, error) { return s.next.DeleteAccountSessions(ctx, accountID) })
+}
+
+func (s *store) AccountSessions(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
+	return value(s, "account_sessions", func() ([]gateway.Session, error) { return s.next.AccountSessions(ctx, accountID, now) })
+}
+
+func (s *store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (gateway.Claim, bool, error) {
+	began := time.Now()
+	have, won, err := s.next.Claim(ctx, want, now)
+	s.done("claim", began, err)
+	return have, won, err
+}
+
+func (s *store) FinishClaim(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
+	return plain(s, "finish_claim", func() error { return s.next.FinishClaim(ctx, key, owner, out, now) })
+}

@@ -1,0 +1,311 @@
+package oidc_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/oidc"
+)
+
+// TestPeople is who may use an app, and how the app knows them, on every store.
+func TestPeople(t *testing.T) {
+	t.Parallel()
+	run(t, []module{
+		{"single sign-on to a second app", singleSignOn},
+		{"waiting for approval", waiting},
+		{"refused by the access rule", refusedByRule},
+		{"access rules unknown", rulesUnknown},
+		{"every claim", everyClaim},
+		{"account without a profile", noProfile},
+		{"subject stays when its kind is changed", subjectStays},
+	})
+	t.Run("subject openid", func(t *testing.T) {
+		t.Parallel()
+		run(t, []module{{"of this entry", subjectOpenID}}, withClient(func(c *oidc.Client) { c.Subject = "openid:main" }))
+		run(t, []module{{"of an entry that the person never used", subjectMissing(oidc.ReasonNoOpenID)}}, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }))
+	})
+	t.Run("subject unionid", func(t *testing.T) {
+		t.Parallel()
+		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}, {"taken by another account", subjectTaken}}, withClient(func(c *oidc.Client) { c.Subject = oidc.SubjectUnionID }))
+	})
+	t.Run("claims in the ID token", func(t *testing.T) {
+		t.Parallel()
+		run(t, []module{{"when the app is configured so", claimsInIDToken}}, withClient(func(c *oidc.Client) { c.IDTokenClaims = true }))
+	})
+	t.Run("doors", func(t *testing.T) {
+		t.Parallel()
+		run(t, []module{{"another door than the app's", otherDoor}}, withClient(func(c *oidc.Client) { c.Doors = []string{"wechat"} }))
+	})
+}
+
+func singleSignOn(t *testing.T, e *env) {
+	b := e.browser()
+	b.login()
+	a := b.authorize(e.request("client_id", e.other))
+	if a.param("code") == "" || e.signIn.count() != 1 {
+		t.Errorf("%d sign-ins for two apps; %v", e.signIn.count(), a.location)
+	}
+}
+
+func waiting(t *testing.T, e *env) {
+	e.access.set(oidc.Waiting, nil)
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	a := b.authorize(e.request())
+	page := data[oidc.WaitingPage](t, a)
+	if a.page() != "waiting" || page.AppName != "App" || page.Account.ID != e.alice.ID {
+		t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
+	}
+	if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
+		t.Errorf("prompt=none: %v", a.location)
+	}
+	if a = b.follow(b.get(e.server.URL + page.Cancel)); a.param("error") != "access_denied" {
+		t.Errorf("cancel: %v", a.location)
+	}
+	e.access.set(oidc.Allowed, nil)
+	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" || a.param("state") != "the state" || e.signIn.count() != 1 {
+		t.Errorf("approved: %d %v", a.status, a.location)
+	}
+	// Somebody else who opens the waiting person's address is somebody else.
+	e.signIn.as(nil)
+	if a = e.browser().get(e.server.URL + page.Retry); a.param("code") != "" {
+		t.Errorf("the address alone lets people in: %v", a.location)
+	}
+}
+
+func refusedByRule(t *testing.T, e *env) {
+	e.access.set(oidc.Refused, nil)
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	a := b.authorize(e.request())
+	page := data[oidc.ProblemPage](t, a)
+	if a.status != http.StatusForbidden || page.Reason != oidc.ReasonRefused || page.AppName != "App" || !strings.HasPrefix(page.Back, redirectURI+"?") ||
+		!strings.Contains(page.Back, "error=access_denied") {
+		t.Errorf("answer: %d %+v", a.status, page)
+	}
+	if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
+		t.Errorf("prompt=none: %v", a.location)
+	}
+}
+
+func rulesUnknown(t *testing.T, e *env) {
+	e.signIn.as(&e.alice)
+	for _, tt := range []struct {
+		err    error
+		status int
+		reason oidc.Reason
+	}{{errDown, http.StatusServiceUnavailable, oidc.ReasonUnavailable}, {errBoom, http.StatusInternalServerError, oidc.ReasonInternal}} {
+		e.access.set(oidc.Refused, tt.err)
+		a := e.browser().authorize(e.request())
+		if page := data[oidc.ProblemPage](t, a); a.status != tt.status || page.Reason != tt.reason || strings.Contains(a.body, tt.err.Error()) {
+			t.Errorf("%v: %d %+v", tt.err, a.status, page)
+		}
+	}
+	e.signIn.mu.Lock()
+	e.signIn.down = true
+	e.signIn.mu.Unlock()
+	if a := e.browser().authorize(e.request()); a.status != http.StatusServiceUnavailable {
+		t.Errorf("sessions unknown: %d", a.status)
+	}
+	if a := e.browser().logout(); a.status != http.StatusServiceUnavailable {
+		t.Errorf("logout, sessions unknown: %d", a.status)
+	}
+}
+
+func everyClaim(t *testing.T, e *env) {
+	if _, err := e.store.UpdateAccount(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.Account) error {
+		a.Groups = []string{"admins", "staff"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	identities, err := e.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := e.browser().login("scope", "openid profile email groups wechat")
+	got := e.claims(tok.Access)
+	want := map[string]any{"sub": e.alice.ID, "name": "Alice 小明", "nickname": "Alice 小明", "picture": e.alice.AvatarURL, "locale": "zh-CN",
+		"updated_at": float64(e.clock.now().Unix()), "email": e.alice.ID + "@people.example.com", "email_verified": false,
+		"appid": identities[0].AppID, "openid": identities[0].OpenID, "unionid": identities[0].UnionID}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s: %v, want %v", name, got[name], value)
+		}
+	}
+	if groups := list(got["groups"]); len(groups) != 2 || groups[0] != "admins" {
+		t.Errorf("groups: %v", groups)
+	}
+	name, _ := got["preferred_username"].(string)
+	if len(name) != 13 || !strings.HasPrefix(name, "wx-") || strings.Contains(e.alice.ID, name[3:]) {
+		t.Errorf("preferred_username %q", name)
+	}
+	if _, claims := e.idToken(tok.ID); claims["name"] != nil || claims["email"] != nil || claims["openid"] != nil {
+		t.Errorf("the ID token tells more than it should: %v", claims)
+	}
+}
+
+func noProfile(t *testing.T, e *env) {
+	if _, err := e.store.UpdateAccount(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.Account) error {
+		a.Nickname, a.AvatarURL, a.Locale, a.ProfileAt = "", "", "", time.Time{}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got := e.claims(e.browser().login("scope", "openid profile groups").Access)
+	if got["name"] != got["preferred_username"] || got["nickname"] != nil || got["picture"] != nil || got["locale"] != nil {
+		t.Errorf("claims: %v", got)
+	}
+	if groups, ok := got["groups"].([]any); !ok || len(groups) != 0 {
+		t.Errorf("groups: %v, want an empty list", got["groups"])
+	}
+}
+
+func subjectStays(t *testing.T, e *env) {
+	_, before := e.idToken(e.browser().login().ID)
+	again := newEnv(t, e.store.store, e.clients[0].IDTokenAlg, withClient(func(c *oidc.Client) { c.Subject = "openid:main" }), func(n *env, _ *oidc.Config) {
+		n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
+	})
+	if _, after := again.idToken(again.browser().login().ID); after["sub"] != before["sub"] {
+		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
+	}
+	// Also when the person has nothing of the new kind.
+	third := newEnv(t, e.store.store, e.clients[0].IDTokenAlg, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *env, _ *oidc.Config) {
+		n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
+	})
+	if _, after := third.idToken(third.browser().login().ID); after["sub"] != before["sub"] {
+		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
+	}
+}
+
+func subjectOpenID(t *testing.T, e *env) {
+	identities, err := e.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := e.browser().login("scope", "openid email")
+	if _, claims := e.idToken(tok.ID); claims["sub"] != identities[0].OpenID {
+		t.Errorf("sub %v", claims["sub"])
+	}
+	if got := e.claims(tok.Access); got["email"] != identities[0].OpenID+"@people.example.com" {
+		t.Errorf("email %v", got["email"])
+	}
+}
+
+func subjectUnionID(t *testing.T, e *env) {
+	identities, err := e.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, claims := e.idToken(e.browser().login().ID); claims["sub"] != identities[0].UnionID {
+		t.Errorf("sub %v", claims["sub"])
+	}
+}
+
+func subjectNoUnionID(t *testing.T, e *env) {
+	a, _, err := e.store.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx0000000000000001", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Carol"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.alice = a
+	subjectMissing(oidc.ReasonNoUnionID)(t, e)
+}
+
+func subjectMissing(reason oidc.Reason) func(*testing.T, *env) {
+	return func(t *testing.T, e *env) {
+		e.signIn.as(&e.alice)
+		b := e.browser()
+		a := b.authorize(e.request())
+		if page := data[oidc.ProblemPage](t, a); a.page() != "problem" || page.Reason != reason || page.Back == "" {
+			t.Errorf("answer: %d %+v %v", a.status, page, a.location)
+		}
+		if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
+			t.Errorf("prompt=none: %v", a.location)
+		}
+	}
+}
+
+// subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not put into one group, so they are two accounts.
+func subjectTaken(t *testing.T, e *env) {
+	e.browser().login()
+	identities, err := e.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.bob, _, err = e.store.Arrive(t.Context(), gateway.Arrival{Entry: "shop", AppID: "wx0000000000000002", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+		UnionID: identities[0].UnionID, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Bob"}})
+	if err != nil || e.bob.ID == e.alice.ID {
+		t.Fatalf("account %v, %v", e.bob, err)
+	}
+	e.signIn.as(&e.bob)
+	a := e.browser().authorize(e.request())
+	if page := data[oidc.ProblemPage](t, a); a.status != http.StatusConflict || page.Reason != oidc.ReasonSubjectTaken {
+		t.Errorf("answer: %d %+v %v", a.status, page, a.location)
+	}
+}
+
+func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e := newEnv(t, m, "")
+	m.mu.Lock()
+	own := m.identities[e.alice.ID][0]
+	older, newer := own, own
+	older.AppID, older.Entry, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
+	newer.AppID, newer.Entry, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
+	m.identities[e.alice.ID] = []gateway.Identity{own, older, newer}
+	m.mu.Unlock()
+	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID || got["appid"] != own.AppID {
+		t.Errorf("claims: %v, want unionid %s", got, own.UnionID)
+	}
+}
+
+func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e := newEnv(t, m, "")
+	tok := e.browser().login("scope", "openid offline_access")
+	without := newEnv(t, m, "", func(n *env, cfg *oidc.Config) { cfg.Now = e.clock.now })
+	if a := without.userinfo(tok.Access); a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_token" {
+		t.Errorf("userinfo: %d %s", a.status, a.body)
+	}
+	if a := without.browser().logout("id_token_hint", tok.ID); a.page() != "problem" {
+		t.Errorf("logout: %d %s", a.status, a.page())
+	}
+}
+
+func claimsInIDToken(t *testing.T, e *env) {
+	tok := e.browser().login("scope", "openid profile email offline_access")
+	_, claims := e.idToken(tok.ID)
+	if claims["name"] != "Alice 小明" || claims["email"] == nil || claims["sub"] != e.alice.ID || claims["openid"] != nil {
+		t.Errorf("claims: %v", claims)
+	}
+	if _, claims = e.idToken(e.refresh(tok.Refresh).ID); claims["name"] != "Alice 小明" {
+		t.Errorf("after a refresh: %v", claims)
+	}
+}
+
+func otherDoor(t *testing.T, e *env) {
+	b := e.browser()
+	e.signIn.as(&e.alice)
+	e.signIn.door = "scan"
+	if a := b.authorize(e.request("client_id", e.other)); a.param("code") == "" {
+		t.Fatalf("the other app takes every door: %v", a.location)
+	}
+	if a := b.authorize(e.request("prompt", "none")); a.param("error") != "login_required" {
+		t.Errorf("prompt=none: %v", a.location)
+	}
+	// Sent to sign in, the person comes back by the same door: a page says so, and nothing goes round in a circle.
+	a := b.authorize(e.request())
+	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonDoor || !e.signIn.lastDemand().Fresh {
+		t.Errorf("answer: %d %+v %v", a.status, page, a.location)
+	}
+	e.signIn.door = "wechat"
+	if a = b.authorize(e.request()); a.param("code") == "" {
+		t.Errorf("by the right door: %d %v", a.status, a.location)
+	}
+}

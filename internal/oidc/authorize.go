@@ -1,0 +1,324 @@
+package oidc
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// demandLife is how long after an exchange the request that demanded it may still be completed by it.
+const demandLife = 10 * time.Minute
+
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	switch r.Method {
+	case http.MethodGet:
+		h.authorizeGet(w, r)
+	case http.MethodPost:
+		h.authorizePost(w, r)
+	default:
+		notAllowed(w, "GET, POST")
+	}
+}
+
+// authorizePost turns the form into the same request by GET. A POST from the app's site does not carry our SameSite cookie; the GET that follows does.
+func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
+	if err != nil || !isForm(r) {
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		return
+	}
+	query := string(body)
+	if r.URL.RawQuery != "" {
+		query = r.URL.RawQuery + "&" + query
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		return
+	}
+	see(w, h.path+pathAuthorize+"?"+values.Encode())
+}
+
+func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(r.URL.RawQuery) > maxQuery {
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		return
+	}
+	t, err := h.target(q)
+	if err != nil {
+		h.showProblem(w, r, "authorize", err, ways{})
+		return
+	}
+	req, err := t.parse(q)
+	if err != nil {
+		h.refuse(w, t, err)
+		return
+	}
+	if err = h.takeHint(r.Context(), t, req, q.Get("id_token_hint")); err == nil {
+		err = h.decide(w, r, t, req)
+	}
+	if err != nil {
+		h.authorizeFailed(w, r, t, req, err)
+	}
+}
+
+// decide finds the session that fits the request, or sends the browser to get one. It returns what is left for authorizeFailed.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest) error {
+	if req.cancel {
+		return &Error{http.StatusForbidden, codeAccessDenied, "the person chose not to sign in"}
+	}
+	s, signedIn, err := h.cfg.SignIn.Session(r)
+	if err != nil {
+		return err
+	}
+	if !signedIn {
+		if t.mayNotShowPages {
+			return &Error{http.StatusUnauthorized, codeLoginRequired, "nobody is signed in"}
+		}
+		if req.demand != "" {
+			// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
+			return &stop{http.StatusForbidden, ReasonNotSignedIn, req.client}
+		}
+		return h.begin(w, r, req, req.asksAnew() || req.maxAge >= 0)
+	}
+	answered := h.madeFor(req) && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
+	switch fit := h.fits(req, s); {
+	case answered && !fit.door:
+		return &stop{http.StatusForbidden, ReasonDoor, req.client}
+	case answered:
+	case t.mayNotShowPages && (!fit.age || !fit.door):
+		return &Error{http.StatusUnauthorized, codeLoginRequired, "the person must sign in anew"}
+	case req.asksAnew() && !req.proceed:
+		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.client.Name, Account: s.Account,
+			Continue: h.again(req, paramGo, "1"), Cancel: h.again(req, paramCancel, "1")})
+		return nil
+	case req.asksAnew() || !fit.age || !fit.door:
+		return h.begin(w, r, req, true)
+	}
+	return h.complete(w, r, t, req, s, answered)
+}
+
+type fit struct{ age, door bool }
+
+func (h *Handler) fits(req *authorizeRequest, s Session) fit {
+	return fit{
+		age:  req.maxAge < 0 || h.cfg.Now().Sub(s.AuthTime) <= req.maxAge,
+		door: len(req.client.Doors) == 0 || slices.Contains(req.client.Doors, s.Door),
+	}
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
+	id := h.newDemand(req)
+	entry, isOpenID := strings.CutPrefix(req.client.Subject, subjectOpenID)
+	if !isOpenID {
+		entry = ""
+	}
+	d := Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
+		Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
+	if len(d.Return) > maxReturn {
+		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
+	}
+	return h.cfg.SignIn.Begin(w, r, d)
+}
+
+// newDemand names a demand. The name holds a hash of the request, so that an answer to it is none to another request: what one app had asked for does
+// not stand in for the new sign-in that another one wants.
+func (h *Handler) newDemand(req *authorizeRequest) string { return rand.Text() + h.imprint(req) }
+
+// madeFor says whether the demand that the request carries was made for this very request.
+func (h *Handler) madeFor(req *authorizeRequest) bool {
+	return len(req.demand) > imprintSize && strings.HasSuffix(req.demand, h.imprint(req))
+}
+
+const imprintSize = 22 // 128 bits in base64url
+
+func (h *Handler) imprint(req *authorizeRequest) string {
+	sum := sha256.Sum256([]byte(h.again(req)))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// complete gives the app its code, when the person may use the app.
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, s Session, answered bool) error {
+	decision, err := h.cfg.Access.Allow(r.Context(), s.Account, req.client.App)
+	if err != nil {
+		return err
+	}
+	switch {
+	case decision == Allowed:
+	case decision == Waiting && t.mayNotShowPages:
+		return &Error{http.StatusForbidden, codeInteraction, "the person waits for approval"}
+	case decision == Waiting:
+		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.client.Name, Account: s.Account, Retry: h.again(req, paramDemand, req.demand),
+			Cancel: h.again(req, paramCancel, "1")})
+		return nil
+	default:
+		return &stop{http.StatusForbidden, ReasonRefused, req.client}
+	}
+	asksProfile := h.cfg.AskProfile != nil && !t.mayNotShowPages && slices.Contains(req.scopes, scopeProfile)
+	if asksProfile && h.cfg.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
+		return nil
+	}
+	subject, err := h.subject(r.Context(), req.client, s)
+	var missing *stop
+	if errors.As(err, &missing) && missing.reason == ReasonNoOpenID && !answered && !t.mayNotShowPages {
+		// They came in through another entry. Through the one that the app wants they have never been: now they go there.
+		return h.begin(w, r, req, true)
+	}
+	if err != nil {
+		return err
+	}
+	if req.wantSub != "" && req.wantSub != subject {
+		if t.mayNotShowPages || answered {
+			return &Error{http.StatusUnauthorized, codeLoginRequired, "another person is signed in than the id_token_hint names"}
+		}
+		req.prompt = []string{"login"}
+		return h.decide(w, r, t, req)
+	}
+	code, err := h.newCode(r.Context(), req, s, subject)
+	if err != nil {
+		return err
+	}
+	h.observe("authorize", "", req.client, nil)
+	h.toApp(w, t, "code", code)
+	return nil
+}
+
+// newCode stores a code and the family that it opens.
+func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s Session, subject string) (string, error) {
+	now := h.cfg.Now()
+	code := newToken()
+	expires := now.Add(req.client.Lifetimes.Code)
+	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
+		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce, ExpiresAt: expires,
+		Family: gateway.Family{ID: gateway.NewID(), App: req.client.ID, AccountID: s.Account.ID, Subject: subject, Scopes: req.scopes, AuthTime: s.AuthTime,
+			Session: s.Hash, Entry: s.Entry, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
+	})
+	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
+		return "", &stop{http.StatusForbidden, ReasonRefused, req.client}
+	}
+	return code, err
+}
+
+// takeHint reads whom the app expects. A hint that cannot be checked (its key is gone after months), or that is another app's, is left out where a
+// page may be shown, and means "not this person" where none may.
+func (h *Handler) takeHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
+	if token == "" {
+		return nil
+	}
+	hint, err := h.readHint(ctx, token)
+	if err == nil && hint.Audience == req.client.ID {
+		req.wantSub = hint.Subject
+		return nil
+	}
+	if t.mayNotShowPages {
+		return &Error{http.StatusUnauthorized, codeLoginRequired, "the id_token_hint is not an ID token that this app got here"}
+	}
+	return nil
+}
+
+// hint is an ID token of ours that came back.
+type hint struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	Audience string `json:"aud"`
+}
+
+// readHint checks the signature and the issuer, not the time: RP-Initiated Logout section 2 wants expired ID tokens taken.
+func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
+	claims, err := h.cfg.Keys.Verify(ctx, keys.TypeJWT, token)
+	if err != nil {
+		return nil, err
+	}
+	var out hint
+	if err := json.Unmarshal(claims, &out); err != nil || out.Issuer != h.cfg.Issuer {
+		return nil, keys.ErrToken
+	}
+	return &out, nil
+}
+
+// authorizeFailed chooses who hears of an error: the app, by redirect, when it can do something or no page may be shown; else the person, on a page
+// with a way back to the app.
+func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, err error) {
+	e := protocol(err)
+	var s *stop
+	if isStop := errors.As(err, &s); t.mayNotShowPages || !isStop && e.Status < 500 {
+		if isStop {
+			e = &Error{e.Status, codeInteraction, e.Description}
+		}
+		h.logFailure(r, e, err)
+		h.refuse(w, t, e)
+		return
+	}
+	if s == nil {
+		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
+	}
+	h.showProblem(w, r, "authorize", err, ways{back: h.errorAddress(t, e), retry: h.again(req)})
+}
+
+// refuse tells the app.
+func (h *Handler) refuse(w http.ResponseWriter, t *redirectable, err error) {
+	e := protocol(err)
+	h.observe("authorize", "", t.client, e)
+	see(w, h.errorAddress(t, e))
+}
+
+func (h *Handler) errorAddress(t *redirectable, e *Error) string {
+	return h.appAddress(t, "error", e.Code, "error_description", e.Description)
+}
+
+func (h *Handler) toApp(w http.ResponseWriter, t *redirectable, pairs ...string) {
+	see(w, h.appAddress(t, pairs...))
+}
+
+// appAddress adds parameters to the app's redirect address, whose own query is kept as it is. iss is RFC 9207: it tells an app with several providers
+// which of them answered.
+func (h *Handler) appAddress(t *redirectable, pairs ...string) string {
+	q := url.Values{"iss": {h.cfg.Issuer}}
+	if t.hasState {
+		q.Set("state", t.state)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return addQuery(t.redirectURI, q)
+}
+
+func addQuery(address string, q url.Values) string {
+	separator := "?"
+	if u, err := url.Parse(address); err == nil && (u.RawQuery != "" || u.ForceQuery) {
+		separator = "&"
+		if u.ForceQuery {
+			separator = ""
+		}
+	}
+	return address + separator + q.Encode()
+}
+
+// see answers 303: the browser goes on by GET whatever it came by.
+func see(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// newToken is 256 random bits: a code, an access token.
+func newToken() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}

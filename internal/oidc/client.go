@@ -1,0 +1,218 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// Subject kinds: what an app is told as sub. An app may also have "openid:ENTRY", the openid at that entry.
+const (
+	SubjectAccount = "account" // the account's own id
+	SubjectUnionID = "unionid" // WeChat's id across one open platform
+
+	subjectOpenID = "openid:" // followed by an entry
+)
+
+// Email policies.
+const (
+	EmailNone      = "none"      // no email claim
+	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that cannot do without
+)
+
+// EmailPolicy says what an app is told as email. WeChat gives no address. The zero value is none.
+type EmailPolicy struct {
+	Policy string // EmailNone (or "") or EmailSynthetic
+	Domain string // the operator's own, for EmailSynthetic
+}
+
+// Lifetimes of what an app is given. Zero values are the defaults.
+type Lifetimes struct {
+	Code    time.Duration // 0 = 60 s
+	Access  time.Duration // access tokens and ID tokens; 0 = 5 min
+	Refresh time.Duration // since the last use; 0 = 720 h
+}
+
+// Client is an app that speaks OpenID Connect. ID, Name, Access and Doors are in App.
+type Client struct {
+	gateway.App
+	Secrets                []SecretHash // one, or two during a roll-over: both are good
+	Public                 bool         // a program that can keep no secret: PKCE is required instead
+	RedirectURIs           []string     // compared byte for byte; a public client's http loopback address may have any port
+	PostLogoutRedirectURIs []string
+	Subject                string // "" = SubjectAccount
+	Email                  EmailPolicy
+	IDTokenAlg             string // keys.RS256 ("" too) or keys.ES256
+	IDTokenClaims          bool   // the claims of the scopes also in the ID token, not only at userinfo
+	Lifetimes              Lifetimes
+}
+
+// SecretHash is the SHA-256 of a client secret. Client secrets are long and random, so a plain hash is enough, and the secret itself is in no value
+// that could be printed.
+type SecretHash [32]byte
+
+// HashSecret hashes a client secret for [Client.Secrets].
+func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
+
+// Registry is a set of apps. It is immutable, so a reload of the configuration puts a new one in its place. Make it with [NewRegistry].
+type Registry struct {
+	byID    map[string]*Client
+	origins map[string]bool // of public clients' redirect addresses: who may ask by script
+}
+
+// NewRegistry checks the apps and fills in their defaults. All problems are reported at once, joined.
+func NewRegistry(clients []Client) (*Registry, error) {
+	reg := &Registry{byID: map[string]*Client{}, origins: map[string]bool{}}
+	var problems []error
+	for i := range clients {
+		c := clients[i]
+		for _, p := range c.prepare() {
+			problems = append(problems, fmt.Errorf("app %q: %w", c.ID, p))
+		}
+		if reg.byID[c.ID] != nil {
+			problems = append(problems, fmt.Errorf("app %q: there are two with this id", c.ID))
+		}
+		reg.byID[c.ID] = &c
+		if c.Public {
+			for _, uri := range c.RedirectURIs {
+				if o := originOf(uri); o != "" {
+					reg.origins[o] = true
+				}
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return reg, nil
+}
+
+func (c *Client) prepare() (problems []error) {
+	fault := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	c.Secrets, c.RedirectURIs = slices.Clone(c.Secrets), slices.Clone(c.RedirectURIs)
+	if c.ID == "" || strings.ContainsFunc(c.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		fault("the id must be printable ASCII without spaces")
+	}
+	switch n := len(c.Secrets); {
+	case c.Public && n > 0:
+		fault("a public app has no secret")
+	case !c.Public && (n < 1 || n > 2):
+		fault("it has %d secrets, want one, or two during a roll-over", n)
+	}
+	if slices.Contains(c.Secrets, SecretHash{}) || slices.Contains(c.Secrets, HashSecret("")) {
+		fault("a secret is empty")
+	}
+	if len(c.RedirectURIs) == 0 {
+		fault("it has no redirect_uris")
+	}
+	for _, uri := range append(slices.Clone(c.RedirectURIs), c.PostLogoutRedirectURIs...) {
+		if err := checkRedirectURI(uri); err != nil {
+			fault("redirect address %q %w", uri, err)
+		}
+	}
+	if c.Subject == "" {
+		c.Subject = SubjectAccount
+	}
+	if entry, ok := strings.CutPrefix(c.Subject, subjectOpenID); c.Subject != SubjectAccount && c.Subject != SubjectUnionID && (!ok || entry == "") {
+		fault("subject %q is none of account, unionid, openid:ENTRY", c.Subject)
+	}
+	switch {
+	case c.Email.Policy == "" || c.Email.Policy == EmailNone:
+	case c.Email.Policy != EmailSynthetic:
+		fault("email policy %q is none of none, synthetic", c.Email.Policy)
+	case c.Email.Domain == "" || strings.ContainsAny(c.Email.Domain, "@ "):
+		fault("synthetic email addresses need a domain of your own")
+	}
+	if c.IDTokenAlg == "" {
+		c.IDTokenAlg = keys.RS256
+	}
+	if c.IDTokenAlg != keys.RS256 && c.IDTokenAlg != keys.ES256 {
+		fault("id_token_alg %q is none of RS256, ES256", c.IDTokenAlg)
+	}
+	l := &c.Lifetimes
+	if l.Code < 0 || l.Access < 0 || l.Refresh < 0 {
+		fault("a lifetime is negative")
+	}
+	for d, def := range map[*time.Duration]time.Duration{&l.Code: time.Minute, &l.Access: 5 * time.Minute, &l.Refresh: 720 * time.Hour} {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	return problems
+}
+
+// checkRedirectURI refuses what must never stand in a Location header: it is compared byte for byte later, so what is let in here is what is used.
+func checkRedirectURI(uri string) error {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || !u.IsAbs():
+		return errors.New("is not an absolute address")
+	case strings.Contains(uri, "#"):
+		return errors.New("has a fragment")
+	case u.User != nil:
+		return errors.New("has a user name")
+	case strings.Contains(uri, "*"):
+		return errors.New("has a wildcard: name each address")
+	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }):
+		return errors.New("has a character that must be percent-encoded")
+	case slices.Contains([]string{"javascript", "data", "vbscript", "file", "blob", "about"}, u.Scheme):
+		return errors.New("has a scheme that runs in the browser")
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() == "":
+		return errors.New("has no host")
+	}
+	return nil
+}
+
+// redirectAllowed compares exactly. The exception is RFC 8252 section 7.3: a program on the person's own machine listens on whatever port is free.
+func (c *Client) redirectAllowed(uri string) bool {
+	if slices.Contains(c.RedirectURIs, uri) {
+		return true
+	}
+	if !c.Public {
+		return false
+	}
+	asked, err := url.Parse(uri)
+	if err != nil || !loopback(asked) || checkRedirectURI(uri) != nil {
+		return false
+	}
+	for _, known := range c.RedirectURIs {
+		u, err := url.Parse(known)
+		if err == nil && loopback(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() && u.RawQuery == asked.RawQuery {
+			return true
+		}
+	}
+	return false
+}
+
+// loopback is true for the IP literals only: the name localhost may be answered by anybody on some machines.
+func loopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "http" && u.Opaque == "" && ip != nil && ip.IsLoopback()
+}
+
+// originOf is what a browser sends as Origin from a page at uri; "" for an address of a native app.
+func originOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	} else {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return u.Scheme + "://" + host
+}
+
+func (c *Client) hasOrigin(origin string) bool {
+	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
+}

@@ -1,0 +1,191 @@
+package oidc
+
+import (
+	"crypto/subtle"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const maxForm = 64 << 10
+
+func isForm(r *http.Request) bool {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && mediaType == "application/x-www-form-urlencoded"
+}
+
+// readForm reads the body of a client's request. What stands in the query is never looked at: addresses end up in logs, so a secret there is refused
+// and not served.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery != "" {
+		return nil, badRequest("parameters belong in the body, not in the address")
+	}
+	if !isForm(r) {
+		return nil, badRequest("the body must be application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		return nil, badRequest("the body is cut short or too long")
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, badRequest("the body is not well encoded")
+	}
+	for _, values := range form {
+		if len(values) > 1 {
+			return nil, badRequest("a parameter is given twice")
+		}
+	}
+	return form, nil
+}
+
+// credentials are what a client says about itself.
+type credentials struct {
+	id      string
+	secrets []string // readings of the one secret that was sent
+}
+
+// readCredentials takes client_secret_basic, client_secret_post or, for public clients, client_id alone.
+func readCredentials(r *http.Request, form url.Values) (credentials, error) {
+	id, secret := form.Get("client_id"), form.Get("client_secret")
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		return credentials{}, badClient()
+	}
+	if r.Header.Get("Authorization") == "" {
+		return credentials{id, []string{secret}}, nil
+	}
+	user, pass, ok := r.BasicAuth()
+	if !ok {
+		return credentials{}, badClient()
+	}
+	if secret != "" {
+		return credentials{}, badRequest("the client authenticates in two ways at once")
+	}
+	c := credentials{user, []string{pass}}
+	// RFC 6749 section 2.3.1 has both halves form-encoded first. Many clients do not, so the secret is good in either reading.
+	if decoded, err := url.QueryUnescape(pass); err == nil && decoded != pass {
+		c.secrets = append(c.secrets, decoded)
+	}
+	if decoded, err := url.QueryUnescape(user); err == nil {
+		c.id = decoded
+	}
+	if id != "" && id != c.id {
+		return credentials{}, badRequest("client_id differs from the one in the Authorization header")
+	}
+	return c, nil
+}
+
+// authenticate says which client asks. An unknown client costs the same work and gets the same words as a wrong secret. Only failures are counted: a
+// busy app is never slowed down.
+func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
+	cred, err := readCredentials(r, form)
+	if err != nil {
+		return nil, err
+	}
+	client := h.cfg.Clients().byID[cred.id]
+	from := h.cfg.Address(r)
+	key := failureKey{address: network(from)}
+	if client != nil {
+		key.client = client.ID
+	}
+	// An address of this machine is a proxy that nobody named as trusted: to count by it would let any visitor lock out every app.
+	counted := !from.IsLoopback()
+	if counted && h.failures.exhausted(key, h.cfg.Now()) {
+		return nil, &Error{http.StatusTooManyRequests, codeSlowDown, "too many failed authentications; wait a minute"}
+	}
+	if !secretFits(client, cred.secrets) {
+		if counted {
+			h.failures.add(key, h.cfg.Now())
+		}
+		h.cfg.Logger.InfoContext(r.Context(), "a client failed to authenticate", "app", key.client, "request_id", h.cfg.RequestID(r.Context()))
+		return nil, badClient()
+	}
+	return client, nil
+}
+
+// secretFits compares in constant time, with as many comparisons for an unknown client as for a known one.
+func secretFits(client *Client, sent []string) bool {
+	var known [2]SecretHash // all zero bytes is the hash of nothing that anybody could send
+	if client != nil {
+		copy(known[:], client.Secrets)
+	}
+	fits := 0
+	for _, s := range sent {
+		sum := HashSecret(s)
+		for i := range known {
+			fits |= subtle.ConstantTimeCompare(sum[:], known[i][:])
+		}
+	}
+	if client != nil && client.Public {
+		return sent[0] == ""
+	}
+	return fits == 1
+}
+
+// A client that mistypes its secret is let off for a while: burst failures, then one every refill.
+const (
+	failureBurst  = 20
+	failureRefill = 3 * time.Second
+	maxFailures   = 10_000
+)
+
+// failureKey counts per client and network: somebody who guesses at one app's secret from elsewhere does not lock that app out.
+type failureKey struct {
+	address netip.Prefix
+	client  string // "" = unknown ids, all together
+}
+
+// failures counts failed authentications. Memory is bounded: two generations of at most maxFailures keys, the older of which is dropped as a whole.
+type failures struct {
+	mu       sync.Mutex
+	now, old map[failureKey]*rate.Limiter
+}
+
+func newFailures() *failures { return &failures{now: map[failureKey]*rate.Limiter{}} }
+
+func (f *failures) exhausted(k failureKey, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.find(k)
+	return l != nil && l.TokensAt(now) < 1
+}
+
+func (f *failures) add(k failureKey, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.find(k)
+	if l == nil {
+		l = rate.NewLimiter(rate.Every(failureRefill), failureBurst)
+	}
+	if len(f.now) >= maxFailures {
+		f.old, f.now = f.now, map[failureKey]*rate.Limiter{}
+	}
+	f.now[k] = l
+	l.AllowN(now, 1)
+}
+
+func (f *failures) find(k failureKey) *rate.Limiter {
+	if l := f.now[k]; l != nil {
+		return l
+	}
+	return f.old[k]
+}
+
+// network is the part of an address that one customer has: IPv6 comes in blocks of /64.
+func network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // no address known: all such requests count together
+	}
+	return p
+}

@@ -1,0 +1,96 @@
+package oidc
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// metadata is the discovery document (OpenID Connect Discovery 1.0, RFC 8414, RFC 9207).
+type metadata struct {
+	Issuer                     string   `json:"issuer"`
+	AuthorizationEndpoint      string   `json:"authorization_endpoint"`
+	TokenEndpoint              string   `json:"token_endpoint"`
+	UserinfoEndpoint           string   `json:"userinfo_endpoint"`
+	JWKSURI                    string   `json:"jwks_uri"`
+	RevocationEndpoint         string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint      string   `json:"introspection_endpoint"`
+	EndSessionEndpoint         string   `json:"end_session_endpoint"`
+	ScopesSupported            []string `json:"scopes_supported"`
+	ResponseTypesSupported     []string `json:"response_types_supported"`
+	ResponseModesSupported     []string `json:"response_modes_supported"`
+	GrantTypesSupported        []string `json:"grant_types_supported"`
+	SubjectTypesSupported      []string `json:"subject_types_supported"`
+	IDTokenAlgs                []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuthMethods           []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuthMethods      []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuthMethods   []string `json:"introspection_endpoint_auth_methods_supported"`
+	CodeChallengeMethods       []string `json:"code_challenge_methods_supported"`
+	PromptValuesSupported      []string `json:"prompt_values_supported"`
+	ClaimTypesSupported        []string `json:"claim_types_supported"`
+	ClaimsSupported            []string `json:"claims_supported"`
+	UILocalesSupported         []string `json:"ui_locales_supported"`
+	ClaimsParameterSupported   bool     `json:"claims_parameter_supported"`
+	RequestParameterSupported  bool     `json:"request_parameter_supported"`
+	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // its default is true, so it must be said
+	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+func (h *Handler) metadata() metadata {
+	at := func(path string) string { return h.cfg.Issuer + path }
+	confidential := []string{"client_secret_basic", "client_secret_post"}
+	all := append([]string{"none"}, confidential...)
+	// Subjects are public in the sense of the standard also where an app has a kind of its own: two apps of one kind may be told the same sub.
+	return metadata{
+		Issuer: h.cfg.Issuer, AuthorizationEndpoint: at(pathAuthorize), TokenEndpoint: at(pathToken), UserinfoEndpoint: at(pathUserinfo), JWKSURI: at(pathJWKS),
+		RevocationEndpoint: at(pathRevoke), IntrospectionEndpoint: at(pathIntrospect), EndSessionEndpoint: at(pathLogout),
+		ScopesSupported: knownScopes(), ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
+		GrantTypesSupported: []string{grantCode, grantRefresh}, SubjectTypesSupported: []string{"public"}, IDTokenAlgs: []string{keys.RS256, keys.ES256},
+		TokenAuthMethods: all, RevocationAuthMethods: all, IntrospectionAuthMethods: confidential, CodeChallengeMethods: []string{"S256"},
+		PromptValuesSupported: []string{"none", "login", "consent", "select_account"}, ClaimTypesSupported: []string{"normal"},
+		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "nickname", "preferred_username", "picture",
+			"locale", "updated_at", "old_id", "groups", "appid", "openid", "unionid", "email", "email_verified"},
+		UILocalesSupported: []string{"en", "zh-CN"}, AuthorizationResponseIssIn: true,
+	}
+}
+
+// keysMaxAge is how long an app may keep the key set without asking. It is far below the time that a key is published before it signs.
+const keysMaxAge = 600
+
+func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {
+	if h.preflight(w, r, "GET") {
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		notAllowed(w, "GET")
+		return
+	}
+	h.allowOrigin(w, r, nil)
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(keysMaxAge))
+	writeJSON(w, http.StatusOK, h.metadata())
+}
+
+func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
+	if h.preflight(w, r, "GET") {
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		notAllowed(w, "GET")
+		return
+	}
+	set, err := h.cfg.Keys.JWKS(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.allowOrigin(w, r, nil)
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(keysMaxAge))
+	writeJSON(w, http.StatusOK, jsonText(set))
+}
+
+// jsonText is JSON already.
+type jsonText []byte
+
+// MarshalJSON gives the text as it is.
+func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }

@@ -1,0 +1,161 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Error is an error that a client may hear of. Code is the protocol's word, Description is one sentence for the developer of the client and holds
+// nothing that the request did not say.
+type Error struct {
+	Status      int
+	Code        string
+	Description string
+}
+
+// Error says what went wrong, in the protocol's word and one sentence.
+func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
+
+// The codes of the standards: RFC 6749, 6750, 7009, OpenID Connect Core, RP-Initiated Logout.
+const (
+	codeInvalidRequest     = "invalid_request"
+	codeInvalidClient      = "invalid_client"
+	codeInvalidGrant       = "invalid_grant"
+	codeInvalidScope       = "invalid_scope"
+	codeInvalidToken       = "invalid_token"
+	codeUnsupportedGrant   = "unsupported_grant_type"
+	codeUnsupportedType    = "unsupported_response_type"
+	codeAccessDenied       = "access_denied"
+	codeLoginRequired      = "login_required"
+	codeInteraction        = "interaction_required"
+	codeServerError        = "server_error"
+	codeUnavailable        = "temporarily_unavailable"
+	codeSlowDown           = "slow_down"
+	codeRequestUnsupported = "request_not_supported"
+	codeRequestURI         = "request_uri_not_supported"
+	codeRegistration       = "registration_not_supported"
+)
+
+func badRequest(description string) *Error {
+	return &Error{http.StatusBadRequest, codeInvalidRequest, description}
+}
+
+// badGrant has one sentence for all cases: whether a code is unknown, expired, used or another app's is nobody's business but its owner's.
+func badGrant() *Error {
+	return &Error{http.StatusBadRequest, codeInvalidGrant, "the code or token is not valid (any more), or was not made for this request"}
+}
+
+// badClient has the same words whether the client is unknown or the secret is wrong.
+func badClient() *Error {
+	return &Error{http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed"}
+}
+
+func deadToken() *Error {
+	return &Error{http.StatusUnauthorized, codeInvalidToken, "the access token is not valid (any more)"}
+}
+
+// protocol is the one function that turns an error into what a client hears. What is no *Error is our side's failure: a store that could not do its
+// work is 503, so that clients try again and never take it for a dead token; anything else is 500.
+func protocol(err error) *Error {
+	var e *Error
+	var s *stop
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &s):
+		return &Error{s.status, s.code(), "the person was shown why: " + string(s.reason)}
+	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &Error{http.StatusServiceUnavailable, codeUnavailable, "the server cannot do this right now; try again soon"}
+	}
+	return &Error{http.StatusInternalServerError, codeServerError, "the server failed"}
+}
+
+// stop is a reason for which a person cannot go on. They get a page that says why.
+type stop struct {
+	status int
+	reason Reason
+	client *Client // nil = not known
+}
+
+func (s *stop) Error() string { return "oidc: a person cannot go on: " + string(s.reason) }
+
+func (s *stop) code() string {
+	switch {
+	case s.reason == ReasonUnknownApp:
+		return codeInvalidClient
+	case s.status == http.StatusBadRequest:
+		return codeInvalidRequest
+	}
+	return codeAccessDenied
+}
+
+// ways are the addresses that lead on from an error page; "" where there is none.
+type ways struct{ back, retry string }
+
+// showProblem answers a person with an error page.
+func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, on ways) {
+	e := protocol(err)
+	h.logFailure(r, e, err)
+	page := ProblemPage{Status: e.Status, Reason: ReasonInternal, Back: on.back, Retry: on.retry}
+	var s *stop
+	var client *Client
+	switch {
+	case errors.As(err, &s):
+		page.Reason, client = s.reason, s.client
+	case e.Status == http.StatusServiceUnavailable:
+		page.Reason = ReasonUnavailable
+		w.Header().Set("Retry-After", "5")
+	}
+	if client != nil {
+		page.AppName = client.Name
+	}
+	h.observe(endpoint, "", client, e)
+	h.cfg.Pages.Problem(w, r, page)
+}
+
+// fail answers a client with an error as JSON, and logs what is our own fault.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := protocol(err)
+	h.logFailure(r, e, err)
+	switch {
+	case e.Code == codeInvalidClient:
+		w.Header().Set("WWW-Authenticate", `Basic realm="weigate", charset="UTF-8"`)
+	case e.Status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
+	}
+	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
+}
+
+func (h *Handler) logFailure(r *http.Request, e *Error, err error) {
+	if e.Status >= 500 && r.Context().Err() == nil {
+		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id", h.cfg.RequestID(r.Context()), "error", err)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		// Only values of this package come here, and all of them can be encoded.
+		panic("oidc: " + err.Error())
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+		header.Set("Pragma", "no-cache")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that has gone is no error of ours
+}
+
+func notAllowed(w http.ResponseWriter, methods string) {
+	w.Header().Set("Allow", methods)
+	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest, "error_description": "use " + methods})
+}

@@ -1,0 +1,241 @@
+package oidc_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/oidc"
+)
+
+// sharedKeys are signing keys that all tests use: making RSA keys takes longer than everything else here.
+var sharedKeys = sync.OnceValue(func() gateway.Keys {
+	return &keyRows{}
+})
+
+type keyRows struct {
+	mu   sync.Mutex
+	rows []gateway.Key
+}
+
+func (k *keyRows) Keys(context.Context) ([]gateway.Key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.rows), nil
+}
+
+func (k *keyRows) PutKey(_ context.Context, key gateway.Key) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if slices.ContainsFunc(k.rows, func(o gateway.Key) bool { return o.ID == key.ID || o.Slot == key.Slot }) {
+		return gateway.ErrConflict
+	}
+	k.rows = append(k.rows, key)
+	return nil
+}
+
+func (k *keyRows) RetireKey(context.Context, string, time.Time, time.Time) error { return nil }
+
+func (k *keyRows) ReplaceSealed(context.Context, string, []byte, []byte) error { return nil }
+
+// switchable is a store that can be away.
+type switchable struct {
+	store
+	down atomic.Bool
+}
+
+var errDown = fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+
+func (s *switchable) PutCode(ctx context.Context, c gateway.Code) error {
+	if s.down.Load() {
+		return errDown
+	}
+	return s.store.PutCode(ctx, c)
+}
+
+func (s *switchable) Code(ctx context.Context, hash [32]byte) (gateway.Code, error) {
+	if s.down.Load() {
+		return gateway.Code{}, errDown
+	}
+	return s.store.Code(ctx, hash)
+}
+
+func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+	if s.down.Load() {
+		return gateway.Token{}, gateway.Family{}, errDown
+	}
+	return s.store.Token(ctx, hash, now)
+}
+
+func (s *switchable) Family(ctx context.Context, id string) (gateway.Family, error) {
+	if s.down.Load() {
+		return gateway.Family{}, errDown
+	}
+	return s.store.Family(ctx, id)
+}
+
+func (s *switchable) PinSubject(ctx context.Context, a, app, c string, now time.Time) (string, error) {
+	if s.down.Load() {
+		return "", errDown
+	}
+	return s.store.PinSubject(ctx, a, app, c, now)
+}
+
+func (s *switchable) AccountSubjects(ctx context.Context, a string) ([]gateway.Pin, error) {
+	if s.down.Load() {
+		return nil, errDown
+	}
+	return s.store.AccountSubjects(ctx, a)
+}
+
+func (s *switchable) Revoke(ctx context.Context, what gateway.Revocation, now time.Time) (int, error) {
+	if s.down.Load() {
+		return 0, errDown
+	}
+	return s.store.Revoke(ctx, what, now)
+}
+
+// access answers the same for everybody.
+type access struct {
+	mu       sync.Mutex
+	decision oidc.Decision
+	err      error
+}
+
+func (a *access) set(d oidc.Decision, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.decision, a.err = d, err
+}
+
+func (a *access) Allow(context.Context, gateway.Account, gateway.App) (oidc.Decision, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.decision, a.err
+}
+
+// signIn stands in for the WeChat leg: Begin signs the browser in at once as next, or shows a page when next is nobody.
+type signIn struct {
+	e        *env
+	mu       sync.Mutex
+	sessions map[string]oidc.Session
+	next     *gateway.Account
+	door     string
+	demands  []oidc.Demand
+	down     bool
+}
+
+const sessionCookie = "test-session"
+
+func (s *signIn) Session(r *http.Request) (oidc.Session, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return oidc.Session{}, false, errDown
+	}
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return oidc.Session{}, false, nil
+	}
+	session, ok := s.sessions[c.Value]
+	return session, ok, nil
+}
+
+func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.demands = append(s.demands, d)
+	if s.next == nil {
+		fmt.Fprintln(w, "please sign in")
+		return nil
+	}
+	identities, err := s.e.store.Identities(r.Context(), s.next.ID)
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("session-%d", numbers.Add(1))
+	door := s.door
+	if door == "" {
+		door = "wechat"
+	}
+	i := identities[0]
+	s.sessions[id] = oidc.Session{Account: *s.next, Demand: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), AccountID: s.next.ID, Entry: i.Entry,
+		AppID: i.AppID, OpenID: i.OpenID, Door: door, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, d.Return, http.StatusSeeOther)
+	return nil
+}
+
+func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, err := r.Cookie(sessionCookie); err == nil {
+		delete(s.sessions, c.Value)
+	}
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1})
+	return nil
+}
+
+// as says who signs in from now on.
+func (s *signIn) as(a *gateway.Account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = a
+}
+
+func (s *signIn) lastDemand() oidc.Demand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.demands) == 0 {
+		return oidc.Demand{}
+	}
+	return s.demands[len(s.demands)-1]
+}
+
+func (s *signIn) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.demands)
+}
+
+// pages shows what it was given as HTML with data that tests read.
+type pages struct{}
+
+var pageTemplate = template.Must(template.New("").Parse(`<!doctype html><title>{{.Kind}}</title><pre>{{.JSON}}</pre>`))
+
+func show(w http.ResponseWriter, status int, kind string, data any) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Test-Page", kind)
+	w.Header().Set("Test-Data", base64.StdEncoding.EncodeToString(text))
+	w.WriteHeader(status)
+	_ = pageTemplate.Execute(w, map[string]string{"Kind": kind, "JSON": string(text)})
+}
+
+func (pages) Problem(w http.ResponseWriter, _ *http.Request, p oidc.ProblemPage) {
+	show(w, p.Status, "problem", p)
+}
+func (pages) Confirm(w http.ResponseWriter, _ *http.Request, p oidc.ConfirmPage) {
+	show(w, http.StatusOK, "confirm", p)
+}
+func (pages) Waiting(w http.ResponseWriter, _ *http.Request, p oidc.WaitingPage) {
+	show(w, http.StatusForbidden, "waiting", p)
+}
+func (pages) SignOut(w http.ResponseWriter, _ *http.Request, p oidc.SignOutPage) {
+	show(w, http.StatusOK, "sign-out", p)
+}
+func (pages) SignedOut(w http.ResponseWriter, _ *http.Request, p oidc.SignedOutPage) {
+	show(w, http.StatusOK, "signed-out", p)
+}

@@ -1,0 +1,189 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	Issuer   string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
+	Insecure bool             // optional: plain http at a private address
+	Clients  func() *Registry // the apps as they are now; called once per request
+	SignIn   SignIn
+	Access   Access
+	Pages    Pages
+	People   People
+	Subjects gateway.Subjects
+	Grants   gateway.Grants
+	Events   gateway.Events
+	Keys     *keys.Ring
+	Master   *keys.Master // derives refresh tokens
+
+	// AskProfile, which is optional, may answer a request whose app wants the scope profile, to ask the person for nickname and picture. It reports
+	// whether it did; returnTo is the address of the request.
+	AskProfile func(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
+
+	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
+	RequestID func(context.Context) string   // optional: for events and logs
+	Observe   func(Observation)              // optional: hears of every answer, for metrics
+	Logger    *slog.Logger                   // optional: nil discards
+	Now       func() time.Time               // optional: nil = time.Now
+}
+
+// Observation is one answer, for metrics. It holds no secret and only values from small sets.
+type Observation struct {
+	Endpoint string // "authorize", "token", "userinfo", "revoke", "introspect", "logout"
+	Grant    string // at token: "authorization_code", "refresh_token"
+	App      string // a configured app's id; "" = none was recognised
+	Outcome  string // "ok", the error code, or "no_token" at userinfo
+}
+
+// Handler answers for an OpenID provider. It is safe for concurrent use.
+type Handler struct {
+	cfg      Config
+	path     string // of the issuer; "" at the root
+	origin   string // of the issuer
+	failures *failures
+	foreign  *http.CrossOriginProtection
+}
+
+// graceAfterRotation is how long a refresh token that was just exchanged still gets the same successor: a client whose answer was lost sends twice.
+const graceAfterRotation = 30 * time.Second
+
+// eventPatience is how long an answer waits for its event to be stored.
+const eventPatience = 5 * time.Second
+
+// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+func New(cfg Config) (*Handler, error) {
+	var problems []error
+	for name, missing := range map[string]bool{
+		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.People == nil,
+		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Master == nil,
+	} {
+		if missing {
+			problems = append(problems, fmt.Errorf("oidc: Config.%s is missing", name))
+		}
+	}
+	u, err := url.Parse(cfg.Issuer)
+	if err == nil {
+		err = checkIssuer(u, cfg.Insecure)
+	}
+	if err != nil {
+		problems = append(problems, fmt.Errorf("oidc: issuer %q: %w", cfg.Issuer, err))
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if cfg.Address == nil {
+		cfg.Address = peer
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Observation) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	h := &Handler{cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: newFailures(), foreign: http.NewCrossOriginProtection()}
+	return h, h.foreign.AddTrustedOrigin(h.origin)
+}
+
+func checkIssuer(u *url.URL, insecure bool) error {
+	host := u.Hostname()
+	ip, err := netip.ParseAddr(host)
+	local := host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
+	switch {
+	case host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("want scheme, host and perhaps a path, and nothing else")
+	case strings.HasSuffix(u.Path, "/"):
+		return errors.New("must not end in a slash")
+	case u.Scheme != "https" && (u.Scheme != "http" || !local && !insecure):
+		return errors.New("must be https")
+	}
+	return nil
+}
+
+func peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// Paths below the issuer's.
+const (
+	pathDiscovery     = "/.well-known/openid-configuration"
+	pathJWKS          = "/oauth2/jwks"
+	pathAuthorize     = "/oauth2/authorize"
+	pathToken         = "/oauth2/token"
+	pathUserinfo      = "/oauth2/userinfo"
+	pathRevoke        = "/oauth2/revoke"
+	pathIntrospect    = "/oauth2/introspect"
+	pathLogout        = "/oauth2/logout"
+	pathLogoutConfirm = "/oauth2/logout/confirm"
+)
+
+// Mount adds the routes to mux, under the path of the issuer.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	// Without a method in the pattern: the handlers answer other methods themselves, in the form that their clients understand.
+	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
+	mux.HandleFunc(h.path+pathJWKS, h.jwks)
+	mux.HandleFunc(h.path+pathAuthorize, h.authorize)
+	mux.HandleFunc(h.path+pathToken, h.token)
+	mux.HandleFunc(h.path+pathUserinfo, h.userinfo)
+	mux.HandleFunc(h.path+pathRevoke, h.revoke)
+	mux.HandleFunc(h.path+pathIntrospect, h.introspect)
+	mux.HandleFunc(h.path+pathLogout, h.logout)
+	mux.HandleFunc("POST "+h.path+pathLogoutConfirm, h.logoutConfirm)
+}
+
+// ForeignPosts lists the paths to which other sites may send POST: everything there is authenticated by what the request itself carries, never by a
+// cookie. A cross-origin check in front of the mux leaves them out.
+func (h *Handler) ForeignPosts() []string {
+	var out []string
+	for _, p := range []string{pathAuthorize, pathToken, pathUserinfo, pathRevoke, pathIntrospect, pathLogout} {
+		out = append(out, h.path+p)
+	}
+	return out
+}
+
+func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
+	o := Observation{Endpoint: endpoint, Grant: grant, Outcome: "ok"}
+	if c != nil {
+		o.App = c.ID
+	}
+	if err != nil {
+		if o.Outcome = protocol(err).Code; o.Outcome == "" {
+			o.Outcome = "no_token"
+		}
+	}
+	h.cfg.Observe(o)
+}
+
+// note writes an event. What it tells of has happened already, so a store that is away costs the event and nothing else.
+func (h *Handler) note(ctx context.Context, e gateway.Event) {
+	e.At, e.RequestID = h.cfg.Now(), h.cfg.RequestID(ctx)
+	// The client may have gone by now; what it did is worth knowing all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventPatience)
+	defer cancel()
+	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", e.Kind, "error", err)
+	}
+}

@@ -1,0 +1,208 @@
+package oidc
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Sign-out begun by an app (OpenID Connect RP-Initiated Logout 1.0).
+//
+// An app that sends an ID token which this provider gave it for the very person who is signed in here has shown that it means this session: the
+// session ends without a question. Anything less asks first, on a page whose button does it, so that a link somewhere signs nobody out.
+
+// signOut is a request to sign out, checked.
+type signOut struct {
+	client  *Client // nil = nobody known
+	subject string  // from the hint; "" = no hint
+	address string  // where to go afterwards, registered by client; "" = stay
+}
+
+func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	switch r.Method {
+	case http.MethodGet:
+		h.logoutGet(w, r)
+	case http.MethodPost:
+		// As at authorize: a POST from the app's site does not carry our cookie.
+		form, ok := h.logoutForm(w, r)
+		if !ok {
+			return
+		}
+		for name, values := range r.URL.Query() {
+			form[name] = append(form[name], values...)
+		}
+		see(w, h.path+pathLogout+"?"+form.Encode())
+	default:
+		notAllowed(w, "GET, POST")
+	}
+}
+
+func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
+	if err == nil && (len(body) == 0 || isForm(r)) {
+		if form, err := url.ParseQuery(string(body)); err == nil {
+			return form, true
+		}
+	}
+	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+	return nil, false
+}
+
+func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(r.URL.RawQuery) > maxQuery {
+		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		return
+	}
+	out, problem := h.readSignOut(r, q)
+	if problem != nil {
+		h.showProblem(w, r, "logout", problem, ways{})
+		return
+	}
+	s, signedIn, err := h.cfg.SignIn.Session(r)
+	if err != nil {
+		h.showProblem(w, r, "logout", err, ways{})
+		return
+	}
+	if signedIn {
+		meant, err := h.means(r, out, s)
+		if err != nil {
+			h.showProblem(w, r, "logout", err, ways{})
+			return
+		}
+		if !meant {
+			h.askSignOut(w, r, out, q)
+			return
+		}
+		if err := h.endSession(w, r, out.client, s); err != nil {
+			h.showProblem(w, r, "logout", err, ways{})
+			return
+		}
+	}
+	h.observe("logout", "", out.client, nil)
+	// Without a hint nobody vouches for the app that sent the person here, so they are shown the link instead of being sent on.
+	if out.address != "" && out.subject != "" {
+		see(w, out.address)
+		return
+	}
+	h.signedOut(w, r, out)
+}
+
+func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
+	var out signOut
+	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
+		if len(q[name]) > 1 {
+			return out, &stop{http.StatusBadRequest, ReasonRequest, nil}
+		}
+	}
+	clients := h.cfg.Clients()
+	if id := q.Get("client_id"); id != "" {
+		if out.client = clients.byID[id]; out.client == nil {
+			return out, &stop{http.StatusBadRequest, ReasonUnknownApp, nil}
+		}
+	}
+	if token := q.Get("id_token_hint"); token != "" {
+		hint, err := h.readHint(r.Context(), token)
+		if err != nil || clients.byID[hint.Audience] == nil || out.client != nil && out.client.ID != hint.Audience {
+			return out, &stop{http.StatusBadRequest, ReasonSignOutHint, out.client}
+		}
+		out.client, out.subject = clients.byID[hint.Audience], hint.Subject
+	}
+	address := q.Get("post_logout_redirect_uri")
+	if address == "" || out.client == nil {
+		return out, nil // an address of nobody known is left out
+	}
+	if !slices.Contains(out.client.PostLogoutRedirectURIs, address) {
+		return out, &stop{http.StatusBadRequest, ReasonSignOutAddress, out.client}
+	}
+	out.address = address
+	if state, ok := q["state"]; ok {
+		out.address = addQuery(address, url.Values{"state": state})
+	}
+	return out, nil
+}
+
+// means says whether the request names the person who is signed in here.
+func (h *Handler) means(r *http.Request, out signOut, s Session) (bool, error) {
+	if out.subject == "" {
+		return false, nil
+	}
+	pins, err := h.cfg.Subjects.AccountSubjects(r.Context(), s.Account.ID)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.App == out.client.ID && p.Subject == out.subject }), nil
+}
+
+func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut, q url.Values) {
+	page := SignOutPage{Action: h.path + pathLogoutConfirm, Fields: map[string]string{}}
+	if out.client != nil {
+		page.AppName, page.Fields["client_id"] = out.client.Name, out.client.ID
+	}
+	if out.address != "" {
+		page.Fields["post_logout_redirect_uri"] = q.Get("post_logout_redirect_uri")
+		if q.Has("state") {
+			page.Fields["state"] = q.Get("state")
+		}
+	}
+	h.cfg.Pages.SignOut(w, r, page)
+}
+
+// logoutConfirm is the person's own answer, so it must come from our own page.
+func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	if err := h.foreign.Check(r); err != nil {
+		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, ways{})
+		return
+	}
+	form, ok := h.logoutForm(w, r)
+	if !ok {
+		return
+	}
+	out, err := h.readSignOut(r, form)
+	if err != nil {
+		h.showProblem(w, r, "logout", err, ways{})
+		return
+	}
+	s, signedIn, err := h.cfg.SignIn.Session(r)
+	if err == nil && signedIn {
+		err = h.endSession(w, r, out.client, s)
+	}
+	if err != nil {
+		h.showProblem(w, r, "logout", err, ways{})
+		return
+	}
+	h.observe("logout", "", out.client, nil)
+	h.signedOut(w, r, out)
+}
+
+// endSession ends the session, and what the app that asked was given in it. The latter comes first: when the store fails in between, the person still
+// has a session to sign out of, and the second try ends both.
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s Session) error {
+	event := gateway.Event{Kind: EventAppSignOut, AccountID: s.Account.ID, Entry: s.Entry, Door: s.Door, Outcome: "ok"}
+	if client != nil {
+		event.App = client.ID
+		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID}, h.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	if err := h.cfg.SignIn.End(w, r); err != nil {
+		return err
+	}
+	h.note(r.Context(), event)
+	return nil
+}
+
+func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
+	page := SignedOutPage{Continue: out.address}
+	if out.client != nil {
+		page.AppName = out.client.Name
+	}
+	h.cfg.Pages.SignedOut(w, r, page)
+}

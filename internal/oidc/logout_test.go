@@ -1,0 +1,271 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/oidc"
+)
+
+// TestLogout is oidcc-rp-initiated-logout-certification-test-plan, and what of the back-channel plan there is to say.
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	run(t, []module{
+		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", logoutDiscovery},
+		{"oidcc-rp-initiated-logout", logout},
+		{"oidcc-rp-initiated-logout-no-state", logoutNoState},
+		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", oidc.ReasonSignOutAddress)},
+		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", oidc.ReasonSignOutAddress)},
+		{"oidcc-rp-initiated-logout-modified-id-token-hint", logoutModifiedHint},
+		{"oidcc-rp-initiated-logout-bad-id-token-hint", logoutForeignHint},
+		{"oidcc-rp-initiated-logout-no-id-token-hint", logoutNoHint},
+		{"oidcc-rp-initiated-logout-no-params", logoutAsks()},
+		{"oidcc-rp-initiated-logout-only-state", logoutAsks("state", "x")},
+		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", logoutNoAddress},
+		{"oidcc-backchannel-logout-discovery-endpoint-verification", backchannelNotSaid},
+		{"oidcc-backchannel-rp-initiated-logout", doesNotApply("back-channel logout comes with the admin work, as the design says; the optional plan is not claimed")},
+	})
+}
+
+func (b *browser) logout(pairs ...string) answer {
+	b.e.t.Helper()
+	return b.follow(b.get(b.e.issuer + "/oauth2/logout?" + changed(url.Values{}, pairs...).Encode()))
+}
+
+// silent says whether prompt=none succeeds: whether somebody is signed in.
+func (b *browser) silent() bool {
+	b.e.t.Helper()
+	return b.authorize(b.e.request("prompt", "none")).param("code") != ""
+}
+
+func logoutDiscovery(t *testing.T, e *env) {
+	doc := object(t, e.browser().get(e.issuer+"/.well-known/openid-configuration").body)
+	if doc["end_session_endpoint"] != e.issuer+"/oauth2/logout" {
+		t.Errorf("end_session_endpoint %v", doc["end_session_endpoint"])
+	}
+}
+
+func backchannelNotSaid(t *testing.T, e *env) {
+	doc := object(t, e.browser().get(e.issuer+"/.well-known/openid-configuration").body)
+	if doc["backchannel_logout_supported"] != nil || doc["backchannel_logout_session_supported"] != nil {
+		t.Errorf("the document claims back-channel logout, which is not there: %v", doc)
+	}
+}
+
+func logout(t *testing.T, e *env) {
+	b := e.browser()
+	tok := b.login()
+	a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "s&t")
+	if a.status != http.StatusSeeOther || a.location.String() != signedOut+"?state=s%26t" {
+		t.Fatalf("answer: %d %v", a.status, a.location)
+	}
+	if b.silent() {
+		t.Error("still signed in")
+	}
+	if a := e.userinfo(tok.Access); a.status != http.StatusUnauthorized {
+		t.Errorf("the app's token outlives the sign-out: %d", a.status)
+	}
+	if got := e.events(oidc.EventAppSignOut); len(got) != 1 || got[0].AccountID != e.alice.ID {
+		t.Errorf("events: %v", got)
+	}
+	// Once more, with nobody signed in: nothing to ask.
+	if a = b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut); a.location == nil || a.location.String() != signedOut {
+		t.Errorf("the second time: %d %v", a.status, a.location)
+	}
+}
+
+func logoutNoState(t *testing.T, e *env) {
+	b := e.browser()
+	tok := b.login()
+	if a := b.logout("id_token_hint", tok.ID, "client_id", e.app, "post_logout_redirect_uri", signedOut); a.location == nil || a.location.String() != signedOut || b.silent() {
+		t.Errorf("answer: %d %v", a.status, a.location)
+	}
+}
+
+// logoutRefused wants an error page, and the person still signed in.
+func logoutRefused(name, value string, reason oidc.Reason) func(*testing.T, *env) {
+	return func(t *testing.T, e *env) {
+		b := e.browser()
+		tok := b.login()
+		a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "x", name, value)
+		if a.page() != "problem" || a.status != http.StatusBadRequest || a.location != nil || data[oidc.ProblemPage](t, a).Reason != reason {
+			t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
+		}
+		if !b.silent() {
+			t.Error("a request that was refused signed the person out")
+		}
+	}
+}
+
+func logoutModifiedHint(t *testing.T, e *env) {
+	b := e.browser()
+	parts := strings.Split(b.login().ID, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
+	a := b.logout("id_token_hint", none, "post_logout_redirect_uri", signedOut)
+	if a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonSignOutHint || !b.silent() {
+		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
+	}
+}
+
+func logoutForeignHint(t *testing.T, e *env) {
+	b := e.browser()
+	b.login()
+	// Another provider whose keys are its own.
+	stranger := newEnv(t, newMemory(), e.clients[0].IDTokenAlg, withOwnKeys)
+	foreign := stranger.browser().login().ID
+	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
+	if a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonSignOutHint || !b.silent() {
+		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
+	}
+}
+
+func logoutNoHint(t *testing.T, e *env) {
+	b := e.browser()
+	b.login()
+	a := b.logout("post_logout_redirect_uri", signedOut, "state", "x")
+	if a.page() != "sign-out" || a.location != nil || !b.silent() {
+		t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
+	}
+	// Nobody vouches for the address, so it is not even a link.
+	a = b.confirm(a)
+	if a.page() != "signed-out" || data[oidc.SignedOutPage](t, a).Continue != "" || b.silent() {
+		t.Errorf("after the confirmation: %d %s", a.status, a.page())
+	}
+}
+
+// confirm presses the button of the sign-out page.
+func (b *browser) confirm(a answer) answer {
+	b.e.t.Helper()
+	page := data[oidc.SignOutPage](b.e.t, a)
+	form := url.Values{}
+	for name, value := range page.Fields {
+		form.Set(name, value)
+	}
+	return b.post(b.e.server.URL+page.Action, form)
+}
+
+func logoutAsks(pairs ...string) func(*testing.T, *env) {
+	return func(t *testing.T, e *env) {
+		b := e.browser()
+		b.login()
+		a := b.logout(pairs...)
+		if a.page() != "sign-out" || !b.silent() {
+			t.Fatalf("answer: %d %s; a link alone must not sign anybody out", a.status, a.page())
+		}
+		if a = b.confirm(a); a.page() != "signed-out" || b.silent() {
+			t.Errorf("after the confirmation: %d %s", a.status, a.page())
+		}
+	}
+}
+
+func logoutNoAddress(t *testing.T, e *env) {
+	b := e.browser()
+	tok := b.login()
+	if a := b.logout("id_token_hint", tok.ID); a.page() != "signed-out" || data[oidc.SignedOutPage](t, a).AppName != "App" || b.silent() {
+		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
+	}
+}
+
+func TestLogoutOfAnotherPersonAsks(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	hint := e.browser().login().ID // alice's
+	b := e.browser()
+	e.signIn.as(&e.bob)
+	b.authorize(e.request())
+	a := b.logout("id_token_hint", hint, "post_logout_redirect_uri", signedOut)
+	if a.page() != "sign-out" || a.location != nil || !b.silent() {
+		t.Fatalf("answer: %d %s", a.status, a.page())
+	}
+	// The app vouched for the address, so it becomes a link on the page; a redirect would be stopped by form-action.
+	a = b.confirm(a)
+	if a.page() != "signed-out" || a.location != nil || data[oidc.SignedOutPage](t, a).Continue != signedOut || b.silent() {
+		t.Errorf("after the confirmation: %d %s", a.status, a.page())
+	}
+}
+
+func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
+	if page := data[oidc.SignedOutPage](t, a); a.location != nil || page.Continue != signedOut+"?state=x" || page.AppName != "App" {
+		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
+	}
+	b := e.browser()
+	b.login()
+	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" || data[oidc.SignOutPage](t, a).AppName != "App" {
+		t.Fatalf("answer: %d %s", a.status, a.page())
+	}
+	if a = b.confirm(a); a.location != nil || data[oidc.SignedOutPage](t, a).Continue != signedOut || b.silent() {
+		t.Errorf("after the confirmation: %d %s", a.status, a.page())
+	}
+}
+
+func TestSignOutForgedByAnotherSite(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	b.login()
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
+		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/logout/confirm", nil)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(name, value)
+		if a := b.do(r); a.status != http.StatusForbidden || !b.silent() {
+			t.Errorf("%s: %s: %d", name, value, a.status)
+		}
+	}
+	// A POST from an app's site is the same request as by GET: without a hint it asks.
+	if a := b.follow(b.post(e.issuer+"/oauth2/logout", url.Values{"client_id": {e.app}, "state": {"x"}})); a.page() != "sign-out" || !b.silent() {
+		t.Errorf("POST: %d %s", a.status, a.page())
+	}
+}
+
+func TestSignOutParametersThatContradict(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	hint := b.login().ID
+	for name, query := range map[string]string{
+		"another app's hint":     url.Values{"client_id": {e.other}, "id_token_hint": {hint}}.Encode(),
+		"an unknown app":         "client_id=nobody",
+		"a parameter twice":      "state=a&state=b",
+		"the wrong way encoded":  "state=%zz",
+		"another app's address":  url.Values{"client_id": {e.other}, "post_logout_redirect_uri": {signedOut}}.Encode(),
+		"a very long parameter":  "state=" + strings.Repeat("a", 9000),
+		"a hint that is nothing": "id_token_hint=x",
+	} {
+		if a := b.get(e.issuer + "/oauth2/logout?" + query); a.page() != "problem" || a.status != http.StatusBadRequest || !b.silent() {
+			t.Errorf("%s: %d %s", name, a.status, a.page())
+		}
+	}
+}
+
+// The person presses the button again when the store is back. Nothing that the app was given may be left over then.
+func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	tok := b.login("scope", "openid offline_access")
+	page := data[oidc.SignOutPage](t, b.logout("client_id", e.app))
+	form := url.Values{}
+	for name, value := range page.Fields {
+		form.Set(name, value)
+	}
+	e.store.down.Store(true)
+	if a := b.post(e.server.URL+page.Action, form); a.status != http.StatusServiceUnavailable {
+		t.Errorf("without a store: %d %s", a.status, a.page())
+	}
+	e.store.down.Store(false)
+	if a := b.post(e.server.URL+page.Action, form); a.page() != "signed-out" {
+		t.Errorf("the second try: %d %s", a.status, a.page())
+	}
+	if a := e.userinfo(tok.Access); a.status != http.StatusUnauthorized {
+		t.Errorf("the access token lives: %d", a.status)
+	}
+	if again := e.refresh(tok.Refresh); again.Error != "invalid_grant" {
+		t.Errorf("the refresh token lives: %v", again)
+	}
+}

@@ -1,0 +1,141 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// found is a token that some client sent, whatever its kind.
+type found struct {
+	family  gateway.Family
+	access  *gateway.Token // nil for a refresh token
+	counter int            // of a refresh token
+}
+
+// find looks a token up. Unknown, dead and another client's tokens are all "not found": ok is false. An error is our side's failure.
+func (h *Handler) find(ctx context.Context, client *Client, token string) (f found, ok bool, err error) {
+	if id, counter, genuine := h.readRefresh(token); genuine {
+		f.counter = counter
+		f.family, err = h.cfg.Grants.Family(ctx, id)
+	} else {
+		var t gateway.Token
+		t, f.family, err = h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
+		f.access = &t
+	}
+	if errors.Is(err, gateway.ErrNotFound) {
+		return found{}, false, nil
+	}
+	if err != nil {
+		return found{}, false, err
+	}
+	return f, f.family.App == client.ID && f.family.Live(h.cfg.Now()), nil
+}
+
+// manage is what revocation and introspection have in common.
+func (h *Handler) manage(w http.ResponseWriter, r *http.Request) (*Client, string, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return nil, "", err
+	}
+	client, err := h.authenticate(r, form)
+	if err != nil {
+		return nil, "", err
+	}
+	if form.Get("token") == "" {
+		return client, "", badRequest("token is missing")
+	}
+	return client, form.Get("token"), nil
+}
+
+// revoke ends a token (RFC 7009). An access token ends alone; a refresh token ends everything that grew from the same sign-in. A token that is dead,
+// or that is another app's, is answered in the same way, and nothing happens.
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
+	if h.preflight(w, r, "POST") {
+		return
+	}
+	if r.Method != http.MethodPost {
+		notAllowed(w, "POST")
+		return
+	}
+	client, token, err := h.manage(w, r)
+	h.allowOrigin(w, r, client)
+	if err == nil {
+		err = h.end(r.Context(), client, token)
+	}
+	h.observe("revoke", "", client, err)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+func (h *Handler) end(ctx context.Context, client *Client, token string) error {
+	f, ok, err := h.find(ctx, client, token)
+	if err != nil || !ok {
+		return err
+	}
+	what := gateway.Revocation{Family: f.family.ID}
+	if f.access != nil {
+		what = gateway.Revocation{Token: f.access.Hash}
+	}
+	_, err = h.cfg.Grants.Revoke(ctx, what, h.cfg.Now())
+	return err
+}
+
+// introspection is the answer of RFC 7662.
+type introspection struct {
+	Active    bool   `json:"active"`
+	Issuer    string `json:"iss,omitempty"`
+	ClientID  string `json:"client_id,omitempty"`
+	Subject   string `json:"sub,omitempty"`
+	Scope     string `json:"scope,omitempty"`
+	TokenType string `json:"token_type,omitempty"`
+	IssuedAt  int64  `json:"iat,omitempty"`
+	ExpiresAt int64  `json:"exp,omitempty"`
+}
+
+// introspect says whether a token lives, to the confidential client that it was given to. To everybody else it is as dead as one that never was.
+func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		notAllowed(w, "POST")
+		return
+	}
+	client, token, err := h.manage(w, r)
+	if err == nil && client.Public {
+		err = badClient()
+	}
+	answer := introspection{}
+	if err == nil {
+		answer, err = h.describe(r.Context(), client, token)
+	}
+	h.observe("introspect", "", client, err)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (h *Handler) describe(ctx context.Context, client *Client, token string) (introspection, error) {
+	f, ok, err := h.find(ctx, client, token)
+	if err != nil || !ok {
+		return introspection{}, err
+	}
+	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.family.Subject, Scope: strings.Join(f.family.Scopes, " ")}
+	switch {
+	case f.access != nil:
+		out.TokenType, out.IssuedAt, out.ExpiresAt = "Bearer", f.access.CreatedAt.Unix(), f.access.ExpiresAt.Unix()
+	case f.counter == f.family.Counter:
+		out.IssuedAt, out.ExpiresAt = f.family.RotatedAt.Unix(), f.family.ExpiresAt.Unix()
+	default:
+		return introspection{}, nil // a refresh token that has a successor
+	}
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Session is a signed-in browser, with its account.
+type Session struct {
+	gateway.Session
+	Account gateway.Account // as AccountID resolves now; may be some seconds old
+	Demand  string          // ID of the Demand that the newest exchange with WeChat answered; "" = none
+}
+
+// Demand is what an authorize request wants of sign-in.
+type Demand struct {
+	ID        string      // random; the session that answers the demand carries it as Session.Demand
+	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
+	App       gateway.App // who asks: its name for the page, its doors
+	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
+	Entry     string      // the entry by whose openid the app knows people: sign-in must come in through it; "" = any will do
+	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)
+	Cancel    string      // where a person goes who would rather not: a path of this origin; the app hears access_denied
+	UILocales string      // the app's wish for the language of pages, as it sent it; "" = none
+}
+
+// SignIn knows who a browser is, and how to find out. Its methods are safe for concurrent use.
+type SignIn interface {
+	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
+	Session(r *http.Request) (s Session, ok bool, err error)
+
+	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. The demand rides sealed in the browser's own cookie,
+	// so nothing is stored. An error means that nothing was written to w.
+	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
+
+	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is no error.
+	End(w http.ResponseWriter, r *http.Request) error
+}
+
+// Decision is what an access rule says.
+type Decision int
+
+// The decisions. The zero value refuses.
+const (
+	Refused Decision = iota
+	Waiting          // for an administrator's approval
+	Allowed
+)
+
+// Access applies the access rules of apps.
+type Access interface {
+	// Allow says whether the account may use the app now. An error is for a store that could not answer.
+	Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error)
+}
+
+// People finds accounts. gateway.Accounts is one.
+type People interface {
+	// Account is gateway.Accounts.Account.
+	Account(ctx context.Context, id string) (gateway.Account, error)
+	// Identities is gateway.Accounts.Identities.
+	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+}
+
+// Reason says why a person cannot go on. Each has words in the catalogues of the pages.
+type Reason string
+
+// The reasons.
+const (
+	ReasonUnknownApp     Reason = "unknown_app"      // no app has this client_id
+	ReasonRedirect       Reason = "redirect_uri"     // the app's address to return to is missing or not registered
+	ReasonRequest        Reason = "bad_request"      // the request cannot be read
+	ReasonNotSignedIn    Reason = "not_signed_in"    // back from sign-in without a session: the browser keeps no cookies, or waited too long
+	ReasonRefused        Reason = "refused"          // the access rule says no
+	ReasonDoor           Reason = "door"             // the app does not take people who came in this way
+	ReasonNoOpenID       Reason = "no_openid"        // the app knows people by an entry that this person never used
+	ReasonNoUnionID      Reason = "no_unionid"       // the app knows people by unionid, and WeChat sent none
+	ReasonSubjectTaken   Reason = "subject_taken"    // the app knows another account by this person's id
+	ReasonSignOutHint    Reason = "sign_out_hint"    // the id_token_hint is not one of ours
+	ReasonSignOutAddress Reason = "sign_out_address" // the address to go to after sign-out is not registered
+	ReasonUnavailable    Reason = "unavailable"      // the store is away; try again soon
+	ReasonInternal       Reason = "internal"         // our own fault
+)
+
+// ProblemPage is a dead end, told to a person.
+type ProblemPage struct {
+	Status  int
+	Reason  Reason
+	AppName string // "" = not known
+	Back    string // an address that leads back to the app, with an error for it; "" = none
+	Retry   string // an address of this origin that begins again; "" = none
+}
+
+// ConfirmPage asks a person who is signed in whether to sign in anew, since the app wants that.
+type ConfirmPage struct {
+	AppName  string
+	Account  gateway.Account // who is signed in
+	Continue string          // link: goes on to WeChat
+	Cancel   string          // link: back to the app, which hears access_denied
+}
+
+// WaitingPage is shown to a person whom an administrator has still to approve.
+type WaitingPage struct {
+	AppName string
+	Account gateway.Account
+	Retry   string // this same request; the page may load it again by itself
+	Cancel  string // link: back to the app
+}
+
+// SignOutPage asks whether to sign out. Its form posts Fields to Action, a path of this origin.
+type SignOutPage struct {
+	AppName string // who asks; "" = nobody known
+	Action  string
+	Fields  map[string]string
+}
+
+// SignedOutPage is the end of a session. Continue is an address of the app, perhaps on another origin: a link, and a refresh, never a redirect, since
+// CSP form-action forbids a form that ends on another origin.
+type SignedOutPage struct {
+	AppName  string
+	Continue string // "" = stay
+}
+
+// Pages shows pages. The caller has set Cache-Control and Referrer-Policy; the implementation sets the rest, the status included.
+type Pages interface {
+	Problem(w http.ResponseWriter, r *http.Request, p ProblemPage)
+	Confirm(w http.ResponseWriter, r *http.Request, p ConfirmPage)
+	Waiting(w http.ResponseWriter, r *http.Request, p WaitingPage)
+	SignOut(w http.ResponseWriter, r *http.Request, p SignOutPage)
+	SignedOut(w http.ResponseWriter, r *http.Request, p SignedOutPage)
+}

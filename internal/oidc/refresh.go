@@ -1,0 +1,138 @@
+package oidc
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// A refresh token is family.counter.mac. The mac is derived from the master key, so the successor of a token is always the same text: a client that
+// sends twice because it lost the answer gets the same one again, although only hashes are stored. And a text that somebody made up is known as such
+// without a look at the family, so it cannot end one.
+const purposeRefresh = "oidc refresh token"
+
+func (h *Handler) refreshToken(family string, counter int) string {
+	return refreshText(h.cfg.Master.Derive(purposeRefresh)[0], family, counter)
+}
+
+func refreshText(key []byte, family string, counter int) string {
+	head := family + "." + strconv.Itoa(counter)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(head))
+	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// refreshTexts are the texts that the token may have: one per master key, since it may have been made before the key was replaced.
+func (h *Handler) refreshTexts(family string, counter int) []string {
+	var out []string
+	for _, key := range h.cfg.Master.Derive(purposeRefresh) {
+		out = append(out, refreshText(key, family, counter))
+	}
+	return out
+}
+
+// readRefresh takes a refresh token apart, if it is one of ours.
+func (h *Handler) readRefresh(token string) (family string, counter int, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || len(token) > 256 {
+		return "", 0, false
+	}
+	counter, err := strconv.Atoi(parts[1])
+	if err != nil || counter < 1 {
+		return "", 0, false
+	}
+	for _, text := range h.refreshTexts(parts[0], counter) {
+		if hmac.Equal([]byte(text), []byte(token)) {
+			return parts[0], counter, true
+		}
+	}
+	return "", 0, false
+}
+
+// refresh exchanges a refresh token for its successor and a new access token. The person's access is looked at anew.
+func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
+	presented := form.Get("refresh_token")
+	if presented == "" {
+		return nil, badRequest("refresh_token is missing")
+	}
+	id, counter, ok := h.readRefresh(presented)
+	if !ok {
+		return nil, badGrant()
+	}
+	now := h.cfg.Now()
+	family, err := h.cfg.Grants.Family(ctx, id)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return nil, badGrant()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if family.App != client.ID || !family.Live(now) {
+		return nil, badGrant()
+	}
+	for _, s := range strings.Fields(form.Get("scope")) {
+		if !slices.Contains(family.Scopes, s) {
+			return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted"}
+		}
+	}
+	if err := h.stillAllowed(ctx, client, family); err != nil {
+		return nil, err
+	}
+	access := newToken()
+	idToken, err := h.idToken(ctx, client, family, "", access, now)
+	if err != nil {
+		return nil, err
+	}
+	rotated, err := h.cfg.Grants.Rotate(ctx, gateway.Rotation{
+		Family: id, Presented: sha256.Sum256([]byte(presented)), Next: sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
+		Access: h.accessToken(client, access, now), Expires: now.Add(client.Lifetimes.Refresh), Now: now, Grace: graceAfterRotation,
+	})
+	switch {
+	case errors.Is(err, gateway.ErrReplay):
+		h.replayed(ctx, EventRefreshReplayed, family)
+		return nil, badGrant()
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, badGrant()
+	case err != nil:
+		return nil, err
+	}
+	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), IDToken: idToken,
+		Scope: strings.Join(family.Scopes, " ")}
+	for _, text := range h.refreshTexts(id, rotated.Family.Counter) {
+		if sha256.Sum256([]byte(text)) == rotated.Refresh {
+			answer.RefreshToken = text
+		}
+	}
+	if answer.RefreshToken == "" {
+		return nil, errors.New("oidc: the successor of a refresh token was derived from a master key that this replica does not have")
+	}
+	return answer, nil
+}
+
+// stillAllowed applies the app's access rule again: who was let in a month ago may not be today.
+func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Family) error {
+	account, err := h.cfg.People.Account(ctx, f.AccountID)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return badGrant()
+	}
+	if err != nil {
+		return err
+	}
+	decision, err := h.cfg.Access.Allow(ctx, account, client.App)
+	if err != nil {
+		return err
+	}
+	if decision != Allowed {
+		return badGrant()
+	}
+	return nil
+}

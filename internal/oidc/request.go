@@ -1,0 +1,210 @@
+package oidc
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The scopes that mean something here. Others are left out of what is granted.
+const (
+	scopeOpenID  = "openid"
+	scopeProfile = "profile"
+	scopeEmail   = "email"
+	scopeGroups  = "groups"
+	scopeWeChat  = "wechat"
+	scopeOffline = "offline_access"
+)
+
+func knownScopes() []string {
+	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline}
+}
+
+// Our own parameters of the authorize address. They only ever narrow or cancel the request that carries them, so it does no harm when somebody else
+// writes them.
+const (
+	paramDemand = "weigate_demand" // ID of the Demand that was made for this request
+	paramGo     = "weigate_go"     // the person pressed "go on" on the confirm page
+	paramCancel = "weigate_cancel" // the person pressed "cancel"
+	paramSub    = "weigate_sub"    // whom the id_token_hint named: the token itself is too long to be carried along
+)
+
+const (
+	maxQuery  = 8 << 10
+	maxReturn = 1500 // of the address that is sealed into the browser's flow cookie
+)
+
+// authorizeRequest is a request at the authorize endpoint, checked.
+type authorizeRequest struct {
+	client      *Client
+	redirectURI string
+	state       string
+	hasState    bool
+	scopes      []string
+	nonce       string
+	challenge   string
+	prompt      []string
+	maxAge      time.Duration // negative = not given
+	wantSub     string        // whom the id_token_hint names; "" = anybody
+	uiLocales   string
+	demand      string
+	proceed     bool
+	cancel      bool
+}
+
+// redirectable is a request whose client and redirect address are good, so that errors go to the app and not to the person.
+type redirectable struct {
+	client          *Client
+	redirectURI     string
+	state           string
+	hasState        bool
+	mayNotShowPages bool // prompt=none
+}
+
+// target finds out where answers may go. Nothing else of the request matters until that is known; the errors go to the person.
+func (h *Handler) target(q url.Values) (*redirectable, error) {
+	if len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1 {
+		return nil, &stop{http.StatusBadRequest, ReasonRequest, nil}
+	}
+	client := h.cfg.Clients().byID[q.Get("client_id")]
+	if client == nil {
+		return nil, &stop{http.StatusBadRequest, ReasonUnknownApp, nil}
+	}
+	if !client.redirectAllowed(q.Get("redirect_uri")) {
+		return nil, &stop{http.StatusBadRequest, ReasonRedirect, client}
+	}
+	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"), mayNotShowPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
+	if len(q["state"]) == 1 {
+		t.state, t.hasState = q["state"][0], true
+	}
+	return t, nil
+}
+
+// parse checks everything else. The errors go to the app.
+func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
+	for name, values := range q {
+		// RFC 8707 lets resource come several times; it is ignored here.
+		if len(values) > 1 && name != "resource" {
+			return nil, badRequest("a parameter is given twice")
+		}
+	}
+	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState, nonce: q.Get("nonce"),
+		wantSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), demand: q.Get(paramDemand), proceed: q.Has(paramGo), cancel: q.Has(paramCancel)}
+	if err := checkProfile(q); err != nil {
+		return nil, err
+	}
+	for _, s := range strings.Fields(q.Get("scope")) {
+		if slices.Contains(knownScopes(), s) && !slices.Contains(req.scopes, s) {
+			req.scopes = append(req.scopes, s)
+		}
+	}
+	if !slices.Contains(req.scopes, scopeOpenID) {
+		return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope must have openid in it"}
+	}
+	if err := req.parsePKCE(q); err != nil {
+		return nil, err
+	}
+	req.prompt = strings.Fields(q.Get("prompt"))
+	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
+		return nil, badRequest("prompt=none cannot stand with another value")
+	}
+	req.maxAge = -1
+	if raw := q.Get("max_age"); raw != "" {
+		seconds, err := strconv.ParseUint(raw, 10, 32)
+		if err != nil {
+			return nil, badRequest("max_age must be a number of seconds")
+		}
+		req.maxAge = time.Duration(seconds) * time.Second
+	}
+	return req, nil
+}
+
+// checkProfile refuses what this closed profile leaves out, with the error that its standard names.
+func checkProfile(q url.Values) error {
+	switch {
+	case q.Has("request"):
+		return &Error{http.StatusBadRequest, codeRequestUnsupported, "request objects are not supported"}
+	case q.Has("request_uri"):
+		return &Error{http.StatusBadRequest, codeRequestURI, "request_uri is not supported"}
+	case q.Has("registration"):
+		return &Error{http.StatusBadRequest, codeRegistration, "registration is not supported"}
+	case q.Get("response_type") == "":
+		return badRequest("response_type is missing")
+	case q.Get("response_type") != "code":
+		return &Error{http.StatusBadRequest, codeUnsupportedType, "the only response_type is code"}
+	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
+		return badRequest("the only response_mode is query")
+	}
+	return nil
+}
+
+// Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
+// other address. What was done for the request so far counts no more.
+func (h *Handler) Again(address string) (anew string, ok bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.IsAbs() || u.Host != "" || u.EscapedPath() != h.path+pathAuthorize {
+		return "", false
+	}
+	q := u.Query()
+	for _, own := range []string{paramDemand, paramGo, paramCancel} {
+		q.Del(own)
+	}
+	return h.path + pathAuthorize + "?" + q.Encode(), true
+}
+
+func (req *authorizeRequest) parsePKCE(q url.Values) error {
+	req.challenge = q.Get("code_challenge")
+	switch {
+	case req.challenge == "" && q.Get("code_challenge_method") != "":
+		return badRequest("code_challenge_method without code_challenge")
+	case req.challenge == "" && req.client.Public:
+		return badRequest("this client must use PKCE: code_challenge is missing")
+	case req.challenge == "":
+		return nil
+	case q.Get("code_challenge_method") != "S256":
+		// RFC 7636: without a method it would be plain.
+		return badRequest("the only code_challenge_method is S256, and it must be said")
+	}
+	if sum, err := base64.RawURLEncoding.DecodeString(req.challenge); err != nil || len(sum) != 32 {
+		return badRequest("code_challenge is not a SHA-256 in base64url")
+	}
+	return nil
+}
+
+func (req *authorizeRequest) asks(prompt string) bool { return slices.Contains(req.prompt, prompt) }
+
+// asksAnew says whether the app wants the person to be asked although they are signed in. WeChat has one way of asking, its consent page, so the three
+// values mean the same here.
+func (req *authorizeRequest) asksAnew() bool {
+	return req.asks("login") || req.asks("consent") || req.asks("select_account")
+}
+
+// again is the address of this same request with our own parameters, less what means nothing to us: it has to fit into a cookie.
+func (h *Handler) again(req *authorizeRequest, own ...string) string {
+	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI}, "scope": {strings.Join(req.scopes, " ")}}
+	if req.hasState {
+		q.Set("state", req.state)
+	}
+	if req.maxAge >= 0 {
+		q.Set("max_age", strconv.FormatInt(int64(req.maxAge/time.Second), 10))
+	}
+	if req.challenge != "" {
+		q.Set("code_challenge_method", "S256")
+	}
+	for name, value := range map[string]string{"nonce": req.nonce, "code_challenge": req.challenge, "prompt": strings.Join(req.prompt, " "),
+		paramSub: req.wantSub, "ui_locales": req.uiLocales} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for i := 0; i+1 < len(own); i += 2 {
+		if own[i+1] != "" {
+			q.Set(own[i], own[i+1])
+		}
+	}
+	return h.path + pathAuthorize + "?" + q.Encode()
+}

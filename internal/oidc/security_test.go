@@ -1,0 +1,423 @@
+package oidc_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/oidc"
+)
+
+func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	for _, s := range []string{secret, "the next secret"} {
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()}, "redirect_uri": {redirectURI}}
+		if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, s, form)); tok.status != http.StatusOK {
+			t.Errorf("secret: %v", tok)
+		}
+	}
+}
+
+func TestSecretIsGoodHoweverTheClientEncodesIt(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	form := url.Values{"token": {"x"}}
+	for name, auth := range map[string][2]string{"form-encoded": {url.QueryEscape(e.app), url.QueryEscape(secret)}, "as it is": {e.app, secret}} {
+		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(auth[0], auth[1])
+		if a := e.browser().do(r); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+func TestClientThatAuthenticatesInAnUnknownWay(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	tests := []struct {
+		name, header string
+		form         url.Values
+		status       int
+	}{
+		{"in two ways at once", basic(e.app, secret), url.Values{"client_id": {e.app}, "client_secret": {secret}}, 400},
+		{"as two clients", basic(e.app, secret), url.Values{"client_id": {e.other}}, 400},
+		{"named twice alike", basic(e.app, secret), url.Values{"client_id": {e.app}}, 200},
+		{"by assertion", "", url.Values{"client_assertion": {"x"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}, 401},
+		{"by bearer token", "Bearer x", nil, 401},
+		{"basic that is none", "Basic !!", nil, 401},
+		{"without its secret", "", url.Values{"client_id": {e.app}}, 401},
+		{"with an empty secret", basic(e.app, ""), nil, 401},
+	}
+	for _, tt := range tests {
+		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader(changed(url.Values{"token": {"x"}}, flat(tt.form)...).Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if tt.header != "" {
+			r.Header.Set("Authorization", tt.header)
+		}
+		if a := e.browser().do(r); a.status != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.name, a.status, a.body, tt.status)
+		}
+	}
+}
+
+func basic(id, secret string) string {
+	r := httptest.NewRequest("POST", "/", nil)
+	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	return r.Header.Get("Authorization")
+}
+
+// from lets a request say where it comes from.
+func from(_ *env, cfg *oidc.Config) {
+	cfg.Address = func(r *http.Request) netip.Addr {
+		a, _ := netip.ParseAddr(r.Header.Get("Test-From"))
+		return a
+	}
+}
+
+func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "", from)
+	ask := func(from, id, secret string) int {
+		t.Helper()
+		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader("token=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Test-From", from)
+		r.Header.Set("Authorization", basic(id, secret))
+		return e.browser().do(r).status
+	}
+	for range 50 { // success is never counted
+		if got := ask("192.0.2.1", e.app, secret); got != http.StatusOK {
+			t.Fatalf("a busy app: %d", got)
+		}
+	}
+	for range 20 {
+		if got := ask("192.0.2.2", e.app, "wrong"); got != http.StatusUnauthorized {
+			t.Fatalf("a wrong secret: %d", got)
+		}
+	}
+	for _, s := range []string{"wrong", secret} { // the answer does not tell whether the guess was right
+		if got := ask("192.0.2.2", e.app, s); got != http.StatusTooManyRequests {
+			t.Errorf("the guesser: %d", got)
+		}
+	}
+	if got := ask("192.0.2.1", e.app, secret); got != http.StatusOK {
+		t.Errorf("the app itself is locked out: %d", got)
+	}
+	if got := ask("192.0.2.2", e.other, "other's secret"); got != http.StatusOK {
+		t.Errorf("another app at the guesser's address is locked out: %d", got)
+	}
+	e.clock.advance(3 * time.Second)
+	if got := ask("192.0.2.2", e.app, secret); got != http.StatusOK {
+		t.Errorf("a while later: %d", got)
+	}
+	for i := range 20 { // one customer has a whole /64
+		ask(fmt.Sprintf("2001:db8::%x", i+1), e.app, "wrong")
+	}
+	if got := ask("2001:db8::ffff", e.app, "wrong"); got != http.StatusTooManyRequests {
+		t.Errorf("another address of the guesser's network: %d", got)
+	}
+	if got := ask("2001:db8:0:1::1", e.app, "wrong"); got != http.StatusUnauthorized {
+		t.Errorf("another network: %d", got)
+	}
+}
+
+// Behind a proxy on the same machine that is not among trusted_proxies, all visitors and all apps have the proxy's address.
+func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
+	t.Parallel()
+	for _, proxy := range []string{"127.0.0.1", "::1"} {
+		e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) {
+			cfg.Address = func(*http.Request) netip.Addr { return netip.MustParseAddr(proxy) }
+		})
+		for range 30 {
+			e.post("/oauth2/introspect", e.app, "wrong", url.Values{"token": {"x"}})
+		}
+		if a := e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {"x"}}); a.status != http.StatusOK {
+			t.Errorf("%s: the app itself: %d %s", proxy, a.status, a.body)
+		}
+	}
+}
+
+func TestUnknownClientCostsTheSameWork(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) {
+		cfg.Address = func(*http.Request) netip.Addr { // never enough failures in one place
+			i := n.Add(1)
+			return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		}
+	})
+	mux := http.NewServeMux()
+	e.handler.Mount(mux)
+	once := func(id string) time.Duration {
+		r := httptest.NewRequest("POST", "/oauth2/token", strings.NewReader("grant_type=authorization_code"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", basic(id, "wrong"))
+		w := httptest.NewRecorder()
+		began := time.Now()
+		mux.ServeHTTP(w, r)
+		took := time.Since(began)
+		if w.Code != http.StatusUnauthorized {
+			t.Fatalf("%s: %d", id, w.Code)
+		}
+		return took
+	}
+	var known, unknown []time.Duration
+	for range 500 { // in turns, so that a busy machine is busy for both
+		known, unknown = append(known, once(e.app)), append(unknown, once("nobody"))
+	}
+	slices.Sort(known)
+	slices.Sort(unknown)
+	a, b := known[len(known)/2], unknown[len(unknown)/2]
+	if max(a, b) > 2*min(a, b) {
+		t.Errorf("a wrong secret takes %v, an unknown client %v", a, b)
+	}
+}
+
+func TestRefusedRedirectsNeverLeave(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	for _, uri := range []string{"//evil.example.com", `\\evil.example.com`, "https:evil.example.com", "javascript:alert(1)", "https://app.example.com@evil.example.com/callback",
+		redirectURI + "#x", redirectURI + "\r\nSet-Cookie: a=b", "https://app.example.com/callback/../x", "HTTPS://app.example.com/callback", "https://app.example.com:443/callback",
+		"http://127.0.0.1:1/cb", "http://localhost/cb"} {
+		for _, more := range [][]string{{}, {"prompt", "none"}, {"response_type", "token"}, {"scope", ""}} {
+			a := e.browser().authorize(e.request(append([]string{"redirect_uri", uri}, more...)...))
+			if a.location != nil || a.page() != "problem" {
+				t.Errorf("redirect_uri %q %v: %d %v", uri, more, a.status, a.location)
+			}
+		}
+	}
+}
+
+func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "", withClient(func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "http://127.0.0.1/app") }))
+	e.signIn.as(&e.alice)
+	for uri, good := range map[string]bool{
+		"http://127.0.0.1/cb": true, "http://127.0.0.1:34567/cb": true, "http://127.0.0.1:34567/other": false, "http://[::1]:34567/cb": false,
+		"http://localhost:34567/cb": false, "https://127.0.0.1:34567/cb": false, "http://127.0.0.1:34567/cb?x=1": false, "http://127.0.0.1.evil.example.com/cb": false,
+		"http://x@127.0.0.1:34567/cb": false, "https://page.example.com:444/": false,
+	} {
+		a := e.browser().authorize(e.request("client_id", e.spa, "redirect_uri", uri, "code_challenge", challenge, "code_challenge_method", "S256"))
+		if (a.param("code") != "") != good {
+			t.Errorf("%s: %d %v", uri, a.status, a.location)
+		}
+	}
+	// An app that has a secret runs on a server, which has one port.
+	if a := e.browser().authorize(e.request("redirect_uri", "http://127.0.0.1:34567/app")); a.page() != "problem" {
+		t.Errorf("a confidential client: %d %v", a.status, a.location)
+	}
+}
+
+func TestAnonymousFloodLeavesNoRows(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e := newEnv(t, m, "")
+	for range 20 {
+		e.browser().authorize(e.request("prompt", "login"))
+		e.browser().authorize(e.request("prompt", "none"))
+	}
+	if len(m.codes)+len(m.families)+len(m.pins)+len(m.events) != 0 {
+		t.Errorf("%d codes, %d families, %d pins, %d events", len(m.codes), len(m.families), len(m.pins), len(m.events))
+	}
+}
+
+func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	tok := b.login()
+	for name, a := range map[string]answer{
+		"authorize": b.authorize(e.request()), "authorize, a page": b.authorize(e.request("client_id", "nobody")), "userinfo": e.userinfo(tok.Access),
+		"token, an error": e.post("/oauth2/token", "", "", url.Values{}), "logout": b.logout(), "introspect": e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {"x"}}),
+	} {
+		if a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: Cache-Control %q", name, a.header.Get("Cache-Control"))
+		}
+		if (strings.HasPrefix(name, "authorize") || name == "logout") && a.header.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: the address may be told on", name)
+		}
+	}
+}
+
+func TestPlantedSecretsNeverShow(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leak.Logger(t) },
+		withClient(func(c *oidc.Client) { c.Secrets = []oidc.SecretHash{oidc.HashSecret(leak.Secret)} }))
+	leak.Check(t, "client", e.clients[0], &e.clients[0])
+	mux := http.NewServeMux()
+	e.handler.Mount(mux)
+	h := leak.Watch(t, mux)
+	send := func(path, auth string, form url.Values) {
+		t.Helper()
+		r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if auth != "" {
+			r.Header.Set("Authorization", auth)
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range 2 {
+		for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/oauth2/userinfo"} {
+			for _, form := range []url.Values{
+				{"grant_type": {"authorization_code"}, "code": {leak.Mark}, "redirect_uri": {redirectURI}, "code_verifier": {leak.Mark}},
+				{"grant_type": {"refresh_token"}, "refresh_token": {leak.Mark + "." + leak.Mark + "." + leak.Mark}},
+				{"grant_type": {leak.Secret}}, {"token": {leak.Mark}}, {"access_token": {leak.Mark}}, {leak.Secret: {"x", "y"}}, {},
+			} {
+				send(path, basic(e.app, leak.Secret), form)
+				send(path, basic(e.app, leak.Secret+"x"), form)
+				send(path, basic(leak.Mark, leak.Secret), form)
+				send(path+"?client_secret="+leak.Secret, "", form)
+				send(path, "", changed(url.Values{"client_id": {e.app}, "client_secret": {leak.Secret}}, flat(form)...))
+				send(path, "Bearer "+leak.Mark, form)
+			}
+		}
+		e.store.down.Store(true) // errors of our own side too
+	}
+	for _, event := range e.events("") {
+		leak.Check(t, "event", event)
+	}
+}
+
+func TestBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	big := url.Values{"grant_type": {"authorization_code"}, "code": {strings.Repeat("a", 100<<10)}}
+	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, big)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+		t.Errorf("token: %v", tok)
+	}
+	if a := e.post("/oauth2/userinfo", "", "", url.Values{"access_token": {strings.Repeat("a", 100<<10)}}); a.status != http.StatusBadRequest {
+		t.Errorf("userinfo: %d", a.status)
+	}
+	if a := e.browser().get(e.issuer + "/oauth2/authorize?" + e.request("state", strings.Repeat("a", 9000)).Encode()); a.page() != "problem" {
+		t.Errorf("authorize: %d", a.status)
+	}
+	if a := e.browser().post(e.issuer+"/oauth2/authorize", e.request("state", strings.Repeat("a", 9000))); a.page() != "problem" {
+		t.Errorf("POST authorize: %d", a.status)
+	}
+}
+
+func TestObservationsComeFromSmallSets(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	b := e.browser()
+	tok := b.login("scope", "openid offline_access")
+	e.refresh(tok.Refresh)
+	e.userinfo(tok.Access)
+	e.userinfo("x")
+	e.post("/oauth2/token", "made-up-"+gateway.NewID(), "x", url.Values{"grant_type": {"made-up-" + gateway.NewID()}})
+	b.authorize(e.request("client_id", "made-up"))
+	b.authorize(e.request("scope", "made-up"))
+	b.logout("id_token_hint", tok.ID)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	want := []oidc.Observation{
+		{Endpoint: "authorize", App: e.app, Outcome: "ok"}, {Endpoint: "token", Grant: "authorization_code", App: e.app, Outcome: "ok"},
+		{Endpoint: "token", Grant: "refresh_token", App: e.app, Outcome: "ok"}, {Endpoint: "userinfo", App: e.app, Outcome: "ok"},
+		{Endpoint: "userinfo", Outcome: "invalid_token"}, {Endpoint: "token", Outcome: "invalid_client"}, {Endpoint: "authorize", Outcome: "invalid_client"},
+		{Endpoint: "authorize", App: e.app, Outcome: "invalid_scope"}, {Endpoint: "logout", App: e.app, Outcome: "ok"},
+	}
+	if !slices.Equal(e.observed, want) {
+		t.Errorf("observed %+v\nwant     %+v", e.observed, want)
+	}
+}
+
+func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	b.client.Jar = nil
+	a := b.authorize(e.request())
+	page := data[oidc.ProblemPage](t, a)
+	if a.page() != "problem" || page.Reason != oidc.ReasonNotSignedIn || e.signIn.count() != 1 {
+		t.Fatalf("answer: %d %+v after %d sign-ins", a.status, page, e.signIn.count())
+	}
+	// The page's link begins again, in a browser that keeps cookies now.
+	again := e.browser()
+	if a = again.follow(again.get(e.server.URL + page.Retry)); a.param("code") == "" {
+		t.Errorf("retry: %d %v", a.status, a.location)
+	}
+	if a = e.browser().get(e.server.URL + page.Retry + "&weigate_demand=x&prompt=none"); a.param("error") != "login_required" {
+		t.Errorf("prompt=none: %v", a.location)
+	}
+}
+
+func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
+		t.Fatalf("answer: %d %v", a.status, a.location)
+	}
+	address := e.server.URL + e.signIn.lastDemand().Return
+	if a := b.get(address); a.param("code") == "" {
+		t.Errorf("the page loaded again at once: %d %v", a.status, a.location)
+	}
+	e.clock.advance(10 * time.Minute)
+	if a := b.get(address); a.page() != "confirm" {
+		t.Errorf("the address from the history: %d %v", a.status, a.location)
+	}
+}
+
+// Whoever sits down at the browser finds the address of an earlier, silent request in the history. What WeChat answered for that one is no answer for
+// an app that wants the person asked anew.
+func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	e.signIn.as(&e.alice)
+	b := e.browser()
+	if a := b.authorize(e.request()); a.param("code") == "" {
+		t.Fatalf("answer: %d %v", a.status, a.location)
+	}
+	demand := e.signIn.lastDemand().ID
+	e.clock.advance(time.Minute)
+	for name, q := range map[string]url.Values{
+		"prompt added":             e.request("prompt", "login"),
+		"another app, with prompt": e.request("client_id", e.other, "prompt", "login"),
+		"another state":            e.request("state", "other", "prompt", "login"),
+	} {
+		q.Set("weigate_demand", demand)
+		if a := b.authorize(q); a.page() != "confirm" {
+			t.Errorf("%s: %d, page %q, %v", name, a.status, a.page(), a.location)
+		}
+	}
+	q := e.request("max_age", "30", "prompt", "none", "weigate_demand", demand)
+	if a := b.authorize(q); a.param("error") != "login_required" {
+		t.Errorf("max_age added: %d %v", a.status, a.location)
+	}
+	// The start of it, an empty one, and one that ends alike are none either.
+	for _, d := range []string{demand[:26], "", demand[26:]} {
+		if a := b.authorize(e.request("prompt", "login", "weigate_demand", d)); a.page() != "confirm" {
+			t.Errorf("demand %q: %d %v", d, a.status, a.location)
+		}
+	}
+}
+
+// A public app has no secret, so anybody with an account could redeem a code of their own for ever.
+func TestCodeReplayedAllDayLeavesOneEvent(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, newMemory(), "")
+	code := e.browser().code()
+	for i := range 20 {
+		tok := e.redeem(code)
+		if want := map[bool]int{true: 200, false: 400}[i == 0]; tok.status != want {
+			t.Errorf("redemption %d: %v", i+1, tok)
+		}
+	}
+	if got := e.events(oidc.EventCodeReplayed); len(got) != 1 {
+		t.Errorf("%d events", len(got))
+	}
+}

@@ -1,0 +1,174 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// Kinds of the events that this package writes.
+const (
+	EventCodeReplayed    = "code_replayed"    // a code was redeemed a second time; all its tokens are dead
+	EventRefreshReplayed = "refresh_replayed" // a refresh token was used again after its successor; all its tokens are dead
+	EventAppSignOut      = "app_sign_out"     // a person signed out at an app's request
+)
+
+// The grant types.
+const (
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+)
+
+// tokenResponse is the answer of the token endpoint.
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+	IDToken      string `json:"id_token"`
+}
+
+func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
+	if h.preflight(w, r, "POST") {
+		return
+	}
+	if r.Method != http.MethodPost {
+		notAllowed(w, "POST")
+		return
+	}
+	form, err := readForm(w, r)
+	var client *Client
+	if err == nil {
+		client, err = h.authenticate(r, form)
+	}
+	h.allowOrigin(w, r, client)
+	var answer *tokenResponse
+	grant := ""
+	if err == nil {
+		switch grant = form.Get("grant_type"); grant {
+		case grantCode:
+			answer, err = h.redeem(r.Context(), client, form)
+		case grantRefresh:
+			answer, err = h.refresh(r.Context(), client, form)
+		case "":
+			err = badRequest("grant_type is missing")
+		default:
+			grant, err = "", &Error{http.StatusBadRequest, codeUnsupportedGrant, "grant_type must be authorization_code or refresh_token"}
+		}
+	}
+	h.observe("token", grant, client, err)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// redeem exchanges a code. The order matters: the client is authenticated by now; whose code it is, where it was sent and PKCE are checked while it is
+// still good, so that a thief's attempt, or another client's, takes nothing from its owner. Only then is it taken, in one transaction with its tokens.
+// A second redemption by the same client is a replay, and ends everything that grew from the code.
+func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
+	if form.Get("code") == "" {
+		return nil, badRequest("code is missing")
+	}
+	now := h.cfg.Now()
+	hash := sha256.Sum256([]byte(form.Get("code")))
+	code, err := h.cfg.Grants.Code(ctx, hash)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return nil, badGrant()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if code.Family.App != client.ID || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
+		return nil, badGrant()
+	}
+	if !code.TakenAt.IsZero() && !code.Family.RevokedAt.IsZero() {
+		return nil, badGrant() // there is nothing left to end, so each further replay is no event of its own
+	}
+	access := newToken()
+	issue := gateway.Issue{Access: h.accessToken(client, access, now)}
+	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Family.Scopes, " ")}
+	if has(code.Family, scopeOffline) {
+		answer.RefreshToken = h.refreshToken(code.Family.ID, 1)
+		issue.Refresh = sha256.Sum256([]byte(answer.RefreshToken))
+		issue.FamilyExpires = now.Add(client.Lifetimes.Refresh)
+	}
+	if code.TakenAt.IsZero() {
+		// Signed before the code is taken, so that a failure here costs nothing. A replay is not worth a signature.
+		if answer.IDToken, err = h.idToken(ctx, client, code.Family, code.Nonce, access, now); err != nil {
+			return nil, err
+		}
+	}
+	family, err := h.cfg.Grants.Redeem(ctx, hash, now, issue)
+	switch {
+	case errors.Is(err, gateway.ErrReplay):
+		h.replayed(ctx, EventCodeReplayed, family)
+		return nil, badGrant()
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, badGrant()
+	case err != nil:
+		return nil, err
+	}
+	return answer, nil
+}
+
+func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Family) {
+	h.note(ctx, gateway.Event{Kind: kind, AccountID: f.AccountID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
+	h.cfg.Logger.WarnContext(ctx, "used twice; everything that grew from it is revoked", "kind", kind, "app", f.App, "request_id", h.cfg.RequestID(ctx))
+}
+
+// verifierFits checks PKCE. A verifier without a challenge is refused too: the challenge was lost, or taken away, on the way (RFC 9700 section 2.1.1).
+func verifierFits(challenge, verifier string) bool {
+	if challenge == "" {
+		return verifier == ""
+	}
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	got := base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(got), []byte(challenge)) == 1
+}
+
+func (h *Handler) accessToken(client *Client, token string, now time.Time) gateway.Token {
+	return gateway.Token{Hash: sha256.Sum256([]byte(token)), CreatedAt: now, ExpiresAt: now.Add(client.Lifetimes.Access)}
+}
+
+// idToken signs who signed in. Claims of the scopes are in it only where the app is configured so; they are at userinfo always.
+func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Family, nonce, access string, now time.Time) (string, error) {
+	claims := map[string]any{}
+	if client.IDTokenClaims {
+		var err error
+		if claims, err = h.claims(ctx, client, f); err != nil {
+			return "", err
+		}
+	}
+	claims["iss"], claims["sub"], claims["aud"] = h.cfg.Issuer, f.Subject, client.ID
+	claims["iat"], claims["exp"] = now.Unix(), now.Add(client.Lifetimes.Access).Unix()
+	claims["auth_time"] = f.AuthTime.Unix()
+	if nonce != "" {
+		claims["nonce"] = nonce
+	}
+	// Core section 3.1.3.6: the left half of the hash that belongs to the algorithm; both of ours use SHA-256.
+	sum := sha256.Sum256([]byte(access))
+	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	return h.cfg.Keys.Sign(client.IDTokenAlg, keys.TypeJWT, payload)
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -1,0 +1,105 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// userinfo tells the holder of an access token about the person.
+func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
+	if h.preflight(w, r, "GET, POST") {
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		notAllowed(w, "GET, POST")
+		return
+	}
+	client, claims, err := h.about(w, r)
+	h.observe("userinfo", "", client, err)
+	h.allowOrigin(w, r, client)
+	if err != nil {
+		h.bearerFailed(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, claims)
+}
+
+func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[string]any, error) {
+	token, err := bearer(w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, family, err := h.cfg.Grants.Token(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
+	if errors.Is(err, gateway.ErrNotFound) {
+		return nil, nil, deadToken()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	client := h.cfg.Clients().byID[family.App]
+	if client == nil {
+		return nil, nil, deadToken() // the app was taken out of the configuration
+	}
+	claims, err := h.claims(r.Context(), client, family)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return client, nil, deadToken()
+	}
+	if err != nil {
+		return client, nil, err
+	}
+	claims["sub"] = family.Subject
+	return client, claims, nil
+}
+
+// errNoToken is a request that does not try to authenticate: RFC 6750 section 3.1 has it answered without an error code.
+var errNoToken = &Error{Status: http.StatusUnauthorized}
+
+// bearer finds the access token in the header or in a form body, never in the address.
+func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	inHeader := strings.EqualFold(scheme, "Bearer")
+	inBody := ""
+	if r.Method == http.MethodPost && isForm(r) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+		if err != nil {
+			return "", badRequest("the body is cut short or too long")
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil || len(form["access_token"]) > 1 {
+			return "", badRequest("the body is not well encoded")
+		}
+		inBody = form.Get("access_token")
+	}
+	switch {
+	case inHeader && inBody != "":
+		return "", badRequest("the access token is given in two ways at once")
+	case inHeader:
+		return strings.TrimSpace(token), nil
+	case inBody != "":
+		return inBody, nil
+	}
+	return "", errNoToken
+}
+
+func (h *Handler) bearerFailed(w http.ResponseWriter, r *http.Request, err error) {
+	e := protocol(err)
+	challenge := `Bearer realm="weigate"`
+	if e.Code != "" {
+		challenge += `, error="` + e.Code + `", error_description="` + e.Description + `"`
+	}
+	if e.Status < 500 {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	if e.Code == "" {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(e.Status)
+		return
+	}
+	h.fail(w, r, e)
+}

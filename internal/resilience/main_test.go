@@ -1,0 +1,57 @@
+package resilience_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+)
+
+// workshop is where the program is built, once for all tests.
+var workshop = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "weigate-resilience-") })
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := workshop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	return postgrestest.Main(m)
+}
+
+// program builds weigate as it is shipped: without the race detector, which the tests themselves may have.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := workshop()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "weigate.exe") // a name that every system runs
+	out, err := exec.Command("go", "build", "-o", path, "github.com/weigate/weigate/cmd/weigate").CombinedOutput()
+	if err != nil {
+		return "", errors.Join(err, errors.New(string(out)))
+	}
+	return path, nil
+})
+
+// signIns is how many sign-ins a test under load does.
+func signIns(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("WEIGATE_SIGN_INS")
+	if text == "" {
+		return 400
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 40 {
+		t.Fatalf("WEIGATE_SIGN_INS=%s: want a number, 40 or more", text)
+	}
+	return n
+}

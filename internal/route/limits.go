@@ -1,0 +1,105 @@
+package route
+
+import (
+	"hash/maphash"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Limits of sign-ins. They stop floods, not people: Chinese carriers put tens of thousands of phones behind one address, so an address may do a lot,
+// and a single browser far more than a person would. An address of this machine is not counted: it is a proxy that nobody named as trusted, and a
+// limit on it would be one for everybody.
+const (
+	perAddress      = 100 // a second
+	addressBurst    = 2000
+	perBrowser      = 5 // a second
+	browserBurst    = 100
+	maxLimitEntries = 50_000 // at about 100 bytes each
+	minBrowserValue = 16     // bytes; a shorter cookie is a mark that says the same of every browser that has it
+)
+
+// limits counts requests by key. A table that is full is emptied: whoever floods it with made-up keys gains what they could have without, and nobody
+// else is kept out.
+type limits struct {
+	mu      sync.Mutex
+	seed    maphash.Seed
+	buckets map[uint64]*rate.Limiter
+}
+
+func newLimits() *limits {
+	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
+}
+
+// limitKey is one thing to count by.
+type limitKey struct {
+	name  string
+	rate  rate.Limit
+	burst int
+}
+
+// allow takes one from the bucket of every key; it is false when one of them is empty.
+func (l *limits) allow(keys []limitKey, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := true
+	for _, k := range keys {
+		hash := maphash.String(l.seed, k.name)
+		b := l.buckets[hash]
+		if b == nil {
+			if len(l.buckets) >= maxLimitEntries {
+				clear(l.buckets)
+			}
+			b = rate.NewLimiter(k.rate, k.burst)
+			l.buckets[hash] = b
+		}
+		ok = b.AllowN(now, 1) && ok
+	}
+	return ok
+}
+
+func (rt *Router) limited(r *http.Request) bool {
+	for _, path := range rt.cfg.Limited {
+		if r.URL.Path == path || strings.HasSuffix(path, "/") && strings.HasPrefix(r.URL.Path, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address. Cookies that only mark something, such as "1",
+// tell no browser from another: counted by, they would let one visitor use up what all have.
+func (rt *Router) keys(r *http.Request) []limitKey {
+	var keys []limitKey
+	for _, c := range r.Cookies() {
+		for _, prefix := range rt.cfg.CookiePrefix {
+			if strings.HasPrefix(c.Name, prefix) && len(c.Value) >= minBrowserValue {
+				keys = append(keys, limitKey{"cookie " + c.Value, perBrowser, browserBurst})
+				break
+			}
+		}
+		if len(keys) == 1 {
+			break
+		}
+	}
+	if a := Address(r); a.IsValid() && !a.IsLoopback() {
+		keys = append(keys, limitKey{"address " + network(a), perAddress, addressBurst})
+	}
+	return keys
+}
+
+// network is what an address is counted as: one household or phone has a whole /64 of IPv6.
+func network(a netip.Addr) string {
+	if a.Is4() {
+		return a.String()
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a.String()
+	}
+	return p.String()
+}

@@ -1,0 +1,92 @@
+// Package session knows the signed-in browsers: which account a session belongs to, and how sessions end.
+//
+// The names to know are [Book], made of the stores' contracts, and its [Book.Find], [Book.Live], [Book.EndEverywhere]. It knows nothing of cookies:
+// whoever set the cookie turns its value into the hash that is asked for.
+//
+// Each question goes to the store, so that a sign-out, a block or an approval on one replica counts on all of them at once.
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Accounts finds accounts. gateway.Accounts is one.
+type Accounts interface {
+	// Account is gateway.Accounts.Account.
+	Account(ctx context.Context, id string) (gateway.Account, error)
+}
+
+// Revoker ends what apps were given. gateway.Grants is one.
+type Revoker interface {
+	// Revoke is gateway.Grants.Revoke.
+	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
+}
+
+// Book looks sessions up. All fields are required; it is safe for concurrent use.
+type Book struct {
+	Sessions gateway.Sessions
+	Accounts Accounts
+	Grants   Revoker
+	Idle     time.Duration // a session that was not used for that long is over
+	Max      time.Duration // every session is over after that
+	// Trouble hears of an error that keeps nobody out: a use of a session that could not be recorded.
+	Trouble func(ctx context.Context, err error)
+}
+
+// touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so asking them sooner is in vain.
+const touchAfter = time.Minute
+
+// Found is a session with its account.
+type Found struct {
+	gateway.Session
+	Account gateway.Account
+}
+
+// Find returns the session under hash and its account, and records that it was used. gateway.ErrNotFound: there is none, it is over, or its account is
+// gone or blocked. Any other error is the store's.
+func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (Found, error) {
+	s, err := b.Sessions.Session(ctx, hash, now)
+	if err != nil {
+		return Found{}, err
+	}
+	a, err := b.Accounts.Account(ctx, s.AccountID)
+	if err != nil {
+		return Found{}, err
+	}
+	if a.Status == gateway.Blocked {
+		return Found{}, gateway.ErrNotFound
+	}
+	if now.Sub(s.SeenAt) >= touchAfter {
+		// A disk that is full keeps nobody out who is in: the session just ends earlier than it could.
+		if err := b.Sessions.TouchSession(ctx, hash, now, b.Ends(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
+			b.Trouble(ctx, err)
+		}
+	}
+	return Found{s, a}, nil
+}
+
+// Ends is when a session that was made at created and is used now is over, unless it is used again.
+func (b *Book) Ends(created, now time.Time) time.Time {
+	idle, last := now.Add(b.Idle), created.Add(b.Max)
+	if last.Before(idle) {
+		return last
+	}
+	return idle
+}
+
+// Live lists the account's sessions, the one used last first.
+func (b *Book) Live(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
+	return b.Sessions.AccountSessions(ctx, accountID, now)
+}
+
+// EndEverywhere ends every session of the account, and everything that apps were given in its name, so that an app which holds a refresh token is out
+// too. It says how many sessions there were. Both parts are tried, whatever becomes of the other; done twice it does no harm.
+func (b *Book) EndEverywhere(ctx context.Context, accountID string, now time.Time) (int, error) {
+	n, err := b.Sessions.DeleteAccountSessions(ctx, accountID)
+	_, revoking := b.Grants.Revoke(ctx, gateway.Revocation{AccountID: accountID}, now)
+	return n, errors.Join(err, revoking)
+}

@@ -1,0 +1,79 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Kinds of the events that are written here.
+const (
+	EventSignIn     = "sign_in"             // a person came in; or was turned away, being blocked
+	EventSignOutAll = "sign_out_everywhere" // a person ended all their sessions
+)
+
+// extra is what package login carries as Session.Extra from OnSignIn to the store, which keeps it among what is ours of a session.
+type extra struct {
+	Demand   string `json:"demand,omitempty"`
+	Declined bool   `json:"declined,omitempty"`
+}
+
+// arrive is login.Config.OnSignIn of an entry: the person becomes an account.
+func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
+	var with carried
+	if len(in.Data) > 0 {
+		if err := json.Unmarshal(in.Data, &with); err != nil {
+			return errors.New("signin: what the sign-in carried cannot be read")
+		}
+	}
+	a := gateway.Arrival{
+		Entry: e.Name, AppID: in.AppID, OpenID: in.OpenID, UnionID: in.UnionID, OpenPlatform: e.OpenPlatform,
+		Group: e.Group, At: in.SignedInAt, InitialStatus: gateway.Pending,
+	}
+	asked := slices.Contains(in.Scopes, wechat.ScopeUserInfo)
+	told := !in.ProfileAt.IsZero() && in.ProfileAt.Equal(in.SignedInAt)
+	if told {
+		a.Profile = &gateway.Profile{Nickname: in.Nickname, AvatarURL: in.AvatarURL}
+	}
+	account, events, err := h.cfg.Accounts.Arrive(ctx, a)
+	if err != nil {
+		return fmt.Errorf("signin: keep the account: %w", passing(err))
+	}
+	event := gateway.Event{Kind: EventSignIn, Outcome: "ok"}
+	if account.Status == gateway.Blocked {
+		event.Outcome, event.Detail = "refused", "the account is blocked"
+	}
+	event.At, event.AccountID, event.App, event.Entry = in.SignedInAt, account.ID, with.App, a.Entry
+	event.Door, event.RequestID = string(in.Door), in.RequestID
+	h.note(ctx, event)
+	for _, v := range events {
+		h.cfg.Logger.InfoContext(ctx, "account", "kind", v.Kind, "account", v.AccountID, "outcome", v.Outcome, "detail", v.Detail, "request_id", in.RequestID)
+	}
+	if account.Status == gateway.Blocked {
+		return &login.Refusal{Err: gateway.ErrBlocked}
+	}
+	text, err := json.Marshal(extra{
+		Demand: with.Demand,
+		// WeChat did not tell although the person agreed: they are let through this time, not asked in a circle.
+		Declined: asked && !told,
+	})
+	if err != nil {
+		return fmt.Errorf("signin: %w", err)
+	}
+	in.Subject, in.Extra = account.ID, string(text)
+	in.Nickname, in.AvatarURL, in.ProfileAt = account.Nickname, account.AvatarURL, account.ProfileAt
+	return nil
+}
+
+// note writes an event. What it tells of has happened, so a store that is away costs the event and nothing else.
+func (h *Handler) note(ctx context.Context, e gateway.Event) {
+	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", e.Kind, "error", err, "request_id", e.RequestID)
+	}
+}

@@ -1,0 +1,171 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Entry is an official account (服务号) through which people come in.
+type Entry struct {
+	Name         string // in the configuration; identities and events name it
+	Client       *wechat.Client
+	OpenPlatform string   // name of the group of entries that share unionids; "" = none
+	Group        []string // appids of that group, this one included
+	AnyBrowser   bool     // development: every browser counts as WeChat's
+}
+
+// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	URL      string   // the gateway's own address; may have a path
+	Insecure bool     // optional: plain http at a private address
+	Keys     [][]byte // seal the flow cookies: the first seals, all open
+	Entries  []Entry  // the first is where people come in, unless a demand names another
+	Accounts gateway.Accounts
+	Claims   gateway.Claims
+	Sessions *session.Book
+	Events   gateway.Events
+	Site     *web.Site
+
+	// Again says where a request of an app begins anew, given the return address of its sign-in; ok is false for any other address. A person who comes
+	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
+	Again func(returnTo string) (address string, ok bool)
+
+	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
+	// asks everybody once more. Optional: "" asks nobody.
+	Agreement string
+
+	ProfileMaxAge time.Duration // optional: the age at which nickname and picture are asked for again; 0 = 720 h
+	Pictures      []string      // optional: origins, besides WeChat's, that a picture may come from
+
+	RequestID func(context.Context) string             // optional
+	Observe   func(context.Context, login.Observation) // optional
+	Logger    *slog.Logger                             // optional
+	Now       func() time.Time                         // optional
+}
+
+// Handler signs people in. Make it with [New]; it is safe for concurrent use.
+type Handler struct {
+	cfg    Config
+	login  *login.Handler // of the first entry; also for everything that no entry has to itself
+	ways   []way          // one for each entry
+	origin string
+	path   string // of the gateway's own address; "" at the root
+	agreed agreement
+}
+
+// way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
+// so that a code is exchanged with the secret of the appid that it is for.
+type way struct {
+	entry    Entry
+	login    *login.Handler
+	callback string
+}
+
+// New checks the configuration. All problems are reported at once, joined.
+func New(cfg Config) (*Handler, error) {
+	var problems []error
+	for name, missing := range map[string]bool{
+		"Accounts": cfg.Accounts == nil, "Claims": cfg.Claims == nil, "Sessions": cfg.Sessions == nil, "Events": cfg.Events == nil,
+		"Site": cfg.Site == nil, "Again": cfg.Again == nil, "Entries": len(cfg.Entries) == 0,
+	} {
+		if missing {
+			problems = append(problems, fmt.Errorf("signin: Config.%s is missing", name))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.ProfileMaxAge == 0 {
+		cfg.ProfileMaxAge = 720 * time.Hour
+	}
+	h := &Handler{cfg: cfg}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, errors.New("signin: Config.URL is no address")
+	}
+	h.origin, h.path = u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	h.agreed = newAgreement(cfg.Agreement, u, h.path)
+	for i, e := range cfg.Entries {
+		w := way{entry: e, callback: pathCallback}
+		path := ""
+		if i > 0 {
+			path = pathCallback + "/" + e.Name
+			w.callback = path
+		}
+		w.login, err = login.New(login.Config{
+			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: e.Client, AnyBrowser: e.AnyBrowser,
+			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page, Before: h.mayBegin,
+			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
+			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
+			RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("signin: entry %q: %w", e.Name, err)
+		}
+		h.ways = append(h.ways, w)
+	}
+	h.login = h.ways[0].login
+	return h, nil
+}
+
+// through returns the handler of an entry, or of the first one when there is none of that name.
+func (h *Handler) through(entry string) *login.Handler {
+	for _, w := range h.ways {
+		if w.entry.Name == entry {
+			return w.login
+		}
+	}
+	return h.login
+}
+
+// Paths below the gateway's own.
+const (
+	pathHome       = "/{$}"
+	pathSignIn     = "/sign-in"
+	pathProfile    = "/sign-in/profile"
+	pathAgreement  = "/sign-in/agreement"
+	pathCallback   = "/wechat/callback"
+	pathSignOut    = "/sign-out"
+	pathEverywhere = "/sign-out/everywhere"
+)
+
+// Mount adds the routes to mux, under the path of the gateway's own address.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+h.path+pathHome, h.own)
+	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn)
+	mux.HandleFunc("POST "+h.path+pathProfile, h.goOnWithout)
+	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree)
+	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
+	for _, path := range []string{pathSignIn, pathSignIn + "/", pathSignOut} {
+		mux.Handle(h.path+path, h.login)
+	}
+	for _, w := range h.ways {
+		mux.Handle(h.path+w.callback, w.login)
+	}
+}
+
+// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
+func (h *Handler) Limited() []string {
+	return []string{h.path + pathSignIn, h.path + pathSignIn + "/", h.path + pathCallback, h.path + pathCallback + "/"}
+}

@@ -1,0 +1,140 @@
+package signin
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/login"
+)
+
+// passing tells package login that a store is away, in its own word: the visitor is then asked to come back soon.
+func passing(err error) error {
+	if errors.Is(err, gateway.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", login.ErrUnavailable, err)
+	}
+	return err
+}
+
+// loginStore lets package login keep its claims and sessions in the gateway's store.
+type loginStore struct {
+	h     *Handler
+	entry string // through which new sessions come in
+}
+
+var _ login.Store = (*loginStore)(nil)
+
+// Claim is login.Store's: gateway.Claim is the same in the gateway's words.
+func (l *loginStore) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
+	have, won, err := l.h.cfg.Claims.Claim(ctx, gateway.Claim{
+		Key: want.ID, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
+	}, now)
+	return login.Claim{
+		ID: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
+		Outcome: login.Outcome{Kind: login.OutcomeKind(have.Outcome.Kind), At: have.Outcome.At, Text: have.Outcome.Text},
+	}, won, passing(err)
+}
+
+// Finish is login.Store's.
+func (l *loginStore) Finish(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
+	err := l.h.cfg.Claims.FinishClaim(ctx, id, owner, gateway.Outcome{Kind: string(out.Kind), At: out.At, Text: out.Text}, now)
+	if errors.Is(err, gateway.ErrConflict) {
+		return fmt.Errorf("%w: %w", login.ErrClaimLost, err)
+	}
+	return passing(err)
+}
+
+// CreateSession is login.Store's.
+func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Session, now time.Time) error {
+	hash, err := parseHash(id)
+	if err != nil {
+		return err
+	}
+	var with extra
+	if err := json.Unmarshal([]byte(s.Extra), &with); err != nil {
+		return errors.New("signin: a session that did not come by arrive")
+	}
+	err = l.h.cfg.Sessions.Sessions.PutSession(ctx, gateway.Session{
+		Hash: hash, AccountID: s.Subject, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
+		AuthTime: s.SignedInAt, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
+		Data: kept{Demand: with.Demand, Declined: with.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
+	}, now)
+	if errors.Is(err, gateway.ErrConflict) {
+		return fmt.Errorf("%w: %w", login.ErrSessionExists, err)
+	}
+	return passing(err)
+}
+
+// Session is login.Store's. It gives the account's nickname and picture, which may have come in through another browser.
+func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*login.Session, error) {
+	hash, err := parseHash(id)
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.h.cfg.Sessions.Find(ctx, hash, now)
+	switch {
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, fmt.Errorf("%w: %w", login.ErrNoSession, err)
+	case err != nil:
+		return nil, passing(err)
+	}
+	if back, asked := ctx.Value(foundKey{}).(*session.Found); asked {
+		*back = found
+	}
+	ours := readKept(found.Data)
+	with, err := json.Marshal(extra{Demand: ours.Demand, Declined: ours.Declined})
+	if err != nil {
+		return nil, fmt.Errorf("signin: %w", err)
+	}
+	return &login.Session{
+		Subject: found.Account.ID, Extra: string(with), OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
+		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: found.Account.ProfileAt,
+		// The book moves the end on; package login need not do it a second time.
+		ProfileDeclined: ours.Declined, ExpiresAt: l.h.cfg.Sessions.Ends(found.CreatedAt, now),
+	}, nil
+}
+
+// UpdateSession is login.Store's.
+func (l *loginStore) UpdateSession(ctx context.Context, id string, u login.SessionUpdate, now time.Time) error {
+	hash, err := parseHash(id)
+	if err != nil {
+		return err
+	}
+	if u.ProfileDeclined {
+		err = l.h.cfg.Sessions.Sessions.UpdateSession(ctx, hash, now, func(s *gateway.Session) error {
+			ours := readKept(s.Data)
+			ours.Declined = true
+			s.Data = ours.marshal()
+			return nil
+		})
+	}
+	if err == nil && !u.ExpiresAt.IsZero() {
+		err = l.h.cfg.Sessions.Sessions.TouchSession(ctx, hash, now, u.ExpiresAt)
+	}
+	if errors.Is(err, gateway.ErrNotFound) {
+		return fmt.Errorf("%w: %w", login.ErrNoSession, err)
+	}
+	return passing(err)
+}
+
+// DeleteSession is login.Store's.
+func (l *loginStore) DeleteSession(ctx context.Context, id string) error {
+	hash, err := parseHash(id)
+	if err != nil {
+		return err
+	}
+	return passing(l.h.cfg.Sessions.Sessions.DeleteSession(ctx, hash))
+}
+
+// parseHash reads one of package login's ids: SHA-256 in hexadecimal.
+func parseHash(id string) (hash [32]byte, err error) {
+	if n, err := hex.Decode(hash[:], []byte(id)); err != nil || n != len(hash) || len(id) != 64 {
+		return hash, errors.New("signin: an id that is no SHA-256")
+	}
+	return hash, nil
+}

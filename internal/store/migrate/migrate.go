@@ -1,0 +1,86 @@
+// Package migrate reads a store's numbered migrations and says which of them a
+// database still needs. The names to know are [Read], [Migration] and [Todo].
+//
+// It runs no SQL: each store applies one migration in one transaction, together
+// with the row that records it, so that an interrupted migration leaves the
+// version before it. (Ours rather than goose: it is this file, and goose would
+// go on with a database that a newer version made.)
+package migrate
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Migration is one step of a schema.
+type Migration struct {
+	Version int    // 1, 2, 3, …
+	Name    string // what it brings, from the file's name
+	SQL     string
+}
+
+// Applied is a step that a database has, as its migrations table says.
+type Applied struct {
+	Version int
+	Name    string
+}
+
+var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
+
+// Read returns the migrations in the root of files, in order. A file whose name
+// is not like 0001_accounts.sql, a gap or a double is an error.
+func Read(files fs.FS) ([]Migration, error) {
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	var all []Migration
+	for _, e := range entries {
+		m := fileName.FindStringSubmatch(e.Name())
+		if m == nil {
+			return nil, fmt.Errorf("migration %q: want a name like 0001_accounts.sql", e.Name())
+		}
+		text, err := fs.ReadFile(files, e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read migration: %w", err)
+		}
+		v, _ := strconv.Atoi(m[1]) // four digits
+		all = append(all, Migration{Version: v, Name: strings.ReplaceAll(m[2], "_", " "), SQL: string(text)})
+	}
+	slices.SortFunc(all, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
+	for i, m := range all {
+		if m.Version != i+1 {
+			return nil, fmt.Errorf("migration %04d (%s) stands at place %d: numbers go up by one from 0001", m.Version, m.Name, i+1)
+		}
+	}
+	return all, nil
+}
+
+// Todo returns the migrations that a database with these applied steps lacks.
+// A database with a step that all does not have was made by a newer version:
+// the error wraps gateway.ErrNewerDatabase and names the step.
+func Todo(all []Migration, applied []Applied) ([]Migration, error) {
+	has := 0
+	for _, a := range applied {
+		if a.Version > len(all) {
+			return nil, fmt.Errorf("%w: it has migration %d (%s), this version knows %d; start the newer version, or restore a backup",
+				gateway.ErrNewerDatabase, a.Version, a.Name, len(all))
+		}
+		if name := all[a.Version-1].Name; name != a.Name {
+			return nil, fmt.Errorf("%w: its migration %d is %q, here that is %q",
+				gateway.ErrNewerDatabase, a.Version, a.Name, name)
+		}
+		has = max(has, a.Version)
+	}
+	if has != len(applied) {
+		return nil, fmt.Errorf("the database lacks migrations before %d: restore a backup", has)
+	}
+	return all[has:], nil
+}

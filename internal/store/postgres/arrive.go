@@ -1,0 +1,257 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Arrive implements gateway.Accounts.
+func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Account, told []gateway.Event, err error) {
+	if err := a.Check(); err != nil {
+		return gateway.Account{}, nil, err
+	}
+	err = s.write(ctx, "store an arrival", func(tx pgx.Tx) error {
+		if err := lockArrivals(ctx, tx, a); err != nil {
+			return err
+		}
+		known, matches, err := parties(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		plan := gateway.Join(a, known, matches, gateway.NewID())
+		if told, err = apply(ctx, tx, a, plan); err != nil {
+			return err
+		}
+		if err := appendEvents(ctx, tx, told); err != nil {
+			return err
+		}
+		who, err = account(ctx, tx, plan.Keep.ID)
+		return err
+	})
+	if err != nil {
+		return gateway.Account{}, nil, err
+	}
+	return who, told, nil
+}
+
+// lockArrivals makes arrivals of one person wait for each other, whether or not
+// they have rows yet: those with the same openid, and those with the same
+// unionid. All are locked in one order.
+func lockArrivals(ctx context.Context, tx pgx.Tx, arrivals ...gateway.Arrival) error {
+	var numbers []int32
+	number := func(parts ...string) {
+		h := fnv.New32a()
+		for _, p := range parts {
+			h.Write([]byte(p))
+			h.Write([]byte{0})
+		}
+		numbers = append(numbers, int32(h.Sum32()%1024))
+	}
+	for _, a := range arrivals {
+		number("openid", a.AppID, a.OpenID)
+		if a.Shared() != nil {
+			number("unionid", a.UnionID)
+		}
+	}
+	_, err := tx.Exec(ctx, `SELECT n FROM arrival_locks WHERE n = ANY ($1) ORDER BY n FOR UPDATE`, numbers)
+	return err
+}
+
+// owner returns the id of the account that has the openid; "" when none has.
+func owner(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (id string, err error) {
+	err = get(ctx, tx, `SELECT account_id FROM identities WHERE app_id = $1 AND open_id = $2`, []any{a.AppID, a.OpenID}, &id)
+	if errors.Is(err, gateway.ErrNotFound) {
+		err = nil
+	}
+	return id, err
+}
+
+// candidates returns the ids of the accounts with the arrival's unionid.
+func candidates(ctx context.Context, tx pgx.Tx, a gateway.Arrival) ([]string, error) {
+	appids := a.Shared()
+	if appids == nil {
+		return nil, nil
+	}
+	return list(ctx, tx, `SELECT DISTINCT account_id FROM identities WHERE union_id = $1 AND app_id = ANY ($2) ORDER BY account_id`,
+		[]any{a.UnionID, appids}, func(id *string) []any { return []any{id} })
+}
+
+// parties reads what Join decides from, and locks it. Whoever is found without
+// a lock is looked up again under it: a join may have moved identities.
+func parties(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.Party, err error) {
+	mine, err := owner(ctx, tx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err := candidates(ctx, tx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := slices.Clone(ids)
+	if mine != "" {
+		all = append(all, mine)
+	}
+	if len(all) == 0 {
+		return nil, nil, nil
+	}
+	accounts, err := list(ctx, tx, `SELECT `+accountColumns+` FROM accounts WHERE id = ANY ($1) AND joined_into = '' ORDER BY id FOR UPDATE`,
+		[]any{all}, accountFields)
+	if err != nil {
+		return nil, nil, err
+	}
+	again, err := owner(ctx, tx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now, err := candidates(ctx, tx, a); err != nil || again != mine || !slices.Equal(now, ids) {
+		return nil, nil, errors.Join(err, errAgain)
+	}
+	for _, acc := range accounts {
+		p := gateway.Party{Account: acc}
+		if p.Identities, err = identities(ctx, tx, acc.ID); err != nil {
+			return nil, nil, err
+		}
+		if acc.ID == mine {
+			known = &p
+		} else {
+			matches = append(matches, p)
+		}
+	}
+	if mine != "" && known == nil {
+		return nil, nil, errAgain
+	}
+	return known, matches, nil
+}
+
+// apply writes a plan and returns all that there is to tell.
+func apply(ctx context.Context, tx pgx.Tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) {
+	if err := putAccount(ctx, tx, plan.Keep); err != nil {
+		return nil, err
+	}
+	told := plan.Events
+	if plan.Drop != "" {
+		more, err := joinInto(ctx, tx, a, plan.Keep.ID, plan.Drop)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, more...)
+	}
+	if plan.Keep.Status == gateway.Blocked {
+		if err := shutOut(ctx, tx, plan.Keep.ID, a.At); err != nil {
+			return nil, err
+		}
+	}
+	i := plan.Identity
+	_, err := tx.Exec(ctx, `
+		INSERT INTO identities (`+identityColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (app_id, open_id) DO UPDATE SET account_id = $1, entry = $2, union_id = $5, seen_at = $7`,
+		i.AccountID, i.Entry, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
+	return told, err
+}
+
+// joinInto makes the younger account part of the older: what it had moves, its
+// sessions end, its id resolves to the older. Both rows are locked.
+func joinInto(ctx context.Context, tx pgx.Tx, a gateway.Arrival, older, younger string) ([]gateway.Event, error) {
+	olderPins, err := pins(ctx, tx, older)
+	if err != nil {
+		return nil, err
+	}
+	youngerPins, err := pins(ctx, tx, younger)
+	if err != nil {
+		return nil, err
+	}
+	moved, dropped, told := gateway.JoinPins(a, olderPins, youngerPins)
+	for _, p := range dropped {
+		if _, err := tx.Exec(ctx, `DELETE FROM subjects WHERE account_id = $1 AND app = $2`, younger, p.App); err != nil {
+			return nil, err
+		}
+		// What the app holds names a subject that it will not meet again.
+		_, err := tx.Exec(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND app = $2 AND revoked_at = 0`, younger, p.App, micros(a.At))
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range moved {
+		if _, err := tx.Exec(ctx, `UPDATE subjects SET account_id = $1 WHERE account_id = $2 AND app = $3`, older, younger, p.App); err != nil {
+			return nil, err
+		}
+	}
+	for _, query := range []string{
+		`UPDATE identities SET account_id = $1 WHERE account_id = $2`,
+		`UPDATE grants SET account_id = $1 WHERE account_id = $2`,
+		`DELETE FROM sessions WHERE account_id = $2 AND $1 <> $2`,
+		`UPDATE accounts SET joined_into = $1 WHERE joined_into = $2`,
+		`UPDATE accounts SET joined_into = $1, old_id = '', admin = false WHERE id = $2`,
+	} {
+		if _, err := tx.Exec(ctx, query, older, younger); err != nil {
+			return nil, err
+		}
+	}
+	return told, nil
+}
+
+// ImportPeople implements gateway.Accounts.
+func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (res gateway.ImportResult, err error) {
+	err = s.write(ctx, "import people", func(tx pgx.Tx) error {
+		res = gateway.ImportResult{}
+		var arrivals []gateway.Arrival
+		for _, p := range people {
+			if p.Problem() == "" {
+				arrivals = append(arrivals, p.Arrival)
+			}
+		}
+		if err := lockArrivals(ctx, tx, arrivals...); err != nil {
+			return err
+		}
+		for i, p := range people {
+			if err := importOne(ctx, tx, i, p, &res); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return gateway.ImportResult{}, err
+	}
+	return res, nil
+}
+
+// importOne brings in one person, or notes why not.
+func importOne(ctx context.Context, tx pgx.Tx, index int, p gateway.ImportedPerson, res *gateway.ImportResult) error {
+	if reason := p.Problem(); reason != "" {
+		res.Problems = append(res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
+		return nil
+	}
+	known, matches, err := parties(ctx, tx, p.Arrival)
+	if err != nil {
+		return err
+	}
+	var named *gateway.Party
+	var n gateway.Party
+	err = get(ctx, tx, `SELECT `+accountColumns+` FROM accounts WHERE old_id = $1 AND joined_into = '' FOR UPDATE`, []any{p.OldID},
+		accountFields(&n.Account)...)
+	switch {
+	case err == nil:
+		if n.Identities, err = identities(ctx, tx, n.Account.ID); err != nil {
+			return err
+		}
+		named = &n
+	case !errors.Is(err, gateway.ErrNotFound):
+		return err
+	}
+	plan, write := gateway.PlanImport(p, index, known, named, matches, gateway.NewID(), res)
+	if !write {
+		return nil
+	}
+	told, err := apply(ctx, tx, p.Arrival, plan)
+	if err != nil {
+		return err
+	}
+	return appendEvents(ctx, tx, told)
+}

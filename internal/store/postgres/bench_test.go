@@ -1,0 +1,75 @@
+package postgres_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+)
+
+// durable is a server that waits for its disk, as a real one does.
+func durable(b *testing.B) string {
+	b.Helper()
+	c, err := postgrestest.Start(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Stop() })
+	return c.URL()
+}
+
+// BenchmarkLogin is the store's part of a whole OpenID Connect login, 16 at
+// once: a code is put, read and redeemed, and the access token is read once.
+func BenchmarkLogin(b *testing.B) {
+	s := open(b, durable(b), postgres.Options{})
+	account := arrive(b, s, "o1").ID
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			name := fmt.Sprint(n.Add(1))
+			code, access := sha256.Sum256([]byte("c"+name)), sha256.Sum256([]byte("a"+name))
+			err := s.PutCode(b.Context(), gateway.Code{
+				Hash: code, ExpiresAt: noon.Add(time.Minute), RedirectURI: "https://app.example/cb", Challenge: "c", Nonce: "n",
+				Family: gateway.Family{ID: name, App: "wiki", AccountID: account, Subject: account, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
+			})
+			if err == nil {
+				_, err = s.Code(b.Context(), code)
+			}
+			if err == nil {
+				_, err = s.Redeem(b.Context(), code, noon, gateway.Issue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
+			}
+			if err == nil {
+				_, _, err = s.Token(b.Context(), access, noon)
+			}
+			if err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "logins/s")
+}
+
+// BenchmarkSession is what every page of a signed-in person costs.
+func BenchmarkSession(b *testing.B) {
+	s := open(b, durable(b), postgres.Options{})
+	h := sha256.Sum256([]byte("s"))
+	err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: arrive(b, s, "o1").ID, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := s.Session(b.Context(), h, noon); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,177 @@
+package postgres_test
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func arrive(t testing.TB, s gateway.Store, openid string) gateway.Account {
+	t.Helper()
+	a, _, err := s.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// fails checks that err is of a kind and holds each of the words.
+func fails(t *testing.T, what string, err, kind error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("%s: got %v, want one that is %q", what, err, kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%s: %q does not say %q", what, err, w)
+		}
+	}
+}
+
+// names lists the embedded migrations.
+func names(t *testing.T) []string {
+	t.Helper()
+	all, err := fs.Glob(postgres.Migrations(), "*.sql")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("migrations: %v, %v", all, err)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// only is the schema of an earlier version: the first n migrations.
+func only(t *testing.T, n int) fstest.MapFS {
+	t.Helper()
+	m := fstest.MapFS{}
+	for _, name := range names(t)[:n] {
+		b, err := fs.ReadFile(postgres.Migrations(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m[name] = &fstest.MapFile{Data: b}
+	}
+	return m
+}
+
+// query runs a statement beside the store and returns the texts it gives.
+func query(t *testing.T, url, sql string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+const applied = `SELECT name FROM migrations ORDER BY version`
+
+func TestMigratesFromEveryEarlierVersion(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= len(names(t)); n++ {
+		url := postgrestest.URL(t)
+		old := open(t, url, postgres.Options{}.WithMigrations(only(t, n)))
+		if got := len(query(t, url, applied)); got != n {
+			t.Fatalf("version %d has %d migrations", n, got)
+		}
+		// Accounts are there since the first version; they must survive.
+		id := arrive(t, old, "o1").ID
+		s := open(t, url, postgres.Options{})
+		if got := arrive(t, s, "o1").ID; got != id {
+			t.Errorf("from version %d: account %s became %s", n, id, got)
+		}
+		if err := s.PutKey(t.Context(), gateway.Key{ID: "k", Slot: "s", Sealed: []byte("x"), CreatedAt: noon}); err != nil {
+			t.Errorf("from version %d: %v", n, err)
+		}
+		if got := len(query(t, url, applied)); got != len(names(t)) {
+			t.Errorf("from version %d: %d migrations", n, got)
+		}
+	}
+}
+
+// A migration that fails in its middle must leave the version before it whole,
+// and the replicas of the old version running.
+func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	id := arrive(t, open(t, url, postgres.Options{}), "o1").ID
+	all := only(t, len(names(t)))
+	all["0005_good.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id integer)`)}
+	all["0006_bad.sql"] = &fstest.MapFile{Data: []byte(`
+		CREATE TABLE half (id integer);
+		UPDATE accounts SET nickname = 'half';
+		DROP TABLE sessions;
+		INSERT INTO nowhere VALUES (1);`)}
+	_, err := postgres.Open(t.Context(), url, postgres.Options{}.WithMigrations(all))
+	fails(t, "the migration", err, gateway.ErrUnavailable, "migration 6 (bad)", "nowhere")
+	if got := query(t, url, applied); len(got) != 5 || got[4] != "good" {
+		t.Errorf("versions: %v", got)
+	}
+	delete(all, "0006_bad.sql")
+	before := open(t, url, postgres.Options{}.WithMigrations(all))
+	a, err := before.Account(t.Context(), id)
+	if err != nil || a.Nickname != "" {
+		t.Errorf("account after the interrupted migration: %+v, %v", a, err)
+	}
+	if _, err := before.AccountSessions(t.Context(), id, noon); err != nil {
+		t.Errorf("the table that was dropped is gone: %v", err)
+	}
+}
+
+func TestANewerDatabaseIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	newer := only(t, len(names(t)))
+	newer["0005_scan_tickets.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE tickets (id integer)`)}
+	open(t, url, postgres.Options{}.WithMigrations(newer))
+	_, err := postgres.Open(t.Context(), url, postgres.Options{})
+	fails(t, "a newer database", err, gateway.ErrNewerDatabase, "5 (scan tickets)", "backup")
+	if errors.Is(err, gateway.ErrUnavailable) {
+		t.Error("a newer database looks like one that is down")
+	}
+}
+
+// Replicas of a new version start at the same moment.
+func TestReplicasThatStartAtOnceMigrateOnce(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	errs := make(chan error)
+	for range 8 {
+		go func() {
+			s, err := postgres.Open(t.Context(), url, postgres.Options{MaxConns: 2})
+			if err == nil {
+				err = errors.Join(s.Ping(t.Context()), s.Close())
+			}
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := query(t, url, applied); len(got) != len(names(t)) {
+		t.Errorf("migrations: %v", got)
+	}
+}

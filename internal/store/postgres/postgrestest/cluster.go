@@ -1,0 +1,243 @@
+// Package postgrestest gives tests a PostgreSQL of their own: a private cluster,
+// made from the installed programs, that dies with the test process.
+//
+// The names to know are [Main], which a package's TestMain calls, and [URL],
+// which makes an empty schema for one test. [Start] makes a cluster that a test
+// may kill.
+//
+// If WEIGATE_TEST_POSTGRES holds the address of a server, schemas are made
+// there instead. The package never skips: without PostgreSQL a test fails and
+// says what to install.
+package postgrestest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cluster is a PostgreSQL server and its folder.
+type Cluster struct {
+	dir  string
+	bin  string
+	args []string // of the server, besides those it needs
+	port int
+	cmd  *exec.Cmd
+	done chan struct{} // closed when cmd has ended
+}
+
+// install says what is missing.
+const install = "PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and the PATH): apt-get install postgresql-15, or set WEIGATE_TEST_POSTGRES to the address of a server"
+
+// programs returns the folder with initdb and postgres, the newest version.
+func programs() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		newest := slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })
+		return filepath.Dir(newest), nil
+	}
+	path, err := exec.LookPath("initdb")
+	if err != nil {
+		return "", errors.New(install)
+	}
+	path, err = filepath.EvalSymlinks(path)
+	return filepath.Dir(path), err
+}
+
+// version reads 15 from /usr/lib/postgresql/15/bin/initdb.
+func version(initdb string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
+	return n
+}
+
+// Start makes a cluster and starts it, with the server's own settings for the
+// disk, so that it is right for kills and benchmarks. The caller stops it.
+func Start(ctx context.Context) (*Cluster, error) { return start(ctx) }
+
+// start makes a cluster whose server gets these arguments too.
+func start(ctx context.Context, args ...string) (*Cluster, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	// Not a test's own folder: that is closed to the server's user.
+	dir, err := os.MkdirTemp("", "weigate-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, bin: bin, args: args}
+	if err := c.init(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := c.Run(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+func (c *Cluster) init(ctx context.Context) error {
+	if os.Getuid() == 0 {
+		uid, gid, err := servant()
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(c.dir, uid, gid); err != nil {
+			return err
+		}
+	}
+	cmd, err := c.command(ctx, "initdb", "-D", c.data(), "-U", "weigate", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	settings := "\nlisten_addresses = '127.0.0.1'\nmax_connections = 300\nunix_socket_directories = '" + c.dir + "'\nlogging_collector = off\n"
+	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(settings)
+	return errors.Join(err, f.Close())
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// servant is the user that a cluster of root's runs as: PostgreSQL refuses root.
+func servant() (uid, gid int, err error) {
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.Atoi(u.Uid)
+		gid, err2 := strconv.Atoi(u.Gid)
+		return uid, gid, errors.Join(err1, err2)
+	}
+	return 0, 0, errors.New("neither a user postgres nor nobody: PostgreSQL does not run as root")
+}
+
+// command makes a command of PostgreSQL's that runs as its user and dies with
+// this process.
+func (c *Cluster) command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	cmd.Dir = c.dir
+	attr, err := attributes()
+	cmd.SysProcAttr = attr
+	return cmd, err
+}
+
+// Run starts the server, on the port it had before if it had one, and waits
+// until it answers.
+func (c *Cluster) Run(ctx context.Context) error {
+	var last error
+	for range 20 { // after a kill the old server's children may hold on for a moment
+		if c.port == 0 {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			c.port = port
+		}
+		if last = c.run(ctx); last == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), last)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return last
+}
+
+func (c *Cluster) run(ctx context.Context) error {
+	cmd, err := c.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", c.data(), "-p", strconv.Itoa(c.port)}, c.args...)...)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	for {
+		if c.ready() {
+			c.cmd, c.done = cmd, done
+			return nil
+		}
+		select {
+		case <-done:
+			text, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("postgres ended:\n%s", text[max(0, len(text)-2000):])
+		case <-ctx.Done():
+			_ = cmd.Process.Kill()
+			<-done
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// ready reports whether the server has written that it takes connections.
+func (c *Cluster) ready() bool {
+	pid, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	lines := strings.Split(string(pid), "\n")
+	return err == nil && len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// URL returns the address of the cluster's database.
+func (c *Cluster) URL() string {
+	return fmt.Sprintf("postgres://weigate@127.0.0.1:%d/postgres?sslmode=disable", c.port)
+}
+
+// Kill ends the server as a power cut would.
+func (c *Cluster) Kill() {
+	if c.cmd != nil {
+		_ = c.cmd.Process.Kill()
+		<-c.done
+		_ = os.Remove(filepath.Join(c.data(), "postmaster.pid")) // names a process that is gone
+		c.cmd = nil
+	}
+}
+
+// Stop ends the server and removes its folder.
+func (c *Cluster) Stop() error {
+	if c.cmd != nil {
+		_ = c.cmd.Process.Signal(os.Interrupt) // fast shutdown
+		select {
+		case <-c.done:
+		case <-time.After(10 * time.Second):
+			c.Kill()
+		}
+		c.cmd = nil
+	}
+	return os.RemoveAll(c.dir)
+}

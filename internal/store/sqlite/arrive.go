@@ -1,0 +1,206 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Arrive implements gateway.Accounts.
+func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Account, told []gateway.Event, err error) {
+	if err := a.Check(); err != nil {
+		return gateway.Account{}, nil, err
+	}
+	err = s.write(ctx, "store an arrival", func(t tx) error {
+		known, matches, err := parties(t, a)
+		if err != nil {
+			return err
+		}
+		told, err = apply(t, a, gateway.Join(a, known, matches, gateway.NewID()))
+		if err != nil {
+			return err
+		}
+		if err := appendEvents(t, told); err != nil {
+			return err
+		}
+		var owner string
+		if err := t.get(`SELECT account_id FROM identities WHERE app_id = ?1 AND open_id = ?2`, []any{a.AppID, a.OpenID}, &owner); err != nil {
+			return err
+		}
+		who, err = account(t, owner)
+		return err
+	})
+	if err != nil {
+		return gateway.Account{}, nil, err
+	}
+	return who, told, nil
+}
+
+// parties reads what Join decides from.
+func parties(t tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.Party, err error) {
+	var owner string
+	err = t.get(`SELECT account_id FROM identities WHERE app_id = ?1 AND open_id = ?2`, []any{a.AppID, a.OpenID}, &owner)
+	switch {
+	case err == nil:
+		p, err := party(t, owner)
+		if err != nil {
+			return nil, nil, err
+		}
+		known = &p
+	case !errors.Is(err, gateway.ErrNotFound):
+		return nil, nil, err
+	}
+	appids := a.Shared()
+	if appids == nil {
+		return known, nil, nil
+	}
+	var ids []string
+	err = t.each(`
+		SELECT DISTINCT account_id FROM identities
+		WHERE union_id = ?1 AND account_id <> ?2 AND app_id IN (SELECT value FROM json_each(?3))`,
+		[]any{a.UnionID, owner, text(appids)}, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range ids {
+		p, err := party(t, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		matches = append(matches, p)
+	}
+	return known, matches, nil
+}
+
+func party(t tx, accountID string) (p gateway.Party, err error) {
+	if p.Account, err = account(t, accountID); err != nil {
+		return p, err
+	}
+	p.Identities, err = identities(t, p.Account.ID)
+	return p, err
+}
+
+// apply writes a plan and returns all that there is to tell.
+func apply(t tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) {
+	if err := putAccount(t, plan.Keep); err != nil {
+		return nil, err
+	}
+	told := plan.Events
+	if plan.Drop != "" {
+		more, err := joinInto(t, a, plan.Keep.ID, plan.Drop)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, more...)
+	}
+	if plan.Keep.Status == gateway.Blocked {
+		if err := shutOut(t, plan.Keep.ID, a.At); err != nil {
+			return nil, err
+		}
+	}
+	i := plan.Identity
+	_, err := t.exec(`
+		INSERT INTO identities (`+identityColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (app_id, open_id) DO UPDATE SET account_id = ?1, entry = ?2, union_id = ?5, seen_at = ?7`,
+		i.AccountID, i.Entry, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
+	return told, err
+}
+
+// joinInto makes the younger account part of the older: what it had moves, its
+// sessions end, its id resolves to the older.
+func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, error) {
+	olderPins, err := pins(t, older)
+	if err != nil {
+		return nil, err
+	}
+	youngerPins, err := pins(t, younger)
+	if err != nil {
+		return nil, err
+	}
+	moved, dropped, told := gateway.JoinPins(a, olderPins, youngerPins)
+	for _, p := range dropped {
+		if _, err := t.exec(`DELETE FROM subjects WHERE account_id = ?1 AND app = ?2`, younger, p.App); err != nil {
+			return nil, err
+		}
+		// What the app holds names a subject that it will not meet again.
+		_, err := t.exec(`UPDATE grants SET revoked_at = ?3 WHERE account_id = ?1 AND app = ?2 AND revoked_at = 0`, younger, p.App, micros(a.At))
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range moved {
+		if _, err := t.exec(`UPDATE subjects SET account_id = ?1 WHERE account_id = ?2 AND app = ?3`, older, younger, p.App); err != nil {
+			return nil, err
+		}
+	}
+	for _, query := range []string{
+		`UPDATE identities SET account_id = ?1 WHERE account_id = ?2`,
+		`UPDATE grants SET account_id = ?1 WHERE account_id = ?2`,
+		`DELETE FROM sessions WHERE account_id = ?2 AND ?1 <> ?2`,
+		`UPDATE accounts SET joined_into = ?1 WHERE joined_into = ?2`,
+		`UPDATE accounts SET joined_into = ?1, old_id = '', admin = 0 WHERE id = ?2`,
+	} {
+		if _, err := t.exec(query, older, younger); err != nil {
+			return nil, err
+		}
+	}
+	return told, nil
+}
+
+// ImportPeople implements gateway.Accounts.
+func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (res gateway.ImportResult, err error) {
+	err = s.write(ctx, "import people", func(t tx) error {
+		res = gateway.ImportResult{}
+		for i, p := range people {
+			if err := importOne(t, i, p, &res); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return gateway.ImportResult{}, err
+	}
+	return res, nil
+}
+
+// importOne brings in one person, or notes why not.
+func importOne(t tx, index int, p gateway.ImportedPerson, res *gateway.ImportResult) error {
+	if reason := p.Problem(); reason != "" {
+		res.Problems = append(res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
+		return nil
+	}
+	known, matches, err := parties(t, p.Arrival)
+	if err != nil {
+		return err
+	}
+	var named *gateway.Party
+	var id string
+	err = t.get(`SELECT id FROM accounts WHERE old_id = ?1 AND joined_into = ''`, []any{p.OldID}, &id)
+	switch {
+	case err == nil:
+		n, err := party(t, id)
+		if err != nil {
+			return err
+		}
+		named = &n
+	case !errors.Is(err, gateway.ErrNotFound):
+		return err
+	}
+	plan, write := gateway.PlanImport(p, index, known, named, matches, gateway.NewID(), res)
+	if !write {
+		return nil
+	}
+	told, err := apply(t, p.Arrival, plan)
+	if err != nil {
+		return err
+	}
+	return appendEvents(t, told)
+}

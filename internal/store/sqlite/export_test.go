@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+)
+
+// WithMigrations returns o with another schema.
+func (o Options) WithMigrations(files fs.FS) Options { o.migrations = files; return o }
+
+// WithBatch returns o with another size of a commit.
+func (o Options) WithBatch(n int) Options { o.batch = n; return o }
+
+// Raw opens the database file without a store.
+func Raw(path string) (*sql.DB, error) { return pool(path, false, 1) }
+
+// Migrations are the embedded ones.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+// Exec runs a statement on the writer's connection, outside a transaction.
+func (s *Store) Exec(ctx context.Context, query string) error {
+	return s.writer.outside(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, query)
+		return err
+	})
+}
+
+// Pragma reads a number from each kind of connection.
+func (s *Store) Pragma(ctx context.Context, name string) (writer, reader string, err error) {
+	err = s.writer.outside(ctx, func(c *sql.Conn) error {
+		return c.QueryRowContext(ctx, `PRAGMA `+name).Scan(&writer)
+	})
+	if err == nil {
+		err = s.readers.db.QueryRowContext(ctx, `PRAGMA `+name).Scan(&reader)
+	}
+	return writer, reader, err
+}

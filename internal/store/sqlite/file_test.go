@@ -1,0 +1,233 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func arrival(openid string) gateway.Arrival {
+	return gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active}
+}
+
+func arrive(t testing.TB, s gateway.Store, openid string) gateway.Account {
+	t.Helper()
+	a, _, err := s.Arrive(t.Context(), arrival(openid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// fails checks that err is of a kind and holds each of the words.
+func fails(t *testing.T, what string, err, kind error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("%s: got %v, want one that is %q", what, err, kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%s: %q does not say %q", what, err, w)
+		}
+	}
+}
+
+// Two gateways on one file would each believe that they are alone.
+func TestASecondGatewayIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "w.db")
+	serve := sqlite.Options{Serve: true}
+	first := open(t, path, serve)
+	_, err := sqlite.Open(t.Context(), path, serve)
+	fails(t, "a second gateway", err, gateway.ErrInUse, path+".lock")
+
+	visitor := open(t, path, sqlite.Options{})
+	id := arrive(t, visitor, "o1").ID
+	if _, err := first.Account(t.Context(), id); err != nil {
+		t.Errorf("what a command wrote, the gateway does not see: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path, serve)
+}
+
+// A command of a new version must not change the tables under a gateway of the
+// old one.
+func TestACommandDoesNotMigrateUnderAGateway(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "w.db")
+	old := open(t, path, sqlite.Options{Serve: true}.WithMigrations(only(t, 1)))
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	fails(t, "a newer command", err, gateway.ErrInUse, "migrations")
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path, sqlite.Options{})
+}
+
+func TestFilesAreForTheirOwnerOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "w.db"), sqlite.Options{Serve: true})
+	arrive(t, s, "o1")
+	if err := s.Backup(t.Context(), filepath.Join(dir, "backup.db")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 5 { // the database, -wal, -shm, .lock, the backup
+		t.Fatalf("files: %v, %v", files, err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v (%v)", f.Name(), info.Mode(), err)
+		}
+	}
+}
+
+func TestEveryConnectionHasThePragmas(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "w.db"), sqlite.Options{})
+	for name, want := range map[string][2]string{
+		"busy_timeout": {"5000", "5000"},
+		"journal_mode": {"wal", "wal"},
+		"synchronous":  {"2", "2"}, // FULL
+		"foreign_keys": {"1", "1"},
+		"query_only":   {"0", "1"},
+	} {
+		w, r, err := s.Pragma(t.Context(), name)
+		if err != nil || [2]string{w, r} != want {
+			t.Errorf("%s: writer %s, reader %s, %v; want %v", name, w, r, err, want)
+		}
+	}
+}
+
+func TestABackupOfABusyDatabaseIsWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "w.db"), sqlite.Options{Serve: true})
+	id := arrive(t, s, "o1").ID
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if _, _, err := s.Arrive(ctx, arrival(fmt.Sprint("o", w, "-", i))); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	copied := filepath.Join(dir, "backup.db")
+	err := s.Backup(t.Context(), copied)
+	stop()
+	writers.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, copied, sqlite.Options{Serve: true})
+	if _, err := b.Account(t.Context(), id); err != nil {
+		t.Errorf("the backup lacks what was there before it began: %v", err)
+	}
+	all, err := b.Accounts(t.Context(), gateway.AccountQuery{Limit: 500})
+	if err != nil || len(all) == 0 {
+		t.Fatalf("accounts in the backup: %d, %v", len(all), err)
+	}
+	for _, a := range all {
+		if ids, err := b.Identities(t.Context(), a.ID); err != nil || len(ids) != 1 {
+			t.Errorf("account %s of the backup has %d identities, %v", a.ID, len(ids), err)
+		}
+	}
+	if err := s.Backup(t.Context(), copied); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a backup over a file: %v", err)
+	}
+	mem := open(t, ":memory:", sqlite.Options{})
+	arrive(t, mem, "o1")
+	if err := mem.Backup(t.Context(), filepath.Join(dir, "mem.db")); err != nil {
+		t.Errorf("a backup from memory: %v", err)
+	}
+}
+
+// A full disk must lose nothing that was answered, and the store must go on
+// when there is room again.
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "w.db"), sqlite.Options{})
+	first := arrive(t, s, "first")
+	if err := s.Exec(t.Context(), "PRAGMA max_page_count = 60"); err != nil {
+		t.Fatal(err)
+	}
+	stored := map[string]string{}
+	var full error
+	for i := 0; full == nil && i < 10000; i++ {
+		openid := fmt.Sprint("o", i)
+		a, _, err := s.Arrive(t.Context(), arrival(openid))
+		if err != nil {
+			full = err
+		} else {
+			stored[openid] = a.ID
+		}
+	}
+	fails(t, "a full disk", full, gateway.ErrUnavailable, "disk is full", "make room")
+	for openid, id := range stored {
+		if _, err := s.Account(t.Context(), id); err != nil {
+			t.Fatalf("%s was answered and is gone: %v", openid, err)
+		}
+	}
+	if err := s.Exec(t.Context(), "PRAGMA max_page_count = 100000"); err != nil {
+		t.Fatal(err)
+	}
+	if again := arrive(t, s, "first"); again.ID != first.ID {
+		t.Error("another account after the disk was full")
+	}
+	arrive(t, s, "one more")
+}
+
+func TestWhatIsNoDatabaseOfOurs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.db")
+	if err := os.WriteFile(text, []byte(strings.Repeat("this is no database\n", 200)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sqlite.Open(t.Context(), text, sqlite.Options{})
+	fails(t, "a text", err, gateway.ErrUnavailable, "not a SQLite database")
+	if b, _ := os.ReadFile(text); !strings.HasPrefix(string(b), "this is no database") {
+		t.Error("the text was changed")
+	}
+
+	foreign := filepath.Join(dir, "foreign.db")
+	db, err := sqlite.Raw(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE photos (id INTEGER)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlite.Open(t.Context(), foreign, sqlite.Options{})
+	fails(t, "another program's database", err, gateway.ErrUnavailable, "another program")
+
+	_, err = sqlite.Open(t.Context(), filepath.Join(dir, "none", "w.db"), sqlite.Options{})
+	fails(t, "no folder", err, gateway.ErrUnavailable, "folder", "does not exist")
+	_, err = sqlite.Open(t.Context(), dir, sqlite.Options{})
+	fails(t, "a folder", err, gateway.ErrUnavailable)
+	if _, err := sqlite.Open(t.Context(), "", sqlite.Options{}); err == nil {
+		t.Error("an empty path was opened")
+	}
+}

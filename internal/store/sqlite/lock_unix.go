@@ -1,0 +1,31 @@
+//go:build unix
+
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// lockFile takes the lock file beside the database, or says who might have it.
+// The lock ends with the process, however that ends, so a crash leaves nothing
+// to clean up; the file stays, since removing it would open a race.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w: cannot make the lock file: %w", gateway.ErrUnavailable, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own", gateway.ErrInUse, path)
+	}
+	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
+}

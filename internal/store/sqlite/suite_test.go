@@ -1,0 +1,72 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	storetest.Worker(func(ctx context.Context, address string) (gateway.Store, error) {
+		return sqlite.Open(ctx, address, sqlite.Options{})
+	})
+	if path := os.Getenv(openEnv); path != "" {
+		openAndTell(path)
+		return
+	}
+	m.Run()
+}
+
+// openEnv makes this process a child that opens the database it names and says
+// what came of it.
+const openEnv = "WEIGATE_SQLITE_TEST_OPEN"
+
+// openAndTell opens a database, writes a row and prints the error.
+func openAndTell(path string) {
+	ctx := context.Background()
+	s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: true})
+	if err == nil {
+		_, _, err = s.Arrive(ctx, arrival("child"))
+		err = errors.Join(err, s.Close())
+	}
+	fmt.Printf("unavailable=%v %v\n", errors.Is(err, gateway.ErrUnavailable), err)
+}
+
+func open(t *testing.T, path string, o sqlite.Options) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
+		path := filepath.Join(t.TempDir(), "weigate ?#%.db") // a name that is no harmless URL
+		return storetest.Database{
+			Address: path,
+			Open:    func(t *testing.T) gateway.Store { return open(t, path, sqlite.Options{}) },
+		}
+	}})
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Subject{Race: race, Alone: true, New: func(t *testing.T) storetest.Database {
+		return storetest.Database{Open: func(t *testing.T) gateway.Store { return open(t, ":memory:", sqlite.Options{}) }}
+	}})
+}

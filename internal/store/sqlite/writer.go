@@ -1,0 +1,223 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// writer is the one connection that writes, and the goroutine that owns it.
+type writer struct {
+	db    *sql.DB
+	conn  *sql.Conn
+	stmts statements
+	batch int
+
+	mu     sync.RWMutex // held for reading while sending, so that close cannot close ops under a sender
+	closed bool
+	ops    chan *op
+	done   chan struct{} // closed when the goroutine has ended; nil before start
+}
+
+// op is one write that somebody waits for.
+type op struct {
+	run   func(tx) error
+	alone bool // needs the connection outside a transaction
+	state atomic.Int32
+	err   error
+	panic any
+	done  chan struct{}
+}
+
+// The states of an op. It leaves waiting once: for running, or for given up.
+const (
+	waiting = iota
+	running
+	givenUp
+)
+
+func newWriter(db *sql.DB, conn *sql.Conn, batch int) *writer {
+	if batch == 0 {
+		batch = 128
+	}
+	return &writer{db: db, conn: conn, batch: batch, stmts: statements{on: conn}, ops: make(chan *op, batch)}
+}
+
+func (w *writer) start() {
+	w.done = make(chan struct{})
+	go w.loop()
+}
+
+// do runs f in a transaction and returns when it is on the disk. A context that
+// ends first takes the write back if it has not begun; one that has begun is
+// waited for, so that the answer is always true.
+func (w *writer) do(ctx context.Context, f func(tx) error) error {
+	return w.wait(ctx, &op{run: f, done: make(chan struct{})})
+}
+
+// outside runs f with the connection, outside a transaction.
+func (w *writer) outside(ctx context.Context, f func(*sql.Conn) error) error {
+	return w.wait(ctx, &op{alone: true, run: func(tx) error { return f(w.conn) }, done: make(chan struct{})})
+}
+
+func (w *writer) wait(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.send(ctx, o); err != nil {
+		return err
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(waiting, givenUp) {
+			return ctx.Err()
+		}
+		<-o.done
+	}
+	if o.panic != nil {
+		panic(o.panic)
+	}
+	return o.err
+}
+
+func (w *writer) send(ctx context.Context, o *op) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return fmt.Errorf("%w: it is closed", gateway.ErrUnavailable)
+	}
+	select {
+	case w.ops <- o:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close runs what was sent, ends the goroutine and closes the connection.
+func (w *writer) close() error {
+	w.mu.Lock()
+	was := w.closed
+	w.closed = true
+	w.mu.Unlock()
+	if was {
+		return nil
+	}
+	close(w.ops)
+	if w.done != nil {
+		<-w.done
+	}
+	return errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())
+}
+
+// loop takes what is waiting and commits it together. While a commit waits for
+// the disk, the next batch gathers.
+func (w *writer) loop() {
+	defer close(w.done)
+	var batch []*op
+	for o := range w.ops {
+		batch = append(batch[:0], o)
+	gather:
+		for len(batch) < w.batch {
+			select {
+			case next, ok := <-w.ops:
+				if !ok {
+					break gather
+				}
+				batch = append(batch, next)
+			default:
+				break gather
+			}
+		}
+		w.commit(batch)
+		clear(batch)
+	}
+}
+
+// commit runs a batch and answers everybody in it.
+func (w *writer) commit(batch []*op) {
+	live := batch[:0]
+	for _, o := range batch {
+		switch {
+		case !o.state.CompareAndSwap(waiting, running):
+		case o.alone:
+			o.err = w.guard(o)
+			close(o.done)
+		default:
+			live = append(live, o)
+		}
+	}
+	if len(live) == 0 {
+		return
+	}
+	if err := w.transact(live); err != nil {
+		for _, o := range live {
+			if o.err == nil {
+				o.err = err
+			}
+		}
+	}
+	for _, o := range live {
+		close(o.done)
+	}
+}
+
+// transact runs the ops in one transaction. An error of its own is everybody's;
+// an op's own error is in the op, and its statements are undone.
+func (w *writer) transact(ops []*op) error {
+	t := w.tx()
+	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	err := w.runAll(t, ops)
+	if err == nil {
+		_, err = t.exec(`COMMIT`)
+	}
+	if err != nil {
+		// A full disk or an interrupt may have ended the transaction already;
+		// then this fails, and that is fine.
+		_, _ = t.exec(`ROLLBACK`)
+	}
+	return err
+}
+
+func (w *writer) runAll(t tx, ops []*op) error {
+	for _, o := range ops {
+		if _, err := t.exec(`SAVEPOINT op`); err != nil {
+			return err
+		}
+		o.err = w.guard(o)
+		if o.err != nil {
+			if _, err := t.exec(`ROLLBACK TO op`); err != nil {
+				return errors.Join(o.err, err) // the database undid the whole transaction
+			}
+		}
+		if _, err := t.exec(`RELEASE op`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard runs an op. A panic in it, which is its caller's, must not take the
+// writer along.
+func (w *writer) guard(o *op) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			o.panic, err = p, fmt.Errorf("panic in a write: %v", p)
+		}
+	}()
+	return o.run(w.tx())
+}
+
+// tx is the writer's side of a transaction. It has no context that ends: an
+// interrupt would undo the whole batch.
+func (w *writer) tx() tx {
+	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
+}

@@ -1,0 +1,237 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+var grantChecks = []check{
+	{"what was put is what comes back", "the checks before the taking read it", func(c *cas) {
+		id := c.person("o1").ID
+		want := newCode(id, "wiki", "g1")
+		c.ok(c.store.PutCode(c.ctx, want))
+		for range 2 {
+			got := must[gateway.Code](c)(c.store.Code(c.ctx, want.Hash))
+			if !reflect.DeepEqual(got, want) {
+				c.Fatalf("got  %+v\nwant %+v", got, want)
+			}
+		}
+		f := must[gateway.Family](c)(c.store.Family(c.ctx, "family-g1"))
+		if !reflect.DeepEqual(f, want.Family) {
+			c.Fatalf("family %+v", f)
+		}
+		c.is(c.store.PutCode(c.ctx, want), gateway.ErrConflict)
+		_, err := c.store.Code(c.ctx, sum("none"))
+		c.is(err, gateway.ErrNotFound)
+		_, err = c.store.Family(c.ctx, "none")
+		c.is(err, gateway.ErrNotFound)
+		bad := newCode(id, "wiki", "g2")
+		bad.Family.Subject = ""
+		if err := c.store.PutCode(c.ctx, bad); err == nil {
+			c.Fatal("a code without a subject was stored")
+		}
+		c.is(c.store.PutCode(c.ctx, newCode(gateway.NewID(), "wiki", "g3")), gateway.ErrNotFound)
+	}},
+	{"one of a hundred redeems a code, and the replay kills what it got", "a stolen code must not give two logins", func(c *cas) {
+		stores := []gateway.Store{c.store, c.store}
+		if s := c.second(); s != nil {
+			stores[1] = s
+		}
+		id := c.person("o1").ID
+		for round := range 3 {
+			name := fmt.Sprint("g", round)
+			c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", name)))
+			var seen tally
+			together(c.crowd(), func(i int) {
+				issue := newIssue(name)
+				issue.Access.Hash = sum(fmt.Sprint("access ", name, i))
+				f, err := stores[i%2].Redeem(c.ctx, sum("code "+name), noon, issue)
+				seen.add(word(err))
+				if f.ID != "family-"+name {
+					c.Errorf("family with the answer %q: %q", word(err), f.ID)
+				}
+			})
+			equal(c, "redemptions", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "replay": c.crowd() - 1}))
+			for i := range c.crowd() {
+				if _, _, err := c.store.Token(c.ctx, sum(fmt.Sprint("access ", name, i)), noon); !errors.Is(err, gateway.ErrNotFound) {
+					c.Fatalf("a token of a replayed code is alive: %v", err)
+				}
+			}
+		}
+	}},
+	{"a redeemed code gives its tokens", "one transaction: a crash leaves a code, or tokens, never neither", func(c *cas) {
+		id := c.person("o1").ID
+		f := c.grant(id, "wiki", "g1")
+		equal(c, "counter", f.Counter, 1)
+		equal(c, "end", f.ExpiresAt, after(720*time.Hour))
+		a, g, err := c.store.Token(c.ctx, sum("access g1"), after(5*time.Minute-time.Microsecond))
+		c.ok(err)
+		if !reflect.DeepEqual(f, g) {
+			c.Fatalf("family of the redemption %+v\nfamily of the token %+v", f, g)
+		}
+		equal(c, "token", fmt.Sprint(a.Family, a.CreatedAt, a.ExpiresAt), fmt.Sprint("family-g1", noon, after(5*time.Minute)))
+		_, _, err = c.store.Token(c.ctx, sum("access g1"), after(5*time.Minute))
+		c.is(err, gateway.ErrExpired)
+		equal(c, "taken", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g1"))).TakenAt, noon)
+		f, err = c.store.Redeem(c.ctx, sum("code g1"), after(time.Second), newIssue("again"))
+		c.is(err, gateway.ErrReplay)
+		equal(c, "revoked", f.RevokedAt, after(time.Second))
+		_, _, err = c.store.Token(c.ctx, sum("access g1"), after(time.Second))
+		c.is(err, gateway.ErrNotFound)
+		_, _, err = c.store.Token(c.ctx, sum("access again"), after(time.Second))
+		c.is(err, gateway.ErrNotFound)
+		_, err = c.store.Rotate(c.ctx, newRotation("g1", 1, time.Second))
+		c.is(err, gateway.ErrExpired)
+	}},
+	{"a grant without refresh tokens ends with its access token", "rows that nobody can use would stay for weeks", func(c *cas) {
+		id := c.person("o1").ID
+		c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", "g1")))
+		issue := newIssue("g1")
+		issue.Refresh, issue.FamilyExpires = [32]byte{}, time.Time{}
+		f := must[gateway.Family](c)(c.store.Redeem(c.ctx, sum("code g1"), noon, issue))
+		equal(c, "end and counter", fmt.Sprint(f.ExpiresAt, f.Counter), fmt.Sprint(after(5*time.Minute), 0))
+		var none [32]byte
+		_, err := c.store.Rotate(c.ctx, gateway.Rotation{Family: "family-g1", Presented: none, Next: sum("n"), Access: newIssue("x").Access, Now: noon})
+		c.is(err, gateway.ErrReplay)
+	}},
+	{"an old code is refused", "codes lie in logs and histories", func(c *cas) {
+		id := c.person("o1").ID
+		c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", "g1")))
+		_, err := c.store.Redeem(c.ctx, sum("code g1"), after(time.Minute), newIssue("g1"))
+		c.is(err, gateway.ErrExpired)
+		equal(c, "taken", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g1"))).TakenAt, time.Time{})
+		_, err = c.store.Redeem(c.ctx, sum("none"), noon, newIssue("g1"))
+		c.is(err, gateway.ErrNotFound)
+		c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", "g2")))
+		must[int](c)(c.store.Revoke(c.ctx, gateway.Revocation{Family: "family-g2"}, noon))
+		_, err = c.store.Redeem(c.ctx, sum("code g2"), noon, newIssue("g2"))
+		c.is(err, gateway.ErrExpired)
+	}},
+	{"a revocation ends what it names and nothing else", "sign-out at one app leaves the others alone", func(c *cas) {
+		a, b := c.person("o1").ID, c.person("o2").ID
+		all := map[string]string{"a wiki": a, "a shop": a, "b wiki": b}
+		reset := func(round string) {
+			for name, id := range all {
+				c.grant(id, name[2:], name+round)
+			}
+		}
+		dead := func(round string) (n []string) {
+			for _, name := range []string{"a shop", "a wiki", "b wiki"} {
+				if _, _, err := c.store.Token(c.ctx, sum("access "+name+round), noon); errors.Is(err, gateway.ErrNotFound) {
+					n = append(n, name)
+				}
+			}
+			return n
+		}
+		for i, k := range []struct {
+			r     gateway.Revocation
+			n     int
+			ended string
+		}{
+			{gateway.Revocation{Family: "family-a wiki0"}, 1, "[a wiki]"},
+			{gateway.Revocation{AccountID: a}, 3, "[a shop a wiki]"}, // and one of the round before
+			{gateway.Revocation{AccountID: a, App: "wiki"}, 1, "[a wiki]"},
+			{gateway.Revocation{Session: sum("session b wiki3")}, 1, "[b wiki]"},
+			{gateway.Revocation{Token: sum("access a shop4")}, 1, "[a shop]"},
+			{gateway.Revocation{Family: "family-a wiki5", App: "shop"}, 0, "[]"},
+			{gateway.Revocation{AccountID: gateway.NewID()}, 0, "[]"},
+			{gateway.Revocation{Family: "none"}, 0, "[]"},
+			{gateway.Revocation{Token: sum("none")}, 0, "[]"},
+		} {
+			round := fmt.Sprint(i)
+			reset(round)
+			equal(c, "revoked in round "+round, must[int](c)(c.store.Revoke(c.ctx, k.r, noon)), k.n)
+			equal(c, "dead in round "+round, fmt.Sprint(dead(round)), k.ended)
+			equal(c, "again in round "+round, must[int](c)(c.store.Revoke(c.ctx, k.r, noon)), 0)
+		}
+		if _, err := c.store.Revoke(c.ctx, gateway.Revocation{App: "wiki"}, noon); err == nil {
+			c.Fatal("a revocation that names nobody was carried out")
+		}
+		must[gateway.Family](c)(c.store.Family(c.ctx, "family-a shop4"))
+		_, err := c.store.Rotate(c.ctx, newRotation("a shop4", 1, 0)) // only that token was revoked
+		c.ok(err)
+	}},
+}
+
+// newRotation presents refresh token n of the grant.
+func newRotation(id string, n int, at time.Duration) gateway.Rotation {
+	return gateway.Rotation{
+		Family: "family-" + id, Presented: sum(fmt.Sprint("refresh ", n, " ", id)), Next: sum(fmt.Sprint("refresh ", n+1, " ", id)),
+		Access:  gateway.Token{Hash: sum(fmt.Sprint("access ", id, " ", n, " ", at, " ", gateway.NewID())), CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
+		Expires: after(at + 720*time.Hour), Now: after(at), Grace: 30 * time.Second,
+	}
+}
+
+var refreshChecks = []check{
+	{"a refresh token moves on", "each is good once, so that a stolen one shows", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		for n := 1; n <= 5; n++ {
+			r := newRotation("g1", n, time.Duration(n)*time.Hour)
+			out := must[gateway.Rotated](c)(c.store.Rotate(c.ctx, r))
+			equal(c, "rotation", fmt.Sprint(out.Family.Counter, out.Repeated, out.Refresh == r.Next, out.Family.RotatedAt, out.Family.ExpiresAt),
+				fmt.Sprint(n+1, false, true, r.Now, r.Expires))
+			_, f, err := c.store.Token(c.ctx, r.Access.Hash, r.Now)
+			c.ok(err)
+			if !reflect.DeepEqual(f, out.Family) {
+				c.Fatalf("family of the rotation %+v\nfamily of the token %+v", out.Family, f)
+			}
+		}
+	}},
+	{"a token sent twice within the grace gets the same successor", "clients repeat a request whose answer was lost", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		first := must[gateway.Rotated](c)(c.store.Rotate(c.ctx, newRotation("g1", 1, time.Hour)))
+		r := newRotation("g1", 1, time.Hour+30*time.Second-time.Microsecond)
+		again := must[gateway.Rotated](c)(c.store.Rotate(c.ctx, r))
+		equal(c, "successor", again.Refresh, first.Refresh)
+		equal(c, "repeated, counter", fmt.Sprint(again.Repeated, again.Family.Counter), "true 2")
+		_, _, err := c.store.Token(c.ctx, r.Access.Hash, r.Now)
+		c.ok(err)
+		must[gateway.Rotated](c)(c.store.Rotate(c.ctx, newRotation("g1", 2, 2*time.Hour)))
+	}},
+	{"a token sent after the grace kills the family", "one of the two who hold it is a thief", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		r := newRotation("g1", 1, time.Hour)
+		must[gateway.Rotated](c)(c.store.Rotate(c.ctx, r))
+		out, err := c.store.Rotate(c.ctx, newRotation("g1", 1, time.Hour+30*time.Second))
+		c.is(err, gateway.ErrReplay)
+		equal(c, "family", fmt.Sprint(out.Family.ID, out.Family.RevokedAt), fmt.Sprint("family-g1", after(time.Hour+30*time.Second)))
+		_, _, err = c.store.Token(c.ctx, r.Access.Hash, after(time.Hour+time.Minute))
+		c.is(err, gateway.ErrNotFound)
+		_, err = c.store.Rotate(c.ctx, newRotation("g1", 2, time.Hour+time.Minute))
+		c.is(err, gateway.ErrExpired)
+	}},
+	{"a token two steps back kills the family within the grace too", "the successor was used, so the answer was not lost", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		must[gateway.Rotated](c)(c.store.Rotate(c.ctx, newRotation("g1", 1, 0)))
+		must[gateway.Rotated](c)(c.store.Rotate(c.ctx, newRotation("g1", 2, time.Second)))
+		_, err := c.store.Rotate(c.ctx, newRotation("g1", 1, 2*time.Second))
+		c.is(err, gateway.ErrReplay)
+	}},
+	{"a crowd with one token moves it once", "browsers open ten tabs, each refreshes", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		stores := []gateway.Store{c.store, c.store}
+		if s := c.second(); s != nil {
+			stores[1] = s
+		}
+		var seen tally
+		together(c.crowd(), func(i int) {
+			out, err := stores[i%2].Rotate(c.ctx, newRotation("g1", 1, time.Hour))
+			seen.add(fmt.Sprint(word(err), " ", out.Repeated, " ", out.Refresh == sum("refresh 2 g1"), " ", out.Family.Counter))
+		})
+		equal(c, "rotations", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": c.crowd() - 1}))
+	}},
+	{"a family ends", "a refresh token is no permission for ever", func(c *cas) {
+		c.grant(c.person("o1").ID, "wiki", "g1")
+		_, err := c.store.Rotate(c.ctx, newRotation("g1", 1, 720*time.Hour))
+		c.is(err, gateway.ErrExpired)
+		_, err = c.store.Rotate(c.ctx, newRotation("none", 1, 0))
+		c.is(err, gateway.ErrNotFound)
+		r := newRotation("g1", 1, time.Hour)
+		r.Expires = after(time.Hour)
+		equal(c, "end after a shorter rotation", must[gateway.Rotated](c)(c.store.Rotate(c.ctx, r)).Family.ExpiresAt, after(720*time.Hour))
+	}},
+}

@@ -1,0 +1,79 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Error answers a request that failed. Its text never reaches the browser: people get a sentence and the number of the request, programs get JSON,
+// the log gets the cause.
+//
+//	gateway.ErrUnavailable, a deadline      503, with Retry-After
+//	the visitor has gone                    503, and nothing in the log
+//	gateway.ErrBlocked                      403
+//	gateway.ErrNotFound                     404
+//	a body over its limit                   413
+//	anything else                           500
+func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
+	kind, ours := classify(err)
+	switch {
+	case r.Context().Err() != nil:
+	case ours:
+		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id", s.cfg.RequestID(r.Context()))
+	default:
+		s.cfg.Logger.InfoContext(r.Context(), "request refused", "path", r.URL.Path, "error", err, "request_id", s.cfg.RequestID(r.Context()))
+	}
+	s.Fail(w, r, kind)
+}
+
+// Fail answers with an error of a kind, as a page or, to a program, as JSON.
+func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
+	switch kind {
+	case Busy:
+		w.Header().Set("Retry-After", "5")
+	case TooMany:
+		w.Header().Set("Retry-After", "60")
+	}
+	if !isProgram(r) {
+		s.Show(w, r, Page{Kind: kind})
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(s.looks[kind].status)
+	// A failure here is a client that has gone.
+	_ = json.NewEncoder(w).Encode(struct {
+		Error     string `json:"error"`
+		RequestID string `json:"request_id,omitempty"`
+	}{string(kind), s.cfg.RequestID(r.Context())})
+}
+
+func classify(err error) (kind Kind, ours bool) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Busy, true
+	case errors.Is(err, gateway.ErrBlocked):
+		return Blocked, false
+	case errors.Is(err, gateway.ErrNotFound):
+		return NotFound, false
+	case errors.As(err, &large):
+		return TooLarge, false
+	}
+	return Fault, true
+}
+
+// isProgram tells a program's request from a page that a person opens. Browsers since 2020 (iOS: 2023) say it themselves in Sec-Fetch-Mode.
+func isProgram(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode != "navigate"
+	}
+	return !strings.Contains(r.Header.Get("Accept"), "text/html")
+}

@@ -1,0 +1,115 @@
+package web
+
+import "net/http"
+
+// Kind names a page. Its words stand in the catalogues under KIND.title, KIND.text and KIND.button.
+type Kind string
+
+// The pages of the sign-in. Their names are those of package login, which says when each is shown.
+const (
+	OpenInWeChat  Kind = "open_in_wechat" // no door here: the link is for WeChat
+	OpenElsewhere Kind = "open_elsewhere" // in WeChat, where this door does not work
+	Profile       Kind = "profile"        // asks for nickname and picture (头像昵称)
+	Snapshot      Kind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
+	Denied        Kind = "denied"         // the person declined at WeChat
+	SignOut       Kind = "sign_out"       // asks whether to sign out
+	PleaseSignIn  Kind = "please_sign_in" // a form was sent without a session
+	Lost          Kind = "lost"           // a callback that this browser did not begin, or is over
+	NoCookies     Kind = "no_cookies"     // the browser keeps no cookies
+	Loop          Kind = "loop"           // sign-ins succeed but do not hold
+	Again         Kind = "again"          // WeChat refused codes several times in a row
+	Restricted    Kind = "restricted"     // WeChat refused the person
+	Blocked       Kind = "blocked"        // an administrator has blocked the account
+	BadReturn     Kind = "bad_return"     // the return address was refused
+)
+
+// The person's own pages.
+const (
+	Agreement     Kind = "agreement"      // a box to tick before signing in
+	Welcome       Kind = "welcome"        // the first page, for a visitor who is not signed in
+	Own           Kind = "own"            // the first page, for a person who is
+	SignedOut     Kind = "signed_out"     // here
+	EndedAll      Kind = "ended_all"      // signed out everywhere
+	GoingOn       Kind = "going_on"       // goes on by link and refresh, where a redirect after a form would be stopped
+	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
+	AppSignedOut  Kind = "app_signed_out" // signed out, at an app's wish
+	Waiting       Kind = "waiting"        // for an administrator's approval
+	ConfirmSignIn Kind = "confirm"        // an app wants the person to be asked anew
+)
+
+// The pages that say why a person cannot go on to an app. Their names are the reasons of package oidc.
+const (
+	UnknownApp     Kind = "unknown_app"
+	RedirectURI    Kind = "redirect_uri"
+	NotSignedIn    Kind = "not_signed_in"
+	Refused        Kind = "refused"
+	WrongDoor      Kind = "door"
+	NoOpenID       Kind = "no_openid"
+	NoUnionID      Kind = "no_unionid"
+	SubjectTaken   Kind = "subject_taken"
+	SignOutHint    Kind = "sign_out_hint"
+	SignOutAddress Kind = "sign_out_address"
+)
+
+// Errors of any address.
+const (
+	Busy        Kind = "busy"  // WeChat or the store is out of reach
+	Fault       Kind = "fault" // an error on our side
+	BadRequest  Kind = "bad_request"
+	ForeignForm Kind = "foreign_form" // the form came from another site
+	NotFound    Kind = "not_found"
+	Method      Kind = "method"   // the address does not take this method
+	TooMany     Kind = "too_many" // requests
+	TooLarge    Kind = "too_large"
+)
+
+// tone is the colour and the sign of a page.
+type tone string
+
+const (
+	plain tone = "plain"
+	good  tone = "good"
+	bad   tone = "bad"
+)
+
+// look is what a kind decides. A status of 400 or more names the request on the page, for those who ask for help.
+type look struct {
+	status int
+	tone   tone
+}
+
+// looks has every kind; New refuses to start when one has no words, or words have no kind.
+func looks() map[Kind]look {
+	return map[Kind]look{
+		OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
+		SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
+		NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
+		Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
+
+		Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
+		AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
+
+		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
+		Refused: {http.StatusForbidden, bad}, WrongDoor: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
+		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
+		SignOutAddress: {http.StatusBadRequest, bad},
+
+		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
+		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, Method: {http.StatusMethodNotAllowed, bad},
+		TooMany: {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
+	}
+}
+
+// shared are the words that belong to no single kind.
+func shared() []string {
+	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "account.id", "sessions", "sessions.here",
+		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree}
+}
+
+// Labels of the buttons of forms.
+const (
+	LabelSignOut    = "do.sign_out"
+	LabelSignOutAll = "do.sign_out_all"
+	LabelWithout    = "do.without"
+	LabelAgree      = "do.agree"
+)

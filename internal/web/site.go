@@ -1,0 +1,255 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed files
+var files embed.FS
+
+// Names are the operator's own words on every page. All are optional.
+type Names struct {
+	Title      string // "" = Weigate
+	Footer     string
+	PrivacyURL string // https
+	ICP        string // the registration number that sites in China show
+}
+
+// HasFooter says whether there is anything to show at the foot of the page.
+func (n Names) HasFooter() bool { return n.Footer != "" || n.PrivacyURL != "" || n.ICP != "" }
+
+// Config is what a [Site] is made of. The zero value works.
+type Config struct {
+	Names     Names
+	Pictures  []string                     // origins, besides WeChat's own hosts, that a picture may come from: the simulator's
+	RequestID func(context.Context) string // nil = pages name no request
+	Logger    *slog.Logger                 // nil = discards
+}
+
+// Site shows pages. Make it with [New]; it is safe for concurrent use.
+type Site struct {
+	cfg    Config
+	layout *template.Template
+	words  map[string]map[string]string // language → key → text
+	looks  map[Kind]look
+	policy string
+}
+
+// The languages.
+const (
+	English = "en"
+	Chinese = "zh-CN"
+)
+
+// New reads the embedded files and checks them: every kind has its words in both languages, and no word is left over.
+func New(cfg Config) (*Site, error) {
+	if cfg.Names.Title == "" {
+		cfg.Names.Title = "Weigate"
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Site{cfg: cfg, looks: looks(), words: map[string]map[string]string{}}
+	style, err := files.ReadFile("files/style.css")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	// The style sheet is part of each page, named by its hash: one request less, and nothing to serve under a path.
+	sum := sha256.Sum256(style)
+	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
+		strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ") + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(style) },
+	}).ParseFS(files, "files/page.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	for _, lang := range []string{English, Chinese} {
+		if s.words[lang], err = s.catalogue(lang); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Site) catalogue(lang string) (map[string]string, error) {
+	raw, err := files.ReadFile("files/" + lang + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	words := map[string]string{}
+	if err := json.Unmarshal(raw, &words); err != nil {
+		return nil, fmt.Errorf("web: %s.json: %w", lang, err)
+	}
+	left := maps.Clone(words)
+	var problems []error
+	use := func(key string, required bool) {
+		if words[key] == "" && required {
+			problems = append(problems, fmt.Errorf("web: %s.json: no words for %q", lang, key))
+		}
+		delete(left, key)
+	}
+	for kind := range s.looks {
+		use(string(kind)+".title", true)
+		use(string(kind)+".text", true)
+		use(string(kind)+".button", false)
+	}
+	for _, key := range shared() {
+		use(key, true)
+	}
+	for _, key := range slices.Sorted(maps.Keys(left)) {
+		problems = append(problems, fmt.Errorf("web: %s.json: nothing uses %q", lang, key))
+	}
+	return words, errors.Join(problems...)
+}
+
+// Person is whom a page is about.
+type Person struct {
+	Nickname string // "" = not known
+	Picture  string // "" = none
+}
+
+// Form is a button that sends a form to an address of ours.
+type Form struct {
+	Action string
+	Label  string // LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree
+	Fields map[string]string
+	Quiet  bool
+	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
+	Missed bool // with Tick: it was sent before without the tick
+}
+
+// Account is what a person sees of their own account.
+type Account struct {
+	ID       string
+	Sessions []Session
+}
+
+// Session is one signed-in browser of a person.
+type Session struct {
+	Here        bool // it is the one that asks
+	Since, Seen time.Time
+}
+
+// Page is one page to show. Only Kind is required; a button whose address is "" is left out.
+type Page struct {
+	Kind    Kind
+	Status  int    // 0 = what the kind says
+	App     string // name of the app that the page is about
+	Person  *Person
+	Copy    string // a link to copy
+	Go      string // where the main button leads
+	Without string // where "go on without" leads, when it is a link
+	Back    string // where the way back leads: to the app
+	Home    string // where our own first page is, for who cannot go back
+	Forms   []Form
+	Account *Account
+	Every   time.Duration // with Go: the page goes there by itself after that long
+}
+
+// view is what the template is given.
+type view struct {
+	Page
+	Site      Names
+	Lang      string
+	Tone      tone
+	Heading   string
+	Lines     []string
+	Main      string
+	BackWord  string
+	Refresh   string
+	RequestID string
+	words     map[string]string
+}
+
+// Word returns a text of the catalogue.
+func (v view) Word(key string) (string, error) {
+	text, found := v.words[key]
+	if !found {
+		return "", fmt.Errorf("web: no words for %q", key)
+	}
+	return text, nil
+}
+
+// Show writes a page, with all headers that it needs. It is rendered whole before the first byte goes out.
+func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
+	v, err := s.view(r, p)
+	var body bytes.Buffer
+	if err == nil {
+		err = s.layout.Execute(&body, v)
+	}
+	if err != nil {
+		// The kinds are tested, so this is a page that the caller made up.
+		s.cfg.Logger.ErrorContext(r.Context(), "page not shown", "kind", string(p.Kind), "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Language", v.Lang)
+	header.Set("Content-Security-Policy", s.policy)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	// With "no-referrer" browsers send "Origin: null" along with a form, which looks like another site's.
+	header.Set("Referrer-Policy", "no-referrer")
+	if len(p.Forms) > 0 {
+		header.Set("Referrer-Policy", "same-origin")
+	}
+	header.Add("Vary", "Accept-Language")
+	w.WriteHeader(v.Status)
+	if r.Method != http.MethodHead {
+		_, _ = body.WriteTo(w) // a failure here is a browser that has gone
+	}
+}
+
+func (s *Site) view(r *http.Request, p Page) (view, error) {
+	look, known := s.looks[p.Kind]
+	if !known {
+		return view{}, fmt.Errorf("web: no page %q", p.Kind)
+	}
+	if p.Status == 0 {
+		p.Status = look.status
+	}
+	v := view{Page: p, Site: s.cfg.Names, Lang: Language(r), Tone: look.tone}
+	v.words = s.words[v.Lang]
+	app := p.App
+	if app == "" {
+		app = v.words["app"]
+	}
+	say := strings.NewReplacer("{app}", app, "{site}", s.cfg.Names.Title)
+	v.Heading = say.Replace(v.words[string(p.Kind)+".title"])
+	for line := range strings.SplitSeq(v.words[string(p.Kind)+".text"], "\n") {
+		v.Lines = append(v.Lines, say.Replace(line))
+	}
+	if p.Go != "" {
+		v.Main = say.Replace(v.words[string(p.Kind)+".button"])
+		if p.Every > 0 {
+			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.Every/time.Second), p.Go)
+		}
+	}
+	v.BackWord = v.words["back"]
+	if p.App != "" {
+		v.BackWord = say.Replace(v.words["back.app"])
+	}
+	if p.Status >= http.StatusBadRequest && look.tone == bad {
+		v.RequestID = s.cfg.RequestID(r.Context())
+	}
+	return v, nil
+}
