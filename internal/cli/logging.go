@@ -29,7 +29,9 @@ func logLevel(word string) slog.Level {
 func discreet(_ []string, a slog.Attr) slog.Attr {
 	switch strings.ToLower(a.Key) {
 	case "openid", "unionid":
-		return slog.String(a.Key, short(a.Value.String()))
+		if text := a.Value.String(); !strings.HasSuffix(text, "…") { // package login has cut it already
+			return slog.String(a.Key, short(text))
+		}
 	case "secret", "client_secret", "code", "token", "access_token", "refresh_token", "id_token", "cookie", "authorization", "master_key", "session_id":
 		return slog.String(a.Key, "[redacted]")
 	}

@@ -161,6 +161,9 @@ func TestNothingSecretComesOut(t *testing.T) {
 				t.Errorf("%d log lines at level debug: %s", n, g.errs)
 			}
 			look("the log", g.errs.String())
+			if strings.ContainsRune(g.errs.String(), '\uFFFD') || strings.Contains(g.errs.String(), `\x`) {
+				t.Error("the log holds half a character: something was cut twice")
+			}
 			look("what serve prints", g.printed())
 			if openid := g.sim.OpenID(g.appid, "alice"); strings.Contains(g.errs.String()+metrics, openid) {
 				t.Error("the log or a metric holds a full openid")
