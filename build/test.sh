@@ -13,6 +13,7 @@ staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export LC_ALL=C.UTF-8
 tmp=$(mktemp -d)
+chmod 711 "$tmp" # PostgreSQL and the tests of read-only files run as another user and must get through
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 export TMPDIR=$tmp
