@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, node with npm, nginx, make, and the C compiler that Go's race
-# detector wants.
+# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, make, and the C compiler
+# that Go's race detector wants.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail
@@ -15,6 +15,7 @@ browser() {
 	return 1
 }
 chinese() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh family)" ]; }
+postgres() { command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
 emoji() { command -v fc-list >/dev/null && fc-list : family | grep -qi emoji; }
 
 missing=()
@@ -22,6 +23,7 @@ browser || missing+=(chromium-headless-shell)
 chinese || missing+=(fontconfig fonts-wqy-microhei)
 emoji || missing+=(fonts-noto-color-emoji)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
+postgres || missing+=(postgresql)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)
