@@ -25,6 +25,10 @@ var (
 	// is revoked by the time the caller sees this.
 	ErrReplay = errors.New("used before")
 
+	// ErrFull: there are as many rows of this kind as the caller allows. Answer
+	// 503 and say to come back in a minute.
+	ErrFull = errors.New("too many at once")
+
 	// ErrNewerDatabase: the database was made by a later version. Nothing was
 	// changed in it. Start that version, or restore a backup.
 	ErrNewerDatabase = errors.New("the database belongs to a newer version of weigate")

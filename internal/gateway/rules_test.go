@@ -42,7 +42,7 @@ func TestErrorKinds(t *testing.T) {
 	if !errors.Is(gateway.ErrExpired, gateway.ErrNotFound) {
 		t.Error("expired is no kind of not found")
 	}
-	all := []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable}
+	all := []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull, gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable}
 	for i, a := range all {
 		for j, b := range all {
 			if (i == j) != errors.Is(a, b) {

@@ -41,6 +41,7 @@ func outcome(err error) string {
 		{gateway.ErrConflict, "conflict"},
 		{gateway.ErrBlocked, "blocked"},
 		{gateway.ErrReplay, "replay"},
+		{gateway.ErrFull, "full"},
 	} {
 		if errors.Is(err, class.err) {
 			return class.name

@@ -36,7 +36,7 @@ func connecting(err error) bool {
 // something to the caller as it is.
 func known(err error) bool {
 	for _, target := range []error{
-		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
+		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
 		gateway.ErrNewerDatabase, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {

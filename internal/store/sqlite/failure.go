@@ -29,7 +29,7 @@ func failed(doing string, err error) error {
 // something to the caller as it is.
 func known(err error) bool {
 	for _, target := range []error{
-		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
+		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
 		gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {

@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"crypto/subtle"
+	"errors"
+	"time"
+)
+
+// Check says what a store refuses: a ticket that is not whole.
+func (t Ticket) Check() error {
+	var none [32]byte
+	switch {
+	case t.Hash == none || t.Desktop == none:
+		return errors.New("a ticket needs the hashes of its id and of its desktop's secret")
+	case t.Hash == t.Desktop:
+		return errors.New("a ticket's id must not be its desktop's secret: everybody sees the id")
+	case t.Number == "":
+		return errors.New("a ticket needs its number")
+	case t.CreatedAt.IsZero() || t.ExpiresAt.IsZero():
+		return errors.New("a ticket needs its times")
+	}
+	return nil
+}
+
+// Anonymous reports whether a visitor who is nobody can bring a ticket to state
+// s by themselves or with a phone that does not answer. Those are the states
+// that the limit of PutTicket counts.
+func (s TicketState) Anonymous() bool {
+	return s == TicketOpen || s == TicketHeld || s == TicketDropped
+}
+
+// Answer reports whether s is what a phone may answer.
+func (s TicketState) Answer() bool {
+	return s == TicketApproved || s == TicketRefused || s == TicketWrong
+}
+
+// Opened is t as PutTicket stores it.
+func (t Ticket) Opened() Ticket {
+	t.State, t.Holder, t.HeldAt = TicketOpen, Holder{}, time.Time{}
+	t.App, t.Entry = Clean(t.App), Clean(t.Entry)
+	t.Browser, t.Place, t.Number = Clean(t.Browser), Clean(t.Place), Clean(t.Number)
+	return t
+}
+
+// live is nil while t is not over at now.
+func (t Ticket) live(now time.Time) error {
+	if !now.Before(t.ExpiresAt) {
+		return ErrExpired
+	}
+	return nil
+}
+
+// Shown decides Tickets.Ticket.
+func (t Ticket) Shown(now time.Time) (Ticket, error) {
+	if err := t.live(now); err != nil {
+		return Ticket{}, err
+	}
+	return t, nil
+}
+
+// Held decides Tickets.HoldTicket for an account that exists, is resolved and
+// not blocked: the ticket afterwards, and whether there is something to write.
+// It is t as it was, with false, when the account holds it already and for
+// ErrConflict.
+func (t Ticket) Held(h Holder, now time.Time) (next Ticket, write bool, err error) {
+	if err := t.live(now); err != nil {
+		return Ticket{}, false, err
+	}
+	switch {
+	case t.State == TicketOpen:
+		t.State, t.Holder, t.HeldAt = TicketHeld, h, now
+		t.ExpiresAt = later(t.ExpiresAt, now.Add(TicketPause))
+		return t, true, nil
+	case t.State == TicketHeld && t.Holder.AccountID == h.AccountID:
+		return t, false, nil
+	}
+	return t, false, ErrConflict
+}
+
+// Answered decides Tickets.AnswerTicket by the resolved account. With an error
+// nothing is written.
+func (t Ticket) Answered(accountID string, answer TicketState, now time.Time) (Ticket, error) {
+	if err := t.live(now); err != nil {
+		return Ticket{}, err
+	}
+	if t.State != TicketHeld || accountID == "" || t.Holder.AccountID != accountID {
+		return t, ErrConflict
+	}
+	t.State = answer
+	if answer == TicketApproved {
+		t.ExpiresAt = later(t.ExpiresAt, now.Add(TicketPause))
+	}
+	return t, nil
+}
+
+// Taken decides Tickets.TakeTicket. With an error nothing is written.
+func (t Ticket) Taken(desktop [32]byte, now time.Time) (Ticket, error) {
+	if err := t.owned(desktop, now); err != nil {
+		return Ticket{}, err
+	}
+	switch t.State {
+	case TicketApproved:
+		t.State = TicketUsed
+		return t, nil
+	case TicketUsed:
+		return t, ErrReplay
+	}
+	return t, ErrConflict
+}
+
+// Dropped decides Tickets.DropTicket: the ticket afterwards, and whether there
+// is something to write.
+func (t Ticket) Dropped(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
+	if err := t.owned(desktop, now); err != nil {
+		return Ticket{}, false, err
+	}
+	switch t.State {
+	case TicketOpen, TicketHeld:
+		t.State = TicketDropped
+		return t, true, nil
+	case TicketDropped:
+		return t, false, nil
+	}
+	return t, false, ErrConflict
+}
+
+// owned is nil when t lives at now and desktop is the hash of its secret. Who
+// does not know the secret is not told whether the ticket is over, either.
+func (t Ticket) owned(desktop [32]byte, now time.Time) error {
+	if subtle.ConstantTimeCompare(t.Desktop[:], desktop[:]) != 1 {
+		return ErrNotFound
+	}
+	return t.live(now)
+}
