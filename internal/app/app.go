@@ -188,6 +188,9 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 func (a *App) entries(all []config.Entry) []signin.Entry {
 	var out []signin.Entry
 	for _, e := range all {
+		if e.Kind != config.OfficialAccount {
+			continue
+		}
 		c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
 		if a.o.Transport != nil {
 			c.HTTPClient = &http.Client{Transport: a.o.Transport}
@@ -206,10 +209,13 @@ func (a *App) entries(all []config.Entry) []signin.Entry {
 	return out
 }
 
-// clients are the apps in the words of OpenID Connect.
+// clients are the apps of kind oidc in the words of OpenID Connect.
 func clients(apps []config.App) []oidc.Client {
 	var out []oidc.Client
 	for _, c := range apps {
+		if c.Kind != gateway.AppOIDC {
+			continue
+		}
 		client := oidc.Client{
 			App: c.App, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, Subject: c.Subject,
 			Email: oidc.EmailPolicy(c.Email), IDTokenAlg: c.IDTokenAlg, IDTokenClaims: c.IDTokenClaims, Lifetimes: oidc.Lifetimes(c.Lifetimes),

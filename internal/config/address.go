@@ -128,6 +128,35 @@ func checkReturn(text string, public, insecure bool) (wrong []error) {
 	return wrong
 }
 
+// checkHostPort tells what is wrong with a host that stands alone, as a browser writes it in the Host header. An IP address is one only where addresses
+// is true.
+func checkHostPort(text string, addresses bool) (wrong []error) {
+	u, err := url.Parse("https://" + text) // its error quotes the text
+	if err != nil || u.Host != text || text == "" {
+		if strings.Contains(text, "*") {
+			return []error{errors.New("must have no wildcard: name each host")}
+		}
+		return []error{errors.New("must be a host alone, such as wiki.example.com or wiki.example.com:8443: no scheme, no path")}
+	}
+	if strings.Contains(text, "*") {
+		return []error{errors.New("must have no wildcard: name each host")}
+	}
+	if u.Port() == "443" || u.Port() == "80" {
+		wrong = append(wrong, errors.New("must not name the port that browsers leave out"))
+		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	wrong = append(wrong, checkHost(u)...)
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil && !addresses {
+		wrong = append(wrong, errors.New("must be a host name, and is an IP address"))
+	}
+	return wrong
+}
+
+// hostOnly is a host without its port.
+func hostOnly(hostPort string) string {
+	return (&url.URL{Host: hostPort}).Hostname()
+}
+
 // checkListen looks at an address to listen on.
 func checkListen(text string) error {
 	host, port, err := net.SplitHostPort(text)

@@ -1,82 +1,107 @@
 package config
 
 import (
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat"
 )
 
 func appKeys() []string {
 	return []string{"id", "kind", "name", "secret", "secret_file", "public", "redirect_uris", "post_logout_redirect_uris", "access", "doors", "subject",
-		"email", "id_token_alg", "id_token_claims", "lifetimes"}
+		"email", "id_token_alg", "id_token_claims", "lifetimes", "hosts", "appid", "entry", "website_entry", "return_hosts"}
 }
 
-func accessKeys() []string   { return []string{"accounts", "openids", "unionids", "groups"} }
-func emailKeys() []string    { return []string{"policy", "domain"} }
-func lifetimeKeys() []string { return []string{"code", "access", "refresh"} }
-func laterAppKeys() []string { return []string{"hosts", "appid", "entry", "return_hosts"} }
-func laterAppKinds() []string {
-	return []string{string(gateway.AppForwardAuth), string(gateway.AppRelay)}
+func accessKeys() []string { return []string{"accounts", "openids", "unionids", "groups"} }
+
+func appKinds() []string {
+	return []string{string(gateway.AppOIDC), string(gateway.AppForwardAuth), string(gateway.AppRelay)}
 }
-func laterDoors() []string { return []string{"scan", "website"} }
+
+// kindsOf lists the kinds of app that have a key; nil = all.
+func kindsOf(key string) []string {
+	switch key {
+	case "hosts":
+		return []string{string(gateway.AppForwardAuth)}
+	case "appid", "entry", "website_entry", "return_hosts":
+		return []string{string(gateway.AppRelay)}
+	case "secret", "secret_file":
+		return []string{string(gateway.AppOIDC), string(gateway.AppRelay)}
+	case "public", "redirect_uris", "post_logout_redirect_uris", "subject", "email", "id_token_alg", "id_token_claims", "lifetimes":
+		return []string{string(gateway.AppOIDC)}
+	}
+	return nil
+}
 
 var appName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
 // minClientSecret keeps guessing hopeless: the gateway stores a plain hash of it.
 const minClientSecret = 16
 
-func (r *reader) apps(list value, c *Config) (out []App) {
-	taken := newNames()
+// apps reads the list of apps. What they refer to, in c, has been read before; appIDs are the lines of the entries' appids, proxied tells whether any proxy
+// is trusted.
+func (r *reader) apps(list value, c *Config, appIDs map[string]int, proxied bool) (out []App) {
+	taken, seen := newNames(), seenApps{appIDs: appIDs, hosts: map[string]int{}}
 	for _, item := range list.items() {
-		s := item.section(append(appKeys(), laterAppKeys()...)...)
+		s := item.section(appKeys()...)
 		if !s.mapping() {
 			continue
 		}
 		var a App
 		a.ID = s.name("id", "apps", appName, "a letter or digit, then letters, digits, dots, _ and -, at most 64", taken)
 		s.rename("apps", a.ID)
-		if !s.kind(&a) {
-			continue
+		s.kind(&a)
+		s.everyKind(&a, c)
+		switch a.Kind {
+		case gateway.AppOIDC:
+			s.oidc(&a, c)
+		case gateway.AppForwardAuth:
+			s.forwardAuth(&a, c, seen, proxied)
+		case gateway.AppRelay:
+			s.relay(&a, c, seen)
 		}
-		s.client(&a, c)
-		s.rules(&a, c)
 		out = append(out, a)
 	}
 	return out
 }
 
-// kind reports whether the rest of the app can be judged. One whose kind is missing or misspelt is judged as oidc, so that all is told at once.
-func (s section) kind(a *App) bool {
-	a.Kind = gateway.AppOIDC
-	v := s.one("kind")
-	text, ok := v.text()
-	switch {
-	case ok && slices.Contains(laterAppKinds(), text):
-		v.fault("%s is not in this version: oidc is", text) // one of two fixed words
-		return false
-	case !v.given():
-		v.fault("is missing: oidc")
-		return true
-	}
-	if v.choice("", string(gateway.AppOIDC)) == "" {
-		return true
-	}
-	for _, key := range laterAppKeys() {
-		if s.has(key) {
-			s.at(key).fault("is no key of an app of kind oidc")
-		}
-	}
-	return true
+// seenApps are the lines of what may stand in one app only.
+type seenApps struct {
+	appIDs map[string]int // of entries too
+	hosts  map[string]int
 }
 
-// client reads who the app is: its name, its secrets, its addresses.
-func (s section) client(a *App, c *Config) {
+// kind reads the kind and faults the keys of other kinds. An app whose kind is missing or misspelt is judged by what its keys look like, so that all is
+// told at once.
+func (s section) kind(a *App) {
+	v := s.one("kind")
+	if a.Kind = gateway.AppKind(v.choice("", appKinds()...)); !v.given() {
+		v.fault("is missing: %s", alternatives(appKinds()))
+	}
+	if a.Kind == "" {
+		switch {
+		case s.has("hosts"):
+			a.Kind = gateway.AppForwardAuth
+		case s.has("appid"), s.has("return_hosts"):
+			a.Kind = gateway.AppRelay
+		default:
+			a.Kind = gateway.AppOIDC
+		}
+		return
+	}
+	for _, key := range appKeys() {
+		if kinds := kindsOf(key); s.has(key) && kinds != nil && !slices.Contains(kinds, string(a.Kind)) {
+			s.at(key).fault("is no key of an app of kind %s, but of %s", a.Kind, alternatives(kinds))
+		}
+	}
+}
+
+// everyKind reads what every app has: its name, and who may use it through which doors.
+func (s section) everyKind(a *App, c *Config) {
 	name := s.one("name")
 	a.Name = a.ID
 	if text, ok := name.text(); ok {
@@ -84,74 +109,19 @@ func (s section) client(a *App, c *Config) {
 			name.fault("must have 1 to 100 characters: people read it")
 		}
 	}
-	a.Public = s.one("public").yes()
-	secrets := s.secrets("secret", 2)
-	for _, each := range secrets {
+	a.Access = s.access()
+	a.Doors = s.doors(c)
+}
+
+// clientSecrets reads the app's own secrets, and tells whether any is given.
+func (s section) clientSecrets() (out []wechat.Secret, given bool) {
+	for _, each := range s.secrets("secret", 2) {
 		if len(each.value) < minClientSecret {
 			each.at.fault("must have %d characters or more: make one with openssl rand -base64 32", minClientSecret)
 		}
-		a.Secrets = append(a.Secrets, each.value)
+		out = append(out, each.value)
 	}
-	given := s.one("secret").given() || s.one("secret_file").given()
-	switch {
-	case a.Public && given:
-		s.one("public").fault("a public app keeps no secret: take away public: true, or the secret")
-	case !a.Public && !given:
-		s.missing("secret", "one or two values, or their file as secret_file; public: true for an app that can keep none")
-	}
-
-	uris := s.at("redirect_uris")
-	a.RedirectURIs = uris.returns(a.Public, c.Insecure)
-	if !uris.given() || uris.node.Kind == yaml.SequenceNode && len(uris.node.Content) == 0 {
-		uris.fault("is missing: where the app takes people back, such as [https://app.example.com/callback]")
-	}
-	a.PostLogoutRedirectURIs = s.at("post_logout_redirect_uris").returns(a.Public, c.Insecure)
-}
-
-func (v value) returns(public, insecure bool) (out []string) {
-	texts, at := v.texts()
-	for i, text := range texts {
-		if wrong := checkReturn(text, public, insecure); len(wrong) > 0 {
-			at[i].faults(wrong)
-			continue
-		}
-		out = append(out, text)
-	}
-	return out
-}
-
-// rules reads who may use the app, and what it hears of them.
-func (s section) rules(a *App, c *Config) {
-	a.Access = s.access()
-	a.Doors = s.doors()
-	a.Subject = s.subject(c)
-
-	email := s.at("email").section(emailKeys()...)
-	policy := email.one("policy")
-	a.Email.Policy = policy.choice("none", "none", "synthetic")
-	misspelt := policy.given() && policy.node.Value != a.Email.Policy
-	domain := email.one("domain")
-	text, ok := domain.text()
-	switch _, notIP := netip.ParseAddr(text); {
-	case misspelt: // what the domain is for cannot be told
-	case ok && a.Email.Policy == "none" && text != "":
-		domain.fault("is used with policy: synthetic only")
-	case a.Email.Policy == "synthetic" && text == "":
-		email.missing("domain", "a domain of your own, for addresses that nobody else can get mail at")
-	case ok && text != "" && (notIP == nil || !hostName.MatchString(text) || !strings.Contains(text, ".")):
-		domain.fault("must be a domain of your own such as people.example.com, in lower case")
-	default:
-		a.Email.Domain = text
-	}
-
-	a.IDTokenAlg = s.one("id_token_alg").choice("RS256", "RS256", "ES256")
-	a.IDTokenClaims = s.one("id_token_claims").yes()
-	life := s.at("lifetimes").section(lifetimeKeys()...)
-	a.Lifetimes = Lifetimes{
-		Code:    life.one("code").duration(time.Minute, 5*time.Second, 10*time.Minute),
-		Access:  life.one("access").duration(5*time.Minute, time.Minute, 24*time.Hour),
-		Refresh: life.one("refresh").duration(720*time.Hour, time.Hour, 8760*time.Hour),
-	}
+	return out, s.one("secret").given() || s.one("secret_file").given()
 }
 
 func (s section) access() gateway.AccessRule {
@@ -178,42 +148,33 @@ func (s section) access() gateway.AccessRule {
 	return rule
 }
 
-func (s section) doors() []string {
+// doors reads the ways in. A door that no entry can serve would be a way in that is none.
+func (s section) doors(c *Config) []string {
+	all := []string{DoorWeChat, DoorScan, DoorWebsite}
 	list := s.at("doors")
 	texts, at := list.texts()
+	var out []string
 	for i, text := range texts {
+		wants := OfficialAccount
+		if text == DoorWebsite {
+			wants = Website
+		}
 		switch {
-		case text == DoorWeChat:
-		case slices.Contains(laterDoors(), text):
-			at[i].fault("the door %s is not in this version: wechat is", text) // one of two fixed words
+		case !slices.Contains(all, text):
+			at[i].fault("must be %s%s", alternatives(all), hint(text, all))
+		case len(c.WeChat) > 0 && !slices.ContainsFunc(c.WeChat, func(e Entry) bool { return e.Kind == wants || e.Kind == "" }):
+			at[i].fault("the door %s needs an entry of kind %s below wechat, and there is none", text, wants) // two fixed words
 		default:
-			at[i].fault("must be wechat%s", hint(text, append(laterDoors(), DoorWeChat)))
+			out = append(out, text)
 		}
 	}
 	if list.given() && list.node.Kind == yaml.SequenceNode && len(list.node.Content) == 0 {
 		list.fault("is empty, so nobody could come in: leave it out for every door")
 	}
-	return []string{DoorWeChat}
-}
-
-func (s section) subject(c *Config) string {
-	const def = "account"
-	v := s.one("subject")
-	text, ok := v.text()
-	if !ok {
-		return def
+	if len(out) == 0 {
+		return all
 	}
-	name, byEntry := strings.CutPrefix(text, "openid:")
-	known := entryNames(c.WeChat)
-	switch {
-	case byEntry && !slices.Contains(known, name):
-		v.fault("openid: wants the name of an entry below wechat: %s%s", existing(known), hint(name, known))
-		return def
-	case !byEntry && text != def && text != "unionid":
-		v.fault("must be account, unionid or openid: and the name of an entry%s", hint(text, []string{def, "unionid"}))
-		return def
-	}
-	return text
+	return out
 }
 
 // existing says which names there are.

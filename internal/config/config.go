@@ -24,6 +24,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* is read; empty = nobody's
 	Session        Session
 	ProfileMaxAge  time.Duration // a nickname and avatar older than this are asked for again
+	VerifyCache    time.Duration // how long an answer to a proxy's question may be kept; 0 = not at all
+	VerifyFiles    []string      // names of WeChat's files of ownership, MP_verify_xxx.txt; the part after MP_verify_ is what each holds
 	Names          Names
 	Events         Events
 	Log            Log
@@ -64,12 +66,13 @@ type Log struct {
 // The kinds of entries.
 const (
 	OfficialAccount = "official_account" // 认证服务号, or a 测试号
+	Website         = "website"          // 网站应用 of the open platform, for browsers outside WeChat
 )
 
 // Entry is an app of ours on WeChat's side.
 type Entry struct {
 	Name         string // how the rest of the configuration calls it
-	Kind         string // OfficialAccount
+	Kind         string // OfficialAccount or Website
 	AppID        string
 	Secret       wechat.Secret
 	OpenPlatform string // entries with the same name share unionids; "" = none
@@ -77,13 +80,19 @@ type Entry struct {
 	AnyBrowser   bool   // take every browser for WeChat's; only with a simulator on loopback
 }
 
-// DoorWeChat is the door that opens inside WeChat, the only one in this version.
-const DoorWeChat = "wechat"
+// The doors: the ways in that an app can allow.
+const (
+	DoorWeChat  = "wechat"  // inside WeChat, through an official account
+	DoorScan    = "scan"    // our QR code on a desktop, a phone in WeChat, an official account
+	DoorWebsite = "website" // WeChat's QR code on a desktop, a website app
+)
 
-// App is an app on our side, of kind gateway.AppOIDC.
+// App is an app on our side. Which fields are set hangs on its kind; Doors always names at least one door.
 type App struct {
 	gateway.App
-	Secrets                []wechat.Secret // one, or two during a roll-over; none for a public app
+	Secrets []wechat.Secret // oidc and relay: one, or two during a roll-over; none for a public app
+
+	// gateway.AppOIDC.
 	Public                 bool
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
@@ -92,6 +101,16 @@ type App struct {
 	IDTokenAlg             string // "RS256" or "ES256"
 	IDTokenClaims          bool   // profile claims in the ID token too
 	Lifetimes              Lifetimes
+
+	// gateway.AppForwardAuth: the hosts that the proxy keeps, as browsers write them in Host: in lower case, with a port only where it is not the usual
+	// one. No host name stands in two apps, whatever the ports, since browsers keep one set of cookies for all of them.
+	Hosts []string
+
+	// gateway.AppRelay.
+	AppID        string   // of the gateway's making, in the form of WeChat's; no entry's, and no other app's
+	Entry        string   // name of the official account behind it
+	WebsiteEntry string   // name of the website app behind its QR code; "" = none
+	ReturnHosts  []string // where the old program takes people back: hosts in lower case, with a port only where it is not the usual one
 }
 
 // Email says what an app hears as e-mail address.

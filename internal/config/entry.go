@@ -24,13 +24,16 @@ const (
 	wechatOpen = "https://open.weixin.qq.com"
 )
 
-func (r *reader) entries(list value, insecure bool) (out []Entry) {
+// entries reads the entries, and where the appid of each stands.
+func (r *reader) entries(list value, insecure bool) (out []Entry, appIDs map[string]int) {
+	appIDs = map[string]int{}
 	items := list.items()
 	if len(items) == 0 && (!list.given() || list.node.Kind == yaml.SequenceNode) {
-		list.fault("is missing: at least one entry, an official account of yours at WeChat")
-		return nil
+		list.fault("is missing: at least one entry, an official account or a website app of yours at WeChat")
+		return nil, appIDs
 	}
-	taken, ids := newNames(), map[string]int{}
+	taken := newNames()
+	var at []value
 	for _, item := range items {
 		s := item.section(entryKeys()...)
 		if !s.mapping() {
@@ -38,43 +41,33 @@ func (r *reader) entries(list value, insecure bool) (out []Entry) {
 		}
 		e := Entry{Name: s.name("name", "wechat", entryName, "a lower-case letter, then letters, digits, _ and -, at most 32", taken)}
 		s.rename("wechat", e.Name)
-		s.entry(&e, insecure, ids)
+		s.entry(&e, insecure, appIDs)
 		out = append(out, e)
+		at = append(at, s.value)
 	}
-	return out
+	for i, e := range out {
+		if e.Kind == Website && !slices.ContainsFunc(out, func(o Entry) bool {
+			return o.Kind != Website && o.OpenPlatform == e.OpenPlatform && e.OpenPlatform != ""
+		}) &&
+			slices.ContainsFunc(out, func(o Entry) bool { return o.Kind == OfficialAccount }) {
+			at[i].warn("shares no open_platform with an official account: who comes in through both has two accounts")
+		}
+	}
+	return out, appIDs
 }
 
 // entry reads what stands beside the name.
 func (s section) entry(e *Entry, insecure bool, ids map[string]int) {
 	kind := s.one("kind")
-	switch text, ok := kind.text(); {
-	case ok && text == "website":
-		kind.fault("website is not in this version: official_account is")
-	case !kind.given():
-		kind.fault("is missing: official_account")
-	default:
-		e.Kind = kind.choice("", OfficialAccount)
+	if e.Kind = kind.choice("", OfficialAccount, Website); !kind.given() {
+		kind.fault("is missing: official_account or website")
 	}
-
-	id := s.one("appid")
-	text, ok := id.text()
-	switch {
-	case !id.given():
-		id.fault("is missing: it begins with wx, see mp.weixin.qq.com, 设置与开发 › 开发接口管理")
-	case ok && strings.HasPrefix(text, "gh_"):
-		id.fault("that is the account's original id (原始ID): the appid begins with wx")
-	case ok && !appID.MatchString(text):
-		id.fault("must be wx and 16 digits of 0-9a-f")
-	case ok && ids[text] > 0:
-		id.fault("is the appid of the entry on line %d already", ids[text])
-	case ok:
-		e.AppID, ids[text] = text, s.line
-	}
+	e.AppID = s.appID(ids, "it begins with wx, see "+s.place(e.Kind))
 
 	if all := s.secrets("secret", 1); len(all) > 0 {
 		e.Secret = all[0].value
 	} else if !s.one("secret").given() && !s.one("secret_file").given() {
-		s.missing("secret", "the AppSecret of the account, or its file as secret_file")
+		s.missing("secret", "the AppSecret, or its file as secret_file")
 	}
 
 	if v := s.one("open_platform"); v.given() {
@@ -88,10 +81,40 @@ func (s section) entry(e *Entry, insecure bool, ids map[string]int) {
 	e.API, e.Open = s.base("api", wechatAPI, insecure), s.base("open", wechatOpen, insecure)
 	if v := s.one("any_browser"); v.yes() {
 		e.AnyBrowser = true
-		if !isLocal(e.API) || !isLocal(e.Open) {
+		if e.Kind == Website {
+			v.fault("is for official accounts: a website app serves every browser outside WeChat as it is")
+		} else if !isLocal(e.API) || !isLocal(e.Open) {
 			v.fault("is for a simulator on this machine: api and open must both be loopback addresses")
 		}
 	}
+}
+
+// place is where an entry's appid and secret are to be seen.
+func (section) place(kind string) string {
+	if kind == Website {
+		return "open.weixin.qq.com, 管理中心 › 网站应用"
+	}
+	return "mp.weixin.qq.com, 设置与开发 › 开发接口管理"
+}
+
+// appID reads an appid that is in none of ids yet, which hold the lines of all so far.
+func (s section) appID(ids map[string]int, missing string) string {
+	id := s.one("appid")
+	text, ok := id.text()
+	switch {
+	case !id.given():
+		id.fault("is missing: %s", missing)
+	case ok && strings.HasPrefix(text, "gh_"):
+		id.fault("that is the account's original id (原始ID): the appid begins with wx")
+	case ok && !appID.MatchString(text):
+		id.fault("must be wx and 16 digits of 0-9a-f")
+	case ok && ids[text] > 0:
+		id.fault("is the appid of the one on line %d already", ids[text])
+	case ok:
+		ids[text] = s.line
+		return text
+	}
+	return ""
 }
 
 // missing records that a required key of the section is not there.
@@ -153,10 +176,11 @@ func (s section) name(key, list string, form *regexp.Regexp, rule string, taken 
 	return text
 }
 
-// entryNames lists the names that apps may refer to.
-func entryNames(all []Entry) (out []string) {
+// entryNames lists the names that apps may refer to: of one kind, or with "" of all. An entry whose kind is misspelt is there for every kind, since its
+// own problem is told.
+func entryNames(all []Entry, kind string) (out []string) {
 	for _, e := range all {
-		if e.Name != "" {
+		if e.Name != "" && (kind == "" || e.Kind == kind || e.Kind == "") {
 			out = append(out, e.Name)
 		}
 	}

@@ -35,6 +35,8 @@ func example(t *testing.T) string {
 	}
 	return strings.NewReplacer(
 		"/run/secrets/wechat", secretFile(t, leak.Secret+"\n", 0o600),
+		"/run/secrets/website", secretFile(t, leak.Secret+"-website\n", 0o600),
+		"/run/secrets/shop", secretFile(t, leak.Secret+"-shop\n", 0o600),
 		"/run/secrets/grafana", secretFile(t, leak.Secret+"-old\n"+leak.Secret+"-new\n", 0o600),
 	).Replace(string(text))
 }
@@ -60,7 +62,21 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC || app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
 		t.Errorf("the app: %+v", app)
 	}
-	leak.Check(t, "the configuration", c, *c, main, app)
+	if desk, ok := c.Entry("desk"); !ok || desk.Kind != config.Website || len(c.Group(desk)) != 2 {
+		t.Errorf("the website app: %+v", desk)
+	}
+	wiki, shop := c.Apps[1], c.Apps[2]
+	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) || len(wiki.Doors) != 3 || wiki.Name != "wiki" {
+		t.Errorf("the site: %+v", wiki)
+	}
+	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Entry != "main" || shop.WebsiteEntry != "desk" ||
+		!slices.Equal(shop.ReturnHosts, []string{"shop.example.com"}) || len(shop.Secrets) != 1 {
+		t.Errorf("the old program: %+v", shop)
+	}
+	if c.VerifyCache != 5*time.Second || !slices.Equal(c.VerifyFiles, []string{"MP_verify_0123456789abcdef.txt"}) {
+		t.Errorf("cache %v, files %v", c.VerifyCache, c.VerifyFiles)
+	}
+	leak.Check(t, "the configuration", c, *c, main, app, shop)
 }
 
 // TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
@@ -81,7 +97,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	least := "url: https://login.example.com\nnames: {title: Example Login}\n" +
-		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leak.Secret + "}]\n" +
+		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leak.Secret + ", open_platform: example}]\n" +
 		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leak.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
 	c, err := config.Parse("weigate.yaml", []byte(least), nil)
 	if err != nil {
@@ -90,7 +106,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	if changed := config.NeedsRestart(shipped, c); len(changed) > 0 {
 		t.Errorf("these differ from the example: %v", changed)
 	}
-	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Names != c.Names || shipped.WeChat[0] != c.WeChat[0] {
+	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Names != c.Names || shipped.WeChat[0] != c.WeChat[0] {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]

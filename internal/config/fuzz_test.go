@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
 )
 
 // FuzzParse: whatever stands in the file, the reader comes back, with a configuration or with problems that have words, and what was good once is good
@@ -35,7 +36,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("a configuration that is none: %+v", c)
 			}
 			for _, a := range c.Apps {
-				if a.Access.Rule == "" || len(a.RedirectURIs) == 0 || a.Public == (len(a.Secrets) > 0) {
+				if a.Access.Rule == "" || len(a.Doors) == 0 || !usable(a, c) {
 					t.Errorf("an app that nobody could use, or anybody: %+v", a)
 				}
 			}
@@ -48,4 +49,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// usable tells whether an app has what its kind needs.
+func usable(a config.App, c *config.Config) bool {
+	switch a.Kind {
+	case gateway.AppOIDC:
+		return len(a.RedirectURIs) > 0 && a.Public != (len(a.Secrets) > 0)
+	case gateway.AppForwardAuth:
+		return len(a.Hosts) > 0 && len(c.TrustedProxies) > 0 && len(a.Secrets) == 0
+	case gateway.AppRelay:
+		e, ok := c.Entry(a.Entry)
+		return ok && e.Kind == config.OfficialAccount && e.AppID != a.AppID && a.AppID != "" && len(a.Secrets) > 0 && len(a.ReturnHosts) > 0
+	}
+	return false
 }

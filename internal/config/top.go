@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 func topKeys() []string {
 	return []string{"url", "listen", "metrics", "insecure", "store", "store_file", "master_key_file", "trusted_proxies", "session", "profile_max_age",
-		"names", "events", "log", "wechat", "apps"}
+		"verify_cache", "verify_files", "names", "events", "log", "wechat", "apps"}
 }
 
 func sessionKeys() []string { return []string{"idle", "max"} }
@@ -22,8 +23,8 @@ func namesKeys() []string   { return []string{"title", "footer", "privacy_url", 
 func eventsKeys() []string  { return []string{"keep"} }
 func logKeys() []string     { return []string{"format", "level"} }
 
-// later are keys that later versions have. An operator who reads ahead is told so, instead of "unknown".
-func (s section) later(keys map[string]string) {
+// elsewhere are keys that people look for here, with the words that say where the thing is, instead of "unknown".
+func (s section) elsewhere(keys map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if s.has(key) {
 			s.at(key).fault("%s", keys[key])
@@ -32,16 +33,15 @@ func (s section) later(keys map[string]string) {
 }
 
 func (r *reader) config(root value) *Config {
-	later := map[string]string{
-		"verify_cache": "belongs to apps of kind forward_auth, which this version does not have",
-		"master_key":   "the master key does not stand in this file: name its file with master_key_file, or set WEIGATE_MASTER_KEY",
+	elsewhere := map[string]string{
+		"master_key": "the master key does not stand in this file: name its file with master_key_file, or set WEIGATE_MASTER_KEY",
 	}
 	if root.node.Kind != yaml.MappingNode {
 		root.fault("must be a mapping, with keys such as url, wechat and apps, and is %s", what(root.node))
 		return nil
 	}
-	s := root.section(append(topKeys(), slices.Sorted(maps.Keys(later))...)...)
-	s.later(later)
+	s := root.section(append(topKeys(), slices.Sorted(maps.Keys(elsewhere))...)...)
+	s.elsewhere(elsewhere)
 	c := &Config{Insecure: s.one("insecure").yes()}
 	c.URL = s.ownURL(c.Insecure)
 	c.Listen = s.listen("listen", "127.0.0.1:8080")
@@ -61,14 +61,18 @@ func (r *reader) config(root value) *Config {
 		session.one("idle").fault("must not be longer than max")
 	}
 	c.ProfileMaxAge = s.one("profile_max_age").duration(720*time.Hour, time.Hour, 87600*time.Hour)
+	c.VerifyCache = s.one("verify_cache").duration(5*time.Second, 0, time.Minute)
+	c.VerifyFiles = s.at("verify_files").verifyFiles()
 	c.Names = s.at("names").names()
 	c.Events.Keep = s.at("events").section(eventsKeys()...).one("keep").duration(4320*time.Hour, 24*time.Hour, 87600*time.Hour)
 	logs := s.at("log").section(logKeys()...)
 	c.Log.Format = logs.one("format").choice("text", "text", "json")
 	c.Log.Level = logs.one("level").choice("info", "debug", "info", "warn", "error")
 
-	c.WeChat = r.entries(s.at("wechat"), c.Insecure)
-	c.Apps = r.apps(s.at("apps"), c)
+	var appIDs map[string]int
+	c.WeChat, appIDs = r.entries(s.at("wechat"), c.Insecure)
+	proxies := s.at("trusted_proxies")
+	c.Apps = r.apps(s.at("apps"), c, appIDs, proxies.given() && len(proxies.node.Content) > 0)
 	return c
 }
 
@@ -149,6 +153,21 @@ func (v value) proxies() (out []netip.Prefix) {
 		default:
 			out = append(out, prefix.Masked())
 		}
+	}
+	return out
+}
+
+// verifyFile is the name that mp.weixin.qq.com gives the file: 16 characters in all that were seen.
+var verifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
+
+func (v value) verifyFiles() (out []string) {
+	texts, at := v.texts()
+	for i, text := range texts {
+		if !verifyFile.MatchString(text) {
+			at[i].fault("must be the name of the file that WeChat gave you, such as MP_verify_0123456789abcdef.txt: its content is that name's middle part")
+			continue
+		}
+		out = append(out, text)
 	}
 	return out
 }
