@@ -15,6 +15,7 @@
 // [Handler.RequireProfile] around the app's pages, and [FromContext] for the
 // [Session]. Config.OnSignIn connects people with the app's own records, or
 // turns them away. Several processes share a [Store]; login/storetest checks one.
+// [Handler.Establish] makes a session for whom another way has signed in.
 //
 // # What happens
 //

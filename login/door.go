@@ -44,6 +44,17 @@ func whereIs(r *http.Request) surroundings {
 	return inDesktop
 }
 
+// InWeChat says whether a request comes from WeChat's own browser, where an
+// official account can sign people in, going by the user agent. WeCom and
+// mini-programs are not meant. It decides what a visitor is shown, never what
+// the visitor may do: anybody can send any user agent.
+func InWeChat(r *http.Request) bool { return whereIs(r) == inWeChat }
+
+// OnPhone says, going by the user agent, whether a request comes from a phone or
+// tablet on which InWeChat is false: there is nobody else's screen from which
+// this person could scan a code with it.
+func OnPhone(r *http.Request) bool { return whereIs(r) == inPhone }
+
 // chooseDoor picks the way for this visitor. When there is none it returns the
 // page that says where to go instead.
 func (h *Handler) chooseDoor(r *http.Request, wish Door) (Door, PageKind) {

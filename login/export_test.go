@@ -47,3 +47,6 @@ func OpenFlowCookie(key []byte, name, value string) (opened bool, err error) {
 	_, err = unmarshalFlow(plain)
 	return err == nil, nil
 }
+
+// SessionIDOf is the session id that a callback derives from the secret of its flow.
+func SessionIDOf(secret []byte) (string, error) { return sessionID(secret) }

@@ -22,7 +22,7 @@ func (o oidcSignIn) Session(r *http.Request) (oidc.Session, bool, error) {
 }
 
 func (o oidcSignIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) error {
-	return o.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App.ID, Entry: d.Entry, Consent: d.Consent, UILocales: d.UILocales})
+	return o.people.Begin(w, r, signin.Demand(d))
 }
 
 func (o oidcSignIn) End(w http.ResponseWriter, r *http.Request) error { return o.people.End(w, r) }

@@ -130,7 +130,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 		entry = ""
 	}
 	d := Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
-		Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
+		Profile: slices.Contains(req.scopes, scopeProfile), Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
 	if len(d.Return) > maxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
 	}

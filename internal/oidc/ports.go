@@ -19,9 +19,10 @@ type Demand struct {
 	ID        string      // random; the session that answers the demand carries it as Session.Demand
 	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
 	App       gateway.App // who asks: its name for the page, its doors
-	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
 	Entry     string      // the entry by whose openid the app knows people: sign-in must come in through it; "" = any will do
+	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
 	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)
+	Profile   bool        // the app wants nickname and picture (scope profile), and the person may be asked for them on the way
 	Cancel    string      // where a person goes who would rather not: a path of this origin; the app hears access_denied
 	UILocales string      // the app's wish for the language of pages, as it sent it; "" = none
 }

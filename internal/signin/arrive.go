@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/login"
@@ -20,8 +21,9 @@ const (
 
 // extra is what package login carries as Session.Extra from OnSignIn to the store, which keeps it among what is ours of a session.
 type extra struct {
-	Demand   string `json:"demand,omitempty"`
-	Declined bool   `json:"declined,omitempty"`
+	Demand   string    `json:"demand,omitempty"`
+	Declined bool      `json:"declined,omitempty"`
+	AuthTime time.Time `json:"auth_time,omitzero"` // of a session that another way made: WeChat vouched for the person before; zero = with the session
 }
 
 // arrive is login.Config.OnSignIn of an entry: the person becomes an account.

@@ -17,10 +17,11 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Entry is an official account (服务号) through which people come in.
+// Entry is an official account (服务号) or a website app (网站应用) through which people come in.
 type Entry struct {
 	Name         string // in the configuration; identities and events name it
 	Client       *wechat.Client
+	Website      bool     // a website app: WeChat shows its own QR code, in browsers that are not WeChat's
 	OpenPlatform string   // name of the group of entries that share unionids; "" = none
 	Group        []string // appids of that group, this one included
 	AnyBrowser   bool     // development: every browser counts as WeChat's
@@ -41,6 +42,10 @@ type Config struct {
 	// Again says where a request of an app begins anew, given the return address of its sign-in; ok is false for any other address. A person who comes
 	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
 	Again func(returnTo string) (address string, ok bool)
+
+	// Scan sends a browser that is not WeChat's to the door where a phone signs it in: our own QR code. It always answers the request; an error means that
+	// nothing was written to w. Optional: nil is no such door.
+	Scan func(w http.ResponseWriter, r *http.Request, d Demand) error
 
 	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
 	// asks everybody once more. Optional: "" asks nobody.
@@ -113,8 +118,12 @@ func New(cfg Config) (*Handler, error) {
 			path = pathCallback + "/" + e.Name
 			w.callback = path
 		}
+		account, website := e.Client, (*wechat.Client)(nil)
+		if e.Website {
+			account, website = nil, e.Client
+		}
 		w.login, err = login.New(login.Config{
-			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: e.Client, AnyBrowser: e.AnyBrowser,
+			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: account, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
 			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page, Before: h.mayBegin,
 			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
 			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
@@ -129,12 +138,20 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// through returns the handler of an entry, or of the first one when there is none of that name.
-func (h *Handler) through(entry string) *login.Handler {
+// way finds an entry by its name.
+func (h *Handler) way(entry string) (w way, found bool) {
 	for _, w := range h.ways {
 		if w.entry.Name == entry {
-			return w.login
+			return w, true
 		}
+	}
+	return way{}, false
+}
+
+// through returns the handler of an entry, or of the first one when there is none of that name.
+func (h *Handler) through(entry string) *login.Handler {
+	if w, found := h.way(entry); found {
+		return w.login
 	}
 	return h.login
 }

@@ -24,12 +24,15 @@ type Session struct {
 
 // Demand is what a feature wants of a sign-in.
 type Demand struct {
-	ID        string // random; the session that answers the demand carries it
-	Return    string // where to come back to: a path of this origin, with its query, at most login.MaxReturn bytes
-	App       string // id of the app that asks, for the event; "" = none
-	Entry     string // through which entry the person has to come in; "" = any
-	Consent   bool   // WeChat's consent page must be shown even to a person whom WeChat remembers
-	UILocales string // language tags that the app wishes for; "" = none
+	ID        string      // random; the session that answers the demand carries it
+	Return    string      // where to come back to: a path of this origin, with its query, at most login.MaxReturn bytes
+	App       gateway.App // who asks: ID, Name and Doors are read; the zero value is the gateway itself
+	Entry     string      // through which entry the person has to come in; "" = any
+	Fresh     bool        // an existing session, also the phone's behind a scanned code, is not enough: WeChat must vouch for the person anew
+	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers
+	Profile   bool        // the app wants nickname and picture, and the person may be asked for them on the way
+	Cancel    string      // where a person goes who would rather not: a path of this origin; "" = nowhere
+	UILocales string      // language tags that the app wishes for; "" = none
 }
 
 // carried is what rides with a sign-in through the browser's sealed cookie.
@@ -81,14 +84,17 @@ func (h *Handler) Session(r *http.Request) (s Session, ok bool, err error) {
 // Begin answers the request by sending the browser to WeChat, and afterwards to d.Return. A browser for which there is no door gets a page that says
 // where to go. An error means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error {
-	data, err := json.Marshal(carried{Demand: d.ID, App: d.App})
+	data, err := json.Marshal(carried{Demand: d.ID, App: d.App.ID})
 	if err != nil || len(data) > login.MaxData || len(d.Return) > login.MaxReturn {
-		return fmt.Errorf("signin: the demand of app %q does not fit into the cookie", d.App)
+		return fmt.Errorf("signin: the demand of app %q does not fit into the cookie", d.App.ID)
 	}
 	if d.UILocales != "" {
 		r = r.Clone(r.Context())
 		// Package login chooses the language by this header alone.
 		r.Header.Set("Accept-Language", web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}}))
+	}
+	if h.scans(r, d) {
+		return h.cfg.Scan(w, r, d)
 	}
 	o := login.StartOptions{Return: d.Return, Data: data}
 	if d.Consent {

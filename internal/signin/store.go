@@ -59,9 +59,12 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 	if err := json.Unmarshal([]byte(s.Extra), &with); err != nil {
 		return errors.New("signin: a session that did not come by arrive")
 	}
+	if with.AuthTime.IsZero() {
+		with.AuthTime = s.SignedInAt
+	}
 	err = l.h.cfg.Sessions.Sessions.PutSession(ctx, gateway.Session{
 		Hash: hash, AccountID: s.Subject, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
-		AuthTime: s.SignedInAt, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
+		AuthTime: with.AuthTime, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
 		Data: kept{Demand: with.Demand, Declined: with.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
 	}, now)
 	if errors.Is(err, gateway.ErrConflict) {

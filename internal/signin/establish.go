@@ -1,0 +1,76 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/login"
+)
+
+// The doors (登录方式), as events, sessions and the configuration call them.
+const (
+	DoorWeChat  = "wechat"  // inside WeChat, through the official account
+	DoorScan    = "scan"    // another browser, which a phone signs in by our own QR code (公众号扫码)
+	DoorWebsite = "website" // another browser, by the QR code of WeChat's own page (网站应用扫码)
+)
+
+// Established is a sign-in that another way than WeChat's callback has confirmed for this browser.
+type Established struct {
+	AccountID string    // whose; an id that was joined into another counts as that one
+	Entry     string    // through which entry, with which identity WeChat vouched for the person
+	AppID     string    //
+	OpenID    string    //
+	Door      string    // such as DoorScan
+	AuthTime  time.Time // when WeChat vouched for the person
+	App       string    // id of the app that asked, for the event; "" = none
+	Demand    string    // ID of the Demand that this answers; "" = none
+	Seed      []byte    // what the session is derived from: see login.Established
+	Repeat    bool      // it was established before: only a session that still lives is given again
+}
+
+// Establish makes this browser's session after another way in. It sets the session cookie on w and writes no status and no body. The same Seed is the
+// same session, also at another replica; what that means after a sign-out, and what the caller has made sure of, is said at login.Handler.Establish.
+//
+// Errors to test for: login.ErrNoSession (with Repeat: that session is over), gateway.ErrBlocked, gateway.ErrNotFound (no such account),
+// gateway.ErrUnavailable.
+func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Established) error {
+	way, found := h.way(e.Entry)
+	if !found || way.entry.Client.AppID != e.AppID || e.OpenID == "" || e.Door == "" || e.AuthTime.IsZero() {
+		return errors.New("signin: an established sign-in without entry, openid, door or time")
+	}
+	account, err := h.cfg.Accounts.Account(r.Context(), e.AccountID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("signin: find the account: %w", err)
+	case account.Status == gateway.Blocked:
+		return gateway.ErrBlocked
+	}
+	with, err := json.Marshal(extra{Demand: e.Demand, AuthTime: e.AuthTime})
+	if err != nil {
+		return fmt.Errorf("signin: %w", err)
+	}
+	made, err := way.login.Establish(w, r, login.Established{
+		Session: login.Session{Subject: account.ID, AppID: e.AppID, OpenID: e.OpenID, Door: login.Door(e.Door), Extra: string(with)},
+		Seed:    e.Seed, Repeat: e.Repeat,
+	})
+	if err != nil {
+		return fmt.Errorf("signin: %w", err)
+	}
+	if made {
+		// The session is made: that is worth knowing, also when the browser has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteLimit)
+		defer cancel()
+		h.note(ctx, gateway.Event{
+			At: h.cfg.Now(), Kind: EventSignIn, AccountID: account.ID, App: e.App, Entry: e.Entry, Door: e.Door, Outcome: "ok",
+			RequestID: h.cfg.RequestID(r.Context()),
+		})
+	}
+	return nil
+}
+
+const noteLimit = 3 * time.Second

@@ -1,0 +1,241 @@
+package login_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/login"
+)
+
+// scanned is a sign-in that another way has confirmed.
+func scanned(seed byte) login.Established {
+	return login.Established{
+		Session: login.Session{Subject: "alice", AppID: accountID, OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Nickname: "Alice", Door: "scan", Extra: "x"},
+		Seed:    key(seed)[:login.MinSeed],
+	}
+}
+
+// establish is a request that establishes e in the browser.
+func (b *browser) establish(e login.Established) (made bool, err error) {
+	return b.establishAs(b.request("GET", "/scan", nil), e)
+}
+
+func (b *browser) establishAs(r *http.Request, e login.Established) (made bool, err error) {
+	w := httptest.NewRecorder()
+	made, err = b.site.handler.Establish(w, r, e)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range w.Result().Cookies() {
+		b.cookies[c.Name] = c.Value
+	}
+	return made, err
+}
+
+// must fails unless Establish says just that.
+func (b *browser) must(e login.Established, want bool) {
+	b.site.t.Helper()
+	if made, err := b.establish(e); err != nil || made != want {
+		b.site.t.Fatalf("Establish = %v, %v; want %v", made, err, want)
+	}
+}
+
+func TestEstablishSignsIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	b.must(scanned(1), true)
+	got, err := s.handler.Session(b.request("GET", "/", nil))
+	if err != nil || got.Subject != "alice" || got.Nickname != "Alice" || got.Door != "scan" || got.Extra != "x" ||
+		!got.SignedInAt.Equal(s.clock.Now()) || !got.ExpiresAt.Equal(s.clock.Now().Add(24*time.Hour)) {
+		t.Errorf("session = %+v, %v", got, err)
+	}
+	if body := text(b.get("/private/x")); body != `hello oX6mX57QiiVC0DHls-eQ_igBfkbA "Alice"` {
+		t.Errorf("page: %s", body)
+	}
+}
+
+// A process that died after Establish, a second press, a second tab: one session.
+func TestEstablishTwiceIsOneSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			switch first, err := b.establish(scanned(1)); {
+			case err != nil:
+				t.Errorf("Establish: %v", err)
+			case first:
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	id := b.session()
+	b.must(scanned(1), false)
+	if made.Load() != 1 || b.session() != id || b.who() == "" {
+		t.Errorf("%d sessions made; the cookie moved: %v", made.Load(), b.session() != id)
+	}
+	repeat := scanned(1)
+	repeat.Repeat = true
+	b.must(repeat, false)
+	if b.session() != id {
+		t.Error("a repeat has another session")
+	}
+}
+
+func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	b.must(scanned(1), true)
+	b.post("/sign-out", nil)
+	repeat := scanned(1)
+	repeat.Repeat = true
+	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) || b.session() != "" {
+		t.Errorf("Establish = %v, session %q; want ErrNoSession and none", err, b.session())
+	}
+	b.must(scanned(1), true) // as its comment says
+	s.clock.advance(25 * time.Hour)
+	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) {
+		t.Errorf("after the idle limit Establish = %v, want ErrNoSession", err)
+	}
+}
+
+// Whatever a caller mixes up, nobody gets a session that is another person's, or another kind of session.
+func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.browser().must(scanned(1), true)
+	for name, change := range map[string]func(*login.Session){
+		"another person": func(s *login.Session) { s.Subject = "mallory" },
+		"another openid": func(s *login.Session) { s.OpenID = "oX6mX57QiiVC0DHls-eQ_igBfkbM" },
+		"another app":    func(s *login.Session) { s.AppID = websiteID },
+		"another door":   func(s *login.Session) { s.Door = login.DoorWeChat },
+	} {
+		for _, repeat := range []bool{false, true} {
+			e := scanned(1)
+			e.Repeat = repeat
+			change(&e.Session)
+			b := s.browser()
+			if _, err := b.establish(e); !errors.Is(err, login.ErrSessionExists) || b.session() != "" {
+				t.Errorf("%s: Establish = %v, session %q", name, err, b.session())
+			}
+		}
+	}
+}
+
+// Nobody could sign out of a session whose cookie was replaced.
+func TestEstablishEndsThePreviousSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	b.signIn("1")
+	before := b.request("GET", "/", nil)
+	b.must(scanned(1), true)
+	if _, err := s.handler.Session(before); !errors.Is(err, login.ErrNoSession) {
+		t.Errorf("the previous session: %v, want ErrNoSession", err)
+	}
+	b.must(scanned(2), true)
+	if b.who() == "" {
+		t.Error("the new session ended with the previous one")
+	}
+}
+
+func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for name, change := range map[string]func(*login.Established){
+		"no subject":     func(e *login.Established) { e.Session.Subject = "" },
+		"no seed":        func(e *login.Established) { e.Seed = nil },
+		"short seed":     func(e *login.Established) { e.Seed = e.Seed[:login.MinSeed-1] },
+		"over already":   func(e *login.Established) { e.Session.SignedInAt = s.clock.Now().Add(-721 * time.Hour) },
+		"nothing at all": func(e *login.Established) { *e = login.Established{} },
+	} {
+		e := scanned(1)
+		change(&e)
+		b := s.browser()
+		if made, err := b.establish(e); err == nil || made || b.session() != "" {
+			t.Errorf("%s: Establish = %v, %v, session %q", name, made, err, b.session())
+		}
+	}
+	e := scanned(3)
+	e.Session.AvatarURL = "https://evil.example/a.png"
+	b := s.browser()
+	b.must(e, true)
+	if got, err := s.handler.Session(b.request("GET", "/", nil)); err != nil || got.AvatarURL != "" {
+		t.Errorf("session = %+v, %v", got, err)
+	}
+}
+
+// The seed of one purpose is worth nothing for the other: who learns a flow's secret cannot be who established with it.
+func TestEstablishedSessionIsNoneOfACallback(t *testing.T) {
+	t.Parallel()
+	secret := key(1)[:login.MinSeed]
+	flow, err := login.SessionIDOf(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	b := s.browser()
+	b.must(scanned(1), true)
+	if b.session() == flow {
+		t.Error("both ways make the same session of one secret")
+	}
+}
+
+func TestEstablishWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	o := &outage{Store: login.NewMemoryStore(), err: login.ErrUnavailable}
+	s := newSite(t, func(c *login.Config) { c.Store = o })
+	b := s.browser()
+	for _, method := range []string{"CreateSession", "Session"} {
+		o.method.Store(method)
+		e := scanned(1)
+		e.Repeat = method == "Session"
+		if _, err := b.establish(e); !errors.Is(err, login.ErrUnavailable) || b.session() != "" {
+			t.Errorf("%s: Establish = %v, session %q", method, err, b.session())
+		}
+	}
+	o.method.Store("")
+	b.must(scanned(1), true)
+}
+
+func TestCheckReturn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *login.Config) { c.URL += "/in"; c.ReturnHosts = []string{"shop.example.com"} })
+	for address, want := range map[string]string{
+		"": "https://app.example.com/in/", "/in/x?y#z": "https://app.example.com/in/x?y#z", "https://shop.example.com": "https://shop.example.com/",
+		"//evil.example": "", "https://evil.example/": "", "javascript:alert(1)": "", "/in/sign-in?return=/": "", `/\evil.example`: "",
+	} {
+		got, err := s.handler.CheckReturn(address)
+		if got != want || (want == "") != errors.Is(err, login.ErrReturn) {
+			t.Errorf("CheckReturn(%q) = %q, %v; want %q", address, got, err, want)
+		}
+	}
+}
+
+func TestWhereABrowserIs(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string][2]bool{
+		uaWeChat:                         {true, false},
+		uaDesktop:                        {false, false},
+		"Mozilla/5.0 (iPhone) Mobile":    {false, true},
+		uaWeChat + " wxwork/4.1":         {false, true},
+		uaWeChat + " miniProgram/wx":     {false, true},
+		"":                               {false, false},
+		"x WindowsWechat MICROMESSENGER": {true, false},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("User-Agent", agent)
+		if got := [2]bool{login.InWeChat(r), login.OnPhone(r)}; got != want {
+			t.Errorf("%q: InWeChat, OnPhone = %v, want %v", agent, got, want)
+		}
+	}
+}
