@@ -110,18 +110,19 @@ func (d *demoParts) make(ctx context.Context) error {
 		return err
 	}
 	account := wechattest.App{
-		Kind: wechattest.OfficialAccount, AppID: "wx0000000000000de1", Secret: randomSecret(), Name: "Weigate 示例 Sample",
+		Kind: wechattest.OfficialAccount, AppID: "wx0000000000000de1", Secret: randomSecret(), Name: "Weigate",
 		Domains: domains, OpenPlatform: "demo",
 	}
 	website := account
 	website.Kind, website.AppID, website.Secret = wechattest.WebsiteApp, "wx0000000000000de2", randomSecret()
 
 	d.sim, err = wechattest.New(wechattest.Config{
-		Apps:     []wechattest.App{account, website},
-		Seed:     d.seed,
-		QR:       qrSVG,
-		OpenURL:  d.wechat,
-		Switches: wechattest.Switches{AnyBrowser: true}, // the first look is in a desktop browser
+		Apps:       []wechattest.App{account, website},
+		Seed:       d.seed,
+		QR:         qrSVG,
+		OpenURL:    d.wechat,
+		ControlURL: d.control,
+		Switches:   wechattest.Switches{AnyBrowser: true}, // the first look is in a desktop browser
 	})
 	if err != nil {
 		return simError(err)

@@ -32,28 +32,28 @@ func (c *simCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	wx, err := wechattest.New(wechattest.Config{
-		Apps:     apps,
-		Seed:     c.Seed,
-		QR:       qrSVG,
-		Switches: wechattest.Switches{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
-	})
-	if err != nil {
-		return simError(err)
-	}
-	defer wx.Close()
-
 	run := &servers{voice: s.voice}
 	defer run.close()
 	pages, err := run.listen("--addr", c.Addr)
 	if err != nil {
 		return err
 	}
-	run.handle(pages, wx)
 	control, err := run.listen("--control-addr", c.ControlAddr)
 	if err != nil {
 		return err
 	}
+	wx, err := wechattest.New(wechattest.Config{
+		Apps:       apps,
+		Seed:       c.Seed,
+		QR:         qrSVG,
+		ControlURL: address(control),
+		Switches:   wechattest.Switches{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
+	})
+	if err != nil {
+		return simError(err)
+	}
+	defer wx.Close()
+	run.handle(pages, wx)
 	run.handle(control, wx.Control())
 	open := []net.Listener{pages, control}
 

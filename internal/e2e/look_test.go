@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,15 +9,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// faults lists what is wrong with a page for those who read it small, by voice or by keyboard.
-const faults = `(() => {
+// faults lists what is wrong with a page for those who read it small, by voice or by keyboard. It takes the width of the window, since a phone's
+// innerWidth grows with a page that is too wide.
+const faults = `((width) => {
 	const out = [];
 	const name = (e) => (e.getAttribute("aria-label") || "").trim() || (e.getAttribute("aria-labelledby") || "").split(/\s+/).map((id) => (document.getElementById(id) || {}).innerText || "").join(" ").trim();
 	if (!document.title.trim()) out.push("no title");
 	const wide = document.scrollingElement;
-	if (wide.scrollWidth > innerWidth) {
-		const culprits = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className + "#" + e.id);
-		out.push("wider than the window: " + wide.scrollWidth + " > " + innerWidth + ": " + culprits.slice(0, 5).join(" "));
+	if (wide.scrollWidth > width) {
+		const culprits = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1).map((e) => e.tagName + "." + e.className + "#" + e.id);
+		out.push("wider than the window: " + wide.scrollWidth + " > " + width + ": " + culprits.slice(0, 5).join(" "));
 	}
 	for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
 		if (![...(e.labels || [])].some((l) => l.textContent.trim()) && !name(e)) out.push("no label: " + e.outerHTML);
@@ -28,13 +30,13 @@ const faults = `(() => {
 	}
 	if (document.querySelectorAll("main").length !== 1) out.push("not one main");
 	return out.join("\n");
-})()`
+})(%d)`
 
 // see keeps a picture of the page and fails the test when the page is not fit to be seen. The
 // picture is named after the page, the language and the width.
 func (w *window) see(name string) {
 	w.t.Helper()
-	if found := eval[string](w, faults); found != "" {
+	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {
 		w.t.Errorf("the page %s (%s): %s", name, w.look, found)
 	}
 	if lang := eval[string](w, "document.documentElement.lang"); lang != w.look.lang {

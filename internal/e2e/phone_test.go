@@ -121,6 +121,17 @@ func TestQRCode(t *testing.T) {
 			w.see("signed-in-qr")
 			desk.visit(demo.control + "/phones/xiaoming")
 			desk.see("phone-confirmed")
+
+			// The same by the link beside the code, on another phone: it stands in the address line, and nothing happens before the press.
+			w.press("#sign-out")
+			w.press("#sign-in-qr")
+			desk.visit(eval[string](w, `document.querySelector(".chrome a").href`))
+			desk.says("Another page hands this link to the phone", "另一个页面把这个链接交给了手机")
+			desk.see("phone-handed")
+			desk.press("button[value=open]")
+			w.do("hearing of the scan", chromedp.WaitVisible(chromedp.CSS("#wx_after_scan")))
+			desk.press(".ask button[value=allow]")
+			w.signedIn("snsapi_login", "Alice")
 		})
 	}
 }

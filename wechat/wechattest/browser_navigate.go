@@ -99,7 +99,7 @@ func (j *journey) step(ctx context.Context) (*fetched, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.phone.device.cookies.set(&u, (&http.Response{Header: a.header}).Cookies())
+	j.phone.device.cookies().set(&u, (&http.Response{Header: a.header}).Cookies())
 	if a.own && a.header.Get("X-Wechattest-Mode") == "snapshot" {
 		j.virtual = u.Query().Get("appid")
 	}
@@ -136,7 +136,7 @@ func (j *journey) headers(req *http.Request, u *url.URL) {
 			rel = crossOther
 		}
 	}
-	if c := j.phone.device.cookies.get(u, rel); c != "" {
+	if c := j.phone.device.cookies().get(u, rel); c != "" {
 		h.Set("Cookie", c)
 	}
 }
@@ -258,14 +258,14 @@ func (p *Phone) load(ctx context.Context, page *Page, address, dest string) (*fe
 		if site(from) != site(u) {
 			rel = crossOther
 		}
-		if c := p.device.cookies.get(u, rel); c != "" {
+		if c := p.device.cookies().get(u, rel); c != "" {
 			req.Header.Set("Cookie", c)
 		}
 		a, err := p.fetcher().fetch(req, p.identify)
 		if err != nil {
 			return nil, err
 		}
-		p.device.cookies.set(u, (&http.Response{Header: a.header}).Cookies())
+		p.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
 		location := a.header.Get("Location")
 		if !redirects(a.status) || location == "" {
 			return a, nil

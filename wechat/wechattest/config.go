@@ -32,6 +32,9 @@ type Config struct {
 	// OpenURL is how people's browsers reach this server, for the links inside its pages and the addresses of pictures, for
 	// example http://127.0.0.1:8090. "" means that the Host of each request is used.
 	OpenURL string
+	// ControlURL is where [Server.Control] is served, for example http://127.0.0.1:8091. The QR page then has a link that hands its code to a phone
+	// there. "" leaves the link out.
+	ControlURL string
 	// Hosts are further host names, without port, that requests may name. Loopback names, IP addresses, WeChat's own names and the host of
 	// OpenURL always may.
 	Hosts []string
@@ -49,9 +52,9 @@ func (c *Config) check() error {
 	if len(c.Mark) > 12 || strings.Trim(c.Mark, alnum) != "" {
 		errs = append(errs, fmt.Errorf("wechattest: mark %q is not [A-Za-z0-9]{1,12}", c.Mark))
 	}
-	if c.OpenURL != "" {
-		if u, err := url.Parse(c.OpenURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
-			errs = append(errs, fmt.Errorf("wechattest: open URL %q is not an http or https address without a path", c.OpenURL))
+	for _, own := range [][2]string{{"open URL", c.OpenURL}, {"control URL", c.ControlURL}} {
+		if u, err := url.Parse(own[1]); own[1] != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "") {
+			errs = append(errs, fmt.Errorf("wechattest: %s %q is not an http or https address without a path", own[0], own[1]))
 		}
 	}
 	seenApp := map[string]bool{}

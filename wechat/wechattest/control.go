@@ -18,8 +18,9 @@ import (
 // loopback: whoever reaches it can be every person and read every app's secret.
 //
 //	GET  /                        the people, the QR codes that wait, the latest calls
-//	GET  /phones/{person}         a phone, drawn as one, and what can be done with it
-//	POST /phones/{person}         do=open|scan|allow|deny|back|reload|refresh|full|clear|language|password|revoke  at=…
+//	GET  /phones/{person}         a phone, drawn as one, and what can be done with it; ?open=LINK puts a link into its address line
+//	GET  /phone?person=&open=     leads there, for a page elsewhere that hands a link over; a person who is not there is the first one
+//	POST /phones/{person}         do=open|scan|allow|deny|back|reload|home|refresh|full|clear|language|browser|password|revoke  at=…
 //	GET  /apps                    appids, secrets, callback domains
 //	GET  /switches  POST          every switch with its meaning and default
 //	GET  /faults    POST          what is to go wrong
@@ -41,8 +42,8 @@ import (
 // Pages are in Chinese for browsers that prefer it, else in English, and work without JavaScript; with it they follow what happens.
 //
 // Requests whose Host is a name on the internet are refused, so that DNS rebinding gets no one in; names of loopback, IP addresses and
-// [Config.Hosts] are served. Requests that change something are refused when they come from another web site. Handlers that
-// Control returned share the simulator but not the tokens of their frames.
+// [Config.Hosts] are served. Requests that change something are refused when they come from another web site; a link that such a site hands
+// over is opened only when the person presses the button. Handlers that Control returned share the simulator but not the tokens of their frames.
 func (s *Server) Control() http.Handler {
 	c := &control{server: s, speeches: speeches(), tokens: map[string]string{}, frames: map[string]*frame{}, watchers: map[chan struct{}]bool{}}
 	for _, say := range c.speeches {
@@ -50,6 +51,7 @@ func (s *Server) Control() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.people)
+	mux.HandleFunc("GET /phone", c.handOver)
 	mux.HandleFunc("GET /phones/{person}", c.phone)
 	mux.HandleFunc("POST /phones/{person}", c.press)
 	mux.HandleFunc("POST /scan", c.scan)

@@ -53,8 +53,9 @@ type qrFields struct {
 	UUID, Link, Target, State, SelfRedirect string
 	Picture                                 bool
 	Status                                  QRStatus
-	Here                                    bool // the link opens in this browser as well
-	Embedded                                bool // in a small frame of the app
+	Phone                                   string // where a phone of the control page takes the link
+	Here                                    bool   // the link opens in this browser as well
+	Embedded                                bool   // in a small frame of the app
 }
 
 // The policy of the pages. There is no form-action: Chromium applies it to the redirect that follows a form, and that leads to the app.
@@ -121,11 +122,14 @@ func (s *Server) choosePage(r *request, next string) answer {
 }
 
 func (s *Server) qrView(r *request, q *qrCode) answer {
-	t := language(q.lang, r.Request)
+	t, phone := language(q.lang, r.Request), ""
+	if s.cfg.ControlURL != "" {
+		phone = strings.TrimSuffix(s.cfg.ControlURL, "/") + "/phone?open=" + url.QueryEscape(q.link)
+	}
 	return s.render(r, "qrconnect", view{T: t, Title: t.QRTitle, App: q.app.title(),
 		RefreshURL: assetBase + "qr?uuid=" + q.uuid,
 		QR: &qrFields{UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
-			Target: q.redirectURI, State: q.state, Here: s.switches.AnyBrowser, Embedded: q.embedded}})
+			Target: q.redirectURI, State: q.state, Phone: phone, Here: s.switches.AnyBrowser, Embedded: q.embedded}})
 }
 
 func (s *Server) personView(p *Person) *personView {

@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// A Phone is one window of WeChat on one person's phone: a small browser on the simulator's side, without JavaScript.
+// A Phone is one window of WeChat on one person's phone: a small browser on the simulator's side, without JavaScript ([Phone.SetBrowser]
+// makes it a window of another program).
 // [Server.Phone] returns it. It sends WeChat's user agent, keeps cookies as Chromium does (Secure ones and __Host- names
 // on plain-http loopback too, SameSite honoured, ports ignored), follows redirects, and is known to the simulator as
 // that person; no app is told who it is. The names of WeChat's hosts lead to the simulator, and so do the addresses at
@@ -73,11 +74,11 @@ func (p *Phone) Cookies(address string) []*http.Cookie {
 	if !ok {
 		return nil
 	}
-	return p.device.cookies.all(u)
+	return p.device.cookies().all(u)
 }
 
-// ClearCookies forgets every cookie of the phone, as WeChat's web view does now and then by itself.
-func (p *Phone) ClearCookies() { p.device.cookies.clear() }
+// ClearCookies forgets every cookie of the browser in use, as WeChat's web view does now and then by itself.
+func (p *Phone) ClearCookies() { p.device.cookies().clear() }
 
 // Open goes to an address as if the person had pressed it in a chat: without a Referer, with every cookie of the host.
 func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {

@@ -45,7 +45,7 @@ func (s *Server) Phone(person string) *Phone {
 	if p := b.phones[person]; p != nil {
 		return p
 	}
-	p := &Phone{at: -1, device: &device{person: person, server: s, cookies: newCookieStore()}}
+	p := &Phone{at: -1, device: &device{person: person, server: s}}
 	if known {
 		b.phones[person] = p
 	}

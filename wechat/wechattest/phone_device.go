@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,9 +13,37 @@ import (
 type device struct {
 	person   string
 	server   *Server
-	cookies  *cookieStore
 	language atomic.Pointer[string]
 	asked    atomic.Bool // SetLanguage was called
+
+	mu      sync.Mutex // guards what follows
+	program Browser
+	jars    map[Browser]*cookieStore
+}
+
+// cookies are those of the browser that is in use.
+func (d *device) cookies() *cookieStore {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.jars == nil {
+		d.jars = map[Browser]*cookieStore{}
+	}
+	if d.jars[d.program] == nil {
+		d.jars[d.program] = newCookieStore()
+	}
+	return d.jars[d.program]
+}
+
+func (d *device) browser() Browser {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.program
+}
+
+func (d *device) setBrowser(b Browser) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.program = b
 }
 
 func (d *device) changed() { d.server.phones.tell() }
@@ -31,14 +60,10 @@ func (d *device) tag() string {
 	return "zh-CN"
 }
 
-// headers sets what every request of a phone carries. The user agent is WeChat's own on Android in its form (captured
-// 2022, last seen true 2024): apps know WeChat by "MicroMessenger".
+// headers sets what every request of a phone carries. Apps know WeChat by "MicroMessenger" in the user agent.
 func (d *device) headers(h http.Header) {
 	tag := d.tag()
-	h.Set("User-Agent", "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 "+
-		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 XWEB/5023 MMWEBSDK/20220204 "+
-		"MMWEBID/"+d.webID()+" MicroMessenger/8.0.18.2060(0x28001237) Process/toolsmp WeChat/arm64 Weixin NetType/WIFI "+
-		"Language/"+wechatLanguage(tag)+" ABI/arm64")
+	h.Set("User-Agent", d.browser().userAgent(d.webID(), wechatLanguage(tag)))
 	base, _, found := strings.Cut(tag, "-")
 	accept := tag
 	if found {
@@ -71,4 +96,9 @@ func wechatLanguage(tag string) string {
 
 func (p *Phone) fetcher() *fetcher { return p.device.server.phones.net }
 
-func (p *Phone) identify(r *http.Request) { p.device.server.identify(r, p.device.person) }
+// identify does what WeChat's client does: it tells WeChat, and nobody else, who the person is. Other browsers do not.
+func (p *Phone) identify(r *http.Request) {
+	if p.device.browser().wechat() {
+		p.device.server.identify(r, p.device.person)
+	}
+}

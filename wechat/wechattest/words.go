@@ -73,6 +73,7 @@ type words struct {
 	ChooseTitle, ChooseText, ChooseAgain       string
 	QRTitle, QRHint, QRAfterScan, QRConfirmIt  string
 	QRAfterCancel, QRRetry, QRSays, QROpenHere string
+	QRPhone                                    string
 	QRNoScript                                 string
 	ConfirmTitle, ConfirmAsks, ConfirmLogin    string
 	ConfirmCancel, LoginTitle                  string
@@ -123,7 +124,7 @@ func chinese() words {
 		Allow: "允许", Deny: "拒绝", UsesAs: "当前微信用户",
 		ChooseTitle: "这是谁的手机？", ChooseText: "这个浏览器不是模拟器里的手机。请选择它代表谁的微信。", ChooseAgain: "换一个人",
 		QRTitle: "微信登录", QRHint: "请使用微信扫描二维码登录", QRAfterScan: "扫描成功", QRConfirmIt: "在微信中轻触允许即可登录",
-		QRAfterCancel: "你已取消此次登录", QRRetry: "你可再次扫描登录，或关闭窗口", QRSays: "二维码的内容", QROpenHere: "在这个浏览器里扮演手机",
+		QRAfterCancel: "你已取消此次登录", QRRetry: "你可再次扫描登录，或关闭窗口", QRSays: "二维码的内容", QROpenHere: "在这个浏览器里扮演手机", QRPhone: "用模拟器里的手机扫",
 		QRNoScript:   "没有 JavaScript 时，此页每 3 秒刷新一次。",
 		ConfirmTitle: "微信登录", ConfirmAsks: "申请使用你的微信头像、昵称登录", ConfirmLogin: "允许", ConfirmCancel: "拒绝", LoginTitle: "应用登录",
 		HomeTitle: "微信模拟器", HomeText: "这里模拟微信网页授权的接口。它只在本机运行，退出后什么也不保留。",
@@ -159,7 +160,7 @@ func english() words {
 		Allow: "Allow", Deny: "Reject", UsesAs: "WeChat user",
 		ChooseTitle: "Whose phone is this?", ChooseText: "This browser is not one of the simulator's phones. Choose whose WeChat it plays.", ChooseAgain: "somebody else",
 		QRTitle: "WeChat login", QRHint: "Scan the QR code with WeChat to log in", QRAfterScan: "Scanned", QRConfirmIt: "Tap Allow in WeChat to log in",
-		QRAfterCancel: "You cancelled this login", QRRetry: "You can scan again, or close this window", QRSays: "What the QR code says", QROpenHere: "play the phone in this browser",
+		QRAfterCancel: "You cancelled this login", QRRetry: "You can scan again, or close this window", QRSays: "What the QR code says", QROpenHere: "play the phone in this browser", QRPhone: "scan it with a phone of the simulator",
 		QRNoScript:   "Without JavaScript this page reloads every 3 seconds.",
 		ConfirmTitle: "WeChat login", ConfirmAsks: "asks to log in with your WeChat profile photo and nickname", ConfirmLogin: "Allow", ConfirmCancel: "Reject", LoginTitle: "App login",
 		HomeTitle: "WeChat simulator", HomeText: "This imitates the endpoints of WeChat's web login. It runs on this machine only and keeps nothing when it ends.",
