@@ -22,7 +22,7 @@ var (
 	ErrBlocked = errors.New("the account is blocked")
 
 	// ErrReplay: a code or a refresh token was used a second time. Its family
-	// is revoked by the time the caller sees this.
+	// is revoked by the time the caller sees this, unless Issue.Forgiving was set.
 	ErrReplay = errors.New("used before")
 
 	// ErrFull: there are as many rows of this kind as the caller allows. Answer

@@ -56,6 +56,7 @@ type Issue struct {
 	Access        Token     // Family is filled in by the store
 	Refresh       [32]byte  // hash of the first refresh token; zero = none is given
 	FamilyExpires time.Time // the family's new end; zero = Access.ExpiresAt
+	Forgiving     bool      // a replay ends nothing: for a protocol whose clients send twice by accident
 }
 
 // Rotation exchanges a refresh token for its successor.
@@ -106,8 +107,9 @@ type Grants interface {
 	// Redeem takes the code and stores its tokens, in one transaction. Of any
 	// number of callers at once exactly one gets the family. The others, and
 	// all who come later, are replays: the family is revoked in the same
-	// transaction and they get ErrReplay, with the family. So call it only for
-	// the client that the code was made for, authenticated. ErrNotFound;
+	// transaction, unless i is Forgiving, and they get ErrReplay, with the
+	// family. So call it only for the client that the code was made for,
+	// authenticated. ErrNotFound;
 	// ErrExpired when the code or the family is over or was revoked before the
 	// code was taken.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i Issue) (Family, error)
@@ -123,7 +125,9 @@ type Grants interface {
 	// Rotate exchanges a refresh token, in one transaction, and stores the new
 	// access token.
 	//
-	// The current token moves the counter, and Next becomes current. The one
+	// The current token moves the counter, and Next becomes current; Next may
+	// be the presented token itself, which then stays good to the family's end,
+	// also for many callers at once. The one
 	// before it, within the grace after that move, moves nothing and gets the
 	// token that is current (a client that sends twice gets one successor),
 	// with an access token of its own. Any other token is a replay: the family

@@ -5,12 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const maxForm = 64 << 10
@@ -89,21 +84,16 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 		return nil, err
 	}
 	client := h.cfg.Clients().byID[cred.id]
-	from := h.cfg.Address(r)
-	key := failureKey{address: network(from)}
+	from, id := h.cfg.Address(r), ""
 	if client != nil {
-		key.client = client.ID
+		id = client.ID
 	}
-	// An address of this machine is a proxy that nobody named as trusted: to count by it would let any visitor lock out every app.
-	counted := !from.IsLoopback()
-	if counted && h.failures.exhausted(key, h.cfg.Now()) {
+	if h.failures.Exhausted(from, id, h.cfg.Now()) {
 		return nil, &Error{http.StatusTooManyRequests, codeSlowDown, "too many failed authentications; wait a minute"}
 	}
 	if !secretFits(client, cred.secrets) {
-		if counted {
-			h.failures.add(key, h.cfg.Now())
-		}
-		h.cfg.Logger.InfoContext(r.Context(), "a client failed to authenticate", "app", key.client, "request_id", h.cfg.RequestID(r.Context()))
+		h.failures.Add(from, id, h.cfg.Now())
+		h.cfg.Logger.InfoContext(r.Context(), "a client failed to authenticate", "app", id, "request_id", h.cfg.RequestID(r.Context()))
 		return nil, badClient()
 	}
 	return client, nil
@@ -126,66 +116,4 @@ func secretFits(client *Client, sent []string) bool {
 		return sent[0] == ""
 	}
 	return fits == 1
-}
-
-// A client that mistypes its secret is let off for a while: burst failures, then one every refill.
-const (
-	failureBurst  = 20
-	failureRefill = 3 * time.Second
-	maxFailures   = 10_000
-)
-
-// failureKey counts per client and network: somebody who guesses at one app's secret from elsewhere does not lock that app out.
-type failureKey struct {
-	address netip.Prefix
-	client  string // "" = unknown ids, all together
-}
-
-// failures counts failed authentications. Memory is bounded: two generations of at most maxFailures keys, the older of which is dropped as a whole.
-type failures struct {
-	mu       sync.Mutex
-	now, old map[failureKey]*rate.Limiter
-}
-
-func newFailures() *failures { return &failures{now: map[failureKey]*rate.Limiter{}} }
-
-func (f *failures) exhausted(k failureKey, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l := f.find(k)
-	return l != nil && l.TokensAt(now) < 1
-}
-
-func (f *failures) add(k failureKey, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l := f.find(k)
-	if l == nil {
-		l = rate.NewLimiter(rate.Every(failureRefill), failureBurst)
-	}
-	if len(f.now) >= maxFailures {
-		f.old, f.now = f.now, map[failureKey]*rate.Limiter{}
-	}
-	f.now[k] = l
-	l.AllowN(now, 1)
-}
-
-func (f *failures) find(k failureKey) *rate.Limiter {
-	if l := f.now[k]; l != nil {
-		return l
-	}
-	return f.old[k]
-}
-
-// network is the part of an address that one customer has: IPv6 comes in blocks of /64.
-func network(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // no address known: all such requests count together
-	}
-	return p
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
@@ -54,7 +55,7 @@ type Handler struct {
 	cfg      Config
 	path     string // of the issuer; "" at the root
 	origin   string // of the issuer
-	failures *failures
+	failures *route.Failures
 	foreign  *http.CrossOriginProtection
 }
 
@@ -100,7 +101,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	h := &Handler{cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: newFailures(), foreign: http.NewCrossOriginProtection()}
+	h := &Handler{cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(), foreign: http.NewCrossOriginProtection()}
 	return h, h.foreign.AddTrustedOrigin(h.origin)
 }
 

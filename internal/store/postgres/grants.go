@@ -88,8 +88,8 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, i gateway
 		return gateway.Family{}, failed("redeem a code", err)
 	}
 	err = s.get(ctx, `
-		UPDATE grants g SET revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END
-		WHERE code_hash = $1 AND code_taken_at <> 0 RETURNING `+familyColumns, []any{h[:], micros(now)}, familyFields(&f)...)
+		UPDATE grants g SET revoked_at = CASE WHEN revoked_at = 0 AND NOT $3 THEN $2 ELSE revoked_at END
+		WHERE code_hash = $1 AND code_taken_at <> 0 RETURNING `+familyColumns, []any{h[:], micros(now), i.Forgiving}, familyFields(&f)...)
 	if err == nil {
 		return f, gateway.ErrReplay
 	}

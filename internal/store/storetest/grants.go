@@ -63,6 +63,34 @@ var grantChecks = []check{
 			}
 		}
 	}},
+	{"a forgiving replay leaves what the first one got", "WeChat's callbacks come twice at once, and the app means no harm", func(c *cas) {
+		stores := []gateway.Store{c.store, c.store}
+		if s := c.second(); s != nil {
+			stores[1] = s
+		}
+		c.ok(c.store.PutCode(c.ctx, newCode(c.person("o1").ID, "shop", "g1")))
+		var seen tally
+		together(c.crowd(), func(i int) {
+			issue := newIssue("g1")
+			issue.Access.Hash, issue.Forgiving = sum(fmt.Sprint("access g1", i)), true
+			f, err := stores[i%2].Redeem(c.ctx, sum("code g1"), noon, issue)
+			seen.add(word(err))
+			if f.ID != "family-g1" || !f.RevokedAt.IsZero() {
+				c.Errorf("family with the answer %q: %q, revoked at %v", word(err), f.ID, f.RevokedAt)
+			}
+		})
+		equal(c, "redemptions", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "replay": c.crowd() - 1}))
+		alive := 0
+		for i := range c.crowd() {
+			if _, _, err := c.store.Token(c.ctx, sum(fmt.Sprint("access g1", i)), noon); err == nil {
+				alive++
+			}
+		}
+		equal(c, "tokens alive", alive, 1)
+		_, err := c.store.Redeem(c.ctx, sum("code g1"), after(time.Second), newIssue("g2"))
+		c.is(err, gateway.ErrReplay)
+		equal(c, "revoked by one that is not forgiving", must[gateway.Family](c)(c.store.Family(c.ctx, "family-g1")).RevokedAt, after(time.Second))
+	}},
 	{"a redeemed code gives its tokens", "one transaction: a crash leaves a code, or tokens, never neither", func(c *cas) {
 		id := c.person("o1").ID
 		f := c.grant(id, "wiki", "g1")
@@ -223,6 +251,27 @@ var refreshChecks = []check{
 			seen.add(fmt.Sprint(word(err), " ", out.Repeated, " ", out.Refresh == sum("refresh 2 g1"), " ", out.Family.Counter))
 		})
 		equal(c, "rotations", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": c.crowd() - 1}))
+	}},
+	{"a token may be its own successor", "WeChat's refresh tokens stay the same, and are sent by many at once", func(c *cas) {
+		c.grant(c.person("o1").ID, "shop", "g1")
+		same := func(at time.Duration) gateway.Rotation {
+			r := newRotation("g1", 1, at)
+			r.Next, r.Expires, r.Grace = r.Presented, time.Time{}, 0
+			return r
+		}
+		together(c.crowd(), func(int) {
+			r := same(time.Hour)
+			out, err := c.store.Rotate(c.ctx, r)
+			if err == nil {
+				_, _, err = c.store.Token(c.ctx, r.Access.Hash, r.Now)
+			}
+			if err != nil || out.Refresh != r.Presented {
+				c.Errorf("one of a crowd: %v, successor %x", err, out.Refresh)
+			}
+		})
+		equal(c, "end", must[gateway.Rotated](c)(c.store.Rotate(c.ctx, same(700*time.Hour))).Family.ExpiresAt, after(720*time.Hour))
+		_, err := c.store.Rotate(c.ctx, newRotation("g1", 2, 701*time.Hour)) // not the one that is current
+		c.is(err, gateway.ErrReplay)
 	}},
 	{"a family ends", "a refresh token is no permission for ever", func(c *cas) {
 		c.grant(c.person("o1").ID, "wiki", "g1")

@@ -1,0 +1,128 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Lifetimes, in WeChat's documentation: two hours, and 30 days that a refresh does not move.
+const (
+	accessLife  = 2 * time.Hour
+	refreshLife = 30 * 24 * time.Hour
+)
+
+// accessToken exchanges a code (/sns/oauth2/access_token). The order of the checks was measured at WeChat's sibling jscode2session: what is missing, the
+// credentials, the code. Whose the code is, is checked while it is still good, so that another app's attempt takes nothing from its owner.
+func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *wire, error) {
+	switch {
+	case p.Get("appid") == "":
+		return nil, nil, errNoAppID
+	case p.Get("secret") == "":
+		return nil, nil, errNoSecret
+	case p.Get("code") == "":
+		return nil, nil, errNoCode
+	case p.Get("grant_type") != "authorization_code":
+		return nil, nil, errGrantType
+	}
+	app, err := h.authenticate(r, p.Get("appid"), p.Get("secret"))
+	if err != nil {
+		return app, nil, err
+	}
+	out, err := h.redeem(r.Context(), app, p.Get("code"))
+	return app, out, err
+}
+
+// authenticate says which app asks. Only failures are counted: a busy app is never slowed down.
+func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
+	app := h.byAppID[appID]
+	id := ""
+	if app != nil {
+		id = app.ID
+	}
+	from, now := h.cfg.Address(r), h.cfg.Now()
+	if h.failures.Exhausted(from, id, now) {
+		return app, errSlowDown
+	}
+	if app.secretFits(secret) {
+		return app, nil
+	}
+	h.failures.Add(from, id, now)
+	if app == nil {
+		return nil, errAppID
+	}
+	return app, errSecret
+}
+
+// redeem takes the code. A second redemption is told 40163 as long as the code would have lived, and 40029 afterwards. It ends nothing: WeChat's
+// callbacks come twice by themselves, and both may reach the app at once, so a repeat by the app itself is an everyday accident.
+func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, error) {
+	now := h.cfg.Now()
+	hash := sha256.Sum256([]byte(text))
+	code, err := h.cfg.Grants.Code(ctx, hash)
+	switch {
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, errCode
+	case err != nil:
+		return nil, err
+	case code.Family.App != app.ID || !ours(code.Family):
+		return nil, errCode
+	case !now.Before(code.ExpiresAt):
+		return nil, errCode
+	case !code.TakenAt.IsZero():
+		return nil, errCodeUsed
+	}
+	union := ""
+	if wantsProfile(code.Family.Scopes) {
+		// Looked up before the code is taken, so that a failure here costs nothing.
+		if union, err = h.unionID(ctx, code.Family); err != nil {
+			return nil, err
+		}
+	}
+	access, refresh := newToken(), h.newRefresh(code.Family.ID)
+	family, err := h.cfg.Grants.Redeem(ctx, hash, now, gateway.Issue{
+		Access:  gateway.Token{Hash: sha256.Sum256([]byte(access)), CreatedAt: now, ExpiresAt: now.Add(accessLife)},
+		Refresh: sha256.Sum256([]byte(refresh)), FamilyExpires: now.Add(refreshLife), Forgiving: true,
+	})
+	switch {
+	case errors.Is(err, gateway.ErrReplay):
+		return nil, errCodeUsed
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, errCode
+	case err != nil:
+		return nil, err
+	}
+	out := newWire()
+	out.str("access_token", access)
+	out.num("expires_in", seconds(accessLife))
+	out.str("refresh_token", refresh)
+	out.str("openid", family.OpenID)
+	out.str("scope", strings.Join(family.Scopes, ","))
+	if union != "" {
+		out.str("unionid", union)
+	}
+	return out, nil
+}
+
+// ours says whether a family was made here: an app that was of another kind before may have others.
+func ours(f gateway.Family) bool {
+	return slices.ContainsFunc(f.Scopes, func(s string) bool { return s == scopeBase || s == scopeUserInfo || s == scopeLogin })
+}
+
+// unionID is what WeChat has sent of the person at the very appid; "" = none.
+func (h *Handler) unionID(ctx context.Context, f gateway.Family) (string, error) {
+	all, err := h.cfg.People.Identities(ctx, f.AccountID)
+	for _, i := range all {
+		if i.AppID == f.AppID && i.OpenID == f.OpenID {
+			return i.UnionID, err
+		}
+	}
+	return "", err
+}

@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
+)
+
+// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	URL         string   // the gateway's own address; may have a path, no trailing slash
+	Apps        []App    // optional: without one only VerifyFiles are served
+	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
+	SignIn      SignIn
+	Access      Access
+	Pages       Pages
+	People      People
+	Grants      gateway.Grants
+	Master      *keys.Master // derives refresh tokens
+
+	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
+	RequestID func(context.Context) string   // optional: for logs, and for the rid of errors
+	Observe   func(Observation)              // optional: hears of every answer, for metrics
+	Logger    *slog.Logger                   // optional: nil discards
+	Now       func() time.Time               // optional: nil = time.Now
+}
+
+// Observation is one answer, for metrics. It holds no secret and only values from small sets.
+type Observation struct {
+	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"
+	App      string // a configured app's id; "" = none was recognised
+	Outcome  string // "ok", a Reason at the first two, an errcode at the others
+}
+
+// Handler answers for WeChat. Make it with [New]; it is safe for concurrent use.
+type Handler struct {
+	cfg      Config
+	path     string // of the gateway's own address; "" at the root
+	byAppID  map[string]*App
+	byID     map[string]*App
+	failures *route.Failures
+}
+
+// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+func New(cfg Config) (*Handler, error) {
+	var problems []error
+	for name, missing := range map[string]bool{
+		"SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.People == nil, "Grants": cfg.Grants == nil,
+		"Master": cfg.Master == nil,
+	} {
+		if missing {
+			problems = append(problems, fmt.Errorf("relay: Config.%s is missing", name))
+		}
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
+		problems = append(problems, errors.New("relay: Config.URL: want scheme, host and perhaps a path, without a slash at the end"))
+	}
+	h := &Handler{byAppID: map[string]*App{}, byID: map[string]*App{}, failures: route.NewFailures()}
+	for i := range cfg.Apps {
+		a := cfg.Apps[i]
+		for _, p := range a.prepare() {
+			problems = append(problems, fmt.Errorf("relay: app %q: %w", a.ID, p))
+		}
+		if h.byID[a.ID] != nil || h.byAppID[a.AppID] != nil {
+			problems = append(problems, fmt.Errorf("relay: app %q: there are two with this id or appid", a.ID))
+		}
+		h.byID[a.ID], h.byAppID[a.AppID] = &a, &a
+	}
+	for _, name := range cfg.VerifyFiles {
+		if !verifyName.MatchString(name) {
+			problems = append(problems, fmt.Errorf("relay: verify file %q: want MP_verify_ and the 16 letters and digits that WeChat gave, then .txt", name))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if cfg.Address == nil {
+		cfg.Address = route.Address
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Observation) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	h.cfg, h.path = cfg, u.EscapedPath()
+	return h, nil
+}
+
+// Paths below the gateway's own: WeChat's.
+const (
+	pathAuthorize    = "/connect/oauth2/authorize"
+	pathQRConnect    = "/connect/qrconnect"
+	pathAccessToken  = "/sns/oauth2/access_token"
+	pathRefreshToken = "/sns/oauth2/refresh_token"
+	pathUserInfo     = "/sns/userinfo"
+	pathAuth         = "/sns/auth"
+)
+
+// Mount adds the routes to mux, under the path of the gateway's own address. Where no app uses them, WeChat's paths do not exist.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	h.mountVerify(mux)
+	if len(h.byID) == 0 {
+		return
+	}
+	mux.HandleFunc(h.path+pathAuthorize, h.authorize)
+	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect)
+	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken, pathUserInfo: h.userInfo, pathAuth: h.auth} {
+		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
+	}
+	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) { return nil, nil, errBadURL }))
+}

@@ -1,0 +1,112 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Session is a signed-in browser, with its account.
+type Session struct {
+	gateway.Session
+	Account gateway.Account // as AccountID resolves now; may be some seconds old
+	Demand  string          // ID of the Demand that the newest exchange with WeChat answered; "" = none
+}
+
+// Demand is what an authorize request wants of sign-in.
+type Demand struct {
+	ID        string      // random; the session that answers the demand carries it as Session.Demand
+	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
+	App       gateway.App // who asks: its name for the page, its doors
+	Entry     string      // the entry whose openid the app knows people by
+	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
+	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers
+	Profile   bool        // the app wants nickname and picture
+	UILocales string      // the app's wish for the language of pages; "" = none
+}
+
+// SignIn knows who a browser is, and how to find out. Its methods are safe for concurrent use.
+type SignIn interface {
+	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
+	Session(r *http.Request) (s Session, ok bool, err error)
+
+	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. An error means that nothing was written to w.
+	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
+
+	// AskProfile may answer the request with the page that asks the person for nickname and picture, and says whether it did; returnTo is where to come
+	// back to.
+	AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
+}
+
+// Decision is what an access rule says.
+type Decision int
+
+// The decisions. The zero value refuses.
+const (
+	Refused Decision = iota
+	Waiting          // for an administrator's approval
+	Allowed
+)
+
+// Access applies the access rules of apps.
+type Access interface {
+	// Allow says whether the account may use the app now. An error is for a store that could not answer.
+	Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error)
+}
+
+// People finds accounts. gateway.Accounts is one.
+type People interface {
+	// Account is gateway.Accounts.Account.
+	Account(ctx context.Context, id string) (gateway.Account, error)
+	// Identities is gateway.Accounts.Identities.
+	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+}
+
+// Reason says why a person cannot go on. Each has words in the catalogues of the pages.
+type Reason string
+
+// The reasons.
+const (
+	ReasonUnknownApp  Reason = "unknown_app"   // no app has this appid
+	ReasonRedirect    Reason = "redirect_uri"  // the address to return to is missing, or its host is not listed: WeChat's 10003
+	ReasonScope       Reason = "scope"         // not a scope of this address: WeChat's 10005
+	ReasonState       Reason = "state"         // longer than WeChat takes
+	ReasonRequest     Reason = "bad_request"   // the request cannot be read
+	ReasonMethod      Reason = "method"        // only GET
+	ReasonNotSignedIn Reason = "not_signed_in" // back from sign-in without a session: the browser keeps no cookies, or waited too long
+	ReasonRefused     Reason = "refused"       // the access rule says no
+	ReasonDoor        Reason = "door"          // the app does not take people who came in this way
+	ReasonNoOpenID    Reason = "no_openid"     // the person has never been at the entry whose openids the app knows
+	ReasonUnavailable Reason = "unavailable"   // the store is away; try again soon
+	ReasonInternal    Reason = "internal"      // our own fault
+)
+
+// ProblemPage is a dead end, told to a person. WeChat's own error pages do not lead back to the app either.
+type ProblemPage struct {
+	Status  int
+	Reason  Reason
+	AppName string // "" = not known
+	Retry   string // an address of this origin that begins again; "" = none
+}
+
+// ConfirmPage asks a person who is signed in whether to go to WeChat's consent page, since the app wants that (forcePopup).
+type ConfirmPage struct {
+	AppName  string
+	Account  gateway.Account // who is signed in
+	Continue string          // link: goes on to WeChat
+}
+
+// WaitingPage is shown to a person whom an administrator has still to approve.
+type WaitingPage struct {
+	AppName string
+	Account gateway.Account
+	Retry   string // this same request; the page may load it again by itself
+}
+
+// Pages shows pages. The caller has set Cache-Control and Referrer-Policy; the implementation sets the rest, the status included.
+type Pages interface {
+	Problem(w http.ResponseWriter, r *http.Request, p ProblemPage)
+	Confirm(w http.ResponseWriter, r *http.Request, p ConfirmPage)
+	Waiting(w http.ResponseWriter, r *http.Request, p WaitingPage)
+}

@@ -1,0 +1,134 @@
+package relay
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// A refresh token is the id of its family and a mac, both in one text of the form that WeChat's have. The mac is derived from the master key, so a text
+// that somebody made up is known as such without a look at the family, and cannot end one.
+const purposeRefresh = "relay refresh token"
+
+const familySize = 26 // of gateway.NewID
+
+func (h *Handler) newRefresh(family string) string {
+	return refreshText(h.cfg.Master.Derive(purposeRefresh)[0], family)
+}
+
+func refreshText(key []byte, family string) string {
+	mac := hmac.New(sha512.New, key)
+	mac.Write([]byte(family))
+	return tokenText(append([]byte(family), mac.Sum(nil)[:tokenSize-familySize]...))
+}
+
+// readRefresh returns the family of a refresh token, if it is one of ours. It may have been made before the master key was replaced.
+func (h *Handler) readRefresh(token string) (family string, ok bool) {
+	_, text, found := strings.Cut(token, "_")
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if !found || err != nil || len(raw) != tokenSize {
+		return "", false
+	}
+	family = string(raw[:familySize])
+	return family, slices.ContainsFunc(h.cfg.Master.Derive(purposeRefresh), func(key []byte) bool {
+		return hmac.Equal([]byte(refreshText(key, family)), []byte(token))
+	})
+}
+
+// refreshToken gives another access token (/sns/oauth2/refresh_token). It takes no secret, and gives the same refresh token back, whose 30 days go on
+// (WeChat's documentation). Where WeChat gives the same access token a new lifetime, this gives a new one, and the old one lives to its end: only hashes
+// are kept. Order and scope are as captured in 2018.
+func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, error) {
+	token := p.Get("refresh_token")
+	switch {
+	case p.Get("appid") == "":
+		return nil, nil, errNoAppID
+	case token == "":
+		return nil, nil, errNoRefresh
+	case p.Get("grant_type") != "refresh_token":
+		return nil, nil, errGrantType
+	}
+	app := h.byAppID[p.Get("appid")]
+	if app == nil {
+		return nil, nil, errAppID
+	}
+	out, err := h.refresh(r.Context(), app, token)
+	return app, out, err
+}
+
+func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, error) {
+	id, genuine := h.readRefresh(token)
+	if !genuine {
+		return nil, errRefreshToken
+	}
+	now := h.cfg.Now()
+	family, err := h.cfg.Grants.Family(ctx, id)
+	switch {
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, errRefreshToken
+	case err != nil:
+		return nil, err
+	case family.App != app.ID:
+		return nil, errAppID
+	case !family.Live(now) || !now.Before(family.CreatedAt.Add(refreshLife)):
+		return nil, errRefreshToken
+	}
+	if _, err := h.stillAllowed(ctx, app, family, errRefreshToken); err != nil {
+		return nil, err
+	}
+	access, hash := newToken(), sha256.Sum256([]byte(token))
+	_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{
+		Family: id, Presented: hash, Next: hash, Now: now,
+		Access: gateway.Token{Hash: sha256.Sum256([]byte(access)), CreatedAt: now, ExpiresAt: now.Add(accessLife)},
+	})
+	switch {
+	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrReplay):
+		return nil, errRefreshToken
+	case err != nil:
+		return nil, err
+	}
+	out := newWire()
+	out.str("openid", family.OpenID)
+	out.str("access_token", access)
+	out.num("expires_in", seconds(accessLife))
+	out.str("refresh_token", token)
+	out.str("scope", refreshScope(family.Scopes))
+	return out, nil
+}
+
+// refreshScope is the list of a refresh: with the scope below, and a comma at the end.
+func refreshScope(scopes []string) string {
+	switch {
+	case slices.Contains(scopes, scopeUserInfo):
+		return scopeBase + "," + scopeUserInfo + ","
+	case slices.Contains(scopes, scopeBase):
+		return scopeBase + ","
+	}
+	return strings.Join(scopes, ",")
+}
+
+// stillAllowed applies the app's access rule again: who was let in a month ago may not be today. To the app, a person who may not is a token that is
+// dead.
+func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Family, dead *Error) (gateway.Account, error) {
+	account, err := h.cfg.People.Account(ctx, f.AccountID)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return account, dead
+	}
+	if err != nil {
+		return account, err
+	}
+	decision, err := h.cfg.Access.Allow(ctx, account, app.App)
+	if err == nil && decision != Allowed {
+		err = dead
+	}
+	return account, err
+}

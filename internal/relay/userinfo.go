@@ -1,0 +1,94 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// tokenForm tells a text that is no token (40014) from a token that is not good (40001).
+var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
+
+// userInfo tells nickname and picture (/sns/userinfo). Sex is 0 and the places are empty, as at WeChat since 2021-10-20; order and the undocumented key
+// "language" are as captured. lang only ever chose the language of the places.
+func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
+	app, f, account, err := h.bearer(r.Context(), p)
+	if err != nil {
+		return app, nil, err
+	}
+	if !wantsProfile(f.Scopes) {
+		return app, nil, errUnauthorized
+	}
+	union, err := h.unionID(r.Context(), f)
+	if err != nil {
+		return app, nil, err
+	}
+	out := newWire()
+	out.str("openid", f.OpenID)
+	out.str("nickname", account.Nickname)
+	out.num("sex", 0)
+	for _, empty := range []string{"language", "city", "province", "country"} {
+		out.str(empty, "")
+	}
+	out.str("headimgurl", account.AvatarURL)
+	out.none("privilege")
+	if union != "" {
+		out.str("unionid", union)
+	}
+	return app, out, nil
+}
+
+// auth says whether an access token is good (/sns/auth). It is the only answer with an errcode of 0.
+func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
+	app, _, _, err := h.bearer(r.Context(), p)
+	if err != nil {
+		return app, nil, err
+	}
+	out := newWire()
+	out.num("errcode", 0)
+	out.str("errmsg", "ok")
+	return app, out, nil
+}
+
+// bearer finds what an access token stands for. A person who may not use the app any more is a token that has expired: apps then refresh, fail, and send
+// the person to authorize, where they are told.
+func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Family, gateway.Account, error) {
+	fail := func(app *App, err error) (*App, gateway.Family, gateway.Account, error) {
+		return app, gateway.Family{}, gateway.Account{}, err
+	}
+	token, openID := p.Get("access_token"), p.Get("openid")
+	switch {
+	case token == "":
+		return fail(nil, errNoAccessToken)
+	case openID == "":
+		return fail(nil, errNoOpenID)
+	case !tokenForm.MatchString(token):
+		return fail(nil, errAccessToken)
+	}
+	_, f, err := h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
+	switch {
+	case errors.Is(err, gateway.ErrExpired):
+		return fail(nil, errExpired)
+	case errors.Is(err, gateway.ErrNotFound):
+		return fail(nil, errCredential)
+	case err != nil:
+		return fail(nil, err)
+	}
+	app := h.byID[f.App]
+	switch {
+	case app == nil || !ours(f): // the app was taken out of the configuration
+		return fail(nil, errCredential)
+	case openID != f.OpenID:
+		return fail(app, errOpenID)
+	}
+	account, err := h.stillAllowed(ctx, app, f, errExpired)
+	if err != nil {
+		return fail(app, err)
+	}
+	return app, f, account, nil
+}

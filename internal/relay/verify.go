@@ -1,0 +1,33 @@
+package relay
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+)
+
+// verifyName is the name of the file by which WeChat knows that a domain belongs to the owner of an account. Its text is the middle of its name (field
+// reports; samples have 16 characters).
+var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
+
+// mountVerify adds the files at the root, where WeChat looks for them, and under the path of the gateway's own address, which may be all of the host
+// that leads here.
+func (h *Handler) mountVerify(mux *http.ServeMux) {
+	paths := []string{""}
+	if h.path != "" {
+		paths = append(paths, h.path)
+	}
+	names := slices.Clone(h.cfg.VerifyFiles)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		text := verifyName.FindStringSubmatch(name)[1]
+		for _, path := range paths {
+			mux.HandleFunc("GET "+path+"/"+name, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				w.Header().Set("Cache-Control", "no-store")
+				_, _ = io.WriteString(w, text) // a failure here is a client that has gone
+			})
+		}
+	}
+}

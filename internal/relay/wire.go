@@ -1,0 +1,170 @@
+package relay
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is an error as WeChat tells it to an app: a number and a text. Numbers and texts are from WeChat's table of return codes and from answers that
+// were captured at these very endpoints.
+type Error struct {
+	Code int
+	Text string
+}
+
+// Error says it in WeChat's words.
+func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
+
+// The errors that this package answers. They are values to compare with, never changed.
+var (
+	errSystem        = &Error{-1, "system error"}
+	errCredential    = &Error{40001, "invalid credential, access_token is invalid or not latest"}
+	errGrantType     = &Error{40002, "invalid grant_type"}
+	errOpenID        = &Error{40003, "invalid openid"}
+	errAppID         = &Error{40013, "invalid appid"}
+	errAccessToken   = &Error{40014, "invalid access_token"}
+	errCode          = &Error{40029, "invalid code"}
+	errRefreshToken  = &Error{40030, "invalid refresh_token"}
+	errBadURL        = &Error{40066, "invalid url"}
+	errSecret        = &Error{40125, "invalid appsecret"}
+	errCodeUsed      = &Error{40163, "code been used"}
+	errNoAccessToken = &Error{41001, "access_token missing"}
+	errNoAppID       = &Error{41002, "appid missing"}
+	errNoRefresh     = &Error{41003, "refresh_token missing"}
+	errNoSecret      = &Error{41004, "appsecret missing"}
+	errNoCode        = &Error{41008, "missing code"}
+	errNoOpenID      = &Error{41009, "missing openid"} // WeChat's English is not known
+	errExpired       = &Error{42001, "access_token expired"}
+	errMethod        = &Error{43001, "require GET method"}
+	errSlowDown      = &Error{45011, "api minute-quota reach limit, must slower, retry next minute"}
+	errUnauthorized  = &Error{48001, "api unauthorized"}
+)
+
+const maxForm = 64 << 10
+
+// call is one of the calls that an app makes: parameters in, an answer out. The app is nil as long as it is not known.
+type call func(r *http.Request, p url.Values) (*App, *wire, error)
+
+// sns answers a call. The status is 200 for errors as well, and the type text/plain without a charset, as in captures of 2016, 2021 and 2024: there are
+// libraries that depend on either.
+func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		app, out, err := h.answer(w, r, run)
+		outcome := "ok"
+		if err != nil {
+			e := h.explain(r, endpoint, app, err)
+			outcome = strconv.Itoa(e.Code)
+			out = newWire()
+			out.num("errcode", e.Code)
+			out.str("errmsg", e.Text+", rid: "+h.rid(r))
+		}
+		o := Observation{Endpoint: endpoint, Outcome: outcome}
+		if app != nil {
+			o.App = app.ID
+		}
+		h.cfg.Observe(o)
+		body := out.end()
+		header := w.Header()
+		header.Set("Content-Type", "text/plain")
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(http.StatusOK)
+		if r.Method != http.MethodHead {
+			_, _ = w.Write(body) // a client that has gone is no error of ours
+		}
+	}
+}
+
+// answer reads the parameters, which WeChat takes from the query, by GET and by POST, and from a form, and makes the call.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App, *wire, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return nil, nil, errMethod // HEAD too: it would use up a code, and tell nobody
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	// What cannot be read is missing then, and the call says so. There are apps that do not encode the code.
+	var large *http.MaxBytesError
+	if err := r.ParseForm(); errors.As(err, &large) {
+		return nil, nil, errBadURL
+	}
+	return run(r, r.Form)
+}
+
+// explain turns an error into what the app hears, and logs it. What is no Error is our side's failure: apps take WeChat's -1 for a reason to try again.
+func (h *Handler) explain(r *http.Request, endpoint string, app *App, err error) *Error {
+	id := ""
+	if app != nil {
+		id = app.ID
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		h.cfg.Logger.InfoContext(r.Context(), "relay call refused", "endpoint", endpoint, "app", id, "errcode", e.Code, "rid", h.rid(r),
+			"request_id", h.cfg.RequestID(r.Context()))
+		return e
+	}
+	if r.Context().Err() == nil {
+		h.cfg.Logger.ErrorContext(r.Context(), "relay call failed", "endpoint", endpoint, "app", id, "error", err, "rid", h.rid(r),
+			"request_id", h.cfg.RequestID(r.Context()))
+	}
+	return errSystem
+}
+
+// rid is what WeChat writes behind an errmsg since 2021: the time in hexadecimal, and two groups that name the request. Ours come from the request id,
+// so that a line of the app's log finds one of ours.
+func (h *Handler) rid(r *http.Request) string {
+	sum := sha256.Sum256([]byte("rid " + h.cfg.RequestID(r.Context())))
+	name := hex.EncodeToString(sum[:8])
+	return fmt.Sprintf("%08x-%s-%s", uint32(h.cfg.Now().Unix()), name[:8], name[8:])
+}
+
+// wire writes JSON as WeChat does: keys in a fixed order, no spaces, "/" escaped.
+type wire struct{ b bytes.Buffer }
+
+func newWire() *wire { return &wire{} }
+
+func (w *wire) key(name string) {
+	separator := byte(',')
+	if w.b.Len() == 0 {
+		separator = '{'
+	}
+	w.b.WriteByte(separator)
+	w.b.WriteString(`"` + name + `":`)
+}
+
+func (w *wire) num(name string, v int) {
+	w.key(name)
+	w.b.WriteString(strconv.Itoa(v))
+}
+
+func (w *wire) str(name, v string) {
+	w.key(name)
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic("relay: " + err.Error()) // a string: cannot happen
+	}
+	w.b.WriteString(strings.ReplaceAll(strings.TrimSuffix(text.String(), "\n"), "/", `\/`))
+}
+
+// none writes an empty list.
+func (w *wire) none(name string) {
+	w.key(name)
+	w.b.WriteString("[]")
+}
+
+func (w *wire) end() []byte {
+	w.b.WriteByte('}')
+	return w.b.Bytes()
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }

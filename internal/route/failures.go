@@ -1,0 +1,68 @@
+package route
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A client that mistypes its secret is let off for a while: burst failures, then one every refill.
+const (
+	failureBurst  = 20
+	failureRefill = 3 * time.Second
+	maxFailures   = 10_000
+)
+
+// failureKey counts per client and network: somebody who guesses at one app's secret from elsewhere does not lock that app out.
+type failureKey struct{ network, client string }
+
+// Failures counts failed authentications of apps. Only failures are counted, so that a busy app is never slowed down. Memory is bounded: two generations
+// of at most maxFailures keys, the older of which is dropped as a whole. Make it with [NewFailures]; it is safe for concurrent use.
+type Failures struct {
+	mu       sync.Mutex
+	now, old map[failureKey]*rate.Limiter
+}
+
+// NewFailures returns a Failures that has counted nothing.
+func NewFailures() *Failures { return &Failures{now: map[failureKey]*rate.Limiter{}} }
+
+// Exhausted says whether too many attempts to be client have failed from the network of address. client is the id of a configured app; "" stands for
+// unknown ids, all together. An address of this machine is never exhausted: it is a proxy that nobody named as trusted, and to count by it would let any
+// visitor lock out every app.
+func (f *Failures) Exhausted(address netip.Addr, client string, now time.Time) bool {
+	if address.IsLoopback() {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.find(failureKey{network(address), client})
+	return l != nil && l.TokensAt(now) < 1
+}
+
+// Add counts a failure, for the same arguments as Exhausted.
+func (f *Failures) Add(address netip.Addr, client string, now time.Time) {
+	if address.IsLoopback() {
+		return
+	}
+	k := failureKey{network(address), client}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.find(k)
+	if l == nil {
+		l = rate.NewLimiter(rate.Every(failureRefill), failureBurst)
+	}
+	if len(f.now) >= maxFailures {
+		f.old, f.now = f.now, map[failureKey]*rate.Limiter{}
+	}
+	f.now[k] = l
+	l.AllowN(now, 1)
+}
+
+func (f *Failures) find(k failureKey) *rate.Limiter {
+	if l := f.now[k]; l != nil {
+		return l
+	}
+	return f.old[k]
+}
