@@ -3,8 +3,8 @@
 // caller decides on, and what a store promises.
 //
 // The names to know are the contracts, each at most seven methods: [Accounts],
-// [Subjects], [Sessions], [Claims], [Grants], [Keys] and [Events]. A feature
-// takes the one or two that it needs. [Store] is all of them together; only the
+// [Subjects], [Sessions], [Claims], [Grants], [Tickets], [Keys] and [Events]. A
+// feature takes the one or two that it needs. [Store] is all of them together; only the
 // composition root names it. [Join] decides, as a pure function, which account
 // an arriving person belongs to.
 //

@@ -13,6 +13,7 @@ type Store interface {
 	Sessions
 	Claims
 	Grants
+	Tickets
 	Keys
 	Events
 	Upkeep

@@ -68,8 +68,9 @@ func (t Ticket) Held(h Holder, now time.Time) (next Ticket, write bool, err erro
 	}
 	switch {
 	case t.State == TicketOpen:
-		t.State, t.Holder, t.HeldAt = TicketHeld, h, now
-		t.ExpiresAt = later(t.ExpiresAt, now.Add(TicketPause))
+		h.AuthTime = Micro(h.AuthTime)
+		t.State, t.Holder, t.HeldAt = TicketHeld, h, Micro(now)
+		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketPause)))
 		return t, true, nil
 	case t.State == TicketHeld && t.Holder.AccountID == h.AccountID:
 		return t, false, nil
@@ -88,7 +89,7 @@ func (t Ticket) Answered(accountID string, answer TicketState, now time.Time) (T
 	}
 	t.State = answer
 	if answer == TicketApproved {
-		t.ExpiresAt = later(t.ExpiresAt, now.Add(TicketPause))
+		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketPause)))
 	}
 	return t, nil
 }

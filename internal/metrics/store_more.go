@@ -57,6 +57,34 @@ func (s *store) Revoke(ctx context.Context, r gateway.Revocation, now time.Time)
 	return value(s, "revoke", func() (int, error) { return s.next.Revoke(ctx, r, now) })
 }
 
+func (s *store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
+	return plain(s, "put_ticket", func() error { return s.next.PutTicket(ctx, t, now, limit) })
+}
+
+func (s *store) Ticket(ctx context.Context, hash [32]byte, now time.Time) (gateway.Ticket, error) {
+	return value(s, "ticket", func() (gateway.Ticket, error) { return s.next.Ticket(ctx, hash, now) })
+}
+
+func (s *store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+	return value(s, "ticket_states", func() (map[[32]byte]gateway.TicketState, error) { return s.next.TicketStates(ctx, hashes, now) })
+}
+
+func (s *store) HoldTicket(ctx context.Context, hash [32]byte, h gateway.Holder, now time.Time) (gateway.Ticket, error) {
+	return value(s, "hold_ticket", func() (gateway.Ticket, error) { return s.next.HoldTicket(ctx, hash, h, now) })
+}
+
+func (s *store) AnswerTicket(ctx context.Context, hash [32]byte, accountID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+	return value(s, "answer_ticket", func() (gateway.Ticket, error) { return s.next.AnswerTicket(ctx, hash, accountID, answer, now) })
+}
+
+func (s *store) TakeTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+	return value(s, "take_ticket", func() (gateway.Ticket, error) { return s.next.TakeTicket(ctx, hash, desktop, now) })
+}
+
+func (s *store) DropTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error {
+	return plain(s, "drop_ticket", func() error { return s.next.DropTicket(ctx, hash, desktop, now) })
+}
+
 func (s *store) Keys(ctx context.Context) ([]gateway.Key, error) {
 	return value(s, "keys", func() ([]gateway.Key, error) { return s.next.Keys(ctx) })
 }

@@ -144,6 +144,9 @@ func shutOut(ctx context.Context, tx pgx.Tx, accountID string, now time.Time) er
 	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE account_id = $1`, accountID); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `UPDATE tickets SET state = 'refused' WHERE account_id = $1 AND state IN ('held', 'approved')`, accountID); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `UPDATE grants SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = 0`, accountID, micros(now))
 	return err
 }

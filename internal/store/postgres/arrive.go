@@ -185,6 +185,7 @@ func joinInto(ctx context.Context, tx pgx.Tx, a gateway.Arrival, older, younger 
 	for _, query := range []string{
 		`UPDATE identities SET account_id = $1 WHERE account_id = $2`,
 		`UPDATE grants SET account_id = $1 WHERE account_id = $2`,
+		`UPDATE tickets SET account_id = $1 WHERE account_id = $2`,
 		`DELETE FROM sessions WHERE account_id = $2 AND $1 <> $2`,
 		`UPDATE accounts SET joined_into = $1 WHERE joined_into = $2`,
 		`UPDATE accounts SET joined_into = $1, old_id = '', admin = false WHERE id = $2`,

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -50,6 +51,12 @@ func names(t *testing.T) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// next names the nth migration after those that there are.
+func next(t *testing.T, n int, name string) string {
+	t.Helper()
+	return fmt.Sprintf("%04d_%s.sql", len(names(t))+n, name)
 }
 
 // only is the schema of an earlier version: the first n migrations.
@@ -104,6 +111,10 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 		if err := s.PutKey(t.Context(), gateway.Key{ID: "k", Slot: "s", Sealed: []byte("x"), CreatedAt: noon}); err != nil {
 			t.Errorf("from version %d: %v", n, err)
 		}
+		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon, ExpiresAt: noon.Add(time.Minute)}
+		if err := s.PutTicket(t.Context(), ticket, noon, 1); err != nil {
+			t.Errorf("from version %d: %v", n, err)
+		}
 		if got := len(query(t, url, applied)); got != len(names(t)) {
 			t.Errorf("from version %d: %d migrations", n, got)
 		}
@@ -117,18 +128,18 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	url := postgrestest.URL(t)
 	id := arrive(t, open(t, url, postgres.Options{}), "o1").ID
 	all := only(t, len(names(t)))
-	all["0005_good.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id integer)`)}
-	all["0006_bad.sql"] = &fstest.MapFile{Data: []byte(`
+	all[next(t, 1, "good")] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id integer)`)}
+	all[next(t, 2, "bad")] = &fstest.MapFile{Data: []byte(`
 		CREATE TABLE half (id integer);
 		UPDATE accounts SET nickname = 'half';
 		DROP TABLE sessions;
 		INSERT INTO nowhere VALUES (1);`)}
 	_, err := postgres.Open(t.Context(), url, postgres.Options{}.WithMigrations(all))
-	fails(t, "the migration", err, gateway.ErrUnavailable, "migration 6 (bad)", "nowhere")
-	if got := query(t, url, applied); len(got) != 5 || got[4] != "good" {
+	fails(t, "the migration", err, gateway.ErrUnavailable, fmt.Sprintf("migration %d (bad)", len(names(t))+2), "nowhere")
+	if got := query(t, url, applied); len(got) != len(names(t))+1 || got[len(got)-1] != "good" {
 		t.Errorf("versions: %v", got)
 	}
-	delete(all, "0006_bad.sql")
+	delete(all, next(t, 2, "bad"))
 	before := open(t, url, postgres.Options{}.WithMigrations(all))
 	a, err := before.Account(t.Context(), id)
 	if err != nil || a.Nickname != "" {
@@ -143,10 +154,10 @@ func TestANewerDatabaseIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
 	newer := only(t, len(names(t)))
-	newer["0005_scan_tickets.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE tickets (id integer)`)}
+	newer[next(t, 1, "fan_clubs")] = &fstest.MapFile{Data: []byte(`CREATE TABLE fan_clubs (id integer)`)}
 	open(t, url, postgres.Options{}.WithMigrations(newer))
 	_, err := postgres.Open(t.Context(), url, postgres.Options{})
-	fails(t, "a newer database", err, gateway.ErrNewerDatabase, "5 (scan tickets)", "backup")
+	fails(t, "a newer database", err, gateway.ErrNewerDatabase, fmt.Sprintf("%d (fan clubs)", len(names(t))+1), "backup")
 	if errors.Is(err, gateway.ErrUnavailable) {
 		t.Error("a newer database looks like one that is down")
 	}

@@ -144,6 +144,9 @@ func shutOut(t tx, accountID string, now time.Time) error {
 	if _, err := t.exec(`DELETE FROM sessions WHERE account_id = ?1`, accountID); err != nil {
 		return err
 	}
+	if _, err := t.exec(`UPDATE tickets SET state = 'refused' WHERE account_id = ?1 AND state IN ('held', 'approved')`, accountID); err != nil {
+		return err
+	}
 	_, err := t.exec(`UPDATE grants SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at = 0`, accountID, micros(now))
 	return err
 }

@@ -143,6 +143,7 @@ func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, 
 	for _, query := range []string{
 		`UPDATE identities SET account_id = ?1 WHERE account_id = ?2`,
 		`UPDATE grants SET account_id = ?1 WHERE account_id = ?2`,
+		`UPDATE tickets SET account_id = ?1 WHERE account_id = ?2`,
 		`DELETE FROM sessions WHERE account_id = ?2 AND ?1 <> ?2`,
 		`UPDATE accounts SET joined_into = ?1 WHERE joined_into = ?2`,
 		`UPDATE accounts SET joined_into = ?1, old_id = '', admin = 0 WHERE id = ?2`,

@@ -2,11 +2,13 @@ package sqlite_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -21,6 +23,12 @@ func names(t *testing.T) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// next names the nth migration after those that there are.
+func next(t *testing.T, n int, name string) string {
+	t.Helper()
+	return fmt.Sprintf("%04d_%s.sql", len(names(t))+n, name)
 }
 
 // only is the schema of an earlier version: the first n migrations.
@@ -83,6 +91,10 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 		if err := s.PutKey(t.Context(), gateway.Key{ID: "k", Slot: "s", Sealed: []byte("x"), CreatedAt: noon}); err != nil {
 			t.Errorf("from version %d: %v", n, err)
 		}
+		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon, ExpiresAt: noon.Add(time.Minute)}
+		if err := s.PutTicket(t.Context(), ticket, noon, 1); err != nil {
+			t.Errorf("from version %d: %v", n, err)
+		}
 		if got := len(versions(t, path)); got != len(names(t)) {
 			t.Errorf("from version %d: %d migrations", n, got)
 		}
@@ -100,18 +112,18 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := only(t, len(names(t)))
-	all["0005_good.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id INTEGER)`)}
-	all["0006_bad.sql"] = &fstest.MapFile{Data: []byte(`
+	all[next(t, 1, "good")] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id INTEGER)`)}
+	all[next(t, 2, "bad")] = &fstest.MapFile{Data: []byte(`
 		CREATE TABLE half (id INTEGER);
 		UPDATE accounts SET nickname = 'half';
 		DROP TABLE sessions;
 		INSERT INTO nowhere VALUES (1);`)}
 	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Serve: true}.WithMigrations(all))
-	fails(t, "the migration", err, gateway.ErrUnavailable, "migration 6 (bad)", "nowhere")
-	if got := versions(t, path); len(got) != 5 || got[4] != "good" {
+	fails(t, "the migration", err, gateway.ErrUnavailable, fmt.Sprintf("migration %d (bad)", len(names(t))+2), "nowhere")
+	if got := versions(t, path); len(got) != len(names(t))+1 || got[len(got)-1] != "good" {
 		t.Errorf("versions: %v", got)
 	}
-	delete(all, "0006_bad.sql")
+	delete(all, next(t, 2, "bad"))
 	before := open(t, path, sqlite.Options{Serve: true}.WithMigrations(all))
 	a, err := before.Account(t.Context(), id)
 	if err != nil || a.Nickname != "" {
@@ -126,17 +138,17 @@ func TestANewerDatabaseIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
 	newer := only(t, len(names(t)))
-	newer["0005_scan_tickets.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE tickets (id INTEGER)`)}
+	newer[next(t, 1, "fan_clubs")] = &fstest.MapFile{Data: []byte(`CREATE TABLE fan_clubs (id INTEGER)`)}
 	s := open(t, path, sqlite.Options{}.WithMigrations(newer))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Serve: true})
-	fails(t, "a newer database", err, gateway.ErrNewerDatabase, "5 (scan tickets)", "backup")
+	fails(t, "a newer database", err, gateway.ErrNewerDatabase, fmt.Sprintf("%d (fan clubs)", len(names(t))+1), "backup")
 	if errors.Is(err, gateway.ErrUnavailable) {
 		t.Error("a newer database looks like one that is down")
 	}
-	if got := versions(t, path); !slices.Contains(got, "scan tickets") {
+	if got := versions(t, path); !slices.Contains(got, "fan clubs") {
 		t.Errorf("the database was changed: %v", got)
 	}
 }

@@ -17,6 +17,7 @@ func (s *Store) Sweep(ctx context.Context, now, eventsBefore time.Time, batch in
 	}{
 		{`DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at <= ?1 LIMIT ?2)`, now},
 		{`DELETE FROM claims WHERE rowid IN (SELECT rowid FROM claims WHERE expires_at <= ?1 LIMIT ?2)`, now},
+		{`DELETE FROM tickets WHERE rowid IN (SELECT rowid FROM tickets WHERE expires_at <= ?1 LIMIT ?2)`, now},
 		{`DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at <= ?1 LIMIT ?2)`, now},
 		{`DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants WHERE expires_at <= ?1 LIMIT ?2)`, now},
 		{`DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE expires_at <> 0 AND expires_at <= ?1 LIMIT ?2)`, now},

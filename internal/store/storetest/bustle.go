@@ -46,7 +46,7 @@ func bustle(c *cas) {
 
 // known reports whether the vocabulary has err.
 func known(err error) bool {
-	for _, k := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay} {
+	for _, k := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull} {
 		if errors.Is(err, k) {
 			return true
 		}
@@ -56,7 +56,7 @@ func known(err error) bool {
 
 // anything does one thing, by chance, that a gateway does.
 func (c *cas) anything(r *rand.Rand, person, name string) (err error) {
-	switch r.IntN(10) {
+	switch r.IntN(13) {
 	case 0:
 		e := []entry{main, site, third}[r.IntN(3)]
 		_, _, err = c.store.Arrive(c.ctx, e.at(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)), []string{"", "u1", "u2"}[r.IntN(3)]))
@@ -77,6 +77,18 @@ func (c *cas) anything(r *rand.Rand, person, name string) (err error) {
 		_, err = c.store.Sweep(c.ctx, after(2*time.Hour), time.Time{}, 5)
 	case 9:
 		_, err = c.store.PinSubject(c.ctx, person, []string{"wiki", "shop"}[r.IntN(2)], name, noon)
+	case 10:
+		err = c.store.PutTicket(c.ctx, newTicket(fmt.Sprint(r.IntN(20))), noon, 15)
+	case 11:
+		t := newTicket(fmt.Sprint(r.IntN(20)))
+		if _, err = c.store.HoldTicket(c.ctx, t.Hash, phone(person), noon); err == nil {
+			_, err = c.store.AnswerTicket(c.ctx, t.Hash, person, gateway.TicketApproved, noon)
+		}
+	case 12:
+		t := newTicket(fmt.Sprint(r.IntN(20)))
+		if _, err = c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, noon); err != nil && known(err) {
+			err = c.store.DropTicket(c.ctx, t.Hash, t.Desktop, noon)
+		}
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 // codes is how many codes two processes fight for.
 const codes = 200
 
-// redeemAll tries to take every code and every claim, and prints which it got.
+// redeemAll tries to take every code, every claim and every ticket, and prints which it got.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 	for i := range codes {
 		name := fmt.Sprint("g", i)
@@ -75,6 +75,12 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		}
 		if won {
 			fmt.Fprintln(out, "claim", i)
+		}
+		t := newTicket(name)
+		if _, err := store.TakeTicket(ctx, t.Hash, t.Desktop, noon); err == nil {
+			fmt.Fprintln(out, "ticket", i)
+		} else if w := word(err); w != "replay" {
+			return err
 		}
 	}
 	return nil
@@ -141,6 +147,7 @@ var processChecks = []check{
 		id := c.person("o1").ID
 		for i := range codes {
 			c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", fmt.Sprint("g", i))))
+			c.approved(fmt.Sprint("g", i), id)
 		}
 		workers := []*worker{c.start("redeem", ""), c.start("redeem", "")}
 		for _, w := range workers {
@@ -155,7 +162,7 @@ var processChecks = []check{
 				c.Fatalf("a worker failed: %v (%v)", err, got)
 			}
 		}
-		equal(c, "codes and claims that were won", len(got), 2*codes)
+		equal(c, "codes, claims and tickets that were won", len(got), 3*codes)
 		for what, n := range got {
 			if n != 1 || strings.HasPrefix(what, "error") {
 				c.Fatalf("%s was won %d times", what, n)

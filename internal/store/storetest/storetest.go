@@ -71,13 +71,16 @@ func Run(t *testing.T, s Subject) {
 		{"claims", claimChecks},
 		{"grants", grantChecks},
 		{"refresh", refreshChecks},
+		{"tickets", ticketChecks},
+		{"ticket holders", ticketHolderChecks},
+		{"ticket limit", ticketLimitChecks},
 		{"keys", keyChecks},
 		{"events", eventChecks},
 		{"upkeep", upkeepChecks},
 		{"processes", processChecks},
 	} {
 		for _, k := range group.checks {
-			t.Run(group.name+"/"+strings.ReplaceAll(k.name, " ", "_"), func(t *testing.T) {
+			t.Run(strings.ReplaceAll(group.name+"/"+k.name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
 				db := s.New(t)
 				c := &cas{T: t, Subject: s, db: db, store: db.Open(t), ctx: t.Context()}
@@ -265,6 +268,13 @@ func (c *cas) restart() bool {
 	return true
 }
 
+func notIn(c *cas, text, planted string) {
+	c.Helper()
+	if strings.Contains(text, planted) {
+		c.Fatalf("%q holds %q", text, planted)
+	}
+}
+
 // tally counts what many goroutines saw.
 type tally struct {
 	mu sync.Mutex
@@ -287,7 +297,7 @@ func word(err error) string {
 		name string
 	}{
 		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
-		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"},
+		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
 	} {
 		if err == k.err || k.err != nil && errors.Is(err, k.err) {
 			return k.name

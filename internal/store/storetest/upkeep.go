@@ -174,6 +174,14 @@ var upkeepChecks = []check{
 				_, err := c.store.Redeem(x, sum("code g"), noon, newIssue("g"))
 				return err
 			},
+			"PutTicket": func(x context.Context) error { return c.store.PutTicket(x, newTicket("t"), noon, many) },
+			"Ticket":    func(x context.Context) error { _, err := c.store.Ticket(x, sum("t"), noon); return err },
+			"TicketStates": func(x context.Context) error {
+				_, err := c.store.TicketStates(x, [][32]byte{sum("t")}, noon)
+				return err
+			},
+			"HoldTicket":  func(x context.Context) error { _, err := c.store.HoldTicket(x, sum("t"), phone(id), noon); return err },
+			"TakeTicket":  func(x context.Context) error { _, err := c.store.TakeTicket(x, sum("t"), sum("d"), noon); return err },
 			"PinSubject":  func(x context.Context) error { _, err := c.store.PinSubject(x, id, "wiki", "sub", noon); return err },
 			"PutKey":      func(x context.Context) error { return c.store.PutKey(x, newKey("k", "s")) },
 			"AppendEvent": func(x context.Context) error { return c.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"}) },
@@ -190,6 +198,8 @@ var upkeepChecks = []check{
 		_, err := c.store.Session(c.ctx, sum("s"), noon)
 		c.is(err, gateway.ErrNotFound)
 		_, err = c.store.Code(c.ctx, sum("code g"))
+		c.is(err, gateway.ErrNotFound)
+		_, err = c.store.Ticket(c.ctx, newTicket("t").Hash, noon)
 		c.is(err, gateway.ErrNotFound)
 		c.claims(attempt("k", "c", "two", 0), 0)
 	}},

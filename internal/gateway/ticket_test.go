@@ -1,0 +1,101 @@
+package gateway_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// ticketIn is a ticket in a state, held by account a where it is held.
+func ticketIn(s gateway.TicketState) gateway.Ticket {
+	t := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", State: s, CreatedAt: at(0), ExpiresAt: at(2)}
+	if s != gateway.TicketOpen {
+		t.Holder.AccountID = "a"
+	}
+	return t
+}
+
+func word(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, gateway.ErrExpired):
+		return "expired"
+	case errors.Is(err, gateway.ErrNotFound):
+		return "not found"
+	case errors.Is(err, gateway.ErrConflict):
+		return "conflict"
+	case errors.Is(err, gateway.ErrReplay):
+		return "replay"
+	}
+	return err.Error()
+}
+
+// A state that moves where it should not signs in a desktop that nobody
+// confirmed, so every state meets every move.
+func TestTicketMoves(t *testing.T) {
+	t.Parallel()
+	desktop, guess := [32]byte{2}, [32]byte{1}
+	moves := map[string]func(gateway.Ticket, time.Time) (gateway.Ticket, error){
+		"hold by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			n, _, err := k.Held(gateway.Holder{AccountID: "a"}, now)
+			return n, err
+		},
+		"hold by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			n, _, err := k.Held(gateway.Holder{AccountID: "b"}, now)
+			return n, err
+		},
+		"answer by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			return k.Answered("a", gateway.TicketApproved, now)
+		},
+		"answer by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			return k.Answered("b", gateway.TicketApproved, now)
+		},
+		"answer by nobody": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			k.Holder.AccountID = ""
+			return k.Answered("", gateway.TicketApproved, now)
+		},
+		"take":       func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Taken(desktop, now) },
+		"take guess": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Taken(guess, now) },
+		"drop": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			n, _, err := k.Dropped(desktop, now)
+			return n, err
+		},
+		"drop guess": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			n, _, err := k.Dropped(guess, now)
+			return n, err
+		},
+		"show": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Shown(now) },
+	}
+	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketHeld, gateway.TicketApproved, gateway.TicketUsed, gateway.TicketRefused, gateway.TicketWrong, gateway.TicketDropped}
+	allowed := map[string]string{ // what is not here is a conflict that changes nothing
+		"open hold by a": "ok held", "open hold by b": "ok held", "held hold by a": "ok held", "held answer by a": "ok approved",
+		"approved take": "ok used", "used take": "replay used", "open drop": "ok dropped", "held drop": "ok dropped", "dropped drop": "ok dropped",
+	}
+	for _, s := range states {
+		for name, move := range moves {
+			want := fmt.Sprint("conflict ", s)
+			if w, ok := allowed[fmt.Sprint(s, " ", name)]; ok {
+				want = w
+			}
+			late := "expired "
+			switch name {
+			case "show":
+				want = fmt.Sprint("ok ", s)
+			case "take guess", "drop guess":
+				want, late = "not found ", "not found "
+			}
+			got, err := move(ticketIn(s), at(1))
+			if g := fmt.Sprint(word(err), " ", got.State); g != want {
+				t.Errorf("%s, %s: got %s, want %s", s, name, g, want)
+			}
+			got, err = move(ticketIn(s), at(2))
+			if g := fmt.Sprint(word(err), " ", got.State); g != late {
+				t.Errorf("%s, %s when it is over: got %s, want %s", s, name, g, late)
+			}
+		}
+	}
+}
