@@ -184,13 +184,10 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	return front.Wrap(a.o.Metrics.HTTP(mux)), nil
 }
 
-// entries makes the clients of the official accounts, each with the appids that it shares unionids with.
+// entries makes the clients of the official accounts and website apps, each with the appids that it shares unionids with.
 func (a *App) entries(all []config.Entry) []signin.Entry {
 	var out []signin.Entry
 	for _, e := range all {
-		if e.Kind != config.OfficialAccount {
-			continue
-		}
 		c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
 		if a.o.Transport != nil {
 			c.HTTPClient = &http.Client{Transport: a.o.Transport}
@@ -198,7 +195,7 @@ func (a *App) entries(all []config.Entry) []signin.Entry {
 		if a.o.Metrics != nil {
 			c.Observe = a.o.Metrics.WeChat
 		}
-		entry := signin.Entry{Name: e.Name, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
+		entry := signin.Entry{Name: e.Name, Website: e.Kind == config.Website, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
 		for _, other := range all {
 			if other.AppID == e.AppID || e.OpenPlatform != "" && other.OpenPlatform == e.OpenPlatform {
 				entry.Group = append(entry.Group, other.AppID)

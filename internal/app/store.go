@@ -15,16 +15,26 @@ import (
 // serve it takes the right to serve from a SQLite file, which one process at a time can have (gateway.ErrInUse); commands that look at a database beside
 // a running gateway ask without. Other errors to test for: gateway.ErrNewerDatabase, gateway.ErrUnavailable. ctx bounds the opening.
 func OpenStore(ctx context.Context, address wechat.Secret, serve bool) (gateway.Store, error) {
+	return openStore(ctx, address, sqlite.Options{Serve: serve}, postgres.Options{})
+}
+
+// LookAtStore is OpenStore for one who changes nothing: a database that lacks migrations of this version is gateway.ErrOlderDatabase. A SQLite file that is
+// not there is made, empty; ask before.
+func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, error) {
+	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
+}
+
+func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store, error) {
 	text := string(address)
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
-		s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: serve})
+		s, err := sqlite.Open(ctx, path, file)
 		if err != nil {
 			return nil, err // not s: a nil *Store in an interface is not nil
 		}
 		return s, nil
 	}
 	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
-		s, err := postgres.Open(ctx, text, postgres.Options{})
+		s, err := postgres.Open(ctx, text, server)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/wechat"
 )
@@ -31,6 +32,7 @@ func (c *checkCmd) Run(s *session) error {
 		return err
 	}
 	s.voice.say("configuration  %s: %s, %s", c.Config, count(len(conf.WeChat), "entry", "entries"), count(len(conf.Apps), "app", "apps"))
+	describe(s.voice, conf)
 	good := true
 	tell := func(name, fine string, err error) {
 		if err != nil {
@@ -56,6 +58,38 @@ func (c *checkCmd) Run(s *session) error {
 	return nil
 }
 
+// describe names the parts of the configuration that depend on one another.
+func describe(v voice, conf *config.Config) {
+	line := func(name, format string, args ...any) { v.say("%-14s %s", name, fmt.Sprintf(format, args...)) }
+	kinds := map[string]bool{}
+	for _, e := range conf.WeChat {
+		kinds[e.Kind] = true
+	}
+	var doors []string
+	if kinds[config.OfficialAccount] {
+		doors = append(doors, config.DoorWeChat, config.DoorScan)
+	}
+	if kinds[config.Website] {
+		doors = append(doors, config.DoorWebsite)
+	}
+	line("doors", "%s", strings.Join(doors, ", "))
+	for _, a := range conf.Apps {
+		switch a.Kind {
+		case gateway.AppForwardAuth:
+			line("apps."+a.ID, "forward_auth for %s", strings.Join(a.Hosts, ", "))
+		case gateway.AppRelay:
+			through := a.Entry
+			if a.WebsiteEntry != "" {
+				through += ", its QR code through " + a.WebsiteEntry
+			}
+			line("apps."+a.ID, "relay as %s through %s, back to %s", a.AppID, through, strings.Join(a.ReturnHosts, ", "))
+		}
+	}
+	for _, name := range conf.VerifyFiles {
+		line("verify file", "/%s", name)
+	}
+}
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -79,15 +113,18 @@ func checkMasterKey(conf *config.Config) (string, *keys.Master, error) {
 	return name + ", " + m.IDs()[0], m, nil
 }
 
-// checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read. A
-// SQLite file that is not there is not made.
+// checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read.
+// Nothing is changed: a SQLite file that is not there is not made, and an older database stays as it is, for the version that may be serving from it.
 func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, known bool) (string, error) {
 	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return conf.StoreName() + " is not there yet: the first start makes it", nil
 		}
 	}
-	store, err := openStore(ctx, conf, false)
+	store, err := lookAtStore(ctx, conf)
+	if errors.Is(err, gateway.ErrOlderDatabase) {
+		return conf.StoreName() + " answers, and is empty or of an older version: the next start brings it up to date", nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +148,7 @@ func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, k
 // madeUpCode has the form of WeChat's codes and is none.
 const madeUpCode = "0weigatecheckweigatecheckweigate"
 
-// checkEntry asks WeChat to exchange a made-up code. When appid, secret and address are right, WeChat gets as far as the code and refuses that: 40029.
+// checkEntry asks WeChat to exchange a made-up code, which official accounts and website apps do in one and the same place. When appid, secret and address are right, WeChat gets as far as the code and refuses that: 40029.
 func checkEntry(ctx context.Context, e config.Entry) (string, error) {
 	client := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
 	_, err := client.Exchange(ctx, madeUpCode)
@@ -122,13 +159,17 @@ func checkEntry(ctx context.Context, e config.Entry) (string, error) {
 		}
 		return "", fmt.Errorf("wechat.%s: %w", e.Name, err)
 	}
+	site, place := "mp.weixin.qq.com", "设置与开发 › 开发接口管理"
+	if e.Kind == config.Website {
+		site, place = "open.weixin.qq.com", "管理中心 › 网站应用"
+	}
 	switch answer.Code {
 	case 40029:
 		return "WeChat knows " + e.AppID + " and its secret, and takes calls from this address (answer 40029)", nil
 	case 40013:
-		return "", fmt.Errorf("wechat.%s: WeChat does not know the appid (40013): compare it with mp.weixin.qq.com, 设置与开发 › 开发接口管理", e.Name)
+		return "", fmt.Errorf("wechat.%s: WeChat does not know the appid (40013): compare it with %s, %s", e.Name, site, place)
 	case 40125, 40001:
-		return "", fmt.Errorf("wechat.%s: the AppSecret is wrong (%d): it changes when somebody resets it (重置) at mp.weixin.qq.com; put the present one in", e.Name, answer.Code)
+		return "", fmt.Errorf("wechat.%s: the AppSecret is wrong (%d): it changes when somebody resets it (重置) at %s; put the present one in", e.Name, answer.Code, site)
 	case 40164:
 		return "", fmt.Errorf("wechat.%s: WeChat takes no calls from %s (40164): add that address to the IP allow-list (IP白名单) of the account", e.Name, seenAddress(answer.Message))
 	}

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	const right = "wx0123456789abcdef"
 	for _, tt := range []struct {
 		name   string
+		kind   string // of the entry; "" = an official account
 		app    wechattest.App
 		fault  *wechattest.Fault
 		secret string
@@ -30,6 +32,9 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "WeChat does not know the appid (40013)"},
 		{name: "not on the allow-list", app: wechattest.App{IPList: []string{"192.0.2.1"}},
 			told: "WeChat takes no calls from 127.0.0.1 (40164): add that address to the IP allow-list (IP白名单)"},
+		{name: "a website app", kind: "website", want: "40029"},
+		{name: "a website app's other secret", kind: "website", secret: "wrong" + leak.Secret, told: "the AppSecret is wrong (40125): it changes when somebody resets it (重置) at open.weixin.qq.com"},
+		{name: "another website app", kind: "website", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "(40013): compare it with open.weixin.qq.com, 管理中心 › 网站应用"},
 		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"}, told: "from this server's address (which WeChat's message does not name) (40164)"},
 		{name: "the old answer to a wrong secret", fault: &wechattest.Fault{Errcode: 40001}, told: "the AppSecret is wrong (40001)"},
 		{name: "a proxy's page", fault: &wechattest.Fault{Body: "<html>log in to the network first</html>"}, told: "not a JSON object"},
@@ -42,6 +47,10 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			account := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
 			if tt.app.AppID != "" {
 				account.AppID = tt.app.AppID
+			}
+			kind := cmp.Or(tt.kind, "official_account")
+			if kind == "website" {
+				account.Kind = wechattest.WebsiteApp
 			}
 			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{account}})
 			if err != nil {
@@ -60,7 +69,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			}
 			dir := t.TempDir()
 			text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " + filepath.Join(dir, "none.key") + "\n" +
-				"wechat: [{name: main, kind: official_account, appid: " + right + ", secret: " + secret + ", api: " + srv.URL + "}]\n"
+				"wechat: [{name: main, kind: " + kind + ", appid: " + right + ", secret: " + secret + ", api: " + srv.URL + "}]\n"
 			file := filepath.Join(dir, "weigate.yaml")
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)

@@ -44,9 +44,18 @@ func (c configured) visit(s *session) (*config.Config, gateway.Store, error) {
 }
 
 func openStore(ctx context.Context, conf *config.Config, serve bool) (gateway.Store, error) {
+	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.OpenStore(ctx, conf.Store, serve) })
+}
+
+// lookAtStore opens the store for a command that must change nothing, its schema neither.
+func lookAtStore(ctx context.Context, conf *config.Config) (gateway.Store, error) {
+	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.LookAtStore(ctx, conf.Store) })
+}
+
+func withPatience(ctx context.Context, conf *config.Config, open func(context.Context) (gateway.Store, error)) (gateway.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	store, err := app.OpenStore(ctx, conf.Store, serve)
+	store, err := open(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, fmt.Errorf("the store (%s) does not answer: see that the database runs, and that the address in store is right", conf.StoreName())

@@ -33,6 +33,10 @@ var (
 	// changed in it. Start that version, or restore a backup.
 	ErrNewerDatabase = errors.New("the database belongs to a newer version of weigate")
 
+	// ErrOlderDatabase: the database lacks migrations of this version, and the
+	// caller asked only to look. The next gateway that starts applies them.
+	ErrOlderDatabase = errors.New("the database belongs to an older version of weigate")
+
 	// ErrInUse: another process serves from this database file.
 	ErrInUse = errors.New("the database is in use by another weigate")
 

@@ -1,5 +1,6 @@
 // Package migrate reads a store's numbered migrations and says which of them a
-// database still needs. The names to know are [Read], [Migration] and [Todo].
+// database still needs. The names to know are [Read], [Migration],
+// [Todo] and [Look].
 //
 // It runs no SQL: each store applies one migration in one transaction, together
 // with the row that records it, so that an interrupted migration leaves the
@@ -83,4 +84,18 @@ func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 		return nil, fmt.Errorf("the database lacks migrations before %d: restore a backup", has)
 	}
 	return all[has:], nil
+}
+
+// Look returns what a database that may not be changed says of these missing
+// steps: nil when there are none, else an error that wraps
+// gateway.ErrOlderDatabase and names them.
+func Look(todo []Migration) error {
+	if len(todo) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(todo))
+	for _, m := range todo {
+		names = append(names, m.Name)
+	}
+	return fmt.Errorf("%w: it lacks %s", gateway.ErrOlderDatabase, strings.Join(names, ", "))
 }

@@ -37,7 +37,7 @@ func connecting(err error) bool {
 func known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrUnavailable,
+		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {
 			return true

@@ -25,6 +25,10 @@ type Options struct {
 	// as pool_max_conns, or 16.
 	MaxConns int
 
+	// Look leaves the schema as it is: a database that lacks migrations is
+	// gateway.ErrOlderDatabase, an empty one too.
+	Look bool
+
 	// migrations are the schema; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 }
@@ -72,7 +76,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, failed("connect", err)
 	}
 	s := &Store{pool: pool}
-	if err := s.migrate(ctx, o.migrations); err != nil {
+	if err := s.migrate(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

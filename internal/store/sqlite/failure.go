@@ -30,7 +30,7 @@ func failed(doing string, err error) error {
 func known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
+		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {
 			return true

@@ -14,7 +14,8 @@ import (
 
 // migrate brings the schema up to date. It needs the serving lock when there
 // is something to do: another process must not find its tables changed.
-func (s *Store) migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error {
+func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
+	files := o.migrations
 	if files == nil {
 		sub, err := fs.Sub(embedded, "migrations")
 		if err != nil {
@@ -29,6 +30,9 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, files fs.FS) error 
 	todo, err := pending(ctx, conn, all)
 	if err != nil || len(todo) == 0 {
 		return failed("open "+s.path, err)
+	}
+	if o.Look {
+		return failed("look at "+s.path, migrate.Look(todo))
 	}
 	if s.lock == nil && s.path != memory {
 		lock, err := lockFile(s.path + ".lock")

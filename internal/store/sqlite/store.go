@@ -27,6 +27,10 @@ type Options struct {
 	// another that asks for it gets gateway.ErrInUse.
 	Serve bool
 
+	// Look leaves the schema as it is: a database that lacks migrations is
+	// gateway.ErrOlderDatabase, an empty one too.
+	Look bool
+
 	// migrations are the schema; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 
@@ -89,7 +93,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		return failed("open "+s.path, err)
 	}
 	s.writer = newWriter(db, conn, o.batch)
-	if err := s.migrate(ctx, conn, o.migrations); err != nil {
+	if err := s.migrate(ctx, conn, o); err != nil {
 		return err
 	}
 	s.writer.start()

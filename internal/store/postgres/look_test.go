@@ -1,0 +1,31 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/postgres"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+)
+
+// Whoever looks before an upgrade must not begin it: replicas of the older version may be serving.
+func TestALookMigratesNothing(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	_, err := postgres.Open(t.Context(), url, postgres.Options{Look: true})
+	fails(t, "a look at an empty database", err, gateway.ErrOlderDatabase, "accounts")
+	if got := query(t, url, `SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()`); len(got) > 0 {
+		t.Errorf("the look made %v", got)
+	}
+	old := open(t, url, postgres.Options{}.WithMigrations(only(t, 2)))
+	id := arrive(t, old, "o1").ID
+	_, err = postgres.Open(t.Context(), url, postgres.Options{Look: true})
+	fails(t, "a look at an older database", err, gateway.ErrOlderDatabase, "grants", "keys")
+	if got := query(t, url, applied); len(got) != 2 {
+		t.Errorf("the look left %v", got)
+	}
+	open(t, url, postgres.Options{})
+	if _, err := open(t, url, postgres.Options{Look: true}).Account(t.Context(), id); err != nil {
+		t.Errorf("a look at a database that is up to date: %v", err)
+	}
+}

@@ -1,0 +1,35 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite"
+)
+
+// Whoever looks before an upgrade must not begin it: the older version may be serving.
+func TestALookMigratesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "w.db")
+	old := open(t, path, sqlite.Options{Serve: true}.WithMigrations(only(t, 2)))
+	id := arrive(t, old, "o1").ID
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Look: true})
+	fails(t, "a look at an older database", err, gateway.ErrOlderDatabase, "grants", "keys")
+	if got := versions(t, path); len(got) != 2 {
+		t.Errorf("the look left %v", got)
+	}
+	if got := arrive(t, old, "o1").ID; got != id {
+		t.Errorf("account %s became %s", id, got)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, path, sqlite.Options{Serve: true}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	looking := open(t, path, sqlite.Options{Look: true})
+	if _, err := looking.Account(t.Context(), id); err != nil {
+		t.Errorf("a look at a database that is up to date: %v", err)
+	}
+}
