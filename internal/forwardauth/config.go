@@ -74,6 +74,7 @@ type Handler struct {
 type site struct {
 	app     *App
 	origin  string // scheme and host
+	name    string // the host without its port: cookies do not know ports, so neither does a session
 	secure  bool
 	session string // names of the cookies
 	nonce   string
@@ -157,10 +158,10 @@ func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	}
 	p := pair{}
 	if port != "80" {
-		p.https = newSite(app, "https", name, port)
+		p.https = newSite(app, "https", name)
 	}
 	if port != "443" && (h.cfg.Insecure || isLoopback(u.Hostname())) {
-		p.http = newSite(app, "http", name, port)
+		p.http = newSite(app, "http", name)
 	}
 	add := func(name string, p pair) {
 		if _, has := h.names[name]; has {
@@ -181,13 +182,13 @@ func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	return taken
 }
 
-func newSite(app *App, scheme, host, port string) *site {
-	s := &site{app: app, origin: scheme + "://" + host, secure: scheme == "https"}
+func newSite(app *App, scheme, host string) *site {
+	u := url.URL{Host: host}
+	s := &site{app: app, origin: scheme + "://" + host, name: u.Hostname(), secure: scheme == "https"}
 	if s.secure {
 		s.session, s.mine = "__Host-weigate-auth", []string{"__Host-weigate", "__Secure-weigate"}
 	} else {
-		// Cookies do not know ports, and hosts on loopback often differ in nothing else.
-		s.session, s.mine = "weigate"+port+"-auth", []string{"weigate"}
+		s.session, s.mine = "weigate-auth", []string{"weigate"}
 	}
 	s.nonce = s.session + "-nonce"
 	return s

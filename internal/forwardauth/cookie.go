@@ -14,15 +14,15 @@ import (
 // as of any access token. So a made-up value, or the one of another host, is refused without asking the store, and a hand-over that comes twice makes
 // the same session twice. FAMILY tells whose session it was when it is over, so that a blocked person is told why.
 
-func mac(secret []byte, family, origin string) string {
+func mac(secret []byte, family, host string) string {
 	m := hmac.New(sha256.New, secret)
-	m.Write([]byte(family + "\x00" + origin))
+	m.Write([]byte(family + "\x00" + host))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
 // hostToken is the secret half of the session that the family has on a site, under the present master key.
 func (h *Handler) hostToken(s *site, family string) string {
-	return mac(h.secrets[0], family, s.origin)
+	return mac(h.secrets[0], family, s.name)
 }
 
 // genuine takes a cookie apart. ok is false for anything that this gateway did not make for this site.
@@ -32,7 +32,7 @@ func (h *Handler) genuine(s *site, value string) (family string, hash [32]byte, 
 		return "", hash, false
 	}
 	for _, secret := range h.secrets { // of the present master key, and of those before it
-		if hmac.Equal([]byte(mac(secret, family, s.origin)), []byte(token)) {
+		if hmac.Equal([]byte(mac(secret, family, s.name)), []byte(token)) {
 			return family, sha256.Sum256([]byte(token)), true
 		}
 	}

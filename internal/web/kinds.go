@@ -51,6 +51,13 @@ const (
 	SignOutAddress Kind = "sign_out_address"
 )
 
+// The pages of sites behind forward auth, besides those above.
+const (
+	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not set up
+	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
+	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
+)
+
 // Errors of any address.
 const (
 	Busy        Kind = "busy"  // WeChat or the store is out of reach
@@ -93,6 +100,8 @@ func looks() map[Kind]look {
 		Refused: {http.StatusForbidden, bad}, WrongDoor: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
 		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
 		SignOutAddress: {http.StatusBadRequest, bad},
+
+		UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
 		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
 		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, Method: {http.StatusMethodNotAllowed, bad},
