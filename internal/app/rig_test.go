@@ -73,8 +73,8 @@ type option func(*town)
 func newTown(t *testing.T, options ...option) *town {
 	t.Helper()
 	w := &town{t: t}
-	simApps := wechattest.DefaultApps()[:1]
-	simApps[0].Secret = leak.Secret
+	simApps := []wechattest.App{wechattest.DefaultApps()[0], wechattest.DefaultApps()[2]}
+	simApps[0].Secret, simApps[1].Secret = leak.Secret, leak.Secret+" of the website app"
 	other := simApps[0] // a second official account of the same owner
 	other.AppID, other.Name = "wx00000000000000b2", "The other"
 	simApps = append(simApps, other)

@@ -121,7 +121,7 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	b := w.browser()
 	b.callback("alice") // leaves a sign-in under way, whose demand nobody answers
 	for _, link := range []string{
-		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold%26weigate_go%3D1",
+		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold%26weigate_cancel%3D1",
 		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold",
 	} {
 		if status, location, body := b.get(w.url + link); status != 303 || location != "/oauth2/authorize?client_id=sample" {

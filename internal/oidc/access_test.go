@@ -299,13 +299,20 @@ func otherDoor(t *testing.T, e *env) {
 	if a := b.authorize(e.request("prompt", "none")); a.param("error") != "login_required" {
 		t.Errorf("prompt=none: %v", a.location)
 	}
-	// Sent to sign in, the person comes back by the same door: a page says so, and nothing goes round in a circle.
+	// A page says why they have to sign in once more, and its button does that.
+	before := e.signIn.count()
 	a := b.authorize(e.request())
-	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonDoor || !e.signIn.lastDemand().Fresh {
-		t.Errorf("answer: %d %+v %v", a.status, page, a.location)
+	page := data[oidc.ProblemPage](t, a)
+	if page.Reason != oidc.ReasonDoor || page.Retry == "" || page.Back == "" || e.signIn.count() != before {
+		t.Fatalf("answer: %d %+v %v", a.status, page, a.location)
+	}
+	// Back by the same door: the page once more, and nothing goes round in a circle.
+	a = b.follow(b.get(e.server.URL + page.Retry))
+	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonDoor || e.signIn.count() != before+1 || !e.signIn.lastDemand().Fresh {
+		t.Errorf("answer: %d %+v %v, %d sign-ins", a.status, page, a.location, e.signIn.count()-before)
 	}
 	e.signIn.door = "wechat"
-	if a = b.authorize(e.request()); a.param("code") == "" {
+	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" {
 		t.Errorf("by the right door: %d %v", a.status, a.location)
 	}
 }

@@ -108,6 +108,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable
 		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.client.Name, Account: s.Account,
 			Continue: h.again(req, paramGo, "1"), Cancel: h.again(req, paramCancel, "1")})
 		return nil
+	case !fit.door && !req.proceed:
+		// They are signed in, and would be asked to sign in without knowing why.
+		return &stop{http.StatusForbidden, ReasonDoor, req.client}
 	case req.asksAnew() || !fit.age || !fit.door:
 		return h.begin(w, r, req, true)
 	}
@@ -129,7 +132,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 	if !isOpenID {
 		entry = ""
 	}
-	d := Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
+	own := []string{paramDemand, id}
+	if req.proceed {
+		own = append(own, paramGo, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
+	}
+	d := Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
 		Profile: slices.Contains(req.scopes, scopeProfile), Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
 	if len(d.Return) > maxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
@@ -268,7 +275,11 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	if s == nil {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	h.showProblem(w, r, "authorize", err, ways{back: h.errorAddress(t, e), retry: h.again(req)})
+	way := ways{back: h.errorAddress(t, e), retry: h.again(req)}
+	if s != nil && s.reason == ReasonDoor {
+		way.retry = h.again(req, paramGo, "1") // signs in anew; by which door, sign-in decides
+	}
+	h.showProblem(w, r, "authorize", err, way)
 }
 
 // refuse tells the app.

@@ -143,14 +143,14 @@ func checkProfile(q url.Values) error {
 }
 
 // Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
-// other address. What was done for the request so far counts no more.
+// other address. What was done for the request so far counts no more, but for the person's wish to go on.
 func (h *Handler) Again(address string) (anew string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" || u.EscapedPath() != h.path+pathAuthorize {
 		return "", false
 	}
 	q := u.Query()
-	for _, own := range []string{paramDemand, paramGo, paramCancel} {
+	for _, own := range []string{paramDemand, paramCancel} {
 		q.Del(own)
 	}
 	return h.path + pathAuthorize + "?" + q.Encode(), true

@@ -34,21 +34,7 @@ func newAgreement(address string, own *url.URL, path string) agreement {
 		return agreement{}
 	}
 	sum := sha256.Sum256([]byte(address))
-	a := agreement{version: hex.EncodeToString(sum[:6])}
-	// The names follow package login's: no other host can plant a "__Host-" cookie.
-	a.cookie = http.Cookie{Path: path, Secure: own.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	switch {
-	case a.cookie.Secure && path == "":
-		a.cookie.Name = "__Host-weigate-a"
-	case a.cookie.Secure:
-		a.cookie.Name = "__Secure-weigate-a"
-	default:
-		a.cookie.Name = "weigate" + own.Port() + "-a"
-	}
-	if path == "" {
-		a.cookie.Path = "/"
-	}
-	return a
+	return agreement{version: hex.EncodeToString(sum[:6]), cookie: ownCookie(own, path, "a")}
 }
 
 // read says whether the browser was asked, and whether it has agreed to the present version.
@@ -80,21 +66,34 @@ func (h *Handler) mayBegin(w http.ResponseWriter, r *http.Request, o login.Start
 		h.agreed.remember(w, asked, askedFor)
 	}
 	// A sign-in that an app asked for begins over with the app's request. Only the wish for nickname and picture would not be found there.
-	h.askToAgree(w, r, o.Return, o.Scope == wechat.ScopeUserInfo && !o.ForcePopup, false)
+	d := demandOf(r.Context())
+	h.askToAgree(w, r, question{returnTo: o.Return, profile: o.Scope == wechat.ScopeUserInfo && !o.ForcePopup, cancel: d.Cancel, app: d.App.Name})
 	return false
 }
 
-func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, returnTo string, profile, missed bool) {
-	fields := map[string]string{"return": returnTo}
-	if profile {
+// question is what the page with the box is shown for.
+type question struct {
+	returnTo string
+	profile  bool   // nickname and picture are wished for
+	cancel   string // the way back to the app; "" = none
+	app      string // its name; "" = not known
+	missed   bool   // the form came without the tick
+}
+
+func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q question) {
+	fields := map[string]string{"return": q.returnTo}
+	if q.profile {
 		fields["scope"] = "profile"
 	}
-	page := web.Page{Kind: web.Agreement, Forms: []web.Form{{
+	if q.cancel != "" {
+		fields["cancel"] = q.cancel
+	}
+	page := web.Page{Kind: web.Agreement, App: q.app, Back: q.cancel, Forms: []web.Form{{
 		// An app may have asked for a language, which the next page must be told.
 		Action: h.path + pathAgreement + "?ui_locales=" + url.QueryEscape(web.Language(r)),
-		Label:  web.LabelAgree, Tick: true, Missed: missed, Fields: fields,
+		Label:  web.LabelAgree, Tick: true, Missed: q.missed, Fields: fields,
 	}}}
-	if missed {
+	if q.missed {
 		page.Status = http.StatusUnprocessableEntity
 	}
 	h.cfg.Site.Show(w, r, page)
@@ -118,7 +117,11 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NoCookies, Go: goOn})
 		return
 	case r.PostForm.Get("agree") != "1":
-		h.askToAgree(w, r, returnTo, profile, true)
+		q := question{returnTo: returnTo, profile: profile, cancel: r.PostForm.Get("cancel"), missed: true}
+		if !h.isOurs(q.cancel) {
+			q.cancel = ""
+		}
+		h.askToAgree(w, r, q)
 		return
 	default:
 		h.agreed.remember(w, h.agreed.version, agreedFor)

@@ -2,24 +2,120 @@ package signin
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 )
 
-// scans says whether a browser goes to the door of our own code: it is not WeChat's, the door is there, and the app lets people in by it.
-func (h *Handler) scans(r *http.Request, d Demand) bool {
-	if h.cfg.Scan == nil || login.InWeChat(r) || !allows(d, DoorScan) {
-		return false
-	}
-	way, found := h.way(d.Entry)
-	if !found {
-		way = h.ways[0]
-	}
-	return !way.entry.Website && !(way.entry.AnyBrowser && allows(d, DoorWeChat))
+// The doors (登录方式), as events, sessions and the configuration call them.
+const (
+	DoorWeChat  = "wechat"  // inside WeChat, through the official account
+	DoorScan    = "scan"    // another browser, which a phone signs in by our own QR code (公众号扫码)
+	DoorWebsite = "website" // another browser, by the QR code of WeChat's own page (网站应用扫码)
+)
+
+// entrance is what a browser may choose from, for one demand.
+type entrance struct {
+	account way  // the official account, for the doors wechat and scan; zero = none fits
+	website way  // the website app; zero = none fits
+	wechat  bool // the app lets people in by wechat, and there is an account
+	scan    bool
+	inside  bool // this browser can reach WeChat's consent page: it is WeChat's, or passes for it in development
+	where   surroundings
 }
 
-// allows says whether the app that asks lets people in by a door.
-func allows(d Demand, door string) bool {
-	return len(d.App.Doors) == 0 || slices.Contains(d.App.Doors, door)
+type surroundings int
+
+const (
+	onDesktop surroundings = iota
+	onPhone                // not in WeChat
+	inWeChat
+)
+
+// entrance finds out which doors there are: those that are configured, that the app allows, and that lead through the entry that the demand names.
+func (h *Handler) entrance(r *http.Request, d Demand) (e entrance) {
+	for _, w := range h.ways {
+		if d.Entry != "" && w.entry.Name != d.Entry {
+			continue
+		}
+		switch {
+		case w.entry.Website && e.website.login == nil && allows(d.App, DoorWebsite):
+			e.website = w
+		case !w.entry.Website && e.account.login == nil:
+			e.account = w
+		}
+	}
+	e.wechat = e.account.login != nil && allows(d.App, DoorWeChat)
+	e.scan = e.account.login != nil && h.cfg.Scan != nil && allows(d.App, DoorScan)
+	switch {
+	case login.InWeChat(r):
+		e.where = inWeChat
+	case login.OnPhone(r):
+		e.where = onPhone
+	}
+	e.inside = e.account.login != nil && (e.where == inWeChat || e.account.entry.AnyBrowser)
+	return e
+}
+
+// allows says whether an app lets people in by a door.
+func allows(app gateway.App, door string) bool {
+	return len(app.Doors) == 0 || slices.Contains(app.Doors, door)
+}
+
+// choose picks the door for a browser whose person has said before which one they prefer ("" = has not said). "" means that there is none for this
+// browser, several that the person must choose.
+func (e entrance) choose(preferred string) (door string, several []string) {
+	var outside []string // the doors for other browsers than WeChat's
+	if e.scan {
+		outside = append(outside, DoorScan)
+	}
+	if e.website.login != nil {
+		outside = append(outside, DoorWebsite)
+	}
+	switch {
+	case e.where == inWeChat && e.wechat:
+		return DoorWeChat, nil
+	case e.where == inWeChat:
+		// A person in WeChat could not scan what their own screen shows, and WeChat opens the page of a website app in other browsers only.
+		return "", nil
+	case slices.Contains(outside, preferred):
+		return preferred, nil
+	case e.inside && e.wechat:
+		return DoorWeChat, nil
+	case e.where == onPhone && e.scan:
+		return DoorScan, nil // its page has the link for WeChat, and waits
+	case e.where == onPhone && e.wechat:
+		return "", nil // the link for WeChat; a code on the only screen there is serves nobody, unless they ask for it
+	case len(outside) == 1:
+		return outside[0], nil
+	}
+	return "", outside
+}
+
+// nowhere answers a browser for which there is no door: it says where to go instead.
+func (h *Handler) nowhere(w http.ResponseWriter, r *http.Request, d Demand, e entrance) {
+	page := web.Page{Kind: web.NoDoor, App: d.App.Name, Back: d.Cancel}
+	again := h.path + pathSignIn + "?return=" + url.QueryEscape(d.Return)
+	switch {
+	case e.where == inWeChat && (e.scan || e.website.login != nil):
+		page.Kind, page.Copy = web.OpenElsewhere, h.origin+again
+	case e.wechat:
+		page.Kind, page.Copy = web.OpenInWeChat, h.origin+again
+		if e.website.login != nil {
+			page.Links = []web.Link{{Label: web.LabelByWebsite, Go: again + "&door=" + DoorWebsite}}
+		}
+	}
+	h.cfg.Site.Show(w, r, page)
+}
+
+// offer lets the person choose. The links begin the app's request over, so that nothing has to be carried.
+func (h *Handler) offer(w http.ResponseWriter, r *http.Request, d Demand, doors []string) {
+	page := web.Page{Kind: web.Choose, App: d.App.Name, Back: d.Cancel}
+	for _, door := range doors {
+		page.Doors = append(page.Doors, web.Door{Name: door, Go: h.path + pathSignIn + "?door=" + door + "&return=" + url.QueryEscape(d.Return)})
+	}
+	h.cfg.Site.Show(w, r, page)
 }

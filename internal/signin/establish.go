@@ -12,13 +12,6 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// The doors (登录方式), as events, sessions and the configuration call them.
-const (
-	DoorWeChat  = "wechat"  // inside WeChat, through the official account
-	DoorScan    = "scan"    // another browser, which a phone signs in by our own QR code (公众号扫码)
-	DoorWebsite = "website" // another browser, by the QR code of WeChat's own page (网站应用扫码)
-)
-
 // Established is a sign-in that another way than WeChat's callback has confirmed for this browser.
 type Established struct {
 	AccountID string    // whose; an id that was joined into another counts as that one
@@ -74,12 +67,3 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 }
 
 const noteLimit = 3 * time.Second
-
-// SessionHash is the hash under which the store has the session that Establish makes of seed.
-func SessionHash(seed []byte) ([32]byte, error) {
-	id, err := login.EstablishedID(seed)
-	if err != nil {
-		return [32]byte{}, fmt.Errorf("signin: %w", err)
-	}
-	return parseHash(id)
-}

@@ -68,6 +68,7 @@ type Handler struct {
 	origin string
 	path   string // of the gateway's own address; "" at the root
 	agreed agreement
+	prefer preference
 }
 
 // way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
@@ -109,8 +110,8 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, errors.New("signin: Config.URL is no address")
 	}
-	h.origin, h.path = u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
-	h.agreed = newAgreement(cfg.Agreement, u, h.path)
+	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
+	h.agreed, h.prefer = newAgreement(cfg.Agreement, u, h.path), newPreference(u, h.path)
 	for i, e := range cfg.Entries {
 		w := way{entry: e, callback: pathCallback}
 		path := ""
@@ -124,7 +125,7 @@ func New(cfg Config) (*Handler, error) {
 		}
 		w.login, err = login.New(login.Config{
 			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: account, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
-			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.page, Before: h.mayBegin,
+			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.pages(e), Before: h.mayBegin,
 			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
 			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
 			RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
@@ -135,6 +136,11 @@ func New(cfg Config) (*Handler, error) {
 		h.ways = append(h.ways, w)
 	}
 	h.login = h.ways[0].login
+	home, err := h.login.CheckReturn("")
+	if err != nil {
+		return nil, fmt.Errorf("signin: Config.URL: %w", err)
+	}
+	h.origin = strings.TrimSuffix(home, h.path+"/") // as package login spells it
 	return h, nil
 }
 
@@ -146,14 +152,6 @@ func (h *Handler) way(entry string) (w way, found bool) {
 		}
 	}
 	return way{}, false
-}
-
-// through returns the handler of an entry, or of the first one when there is none of that name.
-func (h *Handler) through(entry string) *login.Handler {
-	if w, found := h.way(entry); found {
-		return w.login
-	}
-	return h.login
 }
 
 // Paths below the gateway's own.

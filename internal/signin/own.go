@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -37,25 +36,43 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	for _, l := range live {
 		account.Sessions = append(account.Sessions, web.Session{Here: l.Hash == s.Hash, Since: l.CreatedAt, Seen: l.SeenAt})
 	}
-	h.cfg.Site.Show(w, r, web.Page{
+	page := web.Page{
 		Kind: web.Own, Person: &web.Person{Nickname: s.Account.Nickname, Picture: s.Account.AvatarURL}, Account: account,
-		Go: signIn + "&scope=profile",
 		Forms: []web.Form{
 			{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true, Fields: map[string]string{"return": h.path + "/"}},
 			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
 		},
-	})
+	}
+	switch {
+	case s.Door != DoorWeChat: // this browser cannot reach WeChat's consent page
+	case h.freshProfile(s):
+		page.Links = []web.Link{{Label: web.LabelProfileAnew, Go: signIn + "&scope=profile"}}
+	default:
+		page.Go = signIn + "&scope=profile"
+	}
+	h.cfg.Site.Show(w, r, page)
 }
 
-// signIn begins a sign-in by a link. When the person wants to go on to an app, the app's own request begins over: it alone knows what it demands.
+// signIn begins a sign-in by a link. When the person wants to go on to an app, the app's own request begins over: it alone knows what it demands. The
+// door that the link names is remembered for the request that follows; nothing else changes.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	returnTo := strings.TrimPrefix(q.Get("return"), h.origin)
-	if q.Get("scope") == "profile" {
+	returnTo, profile := strings.TrimPrefix(q.Get("return"), h.origin), q.Get("scope") == "profile"
+	anew, ofApp := h.cfg.Again(returnTo)
+	if !ofApp {
+		absolute, err := h.login.CheckReturn(returnTo)
+		if err != nil {
+			h.cfg.Logger.WarnContext(r.Context(), "sign-in: return address refused", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+			h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
+			return
+		}
+		returnTo = strings.TrimPrefix(absolute, h.origin)
+	}
+	if profile {
 		s, signedIn, err := h.Session(r)
 		switch {
 		case err != nil:
@@ -66,25 +83,41 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if address, ofApp := h.cfg.Again(returnTo); ofApp {
-		see(w, address)
-		return
-	}
-	h.login.ServeHTTP(w, r)
-}
-
-// beginProfile asks WeChat for nickname and picture, with the person's consent. It is an exchange like any other, so the session that comes of it
-// answers the demand that the present one answered.
-func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) {
-	o := login.StartOptions{Return: returnTo, Scope: wechat.ScopeUserInfo}
-	if s.Demand != "" {
-		var err error
-		if o.Data, err = json.Marshal(carried{Demand: s.Demand}); err != nil {
-			h.cfg.Site.Error(w, r, err)
+	if q.Get("door") != "" {
+		h.prefer.wish(w, r, q.Get("door"))
+		if !ofApp {
+			// The choice counts from the next request on.
+			here := h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
+			if profile {
+				here += "&scope=profile"
+			}
+			see(w, here)
 			return
 		}
 	}
-	h.through(s.Entry).Start(w, r, o)
+	if ofApp {
+		see(w, anew)
+		return
+	}
+	o := login.StartOptions{}
+	if profile {
+		o.Scope = wechat.ScopeUserInfo
+	}
+	if err := h.begin(w, r, Demand{Return: returnTo, Profile: profile}, o); err != nil {
+		h.cfg.Site.Error(w, r, err)
+	}
+}
+
+// beginProfile asks WeChat for nickname and picture, with the person's consent, by the way that they came in. It is a sign-in like any other, so the
+// session that comes of it answers the demand that the present one answered.
+func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) {
+	d := Demand{ID: s.Demand, Return: returnTo, Entry: s.Entry, Fresh: true, Profile: true}
+	if _, found := h.way(d.Entry); !found {
+		d.Entry = "" // taken out of the configuration
+	}
+	if err := h.begin(w, r, d, login.StartOptions{Scope: wechat.ScopeUserInfo}); err != nil {
+		h.cfg.Site.Error(w, r, err)
+	}
 }
 
 // goOnWithout remembers that the person would rather not show nickname and picture. It answers with a page that goes on, not with a redirect: the

@@ -81,39 +81,70 @@ func (h *Handler) Session(r *http.Request) (s Session, ok bool, err error) {
 	return Session{Session: found.Session, Account: found.Account, Demand: readKept(found.Data).Demand}, true, nil
 }
 
-// Begin answers the request by sending the browser to WeChat, and afterwards to d.Return. A browser for which there is no door gets a page that says
-// where to go. An error means that nothing was written to w.
+// demandKey carries the demand to what package login asks on the way.
+type demandKey struct{}
+
+func demandOf(ctx context.Context) Demand {
+	d, _ := ctx.Value(demandKey{}).(Demand)
+	return d
+}
+
+// Begin answers the request by sending the browser to a door, and afterwards to d.Return. In WeChat that is the official account; elsewhere one of scan
+// and website, the person choosing where there are both. A browser for which there is no door gets a page that says where to go. An error means that
+// nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error {
+	o := login.StartOptions{}
+	if d.Consent {
+		// Only this scope has a consent page that can be forced.
+		o.Scope, o.ForcePopup = wechat.ScopeUserInfo, true
+	}
+	return h.begin(w, r, d, o)
+}
+
+// begin is Begin with what only the gateway's own links ask of the official account.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d Demand, o login.StartOptions) error {
 	data, err := json.Marshal(carried{Demand: d.ID, App: d.App.ID})
 	if err != nil || len(data) > login.MaxData || len(d.Return) > login.MaxReturn {
 		return fmt.Errorf("signin: the demand of app %q does not fit into the cookie", d.App.ID)
 	}
+	o.Return, o.Data = d.Return, data
 	if d.UILocales != "" {
 		r = r.Clone(r.Context())
 		// Package login chooses the language by this header alone.
 		r.Header.Set("Accept-Language", web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}}))
 	}
-	if h.scans(r, d) {
+	r = r.WithContext(context.WithValue(r.Context(), demandKey{}, d))
+	e := h.entrance(r, d)
+	switch door, several := e.choose(h.prefer.read(r)); {
+	case door == DoorWeChat:
+		e.account.login.Start(w, r, o)
+	case door == DoorWebsite:
+		o.Scope, o.ForcePopup = "", false // WeChat's page asks everybody, and tells nickname and picture
+		e.website.login.Start(w, r, o)
+	case door == DoorScan:
 		return h.cfg.Scan(w, r, d)
+	case len(several) > 0:
+		h.offer(w, r, d, several)
+	default:
+		h.nowhere(w, r, d, e)
 	}
-	o := login.StartOptions{Return: d.Return, Data: data}
-	if d.Consent {
-		// Only this scope has a consent page that can be forced.
-		o.Scope, o.ForcePopup = wechat.ScopeUserInfo, true
-	}
-	h.through(d.Entry).Start(w, r, o)
 	return nil
 }
 
-// AskProfile sends the person to the page that asks for nickname and picture, if there is anything to ask: none are known, or they are old, and the
-// person has not said no in this session. It reports whether it answered the request. returnTo is where to come back to.
+// AskProfile sends the person to the page that asks for nickname and picture, if there is anything to ask: none are known, or they are old, the person
+// has not said no in this session, and this browser can reach WeChat's consent page. It reports whether it answered the request. returnTo is where to
+// come back to.
 func (h *Handler) AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool {
-	fresh := !s.Account.ProfileAt.IsZero() && h.cfg.Now().Sub(s.Account.ProfileAt) < h.cfg.ProfileMaxAge
-	if fresh || readKept(s.Data).Declined || len(returnTo) > login.MaxReturn {
+	if s.Door != DoorWeChat || h.freshProfile(s) || readKept(s.Data).Declined || len(returnTo) > login.MaxReturn {
 		return false
 	}
 	see(w, h.path+pathProfile+"?return="+url.QueryEscape(returnTo))
 	return true
+}
+
+// freshProfile says whether nickname and picture need not be asked for.
+func (h *Handler) freshProfile(s Session) bool {
+	return !s.Account.ProfileAt.IsZero() && h.cfg.Now().Sub(s.Account.ProfileAt) < h.cfg.ProfileMaxAge
 }
 
 // End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is no error.

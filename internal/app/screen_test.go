@@ -1,0 +1,223 @@
+package app_test
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/wechat"
+)
+
+const (
+	uaDesktop = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
+	uaPhone   = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
+)
+
+// screen is a browser that is not WeChat's. It goes where it is sent, and keeps cookies.
+type screen struct {
+	w       *town
+	agent   string
+	headers http.Header
+	jar     http.CookieJar
+
+	url    string // where it is
+	status int
+	body   string
+	hops   []string
+}
+
+func (w *town) screen(agent string) *screen {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &screen{w: w, agent: agent, jar: jar, headers: http.Header{"Accept-Language": {"en"}}}
+}
+
+// tab is another tab of the same browser.
+func (s *screen) tab() *screen {
+	return &screen{w: s.w, agent: s.agent, jar: s.jar, headers: s.headers.Clone()}
+}
+
+// open goes to an address, which may be relative to the page.
+func (s *screen) open(address string) *screen {
+	s.w.t.Helper()
+	if base, err := url.Parse(s.url); err == nil && s.url != "" {
+		to, err := base.Parse(address)
+		if err != nil {
+			s.w.t.Fatal(err)
+		}
+		address = to.String()
+	}
+	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.send(r)
+	return s
+}
+
+func (s *screen) send(r *http.Request) {
+	s.w.t.Helper()
+	r.Header = s.headers.Clone()
+	r.Header.Set("User-Agent", s.agent)
+	r.Header.Set("Accept", "text/html")
+	if r.Method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	s.hops = []string{r.URL.String()}
+	client := &http.Client{Jar: s.jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+		s.hops = append(s.hops, next.URL.String())
+		if len(s.hops) > 12 {
+			s.w.t.Errorf("goes round: %v", s.hops)
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	res, err := client.Do(r)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.url, s.status, s.body = res.Request.URL.String(), res.StatusCode, string(body)
+	if _, page, found := strings.Cut(s.body, "</head>"); found && !strings.Contains(s.body, "<noscript>") {
+		s.body = page // without the style sheet, for the reports
+	}
+}
+
+// link is where the element with this id leads; "" when there is none.
+func (s *screen) link(id string) string {
+	m := regexp.MustCompile(`<a [^>]*id="` + regexp.QuoteMeta(id) + `" href="([^"]*)"`).FindStringSubmatch(s.body)
+	if m == nil {
+		return ""
+	}
+	return html.UnescapeString(m[1])
+}
+
+func (s *screen) press(id string) *screen {
+	s.w.t.Helper()
+	to := s.link(id)
+	if to == "" {
+		s.w.t.Fatalf("no link %q on the page at %s: %s", id, s.url, s.body)
+	}
+	return s.open(to)
+}
+
+func (s *screen) want(kind string, status int) *screen {
+	s.w.t.Helper()
+	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
+		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status, s.hops, s.body)
+	}
+	return s
+}
+
+func (s *screen) at(prefix string) *screen {
+	s.w.t.Helper()
+	if !strings.HasPrefix(s.url, prefix) {
+		s.w.t.Fatalf("the screen is at %s (%d), want %s; it came by %v: %s", s.url, s.status, prefix, s.hops, s.body)
+	}
+	return s
+}
+
+// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's page then goes.
+func (s *screen) confirmed(person string) *screen {
+	s.w.t.Helper()
+	s.scanned(phone{s.w.sim.Phone(person).Tab(), s.w.t}, true)
+	m := regexp.MustCompile(`<noscript><meta http-equiv="refresh" content="3;url=([^"]*)"`).FindStringSubmatch(s.body)
+	if m == nil {
+		s.w.t.Fatalf("no page with a code: %s", s.body)
+	}
+	return s.open(html.UnescapeString(m[1]))
+}
+
+// scanned lets a phone scan the code that the screen shows, and answer.
+func (s *screen) scanned(p phone, yes bool) {
+	s.w.t.Helper()
+	s.at(s.w.world + "/connect/qrconnect")
+	for _, code := range s.w.sim.QRCodes() {
+		if !strings.Contains(s.body, code.UUID) {
+			continue
+		}
+		p.on(p.Scan(s.w.t.Context(), code.Link))
+		if yes {
+			p.on(p.Allow(s.w.t.Context()))
+		} else {
+			p.on(p.Deny(s.w.t.Context()))
+		}
+		return
+	}
+	s.w.t.Fatalf("no code on the page at %s", s.url)
+}
+
+const websiteID = "wx3eb517e000000003"
+
+// withWebsite adds WeChat's website app, in the group of the official account.
+func withWebsite(w *town) {
+	site := w.config.WeChat[0]
+	for _, a := range w.sim.Apps() {
+		if a.AppID == websiteID {
+			site.Name, site.Kind, site.AppID, site.Secret = "site", config.Website, a.AppID, wechat.Secret(a.Secret)
+		}
+	}
+	w.config.WeChat = append(w.config.WeChat, site)
+}
+
+// onlyWebsite leaves the website app alone.
+func onlyWebsite(w *town) {
+	withWebsite(w)
+	w.config.WeChat = w.config.WeChat[1:]
+}
+
+func doors(t *testing.T, names ...string) option {
+	t.Helper()
+	return func(w *town) { w.config.Apps[0].Doors = names }
+}
+
+// later moves the clock.
+func (w *town) later(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skew += d
+}
+
+// submit sends the form that goes to a path of the gateway, with its hidden fields.
+func (s *screen) submit(path string, fill url.Values) *screen {
+	s.w.t.Helper()
+	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) + `[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
+	if m == nil {
+		s.w.t.Fatalf("no form for %s: %s", path, s.body)
+	}
+	values := url.Values{}
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(m[2], -1) {
+		values.Set(field[1], html.UnescapeString(field[2]))
+	}
+	for name, v := range fill {
+		values[name] = v
+	}
+	base, err := url.Parse(s.url)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	to, err := base.Parse(html.UnescapeString(m[1]))
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodPost, to.String(), strings.NewReader(values.Encode()))
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.send(r)
+	return s
+}

@@ -1,0 +1,198 @@
+package app_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// people lists the accounts, oldest first, each with its identities.
+func (w *town) people() (accounts []gateway.Account, identities [][]gateway.Identity) {
+	w.t.Helper()
+	accounts, err := w.store.Accounts(w.t.Context(), gateway.AccountQuery{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	slices.Reverse(accounts)
+	for _, a := range accounts {
+		ids, err := w.store.Identities(w.t.Context(), a.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		identities = append(identities, ids)
+	}
+	return accounts, identities
+}
+
+func (w *town) lastSignIn() gateway.Event {
+	w.t.Helper()
+	events, err := w.store.Events(w.t.Context(), gateway.EventQuery{Kind: "sign_in"})
+	if err != nil || len(events) == 0 {
+		w.t.Fatalf("events %+v, %v", events, err)
+	}
+	return events[0]
+}
+
+func TestWebsiteAppSignsADesktopIn(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite)
+	desk := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
+	desk.confirmed("alice").at(w.app.URL + "/sample")
+	through := slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback/site?") })
+	who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)
+	// WeChat's page was the question: none of ours follows.
+	if !through || who["nickname"] != "Alice" {
+		t.Errorf("userinfo %v; the way was %v", who, desk.hops)
+	}
+	if e := w.lastSignIn(); e.Door != "website" || e.Entry != "site" || e.App != "sample" || e.Outcome != "ok" {
+		t.Errorf("event: %+v", e)
+	}
+	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"door":"website"`) || !strings.Contains(body, websiteID) {
+		t.Errorf("me: %s", body)
+	}
+	// In WeChat the same app opens by the official account.
+	alice := w.phone("alice")
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	if e := w.lastSignIn(); e.Door != "wechat" || e.Entry != "main" {
+		t.Errorf("event: %+v", e)
+	}
+}
+
+// One person by both doors is one account, in whatever order, and apps know them by one name.
+func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
+	t.Parallel()
+	for _, websiteFirst := range []bool{true, false} {
+		w := newTown(t, withWebsite)
+		desk, alice := w.screen(uaDesktop), w.phone("alice")
+		var subs [2]any
+		for i, byWebsite := range []bool{websiteFirst, !websiteFirst} {
+			if byWebsite {
+				desk.open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
+			} else {
+				w.signInWithProfile(alice, "sample")
+			}
+			subs[i] = w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)["sub"]
+		}
+		accounts, identities := w.people()
+		if len(accounts) != 1 || len(identities[0]) != 2 || subs[0] == nil || subs[0] != subs[1] {
+			t.Errorf("website first %v: accounts %+v, identities %+v, subs %v", websiteFirst, accounts, identities, subs)
+		}
+	}
+}
+
+// Without a group, or in another one, a unionid joins nobody: it is compared within one open platform only.
+func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
+	t.Parallel()
+	for _, group := range []string{"", "theirs"} {
+		w := newTown(t, withWebsite, func(w *town) { w.config.WeChat[1].OpenPlatform = group })
+		w.signInWithProfile(w.phone("alice"), "sample")
+		w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
+		if accounts, identities := w.people(); len(accounts) != 2 {
+			t.Errorf("group %q: accounts %+v, identities %+v", group, accounts, identities)
+		}
+	}
+}
+
+// A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into the address of the callback counts nothing.
+func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite)
+	w.signInWithProfile(w.phone("alice"), "sample")
+	victim := w.sim.UnionID(websiteID, "alice")
+	if victim == "" || victim != w.sim.UnionID(w.config.WeChat[0].AppID, "alice") {
+		t.Fatal("the doors do not share unionids in this town")
+	}
+	mallory := w.screen(uaDesktop).open(w.authorize("sample"))
+	mallory.scanned(phone{w.sim.Phone("bob").Tab(), t}, true)
+	var state string
+	for _, hop := range mallory.hops {
+		if u, err := url.Parse(hop); err == nil && strings.HasPrefix(hop, w.world) {
+			state = u.Query().Get("state")
+		}
+	}
+	code, err := w.sim.Code(websiteID, "bob", "snsapi_login")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim}, "openid": {w.sim.OpenID(websiteID, "alice")}, "access_token": {"x"}}
+	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
+	accounts, identities := w.people()
+	if len(accounts) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
+		t.Errorf("accounts %+v, identities %+v", accounts, identities)
+	}
+	// Nor does a code of one door work at the callback of the other: each is exchanged with its own secret, and for its own flow.
+	before := w.exchanges()
+	mallory.tab().open(w.url + "/wechat/callback?" + forged.Encode())
+	if w.exchanges() != before {
+		t.Error("a code of the website app was sent with the secret of the official account")
+	}
+}
+
+// A virtual person of a snapshot page never arrives, whatever door claims it.
+func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite)
+	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1, Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
+		w.sim.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
+	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
+	if accounts, _ := w.people(); len(accounts) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
+		t.Errorf("accounts %+v; the screen is at %s", accounts, desk.url)
+	}
+}
+
+// With a website app alone, WeChat's own browser is told to open the page elsewhere.
+func TestWebsiteAppAlone(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, onlyWebsite)
+	alice := w.phone("alice")
+	for _, address := range []string{w.authorize("sample"), w.url + "/sign-in?return=/"} {
+		page := alice.want(alice.on(alice.Open(t.Context(), address)), "open_elsewhere", 200)
+		if !strings.Contains(page.Body, w.url+"/sign-in?return=") {
+			t.Errorf("no link to copy: %s", page.Body)
+		}
+	}
+	desk := w.screen(uaDesktop).open(w.url+"/").want("welcome", 200).press("go")
+	desk.confirmed("alice").want("own", 200)
+	if !slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback?") }) {
+		t.Errorf("the way was %v", desk.hops)
+	}
+	// A phone outside WeChat has no other way either.
+	w.screen(uaPhone).open(w.authorize("sample")).at(w.world + "/connect/qrconnect")
+}
+
+func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite)
+	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	u, err := url.Parse(desk.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// WeChat's documentation: who declines comes back with a state and without a code.
+	back := w.url + "/wechat/callback/site?state=" + u.Query().Get("state")
+	desk.open(back).want("denied", 200)
+	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
+
+	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: -1, Errcode: -1})
+	other := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("bob")
+	if other.want("busy", 503); strings.Contains(other.url, "code=") {
+		t.Errorf("the page stands at %s", other.url)
+	}
+	w.sim.ClearFaults()
+	other.press("go").confirmed("bob").at(w.app.URL + "/sample")
+}
+
+func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite, withAgreement, func(w *town) { w.url += "/login" })
+	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
+	if slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.world) }) {
+		t.Errorf("WeChat was on the way: %v", desk.hops)
+	}
+	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200)
+	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
+}

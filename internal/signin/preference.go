@@ -1,0 +1,71 @@
+package signin
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// preference is a browser's memory, for a few minutes, of the door that its person chose: one cookie, readable, not sealed. It decides which of the doors
+// that are open anyway is gone through without asking, so who makes one up has made a choice, no more.
+//
+// Its value is "DOOR.RANDOM"; the second part differs from browser to browser, since the limit in front tells browsers apart by our cookies' values.
+type preference struct{ cookie http.Cookie }
+
+const (
+	preferredFor = 10 * time.Minute
+	doorChoice   = "choose" // in place of a door: forget what was chosen
+)
+
+func newPreference(own *url.URL, path string) preference {
+	return preference{ownCookie(own, path, "d")}
+}
+
+// read returns the door that was chosen, "" when none was.
+func (p *preference) read(r *http.Request) string {
+	for _, c := range r.CookiesNamed(p.cookie.Name) {
+		if door, _, _ := strings.Cut(c.Value, "."); door == DoorScan || door == DoorWebsite {
+			return door
+		}
+	}
+	return ""
+}
+
+// wish takes the door of a link. Links of other sites wish in vain: which way a person signs in is theirs to say. Everything else that a link says is
+// done as always.
+func (p *preference) wish(w http.ResponseWriter, r *http.Request, door string) {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)
+	default:
+		return
+	}
+	c := p.cookie
+	switch door {
+	case DoorScan, DoorWebsite:
+		c.Value, c.MaxAge = door+"."+rand.Text(), int(preferredFor/time.Second)
+	case doorChoice:
+		c.MaxAge = -1
+	default:
+		return
+	}
+	http.SetCookie(w, &c)
+}
+
+// ownCookie is a cookie of this package's, without a value. The names follow package login's: no other host can plant a "__Host-" cookie.
+func ownCookie(own *url.URL, path, name string) http.Cookie {
+	c := http.Cookie{Path: path, Secure: own.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	switch {
+	case c.Secure && path == "":
+		c.Name = "__Host-weigate-" + name
+	case c.Secure:
+		c.Name = "__Secure-weigate-" + name
+	default:
+		c.Name = "weigate" + own.Port() + "-" + name
+	}
+	if path == "" {
+		c.Path = "/"
+	}
+	return c
+}
