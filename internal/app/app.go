@@ -19,6 +19,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
@@ -148,10 +149,16 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 
 	var provider *oidc.Handler
+	var old *relay.Handler
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
 		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
-		Again:     func(address string) (string, bool) { return provider.Again(address) },
+		Again: func(address string) (string, bool) {
+			if anew, ofApp := provider.Again(address); ofApp {
+				return anew, true
+			}
+			return old.Again(address)
+		},
 		Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
@@ -167,9 +174,18 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	old, err = relay.New(relay.Config{
+		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
+		SignIn: relaySignIn{people}, Access: relayAccess{rules}, Pages: relayPages{site, u.EscapedPath() + "/"},
+		People: a.store, Grants: a.store, Master: a.o.Master,
+		Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 
 	mux := http.NewServeMux()
-	for _, feature := range []route.Mount{people, provider, health{a, u.EscapedPath()}} {
+	for _, feature := range []route.Mount{people, provider, old, health{a, u.EscapedPath()}} {
 		feature.Mount(mux)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })

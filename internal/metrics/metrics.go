@@ -21,6 +21,7 @@ type Metrics struct {
 	calls         *prometheus.CounterVec
 	callTime      *prometheus.HistogramVec
 	answers       *prometheus.CounterVec
+	relayed       *prometheus.CounterVec
 	tokens        *prometheus.CounterVec
 	operations    *prometheus.CounterVec
 	operationTime *prometheus.HistogramVec
@@ -51,6 +52,7 @@ func New() *Metrics {
 	m.calls = counter("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by what was wrong with the answer.", "endpoint", "result")
 	m.callTime = times("wechat_call_seconds", "Time of one attempt of a call to WeChat.", slow, "endpoint")
 	m.answers = counter("oidc_answers_total", "Answers to apps.", "endpoint", "grant", "app", "outcome")
+	m.relayed = counter("relay_answers_total", "Answers to old code that speaks WeChat's protocol, by errcode or by why a person was stopped.", "endpoint", "app", "outcome")
 	m.tokens = counter("tokens_issued_total", "Codes and tokens given to apps.", "kind")
 	m.operations = counter("store_operations_total", "Operations of the store.", "operation", "outcome")
 	m.operationTime = times("store_operation_seconds", "Time of one operation of the store.", quick, "operation")
@@ -116,6 +118,21 @@ func oidcOutcomes() []string {
 		"invalid_client", "invalid_grant", "invalid_request", "invalid_request_object", "invalid_request_uri", "invalid_scope", "invalid_token",
 		"login_required", "registration_not_supported", "request_not_supported", "request_uri_not_supported", "server_error", "slow_down",
 		"temporarily_unavailable", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type"}
+}
+
+// Relay counts one answer to old code: the endpoint, the app ("" = none was recognised), and "ok", an errcode, or why a person was stopped.
+func (m *Metrics) Relay(endpoint, app, outcome string) {
+	if m == nil {
+		return
+	}
+	m.relayed.WithLabelValues(known(endpoint, []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"}), app,
+		known(outcome, relayOutcomes())).Inc()
+}
+
+func relayOutcomes() []string {
+	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method", "not_signed_in", "refused", "door", "no_openid", "unavailable",
+		"internal", "-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002", "41003", "41004", "41008",
+		"41009", "42001", "43001", "45011", "48001"}
 }
 
 func known(value string, values []string) string {

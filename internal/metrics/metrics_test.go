@@ -53,10 +53,12 @@ func TestSignInsAndAnswers(t *testing.T) {
 	m.SignInBegan("wechat")
 	m.SignInEnded("wechat", "ok")
 	m.OIDC("token", "authorization_code", "wiki", "invalid_grant")
+	m.Relay("access_token", "shop", "40163")
 	expect(t, read(t, m),
 		`weigate_sign_ins_begun_total{door="wechat"} 2`,
 		`weigate_sign_ins_ended_total{door="wechat",outcome="ok"} 1`,
-		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`)
+		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`,
+		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
 }
 
 // TestNobodyMakesTimeSeries: whatever a visitor or WeChat sends, the labels stay the few that are known.
@@ -71,6 +73,7 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 		m.SignInBegan(text)
 		m.SignInEnded(text, text)
 		m.OIDC(text, text, "", text)
+		m.Relay(text, "", text)
 		m.WeChat(t.Context(), wechat.Call{Endpoint: text, Code: 70000 + i})
 		for _, r := range []*http.Request{
 			httptest.NewRequest(http.MethodGet, "/known/"+text, nil), httptest.NewRequest(http.MethodGet, "/"+text, nil), httptest.NewRequest("MADE-UP"+text, "/known/1", nil),
@@ -212,6 +215,7 @@ func TestNoMetrics(t *testing.T) {
 	m.SignInBegan("wechat")
 	m.SignInEnded("wechat", "ok")
 	m.OIDC("token", "", "", "ok")
+	m.Relay("auth", "", "ok")
 	m.WeChat(t.Context(), wechat.Call{})
 	if s := m.Store(nil); s != nil {
 		t.Error("a store came out of nothing")

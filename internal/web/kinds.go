@@ -39,7 +39,7 @@ const (
 	ConfirmSignIn Kind = "confirm"        // an app wants the person to be asked anew
 )
 
-// The pages that say why a person cannot go on to an app. Their names are the reasons of package oidc.
+// The pages that say why a person cannot go on to an app. Their names are the reasons of packages oidc and relay.
 const (
 	UnknownApp     Kind = "unknown_app"
 	RedirectURI    Kind = "redirect_uri"
@@ -51,6 +51,8 @@ const (
 	SubjectTaken   Kind = "subject_taken"
 	SignOutHint    Kind = "sign_out_hint"
 	SignOutAddress Kind = "sign_out_address"
+	Scope          Kind = "scope" // old code asks for a scope that its address does not have
+	State          Kind = "state" // old code sends more along than WeChat takes
 )
 
 // Errors of any address.
@@ -94,7 +96,7 @@ func looks() map[Kind]look {
 		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
 		Refused: {http.StatusForbidden, bad}, WrongDoor: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
 		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
-		SignOutAddress: {http.StatusBadRequest, bad},
+		SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
 
 		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
 		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, Method: {http.StatusMethodNotAllowed, bad},

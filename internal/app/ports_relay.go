@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// What the relay wants of its neighbours, in its own words, is put into theirs here.
+
+type relaySignIn struct{ people *signin.Handler }
+
+func (o relaySignIn) Session(r *http.Request) (relay.Session, bool, error) {
+	s, ok, err := o.people.Session(r)
+	return relay.Session(s), ok, err
+}
+
+func (o relaySignIn) Begin(w http.ResponseWriter, r *http.Request, d relay.Demand) error {
+	return o.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App, Entry: d.Entry, Fresh: d.Fresh, Consent: d.Consent, Profile: d.Profile,
+		UILocales: d.UILocales})
+}
+
+func (o relaySignIn) AskProfile(w http.ResponseWriter, r *http.Request, s relay.Session, returnTo string) bool {
+	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
+}
+
+type relayAccess struct{ rules access.Rules }
+
+func (o relayAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (relay.Decision, error) {
+	d, err := o.rules.Allow(ctx, a, app)
+	switch {
+	case err != nil:
+		return relay.Refused, err
+	case d == access.Allowed:
+		return relay.Allowed, nil
+	case d == access.Waiting:
+		return relay.Waiting, nil
+	}
+	return relay.Refused, nil
+}
+
+// relayPages shows the pages of the relay. None has a way back to the app: WeChat's have none either, and an app that was written for WeChat expects no
+// error at its callback.
+type relayPages struct {
+	site *web.Site
+	home string // path of the gateway's first page
+}
+
+func (o relayPages) Problem(w http.ResponseWriter, r *http.Request, p relay.ProblemPage) {
+	kind := web.Kind(p.Reason)
+	switch p.Reason {
+	case relay.ReasonUnavailable:
+		kind = web.Busy
+	case relay.ReasonInternal:
+		kind = web.Fault
+	}
+	o.site.Show(w, r, web.Page{Kind: kind, Status: p.Status, App: p.AppName, Go: p.Retry, Home: o.home})
+}
+
+func (o relayPages) Confirm(w http.ResponseWriter, r *http.Request, p relay.ConfirmPage) {
+	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, Person: person(p.Account), Go: p.Continue, Home: o.home})
+}
+
+func (o relayPages) Waiting(w http.ResponseWriter, r *http.Request, p relay.WaitingPage) {
+	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, Person: person(p.Account), Go: p.Retry, Every: lookAgain, Home: o.home,
+		Account: &web.Account{ID: p.Account.ID}})
+}
+
+// relayApps are the apps of kind relay in its words.
+func relayApps(apps []config.App) []relay.App {
+	var out []relay.App
+	for _, c := range apps {
+		if c.Kind != gateway.AppRelay {
+			continue
+		}
+		app := relay.App{App: c.App, AppID: c.AppID, Entry: c.Entry, WebsiteEntry: c.WebsiteEntry, ReturnHosts: c.ReturnHosts}
+		for _, s := range c.Secrets {
+			app.Secrets = append(app.Secrets, relay.HashSecret(string(s)))
+		}
+		out = append(out, app)
+	}
+	return out
+}
+
+func (a *App) observeRelay(o relay.Observation) { a.o.Metrics.Relay(o.Endpoint, o.App, o.Outcome) }

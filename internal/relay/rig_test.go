@@ -1,0 +1,312 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/store/sqlite"
+)
+
+const (
+	appID     = "wx00000000000000aa"
+	secret    = leak.Secret + " of the shop"
+	realAppID = "wx0123456789abcdef"
+	openID    = "oAlice0000000000000000000000"
+	callback  = "https://shop.example.com/callback"
+)
+
+// rig is a relay with a real store, and with everything around it made up.
+type rig struct {
+	t       *testing.T
+	mux     *http.ServeMux
+	handler *relay.Handler
+	store   gateway.Store
+	account gateway.Account
+	address netip.Addr
+
+	mu      sync.Mutex
+	now     time.Time
+	session *relay.Session // who the browser is; nil = nobody
+	allow   relay.Decision
+	asks    bool // AskProfile asks
+	down    bool
+	begun   []relay.Demand
+	shown   []any
+	seen    []relay.Observation
+}
+
+func newRig(t *testing.T, change ...func(*relay.Config)) *rig {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: relay.Allowed, address: netip.MustParseAddr("203.0.113.7")}
+	g.account = g.arrive("main", realAppID, openID, "uAlice")
+	g.session = g.in("main", realAppID, openID)
+	master, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := relay.Config{
+		URL: "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
+		Apps: []relay.App{
+			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID, Secrets: []relay.SecretHash{relay.HashSecret(secret)},
+				Entry: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080", "[::1]"}},
+			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Doors: []string{"wechat"}}, AppID: "wx00000000000000bb",
+				Secrets: []relay.SecretHash{relay.HashSecret("old"), relay.HashSecret("new")}, Entry: "main", WebsiteEntry: "site", ReturnHosts: []string{"bank.example.com"}},
+		},
+		SignIn: g, Access: g, Pages: g, People: g, Grants: grants{store, g}, Master: master,
+		Address: func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
+		Observe: func(o relay.Observation) { g.seen = append(g.seen, o) }, Logger: leak.Logger(t), Now: g.clock,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	g.handler, err = relay.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.mux = http.NewServeMux()
+	g.handler.Mount(g.mux)
+	return g
+}
+
+func (g *rig) clock() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
+func (g *rig) advance(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now = g.now.Add(d)
+}
+
+func (g *rig) arrive(entry, app, open, union string) gateway.Account {
+	g.t.Helper()
+	a, _, err := g.store.Arrive(g.t.Context(), gateway.Arrival{Entry: entry, AppID: app, OpenID: open, UnionID: union, OpenPlatform: "ours",
+		Group: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice/爱丽丝", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/a/132"}})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return a
+}
+
+// in is a session of the account through an entry.
+func (g *rig) in(entry, app, open string) *relay.Session {
+	return &relay.Session{Account: g.account, Session: gateway.Session{Hash: [32]byte{1}, AccountID: g.account.ID, Entry: entry, AppID: app, OpenID: open, Door: "wechat", AuthTime: g.clock()}}
+}
+
+func (g *rig) Session(*http.Request) (relay.Session, bool, error) {
+	if g.down {
+		return relay.Session{}, false, gateway.ErrUnavailable
+	}
+	if g.session == nil {
+		return relay.Session{}, false, nil
+	}
+	return *g.session, true, nil
+}
+
+func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d relay.Demand) error {
+	g.begun = append(g.begun, d)
+	w.Header().Set("Location", "/away")
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ relay.Session, returnTo string) bool {
+	if g.asks {
+		fmt.Fprint(w, "may it have your name? ", returnTo)
+	}
+	return g.asks
+}
+
+func (g *rig) Allow(context.Context, gateway.Account, gateway.App) (relay.Decision, error) {
+	return g.allow, nil
+}
+
+func (g *rig) Account(ctx context.Context, id string) (gateway.Account, error) {
+	return g.store.Account(ctx, id)
+}
+
+func (g *rig) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
+	return g.store.Identities(ctx, id)
+}
+
+func (g *rig) Problem(w http.ResponseWriter, _ *http.Request, p relay.ProblemPage) {
+	g.shown = append(g.shown, p)
+	w.WriteHeader(p.Status)
+}
+
+func (g *rig) Confirm(_ http.ResponseWriter, _ *http.Request, p relay.ConfirmPage) {
+	g.shown = append(g.shown, p)
+}
+
+func (g *rig) Waiting(_ http.ResponseWriter, _ *http.Request, p relay.WaitingPage) {
+	g.shown = append(g.shown, p)
+}
+
+// grants is a store that can be away.
+type grants struct {
+	gateway.Grants
+	g *rig
+}
+
+func (s grants) Code(ctx context.Context, h [32]byte) (gateway.Code, error) {
+	if s.g.down {
+		return gateway.Code{}, fmt.Errorf("%w: refused", gateway.ErrUnavailable)
+	}
+	return s.Grants.Code(ctx, h)
+}
+
+func (g *rig) do(method, target string, form url.Values) *httptest.ResponseRecorder {
+	g.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	w := httptest.NewRecorder()
+	g.mux.ServeHTTP(w, r)
+	return w
+}
+
+func (g *rig) get(path string, pairs ...string) *httptest.ResponseRecorder {
+	g.t.Helper()
+	return g.do(http.MethodGet, path+"?"+query(pairs...), nil)
+}
+
+func query(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "&%s=%s", pairs[i], url.QueryEscape(pairs[i+1]))
+	}
+	return strings.TrimPrefix(b.String(), "&")
+}
+
+// authorize sends the browser to the authorize address.
+func (g *rig) authorize(scope string, change ...string) *httptest.ResponseRecorder {
+	g.t.Helper()
+	return g.get("/connect/oauth2/authorize", with([]string{"appid", appID, "redirect_uri", callback, "response_type", "code", "scope", scope, "state", "s1"}, change)...)
+}
+
+// with changes pairs, or adds to them. A value of "-" takes the pair away.
+func with(pairs, change []string) (out []string) {
+	given := map[string]string{}
+	for i := 0; i+1 < len(change); i += 2 {
+		given[change[i]] = change[i+1]
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v, changed := given[pairs[i]]
+		if delete(given, pairs[i]); !changed {
+			v = pairs[i+1]
+		}
+		if v != "-" {
+			out = append(out, pairs[i], v)
+		}
+	}
+	for i := 0; i+1 < len(change); i += 2 {
+		if _, left := given[change[i]]; left {
+			out = append(out, change[i], change[i+1])
+		}
+	}
+	return out
+}
+
+// code is what the app gets when the person may use it.
+func (g *rig) code(scope string, change ...string) string {
+	g.t.Helper()
+	w := g.authorize(scope, change...)
+	to, err := url.Parse(w.Header().Get("Location"))
+	if err != nil || w.Code != http.StatusFound || to.Query().Get("code") == "" {
+		g.t.Fatalf("authorize answered %d, %q", w.Code, to)
+	}
+	return to.Query().Get("code")
+}
+
+// answer is any answer of the four calls.
+type answer struct {
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int    `json:"expires_in"`
+	RefreshToken string `json:"refresh_token"`
+	OpenID       string `json:"openid"`
+	Scope        string `json:"scope"`
+	UnionID      string `json:"unionid"`
+	Nickname     string `json:"nickname"`
+	Errcode      *int   `json:"errcode"`
+	Errmsg       string `json:"errmsg"`
+	raw          string
+}
+
+func (a answer) code() int {
+	if a.Errcode == nil {
+		return 0
+	}
+	return *a.Errcode
+}
+
+func (g *rig) read(w *httptest.ResponseRecorder) (a answer) {
+	g.t.Helper()
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/plain" {
+		g.t.Errorf("%d, type %q: WeChat answers 200 and text/plain", w.Code, w.Header().Get("Content-Type"))
+	}
+	a.raw = w.Body.String()
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		g.t.Fatalf("%v: %s", err, a.raw)
+	}
+	return a
+}
+
+func (g *rig) redeem(code string, change ...string) answer {
+	g.t.Helper()
+	return g.read(g.get("/sns/oauth2/access_token", with([]string{"appid", appID, "secret", secret, "code", code, "grant_type", "authorization_code"}, change)...))
+}
+
+func (g *rig) refresh(token string, change ...string) answer {
+	g.t.Helper()
+	return g.read(g.get("/sns/oauth2/refresh_token", with([]string{"appid", appID, "grant_type", "refresh_token", "refresh_token", token}, change)...))
+}
+
+func (g *rig) bearer(path, token string, change ...string) answer {
+	g.t.Helper()
+	return g.read(g.get(path, with([]string{"access_token", token, "openid", openID, "lang", "zh_CN"}, change)...))
+}
+
+// problem is the last page that was shown, which must be of a problem.
+func (g *rig) problem() relay.ProblemPage {
+	g.t.Helper()
+	if len(g.shown) == 0 {
+		g.t.Fatal("no page was shown")
+	}
+	p, ok := g.shown[len(g.shown)-1].(relay.ProblemPage)
+	if !ok {
+		g.t.Fatalf("the page is %+v", g.shown)
+	}
+	return p
+}
+
+// noCodes fails the test when something is stored.
+type noCodes struct {
+	gateway.Grants
+	t *testing.T
+}
+
+func (n noCodes) PutCode(context.Context, gateway.Code) error {
+	n.t.Error("a code was stored")
+	return nil
+}

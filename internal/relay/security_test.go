@@ -1,0 +1,240 @@
+package relay_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/relay"
+)
+
+func unlisted() []string {
+	return []string{
+		"https://evil.example.net/", "https://evil.example.net/?https://shop.example.com/", "https://evil.example.net#https://shop.example.com/",
+		"https://shop.example.com.evil.example.net/", "https://evilshop.example.com/", "https://example.com/", "https://a.shop.example.com/", "https://shop.example.com./",
+		"https://shop.example.com@evil.example.net/", "https://shop.example.com:x@evil.example.net/", "https://shop.example.com%40evil.example.net/", "https://evil@shop.example.com/",
+		"https://shop.example.com:443@evil.example.net/", "https://shop.example.com%2eevil.example.net/", "https://shop.example.com%00.evil.example.net/",
+		"https://evil.example.net\\@shop.example.com/", "https://shop.example.com\\.evil.example.net/", "https:\\\\shop.example.com/", "https:/\\shop.example.com/", "https://shop.example.com\\@evil.example.net",
+		"//shop.example.com/", "///shop.example.com/", "/callback", "callback", "shop.example.com/", "https:shop.example.com/", "https:///shop.example.com/", "https:////evil.example.net/", "https://", "://shop.example.com/",
+		"javascript:alert(1)", "javascript://shop.example.com/%0aalert(1)", "JAVASCRIPT://shop.example.com/%0aalert(1)", " https://shop.example.com/", "java\tscript://shop.example.com/", "data:text/html,x", "data://shop.example.com/,x",
+		"vbscript://shop.example.com/", "file://shop.example.com/", "ftp://shop.example.com/", "weixin://shop.example.com/", "ws://shop.example.com/", "blob:https://shop.example.com/x", "view-source:https://shop.example.com/",
+		"https://shop.example.com:8443/", "https://shop.example.com:80/", "http://shop.example.com:443/", "https://shop.example.com:/", "https://shop.example.com:443x/", "https://dev.example.com/", "http://127.0.0.1/", "http://[::1]:1/", "http://[::1/",
+		"https://ｓhop.example.com/", "https://shop.example。com/", "https://shop.example.com\u200b/", "https://[shop.example.com]/",
+		"https://shop.example.com/\r\nSet-Cookie: a=b", "https://shop.example.com/\x00", "https://shop.exam\tple.com/", "https://shop.example.com\n.evil.example.net/", "https://shop.example.com/\x7f", "",
+	}
+}
+
+// Whatever an address looks like, a code goes to a listed host or nowhere, and a person is not even signed in for it.
+func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	for _, path := range []string{"/connect/oauth2/authorize", "/connect/qrconnect"} {
+		scope := map[string]string{"/connect/oauth2/authorize": "snsapi_base", "/connect/qrconnect": "snsapi_login"}[path]
+		for _, to := range unlisted() {
+			w := g.get(path, "appid", appID, "redirect_uri", to, "response_type", "code", "scope", scope, "state", "s")
+			if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || len(g.begun) > 0 {
+				t.Errorf("%s, %q: %d, to %q", path, to, w.Code, w.Header().Get("Location"))
+			}
+		}
+	}
+	if _, err := g.store.Family(t.Context(), "none"); err == nil {
+		t.Error("a family was made")
+	}
+}
+
+// FuzzReturnAddress: what is let through leads to a listed host in Go's reading too, and the header holds one line of ASCII.
+func FuzzReturnAddress(f *testing.F) {
+	for _, seed := range append(unlisted(), callback, "https://shop.example.com/?a=b#c", "http://127.0.0.1:8080/x", "HTTPS://SHOP.example.com/%zz") {
+		f.Add(seed, "s")
+	}
+	f.Add(callback, "a\r\nb")
+	f.Add(callback, "&code=x#")
+	f.Fuzz(func(t *testing.T, to, state string) {
+		if len(to) > 400 || len(state) > 128 {
+			return
+		}
+		g := newRig(t)
+		location := g.authorize("snsapi_base", "redirect_uri", to, "state", state).Header().Get("Location")
+		if location == "" {
+			return
+		}
+		for _, c := range []byte(location) {
+			if c <= ' ' || c >= 0x7f || c == '\\' {
+				t.Fatalf("the byte %#02x in %q", c, location)
+			}
+		}
+		u, err := url.Parse(location)
+		if err != nil {
+			return // an app whose own address is not well encoded gets it back so
+		}
+		port := u.Port()
+		if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+			port = ""
+		}
+		switch strings.ToLower(u.Hostname()) + " " + port {
+		case "shop.example.com ", "dev.example.com 8443", "127.0.0.1 8080", "::1 ":
+		default:
+			t.Fatalf("%q leads to %q", to, location)
+		}
+		if u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+			t.Fatalf("%q leads to %q", to, location)
+		}
+	})
+}
+
+// With WeChat, an "&" in the state of a link adds parameters to the app's callback, such as a second code.
+func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	for _, state := range []string{"x&code=STOLEN", "x#&code=STOLEN", "x;code=STOLEN", "x\r\nSet-Cookie: a=b", "x\nLocation: https://evil.example.net", "x\x00", "\"><script>"} {
+		h := g.authorize("snsapi_base", "state", state).Header()
+		u, err := url.Parse(h.Get("Location"))
+		if err != nil || strings.ContainsAny(h.Get("Location"), "\r\n\x00\"<>") || len(h["Location"]) != 1 || h.Get("Set-Cookie") != "" {
+			t.Fatalf("state %q: %q, %v", state, h, err)
+		}
+		if q := u.Query(); len(q["code"]) != 1 || q.Get("code") == "STOLEN" || u.Fragment != "" {
+			t.Errorf("state %q: %q", state, u)
+		}
+	}
+}
+
+// Somebody else's link completes in the browser that opens it, with the person of that browser, and sends the code to the app alone.
+func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	mallory := g.session
+	g.session = nil
+	g.authorize("snsapi_base") // Mallory's browser begins
+	link := g.begun[0].Return
+	g.account = g.arrive("main", realAppID, "oBob", "")
+	bob := g.in("main", realAppID, "oBob")
+	g.session = bob // and Bob opens the link
+	to, err := url.Parse(g.do(http.MethodGet, link, nil).Header().Get("Location"))
+	if err != nil || to.Host != "shop.example.com" {
+		t.Fatalf("%v, %v", to, err)
+	}
+	if a := g.redeem(to.Query().Get("code")); a.OpenID != "oBob" {
+		t.Errorf("Bob's browser: %s", a.raw)
+	}
+	g.session = mallory
+	if a := g.redeem(g.code("snsapi_base")); a.OpenID != openID {
+		t.Errorf("Mallory's browser: %s", a.raw)
+	}
+}
+
+func TestSecretGuessing(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	code := g.code("snsapi_base")
+	for i := range 20 {
+		if a := g.redeem(code, "secret", fmt.Sprint("guess ", i)); a.code() != 40125 {
+			t.Fatalf("guess %d: %s", i, a.raw)
+		}
+	}
+	if a := g.redeem(code); a.code() != 45011 {
+		t.Errorf("the right one, after twenty guesses from there: %s", a.raw)
+	}
+	// The app's own machine is not locked out, and the code is not burnt.
+	g.address = netip.MustParseAddr("198.51.100.9")
+	if a := g.redeem(code); a.OpenID != openID {
+		t.Errorf("from elsewhere: %s", a.raw)
+	}
+	// What succeeds is not counted.
+	for range 50 {
+		if a := g.redeem(g.code("snsapi_base")); a.code() != 0 {
+			t.Fatalf("a busy app: %s", a.raw)
+		}
+	}
+	// Unknown appids count together.
+	g.address = netip.MustParseAddr("192.0.2.1")
+	for i := range 20 {
+		g.redeem(code, "appid", fmt.Sprint("wx", i))
+	}
+	if a := g.redeem(code, "appid", "wx77"); a.code() != 45011 {
+		t.Errorf("after twenty made-up appids: %s", a.raw)
+	}
+	g.advance(4 * time.Second)
+	if a := g.redeem(code, "appid", "wx77"); a.code() != 40013 {
+		t.Errorf("a while later: %s", a.raw)
+	}
+}
+
+// Who knows how refresh tokens are made, and the id of a family, makes none, and ends none by trying.
+func TestMadeUpRefreshTokenEndsNothing(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	in := g.redeem(g.code("snsapi_userinfo"))
+	for i := range len(in.RefreshToken) {
+		b := []byte(in.RefreshToken)
+		if b[i]++; b[i] == '`' || b[i] == '{' || b[i] == '[' {
+			b[i] = 'A'
+		}
+		if a := g.refresh(string(b)); a.code() != 40030 {
+			t.Fatalf("byte %d changed: %s", i, a.raw)
+		}
+	}
+	if a := g.refresh(in.RefreshToken); a.code() != 0 {
+		t.Errorf("afterwards: %s", a.raw)
+	}
+}
+
+func TestRefreshTokenOfAnotherAppEndsNothing(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	in := g.redeem(g.code("snsapi_userinfo"))
+	if a := g.refresh(in.RefreshToken, "appid", "wx00000000000000bb"); a.code() != 40013 {
+		t.Error(a.raw)
+	}
+	if a := g.refresh(in.RefreshToken); a.code() != 0 {
+		t.Error(a.raw)
+	}
+}
+
+// What crawlers, previews and anonymous visitors fetch leaves no row behind.
+func TestAnonymousVisitorsStoreNothing(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, func(c *relay.Config) { c.Grants = noCodes{t: t} })
+	g.session = nil
+	g.authorize("snsapi_base")
+	g.get("/connect/qrconnect", "appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_login", "state", "s")
+	if len(g.begun) != 2 {
+		t.Errorf("%+v", g.shown)
+	}
+}
+
+func TestVerifyFiles(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, func(c *relay.Config) { c.URL = "https://www.example.com/login" })
+	for path, want := range map[string]string{"/MP_verify_0123456789abcdef.txt": "0123456789abcdef", "/login/MP_verify_0123456789abcdef.txt": "0123456789abcdef"} {
+		if w := g.get(path); w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: %d %q", path, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/MP_verify_0000000000000000.txt", "/MP_verify_0123456789abcdef.txt/x", "/connect/oauth2/authorize", "/login/MP_verify_.txt"} {
+		if w := g.get(path); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := relay.New(relay.Config{URL: "login.example.com/", VerifyFiles: []string{"../MP_verify_a.txt"}, Apps: []relay.App{
+		{App: gateway.App{ID: "a"}, AppID: "wx1", Secrets: []relay.SecretHash{relay.HashSecret("")}, ReturnHosts: []string{"https://x", "*.example.com", "X.example.com", "a@b", ""}},
+		{App: gateway.App{ID: "a"}, AppID: "wx1", Entry: "main"},
+	}})
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, want := range []string{"SignIn", "Access", "Pages", "People", "Grants", "Master", "Config.URL", "verify file", "a secret is empty", "no entry", `"https://x"`, `"*.example.com"`,
+		`"X.example.com"`, `"a@b"`, `""`, "0 secrets", "no return_hosts", "two with this id"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing about %s in: %v", want, err)
+		}
+	}
+}
