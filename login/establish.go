@@ -130,3 +130,15 @@ func (h *Handler) CheckReturn(address string) (string, error) {
 	}
 	return h.returns.absolute(checked), nil
 }
+
+// EstablishedID returns the id under which a Store has the session that
+// Establish makes of seed, before or after it is made: with it another browser
+// can end that session by Store.DeleteSession. It is a hash, and signs nobody
+// in.
+func EstablishedID(seed []byte) (string, error) {
+	if len(seed) < MinSeed {
+		return "", fmt.Errorf("login: a seed of %d bytes, fewer than %d", len(seed), MinSeed)
+	}
+	id, err := establishedID(seed)
+	return hashed("session", id), err
+}

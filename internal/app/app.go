@@ -15,6 +15,7 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/metrics"
@@ -150,6 +151,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 
 	var provider *oidc.Handler
 	var old *relay.Handler
+	var proxies *forwardauth.Handler
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
 		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
@@ -157,7 +159,10 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 			if anew, ofApp := provider.Again(address); ofApp {
 				return anew, true
 			}
-			return old.Again(address)
+			if anew, ofApp := old.Again(address); ofApp {
+				return anew, true
+			}
+			return proxies.Again(address)
 		},
 		Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
@@ -184,13 +189,24 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 
+	proxies, err = forwardauth.New(forwardauth.Config{
+		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: sites(c.Apps), Cache: c.VerifyCache, SessionMax: c.Session.Max,
+		SignIn: forwardSignIn{people}, Sessions: forwardSessions{sessions}, Access: forwardAccess{rules}, Pages: forwardPages{site},
+		People: a.store, Grants: a.store, Claims: a.store, Subjects: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
+		RequestID: requestID, Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	mux := http.NewServeMux()
-	for _, feature := range []route.Mount{people, provider, old, health{a, u.EscapedPath()}} {
+	for _, feature := range []route.Mount{people, provider, old, proxies, health{a, u.EscapedPath()}} {
 		feature.Mount(mux)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	front, err := route.New(route.Config{
-		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: provider.ForeignPosts(), Limited: people.Limited(),
+		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: slices.Concat(provider.ForeignPosts(), proxies.ForeignPosts()),
+		Limited:      slices.Concat(people.Limited(), proxies.Limited()),
 		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
 		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
 	})

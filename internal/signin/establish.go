@@ -67,3 +67,12 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 }
 
 const noteLimit = 3 * time.Second
+
+// SessionHash is the hash under which the store has the session that Establish makes of seed.
+func SessionHash(seed []byte) ([32]byte, error) {
+	id, err := login.EstablishedID(seed)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("signin: %w", err)
+	}
+	return parseHash(id)
+}

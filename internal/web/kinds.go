@@ -39,6 +39,31 @@ const (
 	ConfirmSignIn Kind = "confirm"        // an app wants the person to be asked anew
 )
 
+// The pages of the sign-in by a phone: first what the desktop shows, then what the phone shows.
+const (
+	ScanCode      Kind = "scan_code"      // the code to scan
+	ScanCopy      Kind = "scan_copy"      // the same on a phone: a link to copy, and the number
+	ScanHeld      Kind = "scan_held"      // whose phone has it, and the number
+	ScanExpired   Kind = "scan_expired"   // a new code by one press, or by itself
+	ScanStill     Kind = "scan_still"     // the same after a while: is anybody there?
+	ScanRefused   Kind = "scan_refused"   // the phone said no
+	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
+	ScanCancelled Kind = "scan_cancelled" // given up
+	ScanIn        Kind = "scan_in"        // who was signed in; goes on
+	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
+
+	ScanHere     Kind = "scan_here"     // the code was opened outside WeChat
+	ScanAsk      Kind = "scan_ask"      // who asks, from where
+	ScanNumber   Kind = "scan_number"   // three numbers
+	ScanDone     Kind = "scan_done"     // where the person was signed in, and how to undo it
+	ScanSaidNo   Kind = "scan_said_no"  // refused
+	ScanMismatch Kind = "scan_mismatch" // another number than the desktop's
+	ScanTaken    Kind = "scan_taken"    // another phone is at it
+	ScanUsed     Kind = "scan_used"     // answered already, by somebody else
+	ScanOver     Kind = "scan_over"     // its time is over, or there never was such a code
+	ScanNone     Kind = "scan_none"     // this phone looks at no code
+)
+
 // The pages that say why a person cannot go on to an app. Their names are the reasons of packages oidc and relay.
 const (
 	UnknownApp     Kind = "unknown_app"
@@ -53,6 +78,13 @@ const (
 	SignOutAddress Kind = "sign_out_address"
 	Scope          Kind = "scope" // old code asks for a scope that its address does not have
 	State          Kind = "state" // old code sends more along than WeChat takes
+)
+
+// The pages of sites behind forward auth, besides those above.
+const (
+	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not set up
+	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
+	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
 )
 
 // Errors of any address.
@@ -93,10 +125,17 @@ func looks() map[Kind]look {
 		Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
 		AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 
+		ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain}, ScanStill: {200, plain}, ScanRefused: {200, bad},
+		ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanIn: {200, good}, ScanUndone: {200, plain},
+		ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good}, ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
+		ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad}, ScanNone: {http.StatusNotFound, bad},
+
 		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
 		Refused: {http.StatusForbidden, bad}, WrongDoor: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
 		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
 		SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
+
+		UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
 		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
 		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, Method: {http.StatusMethodNotAllowed, bad},
@@ -107,7 +146,11 @@ func looks() map[Kind]look {
 // shared are the words that belong to no single kind.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "account.id", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "way.scan", "way.scan.text", "way.website", "way.website.text", LabelProfileAnew, LabelByWebsite, LabelOtherDoor, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree}
+		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "way.scan", "way.scan.text", "way.website", "way.website.text",
+		LabelProfileAnew, LabelByWebsite, LabelOtherDoor, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
+		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
+		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same", "scan.network.other",
+		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }
 
 // Labels of the buttons of forms.
@@ -116,6 +159,11 @@ const (
 	LabelSignOutAll = "do.sign_out_all"
 	LabelWithout    = "do.without"
 	LabelAgree      = "do.agree"
+	LabelNewCode    = "do.new_code"
+	LabelNotMe      = "do.not_me"
+	LabelCancel     = "do.cancel"
+	LabelContinue   = "do.continue"
+	LabelRefuse     = "do.refuse"
 )
 
 // Labels of links.

@@ -47,6 +47,8 @@ type Site struct {
 	words  map[string]map[string]string // language → key → text
 	looks  map[Kind]look
 	policy string
+	script template.JS
+	watch  string // policy of the pages that run it
 }
 
 // The languages.
@@ -71,10 +73,19 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
+	script, err := files.ReadFile("files/scan.js")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s.script = template.JS(script)
 	// The style sheet is part of each page, named by its hash: one request less, and nothing to serve under a path.
 	sum := sha256.Sum256(style)
-	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
-		strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ") + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
+	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " + pictures +
+		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	sum = sha256.Sum256(script)
+	// Its pictures are the code to save; its connections are the questions for the phone.
+	s.watch = strings.Replace(s.policy, "img-src ", "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
 	}).ParseFS(files, "files/page.html")
@@ -129,7 +140,7 @@ type Person struct {
 // Form is a button that sends a form to an address of ours.
 type Form struct {
 	Action string
-	Label  string // LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree
+	Label  string // one of the labels
 	Fields map[string]string
 	Quiet  bool
 	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
@@ -176,6 +187,7 @@ type Page struct {
 	Links   []Link
 	Account *Account
 	Every   time.Duration // with Go: the page goes there by itself after that long
+	Scan    *Scan         // of the pages of the sign-in by a phone
 }
 
 // view is what the template is given.
@@ -191,6 +203,7 @@ type view struct {
 	Refresh   string
 	RequestID string
 	words     map[string]string
+	script    template.JS
 }
 
 // Word returns a text of the catalogue.
@@ -219,6 +232,9 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", v.Lang)
 	header.Set("Content-Security-Policy", s.policy)
+	if p.Scan != nil {
+		header.Set("Content-Security-Policy", s.watch)
+	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	// With "no-referrer" browsers send "Origin: null" along with a form, which looks like another site's.
@@ -241,7 +257,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if p.Status == 0 {
 		p.Status = look.status
 	}
-	v := view{Page: p, Site: s.cfg.Names, Lang: Language(r), Tone: look.tone}
+	v := view{Page: p, Site: s.cfg.Names, Lang: Language(r), Tone: look.tone, script: s.script}
 	v.words = s.words[v.Lang]
 	app := p.App
 	if app == "" {

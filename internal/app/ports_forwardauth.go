@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/forwardauth"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// What forward auth wants of its neighbours.
+
+type forwardSignIn struct{ people *signin.Handler }
+
+func (f forwardSignIn) Session(r *http.Request) (forwardauth.Session, bool, error) {
+	s, ok, err := f.people.Session(r)
+	return forwardauth.Session(s), ok, err
+}
+
+func (f forwardSignIn) Begin(w http.ResponseWriter, r *http.Request, d forwardauth.Demand) error {
+	return f.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App, Entry: d.Entry, Fresh: d.Fresh, Profile: true})
+}
+
+func (f forwardSignIn) AskProfile(w http.ResponseWriter, r *http.Request, s forwardauth.Session, returnTo string) bool {
+	return f.people.AskProfile(w, r, signin.Session(s), returnTo)
+}
+
+type forwardSessions struct{ book *session.Book }
+
+func (f forwardSessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+	found, err := f.book.Find(ctx, hash, now)
+	return found.Session, found.Account, err
+}
+
+type forwardAccess struct{ rules access.Rules }
+
+func (f forwardAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (forwardauth.Decision, error) {
+	d, err := f.rules.Allow(ctx, a, app)
+	switch {
+	case err != nil:
+		return forwardauth.Refused, err
+	case d == access.Allowed:
+		return forwardauth.Allowed, nil
+	case d == access.Waiting:
+		return forwardauth.Waiting, nil
+	}
+	return forwardauth.Refused, nil
+}
+
+// forwardPages shows the pages of forward auth, on our own address and on the hosts of apps.
+type forwardPages struct{ site *web.Site }
+
+// goOnAgain is how long a page stays that only goes on.
+const goOnAgain = time.Second
+
+func (f forwardPages) Show(w http.ResponseWriter, r *http.Request, p forwardauth.Page) {
+	page := web.Page{Kind: web.Kind(p.Reason), Status: p.Status, App: p.App, Go: p.Go, Home: p.Home}
+	if p.Account != nil {
+		page.Person = person(*p.Account)
+		if p.Reason == forwardauth.ReasonWaiting {
+			page.Account = &web.Account{ID: p.Account.ID} // what an administrator is told
+		}
+	}
+	if p.Refresh {
+		page.Every = goOnAgain
+		if p.Reason == forwardauth.ReasonWaiting {
+			page.Every = lookAgain
+		}
+	}
+	if p.Post != "" {
+		page.Forms = []web.Form{{Action: p.Post, Label: web.LabelSignOut}}
+	}
+	f.site.Show(w, r, page)
+}
+
+// sites are the apps of kind forward_auth.
+func sites(apps []config.App) []forwardauth.App {
+	var out []forwardauth.App
+	for _, a := range apps {
+		if a.Kind == gateway.AppForwardAuth {
+			out = append(out, forwardauth.App{App: a.App, Hosts: a.Hosts, Subject: a.Subject})
+		}
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+package forwardauth
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/weigate/weigate/internal/keys"
+)
+
+const (
+	assertionLife  = 55 * time.Second
+	assertionEarly = 5 * time.Second // a site whose clock is a little behind believes it too: a minute in all
+	assertionFresh = 35 * time.Second
+)
+
+// claims are what an assertion says.
+type claims struct {
+	Issuer   string   `json:"iss"`
+	Audience string   `json:"aud"`
+	Subject  string   `json:"sub"`
+	Name     string   `json:"name,omitempty"`
+	Groups   []string `json:"groups"`
+	WeChat   identity `json:"wechat"`
+	Issued   int64    `json:"iat,omitempty"`
+	NotYet   int64    `json:"nbf,omitempty"`
+	Expires  int64    `json:"exp,omitempty"`
+}
+
+type identity struct {
+	AppID   string `json:"appid"`
+	OpenID  string `json:"openid"`
+	UnionID string `json:"unionid,omitempty"`
+}
+
+// assert signs who the person is, for sites that want to check it themselves at the gateway's JWKS. One signature serves all requests of the next half
+// minute, while it says what is true. It is ES256, of which a signature costs a fortieth.
+func (h *Handler) assert(v *verdict, s *site, c claims, before *verdict, now time.Time) error {
+	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	v.claims = string(text)
+	if before != nil && before.claims == v.claims && now.Before(before.renew) {
+		v.assertion, v.renew = before.assertion, before.renew
+		return nil
+	}
+	c.Issued, c.NotYet = now.Add(-assertionEarly).Unix(), now.Add(-assertionEarly).Unix()
+	c.Expires = now.Add(assertionLife).Unix()
+	if text, err = json.Marshal(c); err != nil {
+		return err
+	}
+	signed, err := h.cfg.Keys.Sign(keys.ES256, keys.TypeAssertion, text)
+	v.assertion, v.renew = value(signed), now.Add(assertionFresh)
+	return err
+}

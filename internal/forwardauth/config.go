@@ -1,0 +1,242 @@
+package forwardauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// App is an app of kind forward_auth.
+type App struct {
+	gateway.App
+	Hosts   []string // host names in lower case, with a port where it is not the scheme's own; at least one, each on one app's list only
+	Subject string   // what the site is told as X-Weigate-User: "" or "account", "unionid", or "openid:" and the name of an entry
+}
+
+// The kinds of subjects.
+const (
+	subjectAccount = "account"
+	subjectUnionID = "unionid"
+	subjectOpenID  = "openid:"
+)
+
+// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	URL            string         // the gateway's own address, no slash at its end; may have a path
+	Insecure       bool           // optional: hosts of apps may be on plain http; loopback ones always may
+	TrustedProxies []netip.Prefix // the proxies that may ask /verify and whose forwarded headers are read
+	Apps           []App          // optional: none protects nothing
+	Cache          time.Duration  // optional: how old an answer of /verify may be; 0 = every request asks the store
+	SessionMax     time.Duration  // a session on a host is over after that, as the gateway's is
+
+	SignIn   SignIn
+	Sessions Sessions
+	Access   Access
+	People   People
+	Pages    Pages
+	Grants   gateway.Grants
+	Claims   gateway.Claims
+	Subjects gateway.Subjects
+	Events   gateway.Events
+	Keys     *keys.Ring   // signs the assertion
+	Master   *keys.Master // makes the host sessions
+
+	RequestID func(context.Context) string // optional: for events and logs
+	Logger    *slog.Logger                 // optional: nil discards
+	Now       func() time.Time             // optional: nil = time.Now
+}
+
+// Handler answers proxies and signs people in on the hosts of apps. Make it with [New]; it is safe for concurrent use.
+type Handler struct {
+	cfg     Config
+	path    string          // of the gateway's address; "" at the root
+	names   map[string]pair // by the host as a proxy may write it, in lower case
+	origins map[string]*site
+	secrets [][]byte
+	cache   *cache
+
+	none, noStore []string // header values that all answers of /verify share; net/http only reads them
+
+	warnedPeer, warnedHost, warnedLoop atomic.Bool
+}
+
+// site is a host of an app, by one scheme. There is one value for each, so that its address is its identity.
+type site struct {
+	app     *App
+	origin  string // scheme and host
+	name    string // the host without its port: cookies do not know ports, so neither does a session
+	secure  bool
+	session string // names of the cookies
+	nonce   string
+	mine    []string // beginnings of the names of cookies that no upstream gets
+}
+
+// pair is a host by both schemes; nil where the host is not served by it.
+type pair struct{ https, http *site }
+
+// Paths. The first two lie below the gateway's own, the others at the root of each host of an app.
+const (
+	pathVerify   = "/verify"
+	pathHandOver = "/forward-auth"
+
+	hostPrefix  = "/.weigate/"
+	pathStart   = hostPrefix + "start"
+	pathFinish  = hostPrefix + "finish"
+	pathSignOut = hostPrefix + "sign-out"
+	pathRefused = hostPrefix + "refused"
+)
+
+// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+func New(cfg Config) (*Handler, error) {
+	var problems []error
+	for name, missing := range map[string]bool{
+		"SessionMax": cfg.SessionMax <= 0, "SignIn": cfg.SignIn == nil, "Sessions": cfg.Sessions == nil, "Access": cfg.Access == nil, "People": cfg.People == nil,
+		"Pages": cfg.Pages == nil, "Grants": cfg.Grants == nil, "Claims": cfg.Claims == nil, "Subjects": cfg.Subjects == nil, "Events": cfg.Events == nil,
+		"Keys": cfg.Keys == nil, "Master": cfg.Master == nil, "TrustedProxies": len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0,
+	} {
+		if missing {
+			problems = append(problems, fmt.Errorf("forwardauth: Config.%s is missing", name))
+		}
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
+		problems = append(problems, fmt.Errorf("forwardauth: Config.URL %q: want scheme, host and perhaps a path, without a slash at the end", cfg.URL))
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	h := &Handler{cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
+		secrets: cfg.Master.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"}}
+	return h, h.addHosts()
+}
+
+// addHosts makes the tables by which hosts are found.
+func (h *Handler) addHosts() error {
+	var problems []error
+	for i := range h.cfg.Apps {
+		app := &h.cfg.Apps[i]
+		if app.ID == "" || len(app.Hosts) == 0 {
+			problems = append(problems, fmt.Errorf("forwardauth: app %q needs an id and hosts", app.ID))
+		}
+		for _, name := range app.Hosts {
+			u, err := url.Parse("https://" + name)
+			switch {
+			case err != nil || u.Host != name || u.Hostname() == "" || name != strings.ToLower(name):
+				problems = append(problems, fmt.Errorf("forwardauth: app %s: host %q: want a host name in lower case, and perhaps a port", app.ID, name))
+			case h.addHost(app, name, u):
+				problems = append(problems, fmt.Errorf("forwardauth: host %q is on the lists of two apps", name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// addHost reports whether the host was there already.
+func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
+	port := u.Port()
+	if port == "443" || port == "80" {
+		name = strings.TrimSuffix(name, ":"+port)
+	}
+	p := pair{}
+	if port != "80" {
+		p.https = newSite(app, "https", name)
+	}
+	if port != "443" && (h.cfg.Insecure || isLoopback(u.Hostname())) {
+		p.http = newSite(app, "http", name)
+	}
+	add := func(name string, p pair) {
+		if _, has := h.names[name]; has {
+			taken = true
+		}
+		h.names[name] = p
+	}
+	add(name, p)
+	if port == "" || port == "443" || port == "80" {
+		add(name+":443", pair{https: p.https})
+		add(name+":80", pair{http: p.http})
+	}
+	for _, s := range []*site{p.https, p.http} {
+		if s != nil {
+			h.origins[s.origin] = s
+		}
+	}
+	return taken
+}
+
+func newSite(app *App, scheme, host string) *site {
+	u := url.URL{Host: host}
+	s := &site{app: app, origin: scheme + "://" + host, name: u.Hostname(), secure: scheme == "https"}
+	if s.secure {
+		s.session, s.mine = "__Host-weigate-auth", []string{"__Host-weigate", "__Secure-weigate"}
+	} else {
+		s.session, s.mine = "weigate-auth", []string{"weigate"}
+	}
+	s.nonce = s.session + "-nonce"
+	return s
+}
+
+// isLoopback says whether browsers take a host for this machine, and keep its cookies safe without https.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
+}
+
+// Mount adds the routes to mux.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	mux.HandleFunc(h.path+pathVerify, h.verify)
+	mux.HandleFunc("GET "+h.path+pathHandOver, h.handOver)
+	mux.HandleFunc("GET "+pathStart, h.onHost(h.start))
+	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish))
+	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut))
+	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut))
+	mux.HandleFunc("GET "+pathRefused, h.refused)
+}
+
+// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front. /verify is not among them: a proxy asks there
+// for everybody, and an answer from the cache costs nothing.
+func (h *Handler) Limited() []string {
+	return []string{h.path + pathHandOver, pathStart, pathFinish, pathSignOut}
+}
+
+// ForeignPosts lists the paths that a cross-origin check in front leaves out: a proxy may ask with the method of the request that it asks about, and the
+// answer changes nothing.
+func (h *Handler) ForeignPosts() []string { return []string{h.path + pathVerify} }
+
+// Again says where a request of ours begins anew, given the return address of its sign-in: on the host, since only a nonce that the browser has there
+// leads anywhere. ok is false for any other address.
+func (h *Handler) Again(returnTo string) (address string, ok bool) {
+	rest, ok := strings.CutPrefix(returnTo, h.path+pathHandOver+"?")
+	if !ok {
+		return "", false
+	}
+	q, err := url.ParseQuery(rest)
+	s := h.origins[q.Get("to")]
+	if err != nil || s == nil {
+		return "", false
+	}
+	return s.start(cleanReturn(q.Get("return"))), true
+}
+
+// start is where signing in on this host begins.
+func (s *site) start(returnTo string) string {
+	return s.origin + pathStart + "?return=" + url.QueryEscape(returnTo)
+}

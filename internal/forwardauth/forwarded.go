@@ -1,0 +1,200 @@
+package forwardauth
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// question is what a proxy asks about: one request of a browser or a program to a site.
+type question struct {
+	site   *site
+	target string // path and query, as cleanReturn leaves them
+	method string
+	nginx  bool // asked by auth_request, which understands 401 and 403 and passes nothing else on
+}
+
+var (
+	errStranger = errors.New("the peer is not among trusted_proxies")
+	errHost     = errors.New("the host is on no app's list")
+	errForm     = errors.New("the forwarded headers contradict each other, or are not there")
+)
+
+// question reads what the proxy says of the request. Only a trusted proxy is heard at all.
+//
+// Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends what it is told to, by custom X-Original-URL and X-Original-Method.
+// Each passes on the other's headers when a visitor makes them up, so where both name a host they must name the same one: else a visitor could have
+// a request to one site judged as one to another.
+func (h *Handler) question(r *http.Request) (question, error) {
+	var q question
+	if !h.trusted(r) {
+		return q, errStranger
+	}
+	host, ok := single(r, "X-Forwarded-Host")
+	proto, ok2 := single(r, "X-Forwarded-Proto")
+	original, ok3 := single(r, "X-Original-Url")
+	if !ok || !ok2 || !ok3 || host == "" && original == "" {
+		return q, errForm
+	}
+	if original == "" {
+		q.target, _ = single(r, "X-Forwarded-Uri")
+		q.method, _ = single(r, "X-Forwarded-Method")
+	} else {
+		scheme, at, target, found := cutURL(original)
+		if !found {
+			return q, errForm
+		}
+		if host != "" && h.names[strings.ToLower(host)] != h.names[strings.ToLower(at)] {
+			return q, errForm
+		}
+		host, proto, q.target, q.nginx = at, scheme, target, true
+		q.method, _ = single(r, "X-Original-Method")
+	}
+	if q.site = h.site(host, proto); q.site == nil {
+		return q, errHost
+	}
+	return q, nil
+}
+
+// single returns a header that may come at most once. A second one, or a list, is somebody's addition.
+func single(r *http.Request, name string) (string, bool) {
+	switch v := r.Header[name]; len(v) {
+	case 0:
+		return "", true
+	case 1:
+		return v[0], true
+	}
+	return "", false
+}
+
+// cutURL splits an address without judging its path, which is as the visitor sent it.
+func cutURL(address string) (scheme, host, target string, ok bool) {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return "", "", "", false
+	}
+	i := strings.IndexAny(rest, "/?#")
+	if i < 0 {
+		return scheme, rest, "/", true
+	}
+	return scheme, rest[:i], rest[i:], true
+}
+
+// site finds the host of an app: exactly, with its port, in any case; nil when it is on no list.
+func (h *Handler) site(host, proto string) *site {
+	p, found := h.names[host]
+	if !found {
+		p = h.names[strings.ToLower(host)]
+	}
+	switch proto {
+	case "http", "ws":
+		if p.http != nil {
+			return p.http
+		}
+	case "": // a proxy that does not say; plain http is known here only on loopback, or where the operator allows it
+		if p.http != nil {
+			return p.http
+		}
+	}
+	return p.https // a browser that came by plain http is sent to https, where the cookie is
+}
+
+func (h *Handler) trusted(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	peer := at.Addr().Unmap()
+	for _, p := range h.cfg.TrustedProxies {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// hosted finds the site that a request to /.weigate/ is for. From a stranger the forwarded headers are not read; their Host is what the browser sent.
+func (h *Handler) hosted(r *http.Request) *site {
+	host, proto := r.Host, ""
+	if r.TLS != nil {
+		proto = "https"
+	}
+	if h.trusted(r) {
+		forwarded, ok := single(r, "X-Forwarded-Host")
+		by, ok2 := single(r, "X-Forwarded-Proto")
+		if !ok || !ok2 {
+			return nil
+		}
+		if forwarded != "" {
+			host = forwarded
+		}
+		if by != "" {
+			proto = by
+		}
+	}
+	return h.site(host, proto)
+}
+
+// onHost serves f on the hosts of apps. On any other there is nothing.
+func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		privately(w)
+		s := h.hosted(r)
+		if s == nil {
+			h.cfg.Pages.Show(w, r, Page{Reason: ReasonNoSuchAddress})
+			return
+		}
+		f(w, r, s)
+	}
+}
+
+// privately keeps an answer out of caches, and its address out of Referer. The host is not ours, so what holds for the whole of ours is not said there.
+func privately(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Del("Strict-Transport-Security")
+}
+
+// maxReturn keeps a return address, encoded twice on its way, within what sign-in carries.
+const maxReturn = 1000
+
+// cleanReturn makes a path of the same host out of what a proxy or a browser says, in the plain spelling that every browser reads alike. What could be
+// read in two ways leads to the first page.
+func cleanReturn(target string) string {
+	target, _, _ = strings.Cut(target, "#")
+	if !strings.HasPrefix(target, "/") || len(target) > maxReturn {
+		return "/"
+	}
+	var out strings.Builder
+	for _, c := range []byte(target) {
+		switch {
+		case c <= ' ' || c == 0x7f || c == '\\':
+			return "/"
+		case c > 0x7f || c == '"' || c == '<' || c == '>':
+			escape(&out, c)
+		default:
+			out.WriteByte(c)
+		}
+	}
+	clean := "/" + strings.TrimLeft(out.String(), "/") // never "//host"
+	u, err := url.ParseRequestURI(clean)
+	if err != nil || len(clean) > maxReturn || strings.ContainsAny(u.Path, "\\\x00\r\n") {
+		return "/"
+	}
+	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {
+		return "/" // our own addresses are no place to come back to
+	}
+	return clean
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func escape(out *strings.Builder, c byte) {
+	out.WriteByte('%')
+	out.WriteByte(hexDigits[c>>4])
+	out.WriteByte(hexDigits[c&15])
+}

@@ -1,0 +1,209 @@
+package forwardauth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+const (
+	// passedLife is how long a browser that was let past the start is remembered: it is back at once when the proxy is to blame.
+	passedLife = 10 * time.Second
+	// repeatLife is how long a hand-over that comes twice (refresh, WeChat's second call) leads to the same session.
+	repeatLife = time.Minute
+	// claimLease is how long the request that redeems a token has for it, and others wait.
+	claimLease = 10 * time.Second
+	// claimPoll is how often those look.
+	claimPoll = 50 * time.Millisecond
+)
+
+// start sends a browser to the gateway, with a nonce that stays here. A browser that has a session already (another tab was quicker) goes on; when it
+// is back at once, the proxy does not show its cookie to /verify, and it would go in a circle.
+func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
+	target := cleanReturn(r.URL.Query().Get(paramReturn))
+	nonce, passed := s.readNonce(r)
+	in, err := h.signedIn(r, s)
+	switch {
+	case err != nil:
+		h.failed(w, r, question{site: s, target: target}, err)
+		return
+	case in && passed:
+		if h.warnedLoop.CompareAndSwap(false, true) {
+			h.cfg.Logger.ErrorContext(r.Context(), "a browser is signed in on a host, but /verify does not see that: the proxy must pass Cookie on to /verify",
+				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()))
+		}
+		s.clear(w, s.nonce)
+		h.cfg.Pages.Show(w, r, Page{Reason: ReasonLoop, Status: http.StatusInternalServerError, App: s.app.Name, Go: s.origin + target})
+		return
+	case in:
+		s.set(w, s.nonce, newKey()+".1", passedLife)
+		see(w, s.origin+target)
+		return
+	}
+	if nonce == "" || passed {
+		nonce = newKey()
+	}
+	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at once share it
+	see(w, h.gatewayOrigin()+h.address(errand{site: s, challenge: challenge(nonce), target: target}))
+}
+
+func (h *Handler) gatewayOrigin() string { return h.cfg.URL[:len(h.cfg.URL)-len(h.path)] }
+
+func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
+	v, err := h.verdictNow(r, s)
+	return err == nil && v.reason == "", err
+}
+
+// finish turns a hand-over token into the session of this host. It does so only for the browser that began, which has the nonce: a token that somebody
+// else has got hold of, or wants to give to somebody else, is nothing here.
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
+	q := r.URL.Query()
+	target := cleanReturn(q.Get(paramReturn))
+	family, err := "", error(gateway.ErrNotFound)
+	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isKey(q.Get(paramToken)) {
+		family, err = h.take(r.Context(), s, nonce, q.Get(paramToken))
+	}
+	switch {
+	case err == nil:
+		s.set(w, s.session, family+"."+h.hostToken(s, family), h.cfg.SessionMax)
+		s.clear(w, s.nonce)
+		see(w, s.origin+target)
+		return
+	case !errors.Is(err, gateway.ErrNotFound):
+		h.failed(w, r, question{site: s, target: target}, err)
+		return
+	}
+	// Nothing comes of the token. Whoever is in goes on: "back", or a second tab.
+	in, err := h.signedIn(r, s)
+	switch {
+	case err != nil:
+		h.failed(w, r, question{site: s, target: target}, err)
+	case in:
+		see(w, s.origin+target)
+	default:
+		h.cfg.Pages.Show(w, r, Page{Reason: ReasonLost, Status: http.StatusBadRequest, App: s.app.Name, Go: s.start(target)})
+	}
+}
+
+// take redeems a token, once. gateway.ErrNotFound: it is not good, or not for this host and this browser; then nothing has changed.
+//
+// The same browser may come twice at the same moment, WeChat's does. A claim in the store lets one of them redeem, on any replica; the others wait for
+// it and get the same session, which is derived from the grant.
+func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (family string, err error) {
+	hash := sha256.Sum256([]byte(token))
+	code, err := h.mine(ctx, s, nonce, hash)
+	if err != nil {
+		return "", err
+	}
+	now := h.cfg.Now()
+	if code.TakenAt.IsZero() {
+		name := base64.RawURLEncoding.EncodeToString(hash[:])
+		_, won, err := h.cfg.Claims.Claim(ctx, gateway.Claim{
+			Key: "hand-over " + name, Code: name, Owner: newKey(), Lease: now.Add(claimLease), Expires: now.Add(handOverLife + repeatLife),
+		}, now)
+		switch {
+		case err != nil:
+			return "", err
+		case won:
+			return h.redeem(ctx, s, code, now)
+		}
+		if code, err = h.awaitTaken(ctx, s, nonce, hash); err != nil {
+			return "", err
+		}
+	}
+	if !code.Family.Live(now) || now.Sub(code.TakenAt) > repeatLife {
+		return "", gateway.ErrExpired
+	}
+	return code.Family.ID, nil
+}
+
+// mine reads a code that was made for this host and this browser.
+func (h *Handler) mine(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+	code, err := h.cfg.Grants.Code(ctx, hash)
+	if err != nil {
+		return code, err
+	}
+	if code.Family.App != s.app.ID || code.RedirectURI != s.origin || !hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
+		return code, gateway.ErrNotFound
+	}
+	return code, nil
+}
+
+// redeem takes the code. The session on the host is over with the gateway's, at the latest when that one has to be.
+func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
+	end := now.Add(h.cfg.SessionMax)
+	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.Issue{
+		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Family.ID))), CreatedAt: now, ExpiresAt: end}, FamilyExpires: end,
+	})
+	if errors.Is(err, gateway.ErrReplay) {
+		err = gateway.ErrExpired // cannot be: one claim, one redemption; were it so, the grant would be dead, and that is right
+	}
+	return f.ID, err
+}
+
+// awaitTaken waits until the request that holds the claim has redeemed the code.
+func (h *Handler) awaitTaken(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimLease)
+	defer cancel()
+	tick := time.NewTicker(claimPoll)
+	defer tick.Stop()
+	for {
+		code, err := h.mine(ctx, s, nonce, hash)
+		if err != nil || !code.TakenAt.IsZero() {
+			return code, err
+		}
+		select {
+		case <-ctx.Done():
+			return code, gateway.ErrExpired // that request came to nothing, and nobody else may try: it might yet
+		case <-tick.C:
+		}
+	}
+}
+
+// EventSignOut is the kind of the event of a sign-out on a host.
+const EventSignOut = "host_sign_out"
+
+func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
+	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignOut, App: s.app.Name, Post: pathSignOut})
+}
+
+// signOut ends the session on this host, on every replica within the time of the cache. The gateway's own goes on; the page says so.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
+	cookie, _ := s.cookies(r)
+	if family, _, ok := h.genuine(s, cookie); ok {
+		if err := h.end(r.Context(), s, family); err != nil {
+			h.failed(w, r, question{site: s, target: "/"}, err)
+			return
+		}
+		h.cache.drop(key{s, sha256.Sum256([]byte(cookie))})
+	}
+	s.clear(w, s.session)
+	s.clear(w, s.nonce)
+	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" + url.Values{"return": {h.path + "/"}}.Encode()})
+}
+
+// end revokes the grant. The person has pressed the button: it does not stop because they close the page.
+func (h *Handler) end(ctx context.Context, s *site, family string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	now := h.cfg.Now()
+	n, err := h.cfg.Grants.Revoke(ctx, gateway.Revocation{Family: family}, now)
+	if err != nil || n == 0 {
+		return err
+	}
+	event := gateway.Event{At: now, Kind: EventSignOut, App: s.app.ID, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)}
+	if f, err := h.cfg.Grants.Family(ctx, family); err == nil {
+		event.AccountID, event.Entry = f.AccountID, f.Entry
+	}
+	if err := h.cfg.Events.AppendEvents(ctx, event); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", event.Kind, "error", err, "request_id", event.RequestID)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package forwardauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// verdict is what /verify knows of a host session. It is never changed once it is in the cache; the header values in it are shared by all answers.
+type verdict struct {
+	reason  Reason           // "" = let in
+	account *gateway.Account // nil = nobody
+	family  string
+
+	user, name, openid, unionid, groups []string // as headers
+	assertion                           []string
+	claims                              string    // what the assertion says, its times left out
+	renew                               time.Time // when the assertion is to be made anew
+}
+
+// judge asks the store about a host session, whose cookie is genuine. before is what was known of it a while ago, or nil. An error is the store's: it
+// says nothing about the person.
+func (h *Handler) judge(ctx context.Context, s *site, family string, hash [32]byte, before *verdict, now time.Time) (*verdict, error) {
+	// Others may wait for the answer too: it does not end with the request that asks.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
+	if err == nil && (f.ID != family || f.App != s.app.ID) {
+		err = gateway.ErrNotFound // the host went to another app since
+	}
+	if err != nil {
+		return h.over(ctx, family, err)
+	}
+	session, account, err := h.cfg.Sessions.Find(ctx, f.Session, now)
+	if err != nil {
+		return h.over(ctx, family, err)
+	}
+	v := &verdict{account: &account, family: f.ID}
+	if len(s.app.Doors) > 0 && !slices.Contains(s.app.Doors, session.Door) {
+		v.reason = ReasonDoor
+		return v, nil
+	}
+	decision, err := h.cfg.Access.Allow(ctx, account, s.app.App)
+	if err != nil {
+		return nil, err
+	}
+	if v.reason = reasonOf(decision); v.reason != "" {
+		return v, nil
+	}
+	union, err := h.unionID(ctx, account.ID, f.AppID)
+	if err != nil {
+		return nil, err
+	}
+	return v, h.tell(v, s, f, account, union, before, now)
+}
+
+func reasonOf(d Decision) Reason {
+	switch d {
+	case Allowed:
+		return ""
+	case Waiting:
+		return ReasonWaiting
+	}
+	return ReasonRefused
+}
+
+// over finds out whether a session that is over is a blocked person's: they are told so instead of being sent to sign in.
+func (h *Handler) over(ctx context.Context, family string, err error) (*verdict, error) {
+	nobody := &verdict{reason: ReasonNotSignedIn}
+	if !errors.Is(err, gateway.ErrNotFound) {
+		return nil, err
+	}
+	f, err := h.cfg.Grants.Family(ctx, family)
+	if err == nil {
+		var a gateway.Account
+		if a, err = h.cfg.People.Account(ctx, f.AccountID); err == nil && a.Status == gateway.Blocked {
+			return &verdict{reason: ReasonBlocked, account: &a}, nil
+		}
+	}
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
+		return nil, err
+	}
+	return nobody, nil
+}
+
+// tell fills in what the site is told.
+func (h *Handler) tell(v *verdict, s *site, f gateway.Family, a gateway.Account, union string, before *verdict, now time.Time) error {
+	v.user, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
+	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
+	groups := make([]string, len(a.Groups))
+	for i, g := range a.Groups {
+		groups[i] = encode(g) // a comma in a name is encoded, so commas divide
+	}
+	v.groups = value(strings.Join(groups, ","))
+	return h.assert(v, s, claims{Subject: f.Subject, Name: a.Nickname, Groups: append([]string{}, a.Groups...),
+		WeChat: identity{AppID: f.AppID, OpenID: f.OpenID, UnionID: union}}, before, now)
+}
+
+func value(s string) []string { return []string{s} }
+
+// encode percent-encodes everything but letters, digits and "-._~" (RFC 3986, section 2.3): nicknames hold whatever people like, headers hold ASCII.
+func encode(s string) string {
+	plain := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+	}
+	var out strings.Builder
+	for _, c := range []byte(s) {
+		if plain(c) {
+			out.WriteByte(c)
+			continue
+		}
+		escape(&out, c)
+	}
+	return out.String()
+}
+
+// unionID prefers that of the app through which the person signed in: an account may have been in two open platforms.
+func (h *Handler) unionID(ctx context.Context, accountID, appID string) (string, error) {
+	identities, err := h.cfg.People.Identities(ctx, accountID)
+	found := ""
+	for _, i := range identities {
+		if i.UnionID != "" && (found == "" || i.AppID == appID) {
+			found = i.UnionID
+		}
+	}
+	return found, err
+}

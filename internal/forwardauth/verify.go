@@ -1,0 +1,251 @@
+package forwardauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// The headers that tell a site who is there, as net/http spells them.
+const (
+	headerUser      = "X-Weigate-User"
+	headerName      = "X-Weigate-Name"
+	headerOpenID    = "X-Weigate-Openid"
+	headerUnionID   = "X-Weigate-Unionid"
+	headerGroups    = "X-Weigate-Groups"
+	headerAssertion = "X-Weigate-Assertion"
+	headerCookie    = "Cookie" // the visitor's cookies without ours
+	headerRedirect  = "X-Weigate-Redirect"
+)
+
+// storePatience is how long the store may take to answer for a session.
+const storePatience = 5 * time.Second
+
+// verify answers a proxy. Every answer has every identity header, since a proxy that copies a header which is not there leaves the visitor's own in its
+// place, or worse.
+func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	none := h.none
+	header["Cache-Control"] = h.noStore
+	header[headerUser], header[headerName], header[headerOpenID] = none, none, none
+	header[headerUnionID], header[headerGroups], header[headerAssertion] = none, none, none
+	q, err := h.question(r)
+	if err != nil {
+		h.refuseProxy(w, r, err)
+		return
+	}
+	cookie, others := q.site.cookies(r)
+	v, err := h.verdict(r.Context(), q.site, cookie)
+	switch {
+	case err != nil:
+		h.failed(w, r, q, err)
+	case v.reason == "":
+		header[headerUser], header[headerName], header[headerOpenID] = v.user, v.name, v.openid
+		header[headerUnionID], header[headerGroups], header[headerAssertion] = v.unionid, v.groups, v.assertion
+		header[headerCookie] = []string{others}
+		w.WriteHeader(http.StatusOK)
+	default:
+		h.deny(w, r, q, v)
+	}
+}
+
+// verdict says who has a cookie on a site, from the cache where it may.
+func (h *Handler) verdict(ctx context.Context, s *site, cookie string) (*verdict, error) {
+	if cookie == "" {
+		return &verdict{reason: ReasonNotSignedIn}, nil
+	}
+	k := key{s, sha256.Sum256([]byte(cookie))}
+	now := h.cfg.Now()
+	before, holds := h.cache.fresh(k, now)
+	if holds {
+		return before, nil
+	}
+	family, hash, ok := h.genuine(s, cookie)
+	if !ok {
+		return &verdict{reason: ReasonNotSignedIn}, nil
+	}
+	ask := func() (*verdict, time.Time, error) {
+		v, err := h.judge(ctx, s, family, hash, before, now)
+		if err != nil {
+			return nil, now, err
+		}
+		until := now.Add(h.cfg.Cache)
+		if v.reason == "" && v.renew.Before(until) {
+			until = v.renew
+		}
+		return v, until, nil
+	}
+	if h.cfg.Cache > 0 {
+		return h.cache.ask(ctx, k, now, ask)
+	}
+	v, until, err := ask()
+	if err == nil {
+		h.cache.put(k, entry{v, until}, now) // for its assertion; it does not hold for any other request
+	}
+	return v, err
+}
+
+// verdictNow asks the store, whatever is in the cache: the pages on a host must not argue with what another replica has just answered at /verify.
+func (h *Handler) verdictNow(r *http.Request, s *site) (*verdict, error) {
+	cookie, _ := s.cookies(r)
+	family, hash, ok := h.genuine(s, cookie)
+	if !ok {
+		return &verdict{reason: ReasonNotSignedIn}, nil
+	}
+	return h.judge(r.Context(), s, family, hash, nil, h.cfg.Now())
+}
+
+// refuseProxy answers who is no proxy of ours, or asks about a site that is not ours. Nobody is told anything about anybody.
+func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error) {
+	warned := &h.warnedHost
+	if errors.Is(err, errStranger) {
+		warned = &h.warnedPeer
+	}
+	if warned.CompareAndSwap(false, true) {
+		host, _ := single(r, "X-Forwarded-Host")
+		h.cfg.Logger.WarnContext(r.Context(), "/verify was asked in vain, and will not be logged again: "+err.Error(), "peer", r.RemoteAddr, "forwarded_host", host)
+	}
+	reason := ReasonUnknownHost
+	if errors.Is(err, errForm) {
+		reason = ReasonRequest
+	}
+	if isPage(r) {
+		h.cfg.Pages.Show(w, r, Page{Reason: reason, Status: http.StatusForbidden})
+		return
+	}
+	say(w, http.StatusForbidden, reason)
+}
+
+// deny answers for a visitor who is not let in: programs hear it in JSON; people who are nobody are sent to sign in, others read why.
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q question, v *verdict) {
+	w.Header().Del("Strict-Transport-Security") // this answer goes to a browser, under a host that is not ours
+	here := q.site.origin + cleanReturn(q.target)
+	navigates := q.method == "" || q.method == http.MethodGet || q.method == http.MethodHead
+	switch {
+	case !isPage(r):
+		status := http.StatusForbidden
+		if v.reason == ReasonNotSignedIn {
+			status = http.StatusUnauthorized
+			w.Header().Set("WWW-Authenticate", "Weigate")
+		}
+		say(w, status, v.reason)
+	case v.reason == ReasonNotSignedIn && navigates:
+		h.send(w, q, q.site.start(cleanReturn(q.target)))
+	case v.reason == ReasonNotSignedIn && q.nginx:
+		h.send(w, q, q.site.origin+pathRefused+"?form=1")
+	case v.reason == ReasonNotSignedIn:
+		h.pleaseSignIn(w, r, q.site)
+	default:
+		h.explain(w, r, q.site, v, here)
+	}
+}
+
+// pleaseSignIn answers a form whose session is over. To send the browser away would look as if it had been taken.
+func (h *Handler) pleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
+	h.cfg.Pages.Show(w, r, Page{Reason: ReasonPleaseSignIn, Status: http.StatusUnauthorized, App: s.app.Name, Go: s.start("/")})
+}
+
+// send sends a browser to sign in, in the form that the proxy understands: nginx takes the address from a header, and makes the redirect itself.
+func (h *Handler) send(w http.ResponseWriter, q question, address string) {
+	if q.nginx {
+		w.Header().Set(headerRedirect, address)
+		say(w, http.StatusUnauthorized, ReasonNotSignedIn)
+		return
+	}
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusFound)
+}
+
+// explain tells a person why they are not let in. A waiting person's page looks again by itself.
+func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *verdict, here string) {
+	page := Page{Reason: v.reason, Status: http.StatusForbidden, App: s.app.Name, Account: v.account, Go: here, Home: h.cfg.URL + "/"}
+	switch v.reason {
+	case ReasonWaiting:
+		page.Refresh = true
+	case ReasonDoor:
+		page.Go = s.start(strings.TrimPrefix(here, s.origin))
+	case ReasonBlocked:
+		page.Go = ""
+	}
+	h.cfg.Pages.Show(w, r, page)
+}
+
+// failed answers when the store or a key did not do its work. That is never "signed out".
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q question, err error) {
+	status, reason := http.StatusInternalServerError, ReasonInternal
+	if errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		status, reason = http.StatusServiceUnavailable, ReasonUnavailable
+		w.Header().Set("Retry-After", "5")
+	}
+	if r.Context().Err() == nil {
+		h.cfg.Logger.ErrorContext(r.Context(), "forward auth failed", "path", r.URL.Path, "error", err, "request_id", h.cfg.RequestID(r.Context()))
+	}
+	if !isPage(r) {
+		say(w, status, reason)
+		return
+	}
+	page := Page{Reason: reason, Status: status, Go: h.cfg.URL + "/"}
+	if q.site != nil {
+		page.App, page.Go = q.site.app.Name, q.site.origin+cleanReturn(q.target)
+	}
+	h.cfg.Pages.Show(w, r, page)
+}
+
+// refused says in words what /verify has answered. nginx comes here by error_page, with the address that the browser asked for.
+func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
+	privately(w)
+	q, err := h.question(r)
+	if err != nil {
+		q = question{site: h.hosted(r), target: "/"}
+	}
+	q.nginx = false
+	if q.site == nil {
+		h.cfg.Pages.Show(w, r, Page{Reason: ReasonNoSuchAddress})
+		return
+	}
+	v, err := h.verdictNow(r, q.site)
+	switch {
+	case err != nil:
+		h.failed(w, r, q, err)
+	case v.reason == "":
+		// Let in since, or by this replica before the others: a redirect could go in a circle until all of them know.
+		h.cfg.Pages.Show(w, r, Page{Reason: ReasonGoingOn, App: q.site.app.Name, Go: q.site.origin + cleanReturn(q.target), Refresh: true})
+	case v.reason == ReasonNotSignedIn && r.URL.Query().Get("form") == "1":
+		h.pleaseSignIn(w, r, q.site)
+	default:
+		h.deny(w, r, q, v)
+	}
+}
+
+// isPage tells a page that a person opens from a program's request, a picture, a WebSocket. Browsers since 2020 (iOS: 2023) say it themselves in
+// Sec-Fetch-Mode. Proxies leave out the Upgrade of a WebSocket when they ask us, but not its key.
+func isPage(r *http.Request) bool {
+	header := r.Header
+	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 || header.Get("X-Requested-With") == "XMLHttpRequest" {
+		return false
+	}
+	if mode := header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(header.Get("Accept"), "text/html")
+}
+
+// say answers a program.
+func say(w http.ResponseWriter, status int, reason Reason) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]Reason{"error": reason}) // a failure here is a client that has gone
+}
+
+// see answers 303: the browser goes on by GET whatever it came by.
+func see(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}

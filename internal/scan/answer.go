@@ -1,0 +1,155 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// posted is look for a form. What is sent counts only for the ticket that the page had shown: of two codes that were scanned one after the other, the
+// older page confirms nothing any more.
+func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if err := r.ParseForm(); err != nil {
+		h.cfg.Site.Fail(w, r, web.BadRequest)
+		return v, false
+	}
+	v, ok = h.look(w, r)
+	if ok && r.PostForm.Get("m") != mark(v.ticket) {
+		see(w, h.path+pathConfirm)
+		return v, false
+	}
+	return v, ok
+}
+
+// hold binds the ticket to the phone's account. Of several phones one gets it.
+func (h *Handler) hold(w http.ResponseWriter, r *http.Request) {
+	v, ok := h.posted(w, r)
+	if !ok {
+		return
+	}
+	if _, err := h.take(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
+		h.failed(w, r, err)
+		return
+	}
+	see(w, h.path+pathConfirm) // which tells how it stands now
+}
+
+func (h *Handler) take(ctx context.Context, v seen) (gateway.Ticket, error) {
+	return h.cfg.Tickets.HoldTicket(ctx, v.ticket.Hash, gateway.Holder{
+		AccountID: v.who.Account.ID, Entry: v.who.Entry, AppID: v.who.AppID, OpenID: v.who.OpenID, AuthTime: v.who.AuthTime,
+	}, h.cfg.Now())
+}
+
+// answer takes the number that the person chose, or a refusal. Anything that is none of the numbers on the page is no answer.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
+	v, ok := h.posted(w, r)
+	if !ok {
+		return
+	}
+	state := gateway.TicketRefused
+	if number := r.PostForm.Get("number"); number != "" {
+		state = gateway.TicketWrong
+		switch {
+		case number == v.ticket.Number:
+			state = gateway.TicketApproved
+		case !slices.Contains(v.ticket.Others, number):
+			see(w, h.path+pathConfirm)
+			return
+		}
+	} else if r.PostForm.Get("refuse") != "1" {
+		see(w, h.path+pathConfirm)
+		return
+	}
+	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
+		// Refused on the first page: nobody else shall be asked by this code.
+		if _, err := h.take(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
+			h.failed(w, r, err)
+			return
+		}
+	}
+	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), v.ticket.Hash, v.who.Account.ID, state, h.cfg.Now())
+	switch {
+	case err == nil:
+		h.tellAnswer(r.Context(), v, t, state)
+	case !errors.Is(err, gateway.ErrConflict):
+		h.failed(w, r, err)
+		return
+	}
+	see(w, h.path+pathConfirm)
+}
+
+// tellAnswer writes down what the phone said. That a desktop was signed in is written when it was.
+func (h *Handler) tellAnswer(ctx context.Context, v seen, t gateway.Ticket, state gateway.TicketState) {
+	switch state {
+	case gateway.TicketRefused:
+		h.note(ctx, EventRefuse, "refused", v.who.Account.ID, t)
+		h.observe(ctx, "denied")
+	case gateway.TicketWrong:
+		h.note(ctx, EventWrong, "refused", v.who.Account.ID, t)
+		h.observe(ctx, "wrong_number")
+	}
+}
+
+// failed answers for a store that refused what the phone asked.
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, gateway.ErrBlocked):
+		h.cfg.Site.Fail(w, r, web.Blocked)
+	case errors.Is(err, gateway.ErrNotFound):
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+	default:
+		h.fail(w, r, err)
+	}
+}
+
+func outcomeOf(v seen, now time.Time) *outcome {
+	return &outcome{
+		Account: v.who.Account.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser, Place: v.ticket.Place, At: now.Unix(),
+	}
+}
+
+// done shows the phone where its person was signed in, and how to undo it.
+func (h *Handler) done(w http.ResponseWriter, r *http.Request, p holding) {
+	o := p.Done
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.ScanDone, App: h.appName(o.App), Person: h.person(r.Context(), o.Account),
+		Scan:  &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place, Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
+		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
+	})
+}
+
+// undo ends the session that the desktop got, or keeps it from getting one.
+func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
+	p := h.cookies.readPhone(r)
+	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
+		see(w, h.path+pathConfirm)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	now := h.cfg.Now()
+	t, err := h.cfg.Tickets.Ticket(ctx, hashID(p.Ticket), now)
+	if err == nil && t.State == gateway.TicketApproved {
+		// The desktop has not come for it yet: it finds the ticket used, and no session.
+		_, err = h.cfg.Tickets.TakeTicket(ctx, t.Hash, t.Desktop, now)
+	}
+	if errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrReplay) || errors.Is(err, gateway.ErrConflict) {
+		err = nil
+	}
+	if err == nil {
+		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session))
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.note(ctx, EventUndo, "ok", p.Done.Account, gateway.Ticket{App: p.Done.App, Browser: p.Done.Browser})
+	h.cookies.send(w, h.cookies.phone(), "", 0)
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
+}

@@ -1,0 +1,239 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// maxReturn keeps the cookie small enough for every browser.
+const maxReturn = 1500
+
+// Begin answers the request by sending the browser to the page with the code, and afterwards to d.Return. The demand rides in the browser's own sealed
+// cookie; a row is made only when the browser comes back with it. An error means that nothing was written to w.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error {
+	if len(d.Return) > maxReturn || len(d.Cancel) > maxReturn {
+		return errors.New("scan: the demand does not fit into the cookie")
+	}
+	s := &waiting{
+		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
+		Demand: demand{ID: d.ID, Return: d.Return, App: d.App.ID, Entry: d.Entry, Fresh: d.Fresh, Consent: d.Consent, Profile: d.Profile, Cancel: d.Cancel},
+	}
+	if d.UILocales != "" {
+		s.Demand.Lang = web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}})
+	}
+	if err := h.cookies.keepDesktop(w, r, s); err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	see(w, h.at(pathDesktop, s))
+	return nil
+}
+
+// at is an address of ours for this sign-in.
+func (h *Handler) at(path string, s *waiting) string {
+	q := "?d=" + s.key
+	if s.Demand.Lang != "" {
+		q += "&ui_locales=" + s.Demand.Lang
+	}
+	return h.path + path + q
+}
+
+func (h *Handler) sign(r *http.Request) *waiting {
+	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
+}
+
+// ticketOf reads this round's ticket. The first look at a round makes it.
+func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *waiting) (gateway.Ticket, error) {
+	sec, err := s.secrets()
+	if err != nil {
+		return gateway.Ticket{}, err
+	}
+	if s.Made == 0 {
+		if err := h.make(w, r, s); err != nil {
+			return gateway.Ticket{}, err
+		}
+	}
+	return h.cfg.Tickets.Ticket(r.Context(), hashID(sec.id), h.cfg.Now())
+}
+
+// make stores this round's ticket. A second request of this browser at the same moment makes the same, so a ticket that is there is no error.
+func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *waiting) error {
+	now := h.cfg.Now()
+	t, err := h.newTicket(r, s, now)
+	if err != nil {
+		return err
+	}
+	err = h.cfg.Tickets.PutTicket(r.Context(), t, now, h.cfg.MaxTickets)
+	if err != nil && !errors.Is(err, gateway.ErrConflict) {
+		return err
+	}
+	if err == nil && s.Round == 0 {
+		h.observe(r.Context(), "begun")
+	}
+	s.Made = now.Unix()
+	return h.cookies.keepDesktop(w, r, s)
+}
+
+// desktop shows how far the sign-in is, and ends it once the phone has said yes.
+func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
+	s := h.sign(r)
+	if s == nil {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
+		return
+	}
+	if s.Done {
+		h.repeat(w, r, s, gateway.Ticket{})
+		return
+	}
+	t, err := h.ticketOf(w, r, s)
+	switch {
+	case errors.Is(err, gateway.ErrFull):
+		h.full(w, r, s)
+	case errors.Is(err, gateway.ErrNotFound):
+		h.show(w, r, s, h.expired(s))
+	case err != nil:
+		h.fail(w, r, err)
+	case t.State == gateway.TicketApproved:
+		h.finish(w, r, s, t)
+	case t.State == gateway.TicketUsed:
+		h.repeat(w, r, s, t)
+	default:
+		h.show(w, r, s, h.page(r.Context(), s, t))
+	}
+}
+
+// full says that too many wait. Those that wait already go on.
+func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *waiting) {
+	h.cfg.Logger.WarnContext(r.Context(), "scan: as many codes wait as may wait; no new one was made", "limit", h.cfg.MaxTickets,
+		"request_id", h.cfg.RequestID(r.Context()))
+	w.Header().Set("Retry-After", "30")
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.at(pathDesktop, s)})
+}
+
+// page is the page of a ticket that is on its way, or came to nothing.
+func (h *Handler) page(ctx context.Context, s *waiting, t gateway.Ticket) web.Page {
+	renew := web.Form{Action: h.at(pathRenew, s), Label: web.LabelNewCode}
+	switch t.State {
+	case gateway.TicketOpen:
+		return h.codePage(s, t)
+	case gateway.TicketHeld:
+		renew.Label, renew.Quiet = web.LabelNotMe, true
+		return web.Page{
+			Kind: web.ScanHeld, Person: h.person(ctx, t.Holder.AccountID), Forms: []web.Form{renew},
+			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: lookAgain},
+		}
+	case gateway.TicketRefused:
+		return web.Page{Kind: web.ScanRefused, Forms: []web.Form{renew}}
+	case gateway.TicketWrong:
+		return web.Page{Kind: web.ScanWrong, Forms: []web.Form{renew}}
+	}
+	return h.expired(s)
+}
+
+// lookAgain is how often a page without JavaScript loads itself.
+const lookAgain = 4 * time.Second
+
+// codePage shows the code. On a phone it is a link to copy, with the number beside it, since the page is out of sight in WeChat.
+func (h *Handler) codePage(s *waiting, t gateway.Ticket) web.Page {
+	link, err := h.link(s)
+	if err != nil {
+		return web.Page{Kind: web.Fault}
+	}
+	scan := &web.Scan{State: string(t.State), Every: lookAgain}
+	if s.Phone {
+		scan.Number, scan.Image = t.Number, h.at(pathPNG, s)
+		return web.Page{Kind: web.ScanCopy, Copy: link, Scan: scan}
+	}
+	if scan.Code, err = draw(link); err != nil {
+		return web.Page{Kind: web.Fault}
+	}
+	return web.Page{Kind: web.ScanCode, Scan: scan}
+}
+
+// link is what the code holds.
+func (h *Handler) link(s *waiting) (string, error) {
+	sec, err := s.secrets()
+	return h.origin + h.path + pathDesktop + "/" + sec.id, err
+}
+
+// expired offers a new code. For a while the page asks for it by itself; then somebody has to be there.
+func (h *Handler) expired(s *waiting) web.Page {
+	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}}, Scan: &web.Scan{State: "over"}}
+	if h.present(s) {
+		page.Scan.Renew = h.at(pathRenew, s)
+	} else {
+		page.Kind = web.ScanStill
+	}
+	return page
+}
+
+// present says whether somebody was known to be there lately.
+func (h *Handler) present(s *waiting) bool { return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife }
+
+// show adds to a page what all pages of a sign-in have.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *waiting, p web.Page) {
+	p.App = h.appName(s.Demand.App)
+	if p.Scan != nil {
+		p.Scan.Self, p.Scan.Poll = h.at(pathDesktop, s), h.at(pathState, s)
+	}
+	p.Forms = append(p.Forms, web.Form{Action: h.at(pathCancel, s), Label: web.LabelCancel, Quiet: true})
+	h.cfg.Site.Show(w, r, p)
+}
+
+func (h *Handler) person(ctx context.Context, account string) *web.Person {
+	a, err := h.cfg.People.Account(ctx, account)
+	if err != nil {
+		// The page is right without a name, and the next look finds it.
+		return &web.Person{}
+	}
+	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+}
+
+// renew makes a new code. A press is also the sign that somebody is there; what the page does by itself is none.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
+	s := h.sign(r)
+	if s == nil {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
+		return
+	}
+	itself := r.FormValue("auto") == "1"
+	t, err := h.ticketOf(w, r, s)
+	switch {
+	case errors.Is(err, gateway.ErrFull):
+		h.full(w, r, s)
+		return
+	case err != nil && !errors.Is(err, gateway.ErrNotFound):
+		h.fail(w, r, err)
+		return
+	case itself && (err == nil || !h.present(s)), s.Done, err == nil && (t.State == gateway.TicketApproved || t.State == gateway.TicketUsed):
+		see(w, h.at(pathDesktop, s)) // nothing to renew
+		return
+	case err == nil:
+		if err := h.cfg.Tickets.DropTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err, gateway.ErrUnavailable) {
+			h.fail(w, r, err)
+			return
+		} // one that was answered at this moment is over as well, or the next look finds that it was approved
+		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil && now.State == gateway.TicketApproved {
+			see(w, h.at(pathDesktop, s))
+			return
+		}
+	}
+	s.Round++
+	if !itself {
+		s.Began = h.cfg.Now().Unix()
+	}
+	switch err := h.make(w, r, s); {
+	case errors.Is(err, gateway.ErrFull):
+		h.full(w, r, s)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		see(w, h.at(pathDesktop, s))
+	}
+}

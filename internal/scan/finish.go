@@ -1,0 +1,204 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// goesOn is how long the page that says who was signed in stands before it goes on: long enough for a name to be read.
+const goesOn = 2 * time.Second
+
+// headers keeps what was set for an answer until it is known to be the answer.
+type headers http.Header
+
+func (d headers) Header() http.Header         { return http.Header(d) }
+func (d headers) Write(b []byte) (int, error) { return len(b), nil }
+func (d headers) WriteHeader(int)             {}
+
+// finish signs the browser in: the session first, then the ticket is taken. A process that is killed in between leaves a ticket that is still approved,
+// and a repeat makes the same session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat could bring back.
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket) {
+	data, err := readData(t)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	cookie, err := h.establish(r, s, t, false)
+	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
+		h.observe(r.Context(), "blocked")
+		h.cfg.Site.Fail(w, r, web.Blocked)
+		return
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	// What was begun is ended, although the person may close the page now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	taken, err := h.cfg.Tickets.TakeTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
+	switch {
+	case err == nil:
+		h.observe(r.Context(), "ok")
+		h.goOn(w, r, s, taken, cookie)
+	case errors.Is(err, gateway.ErrReplay):
+		// Another request of this browser was quicker; or the person has said "not me" in between.
+		h.repeat(w, r, s, taken)
+	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
+		// Its time was over, or its account was blocked, at this moment: nobody is signed in by it.
+		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session)); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		h.show(w, r, s, h.expired(s))
+	default:
+		h.fail(w, r, err)
+	}
+}
+
+// establish makes the session and returns the headers that give it to the browser.
+func (h *Handler) establish(r *http.Request, s *waiting, t gateway.Ticket, repeat bool) (headers, error) {
+	sec, err := s.secrets()
+	if err != nil {
+		return nil, err
+	}
+	out := headers{}
+	return out, h.cfg.SignIn.Establish(out, r, Established{
+		AccountID: t.Holder.AccountID, Entry: t.Holder.Entry, AppID: t.Holder.AppID, OpenID: t.Holder.OpenID, AuthTime: t.Holder.AuthTime,
+		App: t.App, Demand: s.Demand.ID, Seed: sec.session, Repeat: repeat,
+	})
+}
+
+// goOn shows who was signed in, and goes on to where the person wanted to go.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket, cookie headers) {
+	s.Done = true
+	if err := h.cookies.keepDesktop(w, r, s); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	set := w.Header()["Set-Cookie"]
+	maps.Copy(w.Header(), cookie)
+	w.Header()["Set-Cookie"] = append(set, cookie["Set-Cookie"]...)
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.ScanIn, App: h.appName(s.Demand.App), Person: h.person(r.Context(), t.Holder.AccountID), Go: s.Demand.Return, Every: goesOn,
+		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
+	})
+}
+
+// repeat answers a browser that comes back after its ticket was taken. It goes on while the session lives, also when the first answer never reached the
+// browser; it never makes a session, so signing out holds. t is the zero Ticket once the first answer is known to have come through.
+func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket) {
+	hash, err := s.session(h)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	here, signedIn, err := h.cfg.SignIn.Session(r)
+	if err == nil && signedIn && here.Hash == hash {
+		see(w, s.Demand.Return)
+		return
+	}
+	over := s.Done
+	if err == nil && !over {
+		cookie, again := h.establish(r, s, t, true)
+		if again == nil {
+			h.goOn(w, r, s, t, cookie)
+			return
+		}
+		err, over = again, errors.Is(again, gateway.ErrNotFound) || errors.Is(again, gateway.ErrBlocked)
+	}
+	if over {
+		h.cookies.dropDesktop(w, s)
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.again(s.Demand.Return)})
+		return
+	}
+	h.fail(w, r, err)
+}
+
+// session is the hash of the session that comes of this round.
+func (s *waiting) session(h *Handler) (hash [32]byte, err error) {
+	sec, err := s.secrets()
+	if err != nil {
+		return hash, err
+	}
+	return h.cfg.SignIn.SessionHash(sec.session)
+}
+
+// cancel gives the sign-in up. After it has ended well it is "not me": the session that was made ends.
+func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
+	s := h.sign(r)
+	if s == nil {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
+		return
+	}
+	if !s.Done && s.Made != 0 {
+		used, err := h.giveUp(r, s)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		s.Done = used
+	}
+	if s.Done {
+		h.notMe(w, r, s)
+		return
+	}
+	h.cookies.dropDesktop(w, s)
+	page := web.Page{Kind: web.ScanCancelled, Go: h.again(s.Demand.Return), Home: h.path + "/"}
+	if s.Demand.Cancel != "" {
+		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that ends there.
+		page = web.Page{Kind: web.GoingOn, Go: s.Demand.Cancel, Every: 100 * time.Millisecond}
+	}
+	h.cfg.Site.Show(w, r, page)
+}
+
+// giveUp ends this round's ticket, whatever its state. It says whether the answer was yes: then a session may have come of it.
+func (h *Handler) giveUp(r *http.Request, s *waiting) (approved bool, err error) {
+	sec, err := s.secrets()
+	if err != nil {
+		return false, err
+	}
+	id, desktop, now := hashID(sec.id), hashDesktop(sec.desktop), h.cfg.Now()
+	err = h.cfg.Tickets.DropTicket(r.Context(), id, desktop, now)
+	if errors.Is(err, gateway.ErrConflict) {
+		// Answered. If the answer was yes, nobody shall come in by it any more.
+		if _, err = h.cfg.Tickets.TakeTicket(r.Context(), id, desktop, now); err == nil || errors.Is(err, gateway.ErrReplay) {
+			return true, nil
+		}
+	}
+	if errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrNotFound) {
+		err = nil // it was over already
+	}
+	return false, err
+}
+
+// notMe ends the session that this browser got.
+func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *waiting) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	hash, err := s.session(h)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	here, signedIn, err := h.cfg.SignIn.Session(r)
+	if err == nil {
+		err = h.cfg.Sessions.End(ctx, hash)
+	}
+	if err == nil && signedIn && here.Hash == hash {
+		err = h.cfg.SignIn.End(w, r)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.note(ctx, EventUndo, "ok", here.Account.ID, gateway.Ticket{App: s.Demand.App})
+	h.cookies.dropDesktop(w, s)
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.again(s.Demand.Return)})
+}

@@ -1,0 +1,221 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// Door is how a session that was made here came in.
+const Door = "scan"
+
+// doorWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
+const doorWeChat = "wechat"
+
+// Kinds of the events that are written here.
+const (
+	EventRefuse = "scan_refused"      // the phone said no
+	EventWrong  = "scan_wrong_number" // the phone chose another number than the desktop's
+	EventUndo   = "scan_undone"       // "not me": the session that was made was ended
+)
+
+// MaxTickets is how many tickets may wait that no account answers for. More are more than people who sit before a screen.
+const MaxTickets = 20_000
+
+// Observation tells of one sign-in: that it began, or how it ended.
+type Observation struct {
+	Outcome string // "begun", "ok", "denied", "wrong_number", "blocked"
+}
+
+// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	URL        string                   // the gateway's own address; may have a path
+	Keys       [][]byte                 // seal the cookies: the first seals, all open; at least 32 bytes each
+	InWeChat   func(*http.Request) bool // whether a browser is WeChat's own, in which an official account signs people in
+	Tickets    gateway.Tickets
+	MaxTickets int // optional: 0 = MaxTickets
+	People     People
+	Events     Events
+	SignIn     SignIn
+	Sessions   Sessions
+	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
+	Site       *web.Site
+
+	Address   func(*http.Request) netip.Addr           // optional: the visitor's; the zero Addr = not known
+	Stopping  <-chan struct{}                          // optional: closed when the process is told to stop; those that wait are then answered
+	RequestID func(context.Context) string             // optional
+	Observe   func(ctx context.Context, o Observation) // optional
+	Logger    *slog.Logger                             // optional
+	Now       func() time.Time                         // optional
+}
+
+// Handler signs desktops in. Make it with [New]; it is safe for concurrent use.
+type Handler struct {
+	cfg      Config
+	origin   string
+	path     string // of the gateway's own address; "" at the root
+	cookies  cookies
+	networks networks
+	watch    *watcher
+}
+
+// New checks the configuration. All problems are reported at once, joined.
+func New(cfg Config) (*Handler, error) {
+	var problems []error
+	for name, missing := range map[string]bool{
+		"Keys": len(cfg.Keys) == 0, "InWeChat": cfg.InWeChat == nil, "Tickets": cfg.Tickets == nil, "People": cfg.People == nil, "Events": cfg.Events == nil, "SignIn": cfg.SignIn == nil,
+		"Sessions": cfg.Sessions == nil, "Apps": cfg.Apps == nil, "Site": cfg.Site == nil,
+	} {
+		if missing {
+			problems = append(problems, fmt.Errorf("scan: Config.%s is missing", name))
+		}
+	}
+	for i, key := range cfg.Keys {
+		if len(key) < minKey {
+			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), minKey))
+		}
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		problems = append(problems, errors.New("scan: Config.URL is no address"))
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	defaults(&cfg)
+	sealer, err := newSealer(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := newNetworks(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{
+		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer), networks: marks,
+		watch: newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+	}
+	return h, nil
+}
+
+func defaults(cfg *Config) {
+	if cfg.MaxTickets == 0 {
+		cfg.MaxTickets = MaxTickets
+	}
+	if cfg.Address == nil {
+		cfg.Address = func(*http.Request) netip.Addr { return netip.Addr{} }
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(context.Context, Observation) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+}
+
+// Paths below the gateway's own.
+const (
+	pathDesktop = "/scan"
+	pathState   = "/scan/state"
+	pathPNG     = "/scan/code.png"
+	pathSVG     = "/scan/code.svg"
+	pathRenew   = "/scan/renew"
+	pathCancel  = "/scan/cancel"
+	pathConfirm = "/scan/confirm"
+	pathHold    = "/scan/hold"
+	pathAnswer  = "/scan/answer"
+	pathUndo    = "/scan/undo"
+	pathSignIn  = "/sign-in" // of package signin: begins an app's request over
+)
+
+// Mount adds the routes to mux, under the path of the gateway's own address.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	for pattern, handler := range map[string]http.HandlerFunc{
+		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " + pathSVG: h.codeSVG,
+		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel,
+		"GET /scan/{ticket}": h.scanned, "GET " + pathConfirm: h.confirm,
+		"POST " + pathHold: h.hold, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
+	} {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.HandleFunc(method+" "+h.path+path, guarded(handler))
+	}
+}
+
+// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
+func (h *Handler) Limited() []string {
+	return []string{h.path + pathDesktop, h.path + pathDesktop + "/"}
+}
+
+// Private lists the beginnings of paths whose rest is in nobody's log: a ticket's id.
+func (h *Handler) Private() []string { return []string{h.path + pathDesktop + "/"} }
+
+// guarded answers HEAD without doing anything, since what follows from a GET here is for a person who sees the page, and keeps answers out of caches.
+func guarded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		next(w, r)
+	}
+}
+
+// fail answers for a request that failed. The address may hold a ticket's id, which goes into no log.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	r = r.Clone(r.Context())
+	r.URL.Path, r.URL.RawPath = r.Pattern, ""
+	h.cfg.Site.Error(w, r, err)
+}
+
+// see answers 303: the browser goes on by GET whatever it came by.
+func see(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// again begins the whole sign-in anew: the app's own request, with its own demands.
+func (h *Handler) again(returnTo string) string {
+	return h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
+}
+
+// note writes an event. What it tells of has happened, so a store that is away costs the event and nothing else.
+func (h *Handler) note(ctx context.Context, kind, outcome, account string, t gateway.Ticket) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	e := gateway.Event{
+		At: h.cfg.Now(), Kind: kind, Outcome: outcome, AccountID: account, App: t.App, Entry: t.Holder.Entry, Door: Door,
+		RequestID: h.cfg.RequestID(ctx), Detail: t.Browser,
+	}
+	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", kind, "error", err, "request_id", e.RequestID)
+	}
+}
+
+func (h *Handler) observe(ctx context.Context, outcome string) {
+	h.cfg.Observe(ctx, Observation{outcome})
+}
+
+// appName is what people call the app; "" = the gateway itself, or an app that is configured no more.
+func (h *Handler) appName(id string) string {
+	if app, ok := h.cfg.Apps(id); ok && id != "" {
+		return app.Name
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+package scan
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// scanned is where the code leads. In WeChat the ticket goes into the phone's cookie, and the phone on to an address that names none: WeChat's menu shares
+// the address of a page, and crawlers follow it. Elsewhere it says how to open the link in WeChat. It changes nothing, and looks for nothing: what is no
+// ticket is sent the same way.
+func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("ticket")
+	if len(id) > 64 {
+		id = "" // never one of ours, and no cookie could hold it
+	}
+	if !h.cfg.InWeChat(r) {
+		page := web.Page{Kind: web.ScanHere, Scan: &web.Scan{}}
+		if isID(id) {
+			page.Copy = h.origin + h.path + pathDesktop + "/" + id
+		}
+		h.cfg.Site.Show(w, r, page)
+		return
+	}
+	if err := h.cookies.keepPhone(w, holding{Ticket: id, Demand: rand.Text()}); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	see(w, h.path+pathConfirm)
+}
+
+// isID says whether text has the form of a ticket's id, so that no page repeats what a stranger put into a link.
+func isID(text string) bool {
+	for _, c := range []byte(text) {
+		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return len(text) == 26
+}
+
+// seen is a phone that looks at a ticket, signed in as the ticket wants it.
+type seen struct {
+	phone  holding
+	ticket gateway.Ticket
+	data   ticketData
+	who    Session
+}
+
+// look finds out what this phone looks at, and gets it signed in. ok is false when the request is answered.
+func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
+	p := h.cookies.readPhone(r)
+	if p == nil {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanNone})
+		return v, false
+	}
+	if p.Done != nil {
+		h.done(w, r, *p)
+		return v, false
+	}
+	v.phone = *p
+	t, err := h.cfg.Tickets.Ticket(r.Context(), hashID(p.Ticket), h.cfg.Now())
+	if errors.Is(err, gateway.ErrNotFound) {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+		return v, false
+	}
+	if err == nil {
+		v.ticket = t
+		v.data, err = readData(t)
+	}
+	var signedIn bool
+	if err == nil {
+		v.who, signedIn, err = h.cfg.SignIn.Session(r)
+	}
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case signedIn && v.fits():
+		return v, true
+	case t.State == gateway.TicketDropped:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+	case t.State != gateway.TicketOpen && t.State != gateway.TicketHeld:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed})
+	case r.Method != http.MethodGet:
+		// By a page, not by a redirect: sign-in ends at WeChat, and browsers stop a form that ends on another origin.
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.path + pathConfirm, Every: 100 * time.Millisecond})
+	case r.URL.Query().Get("back") == v.phone.Demand:
+		// Sent to sign in, and back without a session that fits. To send the phone once more could go on for ever.
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
+	default:
+		h.begin(w, r, v)
+	}
+	return v, false
+}
+
+// fits says whether the phone is signed in as the ticket wants it: by WeChat itself, through the entry, and anew where that is demanded.
+func (v seen) fits() bool {
+	anew := v.data.Fresh || v.data.Consent
+	return v.who.Door == doorWeChat && (v.ticket.Entry == "" || v.who.Entry == v.ticket.Entry) && (!anew || v.who.Demand == v.phone.Demand)
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
+	err := h.cfg.SignIn.Begin(w, r, Demand{
+		ID: v.phone.Demand, Return: h.path + pathConfirm + "?back=" + v.phone.Demand, Entry: v.ticket.Entry, Fresh: v.data.Fresh, Consent: v.data.Consent,
+	})
+	if err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+// confirm shows the phone what it is asked.
+func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
+	v, ok := h.look(w, r)
+	if !ok {
+		return
+	}
+	t, mine := v.ticket, v.ticket.Holder.AccountID == v.who.Account.ID
+	page := web.Page{App: h.appName(t.App)}
+	switch {
+	case t.State == gateway.TicketOpen:
+		h.ask(w, r, v)
+		return
+	case t.State == gateway.TicketHeld && mine:
+		if v.data.Profile && h.cfg.SignIn.AskProfile(w, r, v.who, h.path+pathConfirm) {
+			return
+		}
+		h.askNumber(w, r, v)
+		return
+	case t.State == gateway.TicketHeld:
+		page.Kind = web.ScanTaken
+	case (t.State == gateway.TicketApproved || t.State == gateway.TicketUsed) && mine:
+		v.phone.Done = outcomeOf(v, h.cfg.Now())
+		if err := h.cookies.keepPhone(w, v.phone); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		h.done(w, r, v.phone)
+		return
+	case t.State == gateway.TicketRefused && mine:
+		page.Kind = web.ScanSaidNo
+	case t.State == gateway.TicketWrong && mine:
+		page.Kind = web.ScanMismatch
+	case t.State == gateway.TicketDropped:
+		page.Kind = web.ScanOver
+	default:
+		page.Kind = web.ScanUsed
+	}
+	h.cfg.Site.Show(w, r, page)
+}
+
+func personOf(a gateway.Account) *web.Person {
+	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+}
+
+// facts are what the phone is told about the desktop.
+func (h *Handler) facts(r *http.Request, v seen) *web.Facts {
+	return &web.Facts{
+		App: h.appName(v.ticket.App), Browser: v.ticket.Browser, Place: v.ticket.Place, Network: h.networks.compare(v.data.Network, h.cfg.Address(r)),
+		Ago: h.cfg.Now().Sub(v.ticket.CreatedAt),
+	}
+}
+
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v seen) {
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.ScanAsk, App: h.appName(v.ticket.App), Person: personOf(v.who.Account), Scan: &web.Scan{Facts: h.facts(r, v)},
+		Forms: []web.Form{
+			{Action: h.path + pathHold, Label: web.LabelContinue, Fields: map[string]string{"m": mark(v.ticket)}},
+			h.refusal(v),
+		},
+	})
+}
+
+func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v seen) {
+	fields := map[string]string{"m": mark(v.ticket)}
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.ScanNumber, App: h.appName(v.ticket.App), Scan: &web.Scan{Choices: choices(v.ticket), Action: h.path + pathAnswer, Fields: fields},
+		Forms: []web.Form{h.refusal(v)},
+	})
+}
+
+func (h *Handler) refusal(v seen) web.Form {
+	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true, Fields: map[string]string{"m": mark(v.ticket), "refuse": "1"}}
+}

@@ -1,0 +1,133 @@
+package scan
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+const (
+	watchEvery = 500 * time.Millisecond
+	watchLimit = 5 * time.Second // for one question to the store
+	watchBatch = 5_000           // tickets in one question
+)
+
+// stateOver is what a ticket is that is missing: its time is over.
+const stateOver = gateway.TicketState("over")
+
+// watcher asks the store for all the desktops that wait at this process, by one question every half a second, however many they are. It runs while
+// somebody waits.
+type watcher struct {
+	ask    func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	waiters map[*waiter]struct{}
+	running bool
+	failing bool // the last question failed: said once, not twice a second
+}
+
+// waiter is one request that waits for its ticket to leave a state.
+type waiter struct {
+	hash [32]byte
+	seen gateway.TicketState
+	next chan gateway.TicketState // has room for one
+}
+
+func newWatcher(ask func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error), now func() time.Time, l *slog.Logger) *watcher {
+	return &watcher{ask: ask, now: now, logger: l, waiters: map[*waiter]struct{}{}}
+}
+
+// wait returns the ticket's state once it is another than seen; seen itself when ctx ends first.
+func (w *watcher) wait(ctx context.Context, hash [32]byte, seen gateway.TicketState) gateway.TicketState {
+	me := &waiter{hash, seen, make(chan gateway.TicketState, 1)}
+	w.mu.Lock()
+	w.waiters[me] = struct{}{}
+	if !w.running {
+		w.running = true
+		go w.run()
+	}
+	w.mu.Unlock()
+	select {
+	case state := <-me.next:
+		return state
+	case <-ctx.Done():
+		w.mu.Lock()
+		delete(w.waiters, me)
+		w.mu.Unlock()
+		return seen
+	}
+}
+
+func (w *watcher) run() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for range tick.C {
+		w.mu.Lock()
+		if len(w.waiters) == 0 {
+			w.running = false
+			w.mu.Unlock()
+			return
+		}
+		hashes := w.hashes()
+		w.mu.Unlock()
+		w.tell(w.look(hashes))
+	}
+}
+
+// hashes lists each ticket once: a person may have a page open twice.
+func (w *watcher) hashes() [][32]byte {
+	seen := make(map[[32]byte]struct{}, len(w.waiters))
+	out := make([][32]byte, 0, len(w.waiters))
+	for each := range w.waiters {
+		if _, twice := seen[each.hash]; !twice {
+			seen[each.hash] = struct{}{}
+			out = append(out, each.hash)
+		}
+	}
+	return out
+}
+
+// look asks for the states. What could not be asked is not in the answer and not missing either: those wait on.
+func (w *watcher) look(hashes [][32]byte) map[[32]byte]gateway.TicketState {
+	out := make(map[[32]byte]gateway.TicketState, len(hashes))
+	failed := false
+	for len(hashes) > 0 {
+		part := hashes[:min(len(hashes), watchBatch)]
+		hashes = hashes[len(part):]
+		ctx, cancel := context.WithTimeout(context.Background(), watchLimit)
+		states, err := w.ask(ctx, part, w.now())
+		cancel()
+		if err != nil {
+			failed = true
+			if !w.failing {
+				w.logger.Warn("scan: the desktops that wait are not told anything until the store answers again", "error", err)
+			}
+			continue
+		}
+		for _, hash := range part {
+			state, there := states[hash]
+			if !there {
+				state = stateOver
+			}
+			out[hash] = state
+		}
+	}
+	w.failing = failed
+	return out
+}
+
+func (w *watcher) tell(states map[[32]byte]gateway.TicketState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for each := range w.waiters {
+		if state, known := states[each.hash]; known && state != each.seen {
+			each.next <- state
+			delete(w.waiters, each)
+		}
+	}
+}

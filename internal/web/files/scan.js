@@ -1,0 +1,94 @@
+// Watches for the phone while this page is open: asks whether the ticket has another state, puts the new page in the place of the old one and says so
+// to screen readers. Without it the page loads itself.
+(() => {
+  'use strict';
+  const live = document.getElementById('live');
+  const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+  const visible = () => document.visibilityState === 'visible' ? Promise.resolve() :
+    new Promise((go) => document.addEventListener('visibilitychange', function seen() {
+      if (document.visibilityState !== 'visible') return;
+      document.removeEventListener('visibilitychange', seen);
+      go();
+    }));
+  const main = () => document.querySelector('main');
+
+  // A copy button, where the browser lets pages copy.
+  const copying = () => {
+    const button = document.getElementById('copy');
+    const text = document.querySelector('.copy');
+    if (!button || !text) return;
+    button.hidden = false;
+    button.addEventListener('click', async () => {
+      let done = false;
+      try {
+        await navigator.clipboard.writeText(text.textContent);
+        done = true;
+      } catch {
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const chosen = getSelection();
+        chosen.removeAllRanges();
+        chosen.addRange(range);
+        done = document.execCommand('copy');
+      }
+      if (done) live.textContent = button.textContent = button.dataset.done;
+    });
+  };
+
+  // Puts the page that the server made in the place of the one that is shown. The keyboard stays where it was.
+  const show = (html) => {
+    const next = new DOMParser().parseFromString(html, 'text/html');
+    const fresh = next.querySelector('main');
+    if (!fresh || !('state' in fresh.dataset) && !fresh.querySelector('form')) return false;
+    const inside = main().contains(document.activeElement);
+    main().replaceWith(document.adoptNode(fresh));
+    document.title = next.title;
+    const heading = main().querySelector('h1');
+    live.textContent = [heading, ...main().querySelectorAll('h1 ~ p')].map((each) => each.textContent).join(' ');
+    if (inside) {
+      heading.tabIndex = -1;
+      heading.focus();
+    }
+    copying();
+    return true;
+  };
+
+  const load = async (address, options) => {
+    const answer = await fetch(address, { credentials: 'same-origin', headers: { Accept: 'text/html' }, ...options });
+    if (!answer.ok) throw new Error('not now');
+    return show(await answer.text());
+  };
+
+  const watch = async () => {
+    let wait = 1000;
+    for (;;) {
+      const { state, self, poll, renew } = main().dataset;
+      if (!poll) return;
+      try {
+        if (renew) {
+          await visible();
+          if (!await load(renew, { method: 'POST', body: new URLSearchParams({ auto: '1' }) })) return location.replace(self);
+          wait = 1000;
+          continue;
+        }
+        if (state !== 'open' && state !== 'held') return;
+        const asked = Date.now();
+        const answer = await fetch(poll + '&seen=' + state, { credentials: 'same-origin' });
+        if (!answer.ok) throw new Error('not now');
+        const now = (await answer.json()).state;
+        // What signs the browser in, or is over for good, is a page of its own.
+        if (now === 'approved' || now === 'used' || now === 'gone') return location.replace(self);
+        if (now !== state && !await load(self)) return location.replace(self);
+        wait = 1000;
+        if (now === state && Date.now() - asked < 1000) await pause(1000);
+      } catch {
+        await pause(wait);
+        wait = Math.min(wait * 2, 30000);
+      }
+    }
+  };
+
+  addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
+  copying();
+  watch();
+})();
