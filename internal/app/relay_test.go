@@ -1,0 +1,303 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/wechat"
+)
+
+const (
+	shopAppID = "wx00000000000000aa"
+	profile   = wechat.ScopeUserInfo
+)
+
+// withShop adds an app that was written for WeChat.
+func withShop(w *town) {
+	u, err := url.Parse(w.app.URL)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.config.Apps = append(w.config.Apps, config.App{
+		App:     gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Entry: "main", ReturnHosts: []string{u.Host},
+	})
+	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
+}
+
+// shop is the old code: a client of WeChat's that was given other host names, and another appid with its secret.
+func (w *town) shop() *wechat.Client {
+	return &wechat.Client{AppID: shopAppID, Secret: appSecret, APIURL: w.url, OpenURL: w.url}
+}
+
+// shopAddress is where the old code sends people.
+func (w *town) shopAddress(scope wechat.Scope) string {
+	w.t.Helper()
+	address, err := w.shop().AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: w.app.URL + "/shop", Scope: scope, State: "s1"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return address
+}
+
+// enter signs a person in at the shop, and returns what the shop then has.
+func (w *town) enter(p phone, scope wechat.Scope) *wechat.Token {
+	w.t.Helper()
+	page := p.on(p.Open(w.t.Context(), w.shopAddress(scope)))
+	if kind(page) == "profile" {
+		if page = p.press(); !strings.HasPrefix(page.URL, w.app.URL) { // WeChat asks the first time
+			p.on(p.Allow(w.t.Context()))
+		}
+	}
+	w.at(p.Page(), w.app.URL+"/shop")
+	if w.told().Get("state") != "s1" {
+		w.t.Errorf("the shop was told %v", w.told())
+	}
+	token, err := w.shop().Exchange(w.t.Context(), w.told().Get("code"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// errcode is what WeChat, or who stands in for it, said; 0 when it said nothing.
+func errcode(err error) int {
+	var e *wechat.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	alice := w.phone("alice")
+	realAppID := w.config.WeChat[0].AppID
+	base := w.enter(alice, wechat.ScopeBase)
+	if base.OpenID != w.sim.OpenID(realAppID, "alice") || base.UnionID != "" || len(alice.Page().Hops) != 4 {
+		t.Errorf("openid %s, unionid %q, by %v", base.OpenID, base.UnionID, alice.Page().Hops)
+	}
+	if _, err := w.shop().UserInfo(t.Context(), base.AccessToken, base.OpenID, ""); errcode(err) != 48001 {
+		t.Errorf("user info with a base token: %v", err)
+	}
+	token := w.enter(alice, profile)
+	who, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, wechat.LangZhCN)
+	if err != nil || who.Nickname != "Alice" || who.OpenID != base.OpenID || who.UnionID != w.sim.UnionID(realAppID, "alice") || token.UnionID != who.UnionID {
+		t.Errorf("%+v, %+v, %v", who, token, err)
+	}
+	w.mu.Lock()
+	w.skew = 3 * time.Hour
+	w.mu.Unlock()
+	if err := w.shop().CheckToken(t.Context(), token.AccessToken, token.OpenID); errcode(err) != 42001 {
+		t.Errorf("three hours later: %v", err)
+	}
+	fresh, err := w.shop().Refresh(t.Context(), token.RefreshToken)
+	if err != nil || fresh.OpenID != token.OpenID || fresh.RefreshToken != token.RefreshToken {
+		t.Fatalf("%+v, %v", fresh, err)
+	}
+	if err := w.shop().CheckToken(t.Context(), fresh.AccessToken, fresh.OpenID); err != nil {
+		t.Error(err)
+	}
+	// WeChat's own code went to the gateway alone.
+	for _, c := range w.sim.Calls() {
+		if c.Endpoint == "/sns/oauth2/access_token" && c.AppID != realAppID {
+			t.Errorf("a code was redeemed for %q", c.AppID)
+		}
+	}
+}
+
+func TestOldCodeAndOpenIDConnectShareASession(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	w.at(alice.Page(), w.app.URL+"/sample")
+	w.enter(alice, wechat.ScopeBase)
+	if w.exchanges() != 1 {
+		t.Errorf("%d exchanges at WeChat", w.exchanges())
+	}
+}
+
+// A code is good where it was made for, and nowhere else.
+func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	code := w.told().Get("code")
+	if _, err := w.shop().Exchange(t.Context(), code); errcode(err) != 40029 {
+		t.Errorf("a code of OpenID Connect at WeChat's address: %v", err)
+	}
+	sample := w.redeem("sample", code)
+	if sample.AccessToken == "" {
+		t.Errorf("and then: %+v", sample)
+	}
+	if err := w.shop().CheckToken(t.Context(), wechat.Secret("61_"+sample.AccessToken), "o"); errcode(err) != 40001 {
+		t.Errorf("an access token of OpenID Connect: %v", err)
+	}
+	alice.on(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)))
+	code = w.told().Get("code")
+	for _, id := range []string{"sample", "shop"} {
+		if got := w.redeem(id, code); got.Error == "" || got.AccessToken != "" {
+			t.Errorf("a code of WeChat's form at the token endpoint, for %s: %+v", id, got)
+		}
+	}
+	token, err := w.shop().Exchange(t.Context(), code)
+	if err != nil {
+		t.Fatalf("and then: %v", err)
+	}
+	if who := w.userinfo(string(token.AccessToken)); who["sub"] != nil {
+		t.Errorf("its token at the userinfo endpoint: %v", who)
+	}
+}
+
+func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*town, phone){
+		"block": func(w *town, _ phone) {
+			people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+			if err == nil {
+				_, err = w.store.UpdateAccount(t.Context(), people[0].ID, w.now(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil })
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		},
+		"sign-out everywhere": func(w *town, p phone) {
+			p.on(p.Open(t.Context(), w.url+"/"))
+			p.on(p.Submit(t.Context(), "在所有设备上退出登录", nil))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t, withShop)
+			alice := w.phone("alice")
+			token := w.enter(alice, profile)
+			end(w, alice)
+			if _, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); errcode(err) != 42001 {
+				t.Errorf("user info: %v", err)
+			}
+			if _, err := w.shop().Refresh(t.Context(), token.RefreshToken); errcode(err) != 40030 {
+				t.Errorf("refresh: %v", err)
+			}
+		})
+	}
+}
+
+// Signing out in one browser ends that session; what the shop has is the shop's, as at WeChat.
+func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	alice := w.phone("alice")
+	token := w.enter(alice, wechat.ScopeBase)
+	alice.on(alice.Open(t.Context(), w.url+"/"))
+	alice.on(alice.Submit(t.Context(), "退出登录", nil))
+	if err := w.shop().CheckToken(t.Context(), token.AccessToken, token.OpenID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOldCodeOfAnotherOfficialAccount(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, twoEntries, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].Entry = "second" })
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample"))) // through the first account
+	if token := w.enter(alice, wechat.ScopeBase); token.OpenID != w.sim.OpenID("wx00000000000000b2", "alice") {
+		t.Errorf("%+v", token)
+	}
+}
+
+func TestOldCodeBelowAPath(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop, func(w *town) { w.url += "/login" })
+	token := w.enter(w.phone("alice"), profile)
+	if _, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); err != nil {
+		t.Error(err)
+	}
+	for _, address := range []string{w.url, strings.TrimSuffix(w.url, "/login")} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.body(r); got != "0123456789abcdef" {
+			t.Errorf("%s: %q", address, got)
+		}
+	}
+}
+
+// Pages say in words what is wrong, and lead nowhere else.
+func TestPagesOfOldCode(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	alice := w.phone("alice")
+	good, _, _ := strings.Cut(w.shopAddress(wechat.ScopeBase), "#")
+	for _, k := range []struct{ kind, old, replacement string }{
+		{"unknown_app", shopAppID, "wx00000000000000bb"},
+		{"redirect_uri", url.QueryEscape(w.app.URL), url.QueryEscape("https://evil.example.net")},
+		{"redirect_uri", url.QueryEscape(w.app.URL), url.QueryEscape("javascript:alert(1)")},
+		{"scope", "snsapi_base", "snsapi_login"},
+		{"state", "state=s1", "state=" + strings.Repeat("s", 129)},
+	} {
+		for _, lang := range []string{"en", "zh-CN"} {
+			alice.SetLanguage(lang)
+			page := alice.want(alice.on(alice.Open(t.Context(), strings.Replace(good, k.old, k.replacement, 1))), k.kind, 400)
+			if len(page.Hops) > 0 || strings.Contains(page.Body, "evil.example") || !strings.Contains(page.Body, `lang="`+lang+`"`) {
+				t.Errorf("%s in %s: %v\n%s", k.kind, lang, page.Hops, page.Body)
+			}
+		}
+	}
+}
+
+// WeChat's protocol has the secret, the code and the tokens in the address: nothing that this writes may hold addresses.
+func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
+	t.Parallel()
+	var log lines
+	m := metrics.New()
+	w := newTown(t, withShop, func(w *town) {
+		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+		w.options.Metrics = m
+	})
+	alice := w.phone("alice")
+	token := w.enter(alice, profile)
+	code := w.told().Get("code")
+	secrets := map[string]string{"code": code, "access token": string(token.AccessToken), "refresh token": string(token.RefreshToken), "openid": token.OpenID,
+		"unionid": token.UnionID, "secret": url.QueryEscape(appSecret), "the secret as it is": appSecret}
+	// The bad ways: everything once more, with something wrong about it, and with the store away.
+	wrong := w.shop()
+	wrong.AppID = "wx00000000000000bb"
+	for range 2 {
+		for _, c := range []*wechat.Client{w.shop(), wrong} {
+			_, err := c.Exchange(t.Context(), code)
+			_, err2 := c.Refresh(t.Context(), token.RefreshToken)
+			_, err3 := c.UserInfo(t.Context(), token.AccessToken, token.OpenID+"x", "")
+			if err == nil || err3 == nil {
+				t.Errorf("%v, %v, %v", err, err2, err3)
+			}
+		}
+		alice.on(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)+"x"))
+		w.store.Close()
+	}
+	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
+	record := fmt.Sprintf("%+v %v", events, err)
+	counted := w.scrape(m)
+	if !strings.Contains(log.String(), "relay call refused") || !strings.Contains(log.String(), "relay call failed") || !strings.Contains(counted, "relay_answers_total") {
+		t.Fatalf("%s\n%s", log.String(), counted)
+	}
+	for what, secret := range secrets {
+		for where, text := range map[string]string{"log": log.String(), "events": record, "metrics": counted} {
+			if secret == "" || strings.Contains(text, secret) {
+				t.Errorf("%s is in the %s", what, where)
+			}
+		}
+	}
+}
