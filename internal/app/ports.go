@@ -67,7 +67,7 @@ func kindOf(reason oidc.Reason) web.Kind {
 }
 
 func (o oidcPages) Problem(w http.ResponseWriter, r *http.Request, p oidc.ProblemPage) {
-	page := web.Page{Kind: kindOf(p.Reason), Status: p.Status, App: p.AppName, Go: p.Retry, Back: p.Back}
+	page := web.Page{Kind: kindOf(p.Reason), Status: p.Status, App: p.AppName, Go: p.Retry, BackToApp: web.ToApp(p.Back, p.Own)}
 	if p.Back == "" {
 		page.Home = o.home
 	}
@@ -90,7 +90,7 @@ func (o oidcPages) SignOut(w http.ResponseWriter, r *http.Request, p oidc.SignOu
 func (o oidcPages) SignedOut(w http.ResponseWriter, r *http.Request, p oidc.SignedOutPage) {
 	page := web.Page{Kind: web.AppSignedOut, App: p.AppName}
 	if p.Continue != "" {
-		page.Go, page.Every = p.Continue, time.Second
+		page.GoToApp, page.Every = web.ToApp(p.Continue, p.Own), time.Second
 	}
 	o.site.Show(w, r, page)
 }

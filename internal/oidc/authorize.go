@@ -275,7 +275,7 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	if s == nil {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	way := ways{back: h.errorAddress(t, e), retry: h.again(req)}
+	way := ways{back: h.errorAddress(t, e), retry: h.again(req), own: t.client.RedirectURIs}
 	if s != nil && s.reason == ReasonDoor {
 		way.retry = h.again(req, paramGo, "1") // signs in anew; by which door, sign-in decides
 	}

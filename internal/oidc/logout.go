@@ -202,7 +202,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
 	page := SignedOutPage{Continue: out.address}
 	if out.client != nil {
-		page.AppName = out.client.Name
+		page.AppName, page.Own = out.client.Name, out.client.PostLogoutRedirectURIs
 	}
 	h.cfg.Pages.SignedOut(w, r, page)
 }

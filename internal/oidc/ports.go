@@ -88,9 +88,10 @@ const (
 type ProblemPage struct {
 	Status  int
 	Reason  Reason
-	AppName string // "" = not known
-	Back    string // an address that leads back to the app, with an error for it; "" = none
-	Retry   string // an address of this origin that begins again; "" = none
+	AppName string   // "" = not known
+	Back    string   // an address that leads back to the app, with an error for it; "" = none
+	Own     []string // the app's own addresses, one of which Back begins with: it may have a native app's own scheme
+	Retry   string   // an address of this origin that begins again; "" = none
 }
 
 // ConfirmPage asks a person who is signed in whether to sign in anew, since the app wants that.
@@ -120,7 +121,8 @@ type SignOutPage struct {
 // CSP form-action forbids a form that ends on another origin.
 type SignedOutPage struct {
 	AppName  string
-	Continue string // "" = stay
+	Continue string   // "" = stay
+	Own      []string // the app's own addresses, one of which Continue begins with: it may have a native app's own scheme
 }
 
 // Pages shows pages. The caller has set Cache-Control and Referrer-Policy; the implementation sets the rest, the status included.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -188,6 +189,9 @@ type Page struct {
 	Account *Account
 	Every   time.Duration // with Go: the page goes there by itself after that long
 	Scan    *Scan         // of the pages of the sign-in by a phone
+
+	// GoToApp and BackToApp stand for Go and Back where the address is an app's own, which may have a native app's scheme.
+	GoToApp, BackToApp AppLink
 }
 
 // view is what the template is given.
@@ -200,6 +204,8 @@ type view struct {
 	Lines     []string
 	Main      string
 	BackWord  string
+	GoLink    any
+	BackLink  any
 	Refresh   string
 	RequestID string
 	words     map[string]string
@@ -268,10 +274,17 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	for line := range strings.SplitSeq(v.words[string(p.Kind)+".text"], "\n") {
 		v.Lines = append(v.Lines, say.Replace(line))
 	}
-	if p.Go != "" {
+	v.GoLink, v.BackLink = any(p.Go), any(p.Back)
+	if p.GoToApp != (AppLink{}) {
+		v.GoLink = p.GoToApp.href()
+	}
+	if p.BackToApp != (AppLink{}) {
+		v.BackLink = p.BackToApp.href()
+	}
+	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" {
 		v.Main = say.Replace(v.words[string(p.Kind)+".button"])
 		if p.Every > 0 {
-			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.Every/time.Second), p.Go)
+			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.Every/time.Second), to)
 		}
 	}
 	v.BackWord = v.words["back"]
