@@ -117,6 +117,28 @@ func TestSignedInBeforeTheAgreement(t *testing.T) {
 	alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "agreement", 200)
 }
 
+// The question whether to sign in anew was answered before the box came up.
+func TestPromptLoginIsConfirmedOnce(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	alice := w.phone("alice")
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	next := *w.config
+	withAgreement(&town{config: &next})
+	if err := w.apps[0].Reload(&next); err != nil {
+		t.Fatal(err)
+	}
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
+	alice.press()
+	alice.tick()
+	w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/second")
+	if told := w.told(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
+		t.Errorf("the app was told %v", told)
+	}
+	// The next request asks again, as it must.
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
+}
+
 func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withAgreement)

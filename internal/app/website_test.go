@@ -196,3 +196,50 @@ func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
 	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200)
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
+
+// Who is signed in by a door that an app does not take is told so, and gets in by one that it takes. Nothing goes round.
+func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite, doors(t, "website"), func(w *town) { w.config.WeChat[0].AnyBrowser = true })
+	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.world + "/connect/oauth2/authorize") // any browser counts as WeChat's
+	u, err := url.Parse(desk.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := w.sim.Code(w.config.WeChat[0].AppID, "alice", "snsapi_base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk.open(w.url + "/wechat/callback?" + url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
+	before := w.exchanges()
+	desk.open(w.authorize("sample")).want("door", 403)
+	if !strings.Contains(desk.body, "Sample") || desk.link("back") == "" || w.exchanges() != before {
+		t.Errorf("page: %s", desk.body)
+	}
+	page := *desk
+	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
+	if w.told().Get("code") == "" {
+		t.Errorf("the app was told %v", w.told())
+	}
+	// The way back tells the app.
+	page.press("back").at(w.app.URL + "/sample")
+	if w.told().Get("error") == "" {
+		t.Errorf("the app was told %v", w.told())
+	}
+	// Signed in by the website's door, the other app is content.
+	desk.open(w.authorize("second")).at(w.app.URL + "/second")
+}
+
+// In WeChat, where such an app has no door, the button ends at the page that says where to go.
+func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withWebsite, doors(t, "website"))
+	alice := w.phone("alice")
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "door", 403)
+	alice.want(alice.press(), "open_elsewhere", 200)
+	w.at(alice.on(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
+	if w.told().Get("error") != "access_denied" {
+		t.Errorf("the app was told %v", w.told())
+	}
+}

@@ -26,6 +26,21 @@ type extra struct {
 	AuthTime time.Time `json:"auth_time,omitzero"` // of a session that another way made: WeChat vouched for the person before; zero = with the session
 }
 
+func (e extra) marshal() (string, error) {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return "", fmt.Errorf("signin: %w", err)
+	}
+	return string(b), nil
+}
+
+func readExtra(text string) (e extra, err error) {
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return extra{}, errors.New("signin: a session that did not come by arrive or Establish")
+	}
+	return e, nil
+}
+
 // arrive is login.Config.OnSignIn of an entry: the person becomes an account.
 func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
 	var with carried
@@ -60,15 +75,15 @@ func (h *Handler) arrive(ctx context.Context, e Entry, in *login.SignIn) error {
 	if account.Status == gateway.Blocked {
 		return &login.Refusal{Err: gateway.ErrBlocked}
 	}
-	text, err := json.Marshal(extra{
+	text, err := extra{
 		Demand: with.Demand,
 		// WeChat did not tell although the person agreed: they are let through this time, not asked in a circle.
 		Declined: asked && !told,
-	})
+	}.marshal()
 	if err != nil {
-		return fmt.Errorf("signin: %w", err)
+		return err
 	}
-	in.Subject, in.Extra = account.ID, string(text)
+	in.Subject, in.Extra = account.ID, text
 	in.Nickname, in.AvatarURL, in.ProfileAt = account.Nickname, account.AvatarURL, account.ProfileAt
 	return nil
 }

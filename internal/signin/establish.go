@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,12 +42,12 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 	case account.Status == gateway.Blocked:
 		return gateway.ErrBlocked
 	}
-	with, err := json.Marshal(extra{Demand: e.Demand, AuthTime: e.AuthTime})
+	with, err := extra{Demand: e.Demand, AuthTime: e.AuthTime}.marshal()
 	if err != nil {
-		return fmt.Errorf("signin: %w", err)
+		return err
 	}
 	made, err := way.login.Establish(w, r, login.Established{
-		Session: login.Session{Subject: account.ID, AppID: e.AppID, OpenID: e.OpenID, Door: login.Door(e.Door), Extra: string(with)},
+		Session: login.Session{Subject: account.ID, AppID: e.AppID, OpenID: e.OpenID, Door: login.Door(e.Door), Extra: with},
 		Seed:    e.Seed, Repeat: e.Repeat,
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -55,9 +54,9 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 	if err != nil {
 		return err
 	}
-	var with extra
-	if err := json.Unmarshal([]byte(s.Extra), &with); err != nil {
-		return errors.New("signin: a session that did not come by arrive")
+	with, err := readExtra(s.Extra)
+	if err != nil {
+		return err
 	}
 	if with.AuthTime.IsZero() {
 		with.AuthTime = s.SignedInAt
@@ -90,15 +89,19 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 		*back = found
 	}
 	ours := readKept(found.Data)
-	with, err := json.Marshal(extra{Demand: ours.Demand, Declined: ours.Declined})
+	with, err := extra{Demand: ours.Demand, Declined: ours.Declined}.marshal()
 	if err != nil {
-		return nil, fmt.Errorf("signin: %w", err)
+		return nil, err
+	}
+	// The book moves the end on; package login need not do it a second time.
+	ends := l.h.cfg.Sessions.Ends(found.CreatedAt, now)
+	if found.ExpiresAt.After(ends) {
+		ends = found.ExpiresAt
 	}
 	return &login.Session{
-		Subject: found.Account.ID, Extra: string(with), OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
+		Subject: found.Account.ID, Extra: with, OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
 		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: found.Account.ProfileAt,
-		// The book moves the end on; package login need not do it a second time.
-		ProfileDeclined: ours.Declined, ExpiresAt: l.h.cfg.Sessions.Ends(found.CreatedAt, now),
+		ProfileDeclined: ours.Declined, ExpiresAt: ends,
 	}, nil
 }
 
@@ -108,17 +111,17 @@ func (l *loginStore) UpdateSession(ctx context.Context, id string, u login.Sessi
 	if err != nil {
 		return err
 	}
-	if u.ProfileDeclined {
-		err = l.h.cfg.Sessions.Sessions.UpdateSession(ctx, hash, now, func(s *gateway.Session) error {
+	err = l.h.cfg.Sessions.Sessions.UpdateSession(ctx, hash, now, func(s *gateway.Session) error {
+		if u.ProfileDeclined {
 			ours := readKept(s.Data)
 			ours.Declined = true
 			s.Data = ours.marshal()
-			return nil
-		})
-	}
-	if err == nil && !u.ExpiresAt.IsZero() {
-		err = l.h.cfg.Sessions.Sessions.TouchSession(ctx, hash, now, u.ExpiresAt)
-	}
+		}
+		if u.ExpiresAt.After(s.ExpiresAt) {
+			s.ExpiresAt = u.ExpiresAt
+		}
+		return nil
+	})
 	if errors.Is(err, gateway.ErrNotFound) {
 		return fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	}

@@ -1,0 +1,310 @@
+package signin_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/signin"
+)
+
+func anyBrowser(_ *rig, c *signin.Config) { c.Entries[0].AnyBrowser = true }
+
+func siteAlone(_ *rig, c *signin.Config) {
+	c.Entries = []signin.Entry{entryOf("site", siteID, true)}
+}
+
+func twoAccounts(_ *rig, c *signin.Config) {
+	c.Entries = append(c.Entries, entryOf("second", secondID, false))
+}
+
+// Which door a browser goes through: by where it is, what is configured, what the app allows, and the entry that it demands.
+func TestWhichDoor(t *testing.T) {
+	t.Parallel()
+	type setting = []func(*rig, *signin.Config)
+	const byAccount, byWebsite = "wechat " + mainID, "website " + siteID
+	for name, c := range map[string]struct {
+		with                       setting
+		doors, entry               string
+		inWeChat, desktop, onPhone string
+	}{
+		"account alone":                  {with: nil, inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
+		"account, scan":                  {with: setting{withScan}, inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
+		"account, website":               {with: setting{withSite}, inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
+		"all":                            {with: setting{both}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
+		"website alone":                  {with: setting{siteAlone}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"website alone, scan":            {with: setting{siteAlone, withScan}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"app takes wechat":               {with: setting{both}, doors: "wechat", inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
+		"app takes scan":                 {with: setting{both}, doors: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
+		"app takes website":              {with: setting{both}, doors: "website", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"app takes wechat, website":      {with: setting{both}, doors: "wechat website", inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
+		"app takes scan, website":        {with: setting{both}, doors: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
+		"app takes what there is not":    {with: nil, doors: "scan", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
+		"any browser":                    {with: setting{both, anyBrowser}, inWeChat: byAccount, desktop: byAccount, onPhone: byAccount},
+		"any browser, without wechat":    {with: setting{both, anyBrowser}, doors: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
+		"any browser, scan alone":        {with: setting{both, anyBrowser}, doors: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
+		"by the openid of the account":   {with: setting{both}, entry: "main", inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
+		"by the openid of another":       {with: setting{twoAccounts, both}, entry: "second", inWeChat: "wechat " + secondID, desktop: "scan", onPhone: "scan"},
+		"by the openid of the website":   {with: setting{both}, entry: "site", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"website's openid, but no door":  {with: setting{both}, entry: "site", doors: "wechat scan", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
+		"an entry that there is no more": {with: setting{both}, entry: "gone", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, c.with...)
+			r.app.Doors, r.entry = strings.Fields(c.doors), c.entry
+			for agent, want := range map[string]string{uaWeChat: c.inWeChat, uaDesktop: c.desktop, uaPhone: c.onPhone} {
+				if got := r.door(r.visitor(agent).get("/app?x=1")); got != want {
+					t.Errorf("%s goes to %s, want %s", agent[:40], got, want)
+				}
+			}
+			// WeCom and mini-programs have "MicroMessenger" in their name, and no consent page.
+			if got := r.door(r.visitor(uaWeChat + " wxwork/4.1").get("/app?x=1")); got != c.onPhone {
+				t.Errorf("WeCom goes to %s, want %s", got, c.onPhone)
+			}
+		})
+	}
+}
+
+// What the demand says reaches the door.
+func TestDemandReachesTheScanDoor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withScan)
+	r.more = func(d *signin.Demand) { d.Fresh, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN" }
+	r.visitor(uaDesktop).get("/app?x=1")
+	if len(r.scans) != 1 {
+		t.Fatalf("%d scans", len(r.scans))
+	}
+	d := r.scans[0]
+	if d.ID != "d1" || d.Return != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Fresh || !d.Consent || !d.Profile || d.Cancel == "" || d.UILocales != "zh-CN" {
+		t.Errorf("demand: %+v", d)
+	}
+}
+
+func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "/login"} {
+		setting := []func(*rig, *signin.Config){both}
+		if path != "" {
+			setting = append(setting, underPath)
+		}
+		r := newRig(t, setting...)
+		v := r.visitor(uaDesktop)
+		page := v.get(path + "/app?x=1")
+		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" || !strings.Contains(page.body, "Back to Notes") {
+			t.Fatalf("page %s, %d, cookies %v: %s", page.kind(), page.status, page.set, page.body)
+		}
+		for _, door := range []string{"scan", "website", "scan"} {
+			a := v.get(page.link("way-" + door))
+			if a.status != 303 || a.location != path+"/app?x=1" || len(a.set) != 1 {
+				t.Fatalf("%s: %d to %s, cookies %v", door, a.status, a.location, a.set)
+			}
+			c := a.set[0]
+			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" && c.Path != path || !strings.HasPrefix(c.Value, door+".") {
+				t.Errorf("cookie: %v", c)
+			}
+			if got := r.door(v.get(a.location)); !strings.HasPrefix(got, door) {
+				t.Errorf("after choosing %s the browser goes to %s", door, got)
+			}
+		}
+		// It counts for other requests too, for some minutes, until another choice is asked for.
+		if got := r.door(v.get(path + "/app?x=2")); got != "scan" {
+			t.Errorf("another request goes to %s", got)
+		}
+		if got := r.door(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=2") + "&door=choose"))); got != "choose" {
+			t.Errorf("choosing anew leads to %s", got)
+		}
+	}
+}
+
+func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	for lang, words := range map[string][]string{
+		"en":    {"How do you want to sign in?", "Scan our code", "WeChat"},
+		"zh-CN": {"选择登录方式", "公众号扫码", "网站应用扫码"},
+	} {
+		v := r.visitor(uaDesktop)
+		v.headers.Set("Accept-Language", lang)
+		page := v.get("/app?x=1")
+		for _, want := range words {
+			if !strings.Contains(page.body, want) {
+				t.Errorf("%s: no %q: %s", lang, want, page.body)
+			}
+		}
+		// Links, in reading order, reached by the keyboard as they are.
+		scan, website := strings.Index(page.body, `id="way-scan" href=`), strings.Index(page.body, `id="way-website" href=`)
+		if scan < 0 || website < scan || strings.Contains(page.body, "<script") || strings.Contains(page.header.Get("Content-Security-Policy"), "script-src") {
+			t.Errorf("%s: %s", lang, page.body)
+		}
+	}
+}
+
+func TestChoiceOnTheOwnPage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	v := r.visitor(uaDesktop)
+	home := v.get("/")
+	page := v.follow(v.get(home.link("go")))
+	if home.kind() != "welcome" || page.kind() != "choose" || strings.Contains(page.body, `id="back"`) {
+		t.Fatalf("%s, then %s: %s", home.kind(), page.kind(), page.body)
+	}
+	if got := r.door(v.follow(v.get(page.link("way-website")))); got != "website "+siteID {
+		t.Errorf("the browser goes to %s", got)
+	}
+	v.follow(v.get(page.link("way-scan")))
+	if len(r.scans) != 1 || r.scans[0].Return != "/" || r.scans[0].App.ID != "" {
+		t.Errorf("scans: %+v", r.scans)
+	}
+}
+
+// Two tabs with two requests: each comes back to its own, whatever the other one chooses in between.
+func TestChoiceInParallelTabs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	v := r.visitor(uaDesktop)
+	one, two := v.get("/app?x=1"), v.get("/app?x=2")
+	a := v.get(one.link("way-website"))
+	b := v.get(two.link("way-scan"))
+	if a.location != "/app?x=1" || b.location != "/app?x=2" {
+		t.Fatalf("to %s and %s", a.location, b.location)
+	}
+	v.get(b.location)
+	if len(r.scans) != 1 || r.scans[0].Return != "/app?x=2&demand=d1" {
+		t.Errorf("scans: %+v", r.scans)
+	}
+	if got := r.door(v.follow(v.get(one.link("way-website")))); got != "website "+siteID {
+		t.Errorf("the first tab goes to %s", got)
+	}
+}
+
+// A choice that does not fit any more, or that somebody made up, is none.
+func TestPreferenceOpensNoDoor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	r.app.Doors = []string{"scan"}
+	v := r.visitor(uaDesktop)
+	v.get("/sign-in?return=/app?x=1&door=website")
+	if got := r.door(v.get("/app?x=1")); got != "scan" {
+		t.Errorf("an app that takes scan alone is reached by %s", got)
+	}
+	r.app.Doors = nil
+	for _, value := range []string{"", "wechat.x", "website", "website.x", "scan;website", "choose.x"} {
+		forged := r.visitor(uaDesktop)
+		forged.cookies["__Host-weigate-d"] = &http.Cookie{Name: "__Host-weigate-d", Value: value}
+		want := "choose"
+		if value == "website" || value == "website.x" {
+			want = "website " + siteID // they made their choice
+		}
+		if got := r.door(forged.get("/app?x=1")); got != want {
+			t.Errorf("%q leads to %s, want %s", value, got, want)
+		}
+	}
+	// WeChat's own browser has one door, whatever was chosen.
+	inside := r.visitor(uaWeChat)
+	inside.get("/sign-in?return=/app?x=1&door=scan")
+	if got := r.door(inside.get("/app?x=1")); got != "wechat "+mainID {
+		t.Errorf("in WeChat the browser goes to %s", got)
+	}
+}
+
+// Another site's link cannot choose the door: the person is asked as if it had named none.
+func TestDoorPreferenceFromAnotherSite(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true, "": true} {
+		v := r.visitor(uaDesktop)
+		if site != "" {
+			v.headers.Set("Sec-Fetch-Site", site)
+		}
+		a := v.get("/sign-in?return=" + url.QueryEscape("/app?x=1") + "&door=website")
+		if counts != (len(a.set) == 1) || a.location != "/app?x=1" {
+			t.Errorf("%q: to %s, cookies %v", site, a.location, a.set)
+		}
+		want := "choose"
+		if counts {
+			want = "website " + siteID
+		}
+		if got := r.door(v.get(a.location)); got != want {
+			t.Errorf("%q: the browser goes to %s, want %s", site, got, want)
+		}
+	}
+}
+
+func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	for _, door := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
+		for _, evil := range []string{
+			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)", "https://login.example.com@evil.example/", "/%2f%2fevil.example",
+			"https://login.example.com.evil.example/app", "/app/../../x", "\t//evil.example", "/sign-in?return=/", "http://login.example.com/app", "data:text/html,x",
+		} {
+			v := r.visitor(uaDesktop)
+			a := v.get("/sign-in?" + url.Values{"return": {evil}, "door": {door}}.Encode())
+			if a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 || len(r.scans) != 0 {
+				t.Errorf("door %q, return %q: %d %s to %q, cookies %v", door, evil, a.status, a.kind(), a.location, a.set)
+			}
+		}
+	}
+	v := r.visitor(uaDesktop)
+	if a := v.get("/sign-in?return=%zz&door=scan"); a.kind() != "bad_request" || len(a.set) != 0 {
+		t.Errorf("%d %s, cookies %v", a.status, a.kind(), a.set)
+	}
+}
+
+// A crawler that fetches every link of the choice changes nothing but its own preference: no session, no claim, no event, no account.
+func TestCrawlerThatFollowsTheDoors(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	v := r.visitor(uaDesktop)
+	page := v.get("/app?x=1")
+	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"), "/sign-in?return=/&door=scan", "/sign-in?return=/&door=choose"} {
+		v.get(link)
+		v.do(v.request("HEAD", link, nil))
+	}
+	accounts, err := r.store.Accounts(t.Context(), gateway.AccountQuery{})
+	if err != nil || len(accounts) != 0 {
+		t.Errorf("accounts %+v, %v", accounts, err)
+	}
+	events, err := r.store.Events(t.Context(), gateway.EventQuery{})
+	if err != nil || len(events) != 0 {
+		t.Errorf("events %+v, %v", events, err)
+	}
+	// Nothing is left over that could expire: no row was written at all.
+	if n, err := r.store.Sweep(t.Context(), r.now().Add(9000*time.Hour), time.Time{}, 0); err != nil || n != 0 {
+		t.Errorf("%d rows were left, %v", n, err)
+	}
+	if a := v.post("/sign-in?return=/&door=scan", url.Values{}); a.status != 405 {
+		t.Errorf("POST: %d", a.status)
+	}
+}
+
+// Where no door is open, the page has the way on that there is.
+func TestPagesWithoutADoor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withSite)
+	v := r.visitor(uaPhone)
+	page := v.get("/app?x=1")
+	copied := "https://login.example.com/sign-in?return=" + url.QueryEscape("/app?x=1&demand=d1")
+	if !strings.Contains(strings.ReplaceAll(page.body, "&amp;", "&"), copied) || page.link("back") != "/app?cancel=1" {
+		t.Errorf("page: %s", page.body)
+	}
+	// Another phone may scan what this one shows, if the person says so.
+	if got := r.door(v.follow(v.get(page.link("do.by_website")))); got != "website "+siteID {
+		t.Errorf("the browser goes to %s", got)
+	}
+	// The copied link begins the app's request over, in WeChat.
+	inside := r.visitor(uaWeChat)
+	a := inside.get(strings.TrimPrefix(copied, "https://login.example.com"))
+	if a.location != "/app?x=1" || r.door(inside.get(a.location)) != "wechat "+mainID {
+		t.Errorf("the link leads to %s", a.location)
+	}
+	r.app.Doors = []string{"scan"}
+	page = r.visitor(uaDesktop).get("/app?x=1")
+	if page.kind() != "no_door" || page.status != 403 || !strings.Contains(page.body, "Notes") || page.link("back") == "" {
+		t.Errorf("page: %d %s", page.status, page.body)
+	}
+}

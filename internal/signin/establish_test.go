@@ -1,0 +1,223 @@
+package signin_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/login"
+)
+
+func (r *rig) events(kind string) []gateway.Event {
+	r.t.Helper()
+	events, err := r.store.Events(r.t.Context(), gateway.EventQuery{Kind: kind})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return events
+}
+
+func (v *visitor) session() (signin.Session, bool) {
+	v.r.t.Helper()
+	s, ok, err := v.r.h.Session(v.request("GET", "/", nil))
+	if err != nil {
+		v.r.t.Fatal(err)
+	}
+	return s, ok
+}
+
+func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	e := r.by(signin.DoorScan, alice)
+	e.Demand, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
+	v.must(e)
+	s, ok := v.session()
+	if !ok || s.AccountID != alice || s.Door != "scan" || s.Entry != "main" || s.AppID != mainID || s.OpenID != "o-alice" || s.Demand != "d1" ||
+		!s.AuthTime.Equal(e.AuthTime) || !s.CreatedAt.Equal(r.now()) || !s.ExpiresAt.Equal(r.now().Add(24*time.Hour)) {
+		t.Errorf("session: %+v, %v", s, ok)
+	}
+	if a := v.get("/app?x=1"); a.body != "hello "+alice {
+		t.Errorf("the app says %s", a.body)
+	}
+	events := r.events(signin.EventSignIn)
+	if len(events) != 1 || events[0].Door != "scan" || events[0].App != "notes" || events[0].AccountID != alice || events[0].Entry != "main" || events[0].Outcome != "ok" {
+		t.Errorf("events: %+v", events)
+	}
+	// It lives as long as any: from now on, not from when the phone was signed in.
+	for range 30 {
+		r.later(23 * time.Hour)
+		if _, ok := v.session(); !ok {
+			t.Fatalf("over after %v", r.now())
+		}
+	}
+	r.later(48 * time.Hour)
+	if _, ok := v.session(); ok {
+		t.Error("not over after its time")
+	}
+}
+
+// A replica that died in the middle, a second tab, a refresh: one session, one event.
+func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if err := v.established(r.by(signin.DoorScan, alice)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	live, err := r.book.Live(t.Context(), alice, r.now())
+	if err != nil || len(live) != 1 || len(r.events(signin.EventSignIn)) != 1 {
+		t.Errorf("%d sessions, %d events, %v", len(live), len(r.events(signin.EventSignIn)), err)
+	}
+}
+
+func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*rig, *visitor, string){
+		"signed out here":       func(_ *rig, v *visitor, _ string) { v.post("/sign-out", map[string][]string{"return": {"/"}}) },
+		"signed out everywhere": func(_ *rig, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
+		"blocked, unblocked": func(r *rig, _ *visitor, id string) {
+			for _, status := range []gateway.Status{gateway.Blocked, gateway.Active} {
+				if _, err := r.store.UpdateAccount(r.t.Context(), id, r.now(), func(a *gateway.Account) error { a.Status = status; return nil }); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+		},
+		"expired": func(r *rig, _ *visitor, _ string) { r.later(25 * time.Hour) },
+	} {
+		r := newRig(t, both)
+		alice, v := r.person("alice"), r.visitor(uaDesktop)
+		e := r.by(signin.DoorScan, alice)
+		v.must(e)
+		e.Repeat = true
+		v.must(e)
+		end(r, v, alice)
+		if err := v.established(e); !errors.Is(err, login.ErrNoSession) {
+			t.Errorf("%s: %v, want ErrNoSession", name, err)
+		}
+		if _, ok := v.session(); ok {
+			t.Errorf("%s: signed in again", name)
+		}
+	}
+}
+
+func TestEstablishRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	alice, blocked := r.person("alice"), r.person("mallory")
+	if _, err := r.store.UpdateAccount(t.Context(), blocked, r.now(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	other := errors.New("any")
+	for name, c := range map[string]struct {
+		change func(*signin.Established)
+		want   error
+	}{
+		"a blocked person":         {func(e *signin.Established) { e.AccountID = blocked }, gateway.ErrBlocked},
+		"nobody":                   {func(e *signin.Established) { e.AccountID = gateway.NewID() }, gateway.ErrNotFound},
+		"an entry there is not":    {func(e *signin.Established) { e.Entry = "gone" }, other},
+		"an entry of another app":  {func(e *signin.Established) { e.Entry = "site" }, other},
+		"no openid":                {func(e *signin.Established) { e.OpenID = "" }, other},
+		"no door":                  {func(e *signin.Established) { e.Door = "" }, other},
+		"no time":                  {func(e *signin.Established) { e.AuthTime = time.Time{} }, other},
+		"a seed that can be tried": {func(e *signin.Established) { e.Seed = []byte("1234") }, other},
+		"no seed":                  {func(e *signin.Established) { e.Seed = nil }, other},
+		"a repeat of what was not": {func(e *signin.Established) { e.Repeat = true }, login.ErrNoSession},
+	} {
+		e := r.by(signin.DoorScan, alice)
+		c.change(&e)
+		v := r.visitor(uaDesktop)
+		if err := v.established(e); err == nil || c.want != other && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if len(v.cookies) != 0 {
+			t.Errorf("%s: cookies %v", name, v.cookies)
+		}
+	}
+	if n := len(r.events(signin.EventSignIn)); n != 0 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// Login CSRF: somebody wants a victim's browser to be signed in as somebody else, or to share a session with it. No address of ours establishes anything; a
+// seed that is used up for one person is worth nothing for another; and the cookie of a session that somebody plants beside the victim's own is not believed.
+func TestLoginCSRFWithEstablish(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	alice, mallory := r.person("alice"), r.person("mallory")
+	victim, attacker := r.visitor(uaDesktop), r.visitor(uaDesktop)
+	victim.must(r.by(signin.DoorScan, alice))
+	mine := r.by(signin.DoorScan, mallory)
+	mine.OpenID = "o-mallory"
+	if err := attacker.established(mine); !errors.Is(err, login.ErrSessionExists) || len(attacker.cookies) != 0 {
+		t.Errorf("the seed of a victim's sign-in gives %v, cookies %v", err, attacker.cookies)
+	}
+	mine.Seed = []byte(strings.Repeat("m", login.MinSeed))
+	attacker.must(mine)
+
+	for _, address := range []string{"/sign-in?door=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", login.MinSeed), "/scan", "/sign-in/me"} {
+		victim.headers.Set("Sec-Fetch-Site", "cross-site")
+		victim.get(address)
+		victim.post(address, map[string][]string{"seed": {strings.Repeat("m", login.MinSeed)}})
+	}
+	if s, ok := victim.session(); !ok || s.AccountID != alice {
+		t.Errorf("the victim is %+v, %v", s, ok)
+	}
+	planted := victim.request("GET", "/", nil)
+	for _, c := range attacker.cookies {
+		planted.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	if s, ok, err := r.h.Session(planted); ok || err != nil {
+		t.Errorf("with a planted cookie the victim is %+v, %v", s, err)
+	}
+}
+
+// The session that the browser had ends when another way signs somebody in, so that nothing is left that nobody can sign out of.
+func TestEstablishEndsTheSessionBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	v.must(r.by(signin.DoorWebsite, alice))
+	v.must(r.by(signin.DoorScan, alice))
+	live, err := r.book.Live(t.Context(), alice, r.now())
+	if err != nil || len(live) != 1 || live[0].Door != "scan" {
+		t.Errorf("sessions %+v, %v", live, err)
+	}
+}
+
+// Two accounts turn out to be one person while the desktop waits: the repeat finds the same session.
+func TestEstablishAcrossAJoin(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, both)
+	arrive := func(entry, appID, openID, union string) string {
+		a, _, err := r.store.Arrive(t.Context(), gateway.Arrival{Entry: entry, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
+			Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.later(time.Second)
+		return a.ID
+	}
+	older, younger := arrive("site", siteID, "w-alice", "u1"), arrive("main", mainID, "o-alice", "")
+	arrive("main", mainID, "o-alice", "u1")
+	v := r.visitor(uaDesktop)
+	e := r.by(signin.DoorScan, younger) // as the ticket may still have it
+	v.must(e)
+	e.AccountID, e.Repeat = older, true
+	v.must(e)
+	if s, ok := v.session(); !ok || s.Account.ID != older {
+		t.Errorf("session %+v, %v", s, ok)
+	}
+}

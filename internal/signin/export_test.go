@@ -1,0 +1,15 @@
+package signin
+
+import "github.com/weigate/weigate/login"
+
+// LoginStore is the store that package login is given for an entry.
+func (h *Handler) LoginStore(entry string) login.Store { return &loginStore{h, entry} }
+
+// ExtraWith is what the adapter takes as login.Session.Extra, with a demand in it.
+func ExtraWith(demand string) (string, error) { return extra{Demand: demand}.marshal() }
+
+// DemandIn is the reverse.
+func DemandIn(text string) (string, error) {
+	with, err := readExtra(text)
+	return with.Demand, err
+}

@@ -1,0 +1,153 @@
+package signin_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/signin"
+)
+
+// named gives the account of alice a profile, as it was told at that moment.
+func (r *rig) named() {
+	r.t.Helper()
+	if _, _, err := r.store.Arrive(r.t.Context(), gateway.Arrival{
+		Entry: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice"},
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Nickname and picture can be had by WeChat's consent page alone: whoever came by another door is not sent to a page that is a dead end for them.
+func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
+	t.Parallel()
+	for _, door := range []string{signin.DoorWeChat, signin.DoorScan, signin.DoorWebsite} {
+		r := newRig(t, both)
+		alice, v := r.person("alice"), r.visitor(uaDesktop)
+		v.must(r.by(door, alice))
+		asks := door == signin.DoorWeChat
+		if a := v.get("/app?x=1"); asks != (a.location == "/sign-in/profile?return="+url.QueryEscape("/app?x=1")) {
+			t.Errorf("%s: the app's profile: %d to %s", door, a.status, a.location)
+		}
+		page := v.get("/")
+		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.profile_anew") != "" {
+			t.Errorf("%s: own page: %s", door, page.body)
+		}
+		// A fresh profile is not asked for; the page has a way to fetch it anew, as a small thing.
+		r.named()
+		if a := v.get("/app?x=1"); !strings.HasPrefix(a.body, "hello") {
+			t.Errorf("%s: fresh, and the app asks: %s", door, a.location)
+		}
+		page = v.get("/")
+		if page.link("go") != "" || asks != (page.link("do.profile_anew") != "") || !strings.Contains(page.body, "Alice") {
+			t.Errorf("%s: own page: %s", door, page.body)
+		}
+		r.later(721 * time.Hour)
+		v.must(signin.Established{AccountID: alice, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), Seed: []byte("another seed, much later")})
+		if page = v.get("/"); asks != (page.link("go") != "") {
+			t.Errorf("%s: an old profile: %s", door, page.body)
+		}
+	}
+}
+
+// The link of that page leads the way that the person came in, and the demand of the session goes along.
+func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
+	t.Parallel()
+	for door, want := range map[string]string{signin.DoorWeChat: "wechat " + mainID, signin.DoorScan: "scan"} {
+		r := newRig(t, both)
+		agent := uaDesktop
+		if door == signin.DoorWeChat {
+			agent = uaWeChat
+		}
+		alice, v := r.person("alice"), r.visitor(agent)
+		e := r.by(door, alice)
+		e.Demand = "d7"
+		v.must(e)
+		a := v.get("/sign-in?return=/app?x=1&scope=profile")
+		if door == signin.DoorScan && (len(r.scans) != 1 || r.scans[0].ID != "d7" || !r.scans[0].Profile || !r.scans[0].Fresh || r.scans[0].Entry != "main") {
+			t.Errorf("scans: %+v", r.scans)
+		}
+		if got := r.door(a); got != want {
+			t.Errorf("%s: the browser goes to %s, want %s", door, got, want)
+		}
+		if door == signin.DoorWeChat && !strings.Contains(a.location, "scope=snsapi_userinfo") {
+			t.Errorf("to %s", a.location)
+		}
+	}
+}
+
+func agreement(_ *rig, c *signin.Config) { c.Agreement = "https://www.example.com/privacy" }
+
+func TestAgreementHasAWayBackToTheApp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withSite, agreement)
+	for _, agent := range []string{uaWeChat, uaDesktop} {
+		v := r.visitor(agent)
+		page := v.get("/app?x=1")
+		if page.kind() != "agreement" || page.link("back") != "/app?cancel=1" || !strings.Contains(page.body, "Back to Notes") {
+			t.Fatalf("page: %s", page.body)
+		}
+		// A form without the tick has it too, and nowhere else leads than back to us.
+		for cancel, want := range map[string]string{"/app?cancel=1": "/app?cancel=1", "https://evil.example/": "", "//evil.example": "", "javascript:alert(1)": ""} {
+			missed := v.post("/sign-in/agreement", url.Values{"return": {"/app?x=1"}, "cancel": {cancel}})
+			if missed.kind() != "agreement" || missed.status != 422 || missed.link("back") != want {
+				t.Errorf("%q: %d, back to %q: %s", cancel, missed.status, missed.link("back"), missed.body)
+			}
+		}
+		// Our own page has nothing to go back to.
+		if own := v.follow(v.get("/sign-in?return=/")); own.kind() != "agreement" || own.link("back") != "" {
+			t.Errorf("own: %s", own.body)
+		}
+	}
+}
+
+// Where a code of our own is scanned, it is the phone that goes to WeChat, and the person ticks the box there.
+func TestScanAsksNobodyTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withScan, agreement)
+	if got := r.door(r.visitor(uaDesktop).get("/app?x=1")); got != "scan" {
+		t.Errorf("the browser goes to %s", got)
+	}
+}
+
+func TestNewTellsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	_, err := signin.New(signin.Config{})
+	if err == nil {
+		t.Fatal("an empty configuration was taken")
+	}
+	for _, field := range []string{"Accounts", "Claims", "Sessions", "Events", "Site", "Again", "Entries"} {
+		if !strings.Contains(err.Error(), "Config."+field+" is missing") {
+			t.Errorf("%s is not told: %v", field, err)
+		}
+	}
+}
+
+// Each entry has a callback of its own, and each handler answers for its own flows.
+func TestCallbackOfEachEntry(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "/login"} {
+		setting := []func(*rig, *signin.Config){twoAccounts, withSite}
+		if path != "" {
+			setting = append(setting, underPath)
+		}
+		r := newRig(t, setting...)
+		for entry, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second", "site": "/wechat/callback/site"} {
+			r.entry = entry
+			agent := uaWeChat
+			if entry == "site" {
+				agent = uaDesktop
+			}
+			u, err := url.Parse(r.visitor(agent).get(path + "/app?x=1").location)
+			if err != nil || u.Query().Get("redirect_uri") != r.url+callback {
+				t.Errorf("%s: %v, %v", entry, u, err)
+			}
+		}
+		if limited := r.h.Limited(); !slices.Contains(limited, path+"/wechat/callback/") || !slices.Contains(limited, path+"/sign-in") {
+			t.Errorf("limited: %v", limited)
+		}
+	}
+}

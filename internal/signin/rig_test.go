@@ -1,0 +1,314 @@
+package signin_test
+
+import (
+	"context"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/wechat"
+)
+
+const (
+	mainID   = "wx00000000000000aa"
+	secondID = "wx00000000000000ab"
+	siteID   = "wx00000000000000bb"
+
+	uaWeChat  = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
+	uaDesktop = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
+	uaPhone   = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
+)
+
+// rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that notes what it was asked.
+type rig struct {
+	t     *testing.T
+	store gateway.Store
+	book  *session.Book
+	h     *signin.Handler
+	mux   http.Handler
+	url   string
+	path  string
+	app   gateway.App
+	entry string // that the app demands
+	more  func(*signin.Demand)
+
+	mu    sync.Mutex
+	time  time.Time
+	scans []signin.Demand
+}
+
+func entryOf(name, appID string, website bool) signin.Entry {
+	return signin.Entry{Name: name, Client: &wechat.Client{AppID: appID, Secret: leak.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
+}
+
+// both doors for browsers that are not WeChat's.
+func both(r *rig, c *signin.Config) {
+	c.Entries = append(c.Entries, entryOf("site", siteID, true))
+	withScan(r, c)
+}
+
+func withSite(_ *rig, c *signin.Config) { c.Entries = append(c.Entries, entryOf("site", siteID, true)) }
+
+func withScan(r *rig, c *signin.Config) { c.Scan = r.scan }
+
+func underPath(r *rig, c *signin.Config) { c.URL += "/login" }
+
+func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	site, err := web.New(web.Config{Logger: leak.Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
+	r.book = &session.Book{Sessions: store, Accounts: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
+		Trouble: func(_ context.Context, err error) { t.Error(err) }}
+	cfg := signin.Config{
+		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Entries: []signin.Entry{entryOf("main", mainID, false)},
+		Accounts: store, Claims: store, Events: store, Sessions: r.book, Site: site, Again: r.again, Logger: leak.Logger(t), Now: r.now,
+	}
+	for _, f := range change {
+		f(r, &cfg)
+	}
+	if r.h, err = signin.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.url = cfg.URL
+	r.path = strings.TrimPrefix(cfg.URL, "https://login.example.com")
+	mux := http.NewServeMux()
+	r.h.Mount(mux)
+	mux.HandleFunc("GET "+r.path+"/app", r.serveApp)
+	r.mux = leak.Watch(t, mux)
+	return r
+}
+
+func (r *rig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.time
+}
+
+func (r *rig) later(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.time = r.time.Add(d)
+}
+
+func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d signin.Demand) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scans = append(r.scans, d)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// serveApp is a feature: without a session it sends the browser to sign in.
+func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
+	s, signedIn, err := r.h.Session(req)
+	switch {
+	case err != nil:
+		r.t.Error(err)
+	case signedIn:
+		if !r.h.AskProfile(w, req, s, r.path+"/app?x="+req.FormValue("x")) {
+			w.Write([]byte("hello " + s.Account.ID))
+		}
+		return
+	}
+	x := req.FormValue("x")
+	d := signin.Demand{ID: "d1", Return: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Entry: r.entry, Cancel: r.path + "/app?cancel=1"}
+	if r.more != nil {
+		r.more(&d)
+	}
+	if err := r.h.Begin(w, req, d); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// again begins the app's request over.
+func (r *rig) again(address string) (string, bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.IsAbs() || u.Host != "" || u.Path != r.path+"/app" {
+		return "", false
+	}
+	return r.path + "/app?x=" + u.Query().Get("x"), true
+}
+
+// person makes an account.
+func (r *rig) person(name string) string {
+	r.t.Helper()
+	a, _, err := r.store.Arrive(r.t.Context(), gateway.Arrival{
+		Entry: "main", AppID: mainID, OpenID: "o-" + name, At: r.now(), InitialStatus: gateway.Active,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return a.ID
+}
+
+// visitor is one browser.
+type visitor struct {
+	r       *rig
+	agent   string
+	headers http.Header
+
+	mu      sync.Mutex
+	cookies map[string]*http.Cookie
+}
+
+func (r *rig) visitor(agent string) *visitor {
+	return &visitor{r: r, agent: agent, headers: http.Header{}, cookies: map[string]*http.Cookie{}}
+}
+
+func (v *visitor) request(method, address string, form url.Values) *http.Request {
+	if strings.HasPrefix(address, "/") {
+		address = "https://login.example.com" + address
+	}
+	req := httptest.NewRequest(method, address, strings.NewReader(form.Encode()))
+	for name, values := range v.headers {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", v.agent)
+	req.Header.Set("Accept", "text/html")
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.cookies {
+		req.AddCookie(c)
+	}
+	return req
+}
+
+// answer is what a visitor sees.
+type answer struct {
+	status   int
+	location string
+	body     string
+	header   http.Header
+	set      []*http.Cookie
+}
+
+func (v *visitor) do(req *http.Request) answer {
+	w := httptest.NewRecorder()
+	v.r.mux.ServeHTTP(w, req)
+	v.keep(w.Result())
+	body := w.Body.String()
+	if _, page, found := strings.Cut(body, "</head>"); found {
+		body = page
+	}
+	return answer{w.Code, w.Header().Get("Location"), body, w.Header(), w.Result().Cookies()}
+}
+
+func (v *visitor) keep(res *http.Response) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range res.Cookies() {
+		if c.MaxAge < 0 {
+			delete(v.cookies, c.Name)
+		} else {
+			v.cookies[c.Name] = &http.Cookie{Name: c.Name, Value: c.Value}
+		}
+	}
+}
+
+func (v *visitor) get(address string) answer { return v.do(v.request("GET", address, nil)) }
+
+func (v *visitor) post(address string, form url.Values) answer {
+	return v.do(v.request("POST", address, form))
+}
+
+// follow goes on while the answers lead to the gateway.
+func (v *visitor) follow(a answer) answer {
+	v.r.t.Helper()
+	for range 8 {
+		to := strings.TrimPrefix(a.location, "https://login.example.com")
+		if !strings.HasPrefix(to, "/") {
+			return a
+		}
+		a = v.get(to)
+	}
+	v.r.t.Fatalf("goes round, at last to %s", a.location)
+	return a
+}
+
+// kind is the page that is shown.
+func (a answer) kind() string {
+	m := regexp.MustCompile(`<main class="[^"]*" id="([^"]*)"`).FindStringSubmatch(a.body)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+// link is where the link with this id leads; "" when there is none.
+func (a answer) link(id string) string {
+	m := regexp.MustCompile(`<a [^>]*id="` + regexp.QuoteMeta(id) + `" href="([^"]*)"`).FindStringSubmatch(a.body)
+	if m == nil {
+		return ""
+	}
+	return html.UnescapeString(m[1])
+}
+
+// door is where a visitor was sent to: a door, or the page that is shown.
+func (r *rig) door(a answer) string {
+	switch {
+	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/oauth2/authorize?appid="):
+		return "wechat " + appIDIn(a.location)
+	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/qrconnect?"):
+		return "website " + appIDIn(a.location)
+	case a.kind() != "":
+		return a.kind()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.scans) > 0 {
+		r.scans = r.scans[:0]
+		return "scan"
+	}
+	return a.location
+}
+
+func appIDIn(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("appid")
+}
+
+// established signs a visitor in.
+func (v *visitor) established(e signin.Established) error {
+	w := httptest.NewRecorder()
+	err := v.r.h.Establish(w, v.request("GET", "/scan", nil), e)
+	v.keep(w.Result())
+	return err
+}
+
+// by is a sign-in of a person by a door.
+func (r *rig) by(door, account string) signin.Established {
+	return signin.Established{AccountID: account, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + door)}
+}
+
+func (v *visitor) must(e signin.Established) {
+	v.r.t.Helper()
+	if err := v.established(e); err != nil {
+		v.r.t.Fatal(err)
+	}
+}
