@@ -190,6 +190,25 @@ func TestEstablishedSessionIsNoneOfACallback(t *testing.T) {
 	}
 }
 
+// "That was not me", pressed on the phone: it ends the desktop's session, whose cookie it never saw.
+func TestEstablishedIDEndsTheSession(t *testing.T) {
+	t.Parallel()
+	store := login.NewMemoryStore()
+	s := newSite(t, func(c *login.Config) { c.Store = store })
+	b := s.browser()
+	b.must(scanned(1), true)
+	id, err := login.EstablishedID(scanned(1).Seed)
+	if err != nil || id == b.session() {
+		t.Fatalf("id %q, %v", id, err)
+	}
+	if err := store.DeleteSession(t.Context(), id); err != nil || b.who() != "" {
+		t.Errorf("%v, still signed in as %q", err, b.who())
+	}
+	if _, err := login.EstablishedID(nil); err == nil {
+		t.Error("a seed of nothing has an id")
+	}
+}
+
 func TestEstablishWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	o := &outage{Store: login.NewMemoryStore(), err: login.ErrUnavailable}
