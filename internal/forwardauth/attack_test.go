@@ -1,0 +1,342 @@
+package forwardauth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A visitor sends the headers by which the site knows people. They are never read, and every answer has its own.
+func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	a, cookie := e.person("alice")
+	forged := []string{"X-Weigate-User", "admin", "X-Weigate-Groups", "admins", "X-Weigate-Assertion", "ey", "X-Weigate-Name", "Root", "X-Weigate-Openid", "o", "X-Weigate-Unionid", "u"}
+	w := e.browser("").verify("https://"+wiki+"/", forged...)
+	want(t, "nobody", w, http.StatusFound, "")
+	nobody(t, w)
+	w = e.browser(cookie).in("https://"+wiki).verify("https://"+wiki+"/", forged...)
+	if w.Header().Get("X-Weigate-User") != a.ID || w.Header().Get("X-Weigate-Groups") != "a%2Cb,staff" {
+		t.Errorf("the site is told %v", w.Header())
+	}
+}
+
+// Somebody who is no proxy of ours asks /verify, and says for which host.
+func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	for _, headers := range [][]string{nil, {"Accept", "application/json"}, {"X-Forwarded-For", "10.0.0.1"}, {"X-Original-Url", "https://" + wiki + "/"}} {
+		r := b.request(http.MethodGet, "https://"+wiki+"/verify")
+		r.RemoteAddr = stranger
+		for i := 0; i+1 < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w := httptest.NewRecorder()
+		e.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("a stranger's question with %v: %d", headers, w.Code)
+		}
+		nobody(t, w)
+	}
+	if n := strings.Count(e.log.String(), "trusted_proxies"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, e.log)
+	}
+	// On the hosts' own addresses a stranger's header counts for nothing either: the Host decides.
+	r := httptest.NewRequest(http.MethodGet, "https://elsewhere.example/.weigate/start?return=/", nil)
+	r.RemoteAddr = stranger
+	r.Header.Set("X-Forwarded-Host", wiki)
+	w := httptest.NewRecorder()
+	e.handler.ServeHTTP(w, r)
+	want(t, "a host by a stranger's header", w, http.StatusOK, "not_found")
+	if len(w.Result().Cookies()) > 0 {
+		t.Error("a cookie was set")
+	}
+}
+
+// A visitor adds the header that another kind of proxy would have set, to have a request to one site judged as one to another, where they may go.
+func TestHostConfusionByASecondHeader(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("mallory")
+	b := e.browser(cookie).in("https://public.example.com")
+	stolen := "__Host-weigate-auth=" + b.cookies["public.example.com"]["__Host-weigate-auth"]
+	for _, k := range []struct {
+		name    string
+		headers []string
+		status  int
+	}{
+		{"Traefik, X-Original-Url added", []string{"X-Original-Url", "https://public.example.com/"}, 403},
+		{"nginx that sets X-Original-Url only, X-Forwarded-Host added", []string{"X-Original-Url", "https://" + wiki + "/", "X-Forwarded-Host", "public.example.com"}, 403},
+		{"a list of hosts", []string{"X-Forwarded-Host", "public.example.com, " + wiki}, 403},
+		{"another port", []string{"X-Forwarded-Host", wiki + ":8443"}, 403},
+		{"port 80 of an https host", []string{"X-Forwarded-Host", wiki + ":80"}, 403},
+		{"a dot at the end", []string{"X-Forwarded-Host", "public.example.com."}, 403},
+		{"userinfo", []string{"X-Original-Url", "https://public.example.com@" + wiki + "/", "X-Forwarded-Host", ""}, 403},
+		{"a sub-domain", []string{"X-Forwarded-Host", "x.public.example.com"}, 403},
+		{"no host at all", []string{"X-Forwarded-Host", ""}, 403},
+		{"an address that is none", []string{"X-Original-Url", "public.example.com/", "X-Forwarded-Host", ""}, 403},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := b.verify("https://"+wiki+"/", append(k.headers, "Cookie", stolen)...)
+			if w.Code != k.status {
+				t.Errorf("%d, want %d", w.Code, k.status)
+			}
+			nobody(t, w)
+		})
+	}
+	t.Run("two headers", func(t *testing.T) {
+		t.Parallel()
+		r := b.request(http.MethodGet, "https://"+wiki+"/verify")
+		r.Header.Set("Cookie", stolen)
+		r.Header["X-Forwarded-Host"] = []string{"public.example.com", wiki}
+		w := httptest.NewRecorder()
+		e.handler.ServeHTTP(w, r)
+		want(t, "two hosts", w, http.StatusForbidden, "bad_request")
+	})
+	// What is said twice alike is no contradiction.
+	if w := b.verify("https://public.example.com/", "X-Original-Url", "https://public.example.com/"); w.Code != http.StatusOK {
+		t.Errorf("the same host in both headers: %d", w.Code)
+	}
+}
+
+// The cookie of one host, carried to another.
+func TestCookieOfOneHostAtAnother(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("mallory")
+	b := e.browser(cookie).in("https://public.example.com")
+	value := b.cookies["public.example.com"]["__Host-weigate-auth"]
+	e.store.tokens.Store(0)
+	for _, forged := range []string{value, value + "x", value[:len(value)-1], strings.ToUpper(value), strings.Split(value, ".")[0] + ".", "." + strings.Split(value, ".")[1], ".", strings.Repeat("a", 4000)} {
+		w := b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+forged)
+		want(t, "forged", w, http.StatusFound, "")
+		nobody(t, w)
+	}
+	if n := e.store.tokens.Load(); n != 0 {
+		t.Errorf("made-up cookies asked the store %d times", n)
+	}
+	for _, header := range []string{"__Host-weigate-auth-nonce=" + value, "weigate-auth=" + value, "x__Host-weigate-auth=" + value, "a=b,__Host-weigate-auth=" + value} {
+		want(t, "another name", b.verify("https://public.example.com/", "Cookie", header), http.StatusFound, "")
+	}
+}
+
+// handedOver stops a browser just before it brings the token to the host, and returns that address.
+func handedOver(t *testing.T, e *env, b *browser, origin string) string {
+	t.Helper()
+	w := b.send(b.request(http.MethodGet, origin+"/.weigate/start?return=/page"))
+	w = b.send(b.request(http.MethodGet, w.Header().Get("Location")))
+	to := w.Header().Get("Location")
+	if !strings.HasPrefix(to, origin+"/.weigate/finish?") || !strings.Contains(to, "token=") {
+		t.Fatalf("handed over to %q: %d %s", to, w.Code, w.Body)
+	}
+	return to
+}
+
+// A token that came out by a log or a Referer is of no use to whoever has it: not in another browser, not on another host, not afterwards.
+func TestHandOverTokenElsewhere(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	to := handedOver(t, e, b, "https://"+wiki)
+	thief := e.browser("")
+	want(t, "without the nonce", thief.open(to), http.StatusBadRequest, "lost")
+	thief.open("https://" + wiki + "/.weigate/start") // a nonce of their own
+	want(t, "with another nonce", thief.open(to), http.StatusBadRequest, "lost")
+	for _, host := range []string{"public.example.com", "docs.example.com:8443"} { // another app, and another host of the same
+		thief.put((&url.URL{Host: host}).Hostname(), "__Host-weigate-auth-nonce", b.cookies[wiki]["__Host-weigate-auth-nonce"])
+		want(t, "on "+host, thief.open(strings.Replace(to, wiki, host, 1)), http.StatusBadRequest, "lost")
+	}
+	if w := thief.send(thief.request(http.MethodGet, strings.Replace(to, wiki, "login.example.com", 1))); w.Header().Get("X-Page") != "not_found" {
+		t.Errorf("on the gateway's own host: %d %s", w.Code, w.Body)
+	}
+	// None of it has taken anything from its owner.
+	b.open(to)
+	want(t, "its owner", b.verify("https://"+wiki+"/page"), http.StatusOK, "")
+	nonce := thief.cookies[wiki]["__Host-weigate-auth-nonce"]
+	want(t, "replayed", thief.open(to), http.StatusBadRequest, "lost")
+	if b.verify("https://"+wiki+"/page").Code != http.StatusOK || nonce == "" {
+		t.Error("a replay without the nonce has ended the session")
+	}
+}
+
+// The same browser's replay makes no second session and revives none that was ended.
+func TestHandOverTokenReplayed(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	to := handedOver(t, e, b, "https://"+wiki)
+	nonce := b.cookies[wiki]["__Host-weigate-auth-nonce"]
+	b.open(to)
+	session := b.cookies[wiki]["__Host-weigate-auth"]
+	again := e.browser("")
+	again.put(wiki, "__Host-weigate-auth-nonce", nonce)
+	again.open(to)
+	if got := again.cookies[wiki]["__Host-weigate-auth"]; got != session {
+		t.Errorf("a refresh within a minute makes the session %q, not the same one", got)
+	}
+	// "Back" leads on while the session lives.
+	b.hops = nil
+	b.open(to)
+	if b.at() != "https://"+wiki+"/page" {
+		t.Errorf("back leads to %v", b.hops)
+	}
+	r := b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")
+	want(t, "sign-out", b.send(r), http.StatusOK, "host_signed_out")
+	again.cookies[wiki] = map[string]string{"__Host-weigate-auth-nonce": nonce}
+	want(t, "after the sign-out", again.open(to), http.StatusBadRequest, "lost")
+	if again.cookies[wiki]["__Host-weigate-auth"] != "" {
+		t.Error("a replay has undone a sign-out")
+	}
+}
+
+func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	to := handedOver(t, e, b, "https://"+wiki)
+	e.clock.advance(30 * time.Second)
+	want(t, "too late", b.open(to), http.StatusBadRequest, "lost")
+}
+
+// The attacker signs in, keeps their own token back, and gets the victim to open it: the victim would work in the attacker's account.
+func TestLoginCSRFWithTheAttackersToken(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, mallorys := e.person("mallory")
+	alice, alices := e.person("alice")
+	to := handedOver(t, e, e.browser(mallorys), "https://"+wiki)
+
+	fresh := e.browser("")
+	want(t, "a victim who is signed out", fresh.open(to), http.StatusBadRequest, "lost")
+	signedIn := e.browser(alices).in("https://" + wiki)
+	signedIn.hops = nil
+	signedIn.open(to)
+	if got := signedIn.verify("https://" + wiki + "/").Header().Get("X-Weigate-User"); got != alice.ID {
+		t.Errorf("the victim is now %q, not herself", got)
+	}
+	half := e.browser("") // has begun a sign-in of her own
+	half.open("https://" + wiki + "/.weigate/start")
+	want(t, "a victim who is signing in", half.open(to), http.StatusBadRequest, "lost")
+	if half.cookies[wiki]["__Host-weigate-auth"] != "" {
+		t.Error("a session was made")
+	}
+}
+
+// A crafted link to the gateway leads nowhere but to a host on an app's list.
+func TestHandOverToAForeignHost(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	for _, to := range []string{"https://evil.example", "https://wiki.example.com.evil.example", "https://evil.example/https://wiki.example.com", "//wiki.example.com", "wiki.example.com",
+		"http://wiki.example.com", "https://wiki.example.com:8443", "https://wiki.example.com/", "https://x@wiki.example.com", "javascript:alert(1)", "https://WIKI.example.com", ""} {
+		w := e.browser(cookie).open(gatewayURL + "/forward-auth?" + url.Values{"to": {to}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode())
+		if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" {
+			t.Errorf("to %q: %d, to %q", to, w.Code, w.Header().Get("Location"))
+		}
+	}
+	two := gatewayURL + "/forward-auth?to=https://" + wiki + "&to=https://evil.example&challenge=" + strings.Repeat("A", 43)
+	want(t, "two hosts", e.browser(cookie).open(two), http.StatusBadRequest, "bad_request")
+}
+
+// Whatever stands in the return address, the browser stays on the host, and the address means one thing.
+func TestPathTricksInTheReturnAddress(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	for _, k := range []struct{ name, sent, want string }{
+		{"plain", "/a/b?x=1&y=%2F", "/a/b?x=1&y=%2F"},
+		{"encoded slash", "/a%2Fb", "/a%2Fb"},
+		{"semicolon", "/a;b=1/c", "/a;b=1/c"},
+		{"a path that begins with two slashes", "//evil.example/x", "/evil.example/x"},
+		{"with many", "////evil.example", "/evil.example"},
+		{"backslash", `/\evil.example`, "/"},
+		{"encoded backslash", "/%5Cevil.example", "/"},
+		{"another host", "https://evil.example/", "/"},
+		{"a host that continues ours", ".evil.example/", "/"},
+		{"userinfo", "@evil.example/", "/"},
+		{"a scheme", "javascript:alert(1)", "/"},
+		{"dot segments stay on the host", "/a/../../b", "/a/../../b"},
+		{"encoded dot segments", "/%2e%2e/%2e%2e/b", "/%2e%2e/%2e%2e/b"},
+		{"our own addresses", "/.weigate/sign-out", "/"},
+		{"the same, hidden", "/x/../.weigate/finish?token=t", "/"},
+		{"the same, encoded", "/%2Eweigate/start", "/"},
+		{"line break", "/a\r\nSet-Cookie: x=1", "/"},
+		{"encoded line break", "/a%0d%0aSet-Cookie:%20x=1", "/"},
+		{"tab", "/\t/evil.example", "/"},
+		{"zero byte", "/a\x00b", "/"},
+		{"DEL", "/a\x7f", "/"},
+		{"space", "/a b", "/"},
+		{"bad escape", "/a%zz", "/"},
+		{"markup", `/"><script>`, "/%22%3E%3Cscript%3E"},
+		{"Chinese", "/页面", "/%E9%A1%B5%E9%9D%A2"},
+		{"fragment", "/a#b", "/a"},
+		{"too long", "/" + strings.Repeat("x", 1000), "/"},
+		{"too long once it is encoded", "/" + strings.Repeat("页", 300), "/"},
+		{"empty", "", "/"},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			b := e.browser(cookie)
+			b.open("https://" + wiki + "/.weigate/start?return=" + url.QueryEscape(k.sent))
+			want := k.want
+			if strings.Contains(want, "/../") {
+				want = "/b" // as a browser reads it
+			}
+			if b.at() != "https://"+wiki+want {
+				t.Errorf("start ends at %q, want %q", b.at(), k.want)
+			}
+			// The same by way of a proxy that asks about it.
+			w := e.browser("").verify("https://"+wiki+"/", "X-Forwarded-Uri", k.sent)
+			if k.sent != "" && w.Header().Get("Location") != "https://"+wiki+"/.weigate/start?return="+url.QueryEscape(k.want) {
+				t.Errorf("verify sends to %q", w.Header().Get("Location"))
+			}
+			// And at the end of the way, with a session.
+			b.hops = nil
+			b.open("https://" + wiki + "/.weigate/finish?token=x&return=" + url.QueryEscape(k.sent))
+			if b.at() != "https://"+wiki+want {
+				t.Errorf("finish ends at %q, want %q", b.at(), k.want)
+			}
+		})
+	}
+}
+
+// /.weigate/ exists on the hosts of apps, and nowhere else.
+func TestOwnAddressesOnAHostThatIsNotListed(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	for _, host := range []string{"login.example.com", "evil.example", "wiki.example.com.evil.example", "x.wiki.example.com", "wiki.example.com:8443", "docs.example.com"} {
+		for _, path := range []string{"start?return=/", "finish?token=" + strings.Repeat("A", 43), "sign-out", "refused"} {
+			b := e.browser(cookie)
+			w := b.send(b.request(http.MethodGet, "https://"+host+"/.weigate/"+path))
+			if w.Header().Get("X-Page") != "not_found" || len(w.Result().Cookies()) > 0 {
+				t.Errorf("%s on %s: %d, page %q, cookies %v", path, host, w.Code, w.Header().Get("X-Page"), w.Result().Cookies())
+			}
+		}
+		want(t, "/verify for "+host, e.browser("").verify("https://"+host+"/"), http.StatusForbidden, "unknown_host")
+	}
+}
+
+// A crawler, or a preview, fetches every address there is: nothing changes.
+func TestFetchingAddressesChangesNothing(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	for _, path := range []string{"start", "finish", "sign-out", "refused"} {
+		crawler := *b
+		crawler.cookies = map[string]map[string]string{wiki: {"__Host-weigate-auth": b.cookies[wiki]["__Host-weigate-auth"]}}
+		crawler.open("https://" + wiki + "/.weigate/" + path)
+	}
+	e.clock.advance(5 * time.Second)
+	want(t, "afterwards", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}

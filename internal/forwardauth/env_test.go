@@ -1,0 +1,393 @@
+package forwardauth_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/forwardauth"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/store/sqlite"
+)
+
+const (
+	gatewayURL = "https://login.example.com"
+	wiki       = "wiki.example.com"
+	proxyAddr  = "10.0.0.1:4711"
+	stranger   = "203.0.113.9:4711"
+	sessionFor = 720 * time.Hour
+)
+
+// clock is a time that tests move.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// env is a gateway with forward auth, on a store of its own.
+type env struct {
+	t       testing.TB
+	store   *away
+	clock   *clock
+	signIn  *signIn
+	access  *access
+	log     *strings.Builder
+	config  forwardauth.Config
+	handler http.Handler
+	feature *forwardauth.Handler
+}
+
+// away is a store that can be switched off, and counts.
+type away struct {
+	gateway.Store
+	off    atomic.Bool
+	tokens atomic.Int64 // questions about host sessions
+	hold   func()       // runs before each of them
+}
+
+func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+	a.tokens.Add(1)
+	if a.hold != nil {
+		a.hold()
+	}
+	if a.off.Load() {
+		return gateway.Token{}, gateway.Family{}, fmt.Errorf("test: %w", gateway.ErrUnavailable)
+	}
+	return a.Store.Token(ctx, hash, now)
+}
+
+// signIn is a sign-in whose session is a cookie with the account's id.
+type signIn struct {
+	e       *env
+	door    string
+	askOnce atomic.Bool // the next person is asked for a profile
+	mu      sync.Mutex
+	begun   []forwardauth.Demand
+}
+
+func (s *signIn) Session(r *http.Request) (forwardauth.Session, bool, error) {
+	c, err := r.Cookie("__Host-gateway")
+	if err != nil {
+		return forwardauth.Session{}, false, nil
+	}
+	found, account, err := sessions{s.e}.Find(r.Context(), sha256.Sum256([]byte(c.Value)), s.e.clock.now())
+	if errors.Is(err, gateway.ErrNotFound) {
+		return forwardauth.Session{}, false, nil
+	}
+	return forwardauth.Session{Session: found, Account: account, Demand: string(found.Data)}, err == nil, err
+}
+
+func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d forwardauth.Demand) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = append(s.begun, d)
+	fmt.Fprint(w, "sign-in")
+	return nil
+}
+
+func (s *signIn) last() forwardauth.Demand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.begun) == 0 {
+		return forwardauth.Demand{}
+	}
+	return s.begun[len(s.begun)-1]
+}
+
+func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ forwardauth.Session, returnTo string) bool {
+	if !s.askOnce.CompareAndSwap(true, false) {
+		return false
+	}
+	w.Header().Set("Location", returnTo)
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
+type sessions struct{ e *env }
+
+func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+	found, err := s.e.store.Session(ctx, hash, now)
+	if err != nil {
+		return gateway.Session{}, gateway.Account{}, err
+	}
+	a, err := s.e.store.Account(ctx, found.AccountID)
+	if err == nil && a.Status == gateway.Blocked {
+		err = gateway.ErrNotFound
+	}
+	return found, a, err
+}
+
+// access is a rule that tests change while everything runs.
+type access struct{ says atomic.Int64 }
+
+func (a *access) Allow(context.Context, gateway.Account, gateway.App) (forwardauth.Decision, error) {
+	return forwardauth.Decision(a.says.Load()), nil
+}
+
+// pages shows which page it is.
+type pages struct{}
+
+func (pages) Show(w http.ResponseWriter, _ *http.Request, p forwardauth.Page) {
+	if p.Status == 0 {
+		p.Status = http.StatusOK
+	}
+	w.Header().Set("X-Page", string(p.Reason))
+	w.Header().Set("X-Go", p.Go)
+	w.WriteHeader(p.Status)
+	fmt.Fprintf(w, "page %s of %s", p.Reason, p.App)
+}
+
+var master = sync.OnceValue(func() *keys.Master {
+	m, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+	if err != nil {
+		panic(err)
+	}
+	return m
+})
+
+func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
+	t.Helper()
+	inner, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { inner.Close() })
+	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, access: &access{}, log: &strings.Builder{}}
+	e.signIn = &signIn{e: e, door: "wechat"}
+	e.access.says.Store(int64(forwardauth.Allowed))
+	ring, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: inner, Master: master(), Algs: []string{keys.ES256}, Now: e.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.config = forwardauth.Config{
+		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second, SessionMax: sessionFor,
+		Apps: []forwardauth.App{
+			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki"}, Hosts: []string{wiki, "docs.example.com:8443"}},
+			{App: gateway.App{ID: "public", Kind: gateway.AppForwardAuth, Name: "Public"}, Hosts: []string{"public.example.com"}},
+			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"}, Hosts: []string{"local.localhost:8082"}},
+		},
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Pages: pages{}, People: e.store, Grants: e.store, Claims: e.store, Subjects: e.store,
+		Events: e.store, Keys: ring, Master: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.now,
+	}
+	for _, f := range change {
+		f(&e.config)
+	}
+	e.handler, e.feature = e.replica()
+	return e
+}
+
+// replica is another process on the same store.
+func (e *env) replica() (http.Handler, *forwardauth.Handler) {
+	e.t.Helper()
+	h, err := forwardauth.New(e.config)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	h.Mount(mux)
+	return mux, h
+}
+
+// person makes an account and signs it in at the gateway; the value is the gateway's cookie.
+func (e *env) person(openID string) (gateway.Account, string) {
+	e.t.Helper()
+	a, _, err := e.store.Arrive(e.t.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openID, UnionID: "union of " + openID, At: e.clock.now(),
+		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明 & “" + openID + "”"}})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if a, err = e.store.UpdateAccount(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.Account) error {
+		a.Groups = []string{"a,b", "staff"}
+		return nil
+	}); err != nil {
+		e.t.Fatal(err)
+	}
+	return a, e.session(a, openID, "")
+}
+
+// session signs an account in at the gateway.
+func (e *env) session(a gateway.Account, openID, demand string) string {
+	e.t.Helper()
+	cookie := gateway.NewID()
+	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), AccountID: a.ID, Entry: "main", AppID: "wx1", OpenID: openID,
+		Door: e.signIn.door, AuthTime: e.clock.now(), CreatedAt: e.clock.now(), SeenAt: e.clock.now(), ExpiresAt: e.clock.now().Add(24 * time.Hour),
+		Data: []byte(demand)}, e.clock.now()); err != nil {
+		e.t.Fatal(err)
+	}
+	return cookie
+}
+
+// browser is a browser: cookies by host, and the pages that it opens by way of a proxy.
+type browser struct {
+	e       *env
+	through http.Handler
+	cookies map[string]map[string]string // host → name → value
+	hops    []string
+}
+
+func (e *env) browser(gatewayCookie string) *browser {
+	b := &browser{e: e, through: e.handler, cookies: map[string]map[string]string{}}
+	if gatewayCookie != "" {
+		b.put("login.example.com", "__Host-gateway", gatewayCookie)
+	}
+	return b
+}
+
+func (b *browser) put(host, name, value string) {
+	if b.cookies[host] == nil {
+		b.cookies[host] = map[string]string{}
+	}
+	b.cookies[host][name] = value
+}
+
+// request is what the browser sends to an address, as the proxy in front of us passes it on.
+func (b *browser) request(method, address string) *http.Request {
+	u, err := url.Parse(address)
+	if err != nil {
+		b.e.t.Fatal(err)
+	}
+	r := httptest.NewRequest(method, address, nil)
+	r.RemoteAddr = proxyAddr
+	r.TLS = nil
+	r.Header.Set("X-Forwarded-Host", u.Host)
+	r.Header.Set("X-Forwarded-Proto", u.Scheme)
+	r.Header.Set("Accept", "text/html")
+	var all []string
+	for name, value := range b.cookies[u.Hostname()] {
+		all = append(all, name+"="+value)
+	}
+	if len(all) > 0 {
+		r.Header.Set("Cookie", strings.Join(all, "; "))
+	}
+	return r
+}
+
+// send sends a request and keeps the cookies of the answer.
+func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	b.through.ServeHTTP(w, r)
+	u := &url.URL{Host: r.Host}
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge < 0 {
+			delete(b.cookies[u.Hostname()], c.Name)
+			continue
+		}
+		b.put(u.Hostname(), c.Name, c.Value)
+	}
+	return w
+}
+
+// open opens an address of ours and follows redirects until something else comes, or an address that is not ours.
+func (b *browser) open(address string) *httptest.ResponseRecorder {
+	b.e.t.Helper()
+	for range 12 {
+		b.hops = append(b.hops, address)
+		w := b.send(b.request(http.MethodGet, address))
+		if w.Code != http.StatusSeeOther && w.Code != http.StatusFound {
+			return w
+		}
+		next, err := url.Parse(w.Header().Get("Location"))
+		if err != nil {
+			b.e.t.Fatal(err)
+		}
+		from, _ := url.Parse(address)
+		address = from.ResolveReference(next).String()
+		if path := next.Path; !strings.HasPrefix(path, "/.weigate/") && path != "/forward-auth" {
+			b.hops = append(b.hops, address)
+			return w
+		}
+	}
+	b.e.t.Fatalf("the browser goes in a circle: %v", b.hops)
+	return nil
+}
+
+// at is where the browser ended.
+func (b *browser) at() string { return b.hops[len(b.hops)-1] }
+
+// in signs the browser in on a host.
+func (b *browser) in(origin string) *browser {
+	b.e.t.Helper()
+	w := b.open(origin + "/.weigate/start?return=/page")
+	if b.at() != origin+"/page" || w.Code != http.StatusSeeOther {
+		b.e.t.Fatalf("the browser is at %v: %d %s", b.hops, w.Code, w.Body)
+	}
+	return b
+}
+
+// verify asks about a page of an address, as Traefik and Caddy do.
+func (b *browser) verify(address string, more ...string) *httptest.ResponseRecorder {
+	b.e.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		b.e.t.Fatal(err)
+	}
+	r := b.request(http.MethodGet, address)
+	r.Host, r.URL.Path, r.URL.RawQuery, r.RequestURI = "gateway.internal:8080", "/verify", "", "/verify"
+	r.Header.Set("X-Forwarded-Uri", u.RequestURI())
+	r.Header.Set("X-Forwarded-Method", http.MethodGet)
+	for i := 0; i+1 < len(more); i += 2 {
+		if more[i+1] == "" {
+			r.Header.Del(more[i])
+			continue
+		}
+		r.Header.Set(more[i], more[i+1])
+	}
+	w := httptest.NewRecorder()
+	b.through.ServeHTTP(w, r)
+	return w
+}
+
+func want(t *testing.T, what string, w *httptest.ResponseRecorder, status int, page string) {
+	t.Helper()
+	if w.Code != status || w.Header().Get("X-Page") != page {
+		t.Errorf("%s: %d, page %q, want %d, page %q; %s", what, w.Code, w.Header().Get("X-Page"), status, page, w.Body)
+	}
+}
+
+// identity is every header that must be on every answer of /verify.
+var identity = []string{"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups", "X-Weigate-Assertion"}
+
+// nobody fails when an answer of /verify says anything about anybody, or leaves a header out.
+func nobody(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	for _, name := range identity {
+		if v, has := w.Header()[name]; !has || len(v) != 1 || v[0] != "" {
+			t.Errorf("header %s is %q, %v", name, v, has)
+		}
+	}
+}
+
+// replaced is the master key after a new one was put in front.
+func replaced(t *testing.T) *keys.Master {
+	t.Helper()
+	m, err := keys.NewMaster([]byte(strings.Repeat("n", 32)), []byte(leak.Secret+strings.Repeat("m", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

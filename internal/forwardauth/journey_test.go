@@ -1,0 +1,313 @@
+package forwardauth_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/forwardauth"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// From the first page to the session, with the sign-in between, and nothing left in the address bar.
+func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	a, _ := e.person("alice")
+	b := e.browser("")
+	w := b.verify("https://" + wiki + "/page?x=1")
+	if w = b.open(w.Header().Get("Location")); w.Body.String() != "sign-in" {
+		t.Fatalf("%v: %d %s", b.hops, w.Code, w.Body)
+	}
+	d := e.signIn.last()
+	if d.App.ID != "wiki" || d.ID == "" || d.Fresh || !strings.HasPrefix(d.Return, "/forward-auth?") || !strings.Contains(d.Return, d.ID) {
+		t.Fatalf("the demand: %+v", d)
+	}
+	for name, value := range b.cookies[wiki] {
+		if name != "__Host-weigate-auth-nonce" || len(value) != 43 {
+			t.Errorf("cookie %s=%s before the sign-in", name, value)
+		}
+	}
+	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", d.ID))
+	e.signIn.askOnce.Store(true) // asked for a profile on the way
+	w = b.open(gatewayURL + d.Return)
+	if b.at() != "https://"+wiki+"/page?x=1" || w.Header().Get("Referrer-Policy") != "no-referrer" {
+		t.Fatalf("the browser is at %v", b.hops)
+	}
+	for _, c := range w.Result().Cookies() {
+		if c.Name == "__Host-weigate-auth" && (!c.HttpOnly || !c.Secure || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 720*3600) {
+			t.Errorf("cookie %v", c)
+		}
+	}
+	if _, left := b.cookies[wiki]["__Host-weigate-auth-nonce"]; left {
+		t.Error("the nonce stays")
+	}
+	want(t, "the page", b.verify("https://"+wiki+"/page?x=1"), http.StatusOK, "")
+	want(t, "another app of the gateway knows nothing of it", b.verify("https://public.example.com/"), http.StatusFound, "")
+}
+
+func TestBackFromSignInWithoutASession(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	b := e.browser("")
+	b.open("https://" + wiki + "/.weigate/start?return=/page")
+	w := b.open(gatewayURL + e.signIn.last().Return)
+	want(t, "no session", w, http.StatusForbidden, "not_signed_in")
+	if got := w.Header().Get("X-Go"); got != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
+		t.Errorf("the way on leads to %s", got)
+	}
+	again, ok := e.feature.Again(e.signIn.last().Return)
+	if !ok || again != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
+		t.Errorf("the request begins anew at %q, %v", again, ok)
+	}
+	for _, other := range []string{"/", "/forward-auth", "/forward-auth?to=https%3A%2F%2Fevil.example", "/oauth2/authorize?x=1"} {
+		if at, ok := e.feature.Again(other); ok {
+			t.Errorf("%s is no request of ours, but begins anew at %s", other, at)
+		}
+	}
+}
+
+// WeChat's browser sends some requests twice at once; replicas share the store. One session comes of it.
+func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	to := handedOver(t, e, b, "https://"+wiki)
+	other, _ := e.replica()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	seen := map[string]int{}
+	for i := range 8 {
+		twin := e.browser("")
+		twin.put(wiki, "__Host-weigate-auth-nonce", b.cookies[wiki]["__Host-weigate-auth-nonce"])
+		if i%2 == 1 {
+			twin.through = other
+		}
+		all.Go(func() {
+			twin.open(to)
+			mu.Lock()
+			defer mu.Unlock()
+			seen[twin.cookies[wiki]["__Host-weigate-auth"]+" at "+twin.at()]++
+		})
+	}
+	all.Wait()
+	if len(seen) != 1 {
+		t.Fatalf("eight requests of one browser ended as %v", seen)
+	}
+	b.open(to)
+	want(t, "the session", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}
+
+func TestRuleAtTheHandOver(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	e.access.says.Store(int64(forwardauth.Refused))
+	want(t, "refused", b.open("https://"+wiki+"/.weigate/start?return=/page"), http.StatusForbidden, "refused")
+	e.access.says.Store(int64(forwardauth.Waiting))
+	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
+	want(t, "waiting", w, http.StatusOK, "waiting")
+	e.access.says.Store(int64(forwardauth.Allowed))
+	b.open(gatewayURL + w.Header().Get("X-Go")) // what the page does by itself
+	if b.at() != "https://"+wiki+"/page" {
+		t.Errorf("approved, the browser is at %v", b.hops)
+	}
+}
+
+func TestDoorThatTheAppDoesNotTake(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Doors = []string{"scan"} })
+	a, cookie := e.person("alice")
+	b := e.browser(cookie)
+	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
+	want(t, "another door", w, http.StatusForbidden, "door")
+	if w = b.open(gatewayURL + w.Header().Get("X-Go")); w.Body.String() != "sign-in" || !e.signIn.last().Fresh {
+		t.Fatalf("the button leads to %d %s, demand %+v", w.Code, w.Body, e.signIn.last())
+	}
+	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
+	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().Return), http.StatusForbidden, "door")
+	e.signIn.door = "scan"
+	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
+	b.open(gatewayURL + e.signIn.last().Return)
+	if b.at() != "https://"+wiki+"/page" {
+		t.Errorf("by the right door the browser is at %v", b.hops)
+	}
+}
+
+func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct{ subject, user, page string }{
+		{"", "account", ""}, {"account", "account", ""}, {"unionid", "union%20of%20alice", ""}, {"openid:main", "alice", ""}, {"openid:other", "", "no_openid"},
+	} {
+		t.Run(k.subject, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Subject = k.subject })
+			a, cookie := e.person("alice")
+			b := e.browser(cookie)
+			w := b.open("https://" + wiki + "/.weigate/start?return=/page")
+			if k.page != "" {
+				if d := e.signIn.last(); d.Entry != "other" || !d.Fresh {
+					t.Fatalf("she is not sent through the other entry: %+v", d)
+				}
+				b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
+				want(t, "never been there", b.open(gatewayURL+e.signIn.last().Return), http.StatusForbidden, k.page)
+				return
+			}
+			user := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-User")
+			if k.user == "account" {
+				k.user = a.ID
+			}
+			if user != k.user {
+				t.Errorf("%d %s: the site is told %q, want %q", w.Code, w.Body, user, k.user)
+			}
+			pins, err := e.store.AccountSubjects(t.Context(), a.ID)
+			if err != nil || len(pins) != 1 || pins[0].App != "wiki" {
+				t.Errorf("pins %+v, %v", pins, err)
+			}
+		})
+	}
+}
+
+func TestSignOutOnTheHost(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki).in("https://public.example.com")
+	stolen := b.cookies[wiki]["__Host-weigate-auth"]
+	want(t, "before", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+	want(t, "the question", b.open("https://"+wiki+"/.weigate/sign-out"), http.StatusOK, "host_sign_out")
+	w := b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out"))
+	want(t, "the answer", w, http.StatusOK, "host_signed_out")
+	if got := w.Header().Get("X-Go"); got != gatewayURL+"/sign-out?return=%2F" {
+		t.Errorf("the gateway's sign-out is at %s", got)
+	}
+	if b.cookies[wiki]["__Host-weigate-auth"] != "" {
+		t.Error("the cookie stays")
+	}
+	want(t, "the same cookie afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen), http.StatusFound, "")
+	want(t, "the other host", b.verify("https://public.example.com/"), http.StatusOK, "")
+	events, err := e.store.Events(t.Context(), gateway.EventQuery{Kind: forwardauth.EventSignOut})
+	if err != nil || len(events) != 1 || events[0].App != "wiki" || events[0].AccountID == "" {
+		t.Errorf("events %+v, %v", events, err)
+	}
+	want(t, "a second time", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK, "host_signed_out")
+}
+
+// A proxy that does not pass Cookie on to /verify would send a browser in a circle for ever.
+func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	w := b.open(b.verify("https://"+wiki+"/page", "Cookie", "").Header().Get("Location"))
+	if b.at() != "https://"+wiki+"/page" { // once, it may be another tab that was quicker
+		t.Fatalf("%v: %d %s", b.hops, w.Code, w.Body)
+	}
+	w = b.open(b.verify("https://"+wiki+"/page", "Cookie", "").Header().Get("Location"))
+	want(t, "the second time", w, http.StatusInternalServerError, "loop")
+	if !strings.Contains(e.log.String(), "must pass Cookie on to /verify") {
+		t.Errorf("the log says %s", e.log)
+	}
+}
+
+func TestTwoTabsSignInAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	first, second := handedOver(t, e, b, "https://"+wiki), handedOver(t, e, b, "https://"+wiki)
+	for _, to := range []string{first, second} {
+		b.open(to)
+		if b.at() != "https://"+wiki+"/page" {
+			t.Fatalf("a tab is at %v", b.hops)
+		}
+	}
+	want(t, "both", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}
+
+func TestPlainHTTPOnLoopback(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("http://local.localhost:8082")
+	for name := range b.cookies["local.localhost"] {
+		if name != "weigate-auth" {
+			t.Errorf("cookie %s", name)
+		}
+	}
+	w := b.verify("http://local.localhost:8082/x", "Cookie", "mine=1; weigate-auth="+b.cookies["local.localhost"]["weigate-auth"]+"; weigate8080=gateway's")
+	if w.Code != http.StatusOK || w.Header().Get("Cookie") != "mine=1" {
+		t.Errorf("%d, the site gets the cookies %q", w.Code, w.Header().Get("Cookie"))
+	}
+	// Anywhere else plain http leads to https, where the cookie is.
+	to := e.browser("").verify("http://" + wiki + "/x").Header().Get("Location")
+	if to != "https://"+wiki+"/.weigate/start?return=%2Fx" {
+		t.Errorf("plain http is sent to %s", to)
+	}
+}
+
+func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := forwardauth.New(forwardauth.Config{URL: "https://login.example.com/"})
+	for _, word := range []string{"Config.URL", "Grants", "Claims", "SignIn", "Keys", "Master", "SessionMax"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%v says nothing of %s", err, word)
+		}
+	}
+	e := newEnv(t)
+	for _, hosts := range [][]string{nil, {"Wiki.example.com"}, {"wiki.example.com/x"}, {"https://wiki.example.com"}, {"wiki.example.com", "wiki.example.com"}, {"u@wiki.example.com"}, {""}} {
+		cfg := e.config
+		cfg.Apps = []forwardauth.App{{App: gateway.App{ID: "wiki"}, Hosts: hosts}}
+		if _, err := forwardauth.New(cfg); err == nil {
+			t.Errorf("hosts %q are taken", hosts)
+		}
+	}
+	cfg := e.config
+	cfg.TrustedProxies = nil
+	if _, err := forwardauth.New(cfg); err == nil {
+		t.Error("an app without a trusted proxy is taken")
+	}
+}
+
+// Sessions on hosts go on when the master key is replaced, as long as the old one is still known.
+func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	e.config.Master = replaced(t)
+	b.through, _ = e.replica()
+	want(t, "with the new key", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+	before := b.cookies[wiki]["__Host-weigate-auth"]
+	e.clock.advance(2 * time.Hour)
+	b.cookies[wiki] = map[string]string{}
+	b.in("https://" + wiki)
+	if b.cookies[wiki]["__Host-weigate-auth"] == before {
+		t.Error("no new session was made")
+	}
+	want(t, "a session under the new key", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}
+
+func TestGatewayBelowAPath(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(c *forwardauth.Config) { c.URL = "https://www.example.com/login" })
+	b := e.browser("")
+	w := b.send(b.request(http.MethodGet, "https://"+wiki+"/.weigate/start?return=/page"))
+	to, err := url.Parse(w.Header().Get("Location"))
+	if err != nil || to.Host != "www.example.com" || to.Path != "/login/forward-auth" {
+		t.Fatalf("the gateway is at %v, %v", to, err)
+	}
+	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" || !strings.HasPrefix(e.signIn.last().Return, "/login/forward-auth?") {
+		t.Errorf("%d %s, demand %+v", w.Code, w.Body, e.signIn.last())
+	}
+	for _, path := range append(e.feature.Limited(), e.feature.ForeignPosts()...) {
+		if !strings.HasPrefix(path, "/login/") && !strings.HasPrefix(path, "/.weigate/") {
+			t.Errorf("path %s", path)
+		}
+	}
+}

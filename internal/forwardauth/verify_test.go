@@ -1,0 +1,303 @@
+package forwardauth_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/weigate/weigate/internal/forwardauth"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+)
+
+func TestSignedInPersonIsTold(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	a, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	w := b.verify("https://"+wiki+"/page", "Cookie", "theme=dark; __Host-weigate-auth="+b.cookies[wiki]["__Host-weigate-auth"]+"; __Host-weigate-auth-nonce=x; lang=zh")
+	want(t, "verify", w, http.StatusOK, "")
+	for name, wanted := range map[string]string{
+		"X-Weigate-User": a.ID, "X-Weigate-Openid": "alice", "X-Weigate-Unionid": "union%20of%20alice", "X-Weigate-Groups": "a%2Cb,staff",
+		"X-Weigate-Name": "%E5%B0%8F%E6%98%8E%20%26%20%E2%80%9Calice%E2%80%9D", "Cookie": "theme=dark; lang=zh", "Cache-Control": "no-store",
+	} {
+		if got := w.Header().Get(name); got != wanted {
+			t.Errorf("%s is %q, want %q", name, got, wanted)
+		}
+	}
+	if w := b.verify("https://"+wiki+"/", "X-Forwarded-Host", "WIKI.example.com:443"); w.Code != http.StatusOK {
+		t.Errorf("the host in capitals, with its port: %d", w.Code)
+	}
+}
+
+func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	a, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	got := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion")
+	set, err := e.config.Keys.JWKS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published jose.JSONWebKeySet
+	if err := json.Unmarshal(set, &published); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := jose.ParseSigned(got, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := signed.Verify(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct {
+		Iss, Aud, Sub, Name string
+		Iat, Nbf, Exp       int64
+		Groups              []string
+		WeChat              map[string]string
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		t.Fatal(err)
+	}
+	now := e.clock.now().Unix()
+	if claims.Iss != gatewayURL || claims.Aud != "wiki" || claims.Sub != a.ID || claims.Name != a.Nickname || len(claims.Groups) != 2 ||
+		claims.WeChat["appid"] != "wx1" || claims.WeChat["openid"] != "alice" || claims.WeChat["unionid"] != "union of alice" {
+		t.Errorf("claims: %s", payload)
+	}
+	if claims.Iat > now || claims.Nbf > now || claims.Exp <= now || claims.Exp-claims.Iat > 60 {
+		t.Errorf("times: iat %d, nbf %d, exp %d, now %d", claims.Iat, claims.Nbf, claims.Exp, now)
+	}
+	// It is no ID token: it opens nothing at the OpenID Connect side.
+	if _, err := e.config.Keys.Verify(t.Context(), keys.TypeJWT, got); err == nil {
+		t.Error("the assertion is taken for an ID token")
+	}
+}
+
+func TestAssertionServesManyRequestsAndIsNeverOld(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(c *forwardauth.Config) { c.Cache = time.Minute })
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	seen := map[string]time.Time{}
+	for range 60 {
+		got := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion")
+		if _, has := seen[got]; !has {
+			seen[got] = e.clock.now()
+		}
+		if age := e.clock.now().Sub(seen[got]); age > 36*time.Second {
+			t.Fatalf("an assertion of a minute is handed out after %s", age)
+		}
+		e.clock.advance(5 * time.Second)
+	}
+	if len(seen) < 8 || len(seen) > 11 {
+		t.Errorf("%d signatures in five minutes", len(seen))
+	}
+}
+
+// A person who is signed out is sent to sign in; what is no page of theirs gets 401.
+func TestNobodyIsSignedIn(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	b := e.browser("")
+	page := "https://" + wiki + "/a/b?x=1&y=%2F"
+	start := "https://" + wiki + "/.weigate/start?return=" + url.QueryEscape("/a/b?x=1&y=%2F")
+	for _, k := range []struct {
+		name     string
+		headers  []string
+		status   int
+		location string
+	}{
+		{"Traefik and Caddy, a page", nil, http.StatusFound, start},
+		{"a page, said by Sec-Fetch-Mode", []string{"Sec-Fetch-Mode", "navigate", "Accept", "*/*"}, http.StatusFound, start},
+		{"a program", []string{"Accept", "application/json"}, http.StatusUnauthorized, ""},
+		{"curl", []string{"Accept", "*/*"}, http.StatusUnauthorized, ""},
+		{"fetch of a page", []string{"Sec-Fetch-Mode", "cors"}, http.StatusUnauthorized, ""},
+		{"XMLHttpRequest", []string{"X-Requested-With", "XMLHttpRequest"}, http.StatusUnauthorized, ""},
+		{"WebSocket, with Upgrade", []string{"Upgrade", "websocket"}, http.StatusUnauthorized, ""},
+		{"WebSocket, of which the proxy has left the key", []string{"Sec-Websocket-Key", "x3JJHMbDL1EzLkh9GBhXDw=="}, http.StatusUnauthorized, ""},
+		{"a form", []string{"X-Forwarded-Method", "POST"}, http.StatusUnauthorized, ""},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := b.verify(page, k.headers...)
+			if w.Code != k.status || w.Header().Get("Location") != k.location {
+				t.Errorf("%d to %q, want %d to %q", w.Code, w.Header().Get("Location"), k.status, k.location)
+			}
+			nobody(t, w)
+		})
+	}
+	t.Run("nginx", func(t *testing.T) {
+		t.Parallel()
+		w := b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "X-Forwarded-Uri", "", "X-Forwarded-Method", "")
+		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != start || w.Header().Get("Location") != "" {
+			t.Errorf("%d, redirect to %q, want 401 to %q", w.Code, got, start)
+		}
+		nobody(t, w)
+		w = b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "Accept", "application/json")
+		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != "" {
+			t.Errorf("a program behind nginx: %d, redirect to %q", w.Code, got)
+		}
+		w = b.verify(page, "X-Original-Url", page, "X-Original-Method", "POST")
+		if got := w.Header().Get("X-Weigate-Redirect"); got != "https://"+wiki+"/.weigate/refused?form=1" {
+			t.Errorf("a form behind nginx is sent to %q", got)
+		}
+		want(t, "the page that says so", b.open("https://"+wiki+"/.weigate/refused?form=1"), http.StatusUnauthorized, "please_sign_in")
+	})
+}
+
+// Who is known and not let in reads why; within the time of the cache, on every replica.
+func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		name, page string
+		change     func(e *env, a gateway.Account)
+	}{
+		{"the rule changed", "refused", func(e *env, _ gateway.Account) { e.access.says.Store(int64(forwardauth.Refused)) }},
+		{"approval was taken back", "waiting", func(e *env, _ gateway.Account) { e.access.says.Store(int64(forwardauth.Waiting)) }},
+		{"blocked", "blocked", func(e *env, a gateway.Account) {
+			if _, err := e.store.UpdateAccount(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.Account) error {
+				a.Status = gateway.Blocked
+				return nil
+			}); err != nil {
+				e.t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			a, cookie := e.person("alice")
+			b := e.browser(cookie).in("https://" + wiki)
+			other := *b
+			other.through, _ = e.replica()
+			for _, replica := range []*browser{b, &other} {
+				want(t, "before", replica.verify("https://"+wiki+"/x"), http.StatusOK, "")
+			}
+			k.change(e, a)
+			e.clock.advance(5 * time.Second)
+			for _, replica := range []*browser{b, &other} {
+				w := replica.verify("https://" + wiki + "/x")
+				want(t, "after the time of the cache", w, http.StatusForbidden, k.page)
+				nobody(t, w)
+				w = replica.verify("https://"+wiki+"/x", "Accept", "application/json")
+				if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `"error":"`+k.page+`"`) {
+					t.Errorf("a program hears %d %s", w.Code, w.Body)
+				}
+				// nginx shows nothing of ours; it asks for the words.
+				want(t, "the words", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")), http.StatusForbidden, k.page)
+			}
+			if k.page == "waiting" { // and in again, by the page that looks by itself
+				e.access.says.Store(int64(forwardauth.Allowed))
+				e.clock.advance(5 * time.Second)
+				want(t, "approved", b.verify("https://"+wiki+"/x"), http.StatusOK, "")
+			}
+		})
+	}
+}
+
+// What ends a session at the gateway ends it on the hosts, within the time of the cache.
+func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		name string
+		end  func(e *env, a gateway.Account) error
+	}{
+		{"here", func(e *env, a gateway.Account) error {
+			live, err := e.store.AccountSessions(e.t.Context(), a.ID, e.clock.now())
+			if err != nil || len(live) != 1 {
+				return err
+			}
+			return e.store.DeleteSession(e.t.Context(), live[0].Hash)
+		}},
+		{"everywhere", func(e *env, a gateway.Account) error {
+			_, err := e.store.DeleteAccountSessions(e.t.Context(), a.ID)
+			return err
+		}},
+		{"what apps were given", func(e *env, a gateway.Account) error {
+			_, err := e.store.Revoke(e.t.Context(), gateway.Revocation{AccountID: a.ID}, e.clock.now())
+			return err
+		}},
+		{"idle for too long", func(e *env, _ gateway.Account) error { e.clock.advance(25 * time.Hour); return nil }},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			a, cookie := e.person("alice")
+			b := e.browser(cookie).in("https://" + wiki)
+			want(t, "before", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+			if err := k.end(e, a); err != nil {
+				t.Fatal(err)
+			}
+			want(t, "within the time of the cache", b.verify("https://"+wiki+"/"), map[bool]int{true: 302, false: 200}[strings.HasPrefix(k.name, "idle")], "")
+			e.clock.advance(5 * time.Second)
+			want(t, "after", b.verify("https://"+wiki+"/"), http.StatusFound, "")
+		})
+	}
+}
+
+func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(c *forwardauth.Config) { c.Cache = 0 })
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	first := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion")
+	if again := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion"); again != first {
+		t.Error("without the cache each request costs a signature")
+	}
+	e.access.says.Store(int64(forwardauth.Refused))
+	want(t, "at once", b.verify("https://"+wiki+"/"), http.StatusForbidden, "refused")
+}
+
+// A store that is away says nothing about anybody: never "signed out".
+func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	want(t, "before", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+	e.store.off.Store(true)
+	want(t, "from the cache", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+	e.clock.advance(5 * time.Second)
+	for range 2 {
+		w := b.verify("https://" + wiki + "/")
+		want(t, "a page", w, http.StatusServiceUnavailable, "busy")
+		nobody(t, w)
+	}
+	if w := b.verify("https://"+wiki+"/", "Accept", "application/json"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a program: %d", w.Code)
+	}
+	want(t, "on the host", b.open("https://"+wiki+"/.weigate/refused"), http.StatusServiceUnavailable, "busy")
+	if b.cookies[wiki]["__Host-weigate-auth"] == "" {
+		t.Error("the cookie was taken away")
+	}
+	e.store.off.Store(false)
+	want(t, "back", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}
+
+func TestManyRequestsAtOnceAskTheStoreOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	e.store.tokens.Store(0)
+	arrived, release := make(chan struct{}, 64), make(chan struct{})
+	e.store.hold = func() { arrived <- struct{}{}; <-release }
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() { want(t, "verify", b.verify("https://"+wiki+"/"), http.StatusOK, "") })
+	}
+	<-arrived
+	close(release)
+	all.Wait()
+	if n := e.store.tokens.Load(); n != 1 {
+		t.Errorf("40 requests asked the store %d times", n)
+	}
+}
