@@ -1,11 +1,15 @@
 // Command silenceper signs a person in with github.com/silenceper/wechat/v2
 // against a WeChat that runs on this machine. The library is not changed and
-// not told: it calls https://api.weixin.qq.com as always, and the connection
-// ends at `weigate sim`.
+// not told: it calls https://api.weixin.qq.com as always.
 //
-// It shows that code which cannot change its hosts can be tried, and tested,
-// all the same: trust the simulator's throw-away certificate authority, and
-// dial the simulator for WeChat's two names. Nothing here is for production.
+// Without -gateway the connection ends at `weigate sim`. That shows that code
+// which cannot change its hosts can be tried, and tested, all the same: trust
+// the simulator's throw-away certificate authority, and dial the simulator for
+// WeChat's two names (simulated.go). That much is not for production.
+//
+// With -gateway it ends at `weigate serve`, which has this program as an app of
+// kind relay. What an app changes for that stands in moved.go, and that much is
+// for production: a transport, and one host name in the authorize address.
 package main
 
 import (
@@ -15,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/silenceper/wechat/v2"
 	"github.com/silenceper/wechat/v2/cache"
@@ -38,34 +43,47 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	tlsAddr := flags.String("tls-addr", "127.0.0.1:8443", "address that weigate sim was given as --tls-addr")
 	caFile := flags.String("ca", "weigate-ca.pem", "file that weigate sim was given as --ca-out")
-	appID := flags.String("appid", "wx0123456789abcdef", "appid of an official account of the simulator")
-	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret, the simulator's own, not a real one")
-	callback := flags.String("callback", "https://shop.example.com/wechat/callback", "callback address on that account's domain")
+	gateway := flags.String("gateway", "", "address of weigate serve, which stands in for WeChat then, such as http://127.0.0.1:8080")
+	appID := flags.String("appid", "wx0123456789abcdef", "appid of an official account of the simulator, or of an app of the gateway")
+	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret, the simulator's or the gateway's own, not a real one")
+	callback := flags.String("callback", "https://shop.example.com/wechat/callback", "callback address on that account's domain, or on the app's return host")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	ca, err := os.ReadFile(*caFile)
-	if err != nil {
-		return fmt.Errorf("read the simulator's certificate authority: %w", err)
-	}
-	transport, err := simulated(*tlsAddr, ca)
-	if err != nil {
-		return err
-	}
-	defer transport.CloseIdleConnections()
 
-	// The library has one HTTP client for the whole process.
-	util.DefaultHTTPClient.Transport = transport
+	p := program{callback: *callback, out: stdout}
+	if *gateway != "" {
+		transport, err := moved(*gateway)
+		if err != nil {
+			return err
+		}
+		util.DefaultHTTPClient.Transport = transport
+		p.open, p.visitor.transport = *gateway, loopback()
+	} else {
+		ca, err := os.ReadFile(*caFile)
+		if err != nil {
+			return fmt.Errorf("read the simulator's certificate authority: %w", err)
+		}
+		transport, err := simulated(*tlsAddr, ca)
+		if err != nil {
+			return err
+		}
+		defer transport.CloseIdleConnections()
+		// The library has one HTTP client for the whole process.
+		util.DefaultHTTPClient.Transport = transport
+		p.open, p.visitor.transport = wechatOpen, transport
+	}
 	account := wechat.NewWechat().GetOfficialAccount(&config.Config{
 		AppID: *appID, AppSecret: *secret, Cache: cache.NewMemory(),
 	})
-	p := program{oauth: account.GetOauth(), visitor: visitor{transport}, callback: *callback, out: stdout}
+	p.oauth = account.GetOauth()
 	return p.signIn(ctx)
 }
 
-// program is an app as its author wrote it: nothing in it knows of Weigate.
+// program is an app as its author wrote it: of Weigate it knows an address.
 type program struct {
 	oauth    *oauth.Oauth
+	open     string // where people are sent: WeChat's host, or what stands in for it
 	visitor  visitor
 	callback string
 	out      io.Writer
@@ -121,6 +139,7 @@ func (p program) exchange(ctx context.Context, scope, state string) (oauth.ResAc
 	if err != nil {
 		return token, err
 	}
+	authorize = strings.Replace(authorize, wechatOpen, p.open, 1)
 	code, err := p.visitor.open(ctx, authorize, p.callback, state)
 	if err != nil {
 		return token, err

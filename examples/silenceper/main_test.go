@@ -70,17 +70,20 @@ func simulator(t *testing.T) (addr, caFile string) {
 	return "", ""
 }
 
+// journey is what the program says when all went well.
+var journey = regexp.MustCompile(`^base     openid (o[\w-]{27}), scope snsapi_base
+profile  openid (o[\w-]{27}), nickname Alice, avatar https?://\S+/132
+refresh  openid (o[\w-]{27}), 7200 more seconds
+check    the token is valid for this openid and for no other
+$`)
+
 func TestBaseProfileRefreshAndCheck(t *testing.T) {
 	addr, ca := simulator(t)
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-tls-addr", addr, "-ca", ca}, &out, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	told := regexp.MustCompile(`^base     openid (o[\w-]{27}), scope snsapi_base
-profile  openid (o[\w-]{27}), nickname Alice, avatar https?://\S+/132
-refresh  openid (o[\w-]{27}), 7200 more seconds
-check    the token is valid for this openid and for no other
-$`).FindStringSubmatch(out.String())
+	told := journey.FindStringSubmatch(out.String())
 	if told == nil {
 		t.Fatalf("the journey was told otherwise:\n%s", &out)
 	}
