@@ -46,6 +46,7 @@ type App struct {
 	ring    *keys.Ring
 	served  atomic.Pointer[http.Handler]
 	keep    atomic.Int64 // Config.Events.Keep, for the sweeper
+	ready   readiness
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -84,9 +85,6 @@ func (a *App) Handler() http.Handler {
 
 // Keys are the signing keys, for the commands that list and rotate them.
 func (a *App) Keys() *keys.Ring { return a.ring }
-
-// Ready answers whether requests can be served: nil, or what the store says.
-func (a *App) Ready(ctx context.Context) error { return a.o.Store.Ping(ctx) }
 
 // Close ends the work in the background, and waits for it until ctx ends. The server in front must have stopped before.
 func (a *App) Close(ctx context.Context) error {
@@ -206,7 +204,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	front, err := route.New(route.Config{
 		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: slices.Concat(provider.ForeignPosts(), proxies.ForeignPosts()),
-		Limited:      slices.Concat(people.Limited(), proxies.Limited()),
+		Limited: slices.Concat(people.Limited(), proxies.Limited()), LimitedSignedIn: slices.Concat(provider.Limited(), old.Limited()),
 		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
 		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
 	})

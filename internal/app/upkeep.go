@@ -16,7 +16,6 @@ const (
 	sweepEvery = 5 * time.Minute
 	sweepBatch = 500
 	sweepPause = 50 * time.Millisecond // between two batches, so that writers get their turn
-	readyLimit = 2 * time.Second
 )
 
 // sweep removes what is over, until ctx ends.
@@ -72,16 +71,17 @@ func (h health) Mount(mux *http.ServeMux) {
 func (health) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") }
 
 func (h health) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyLimit)
-	defer cancel()
-	if err := h.a.Ready(ctx); err != nil {
-		if !errors.Is(r.Context().Err(), context.Canceled) {
-			h.a.o.Logger.WarnContext(ctx, "not ready", "error", err)
+	switch err := h.a.Ready(r.Context()); {
+	case errors.Is(err, errStopping):
+		say(w, http.StatusServiceUnavailable, "stopping\n")
+	case err != nil:
+		if r.Context().Err() == nil {
+			h.a.o.Logger.WarnContext(r.Context(), "not ready", "error", err)
 		}
 		say(w, http.StatusServiceUnavailable, "the store is unavailable\n")
-		return
+	default:
+		say(w, http.StatusOK, "ok\n")
 	}
-	say(w, http.StatusOK, "ok\n")
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -80,6 +80,7 @@ func (c *serveCmd) Run(s *session) (err error) {
 		defer cancel()
 		err = errors.Join(err, g.app.Close(end))
 	}()
+	run.stopping = g.app.Stopping
 	run.handle(site, g.app.Handler())
 	if watch != nil {
 		run.handle(watch, g.watch())

@@ -24,6 +24,8 @@ type servers struct {
 	// finish lets requests do all of their work within patience, those that are only just arriving too. Without it they see the end at once, which is for
 	// servers whose requests wait for something that will not come any more.
 	finish bool
+	// stopping is called once when the program was told to stop, before late arrivals are let in; nil = nothing to do.
+	stopping func()
 	// writeTimeout is how long an answer may take in all; 0 is no limit, for pages that are held until something happens.
 	writeTimeout time.Duration
 }
@@ -130,6 +132,9 @@ func (s *servers) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	cancel()
+	if s.stopping != nil {
+		s.stopping()
+	}
 	if s.finish && err == nil {
 		time.Sleep(lateArrivals)
 	}

@@ -136,7 +136,9 @@ func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	told := make(chan struct{})
+	run.stopping = func() { close(told) }
+	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told })) // nobody arrives before the stop is told
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ended := make(chan error, 1)

@@ -165,6 +165,9 @@ func (h *Handler) ForeignPosts() []string {
 	return out
 }
 
+// Limited lists the paths at which people who are signed in make rows, for the rate limit in front.
+func (h *Handler) Limited() []string { return []string{h.path + pathAuthorize} }
+
 func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 	o := Observation{Endpoint: endpoint, Grant: grant, Outcome: "ok"}
 	if c != nil {

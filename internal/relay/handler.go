@@ -114,6 +114,9 @@ const (
 	pathAuth         = "/sns/auth"
 )
 
+// Limited lists the paths at which people who are signed in make rows, for the rate limit in front.
+func (h *Handler) Limited() []string { return []string{h.path + pathAuthorize, h.path + pathQRConnect} }
+
 // Mount adds the routes to mux, under the path of the gateway's own address. Where no app uses them, WeChat's paths do not exist.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	h.mountVerify(mux)

@@ -15,10 +15,17 @@ import (
 // and a single browser far more than a person would. An address of this machine is not counted: it is a proxy that nobody named as trusted, and a
 // limit on it would be one for everybody.
 const (
-	perAddress      = 100 // a second
-	addressBurst    = 2000
-	perBrowser      = 5 // a second
-	browserBurst    = 100
+	perAddress   = 100 // a second
+	addressBurst = 2000
+	perBrowser   = 5 // a second
+	browserBurst = 100
+
+	// Of requests that make rows for people who are signed in: an app that sends its people round for each page load stays far below.
+	signedPerAddress = 300 // a second
+	signedBurst      = 6000
+	signedPerBrowser = 10 // a second
+	signedOwnBurst   = 300
+
 	maxLimitEntries = 50_000 // at about 100 bytes each
 	minBrowserValue = 16     // bytes; a shorter cookie is a mark that says the same of every browser that has it
 )
@@ -33,6 +40,23 @@ type limits struct {
 
 func newLimits() *limits {
 	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
+}
+
+// ceilings are what a class of paths allows.
+type ceilings struct {
+	name         string // sets the class's buckets apart
+	paths        []string
+	perAddress   rate.Limit
+	addressBurst int
+	perBrowser   rate.Limit
+	browserBurst int
+}
+
+func classes(cfg Config) []ceilings {
+	return []ceilings{
+		{"sign-in", cfg.Limited, perAddress, addressBurst, perBrowser, browserBurst},
+		{"signed in", cfg.LimitedSignedIn, signedPerAddress, signedBurst, signedPerBrowser, signedOwnBurst},
+	}
 }
 
 // limitKey is one thing to count by.
@@ -62,9 +86,19 @@ func (l *limits) allow(keys []limitKey, now time.Time) bool {
 	return ok
 }
 
+// limited tells whether a request is one too many.
 func (rt *Router) limited(r *http.Request) bool {
-	for _, path := range rt.cfg.Limited {
-		if r.URL.Path == path || strings.HasSuffix(path, "/") && strings.HasPrefix(r.URL.Path, path) {
+	for _, class := range rt.classes {
+		if class.has(r.URL.Path) && !rt.limits.allow(rt.keys(r, class), rt.cfg.Now()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c ceilings) has(asked string) bool {
+	for _, path := range c.paths {
+		if asked == path || strings.HasSuffix(path, "/") && strings.HasPrefix(asked, path) {
 			return true
 		}
 	}
@@ -73,12 +107,12 @@ func (rt *Router) limited(r *http.Request) bool {
 
 // keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address. Cookies that only mark something, such as "1",
 // tell no browser from another: counted by, they would let one visitor use up what all have.
-func (rt *Router) keys(r *http.Request) []limitKey {
+func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
 	var keys []limitKey
 	for _, c := range r.Cookies() {
 		for _, prefix := range rt.cfg.CookiePrefix {
 			if strings.HasPrefix(c.Name, prefix) && len(c.Value) >= minBrowserValue {
-				keys = append(keys, limitKey{"cookie " + c.Value, perBrowser, browserBurst})
+				keys = append(keys, limitKey{class.name + " cookie " + c.Value, class.perBrowser, class.browserBurst})
 				break
 			}
 		}
@@ -87,7 +121,7 @@ func (rt *Router) keys(r *http.Request) []limitKey {
 		}
 	}
 	if a := Address(r); a.IsValid() && !a.IsLoopback() {
-		keys = append(keys, limitKey{"address " + network(a), perAddress, addressBurst})
+		keys = append(keys, limitKey{class.name + " address " + network(a), class.perAddress, class.addressBurst})
 	}
 	return keys
 }

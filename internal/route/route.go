@@ -30,8 +30,10 @@ type Config struct {
 	TrustedProxy []netip.Prefix // whose X-Forwarded-For is believed; empty = nobody's
 	ForeignPosts []string       // paths to which other sites may POST, since nothing there depends on a cookie
 	Limited      []string       // paths that anonymous visitors are counted at; one that ends in "/" covers what is below
-	CookiePrefix []string       // beginnings of the names of cookies that tell browsers apart; see limits.go
-	Strict       bool           // browsers are told to keep to https on the whole host
+	// LimitedSignedIn are paths, in the same form, where people who are signed in make rows. Their ceilings are far above what people do.
+	LimitedSignedIn []string
+	CookiePrefix    []string // beginnings of the names of cookies that tell browsers apart; see limits.go
+	Strict          bool     // browsers are told to keep to https on the whole host
 
 	Fail   func(http.ResponseWriter, *http.Request, Failure) // shows the error
 	Logger *slog.Logger                                      // nil = discards
@@ -43,6 +45,7 @@ type Router struct {
 	cfg     Config
 	foreign *http.CrossOriginProtection
 	limits  *limits
+	classes []ceilings
 	warned  atomic.Bool // about X-Forwarded-For from a peer that nobody named
 }
 
@@ -60,7 +63,7 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Router{cfg: cfg, foreign: http.NewCrossOriginProtection(), limits: newLimits()}
+	r := &Router{cfg: cfg, foreign: http.NewCrossOriginProtection(), limits: newLimits(), classes: classes(cfg)}
 	if err := r.foreign.AddTrustedOrigin(cfg.Origin); err != nil {
 		return nil, fmt.Errorf("route: Config.Origin: %w", err)
 	}
@@ -112,7 +115,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 			rt.cfg.Fail(seen, r, ForeignForm)
 			return
 		}
-		if rt.limited(r) && !rt.limits.allow(rt.keys(r), rt.cfg.Now()) {
+		if rt.limited(r) {
 			rt.cfg.Logger.WarnContext(ctx, "too many requests", "path", r.URL.Path, "request_id", id)
 			rt.cfg.Fail(seen, r, TooMany)
 			return

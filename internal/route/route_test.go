@@ -26,7 +26,7 @@ func newRig(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config))
 	t.Helper()
 	rig := &rig{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
 	cfg := route.Config{
-		Origin: "https://login.example.com", ForeignPosts: []string{"/oauth2/token"}, Limited: []string{"/sign-in", "/sign-in/"}, CookiePrefix: []string{"__Host-weigate"},
+		Origin: "https://login.example.com", ForeignPosts: []string{"/oauth2/token"}, Limited: []string{"/sign-in", "/sign-in/"}, LimitedSignedIn: []string{"/oauth2/authorize"}, CookiePrefix: []string{"__Host-weigate"},
 		Fail: func(w http.ResponseWriter, _ *http.Request, f route.Failure) {
 			w.WriteHeader([]int{500, 403, 429}[f])
 			fmt.Fprint(w, "failure")
@@ -190,6 +190,47 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	}
 	g.now = g.now.Add(time.Second)
 	if got := ask("/sign-in", "203.0.113.7:1", ""); got != 200 {
+		t.Errorf("a second later: %d", got)
+	}
+}
+
+// One who is signed in makes rows with each code that an app is sent. A person who reloads does not notice the ceiling, a loop does.
+func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, nil)
+	ask := func(path, peer, cookie string) int {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = peer
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: "__Host-weigate-s", Value: cookie})
+		}
+		return g.do(r).Code
+	}
+	until := func(limit int, peer, cookie string) int {
+		for n := range limit {
+			if ask("/oauth2/authorize", peer, cookie) == 429 {
+				return n
+			}
+		}
+		return limit
+	}
+	if n := until(2000, "127.0.0.1:1", "the session of one browser"); n < 200 || n == 2000 {
+		t.Errorf("one browser got %d codes at once", n)
+	}
+	if got := ask("/oauth2/authorize", "127.0.0.1:1", "the session of another one"); got != 200 {
+		t.Errorf("another browser: %d", got)
+	}
+	if got := ask("/sign-in", "127.0.0.1:1", "the session of one browser"); got != 200 {
+		t.Errorf("the same browser at sign-in, which has a count of its own: %d", got)
+	}
+	if n := until(20_000, "203.0.113.7:1", ""); n < 5000 || n == 20_000 {
+		t.Errorf("one address got %d through at once", n)
+	}
+	if got := ask("/oauth2/authorize", "203.0.113.8:1", ""); got != 200 {
+		t.Errorf("another address: %d", got)
+	}
+	g.now = g.now.Add(time.Second)
+	if got := ask("/oauth2/authorize", "127.0.0.1:1", "the session of one browser"); got != 200 {
 		t.Errorf("a second later: %d", got)
 	}
 }
