@@ -150,6 +150,8 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel,
 		"GET /scan/{ticket}": h.scanned, "GET " + pathConfirm: h.confirm,
 		"POST " + pathHold: h.hold, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
+		// Where a form ended, a person may load the page once more from the address bar.
+		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop, "GET " + pathHold: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" "+h.path+path, guarded(handler))
@@ -184,6 +186,12 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.cfg.Site.Error(w, r, err)
 }
 
+func (h *Handler) toDesktop(w http.ResponseWriter, r *http.Request) {
+	see(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
+}
+
+func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) { see(w, h.path+pathConfirm) }
+
 // see answers 303: the browser goes on by GET whatever it came by.
 func see(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
@@ -212,9 +220,12 @@ func (h *Handler) observe(ctx context.Context, outcome string) {
 	h.cfg.Observe(ctx, Observation{outcome})
 }
 
-// appName is what people call the app; "" = the gateway itself, or an app that is configured no more.
+// appName is what people call the app, or the gateway itself; "" = an app that is configured no more.
 func (h *Handler) appName(id string) string {
-	if app, ok := h.cfg.Apps(id); ok && id != "" {
+	if id == "" {
+		return h.cfg.Site.Title()
+	}
+	if app, ok := h.cfg.Apps(id); ok {
 		return app.Name
 	}
 	return ""

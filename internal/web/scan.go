@@ -48,7 +48,7 @@ const (
 
 // Facts are what a phone is told about the device that asks. Unknown ones are left out, but for the browser: that one is not known is worth knowing.
 type Facts struct {
-	App     string // "" = the gateway itself
+	App     string
 	Browser string
 	Place   string
 	Network Network
@@ -71,9 +71,9 @@ func (v view) Facts() (out []Fact, err error) {
 	}
 	app, browser := f.App, f.Browser
 	if app == "" {
-		app = v.Site.Title
+		app, err = v.Word("app")
 	}
-	if browser == "" {
+	if browser == "" && err == nil {
 		browser, err = v.Word("scan.browser.unknown")
 	}
 	if err = add("scan.app", app, err); err == nil {

@@ -101,6 +101,9 @@ func New(cfg Config) (*Site, error) {
 	return s, nil
 }
 
+// Title is what the operator calls the gateway.
+func (s *Site) Title() string { return s.cfg.Names.Title }
+
 func (s *Site) catalogue(lang string) (map[string]string, error) {
 	raw, err := files.ReadFile("files/" + lang + ".json")
 	if err != nil {

@@ -1,0 +1,663 @@
+package scan_test
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// An attacker sends the code of their own screen to somebody.
+func TestCodeForwardedToAVictim(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	attacker := w.desktop()
+	attacker.address = "198.51.100.9:1"
+	attacker.open("/begin").want(web.ScanCode)
+	victim := w.phone("alice")
+	page := victim.open(attacker.link()).want(web.ScanAsk)
+	page.shows("Notes", "Chrome, Windows", "198.51.100.*", "another than this phone’s", "Go on only if you have just begun this yourself")
+	if page.isIn() != "alice" || attacker.isIn() != "" {
+		t.Error("opening the code signed somebody in")
+	}
+	victim.press("Continue").want(web.ScanNumber)
+	// The victim sees no number anywhere, and chooses one.
+	victim.press(w.ticket().Others[0]).want(web.ScanMismatch).shows("Nobody was signed in")
+	w.state(gateway.TicketWrong)
+	attacker.open(attacker.at).want(web.ScanWrong)
+	// One wrong number ends it: the right one comes too late.
+	victim.visit(http.MethodPost, "/scan/answer", url.Values{"m": {""}, "number": {w.ticket().Number}}).want(web.ScanMismatch)
+	w.state(gateway.TicketWrong)
+	if attacker.isIn() != "" || w.people.made != 0 {
+		t.Error("the attacker is signed in")
+	}
+	if got := w.kinds(); !slices.Equal(got, []string{scan.EventWrong}) {
+		t.Errorf("events %v", got)
+	}
+}
+
+// Only the browser that shows the code is signed in by it, whoever else knows the code, the page's address, or both.
+func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	thief := w.browser(uaDesktop).open("/begin").want(web.ScanCode)
+	link, at := desktop.link(), desktop.at
+	w.tickets.mu.Lock()
+	var number string
+	for _, row := range w.tickets.rows {
+		number = row.Number
+	}
+	w.tickets.mu.Unlock()
+	phone := w.phone("alice")
+	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	for _, row := range w.tickets.all() {
+		if row.State == gateway.TicketHeld {
+			number = row.Number
+		}
+	}
+	phone.press(number).want(web.ScanDone)
+	for _, address := range []string{at, link, "/scan", strings.Replace(at, "/scan?", "/scan/state?", 1), "/scan/confirm"} {
+		thief.send(http.MethodGet, address, nil)
+	}
+	for _, address := range []string{"/scan/renew", "/scan/cancel"} {
+		thief.send(http.MethodPost, strings.Replace(at, "/scan?", address+"?", 1), nil)
+	}
+	if thief.isIn() != "" {
+		t.Error("a browser without the cookie is signed in")
+	}
+	// The cookie of one sign-in, sent under the name of another, is no cookie.
+	from, to := "", ""
+	for name := range desktop.cookies {
+		from = name
+	}
+	for name := range thief.cookies {
+		to = name
+	}
+	value := thief.cookies[to]
+	thief.cookies[from] = value
+	if thief.open(at).want(web.Lost); thief.isIn() != "" {
+		t.Error("signed in by another cookie")
+	}
+	desktop.open(at).want(web.ScanIn)
+}
+
+var requestID = regexp.MustCompile(`Request <code[^>]*>[^<]*</code>`)
+
+// Whether a code was never made, is over, or is no code at all: one answer, one look into the store.
+func TestTicketGuessing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	w.pass(3 * time.Minute)
+	phone := w.phone("alice")
+	ask := func(link string) (answer string, reads int) {
+		before := w.tickets.reads
+		first := phone.send(http.MethodGet, link, nil)
+		second := phone.send(http.MethodGet, first.Header().Get("Location"), nil)
+		return fmt.Sprint(first.Code, first.Header().Get("Location"), second.Code, requestID.ReplaceAllString(second.Body.String(), "")), w.tickets.reads - before
+	}
+	expired, n := ask(desktop.link())
+	if n != 1 || !strings.Contains(expired, `id="scan_over"`) {
+		t.Fatalf("%d looks; %s", n, expired)
+	}
+	for name, link := range map[string]string{
+		"unknown": origin + "/scan/" + strings.Repeat("a", 26), "short": origin + "/scan/x", "long": origin + "/scan/" + strings.Repeat("z", 300), "odd": origin + "/scan/%3Cscript%3E",
+		"capitals": strings.ToUpper(desktop.link()[len(origin):]),
+	} {
+		if name == "capitals" {
+			link = origin + "/scan/" + strings.ToUpper(idOfLink(desktop.link()))
+		}
+		if answer, n := ask(link); answer != expired || n != 1 {
+			t.Errorf("%s: %d looks; the answer differs: %s", name, n, answer)
+		}
+	}
+}
+
+func TestTicketReplay(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, phone := w.desktop(), w.phone("alice")
+	link := desktop.link()
+	phone.open(link).want(web.ScanAsk)
+	ask := phone.page
+	phone.press("Continue").want(web.ScanNumber)
+	number := w.ticket().Number
+	form := *phone
+	phone.press(number).want(web.ScanDone)
+	desktop.open(desktop.at).want(web.ScanIn)
+	// Every form of the phone once more.
+	form.press(number).want(web.ScanDone)
+	form.page = ask
+	form.press("Continue").want(web.ScanDone)
+	form.page = ask
+	form.press("Refuse").want(web.ScanDone)
+	w.state(gateway.TicketUsed)
+	// The desktop once more goes on; it makes no second session.
+	desktop.open(desktop.at).goes(backTo)
+	desktop.open(desktop.at).goes(backTo)
+	if w.people.made != 1 {
+		t.Errorf("%d sessions", w.people.made)
+	}
+	if n := len(w.kinds()); n != 1 {
+		t.Errorf("events %v", w.kinds())
+	}
+	// Another code of this desktop is another sign-in.
+	other := w.desktop()
+	if other.open(other.at).want(web.ScanCode); other.isIn() != "" {
+		t.Error("signed in by an old answer")
+	}
+	w.watch("begun", "ok", "begun")
+}
+
+// Somebody photographs the code on a screen across the room, and is quicker.
+func TestStrangersPhoneScansFirst(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, stranger, owner := w.desktop(), w.phone("bob"), w.phone("alice")
+	link := desktop.link()
+	stranger.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	owner.open(link).want(web.ScanTaken).shows("take a new code")
+	desktop.open(desktop.at).want(web.ScanHeld).shows("Bob", "If it is not yours")
+	number := w.ticket().Number
+	desktop.press("That is not me").want(web.ScanCode)
+	stranger.press(number).want(web.ScanOver)
+	for _, row := range w.tickets.all() {
+		if row.State == gateway.TicketApproved {
+			t.Error("the stranger's answer counted")
+		}
+	}
+	fresh := desktop.link()
+	if fresh == link {
+		t.Fatal("the new code is the stranger's")
+	}
+	owner.open(fresh).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	for _, row := range w.tickets.all() {
+		if row.State == gateway.TicketHeld {
+			owner.press(row.Number).want(web.ScanDone)
+		}
+	}
+	desktop.open(desktop.at).want(web.ScanIn)
+	if desktop.isIn() != "alice" {
+		t.Errorf("signed in as %q", desktop.isIn())
+	}
+}
+
+var linkLike = regexp.MustCompile(`(?:href|src|action|data-self|data-poll|data-renew)="([^"#]+)"|url=([^"]+)"`)
+
+// A crawler, a link preview, a prefetch: it fetches whatever it finds on any page, with the cookies of whoever it sits with.
+func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	crawl := func(b *browser) {
+		t.Helper()
+		before := w.tickets.all()
+		events := len(w.kinds())
+		for _, who := range []*browser{w.browser("Mozilla/5.0 (compatible; Baiduspider/2.0)"), w.browser(uaPhone), b} {
+			for _, m := range linkLike.FindAllStringSubmatch(b.page.Body.String()+` href="`+b.at+`"`, -1) {
+				address := html.UnescapeString(m[1] + m[2])
+				if !strings.HasPrefix(strings.TrimPrefix(address, origin), "/scan") || strings.HasPrefix(address, "/scan/state") {
+					continue
+				}
+				for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodGet} {
+					who.twin().send(method, address, nil)
+				}
+			}
+		}
+		if after := w.tickets.all(); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("on page %q: the tickets were %v and are %v", b.kind(), before, after)
+		}
+		if len(w.kinds()) != events || w.people.made != 0 {
+			t.Errorf("on page %q: something happened: %v", b.kind(), w.kinds())
+		}
+	}
+	desktop := w.desktop()
+	link := desktop.link()
+	crawl(desktop)
+	phone := w.phone("alice")
+	phone.open(link).want(web.ScanAsk)
+	crawl(phone)
+	crawl(desktop)
+	crawl(w.browser(uaSafari).open(link).want(web.ScanHere))
+	phone.press("Continue").want(web.ScanNumber)
+	crawl(phone)
+	crawl(desktop.open(desktop.at).want(web.ScanHeld))
+	phone.press("Refuse").want(web.ScanSaidNo)
+	crawl(phone)
+	crawl(desktop.open(desktop.at).want(web.ScanRefused))
+	// A visitor without cookies makes no row at all.
+	for range 20 {
+		w.browser(uaDesktop).send(http.MethodGet, "/begin", nil)
+	}
+	if n := len(w.tickets.all()); n != 1 {
+		t.Errorf("%d tickets, want 1", n)
+	}
+}
+
+func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	row, id := w.ticket(), idOfLink(desktop.link())
+	if row.Hash == row.Desktop || string(row.Data) == "" || strings.Contains(string(row.Data), id) {
+		t.Errorf("ticket %+v", row)
+	}
+	// Whoever has read the code and the whole database cannot take the ticket by what they know.
+	w.approve(desktop.link(), w.phone("alice"))
+	for _, guess := range [][32]byte{row.Hash, hashOf(id), {}} {
+		if _, err := w.tickets.TakeTicket(t.Context(), row.Hash, guess, w.now()); !errors.Is(err, gateway.ErrNotFound) {
+			t.Errorf("taken by a guess: %v", err)
+		}
+	}
+	desktop.open(desktop.at).want(web.ScanIn)
+}
+
+func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	link, id := desktop.link(), idOfLink(desktop.link())
+	phone := w.phone("")
+	seen := func(where, text string) {
+		t.Helper()
+		if strings.Contains(text, id) {
+			t.Errorf("%s has the ticket's id: %s", where, text)
+		}
+	}
+	look := func(b *browser) {
+		t.Helper()
+		seen("the page "+b.kind(), b.page.Body.String())
+		seen("a header", fmt.Sprint(b.page.Header()))
+		seen("the address", b.at)
+		if got := b.page.Header().Get("Referrer-Policy"); got != "no-referrer" && got != "same-origin" {
+			t.Errorf("page %q has the Referrer-Policy %q", b.kind(), got)
+		}
+	}
+	first := phone.send(http.MethodGet, link, nil)
+	seen("the answer to the code", first.Body.String()+fmt.Sprint(first.Header()))
+	phone.open(link)
+	seen("the way to WeChat", fmt.Sprint(w.people.demands))
+	phone.comeBack("alice").want(web.ScanAsk)
+	look(phone)
+	look(phone.press("Continue").want(web.ScanNumber))
+	look(phone.press(w.ticket().Number).want(web.ScanDone))
+	look(desktop.open(desktop.at).want(web.ScanIn))
+	// The page that says how to open it elsewhere has to name it, and sends no Referer.
+	elsewhere := w.browser(uaSafari).open(link).want(web.ScanHere)
+	if got := elsewhere.page.Header().Get("Referrer-Policy"); got != "no-referrer" {
+		t.Errorf("Referrer-Policy %q", got)
+	}
+	// A store that is away, an answer that cannot be given: whatever is logged names no ticket.
+	w.tickets.broken["Ticket"] = errStore
+	other := w.phone("bob")
+	other.open(link).want(web.Busy)
+	look(other)
+	seen("an event", fmt.Sprint(w.people.events))
+	seen("the log", w.log.String())
+	if !strings.Contains(w.log.String(), "request failed") {
+		t.Errorf("the failure is not in the log: %s", w.log)
+	}
+	leak.Check(t, "events", w.people.events)
+}
+
+func TestHostileUserAgentReachesNobody(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for _, agent := range []string{
+		`<script>alert(1)</script>`, "Chrome/1 (Windows) \u202e evil", strings.Repeat("Chrome/ ", 9000), "\x00\xff", `"><img src=x>`, "Your bank says: press continue",
+	} {
+		w.browser(agent).open("/begin?own").want(web.ScanCode)
+		got := w.ticket().Browser
+		if got != "" && got != "Chrome" && got != "Chrome, Windows" {
+			t.Errorf("%.40q became %q", agent, got)
+		}
+		w.pass(time.Second)
+	}
+}
+
+func TestFramesAndScriptsAreShutOut(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, phone := w.desktop(), w.phone("alice")
+	check := func(b *browser, script bool) {
+		t.Helper()
+		policy := b.page.Header().Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("page %q: no %s in %s", b.kind(), want, policy)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src 'self'") || strings.Contains(policy, "script-src 'sha256-") != script {
+			t.Errorf("page %q: %s", b.kind(), policy)
+		}
+	}
+	check(desktop, true)
+	check(phone.open(desktop.link()).want(web.ScanAsk), true)
+	check(phone.press("Continue").want(web.ScanNumber), true)
+	check(desktop.open(desktop.at).want(web.ScanHeld), true)
+	check(phone.press(w.ticket().Number).want(web.ScanDone), true)
+	check(desktop.open(desktop.at).want(web.ScanIn), false)
+	for name, value := range desktop.page.Result().Header {
+		if name == "Set-Cookie" {
+			for _, c := range value {
+				if strings.Contains(c, "weigate") && (!strings.Contains(c, "SameSite=Lax") || !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "Secure") || !strings.HasPrefix(c, "__Host-")) {
+					t.Errorf("cookie %s", c)
+				}
+			}
+		}
+	}
+}
+
+func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, func(c *scan.Config) { c.MaxTickets = 3 })
+	desktop := w.desktop()
+	link := desktop.link()
+	for range 2 {
+		w.browser(uaDesktop).open("/begin").want(web.ScanCode)
+	}
+	late := w.browser(uaDesktop).open("/begin").want(web.Busy)
+	if late.page.Code != 503 || late.page.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v", late.page.Code, late.page.Header())
+	}
+	desktop.open(desktop.at).want(web.ScanCode)
+	w.approve2(link, w.phone("alice"))
+	desktop.open(desktop.at).want(web.ScanIn)
+	// One is answered, so there is room for the one that came too late.
+	late.open(late.at).want(web.ScanCode)
+	if !strings.Contains(w.log.String(), "as many codes wait as may wait") {
+		t.Errorf("log: %s", w.log)
+	}
+	// One browser that renews for ever makes no more rows than the others.
+	for range 10 {
+		late.visit(http.MethodPost, strings.Replace(late.at, "/scan?", "/scan/renew?", 1), nil)
+	}
+	if n := len(w.tickets.all()); n > 4 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// approve2 is approve where the newest ticket is not the phone's.
+func (w *town) approve2(link string, phone *browser) {
+	w.t.Helper()
+	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	for _, row := range w.tickets.all() {
+		if row.State == gateway.TicketHeld {
+			phone.press(row.Number).want(web.ScanDone)
+			return
+		}
+	}
+	w.t.Fatal("no ticket is held")
+}
+
+func TestSignOutIsNotUndoneByARepeat(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	at := desktop.at
+	w.approve(desktop.link(), w.phone("alice"))
+	before := desktop.twin().cookies
+	desktop.open(at).want(web.ScanIn)
+	id := desktop.cookies["session"]
+	w.people.mu.Lock()
+	delete(w.people.sessions, hashOf(id))
+	w.people.mu.Unlock()
+	desktop.open(at).want(web.Lost)
+	// Also with the cookies of before, as a page that a browser restores sends them.
+	desktop.cookies = before
+	desktop.open(at).want(web.Lost)
+	if w.people.made != 1 || desktop.isIn() != "" {
+		t.Error("signed in again")
+	}
+}
+
+func TestKilledReplicaInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		name    string
+		between func(w *town, desktop *browser)
+	}{
+		{"after the session, before the ticket is taken", func(w *town, desktop *browser) {
+			w.tickets.broken["TakeTicket"] = errStore
+			desktop.open(desktop.at).want(web.Busy)
+			if desktop.isIn() != "" {
+				t.Error("a session is out that a repeat would bring back after a sign-out")
+			}
+			w.state(gateway.TicketApproved)
+			w.tickets.mu.Lock()
+			delete(w.tickets.broken, "TakeTicket")
+			w.tickets.mu.Unlock()
+		}},
+		{"after the ticket was taken, before the answer", func(w *town, desktop *browser) {
+			desktop.twin().open(desktop.at).want(web.ScanIn) // and nothing of it arrives
+			w.state(gateway.TicketUsed)
+		}},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			w.start()
+			desktop := w.desktop()
+			phone := w.phone("alice")
+			phone.replica = 1
+			w.approve(desktop.link(), phone)
+			k.between(w, desktop)
+			desktop.replica = 1
+			desktop.open(desktop.at).want(web.ScanIn)
+			if desktop.isIn() != "alice" || w.people.made != 1 {
+				t.Errorf("signed in as %q, %d sessions", desktop.isIn(), w.people.made)
+			}
+			if got := w.kinds(); len(got) != 1 {
+				t.Errorf("events %v", got)
+			}
+		})
+	}
+}
+
+func TestEightRequestsAtOnceAreOneSignIn(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	w.approve(desktop.link(), w.phone("alice"))
+	var all sync.WaitGroup
+	for range 8 {
+		copied := desktop.twin()
+		all.Go(func() {
+			if res := copied.send(http.MethodGet, copied.at, nil); res.Code != 200 || copied.isIn() != "alice" {
+				t.Errorf("%d, signed in as %q", res.Code, copied.isIn())
+			}
+		})
+	}
+	all.Wait()
+	if w.people.made != 1 || len(w.kinds()) != 1 {
+		t.Errorf("%d sessions, events %v", w.people.made, w.kinds())
+	}
+	w.watch("begun", "ok")
+}
+
+func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	var phones []*browser
+	for n := range 8 {
+		name := fmt.Sprint("person", n)
+		w.people.accounts[name] = gateway.Account{ID: name, Status: gateway.Active}
+		phones = append(phones, w.phone(name).open(desktop.link()).want(web.ScanAsk))
+	}
+	var all sync.WaitGroup
+	for _, phone := range phones {
+		all.Go(func() { phone.press("Continue") })
+	}
+	all.Wait()
+	kinds := map[string]int{}
+	for _, phone := range phones {
+		kinds[phone.kind()]++
+	}
+	if kinds["scan_number"] != 1 || kinds["scan_taken"] != 7 {
+		t.Errorf("pages %v", kinds)
+	}
+}
+
+func TestBlockedPersonGetsNowhere(t *testing.T) {
+	t.Parallel()
+	block := func(w *town) {
+		w.people.mu.Lock()
+		a := w.people.accounts["alice"]
+		a.Status = gateway.Blocked
+		w.people.accounts["alice"] = a
+		w.people.mu.Unlock()
+		w.tickets.mu.Lock()
+		w.tickets.blocked["alice"] = true
+		w.tickets.mu.Unlock()
+	}
+	t.Run("before holding", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t)
+		desktop, phone := w.desktop(), w.phone("alice")
+		phone.open(desktop.link()).want(web.ScanAsk)
+		w.tickets.mu.Lock()
+		w.tickets.blocked["alice"] = true // at the same moment
+		w.tickets.mu.Unlock()
+		phone.press("Continue").want(web.Blocked)
+		w.state(gateway.TicketOpen)
+		block(w)
+		phone.open("/scan/confirm").goes("https://open.weixin.qq.com/") // where sign-in tells them
+	})
+	t.Run("after the answer", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t)
+		desktop, phone := w.desktop(), w.phone("alice")
+		w.approve(desktop.link(), phone)
+		block(w)
+		desktop.open(desktop.at).want(web.Blocked)
+		if desktop.isIn() != "" {
+			t.Error("signed in")
+		}
+		w.watch("begun", "blocked")
+	})
+	t.Run("between the session and the ticket", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t)
+		desktop, phone := w.desktop(), w.phone("alice")
+		w.approve(desktop.link(), phone)
+		w.tickets.hook = func(method string) {
+			if method == "TakeTicket" { // the store refuses what a blocked account had approved
+				w.tickets.mu.Lock()
+				defer w.tickets.mu.Unlock()
+				for hash, row := range w.tickets.rows {
+					row.State = gateway.TicketRefused
+					w.tickets.rows[hash] = row
+				}
+			}
+		}
+		desktop.open(desktop.at).want(web.ScanExpired)
+		if desktop.isIn() != "" || len(w.people.sessions) != 1 {
+			t.Errorf("signed in as %q; %d sessions", desktop.isIn(), len(w.people.sessions))
+		}
+	})
+}
+
+// While the phone reads, its account turns out to be the same person as an older one.
+func TestJoinedAccountInTheMiddle(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, phone := w.desktop(), w.phone("bob")
+	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	w.tickets.mu.Lock()
+	w.tickets.joined["bob"] = "alice"
+	for hash, row := range w.tickets.rows {
+		row.Holder.AccountID = "alice"
+		w.tickets.rows[hash] = row
+	}
+	w.tickets.mu.Unlock()
+	number := w.ticket().Number
+	// A join ends the younger's sessions, so the phone signs in anew, as the older.
+	delete(phone.cookies, "session")
+	phone.press(number).want(web.GoingOn)
+	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).press(number).want(web.ScanDone)
+	desktop.open(desktop.at).want(web.ScanIn)
+	if desktop.isIn() != "alice" {
+		t.Errorf("signed in as %q", desktop.isIn())
+	}
+}
+
+// A phone has two codes open, one after the other; the older page is still there in another window.
+func TestOlderPageConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	first, phone := w.desktop(), w.phone("alice")
+	phone.open(first.link()).want(web.ScanAsk)
+	older := *phone
+	second := w.browser(uaDesktop)
+	second.address = "198.51.100.1:1"
+	second.open("/begin").want(web.ScanCode)
+	phone.open(second.link()).want(web.ScanAsk)
+	older.cookies = phone.cookies // one phone, one set of cookies
+	older.press("Continue").want(web.ScanAsk).shows("198.51.100.*")
+	for _, row := range w.tickets.all() {
+		if row.State != gateway.TicketOpen {
+			t.Errorf("a press on the older page did something: %s", row.State)
+		}
+	}
+}
+
+// A phone that was itself signed in by a phone vouches for nobody.
+func TestSessionByScanConfirmsNoOther(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	w.approve(desktop.link(), w.phone("alice"))
+	desktop.open(desktop.at).want(web.ScanIn)
+	other := w.browser(uaDesktop).open("/begin").want(web.ScanCode)
+	desktop.agent = uaPhone
+	desktop.open(other.link()).goes("https://open.weixin.qq.com/")
+}
+
+func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, phone := w.desktop(), w.phone("alice")
+	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
+	for _, form := range []url.Values{{"m": {mark}}, {"m": {mark}, "number": {"7"}}, {"m": {mark}, "number": {"100"}}, {"number": {w.ticket().Number}}, {"m": {"x"}, "refuse": {"1"}}} {
+		phone.visit(http.MethodPost, "/scan/answer", form).want(web.ScanNumber)
+	}
+	w.state(gateway.TicketHeld)
+}
+
+// Without holding the ticket first, the right number is no answer either.
+func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop, phone := w.desktop(), w.phone("alice")
+	phone.open(desktop.link()).want(web.ScanAsk)
+	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
+	phone.visit(http.MethodPost, "/scan/answer", url.Values{"m": {mark}, "number": {w.ticket().Number}}).want(web.ScanAsk)
+	w.state(gateway.TicketOpen)
+}
+
+func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	b := w.browser(uaDesktop)
+	res := b.send(http.MethodGet, "/begin", nil)
+	b.cookies = map[string]string{}
+	b.open(res.Header().Get("Location")).want(web.Lost)
+	if n := len(w.tickets.all()); n != 0 {
+		t.Errorf("%d tickets", n)
+	}
+	w.phone("alice").open("/scan/confirm").want(web.ScanNone)
+}

@@ -1,0 +1,307 @@
+package scan_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/scan"
+)
+
+// memory is a gateway.Tickets by the rules that the stores share. The stores themselves have a suite of their own.
+type memory struct {
+	mu      sync.Mutex
+	rows    map[[32]byte]gateway.Ticket
+	joined  map[string]string // younger account → older
+	blocked map[string]bool
+	reads   int
+	asked   [][][32]byte     // what TicketStates was asked
+	broken  map[string]error // by method
+	hook    func(method string)
+}
+
+func newMemory() *memory {
+	return &memory{rows: map[[32]byte]gateway.Ticket{}, joined: map[string]string{}, blocked: map[string]bool{}, broken: map[string]error{}}
+}
+
+func (m *memory) enter(method string) (leave func(), err error) {
+	if m.hook != nil {
+		m.hook(method)
+	}
+	m.mu.Lock()
+	return m.mu.Unlock, m.broken[method]
+}
+
+func (m *memory) account(id string) (string, error) {
+	if older, was := m.joined[id]; was {
+		id = older
+	}
+	if m.blocked[id] {
+		return "", gateway.ErrBlocked
+	}
+	return id, nil
+}
+
+func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, limit int) error {
+	leave, err := m.enter("PutTicket")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	if err := t.Check(); err != nil {
+		return err
+	}
+	n := 0
+	for _, row := range m.rows {
+		if row.State.Anonymous() && now.Before(row.ExpiresAt) {
+			n++
+		}
+	}
+	if _, taken := m.rows[t.Hash]; taken {
+		return gateway.ErrConflict
+	}
+	if n >= limit {
+		return gateway.ErrFull
+	}
+	m.rows[t.Hash] = t.Opened()
+	return nil
+}
+
+func (m *memory) Ticket(_ context.Context, hash [32]byte, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("Ticket")
+	defer leave()
+	m.reads++
+	if err != nil {
+		return gateway.Ticket{}, err
+	}
+	t, found := m.rows[hash]
+	if !found {
+		return gateway.Ticket{}, gateway.ErrNotFound
+	}
+	return t.Shown(now)
+}
+
+func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+	leave, err := m.enter("TicketStates")
+	defer leave()
+	m.asked = append(m.asked, slices.Clone(hashes))
+	if err != nil {
+		return nil, err
+	}
+	out := map[[32]byte]gateway.TicketState{}
+	for _, hash := range hashes {
+		if t, found := m.rows[hash]; found && now.Before(t.ExpiresAt) {
+			out[hash] = t.State
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) HoldTicket(_ context.Context, hash [32]byte, h gateway.Holder, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("HoldTicket")
+	defer leave()
+	if err == nil {
+		h.AccountID, err = m.account(h.AccountID)
+	}
+	t, found := m.rows[hash]
+	switch {
+	case err != nil:
+		return gateway.Ticket{}, err
+	case !found:
+		return gateway.Ticket{}, gateway.ErrNotFound
+	}
+	next, write, err := t.Held(h, now)
+	if write {
+		m.rows[hash] = next
+	}
+	return next, err
+}
+
+func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, account string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("AnswerTicket")
+	defer leave()
+	if err != nil {
+		return gateway.Ticket{}, err
+	}
+	t, found := m.rows[hash]
+	if !found {
+		return gateway.Ticket{}, gateway.ErrNotFound
+	}
+	if older, was := m.joined[account]; was {
+		account = older
+	}
+	next, err := t.Answered(account, answer, now)
+	if err == nil {
+		m.rows[hash] = next
+	}
+	return next, err
+}
+
+func (m *memory) TakeTicket(_ context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("TakeTicket")
+	defer leave()
+	if err != nil {
+		return gateway.Ticket{}, err
+	}
+	t, found := m.rows[hash]
+	if !found {
+		return gateway.Ticket{}, gateway.ErrNotFound
+	}
+	next, err := t.Taken(desktop, now)
+	if err == nil {
+		m.rows[hash] = next
+	}
+	return next, err
+}
+
+func (m *memory) DropTicket(_ context.Context, hash, desktop [32]byte, now time.Time) error {
+	leave, err := m.enter("DropTicket")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	t, found := m.rows[hash]
+	if !found {
+		return gateway.ErrNotFound
+	}
+	next, write, err := t.Dropped(desktop, now)
+	if write {
+		m.rows[hash] = next
+	}
+	return err
+}
+
+// all returns the tickets there are.
+func (m *memory) all() []gateway.Ticket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.rows), func(a, b gateway.Ticket) int { return a.CreatedAt.Compare(b.CreatedAt) })
+}
+
+// people is sign-in, its sessions and its accounts, in a map.
+type people struct {
+	mu       sync.Mutex
+	now      func() time.Time
+	sessions map[[32]byte]scan.Session
+	accounts map[string]gateway.Account
+	demands  []scan.Demand // that Begin was given
+	events   []gateway.Event
+	made     int // sessions that Establish made
+	asks     bool
+	ended    [][32]byte
+	broken   error
+}
+
+func hashOf(id string) [32]byte { return sha256.Sum256([]byte(id)) }
+
+func idOf(seed []byte) string {
+	sum := sha256.Sum256(append([]byte("id"), seed...))
+	return hex.EncodeToString(sum[:])
+}
+
+func (p *people) Session(r *http.Request) (scan.Session, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, err := r.Cookie("session")
+	if err != nil {
+		return scan.Session{}, false, nil
+	}
+	s, found := p.sessions[hashOf(c.Value)]
+	s.Account = p.accounts[s.AccountID]
+	return s, found && s.Account.Status != gateway.Blocked, p.broken
+}
+
+func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d scan.Demand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.demands = append(p.demands, d)
+	w.Header().Set("Location", "https://open.weixin.qq.com/connect/oauth2/authorize")
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s scan.Session, returnTo string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.asks || s.Account.Nickname != "" {
+		return false
+	}
+	w.Header().Set("Location", "/sign-in/profile?return="+returnTo)
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
+func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
+
+func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e scan.Established) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken != nil {
+		return p.broken
+	}
+	if p.accounts[e.AccountID].Status == gateway.Blocked {
+		return gateway.ErrBlocked
+	}
+	id := idOf(e.Seed)
+	_, lives := p.sessions[hashOf(id)]
+	switch {
+	case !lives && e.Repeat:
+		return gateway.ErrNotFound
+	case !lives:
+		p.made++
+		p.events = append(p.events, gateway.Event{Kind: "sign_in", AccountID: e.AccountID, Door: scan.Door, App: e.App})
+		p.sessions[hashOf(id)] = scan.Session{
+			Session: gateway.Session{Hash: hashOf(id), AccountID: e.AccountID, Entry: e.Entry, AppID: e.AppID, OpenID: e.OpenID, Door: scan.Door, AuthTime: e.AuthTime},
+			Demand:  e.Demand,
+		}
+	}
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/"})
+	return nil
+}
+
+func (p *people) End(w http.ResponseWriter, r *http.Request) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, err := r.Cookie("session"); err == nil {
+		delete(p.sessions, hashOf(c.Value))
+		http.SetCookie(w, &http.Cookie{Name: "session", Path: "/", MaxAge: -1})
+	}
+	return nil
+}
+
+func (p *people) Account(_ context.Context, id string) (gateway.Account, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, found := p.accounts[id]
+	if !found {
+		return a, gateway.ErrNotFound
+	}
+	return a, nil
+}
+
+func (p *people) AppendEvents(_ context.Context, events ...gateway.Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, events...)
+	return nil
+}
+
+// ender is scan.Sessions.
+type ender struct{ p *people }
+
+func (e ender) End(_ context.Context, hash [32]byte) error {
+	e.p.mu.Lock()
+	defer e.p.mu.Unlock()
+	delete(e.p.sessions, hash)
+	e.p.ended = append(e.p.ended, hash)
+	return nil
+}
+
+var errStore = errors.Join(errors.New("dial tcp 10.0.0.1"), gateway.ErrUnavailable)
