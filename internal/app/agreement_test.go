@@ -225,7 +225,7 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 // Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link is opened.
 func TestDesktopIsNotAskedInVain(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement)
+	w := newTown(t, withAgreement, doors(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) {
 		t.Errorf("a desktop sees %s", body)
 	}

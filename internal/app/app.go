@@ -22,6 +22,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
@@ -49,6 +50,9 @@ type App struct {
 	ready   readiness
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	drain    sync.Once
+	draining chan struct{} // closed by Drain
 }
 
 // New wires the gateway and starts its work in the background (keys that rotate, rows that expire). ctx bounds the start, which makes the signing keys
@@ -67,7 +71,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
-	a := &App{o: o, ring: ring, store: o.Metrics.Store(o.Store)}
+	a := &App{o: o, ring: ring, store: o.Metrics.Store(o.Store), draining: make(chan struct{})}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
 	}
@@ -85,6 +89,10 @@ func (a *App) Handler() http.Handler {
 
 // Keys are the signing keys, for the commands that list and rotate them.
 func (a *App) Keys() *keys.Ring { return a.ring }
+
+// Drain answers the requests that wait for something to happen, and lets no further one wait, so that a server that is told to stop need not wait for
+// them. It is for the moment before the server stops; what is short goes on.
+func (a *App) Drain() { a.drain.Do(func() { close(a.draining) }) }
 
 // Close ends the work in the background, and waits for it until ctx ends. The server in front must have stopped before.
 func (a *App) Close(ctx context.Context) error {
@@ -150,6 +158,13 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	var provider *oidc.Handler
 	var old *relay.Handler
 	var proxies *forwardauth.Handler
+	var phones *scan.Handler
+	var byPhone func(http.ResponseWriter, *http.Request, signin.Demand) error
+	if hasAccount(c.WeChat) {
+		byPhone = func(w http.ResponseWriter, r *http.Request, d signin.Demand) error {
+			return phones.Begin(w, r, scan.Demand(d))
+		}
+	}
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
 		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
@@ -162,7 +177,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 			}
 			return proxies.Again(address)
 		},
-		Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
+		Scan: byPhone, Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -197,15 +212,25 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 
+	phones, err = scan.New(scan.Config{
+		URL: c.URL, Keys: a.o.Master.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site,
+		SignIn: scanSignIn{people}, Sessions: scanSessions{a}, Tickets: a.store, People: a.store, Events: a.store, Stopping: a.draining,
+		Address: route.Address, RequestID: requestID, Observe: a.observeScan, Logger: a.o.Logger, Now: a.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	mux := http.NewServeMux()
-	for _, feature := range []route.Mount{people, provider, old, proxies, health{a, u.EscapedPath()}} {
+	for _, feature := range []route.Mount{people, phones, provider, old, proxies, health{a, u.EscapedPath()}} {
 		feature.Mount(mux)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	front, err := route.New(route.Config{
 		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: slices.Concat(provider.ForeignPosts(), proxies.ForeignPosts()),
-		Limited: slices.Concat(people.Limited(), proxies.Limited()), LimitedSignedIn: slices.Concat(provider.Limited(), old.Limited()),
-		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
+		Limited: slices.Concat(people.Limited(), phones.Limited(), proxies.Limited()), Private: phones.Private(),
+		LimitedSignedIn: slices.Concat(provider.Limited(), old.Limited()),
+		CookiePrefix:    []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
 		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

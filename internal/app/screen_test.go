@@ -172,6 +172,9 @@ func withWebsite(w *town) {
 		}
 	}
 	w.config.WeChat = append(w.config.WeChat, site)
+	for i := range w.config.Apps {
+		w.config.Apps[i].Doors = []string{"wechat", "website"} // not by the gateway's own code as well: then people choose
+	}
 }
 
 // onlyWebsite leaves the website app alone.

@@ -138,7 +138,7 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 
 func TestDesktopIsToldToUseWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newTown(t, doors(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/sign-in?return=") {
 		t.Errorf("a desktop sees %s", body)
 	}

@@ -91,6 +91,7 @@ func (c *serveCmd) Run(s *session) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	go g.reloads(ctx, hangup)
+	context.AfterFunc(ctx, g.app.Drain)
 	g.announce(s.voice, site, watch)
 	return run.run(ctx)
 }

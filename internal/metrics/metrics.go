@@ -87,7 +87,7 @@ func (m *Metrics) SignInEnded(door, outcome string) {
 func doors() []string { return []string{"wechat", "scan", "website"} }
 
 func signInOutcomes() []string {
-	return []string{"ok", "blocked", "denied", "snapshot", "refused", "failed", "start_again"}
+	return []string{"ok", "blocked", "denied", "snapshot", "refused", "failed", "start_again", "wrong_number"}
 }
 
 // WeChat counts one attempt of a call. It is a wechat.Client's Observe.

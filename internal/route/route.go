@@ -34,6 +34,7 @@ type Config struct {
 	LimitedSignedIn []string
 	CookiePrefix    []string // beginnings of the names of cookies that tell browsers apart; see limits.go
 	Strict          bool     // browsers are told to keep to https on the whole host
+	Private         []string // beginnings of paths whose rest belongs in no log
 
 	Fail   func(http.ResponseWriter, *http.Request, Failure) // shows the error
 	Logger *slog.Logger                                      // nil = discards
@@ -111,17 +112,27 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(seen, r.Body, maxBody)
 		if err := rt.foreign.Check(r); err != nil {
-			rt.cfg.Logger.WarnContext(ctx, "form from another site refused", "path", r.URL.Path, "request_id", id)
+			rt.cfg.Logger.WarnContext(ctx, "form from another site refused", "path", rt.logged(r.URL.Path), "request_id", id)
 			rt.cfg.Fail(seen, r, ForeignForm)
 			return
 		}
 		if rt.limited(r) {
-			rt.cfg.Logger.WarnContext(ctx, "too many requests", "path", r.URL.Path, "request_id", id)
+			rt.cfg.Logger.WarnContext(ctx, "too many requests", "path", rt.logged(r.URL.Path), "request_id", id)
 			rt.cfg.Fail(seen, r, TooMany)
 			return
 		}
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// logged is a path as the log may have it.
+func (rt *Router) logged(path string) string {
+	for _, private := range rt.cfg.Private {
+		if strings.HasPrefix(path, private) {
+			return private + "…"
+		}
+	}
+	return path
 }
 
 // recovered answers for a handler that panicked. http.ErrAbortHandler is no accident: net/http knows it.
@@ -134,7 +145,7 @@ func (rt *Router) recovered(w *answer, r *http.Request) {
 		panic(cause)
 	}
 	// The cause may hold what the request said, so only its type goes to the log; the stack says where.
-	rt.cfg.Logger.ErrorContext(r.Context(), "panic", "path", r.URL.Path, "request_id", RequestID(r.Context()),
+	rt.cfg.Logger.ErrorContext(r.Context(), "panic", "path", rt.logged(r.URL.Path), "request_id", RequestID(r.Context()),
 		"cause", fmt.Sprintf("%T", cause), "stack", frames(debug.Stack()))
 	if w.began {
 		panic(http.ErrAbortHandler) // a half answer must not look whole

@@ -278,3 +278,27 @@ func TestPanicAfterHalfAnAnswerBreaksTheConnection(t *testing.T) {
 	}()
 	g.do(httptest.NewRequest(http.MethodGet, "/", nil))
 }
+
+func TestPrivatePathIsInNoLog(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, func(http.ResponseWriter, *http.Request) { panic("oh") }, func(c *route.Config) {
+		c.Private, c.Limited = []string{"/scan/"}, []string{"/scan/"}
+	})
+	r := httptest.NewRequest(http.MethodPost, "/scan/planted", nil)
+	r.Header.Set("Origin", "https://evil.example")
+	g.do(r)
+	for range 4000 {
+		r := httptest.NewRequest(http.MethodGet, "/scan/planted", nil)
+		r.RemoteAddr = "203.0.113.7:1"
+		g.do(r)
+	}
+	log := g.log.String()
+	for _, want := range []string{"another site", "panic", "too many requests"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %q in the log", want)
+		}
+	}
+	if strings.Contains(log, "planted") || !strings.Contains(log, "path=/scan/…") {
+		t.Errorf("log: %.600s", log)
+	}
+}
