@@ -78,10 +78,10 @@ func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 type keyRotateCmd struct {
 	configured
 	Alg string `enum:"RS256,ES256,all" default:"all" help:"Which: RS256, ES256 or all (${default})."`
-	Now bool   `help:"At once, for a key that leaked: the old keys are believed no more, and apps must fetch the new one. Without it the new key signs after a day."`
+	Now bool   `help:"For a key that leaked: in half a minute, on every replica at once, the new key signs and the old ones are believed no more. Without it the new key signs after a day."`
 }
 
-// Run makes new keys. A gateway that is serving takes them up within a minute.
+// Run makes new keys. A gateway that is serving reads them within seconds.
 func (c *keyRotateCmd) Run(s *session) error {
 	conf, store, err := c.visit(s)
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *keyRotateCmd) Run(s *session) error {
 	}
 	when := "signs in 24 hours"
 	if c.Now {
-		when = "signs within a minute, on every replica; the keys before it are believed no more"
+		when = fmt.Sprintf("signs in %d seconds, on every replica at once; from then on the keys before it are believed no more", int(ring.Soon().Seconds()))
 	}
 	for _, alg := range algs {
 		if err := ring.Rotate(s.ctx, alg, c.Now); err != nil {
@@ -120,7 +120,7 @@ func (c *keyRotateCmd) Run(s *session) error {
 // keyResealCmd is "weigate key reseal".
 type keyResealCmd struct{ configured }
 
-// Run seals with the first master key what an older one sealed. A gateway does the same within a minute of its start.
+// Run seals with the first master key what an older one sealed. A gateway does the same as it starts.
 func (c *keyResealCmd) Run(s *session) error {
 	conf, store, err := c.visit(s)
 	if err != nil {

@@ -21,7 +21,7 @@ type RingConfig struct {
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
 	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days; see Ring.SetKeep
-	Reload time.Duration    // how often the store is read again by Run; 0 = 1 minute
+	Reload time.Duration    // how often the store is read again by Run; 0 = 10 s
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil = discards
 }
@@ -52,7 +52,7 @@ func OpenRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
 	defaultTo(&cfg.Lead, 24*time.Hour)
 	// Longer than a session lives: an app shows an old ID token again when it signs its person out.
 	defaultTo(&cfg.Keep, 35*24*time.Hour)
-	defaultTo(&cfg.Reload, time.Minute)
+	defaultTo(&cfg.Reload, 10*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -142,8 +142,13 @@ func (r *Ring) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// Rotate makes a new key for alg now. It signs after Config.Lead, or at once when atOnce is true: that is for a key that leaked, and it also stops
-// publishing every older key of alg, so that nothing they signed is believed any more. Other replicas follow within Config.Reload.
+// Soon is how long after [Ring.Rotate] at once the new key signs: every replica has read it by then, one that missed a reading too. If one replica signed
+// before, another might be asked for the key set and not have it yet, and apps would refuse people; if one published the old key no more, tokens that
+// another still signs with it would be refused.
+func (r *Ring) Soon() time.Duration { return 3 * r.cfg.Reload }
+
+// Rotate makes a new key for alg now. It signs after Config.Lead, or after [Ring.Soon] when atOnce is true: that is for a key that leaked, and from the
+// same moment on no replica publishes an older key of alg, so that nothing they signed is believed any more. The clocks of the replicas must agree.
 func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -151,10 +156,9 @@ func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	if err != nil {
 		return err
 	}
-	now := r.cfg.Now()
-	active := now.Add(r.cfg.Lead)
+	active := r.cfg.Now().Add(r.cfg.Lead)
 	if atOnce {
-		active = now
+		active = r.cfg.Now().Add(r.Soon())
 	}
 	if err := r.make(ctx, snap, alg, active); err != nil {
 		return err
@@ -162,7 +166,7 @@ func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	if atOnce {
 		for _, k := range snap.keys {
 			if k.alg == alg {
-				if err := r.cfg.Store.RetireKey(ctx, k.stored.ID, now, now); err != nil {
+				if err := r.cfg.Store.RetireKey(ctx, k.stored.ID, active, active); err != nil {
 					return fmt.Errorf("keys: retire %s: %w", k.stored.ID, err)
 				}
 			}
