@@ -27,7 +27,7 @@ const (
 	EventAccountsJoined = "accounts_joined" // two accounts turned out to be one person; Detail names the younger
 	EventJoinConflict   = "join_conflict"   // the unionid says one person, but the account has another openid of that appid
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the one that was stored; not joined
-	EventSubjectDropped = "subject_dropped" // both accounts were known to an app; it knows the older now
+	EventSubjectDropped = "subject_dropped" // both accounts had a subject in an app; the one that was pinned first stays
 )
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.

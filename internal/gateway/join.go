@@ -20,7 +20,7 @@ type Plan struct {
 	Keep     Account  // the account of the person from now on
 	New      bool     // Keep is not stored yet
 	Identity Identity // the row of (AppID, OpenID)
-	Drop     string   // id of the younger account that is joined into Keep; "" = none
+	Drop     []string // ids of the younger accounts that are joined into Keep, in this order
 	Events   []Event  // what to tell the administrator
 }
 
@@ -47,18 +47,19 @@ type Plan struct {
 //     that an administrator did not give to the account that stays.
 func Join(a Arrival, known *Party, matches []Party, newID string) Plan {
 	var p Plan
-	base := known
-	if known == nil {
-		base = p.adopt(a, matches)
-	}
-	if base == nil {
-		p.make(a, newID)
+	if known != nil {
+		p.Keep = known.Account
+		p.recognise(a, known)
 	} else {
-		p.Keep = base.Account
-		p.recognise(a, base)
-		if known != nil && p.Identity.UnionID == a.UnionID {
-			p.merge(a, known, matches)
-		}
+		p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
+	}
+	if a.Shared() != nil && p.Identity.UnionID == a.UnionID {
+		p.gather(a, known, matches)
+	}
+	if p.Keep.ID == "" {
+		p.New = true
+		p.Keep = Account{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
+		p.tell(EventAccountCreated, "", "first sign-in; status "+string(a.InitialStatus))
 	}
 	p.Keep.arrived(a)
 	p.Identity.AccountID = p.Keep.ID
@@ -70,25 +71,6 @@ func Join(a Arrival, known *Party, matches []Party, newID string) Plan {
 		}
 	}
 	return p
-}
-
-// adopt returns the account, found by unionid, that takes in an openid that
-// nobody has; nil when there is none that can.
-func (p *Plan) adopt(a Arrival, matches []Party) *Party {
-	own := []Identity{{AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID}}
-	m := p.pick(a, Party{Identities: own}, matches)
-	if m != nil {
-		p.tell(EventIdentityAdded, "", "came in through a new entry with the same unionid")
-	}
-	return m
-}
-
-// make plans a new account.
-func (p *Plan) make(a Arrival, newID string) {
-	p.New = true
-	p.Keep = Account{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
-	p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
-	p.tell(EventAccountCreated, "", "first sign-in; status "+string(a.InitialStatus))
 }
 
 // recognise sets the identity row. It takes a unionid only when the identity
@@ -105,28 +87,51 @@ func (p *Plan) recognise(a Arrival, base *Party) {
 	if a.UnionID == "" || p.Identity.UnionID == a.UnionID {
 		return
 	}
-	changed := p.Identity.UnionID != ""
-	for _, id := range base.Identities {
-		changed = changed || a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
-	}
-	if changed {
+	if p.Identity.UnionID != "" || split(a, base.Identities) {
 		p.tell(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept and nothing is joined by the new one")
 		return
 	}
 	p.Identity.UnionID = a.UnionID
 }
 
-// merge joins the person's account with another that has the same unionid.
-func (p *Plan) merge(a Arrival, known *Party, matches []Party) {
-	other := p.pick(a, *known, matches)
-	if other == nil {
-		return
+// gather brings together all accounts of the person, the oldest first: usually
+// there is one. There are more when entries were put into one group after
+// people had come through each. All are joined at once, or a person who is
+// blocked in one would be let in by another until the next time.
+func (p *Plan) gather(a Arrival, known *Party, matches []Party) {
+	has := []Identity{p.Identity}
+	if known != nil {
+		has = append(has, known.Identities...)
 	}
-	older, younger := known.Account, other.Account
+	sorted := slices.Clone(matches)
+	slices.SortFunc(sorted, func(x, y Party) int { return olderFirst(x.Account, y.Account) })
+	for _, m := range sorted {
+		switch {
+		case known != nil && m.Account.ID == known.Account.ID, !a.matches(m):
+			continue
+		case clash(has, m.Identities):
+			p.tell(EventJoinConflict, "refused", "account "+m.Account.ID+" has the same unionid, but another openid of the same appid; not joined")
+			continue
+		case split(a, has) || split(a, m.Identities):
+			p.tell(EventUnionIDChanged, "refused", "account "+m.Account.ID+" has this unionid and another one; not joined")
+			continue
+		case p.Keep.ID == "":
+			p.Keep = m.Account
+			p.tell(EventIdentityAdded, "", "came in through a new entry with the same unionid")
+		default:
+			p.absorb(m.Account)
+		}
+		has = append(has, m.Identities...)
+	}
+}
+
+// absorb joins another account of the person with the one that was found.
+func (p *Plan) absorb(other Account) {
+	older, younger := p.Keep, other
 	if olderFirst(younger, older) < 0 {
 		older, younger = younger, older
 	}
-	p.Keep, p.Drop = joined(older, younger), younger.ID
+	p.Keep, p.Drop = joined(older, younger), append(p.Drop, younger.ID)
 	p.tell(EventAccountsJoined, "", "account "+younger.ID+" is the same person by unionid and was joined into "+older.ID)
 	if younger.Admin && !older.Admin {
 		p.tell(EventAccountsJoined, "refused", "account "+younger.ID+" was an administrator; that does not carry over")
@@ -137,28 +142,6 @@ func (p *Plan) merge(a Arrival, known *Party, matches []Party) {
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
 		p.tell(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q goes", older.OldID, younger.OldID))
 	}
-}
-
-// pick returns the oldest of the matches that has no other openid of an appid
-// that own has, and reports those that have one.
-func (p *Plan) pick(a Arrival, own Party, matches []Party) *Party {
-	if a.Shared() == nil {
-		return nil
-	}
-	sorted := slices.Clone(matches)
-	slices.SortFunc(sorted, func(x, y Party) int { return olderFirst(x.Account, y.Account) })
-	for i, m := range sorted {
-		switch {
-		case m.Account.ID == own.Account.ID, !a.matches(m):
-		case clash(own.Identities, m.Identities):
-			p.tell(EventJoinConflict, "refused", "account "+m.Account.ID+" has the same unionid, but another openid of the same appid; not joined")
-		case split(a, own.Identities, m.Identities):
-			p.tell(EventUnionIDChanged, "refused", "account "+m.Account.ID+" has this unionid and another one; not joined")
-		default:
-			return &sorted[i]
-		}
-	}
-	return nil
 }
 
 // matches reports whether m has the arrival's unionid inside the group. The
@@ -181,17 +164,12 @@ func clash(x, y []Identity) bool {
 	return false
 }
 
-// split reports whether an identity of the group, on either side, has another
+// split reports whether one of the identities is in the group and has another
 // unionid than the arrival's.
-func split(a Arrival, sides ...[]Identity) bool {
-	for _, side := range sides {
-		for _, id := range side {
-			if a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID {
-				return true
-			}
-		}
-	}
-	return false
+func split(a Arrival, identities []Identity) bool {
+	return slices.ContainsFunc(identities, func(id Identity) bool {
+		return a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
+	})
 }
 
 // joined is what the older account is after the younger was joined into it.
@@ -222,25 +200,31 @@ func (k *Account) arrived(a Arrival) {
 	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
 }
 
-// JoinPins decides what apps know a joined account by. The older account's
-// pins stay; those of the younger move to it where the older has none. dropped
-// are the pins of the younger that are given up, each with its event: the app
-// knew both, and knows the older from now on.
+// JoinPins decides what apps know a joined account by: the pin that was made
+// first, since the app has known the person by it for longest, and so that it
+// does not matter in which order three accounts are joined. Of two of one
+// moment the older account's stays. moved are the pins of the younger account
+// that go over to the older; dropped are those, of either, that are given up,
+// each with its event. Delete what is dropped before you move what is moved.
 func JoinPins(a Arrival, older, younger []Pin) (moved, dropped []Pin, events []Event) {
 	has := map[string]Pin{}
 	for _, p := range older {
 		has[p.App] = p
 	}
 	for _, p := range younger {
-		keep, taken := has[p.App]
-		if !taken {
+		lost, taken := has[p.App]
+		if taken && !p.CreatedAt.Before(lost.CreatedAt) {
+			lost = p
+		} else {
 			moved = append(moved, p)
+		}
+		if !taken {
 			continue
 		}
-		dropped = append(dropped, p)
+		dropped = append(dropped, lost)
 		events = append(events, Event{
-			At: a.At, Kind: EventSubjectDropped, AccountID: keep.AccountID, App: p.App, Entry: a.Entry, Outcome: "ok",
-			Detail: "the app knew account " + p.AccountID + " by a subject of its own; it gets the older account's now",
+			At: a.At, Kind: EventSubjectDropped, AccountID: has[p.App].AccountID, App: p.App, Entry: a.Entry, Outcome: "ok",
+			Detail: "the app knew accounts " + has[p.App].AccountID + " and " + p.AccountID + ", each by a subject; it gets the one that is older now, not that of " + lost.AccountID,
 		})
 	}
 	return moved, dropped, events

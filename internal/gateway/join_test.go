@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,10 +105,10 @@ func TestJoin(t *testing.T) {
 			want: result{"new", "", "u1", true, "[account_created join_conflict]"},
 		},
 		{
-			name:    "of two matches the older that fits",
+			name:    "of two matches that contradict each other the older",
 			arrival: arrival("wxc", "o3", "u1", 9),
-			matches: []gateway.Party{*party("y", 5, identity("wxb", "o2", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"o", "", "u1", false, "[identity_added]"},
+			matches: []gateway.Party{*party("y", 5, identity("wxa", "o9", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "", "u1", false, "[identity_added join_conflict]"},
 		},
 		{
 			name:    "of two matches the one that fits, although it is younger",
@@ -132,6 +133,24 @@ func TestJoin(t *testing.T) {
 			arrival: arrival("wxb", "o2", "u1", 9), known: party("b", 1, identity("wxb", "o2", "u1")),
 			matches: []gateway.Party{*party("a", 1, identity("wxa", "o1", "u1"))},
 			want:    result{"a", "b", "u1", false, "[accounts_joined]"},
+		},
+		{
+			name:    "three accounts, since entries came into one group: all join the oldest",
+			arrival: arrival("wxb", "o2", "u1", 9), known: party("m", 3, identity("wxb", "o2", "u1")),
+			matches: []gateway.Party{*party("y", 5, identity("wxc", "o3", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "m y", "u1", false, "[accounts_joined accounts_joined]"},
+		},
+		{
+			name:    "a new openid whose unionid has two accounts: they join too",
+			arrival: arrival("wxb", "o2", "u1", 9),
+			matches: []gateway.Party{*party("y", 5, identity("wxc", "o3", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "y", "u1", false, "[accounts_joined identity_added]"},
+		},
+		{
+			name:    "of three accounts the one that contradicts stays out",
+			arrival: arrival("wxb", "o2", "u1", 9), known: party("m", 3, identity("wxb", "o2", "u1")),
+			matches: []gateway.Party{*party("y", 5, identity("wxa", "o9", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
+			want:    result{"o", "m", "u1", false, "[accounts_joined join_conflict]"},
 		},
 		{
 			name:    "two accounts with an openid each of one appid are a conflict",
@@ -168,7 +187,7 @@ func TestJoin(t *testing.T) {
 				}
 			}
 			slices.Sort(kinds)
-			got := result{p.Keep.ID, p.Drop, p.Identity.UnionID, p.New, fmt.Sprint(kinds)}
+			got := result{p.Keep.ID, strings.Join(p.Drop, " "), p.Identity.UnionID, p.New, fmt.Sprint(kinds)}
 			if got != k.want {
 				t.Errorf("got  %+v\nwant %+v", got, k.want)
 			}
@@ -210,6 +229,26 @@ func TestJoinedAccount(t *testing.T) {
 	}
 }
 
+// A person was blocked at one entry and had come through another, which was put
+// into the same group later. A third entry must not let them in.
+func TestABlockedPersonDoesNotComeBackByAThirdEntry(t *testing.T) {
+	t.Parallel()
+	active, blocked := party("o", 1, identity("wxa", "o1", "u1")), party("y", 5, identity("wxb", "o2", "u1"))
+	blocked.Account.Status = gateway.Blocked
+	for name, k := range map[string]struct {
+		a     gateway.Arrival
+		known *gateway.Party
+	}{
+		"new there":   {arrival("wxc", "o3", "u1", 9), nil},
+		"known there": {arrival("wxc", "o3", "u1", 9), party("m", 3, identity("wxc", "o3", ""))},
+	} {
+		p := gateway.Join(k.a, k.known, []gateway.Party{*active, *blocked}, "new")
+		if p.Keep.Status != gateway.Blocked || p.Keep.ID != "o" {
+			t.Errorf("%s: account %s is %s", name, p.Keep.ID, p.Keep.Status)
+		}
+	}
+}
+
 func TestHostileProfileIsCleaned(t *testing.T) {
 	t.Parallel()
 	a := arrival("wxa", "o1", "", 0)
@@ -227,16 +266,25 @@ func TestHostileProfileIsCleaned(t *testing.T) {
 
 func TestJoinPins(t *testing.T) {
 	t.Parallel()
-	pin := func(account, app string) gateway.Pin {
-		return gateway.Pin{AccountID: account, App: app, Subject: account + " in " + app}
+	pin := func(account, app string, minute int) gateway.Pin {
+		return gateway.Pin{AccountID: account, App: app, Subject: account + " in " + app, CreatedAt: at(minute)}
 	}
-	moved, dropped, events := gateway.JoinPins(arrival("wxa", "o1", "u1", 9),
-		[]gateway.Pin{pin("o", "wiki"), pin("o", "shop")}, []gateway.Pin{pin("y", "wiki"), pin("y", "chat")})
-	if !slices.Equal(moved, []gateway.Pin{pin("y", "chat")}) || !slices.Equal(dropped, []gateway.Pin{pin("y", "wiki")}) {
-		t.Errorf("moved %v, dropped %v", moved, dropped)
+	older := []gateway.Pin{pin("o", "wiki", 1), pin("o", "shop", 1), pin("o", "chat", 5), pin("o", "same", 3)}
+	younger := []gateway.Pin{pin("y", "wiki", 2), pin("y", "mail", 2), pin("y", "chat", 4), pin("y", "same", 3)}
+	moved, dropped, events := gateway.JoinPins(arrival("wxa", "o1", "u1", 9), older, younger)
+	if want := []gateway.Pin{younger[1], younger[2]}; !slices.Equal(moved, want) {
+		t.Errorf("moved   %v\nwant    %v", moved, want)
 	}
-	if len(events) != 1 || events[0].Kind != gateway.EventSubjectDropped || events[0].AccountID != "o" || events[0].App != "wiki" {
-		t.Errorf("events: %+v", events)
+	if want := []gateway.Pin{younger[0], older[2], younger[3]}; !slices.Equal(dropped, want) {
+		t.Errorf("dropped %v\nwant    %v", dropped, want)
+	}
+	if len(events) != 3 {
+		t.Fatalf("events: %+v", events)
+	}
+	for i, app := range []string{"wiki", "chat", "same"} {
+		if e := events[i]; e.Kind != gateway.EventSubjectDropped || e.AccountID != "o" || e.App != app {
+			t.Errorf("event: %+v", e)
+		}
 	}
 }
 
@@ -286,11 +334,11 @@ func (w *world) arrive(a gateway.Arrival) {
 	w.n++
 	p := gateway.Join(a, known, matches, fmt.Sprintf("account%04d", w.n))
 	w.accounts[p.Keep.ID] = p.Keep
-	if p.Drop != "" {
-		delete(w.accounts, p.Drop)
-		w.into[p.Drop] = p.Keep.ID
+	for _, drop := range p.Drop {
+		delete(w.accounts, drop)
+		w.into[drop] = p.Keep.ID
 		for k, i := range w.identities {
-			if i.AccountID == p.Drop {
+			if i.AccountID == drop {
 				i.AccountID = p.Keep.ID
 				w.identities[k] = i
 			}

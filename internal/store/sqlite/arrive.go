@@ -93,8 +93,8 @@ func apply(t tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) 
 		return nil, err
 	}
 	told := plan.Events
-	if plan.Drop != "" {
-		more, err := joinInto(t, a, plan.Keep.ID, plan.Drop)
+	for _, younger := range plan.Drop {
+		more, err := joinInto(t, a, plan.Keep.ID, younger)
 		if err != nil {
 			return nil, err
 		}
@@ -126,11 +126,11 @@ func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, 
 	}
 	moved, dropped, told := gateway.JoinPins(a, olderPins, youngerPins)
 	for _, p := range dropped {
-		if _, err := t.exec(`DELETE FROM subjects WHERE account_id = ?1 AND app = ?2`, younger, p.App); err != nil {
+		if _, err := t.exec(`DELETE FROM subjects WHERE account_id = ?1 AND app = ?2`, p.AccountID, p.App); err != nil {
 			return nil, err
 		}
 		// What the app holds names a subject that it will not meet again.
-		_, err := t.exec(`UPDATE grants SET revoked_at = ?3 WHERE account_id = ?1 AND app = ?2 AND revoked_at = 0`, younger, p.App, micros(a.At))
+		_, err := t.exec(`UPDATE grants SET revoked_at = ?3 WHERE account_id = ?1 AND app = ?2 AND revoked_at = 0`, p.AccountID, p.App, micros(a.At))
 		if err != nil {
 			return nil, err
 		}
