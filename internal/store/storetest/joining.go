@@ -175,6 +175,13 @@ var joinChecks = []check{
 			}
 		}
 	}},
+	{"any order of arrivals ends the same", "who becomes whom must not depend on which request was faster", func(c *cas) {
+		var handles []People
+		for _, s := range c.both() {
+			handles = append(handles, s)
+		}
+		InAnyOrder(c.T, func() []People { return handles })
+	}},
 	{"many joins at once end in one account", "two replicas may learn the unionid at the same moment", func(c *cas) {
 		older, _ := c.two()
 		c.arrive(third.at(after(2*time.Minute), "t1", ""))
