@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, make, and the C compiler
-# that Go's race detector wants.
+# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, make, and the C
+# compiler that Go's race detector wants.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail
@@ -27,6 +27,7 @@ postgres || missing+=(postgresql)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)
+command -v caddy >/dev/null || missing+=(caddy)
 command -v make >/dev/null || missing+=(make)
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 

@@ -60,6 +60,10 @@ func run() error {
 			return err
 		}
 		rows = append(rows, more...)
+		if more, err = b.verify(*benchtime); err != nil {
+			return err
+		}
+		rows = append(rows, more...)
 	}
 	fmt.Println("| what | measured | aim | |\n|---|---:|---:|---|")
 	for _, r := range rows {
@@ -290,4 +294,35 @@ func (b *bench) benchmark(benchtime, pattern string, more ...string) (rows []row
 		return nil, nil, fmt.Errorf("go test -bench %s measured nothing:\n%s", pattern, out)
 	}
 	return rows, ns, nil
+}
+
+var verifyLine = regexp.MustCompile(`(?m)^BenchmarkVerify/(\w+)\S*\s+\d+\s+[\d.]+ ns/op\s+([\d.]+) checks/cpu-s`)
+
+// verify runs the benchmark of /verify: the whole gateway beside a handler that does the least that can be done, in turns, on one core.
+func (b *bench) verify(benchtime string) ([]row, error) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "BenchmarkVerify", "-benchtime", benchtime, "-count", "3", "-cpu", "1", "-timeout", "10m", "./internal/app/")
+	cmd.Dir = b.root
+	out, err := cmd.CombinedOutput()
+	if err != nil { // an answer that is not 200 fails the benchmark
+		return nil, fmt.Errorf("go test -bench BenchmarkVerify: %w\n%s", err, out)
+	}
+	measured := map[string][]float64{}
+	for _, m := range verifyLine.FindAllSubmatch(out, -1) {
+		perSecond, err := strconv.ParseFloat(string(m[2]), 64)
+		if err != nil {
+			return nil, err
+		}
+		measured[string(m[1])] = append(measured[string(m[1])], perSecond)
+	}
+	ours, bare := measured["gateway"], measured["bare"]
+	if len(ours) != 3 || len(bare) != 3 {
+		return nil, fmt.Errorf("go test -bench BenchmarkVerify measured too little:\n%s", out)
+	}
+	slices.Sort(ours)
+	slices.Sort(bare)
+	part := ours[1] / bare[1]
+	return []row{{
+		fmt.Sprintf("/verify with a valid session, in a second of one core (median of 3), beside a bare handler (%.0f)", bare[1]),
+		fmt.Sprintf("%.0f, %.0f %%", ours[1], 100*part), "≥ 80 %", verdict(part >= 0.8),
+	}}, nil
 }

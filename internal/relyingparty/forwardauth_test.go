@@ -1,0 +1,276 @@
+package relyingparty_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// guarded is a site behind a real proxy with forward auth, and the gateway that the proxy asks.
+type guarded struct {
+	*world
+	t      *testing.T
+	site   *upstream
+	origin string // https://wiki.localhost:PORT
+	host   string
+	port   string
+	client *http.Client
+}
+
+const verifyCache = time.Second
+
+func guard(t *testing.T, kind proxied) *guarded {
+	t.Helper()
+	w := newWorld(t)
+	g := &guarded{world: w, t: t, site: newUpstream(t)}
+	address, socket := inherited(t)
+	_, g.port, _ = net.SplitHostPort(address)
+	g.host = "wiki.localhost:" + g.port
+	g.origin = "https://" + g.host
+	secret := filepath.Join(w.dir, "wechat.secret")
+	write(t, secret, leak.Secret)
+	example := map[string]string{"nginx": "nginx-auth"}[kind.name]
+	if example == "" {
+		example = kind.name
+	}
+	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]", "hosts: ["+g.host+"]",
+		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()))
+	gateway := w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
+	kind.run(t, place{address: address, socket: socket, host: g.host, gateway: gateway, site: g.site.url})
+	g.client = &http.Client{
+		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+g.port)
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return g
+}
+
+// answer is what came of a request.
+type answer struct {
+	status  int
+	header  http.Header
+	body    string
+	headers http.Header // what the site was sent; nil = it was not reached
+}
+
+// ask sends a request to the host with a phone's cookies (nil = nobody's), and headers.
+func (g *guarded) ask(p *phone, method, path string, headers ...string) answer {
+	g.t.Helper()
+	r, err := http.NewRequestWithContext(g.t.Context(), method, g.origin+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if p != nil {
+		for _, c := range p.Cookies(g.origin + "/") {
+			r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+		}
+		r.AddCookie(&http.Cookie{Name: "theme", Value: "dark"})
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header[headers[i]] = []string{headers[i+1]} // as it is spelt
+	}
+	res, err := g.client.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	out := answer{status: res.StatusCode, header: res.Header, body: string(body)}
+	var told struct{ Headers http.Header }
+	if res.StatusCode == http.StatusOK && json.Unmarshal(body, &told) == nil {
+		out.headers = told.Headers
+	}
+	return out
+}
+
+// signedIn opens a page as somebody who is signed out, and comes back to it.
+func (g *guarded) signedIn(person string) phone {
+	g.t.Helper()
+	p := g.phone(person)
+	page := p.open(g.origin + "/page?x=1&y=%2F")
+	p.want("waiting") // access: approved
+	g.approve(page)
+	// The page looks by itself, and goes on.
+	p.on(p.FollowRefresh(g.t.Context()))
+	p.want("profile")
+	p.on(p.Follow(g.t.Context(), "go"))
+	page = p.on(p.Allow(g.t.Context()))
+	if page.URL != g.origin+"/page?x=1&y=%2F" || !strings.Contains(page.Body, `"path":"/page?x=1\u0026y=%2F"`) {
+		g.t.Fatalf("the phone shows %d at %s, by %v\n%s", page.Status, page.URL, page.Hops, page.Body)
+	}
+	return p
+}
+
+// approve does what an administrator does with the id that the waiting person tells them.
+func (g *guarded) approve(page *wechattest.Page) {
+	g.t.Helper()
+	_, rest, found := strings.Cut(page.Body, `<code translate="no">`)
+	id, _, _ := strings.Cut(rest, "<")
+	if !found || id == "" {
+		g.t.Fatalf("the page shows no account:\n%s", page.Body)
+	}
+	run(g.t, g.weigate("user", "approve", id))
+}
+
+// TestProxyProtectsASite takes each proxy, with the configuration in examples, through signing in, being somebody, and being nobody.
+func TestProxyProtectsASite(t *testing.T) {
+	t.Parallel()
+	for _, kind := range proxies {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			g := guard(t, kind)
+			g.programsHear401()
+			alice := g.signedIn("alice")
+			for _, c := range alice.Cookies(g.origin + "/") {
+				if c.Name != "__Host-weigate-auth" {
+					t.Errorf("cookie %s is left on the host", c.Name)
+				}
+			}
+			id := g.siteIsTold(&alice)
+			g.noPathLeadsAround()
+			g.signsOutAndInAgain(alice)
+			g.blockedWithinTheCache(alice, id)
+		})
+	}
+}
+
+func (g *guarded) programsHear401() {
+	g.t.Helper()
+	for name, headers := range map[string][]string{
+		"API call":  {"Accept", "application/json"},
+		"WebSocket": {"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "x3JJHMbDL1EzLkh9GBhXDw==", "Accept", "*/*"},
+		"fetch":     {"Accept", "*/*", "Sec-Fetch-Mode", "cors"},
+	} {
+		if got := g.ask(nil, http.MethodGet, "/api", headers...); got.status != http.StatusUnauthorized || got.header.Get("Location") != "" || !strings.Contains(got.body, "not_signed_in") {
+			g.t.Errorf("%s: %d %v %s", name, got.status, got.header, got.body)
+		}
+	}
+	got := g.ask(nil, http.MethodGet, "/page", "Accept", "text/html")
+	if at := got.header.Get("Location"); got.status != http.StatusFound || at != g.origin+"/.weigate/start?return="+url.QueryEscape("/page") {
+		g.t.Errorf("a page: %d, to %q", got.status, at)
+	}
+	if got := g.ask(nil, http.MethodGet, "/.weigate/verify", "X-Original-Url", g.origin+"/"); got.status == http.StatusOK {
+		g.t.Errorf("the question of the proxy can be asked from outside: %d %v", got.status, got.header)
+	}
+	if reached := g.site.reached(); len(reached) > 0 {
+		g.t.Errorf("the site was asked for %v", reached)
+	}
+}
+
+// siteIsTold looks at what the site is sent for a visitor who sends made-up headers along.
+func (g *guarded) siteIsTold(p *phone) (account string) {
+	g.t.Helper()
+	got := g.ask(p, http.MethodGet, "/page", "Accept", "text/html", "X-Weigate-User", "root", "X-Weigate-Groups", "admins", "X-Weigate-Name", "root", "X-Weigate-Unionid", "u",
+		"X_weigate_user", "root", "x_weigate_user", "root", "X-WEIGATE-USER", "root", "x-weigate-groups", "admins", "X-Weigate-Admin", "1",
+		"X-Forwarded-Host", "elsewhere.example", "X-Forwarded-Uri", "/other")
+	if got.headers == nil {
+		g.t.Fatalf("%d %v %s", got.status, got.header, got.body)
+	}
+	for name := range got.headers {
+		if strings.Contains(strings.ToLower(name), "weigate_") || strings.Contains(strings.ToLower(name), "_weigate") {
+			g.t.Errorf("the site is sent %s", name)
+		}
+	}
+	h := got.headers
+	appid := g.account.AppID
+	for name, want := range map[string]string{"X-Weigate-Name": "Alice", "X-Weigate-Openid": g.sim.OpenID(appid, "alice"), "X-Weigate-Groups": "", "Cookie": "theme=dark"} {
+		if got := strings.Join(h[name], ","); got != want {
+			g.t.Errorf("the site is told %s %q, want %q", name, got, want)
+		}
+	}
+	if id := h.Get("X-Weigate-User"); len(h["X-Weigate-User"]) != 1 || len(id) != 26 || strings.Count(h.Get("X-Weigate-Assertion"), ".") != 2 {
+		g.t.Errorf("the site is told %v", h)
+	}
+	if got := g.ask(p, http.MethodPost, "/form"); got.headers == nil {
+		g.t.Errorf("a form: %d %s", got.status, got.body)
+	}
+	g.site.reached()
+	return h.Get("X-Weigate-User")
+}
+
+// noPathLeadsAround sends paths as no browser writes them, with nobody's cookies. None of them reaches the site.
+func (g *guarded) noPathLeadsAround() {
+	g.t.Helper()
+	for _, path := range []string{
+		"/.weigate/../page", "/.weigate/start/../../page", "/.weigate/%2e%2e/page", "/.weigate/..%2fpage", "/.weigate/..%5cpage", `/.weigate/..\page`, "//.weigate/../page",
+		"/.weigate;/page", "/.weigate/;/../page", "/.weigate/start;x/../../page", "/.weigate%2f..%2fpage", "/%2eweigate/../page", "/.WEIGATE/../page", "/.weigate/./../page",
+		"/page/.weigate/start", "/page?/.weigate/start", "/page#/.weigate/start", "/.weigate/refused/../../page", "/.weigate/verify/../../page", "/verify", "//page", "/./page",
+		"https://" + g.host + "/page", "http://elsewhere.example/.weigate/start", "/page%00/.weigate/", "/.weigate\t/page",
+	} {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+g.port, &tls.Config{ServerName: "wiki.localhost"})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/html\r\nConnection: close\r\n\r\n", path, g.host)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err == nil {
+			if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") == "application/json" {
+				g.t.Errorf("%s is answered by the site", path)
+			}
+			if to := res.Header.Get("Location"); strings.Contains(to, "elsewhere") {
+				g.t.Errorf("%s leads to %s", path, to)
+			}
+			res.Body.Close()
+		}
+		conn.Close()
+	}
+	if reached := g.site.reached(); len(reached) > 0 {
+		g.t.Errorf("the site was asked for %v", reached)
+	}
+}
+
+func (g *guarded) signsOutAndInAgain(p phone) {
+	g.t.Helper()
+	p.open(g.origin + "/.weigate/sign-out")
+	p.want("host_sign_out")
+	p.on(p.Submit(g.t.Context(), "", nil))
+	p.want("host_signed_out")
+	if got := g.ask(&p, http.MethodGet, "/page", "Accept", "application/json"); got.status != http.StatusUnauthorized {
+		g.t.Errorf("signed out of the host: %d %s", got.status, got.body)
+	}
+	// The gateway still knows them.
+	if page := p.open(g.origin + "/again"); page.URL != g.origin+"/again" || page.Status != http.StatusOK {
+		g.t.Errorf("the phone is at %s, %d, by %v", page.URL, page.Status, page.Hops)
+	}
+	g.site.reached()
+}
+
+// blockedWithinTheCache blocks a person who is signed in, and counts the seconds.
+func (g *guarded) blockedWithinTheCache(p phone, account string) {
+	g.t.Helper()
+	if got := g.ask(&p, http.MethodGet, "/page", "Accept", "text/html"); got.headers == nil {
+		g.t.Fatalf("before the block: %d %s", got.status, got.body)
+	}
+	run(g.t, g.weigate("user", "block", account))
+	began := time.Now()
+	for {
+		sent := time.Now() // an answer to what was sent before the time was over may be the old one
+		got := g.ask(&p, http.MethodGet, "/page", "Accept", "text/html")
+		if got.status == http.StatusForbidden && strings.Contains(got.body, ` id="blocked"`) {
+			break
+		}
+		if got.headers == nil || sent.Sub(began) > verifyCache {
+			g.t.Fatalf("%s after the block: %d %s", sent.Sub(began), got.status, got.body)
+		}
+	}
+	if got := g.ask(&p, http.MethodGet, "/api", "Accept", "application/json"); got.status != http.StatusForbidden || !strings.Contains(got.body, `"blocked"`) {
+		g.t.Errorf("a program of somebody who is blocked: %d %s", got.status, got.body)
+	}
+}

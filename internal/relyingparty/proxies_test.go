@@ -1,0 +1,223 @@
+package relyingparty_test
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// upstream is the site behind a proxy: it knows nothing of signing in, and shows what it was sent.
+type upstream struct {
+	url string
+
+	mu    sync.Mutex
+	paths []string
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{}
+	server := httptest.NewServer(u)
+	t.Cleanup(server.Close)
+	u.url = server.URL
+	return u
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.paths = append(u.paths, r.RequestURI)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"path": r.RequestURI, "headers": r.Header, "method": r.Method})
+}
+
+// reached is what was asked of the site since the last time.
+func (u *upstream) reached() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	out := u.paths
+	u.paths = nil
+	return out
+}
+
+// proxied is a kind of proxy, with the configuration that the examples have for it. run gets the port that it shall serve, and where the gateway and the
+// site are.
+type proxied struct {
+	name string
+	run  func(t *testing.T, p place)
+}
+
+// place is where a proxy stands.
+type place struct {
+	address string // 127.0.0.1:PORT
+	socket  *os.File
+	host    string // wiki.localhost:PORT
+	gateway string // http://…
+	site    string // http://…
+}
+
+var proxies = []proxied{{"nginx", runNginx}, {"caddy", runCaddy}, {"traefik", runTraefik}}
+
+// runNginx runs nginx with the configuration in examples/nginx-auth; only addresses and paths are this machine's.
+func runNginx(t *testing.T, p place) {
+	program, dir := tool(t, "nginx"), t.TempDir()
+	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl", "listen "+p.address+" ssl",
+		"server_name wiki.example.com", "server_name wiki.localhost", "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
+		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
+	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+`+server+"}\n")
+	cmd := command(dir, program, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	cmd.ExtraFiles, cmd.Env = []*os.File{p.socket}, append(os.Environ(), "NGINX=3;")
+	start(t, cmd, "nginx")
+}
+
+// runCaddy runs Caddy with the configuration in examples/caddy.
+func runCaddy(t *testing.T, p place) {
+	program, dir := tool(t, "caddy"), t.TempDir()
+	p.socket.Close() // this Caddy takes no open socket
+	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+
+		adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {", "https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
+			"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://")))
+	cmd := command(dir, program, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	start(t, cmd, "caddy").await("serving initial configuration")
+}
+
+// runTraefik does what Traefik does with the configuration in examples/traefik: Debian has no package of it. What it forwards, takes away and copies is
+// as Traefik's documentation of forwardAuth says.
+func runTraefik(t *testing.T, p place) {
+	var file struct {
+		HTTP struct {
+			Routers map[string]struct {
+				Rule, Service string
+				Middlewares   []string
+			}
+			Middlewares map[string]struct {
+				ForwardAuth struct {
+					Address                  string
+					TrustForwardHeader       bool     `yaml:"trustForwardHeader"`
+					AuthResponseHeadersRegex string   `yaml:"authResponseHeadersRegex"`
+					AuthResponseHeaders      []string `yaml:"authResponseHeaders"`
+				} `yaml:"forwardAuth"`
+			}
+			Services map[string]any
+		}
+	}
+	text := adapt(t, filepath.Join("..", "..", "examples", "traefik", "wiki.yaml"), "http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
+	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+		t.Fatal(err)
+	}
+	own, wiki, auth := file.HTTP.Routers["wiki-weigate"], file.HTTP.Routers["wiki"], file.HTTP.Middlewares["weigate"].ForwardAuth
+	if own.Service != "weigate" || own.Middlewares != nil || own.Rule != "Host(`wiki.example.com`) && PathPrefix(`/.weigate/`)" || wiki.Service != "wiki" ||
+		!slices.Equal(wiki.Middlewares, []string{"weigate"}) || auth.TrustForwardHeader || len(file.HTTP.Services) != 2 {
+		t.Fatalf("examples/traefik/wiki.yaml says something else than this test knows: %+v", file)
+	}
+	h := &traefik{
+		gateway: httputil.NewSingleHostReverseProxy(parsed(t, p.gateway)), site: httputil.NewSingleHostReverseProxy(parsed(t, p.site)),
+		auth: auth.Address, copied: auth.AuthResponseHeaders, match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
+	}
+	listener, err := net.FileListener(p.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: h}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.ServeTLS(listener, certFile, keyFile) // ends with Close
+	}()
+	t.Cleanup(func() { server.Close(); <-done })
+}
+
+func parsed(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// traefik is a proxy with Traefik's forwardAuth.
+type traefik struct {
+	gateway, site http.Handler
+	auth          string
+	copied        []string
+	match         *regexp.Regexp
+}
+
+func (f *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	forwarded := http.Header{
+		"X-Forwarded-Method": {r.Method}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {r.Host}, "X-Forwarded-Uri": {r.RequestURI}, "X-Forwarded-Port": {"443"},
+	}
+	for name, v := range forwarded { // its entry point sets them for whatever is behind
+		if name != "X-Forwarded-Method" && name != "X-Forwarded-Uri" {
+			r.Header[name] = v
+		}
+	}
+	if strings.HasPrefix(r.URL.Path, "/.weigate/") {
+		f.gateway.ServeHTTP(w, r)
+		return
+	}
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, f.auth, nil)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	ask.Header = r.Header.Clone()
+	for _, hop := range []string{"Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade", "Content-Length"} {
+		ask.Header.Del(hop)
+	}
+	for name, v := range forwarded {
+		ask.Header[name] = v
+	}
+	answer, err := http.DefaultTransport.RoundTrip(ask)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode < 200 || answer.StatusCode >= 300 {
+		for name, v := range answer.Header {
+			w.Header()[name] = v
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = io.Copy(w, answer.Body)
+		return
+	}
+	for name := range r.Header {
+		if f.match.MatchString(name) {
+			r.Header.Del(name)
+		}
+	}
+	for name, v := range answer.Header {
+		if f.match.MatchString(name) || slices.Contains(f.copied, name) {
+			r.Header[name] = v
+		}
+	}
+	f.site.ServeHTTP(w, r)
+}
