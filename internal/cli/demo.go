@@ -74,16 +74,16 @@ func (c *demoCmd) Run(s *session) (err error) {
 const (
 	demoEnglish = `Weigate demo: sign in with WeChat, on this machine. The WeChat is simulated.
 
-  sample apps  %[1]s   open this in a browser and sign in
-  gateway      %[2]s   "weigate serve": OpenID Connect for any app
+  tour         %[1]s   open this in a browser: four apps, and what to press
+  gateway      %[2]s   "weigate serve": what signs people in
   simulator    %[3]s   people, phones, switches, log
 
 WeChat's own pages and API are at %[4]s. Nothing is saved. Seed %[5]d.
 Ctrl-C stops it.`
 	demoChinese = `Weigate 演示：在这台电脑上用微信登录。微信是模拟的。
 
-  示例应用   %[1]s   用浏览器打开，然后登录
-  网关       %[2]s   “weigate serve”：任何应用都能用的 OpenID Connect
+  导览       %[1]s   用浏览器打开：四个应用，以及操作步骤
+  网关       %[2]s   “weigate serve”：登录都由它完成
   模拟器     %[3]s   用户、手机、开关、记录
 
 微信自己的页面和接口在 %[4]s。不保存任何数据。种子 %[5]d。
@@ -127,7 +127,7 @@ func (d *demoParts) make(ctx context.Context) error {
 	if err != nil {
 		return simError(err)
 	}
-	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret()}
+	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
 	if err := d.serve(ctx, account, side); err != nil {
 		return fmt.Errorf("the gateway: %w", err)
 	}
@@ -144,23 +144,36 @@ func (d *demoParts) make(ctx context.Context) error {
 	return nil
 }
 
-// demoConfig is the configuration of the demo's gateway, read as "weigate serve" reads a file. Its store is in memory.
+// demoConfig is the configuration of the demo's gateway, read as "weigate serve" reads a file. Its store is in memory. The proxy in front of the wiki is
+// on this machine, like everything else.
 const demoConfig = `
 url: %[1]s
 store: "sqlite::memory:"
 names: {title: Weigate}
+trusted_proxies: [127.0.0.1, "::1"]
 wechat:
   - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true}
 apps:
-  - {id: %[5]s, kind: oidc, name: Notes 笔记, secret: %[6]s, access: signed_in, redirect_uris: [%[7]s], post_logout_redirect_uris: [%[8]s], lifetimes: {access: 1h}}
-  - {id: %[9]s, kind: oidc, name: Photos 相册, secret: %[10]s, access: signed_in, redirect_uris: [%[11]s], post_logout_redirect_uris: [%[12]s], lifetimes: {access: 1h}}
+  - {id: wiki, kind: forward_auth, name: Wiki 维基, hosts: ["%[5]s"], access: signed_in}
+  - {id: shop, kind: relay, name: Shop 商店, appid: %[6]s, secret: %[7]s, entry: main, return_hosts: ["%[8]s"], access: signed_in}
+`
+
+// demoClient is an app of the demo that speaks OpenID Connect, in that configuration.
+const demoClient = `  - {id: %[1]s, kind: oidc, name: %[2]s, secret: %[3]s, access: signed_in, redirect_uris: [%[4]s], post_logout_redirect_uris: [%[5]s], lifetimes: {access: 1h}%[6]s}
 `
 
 // serve makes the gateway. The keys are new in each run, like everything else here.
 func (d *demoParts) serve(ctx context.Context, account wechattest.App, side *demo.Gateway) error {
-	conf, err := config.Parse("the demo", fmt.Appendf(nil, demoConfig, d.gateway, account.AppID, account.Secret, d.wechat,
-		demo.NotesID, side.NotesSecret, demo.RedirectURI(d.site, demo.NotesID), demo.AfterSignOut(d.site, demo.NotesID),
-		demo.PhotosID, side.PhotosSecret, demo.RedirectURI(d.site, demo.PhotosID), demo.AfterSignOut(d.site, demo.PhotosID)), nil)
+	text := fmt.Appendf(nil, demoConfig, d.gateway, account.AppID, account.Secret, d.wechat,
+		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)))
+	for _, c := range []struct{ id, name, secret, more string }{
+		{demo.NotesID, "Notes 笔记", side.NotesSecret, ""},
+		{demo.PhotosID, "Photos 相册", side.PhotosSecret, ""},
+		{demo.BoardID, "Board 看板", side.BoardSecret, ", doors: [scan]"}, // as if its people sat at desktops
+	} {
+		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.AfterSignOut(d.site, c.id), c.more)
+	}
+	conf, err := config.Parse("the demo", text, nil)
 	if err != nil {
 		return err
 	}

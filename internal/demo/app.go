@@ -66,7 +66,7 @@ func New(conf Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := template.ParseFS(files, "pages/*.html")
+	pages, err := template.New("").Funcs(template.FuncMap{"lines": func(s string) []string { return strings.Split(s, "\n") }}).ParseFS(files, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
@@ -76,20 +76,56 @@ func New(conf Config) (http.Handler, error) {
 	}
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", a.home)
-	mux.HandleFunc("GET /base", a.begin(login.StartOptions{Return: "/", Scope: wechat.ScopeBase}))
-	mux.HandleFunc("GET /profile", a.begin(login.StartOptions{Return: "/", Scope: wechat.ScopeUserInfo}))
-	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: "/", Door: login.DoorWebsite}))
+	mux.HandleFunc("GET /{$}", a.tour)
+	mux.HandleFunc("GET "+samplePath+"{$}", a.sample)
+	mux.HandleFunc("GET /base", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeBase}))
+	mux.HandleFunc("GET /profile", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeUserInfo}))
+	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: samplePath, Door: login.DoorWebsite}))
 	for _, path := range []string{"/sign-in", "/sign-in/", "/wechat/callback", "/sign-out"} {
 		mux.Handle(path, signIn)
 	}
-	if conf.Gateway != nil {
-		a.clients(mux)
+	a.assets(mux)
+	mux.HandleFunc("/", a.notFound)
+	if conf.Gateway == nil {
+		return a.oneAddress(mux), nil
 	}
+	a.clients(mux)
+	wiki, err := newProxy(conf.Gateway.Issuer, WikiURL(conf.URL), a.wiki(), a.log)
+	if err != nil {
+		return nil, err
+	}
+	return a.hosts(a.oneAddress(mux), map[string]http.Handler{
+		Host(WikiURL(conf.URL)): wiki,
+		Host(ShopURL(conf.URL)): newShop(a, conf.Gateway).handler(),
+	}), nil
+}
+
+// hosts sends a request to the site of the host that it names. All listen at one port.
+func (a *app) hosts(apps http.Handler, others map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if site := others[strings.ToLower(r.Host)]; site != nil {
+			site.ServeHTTP(w, r)
+			return
+		}
+		apps.ServeHTTP(w, r)
+	})
+}
+
+// assets are on every site of the demo.
+func (a *app) assets(mux *http.ServeMux) {
 	mux.HandleFunc("GET /demo.css", a.file("text/css; charset=utf-8"))
 	mux.HandleFunc("GET /demo.svg", a.file("image/svg+xml"))
-	mux.HandleFunc("/", a.notFound)
-	return a.oneAddress(mux), nil
+}
+
+// samplePath is where the app on package login is.
+const samplePath = "/sample/"
+
+// leave sends the browser on. No address of ours goes with it.
+func (a *app) leave(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // begin sends the browser to WeChat.
@@ -97,8 +133,8 @@ func (a *app) begin(options login.StartOptions) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { a.login.Start(w, r, options) }
 }
 
-// home is the first page, and the page after sign-in.
-func (a *app) home(w http.ResponseWriter, r *http.Request) {
+// sample is the page of the app on package login, before and after sign-in.
+func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 	in, err := a.login.Session(r)
 	if err != nil && !errors.Is(err, login.ErrNoSession) {
 		a.log.ErrorContext(r.Context(), "session", "error", err)
@@ -108,7 +144,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	}
 	words := wordsFor(r)
 	if in == nil {
-		a.show(w, r, http.StatusOK, "signed-out", page{Heading: words.Welcome, QR: a.conf.WebsiteApp != nil})
+		a.show(w, r, http.StatusOK, "signed-out", page{Heading: words.ByLibrary, QR: a.conf.WebsiteApp != nil})
 		return
 	}
 	var scopes []string
@@ -131,7 +167,13 @@ func (a *app) notFound(w http.ResponseWriter, r *http.Request) {
 type page struct {
 	Words      *words
 	ControlURL string
+	Home       string // address of the first screen, from every host
 	Heading    string
+	Wide       bool
+
+	Cards []card // tour
+	Facts []fact // wiki, shop
+	Inner bool   // wiki: not its first page
 
 	Text string // notice
 	QR   bool   // signed-out
@@ -148,7 +190,7 @@ type page struct {
 // show writes a page. It is rendered whole before the first byte is sent, so that no half
 // page goes out.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Words, p.ControlURL = wordsFor(r), a.conf.ControlURL
+	p.Words, p.ControlURL, p.Home = wordsFor(r), a.conf.ControlURL, a.conf.URL+"/"
 	forms := "'self'"
 	if g := a.conf.Gateway; g != nil {
 		p.Issuer = g.Issuer

@@ -73,7 +73,7 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 	alice.SetLanguage("en")
 	openid := w.wx.OpenID(w.account.AppID, "alice")
 
-	page, err := alice.Open(t.Context(), w.appURL+"/")
+	page, err := alice.Open(t.Context(), w.appURL+"/sample/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 	if page, err = alice.Follow(t.Context(), "sign-in-base"); err != nil {
 		t.Fatal(err)
 	}
-	if page.URL != w.appURL+"/" {
+	if page.URL != w.appURL+"/sample/" {
 		t.Errorf("after sign-in the address is %s", page.URL)
 	}
 	if got := fact(t, page, "openid"); got != openid {
@@ -168,8 +168,8 @@ func TestPages(t *testing.T) {
 		status             int
 		words              []string
 	}{
-		{"/", "en", "en", 200, []string{"Sign in with WeChat", "simulated", "Sign in with name and picture", "QR code", "Open the simulator"}},
-		{"/", "zh-CN", "zh-CN", 200, []string{"微信登录", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
+		{"/sample/", "en", "en", 200, []string{"Go package “login”", "Sign in with name and picture", "QR code", "Open the simulator"}},
+		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包 login", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
 		{"/nothing/here", "en", "en", 404, []string{"There is no such page"}},
 		{"/nothing/here", "zh", "zh-CN", 404, []string{"没有这个页面"}},
 	} {

@@ -11,19 +11,25 @@ import (
 	"time"
 )
 
-// Gateway is the Weigate that the OpenID Connect apps sign people in with.
+// Gateway is the Weigate that all but one of the apps sign people in with.
 type Gateway struct {
 	// Issuer is its address.
 	Issuer string
-	// NotesSecret and PhotosSecret are what it and the apps [NotesID] and [PhotosID] share.
-	NotesSecret, PhotosSecret string
+	// NotesSecret, PhotosSecret and BoardSecret are what it and the apps [NotesID], [PhotosID] and [BoardID] share.
+	NotesSecret, PhotosSecret, BoardSecret string
+	// ShopSecret is the secret of [ShopAppID] at its relay.
+	ShopSecret string
 }
 
-// The client ids of the two apps. RedirectURI and AfterSignOut are what the gateway has to know of them.
+// The client ids of the apps that speak OpenID Connect. RedirectURI and AfterSignOut are what the gateway has to know of them.
 const (
 	NotesID  = "notes"
 	PhotosID = "photos"
+	BoardID  = "board"
 )
+
+// ShopAppID is the appid that the gateway's relay has for the old app.
+const ShopAppID = "wx0000000000000de3"
 
 // RedirectURI is where the app with this client id takes people back; site is Config.URL.
 func RedirectURI(site, id string) string { return site + "/" + id + "/callback" }
@@ -47,12 +53,13 @@ const (
 	maxSessions = 1000 // it is a demo; the sessions live in memory
 )
 
-// clients adds the two apps to mux.
+// clients adds these apps to mux.
 func (a *app) clients(mux *http.ServeMux) {
 	g := a.conf.Gateway
 	for _, c := range []*client{
 		{rp: &relyingParty{id: NotesID, secret: g.NotesSecret}, other: PhotosID, name: func(w *words) string { return w.Notes }},
 		{rp: &relyingParty{id: PhotosID, secret: g.PhotosSecret}, other: NotesID, name: func(w *words) string { return w.Photos }},
+		{rp: &relyingParty{id: BoardID, secret: g.BoardSecret}, other: NotesID, name: func(w *words) string { return w.Board }},
 	} {
 		c.app, c.sessions = a, map[string]tokens{}
 		c.rp.issuer, c.rp.redirectURI, c.rp.afterSignOut = g.Issuer, RedirectURI(a.conf.URL, c.rp.id), AfterSignOut(a.conf.URL, c.rp.id)
@@ -188,14 +195,6 @@ func (c *client) attemptCookie(state string) string { return c.rp.id + "-" + url
 // setCookie sets a cookie of this app. Everything is plain http on this machine, so none is Secure.
 func (c *client) setCookie(w http.ResponseWriter, name, value string, age int) {
 	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/" + c.rp.id + "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-}
-
-// leave sends the browser on. No address of ours goes with it.
-func (c *client) leave(w http.ResponseWriter, address string) {
-	w.Header().Set("Location", address)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.WriteHeader(http.StatusSeeOther)
 }
 
 func (c *client) trouble(w http.ResponseWriter, r *http.Request, err error) {

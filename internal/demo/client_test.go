@@ -135,7 +135,7 @@ func newVisitor(t *testing.T) *visitor {
 	t.Cleanup(site.Close)
 	v := &visitor{t: t, site: "http://" + site.Listener.Addr().String(), p: p}
 	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leak.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leak.Secret, PhotosSecret: leak.Secret},
+		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leak.Secret, PhotosSecret: leak.Secret, BoardSecret: leak.Secret, ShopSecret: leak.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leak.Secret}})
 	if err != nil {
 		t.Fatal(err)

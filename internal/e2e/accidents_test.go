@@ -12,7 +12,7 @@ var desktop = look{"en", 1280}
 // signIn goes from the first screen to the signed-in page, as Alice by base.
 func (w *window) signIn() string {
 	w.t.Helper()
-	w.visit(w.site.app + "/")
+	w.visit(w.site.sample())
 	w.press("#sign-in-base")
 	w.press("button[value=alice]")
 	return w.signedIn("snsapi_base", "")
@@ -21,7 +21,7 @@ func (w *window) signIn() string {
 // signedOut checks that the sample app knows nobody here.
 func (w *window) signedOut() {
 	w.t.Helper()
-	w.visit(w.site.app + "/")
+	w.visit(w.site.sample())
 	if !w.has("#sign-in-base") || w.has("#openid") {
 		w.t.Errorf("somebody is signed in: %s", w.text("body"))
 	}

@@ -63,7 +63,7 @@ func (w *window) intoNotes(person, name string, seen bool) (subject string) {
 		}
 	}
 	w.visit(w.site.app + "/")
-	w.says("Through the gateway", "通过网关")
+	w.says("OpenID Connect", "OpenID Connect")
 	w.press("#notes")
 	w.says("Notes", "笔记")
 	look("gateway-notes-out")

@@ -26,7 +26,7 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 			w.visit(eval[string](w, `document.querySelector(".behind a").href`)) // one click away
 			w.says("People", "用户")
 			w.press(`a[href="/phones/alice"]`)
-			w.do("typing an address", chromedp.SendKeys(chromedp.CSS("#address"), demo.app+"/"))
+			w.do("typing an address", chromedp.SendKeys(chromedp.CSS("#address"), demo.sample()))
 			w.press("button[value=open]")
 
 			w.pressOnScreen("#sign-in-profile", "button.allow")
@@ -99,7 +99,7 @@ func TestQRCode(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
 			w, desk := open(t, &demo.site, l), open(t, &demo.site, l)
-			w.visit(demo.app + "/")
+			w.visit(demo.sample())
 			w.press("#sign-in-qr")
 			w.says("Scan the QR code with WeChat", "请使用微信扫描二维码登录")
 			w.see("qr")

@@ -23,6 +23,8 @@ func TestDemo(t *testing.T) {
 			w.says("Sign in with WeChat", "微信登录")
 			w.says("simulated", "模拟")
 			w.see("home")
+			w.press("#sample")
+			w.see("sample")
 
 			w.press("#sign-in-base")
 			w.says("Whose phone is this?", "这是谁的手机？")
@@ -51,7 +53,7 @@ func TestDemo(t *testing.T) {
 			w.press("#sign-out")
 
 			w = open(t, &demo.site, l)
-			w.visit(demo.app + "/")
+			w.visit(demo.sample())
 			w.press("#sign-in-profile")
 			w.press("button[value=xiaoming]")
 			w.press("button.allow")
@@ -70,7 +72,7 @@ func (w *window) signedIn(scope, nickname string) string {
 	if !openidForm.MatchString(openid) {
 		w.t.Errorf("openid %q", openid)
 	}
-	if at := w.at(); at != w.site.app+"/" {
+	if at := w.at(); at != w.site.sample() {
 		w.t.Errorf("after sign-in the address is %s", at)
 	}
 	if got := w.text("#scope"); got != scope {

@@ -35,7 +35,7 @@ func TestWithTheKeyboard(t *testing.T) {
 	t.Parallel()
 	site := newWorld(t, wechattest.Switches{})
 	w := open(t, &site.site, desktop)
-	w.visit(site.app + "/")
+	w.visit(site.sample())
 	for _, selector := range []string{"#sign-in-profile", "button[value=alice]", "button.allow"} {
 		w.tabTo(selector)
 		w.arrive("pressing Enter on "+selector, chromedp.KeyEvent(kb.Enter))

@@ -49,6 +49,9 @@ type site struct {
 	app, gateway, wechat, control string
 }
 
+// sample is the address of the app on package login.
+func (s *site) sample() string { return s.app + "/sample/" }
+
 // open opens a window. It is closed when the test ends, and what it has sent and heard by then is
 // judged.
 func open(t *testing.T, s *site, l look, options ...chromedp.CreateBrowserContextOption) *window {
