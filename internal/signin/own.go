@@ -24,7 +24,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	signIn := h.path + pathSignIn + "?return=" + url.QueryEscape(h.path+"/")
 	w.Header().Add("Vary", "Cookie")
 	if !signedIn {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&door=" + doorChoice})
 		return
 	}
 	live, err := h.cfg.Sessions.Live(r.Context(), s.AccountID, h.cfg.Now())
@@ -84,7 +84,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if q.Get("door") != "" {
-		h.prefer.wish(w, r, q.Get("door"))
+		h.prefer.wish(w, r, h.request(returnTo), q.Get("door"))
 		if !ofApp {
 			// The choice counts from the next request on.
 			here := h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)

@@ -2,16 +2,19 @@ package signin
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 )
 
-// preference is a browser's memory, for a few minutes, of the door that its person chose: one cookie, readable, not sealed. It decides which of the doors
-// that are open anyway is gone through without asking, so who makes one up has made a choice, no more.
+// preference is a browser's memory, for a few minutes, of the door that its person chose for a request: one cookie, readable, not sealed. It decides which
+// of the doors that are open anyway is gone through without asking, so who makes one up has made a choice, no more.
 //
-// Its value is "DOOR.RANDOM"; the second part differs from browser to browser, since the limit in front tells browsers apart by our cookies' values.
+// Its value is "DOOR.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and a part that differs from browser to browser, since the
+// limit in front tells browsers apart by our cookies' values.
 type preference struct{ cookie http.Cookie }
 
 const (
@@ -19,23 +22,22 @@ const (
 	doorChoice   = "choose" // in place of a door: forget what was chosen
 )
 
-func newPreference(own *url.URL, path string) preference {
-	return preference{ownCookie(own, path, "d")}
-}
+func newPreference(own *url.URL, path string) preference { return preference{ownCookie(own, path, "d")} }
 
-// read returns the door that was chosen, "" when none was.
-func (p *preference) read(r *http.Request) string {
+// read returns the door that was chosen for a request, "" when none was.
+func (p *preference) read(r *http.Request, request string) string {
 	for _, c := range r.CookiesNamed(p.cookie.Name) {
-		if door, _, _ := strings.Cut(c.Value, "."); door == DoorScan || door == DoorWebsite {
+		door, rest, _ := strings.Cut(c.Value, ".")
+		if mark, _, _ := strings.Cut(rest, "."); mark == imprint(request) && (door == DoorScan || door == DoorWebsite) {
 			return door
 		}
 	}
 	return ""
 }
 
-// wish takes the door of a link. Links of other sites wish in vain: which way a person signs in is theirs to say. Everything else that a link says is
-// done as always.
-func (p *preference) wish(w http.ResponseWriter, r *http.Request, door string) {
+// wish takes the door of a link, for a request. Links of other sites wish in vain: which way a person signs in is theirs to say. Everything else that a
+// link says is done as always.
+func (p *preference) wish(w http.ResponseWriter, r *http.Request, request, door string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)
 	default:
@@ -44,13 +46,26 @@ func (p *preference) wish(w http.ResponseWriter, r *http.Request, door string) {
 	c := p.cookie
 	switch door {
 	case DoorScan, DoorWebsite:
-		c.Value, c.MaxAge = door+"."+rand.Text(), int(preferredFor/time.Second)
+		c.Value, c.MaxAge = door+"."+imprint(request)+"."+rand.Text(), int(preferredFor/time.Second)
 	case doorChoice:
 		c.MaxAge = -1
 	default:
 		return
 	}
 	http.SetCookie(w, &c)
+}
+
+func imprint(request string) string {
+	sum := sha256.Sum256([]byte(request))
+	return hex.EncodeToString(sum[:8])
+}
+
+// request names what a return address stands for: the app's request, without what was done for it so far, or the address itself.
+func (h *Handler) request(returnTo string) string {
+	if anew, ofApp := h.cfg.Again(returnTo); ofApp {
+		return anew
+	}
+	return returnTo
 }
 
 // ownCookie is a cookie of this package's, without a value. The names follow package login's: no other host can plant a "__Host-" cookie.

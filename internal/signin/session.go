@@ -115,7 +115,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d Demand, o logi
 	}
 	r = r.WithContext(context.WithValue(r.Context(), demandKey{}, d))
 	e := h.entrance(r, d)
-	switch door, several := e.choose(h.prefer.read(r)); {
+	switch door, several := e.choose(h.prefer.read(r, h.request(d.Return))); {
 	case door == DoorWeChat:
 		e.account.login.Start(w, r, o)
 	case door == DoorWebsite:
