@@ -22,7 +22,9 @@ const (
 	doorChoice   = "choose" // in place of a door: forget what was chosen
 )
 
-func newPreference(own *url.URL, path string) preference { return preference{ownCookie(own, path, "d")} }
+func newPreference(own *url.URL, path string) preference {
+	return preference{ownCookie(own, path, "d")}
+}
 
 // read returns the door that was chosen for a request, "" when none was.
 func (p *preference) read(r *http.Request, request string) string {
