@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -158,6 +160,40 @@ func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
 	}
 	if who := w.userinfo(string(token.AccessToken)); who["sub"] != nil {
 		t.Errorf("its token at the userinfo endpoint: %v", who)
+	}
+}
+
+// An app may be made one of another kind. What it was given before is good for nothing then.
+func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	alice := w.phone("alice")
+	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	accounts, _ := w.people()
+	now := w.now()
+	sum := sha256.Sum256([]byte(verifier))
+	code := func(name string) gateway.Code {
+		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL + "/sample",
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Family: gateway.Family{ID: gateway.NewID(), App: "sample", AccountID: accounts[0].ID, Subject: "o",
+				Scopes: []string{"snsapi_userinfo"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}
+		if err := w.store.PutCode(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := code("first")
+	if got := w.redeem("sample", "first"); got.Error != "invalid_grant" {
+		t.Errorf("%+v", got)
+	}
+	if c, err := w.store.Code(t.Context(), first.Hash); err != nil || !c.TakenAt.IsZero() {
+		t.Errorf("it was taken: %+v, %v", c, err)
+	}
+	access := gateway.Token{Hash: sha256.Sum256([]byte("token")), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	if _, err := w.store.Redeem(t.Context(), code("second").Hash, now, gateway.Issue{Access: access}); err != nil {
+		t.Fatal(err)
+	}
+	if who := w.userinfo("token"); who["sub"] != nil {
+		t.Errorf("%v", who)
 	}
 }
 

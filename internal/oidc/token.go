@@ -77,7 +77,8 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 
 // redeem exchanges a code. The order matters: the client is authenticated by now; whose code it is, where it was sent and PKCE are checked while it is
 // still good, so that a thief's attempt, or another client's, takes nothing from its owner. Only then is it taken, in one transaction with its tokens.
-// A second redemption by the same client is a replay, and ends everything that grew from the code.
+// A second redemption by the same client is a replay, and ends everything that grew from the code. A code without the scope openid is of another protocol,
+// from a time when the app was of another kind.
 func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
@@ -91,7 +92,7 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	if err != nil {
 		return nil, err
 	}
-	if code.Family.App != client.ID || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
+	if code.Family.App != client.ID || !has(code.Family, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
 		return nil, badGrant()
 	}
 	if !code.TakenAt.IsZero() && !code.Family.RevokedAt.IsZero() {

@@ -43,8 +43,8 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 		return nil, nil, err
 	}
 	client := h.cfg.Clients().byID[family.App]
-	if client == nil {
-		return nil, nil, deadToken() // the app was taken out of the configuration
+	if client == nil || !has(family, scopeOpenID) {
+		return nil, nil, deadToken() // the app was taken out of the configuration, or was of another kind when it got the token
 	}
 	claims, err := h.claims(r.Context(), client, family)
 	if errors.Is(err, gateway.ErrNotFound) {
