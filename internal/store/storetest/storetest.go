@@ -65,6 +65,7 @@ func Run(t *testing.T, s Subject) {
 	}{
 		{"accounts", accountChecks},
 		{"joining", joinChecks},
+		{"takeover", takeoverChecks},
 		{"import", importChecks},
 		{"subjects", subjectChecks},
 		{"sessions", sessionChecks},

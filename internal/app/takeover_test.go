@@ -1,0 +1,103 @@
+package app_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be anybody's. Here WeChat's server says, of such a
+// person, the victim's own. In either order nobody gets the victim's account, and none is made of it.
+func TestTakeoverByAVirtualUnionID(t *testing.T) {
+	t.Parallel()
+	for _, victimFirst := range []bool{true, false} {
+		for _, forged := range [][]string{{"unionid"}, {"openid", "unionid"}} {
+			t.Run(fmt.Sprint(forged, victimFirst), func(t *testing.T) {
+				t.Parallel()
+				var said atomic.Int64
+				w := newTown(t, func(w *town) { w.saysOfVirtual("alice", forged, &said) })
+				appid := w.config.WeChat[0].AppID
+				if victimFirst {
+					w.signInWithProfile(w.phone("alice"), "sample")
+				}
+				mallory := w.phone("bob")
+				mallory.on(mallory.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
+				// The silent answer before was real. What comes with the profile is virtual.
+				if err := w.sim.UpdatePerson("bob", func(p *wechattest.Person) { p.Snapshot = true }); err != nil {
+					t.Fatal(err)
+				}
+				mallory.press()
+				mallory.want(mallory.Page(), "snapshot", 200)
+				if said.Load() == 0 {
+					t.Fatal("WeChat never said who the virtual person is")
+				}
+				if !victimFirst {
+					w.signInWithProfile(w.phone("alice"), "sample")
+				}
+				accounts, identities := w.people()
+				if len(accounts) != 2 { // alice's, and bob's own from the silent answer
+					t.Fatalf("accounts: %+v", accounts)
+				}
+				for i, a := range accounts {
+					hers := a.Nickname == "Alice"
+					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.sim.OpenID(appid, "alice")) || hers != (id[0].UnionID == w.sim.UnionID(appid, "alice")) {
+						t.Errorf("account %+v has %+v", a, id)
+					}
+					sessions, err := w.store.AccountSessions(t.Context(), a.ID, w.now())
+					if err != nil || len(sessions) != 1 {
+						t.Errorf("%q has %d sessions, %v", a.Nickname, len(sessions), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person, and counts how often.
+func (w *town) saysOfVirtual(victim string, fields []string, said *atomic.Int64) {
+	w.t.Helper()
+	target, err := url.Parse(w.world)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	appid := w.config.WeChat[0].AppID
+	ids := map[string]string{"openid": w.sim.OpenID(appid, victim), "unionid": w.sim.UnionID(appid, victim)}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: func(r *http.Response) error {
+			b, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			text := string(b)
+			if strings.Contains(text, `"is_snapshotuser":1`) {
+				said.Add(1)
+				for _, f := range fields {
+					before, rest, found := strings.Cut(text, `"`+f+`":"`)
+					_, rest, closed := strings.Cut(rest, `"`)
+					if !found || !closed {
+						return fmt.Errorf("the answer has no %s", f)
+					}
+					text = before + `"` + f + `":"` + ids[f] + `"` + rest
+				}
+			}
+			r.Body = io.NopCloser(bytes.NewBufferString(text))
+			r.ContentLength = int64(len(text))
+			r.Header.Set("Content-Length", strconv.Itoa(len(text)))
+			return nil
+		},
+	}
+	server := httptest.NewServer(proxy)
+	w.t.Cleanup(server.Close)
+	w.config.WeChat[0].API = server.URL
+}
