@@ -1,0 +1,376 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/metrics"
+)
+
+var codeLink = regexp.MustCompile(`https?://[a-z0-9.:]+(?:/login)?/scan/[a-z2-7]{26}`)
+
+// code is what the code on the screen says.
+func (s *screen) code() string {
+	s.w.t.Helper()
+	link := codeLink.FindString(s.body)
+	if link == "" {
+		s.w.t.Fatalf("no code on the page at %s: %s", s.url, s.body)
+	}
+	return link
+}
+
+// number is what the screen shows, once a phone is there.
+func (s *screen) number() string {
+	s.w.t.Helper()
+	m := regexp.MustCompile(`<span translate="no">(\d\d)</span>`).FindStringSubmatch(s.body)
+	if m == nil {
+		s.w.t.Fatalf("no number on the page at %s: %s", s.url, s.body)
+	}
+	return m[1]
+}
+
+// next is what the screen's page waits for: another state than it shows.
+func (s *screen) next() string {
+	s.w.t.Helper()
+	m := regexp.MustCompile(`data-state="([a-z]*)" data-self="([^"]*)" data-poll="([^"]*)"`).FindStringSubmatch(s.body)
+	if m == nil {
+		s.w.t.Fatalf("the page at %s does not wait: %s", s.url, s.body)
+	}
+	tab := s.tab()
+	tab.url = s.url
+	tab.open(html.UnescapeString(m[3]) + "&seen=" + m[1])
+	return tab.body
+}
+
+// reloaded is the screen's page once more.
+func (s *screen) reloaded() *screen { s.w.t.Helper(); return s.open(s.url) }
+
+// scans takes the phone to the page with the numbers.
+func (p phone) scans(s *screen) {
+	p.t.Helper()
+	p.want(p.on(p.Open(p.t.Context(), s.code())), "scan_ask", 200)
+	p.want(p.on(p.Submit(p.t.Context(), "hold", nil)), "scan_number", 200)
+}
+
+// chooses presses a number.
+func (p phone) chooses(number string) {
+	p.t.Helper()
+	p.want(p.on(p.Submit(p.t.Context(), "number="+number, nil)), "scan_done", 200)
+}
+
+// goesOn follows the page that says who was signed in.
+func (s *screen) goesOn() *screen {
+	s.w.t.Helper()
+	return s.want("scan_in", 200).press("go")
+}
+
+func onBothStores(t *testing.T, test func(t *testing.T, options ...option)) {
+	t.Helper()
+	for name, options := range map[string][]option{"SQLite": nil, "PostgreSQL": {onPostgres}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, options...)
+		})
+	}
+}
+
+func TestPhoneSignsADesktopIn(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, func(t *testing.T, options ...option) {
+		m := metrics.New()
+		w := newTown(t, append(options, func(w *town) { w.options.Metrics = m })...)
+		w.start() // two replicas, which take turns
+		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("scan_code", 200)
+		alice := w.phone("alice")
+		alice.scans(desk)
+		if got := desk.next(); got != `{"state":"held"}`+"\n" {
+			t.Errorf("the desktop hears %q", got)
+		}
+		number := desk.reloaded().want("scan_held", 200).number()
+		alice.chooses(number)
+		if got := desk.next(); got != `{"state":"approved"}`+"\n" {
+			t.Errorf("the desktop hears %q", got)
+		}
+		desk.reloaded().goesOn().at(w.app.URL + "/sample")
+		tokens := w.redeem("sample", w.told().Get("code"))
+		who := w.userinfo(tokens.AccessToken)
+		if who["sub"] == nil || w.exchanges() != 1 {
+			t.Errorf("userinfo %v, %d exchanges", who, w.exchanges())
+		}
+		if e := w.lastSignIn(); e.Door != "scan" || e.Entry != "main" || e.App != "sample" || e.Outcome != "ok" {
+			t.Errorf("event %+v", e)
+		}
+		// The next app lets the desktop in without another code.
+		desk.open(w.authorize("second")).at(w.app.URL + "/second")
+		if again := w.userinfo(w.redeem("second", w.told().Get("code")).AccessToken); again["sub"] != who["sub"] {
+			t.Errorf("another person: %v", again)
+		}
+		if accounts, _ := w.people(); len(accounts) != 1 {
+			t.Errorf("accounts %+v", accounts)
+		}
+		scrape := w.scrape(m)
+		for _, want := range []string{`weigate_sign_ins_begun_total{door="scan"} 1`, `weigate_sign_ins_ended_total{door="scan",outcome="ok"} 1`} {
+			if !strings.Contains(scrape, want) {
+				t.Errorf("no %s", want)
+			}
+		}
+	})
+}
+
+// "Not me", pressed on the phone, ends the desktop's session and what apps were given by it; the phone stays signed in.
+func TestNotMeOnThePhoneEndsTheDesktopsSession(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, func(t *testing.T, options ...option) {
+		w := newTown(t, options...)
+		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+		alice.scans(desk)
+		alice.chooses(desk.reloaded().number())
+		desk.reloaded().goesOn().at(w.app.URL + "/sample")
+		access := w.redeem("sample", w.told().Get("code")).AccessToken
+		alice.want(alice.on(alice.Submit(t.Context(), "undo", nil)), "scan_undone", 200)
+		if who := w.userinfo(access); who["sub"] != nil {
+			t.Errorf("the app still learns %v", who)
+		}
+		desk.open(w.url+"/").want("welcome", 200)
+		alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+	})
+}
+
+func TestSignOutAfterAScanIsFinal(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, func(t *testing.T, options ...option) {
+		w := newTown(t, options...)
+		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+		waiting := desk.url
+		alice.scans(desk)
+		alice.chooses(desk.reloaded().number())
+		desk.reloaded().goesOn()
+		desk.open(waiting).at(w.app.URL + "/sample") // back, while the session lives: on to the app, or through it to us again
+		desk.open(w.url+"/sign-out").submit("/sign-out", nil)
+		desk.open(waiting).want("lost", 400)
+		desk.open(w.url+"/").want("welcome", 200)
+	})
+}
+
+func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"held", "approved"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			onBothStores(t, func(t *testing.T, options ...option) {
+				w := newTown(t, options...)
+				desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+				alice.scans(desk)
+				number := desk.reloaded().number()
+				if moment == "approved" {
+					alice.chooses(number)
+				}
+				w.set(gateway.Blocked)
+				desk.reloaded().want("scan_refused", 200)
+				if moment == "held" {
+					if page := alice.on(alice.Submit(t.Context(), "number="+number, nil)); kind(page) != "scan_used" {
+						t.Errorf("the phone shows %q", kind(page))
+					}
+				}
+				desk.open(w.url+"/").want("welcome", 200)
+			})
+		})
+	}
+}
+
+// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question; the openid of the entry by which the app knows people.
+func TestDemandsAreMetOnThePhone(t *testing.T) {
+	t.Parallel()
+	t.Run("prompt=login", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t)
+		alice := w.phone("alice")
+		alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200) // the phone is signed in already
+		before := w.exchanges()
+		desk := w.screen(uaDesktop).open(w.authorize("sample", "prompt", "login")).want("scan_code", 200)
+		alice.on(alice.Open(t.Context(), desk.code()))
+		alice.want(alice.on(alice.Allow(t.Context())), "scan_ask", 200) // WeChat's consent page came first
+		if w.exchanges() != before+1 {
+			t.Errorf("%d exchanges", w.exchanges()-before)
+		}
+		alice.want(alice.on(alice.Submit(t.Context(), "hold", nil)), "scan_number", 200)
+		alice.chooses(desk.reloaded().number())
+		desk.reloaded().goesOn().at(w.app.URL + "/sample")
+	})
+	t.Run("max_age", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t)
+		alice := w.phone("alice")
+		alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/"))
+		w.later(time.Hour)
+		before := w.exchanges()
+		desk := w.screen(uaDesktop).open(w.authorize("sample", "max_age", "60")).want("scan_code", 200)
+		alice.scans(desk)
+		alice.chooses(desk.reloaded().number())
+		desk.reloaded().goesOn().at(w.app.URL + "/sample")
+		if w.exchanges() != before+1 {
+			t.Errorf("%d exchanges: an old session of the phone was enough", w.exchanges()-before)
+		}
+	})
+	t.Run("entry", func(t *testing.T) {
+		t.Parallel()
+		w := newTown(t, twoEntries)
+		alice := w.phone("alice")
+		alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
+		desk := w.screen(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
+		alice.scans(desk)
+		alice.chooses(desk.reloaded().number())
+		desk.reloaded().goesOn().at(w.app.URL + "/legacy")
+		if e := w.lastSignIn(); e.Door != "scan" || e.Entry == "main" {
+			t.Errorf("event %+v", e)
+		}
+	})
+}
+
+// Nickname and picture are asked for on the phone, which can reach WeChat's consent page, before it confirms.
+func TestProfileIsAskedForOnThePhone(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desk, alice := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile)), w.phone("alice")
+	alice.want(alice.on(alice.Open(t.Context(), desk.code())), "scan_ask", 200)
+	alice.want(alice.on(alice.Submit(t.Context(), "hold", nil)), "profile", 200)
+	alice.press()
+	alice.want(alice.on(alice.Allow(t.Context())), "scan_number", 200)
+	alice.chooses(desk.reloaded().want("scan_held", 200).number())
+	if !strings.Contains(desk.body, "Alice") {
+		t.Error("the desktop does not say whose phone it is")
+	}
+	desk.reloaded().goesOn().at(w.app.URL + "/sample")
+	if who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken); who["nickname"] != "Alice" {
+		t.Errorf("userinfo %v", who)
+	}
+	// Going on without is an answer too.
+	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
+	bob := w.phone("bob")
+	bob.want(bob.on(bob.Open(t.Context(), other.code())), "scan_ask", 200)
+	bob.want(bob.on(bob.Submit(t.Context(), "hold", nil)), "profile", 200)
+	bob.want(bob.on(bob.Submit(t.Context(), "", nil)), "going_on", 200)
+	bob.want(bob.on(bob.FollowRefresh(t.Context())), "scan_number", 200)
+	bob.chooses(other.reloaded().number())
+	other.reloaded().goesOn().at(w.app.URL + "/sample")
+}
+
+// An app may leave the door out of its doors; then no desktop gets a code for it.
+func TestAppSwitchesTheDoorOff(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, doors(t, "wechat"))
+	w.screen(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)
+	// A desktop that came in by it for another app is not let in either.
+	desk, alice := w.screen(uaDesktop).open(w.authorize("second")), w.phone("alice")
+	alice.scans(desk)
+	alice.chooses(desk.reloaded().number())
+	desk.reloaded().goesOn().at(w.app.URL + "/second")
+	if desk.open(w.authorize("sample")); strings.HasPrefix(desk.url, w.app.URL) {
+		t.Errorf("the app let in a person who came by its closed door: %s", desk.url)
+	}
+}
+
+// Another site's page cannot confirm in a person's name, nor end what they began.
+func TestPhonePagePostedFromAnotherSite(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+	alice.scans(desk)
+	number := desk.reloaded().number()
+	mark := regexp.MustCompile(`name="m" value="([^"]*)"`).FindStringSubmatch(alice.Page().Body)[1]
+	for _, path := range []string{"/scan/hold", "/scan/answer", "/scan/undo", "/scan/renew?d=x", "/scan/cancel?d=x"} {
+		for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path, strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("User-Agent", alice.UserAgent())
+			r.Header.Set(header, value)
+			for _, c := range alice.Cookies(w.url) {
+				r.AddCookie(c)
+			}
+			if body := w.body(r); !strings.Contains(body, "foreign_form") {
+				t.Errorf("%s: %s", path, body)
+			}
+		}
+	}
+	desk.reloaded().want("scan_held", 200)
+}
+
+func TestScanPagesCannotBeFramed(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	for _, address := range []string{desk.url, desk.code(), w.url + "/scan/confirm", w.url + "/scan"} {
+		res, err := http.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || res.Header.Get("X-Frame-Options") != "DENY" ||
+			res.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", address, res.Header)
+		}
+	}
+}
+
+// The ids of tickets are in no metric, no event and no log, also when somebody asks for nonsense, too often, or from another site.
+func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	log := &lines{}
+	w := newTown(t, func(w *town) { w.options.Metrics, w.options.Logger = m, slog.New(slog.NewTextHandler(log, nil)) })
+	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+	link := desk.code()
+	id := link[strings.LastIndex(link, "/")+1:]
+	alice.scans(desk)
+	alice.chooses(desk.reloaded().number())
+	desk.reloaded().goesOn()
+	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", "https://evil.example")
+	w.body(r)
+	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) || !strings.Contains(text, "GET /scan/{ticket}") {
+		t.Errorf("metrics and events: %s", text)
+	}
+	if hops := fmt.Sprint(alice.Page().Hops, alice.Page().URL); strings.Contains(hops, id) {
+		t.Errorf("the phone stands on an address with the ticket: %s", hops)
+	}
+}
+
+// A gateway that is told to stop does not wait for the desktops that wait.
+func TestDrainAnswersThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	heard := make(chan string)
+	go func() { heard <- desk.next() }()
+	time.AfterFunc(100*time.Millisecond, w.apps[0].Drain)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	select {
+	case got := <-heard:
+		if got != `{"state":"open"}`+"\n" {
+			t.Errorf("heard %q", got)
+		}
+	case <-ctx.Done():
+		t.Error("still waiting")
+	}
+	w.apps[0].Drain() // a second time does nothing
+}

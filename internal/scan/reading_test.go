@@ -1,0 +1,270 @@
+package scan_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/web"
+)
+
+func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		uaDesktop: "Chrome, Windows",
+		uaSafari:  "Safari, iPhone",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0": "Edge, Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15":         "Safari, macOS",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0":                                                        "Firefox, Linux",
+		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36":                "Chrome, ChromeOS",
+		"Mozilla/5.0 (Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 HuaweiBrowser/5.0":               "HUAWEI Browser, HarmonyOS",
+		"Mozilla/5.0 (Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 Mobile Safari/537.36":                         "QQ Browser, Android",
+		"curl/8.0":                     "",
+		"":                             "",
+		"SomeThing/1.0 (Windows NT 6)": "Windows",
+	} {
+		w := newTown(t)
+		w.browser(agent).open("/begin")
+		if got := w.ticket().Browser; got != want {
+			t.Errorf("%q is %q, want %q", agent, got, want)
+		}
+	}
+}
+
+func TestUnknownBrowserIsToldAsUnknown(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	b := w.browser("Something else").open("/begin").want(web.ScanCode)
+	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser not recognised")
+}
+
+func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
+	t.Parallel()
+	const same, other = "the same as this phone’s", "another than this phone’s"
+	for _, k := range []struct{ name, desktop, phone, place, network string }{
+		{"one household", "203.0.113.7:1", "203.0.113.7:2", "203.0.113.*", same},
+		{"a neighbour in the same block", "203.0.113.7:1", "203.0.113.8:2", "203.0.113.*", other},
+		{"mobile data", "203.0.113.7:1", "198.51.100.3:2", "203.0.113.*", other},
+		{"IPv6, one household", "[2001:db8:1:2::a]:1", "[2001:db8:1:2:9::b]:1", "2001:db8:1:*", same},
+		{"IPv6, another", "[2001:db8:1:2::a]:1", "[2001:db8:1:3::a]:1", "2001:db8:1:*", other},
+		{"IPv4 in IPv6", "[::ffff:203.0.113.7]:1", "203.0.113.7:1", "203.0.113.*", same},
+		{"two families cannot be compared", "203.0.113.7:1", "[2001:db8::1]:1", "203.0.113.*", ""},
+		{"private: perhaps a proxy's address, which all visitors have", "10.1.2.3:1", "10.1.2.3:1", "10.1.2.*", ""},
+		{"a proxy on this machine", "127.0.0.1:1", "127.0.0.1:1", "", ""},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			desktop := w.browser(uaDesktop)
+			desktop.address = k.desktop
+			desktop.open("/begin").want(web.ScanCode)
+			phone := w.phone("alice")
+			phone.address = k.phone
+			text := phone.open(desktop.link()).want(web.ScanAsk).text()
+			if k.place == "" != !strings.Contains(text, "Address ") || !strings.Contains(text, k.place) {
+				t.Errorf("place: %s", text)
+			}
+			if got := strings.Contains(text, same); got != (k.network == same) {
+				t.Errorf("said to be the same network: %v", got)
+			}
+			if got := strings.Contains(text, other); got != (k.network == other) {
+				t.Errorf("said to be another network: %v", got)
+			}
+			if row := w.ticket(); strings.Contains(string(row.Data), "203.0.113") || strings.Contains(fmt.Sprint(row.Place), ".7") {
+				t.Errorf("the ticket holds the whole address: %+v", row)
+			}
+		})
+	}
+}
+
+// The demands of the desktop are demands on the phone's sign-in.
+func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		name, with string
+		want       func(d scan.Demand) bool
+		enough     bool // the session that the phone has is enough
+	}{
+		{"nothing", "", nil, true},
+		{"fresh", "fresh", func(d scan.Demand) bool { return d.Fresh && !d.Consent }, false},
+		{"consent", "consent", func(d scan.Demand) bool { return d.Consent }, false},
+		{"the phone's entry", "entry=main", nil, true},
+		{"another entry", "entry=second", func(d scan.Demand) bool { return d.Entry == "second" }, false},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			desktop, phone := w.desktop(k.with), w.phone("alice")
+			phone.open(desktop.link())
+			if k.enough {
+				phone.want(web.ScanAsk)
+				return
+			}
+			phone.goes("https://open.weixin.qq.com/")
+			d := w.people.demands[0]
+			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.Return, "/scan/confirm?") || d.ID == "DEMAND1" {
+				t.Errorf("demand %+v", d)
+			}
+			// Back without what was demanded: a page, not a circle.
+			phone.open(d.Return).want(web.NotSignedIn)
+			if k.with == "entry=second" {
+				return
+			}
+			phone.signIn("alice", d.ID)
+			phone.open(d.Return).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+		})
+	}
+}
+
+func TestProfileIsAskedBeforeTheNumber(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.people.asks = true
+	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active}
+	desktop, phone := w.desktop("profile"), w.phone("carol")
+	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").goes("/sign-in/profile?return=/scan/confirm")
+	desktop.open(desktop.at).want(web.ScanHeld).shows("No name shared")
+	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active, Nickname: "Carol"}
+	phone.open("/scan/confirm").want(web.ScanNumber)
+	// Nobody is asked for what nobody wants.
+	other, again := w.desktop(), w.phone("carol")
+	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active}
+	again.open(other.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+}
+
+func TestCookiesOfManyTabsStaySmall(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	b := w.browser(uaDesktop)
+	var pages []string
+	for range 20 {
+		b.open("/begin").want(web.ScanCode)
+		pages = append(pages, b.at)
+		total := 0
+		for name, value := range b.cookies {
+			total += len(name) + len(value)
+		}
+		if total > 3300 {
+			t.Fatalf("%d bytes of cookies", total)
+		}
+		w.pass(1e9)
+	}
+	// The newest tabs work side by side; the oldest say that they are over.
+	first := b.open(pages[19]).want(web.ScanCode).link()
+	if second := b.open(pages[18]).want(web.ScanCode).link(); second == first {
+		t.Error("two tabs share a code")
+	}
+	b.open(pages[0]).want(web.Lost)
+}
+
+func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.replicas[0].Begin(nil, r, scan.Demand{Return: "/" + strings.Repeat("x", 1500)}); err == nil {
+		t.Error("taken")
+	}
+}
+
+func TestConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := scan.New(scan.Config{URL: "login.example.com", Keys: [][]byte{{1}}})
+	if err == nil {
+		t.Fatal("an empty configuration is taken")
+	}
+	for _, want := range []string{"URL", "Keys[0] has 1 bytes", "Tickets", "SignIn", "Sessions", "People", "Events", "Apps", "Site", "InWeChat"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no word of %s in: %v", want, err)
+		}
+	}
+}
+
+// Replicas that roll over to another key open what the others sealed.
+func TestKeysRollOver(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	old := w.config.Keys[0]
+	w.config.Keys = [][]byte{[]byte(strings.Repeat("n", 32)), old}
+	w.start()
+	desktop, phone := w.desktop(), w.phone("alice")
+	desktop.replica, phone.replica = 1, 1
+	phone.open(desktop.link()).want(web.ScanAsk).shows("the same as this phone’s").press("Continue").want(web.ScanNumber).press(w.ticket().Number).want(web.ScanDone)
+	desktop.open(desktop.at).want(web.ScanIn)
+}
+
+func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"PutTicket", "Ticket", "HoldTicket", "AnswerTicket", "TakeTicket", "DropTicket"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			breaks := func(b *browser, act func() *browser) {
+				t.Helper()
+				w.tickets.mu.Lock()
+				w.tickets.broken[method] = errStore
+				w.tickets.mu.Unlock()
+				if act().want(web.Busy); b.page.Code != 503 || strings.Contains(b.page.Body.String(), "10.0.0.1") {
+					t.Errorf("%d %s", b.page.Code, b.text())
+				}
+				w.tickets.mu.Lock()
+				delete(w.tickets.broken, method)
+				w.tickets.mu.Unlock()
+			}
+			if method == "PutTicket" {
+				b := w.browser(uaDesktop)
+				breaks(b, func() *browser { return b.open("/begin") })
+				b.open(b.at).want(web.ScanCode)
+				return
+			}
+			desktop, phone := w.desktop(), w.phone("alice")
+			link := desktop.link()
+			if method == "Ticket" {
+				breaks(desktop, func() *browser { return desktop.open(desktop.at) })
+				breaks(phone, func() *browser { return phone.open(link) })
+			}
+			phone.open(link).want(web.ScanAsk)
+			ask := phone.page
+			if method == "HoldTicket" {
+				breaks(phone, func() *browser { return phone.press("Continue") })
+				phone.page = ask
+			}
+			phone.press("Continue").want(web.ScanNumber)
+			number := phone.page
+			if method == "AnswerTicket" {
+				breaks(phone, func() *browser { return phone.press(w.ticket().Number) })
+				phone.page = number
+			}
+			if method == "DropTicket" {
+				breaks(desktop, func() *browser { return desktop.press("Cancel") })
+				desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanHeld)
+			}
+			phone.press(w.ticket().Number).want(web.ScanDone)
+			if method == "TakeTicket" {
+				at := desktop.at
+				breaks(desktop, func() *browser { return desktop.open(at) })
+				desktop.at = at
+			}
+			desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanIn)
+		})
+	}
+}
+
+// key names the browser's newest sign-in.
+func (b *browser) key() string {
+	var keys []string
+	for name := range b.cookies {
+		if _, key, found := strings.Cut(name, "-d-"); found {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys[0]
+}
