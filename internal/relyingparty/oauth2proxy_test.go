@@ -100,6 +100,7 @@ func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	write(t, filepath.Join(w.dir, "oauth2-proxy.cfg"), conf)
 	// It takes a listener in the form of systemd, which wants the process id.
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`, oauth2ProxyProgram(t))
+	mortal(cmd)
 	cmd.Dir, cmd.ExtraFiles = w.dir, []*os.File{listener}
 	start(t, cmd, "oauth2-proxy")
 

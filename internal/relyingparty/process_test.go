@@ -140,6 +140,7 @@ var plain = sync.OnceValue(func() []string {
 func command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
+	mortal(cmd)
 	return cmd
 }
 

@@ -55,6 +55,7 @@ func serve(t *testing.T, config string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(path, "serve", "-c", config), done: make(chan error, 1)}
+	mortal(p.cmd)
 	p.cmd.Stderr = &p.log
 	p.cmd.Env = append(os.Environ(), "HTTPS_PROXY=", "HTTP_PROXY=")
 	stdout, err := p.cmd.StdoutPipe()
