@@ -76,7 +76,7 @@ func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLin
 		}
 		res, err := store.ImportPeople(s.ctx, people)
 		if err != nil {
-			return fmt.Errorf("the first %d lines are in, the rest are not: run the same again, it changes nothing for those: %w", done, err)
+			return fmt.Errorf("%s: %w", c.cutShort(lines, done), err)
 		}
 		for _, p := range res.Problems {
 			s.voice.fail(fmt.Errorf("%s:%d: left out: %s", c.File, batch[p.Index].line, p.Reason))
@@ -94,6 +94,16 @@ func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLin
 		return fmt.Errorf("%s contradicted what is stored and were left out, see above", count(len(sum.Problems), "line", "lines"))
 	}
 	return nil
+}
+
+// cutShort says what is in after an import that failed when done of the lines were known to be. The batch that failed may be in too, when it was the
+// answer that was lost; a repeat finds out, and changes nothing for what is in.
+func (c *userImportCmd) cutShort(lines []importLine, done int) string {
+	if done == 0 {
+		return c.File + ": no line is known to be in; run the same again, which does no harm in any case"
+	}
+	return fmt.Sprintf("%s: all up to line %d is in, from line %d on not for certain; run the same again, which changes nothing for what is in",
+		c.File, lines[done-1].line, lines[done].line)
 }
 
 // importLine is a person and where they stand in the file.
@@ -124,7 +134,7 @@ func readPeople(from io.Reader, entry config.Entry, group []string, status gatew
 	if problem != "" {
 		return nil, []error{lineProblem{1, problem}}
 	}
-	seen := map[string]int{}
+	openids, oldIDs := map[string]int{}, map[string]int{}
 	for {
 		record, err := table.Read()
 		if errors.Is(err, io.EOF) {
@@ -153,11 +163,15 @@ func readPeople(from io.Reader, entry config.Entry, group []string, status gatew
 			fault(what)
 			continue
 		}
-		if first := seen[person.OpenID]; first > 0 {
+		if first := openids[person.OpenID]; first > 0 {
 			fault(fmt.Sprintf("has the same openid as line %d", first))
 			continue
 		}
-		seen[person.OpenID] = n
+		if first := oldIDs[person.OldID]; first > 0 { // one person has one openid at an entry
+			fault(fmt.Sprintf("has the same old_id as line %d, with another openid", first))
+			continue
+		}
+		openids[person.OpenID], oldIDs[person.OldID] = n, n
 		lines = append(lines, importLine{n, person})
 	}
 }

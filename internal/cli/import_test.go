@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// flaky imports people until its answers run out.
+type flaky struct {
+	gateway.Store
+	answers int
+	batches []int
+}
+
+func (f *flaky) ImportPeople(_ context.Context, people []gateway.ImportedPerson) (gateway.ImportResult, error) {
+	if len(f.batches) == f.answers {
+		return gateway.ImportResult{}, fmt.Errorf("postgres: import people: %w", gateway.ErrUnavailable)
+	}
+	f.batches = append(f.batches, len(people))
+	return gateway.ImportResult{Created: len(people)}, nil
+}
+
+// A database that goes away in the middle of a big file must not leave the operator guessing.
+func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
+	t.Parallel()
+	table := strings.Builder{}
+	table.WriteString("openid,old_id\n")
+	for i := range 2500 {
+		fmt.Fprintf(&table, "o%d,%d\n", i, i)
+	}
+	lines, problems := readPeople(strings.NewReader(table.String()), config.Entry{Name: "main", AppID: "wx1"}, nil, gateway.Pending, time.Now())
+	if len(lines) != 2500 || len(problems) > 0 {
+		t.Fatalf("%d lines, %v", len(lines), problems)
+	}
+	for answers, want := range []string{
+		"old.csv: no line is known to be in; ",
+		"old.csv: all up to line 1001 is in, from line 1002 on not for certain; ",
+		"old.csv: all up to line 2001 is in, from line 2002 on not for certain; ",
+		"",
+	} {
+		var out, errs bytes.Buffer
+		s := &session{ctx: t.Context(), voice: voice{out: &out, err: &errs}}
+		store := &flaky{answers: answers}
+		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
+		if want == "" {
+			if err != nil || fmt.Sprint(store.batches) != "[1000 1000 500]" || !strings.HasPrefix(out.String(), "2500 lines: 2500 accounts made") {
+				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
+			}
+			continue
+		}
+		if !errors.Is(err, gateway.ErrUnavailable) || !strings.HasPrefix(err.Error(), want+"run the same again, ") || out.Len() > 0 {
+			t.Errorf("after %d batches: %v; said %q", answers, err, out.String())
+		}
+	}
+}
