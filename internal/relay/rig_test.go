@@ -30,7 +30,7 @@ const (
 
 // rig is a relay with a real store, and with everything around it made up.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	mux     *http.ServeMux
 	handler *relay.Handler
 	store   gateway.Store
@@ -48,7 +48,7 @@ type rig struct {
 	seen    []relay.Observation
 }
 
-func newRig(t *testing.T, change ...func(*relay.Config)) *rig {
+func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
@@ -303,7 +303,7 @@ func (g *rig) problem() relay.ProblemPage {
 // noCodes fails the test when something is stored.
 type noCodes struct {
 	gateway.Grants
-	t *testing.T
+	t testing.TB
 }
 
 func (n noCodes) PutCode(context.Context, gateway.Code) error {

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -54,11 +55,12 @@ func FuzzReturnAddress(f *testing.F) {
 	}
 	f.Add(callback, "a\r\nb")
 	f.Add(callback, "&code=x#")
+	g := newRig(f, func(c *relay.Config) { c.Logger = nil })
 	f.Fuzz(func(t *testing.T, to, state string) {
 		if len(to) > 400 || len(state) > 128 {
 			return
 		}
-		g := newRig(t)
+		g.t = t
 		location := g.authorize("snsapi_base", "redirect_uri", to, "state", state).Header().Get("Location")
 		if location == "" {
 			return
@@ -83,6 +85,30 @@ func FuzzReturnAddress(f *testing.F) {
 		}
 		if u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 			t.Fatalf("%q leads to %q", to, location)
+		}
+	})
+}
+
+// FuzzCalls: whatever an app, or somebody else, sends, the answer is JSON with status 200, and nobody without a code gets a token.
+func FuzzCalls(f *testing.F) {
+	good := query("appid", appID, "secret", secret, "code", "x", "grant_type", "authorization_code")
+	for _, seed := range []string{good, good + "&code=y", "appid=%zz&secret=;", "access_token=61_AAAAAAAAAAAAAAAAAAAAAAAA&openid=o", strings.Repeat("a=b&", 5000), "\x00\xff", "%00=%ff",
+		query("appid", appID, "grant_type", "refresh_token", "refresh_token", "61_"+strings.Repeat("A", 107))} {
+		f.Add(seed, "")
+		f.Add("", seed)
+	}
+	g := newRig(f, func(c *relay.Config) { c.Logger = nil })
+	f.Fuzz(func(t *testing.T, inQuery, inBody string) {
+		g.t = t
+		for _, path := range []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo", "/sns/auth"} {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(inBody))
+			r.URL.RawQuery = inQuery
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			g.mux.ServeHTTP(w, r)
+			if a := g.read(w); a.code() == 0 || a.AccessToken != "" {
+				t.Errorf("%s answered %s", path, a.raw)
+			}
 		}
 	})
 }
