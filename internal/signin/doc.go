@@ -2,11 +2,18 @@
 // whose claims it keeps in the gateway's store, so a callback may be repeated, also at another replica.
 //
 // The names to know are [New] with its [Config], [Handler.Mount], and what the features ask: [Handler.Session] (who is this browser), [Handler.Begin]
-// (get one signed in), [Handler.AskProfile] (nickname and picture) and [Handler.End] (sign out).
+// (get one signed in), [Handler.AskProfile] (nickname and picture), [Handler.Establish] (another way has signed one in) and [Handler.End] (sign out).
+//
+// Which door (登录方式) a browser goes through:
+//
+//	in WeChat                   wechat, through an official account; when the app does not take it: a page that says to open another browser
+//	elsewhere                   scan or website, as configured and as the app takes; the person chooses where there are both
+//	a phone outside WeChat      scan; without it, a page with the link for WeChat
 //
 //	GET  /                      the person's own page, or the way in
 //	GET  /sign-in?return=/x     begins; for an app's request: back to that request, which begins with its own demands
-//	GET  /wechat/callback       code exchanged, account found or made, session, 303 to the return address
+//	     …&door=scan|website    remembered for that request, for some minutes; choose forgets it
+//	GET  /wechat/callback       and /wechat/callback/ENTRY for each entry but the first: code exchanged, account found or made, session, 303 to the return address
 //	POST /sign-in/agreement     the box was ticked: remembered in the browser, and on to where the sign-in begins
 //	GET  /sign-in/profile       asks for nickname and picture (头像昵称)
 //	POST /sign-in/profile       "go on without", remembered for the session; goes on by link and refresh

@@ -254,8 +254,10 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 		}
 	}
 	v := r.visitor(uaDesktop)
-	if a := v.get("/sign-in?return=%zz&door=scan"); a.kind() != "bad_request" || len(a.set) != 0 {
-		t.Errorf("%d %s, cookies %v", a.status, a.kind(), a.set)
+	for _, odd := range []string{"/sign-in?return=%zz&door=scan", "/sign-in?return=/&scope=everything&door=scan"} {
+		if a := v.get(odd); a.kind() != "bad_request" || len(a.set) != 0 {
+			t.Errorf("%s: %d %s, cookies %v", odd, a.status, a.kind(), a.set)
+		}
 	}
 }
 

@@ -113,23 +113,7 @@ func New(cfg Config) (*Handler, error) {
 	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, u, h.path), newPreference(u, h.path)
 	for i, e := range cfg.Entries {
-		w := way{entry: e, callback: pathCallback}
-		path := ""
-		if i > 0 {
-			path = pathCallback + "/" + e.Name
-			w.callback = path
-		}
-		account, website := e.Client, (*wechat.Client)(nil)
-		if e.Website {
-			account, website = nil, e.Client
-		}
-		w.login, err = login.New(login.Config{
-			URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: account, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
-			CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.pages(e), Before: h.mayBegin,
-			OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
-			SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
-			RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
-		})
+		w, err := h.newWay(i, e)
 		if err != nil {
 			return nil, fmt.Errorf("signin: entry %q: %w", e.Name, err)
 		}
@@ -142,6 +126,29 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h.origin = strings.TrimSuffix(home, h.path+"/") // as package login spells it
 	return h, nil
+}
+
+// newWay makes the handler of an entry. The first one has the callback that people configure; the others have their name behind it.
+func (h *Handler) newWay(i int, e Entry) (w way, err error) {
+	cfg := &h.cfg
+	path, callback := "", pathCallback
+	if i > 0 {
+		path = pathCallback + "/" + e.Name
+		callback = path
+	}
+	account, website := e.Client, (*wechat.Client)(nil)
+	if e.Website {
+		account, website = nil, e.Client
+	}
+	w = way{entry: e, callback: callback}
+	w.login, err = login.New(login.Config{
+		URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: account, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
+		CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.pages(e), Before: h.mayBegin,
+		OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
+		SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
+		RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
+	})
+	return w, err
 }
 
 // way finds an entry by its name.

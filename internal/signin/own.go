@@ -61,7 +61,15 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	returnTo, profile := strings.TrimPrefix(q.Get("return"), h.origin), q.Get("scope") == "profile"
+	returnTo, profile := strings.TrimPrefix(q.Get("return"), h.origin), false
+	switch q.Get("scope") { // as package login reads it
+	case "", string(wechat.ScopeBase):
+	case "profile", string(wechat.ScopeUserInfo):
+		profile = true
+	default:
+		h.cfg.Site.Fail(w, r, web.BadRequest)
+		return
+	}
 	anew, ofApp := h.cfg.Again(returnTo)
 	if !ofApp {
 		absolute, err := h.login.CheckReturn(returnTo)
