@@ -16,11 +16,17 @@ import (
 // log line, error, page, other header, metric, command's output or byte of the database holds one, on the good way and on the bad ones.
 func TestNothingSecretComesOut(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"text", "json"} {
-		t.Run(format, func(t *testing.T) {
+	for name, format := range map[string]string{"text": "text", "json": "json", "postgres": "text"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGate(t)
-			g.configure("log: {format: " + format + ", level: debug}\n")
+			settings, database := "", g.fileBytes
+			if name == "postgres" {
+				server := cluster(t)
+				settings, database = "store: "+server.URL()+"\n", func() string { return clusterBytes(t, server) }
+			}
+			settings += "log: {format: " + format + ", level: debug}\n"
+			g.configure(settings)
 			g.serve()
 			var v leak.Values
 			add := func(what, value string) string {
@@ -83,11 +89,11 @@ func TestNothingSecretComesOut(t *testing.T) {
 				}
 				g.sim.ClearFaults()
 			}
-			g.configure("log: {format: " + format + ", level: debug}\nmaster_kye: " + leak.Secret + "\nevents: {keep: " + leak.Secret + "}\n")
+			g.configure(settings + "master_kye: " + leak.Secret + "\nevents: {keep: " + leak.Secret + "}\n")
 			g.hangup()
 			g.await("not reloaded", 1)
 			faulty := g.run("serve") + g.run("check", "--offline")
-			g.configure("log: {format: " + format + ", level: debug}\n")
+			g.configure(settings)
 
 			g.mu.Lock()
 			answers := append([]answer(nil), g.answers...)
@@ -136,20 +142,6 @@ func TestNothingSecretComesOut(t *testing.T) {
 				}
 				look("weigate "+strings.Join(args, " "), said)
 			}
-			database := func() (text string) {
-				files, err := filepath.Glob(filepath.Join(g.dir, "weigate.db*"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, f := range files {
-					raw, err := os.ReadFile(f)
-					if err != nil {
-						t.Fatal(err)
-					}
-					text += string(raw)
-				}
-				return text
-			}
 			raw := database()
 			if !strings.Contains(raw, g.sim.OpenID(g.appid, "alice")) {
 				t.Error("the database's bytes do not hold what is known to be there: the search sees nothing")
@@ -170,4 +162,21 @@ func TestNothingSecretComesOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fileBytes is all that stands in the files of the SQLite database.
+func (g *gate) fileBytes() (text string) {
+	g.t.Helper()
+	files, err := filepath.Glob(filepath.Join(g.dir, "weigate.db*"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		text += string(raw)
+	}
+	return text
 }

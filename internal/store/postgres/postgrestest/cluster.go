@@ -218,6 +218,9 @@ func (c *Cluster) URL() string {
 	return fmt.Sprintf("postgres://weigate@127.0.0.1:%d/postgres?sslmode=disable", c.port)
 }
 
+// Folder is where all that the server writes is, its log too.
+func (c *Cluster) Folder() string { return c.dir }
+
 // Kill ends the server as a power cut would.
 func (c *Cluster) Kill() {
 	if c.cmd != nil {

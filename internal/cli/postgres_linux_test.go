@@ -1,0 +1,141 @@
+package cli_test
+
+import (
+	"encoding/base64"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+)
+
+// cluster is a PostgreSQL of the test's own, which it may kill.
+func cluster(t *testing.T) *postgrestest.Cluster {
+	t.Helper()
+	c, err := postgrestest.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func tell(t *testing.T, c *postgrestest.Cluster, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clusterBytes is all that the server has written: tables, their log ahead, and what it logs for people.
+func clusterBytes(t *testing.T, c *postgrestest.Cluster) string {
+	t.Helper()
+	tell(t, c, `CHECKPOINT`)
+	var all strings.Builder
+	err := filepath.WalkDir(c.Folder(), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		all.Write(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+// Each accident of the database ends in one clear sentence, at start as while serving, and with the accident put right nothing was lost.
+func TestAccidentsOfPostgreSQL(t *testing.T) {
+	t.Parallel()
+	server := cluster(t)
+	g := newGate(t)
+	g.configure("store: " + server.URL() + "\n")
+	g.serve()
+	alice := g.sim.Phone("alice")
+	if page, err := alice.Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		t.Fatalf("%+v, %v", page, err)
+	}
+
+	// Away while serving: people hear of it, nobody is signed out, and with the server back it goes on by itself.
+	server.Kill()
+	page, err := alice.Open(t.Context(), g.authorize("openid"))
+	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {
+		t.Errorf("while the server is away: %+v, %v", page, err)
+	}
+	g.awaitReady(http.StatusServiceUnavailable)
+	if !strings.Contains(g.errs.String(), "the store is unavailable: the server ") { // "is starting or stopping", "cannot be reached"
+		t.Errorf("the log does not say it: %s", g.errs)
+	}
+	if err := server.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.awaitReady(http.StatusOK)
+	before := g.under("/sns/oauth2/access_token")
+	if page, err := alice.Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		t.Errorf("after the server came back: %+v, %v", page, err)
+	}
+	if n := g.under("/sns/oauth2/access_token") - before; n != 0 {
+		t.Error("the outage signed a person out")
+	}
+	g.term()
+
+	server.Kill()
+	g.refused(nil, "weigate", "the store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
+	if err := server.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, server, `INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
+	g.refused(nil, "weigate", "the store (PostgreSQL, ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
+	tell(t, server, `DELETE FROM migrations WHERE version = 99`)
+
+	right, err := os.ReadFile(filepath.Join(g.dir, "weigate.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leak.Secret+" of another gateway"))+"\n")
+	g.refused(nil, "weigate", "sealed with a master key that is not among those given", "put back the master key file that belongs to this database")
+	if err := os.Remove(filepath.Join(g.dir, "weigate.key")); err != nil {
+		t.Fatal(err)
+	}
+	g.refused(nil, "weigate", "the master key file weigate.key is missing, and the store holds 2 keys sealed with it: put the file back")
+	g.write("weigate.key", string(right))
+	g.still()
+	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {
+		t.Errorf("after all of it the store holds:\n%s", list)
+	}
+}
+
+// awaitReady waits until /readyz answers so. The gateway is another process, so there is nothing to wait on.
+func (g *gate) awaitReady(status int) {
+	g.t.Helper()
+	got := 0
+	for end := time.Now().Add(gateDeadline); got != status; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("/readyz answers %d, want %d: %s", got, status, g.errs)
+		}
+		res, err := http.DefaultClient.Do(request(g.t, g.front.URL+"/readyz"))
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		res.Body.Close()
+		got = res.StatusCode
+	}
+}
