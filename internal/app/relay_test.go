@@ -130,6 +130,26 @@ func TestOldCodeAndOpenIDConnectShareASession(t *testing.T) {
 	}
 }
 
+// Two replicas take turns: what one hands out, the other one takes.
+func TestOldCodeOverTwoReplicas(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, withShop)
+	w.start()
+	alice := w.phone("alice")
+	for range 2 {
+		token := w.enter(alice, profile)
+		for range 2 {
+			fresh, err := w.shop().Refresh(t.Context(), token.RefreshToken)
+			if err == nil {
+				_, err = w.shop().UserInfo(t.Context(), fresh.AccessToken, fresh.OpenID, "")
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // A code is good where it was made for, and nowhere else.
 func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
 	t.Parallel()

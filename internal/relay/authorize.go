@@ -56,7 +56,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) e
 		// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
 		return &stop{http.StatusForbidden, ReasonNotSignedIn, req.app, h.again(req)}
 	case !signedIn:
-		return h.begin(w, r, req, false)
+		return h.begin(w, r, req, req.forcePopup)
 	}
 	answered := h.madeFor(req) && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
 	door := len(req.app.Doors) == 0 || slices.Contains(req.app.Doors, s.Door)

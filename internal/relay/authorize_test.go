@@ -308,6 +308,13 @@ func TestForcePopup(t *testing.T) {
 	if _, ok := g.shown[len(g.shown)-1].(relay.ConfirmPage); !ok {
 		t.Errorf("%+v", g.shown)
 	}
+	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for them.
+	g.session = nil
+	g.authorize("snsapi_userinfo", "forcePopup", "true")
+	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Fresh {
+		t.Errorf("%+v", d)
+	}
+	g.session = g.in("main", realAppID, openID)
 	// Without a profile there is nothing to pop up.
 	g.location(g.authorize("snsapi_base", "forcePopup", "true").Header())
 }

@@ -1,17 +1,21 @@
 package relay_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
 func unlisted() []string {
@@ -218,6 +222,47 @@ func TestRefreshTokenOfAnotherAppEndsNothing(t *testing.T) {
 	}
 	if a := g.refresh(in.RefreshToken); a.code() != 0 {
 		t.Error(a.raw)
+	}
+}
+
+// Who steals the database has hashes of what opens something, and nothing that opens it.
+func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := sqlite.Open(t.Context(), filepath.Join(dir, "weigate.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newRig(t, func(c *relay.Config) { c.Grants = store })
+	g.store = store
+	g.account = g.arrive("main", realAppID, openID, "uAlice")
+	g.session = g.in("main", realAppID, openID)
+	used, unused := g.code("snsapi_base"), g.code("snsapi_userinfo")
+	in := g.redeem(used)
+	again := g.refresh(in.RefreshToken)
+	if err := store.Close(); err != nil || again.code() != 0 {
+		t.Fatalf("%v, %s", err, again.raw)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = found || bytes.Contains(b, []byte(openID))
+		for what, secret := range map[string]string{"a code that was used": used, "a code that was not": unused, "an access token": in.AccessToken,
+			"another": again.AccessToken, "the refresh token": in.RefreshToken, "the secret": secret} {
+			if bytes.Contains(b, []byte(secret)) {
+				t.Errorf("%s is in %s", what, f.Name())
+			}
+		}
+	}
+	if !found {
+		t.Error("the openid is in no file: this looked in the wrong place")
 	}
 }
 
