@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -48,18 +49,18 @@ func (c *cache) fresh(k key, now time.Time) (v *verdict, holds bool) {
 	return e.verdict, now.Before(e.until)
 }
 
-// ask asks once for all who want to know, and keeps the answer for as long as it says. An error is not kept. When ctx ends the caller stops waiting;
-// the question goes on, since others may wait for it.
+// ask asks once for all who want to know, and keeps the answer for as long as it says. An error is not kept. Whoever only waits stops with their own
+// request.
 func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*verdict, time.Time, error)) (*verdict, error) {
 	c.mu.Lock()
 	f, found := c.flights[k]
 	if !found {
-		f = &flight{done: make(chan struct{})}
+		f = &flight{done: make(chan struct{}), err: errNoAnswer}
 		c.flights[k] = f
 	}
 	c.mu.Unlock()
 	if !found {
-		go c.fly(f, k, now, ask)
+		return c.fly(f, k, now, ask)
 	}
 	select {
 	case <-f.done:
@@ -69,16 +70,27 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*verd
 	}
 }
 
-func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*verdict, time.Time, error)) {
-	v, until, err := ask()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f.verdict, f.err = v, err
-	close(f.done)
-	delete(c.flights, k)
-	if err == nil && !f.dropped {
-		c.keep(k, entry{v, until}, now)
-	}
+// errNoAnswer is what those who wait are told when the one who asked has panicked.
+var errNoAnswer = errors.New("the question about a session came to nothing")
+
+func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*verdict, time.Time, error)) (*verdict, error) {
+	var until time.Time
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		close(f.done)
+		if f.dropped {
+			return
+		}
+		delete(c.flights, k)
+		if f.err == nil {
+			c.keep(k, entry{f.verdict, until}, now)
+		}
+	}()
+	var err error
+	f.verdict, until, err = ask()
+	f.err = err
+	return f.verdict, f.err
 }
 
 // keep makes room where there is none: what is over first, of a few that chance picks, else any.

@@ -68,6 +68,7 @@ type away struct {
 	off    atomic.Bool
 	tokens atomic.Int64 // questions about host sessions
 	hold   func()       // runs before each of them
+	after  func()       // runs after each of them
 }
 
 func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
@@ -78,7 +79,11 @@ func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway
 	if a.off.Load() {
 		return gateway.Token{}, gateway.Family{}, fmt.Errorf("test: %w", gateway.ErrUnavailable)
 	}
-	return a.Store.Token(ctx, hash, now)
+	token, family, err := a.Store.Token(ctx, hash, now)
+	if a.after != nil {
+		a.after()
+	}
+	return token, family, err
 }
 
 // signIn is a sign-in whose session is a cookie with the account's id.
