@@ -146,7 +146,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	sessions := &session.Book{
-		Sessions: a.store, Accounts: a.store, Grants: a.store,
+		Sessions: a.store, Holders: a.store, Grants: a.store,
 		Idle: c.Session.Idle, Max: c.Session.Max, Trouble: a.unrecorded,
 	}
 	rules := access.Rules{Identities: a.store}
@@ -186,7 +186,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	provider, err = oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
 		SignIn: oidcSignIn{people}, Access: oidcAccess{rules}, Pages: oidcPages{site, u.EscapedPath() + "/"}, AskProfile: oidcSignIn{people}.askProfile,
-		People: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
+		People: a.store, Holders: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
 		Address: route.Address, RequestID: requestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

@@ -12,7 +12,7 @@ type Family struct {
 	ID        string // opaque
 	App       string
 	AccountID string // follows joining
-	Subject   string // sub, as pinned when the code was made
+	Subject   string // sub, as pinned when the code was made; see PutCode for ""
 	Scopes    []string
 	AuthTime  time.Time
 	Session   [32]byte // hash of the session that the person had; zero = none
@@ -95,7 +95,9 @@ type Revocation struct {
 type Grants interface {
 	// PutCode stores a code and its family. The account is resolved;
 	// ErrNotFound when there is none, ErrBlocked when it is blocked,
-	// ErrConflict when the hash or the family id is taken.
+	// ErrConflict when the hash or the family id is taken. An empty
+	// Family.Subject stands for the one that is pinned for the account in this
+	// app (see Subjects), which saves the question; ErrNotFound when none is.
 	PutCode(ctx context.Context, c Code) error
 
 	// Code reads a code without taking it, so that its client, its redirect

@@ -54,8 +54,8 @@ func (f Family) Turn(s RefreshState, r Rotation) Turn {
 func (c Code) Check() error {
 	f := c.Family
 	switch {
-	case c.Hash == [32]byte{} || f.ID == "" || f.App == "" || f.AccountID == "" || f.Subject == "":
-		return errors.New("a code needs a hash, a family, an app, an account and a subject")
+	case c.Hash == [32]byte{} || f.ID == "" || f.App == "" || f.AccountID == "":
+		return errors.New("a code needs a hash, a family, an app and an account")
 	case c.ExpiresAt.IsZero() || f.CreatedAt.IsZero():
 		return errors.New("a code needs its times")
 	}

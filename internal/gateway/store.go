@@ -14,9 +14,23 @@ type Store interface {
 	Claims
 	Grants
 	Tickets
+	Holders
 	Keys
 	Events
 	Upkeep
+}
+
+// Holders answers whose a session or a token is, with the account as it is at
+// that moment: one question where Sessions or Grants, and then Accounts, would
+// be two. Every page of a signed-in person asks it, and every call of an app.
+type Holders interface {
+	// SessionHolder is Sessions.Session and the account that the session is
+	// of. The account may be blocked. ErrNotFound; ErrExpired.
+	SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (Session, Account, error)
+
+	// TokenHolder is Grants.Token and the account that the family is of.
+	// ErrNotFound; ErrExpired.
+	TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (Token, Family, Account, error)
 }
 
 // Upkeep is what the composition root does with a store.

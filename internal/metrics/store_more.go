@@ -40,6 +40,20 @@ func (s *store) Token(ctx context.Context, hash [32]byte, now time.Time) (gatewa
 	return t, f, err
 }
 
+func (s *store) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
+	began := time.Now()
+	t, f, a, err := s.next.TokenHolder(ctx, hash, now)
+	s.done("token_holder", began, err)
+	return t, f, a, err
+}
+
+func (s *store) SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+	began := time.Now()
+	v, a, err := s.next.SessionHolder(ctx, hash, now)
+	s.done("session_holder", began, err)
+	return v, a, err
+}
+
 func (s *store) Family(ctx context.Context, id string) (gateway.Family, error) {
 	return value(s, "family", func() (gateway.Family, error) { return s.next.Family(ctx, id) })
 }

@@ -181,23 +181,33 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 	if asksProfile && h.cfg.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
 		return nil
 	}
-	subject, err := h.subject(r.Context(), req.client, s)
-	var missing *stop
-	if errors.As(err, &missing) && missing.reason == ReasonNoOpenID && !answered && !t.mayNotShowPages {
-		// They came in through another entry. Through the one that the app wants they have never been: now they go there.
-		return h.begin(w, r, req, true)
+	code, err := "", error(gateway.ErrNotFound)
+	if req.wantSub == "" {
+		// Nearly always the app knows the person already, and asking by what name is the same question to the store as storing the code.
+		code, err = h.newCode(r.Context(), req, s, "")
 	}
-	if err != nil {
-		return err
-	}
-	if req.wantSub != "" && req.wantSub != subject {
-		if t.mayNotShowPages || answered {
-			return &Error{http.StatusUnauthorized, codeLoginRequired, "another person is signed in than the id_token_hint names"}
+	if errors.Is(err, gateway.ErrNotFound) {
+		subject, pinning := h.subject(r.Context(), req.client, s)
+		var missing *stop
+		if errors.As(pinning, &missing) && missing.reason == ReasonNoOpenID && !answered && !t.mayNotShowPages {
+			// They came in through another entry. Through the one that the app wants they have never been: now they go there.
+			return h.begin(w, r, req, true)
 		}
-		req.prompt = []string{"login"}
-		return h.decide(w, r, t, req)
+		if pinning != nil {
+			return pinning
+		}
+		if req.wantSub != "" && req.wantSub != subject {
+			if t.mayNotShowPages || answered {
+				return &Error{http.StatusUnauthorized, codeLoginRequired, "another person is signed in than the id_token_hint names"}
+			}
+			req.prompt = []string{"login"}
+			return h.decide(w, r, t, req)
+		}
+		code, err = h.newCode(r.Context(), req, s, subject)
 	}
-	code, err := h.newCode(r.Context(), req, s, subject)
+	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
+		return &stop{http.StatusForbidden, ReasonRefused, req.client}
+	}
 	if err != nil {
 		return err
 	}
@@ -206,20 +216,16 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 	return nil
 }
 
-// newCode stores a code and the family that it opens.
+// newCode stores a code and the family that it opens. subject "" is the one that is pinned; gateway.ErrNotFound when none is.
 func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s Session, subject string) (string, error) {
 	now := h.cfg.Now()
 	code := newToken()
 	expires := now.Add(req.client.Lifetimes.Code)
-	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
+	return code, h.cfg.Grants.PutCode(ctx, gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce, ExpiresAt: expires,
 		Family: gateway.Family{ID: gateway.NewID(), App: req.client.ID, AccountID: s.Account.ID, Subject: subject, Scopes: req.scopes, AuthTime: s.AuthTime,
 			Session: s.Hash, Entry: s.Entry, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
 	})
-	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
-		return "", &stop{http.StatusForbidden, ReasonRefused, req.client}
-	}
-	return code, err
 }
 
 // takeHint reads whom the app expects. A hint that cannot be checked (its key is gone after months), or that is another app's, is left out where a

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weigate/weigate/internal/keys"
@@ -51,16 +52,23 @@ func BenchmarkLogin(b *testing.B) {
 				e := newEnv(b, open[name](b), alg)
 				mux := http.NewServeMux()
 				e.handler.Mount(mux)
-				signedIn := e.browser()
-				signedIn.code()
+				var cookies []*http.Cookie
 				at, _ := url.Parse(e.issuer)
-				cookie := signedIn.client.Jar.Cookies(at)[0]
+				for range people {
+					who := e.arrive("alice")
+					e.signIn.next = &who
+					signedIn := e.browser()
+					signedIn.code()
+					cookies = append(cookies, signedIn.client.Jar.Cookies(at)[0])
+				}
+				var next atomic.Int64
 				query := e.request("scope", "openid profile", "code_challenge", challenge, "code_challenge_method", "S256").Encode()
 				auth := basic(e.app, secret)
 				b.ReportAllocs()
-				b.SetParallelism(16 / runtime.GOMAXPROCS(0))
+				b.SetParallelism(people / runtime.GOMAXPROCS(0))
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
+					cookie := cookies[next.Add(1)%people]
 					for pb.Next() {
 						loginOnce(b, mux, cookie, query, auth)
 					}
@@ -70,6 +78,9 @@ func BenchmarkLogin(b *testing.B) {
 		}
 	}
 }
+
+// people is how many sign in at once, each with an account of their own.
+const people = 16
 
 func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth string) {
 	serve := func(r *http.Request, want int) *httptest.ResponseRecorder {

@@ -70,22 +70,16 @@ func (h *Handler) pinnedBefore(ctx context.Context, client *Client, s Session, m
 }
 
 // claims are what the granted scopes tell about the person, sub left out.
-func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Family) (map[string]any, error) {
+func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Family, account gateway.Account) (map[string]any, error) {
 	out := map[string]any{}
 	if has(f, scopeEmail) && client.Email.Policy == EmailSynthetic {
 		out["email"], out["email_verified"] = f.Subject+"@"+client.Email.Domain, false
 	}
-	if has(f, scopeProfile) || has(f, scopeGroups) {
-		account, err := h.cfg.People.Account(ctx, f.AccountID)
-		if err != nil {
-			return nil, err
-		}
-		if has(f, scopeProfile) {
-			profile(out, account, f.Subject)
-		}
-		if has(f, scopeGroups) {
-			out["groups"] = append([]string{}, account.Groups...)
-		}
+	if has(f, scopeProfile) {
+		profile(out, account, f.Subject)
+	}
+	if has(f, scopeGroups) {
+		out["groups"] = append([]string{}, account.Groups...)
 	}
 	if has(f, scopeWeChat) {
 		union, err := h.unionID(ctx, f.AccountID, f.AppID)

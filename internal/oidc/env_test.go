@@ -22,6 +22,7 @@ type store interface {
 	gateway.Accounts
 	gateway.Subjects
 	gateway.Grants
+	gateway.Holders
 	gateway.Keys
 	gateway.Events
 }
@@ -106,7 +107,7 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, People: e.store, Subjects: e.store, Grants: e.store, Events: e.store,
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, People: e.store, Subjects: e.store, Grants: e.store, Holders: e.store, Events: e.store,
 		Keys: ring, Master: master, Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)

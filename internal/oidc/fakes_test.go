@@ -76,6 +76,13 @@ func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (g
 	return s.store.Token(ctx, hash, now)
 }
 
+func (s *switchable) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
+	if s.down.Load() {
+		return gateway.Token{}, gateway.Family{}, gateway.Account{}, errDown
+	}
+	return s.store.TokenHolder(ctx, hash, now)
+}
+
 func (s *switchable) Family(ctx context.Context, id string) (gateway.Family, error) {
 	if s.down.Load() {
 		return gateway.Family{}, errDown

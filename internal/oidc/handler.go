@@ -27,6 +27,7 @@ type Config struct {
 	People   People
 	Subjects gateway.Subjects
 	Grants   gateway.Grants
+	Holders  Holders
 	Events   gateway.Events
 	Keys     *keys.Ring
 	Master   *keys.Master // derives refresh tokens
@@ -70,7 +71,7 @@ func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
 		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.People == nil,
-		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Master == nil,
+		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Holders": cfg.Holders == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Master == nil,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("oidc: Config.%s is missing", name))

@@ -118,6 +118,14 @@ func (m *memory) PutCode(_ context.Context, c gateway.Code) error {
 	case a.Status == gateway.Blocked:
 		return gateway.ErrBlocked
 	}
+	for _, p := range m.pins {
+		if c.Family.Subject == "" && p.AccountID == c.Family.AccountID && p.App == c.Family.App {
+			c.Family.Subject = p.Subject
+		}
+	}
+	if c.Family.Subject == "" {
+		return gateway.ErrNotFound
+	}
 	f := c.Family
 	m.codes[c.Hash], m.families[f.ID] = c, &f
 	return nil
@@ -172,6 +180,19 @@ func (m *memory) Token(_ context.Context, hash [32]byte, now time.Time) (gateway
 		return gateway.Token{}, gateway.Family{}, gateway.ErrNotFound
 	}
 	return t, *m.families[t.Family], nil
+}
+
+func (m *memory) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
+	t, f, err := m.Token(ctx, hash, now)
+	if err != nil {
+		return t, f, gateway.Account{}, err
+	}
+	a, err := m.Account(ctx, f.AccountID)
+	return t, f, a, err
+}
+
+func (m *memory) SessionHolder(context.Context, [32]byte, time.Time) (gateway.Session, gateway.Account, error) {
+	panic("the sessions of these tests are elsewhere")
 }
 
 func (m *memory) Family(_ context.Context, id string) (gateway.Family, error) {

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -62,6 +63,12 @@ type People interface {
 	Account(ctx context.Context, id string) (gateway.Account, error)
 	// Identities is gateway.Accounts.Identities.
 	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+}
+
+// Holders finds whose an access token is. gateway.Holders is one.
+type Holders interface {
+	// TokenHolder is gateway.Holders.TokenHolder.
+	TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error)
 }
 
 // Reason says why a person cannot go on. Each has words in the catalogues of the pages.

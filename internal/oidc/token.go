@@ -151,8 +151,11 @@ func (h *Handler) accessToken(client *Client, token string, now time.Time) gatew
 func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Family, nonce, access string, now time.Time) (string, error) {
 	claims := map[string]any{}
 	if client.IDTokenClaims {
-		var err error
-		if claims, err = h.claims(ctx, client, f); err != nil {
+		account, err := h.cfg.People.Account(ctx, f.AccountID)
+		if err != nil {
+			return "", err
+		}
+		if claims, err = h.claims(ctx, client, f, account); err != nil {
 			return "", err
 		}
 	}

@@ -35,7 +35,7 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	if err != nil {
 		return nil, nil, err
 	}
-	_, family, err := h.cfg.Grants.Token(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
+	_, family, account, err := h.cfg.Holders.TokenHolder(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, nil, deadToken()
 	}
@@ -46,7 +46,7 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	if client == nil || !has(family, scopeOpenID) {
 		return nil, nil, deadToken() // the app was taken out of the configuration, or was of another kind when it got the token
 	}
-	claims, err := h.claims(r.Context(), client, family)
+	claims, err := h.claims(r.Context(), client, family, account)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return client, nil, deadToken()
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Accounts finds accounts. gateway.Accounts is one.
-type Accounts interface {
-	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
+// Holders finds sessions, each with its account. gateway.Holders is one.
+type Holders interface {
+	// SessionHolder is gateway.Holders.SessionHolder.
+	SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error)
 }
 
 // Revoker ends what apps were given. gateway.Grants is one.
@@ -29,7 +29,7 @@ type Revoker interface {
 // Book looks sessions up. All fields are required; it is safe for concurrent use.
 type Book struct {
 	Sessions gateway.Sessions
-	Accounts Accounts
+	Holders  Holders
 	Grants   Revoker
 	Idle     time.Duration // a session that was not used for that long is over
 	Max      time.Duration // every session is over after that
@@ -49,11 +49,7 @@ type Found struct {
 // Find returns the session under hash and its account, and records that it was used. gateway.ErrNotFound: there is none, it is over, or its account is
 // gone or blocked. Any other error is the store's.
 func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (Found, error) {
-	s, err := b.Sessions.Session(ctx, hash, now)
-	if err != nil {
-		return Found{}, err
-	}
-	a, err := b.Accounts.Account(ctx, s.AccountID)
+	s, a, err := b.Holders.SessionHolder(ctx, hash, now)
 	if err != nil {
 		return Found{}, err
 	}

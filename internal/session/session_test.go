@@ -29,7 +29,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { store.Close() })
 	r := &rig{store: store, hash: [32]byte{1}}
-	r.Book = &session.Book{Sessions: store, Accounts: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
+	r.Book = &session.Book{Sessions: store, Holders: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
 		Trouble: func(_ context.Context, err error) { t.Error(err) }}
 	r.account, _, err = store.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
@@ -71,16 +71,16 @@ func TestIdleSessionEnds(t *testing.T) {
 // blind is a store whose session outlives the block of its account, as one might that lost its connection between two writes.
 type blind struct{ *sqlite.Store }
 
-func (b blind) Account(ctx context.Context, id string) (gateway.Account, error) {
-	a, err := b.Store.Account(ctx, id)
+func (b blind) SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+	s, a, err := b.Store.SessionHolder(ctx, hash, now)
 	a.Status = gateway.Blocked
-	return a, err
+	return s, a, err
 }
 
 func TestSessionOfABlockedAccountIsNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.Accounts = blind{r.store}
+	r.Holders = blind{r.store}
 	if _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("a blocked account's session: %v", err)
 	}

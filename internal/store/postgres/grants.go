@@ -26,19 +26,25 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 	f := c.Family
 	const insert = `
 		INSERT INTO grants (family, app, account_id, subject, scopes, auth_time, session, entry, app_id, open_id, created_at,
-			expires_at, revoked_at, counter, rotated_at, data, code_hash, redirect_uri, challenge, nonce, code_expires, code_taken_at)
-		SELECT $1, $3, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0` + welcome
+			expires_at, sweep_at, revoked_at, counter, rotated_at, data, code_hash, redirect_uri, challenge, nonce, code_expires, code_taken_at)
+		SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
+			$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
+		FROM accounts LEFT JOIN subjects s ON s.account_id = id AND s.app = $3
+		WHERE ` + welcome + ` AND ($4 <> '' OR s.subject IS NOT NULL) FOR SHARE OF accounts`
 	args := []any{f.ID, f.AccountID, f.App, f.Subject, texts(f.Scopes), micros(f.AuthTime), nullHash(f.Session), f.Entry, f.AppID, f.OpenID,
 		micros(f.CreatedAt), micros(c.End()), f.Data, c.Hash[:], c.RedirectURI, c.Challenge, []byte(c.Nonce), micros(c.ExpiresAt)}
 	done, err := s.exec(ctx, insert, args...)
-	if err == nil && done.RowsAffected() == 0 { // blocked, joined, or nobody
+	if err == nil && done.RowsAffected() == 0 { // blocked, joined, nobody, or not pinned
 		err = s.write(ctx, "store a code", func(tx pgx.Tx) error {
 			id, err := admitted(ctx, tx, f.AccountID)
 			if err != nil {
 				return err
 			}
 			args[1] = id
-			_, err = tx.Exec(ctx, insert, args...)
+			done, err := tx.Exec(ctx, insert, args...)
+			if err == nil && done.RowsAffected() == 0 {
+				err = gateway.ErrNotFound
+			}
 			return err
 		})
 	}

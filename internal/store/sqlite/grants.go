@@ -21,9 +21,12 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	f := c.Family
 	return s.write(ctx, "store a code", func(t tx) error {
+		f := c.Family
 		id, err := admitted(t, f.AccountID)
+		if err == nil && f.Subject == "" {
+			err = t.get(`SELECT subject FROM subjects WHERE account_id = ?1 AND app = ?2`, []any{id, f.App}, &f.Subject)
+		}
 		if err != nil {
 			return err
 		}

@@ -29,12 +29,35 @@ var grantChecks = []check{
 		c.is(err, gateway.ErrNotFound)
 		_, err = c.store.Family(c.ctx, "none")
 		c.is(err, gateway.ErrNotFound)
-		bad := newCode(id, "wiki", "g2")
-		bad.Family.Subject = ""
-		if err := c.store.PutCode(c.ctx, bad); err == nil {
-			c.Fatal("a code without a subject was stored")
-		}
 		c.is(c.store.PutCode(c.ctx, newCode(gateway.NewID(), "wiki", "g3")), gateway.ErrNotFound)
+	}},
+	{"a code without a subject gets the one that is pinned", "the app must meet the name that it knows, also after a join", func(c *cas) {
+		a := c.person("o1")
+		code := func(account, app, id string) gateway.Code {
+			n := newCode(account, app, id)
+			n.Family.Subject = ""
+			return n
+		}
+		c.is(c.store.PutCode(c.ctx, code(a.ID, "wiki", "g1")), gateway.ErrNotFound)
+		_, err := c.store.Code(c.ctx, sum("code g1"))
+		c.is(err, gateway.ErrNotFound)
+		for _, app := range []string{"wiki", "shop"} {
+			must[string](c)(c.store.PinSubject(c.ctx, a.ID, app, "as "+app, noon))
+		}
+		c.ok(c.store.PutCode(c.ctx, code(a.ID, "wiki", "g1")))
+		equal(c, "subject", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g1"))).Family.Subject, "as wiki")
+		c.is(c.store.PutCode(c.ctx, code(a.ID, "wiki", "g1")), gateway.ErrConflict)
+		c.is(c.store.PutCode(c.ctx, code(gateway.NewID(), "wiki", "g2")), gateway.ErrNotFound)
+
+		must[gateway.Account](c)(c.store.UpdateAccount(c.ctx, a.ID, noon, func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }))
+		c.is(c.store.PutCode(c.ctx, code(a.ID, "wiki", "g3")), gateway.ErrBlocked)
+
+		older, younger := c.arrive(main.at(noon, "o2", "u2")), c.arrive(site.at(after(time.Minute), "s2", ""))
+		must[string](c)(c.store.PinSubject(c.ctx, younger.ID, "notes", "as notes", noon))
+		equal(c, "joined", c.arrive(site.at(after(time.Hour), "s2", "u2")).ID, older.ID)
+		c.ok(c.store.PutCode(c.ctx, code(younger.ID, "notes", "g4")))
+		f := must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g4"))).Family
+		equal(c, "account and subject", f.AccountID+" "+f.Subject, older.ID+" as notes")
 	}},
 	{"one of a hundred redeems a code, and the replay kills what it got", "a stolen code must not give two logins", func(c *cas) {
 		stores := []gateway.Store{c.store, c.store}
@@ -125,6 +148,32 @@ var grantChecks = []check{
 		var none [32]byte
 		_, err := c.store.Rotate(c.ctx, gateway.Rotation{Family: "family-g1", Presented: none, Next: sum("n"), Access: newIssue("x").Access, Now: noon})
 		c.is(err, gateway.ErrReplay)
+	}},
+	{"a sweep takes what is over, and only that", "an app would lose its people, or the table grow for ever", func(c *cas) {
+		id := c.person("o1").ID
+		c.grant(id, "wiki", "long") // its refresh tokens end in a month
+		c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", "short")))
+		c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", "never taken")))
+		issue := newIssue("short")
+		issue.Refresh, issue.FamilyExpires = [32]byte{}, time.Time{}
+		must[gateway.Family](c)(c.store.Redeem(c.ctx, sum("code short"), noon, issue))
+		for _, k := range []struct {
+			at   time.Duration
+			left string
+		}{
+			{time.Minute, "[long short]"}, {5*time.Minute - time.Microsecond, "[long short]"}, {5 * time.Minute, "[long]"},
+			{720*time.Hour - time.Microsecond, "[long]"}, {720 * time.Hour, "[]"},
+		} {
+			for must[int](c)(c.store.Sweep(c.ctx, after(k.at), time.Time{}, 1)) > 0 {
+			}
+			var left []string
+			for _, name := range []string{"long", "never taken", "short"} {
+				if _, err := c.store.Family(c.ctx, "family-"+name); err == nil {
+					left = append(left, name)
+				}
+			}
+			equal(c, "left after "+k.at.String(), fmt.Sprint(left), k.left)
+		}
 	}},
 	{"an old code is refused", "codes lie in logs and histories", func(c *cas) {
 		id := c.person("o1").ID
