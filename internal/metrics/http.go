@@ -24,8 +24,8 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 				route = other
 			}
 			method := known(r.Method, []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions})
-			m.requests.WithLabelValues(route, method, itoa(seen.status)).Inc()
-			m.requestTime.WithLabelValues(route).Observe(time.Since(began).Seconds())
+			m.requests.count(route, method, itoa(seen.status))
+			m.requestTime.observe(time.Since(began).Seconds(), route)
 		}()
 		mux.ServeHTTP(seen, r)
 		completed = true

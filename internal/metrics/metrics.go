@@ -1,64 +1,56 @@
 package metrics
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
 	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/weigate/weigate/wechat"
 )
 
 // Metrics counts. It is safe for concurrent use. Make it with [New]; nil counts nothing.
 type Metrics struct {
-	registry *prometheus.Registry
+	all []*series
 
-	begun, ended  *prometheus.CounterVec
-	calls         *prometheus.CounterVec
-	callTime      *prometheus.HistogramVec
-	answers       *prometheus.CounterVec
-	relayed       *prometheus.CounterVec
-	tokens        *prometheus.CounterVec
-	operations    *prometheus.CounterVec
-	operationTime *prometheus.HistogramVec
-	requests      *prometheus.CounterVec
-	requestTime   *prometheus.HistogramVec
+	begun, ended  *series
+	calls         *series
+	callTime      *series
+	answers       *series
+	relayed       *series
+	tokens        *series
+	operations    *series
+	operationTime *series
+	requests      *series
+	requestTime   *series
 }
 
 // other stands for every value that is not in a table.
 const other = "other"
 
-// New makes a Metrics with a registry of its own, which also tells of the process and of Go's runtime.
+// New makes a Metrics, which also tells of the process and of Go's runtime.
 func New() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weigate", Name: name, Help: help}, labels)
-		m.registry.MustRegister(v)
-		return v
+	m := &Metrics{}
+	times := func(name, help string, buckets []float64, labels ...string) *series {
+		s := &series{name: "weigate_" + name, help: help, labels: labels, bounds: buckets, made: map[string]*serie{}}
+		m.all = append(m.all, s)
+		return s
 	}
-	times := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "weigate", Name: name, Help: help, Buckets: buckets}, labels)
-		m.registry.MustRegister(v)
-		return v
-	}
+	counts := func(name, help string, labels ...string) *series { return times(name, help, nil, labels...) }
 	quick := []float64{.0005, .002, .01, .05, .25, 1, 5}
 	slow := []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}
-	m.begun = counter("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back: begun minus ended tells of those.", "door")
-	m.ended = counter("sign_ins_ended_total", "Sign-ins that came back, by what became of them.", "door", "outcome")
-	m.calls = counter("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by what was wrong with the answer.", "endpoint", "result")
+	m.begun = counts("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back: begun minus ended tells of those.", "door")
+	m.ended = counts("sign_ins_ended_total", "Sign-ins that came back, by what became of them.", "door", "outcome")
+	m.calls = counts("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by what was wrong with the answer.", "endpoint", "result")
 	m.callTime = times("wechat_call_seconds", "Time of one attempt of a call to WeChat.", slow, "endpoint")
-	m.answers = counter("oidc_answers_total", "Answers to apps.", "endpoint", "grant", "app", "outcome")
-	m.relayed = counter("relay_answers_total", "Answers to old code that speaks WeChat's protocol, by errcode or by why a person was stopped.", "endpoint", "app", "outcome")
-	m.tokens = counter("tokens_issued_total", "Codes and tokens given to apps.", "kind")
-	m.operations = counter("store_operations_total", "Operations of the store.", "operation", "outcome")
+	m.answers = counts("oidc_answers_total", "Answers to apps.", "endpoint", "grant", "app", "outcome")
+	m.relayed = counts("relay_answers_total", "Answers to old code that speaks WeChat's protocol, by errcode or by why a person was stopped.", "endpoint", "app", "outcome")
+	m.tokens = counts("tokens_issued_total", "Codes and tokens given to apps.", "kind")
+	m.operations = counts("store_operations_total", "Operations of the store.", "operation", "outcome")
 	m.operationTime = times("store_operation_seconds", "Time of one operation of the store.", quick, "operation")
-	m.requests = counter("http_requests_total", "HTTP requests by route.", "route", "method", "status")
+	m.requests = counts("http_requests_total", "HTTP requests by route.", "route", "method", "status")
 	m.requestTime = times("http_request_seconds", "Time to answer an HTTP request.", slow, "route")
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -67,20 +59,29 @@ func (m *Metrics) Handler() http.Handler {
 	if m == nil {
 		return http.NotFoundHandler()
 	}
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		writeRuntime(&b)
+		writeSamples(&b, process())
+		for _, s := range m.all {
+			s.write(&b)
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(b.Bytes()) // Prometheus, if it went away, comes again
+	})
 }
 
 // SignInBegan counts a browser sent to WeChat through a door.
 func (m *Metrics) SignInBegan(door string) {
 	if m != nil {
-		m.begun.WithLabelValues(known(door, doors())).Inc()
+		m.begun.count(known(door, doors()))
 	}
 }
 
 // SignInEnded counts a callback by what became of it.
 func (m *Metrics) SignInEnded(door, outcome string) {
 	if m != nil {
-		m.ended.WithLabelValues(known(door, doors()), known(outcome, signInOutcomes())).Inc()
+		m.ended.count(known(door, doors()), known(outcome, signInOutcomes()))
 	}
 }
 
@@ -96,8 +97,8 @@ func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
 		return
 	}
 	endpoint := known(c.Endpoint, []string{"access_token", "refresh_token", "userinfo", "auth"})
-	m.calls.WithLabelValues(endpoint, result(c)).Inc()
-	m.callTime.WithLabelValues(endpoint).Observe(c.Duration.Seconds())
+	m.calls.count(endpoint, result(c))
+	m.callTime.observe(c.Duration.Seconds(), endpoint)
 }
 
 // OIDC counts one answer to an app: the endpoint, at the token endpoint the grant, the app ("" = none was recognised), and "ok" or the error's code.
@@ -106,10 +107,10 @@ func (m *Metrics) OIDC(endpoint, grant, app, outcome string) {
 	if m == nil {
 		return
 	}
-	m.answers.WithLabelValues(
+	m.answers.count(
 		known(endpoint, []string{"authorize", "token", "userinfo", "revoke", "introspect", "logout"}),
 		known(grant, []string{"", "authorization_code", "refresh_token"}),
-		app, known(outcome, oidcOutcomes())).Inc()
+		app, known(outcome, oidcOutcomes()))
 }
 
 // oidcOutcomes are "ok", "no_token", and the error codes of RFC 6749, 6750, 7009, 9101 and OpenID Connect Core that the provider answers.
@@ -125,8 +126,8 @@ func (m *Metrics) Relay(endpoint, app, outcome string) {
 	if m == nil {
 		return
 	}
-	m.relayed.WithLabelValues(known(endpoint, []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"}), app,
-		known(outcome, relayOutcomes())).Inc()
+	m.relayed.count(known(endpoint, []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"}), app,
+		known(outcome, relayOutcomes()))
 }
 
 func relayOutcomes() []string {

@@ -24,8 +24,8 @@ type store struct {
 
 // done counts an operation that began then.
 func (s *store) done(operation string, began time.Time, err error) {
-	s.m.operations.WithLabelValues(operation, outcome(err)).Inc()
-	s.m.operationTime.WithLabelValues(operation).Observe(time.Since(began).Seconds())
+	s.m.operations.count(operation, outcome(err))
+	s.m.operationTime.observe(time.Since(began).Seconds(), operation)
 }
 
 // outcome is the class of an error that a contract names.

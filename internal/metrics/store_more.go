@@ -10,7 +10,7 @@ import (
 // issued counts a code or token that an app was given.
 func (s *store) issued(kind string, err error) {
 	if err == nil {
-		s.m.tokens.WithLabelValues(kind).Inc()
+		s.m.tokens.count(kind)
 	}
 }
 

@@ -77,7 +77,7 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
-	r.book = &session.Book{Sessions: store, Accounts: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
+	r.book = &session.Book{Sessions: store, Holders: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
 		Trouble: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
 		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Entries: []signin.Entry{entryOf("main", mainID, false)},

@@ -30,7 +30,8 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 		SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
 			$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
 		FROM accounts LEFT JOIN subjects s ON s.account_id = id AND s.app = $3
-		WHERE ` + welcome + ` AND ($4 <> '' OR s.subject IS NOT NULL) FOR SHARE OF accounts`
+		WHERE id = $2 AND joined_into = '' AND status <> 'blocked' AND ($4 <> '' OR s.subject IS NOT NULL)
+		FOR SHARE OF accounts` // as welcome says
 	args := []any{f.ID, f.AccountID, f.App, f.Subject, texts(f.Scopes), micros(f.AuthTime), nullHash(f.Session), f.Entry, f.AppID, f.OpenID,
 		micros(f.CreatedAt), micros(c.End()), f.Data, c.Hash[:], c.RedirectURI, c.Challenge, []byte(c.Nonce), micros(c.ExpiresAt)}
 	done, err := s.exec(ctx, insert, args...)

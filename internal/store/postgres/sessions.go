@@ -27,9 +27,9 @@ func admitted(ctx context.Context, tx pgx.Tx, accountID string) (string, error) 
 	return a.ID, err
 }
 
-// welcome is the condition under which an account, $2, gets a session or a code.
-// Who asks it locks the row FOR SHARE: blocking or joining waits, or is seen.
-const welcome = `id = $2 AND joined_into = '' AND status <> 'blocked'`
+// welcome is the condition under which an account gets a session or a code. It
+// locks the row: blocking or joining waits, or is seen.
+const welcome = ` FROM accounts WHERE id = $2 AND joined_into = '' AND status <> 'blocked' FOR SHARE`
 
 // PutSession implements gateway.Sessions.
 func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
@@ -37,7 +37,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 		micros(n.ExpiresAt), n.Data, micros(now)}
 	const insert = `
 		INSERT INTO sessions (` + sessionColumns + `)
-		SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM accounts WHERE ` + welcome + ` FOR SHARE
+		SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11` + welcome + `
 		ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, entry = $3, app_id = $4, open_id = $5, door = $6, auth_time = $7,
 			created_at = $8, seen_at = $9, expires_at = $10, data = $11
 		WHERE sessions.expires_at <= $12`

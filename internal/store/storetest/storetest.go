@@ -72,13 +72,10 @@ func Run(t *testing.T, s Subject) {
 		{"claims", claimChecks},
 		{"grants", grantChecks},
 		{"refresh", refreshChecks},
-<<<<<<< HEAD
 		{"tickets", ticketChecks},
 		{"ticket holders", ticketHolderChecks},
 		{"ticket limit", ticketLimitChecks},
-=======
 		{"holders", holderChecks},
->>>>>>> 0797497 (store: ask once where a login asked twice)
 		{"keys", keyChecks},
 		{"events", eventChecks},
 		{"upkeep", upkeepChecks},
