@@ -221,11 +221,16 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s Session,
 	now := h.cfg.Now()
 	code := newToken()
 	expires := now.Add(req.client.Lifetimes.Code)
-	return code, h.cfg.Grants.PutCode(ctx, gateway.Code{
+	c := gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce, ExpiresAt: expires,
 		Family: gateway.Family{ID: gateway.NewID(), App: req.client.ID, AccountID: s.Account.ID, Subject: subject, Scopes: req.scopes, AuthTime: s.AuthTime,
 			Session: s.Hash, Entry: s.Entry, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
-	})
+	}
+	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
+		return "", err
+	}
+	h.recent.put(c)
+	return code, nil
 }
 
 // takeHint reads whom the app expects. A hint that cannot be checked (its key is gone after months), or that is another app's, is left out where a

@@ -76,6 +76,13 @@ func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (g
 	return s.store.Token(ctx, hash, now)
 }
 
+func (s *switchable) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.Issue) (gateway.Family, error) {
+	if s.down.Load() {
+		return gateway.Family{}, errDown
+	}
+	return s.store.Redeem(ctx, code, now, i)
+}
+
 func (s *switchable) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
 	if s.down.Load() {
 		return gateway.Token{}, gateway.Family{}, gateway.Account{}, errDown

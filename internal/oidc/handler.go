@@ -58,6 +58,7 @@ type Handler struct {
 	origin   string // of the issuer
 	failures *route.Failures
 	foreign  *http.CrossOriginProtection
+	recent   recent
 }
 
 // graceAfterRotation is how long a refresh token that was just exchanged still gets the same successor: a client whose answer was lost sends twice.

@@ -79,13 +79,16 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 // still good, so that a thief's attempt, or another client's, takes nothing from its owner. Only then is it taken, in one transaction with its tokens.
 // A second redemption by the same client is a replay, and ends everything that grew from the code. A code without the scope openid is of another protocol,
 // from a time when the app was of another kind.
-func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
+func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (answer *tokenResponse, err error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
 	}
 	now := h.cfg.Now()
 	hash := sha256.Sum256([]byte(form.Get("code")))
-	code, err := h.cfg.Grants.Code(ctx, hash)
+	code, remembered := h.recent.take(hash)
+	if remembered = remembered && !client.IDTokenClaims; !remembered {
+		code, err = h.cfg.Grants.Code(ctx, hash)
+	}
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, badGrant()
 	}
@@ -100,13 +103,13 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	}
 	access := newToken()
 	issue := gateway.Issue{Access: h.accessToken(client, access, now)}
-	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Family.Scopes, " ")}
+	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Family.Scopes, " ")}
 	if has(code.Family, scopeOffline) {
 		answer.RefreshToken = h.refreshToken(code.Family.ID, 1)
 		issue.Refresh = sha256.Sum256([]byte(answer.RefreshToken))
 		issue.FamilyExpires = now.Add(client.Lifetimes.Refresh)
 	}
-	if code.TakenAt.IsZero() {
+	if code.TakenAt.IsZero() && !remembered {
 		// Signed before the code is taken, so that a failure here costs nothing. A replay is not worth a signature.
 		if answer.IDToken, err = h.idToken(ctx, client, code.Family, code.Nonce, access, now); err != nil {
 			return nil, err
@@ -119,7 +122,11 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		return nil, badGrant()
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
-	case err != nil:
+	case err == nil && remembered:
+		// What is pinned for the person is known only now. Without claims of the store's there is nothing in it that could fail.
+		answer.IDToken, err = h.idToken(ctx, client, family, code.Nonce, access, now)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return answer, nil
