@@ -50,7 +50,7 @@ func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
 	if err := json.Unmarshal(set, &published); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := jose.ParseSigned(got, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(got, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
