@@ -213,7 +213,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 
 	phones, err = scan.New(scan.Config{
-		URL: c.URL, Keys: a.o.Master.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site,
+		URL: c.URL, Keys: a.o.Master.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site, Phone: simulatedPhone(c.WeChat),
 		SignIn: scanSignIn{people}, Sessions: scanSessions{a}, Tickets: a.store, People: a.store, Events: a.store, Stopping: a.draining,
 		Address: route.Address, RequestID: requestID, Observe: a.observeScan, Logger: a.o.Logger, Now: a.o.Now,
 	})

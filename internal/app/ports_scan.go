@@ -75,6 +75,16 @@ func inWeChat(entries []config.Entry) func(*http.Request) bool {
 	return func(r *http.Request) bool { return any || login.InWeChat(r) }
 }
 
+// simulatedPhone is where a simulator has its phones; "" = people have their own.
+func simulatedPhone(entries []config.Entry) string {
+	for _, e := range entries {
+		if e.Control != "" {
+			return e.Control
+		}
+	}
+	return ""
+}
+
 // configured finds an app of the configuration.
 func configured(apps []config.App) func(id string) (gateway.App, bool) {
 	byID := map[string]gateway.App{}

@@ -152,7 +152,7 @@ store: "sqlite::memory:"
 names: {title: Weigate}
 trusted_proxies: [127.0.0.1, "::1"]
 wechat:
-  - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true}
+  - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true, control: %[9]s}
 apps:
   - {id: wiki, kind: forward_auth, name: Wiki 维基, hosts: ["%[5]s"], access: signed_in}
   - {id: shop, kind: relay, name: Shop 商店, appid: %[6]s, secret: %[7]s, entry: main, return_hosts: ["%[8]s"], access: signed_in}
@@ -165,7 +165,7 @@ const demoClient = `  - {id: %[1]s, kind: oidc, name: %[2]s, secret: %[3]s, acce
 // serve makes the gateway. The keys are new in each run, like everything else here.
 func (d *demoParts) serve(ctx context.Context, account wechattest.App, side *demo.Gateway) error {
 	text := fmt.Appendf(nil, demoConfig, d.gateway, account.AppID, account.Secret, d.wechat,
-		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)))
+		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)), d.control)
 	for _, c := range []struct{ id, name, secret, more string }{
 		{demo.NotesID, "Notes 笔记", side.NotesSecret, ""},
 		{demo.PhotosID, "Photos 相册", side.PhotosSecret, ""},

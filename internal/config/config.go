@@ -78,6 +78,7 @@ type Entry struct {
 	OpenPlatform string // entries with the same name share unionids; "" = none
 	API, Open    string // bases of WeChat's addresses, no slash at the end
 	AnyBrowser   bool   // take every browser for WeChat's; only with a simulator on loopback
+	Control      string // the control page of that simulator, no slash at the end; "" = none
 }
 
 // The doors: the ways in that an app can allow.

@@ -9,7 +9,7 @@ import (
 )
 
 func entryKeys() []string {
-	return []string{"name", "kind", "appid", "secret", "secret_file", "open_platform", "api", "open", "any_browser"}
+	return []string{"name", "kind", "appid", "secret", "secret_file", "open_platform", "api", "open", "any_browser", "control"}
 }
 
 var (
@@ -86,6 +86,22 @@ func (s section) entry(e *Entry, insecure bool, ids map[string]int) {
 		} else if !isLocal(e.API) || !isLocal(e.Open) {
 			v.fault("is for a simulator on this machine: api and open must both be loopback addresses")
 		}
+	}
+	s.control(e)
+}
+
+// control reads where the control page of a simulator is, whose phones can take a QR code.
+func (s section) control(e *Entry) {
+	v := s.one("control")
+	if text, ok := v.text(); !ok || text == "" {
+		return
+	}
+	switch e.Control = s.base("control", "", true); {
+	case e.Control == "": // a fault of its own
+	case e.Kind == Website:
+		v.fault("is for official accounts: their phones open our own QR code")
+	case !isLocal(e.API) || !isLocal(e.Open) || !isLocal(e.Control):
+		v.fault("is the control page of a simulator on this machine: it, api and open must be loopback addresses")
 	}
 }
 

@@ -146,6 +146,9 @@ func (h *Handler) codePage(s *waiting, t gateway.Ticket) web.Page {
 		return web.Page{Kind: web.Fault}
 	}
 	scan := &web.Scan{State: string(t.State), Every: lookAgain}
+	if h.cfg.Phone != "" {
+		scan.Phone = h.cfg.Phone + "/phone?open=" + url.QueryEscape(link)
+	}
 	if s.Phone {
 		scan.Number, scan.Image = t.Number, h.at(pathPNG, s)
 		return web.Page{Kind: web.ScanCopy, Copy: link, Scan: scan}

@@ -49,6 +49,7 @@ type Config struct {
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
 	Site       *web.Site
+	Phone      string // optional: the control page of a simulator, whose phones take a code by a link
 
 	Address   func(*http.Request) netip.Addr           // optional: the visitor's; the zero Addr = not known
 	Stopping  <-chan struct{}                          // optional: closed when the process is told to stop; those that wait are then answered

@@ -148,7 +148,7 @@ func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "account.id", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "way.scan", "way.scan.text", "way.website", "way.website.text",
 		LabelProfileAnew, LabelByWebsite, LabelOtherDoor, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
-		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
+		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
 		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }

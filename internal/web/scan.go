@@ -18,6 +18,7 @@ type Scan struct {
 
 	Code   *Code
 	Image  string // address of the code as a picture, to be saved
+	Phone  string // where a simulated phone takes the code; "" = the phones are real
 	Number string // the desktop's two digits
 
 	Facts   *Facts
