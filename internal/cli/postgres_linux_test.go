@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"encoding/base64"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,57 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/weigate/weigate/internal/leak"
-	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
-
-// cluster is a PostgreSQL of the test's own, which it may kill.
-func cluster(t *testing.T) *postgrestest.Cluster {
-	t.Helper()
-	c, err := postgrestest.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
-func tell(t *testing.T, c *postgrestest.Cluster, statement string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), c.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), statement); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// clusterBytes is all that the server has written: tables, their log ahead, and what it logs for people.
-func clusterBytes(t *testing.T, c *postgrestest.Cluster) string {
-	t.Helper()
-	tell(t, c, `CHECKPOINT`)
-	var all strings.Builder
-	err := filepath.WalkDir(c.Folder(), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		all.Write(raw)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all.String()
-}
 
 // Each accident of the database ends in one clear sentence, at start as while serving, and with the accident put right nothing was lost.
 func TestAccidentsOfPostgreSQL(t *testing.T) {
