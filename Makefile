@@ -2,9 +2,10 @@
 # make test    everything; brings the browser and fonts it needs (on Debian as root)
 # make demo    the first look
 # make fuzz    a minute of every fuzz target
+# make platforms  vets what only Windows and macOS compile; minutes when cold
 # make tidy    brings go.mod and go.sum of every module up to date
 
-.PHONY: test check demo deps fuzz tidy clean
+.PHONY: test check demo deps fuzz platforms tidy clean
 
 test:
 	@build/test.sh test
@@ -20,6 +21,10 @@ deps:
 
 fuzz:
 	@build/fuzz.sh 60s
+
+platforms:
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
 
 tidy:
 	@for mod in go.mod $$(git ls-files '*/go.mod'); do go -C "$$(dirname $$mod)" mod tidy || exit 1; done
