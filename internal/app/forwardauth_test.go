@@ -211,8 +211,11 @@ func TestHostSignOutByAForeignForm(t *testing.T) {
 			t.Errorf("a form from %s has signed her out: %d", from, w.Code)
 		}
 	}
-	alice.want(alice.on(alice.Open(t.Context(), g.origin+"/.weigate/sign-out")), "host_sign_out", 200)
-	page := alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "host_signed_out", 200)
+	page := alice.want(alice.on(alice.Open(t.Context(), g.origin+"/.weigate/sign-out")), "host_sign_out", 200)
+	if !strings.Contains(page.Body, `href="`+g.origin+`/"`) {
+		t.Errorf("no way back for who changes their mind:\n%s", page.Body)
+	}
+	page = alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "host_signed_out", 200)
 	if page.URL != g.origin+"/.weigate/sign-out" {
 		t.Errorf("at %s", page.URL)
 	}

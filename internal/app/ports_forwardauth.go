@@ -60,7 +60,7 @@ type forwardPages struct{ site *web.Site }
 const goOnAgain = time.Second
 
 func (f forwardPages) Show(w http.ResponseWriter, r *http.Request, p forwardauth.Page) {
-	page := web.Page{Kind: web.Kind(p.Reason), Status: p.Status, App: p.App, Go: p.Go, Home: p.Home}
+	page := web.Page{Kind: web.Kind(p.Reason), Status: p.Status, App: p.App, Go: p.Go, Back: p.Back, Home: p.Home}
 	if p.Account != nil {
 		page.Person = person(*p.Account)
 		if p.Reason == forwardauth.ReasonWaiting {

@@ -171,7 +171,7 @@ func (h *Handler) awaitTaken(ctx context.Context, s *site, nonce string, hash [3
 const EventSignOut = "host_sign_out"
 
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignOut, App: s.app.Name, Post: pathSignOut})
+	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignOut, App: s.app.Name, Post: pathSignOut, Back: s.origin + "/"})
 }
 
 // signOut ends the session on this host, on every replica within the time of the cache. The gateway's own goes on; the page says so.

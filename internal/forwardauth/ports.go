@@ -101,6 +101,7 @@ type Page struct {
 	Account *gateway.Account // whom the page is about; nil = nobody
 	Go      string           // where the main button leads; "" = no button
 	Refresh bool             // the page goes to Go by itself, again and again
+	Back    string           // where the way back to the app leads; "" = none
 	Home    string           // the gateway's first page
 	Post    string           // a button of its own that posts to this path; "" = none
 }
