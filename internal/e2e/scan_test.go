@@ -1,0 +1,269 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	go_qr "github.com/piglig/go-qr"
+
+	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
+	"MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN"
+
+// gateway is "weigate serve" beside a WeChat of the test's own, which believes only browsers that say they are WeChat's.
+type gateway struct {
+	site
+	wx *wechattest.Server
+}
+
+func startGateway(t *testing.T) *gateway {
+	t.Helper()
+	simulator := httptest.NewUnstartedServer(nil)
+	_, port, err := net.SplitHostPort(simulator.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{site: site{wechat: "http://weixin.localhost:" + port, app: "http://app.invalid", control: "http://control.invalid"}}
+	account := wechattest.App{AppID: "wx00000000000000e3", Secret: leak.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}}
+	g.wx, err = wechattest.New(wechattest.Config{Apps: []wechattest.App{account}, Mark: leak.Mark, OpenURL: g.wechat})
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulator.Config.Handler = g.wx
+	simulator.Start()
+	t.Cleanup(simulator.Close)
+	t.Cleanup(g.wx.Close)
+
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	g.gateway = "http://" + address
+	dir := t.TempDir()
+	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nnames: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
+		g.gateway, address, account.AppID, leak.Secret, simulator.URL, g.wechat)
+	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(suite.weigate, "serve")
+	cmd.Dir = dir
+	mortal(cmd)
+	var told bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &told, &told
+	free.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("weigate serve ended with %v: %s", err, &told)
+		}
+		leak.Check(t, "what weigate serve wrote", told.String())
+	})
+	for range 600 {
+		if res, err := http.Get(g.gateway + "/healthz"); err == nil {
+			res.Body.Close()
+			return g
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("weigate serve does not come up")
+	return nil
+}
+
+// inWeChat is a window that says it is WeChat's own, on a phone.
+func (g *gateway) inWeChat(t *testing.T, lang string) *window {
+	t.Helper()
+	w := open(t, &g.site, look{lang, 390})
+	accept := "en-GB,en;q=0.9"
+	if lang == "zh-CN" {
+		accept = "zh-CN,zh;q=0.9"
+	}
+	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: wechatAgent, AcceptLanguage: accept})
+	return w
+}
+
+// readsCode decodes the code from a picture of the window, as a phone's camera would.
+func (w *window) readsCode() string {
+	w.t.Helper()
+	picture, err := png.Decode(bytes.NewReader(ask(w, "taking a picture", chromedp.FullScreenshot(100))))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	link, err := go_qr.Decode(picture)
+	if err != nil {
+		w.t.Fatalf("no code to be read on the page at %s: %v", w.at(), err)
+	}
+	return link
+}
+
+func (w *window) waits(selector string) {
+	w.t.Helper()
+	w.do("waiting for "+selector, chromedp.WaitVisible(chromedp.CSS(selector)))
+}
+
+var twoDigits = regexp.MustCompile(`\d\d`)
+
+// number is what the window shows for the phone.
+func (w *window) number() string { w.t.Helper(); return twoDigits.FindString(w.text(".number")) }
+
+// signsIn goes past the simulator's question who this phone's person is.
+func (w *window) signsIn(person string) {
+	w.t.Helper()
+	w.press("button[value=" + person + "]")
+}
+
+func TestScan(t *testing.T) {
+	t.Parallel()
+	for _, l := range looks {
+		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
+			g := startGateway(t)
+			w, phone := open(t, &g.site, l), g.inWeChat(t, l.lang)
+			w.visit(g.gateway + "/sign-in?return=/")
+			first, done := "main#scan_code", "main#scan_held"
+			if l.width < 600 {
+				first, done = "main#scan_copy", ""
+			}
+			w.waits(first)
+			if strings.HasSuffix(first, "code") {
+				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+				w.see("scan-dark")
+				w.readsCode()
+				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+			}
+			w.see(strings.TrimPrefix(strings.ReplaceAll(first, "_", "-"), "main#"))
+			link := w.readsCode()
+			if !strings.HasPrefix(link, g.gateway+"/scan/") {
+				t.Fatalf("the code says %s", link)
+			}
+			phone.visit(link)
+			phone.signsIn("alice")
+			phone.waits("main#scan_ask")
+			phone.see(fmt.Sprintf("scan-phone-ask-of-%d", l.width))
+			phone.press(`form[action="/scan/hold"] button`)
+			phone.waits("main#scan_number")
+			phone.see(fmt.Sprintf("scan-phone-number-of-%d", l.width))
+			title := ""
+			if done == "" {
+				// The same page goes on as a desktop's: whose phone it is, and the number.
+				done = "main#scan_held"
+			}
+			w.waits(done) // without a press: the script watches
+			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") || strings.Contains(title, "Scan to") {
+				t.Errorf("the title is still %q", title)
+			}
+			if live := w.text("#live"); live == "" {
+				t.Error("a screen reader hears nothing")
+			}
+			w.see("scan-held")
+			phone.press(`button[name=number][value="` + w.number() + `"]`)
+			phone.waits("main#scan_done")
+			phone.see(fmt.Sprintf("scan-phone-done-of-%d", l.width))
+			w.waits("main#scan_in")
+			w.see("scan-in")
+			w.waits("main#own") // on by itself, to where the person was
+			phone.press(`form[action="/scan/undo"] button`)
+			phone.waits("main#scan_undone")
+			phone.see(fmt.Sprintf("scan-phone-undone-of-%d", l.width))
+			w.visit(g.gateway + "/")
+			w.waits("main#welcome")
+		})
+	}
+}
+
+func TestScanEndsAsThePhoneSays(t *testing.T) {
+	t.Parallel()
+	for _, lang := range []string{"en", "zh-CN"} {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			g := startGateway(t)
+			w, phone := open(t, &g.site, look{lang, 1280}), g.inWeChat(t, lang)
+			w.visit(g.gateway + "/sign-in?return=/")
+			phone.visit(w.readsCode())
+			phone.signsIn("alice")
+			phone.press(`form[action="/scan/answer"] button`)
+			phone.waits("main#scan_said_no")
+			phone.see("scan-phone-said-no")
+			w.waits("main#scan_refused")
+			w.see("scan-refused")
+			w.press(`form[action^="/scan/renew"] button`)
+
+			phone.visit(w.readsCode())
+			phone.press(`form[action="/scan/hold"] button`)
+			w.waits("main#scan_held")
+			phone.press(fmt.Sprintf(`button[name=number]:not([value="%s"])`, w.number()))
+			phone.waits("main#scan_mismatch")
+			phone.see("scan-phone-mismatch")
+			w.waits("main#scan_wrong")
+			w.see("scan-wrong")
+			w.press(`form[action^="/scan/renew"] button`)
+
+			// Another phone is first; the desktop takes a new code.
+			link := w.readsCode()
+			other := g.inWeChat(t, lang)
+			other.visit(link)
+			other.signsIn("bob")
+			other.press(`form[action="/scan/hold"] button`)
+			phone.visit(link)
+			phone.waits("main#scan_taken")
+			phone.see("scan-phone-taken")
+			w.waits("main#scan_held")
+			w.press(`form[action^="/scan/renew"] button`)
+			w.waits("main#scan_code")
+			phone.visit(link)
+			phone.waits("main#scan_over")
+			phone.see("scan-phone-over")
+			w.press(`form[action^="/scan/cancel"] button`)
+			w.waits("main#scan_cancelled")
+			w.see("scan-cancelled")
+			// The code, opened outside WeChat.
+			outside := open(t, &g.site, look{lang, 390})
+			outside.visit(link)
+			outside.waits("main#scan_here")
+			outside.see("scan-here")
+		})
+	}
+}
+
+// Without JavaScript the page loads itself.
+func TestScanWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t)
+	w, phone := open(t, &g.site, looks[0]), g.inWeChat(t, "en")
+	command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	w.visit(g.gateway + "/sign-in?return=/")
+	picture := ask(w, "taking a picture", chromedp.FullScreenshot(100))
+	img, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := go_qr.Decode(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone.visit(link)
+	phone.signsIn("alice")
+	phone.press(`form[action="/scan/hold"] button`)
+	w.waits("main#scan_held")
+	phone.press(`button[name=number][value="` + twoDigits.FindString(w.text(".number")) + `"]`)
+	w.waits("main#own")
+}
