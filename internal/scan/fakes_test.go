@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -19,6 +18,7 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	rows    map[[32]byte]gateway.Ticket
+	order   [][32]byte        // as they were put
 	joined  map[string]string // younger account → older
 	blocked map[string]bool
 	reads   int
@@ -71,6 +71,7 @@ func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, l
 		return gateway.ErrFull
 	}
 	m.rows[t.Hash] = t.Opened()
+	m.order = append(m.order, t.Hash)
 	return nil
 }
 
@@ -178,11 +179,14 @@ func (m *memory) DropTicket(_ context.Context, hash, desktop [32]byte, now time.
 	return err
 }
 
-// all returns the tickets there are.
-func (m *memory) all() []gateway.Ticket {
+// all returns the tickets there are, the oldest first.
+func (m *memory) all() (out []gateway.Ticket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.SortedFunc(maps.Values(m.rows), func(a, b gateway.Ticket) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	for _, hash := range m.order {
+		out = append(out, m.rows[hash])
+	}
+	return out
 }
 
 // people is sign-in, its sessions and its accounts, in a map.
