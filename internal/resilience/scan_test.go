@@ -1,0 +1,176 @@
+package resilience_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+const uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+
+// device is a browser that always meets the same replica, until that is gone.
+type device struct {
+	*person
+	agent   string
+	replica atomic.Pointer[process]
+	at      string // where it stands
+}
+
+func (w *town) device(i int, agent string, replica *process) *device {
+	d := &device{agent: agent}
+	d.replica.Store(replica)
+	d.person = w.person(i, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var dial net.Dialer
+		return dial.DialContext(ctx, network, d.replica.Load().host)
+	}})
+	return d
+}
+
+// open goes where it is sent, past WeChat too, and shows the page; where the app is, it is that address.
+func (d *device) open(ctx context.Context, method, address string, form url.Values) (answer, error) {
+	for range 12 {
+		r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
+		if err != nil {
+			return answer{}, err
+		}
+		r.Header.Set("User-Agent", d.agent)
+		r.Header.Set("Accept", "text/html")
+		if method == http.MethodPost {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		a, err := d.do(r)
+		if err != nil {
+			return answer{}, fmt.Errorf("%s: %w", pathOf(address), err)
+		}
+		d.at = address
+		switch {
+		case a.location == "" || strings.HasPrefix(a.location, appRedirect+"?"):
+			return a, nil
+		case strings.HasPrefix(a.location, d.w.wx.url+"/connect/oauth2/authorize"):
+			if address, err = d.fromWeChat(a.location); err != nil {
+				return answer{}, err
+			}
+		default:
+			base, err := url.Parse(address)
+			if err != nil {
+				return answer{}, err
+			}
+			to, err := base.Parse(a.location)
+			if err != nil {
+				return answer{}, err
+			}
+			address = to.String()
+		}
+		method, form = http.MethodGet, nil
+	}
+	return answer{}, errors.New("the browser is sent round and round")
+}
+
+var (
+	scanLink   = regexp.MustCompile(`/scan/[a-z2-7]{26}`)
+	scanMark   = regexp.MustCompile(`name="m" value="([^"]*)"`)
+	scanNumber = regexp.MustCompile(`<span translate="no">(\d\d)</span>`)
+	scanGoOn   = regexp.MustCompile(`id="go" href="([^"]*)"`)
+)
+
+func found(what *regexp.Regexp, a answer) (string, error) {
+	m := what.FindStringSubmatch(a.body)
+	if m == nil {
+		return "", fmt.Errorf("no %s on the page: %s", what, a)
+	}
+	return strings.ReplaceAll(m[len(m)-1], "&amp;", "&"), nil
+}
+
+// moment is how far a sign-in is when something happens.
+type moment string
+
+// signsIn signs a desktop in by a phone, and calls at at each moment.
+func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code string, err error) {
+	base := desktop.w.proxy.url
+	step := func(d *device, method, address string, form url.Values, want *regexp.Regexp) (text string) {
+		if err != nil {
+			return ""
+		}
+		var a answer
+		if a, err = d.open(ctx, method, address, form); err == nil {
+			text, err = found(want, a)
+		}
+		return text
+	}
+	link := step(desktop, http.MethodGet, desktop.w.authorize(), nil, scanLink)
+	waiting := desktop.at
+	at("the code is shown")
+	mark := step(phone, http.MethodGet, base+link, nil, scanMark)
+	at("the phone was asked")
+	step(phone, http.MethodPost, base+"/scan/hold", url.Values{"m": {mark}}, scanMark)
+	at("the phone has the ticket")
+	number := step(desktop, http.MethodGet, waiting, nil, scanNumber)
+	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}}, regexp.MustCompile(`id="(scan_done)"`))
+	at("the phone has confirmed")
+	goOn := step(desktop, http.MethodGet, waiting, nil, scanGoOn)
+	at("the desktop has its session")
+	if err != nil {
+		return "", err
+	}
+	a, err := desktop.open(ctx, http.MethodGet, base+goOn, nil)
+	if err != nil {
+		return "", err
+	}
+	to, err := url.Parse(a.location)
+	if err != nil || to.Query().Get("code") == "" {
+		return "", fmt.Errorf("the app is told nothing: %s", a)
+	}
+	return to.Query().Get("code"), nil
+}
+
+// The desktop is at one replica, its phone at the other. At each moment of the sign-in one of the two is killed, once the desktop's, once the phone's; the
+// person goes on at the one that is left, and gets in.
+func TestReplicaKilledWhileAPhoneSignsADesktopIn(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, onPostgres, "ES256", 12, 2)
+	person := 0
+	for _, when := range []moment{"the code is shown", "the phone was asked", "the phone has the ticket", "the phone has confirmed", "the desktop has its session"} {
+		for _, whose := range []string{"desktop", "phone"} {
+			t.Run(fmt.Sprint(when, ", the replica of the ", whose, " is killed"), func(t *testing.T) {
+				one, two := w.replicas[0], w.replicas[1]
+				desktop, phone := w.device(person, uaDesktop, one), w.device(person, uaWeChat, two)
+				person++
+				killed := false
+				code, err := signsIn(t.Context(), desktop, phone, func(now moment) {
+					if now != when {
+						return
+					}
+					victim, left := one, two
+					if whose == "phone" {
+						victim, left = two, one
+					}
+					victim.kill()
+					desktop.replica.Store(left)
+					phone.replica.Store(left)
+					w.proxy.remove(victim.host)
+					w.replicas = []*process{left}
+					killed = true
+				})
+				if err != nil || !killed {
+					t.Fatalf("killed %v: %v", killed, err)
+				}
+				got := desktop.redeem(t.Context(), code)
+				if got.status != http.StatusOK {
+					t.Fatalf("token: %s", got)
+				}
+				if err := desktop.arrived(t.Context(), got); err != nil {
+					t.Error(err)
+				}
+				w.start()
+			})
+		}
+	}
+	w.accounts(w.open())
+}
