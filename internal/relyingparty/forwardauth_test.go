@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -28,6 +30,9 @@ type guarded struct {
 	host   string
 	port   string
 	client *http.Client
+
+	gatewayURL string
+	open       *httptest.Server // the proxy of another site, at open.localhost, where everybody may be who is signed in
 }
 
 const verifyCache = time.Second
@@ -40,6 +45,7 @@ func guard(t *testing.T, kind proxied) *guarded {
 	_, g.port, _ = net.SplitHostPort(address)
 	g.host = "wiki.localhost:" + g.port
 	g.origin = "https://" + g.host
+	g.open = g.otherProxy()
 	secret := filepath.Join(w.dir, "wechat.secret")
 	write(t, secret, leak.Secret)
 	example := map[string]string{"nginx": "nginx-auth"}[kind.name]
@@ -47,9 +53,10 @@ func guard(t *testing.T, kind proxied) *guarded {
 		example = kind.name
 	}
 	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]", "hosts: ["+g.host+"]",
-		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()))
-	gateway := w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
-	kind.run(t, place{address: address, socket: socket, host: g.host, gateway: gateway, site: g.site.url})
+		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()) +
+		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n")
+	g.gatewayURL = w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
+	kind.run(t, place{address: address, socket: socket, host: g.host, gateway: g.gatewayURL, site: g.site.url})
 	g.client = &http.Client{
 		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+g.port)
@@ -57,6 +64,31 @@ func guard(t *testing.T, kind proxied) *guarded {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return g
+}
+
+// otherProxy serves the gateway's side of a site that is nobody's business here, but for who has a session on it.
+func (g *guarded) otherProxy() *httptest.Server {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/.weigate/") {
+			fmt.Fprint(w, "open")
+			return
+		}
+		r.Header.Set("X-Forwarded-Proto", "https")
+		httputil.NewSingleHostReverseProxy(parsed(g.t, g.gatewayURL)).ServeHTTP(w, r)
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	server.StartTLS()
+	g.t.Cleanup(server.Close)
+	return server
+}
+
+func (g *guarded) openHost() string {
+	_, port, _ := net.SplitHostPort(g.open.Listener.Addr().String())
+	return "open.localhost:" + port
 }
 
 // answer is what came of a request.
@@ -145,6 +177,7 @@ func TestProxyProtectsASite(t *testing.T) {
 			}
 			id := g.siteIsTold(&alice)
 			g.noPathLeadsAround()
+			g.noOtherNameLeadsIn()
 			g.signsOutAndInAgain(alice)
 			g.blockedWithinTheCache(alice, id)
 		})
@@ -234,6 +267,43 @@ func (g *guarded) noPathLeadsAround() {
 	if reached := g.site.reached(); len(reached) > 0 {
 		g.t.Errorf("the site was asked for %v", reached)
 	}
+}
+
+// noOtherNameLeadsIn has somebody who may use another site ask for this one under the other's name, with the other's cookie. A proxy that tells the gateway
+// the name that the visitor gave gets an answer for the other site.
+func (g *guarded) noOtherNameLeadsIn() {
+	g.t.Helper()
+	bob, other := g.phone("bob"), g.openHost()
+	if page := bob.signIn("https://" + other + "/.weigate/start?return=%2Fin"); page.Body != "open" {
+		g.t.Fatalf("the phone is at %s: %s", page.URL, page.Body)
+	}
+	var cookie string
+	for _, c := range bob.Cookies("https://" + other + "/") {
+		cookie += c.Name + "=" + c.Value + "; "
+	}
+	if !strings.Contains(cookie, "__Host-weigate-auth=") {
+		g.t.Fatalf("cookies of the other site: %s", cookie)
+	}
+	ask := func(line, host, more string) {
+		g.t.Helper()
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+g.port, &tls.Config{ServerName: "wiki.localhost"})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n%sAccept: text/html\r\nCookie: %s\r\nConnection: close\r\n\r\n", line, host, more, cookie)
+		_, _ = io.Copy(io.Discard, conn) // whatever the answer is: the site must not have been asked
+		if reached := g.site.reached(); len(reached) > 0 {
+			g.t.Errorf("%q, Host %s, %q: the site was asked for %v", line, host, more, reached)
+		}
+	}
+	ask("/page", other, "")
+	ask("https://"+g.host+"/page", other, "")
+	ask("https://"+other+"/page", g.host, "")
+	ask("/page", g.host, "Host: "+other+"\r\n")
+	ask("/page", g.host, "X-Forwarded-Host: "+other+"\r\n")
+	ask("/page", g.host, "X-Original-URL: https://"+other+"/page\r\n")
+	ask("/page", g.host, "X-Original-URL: https://"+other+"/page\r\nX-Forwarded-Host: "+other+"\r\n")
 }
 
 func (g *guarded) signsOutAndInAgain(p phone) {

@@ -75,7 +75,7 @@ var proxies = []proxied{{"nginx", runNginx}, {"caddy", runCaddy}, {"traefik", ru
 func runNginx(t *testing.T, p place) {
 	program, dir := tool(t, "nginx"), t.TempDir()
 	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl", "listen "+p.address+" ssl",
-		"server_name wiki.example.com", "server_name wiki.localhost", "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
+		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com", "set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
 		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
 	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
 worker_processes 1;
@@ -138,7 +138,7 @@ func runTraefik(t *testing.T, p place) {
 	}
 	h := &traefik{
 		gateway: httputil.NewSingleHostReverseProxy(parsed(t, p.gateway)), site: httputil.NewSingleHostReverseProxy(parsed(t, p.site)),
-		auth: auth.Address, copied: auth.AuthResponseHeaders, match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
+		host: strings.Split(p.host, ":")[0], auth: auth.Address, copied: auth.AuthResponseHeaders, match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
 	}
 	listener, err := net.FileListener(p.socket)
 	if err != nil {
@@ -165,12 +165,16 @@ func parsed(t *testing.T, address string) *url.URL {
 // traefik is a proxy with Traefik's forwardAuth.
 type traefik struct {
 	gateway, site http.Handler
-	auth          string
+	host, auth    string
 	copied        []string
 	match         *regexp.Regexp
 }
 
 func (f *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if name, _, _ := strings.Cut(r.Host, ":"); name != f.host { // its rules look at the host without its port
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	forwarded := http.Header{
 		"X-Forwarded-Method": {r.Method}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {r.Host}, "X-Forwarded-Uri": {r.RequestURI}, "X-Forwarded-Port": {"443"},
 	}
