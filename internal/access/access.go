@@ -1,6 +1,7 @@
 // Package access decides whether an account may use an app.
 //
-// The names to know are [Rules], made of what finds a person's identities, and its method [Rules.Allow]. The rules themselves are data of the app
+// The names to know are [Rules], made of what finds a person's identities, its method [Rules.Allow] with a [Decision], and [Judge], which is what the
+// features ask for. The rules themselves are data of the app
 // ([gateway.AccessRule]) and come from the configuration.
 //
 // The package shows no page and keeps nothing: each question is answered from the account as it is now, so an approval counts at the next request.
@@ -22,6 +23,13 @@ const (
 	Waiting          // for an administrator's approval
 	Allowed
 )
+
+// Judge says whether an account may use an app. Rules is the one of the gateway; features take a Judge, so that their tests can rule as they need.
+// It is safe for concurrent use.
+type Judge interface {
+	// Allow says whether the account may use the app now. An error is for a store that could not answer.
+	Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error)
+}
 
 // Identities finds the openids and unionids of an account. gateway.Accounts is one.
 type Identities interface {

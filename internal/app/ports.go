@@ -1,11 +1,9 @@
 package app
 
 import (
-	"context"
 	"net/http"
 	"time"
 
-	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/signin"
@@ -29,21 +27,6 @@ func (o oidcSignIn) End(w http.ResponseWriter, r *http.Request) error { return o
 
 func (o oidcSignIn) askProfile(w http.ResponseWriter, r *http.Request, s oidc.Session, returnTo string) bool {
 	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
-}
-
-type oidcAccess struct{ rules access.Rules }
-
-func (o oidcAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (oidc.Decision, error) {
-	d, err := o.rules.Allow(ctx, a, app)
-	switch {
-	case err != nil:
-		return oidc.Refused, err
-	case d == access.Allowed:
-		return oidc.Allowed, nil
-	case d == access.Waiting:
-		return oidc.Waiting, nil
-	}
-	return oidc.Refused, nil
 }
 
 // oidcPages shows the pages of OpenID Connect.

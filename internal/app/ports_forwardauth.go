@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
@@ -36,21 +35,6 @@ type forwardSessions struct{ book *session.Book }
 func (f forwardSessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
 	found, err := f.book.Find(ctx, hash, now)
 	return found.Session, found.Account, err
-}
-
-type forwardAccess struct{ rules access.Rules }
-
-func (f forwardAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (forwardauth.Decision, error) {
-	d, err := f.rules.Allow(ctx, a, app)
-	switch {
-	case err != nil:
-		return forwardauth.Refused, err
-	case d == access.Allowed:
-		return forwardauth.Allowed, nil
-	case d == access.Waiting:
-		return forwardauth.Waiting, nil
-	}
-	return forwardauth.Refused, nil
 }
 
 // forwardPages shows the pages of forward auth, on our own address and on the hosts of apps.

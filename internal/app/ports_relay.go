@@ -1,10 +1,8 @@
 package app
 
 import (
-	"context"
 	"net/http"
 
-	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
@@ -28,21 +26,6 @@ func (o relaySignIn) Begin(w http.ResponseWriter, r *http.Request, d relay.Deman
 
 func (o relaySignIn) AskProfile(w http.ResponseWriter, r *http.Request, s relay.Session, returnTo string) bool {
 	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
-}
-
-type relayAccess struct{ rules access.Rules }
-
-func (o relayAccess) Allow(ctx context.Context, a gateway.Account, app gateway.App) (relay.Decision, error) {
-	d, err := o.rules.Allow(ctx, a, app)
-	switch {
-	case err != nil:
-		return relay.Refused, err
-	case d == access.Allowed:
-		return relay.Allowed, nil
-	case d == access.Waiting:
-		return relay.Waiting, nil
-	}
-	return relay.Refused, nil
 }
 
 // relayPages shows the pages of the relay. None has a way back to the app: WeChat's have none either, and an app that was written for WeChat expects no

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 )
@@ -41,7 +42,7 @@ type Config struct {
 
 	SignIn   SignIn
 	Sessions Sessions
-	Access   Access
+	Access   access.Judge
 	People   People
 	Pages    Pages
 	Grants   gateway.Grants

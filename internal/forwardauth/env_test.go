@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -55,7 +56,7 @@ type env struct {
 	store   *away
 	clock   *clock
 	signIn  *signIn
-	access  *access
+	access  *ruling
 	log     *strings.Builder
 	config  forwardauth.Config
 	handler http.Handler
@@ -148,10 +149,10 @@ func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 }
 
 // access is a rule that tests change while everything runs.
-type access struct{ says atomic.Int64 }
+type ruling struct{ says atomic.Int64 }
 
-func (a *access) Allow(context.Context, gateway.Account, gateway.App) (forwardauth.Decision, error) {
-	return forwardauth.Decision(a.says.Load()), nil
+func (a *ruling) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
+	return access.Decision(a.says.Load()), nil
 }
 
 // pages shows which page it is.
@@ -182,9 +183,9 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inner.Close() })
-	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, access: &access{}, log: &strings.Builder{}}
+	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, access: &ruling{}, log: &strings.Builder{}}
 	e.signIn = &signIn{e: e, door: "wechat"}
-	e.access.says.Store(int64(forwardauth.Allowed))
+	e.access.says.Store(int64(access.Allowed))
 	ring, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: inner, Master: master(), Algs: []string{keys.ES256}, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)

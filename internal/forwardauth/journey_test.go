@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -107,12 +108,12 @@ func TestRuleAtTheHandOver(t *testing.T) {
 	e := newEnv(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
-	e.access.says.Store(int64(forwardauth.Refused))
+	e.access.says.Store(int64(access.Refused))
 	want(t, "refused", b.open("https://"+wiki+"/.weigate/start?return=/page"), http.StatusForbidden, "refused")
-	e.access.says.Store(int64(forwardauth.Waiting))
+	e.access.says.Store(int64(access.Waiting))
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "waiting", w, http.StatusOK, "waiting")
-	e.access.says.Store(int64(forwardauth.Allowed))
+	e.access.says.Store(int64(access.Allowed))
 	b.open(gatewayURL + w.Header().Get("X-Go")) // what the page does by itself
 	if b.at() != "https://"+wiki+"/page" {
 		t.Errorf("approved, the browser is at %v", b.hops)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -58,11 +59,11 @@ func (h *Handler) judge(ctx context.Context, s *site, family string, hash [32]by
 	return v, h.tell(v, s, f, account, union, before, now)
 }
 
-func reasonOf(d Decision) Reason {
+func reasonOf(d access.Decision) Reason {
 	switch d {
-	case Allowed:
+	case access.Allowed:
 		return ""
-	case Waiting:
+	case access.Waiting:
 		return ReasonWaiting
 	}
 	return ReasonRefused

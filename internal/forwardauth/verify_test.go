@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -160,8 +161,8 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 		name, page string
 		change     func(e *env, a gateway.Account)
 	}{
-		{"the rule changed", "refused", func(e *env, _ gateway.Account) { e.access.says.Store(int64(forwardauth.Refused)) }},
-		{"approval was taken back", "waiting", func(e *env, _ gateway.Account) { e.access.says.Store(int64(forwardauth.Waiting)) }},
+		{"the rule changed", "refused", func(e *env, _ gateway.Account) { e.access.says.Store(int64(access.Refused)) }},
+		{"approval was taken back", "waiting", func(e *env, _ gateway.Account) { e.access.says.Store(int64(access.Waiting)) }},
 		{"blocked", "blocked", func(e *env, a gateway.Account) {
 			if _, err := e.store.UpdateAccount(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.Account) error {
 				a.Status = gateway.Blocked
@@ -195,7 +196,7 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 				want(t, "the words", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")), http.StatusForbidden, k.page)
 			}
 			if k.page == "waiting" { // and in again, by the page that looks by itself
-				e.access.says.Store(int64(forwardauth.Allowed))
+				e.access.says.Store(int64(access.Allowed))
 				e.clock.advance(5 * time.Second)
 				want(t, "approved", b.verify("https://"+wiki+"/x"), http.StatusOK, "")
 			}
@@ -252,7 +253,7 @@ func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 	if again := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion"); again != first {
 		t.Error("without the cache each request costs a signature")
 	}
-	e.access.says.Store(int64(forwardauth.Refused))
+	e.access.says.Store(int64(access.Refused))
 	want(t, "at once", b.verify("https://"+wiki+"/"), http.StatusForbidden, "refused")
 }
 

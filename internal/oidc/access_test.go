@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
 )
@@ -51,7 +52,7 @@ func singleSignOn(t *testing.T, e *env) {
 }
 
 func waiting(t *testing.T, e *env) {
-	e.access.set(oidc.Waiting, nil)
+	e.access.set(access.Waiting, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
@@ -65,7 +66,7 @@ func waiting(t *testing.T, e *env) {
 	if a = b.follow(b.get(e.server.URL + page.Cancel)); a.param("error") != "access_denied" {
 		t.Errorf("cancel: %v", a.location)
 	}
-	e.access.set(oidc.Allowed, nil)
+	e.access.set(access.Allowed, nil)
 	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" || a.param("state") != "the state" || e.signIn.count() != 1 {
 		t.Errorf("approved: %d %v", a.status, a.location)
 	}
@@ -77,7 +78,7 @@ func waiting(t *testing.T, e *env) {
 }
 
 func refusedByRule(t *testing.T, e *env) {
-	e.access.set(oidc.Refused, nil)
+	e.access.set(access.Refused, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
@@ -98,7 +99,7 @@ func rulesUnknown(t *testing.T, e *env) {
 		status int
 		reason oidc.Reason
 	}{{errDown, http.StatusServiceUnavailable, oidc.ReasonUnavailable}, {errBoom, http.StatusInternalServerError, oidc.ReasonInternal}} {
-		e.access.set(oidc.Refused, tt.err)
+		e.access.set(access.Refused, tt.err)
 		a := e.browser().authorize(e.request())
 		if page := data[oidc.ProblemPage](t, a); a.status != tt.status || page.Reason != tt.reason || strings.Contains(a.body, tt.err.Error()) {
 			t.Errorf("%v: %d %+v", tt.err, a.status, page)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 )
@@ -167,10 +168,10 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 		return err
 	}
 	switch {
-	case decision == Allowed:
-	case decision == Waiting && t.mayNotShowPages:
+	case decision == access.Allowed:
+	case decision == access.Waiting && t.mayNotShowPages:
 		return &Error{http.StatusForbidden, codeInteraction, "the person waits for approval"}
-	case decision == Waiting:
+	case decision == access.Waiting:
 		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.client.Name, Account: s.Account, Retry: h.again(req, paramDemand, req.demand),
 			Cancel: h.again(req, paramCancel, "1")})
 		return nil

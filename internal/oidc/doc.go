@@ -3,7 +3,7 @@
 // and no dynamic registration; each is refused with the error that its standard names.
 //
 // The names to know: [Config] and [New] make a [Handler], [Handler.Mount] adds its routes. Apps are [Client] values in a [Registry]. What the package
-// needs from its neighbours are three interfaces: [SignIn] (who is this browser), [Access] (may this account use this app) and [Pages].
+// needs from its neighbours are three interfaces: [SignIn] (who is this browser), [access.Judge] (may this account use this app) and [Pages].
 //
 //	GET  /.well-known/openid-configuration   what this provider can do
 //	GET  /oauth2/jwks                        the public keys

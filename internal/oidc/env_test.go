@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/oidc"
@@ -64,7 +65,7 @@ type env struct {
 	handler *oidc.Handler
 	cfg     oidc.Config
 	signIn  *signIn
-	access  *access
+	access  *ruling
 	clients []oidc.Client
 	app     string // id of the confidential app that requests name by default
 	other   string // another confidential app
@@ -80,7 +81,7 @@ type option func(*env, *oidc.Config)
 
 func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	t.Helper()
-	e := &env{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)}, access: &access{decision: oidc.Allowed}}
+	e := &env{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)}, access: &ruling{decision: access.Allowed}}
 	n := numbers.Add(1)
 	e.app, e.other, e.spa = fmt.Sprintf("app-%d", n), fmt.Sprintf("other-%d", n), fmt.Sprintf("spa-%d", n)
 	e.alice, e.bob = e.arrive("alice"), e.arrive("bob")

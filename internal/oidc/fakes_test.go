@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
 )
@@ -119,19 +120,19 @@ func (s *switchable) Revoke(ctx context.Context, what gateway.Revocation, now ti
 }
 
 // access answers the same for everybody.
-type access struct {
+type ruling struct {
 	mu       sync.Mutex
-	decision oidc.Decision
+	decision access.Decision
 	err      error
 }
 
-func (a *access) set(d oidc.Decision, err error) {
+func (a *ruling) set(d access.Decision, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.decision, a.err = d, err
 }
 
-func (a *access) Allow(context.Context, gateway.Account, gateway.App) (oidc.Decision, error) {
+func (a *ruling) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.decision, a.err

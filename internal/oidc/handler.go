@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
@@ -22,7 +23,7 @@ type Config struct {
 	Insecure bool             // optional: plain http at a private address
 	Clients  func() *Registry // the apps as they are now; called once per request
 	SignIn   SignIn
-	Access   Access
+	Access   access.Judge
 	Pages    Pages
 	People   People
 	Subjects gateway.Subjects

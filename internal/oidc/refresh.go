@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -131,7 +132,7 @@ func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Fa
 	if err != nil {
 		return err
 	}
-	if decision != Allowed {
+	if decision != access.Allowed {
 		return badGrant()
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/oidc"
@@ -124,17 +125,17 @@ func refreshMadeUp(t *testing.T, e *env) {
 
 func refreshNotAllowed(t *testing.T, e *env) {
 	first := e.browser().login("scope", "openid offline_access")
-	for _, d := range []oidc.Decision{oidc.Refused, oidc.Waiting} {
+	for _, d := range []access.Decision{access.Refused, access.Waiting} {
 		e.access.set(d, nil)
 		if tok := e.refresh(first.Refresh); tok.Error != "invalid_grant" {
 			t.Errorf("decision %v: %+v", d, tok)
 		}
 	}
-	e.access.set(oidc.Refused, errDown)
+	e.access.set(access.Refused, errDown)
 	if tok := e.refresh(first.Refresh); tok.status != http.StatusServiceUnavailable {
 		t.Errorf("access rules unknown: %+v", tok)
 	}
-	e.access.set(oidc.Allowed, nil)
+	e.access.set(access.Allowed, nil)
 	if tok := e.refresh(first.Refresh); tok.status != http.StatusOK {
 		t.Errorf("let in again: %+v", tok)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -89,10 +90,10 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 	switch {
 	case err != nil:
 		return err
-	case decision == Waiting:
+	case decision == access.Waiting:
 		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.app.Name, Account: s.Account, Retry: h.again(req, paramDemand, req.demand)})
 		return nil
-	case decision != Allowed:
+	case decision != access.Allowed:
 		return &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
 	}
 	who, known, err := h.identity(r.Context(), req.entry(), s)

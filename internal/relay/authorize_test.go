@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
 )
@@ -334,16 +335,16 @@ func TestProfileIsAskedForHere(t *testing.T) {
 func TestAccessRules(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	g.allow = relay.Waiting
+	g.allow = access.Waiting
 	g.authorize("snsapi_base")
 	if p, ok := g.shown[0].(relay.WaitingPage); !ok || p.AppName != "The Shop" || !strings.HasPrefix(p.Retry, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", g.shown)
 	}
-	g.allow = relay.Refused
+	g.allow = access.Refused
 	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Reason != relay.ReasonRefused {
 		t.Errorf("%d %+v", w.Code, g.shown)
 	}
-	g.allow = relay.Allowed
+	g.allow = access.Allowed
 	if _, err := g.store.UpdateAccount(t.Context(), g.account.ID, g.clock(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
 )
@@ -251,7 +252,7 @@ func TestTokensDie(t *testing.T) {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
-		"a person who may not use the app any more": {func(g *rig) { g.allow = relay.Refused }, 42001, 40030, 0},
+		"a person who may not use the app any more": {func(g *rig) { g.allow = access.Refused }, 42001, 40030, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
@@ -22,7 +23,7 @@ type Config struct {
 	Apps        []App    // optional: without one only VerifyFiles are served
 	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
 	SignIn      SignIn
-	Access      Access
+	Access      access.Judge
 	Pages       Pages
 	People      People
 	Grants      gateway.Grants

@@ -39,22 +39,6 @@ type SignIn interface {
 	AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
 }
 
-// Decision is what an access rule says.
-type Decision int
-
-// The decisions. The zero value refuses.
-const (
-	Refused Decision = iota
-	Waiting          // for an administrator's approval
-	Allowed
-)
-
-// Access applies the access rules of apps.
-type Access interface {
-	// Allow says whether the account may use the app now. An error is for a store that could not answer.
-	Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error)
-}
-
 // People finds accounts. gateway.Accounts is one.
 type People interface {
 	// Account is gateway.Accounts.Account.

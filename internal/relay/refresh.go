@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -127,7 +128,7 @@ func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Family, 
 		return account, err
 	}
 	decision, err := h.cfg.Access.Allow(ctx, account, app.App)
-	if err == nil && decision != Allowed {
+	if err == nil && decision != access.Allowed {
 		err = dead
 	}
 	return account, err

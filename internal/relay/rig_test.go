@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leak"
@@ -40,7 +41,7 @@ type rig struct {
 	mu      sync.Mutex
 	now     time.Time
 	session *relay.Session // who the browser is; nil = nobody
-	allow   relay.Decision
+	allow   access.Decision
 	asks    bool // AskProfile asks
 	down    bool
 	begun   []relay.Demand
@@ -55,7 +56,7 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: relay.Allowed, address: netip.MustParseAddr("203.0.113.7")}
+	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed, address: netip.MustParseAddr("203.0.113.7")}
 	g.account = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
 	master, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
@@ -137,7 +138,7 @@ func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ relay.Session
 	return g.asks
 }
 
-func (g *rig) Allow(context.Context, gateway.Account, gateway.App) (relay.Decision, error) {
+func (g *rig) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
 	return g.allow, nil
 }
 
