@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,8 +80,11 @@ func (w *window) tryOnScreen(ctx context.Context, script string) string {
 	if err != nil || got.ExceptionDetails != nil || got.Result == nil {
 		return ""
 	}
-	text := string(got.Result.Value)
-	return strings.Trim(strings.TrimSpace(text), `"`)
+	var text string
+	if err := json.Unmarshal(got.Result.Value, &text); err != nil {
+		return ""
+	}
+	return strings.TrimSpace(text)
 }
 
 // pressOnScreen presses what the selector finds on the phone's screen, and waits until the screen
