@@ -122,6 +122,18 @@ func (w *rewriter) start(t *htmlToken) {
 		attrs = append(attrs, htmlAttr{"formaction", w.submitRef(action, t.value("formmethod"))})
 	}
 	w.tag(name, attrs)
+	if t.empty && shape(name) {
+		w.out.WriteString("</" + name + ">")
+	}
+}
+
+// shape reports whether an element is one of SVG that is mostly written with "/>", which ends it there. Left open, it would swallow those after it.
+func shape(name string) bool {
+	switch name {
+	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
+		return true
+	}
+	return false
 }
 
 // link keeps style sheets and drops every other kind.

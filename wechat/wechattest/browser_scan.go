@@ -23,6 +23,7 @@ type htmlToken struct {
 	name  string     // of the tag, lower case; for rawToken, of the element that it is the inside of
 	attrs []htmlAttr // in order, the first of a repeated name only, as browsers have it
 	text  string     // for textToken and rawToken
+	empty bool       // for startToken: it ends in "/>"
 }
 
 // An htmlAttr is an attribute with its character references resolved.
@@ -151,7 +152,9 @@ func (z *htmlScanner) attributes(t *htmlToken, i int) (next int, closed bool) {
 	src := z.src
 	seen := map[string]bool{}
 	for {
+		t.empty = false
 		for i < len(src) && (isSpace(src[i]) || src[i] == '/') {
+			t.empty = src[i] == '/'
 			i++
 		}
 		if i >= len(src) {

@@ -91,6 +91,8 @@ func TestAddressesLeadBackThroughThePhone(t *testing.T) {
 		{"form to itself ignores base", `<base href=/o/><form method=post>`, `<form method="post" enctype="application/x-www-form-urlencoded" action="/f/TOKEN/submit?m=post&amp;u=https%3A%2F%2Fapp.test%2Fdir%2Fpage%3Fq%3D1">`},
 		{"text keeps its references", `a &amp; b &lt;i&gt;`, `a &amp; b &lt;i&gt;`},
 		{"no attribute breaks out", `<p title='"><img src=x onerror=e()>'>`, `<p title="&#34;&gt;&lt;img src=x onerror=e()&gt;">`},
+		{"drawing", `<svg><path d="M0 0"/><path d=M0/><circle r=1 /></svg>`, `<svg><path d="M0 0"></path><path d="M0/"><circle r="1"></circle></svg>`},
+		{"other elements do not end so", `<p/>x<b/>`, `<p>x<b>`},
 		{"noscript is shown", `<noscript><p>x</p></noscript>`, `<p>x</p>`},
 	} {
 		got := strings.TrimPrefix(wechattest.Rewrite(page, c.src), "<!doctype html>\n")
