@@ -2,15 +2,19 @@ package relay
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
@@ -45,9 +49,27 @@ func (h *Handler) readRefresh(token string) (family string, ok bool) {
 	})
 }
 
+const purposeAccess = "relay access token of a refresh"
+
+// refreshPace is how often a family gets a new access token by refreshing. A program that refreshes at every page, or in a loop, gets the same one
+// meanwhile: each is a row for two hours, and a refresh asks for no secret.
+const refreshPace = 10 * time.Minute
+
+// newAccess is the access token that a refresh gives at now, at every replica, and when it was made first. It is derived, so that it can be given twice
+// although only its hash is kept.
+func (h *Handler) newAccess(family string, now time.Time) (string, gateway.Token, error) {
+	from := now.Truncate(refreshPace)
+	raw, err := hkdf.Key(sha512.New, h.cfg.Master.Derive(purposeAccess)[0], nil, family+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
+	if err != nil {
+		return "", gateway.Token{}, fmt.Errorf("relay: derive an access token: %w", err)
+	}
+	text := tokenText(raw)
+	return text, gateway.Token{Hash: sha256.Sum256([]byte(text)), CreatedAt: now, ExpiresAt: from.Add(refreshPace + accessLife)}, nil
+}
+
 // refreshToken gives another access token (/sns/oauth2/refresh_token). It takes no secret, and gives the same refresh token back, whose 30 days go on
-// (WeChat's documentation). Where WeChat gives the same access token a new lifetime, this gives a new one, and the old one lives to its end: only hashes
-// are kept. Order and scope are as captured in 2018.
+// (WeChat's documentation). Where WeChat gives the same access token a new lifetime, this gives a new one, the same for some minutes, and the old one
+// lives to its end: only hashes are kept. Order and scope are as captured in 2018.
 func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, error) {
 	token := p.Get("refresh_token")
 	switch {
@@ -86,12 +108,16 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	if _, err := h.stillAllowed(ctx, app, family, errRefreshToken); err != nil {
 		return nil, err
 	}
-	access, hash := newToken(), sha256.Sum256([]byte(token))
-	_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{
-		Family: id, Presented: hash, Next: hash, Now: now,
-		Access: gateway.Token{Hash: sha256.Sum256([]byte(access)), CreatedAt: now, ExpiresAt: now.Add(accessLife)},
-	})
+	access, row, err := h.newAccess(id, now)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
+		hash := sha256.Sum256([]byte(token))
+		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Family: id, Presented: hash, Next: hash, Now: now, Access: row})
+	}
 	switch {
+	case errors.Is(err, gateway.ErrConflict): // another request with this token has stored it at this moment
 	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrReplay):
 		return nil, errRefreshToken
 	case err != nil:

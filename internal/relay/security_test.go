@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,6 +226,69 @@ func TestRefreshTokenOfAnotherAppEndsNothing(t *testing.T) {
 	if a := g.refresh(in.RefreshToken); a.code() != 0 {
 		t.Error(a.raw)
 	}
+}
+
+// counted counts the rows that refreshes make.
+type counted struct {
+	gateway.Grants
+	made *atomic.Int64
+}
+
+func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotated, error) {
+	out, err := c.Grants.Rotate(ctx, r)
+	if err == nil {
+		c.made.Add(1)
+	}
+	return out, err
+}
+
+// A refresh asks for no secret, and each access token is a row for two hours: whoever has one refresh token, or a program that refreshes at every page,
+// must not fill the store.
+func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
+	t.Parallel()
+	var made atomic.Int64
+	g := newRig(t, func(c *relay.Config) { c.Grants = counted{c.Grants, &made} })
+	first := g.redeem(g.code("snsapi_base"))
+	for range 20 {
+		for range 20 {
+			again := g.refresh(first.RefreshToken)
+			if again.code() != 0 || again.ExpiresIn != 7200 {
+				t.Fatal(again.raw)
+			}
+			g.advance(15 * time.Second)
+			if a := g.bearer("/sns/auth", again.AccessToken); a.code() != 0 {
+				t.Fatal(a.raw)
+			}
+		}
+	}
+	if n := made.Load(); n < 10 || n > 11 {
+		t.Errorf("400 refreshes in 100 minutes made %d access tokens", n)
+	}
+	// Each one is good for the two hours that the program was told, also one that was given before.
+	last := g.refresh(first.RefreshToken)
+	g.advance(2*time.Hour - time.Second)
+	if a := g.bearer("/sns/auth", last.AccessToken); a.code() != 0 {
+		t.Errorf("before the two hours are over: %s", a.raw)
+	}
+	if other := g.redeem(g.code("snsapi_base")); g.refresh(other.RefreshToken).AccessToken == g.refresh(first.RefreshToken).AccessToken {
+		t.Error("two families have one access token")
+	}
+}
+
+func TestRefreshesAtOnceAllWork(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, func(c *relay.Config) { c.Observe = nil })
+	first := g.redeem(g.code("snsapi_base"))
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			w := g.get("/sns/oauth2/refresh_token", "appid", appID, "grant_type", "refresh_token", "refresh_token", first.RefreshToken)
+			if a := g.read(w); a.code() != 0 || a.AccessToken == "" {
+				t.Error(a.raw)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Who steals the database has hashes of what opens something, and nothing that opens it.
