@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weigate/weigate/internal/forwardauth"
 )
 
 // A visitor sends the headers by which the site knows people. They are never read, and every answer has its own.
@@ -195,6 +197,53 @@ func TestHandOverTokenReplayed(t *testing.T) {
 	if again.cookies[wiki]["__Host-weigate-auth"] != "" {
 		t.Error("a replay has undone a sign-out")
 	}
+}
+
+// A nonce and a token that somebody finds in a browser later make no session any more.
+func TestHandOverTokenReplayedLater(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie)
+	to := handedOver(t, e, b, "https://"+wiki)
+	again := e.browser("")
+	again.put(wiki, "__Host-weigate-auth-nonce", b.cookies[wiki]["__Host-weigate-auth-nonce"])
+	b.open(to)
+	e.clock.advance(time.Minute + time.Second)
+	want(t, "after a minute", again.open(to), http.StatusBadRequest, "lost")
+	if again.cookies[wiki]["__Host-weigate-auth"] != "" {
+		t.Error("a session was given again")
+	}
+	want(t, "the one that was made", b.verify("https://"+wiki+"/"), http.StatusOK, "")
+}
+
+// A host goes over to an app with other rules. What was given on it before counts no more: neither sessions nor tokens that are on their way.
+func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b, late := e.browser(cookie).in("https://"+wiki), e.browser(cookie)
+	to := handedOver(t, e, late, "https://"+wiki)
+	e.config.Apps = append([]forwardauth.App{}, e.config.Apps...)
+	e.config.Apps[0].Hosts, e.config.Apps[1].Hosts = []string{"docs.example.com:8443"}, []string{"public.example.com", wiki}
+	b.through, _ = e.replica()
+	late.through = b.through
+	want(t, "the session", b.verify("https://"+wiki+"/"), http.StatusFound, "")
+	nobody(t, b.verify("https://"+wiki+"/"))
+	want(t, "the token", late.open(to), http.StatusBadRequest, "lost")
+}
+
+// An app stops taking people by a door. Who came in by it is not let in by a session from before.
+func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	_, cookie := e.person("alice")
+	b := e.browser(cookie).in("https://" + wiki)
+	e.config.Apps = append([]forwardauth.App{}, e.config.Apps...)
+	e.config.Apps[0].Doors = []string{"scan"}
+	b.through, _ = e.replica()
+	want(t, "a page", b.verify("https://"+wiki+"/"), http.StatusForbidden, "door")
+	nobody(t, b.verify("https://"+wiki+"/"))
 }
 
 func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
