@@ -230,7 +230,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: slices.Concat(provider.ForeignPosts(), proxies.ForeignPosts()),
 		Limited: slices.Concat(people.Limited(), phones.Limited(), proxies.Limited()), Private: phones.Private(),
 		LimitedSignedIn: slices.Concat(provider.Limited(), old.Limited()),
-		CookiePrefix:    []string{"__Host-weigate", "__Secure-weigate", "weigate"}, Strict: u.Scheme == "https" && u.Path == "",
+		CookiePrefix:    []string{"__Host-weigate", "__Secure-weigate", "weigate"}, SessionCookie: people.SessionCookie(), Strict: u.Scheme == "https" && u.Path == "",
 		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

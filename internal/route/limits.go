@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -105,25 +106,32 @@ func (c ceilings) has(asked string) bool {
 	return false
 }
 
-// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address. Cookies that only mark something, such as "1",
-// tell no browser from another: counted by, they would let one visitor use up what all have.
+// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address.
 func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
 	var keys []limitKey
-	for _, c := range r.Cookies() {
-		for _, prefix := range rt.cfg.CookiePrefix {
-			if strings.HasPrefix(c.Name, prefix) && len(c.Value) >= minBrowserValue {
-				keys = append(keys, limitKey{class.name + " cookie " + c.Value, class.perBrowser, class.browserBurst})
-				break
-			}
-		}
-		if len(keys) == 1 {
-			break
-		}
+	if value := rt.browser(r); value != "" {
+		keys = append(keys, limitKey{class.name + " cookie " + value, class.perBrowser, class.browserBurst})
 	}
 	if a := Address(r); a.IsValid() && !a.IsLoopback() {
 		keys = append(keys, limitKey{class.name + " address " + network(a), class.perAddress, class.addressBurst})
 	}
 	return keys
+}
+
+// browser is a value that one browser has and others have not; "" = none is known. A session counts before all else: it cannot be left out or changed by
+// whoever wants what it opens, while other cookies can be made up anew for each request. Cookies that only mark something, such as "1", tell no browser
+// from another: counted by, they would let one visitor use up what all have.
+func (rt *Router) browser(r *http.Request) (value string) {
+	for _, c := range r.Cookies() {
+		switch {
+		case len(c.Value) < minBrowserValue:
+		case c.Name == rt.cfg.SessionCookie:
+			return c.Value
+		case value == "" && slices.ContainsFunc(rt.cfg.CookiePrefix, func(p string) bool { return strings.HasPrefix(c.Name, p) }):
+			value = c.Value
+		}
+	}
+	return value
 }
 
 // network is what an address is counted as: one household or phone has a whole /64 of IPv6.

@@ -33,6 +33,7 @@ type Config struct {
 	// LimitedSignedIn are paths, in the same form, where people who are signed in make rows. Their ceilings are far above what people do.
 	LimitedSignedIn []string
 	CookiePrefix    []string // beginnings of the names of cookies that tell browsers apart; see limits.go
+	SessionCookie   string   // name of the cookie without which nobody is signed in: where it is sent, it alone tells; "" = there is none
 	Strict          bool     // browsers are told to keep to https on the whole host
 	Private         []string // beginnings of paths whose rest belongs in no log
 

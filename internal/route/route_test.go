@@ -235,6 +235,25 @@ func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	}
 }
 
+// Whoever is signed in needs the session's cookie for what makes rows. Cookies that are made up anew beside it for each request give no new count.
+func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, nil, func(c *route.Config) { c.SessionCookie = "__Host-weigate-s" })
+	through := 0
+	for n := range 2000 {
+		r := httptest.NewRequest(http.MethodGet, "/oauth2/authorize", nil)
+		r.RemoteAddr = "127.0.0.1:1"
+		r.AddCookie(&http.Cookie{Name: "__Host-weigate-d", Value: fmt.Sprintf("made up, number %06d", n)})
+		r.AddCookie(&http.Cookie{Name: "__Host-weigate-s", Value: "the session of one browser"})
+		if g.do(r).Code != 429 {
+			through++
+		}
+	}
+	if through < 200 || through == 2000 {
+		t.Errorf("one browser got %d codes at once", through)
+	}
+}
+
 // The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends that all day must not keep the others out.
 func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
 	t.Parallel()

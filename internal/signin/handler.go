@@ -69,6 +69,8 @@ type Handler struct {
 	path   string // of the gateway's own address; "" at the root
 	agreed agreement
 	prefer preference
+
+	session string // name of the cookie that package login sets for a session
 }
 
 // way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
@@ -112,6 +114,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, u, h.path), newPreference(u, h.path)
+	h.session = ownCookie(u, h.path, "s").Name
 	for i, e := range cfg.Entries {
 		w, err := h.newWay(i, e)
 		if err != nil {
@@ -186,6 +189,9 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 		mux.Handle(h.path+w.callback, w.login)
 	}
 }
+
+// SessionCookie is the name of the cookie by which a browser is signed in.
+func (h *Handler) SessionCookie() string { return h.session }
 
 // Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
 func (h *Handler) Limited() []string {
