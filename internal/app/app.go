@@ -159,9 +159,9 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	var old *relay.Handler
 	var proxies *forwardauth.Handler
 	var phones *scan.Handler
-	var byPhone func(http.ResponseWriter, *http.Request, signin.Demand) error
+	var byPhone func(http.ResponseWriter, *http.Request, session.Demand) error
 	if hasAccount(c.WeChat) {
-		byPhone = func(w http.ResponseWriter, r *http.Request, d signin.Demand) error {
+		byPhone = func(w http.ResponseWriter, r *http.Request, d session.Demand) error {
 			return phones.Begin(w, r, scan.Demand(d))
 		}
 	}
@@ -185,7 +185,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 	provider, err = oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
-		SignIn: oidcSignIn{people}, Access: rules, Pages: oidcPages{site, u.EscapedPath() + "/"}, AskProfile: oidcSignIn{people}.askProfile,
+		SignIn: people, Access: rules, Pages: oidcPages{site, u.EscapedPath() + "/"},
 		People: a.store, Holders: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
 		Address: route.Address, RequestID: requestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
 	})
@@ -194,7 +194,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 	old, err = relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
-		SignIn: relaySignIn{people}, Access: rules, Pages: relayPages{site, u.EscapedPath() + "/"},
+		SignIn: people, Access: rules, Pages: relayPages{site, u.EscapedPath() + "/"},
 		People: a.store, Grants: a.store, Master: a.o.Master,
 		Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
 	})
@@ -204,7 +204,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 
 	proxies, err = forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: sites(c.Apps), Cache: c.VerifyCache, SessionMax: c.Session.Max,
-		SignIn: forwardSignIn{people}, Sessions: forwardSessions{sessions}, Access: rules, Pages: forwardPages{site},
+		SignIn: people, Sessions: sessions, Access: rules, Pages: forwardPages{site},
 		People: a.store, Grants: a.store, Claims: a.store, Subjects: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
 		RequestID: requestID, Logger: a.o.Logger, Now: a.o.Now,
 	})

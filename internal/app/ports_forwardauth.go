@@ -1,41 +1,14 @@
 package app
 
 import (
-	"context"
 	"net/http"
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/session"
-	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
 )
-
-// What forward auth wants of its neighbours.
-
-type forwardSignIn struct{ people *signin.Handler }
-
-func (f forwardSignIn) Session(r *http.Request) (forwardauth.Session, bool, error) {
-	s, ok, err := f.people.Session(r)
-	return forwardauth.Session(s), ok, err
-}
-
-func (f forwardSignIn) Begin(w http.ResponseWriter, r *http.Request, d forwardauth.Demand) error {
-	return f.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App, Entry: d.Entry, Fresh: d.Fresh, Profile: true})
-}
-
-func (f forwardSignIn) AskProfile(w http.ResponseWriter, r *http.Request, s forwardauth.Session, returnTo string) bool {
-	return f.people.AskProfile(w, r, signin.Session(s), returnTo)
-}
-
-type forwardSessions struct{ book *session.Book }
-
-func (f forwardSessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
-	found, err := f.book.Find(ctx, hash, now)
-	return found.Session, found.Account, err
-}
 
 // forwardPages shows the pages of forward auth, on our own address and on the hosts of apps.
 type forwardPages struct{ site *web.Site }

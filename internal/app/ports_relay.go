@@ -6,27 +6,8 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
-	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
 )
-
-// What the relay wants of its neighbours, in its own words, is put into theirs here.
-
-type relaySignIn struct{ people *signin.Handler }
-
-func (o relaySignIn) Session(r *http.Request) (relay.Session, bool, error) {
-	s, ok, err := o.people.Session(r)
-	return relay.Session(s), ok, err
-}
-
-func (o relaySignIn) Begin(w http.ResponseWriter, r *http.Request, d relay.Demand) error {
-	return o.people.Begin(w, r, signin.Demand{ID: d.ID, Return: d.Return, App: d.App, Entry: d.Entry, Fresh: d.Fresh, Consent: d.Consent, Profile: d.Profile,
-		UILocales: d.UILocales})
-}
-
-func (o relaySignIn) AskProfile(w http.ResponseWriter, r *http.Request, s relay.Session, returnTo string) bool {
-	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
-}
 
 // relayPages shows the pages of the relay. None has a way back to the app: WeChat's have none either, and an app that was written for WeChat expects no
 // error at its callback.

@@ -8,6 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/login"
 )
@@ -24,11 +25,11 @@ func (s scanSignIn) Session(r *http.Request) (scan.Session, bool, error) {
 // Begin is for a phone, which has to come in by WeChat itself: from another phone it could have what it vouches for.
 func (s scanSignIn) Begin(w http.ResponseWriter, r *http.Request, d scan.Demand) error {
 	d.App = gateway.App{Doors: []string{signin.DoorWeChat}}
-	return s.people.Begin(w, r, signin.Demand(d))
+	return s.people.Begin(w, r, session.Demand(d))
 }
 
 func (s scanSignIn) AskProfile(w http.ResponseWriter, r *http.Request, found scan.Session, returnTo string) bool {
-	return s.people.AskProfile(w, r, signin.Session(found), returnTo)
+	return s.people.AskProfile(w, r, session.Browser(found), returnTo)
 }
 
 func (s scanSignIn) Establish(w http.ResponseWriter, r *http.Request, e scan.Established) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // App is an app of kind forward_auth.
@@ -40,7 +41,7 @@ type Config struct {
 	Cache          time.Duration  // optional: how old an answer of /verify may be; 0 = every request asks the store
 	SessionMax     time.Duration  // a session on a host is over after that, as the gateway's is
 
-	SignIn   SignIn
+	SignIn   session.SignIn
 	Sessions Sessions
 	Access   access.Judge
 	People   People

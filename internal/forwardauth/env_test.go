@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
@@ -93,22 +94,22 @@ type signIn struct {
 	door    string
 	askOnce atomic.Bool // the next person is asked for a profile
 	mu      sync.Mutex
-	begun   []forwardauth.Demand
+	begun   []session.Demand
 }
 
-func (s *signIn) Session(r *http.Request) (forwardauth.Session, bool, error) {
+func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
 	c, err := r.Cookie("__Host-gateway")
 	if err != nil {
-		return forwardauth.Session{}, false, nil
+		return session.Browser{}, false, nil
 	}
 	found, account, err := sessions{s.e}.Find(r.Context(), sha256.Sum256([]byte(c.Value)), s.e.clock.now())
 	if errors.Is(err, gateway.ErrNotFound) {
-		return forwardauth.Session{}, false, nil
+		return session.Browser{}, false, nil
 	}
-	return forwardauth.Session{Session: found, Account: account, Demand: string(found.Data)}, err == nil, err
+	return session.Browser{Session: found, Account: account, Demand: string(found.Data)}, err == nil, err
 }
 
-func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d forwardauth.Demand) error {
+func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = append(s.begun, d)
@@ -116,16 +117,16 @@ func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d forwardauth.Dem
 	return nil
 }
 
-func (s *signIn) last() forwardauth.Demand {
+func (s *signIn) last() session.Demand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.begun) == 0 {
-		return forwardauth.Demand{}
+		return session.Demand{}
 	}
 	return s.begun[len(s.begun)-1]
 }
 
-func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ forwardauth.Session, returnTo string) bool {
+func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
 	if !s.askOnce.CompareAndSwap(true, false) {
 		return false
 	}

@@ -11,13 +11,10 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
-const (
-	handOverLife = 30 * time.Second
-	// maxDemand is the longest return address that sign-in carries.
-	maxDemand = 1500
-)
+const handOverLife = 30 * time.Second
 
 // Parameters of the hand-over, which is an address of the gateway that the browser carries through sign-in. None of them is a secret.
 const (
@@ -165,8 +162,8 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, e errand) error {
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e errand, fresh bool) error {
 	e.demand = newKey()
-	d := Demand{ID: e.demand, Return: h.address(e), App: e.site.app.App, Entry: e.site.app.entry(), Fresh: fresh}
-	if len(d.Return) > maxDemand {
+	d := session.Demand{ID: e.demand, Return: h.address(e), App: e.site.app.App, Entry: e.site.app.entry(), Fresh: fresh, Profile: true}
+	if len(d.Return) > session.MaxReturn {
 		e.target = "/"
 		d.Return = h.address(e)
 	}
@@ -183,7 +180,7 @@ func (a *App) entry() string {
 }
 
 // newToken stores a hand-over. The grant of the host session exists from here on, and dies with what ends grants: a block, signing out everywhere.
-func (h *Handler) newToken(ctx context.Context, e errand, s Session, subject string) (string, error) {
+func (h *Handler) newToken(ctx context.Context, e errand, s session.Browser, subject string) (string, error) {
 	now := h.cfg.Now()
 	token := newKey()
 	expires := now.Add(handOverLife)
@@ -204,7 +201,7 @@ func (h *Handler) newToken(ctx context.Context, e errand, s Session, subject str
 // subject is what the site is told as X-Weigate-User. The first one that an app was told of an account stays, whatever is joined or configured later.
 // When what the app wants is not known of the person, they are told so; another kind is never put in its place, since two kinds could name two people
 // alike.
-func (h *Handler) subject(ctx context.Context, app *App, s Session) (string, error) {
+func (h *Handler) subject(ctx context.Context, app *App, s session.Browser) (string, error) {
 	candidate, missing, err := h.candidate(ctx, app, s)
 	if err != nil {
 		return "", err
@@ -223,7 +220,7 @@ func (h *Handler) subject(ctx context.Context, app *App, s Session) (string, err
 }
 
 // candidate is the id of the kind that the app wants, or "" and the reason why there is none.
-func (h *Handler) candidate(ctx context.Context, app *App, s Session) (string, Reason, error) {
+func (h *Handler) candidate(ctx context.Context, app *App, s session.Browser) (string, Reason, error) {
 	entry := app.entry()
 	switch {
 	case entry != "" && s.Entry == entry:
@@ -244,7 +241,7 @@ func (h *Handler) candidate(ctx context.Context, app *App, s Session) (string, R
 }
 
 // pinnedBefore finds the subject of somebody whom the app knew already, when a new one could not be made.
-func (h *Handler) pinnedBefore(ctx context.Context, app *App, s Session, missing Reason) (string, error) {
+func (h *Handler) pinnedBefore(ctx context.Context, app *App, s session.Browser, missing Reason) (string, error) {
 	pins, err := h.cfg.Subjects.AccountSubjects(ctx, s.Account.ID)
 	if err != nil {
 		return "", err

@@ -8,34 +8,6 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Session is a browser that is signed in at the gateway, with its account.
-type Session struct {
-	gateway.Session
-	Account gateway.Account
-	Demand  string // ID of the Demand that the newest exchange with WeChat answered; "" = none
-}
-
-// Demand is what a hand-over wants of sign-in.
-type Demand struct {
-	ID     string      // random; the session that answers the demand carries it as Session.Demand
-	Return string      // where to come back to: a path of the gateway's origin, with its query
-	App    gateway.App // who asks
-	Entry  string      // through which entry the person has to come in; "" = any
-	Fresh  bool        // an existing session is not enough: it came by a door that the app does not take
-}
-
-// SignIn knows who a browser is at the gateway, and how to find out. Its methods are safe for concurrent use.
-type SignIn interface {
-	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
-	Session(r *http.Request) (s Session, ok bool, err error)
-
-	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. An error means that nothing was written to w.
-	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
-
-	// AskProfile may answer a request to ask the person for nickname and picture. It reports whether it did.
-	AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
-}
-
 // Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
 type Sessions interface {
 	// Find returns a session that lives at now, with its account, and records that it was used. gateway.ErrNotFound: it is over, or its account is

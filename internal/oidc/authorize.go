@@ -18,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // demandLife is how long after an exchange the request that demanded it may still be completed by it.
@@ -120,7 +121,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable
 
 type fit struct{ age, door bool }
 
-func (h *Handler) fits(req *authorizeRequest, s Session) fit {
+func (h *Handler) fits(req *authorizeRequest, s session.Browser) fit {
 	return fit{
 		age:  req.maxAge < 0 || h.cfg.Now().Sub(s.AuthTime) <= req.maxAge,
 		door: len(req.client.Doors) == 0 || slices.Contains(req.client.Doors, s.Door),
@@ -137,9 +138,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 	if req.proceed {
 		own = append(own, paramGo, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
 	}
-	d := Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
+	d := session.Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
 		Profile: slices.Contains(req.scopes, scopeProfile), Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
-	if len(d.Return) > maxReturn {
+	if len(d.Return) > session.MaxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
 	}
 	return h.cfg.SignIn.Begin(w, r, d)
@@ -162,7 +163,7 @@ func (h *Handler) imprint(req *authorizeRequest) string {
 }
 
 // complete gives the app its code, when the person may use the app.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, s Session, answered bool) error {
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, s session.Browser, answered bool) error {
 	decision, err := h.cfg.Access.Allow(r.Context(), s.Account, req.client.App)
 	if err != nil {
 		return err
@@ -178,8 +179,8 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 	default:
 		return &stop{http.StatusForbidden, ReasonRefused, req.client}
 	}
-	asksProfile := h.cfg.AskProfile != nil && !t.mayNotShowPages && slices.Contains(req.scopes, scopeProfile)
-	if asksProfile && h.cfg.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
+	asksProfile := !t.mayNotShowPages && slices.Contains(req.scopes, scopeProfile)
+	if asksProfile && h.cfg.SignIn.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
 		return nil
 	}
 	code, err := "", error(gateway.ErrNotFound)
@@ -218,7 +219,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectab
 }
 
 // newCode stores a code and the family that it opens. subject "" is the one that is pinned; gateway.ErrNotFound when none is.
-func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s Session, subject string) (string, error) {
+func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.Browser, subject string) (string, error) {
 	now := h.cfg.Now()
 	code := newToken()
 	expires := now.Add(req.client.Lifetimes.Code)

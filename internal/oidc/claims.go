@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 func has(f gateway.Family, scope string) bool { return slices.Contains(f.Scopes, scope) }
 
 // subject is what the app is told as sub. The first one that an app was told of an account stays, whatever is joined or configured later. When what
 // the app wants is not known of the person, they are told so; another kind is never put in its place, since two kinds could name two people alike.
-func (h *Handler) subject(ctx context.Context, client *Client, s Session) (string, error) {
+func (h *Handler) subject(ctx context.Context, client *Client, s session.Browser) (string, error) {
 	candidate, missing, err := h.candidate(ctx, client, s)
 	if err != nil {
 		return "", err
@@ -35,7 +36,7 @@ func (h *Handler) subject(ctx context.Context, client *Client, s Session) (strin
 }
 
 // candidate is the id of the kind that the app wants, or "" and the reason why there is none.
-func (h *Handler) candidate(ctx context.Context, client *Client, s Session) (string, Reason, error) {
+func (h *Handler) candidate(ctx context.Context, client *Client, s session.Browser) (string, Reason, error) {
 	entry, isOpenID := strings.CutPrefix(client.Subject, subjectOpenID)
 	switch {
 	case isOpenID && s.Entry == entry:
@@ -56,7 +57,7 @@ func (h *Handler) candidate(ctx context.Context, client *Client, s Session) (str
 }
 
 // pinnedBefore finds the subject of somebody whom the app knew already, when a new one could not be made.
-func (h *Handler) pinnedBefore(ctx context.Context, client *Client, s Session, missing Reason) (string, error) {
+func (h *Handler) pinnedBefore(ctx context.Context, client *Client, s session.Browser, missing Reason) (string, error) {
 	pins, err := h.cfg.Subjects.AccountSubjects(ctx, s.Account.ID)
 	if err != nil {
 		return "", err

@@ -16,6 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // store is what an oidc.Handler needs of a gateway.Store.
@@ -99,7 +100,7 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	e.server.StartTLS()
 	t.Cleanup(e.server.Close)
 	e.issuer = e.server.URL
-	e.signIn = &signIn{e: e, sessions: map[string]oidc.Session{}}
+	e.signIn = &signIn{e: e, sessions: map[string]session.Browser{}}
 	master, err := keys.NewMaster([]byte(strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // sharedKeys are signing keys that all tests use: making RSA keys takes longer than everything else here.
@@ -119,7 +120,7 @@ func (s *switchable) Revoke(ctx context.Context, what gateway.Revocation, now ti
 	return s.store.Revoke(ctx, what, now)
 }
 
-// access answers the same for everybody.
+// ruling answers the same for everybody.
 type ruling struct {
 	mu       sync.Mutex
 	decision access.Decision
@@ -142,30 +143,30 @@ func (a *ruling) Allow(context.Context, gateway.Account, gateway.App) (access.De
 type signIn struct {
 	e        *env
 	mu       sync.Mutex
-	sessions map[string]oidc.Session
+	sessions map[string]session.Browser
 	next     *gateway.Account
 	door     string
-	demands  []oidc.Demand
+	demands  []session.Demand
 	down     bool
 }
 
 const sessionCookie = "test-session"
 
-func (s *signIn) Session(r *http.Request) (oidc.Session, bool, error) {
+func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
-		return oidc.Session{}, false, errDown
+		return session.Browser{}, false, errDown
 	}
 	c, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return oidc.Session{}, false, nil
+		return session.Browser{}, false, nil
 	}
-	session, ok := s.sessions[c.Value]
-	return session, ok, nil
+	b, ok := s.sessions[c.Value]
+	return b, ok, nil
 }
 
-func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) error {
+func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.Demand) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.demands = append(s.demands, d)
@@ -183,11 +184,16 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) er
 		door = "wechat"
 	}
 	i := identities[0]
-	s.sessions[id] = oidc.Session{Account: *s.next, Demand: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), AccountID: s.next.ID, Entry: i.Entry,
+	s.sessions[id] = session.Browser{Account: *s.next, Demand: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), AccountID: s.next.ID, Entry: i.Entry,
 		AppID: i.AppID, OpenID: i.OpenID, Door: door, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.Return, http.StatusSeeOther)
 	return nil
+}
+
+// AskProfile asks nobody.
+func (s *signIn) AskProfile(http.ResponseWriter, *http.Request, session.Browser, string) bool {
+	return false
 }
 
 func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
@@ -207,11 +213,11 @@ func (s *signIn) as(a *gateway.Account) {
 	s.next = a
 }
 
-func (s *signIn) lastDemand() oidc.Demand {
+func (s *signIn) lastDemand() session.Demand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.demands) == 0 {
-		return oidc.Demand{}
+		return session.Demand{}
 	}
 	return s.demands[len(s.demands)-1]
 }

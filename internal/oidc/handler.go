@@ -33,10 +33,6 @@ type Config struct {
 	Keys     *keys.Ring
 	Master   *keys.Master // derives refresh tokens
 
-	// AskProfile, which is optional, may answer a request whose app wants the scope profile, to ask the person for nickname and picture. It reports
-	// whether it did; returnTo is the address of the request.
-	AskProfile func(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
-
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
 	RequestID func(context.Context) string   // optional: for events and logs
 	Observe   func(Observation)              // optional: hears of every answer, for metrics

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // Sign-out begun by an app (OpenID Connect RP-Initiated Logout 1.0).
@@ -128,7 +129,7 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 }
 
 // means says whether the request names the person who is signed in here.
-func (h *Handler) means(r *http.Request, out signOut, s Session) (bool, error) {
+func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, error) {
 	if out.subject == "" {
 		return false, nil
 	}
@@ -184,7 +185,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 
 // endSession ends the session, and what the app that asked was given in it. The latter comes first: when the store fails in between, the person still
 // has a session to sign out of, and the second try ends both.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s Session) error {
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s session.Browser) error {
 	event := gateway.Event{Kind: EventAppSignOut, AccountID: s.Account.ID, Entry: s.Entry, Door: s.Door, Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID

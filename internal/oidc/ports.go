@@ -6,36 +6,12 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
-// Session is a signed-in browser, with its account.
-type Session struct {
-	gateway.Session
-	Account gateway.Account // as AccountID resolves now; may be some seconds old
-	Demand  string          // ID of the Demand that the newest exchange with WeChat answered; "" = none
-}
-
-// Demand is what an authorize request wants of sign-in.
-type Demand struct {
-	ID        string      // random; the session that answers the demand carries it as Session.Demand
-	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
-	App       gateway.App // who asks: its name for the page, its doors
-	Entry     string      // the entry by whose openid the app knows people: sign-in must come in through it; "" = any will do
-	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
-	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)
-	Profile   bool        // the app wants nickname and picture (scope profile), and the person may be asked for them on the way
-	Cancel    string      // where a person goes who would rather not: a path of this origin; the app hears access_denied
-	UILocales string      // the app's wish for the language of pages, as it sent it; "" = none
-}
-
-// SignIn knows who a browser is, and how to find out. Its methods are safe for concurrent use.
+// SignIn is who this browser is, how to find out, and how it is signed out. signin.Handler is one.
 type SignIn interface {
-	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
-	Session(r *http.Request) (s Session, ok bool, err error)
-
-	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. The demand rides sealed in the browser's own cookie,
-	// so nothing is stored. An error means that nothing was written to w.
-	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
+	session.SignIn
 
 	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is no error.
 	End(w http.ResponseWriter, r *http.Request) error

@@ -34,8 +34,7 @@ const (
 )
 
 const (
-	maxQuery  = 8 << 10
-	maxReturn = 1500 // of the address that is sealed into the browser's flow cookie
+	maxQuery = 8 << 10
 )
 
 // authorizeRequest is a request at the authorize endpoint, checked.

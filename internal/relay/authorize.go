@@ -13,6 +13,7 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 const (
@@ -80,12 +81,12 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) e
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, fresh bool) error {
 	id := h.newDemand(req)
-	return h.cfg.SignIn.Begin(w, r, Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.app.App, Entry: req.entry(), Fresh: fresh,
+	return h.cfg.SignIn.Begin(w, r, session.Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.app.App, Entry: req.entry(), Fresh: fresh,
 		Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language()})
 }
 
 // complete gives the app its code, when the person may use the app.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request, s Session, answered bool) error {
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request, s session.Browser, answered bool) error {
 	decision, err := h.cfg.Access.Allow(r.Context(), s.Account, req.app.App)
 	switch {
 	case err != nil:
@@ -123,7 +124,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 }
 
 // identity is who the person is at an entry; known is false for somebody who has never been there.
-func (h *Handler) identity(ctx context.Context, entry string, s Session) (who gateway.Identity, known bool, err error) {
+func (h *Handler) identity(ctx context.Context, entry string, s session.Browser) (who gateway.Identity, known bool, err error) {
 	if s.Entry == entry {
 		return gateway.Identity{Entry: entry, AppID: s.AppID, OpenID: s.OpenID}, true, nil
 	}
@@ -135,7 +136,7 @@ func (h *Handler) identity(ctx context.Context, entry string, s Session) (who ga
 }
 
 // newCode stores a code and the family that it opens.
-func (h *Handler) newCode(ctx context.Context, req *request, s Session, who gateway.Identity) (string, error) {
+func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, who gateway.Identity) (string, error) {
 	now := h.cfg.Now()
 	code := newCode()
 	err := h.cfg.Grants.PutCode(ctx, gateway.Code{

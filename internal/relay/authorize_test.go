@@ -12,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // location is where the browser is sent, with the code taken out.
@@ -157,7 +158,7 @@ func TestParameterGivenTwice(t *testing.T) {
 }
 
 // comeBack makes the session that answers the demand, and follows the demand's return address.
-func (g *rig) comeBack(s *relay.Session) http.Header {
+func (g *rig) comeBack(s *session.Browser) http.Header {
 	g.t.Helper()
 	d := g.begun[len(g.begun)-1]
 	if s != nil {

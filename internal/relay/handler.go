@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
@@ -22,7 +23,7 @@ type Config struct {
 	URL         string   // the gateway's own address; may have a path, no trailing slash
 	Apps        []App    // optional: without one only VerifyFiles are served
 	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
-	SignIn      SignIn
+	SignIn      session.SignIn
 	Access      access.Judge
 	Pages       Pages
 	People      People

@@ -7,38 +7,6 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Session is a signed-in browser, with its account.
-type Session struct {
-	gateway.Session
-	Account gateway.Account // as AccountID resolves now; may be some seconds old
-	Demand  string          // ID of the Demand that the newest exchange with WeChat answered; "" = none
-}
-
-// Demand is what an authorize request wants of sign-in.
-type Demand struct {
-	ID        string      // random; the session that answers the demand carries it as Session.Demand
-	Return    string      // where to come back to: a path of this origin, with its query, at most 1500 bytes
-	App       gateway.App // who asks: its name for the page, its doors
-	Entry     string      // the entry whose openid the app knows people by
-	Fresh     bool        // an existing session is not enough: WeChat must vouch for the person anew
-	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers
-	Profile   bool        // the app wants nickname and picture
-	UILocales string      // the app's wish for the language of pages; "" = none
-}
-
-// SignIn knows who a browser is, and how to find out. Its methods are safe for concurrent use.
-type SignIn interface {
-	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
-	Session(r *http.Request) (s Session, ok bool, err error)
-
-	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. An error means that nothing was written to w.
-	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
-
-	// AskProfile may answer the request with the page that asks the person for nickname and picture, and says whether it did; returnTo is where to come
-	// back to.
-	AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool
-}
-
 // People finds accounts. gateway.Accounts is one.
 type People interface {
 	// Account is gateway.Accounts.Account.

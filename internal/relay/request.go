@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // WeChat's scopes.
@@ -25,9 +26,8 @@ const (
 )
 
 const (
-	maxQuery  = 8 << 10
-	maxReturn = 1500 // of the address that is sealed into the browser's flow cookie
-	maxState  = 128  // bytes, at oauth2/authorize (field report of 2018); none was met at qrconnect
+	maxQuery = 8 << 10
+	maxState = 128 // bytes, at oauth2/authorize (field report of 2018); none was met at qrconnect
 )
 
 // request is a request at one of the two authorize addresses, checked.
@@ -72,7 +72,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	if len(h.again(req, paramDemand, h.newDemand(req))) > maxReturn {
+	if len(h.again(req, paramDemand, h.newDemand(req))) > session.MaxReturn {
 		return refuse(ReasonRequest)
 	}
 	return req, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leak"
 	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
@@ -40,11 +41,11 @@ type rig struct {
 
 	mu      sync.Mutex
 	now     time.Time
-	session *relay.Session // who the browser is; nil = nobody
+	session *session.Browser // who the browser is; nil = nobody
 	allow   access.Decision
 	asks    bool // AskProfile asks
 	down    bool
-	begun   []relay.Demand
+	begun   []session.Demand
 	shown   []any
 	seen    []relay.Observation
 }
@@ -110,28 +111,28 @@ func (g *rig) arrive(entry, app, open, union string) gateway.Account {
 }
 
 // in is a session of the account through an entry.
-func (g *rig) in(entry, app, open string) *relay.Session {
-	return &relay.Session{Account: g.account, Session: gateway.Session{Hash: [32]byte{1}, AccountID: g.account.ID, Entry: entry, AppID: app, OpenID: open, Door: "wechat", AuthTime: g.clock()}}
+func (g *rig) in(entry, app, open string) *session.Browser {
+	return &session.Browser{Account: g.account, Session: gateway.Session{Hash: [32]byte{1}, AccountID: g.account.ID, Entry: entry, AppID: app, OpenID: open, Door: "wechat", AuthTime: g.clock()}}
 }
 
-func (g *rig) Session(*http.Request) (relay.Session, bool, error) {
+func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
 	if g.down {
-		return relay.Session{}, false, gateway.ErrUnavailable
+		return session.Browser{}, false, gateway.ErrUnavailable
 	}
 	if g.session == nil {
-		return relay.Session{}, false, nil
+		return session.Browser{}, false, nil
 	}
 	return *g.session, true, nil
 }
 
-func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d relay.Demand) error {
+func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
 	g.begun = append(g.begun, d)
 	w.Header().Set("Location", "/away")
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ relay.Session, returnTo string) bool {
+func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
 	if g.asks {
 		fmt.Fprint(w, "may it have your name? ", returnTo)
 	}

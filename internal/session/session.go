@@ -1,7 +1,8 @@
 // Package session knows the signed-in browsers: which account a session belongs to, and how sessions end.
 //
-// The names to know are [Book], made of the stores' contracts, and its [Book.Find], [Book.Live], [Book.EndEverywhere]. It knows nothing of cookies:
-// whoever set the cookie turns its value into the hash that is asked for.
+// The names to know are [Book], made of the stores' contracts, and its [Book.Find], [Book.Live], [Book.EndEverywhere]; and the words in which the
+// features speak of browsers with sign-in: [Browser], [Demand], [SignIn]. The package knows nothing of cookies: whoever set the cookie
+// turns its value into the hash that is asked for.
 //
 // Each question goes to the store, so that a sign-out, a block or an approval on one replica counts on all of them at once.
 package session
@@ -40,21 +41,15 @@ type Book struct {
 // touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so asking them sooner is in vain.
 const touchAfter = time.Minute
 
-// Found is a session with its account.
-type Found struct {
-	gateway.Session
-	Account gateway.Account
-}
-
 // Find returns the session under hash and its account, and records that it was used. gateway.ErrNotFound: there is none, it is over, or its account is
 // gone or blocked. Any other error is the store's.
-func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (Found, error) {
+func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
 	s, a, err := b.Holders.SessionHolder(ctx, hash, now)
 	if err != nil {
-		return Found{}, err
+		return gateway.Session{}, gateway.Account{}, err
 	}
 	if a.Status == gateway.Blocked {
-		return Found{}, gateway.ErrNotFound
+		return gateway.Session{}, gateway.Account{}, gateway.ErrNotFound
 	}
 	if now.Sub(s.SeenAt) >= touchAfter {
 		// A disk that is full keeps nobody out who is in: the session just ends earlier than it could.
@@ -62,7 +57,7 @@ func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (Found, e
 			b.Trouble(ctx, err)
 		}
 	}
-	return Found{s, a}, nil
+	return s, a, nil
 }
 
 // Ends is when a session that was made at created and is used now is over, unless it is used again.

@@ -50,9 +50,9 @@ func TestSessionLivesWhileItIsUsed(t *testing.T) {
 		after time.Duration
 		lives bool
 	}{{50 * time.Minute, true}, {100 * time.Minute, true}, {150 * time.Minute, true}, {179 * time.Minute, true}, {180 * time.Minute, false}} {
-		found, err := r.Find(t.Context(), r.hash, start.Add(k.after))
-		if k.lives && (err != nil || found.Account.ID != r.account.ID) {
-			t.Errorf("after %v: %+v, %v", k.after, found, err)
+		_, account, err := r.Find(t.Context(), r.hash, start.Add(k.after))
+		if k.lives && (err != nil || account.ID != r.account.ID) {
+			t.Errorf("after %v: %+v, %v", k.after, account, err)
 		}
 		if !k.lives && !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("after %v, past its end: %v", k.after, err)
@@ -63,7 +63,7 @@ func TestSessionLivesWhileItIsUsed(t *testing.T) {
 func TestIdleSessionEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if _, err := r.Find(t.Context(), r.hash, start.Add(time.Hour)); !errors.Is(err, gateway.ErrNotFound) {
+	if _, _, err := r.Find(t.Context(), r.hash, start.Add(time.Hour)); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("after an idle hour: %v", err)
 	}
 }
@@ -81,7 +81,7 @@ func TestSessionOfABlockedAccountIsNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.Holders = blind{r.store}
-	if _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
+	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("a blocked account's session: %v", err)
 	}
 }
@@ -92,7 +92,7 @@ func TestStoreAwayIsNotSignedOut(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrNotFound) {
+	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("while the store is away: %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestEndEverywhereTriesBothParts(t *testing.T) {
 	if n != 1 || !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("ended %d sessions, %v", n, err)
 	}
-	if _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
+	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("the session lives on: %v", err)
 	}
 	r.Grants = r.store
@@ -133,7 +133,7 @@ func TestFullDiskKeepsNobodyOut(t *testing.T) {
 	r := newRig(t)
 	told := 0
 	r.Sessions, r.Trouble = fullDisk{r.store}, func(context.Context, error) { told++ }
-	if _, err := r.Find(t.Context(), r.hash, start.Add(10*time.Minute)); err != nil || told != 1 {
+	if _, _, err := r.Find(t.Context(), r.hash, start.Add(10*time.Minute)); err != nil || told != 1 {
 		t.Errorf("find: %v, told %d times", err, told)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 )
@@ -36,7 +37,7 @@ const (
 )
 
 // entrance finds out which doors there are: those that are configured, that the app allows, and that lead through the entry that the demand names.
-func (h *Handler) entrance(r *http.Request, d Demand) (e entrance) {
+func (h *Handler) entrance(r *http.Request, d session.Demand) (e entrance) {
 	for _, w := range h.ways {
 		if d.Entry != "" && w.entry.Name != d.Entry {
 			continue
@@ -96,7 +97,7 @@ func (e entrance) choose(preferred string) (door string, several []string) {
 }
 
 // nowhere answers a browser for which there is no door: it says where to go instead.
-func (h *Handler) nowhere(w http.ResponseWriter, r *http.Request, d Demand, e entrance) {
+func (h *Handler) nowhere(w http.ResponseWriter, r *http.Request, d session.Demand, e entrance) {
 	page := web.Page{Kind: web.NoDoor, App: d.App.Name, Back: d.Cancel}
 	again := h.path + pathSignIn + "?return=" + url.QueryEscape(d.Return)
 	switch {
@@ -112,7 +113,7 @@ func (h *Handler) nowhere(w http.ResponseWriter, r *http.Request, d Demand, e en
 }
 
 // offer lets the person choose. The links begin the app's request over, so that nothing has to be carried.
-func (h *Handler) offer(w http.ResponseWriter, r *http.Request, d Demand, doors []string) {
+func (h *Handler) offer(w http.ResponseWriter, r *http.Request, d session.Demand, doors []string) {
 	page := web.Page{Kind: web.Choose, App: d.App.Name, Back: d.Cancel}
 	for _, door := range doors {
 		page.Doors = append(page.Doors, web.Door{Name: door, Go: h.path + pathSignIn + "?door=" + door + "&return=" + url.QueryEscape(d.Return)})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 )
 
@@ -73,7 +74,7 @@ func TestWhichDoor(t *testing.T) {
 func TestDemandReachesTheScanDoor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withScan)
-	r.more = func(d *signin.Demand) { d.Fresh, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN" }
+	r.more = func(d *session.Demand) { d.Fresh, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN" }
 	r.visitor(uaDesktop).get("/app?x=1")
 	if len(r.scans) != 1 {
 		t.Fatalf("%d scans", len(r.scans))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/login"
 )
@@ -22,7 +23,7 @@ func (r *rig) events(kind string) []gateway.Event {
 	return events
 }
 
-func (v *visitor) session() (signin.Session, bool) {
+func (v *visitor) session() (session.Browser, bool) {
 	v.r.t.Helper()
 	s, ok, err := v.r.h.Session(v.request("GET", "/", nil))
 	if err != nil {

@@ -45,7 +45,7 @@ type Config struct {
 
 	// Scan sends a browser that is not WeChat's to the door where a phone signs it in: our own QR code. It always answers the request; an error means that
 	// nothing was written to w. Optional: nil is no such door.
-	Scan func(w http.ResponseWriter, r *http.Request, d Demand) error
+	Scan func(w http.ResponseWriter, r *http.Request, d session.Demand) error
 
 	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
 	// asks everybody once more. Optional: "" asks nobody.

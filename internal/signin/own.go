@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
@@ -111,15 +112,15 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	if profile {
 		o.Scope = wechat.ScopeUserInfo
 	}
-	if err := h.begin(w, r, Demand{Return: returnTo, Profile: profile}, o); err != nil {
+	if err := h.begin(w, r, session.Demand{Return: returnTo, Profile: profile}, o); err != nil {
 		h.cfg.Site.Error(w, r, err)
 	}
 }
 
 // beginProfile asks WeChat for nickname and picture, with the person's consent, by the way that they came in. It is a sign-in like any other, so the
 // session that comes of it answers the demand that the present one answered.
-func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) {
-	d := Demand{ID: s.Demand, Return: returnTo, Entry: s.Entry, Fresh: true, Profile: true}
+func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s session.Browser, returnTo string) {
+	d := session.Demand{ID: s.Demand, Return: returnTo, Entry: s.Entry, Fresh: true, Profile: true}
 	if _, found := h.way(d.Entry); !found {
 		d.Entry = "" // taken out of the configuration
 	}

@@ -42,11 +42,11 @@ type rig struct {
 	path  string
 	app   gateway.App
 	entry string // that the app demands
-	more  func(*signin.Demand)
+	more  func(*session.Demand)
 
 	mu    sync.Mutex
 	time  time.Time
-	scans []signin.Demand
+	scans []session.Demand
 }
 
 func entryOf(name, appID string, website bool) signin.Entry {
@@ -110,7 +110,7 @@ func (r *rig) later(d time.Duration) {
 	r.time = r.time.Add(d)
 }
 
-func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d signin.Demand) error {
+func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.scans = append(r.scans, d)
@@ -131,7 +131,7 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	x := req.FormValue("x")
-	d := signin.Demand{ID: "d1", Return: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Entry: r.entry, Cancel: r.path + "/app?cancel=1"}
+	d := session.Demand{ID: "d1", Return: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Entry: r.entry, Cancel: r.path + "/app?cancel=1"}
 	if r.more != nil {
 		r.more(&d)
 	}

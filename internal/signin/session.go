@@ -8,32 +8,11 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
-
-// Session is a signed-in browser, with its account.
-type Session struct {
-	gateway.Session
-	Account gateway.Account
-	Demand  string // ID of the Demand that the newest exchange with WeChat answered; "" = none
-}
-
-// Demand is what a feature wants of a sign-in.
-type Demand struct {
-	ID        string      // random; the session that answers the demand carries it
-	Return    string      // where to come back to: a path of this origin, with its query, at most login.MaxReturn bytes
-	App       gateway.App // who asks: ID, Name and Doors are read; the zero value is the gateway itself
-	Entry     string      // through which entry the person has to come in; "" = any
-	Fresh     bool        // an existing session, also the phone's behind a scanned code, is not enough: WeChat must vouch for the person anew
-	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers
-	Profile   bool        // the app wants nickname and picture, and the person may be asked for them on the way
-	Cancel    string      // where a person goes who would rather not: a path of this origin; "" = nowhere
-	UILocales string      // language tags that the app wishes for; "" = none
-}
 
 // carried is what rides with a sign-in through the browser's sealed cookie.
 type carried struct {
@@ -69,30 +48,33 @@ func readKept(data []byte) (k kept) {
 type foundKey struct{}
 
 // Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
-func (h *Handler) Session(r *http.Request) (s Session, ok bool, err error) {
-	var found session.Found
+func (h *Handler) Session(r *http.Request) (s session.Browser, ok bool, err error) {
+	var found session.Browser
 	r = r.WithContext(context.WithValue(r.Context(), foundKey{}, &found))
 	switch _, err := h.login.Session(r); {
 	case errors.Is(err, login.ErrNoSession):
-		return Session{}, false, nil
+		return session.Browser{}, false, nil
 	case err != nil:
-		return Session{}, false, err
+		return session.Browser{}, false, err
 	}
-	return Session{Session: found.Session, Account: found.Account, Demand: readKept(found.Data).Demand}, true, nil
+	return found, true, nil
 }
+
+// Features are told how long an address may be that they want back: package login must take it.
+const _ = uint(login.MaxReturn - session.MaxReturn)
 
 // demandKey carries the demand to what package login asks on the way.
 type demandKey struct{}
 
-func demandOf(ctx context.Context) Demand {
-	d, _ := ctx.Value(demandKey{}).(Demand)
+func demandOf(ctx context.Context) session.Demand {
+	d, _ := ctx.Value(demandKey{}).(session.Demand)
 	return d
 }
 
 // Begin answers the request by sending the browser to a door, and afterwards to d.Return. In WeChat that is the official account; elsewhere one of scan
 // and website, the person choosing where there are both. A browser for which there is no door gets a page that says where to go. An error means that
 // nothing was written to w.
-func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error {
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.Demand) error {
 	o := login.StartOptions{}
 	if d.Consent {
 		// Only this scope has a consent page that can be forced.
@@ -102,7 +84,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error 
 }
 
 // begin is Begin with what only the gateway's own links ask of the official account.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d Demand, o login.StartOptions) error {
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.Demand, o login.StartOptions) error {
 	data, err := json.Marshal(carried{Demand: d.ID, App: d.App.ID})
 	if err != nil || len(data) > login.MaxData || len(d.Return) > login.MaxReturn {
 		return fmt.Errorf("signin: the demand of app %q does not fit into the cookie", d.App.ID)
@@ -134,7 +116,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d Demand, o logi
 // AskProfile sends the person to the page that asks for nickname and picture, if there is anything to ask: none are known, or they are old, the person
 // has not said no in this session, and this browser can reach WeChat's consent page. It reports whether it answered the request. returnTo is where to
 // come back to.
-func (h *Handler) AskProfile(w http.ResponseWriter, r *http.Request, s Session, returnTo string) bool {
+func (h *Handler) AskProfile(w http.ResponseWriter, r *http.Request, s session.Browser, returnTo string) bool {
 	if s.Door != DoorWeChat || h.freshProfile(s) || readKept(s.Data).Declined || len(returnTo) > login.MaxReturn {
 		return false
 	}
@@ -143,7 +125,7 @@ func (h *Handler) AskProfile(w http.ResponseWriter, r *http.Request, s Session, 
 }
 
 // freshProfile says whether nickname and picture need not be asked for.
-func (h *Handler) freshProfile(s Session) bool {
+func (h *Handler) freshProfile(s session.Browser) bool {
 	return !s.Account.ProfileAt.IsZero() && h.cfg.Now().Sub(s.Account.ProfileAt) < h.cfg.ProfileMaxAge
 }
 

@@ -78,17 +78,17 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.h.cfg.Sessions.Find(ctx, hash, now)
+	found, account, err := l.h.cfg.Sessions.Find(ctx, hash, now)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	case err != nil:
 		return nil, passing(err)
 	}
-	if back, asked := ctx.Value(foundKey{}).(*session.Found); asked {
-		*back = found
-	}
 	ours := readKept(found.Data)
+	if back, asked := ctx.Value(foundKey{}).(*session.Browser); asked {
+		*back = session.Browser{Session: found, Account: account, Demand: ours.Demand}
+	}
 	with, err := extra{Demand: ours.Demand, Declined: ours.Declined}.marshal()
 	if err != nil {
 		return nil, err
@@ -99,8 +99,8 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 		ends = found.ExpiresAt
 	}
 	return &login.Session{
-		Subject: found.Account.ID, Extra: with, OpenID: found.OpenID, AppID: found.AppID, Nickname: found.Account.Nickname, AvatarURL: found.Account.AvatarURL,
-		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: found.Account.ProfileAt,
+		Subject: account.ID, Extra: with, OpenID: found.OpenID, AppID: found.AppID, Nickname: account.Nickname, AvatarURL: account.AvatarURL,
+		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: account.ProfileAt,
 		ProfileDeclined: ours.Declined, ExpiresAt: ends,
 	}, nil
 }

@@ -6,28 +6,11 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
-	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Features never import each other. What OpenID Connect wants of its neighbours, in its own words, is put into theirs here.
-
-type oidcSignIn struct{ people *signin.Handler }
-
-func (o oidcSignIn) Session(r *http.Request) (oidc.Session, bool, error) {
-	s, ok, err := o.people.Session(r)
-	return oidc.Session(s), ok, err
-}
-
-func (o oidcSignIn) Begin(w http.ResponseWriter, r *http.Request, d oidc.Demand) error {
-	return o.people.Begin(w, r, signin.Demand(d))
-}
-
-func (o oidcSignIn) End(w http.ResponseWriter, r *http.Request) error { return o.people.End(w, r) }
-
-func (o oidcSignIn) askProfile(w http.ResponseWriter, r *http.Request, s oidc.Session, returnTo string) bool {
-	return o.people.AskProfile(w, r, signin.Session(s), returnTo)
-}
+// The pages of the features in the words of package web. What else features want of each other needs no adapting: who a browser is and what is demanded of
+// a sign-in is said in the words of package session, and whether an account may use an app in those of package access.
 
 // oidcPages shows the pages of OpenID Connect.
 type oidcPages struct {

@@ -1,0 +1,44 @@
+package session
+
+import (
+	"net/http"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Browser is a signed-in browser, with its account.
+type Browser struct {
+	gateway.Session
+	Account gateway.Account // as AccountID resolves now
+	Demand  string          // ID of the Demand that the newest exchange with WeChat answered; "" = none
+}
+
+// Demand is what a feature wants of a sign-in. It rides sealed in the browser's own cookie, so nothing is stored for it.
+type Demand struct {
+	ID        string      // random; the session that answers the demand carries it as Browser.Demand
+	Return    string      // where to come back to: a path of this origin, with its query, at most MaxReturn bytes
+	App       gateway.App // who asks: ID, Name and Doors are read; the zero value is the gateway itself
+	Entry     string      // the entry by whose openid the app knows people: they have to come in through it; "" = any will do
+	Fresh     bool        // an existing session, also the phone's behind a scanned code, is not enough: WeChat must vouch for the person anew
+	Consent   bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)
+	Profile   bool        // the app wants nickname and picture, and the person may be asked for them on the way
+	Cancel    string      // where a person goes who would rather not: a path of this origin; "" = nowhere
+	UILocales string      // the app's wish for the language of pages, as it sent it; "" = none
+}
+
+// MaxReturn is how long Demand.Return may be, in bytes: it rides in a cookie.
+const MaxReturn = 1500
+
+// SignIn knows who a browser is, and how to find out. signin.Handler is the one of the gateway; a feature that wants more of it than this adds to it
+// in an interface of its own. Its methods are safe for concurrent use.
+type SignIn interface {
+	// Session tells who this browser is. ok is false when it is nobody; err is for a store that could not answer.
+	Session(r *http.Request) (b Browser, ok bool, err error)
+
+	// Begin answers the request by sending the browser to sign in, and afterwards to d.Return. An error means that nothing was written to w.
+	Begin(w http.ResponseWriter, r *http.Request, d Demand) error
+
+	// AskProfile sends the person to the page that asks for nickname and picture, if there is anything to ask, and says whether it answered. returnTo
+	// is where to come back to.
+	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
+}
