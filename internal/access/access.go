@@ -1,10 +1,10 @@
-// Package access decides whether an account may use an app.
+// Package access decides whether an account may use an app, and by which id the app knows it.
 //
 // The names to know are [Rules], made of what finds a person's identities, its method [Rules.Allow] with a [Decision], and [Judge], which is what the
-// features ask for. The rules themselves are data of the app
-// ([gateway.AccessRule]) and come from the configuration.
+// features ask for; then [Subjects] with its [Subjects.Subject], [At] and [UnionID]. The rules themselves are data of the app ([gateway.AccessRule])
+// and come from the configuration.
 //
-// The package shows no page and keeps nothing: each question is answered from the account as it is now, so an approval counts at the next request.
+// The package shows no page and keeps nothing but pins: each question is answered from the account as it is now, so an approval counts at the next request.
 package access
 
 import (

@@ -22,15 +22,8 @@ import (
 type App struct {
 	gateway.App
 	Hosts   []string // host names in lower case, with a port where it is not the scheme's own; at least one, each on one app's list only
-	Subject string   // what the site is told as X-Weigate-User: "" or "account", "unionid", or "openid:" and the name of an entry
+	Subject string   // what the site is told as X-Weigate-User: one of the kinds of package access; "" = access.SubjectAccount
 }
-
-// The kinds of subjects.
-const (
-	subjectAccount = "account"
-	subjectUnionID = "unionid"
-	subjectOpenID  = "openid:"
-)
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
 type Config struct {

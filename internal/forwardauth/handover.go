@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
 )
@@ -162,21 +162,12 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, e errand) error {
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e errand, fresh bool) error {
 	e.demand = newKey()
-	d := session.Demand{ID: e.demand, Return: h.address(e), App: e.site.app.App, Entry: e.site.app.entry(), Fresh: fresh, Profile: true}
+	d := session.Demand{ID: e.demand, Return: h.address(e), App: e.site.app.App, Entry: access.SubjectEntry(e.site.app.Subject), Fresh: fresh, Profile: true}
 	if len(d.Return) > session.MaxReturn {
 		e.target = "/"
 		d.Return = h.address(e)
 	}
 	return h.cfg.SignIn.Begin(w, r, d)
-}
-
-// entry is the one by whose openid the app knows people; "" = any will do.
-func (a *App) entry() string {
-	entry, is := strings.CutPrefix(a.Subject, subjectOpenID)
-	if !is {
-		return ""
-	}
-	return entry
 }
 
 // newToken stores a hand-over. The grant of the host session exists from here on, and dies with what ends grants: a block, signing out everywhere.
@@ -198,58 +189,19 @@ func (h *Handler) newToken(ctx context.Context, e errand, s session.Browser, sub
 	return token, err
 }
 
-// subject is what the site is told as X-Weigate-User. The first one that an app was told of an account stays, whatever is joined or configured later.
-// When what the app wants is not known of the person, they are told so; another kind is never put in its place, since two kinds could name two people
-// alike.
+// subject is what the site is told as X-Weigate-User.
 func (h *Handler) subject(ctx context.Context, app *App, s session.Browser) (string, error) {
-	candidate, missing, err := h.candidate(ctx, app, s)
-	if err != nil {
-		return "", err
-	}
-	if candidate == "" {
-		return h.pinnedBefore(ctx, app, s, missing)
-	}
-	subject, err := h.cfg.Subjects.PinSubject(ctx, s.Account.ID, app.ID, candidate, h.cfg.Now())
+	subjects := access.Subjects{Identities: h.cfg.People, Pins: h.cfg.Subjects}
+	subject, err := subjects.Subject(ctx, app.ID, app.Subject, s.Account.ID, s.Session, h.cfg.Now())
 	switch {
+	case errors.Is(err, access.ErrNoOpenID):
+		return "", &stop{reason: ReasonNoOpenID, account: &s.Account}
+	case errors.Is(err, access.ErrNoUnionID):
+		return "", &stop{reason: ReasonNoUnionID, account: &s.Account}
 	case errors.Is(err, gateway.ErrConflict):
 		return "", &stop{reason: ReasonSubjectTaken, account: &s.Account}
 	case errors.Is(err, gateway.ErrNotFound):
 		return "", &stop{reason: ReasonNotSignedIn}
 	}
 	return subject, err
-}
-
-// candidate is the id of the kind that the app wants, or "" and the reason why there is none.
-func (h *Handler) candidate(ctx context.Context, app *App, s session.Browser) (string, Reason, error) {
-	entry := app.entry()
-	switch {
-	case entry != "" && s.Entry == entry:
-		return s.OpenID, ReasonNoOpenID, nil
-	case entry != "":
-		identities, err := h.cfg.People.Identities(ctx, s.Account.ID)
-		for _, i := range identities {
-			if i.Entry == entry {
-				return i.OpenID, "", nil
-			}
-		}
-		return "", ReasonNoOpenID, err
-	case app.Subject == subjectUnionID:
-		union, err := h.unionID(ctx, s.Account.ID, s.AppID)
-		return union, ReasonNoUnionID, err
-	}
-	return s.Account.ID, "", nil
-}
-
-// pinnedBefore finds the subject of somebody whom the app knew already, when a new one could not be made.
-func (h *Handler) pinnedBefore(ctx context.Context, app *App, s session.Browser, missing Reason) (string, error) {
-	pins, err := h.cfg.Subjects.AccountSubjects(ctx, s.Account.ID)
-	if err != nil {
-		return "", err
-	}
-	for _, p := range pins {
-		if p.App == app.ID {
-			return p.Subject, nil
-		}
-	}
-	return "", &stop{reason: missing, account: &s.Account}
 }

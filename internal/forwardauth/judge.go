@@ -52,11 +52,11 @@ func (h *Handler) judge(ctx context.Context, s *site, family string, hash [32]by
 	if v.reason = reasonOf(decision); v.reason != "" {
 		return v, nil
 	}
-	union, err := h.unionID(ctx, account.ID, f.AppID)
+	identities, err := h.cfg.People.Identities(ctx, account.ID)
 	if err != nil {
 		return nil, err
 	}
-	return v, h.tell(v, s, f, account, union, before, now)
+	return v, h.tell(v, s, f, account, access.UnionID(identities, f.AppID), before, now)
 }
 
 func reasonOf(d access.Decision) Reason {
@@ -117,16 +117,4 @@ func encode(s string) string {
 		escape(&out, c)
 	}
 	return out.String()
-}
-
-// unionID prefers that of the app through which the person signed in: an account may have been in two open platforms.
-func (h *Handler) unionID(ctx context.Context, accountID, appID string) (string, error) {
-	identities, err := h.cfg.People.Identities(ctx, accountID)
-	found := ""
-	for _, i := range identities {
-		if i.UnionID != "" && (found == "" || i.AppID == appID) {
-			found = i.UnionID
-		}
-	}
-	return found, err
 }

@@ -30,7 +30,7 @@ func TestPeople(t *testing.T) {
 	})
 	t.Run("subject unionid", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}, {"taken by another account", subjectTaken}}, withClient(func(c *oidc.Client) { c.Subject = oidc.SubjectUnionID }))
+		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}, {"taken by another account", subjectTaken}}, withClient(func(c *oidc.Client) { c.Subject = access.SubjectUnionID }))
 	})
 	t.Run("claims in the ID token", func(t *testing.T) {
 		t.Parallel()

@@ -130,15 +130,11 @@ func (h *Handler) fits(req *authorizeRequest, s session.Browser) fit {
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
 	id := h.newDemand(req)
-	entry, isOpenID := strings.CutPrefix(req.client.Subject, subjectOpenID)
-	if !isOpenID {
-		entry = ""
-	}
 	own := []string{paramDemand, id}
 	if req.proceed {
 		own = append(own, paramGo, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
 	}
-	d := session.Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: entry, Fresh: fresh, Consent: req.asksAnew(),
+	d := session.Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: access.SubjectEntry(req.client.Subject), Fresh: fresh, Consent: req.asksAnew(),
 		Profile: slices.Contains(req.scopes, scopeProfile), Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
 	if len(d.Return) > session.MaxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")

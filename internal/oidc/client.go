@@ -10,16 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-)
-
-// Subject kinds: what an app is told as sub. An app may also have "openid:ENTRY", the openid at that entry.
-const (
-	SubjectAccount = "account" // the account's own id
-	SubjectUnionID = "unionid" // WeChat's id across one open platform
-
-	subjectOpenID = "openid:" // followed by an entry
 )
 
 // Email policies.
@@ -48,7 +41,7 @@ type Client struct {
 	Public                 bool         // a program that can keep no secret: PKCE is required instead
 	RedirectURIs           []string     // compared byte for byte; a public client's http loopback address may have any port
 	PostLogoutRedirectURIs []string
-	Subject                string // "" = SubjectAccount
+	Subject                string // one of the kinds of package access; "" = access.SubjectAccount
 	Email                  EmailPolicy
 	IDTokenAlg             string // keys.RS256 ("" too) or keys.ES256
 	IDTokenClaims          bool   // the claims of the scopes also in the ID token, not only at userinfo
@@ -119,9 +112,9 @@ func (c *Client) prepare() (problems []error) {
 		}
 	}
 	if c.Subject == "" {
-		c.Subject = SubjectAccount
+		c.Subject = access.SubjectAccount
 	}
-	if entry, ok := strings.CutPrefix(c.Subject, subjectOpenID); c.Subject != SubjectAccount && c.Subject != SubjectUnionID && (!ok || entry == "") {
+	if c.Subject != access.SubjectAccount && c.Subject != access.SubjectUnionID && access.SubjectEntry(c.Subject) == "" {
 		fault("subject %q is none of account, unionid, openid:ENTRY", c.Subject)
 	}
 	switch {

@@ -97,7 +97,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 	case decision != access.Allowed:
 		return &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
 	}
-	who, known, err := h.identity(r.Context(), req.entry(), s)
+	who, known, err := access.At(r.Context(), h.cfg.People, s.Account.ID, s.Session, req.entry())
 	switch {
 	case err != nil:
 		return err
@@ -121,18 +121,6 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 	w.Header().Set("Location", withCode(req.redirectURI, code, req.state, req.website))
 	w.WriteHeader(http.StatusFound)
 	return nil
-}
-
-// identity is who the person is at an entry; known is false for somebody who has never been there.
-func (h *Handler) identity(ctx context.Context, entry string, s session.Browser) (who gateway.Identity, known bool, err error) {
-	if s.Entry == entry {
-		return gateway.Identity{Entry: entry, AppID: s.AppID, OpenID: s.OpenID}, true, nil
-	}
-	all, err := h.cfg.People.Identities(ctx, s.Account.ID)
-	if i := slices.IndexFunc(all, func(i gateway.Identity) bool { return i.Entry == entry }); err == nil && i >= 0 {
-		return all[i], true, nil
-	}
-	return gateway.Identity{}, false, err
 }
 
 // newCode stores a code and the family that it opens.
