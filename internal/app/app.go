@@ -26,6 +26,7 @@ import (
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -196,7 +197,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: people, Access: rules, Pages: relayPages{site, u.EscapedPath() + "/"},
 		People: a.store, Grants: a.store, Master: a.o.Master,
-		Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
+		InWeChat: login.InWeChat, Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
 		return nil, err

@@ -117,8 +117,12 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 		return err
 	}
 	h.cfg.Observe(Observation{req.endpoint(), req.app.ID, "ok"})
+	to := withCode(req.redirectURI, code, req.state, req.website)
+	if !h.cfg.InWeChat(r) {
+		to = withoutInherited(to)
+	}
 	// 302 as WeChat answers.
-	w.Header().Set("Location", withCode(req.redirectURI, code, req.state, req.website))
+	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusFound)
 	return nil
 }

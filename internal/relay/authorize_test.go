@@ -66,6 +66,29 @@ func TestWebsiteReturnIsPlainStringWork(t *testing.T) {
 	}
 }
 
+// Browsers that are not WeChat's put the "#wechat_redirect" of the authorize address behind an address that has no fragment, not even an empty one.
+func TestMarkOfTheAuthorizeAddressStaysOutOfTheApp(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.outside = true
+	for _, path := range []string{"/connect/oauth2/authorize", "/connect/qrconnect"} {
+		scope := map[bool]string{true: "snsapi_login", false: "snsapi_base"}[strings.HasSuffix(path, "qrconnect")]
+		for to, want := range map[string]string{
+			"https://shop.example.com/cb":      "https://shop.example.com/cb?code=CODE&state=s1#",
+			"https://shop.example.com/cb#":     "https://shop.example.com/cb?code=CODE&state=s1#",
+			"https://shop.example.com/#/route": "https://shop.example.com/?code=CODE&state=s1#/route",
+		} {
+			if fragment := strings.IndexByte(to, '#'); fragment >= 0 && scope == "snsapi_login" {
+				want = to + "?code=CODE&state=s1"
+			}
+			w := g.get(path, "appid", appID, "redirect_uri", to, "response_type", "code", "scope", scope, "state", "s1")
+			if got := g.location(w.Header()); got != want {
+				t.Errorf("%s for %s: %s, want %s", path, to, got, want)
+			}
+		}
+	}
+}
+
 // An app reads the state that it sent; with WeChat it does too, as long as nothing in it ends the parameter.
 func TestStateComesBack(t *testing.T) {
 	t.Parallel()

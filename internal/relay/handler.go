@@ -30,6 +30,7 @@ type Config struct {
 	Grants      gateway.Grants
 	Master      *keys.Master // derives refresh tokens
 
+	InWeChat  func(*http.Request) bool       // optional: whether a browser is WeChat's own; nil = none is
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for logs, and for the rid of errors
 	Observe   func(Observation)              // optional: hears of every answer, for metrics
@@ -86,6 +87,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	if cfg.InWeChat == nil {
+		cfg.InWeChat = func(*http.Request) bool { return false }
 	}
 	if cfg.Address == nil {
 		cfg.Address = route.Address

@@ -69,6 +69,16 @@ func withCode(address, code, state string, website bool) string {
 	return headerSafe(address + separator + "code=" + code + "&state=" + echo(state) + fragment)
 }
 
+// withoutInherited gives an address that has no fragment an empty one. Old code's authorize address ends in "#wechat_redirect", which WeChat's own client
+// takes off. Other browsers hand a fragment on by each redirect to an address without one (RFC 9110, 10.2.2; the Fetch standard) and so into the app,
+// where code that routes by the fragment knows no such page.
+func withoutInherited(address string) string {
+	if strings.Contains(address, "#") {
+		return address
+	}
+	return address + "#"
+}
+
 // echo is the state as it goes back. WeChat does not encode it again, so that what an app encodes twice comes back encoded once; here too. Only what
 // would end the parameter is encoded: with WeChat a "&" lets whoever made the link add parameters to the app's callback, a second code for one.
 func echo(state string) string {

@@ -44,6 +44,7 @@ type rig struct {
 	session *session.Browser // who the browser is; nil = nobody
 	allow   access.Decision
 	asks    bool // AskProfile asks
+	outside bool // the browser is not WeChat's
 	down    bool
 	begun   []session.Demand
 	shown   []any
@@ -73,7 +74,8 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 				Secrets: []relay.SecretHash{relay.HashSecret("old"), relay.HashSecret("new")}, Entry: "main", WebsiteEntry: "site", ReturnHosts: []string{"bank.example.com"}},
 		},
 		SignIn: g, Access: g, Pages: g, People: g, Grants: grants{store, g}, Master: master,
-		Address: func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
+		InWeChat: func(*http.Request) bool { return !g.outside },
+		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
 		Observe: func(o relay.Observation) { g.seen = append(g.seen, o) }, Logger: leak.Logger(t), Now: g.clock,
 	}
 	for _, f := range change {
