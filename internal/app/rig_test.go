@@ -170,6 +170,20 @@ func (w *town) front(rw http.ResponseWriter, r *http.Request) {
 	a := w.apps[w.turn%len(w.apps)]
 	w.mu.Unlock()
 	a.Handler().ServeHTTP(rw, r)
+	w.keptToItself(rw.Header(), r)
+}
+
+// keptToItself looks at each answer of the gateway in all tests of this package: what sends a browser on, gives it a cookie or shows it a page stays in no
+// cache, and the address at which it was is told to nobody else by a Referer, for it may hold a code, a token or a ticket.
+func (w *town) keptToItself(h http.Header, r *http.Request) {
+	moves := h.Get("Location") != "" && !strings.Contains(h.Get("Content-Type"), "text/html") // net/http's own redirects to a cleaner path have a body
+	if !moves && h.Get("Set-Cookie") == "" && (!strings.Contains(h.Get("Content-Type"), "text/html") || h.Get("Location") != "") {
+		return
+	}
+	cache, referrer := h.Get("Cache-Control"), h.Get("Referrer-Policy")
+	if !strings.Contains(cache, "no-store") || referrer != "no-referrer" && (referrer != "same-origin" || moves) { // a form needs to name its origin
+		w.t.Errorf("the answer to %s %s has Cache-Control %q, Referrer-Policy %q", r.Method, r.URL.Path, cache, referrer)
+	}
 }
 
 // serveApp is the app: it remembers what its callback was told.

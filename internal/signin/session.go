@@ -96,6 +96,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.Demand
 		r.Header.Set("Accept-Language", web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}}))
 	}
 	r = r.WithContext(context.WithValue(r.Context(), demandKey{}, d))
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer") // a page sets its own
 	e := h.entrance(r, d)
 	switch door, several := e.choose(h.prefer.read(r, h.request(d.Return))); {
 	case door == DoorWeChat:
