@@ -231,6 +231,11 @@ func (g *guarded) siteIsTold(p *phone) (account string) {
 	if id := h.Get("X-Weigate-User"); len(h["X-Weigate-User"]) != 1 || len(id) != 26 || strings.Count(h.Get("X-Weigate-Assertion"), ".") != 2 {
 		g.t.Errorf("the site is told %v", h)
 	}
+	for _, c := range p.Cookies(g.origin + "/") { // the visitor's only cookie
+		if got := g.ask(p, http.MethodGet, "/page", "Cookie", c.Name+"="+c.Value); got.headers == nil || got.headers.Get("Cookie") != "" || got.headers["X-Weigate-Cookie"] != nil {
+			g.t.Errorf("the site is sent a key to itself: %v", got.headers)
+		}
+	}
 	if got := g.ask(p, http.MethodPost, "/form"); got.headers == nil {
 		g.t.Errorf("a form: %d %s", got.status, got.body)
 	}
