@@ -162,9 +162,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	var phones *scan.Handler
 	var byPhone func(http.ResponseWriter, *http.Request, session.Demand) error
 	if hasAccount(c.WeChat) {
-		byPhone = func(w http.ResponseWriter, r *http.Request, d session.Demand) error {
-			return phones.Begin(w, r, scan.Demand(d))
-		}
+		byPhone = func(w http.ResponseWriter, r *http.Request, d session.Demand) error { return phones.Begin(w, r, d) }
 	}
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
@@ -215,7 +213,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 
 	phones, err = scan.New(scan.Config{
 		URL: c.URL, Keys: a.o.Master.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site, Phone: simulatedPhone(c.WeChat),
-		SignIn: scanSignIn{people}, Sessions: scanSessions{a}, Tickets: a.store, People: a.store, Events: a.store, Stopping: a.draining,
+		SignIn: people, Sessions: sessions, Tickets: a.store, People: a.store, Events: a.store, Stopping: a.draining,
 		Address: route.Address, RequestID: requestID, Observe: a.observeScan, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

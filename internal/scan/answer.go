@@ -143,7 +143,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 		err = nil
 	}
 	if err == nil {
-		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session))
+		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), h.cfg.Now())
 	}
 	if err != nil {
 		h.fail(w, r, err)

@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
-// maxReturn keeps the cookie small enough for every browser.
-const maxReturn = 1500
-
 // Begin answers the request by sending the browser to the page with the code, and afterwards to d.Return. The demand rides in the browser's own sealed
 // cookie; a row is made only when the browser comes back with it. An error means that nothing was written to w.
-func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d Demand) error {
-	if len(d.Return) > maxReturn || len(d.Cancel) > maxReturn {
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.Demand) error {
+	if len(d.Return) > session.MaxReturn || len(d.Cancel) > session.MaxReturn {
 		return errors.New("scan: the demand does not fit into the cookie")
 	}
 	s := &waiting{

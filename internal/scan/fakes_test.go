@@ -12,6 +12,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // memory is a gateway.Tickets by the rules that the stores share. The stores themselves have a suite of their own.
@@ -193,9 +194,9 @@ func (m *memory) all() (out []gateway.Ticket) {
 type people struct {
 	mu       sync.Mutex
 	now      func() time.Time
-	sessions map[[32]byte]scan.Session
+	sessions map[[32]byte]session.Browser
 	accounts map[string]gateway.Account
-	demands  []scan.Demand // that Begin was given
+	demands  []session.Demand // that Begin was given
 	events   []gateway.Event
 	made     int // sessions that Establish made
 	asks     bool
@@ -210,19 +211,19 @@ func idOf(seed []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (p *people) Session(r *http.Request) (scan.Session, bool, error) {
+func (p *people) Session(r *http.Request) (session.Browser, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c, err := r.Cookie("session")
 	if err != nil {
-		return scan.Session{}, false, nil
+		return session.Browser{}, false, nil
 	}
 	s, found := p.sessions[hashOf(c.Value)]
 	s.Account = p.accounts[s.AccountID]
 	return s, found && s.Account.Status != gateway.Blocked, p.broken
 }
 
-func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d scan.Demand) error {
+func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demands = append(p.demands, d)
@@ -231,7 +232,7 @@ func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d scan.Demand) er
 	return nil
 }
 
-func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s scan.Session, returnTo string) bool {
+func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Browser, returnTo string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.asks || s.Account.Nickname != "" {
@@ -244,7 +245,7 @@ func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s scan.Sessi
 
 func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
 
-func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e scan.Established) error {
+func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e session.Established) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {
@@ -261,7 +262,7 @@ func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e scan.Establ
 	case !lives:
 		p.made++
 		p.events = append(p.events, gateway.Event{Kind: "sign_in", AccountID: e.AccountID, Door: scan.Door, App: e.App})
-		p.sessions[hashOf(id)] = scan.Session{
+		p.sessions[hashOf(id)] = session.Browser{
 			Session: gateway.Session{Hash: hashOf(id), AccountID: e.AccountID, Entry: e.Entry, AppID: e.AppID, OpenID: e.OpenID, Door: scan.Door, AuthTime: e.AuthTime},
 			Demand:  e.Demand,
 		}
@@ -300,7 +301,7 @@ func (p *people) AppendEvents(_ context.Context, events ...gateway.Event) error 
 // ender is scan.Sessions.
 type ender struct{ p *people }
 
-func (e ender) End(_ context.Context, hash [32]byte) error {
+func (e ender) End(_ context.Context, hash [32]byte, _ time.Time) error {
 	e.p.mu.Lock()
 	defer e.p.mu.Unlock()
 	delete(e.p.sessions, hash)

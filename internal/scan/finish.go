@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -52,7 +53,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t g
 		h.repeat(w, r, s, taken)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
 		// Its time was over, or its account was blocked, at this moment: nobody is signed in by it.
-		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session)); err != nil {
+		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session), h.cfg.Now()); err != nil {
 			h.fail(w, r, err)
 			return
 		}
@@ -69,8 +70,8 @@ func (h *Handler) establish(r *http.Request, s *waiting, t gateway.Ticket, repea
 		return nil, err
 	}
 	out := headers{}
-	return out, h.cfg.SignIn.Establish(out, r, Established{
-		AccountID: t.Holder.AccountID, Entry: t.Holder.Entry, AppID: t.Holder.AppID, OpenID: t.Holder.OpenID, AuthTime: t.Holder.AuthTime,
+	return out, h.cfg.SignIn.Establish(out, r, session.Established{
+		AccountID: t.Holder.AccountID, Entry: t.Holder.Entry, AppID: t.Holder.AppID, OpenID: t.Holder.OpenID, Door: Door, AuthTime: t.Holder.AuthTime,
 		App: t.App, Demand: s.Demand.ID, Seed: sec.session, Repeat: repeat,
 	})
 }
@@ -189,7 +190,7 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *waiting) {
 	}
 	here, signedIn, err := h.cfg.SignIn.Session(r)
 	if err == nil {
-		err = h.cfg.Sessions.End(ctx, hash)
+		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
 	}
 	if err == nil && signedIn && here.Hash == hash {
 		err = h.cfg.SignIn.End(w, r)

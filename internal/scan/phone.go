@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -48,7 +49,7 @@ type seen struct {
 	phone  holding
 	ticket gateway.Ticket
 	data   ticketData
-	who    Session
+	who    session.Browser
 }
 
 // look finds out what this phone looks at, and gets it signed in. ok is false when the request is answered.
@@ -104,8 +105,9 @@ func (v seen) fits() bool {
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
-	err := h.cfg.SignIn.Begin(w, r, Demand{
+	err := h.cfg.SignIn.Begin(w, r, session.Demand{
 		ID: v.phone.Demand, Return: h.path + pathConfirm + "?back=" + v.phone.Demand, Entry: v.ticket.Entry, Fresh: v.data.Fresh, Consent: v.data.Consent,
+		App: gateway.App{Doors: []string{doorWeChat}}, // from another phone it could have what it vouches for
 	})
 	if err != nil {
 		h.fail(w, r, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -87,14 +88,14 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, with string
-		want       func(d scan.Demand) bool
+		want       func(d session.Demand) bool
 		enough     bool // the session that the phone has is enough
 	}{
 		{"nothing", "", nil, true},
-		{"fresh", "fresh", func(d scan.Demand) bool { return d.Fresh && !d.Consent }, false},
-		{"consent", "consent", func(d scan.Demand) bool { return d.Consent }, false},
+		{"fresh", "fresh", func(d session.Demand) bool { return d.Fresh && !d.Consent }, false},
+		{"consent", "consent", func(d session.Demand) bool { return d.Consent }, false},
 		{"the phone's entry", "entry=main", nil, true},
-		{"another entry", "entry=second", func(d scan.Demand) bool { return d.Entry == "second" }, false},
+		{"another entry", "entry=second", func(d session.Demand) bool { return d.Entry == "second" }, false},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +170,7 @@ func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.replicas[0].Begin(nil, r, scan.Demand{Return: "/" + strings.Repeat("x", 1500)}); err == nil {
+	if err := w.replicas[0].Begin(nil, r, session.Demand{Return: "/" + strings.Repeat("x", 1500)}); err == nil {
 		t.Error("taken")
 	}
 }

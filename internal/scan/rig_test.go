@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leak"
 	"github.com/weigate/weigate/internal/scan"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -51,7 +52,7 @@ type town struct {
 func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 	t.Helper()
 	w := &town{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
-	w.people = &people{now: w.now, sessions: map[[32]byte]scan.Session{}, accounts: map[string]gateway.Account{}}
+	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.Account{}}
 	for _, name := range []string{"alice", "bob"} {
 		w.people.accounts[name] = gateway.Account{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) + name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
 	}
@@ -104,8 +105,8 @@ func (w *town) start() {
 	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leak.Watch(w.t, mux))
 }
 
-func (w *town) demand(q url.Values) scan.Demand {
-	d := scan.Demand{ID: "DEMAND1", Return: backTo, App: gateway.App{ID: "notes", Name: "Notes"}, Cancel: backTo + "&cancel=1", Entry: q.Get("entry")}
+func (w *town) demand(q url.Values) session.Demand {
+	d := session.Demand{ID: "DEMAND1", Return: backTo, App: gateway.App{ID: "notes", Name: "Notes"}, Cancel: backTo + "&cancel=1", Entry: q.Get("entry")}
 	d.Fresh, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"), q.Get("ui_locales")
 	if q.Has("own") {
 		d.App, d.Return, d.Cancel = gateway.App{}, "/", ""
@@ -315,7 +316,7 @@ func (b *browser) signIn(account, demand string) {
 	id := fmt.Sprintf("%s-%d", account, len(b.w.people.sessions))
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()
-	b.w.people.sessions[hashOf(id)] = scan.Session{
+	b.w.people.sessions[hashOf(id)] = session.Browser{
 		Session: gateway.Session{Hash: hashOf(id), AccountID: account, Entry: "main", AppID: "wx1", OpenID: "o-" + account, Door: "wechat", AuthTime: b.w.now()},
 		Demand:  demand,
 	}

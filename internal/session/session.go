@@ -1,8 +1,8 @@
 // Package session knows the signed-in browsers: which account a session belongs to, and how sessions end.
 //
-// The names to know are [Book], made of the stores' contracts, and its [Book.Find], [Book.Live], [Book.EndEverywhere]; and the words in which the
-// features speak of browsers with sign-in: [Browser], [Demand], [SignIn]. The package knows nothing of cookies: whoever set the cookie
-// turns its value into the hash that is asked for.
+// The names to know are [Book], made of the stores' contracts, and its [Book.Find], [Book.Live], [Book.End] and [Book.EndEverywhere]; and the words in
+// which the features speak of browsers with sign-in: [Browser], [Demand], [Established], [SignIn]. The package knows nothing of cookies: whoever set the
+// cookie turns its value into the hash that is asked for.
 //
 // Each question goes to the store, so that a sign-out, a block or an approval on one replica counts on all of them at once.
 package session
@@ -72,6 +72,14 @@ func (b *Book) Ends(created, now time.Time) time.Time {
 // Live lists the account's sessions, the one used last first.
 func (b *Book) Live(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
 	return b.Sessions.AccountSessions(ctx, accountID, now)
+}
+
+// End ends one session, and what apps were given through it: that first, so that a failing store leaves no token behind. One that is gone is no error.
+func (b *Book) End(ctx context.Context, hash [32]byte, now time.Time) error {
+	if _, err := b.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
+		return err
+	}
+	return b.Sessions.DeleteSession(ctx, hash)
 }
 
 // EndEverywhere ends every session of the account, and everything that apps were given in its name, so that an app which holds a refresh token is out

@@ -121,6 +121,27 @@ func TestEndEverywhereTriesBothParts(t *testing.T) {
 	}
 }
 
+func TestEndLeavesNoTokenBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.Grants = deaf{}
+	if err := r.End(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("what apps have could not be ended: %v", err)
+	}
+	if _, _, err := r.Find(t.Context(), r.hash, start); err != nil {
+		t.Errorf("the session is over before what apps have: %v", err)
+	}
+	r.Grants = r.store
+	for range 2 {
+		if err := r.End(t.Context(), r.hash, start); err != nil {
+			t.Errorf("end: %v", err)
+		}
+	}
+	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
+		t.Errorf("the session lives on: %v", err)
+	}
+}
+
 // A use that cannot be recorded keeps nobody out.
 type fullDisk struct{ gateway.Sessions }
 

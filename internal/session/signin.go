@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -41,4 +42,18 @@ type SignIn interface {
 	// AskProfile sends the person to the page that asks for nickname and picture, if there is anything to ask, and says whether it answered. returnTo
 	// is where to come back to.
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
+}
+
+// Established is a sign-in that another way than WeChat's callback has confirmed for this browser.
+type Established struct {
+	AccountID string    // whose; an id that was joined into another counts as that one
+	Entry     string    // through which entry, with which identity WeChat vouched for the person
+	AppID     string    //
+	OpenID    string    //
+	Door      string    // by which door the person came
+	AuthTime  time.Time // when WeChat vouched for the person
+	App       string    // id of the app that asked, for the event; "" = none
+	Demand    string    // ID of the Demand that this answers; "" = none
+	Seed      []byte    // the session id is derived from it: the same seed is the same session
+	Repeat    bool      // it was established before: only a session that still lives is given again
 }

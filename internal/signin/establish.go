@@ -8,29 +8,16 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/login"
 )
-
-// Established is a sign-in that another way than WeChat's callback has confirmed for this browser.
-type Established struct {
-	AccountID string    // whose; an id that was joined into another counts as that one
-	Entry     string    // through which entry, with which identity WeChat vouched for the person
-	AppID     string    //
-	OpenID    string    //
-	Door      string    // such as DoorScan
-	AuthTime  time.Time // when WeChat vouched for the person
-	App       string    // id of the app that asked, for the event; "" = none
-	Demand    string    // ID of the Demand that this answers; "" = none
-	Seed      []byte    // what the session is derived from: see login.Established
-	Repeat    bool      // it was established before: only a session that still lives is given again
-}
 
 // Establish makes this browser's session after another way in. It sets the session cookie on w and writes no status and no body. The same Seed is the
 // same session, also at another replica; what that means after a sign-out, and what the caller has made sure of, is said at login.Handler.Establish.
 //
-// Errors to test for: login.ErrNoSession (with Repeat: that session is over), gateway.ErrBlocked, gateway.ErrNotFound (no such account),
-// gateway.ErrUnavailable.
-func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Established) error {
+// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such account; with Repeat, that session is over, which is login.ErrNoSession as
+// well), gateway.ErrUnavailable.
+func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e session.Established) error {
 	way, found := h.way(e.Entry)
 	if !found || way.entry.Client.AppID != e.AppID || e.OpenID == "" || e.Door == "" || e.AuthTime.IsZero() {
 		return errors.New("signin: an established sign-in without entry, openid, door or time")
@@ -50,6 +37,9 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 		Session: login.Session{Subject: account.ID, AppID: e.AppID, OpenID: e.OpenID, Door: login.Door(e.Door), Extra: with},
 		Seed:    e.Seed, Repeat: e.Repeat,
 	})
+	if errors.Is(err, login.ErrNoSession) {
+		return fmt.Errorf("signin: %w: %w", gateway.ErrNotFound, err)
+	}
 	if err != nil {
 		return fmt.Errorf("signin: %w", err)
 	}
@@ -68,7 +58,7 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 const noteLimit = 3 * time.Second
 
 // SessionHash is the hash under which the store has the session that Establish makes of seed.
-func SessionHash(seed []byte) ([32]byte, error) {
+func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
 	id, err := login.EstablishedID(seed)
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("signin: %w", err)

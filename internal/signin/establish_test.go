@@ -105,8 +105,8 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 		e.Repeat = true
 		v.must(e)
 		end(r, v, alice)
-		if err := v.established(e); !errors.Is(err, login.ErrNoSession) {
-			t.Errorf("%s: %v, want ErrNoSession", name, err)
+		if err := v.established(e); !errors.Is(err, gateway.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", name, err)
 		}
 		if _, ok := v.session(); ok {
 			t.Errorf("%s: signed in again", name)
@@ -123,19 +123,19 @@ func TestEstablishRefuses(t *testing.T) {
 	}
 	other := errors.New("any")
 	for name, c := range map[string]struct {
-		change func(*signin.Established)
+		change func(*session.Established)
 		want   error
 	}{
-		"a blocked person":         {func(e *signin.Established) { e.AccountID = blocked }, gateway.ErrBlocked},
-		"nobody":                   {func(e *signin.Established) { e.AccountID = gateway.NewID() }, gateway.ErrNotFound},
-		"an entry there is not":    {func(e *signin.Established) { e.Entry = "gone" }, other},
-		"an entry of another app":  {func(e *signin.Established) { e.Entry = "site" }, other},
-		"no openid":                {func(e *signin.Established) { e.OpenID = "" }, other},
-		"no door":                  {func(e *signin.Established) { e.Door = "" }, other},
-		"no time":                  {func(e *signin.Established) { e.AuthTime = time.Time{} }, other},
-		"a seed that can be tried": {func(e *signin.Established) { e.Seed = []byte("1234") }, other},
-		"no seed":                  {func(e *signin.Established) { e.Seed = nil }, other},
-		"a repeat of what was not": {func(e *signin.Established) { e.Repeat = true }, login.ErrNoSession},
+		"a blocked person":         {func(e *session.Established) { e.AccountID = blocked }, gateway.ErrBlocked},
+		"nobody":                   {func(e *session.Established) { e.AccountID = gateway.NewID() }, gateway.ErrNotFound},
+		"an entry there is not":    {func(e *session.Established) { e.Entry = "gone" }, other},
+		"an entry of another app":  {func(e *session.Established) { e.Entry = "site" }, other},
+		"no openid":                {func(e *session.Established) { e.OpenID = "" }, other},
+		"no door":                  {func(e *session.Established) { e.Door = "" }, other},
+		"no time":                  {func(e *session.Established) { e.AuthTime = time.Time{} }, other},
+		"a seed that can be tried": {func(e *session.Established) { e.Seed = []byte("1234") }, other},
+		"no seed":                  {func(e *session.Established) { e.Seed = nil }, other},
+		"a repeat of what was not": {func(e *session.Established) { e.Repeat = true }, login.ErrNoSession},
 	} {
 		e := r.by(signin.DoorScan, alice)
 		c.change(&e)

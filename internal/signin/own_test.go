@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 )
 
@@ -46,7 +47,7 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 			t.Errorf("%s: own page: %s", door, page.body)
 		}
 		r.later(721 * time.Hour)
-		v.must(signin.Established{AccountID: alice, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), Seed: []byte("another seed, much later")})
+		v.must(session.Established{AccountID: alice, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), Seed: []byte("another seed, much later")})
 		if page = v.get("/"); asks != (page.link("go") != "") {
 			t.Errorf("%s: an old profile: %s", door, page.body)
 		}

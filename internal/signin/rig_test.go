@@ -294,7 +294,7 @@ func appIDIn(address string) string {
 }
 
 // established signs a visitor in.
-func (v *visitor) established(e signin.Established) error {
+func (v *visitor) established(e session.Established) error {
 	w := httptest.NewRecorder()
 	err := v.r.h.Establish(w, v.request("GET", "/scan", nil), e)
 	v.keep(w.Result())
@@ -302,11 +302,11 @@ func (v *visitor) established(e signin.Established) error {
 }
 
 // by is a sign-in of a person by a door.
-func (r *rig) by(door, account string) signin.Established {
-	return signin.Established{AccountID: account, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + door)}
+func (r *rig) by(door, account string) session.Established {
+	return session.Established{AccountID: account, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + door)}
 }
 
-func (v *visitor) must(e signin.Established) {
+func (v *visitor) must(e session.Established) {
 	v.r.t.Helper()
 	if err := v.established(e); err != nil {
 		v.r.t.Fatal(err)
