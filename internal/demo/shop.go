@@ -55,7 +55,7 @@ func (s *shop) handler() http.Handler {
 func (s *shop) home(w http.ResponseWriter, r *http.Request) {
 	words := wordsFor(r)
 	p := page{Heading: words.ShopWelcome, Facts: []fact{
-		{"https://open.weixin.qq.com", s.open}, {"https://api.weixin.qq.com", s.api}, {words.FactAppID, s.appID},
+		{"https://open.weixin.qq.com", s.open}, {"https://api.weixin.qq.com", s.api}, {words.FactAppID, s.appID}, {words.FactSecret, words.ShopOwnSecret},
 	}}
 	if c, err := r.Cookie(shopCookie); err == nil {
 		s.mu.Lock()

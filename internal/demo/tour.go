@@ -54,7 +54,7 @@ func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.show(w, r, http.StatusOK, "tour", page{Heading: t.Welcome, Wide: true, Cards: []card{
-		{ID: NotesID, Title: t.CardOIDC, Note: t.CardOIDCNote, Steps: t.CardOIDCSteps, Button: t.OpenNotes, Open: "/notes/", More: t.OpenPhotos, MoreAt: "/photos/"},
+		{ID: NotesID, Title: t.CardOIDC, Note: t.CardOIDCNote, Steps: t.CardOIDCSteps, Button: t.OpenNotes, Open: "/notes/", More: t.OpenPhotos, MoreAt: "/photos/sign-in"},
 		{ID: "wiki", Title: t.CardWiki, Note: t.CardWikiNote, Steps: t.CardWikiSteps, Button: t.OpenWiki, Open: WikiURL(a.conf.URL) + "/"},
 		{ID: "shop", Title: t.CardShop, Note: t.CardShopNote, Steps: t.CardShopSteps, Button: t.OpenShop, Open: ShopURL(a.conf.URL) + "/"},
 		{ID: BoardID, Title: t.CardScan, Note: t.CardScanNote, Steps: t.CardScanSteps, Button: t.OpenBoard, Open: "/board/"},

@@ -86,6 +86,7 @@ type words struct {
 	ShopNote        string
 	ShopSame        string
 	ShopChanged     string
+	ShopOwnSecret   string
 
 	SignedIn     string
 	NoName       string
@@ -97,6 +98,7 @@ type words struct {
 	FactScope    string
 	FactDoor     string
 	FactAppID    string
+	FactSecret   string
 	FactAt       string
 	SignOut      string
 	AsJSON       string
@@ -134,13 +136,13 @@ func english() *words {
 		Besides:       "Also here",
 		CardOIDC:      "An app that speaks OpenID Connect",
 		CardOIDCNote:  "Notes knows nothing of WeChat: it has an issuer, a client id and a secret. So does Photos. People sign in once for both.",
-		CardOIDCSteps: "Open Notes and sign in there.\nReal WeChat knows whose phone it is on; here you are asked. Choose Alice, then allow.\nIn Notes, press Open Photos: you are in without another screen.",
+		CardOIDCSteps: "Open Notes and sign in there.\nReal WeChat knows whose phone it is on; here you are asked. Choose Alice, then use her name and picture, and allow.\nPress Open Photos, in Notes or here: you are in without another screen.",
 		CardWiki:      "A page behind a reverse proxy",
 		CardWikiNote:  "The wiki has no sign-in at all. The proxy in front of it asks Weigate about every request, as nginx, Traefik and Caddy can, and tells the wiki who is there.",
 		CardWikiSteps: "Open the wiki: you are sent to sign in, unless Weigate knows you from another card.\nRead what the proxy tells the wiki about you.\nSign out of the wiki: the other apps keep you.",
 		CardShop:      "An old app with WeChat code in it",
 		CardShopNote:  "The shop makes WeChat’s own calls, as it always did. Two host names, the appid and the secret were changed. WeChat’s real secret stays with Weigate.",
-		CardShopSteps: "Open the shop and sign in there.\nCompare the openid with the one in Notes: it is the same, so the shop’s database stays valid.\nSee below it what was changed.",
+		CardShopSteps: "Open the shop and sign in there.\nCompare the openid with the one in Notes: it is the same, so the shop’s database stays valid.\nBelow that, see what was changed.",
 		CardScan:      "A desktop, and a phone beside it",
 		CardScanNote:  "Outside WeChat, Board shows a QR code. An official account is enough for it, and the phone has to choose the number on the screen.",
 		CardScanSteps: "Open Board and sign in there: a QR code appears.\nUnder the code, press “Scan it with a simulated phone”. A phone opens in a new tab, with the link in its address line: press Open.\nGo on there, and choose the number that this tab shows. Then come back.",
@@ -189,6 +191,7 @@ func english() *words {
 		ShopNote:        "This app signs people in with WeChat’s own three calls. It was written years ago and has never heard of OpenID Connect.",
 		ShopSame:        "The openid is the one that WeChat has for the real appid. Code and tokens are Weigate’s own, for this app only.",
 		ShopChanged:     "What was changed in it",
+		ShopOwnSecret:   "one of the shop’s own",
 
 		SignedIn:     "You are signed in",
 		NoName:       "Somebody with an openid",
@@ -200,6 +203,7 @@ func english() *words {
 		FactScope:    "Scope",
 		FactDoor:     "Way in",
 		FactAppID:    "appid",
+		FactSecret:   "secret",
 		FactAt:       "Signed in at",
 		SignOut:      "Sign out",
 		AsJSON:       "The same as JSON",
@@ -220,8 +224,8 @@ func chinese() *words {
 		Lang:        "zh-CN",
 		Title:       "Weigate 演示",
 		Welcome:     "微信登录的四种方式",
-		WhatIsThis:  "每张卡片是一种应用，全部通过同一个网关登录：“weigate serve”，它也在这里运行。",
-		NotReal:     "背后的微信是模拟的，就在本机的这个程序里。不需要帐号、手机和网络。",
+		WhatIsThis:  "每张卡片是一种应用，全部通过同一个网关登录：“weigate serve”，它也在本机运行。",
+		NotReal:     "背后的微信是模拟的，就在本机的这个程序里。不需要账号、手机和网络。",
 		Base:        "登录",
 		BaseNote:    "作用域 snsapi_base。微信不询问，应用只得到 openid。",
 		Profile:     "用头像昵称登录",
@@ -238,13 +242,13 @@ func chinese() *words {
 		Besides:       "另外",
 		CardOIDC:      "使用 OpenID Connect 的应用",
 		CardOIDCNote:  "“笔记”完全不了解微信，它只有 issuer、client_id 和密钥。“相册”也一样。用户登录一次，两个应用都能用。",
-		CardOIDCSteps: "打开笔记，在那里登录。\n真正的微信知道这是谁的手机，这里会先问你：选 Alice，然后允许。\n在笔记里点“打开相册”：不再出现任何页面，直接进入。",
+		CardOIDCSteps: "打开笔记，在那里登录。\n真正的微信知道这是谁的手机，这里会先问你：选 Alice，使用她的头像昵称，再点“允许”。\n在笔记里或这里点“打开相册”：不再出现任何页面，直接进入。",
 		CardWiki:      "反向代理后面的网页",
 		CardWikiNote:  "“维基”自己没有登录功能。它前面的代理就每个请求询问 Weigate（nginx、Traefik、Caddy 都可以这样做），再告诉维基来的是谁。",
 		CardWikiSteps: "打开维基：如果 Weigate 还不认识你，会先去登录。\n看看代理告诉了维基哪些信息。\n退出维基：其他应用里你仍然登录着。",
 		CardShop:      "带有微信代码的旧应用",
 		CardShopNote:  "“商店”一直直接调用微信的接口，现在也一样。只改了两个域名、appid 和密钥。真正的 AppSecret 留在 Weigate。",
-		CardShopSteps: "打开商店，在那里登录。\n与笔记里的 openid 比较：完全相同，商店原有的数据继续有效。\n下面列出了改动的地方。",
+		CardShopSteps: "打开商店，在那里登录。\n与笔记里的 openid 比较：完全相同，商店原有的数据继续有效。\n再往下看：改动了哪些地方。",
 		CardScan:      "电脑，和旁边的一部手机",
 		CardScanNote:  "在微信之外，“看板”会显示二维码（公众号扫码）。只需要一个服务号；手机上要选中屏幕上的数字。",
 		CardScanSteps: "打开看板，在那里登录：出现二维码。\n点二维码下面的“用模拟的手机扫码”。手机在新标签页打开，地址栏里已经有链接：点“打开”。\n在手机上继续，选中这个标签页显示的数字，然后回来。",
@@ -257,13 +261,13 @@ func chinese() *words {
 		OpenShop:      "打开商店",
 		OpenBoard:     "打开看板",
 		OwnPage:       "你在 Weigate 的页面",
-		OwnPageNote:   "用户在这里查看自己的会话，并可在所有地方退出：退出 Weigate 和全部应用。",
+		OwnPageNote:   "用户在这里查看自己的会话，并可在所有设备上退出登录：退出 Weigate 和全部应用。",
 		ByLibrary:     "通过 Go 包 login",
 		ByLibraryNote: "用于你自己的 Go 应用：不需要网关，程序里只有几行代码。",
 
 		ClientNote:         "这个应用没有自己的登录。它通过 OpenID Connect 把用户送到 Weigate，并从那里得知用户是谁。",
 		ClientSignIn:       "微信登录",
-		ClientHint:         "以上内容来自 ID token 和 userinfo。应用每次显示页面都会询问 userinfo，因此在所有地方退出会立即生效。",
+		ClientHint:         "以上内容来自 ID token 和 userinfo。应用每次显示页面都会询问 userinfo，因此在所有设备上退出登录会立即生效。",
 		Ended:              "你已退出登录。",
 		NowTry:             "接下来试试这些。",
 		OtherNote:          "另一个应用，有自己的 client_id。你不会看到微信或 Weigate 的任何页面。",
@@ -293,6 +297,7 @@ func chinese() *words {
 		ShopNote:        "这个应用用微信自己的三个接口登录。它是多年前写的，从没听说过 OpenID Connect。",
 		ShopSame:        "openid 就是微信给真实 appid 的那一个。code 和 token 是 Weigate 自己的，只对这个应用有效。",
 		ShopChanged:     "改动的地方",
+		ShopOwnSecret:   "商店专用的一个",
 
 		SignedIn:     "你已登录",
 		NoName:       "一位有 openid 的用户",
@@ -304,6 +309,7 @@ func chinese() *words {
 		FactScope:    "授权作用域",
 		FactDoor:     "登录方式",
 		FactAppID:    "appid",
+		FactSecret:   "secret",
 		FactAt:       "登录时间",
 		SignOut:      "退出登录",
 		AsJSON:       "以 JSON 查看",

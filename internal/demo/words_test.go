@@ -25,7 +25,7 @@ func TestWordsAreWholeInBothLanguages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, used := range []string{"Welcome", "SignedIn", "NotFound", "NotFoundNote", "Trouble", "TroubleNote", "Notes", "Photos", "Board", "Wiki", "ShopWelcome", "ByLibrary", "CardOIDC", "CardOIDCNote", "CardOIDCSteps", "CardWiki", "CardWikiNote", "CardWikiSteps", "CardShop", "CardShopNote", "CardShopSteps", "CardScan",
+	for _, used := range []string{"Welcome", "SignedIn", "NotFound", "NotFoundNote", "Trouble", "TroubleNote", "Notes", "Photos", "Board", "Wiki", "ShopWelcome", "ShopOwnSecret", "FactSecret", "ByLibrary", "CardOIDC", "CardOIDCNote", "CardOIDCSteps", "CardWiki", "CardWikiNote", "CardWikiSteps", "CardShop", "CardShopNote", "CardShopSteps", "CardScan",
 		"CardScanNote", "CardScanSteps", "OpenWiki", "OpenShop", "OpenBoard", "Over", "OverNote", "NotIn", "NotInNote"} {
 		source += ".Words." + used + " " // the code passes these to the templates
 	}

@@ -27,7 +27,7 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	attacker.open("/begin").want(web.ScanCode)
 	victim := w.phone("alice")
 	page := victim.open(attacker.link()).want(web.ScanAsk)
-	page.shows("Notes", "Chrome, Windows", "198.51.100.*", "another than this phone’s", "Go on only if you have just begun this yourself")
+	page.shows("Notes", "Chrome, Windows", "198.51.100.*", "another than this phone’s", "Continue only if you have just begun this yourself")
 	if page.isIn() != "alice" || attacker.isIn() != "" {
 		t.Error("opening the code signed somebody in")
 	}

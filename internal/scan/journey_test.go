@@ -60,7 +60,7 @@ func TestPagesSpeakChinese(t *testing.T) {
 	desktop.open("/begin").want(web.ScanCode).shows("微信扫码登录")
 	phone := w.phone("alice")
 	phone.lang = "zh-CN"
-	phone.open(desktop.link()).want(web.ScanAsk).shows("要在另一台设备上登录Notes吗？", "与这部手机相同", "刚刚")
+	phone.open(desktop.link()).want(web.ScanAsk).shows("要在另一台设备上登录 Notes 吗？", "与这部手机相同", "刚刚")
 	phone.press("继续").want(web.ScanNumber).press("拒绝").want(web.ScanSaidNo)
 	// The app's wish for a language counts for the desktop, wherever its page leads.
 	other := w.browser(uaDesktop).open("/begin?ui_locales=zh-CN").shows("微信扫码登录")
