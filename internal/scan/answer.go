@@ -150,6 +150,6 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.note(ctx, EventUndo, "ok", p.Done.Account, gateway.Ticket{App: p.Done.App, Browser: p.Done.Browser})
-	h.cookies.send(w, h.cookies.phone(), "", 0)
+	h.cookies.dropPhone(w)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
 }

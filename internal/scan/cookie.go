@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/route"
 )
 
 // waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is derived from Seed.
@@ -60,43 +62,28 @@ const (
 	keyChars      = 10             // 50 bits tell a browser's few tabs apart
 )
 
-// cookies knows names and attributes. They follow package login's: no other host, and no page on plain http, can plant a "__Host-" cookie; under a path
-// the prefix is "__Secure-"; on plain http there is neither, and since cookies ignore ports the name holds the port.
+// cookies keeps what browsers hold for us.
 type cookies struct {
-	stem, path string
-	secure     bool
-	sealer     sealer
+	desktops http.Cookie // its name is the beginning of the name of each
+	phone    http.Cookie
+	sealer   sealer
 }
 
 func newCookies(own *url.URL, s sealer) cookies {
-	c := cookies{path: own.EscapedPath(), secure: own.Scheme == "https", sealer: s}
-	switch {
-	case c.secure && c.path == "":
-		c.stem = "__Host-weigate"
-	case c.secure:
-		c.stem = "__Secure-weigate"
-	default:
-		c.stem = "weigate" + own.Port()
-	}
-	if c.path == "" {
-		c.path = "/"
-	}
-	return c
+	return cookies{desktops: route.Cookie(own, "d-"), phone: route.Cookie(own, "k"), sealer: s}
 }
 
-func (c *cookies) phone() string             { return c.stem + "-k" }
-func (c *cookies) desktopStem() string       { return c.stem + "-d-" }
-func (c *cookies) desktop(key string) string { return c.desktopStem() + key }
-func newKey() string                         { return strings.ToLower(rand.Text()[:keyChars]) }
+func (c *cookies) desktop(key string) string { return c.desktops.Name + key }
 
-func (c *cookies) send(w http.ResponseWriter, name, value string, age time.Duration) {
-	seconds := int(age / time.Second)
+func newKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
+
+// send sets the cookie like one of ours, under a name of its own; no value drops it.
+func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.Duration) {
+	like.Name, like.Value, like.MaxAge = name, value, int(age/time.Second)
 	if value == "" {
-		seconds = -1
+		like.MaxAge = -1
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: c.path, MaxAge: seconds, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	http.SetCookie(w, &like)
 }
 
 // readDesktop returns the sign-in that key names in this browser, or nil. A planted cookie of the same name does not hide the real one.
@@ -128,7 +115,7 @@ func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *waiting
 	var others []other
 	total := len(name) + len(value)
 	for _, cookie := range r.Cookies() {
-		key, ours := strings.CutPrefix(cookie.Name, c.desktopStem())
+		key, ours := strings.CutPrefix(cookie.Name, c.desktops.Name)
 		if !ours || key == s.key {
 			continue
 		}
@@ -144,20 +131,22 @@ func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *waiting
 		if total <= desktopBudget && o.began > 0 {
 			break
 		}
-		c.send(w, o.name, "", 0)
+		send(w, c.desktops, o.name, "", 0)
 		total -= o.weight
 	}
-	c.send(w, name, value, desktopAge)
+	send(w, c.desktops, name, value, desktopAge)
 	return nil
 }
 
-func (c *cookies) dropDesktop(w http.ResponseWriter, s *waiting) { c.send(w, c.desktop(s.key), "", 0) }
+func (c *cookies) dropDesktop(w http.ResponseWriter, s *waiting) {
+	send(w, c.desktops, c.desktop(s.key), "", 0)
+}
 
 // readPhone returns what this phone looks at, or nil.
 func (c *cookies) readPhone(r *http.Request) *holding {
-	for _, cookie := range r.CookiesNamed(c.phone()) {
+	for _, cookie := range r.CookiesNamed(c.phone.Name) {
 		var p holding
-		if c.sealer.open(c.phone(), cookie.Value, &p) == nil {
+		if c.sealer.open(c.phone.Name, cookie.Value, &p) == nil {
 			return &p
 		}
 	}
@@ -165,7 +154,7 @@ func (c *cookies) readPhone(r *http.Request) *holding {
 }
 
 func (c *cookies) keepPhone(w http.ResponseWriter, p holding) error {
-	value, err := c.sealer.seal(c.phone(), p)
+	value, err := c.sealer.seal(c.phone.Name, p)
 	if err != nil {
 		return err
 	}
@@ -173,6 +162,8 @@ func (c *cookies) keepPhone(w http.ResponseWriter, p holding) error {
 	if p.Done != nil {
 		age = outcomeAge
 	}
-	c.send(w, c.phone(), value, age)
+	send(w, c.phone, c.phone.Name, value, age)
 	return nil
 }
+
+func (c *cookies) dropPhone(w http.ResponseWriter) { send(w, c.phone, c.phone.Name, "", 0) }

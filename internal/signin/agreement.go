@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
@@ -29,12 +30,12 @@ const (
 	asked     = "asked" // in place of a version: the page was shown
 )
 
-func newAgreement(address string, own *url.URL, path string) agreement {
+func newAgreement(address string, own *url.URL) agreement {
 	if address == "" {
 		return agreement{}
 	}
 	sum := sha256.Sum256([]byte(address))
-	return agreement{version: hex.EncodeToString(sum[:6]), cookie: ownCookie(own, path, "a")}
+	return agreement{version: hex.EncodeToString(sum[:6]), cookie: route.Cookie(own, "a")}
 }
 
 // read says whether the browser was asked, and whether it has agreed to the present version.

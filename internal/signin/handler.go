@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
@@ -113,8 +114,8 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.New("signin: Config.URL is no address")
 	}
 	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
-	h.agreed, h.prefer = newAgreement(cfg.Agreement, u, h.path), newPreference(u, h.path)
-	h.session = ownCookie(u, h.path, "s").Name
+	h.agreed, h.prefer = newAgreement(cfg.Agreement, u), newPreference(u)
+	h.session = route.Cookie(u, "s").Name
 	for i, e := range cfg.Entries {
 		w, err := h.newWay(i, e)
 		if err != nil {

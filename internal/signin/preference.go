@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/route"
 )
 
 // preference is a browser's memory, for a few minutes, of the door that its person chose for a request: one cookie, readable, not sealed. It decides which
@@ -22,8 +24,8 @@ const (
 	doorChoice   = "choose" // in place of a door: forget what was chosen
 )
 
-func newPreference(own *url.URL, path string) preference {
-	return preference{ownCookie(own, path, "d")}
+func newPreference(own *url.URL) preference {
+	return preference{route.Cookie(own, "d")}
 }
 
 // read returns the door that was chosen for a request, "" when none was.
@@ -68,21 +70,4 @@ func (h *Handler) request(returnTo string) string {
 		return anew
 	}
 	return returnTo
-}
-
-// ownCookie is a cookie of this package's, without a value. The names follow package login's: no other host can plant a "__Host-" cookie.
-func ownCookie(own *url.URL, path, name string) http.Cookie {
-	c := http.Cookie{Path: path, Secure: own.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	switch {
-	case c.Secure && path == "":
-		c.Name = "__Host-weigate-" + name
-	case c.Secure:
-		c.Name = "__Secure-weigate-" + name
-	default:
-		c.Name = "weigate" + own.Port() + "-" + name
-	}
-	if path == "" {
-		c.Path = "/"
-	}
-	return c
 }
