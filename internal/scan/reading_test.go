@@ -116,9 +116,47 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 			if k.with == "entry=second" {
 				return
 			}
+			// What answered the demand of somebody else, or of another code, answers not this one.
+			phone.signIn("alice", "another demand")
+			phone.open(d.Return).want(web.NotSignedIn)
 			phone.signIn("alice", d.ID)
 			phone.open(d.Return).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 		})
+	}
+}
+
+// Programs that only look whether an address is there must not use up what a person waits for.
+func TestHeadDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	begun := w.browser(uaDesktop)
+	at := begun.send(http.MethodGet, "/begin?", nil).Header().Get("Location")
+	if res := begun.send(http.MethodHead, at, nil); res.Code != http.StatusOK || len(w.tickets.all()) != 0 {
+		t.Errorf("HEAD of the page: %d, tickets %v", res.Code, w.tickets.all())
+	}
+	begun.open(at).want(web.ScanCode)
+	phone := w.phone("alice")
+	phone.send(http.MethodHead, begun.link(), nil)
+	phone.open("/scan/confirm").want(web.ScanNone)
+	w.approve(begun.link(), phone)
+	if begun.send(http.MethodHead, at, nil); begun.isIn() != "" {
+		t.Error("HEAD has signed the desktop in")
+	}
+	w.state(gateway.TicketApproved)
+	begun.open(at).want(web.ScanIn)
+}
+
+// "Not me" ends the session also when this request does not carry it: the answer that did was for another tab, or never came.
+func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	desktop := w.desktop()
+	w.approve(desktop.link(), w.phone("alice"))
+	other := desktop.twin()
+	other.open(other.at).want(web.ScanIn)
+	desktop.press("Cancel").want(web.ScanUndone)
+	if who := other.isIn(); who != "" {
+		t.Errorf("%s is still signed in", who)
 	}
 }
 
