@@ -146,6 +146,17 @@ func TestHeadDoesNothing(t *testing.T) {
 	begun.open(at).want(web.ScanIn)
 }
 
+// A link that somebody made up shows none of its text in the name of the gateway.
+func TestMadeUpLinkIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for _, text := range []string{"call-0900-12345", "pay-at-evil.example", strings.Repeat("1", 26), strings.Repeat("a", 27)} {
+		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanHere); strings.Contains(b.page.Body.String(), text) {
+			t.Errorf("the page repeats %q", text)
+		}
+	}
+}
+
 // "Not me" ends the session also when this request does not carry it: the answer that did was for another tab, or never came.
 func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	t.Parallel()
