@@ -1,10 +1,11 @@
 // Package access decides whether an account may use an app, and by which id the app knows it.
 //
-// The names to know are [Rules], made of what finds a person's identities, its method [Rules.Allow] with a [Decision], and [Judge], which is what the
-// features ask for; then [Subjects] with its [Subjects.Subject], [At] and [UnionID]. The rules themselves are data of the app ([gateway.AccessRule])
-// and come from the configuration.
+// The names to know are [Rules], made of what finds a person's identities, its method [Rules.Allow] with a [Decision], and [Judge] and [People], which are
+// what the features ask for; then [Subjects] with its [Subjects.Subject], [At] and [UnionID]. The rules themselves are data of the app
+// ([gateway.AccessRule]) and come from the configuration.
 //
-// The package shows no page and keeps nothing but pins: each question is answered from the account as it is now, so an approval counts at the next request.
+// The package shows no page and keeps nothing but pins: each question is answered from the account as it is now, so an approval counts at the next
+// request.
 package access
 
 import (
@@ -35,6 +36,14 @@ type Judge interface {
 type Identities interface {
 	// Identities is gateway.Accounts.Identities.
 	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+}
+
+// People finds accounts, and who they are at WeChat. gateway.Accounts is one; features ask for it.
+type People interface {
+	Identities
+
+	// Account is gateway.Accounts.Account.
+	Account(ctx context.Context, id string) (gateway.Account, error)
 }
 
 // Rules applies access rules. Make it with a value for Identities; it is safe for concurrent use.

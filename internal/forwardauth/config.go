@@ -37,7 +37,7 @@ type Config struct {
 	SignIn   session.SignIn
 	Sessions Sessions
 	Access   access.Judge
-	People   People
+	People   access.People
 	Pages    Pages
 	Grants   gateway.Grants
 	Claims   gateway.Claims

@@ -2,7 +2,7 @@
 // Traefik forwardAuth, Caddy forward_auth) and tells the site who is there.
 //
 // The names to know: [Config] and [New] make a [Handler], [Handler.Mount] adds its routes. The sites are [App] values. What the package needs from its
-// neighbours are small interfaces: [session.SignIn], [Sessions], [access.Judge], [People] and [Pages].
+// neighbours are small interfaces: [session.SignIn], [Sessions], [access.Judge], [access.People] and [Pages].
 //
 //	at the gateway's own address
 //	     /verify                   for proxies only: 200 with who it is, 401 or 302 to sign in, 403 with words for people, 503 while the store is away

@@ -15,14 +15,6 @@ type Sessions interface {
 	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error)
 }
 
-// People finds accounts. gateway.Accounts is one.
-type People interface {
-	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
-	// Identities is gateway.Accounts.Identities.
-	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
-}
-
 // Reason says what a page is about. Each has words in the catalogues of the pages, and is its word in answers to programs.
 type Reason string
 

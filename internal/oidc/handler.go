@@ -25,7 +25,7 @@ type Config struct {
 	SignIn   SignIn
 	Access   access.Judge
 	Pages    Pages
-	People   People
+	People   access.People
 	Subjects gateway.Subjects
 	Grants   gateway.Grants
 	Holders  Holders

@@ -17,14 +17,6 @@ type SignIn interface {
 	End(w http.ResponseWriter, r *http.Request) error
 }
 
-// People finds accounts. gateway.Accounts is one.
-type People interface {
-	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
-	// Identities is gateway.Accounts.Identities.
-	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
-}
-
 // Holders finds whose an access token is. gateway.Holders is one.
 type Holders interface {
 	// TokenHolder is gateway.Holders.TokenHolder.

@@ -2,7 +2,7 @@
 // speak OpenID Connect. Such an app changes the host names in it, and its appid and secret for a pair of the gateway's making.
 //
 // The names to know are [New] with its [Config], and [Handler.Mount]. What the package needs of its neighbours is in [session.SignIn], [access.Judge],
-// [People] and [Pages].
+// [access.People] and [Pages].
 //
 //	GET      /connect/oauth2/authorize    the browser; a session, or sign-in first; then 302 to the app with a code
 //	GET      /connect/qrconnect           the same for old website code (snsapi_login)

@@ -26,7 +26,7 @@ type Config struct {
 	SignIn      session.SignIn
 	Access      access.Judge
 	Pages       Pages
-	People      People
+	People      access.People
 	Grants      gateway.Grants
 	Master      *keys.Master // derives refresh tokens
 

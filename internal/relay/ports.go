@@ -1,19 +1,10 @@
 package relay
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
-
-// People finds accounts. gateway.Accounts is one.
-type People interface {
-	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
-	// Identities is gateway.Accounts.Identities.
-	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
-}
 
 // Reason says why a person cannot go on. Each has words in the catalogues of the pages.
 type Reason string
