@@ -32,9 +32,15 @@ const faults = `((width) => {
 	return out.join("\n");
 })(%d)`
 
-// see keeps a picture of the page and fails the test when the page is not fit to be seen. The
-// picture is named after the page, the language and the width.
+// see keeps a picture of the page and fails the test when the page is not fit to be seen, also by the judgement of axe-core.
 func (w *window) see(name string) {
+	w.t.Helper()
+	w.glance(name)
+	w.audit(name)
+}
+
+// glance is see for a page that goes on by itself soon. The picture is named after the page, the language and the width.
+func (w *window) glance(name string) {
 	w.t.Helper()
 	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {
 		w.t.Errorf("the page %s (%s): %s", name, w.look, found)
@@ -52,6 +58,12 @@ func (w *window) see(name string) {
 			w.t.Errorf("the page %s has %s", name, found)
 		}
 	}
+	w.keep(name)
+}
+
+// keep keeps a picture of the page.
+func (w *window) keep(name string) {
+	w.t.Helper()
 	picture := ask(w, "taking a picture", chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(suite.screenshots, name+"-"+w.look.String()+".png"), picture, 0o666); err != nil {
 		w.t.Error(err)

@@ -26,30 +26,40 @@ import (
 const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
 	"MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN"
 
-// gateway is "weigate serve" beside a WeChat of the test's own, which believes only browsers that say they are WeChat's.
-type gateway struct {
+// gatewayWorld is a WeChat of the test's own, which believes only browsers that say they are WeChat's, for a gateway to stand beside.
+type gatewayWorld struct {
 	site
-	wx *wechattest.Server
+	account, website wechattest.App
+	api              string // where the gateway itself asks WeChat
 }
 
-func startGateway(t *testing.T) *gateway {
+func newGatewayWorld(t *testing.T) gatewayWorld {
 	t.Helper()
 	simulator := httptest.NewUnstartedServer(nil)
 	_, port, err := net.SplitHostPort(simulator.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{site: site{wechat: "http://weixin.localhost:" + port, app: "http://app.invalid", control: "http://control.invalid"}}
-	account := wechattest.App{AppID: "wx00000000000000e3", Secret: leak.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}}
-	g.wx, err = wechattest.New(wechattest.Config{Apps: []wechattest.App{account}, Mark: leak.Mark, OpenURL: g.wechat})
+	g := gatewayWorld{site: site{wechat: "http://weixin.localhost:" + port, app: "http://app.invalid", control: "http://control.invalid"}}
+	g.account = wechattest.App{AppID: "wx00000000000000e3", Secret: leak.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
+	g.website = g.account
+	g.website.Kind, g.website.AppID = wechattest.WebsiteApp, "wx00000000000000e4"
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{g.account, g.website}, Mark: leak.Mark, OpenURL: g.wechat})
 	if err != nil {
 		t.Fatal(err)
 	}
-	simulator.Config.Handler = g.wx
+	simulator.Config.Handler = wx
 	simulator.Start()
 	t.Cleanup(simulator.Close)
-	t.Cleanup(g.wx.Close)
+	t.Cleanup(wx.Close)
+	g.api = simulator.URL
+	return g
+}
 
+// startGateway runs "weigate serve" in such a world.
+func startGateway(t *testing.T) *gatewayWorld {
+	t.Helper()
+	g := newGatewayWorld(t)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +68,7 @@ func startGateway(t *testing.T) *gateway {
 	g.gateway = "http://" + address
 	dir := t.TempDir()
 	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nnames: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
-		g.gateway, address, account.AppID, leak.Secret, simulator.URL, g.wechat)
+		g.gateway, address, g.account.AppID, leak.Secret, g.api, g.wechat)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +91,7 @@ func startGateway(t *testing.T) *gateway {
 	for range 600 {
 		if res, err := http.Get(g.gateway + "/healthz"); err == nil {
 			res.Body.Close()
-			return g
+			return &g
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -90,14 +100,10 @@ func startGateway(t *testing.T) *gateway {
 }
 
 // inWeChat is a window that says it is WeChat's own, on a phone.
-func (g *gateway) inWeChat(t *testing.T, lang string) *window {
+func (g *gatewayWorld) inWeChat(t *testing.T, lang string) *window {
 	t.Helper()
 	w := open(t, &g.site, look{lang, 390})
-	accept := "en-GB,en;q=0.9"
-	if lang == "zh-CN" {
-		accept = "zh-CN,zh;q=0.9"
-	}
-	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: wechatAgent, AcceptLanguage: accept})
+	w.isWeChat()
 	return w
 }
 
@@ -179,7 +185,7 @@ func TestScan(t *testing.T) {
 			phone.waits("main#scan_done")
 			phone.see(fmt.Sprintf("scan-phone-done-of-%d", l.width))
 			w.waits("main#scan_in")
-			w.see("scan-in")
+			w.glance("scan-in")
 			w.waits("main#own") // on by itself, to where the person was
 			phone.press(`form[action="/scan/undo"] button`)
 			phone.waits("main#scan_undone")

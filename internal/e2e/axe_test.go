@@ -1,0 +1,98 @@
+package e2e_test
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// axe-core judges pages for those who read them by voice, by keyboard or with weak eyes. It comes from npm, by name and checksum.
+//
+//go:embed axe/package.json axe/package-lock.json
+var axePackage embed.FS
+
+// axe is the source of axe-core, brought once.
+var axe = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "axe-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	files, err := fs.Sub(axePackage, "axe")
+	if err == nil {
+		err = os.CopyFS(dir, files)
+	}
+	if err != nil {
+		return "", err
+	}
+	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci: %w (node and npm are brought by \"make deps\")\n%s", err, out)
+	}
+	source, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
+	return string(source), err
+})
+
+// audited holds the pages that were judged. Many tests come by the same page.
+var audited sync.Map
+
+// auditedLooks are one of each language and of each width. The colours do not depend on either.
+var auditedLooks = map[look]bool{{"en", 1280}: true, {"zh-CN", 390}: true}
+
+// exempt are rules that a page breaks on purpose.
+var exempt = `{
+	// The pages look again by themselves, and without JavaScript: nothing that is typed gets lost, and what is shown stays the same.
+	"meta-refresh": {enabled: false},
+}`
+
+// audit fails the test when axe-core finds fault with the page, in light colours or in dark ones. It keeps a picture of the dark page.
+func (w *window) audit(name string) {
+	w.t.Helper()
+	if _, done := audited.LoadOrStore(name+w.look.String(), true); done || !auditedLooks[w.look] {
+		return
+	}
+	source, err := axe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !eval[bool](w, `typeof axe === "object"`) {
+		eval[bool](w, source+"; true")
+	}
+	w.judged(name+", light", `{resultTypes: ["violations"], iframes: false, rules: `+exempt+`}`)
+	if eval[bool](w, `matchMedia("(prefers-color-scheme: dark)").matches`) {
+		return
+	}
+	w.dark(true)
+	defer w.dark(false)
+	w.judged(name+", dark", `{resultTypes: ["violations"], iframes: false, runOnly: ["color-contrast"]}`)
+	w.keep(name + "-dark")
+}
+
+// dark has the window prefer dark colours.
+func (w *window) dark(on bool) {
+	w.t.Helper()
+	var params emulation.SetEmulatedMediaParams
+	if on {
+		params.Features = []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}
+	}
+	command(w, emulation.SetEmulatedMedia, params)
+}
+
+// judged runs axe-core with options, and fails the test for each element that breaks a rule.
+func (w *window) judged(what, options string) {
+	w.t.Helper()
+	// Colours that fade from light to dark are looked at when they have.
+	script := fmt.Sprintf(`document.getAnimations().forEach((a) => a.finish()); axe.run(document, %s).then((r) => r.violations.flatMap((v) => v.nodes.map((n) =>
+		v.impact + " " + v.id + " (" + v.help + "): " + n.html + " " + (n.any[0] || n.all[0] || n.none[0]).message)).join("\n"))`, options)
+	if found := ask(w, "running axe-core", chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise)); found != "" {
+		w.t.Errorf("axe-core on the page %s (%s):\n%s", what, w.look, found)
+	}
+}
