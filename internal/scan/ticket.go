@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -141,6 +140,3 @@ func (h *Handler) newTicket(r *http.Request, s *waiting, now time.Time) (gateway
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }
-
-// sameSession says whether hash is the session of the ticket.
-func (d ticketData) sameSession(hash [32]byte) bool { return bytes.Equal(d.Session, hash[:]) }
