@@ -195,6 +195,28 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// TestArchitectureNamesEveryRoom: a newcomer looks a package up in ARCHITECTURE.md, so each one has its place there.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	t.Parallel()
+	rules, err := os.ReadFile("layers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := parseLayers(string(rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range l.imports {
+		if pkg != "." && !strings.Contains(string(text), "["+pkg+"]") && !strings.Contains(string(text), "`"+pkg+"`") {
+			t.Errorf("ARCHITECTURE.md does not name %s", pkg)
+		}
+	}
+}
+
 // TestLayersFailWhenBroken breaks one wall at a time and expects the sentence that says so.
 func TestLayersFailWhenBroken(t *testing.T) {
 	t.Parallel()
