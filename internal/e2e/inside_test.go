@@ -127,15 +127,15 @@ func TestCodeRunsOut(t *testing.T) {
 			t.Parallel()
 			g := startInside(t)
 			w := open(t, &g.site, l)
+			w.isBrowser(desktopAgent) // also where the window is narrow: a phone is asked nothing
 			// The tab is one that nobody looks at: one that is looked at takes a new code by itself.
 			command(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 				Source: `Object.defineProperty(document, "visibilityState", {get: () => "hidden"})`})
 			w.visit(g.gateway + "/sign-in?return=/")
-			if l.width > 600 {
-				w.waits("main#choose")
-				w.see("choose")
-				w.press("#way-scan")
-			}
+			w.waits("main#choose")
+			w.see("choose")
+			w.press("#way-scan")
+			w.waits("main#scan_code")
 			g.ahead.Store(int64(3 * time.Minute))
 			w.reload()
 			w.waits("main#scan_expired")
@@ -158,7 +158,7 @@ func TestGatewayInWeChat(t *testing.T) {
 			t.Parallel()
 			g := startInside(t)
 			w := open(t, &g.site, l)
-			w.isWeChat()
+			w.isBrowser(wechatAgent)
 			w.visit(g.authorize(closedAppID))
 			w.signsIn("alice")
 			w.waits("main#waiting")
@@ -184,12 +184,12 @@ func TestGatewayInWeChat(t *testing.T) {
 	}
 }
 
-// isWeChat has the window say that it is WeChat's own.
-func (w *window) isWeChat() {
+// isBrowser has the window say that it is another browser.
+func (w *window) isBrowser(agent string) {
 	w.t.Helper()
 	accept := "en-GB,en;q=0.9"
 	if w.look.lang == "zh-CN" {
 		accept = "zh-CN,zh;q=0.9"
 	}
-	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: wechatAgent, AcceptLanguage: accept})
+	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: accept})
 }

@@ -103,7 +103,7 @@ func startGateway(t *testing.T) *gatewayWorld {
 func (g *gatewayWorld) inWeChat(t *testing.T, lang string) *window {
 	t.Helper()
 	w := open(t, &g.site, look{lang, 390})
-	w.isWeChat()
+	w.isBrowser(wechatAgent)
 	return w
 }
 
