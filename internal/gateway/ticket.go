@@ -102,7 +102,8 @@ type Tickets interface {
 	// TicketPause more when less is left. accountID is resolved, so that it
 	// names the holder also after a join. ErrConflict when another account
 	// holds the ticket, or when it is not held (any more): an answer counts
-	// once, and a second one, also the same, changes nothing.
+	// once, and a second one, also the same, changes nothing, but for one:
+	// TicketRefused takes an approval back until the ticket is used.
 	AnswerTicket(ctx context.Context, hash [32]byte, accountID string, answer TicketState, now time.Time) (Ticket, error)
 
 	// TakeTicket uses an approved ticket, exactly once, for the desktop that

@@ -84,7 +84,8 @@ func (t Ticket) Answered(accountID string, answer TicketState, now time.Time) (T
 	if err := t.live(now); err != nil {
 		return Ticket{}, err
 	}
-	if t.State != TicketHeld || accountID == "" || t.Holder.AccountID != accountID {
+	back := t.State == TicketApproved && answer == TicketRefused
+	if t.State != TicketHeld && !back || accountID == "" || t.Holder.AccountID != accountID {
 		return t, ErrConflict
 	}
 	t.State = answer

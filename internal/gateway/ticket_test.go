@@ -54,6 +54,12 @@ func TestTicketMoves(t *testing.T) {
 		"answer by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
 			return k.Answered("b", gateway.TicketApproved, now)
 		},
+		"refuse by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			return k.Answered("a", gateway.TicketRefused, now)
+		},
+		"refuse by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
+			return k.Answered("b", gateway.TicketRefused, now)
+		},
 		"answer by nobody": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
 			k.Holder.AccountID = ""
 			return k.Answered("", gateway.TicketApproved, now)
@@ -73,6 +79,7 @@ func TestTicketMoves(t *testing.T) {
 	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketHeld, gateway.TicketApproved, gateway.TicketUsed, gateway.TicketRefused, gateway.TicketWrong, gateway.TicketDropped}
 	allowed := map[string]string{ // what is not here is a conflict that changes nothing
 		"open hold by a": "ok held", "open hold by b": "ok held", "held hold by a": "ok held", "held answer by a": "ok approved",
+		"held refuse by a": "ok refused", "approved refuse by a": "ok refused",
 		"approved take": "ok used", "used take": "replay used", "open drop": "ok dropped", "held drop": "ok dropped", "dropped drop": "ok dropped",
 	}
 	for _, s := range states {

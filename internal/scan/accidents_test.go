@@ -172,7 +172,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 				}
 			}
 		}
-		desktop.open(desktop.at).want(web.ScanExpired)
+		desktop.open(desktop.at).want(web.ScanRefused)
 		if desktop.isIn() != "" || len(w.people.sessions) != 1 {
 			t.Errorf("signed in as %q; %d sessions", desktop.isIn(), len(w.people.sessions))
 		}

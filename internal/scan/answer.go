@@ -134,16 +134,11 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	now := h.cfg.Now()
-	t, err := h.cfg.Tickets.Ticket(ctx, hashID(p.Ticket), now)
-	if err == nil && t.State == gateway.TicketApproved {
-		// The desktop has not come for it yet: it finds the ticket used, and no session.
-		_, err = h.cfg.Tickets.TakeTicket(ctx, t.Hash, t.Desktop, now)
-	}
-	if errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrReplay) || errors.Is(err, gateway.ErrConflict) {
-		err = nil
-	}
-	if err == nil {
-		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), h.cfg.Now())
+	// The answer is taken back first. A desktop that comes for it at this moment has used it by now, and its session is there to be ended; or it finds
+	// it refused, and ends the session that it has just made.
+	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.Account, gateway.TicketRefused, now)
+	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrBlocked) {
+		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), now)
 	}
 	if err != nil {
 		h.fail(w, r, err)

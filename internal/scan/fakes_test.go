@@ -193,6 +193,7 @@ func (m *memory) all() (out []gateway.Ticket) {
 // people is sign-in, its sessions and its accounts, in a map.
 type people struct {
 	mu       sync.Mutex
+	hook     func(method string)
 	now      func() time.Time
 	sessions map[[32]byte]session.Browser
 	accounts map[string]gateway.Account
@@ -246,6 +247,9 @@ func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Br
 func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
 
 func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e session.Established) error {
+	if p.hook != nil {
+		p.hook("Establish")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {

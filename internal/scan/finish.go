@@ -49,15 +49,15 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t g
 		h.observe(r.Context(), "ok")
 		h.goOn(w, r, s, taken, cookie)
 	case errors.Is(err, gateway.ErrReplay):
-		// Another request of this browser was quicker; or the person has said "not me" in between.
+		// Another request of this browser was quicker.
 		h.repeat(w, r, s, taken)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
-		// Its time was over, or its account was blocked, at this moment: nobody is signed in by it.
+		// Its time was over, its account was blocked, or the phone took the answer back, at this moment: nobody is signed in by it.
 		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session), h.cfg.Now()); err != nil {
 			h.fail(w, r, err)
 			return
 		}
-		h.show(w, r, s, h.expired(s))
+		h.show(w, r, s, h.page(ctx, s, taken))
 	default:
 		h.fail(w, r, err)
 	}

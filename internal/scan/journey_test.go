@@ -289,11 +289,37 @@ func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 	w := newTown(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	w.approve(desktop.link(), phone).press("That is not me").want(web.ScanUndone)
-	desktop.open(desktop.at).want(web.Lost)
+	desktop.open(desktop.at).want(web.ScanRefused)
 	if desktop.isIn() != "" || w.people.made != 0 {
 		t.Error("the desktop got in")
 	}
 	phone.open("/scan/confirm").want(web.ScanNone)
+}
+
+// The phone's "not me" falls between the desktop's look at the answer and the taking of the ticket, before or after the session was made.
+func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"Establish", "TakeTicket"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			desktop, phone := w.desktop(), w.phone("alice")
+			w.approve(desktop.link(), phone)
+			pressed := false
+			undo := func(method string) {
+				if method == moment && !pressed {
+					pressed = true
+					phone.press("That is not me").want(web.ScanUndone)
+				}
+			}
+			w.tickets.hook, w.people.hook = undo, undo
+			desktop.open(desktop.at).want(web.ScanRefused)
+			desktop.open(desktop.at).want(web.ScanRefused)
+			if desktop.isIn() != "" || w.people.made != 1 {
+				t.Errorf("signed in as %q; %d sessions were made", desktop.isIn(), w.people.made)
+			}
+		})
+	}
 }
 
 func TestCancelAtTheMomentOfTheAnswerSignsNobodyIn(t *testing.T) {

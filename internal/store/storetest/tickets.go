@@ -185,15 +185,46 @@ var ticketChecks = []check{
 				}
 			}
 			c.state(t, gateway.TicketHeld)
-			answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketWrong}
+			answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketWrong}
 			var seen, states tally
 			together(c.crowd(), func(i int) {
-				got, err := stores[i%2].AnswerTicket(c.ctx, t.Hash, id, answers[i%3], noon)
+				got, err := stores[i%2].AnswerTicket(c.ctx, t.Hash, id, answers[i/2%2], noon)
 				seen.add(word(err))
 				states.add(string(got.State))
 			})
 			equal(c, "answers", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": c.crowd() - 1}))
 			equal(c, "states that were told", len(states.n), 1)
+		}
+	}},
+	{"an approval that is taken back signs nobody in", "who presses \"not me\" on the phone must be sure of it", func(c *cas) {
+		stores := c.both()
+		id, stranger := c.person("o1").ID, c.person("o2").ID
+		for round := range 10 {
+			t := c.approved(fmt.Sprint("t", round), id)
+			_, err := c.store.AnswerTicket(c.ctx, t.Hash, stranger, gateway.TicketRefused, noon)
+			c.is(err, gateway.ErrConflict)
+			for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketWrong} {
+				_, err := c.store.AnswerTicket(c.ctx, t.Hash, id, odd, noon)
+				c.is(err, gateway.ErrConflict)
+			}
+			var back, take error
+			together(2, func(i int) {
+				if i == 0 {
+					_, back = stores[0].AnswerTicket(c.ctx, t.Hash, id, gateway.TicketRefused, noon)
+					return
+				}
+				_, take = stores[1].TakeTicket(c.ctx, t.Hash, t.Desktop, noon)
+			})
+			if (back == nil) == (take == nil) {
+				c.Fatalf("taken back: %v; taken: %v", back, take)
+			}
+			if back == nil {
+				c.state(t, gateway.TicketRefused)
+				c.is(take, gateway.ErrConflict)
+				continue
+			}
+			c.state(t, gateway.TicketUsed)
+			c.is(back, gateway.ErrConflict)
 		}
 	}},
 	{"one of a hundred takes the ticket", "a ticket that works twice signs in whoever has a copy", func(c *cas) {
