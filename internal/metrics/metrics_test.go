@@ -82,7 +82,7 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 		}
 	}
 	got := read(t, m)
-	if strings.Contains(got, "ade-up") || strings.Contains(got, "7000") {
+	if strings.Contains(got, "ade-up") || strings.Contains(got, `"7000`) {
 		t.Errorf("a made-up value became a label:\n%s", got)
 	}
 	expect(t, got,

@@ -76,7 +76,7 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 		SignIn: g, Access: g, Pages: g, People: g, Grants: grants{store, g}, Master: master,
 		InWeChat: func(*http.Request) bool { return !g.outside },
 		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
-		Observe: func(o relay.Observation) { g.seen = append(g.seen, o) }, Logger: leak.Logger(t), Now: g.clock,
+		Observe: g.observe, Logger: leak.Logger(t), Now: g.clock,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -88,6 +88,12 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	g.mux = http.NewServeMux()
 	g.handler.Mount(g.mux)
 	return g
+}
+
+func (g *rig) observe(o relay.Observation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seen = append(g.seen, o)
 }
 
 func (g *rig) clock() time.Time {
