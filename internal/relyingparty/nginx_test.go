@@ -39,13 +39,19 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this machine's. It returns the address of the host.
 func nginx(t *testing.T, site string, gateway string) string {
 	t.Helper()
-	program := tool(t, "nginx")
-	dir := t.TempDir()
 	address, listener := inherited(t)
 	host := "https://" + address
 	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl", "listen "+address+" ssl",
 		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile, "/etc/ssl/www.example.com.key", keyFile,
 		"http://127.0.0.1:8080", gateway, "http://127.0.0.1:3000", site)
+	serveNginx(t, server, listener)
+	return host
+}
+
+// serveNginx runs nginx with server blocks of ours, on a listener that it inherits.
+func serveNginx(t *testing.T, server string, listener *os.File) {
+	t.Helper()
+	program, dir := tool(t, "nginx"), t.TempDir()
 	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -63,7 +69,6 @@ http {
 	// Listeners that nginx inherits are named in this variable; the first extra file is 3.
 	cmd.ExtraFiles, cmd.Env = []*os.File{listener}, append(os.Environ(), "NGINX=3;")
 	start(t, cmd, "nginx")
-	return host
 }
 
 // leaves finds addresses on a page that lead out of the path of the gateway.

@@ -73,26 +73,10 @@ var proxies = []proxied{{"nginx", runNginx}, {"caddy", runCaddy}, {"traefik", ru
 
 // runNginx runs nginx with the configuration in examples/nginx-auth; only addresses and paths are this machine's.
 func runNginx(t *testing.T, p place) {
-	program, dir := tool(t, "nginx"), t.TempDir()
 	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl", "listen "+p.address+" ssl",
 		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com", "set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
 		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
-	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-`+server+"}\n")
-	cmd := command(dir, program, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
-	cmd.ExtraFiles, cmd.Env = []*os.File{p.socket}, append(os.Environ(), "NGINX=3;")
-	start(t, cmd, "nginx")
+	serveNginx(t, server, p.socket)
 }
 
 // runCaddy runs Caddy with the configuration in examples/caddy.
