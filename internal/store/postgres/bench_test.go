@@ -10,6 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+	"github.com/weigate/weigate/internal/store/storetest"
 )
 
 // durable is a server that waits for its disk, as a real one does.
@@ -74,53 +75,7 @@ func BenchmarkSession(b *testing.B) {
 	})
 }
 
-// BenchmarkScan is the store's part of a desktop's sign-in by a phone, 16 at
-// once, while a thousand other desktops wait.
 func BenchmarkScan(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
-	account := arrive(b, s, "o1").ID
-	ticket := func(name string) gateway.Ticket {
-		return gateway.Ticket{
-			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42", Others: []string{"17", "93"},
-			CreatedAt: noon, ExpiresAt: noon.Add(2 * time.Minute),
-		}
-	}
-	var waiting [][32]byte
-	for i := range 1000 {
-		t := ticket(fmt.Sprint("waiting ", i))
-		waiting = append(waiting, t.Hash)
-		if err := s.PutTicket(b.Context(), t, noon, 20000); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.Run("states of 1000", func(b *testing.B) {
-		for b.Loop() {
-			if got, err := s.TicketStates(b.Context(), waiting, noon); err != nil || len(got) != 1000 {
-				b.Fatal(len(got), err)
-			}
-		}
-	})
-	b.Run("sign-ins", func(b *testing.B) {
-		var n atomic.Int64
-		b.SetParallelism(8)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				t := ticket(fmt.Sprint(b.N, " ", n.Add(1)))
-				err := s.PutTicket(b.Context(), t, noon, 20000)
-				if err == nil {
-					_, err = s.HoldTicket(b.Context(), t.Hash, gateway.Holder{AccountID: account, AuthTime: noon}, noon)
-				}
-				if err == nil {
-					_, err = s.AnswerTicket(b.Context(), t.Hash, account, gateway.TicketApproved, noon)
-				}
-				if err == nil {
-					_, err = s.TakeTicket(b.Context(), t.Hash, t.Desktop, noon)
-				}
-				if err != nil {
-					b.Error(err)
-				}
-			}
-		})
-		b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "sign-ins/s")
-	})
+	storetest.BenchmarkScan(b, s, arrive(b, s, "o1").ID)
 }
