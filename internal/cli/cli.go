@@ -23,7 +23,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Help    helpFlag   `short:"h" help:"Show help for a command."`
-	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat and a sample app on this machine, nothing to set up."`
+	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat, the gateway and four kinds of app on this machine, nothing to set up."`
 	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app that speaks OpenID Connect."`
 	Sim     simCmd     `cmd:"" help:"Run WeChat on this machine, for developing and testing your own app."`
 	Check   checkCmd   `cmd:"" help:"Look over the configuration, the store, and the credentials at WeChat."`
