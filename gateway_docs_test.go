@@ -33,7 +33,7 @@ func TestGatewayConfigurationInDocsIsRight(t *testing.T) {
 			}
 			var out, told bytes.Buffer
 			err = cli.Run(t.Context(), []string{"check", "--offline", "-c", path}, nil, &out, &told, func(string) string { return "" })
-			if err != nil || told.Len() > 0 || !bytes.Contains(out.Bytes(), []byte("1 entry, 1 app")) {
+			if err != nil || told.Len() > 0 || !bytes.Contains(out.Bytes(), []byte("1 connector, 1 app")) {
 				t.Errorf("weigate check: %v\n%s%s", err, out.String(), told.String())
 			}
 		})

@@ -200,7 +200,7 @@ func TestReadmeCalls(t *testing.T) {
 	if err != nil || openID != wx.OpenID(account.AppID, "alice") || nickname != "Alice" || avatar == "" {
 		t.Errorf("finish: %q %q %q %v", openID, nickname, avatar, err)
 	}
-	if _, _, _, err := finish(t.Context(), client, code); !errors.Is(err, wechat.ErrStartAgain) {
+	if _, _, _, err := finish(t.Context(), client, code); !errors.Is(err, wechat.ErrReauthorize) {
 		t.Errorf("the code again: %v", err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 func TestErrorTableIsTrue(t *testing.T) {
 	t.Parallel()
 	classes := map[string]error{
-		"ErrStartAgain": wechat.ErrStartAgain, "ErrRefresh": wechat.ErrRefresh, "ErrSlowDown": wechat.ErrSlowDown,
-		"ErrRetry": wechat.ErrRetry, "ErrConfiguration": wechat.ErrConfiguration, "ErrPerson": wechat.ErrPerson,
+		"ErrReauthorize": wechat.ErrReauthorize, "ErrTokenExpired": wechat.ErrTokenExpired, "ErrRateLimited": wechat.ErrRateLimited,
+		"ErrTemporary": wechat.ErrTemporary, "ErrConfiguration": wechat.ErrConfiguration, "ErrUserRestricted": wechat.ErrUserRestricted,
 	}
 	wx, err := wechattest.New(wechattest.Config{})
 	if err != nil {

@@ -16,7 +16,7 @@ func TestBeforeAnswersInsteadOfWeChat(t *testing.T) {
 	var agreed atomic.Bool
 	var asked login.StartOptions
 	s := newSite(t, func(c *login.Config) {
-		c.Before = func(w http.ResponseWriter, _ *http.Request, o login.StartOptions) bool {
+		c.OnStart = func(w http.ResponseWriter, _ *http.Request, o login.StartOptions) bool {
 			asked = o
 			if !agreed.Load() {
 				w.WriteHeader(http.StatusTeapot)
@@ -29,7 +29,7 @@ func TestBeforeAnswersInsteadOfWeChat(t *testing.T) {
 	if res := b.get("/sign-in?return=/private/x"); res.StatusCode != http.StatusTeapot || len(res.Cookies()) > 0 {
 		t.Errorf("before: %d, cookies %v", res.StatusCode, res.Cookies())
 	}
-	if asked.Return != "/private/x" || asked.Scope != wechat.ScopeBase || asked.Door != login.DoorWeChat {
+	if asked.Return != "/private/x" || asked.Scope != wechat.ScopeBase || asked.Method != login.MethodWeChat {
 		t.Errorf("asked with %+v", asked)
 	}
 	agreed.Store(true)

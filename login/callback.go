@@ -51,7 +51,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f == nil:
 		h.lost(w, r, "")
-	case !now.Before(f.deadline) || f.created.After(now.Add(time.Minute)) || h.client(f.door) == nil:
+	case !now.Before(f.deadline) || f.created.After(now.Add(time.Minute)) || h.client(f.method) == nil:
 		h.lost(w, r, f.returnTo)
 	case code == "" || code == "authdeny": // the latter is what one WeChat client sent (field report)
 		h.denied(w, r, f)
@@ -86,8 +86,8 @@ func validCode(code string) bool {
 	return true
 }
 
-func (h *Handler) client(door Door) *wechat.Client {
-	if door == DoorWebsite {
+func (h *Handler) client(door Method) *wechat.Client {
+	if door == MethodWebsite {
 		return h.cfg.WebsiteApp
 	}
 	return h.cfg.OfficialAccount
@@ -190,9 +190,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id str
 		seeOther(w, h.again(f.returnTo, f.scope))
 	case OutcomeAppRefused:
 		h.end(w, r, f, PageRefused, out.Text)
-	case OutcomePerson:
-		h.end(w, r, f, PagePerson, "")
-	case OutcomeBusy, OutcomeSlowDown:
+	case OutcomeUserRestricted:
+		h.end(w, r, f, PageUserRestricted, "")
+	case OutcomeBusy, OutcomeRateLimited:
 		h.end(w, r, f, PageBusy, "")
 	default:
 		h.end(w, r, f, PageFault, "")

@@ -77,7 +77,7 @@ type Config struct {
 	// has a box to tick; the sign-in has then not begun. It is not asked where a
 	// sign-in that has begun goes round once more. Its options have Return and
 	// Scope filled in. nil lets everybody on. It must be safe for concurrent use.
-	Before func(http.ResponseWriter, *http.Request, StartOptions) bool
+	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
 	// OnSignIn hears of each sign-in before its session is made. It may change
 	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the
@@ -90,7 +90,7 @@ type Config struct {
 
 	// Page shows all pages; nil shows the built-in ones, which a Page function
 	// can fall back on with Handler.WritePage.
-	Page func(http.ResponseWriter, *http.Request, Page)
+	RenderPage func(http.ResponseWriter, *http.Request, Page)
 
 	// SessionIdle ends a session that was not used for that long (0: 24 hours);
 	// SessionMax ends any session (0: 720 hours). ProfileMaxAge is the age at
@@ -106,7 +106,7 @@ type Config struct {
 	// for metrics: begun minus ended are those who did not come back. It is
 	// called often, must not block, and must be safe for concurrent use. nil is
 	// nobody.
-	Observe func(context.Context, Observation)
+	OnEvent func(context.Context, Event)
 
 	// Logger gets one line per sign-in, and one per error. No line holds a code,
 	// a token, a secret or a whole openid. nil discards.
@@ -234,8 +234,8 @@ func (h *Handler) finish() error {
 	if h.cfg.Now == nil {
 		h.cfg.Now = time.Now
 	}
-	if h.cfg.Observe == nil {
-		h.cfg.Observe = func(context.Context, Observation) {}
+	if h.cfg.OnEvent == nil {
+		h.cfg.OnEvent = func(context.Context, Event) {}
 	}
 	if h.cfg.RequestID == nil {
 		h.cfg.RequestID = randomRequestID

@@ -24,19 +24,19 @@ type brokenStore struct {
 	updates atomic.Int32                // calls of UpdateSession
 }
 
-func (s *brokenStore) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
-	have, won, err := s.MemoryStore.Claim(ctx, want, now)
+func (s *brokenStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool, error) {
+	have, won, err := s.MemoryStore.BeginAttempt(ctx, want, now)
 	if won && s.claimed != nil {
 		return have, won, s.claimed(ctx)
 	}
 	return have, won, err
 }
 
-func (s *brokenStore) Finish(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
+func (s *brokenStore) FinishAttempt(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
 	if s.finish != nil {
 		return s.finish()
 	}
-	return s.MemoryStore.Finish(ctx, id, owner, out, now)
+	return s.MemoryStore.FinishAttempt(ctx, id, owner, out, now)
 }
 
 func (s *brokenStore) Session(ctx context.Context, id string, now time.Time) (*login.Session, error) {
@@ -172,7 +172,7 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error
 		status int
-	}{"claim lost": {login.ErrClaimLost, 302}, "database down": {errors.New("connection refused"), 303}} {
+	}{"claim lost": {login.ErrAttemptLost, 302}, "database down": {errors.New("connection refused"), 303}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &brokenStore{MemoryStore: login.NewMemoryStore(), finish: func() error { return c.err }}

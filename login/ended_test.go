@@ -46,7 +46,7 @@ func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 func TestMadeUpEndingIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *login.Config) {
-		c.OnSignIn = func(context.Context, *login.SignIn) error { return &login.Refusal{Text: "ask Alice"} }
+		c.OnSignIn = func(context.Context, *login.SignIn) error { return &login.RefusalError{Text: "ask Alice"} }
 	})
 	b := s.browser()
 	flow := b.begin("/sign-in")

@@ -87,11 +87,11 @@ func Example() {
 }
 
 // OnSignIn lets the app turn people away. The person sees Text, the log Err.
-func ExampleRefusal() {
+func ExampleRefusalError() {
 	allowed := map[string]bool{}
 	onSignIn := func(_ context.Context, in *login.SignIn) error {
 		if !allowed[in.OpenID] {
-			return &login.Refusal{Text: "Please ask the office to add you.", Err: fmt.Errorf("openid not on the list")}
+			return &login.RefusalError{Text: "Please ask the office to add you.", Err: fmt.Errorf("openid not on the list")}
 		}
 		return nil
 	}

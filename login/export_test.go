@@ -30,7 +30,7 @@ func Reflow(b []byte) (again []byte, ok bool, err error) {
 // SampleFlow is a flow as Start makes it.
 func SampleFlow(returnTo string, data []byte) ([]byte, error) {
 	f := newFlow(1, time.Unix(1772352000, 0))
-	f.returnTo, f.data, f.door, f.scope, f.forcePopup = returnTo, data, DoorWebsite, flowScopes[2], true
+	f.returnTo, f.data, f.method, f.scope, f.forcePopup = returnTo, data, MethodWebsite, flowScopes[2], true
 	return f.marshal()
 }
 

@@ -30,7 +30,7 @@ type flow struct {
 	state      string
 	secret     []byte // the session id is derived from it
 	scope      wechat.Scope
-	door       Door
+	method     Method
 	forcePopup bool
 	created    time.Time // whole seconds
 	deadline   time.Time // whole seconds
@@ -51,16 +51,16 @@ const flowVersion = 1
 
 // The numbers of doors and scopes in a flow. Append only.
 var (
-	flowDoors  = [...]Door{DoorWeChat, DoorWebsite}
-	flowScopes = [...]wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
+	flowMethods = [...]Method{MethodWeChat, MethodWebsite}
+	flowScopes  = [...]wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
 )
 
 // marshal packs a flow: fixed fields first, then two strings with their lengths.
 // A compact form matters, since ten pending sign-ins share 3 KB.
 func (f *flow) marshal() ([]byte, error) {
 	door, scope := -1, -1
-	for i, d := range flowDoors {
-		if d == f.door {
+	for i, d := range flowMethods {
+		if d == f.method {
 			door = i
 		}
 	}
@@ -71,7 +71,7 @@ func (f *flow) marshal() ([]byte, error) {
 	}
 	switch {
 	case door < 0 || scope < 0:
-		return nil, fmt.Errorf("login: unknown door %q or scope %q", f.door, f.scope)
+		return nil, fmt.Errorf("login: unknown door %q or scope %q", f.method, f.scope)
 	case len(f.returnTo) > MaxReturn || len(f.data) > MaxData:
 		return nil, errors.New("login: return address or data too long")
 	}
@@ -98,10 +98,10 @@ var errFlow = errors.New("login: not a flow")
 func unmarshalFlow(b []byte) (*flow, error) {
 	const fixed = 4 + stateLength + secretSize + 8 + 8
 	if len(b) < fixed || b[0] != flowVersion ||
-		int(b[1]) >= len(flowDoors) || int(b[2]) >= len(flowScopes) || b[3] > 1 {
+		int(b[1]) >= len(flowMethods) || int(b[2]) >= len(flowScopes) || b[3] > 1 {
 		return nil, errFlow
 	}
-	f := &flow{door: flowDoors[b[1]], scope: flowScopes[b[2]], forcePopup: b[3] == 1}
+	f := &flow{method: flowMethods[b[1]], scope: flowScopes[b[2]], forcePopup: b[3] == 1}
 	b = b[4:]
 	f.state, b = string(b[:stateLength]), b[stateLength:]
 	f.secret, b = append([]byte(nil), b[:secretSize]...), b[secretSize:]

@@ -8,24 +8,24 @@ import (
 
 // Observation is one step of a sign-in, for metrics. It names nobody, and its
 // values come from small sets.
-type Observation struct {
+type Event struct {
 	// Outcome is "begun" when the browser was sent to WeChat; else what came of a
 	// callback: the text of an OutcomeKind, "denied", "repeat" (it was answered
 	// from the outcome of an earlier one), "lost" (it belongs to no flow of the
 	// browser), "gave_up", "store_full" or "unavailable".
 	Outcome string
-	Door    Door // "" when the flow is not known
+	Method  Method // "" when the flow is not known
 }
 
 func (h *Handler) observe(r *http.Request, f *flow, outcome string) {
-	o := Observation{Outcome: outcome}
+	o := Event{Outcome: outcome}
 	if strings.HasPrefix(outcome, "repeat of ") {
 		o.Outcome = "repeat"
 	}
 	if f != nil {
-		o.Door = f.door
+		o.Method = f.method
 	}
-	h.cfg.Observe(r.Context(), o)
+	h.cfg.OnEvent(r.Context(), o)
 }
 
 // log writes the one line of a sign-in that ended here. The address of the
@@ -35,7 +35,7 @@ func (h *Handler) log(r *http.Request, f *flow, outcome string, err error, more 
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.String("outcome", outcome), slog.String("request", h.requestID(r))}
 	if f != nil {
-		attrs = append(attrs, slog.String("door", string(f.door)), slog.String("scope", string(f.scope)),
+		attrs = append(attrs, slog.String("method", string(f.method)), slog.String("scope", string(f.scope)),
 			slog.Int("restarts", restartsOf(f.state)))
 	}
 	attrs = append(attrs, more...)

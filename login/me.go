@@ -16,7 +16,7 @@ type me struct {
 	Nickname   string         `json:"nickname"`
 	Avatar     string         `json:"avatar"`
 	Scopes     []wechat.Scope `json:"scopes"`
-	Door       Door           `json:"door"`
+	Method     Method         `json:"method"`
 	SignedInAt int64          `json:"signed_in_at"` // Unix seconds
 	ProfileAt  int64          `json:"profile_at,omitempty"`
 	ExpiresAt  int64          `json:"expires_at"`
@@ -39,7 +39,7 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := me{
 		Subject: s.Subject, OpenID: s.OpenID, UnionID: s.UnionID, AppID: s.AppID, Nickname: s.Nickname, Avatar: s.AvatarURL,
-		Scopes: s.Scopes, Door: s.Door, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(), SignOut: h.address(pathSignOut),
+		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(), SignOut: h.address(pathSignOut),
 	}
 	if answer.Scopes == nil {
 		answer.Scopes = []wechat.Scope{}

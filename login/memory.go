@@ -23,13 +23,13 @@ type MemoryStore struct {
 
 	mu       sync.Mutex
 	sessions map[string]Session
-	claims   map[string]Claim
+	claims   map[string]Attempt
 	sweepAt  time.Time // the next time that expired rows are looked for
 }
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{sessions: map[string]Session{}, claims: map[string]Claim{}}
+	return &MemoryStore{sessions: map[string]Session{}, claims: map[string]Attempt{}}
 }
 
 const (
@@ -38,9 +38,9 @@ const (
 )
 
 // Claim implements Store.
-func (m *MemoryStore) Claim(ctx context.Context, want Claim, now time.Time) (Claim, bool, error) {
+func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.Time) (Attempt, bool, error) {
 	if err := ctx.Err(); err != nil {
-		return Claim{}, false, err
+		return Attempt{}, false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,14 +51,14 @@ func (m *MemoryStore) Claim(ctx context.Context, want Claim, now time.Time) (Cla
 			return have, false, nil
 		}
 	} else if !found && m.full(func() int { return len(m.claims) }, now) {
-		return Claim{}, false, ErrStoreFull
+		return Attempt{}, false, ErrStoreFull
 	}
 	m.claims[want.ID] = want
 	return want, true, nil
 }
 
 // Finish implements Store.
-func (m *MemoryStore) Finish(ctx context.Context, id, owner string, out Outcome, now time.Time) error {
+func (m *MemoryStore) FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (m *MemoryStore) Finish(ctx context.Context, id, owner string, out Outcome,
 	defer m.mu.Unlock()
 	c, found := m.claims[id]
 	if !found || c.Owner != owner || c.Outcome.Kind != "" || !c.Lease.After(now) || !c.Expires.After(now) {
-		return ErrClaimLost
+		return ErrAttemptLost
 	}
 	c.Outcome = out
 	m.claims[id] = c

@@ -13,9 +13,9 @@ import (
 func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	var heard []login.Observation
+	var heard []login.Event
 	s := newSite(t, func(c *login.Config) {
-		c.Observe = func(_ context.Context, o login.Observation) {
+		c.OnEvent = func(_ context.Context, o login.Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			heard = append(heard, o)
@@ -24,7 +24,7 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	b := s.browser()
 	b.signIn("a")
 	b.get("/wechat/callback?state=nobodys")
-	want := []login.Observation{{Outcome: "begun", Door: login.DoorWeChat}, {Outcome: "signed_in", Door: login.DoorWeChat}}
+	want := []login.Event{{Outcome: "begun", Method: login.MethodWeChat}, {Outcome: "signed_in", Method: login.MethodWeChat}}
 	mu.Lock()
 	defer mu.Unlock()
 	// The stray callback comes from a browser that is signed in, so it is sent home and counts as nothing.

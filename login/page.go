@@ -11,26 +11,26 @@ type PageKind string
 
 // The pages.
 const (
-	PageOpenInWeChat  PageKind = "open_in_wechat" // no door here; the link is for WeChat
-	PageOpenElsewhere PageKind = "open_elsewhere" // in WeChat, but there is only a website app
-	PageProfile       PageKind = "profile"        // asks for nickname and avatar (头像昵称)
-	PageSnapshot      PageKind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
-	PageDenied        PageKind = "denied"         // the person declined at WeChat
-	PageSignOut       PageKind = "sign_out"       // asks whether to sign out
-	PageSignedOut     PageKind = "signed_out"     // a form was sent without a session
-	PageLost          PageKind = "lost"           // a callback that this browser did not begin, or is over
-	PageNoCookies     PageKind = "no_cookies"     // the browser keeps no cookies
-	PageLoop          PageKind = "loop"           // sign-ins succeed but do not hold
-	PageAgain         PageKind = "again"          // WeChat refused codes several times in a row
-	PageRefused       PageKind = "refused"        // the app refused; Text may say why
-	PagePerson        PageKind = "person"         // WeChat refused the person
-	PageBusy          PageKind = "busy"           // WeChat or the store is out of reach
-	PageFault         PageKind = "fault"          // configuration, or an error on the app's side
-	PageBadReturn     PageKind = "bad_return"     // the return address was refused
-	PageBadRequest    PageKind = "bad_request"    // the request makes no sense
-	PageForeignForm   PageKind = "foreign_form"   // the form came from another site
-	PageNotFound      PageKind = "not_found"
-	PageMethod        PageKind = "method" // the address does not take this method
+	PageOpenInWeChat   PageKind = "open_in_wechat" // no door here; the link is for WeChat
+	PageOpenElsewhere  PageKind = "open_elsewhere" // in WeChat, but there is only a website app
+	PageProfile        PageKind = "profile"        // asks for nickname and avatar (头像昵称)
+	PageSnapshot       PageKind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
+	PageDenied         PageKind = "denied"         // the person declined at WeChat
+	PageSignOut        PageKind = "sign_out"       // asks whether to sign out
+	PageSignedOut      PageKind = "signed_out"     // a form was sent without a session
+	PageLost           PageKind = "lost"           // a callback that this browser did not begin, or is over
+	PageNoCookies      PageKind = "no_cookies"     // the browser keeps no cookies
+	PageLoop           PageKind = "loop"           // sign-ins succeed but do not hold
+	PageAgain          PageKind = "again"          // WeChat refused codes several times in a row
+	PageRefused        PageKind = "refused"        // the app refused; Text may say why
+	PageUserRestricted PageKind = "person"         // WeChat refused the person
+	PageBusy           PageKind = "busy"           // WeChat or the store is out of reach
+	PageFault          PageKind = "fault"          // configuration, or an error on the app's side
+	PageBadReturn      PageKind = "bad_return"     // the return address was refused
+	PageBadRequest     PageKind = "bad_request"    // the request makes no sense
+	PageForeignForm    PageKind = "foreign_form"   // the form came from another site
+	PageNotFound       PageKind = "not_found"
+	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
 )
 
 // Page is what there is to show. A Page function shows it in the app's own
@@ -66,7 +66,7 @@ func (k PageKind) status() int {
 	switch k {
 	case PageSignedOut:
 		return http.StatusUnauthorized
-	case PageRefused, PagePerson, PageForeignForm:
+	case PageRefused, PageUserRestricted, PageForeignForm:
 		return http.StatusForbidden
 	case PageLost, PageNoCookies, PageBadReturn, PageBadRequest:
 		return http.StatusBadRequest
@@ -107,8 +107,8 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	if p.DeclineURL != "" || p.SignOutURL != "" {
 		w.Header().Set("Referrer-Policy", "same-origin")
 	}
-	if h.cfg.Page != nil {
-		h.cfg.Page(w, r, p)
+	if h.cfg.RenderPage != nil {
+		h.cfg.RenderPage(w, r, p)
 		return
 	}
 	h.WritePage(w, r, p)

@@ -17,7 +17,7 @@ import (
 func allKinds() []login.PageKind {
 	return []login.PageKind{
 		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied, login.PageSignOut,
-		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused, login.PagePerson,
+		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused, login.PageUserRestricted,
 		login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm, login.PageNotFound, login.PageMethod,
 	}
 }
@@ -164,7 +164,7 @@ func TestAppMayShowItsOwnPages(t *testing.T) {
 	t.Parallel()
 	var s *site
 	s = newSite(t, func(c *login.Config) {
-		c.Page = func(w http.ResponseWriter, r *http.Request, p login.Page) {
+		c.RenderPage = func(w http.ResponseWriter, r *http.Request, p login.Page) {
 			if p.Kind == login.PageDenied {
 				w.WriteHeader(p.Status)
 				_, _ = w.Write([]byte("ours: " + p.AgainURL))

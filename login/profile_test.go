@@ -175,7 +175,7 @@ func TestOnSignInConnectsThePerson(t *testing.T) {
 	}
 	s.wantGo(b.get(s.callback(code("a"), s.stateIn(res))), "/private/x")
 	if string(got.Data) != "order 7" || got.Return != s.origin+"/private/x" || got.RequestID != "request-7" ||
-		got.Subject != accountID+":"+openIDOf(code("a")) || got.Door != login.DoorWeChat || got.AppID != accountID {
+		got.Subject != accountID+":"+openIDOf(code("a")) || got.Method != login.MethodWeChat || got.AppID != accountID {
 		t.Errorf("OnSignIn got %+v", got)
 	}
 	me, err := s.handler.Session(b.request("GET", "/", nil))

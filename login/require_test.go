@@ -143,7 +143,7 @@ func TestWhoAmI(t *testing.T) {
 	}
 	want := map[string]any{
 		"subject": accountID + ":" + openIDOf(code("a")), "openid": openIDOf(code("a")), "appid": accountID, "nickname": "小明",
-		"avatar": "https://thirdwx.qlogo.cn/a/132", "scopes": []any{"snsapi_userinfo"}, "door": "wechat",
+		"avatar": "https://thirdwx.qlogo.cn/a/132", "scopes": []any{"snsapi_userinfo"}, "method": "wechat",
 		"signed_in_at": float64(s.clock.Now().Unix()), "profile_at": float64(s.clock.Now().Unix()),
 		"expires_at": float64(s.clock.Now().Add(24 * time.Hour).Unix()), "sign_out": "https://app.example.com/sign-out",
 	}

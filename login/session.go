@@ -20,7 +20,7 @@ type Session struct {
 	Nickname  string // "" when not asked for or not given; never an identity; escape it like any text
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
-	Door      Door
+	Method    Method
 	Extra     string // the app's own, set by OnSignIn and kept as it is; "" = none. Keep it short: each request reads it
 
 	SignedInAt      time.Time
@@ -41,13 +41,13 @@ type SignIn struct {
 
 // Refusal is the error by which OnSignIn turns a person away. The page shows
 // Text; Err goes to the log.
-type Refusal struct {
+type RefusalError struct {
 	Text string // for the person, in a language of the app's choice, up to 500 bytes; "" is a general sentence
 	Err  error  // may be nil
 }
 
 // Error is for logs; the person sees Text.
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	if r.Err != nil {
 		return "login: refused by the app: " + r.Err.Error()
 	}
@@ -55,7 +55,7 @@ func (r *Refusal) Error() string {
 }
 
 // Unwrap returns Err.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *RefusalError) Unwrap() error { return r.Err }
 
 type sessionKey struct{}
 

@@ -17,7 +17,7 @@ import (
 // signIn trades the code for a person and makes the session. The error is for
 // the log; what the visitor sees depends on the outcome alone.
 func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id string) (Outcome, []slog.Attr, error) {
-	client := h.client(f.door)
+	client := h.client(f.method)
 	weCtx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()
 	token, err := client.Exchange(weCtx, code)
@@ -35,7 +35,7 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 		Session: Session{
 			Subject: client.AppID + ":" + token.OpenID,
 			OpenID:  token.OpenID, UnionID: token.UnionID, AppID: client.AppID,
-			Scopes: token.Scopes, Door: f.door, SignedInAt: now,
+			Scopes: token.Scopes, Method: f.method, SignedInAt: now,
 		},
 		Return: h.returns.absolute(f.returnTo), Data: slices.Clone(f.data), RequestID: h.requestID(r),
 	}
@@ -66,7 +66,7 @@ func (h *Handler) signIn(ctx context.Context, r *http.Request, f *flow, code, id
 // ask lets the app decide.
 func (h *Handler) ask(ctx context.Context, in *SignIn) (Outcome, error) {
 	err := h.cfg.OnSignIn(ctx, in)
-	var refusal *Refusal
+	var refusal *RefusalError
 	switch {
 	case errors.As(err, &refusal):
 		text := refusal.Text
@@ -86,19 +86,19 @@ func (h *Handler) ask(ctx context.Context, in *SignIn) (Outcome, error) {
 
 // classify maps an error of the exchange to an outcome. A code that WeChat
 // refused starts again. Where no usable answer came (the wechat package calls
-// that ErrStartAgain too, since the code may be spent) the person decides when.
+// that ErrReauthorize too, since the code may be spent) the person decides when.
 func classify(err error) OutcomeKind {
 	var answer *wechat.Error
 	refused := errors.Is(err, wechat.ErrInvalidCode) || (errors.As(err, &answer) && answer.Code != 0)
 	switch {
 	case errors.Is(err, wechat.ErrConfiguration):
 		return OutcomeFault
-	case refused && errors.Is(err, wechat.ErrStartAgain):
+	case refused && errors.Is(err, wechat.ErrReauthorize):
 		return OutcomeCodeRefused
-	case errors.Is(err, wechat.ErrPerson):
-		return OutcomePerson
-	case errors.Is(err, wechat.ErrSlowDown):
-		return OutcomeSlowDown
+	case errors.Is(err, wechat.ErrUserRestricted):
+		return OutcomeUserRestricted
+	case errors.Is(err, wechat.ErrRateLimited):
+		return OutcomeRateLimited
 	}
 	return OutcomeBusy
 }

@@ -26,7 +26,7 @@ type StartOptions struct {
 	ForcePopup bool
 	// Door asks for one door; "" chooses by the browser. Only DoorWebsite can be
 	// asked for, outside WeChat.
-	Door Door
+	Method Method
 	// Data is the caller's own, up to MaxData bytes. It travels sealed in the
 	// browser and comes back as SignIn.Data.
 	Data []byte
@@ -74,22 +74,22 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 		h.show(w, r, Page{Kind: PageLoop, AgainURL: h.again(returnTo, o.Scope)})
 		return
 	}
-	door, page := h.chooseDoor(r, o.Door)
+	door, page := h.chooseMethod(r, o.Method)
 	if page != "" {
 		p := Page{Kind: page, CopyURL: h.again(returnTo, o.Scope)}
 		if h.cfg.WebsiteApp != nil && page == PageOpenInWeChat {
-			p.WebsiteURL = h.again(returnTo, o.Scope) + "&door=" + string(DoorWebsite)
+			p.WebsiteURL = h.again(returnTo, o.Scope) + "&method=" + string(MethodWebsite)
 		}
 		h.show(w, r, p)
 		return
 	}
-	o.Return, o.Door = returnTo, door
-	if h.cfg.Before != nil && !h.cfg.Before(w, r, o) {
+	o.Return, o.Method = returnTo, door
+	if h.cfg.OnStart != nil && !h.cfg.OnStart(w, r, o) {
 		return
 	}
 	f := newFlow(restarts, h.cfg.Now())
-	f.returnTo, f.door, f.scope, f.forcePopup, f.data = returnTo, door, o.Scope, o.ForcePopup, o.Data
-	if door == DoorWebsite {
+	f.returnTo, f.method, f.scope, f.forcePopup, f.data = returnTo, door, o.Scope, o.ForcePopup, o.Data
+	if door == MethodWebsite {
 		f.scope = wechat.ScopeLogin
 	}
 	h.sendToWeChat(w, r, f)
@@ -103,7 +103,7 @@ func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r, Page{Kind: PageBadRequest})
 		return
 	}
-	o := StartOptions{Return: query.Get("return"), Door: Door(query.Get("door"))}
+	o := StartOptions{Return: query.Get("return"), Method: Method(query.Get("method"))}
 	switch query.Get("scope") {
 	case "", string(wechat.ScopeBase):
 	case "profile", string(wechat.ScopeUserInfo):
@@ -132,7 +132,7 @@ func (h *Handler) restart(w http.ResponseWriter, r *http.Request, old *flow) boo
 		return false
 	}
 	f := newFlow(restarts, h.cfg.Now())
-	f.returnTo, f.door, f.scope, f.forcePopup, f.data = old.returnTo, old.door, old.scope, old.forcePopup, old.data
+	f.returnTo, f.method, f.scope, f.forcePopup, f.data = old.returnTo, old.method, old.scope, old.forcePopup, old.data
 	h.sendToWeChat(w, r, f)
 	return true
 }
@@ -141,7 +141,7 @@ func (h *Handler) sendToWeChat(w http.ResponseWriter, r *http.Request, f *flow) 
 	var target string
 	var err error
 	callback := h.address(h.cfg.CallbackPath)
-	if f.door == DoorWebsite {
+	if f.method == MethodWebsite {
 		lang := "cn"
 		if h.lang(r) == langEN {
 			lang = "en"
@@ -160,7 +160,7 @@ func (h *Handler) sendToWeChat(w http.ResponseWriter, r *http.Request, f *flow) 
 		h.fail(w, r, err)
 		return
 	}
-	if f.door == DoorWeChat && whereIs(r) != inWeChat {
+	if f.method == MethodWeChat && whereIs(r) != inWeChat {
 		// Config.AnyBrowser. The mark is for WeChat's client, which takes it away. Other browsers carry a fragment through every
 		// redirect, and the person would end at the app with it in the address.
 		target = strings.TrimSuffix(target, "#wechat_redirect")

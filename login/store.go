@@ -16,7 +16,7 @@ var (
 	// ErrSessionExists: CreateSession met a live session under the same id.
 	ErrSessionExists = errors.New("login: session exists already")
 	// ErrClaimLost: Finish came too late, or for a claim that somebody else holds.
-	ErrClaimLost = errors.New("login: claim is not held any more")
+	ErrAttemptLost = errors.New("login: claim is not held any more")
 	// ErrStoreFull: a store with a limit has reached it. The visitor sees
 	// "try again later".
 	ErrStoreFull = errors.New("login: store is full")
@@ -59,13 +59,13 @@ type Store interface {
 	//     have happened, so it must not happen again.
 	//
 	// Of any number of concurrent calls for one id, one gets true.
-	Claim(ctx context.Context, want Claim, now time.Time) (have Claim, won bool, err error)
+	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
 	// Finish writes the outcome of the claim, once. It is ErrClaimLost, and
 	// changes nothing, when the row is missing, has another owner, has an outcome
 	// already, or its Lease is not after now. After a lease has passed nothing
 	// comes of the claim any more, so those who waited for it may act on that.
-	Finish(ctx context.Context, id, owner string, out Outcome, now time.Time) error
+	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
 	// CreateSession keeps s under id until s.ExpiresAt. It is ErrSessionExists
 	// when a live session has that id; an expired one is replaced.
@@ -83,7 +83,7 @@ type Store interface {
 }
 
 // Claim is the right of one request to exchange one code of a flow.
-type Claim struct {
+type Attempt struct {
 	ID      string    // the flow: a hash of its state
 	Code    string    // a hash of the code that is exchanged
 	Owner   string    // random, tells this attempt from every other
@@ -106,14 +106,14 @@ type OutcomeKind string
 
 // The outcomes. The zero value "" is a claim that is not finished.
 const (
-	OutcomeSignedIn    OutcomeKind = "signed_in"    // a session was made
-	OutcomeCodeRefused OutcomeKind = "code_refused" // WeChat refused the code: invalid, used, expired
-	OutcomeSnapshot    OutcomeKind = "snapshot"     // a virtual person of WeChat's snapshot page (快照页)
-	OutcomeAppRefused  OutcomeKind = "app_refused"  // Config.OnSignIn refused with a Refusal
-	OutcomePerson      OutcomeKind = "person"       // WeChat has frozen or closed this person's account
-	OutcomeBusy        OutcomeKind = "busy"         // WeChat gave no usable answer, or ErrUnavailable
-	OutcomeSlowDown    OutcomeKind = "slow_down"    // WeChat's call quota is used up
-	OutcomeFault       OutcomeKind = "fault"        // wrong configuration, or an error on the app's side
+	OutcomeSignedIn       OutcomeKind = "signed_in"    // a session was made
+	OutcomeCodeRefused    OutcomeKind = "code_refused" // WeChat refused the code: invalid, used, expired
+	OutcomeSnapshot       OutcomeKind = "snapshot"     // a virtual person of WeChat's snapshot page (快照页)
+	OutcomeAppRefused     OutcomeKind = "app_refused"  // Config.OnSignIn refused with a Refusal
+	OutcomeUserRestricted OutcomeKind = "person"       // WeChat has frozen or closed this person's account
+	OutcomeBusy           OutcomeKind = "busy"         // WeChat gave no usable answer, or ErrUnavailable
+	OutcomeRateLimited    OutcomeKind = "slow_down"    // WeChat's call quota is used up
+	OutcomeFault          OutcomeKind = "fault"        // wrong configuration, or an error on the app's side
 )
 
 // SessionUpdate says what to change in a session; zero fields stay as they are.

@@ -27,18 +27,18 @@ func (o *outage) fails(method string) error {
 	return nil
 }
 
-func (o *outage) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
-	if err := o.fails("Claim"); err != nil {
-		return login.Claim{}, false, err
+func (o *outage) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool, error) {
+	if err := o.fails("BeginAttempt"); err != nil {
+		return login.Attempt{}, false, err
 	}
-	return o.Store.Claim(ctx, want, now)
+	return o.Store.BeginAttempt(ctx, want, now)
 }
 
-func (o *outage) Finish(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
-	if err := o.fails("Finish"); err != nil {
+func (o *outage) FinishAttempt(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
+	if err := o.fails("FinishAttempt"); err != nil {
 		return err
 	}
-	return o.Store.Finish(ctx, id, owner, out, now)
+	return o.Store.FinishAttempt(ctx, id, owner, out, now)
 }
 
 func (o *outage) CreateSession(ctx context.Context, id string, s login.Session, now time.Time) error {
@@ -65,7 +65,7 @@ func (o *outage) DeleteSession(ctx context.Context, id string) error {
 // A store that is away for a minute is not a fault to be reported: the person is told to come back, and programs when.
 func TestUnreachableStoreIsBusyNotAFault(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{"Claim", "OnSignIn", "CreateSession", "Finish"} {
+	for _, method := range []string{"BeginAttempt", "OnSignIn", "CreateSession", "FinishAttempt"} {
 		for _, c := range []struct {
 			err    error
 			kind   login.PageKind

@@ -72,7 +72,7 @@ func (t *transport) endsBefore(ctx context.Context) bool {
 
 // observed is one attempt, told to Observe.
 func (c *Client) observed(ctx context.Context, t *transport, q *request, attempt int, a answer) *Error {
-	if c.Observe == nil {
+	if c.OnCall == nil {
 		_, err := q.send(ctx, t, a)
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *Client) observed(ctx context.Context, t *transport, q *request, attempt
 	if err != nil {
 		call.Code, call.Err = err.Code, err
 	}
-	c.Observe(ctx, call)
+	c.OnCall(ctx, call)
 	return err
 }
 

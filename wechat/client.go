@@ -45,7 +45,7 @@ type Client struct {
 
 	// Observe, when not nil, hears of each attempt as it ends, in the goroutine of the call. WeChat answers errors with HTTP
 	// status 200, so this is the place to count them. It may be called by several goroutines at once.
-	Observe func(context.Context, Call)
+	OnCall func(context.Context, Call)
 
 	once sync.Once
 	use  transport

@@ -36,7 +36,7 @@ func TestObserveHearsEachAttempt(t *testing.T) {
 				})
 				type key struct{}
 				var heard []wechat.Call
-				c.Observe = func(ctx context.Context, call wechat.Call) {
+				c.OnCall = func(ctx context.Context, call wechat.Call) {
 					if ctx.Value(key{}) != "value" {
 						t.Error("the context is not the caller's")
 					}
@@ -71,7 +71,7 @@ func TestObserveAndCallerSeeOneError(t *testing.T) {
 	t.Parallel()
 	var heard error
 	c := answering(200, `{"errcode":40163}`)
-	c.Observe = func(_ context.Context, call wechat.Call) { heard = call.Err }
+	c.OnCall = func(_ context.Context, call wechat.Call) { heard = call.Err }
 	if _, err := c.Exchange(t.Context(), code); err != heard {
 		t.Errorf("%v and %v", err, heard)
 	}
@@ -139,7 +139,7 @@ func TestCertificateIsChecked(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	attempts := 0
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, Observe: func(context.Context, wechat.Call) { attempts++ }}
+	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, OnCall: func(context.Context, wechat.Call) { attempts++ }}
 	for _, call := range calls {
 		attempts = 0
 		err := call.call(t.Context(), c)

@@ -8,8 +8,8 @@
 //     [Client.QRConnectURL] builds the one for a desktop browser (a website app, 网站应用).
 //   - [Client.Exchange] trades the code for a [Token]: the openid, the scopes, and whether WeChat showed the snapshot page (快照页).
 //   - [Client.UserInfo] trades the token for a [UserInfo]: nickname and picture (头像昵称).
-//   - [Error] is every failure of a call. Ask errors.Is for its class: [ErrStartAgain], [ErrRefresh], [ErrSlowDown], [ErrRetry],
-//     [ErrConfiguration] or [ErrPerson].
+//   - [Error] is every failure of a call. Ask errors.Is for its class: [ErrReauthorize], [ErrTokenExpired], [ErrRateLimited], [ErrTemporary],
+//     [ErrConfiguration] or [ErrUserRestricted].
 //
 // The package holds no state about people. Every result is a value of its own, so one Client serves any number of people at once.
 // It imports only the standard library.

@@ -17,17 +17,17 @@ func meaningOf(endpoint string, code int) meaning {
 		case endpointToken:
 			return meaning{ErrConfiguration, "WeChat does not know this AppSecret", "correct the Client's Secret"}
 		case endpointRefresh:
-			return meaning{ErrStartAgain, "WeChat does not accept the refresh token any more", ""}
+			return meaning{ErrReauthorize, "WeChat does not accept the refresh token any more", ""}
 		}
-		return meaning{ErrRefresh, "WeChat does not accept the access token any more", ""}
+		return meaning{ErrTokenExpired, "WeChat does not accept the access token any more", ""}
 	case -1:
-		return meaning{ErrRetry, "WeChat has a system error", ""}
+		return meaning{ErrTemporary, "WeChat has a system error", ""}
 	case 45009, 45011:
-		return meaning{ErrSlowDown, "WeChat says there were too many calls", ""}
+		return meaning{ErrRateLimited, "WeChat says there were too many calls", ""}
 	case 50002:
-		return meaning{ErrPerson, "WeChat says this person is frozen or deregistered", ""}
+		return meaning{ErrUserRestricted, "WeChat says this person is frozen or deregistered", ""}
 	case 40226:
-		return meaning{ErrPerson, "WeChat blocked this code because of the person's risk", ""}
+		return meaning{ErrUserRestricted, "WeChat blocked this code because of the person's risk", ""}
 	}
 	if m := startAgain(code); m.class != nil {
 		return m
@@ -58,7 +58,7 @@ func startAgain(code int) meaning {
 	default:
 		return meaning{}
 	}
-	return meaning{ErrStartAgain, what, ""}
+	return meaning{ErrReauthorize, what, ""}
 }
 
 func configuration(code int) meaning {

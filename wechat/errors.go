@@ -10,21 +10,21 @@ import (
 // Classes of an [Error]: what the caller should do. Test with errors.Is. An Error has one class at most; an errcode that this
 // package does not know has none.
 var (
-	// ErrStartAgain: the code or the tokens are of no use any more. Send the person to AuthorizeURL again. For Exchange this
+	// ErrReauthorize: the code or the tokens are of no use any more. Send the person to AuthorizeURL again. For Exchange this
 	// also covers every failure after which the code may have been spent.
-	ErrStartAgain = errors.New("start sign-in again")
-	// ErrRefresh: the access token is of no use. Call Refresh once; if that fails too, start again.
-	ErrRefresh = errors.New("refresh the token")
-	// ErrSlowDown: WeChat counts calls, and there were too many. Wait a minute.
-	ErrSlowDown = errors.New("slow down")
-	// ErrRetry: WeChat or the network failed; the same call may be made again, later. An Exchange of this class was not
+	ErrReauthorize = errors.New("start sign-in again")
+	// ErrTokenExpired: the access token is of no use. Call Refresh once; if that fails too, start again.
+	ErrTokenExpired = errors.New("refresh the token")
+	// ErrRateLimited: WeChat counts calls, and there were too many. Wait a minute.
+	ErrRateLimited = errors.New("slow down")
+	// ErrTemporary: WeChat or the network failed; the same call may be made again, later. An Exchange of this class was not
 	// sent, or WeChat answered errcode -1, which is taken to leave the code good.
-	ErrRetry = errors.New("try again")
+	ErrTemporary = errors.New("try again")
 	// ErrConfiguration: no person can repair this. Somebody must correct the AppID, the Secret, the IP allow-list, the account's
 	// permissions or this program.
 	ErrConfiguration = errors.New("the configuration is at fault")
-	// ErrPerson: WeChat refuses this person (frozen, deregistered, high risk).
-	ErrPerson = errors.New("WeChat refuses this person")
+	// ErrUserRestricted: WeChat refuses this person (frozen, deregistered, high risk).
+	ErrUserRestricted = errors.New("WeChat refuses this person")
 )
 
 // Shapes of an [Error] that came without an errcode: what was wrong with the answer. Test with errors.Is.
@@ -50,7 +50,7 @@ var (
 	ErrTooLarge = errors.New("the answer is longer than 1 MiB")
 )
 
-// Errcodes that a caller decides on. Test with errors.Is. Both are of class [ErrStartAgain].
+// Errcodes that a caller decides on. Test with errors.Is. Both are of class [ErrReauthorize].
 var (
 	// ErrCodeUsed is errcode 40163. In a callback it usually means that the same request came twice; look for a session before
 	// sending the person round again.
@@ -138,36 +138,36 @@ func (e *Error) classOfShape() error {
 	case e.Err == nil:
 		return nil
 	case errors.Is(e.Err, ErrInvalidCode):
-		return ErrStartAgain
+		return ErrReauthorize
 	case errors.Is(e.Err, errNoSecret), errors.Is(e.Err, ErrAppID), errors.Is(e.Err, ErrLang), errors.Is(e.Err, ErrConfiguration),
 		errors.As(e.Err, &untrusted):
 		return ErrConfiguration
 	case e.unsent && (errors.Is(e.Err, ErrNoToken) || errors.Is(e.Err, ErrNoOpenID)):
 		return ErrConfiguration
 	case e.HTTPStatus == http.StatusTooManyRequests:
-		return ErrSlowDown
+		return ErrRateLimited
 	case errors.Is(e.Err, ErrHTTPStatus) && e.HTTPStatus < 500 && e.HTTPStatus != http.StatusRequestTimeout:
 		// A redirect or "not found" says that this is not WeChat: a wrong APIURL, or something in between.
 		return ErrConfiguration
 	case e.Endpoint == endpointToken && !e.unsent:
-		return ErrStartAgain
+		return ErrReauthorize
 	}
-	return ErrRetry
+	return ErrTemporary
 }
 
 // advice is what to do next, by class and, for a failure without an errcode, by what may have been sent.
 func (e *Error) advice() string {
 	switch e.class() {
-	case ErrStartAgain:
+	case ErrReauthorize:
 		if e.Err != nil && !errors.Is(e.Err, ErrInvalidCode) {
 			return "the code may be spent, so start sign-in again"
 		}
 		return "start sign-in again"
-	case ErrRefresh:
+	case ErrTokenExpired:
 		return "refresh the token once, else start sign-in again"
-	case ErrSlowDown:
+	case ErrRateLimited:
 		return "wait a minute before the next call"
-	case ErrRetry:
+	case ErrTemporary:
 		if e.unsent {
 			return "nothing was sent, so try the same call again"
 		}
@@ -177,7 +177,7 @@ func (e *Error) advice() string {
 			return "nothing was sent, correct the call"
 		}
 		return "check the app's settings, APIURL and the network in between"
-	case ErrPerson:
+	case ErrUserRestricted:
 		return "tell the person that WeChat refuses them"
 	}
 	return "look the errcode up in WeChat's table of global return codes (全局返回码)"

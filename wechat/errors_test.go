@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-var classes = []error{wechat.ErrStartAgain, wechat.ErrRefresh, wechat.ErrSlowDown, wechat.ErrRetry, wechat.ErrConfiguration, wechat.ErrPerson}
+var classes = []error{wechat.ErrReauthorize, wechat.ErrTokenExpired, wechat.ErrRateLimited, wechat.ErrTemporary, wechat.ErrConfiguration, wechat.ErrUserRestricted}
 
 // checkClass makes sure that err is of the one class and of no other.
 func checkClass(t *testing.T, err, want error) {
@@ -36,25 +36,25 @@ func TestErrcodes(t *testing.T) {
 		class error
 		on    string // "": every endpoint
 	}{
-		{-1, wechat.ErrRetry, ""},
-		{40001, wechat.ErrConfiguration, token}, {40001, wechat.ErrStartAgain, refresh}, {40001, wechat.ErrRefresh, user}, {40001, wechat.ErrRefresh, auth},
+		{-1, wechat.ErrTemporary, ""},
+		{40001, wechat.ErrConfiguration, token}, {40001, wechat.ErrReauthorize, refresh}, {40001, wechat.ErrTokenExpired, user}, {40001, wechat.ErrTokenExpired, auth},
 		{40002, wechat.ErrConfiguration, ""},
-		{40003, wechat.ErrStartAgain, ""},
+		{40003, wechat.ErrReauthorize, ""},
 		{40013, wechat.ErrConfiguration, ""},
-		{40014, wechat.ErrRefresh, user}, {42001, wechat.ErrRefresh, user},
-		{40029, wechat.ErrStartAgain, ""}, {40030, wechat.ErrStartAgain, ""},
+		{40014, wechat.ErrTokenExpired, user}, {42001, wechat.ErrTokenExpired, user},
+		{40029, wechat.ErrReauthorize, ""}, {40030, wechat.ErrReauthorize, ""},
 		{40066, wechat.ErrConfiguration, ""}, {40125, wechat.ErrConfiguration, ""},
-		{40163, wechat.ErrStartAgain, ""},
+		{40163, wechat.ErrReauthorize, ""},
 		{40164, wechat.ErrConfiguration, ""},
-		{40226, wechat.ErrPerson, ""},
+		{40226, wechat.ErrUserRestricted, ""},
 		{41001, wechat.ErrConfiguration, ""}, {41002, wechat.ErrConfiguration, ""}, {41003, wechat.ErrConfiguration, ""},
 		{41004, wechat.ErrConfiguration, ""}, {41008, wechat.ErrConfiguration, ""}, {41009, wechat.ErrConfiguration, ""},
-		{42002, wechat.ErrStartAgain, ""}, {42003, wechat.ErrStartAgain, ""}, {42007, wechat.ErrStartAgain, ""},
+		{42002, wechat.ErrReauthorize, ""}, {42003, wechat.ErrReauthorize, ""}, {42007, wechat.ErrReauthorize, ""},
 		{43001, wechat.ErrConfiguration, ""}, {43003, wechat.ErrConfiguration, ""},
-		{45009, wechat.ErrSlowDown, ""}, {45011, wechat.ErrSlowDown, ""},
+		{45009, wechat.ErrRateLimited, ""}, {45011, wechat.ErrRateLimited, ""},
 		{48001, wechat.ErrConfiguration, ""}, {48004, wechat.ErrConfiguration, ""}, {48017, wechat.ErrConfiguration, ""},
-		{50001, wechat.ErrStartAgain, ""}, {50002, wechat.ErrPerson, ""},
-		{61004, wechat.ErrConfiguration, ""}, {61007, wechat.ErrConfiguration, ""}, {61010, wechat.ErrStartAgain, ""},
+		{50001, wechat.ErrReauthorize, ""}, {50002, wechat.ErrUserRestricted, ""},
+		{61004, wechat.ErrConfiguration, ""}, {61007, wechat.ErrConfiguration, ""}, {61010, wechat.ErrReauthorize, ""},
 		{99999, nil, ""}, {-2, nil, ""},
 	}
 	for _, c := range cases {
@@ -186,9 +186,9 @@ func TestBadAnswersCanBeToldApart(t *testing.T) {
 				case c.status >= 300 && c.status < 500:
 					checkClass(t, err, wechat.ErrConfiguration)
 				case call.name == "access_token":
-					checkClass(t, err, wechat.ErrStartAgain)
+					checkClass(t, err, wechat.ErrReauthorize)
 				default:
-					checkClass(t, err, wechat.ErrRetry)
+					checkClass(t, err, wechat.ErrTemporary)
 				}
 				leak.Check(t, "the error", err)
 			})
@@ -204,7 +204,7 @@ func TestErrcodeBehindABadStatus(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != 40029 || e.HTTPStatus != 412 || !errors.Is(err, wechat.ErrInvalidCode) {
 		t.Errorf("got %v", err)
 	}
-	for status, class := range map[int]error{429: wechat.ErrSlowDown, 408: wechat.ErrRetry, 503: wechat.ErrRetry, 403: wechat.ErrConfiguration} {
+	for status, class := range map[int]error{429: wechat.ErrRateLimited, 408: wechat.ErrTemporary, 503: wechat.ErrTemporary, 403: wechat.ErrConfiguration} {
 		err := instantly(t, answering(status, ""), calls[2].call)
 		checkClass(t, err, class)
 	}
@@ -325,10 +325,10 @@ func TestErrorMadeByHand(t *testing.T) {
 		err   wechat.Error
 		class error
 	}{
-		{wechat.Error{Endpoint: "access_token", Code: 40163}, wechat.ErrStartAgain},
-		{wechat.Error{Endpoint: "userinfo", Code: 42001}, wechat.ErrRefresh},
-		{wechat.Error{Endpoint: "userinfo", Err: wechat.ErrTransport}, wechat.ErrRetry},
-		{wechat.Error{Endpoint: "access_token", Err: fmt.Errorf("%w: %w", wechat.ErrTransport, context.Canceled)}, wechat.ErrStartAgain},
+		{wechat.Error{Endpoint: "access_token", Code: 40163}, wechat.ErrReauthorize},
+		{wechat.Error{Endpoint: "userinfo", Code: 42001}, wechat.ErrTokenExpired},
+		{wechat.Error{Endpoint: "userinfo", Err: wechat.ErrTransport}, wechat.ErrTemporary},
+		{wechat.Error{Endpoint: "access_token", Err: fmt.Errorf("%w: %w", wechat.ErrTransport, context.Canceled)}, wechat.ErrReauthorize},
 		{wechat.Error{}, nil},
 	}
 	for _, c := range cases {

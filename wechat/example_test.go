@@ -160,7 +160,7 @@ func ExampleError() {
 	client := &wechat.Client{AppID: sim.Apps()[0].AppID, Secret: "not the secret", APIURL: server.URL}
 	_, err = client.Exchange(context.Background(), "081zeCl93yctHa1G081zeCl93yctHa1G")
 	switch {
-	case errors.Is(err, wechat.ErrStartAgain):
+	case errors.Is(err, wechat.ErrReauthorize):
 		fmt.Println("send the person to AuthorizeURL again")
 	case errors.Is(err, wechat.ErrConfiguration):
 		fmt.Println("tell an operator:", err)

@@ -99,8 +99,8 @@ func scopes(list string) []Scope {
 // exchange it once. Exchange itself makes a second attempt only when the first cannot have spent the code: when no connection
 // could be made, or when WeChat answered errcode -1. The code is treated as opaque and escaped, whatever it holds.
 //
-// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes. ErrRetry means that the same
-// code may be tried again; every other doubt is ErrStartAgain.
+// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes. ErrTemporary means that the same
+// code may be tried again; every other doubt is ErrReauthorize.
 func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	switch {
 	case code == "":
@@ -130,7 +130,7 @@ func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 // (WeChat's documentation, Authorized_Interface_Calling_UnionID). The app secret is not sent. The Token has no UnionID, and it
 // keeps refreshToken if WeChat sends none.
 //
-// Every error is an *[Error]. Errors to test for: the classes; [ErrStartAgain] when the refresh token has died.
+// Every error is an *[Error]. Errors to test for: the classes; [ErrReauthorize] when the refresh token has died.
 func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, error) {
 	if refreshToken == "" {
 		return nil, refuse(endpointRefresh, ErrNoToken)

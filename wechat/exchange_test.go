@@ -128,7 +128,7 @@ func TestCodesThatAreNotSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := silent(t).Exchange(t.Context(), code)
-			if !errors.Is(err, wechat.ErrInvalidCode) || !errors.Is(err, wechat.ErrStartAgain) {
+			if !errors.Is(err, wechat.ErrInvalidCode) || !errors.Is(err, wechat.ErrReauthorize) {
 				t.Errorf("error: %v", err)
 			}
 		})

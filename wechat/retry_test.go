@@ -53,15 +53,15 @@ func TestSecondAttempts(t *testing.T) {
 		{"success", "", 1, 1, nil},
 		{"system error", busy, 2, 2, nil},
 		{"connection refused", refused(), 2, 2, nil},
-		{"connection reset", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, 1, 2, wechat.ErrStartAgain},
-		{"end of file", io.ErrUnexpectedEOF, 1, 2, wechat.ErrStartAgain},
-		{"500", 500, 1, 2, wechat.ErrStartAgain},
-		{"a page of HTML", "<html>", 1, 2, wechat.ErrStartAgain},
-		{"cut off", `{"openid":"`, 1, 2, wechat.ErrStartAgain},
-		{"empty", "{}", 1, 2, wechat.ErrStartAgain},
-		{"used code", `{"errcode":40163}`, 1, 1, wechat.ErrStartAgain},
-		{"too many calls", `{"errcode":45011}`, 1, 1, wechat.ErrSlowDown},
-		{"429", 429, 1, 1, wechat.ErrSlowDown},
+		{"connection reset", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, 1, 2, wechat.ErrReauthorize},
+		{"end of file", io.ErrUnexpectedEOF, 1, 2, wechat.ErrReauthorize},
+		{"500", 500, 1, 2, wechat.ErrReauthorize},
+		{"a page of HTML", "<html>", 1, 2, wechat.ErrReauthorize},
+		{"cut off", `{"openid":"`, 1, 2, wechat.ErrReauthorize},
+		{"empty", "{}", 1, 2, wechat.ErrReauthorize},
+		{"used code", `{"errcode":40163}`, 1, 1, wechat.ErrReauthorize},
+		{"too many calls", `{"errcode":45011}`, 1, 1, wechat.ErrRateLimited},
+		{"429", 429, 1, 1, wechat.ErrRateLimited},
 		{"not found", 404, 1, 1, wechat.ErrConfiguration},
 		{"a redirect", 302, 1, 1, wechat.ErrConfiguration},
 		{"wrong secret", `{"errcode":40125}`, 1, 1, wechat.ErrConfiguration},
@@ -104,7 +104,7 @@ func TestNoThirdAttempt(t *testing.T) {
 			if tries != 2 {
 				t.Errorf("%s: %d requests after %v", call.name, tries, first)
 			}
-			checkClass(t, err, wechat.ErrRetry)
+			checkClass(t, err, wechat.ErrTemporary)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestPauseEndsWithTheContext(t *testing.T) {
 				if tries != 1 || time.Since(began) != 50*time.Millisecond || !errors.Is(err, context.Canceled) {
 					t.Errorf("%d requests in %v: %v", tries, time.Since(began), err)
 				}
-				checkClass(t, err, wechat.ErrRetry)
+				checkClass(t, err, wechat.ErrTemporary)
 			})
 		})
 	}
@@ -182,7 +182,7 @@ func TestTimeLimit(t *testing.T) {
 				if time.Since(began) != c.want || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
-				checkClass(t, err, wechat.ErrStartAgain)
+				checkClass(t, err, wechat.ErrReauthorize)
 				leak.Check(t, "the error", err)
 			})
 		})
@@ -209,7 +209,7 @@ func TestNothingIsSentWithADeadContext(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, wechat.ErrTransport) {
 			t.Errorf("%s: %v", call.name, err)
 		}
-		checkClass(t, err, wechat.ErrRetry)
+		checkClass(t, err, wechat.ErrTemporary)
 	}
 }
 
@@ -289,7 +289,7 @@ func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 		if !errors.Is(err, wechat.ErrTransport) {
 			t.Errorf("%s: %v", name, err)
 		}
-		checkClass(t, err, wechat.ErrStartAgain)
+		checkClass(t, err, wechat.ErrReauthorize)
 		leak.Check(t, "the error", err)
 	}
 }
@@ -304,7 +304,7 @@ func TestConnectionRefused(t *testing.T) {
 	base := "http://" + listener.Addr().String()
 	_ = listener.Close()
 	var attempts atomic.Int32
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: base, Observe: func(_ context.Context, call wechat.Call) {
+	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: base, OnCall: func(_ context.Context, call wechat.Call) {
 		if int(attempts.Add(1)) != call.Attempt || call.HTTPStatus != 0 || call.Err == nil {
 			t.Errorf("observed %+v", call)
 		}
@@ -316,7 +316,7 @@ func TestConnectionRefused(t *testing.T) {
 	if !strings.HasSuffix(err.Error(), "nothing was sent, so try the same call again") {
 		t.Errorf("the text is %q", err)
 	}
-	checkClass(t, err, wechat.ErrRetry)
+	checkClass(t, err, wechat.ErrTemporary)
 	leak.Check(t, "the error", err)
 }
 
@@ -338,7 +338,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 			if !errors.Is(err, wechat.ErrTruncated) || !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("got %v", err)
 			}
-			checkClass(t, err, wechat.ErrStartAgain)
+			checkClass(t, err, wechat.ErrReauthorize)
 		})
 	}
 }

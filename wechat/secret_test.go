@@ -121,7 +121,7 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			t.Run(call.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				c := clientOf(fail)
-				c.Observe = func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }
+				c.OnCall = func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }
 				err := instantly(t, c, call.call)
 				var e *wechat.Error
 				if !errors.As(err, &e) {

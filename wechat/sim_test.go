@@ -27,7 +27,7 @@ func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	return sim, &wechat.Client{AppID: apps[app].AppID, Secret: leak.Secret, APIURL: server.URL,
-		Observe: func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }}
+		OnCall: func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }}
 }
 
 // codeFor returns a code of the simulator.
@@ -124,7 +124,7 @@ func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 	}
 	sim.Advance(3 * time.Hour)
 	_, err = client.UserInfo(t.Context(), token.AccessToken, token.OpenID, "")
-	checkClass(t, err, wechat.ErrRefresh)
+	checkClass(t, err, wechat.ErrTokenExpired)
 	next, err := client.Refresh(t.Context(), token.RefreshToken)
 	if err != nil {
 		t.Fatal(err)
@@ -137,10 +137,10 @@ func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 	}
 	sim.ChangePassword("alice")
 	_, err = client.Refresh(t.Context(), token.RefreshToken)
-	checkClass(t, err, wechat.ErrStartAgain)
+	checkClass(t, err, wechat.ErrReauthorize)
 	sim.Advance(31 * 24 * time.Hour)
 	_, err = client.Refresh(t.Context(), token.RefreshToken)
-	checkClass(t, err, wechat.ErrStartAgain)
+	checkClass(t, err, wechat.ErrReauthorize)
 }
 
 func TestSnapshotUserOnTheSimulator(t *testing.T) {
@@ -164,7 +164,7 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 		}
 		user, err := client.UserInfo(t.Context(), token.AccessToken, token.OpenID, "")
 		if p.Frozen {
-			checkClass(t, err, wechat.ErrPerson)
+			checkClass(t, err, wechat.ErrUserRestricted)
 			continue
 		}
 		if err != nil || strings.ContainsFunc(user.Nickname, func(r rune) bool { return r < ' ' }) || strings.ToValidUTF8(user.Nickname, "") != user.Nickname {
@@ -221,7 +221,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 			if !errors.Is(err, c.shape) {
 				t.Errorf("got %v", err)
 			}
-			checkClass(t, err, wechat.ErrStartAgain)
+			checkClass(t, err, wechat.ErrReauthorize)
 			leak.Check(t, "the error", err)
 		})
 	}
@@ -246,7 +246,7 @@ func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 	for range 2 {
 		_, err = client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeBase))
 	}
-	checkClass(t, err, wechat.ErrSlowDown)
+	checkClass(t, err, wechat.ErrRateLimited)
 }
 
 // Every form of the suffix, and every other answer that WeChat's documents leave open.
@@ -275,7 +275,7 @@ func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 			_, expired := client.Exchange(t.Context(), late)
 			_, dead := client.Refresh(t.Context(), token.RefreshToken)
 			for _, err := range []error{second, expired, dead} {
-				checkClass(t, err, wechat.ErrStartAgain)
+				checkClass(t, err, wechat.ErrReauthorize)
 				var e *wechat.Error
 				if !errors.As(err, &e) || (e.RequestID != "") != c.idFound || strings.ContainsAny(e.Message, "[]:,") {
 					t.Errorf("got %#v", e)

@@ -65,7 +65,7 @@ func (a *userAnswer) complete() error {
 // UserInfo trades an access token for nickname and picture. The token must have been granted with ScopeUserInfo or ScopeLogin;
 // with ScopeBase, WeChat answers errcode 48001, of class [ErrConfiguration]. Do not call it for a snapshot user. lang may be "".
 //
-// Every error is an *[Error]. Errors to test for: the classes, [ErrRefresh] above all, and [ErrOtherOpenID].
+// Every error is an *[Error]. Errors to test for: the classes, [ErrTokenExpired] above all, and [ErrOtherOpenID].
 func (c *Client) UserInfo(ctx context.Context, accessToken Secret, openID string, lang Lang) (*UserInfo, error) {
 	tail := ""
 	switch lang {
@@ -114,8 +114,8 @@ func (a *authAnswer) complete() error {
 // CheckToken returns nil when WeChat says that the access token is valid for openID, and for no other answer. It is of little
 // use: it was seen to say yes to tokens that UserInfo refuses, and no to good ones. Call UserInfo instead where you can.
 //
-// Every error is an *[Error]. Errors to test for: the classes. [ErrRefresh] and [ErrStartAgain] mean that WeChat said no;
-// ErrRetry means that nobody knows.
+// Every error is an *[Error]. Errors to test for: the classes. [ErrTokenExpired] and [ErrReauthorize] mean that WeChat said no;
+// ErrTemporary means that nobody knows.
 func (c *Client) CheckToken(ctx context.Context, accessToken Secret, openID string) error {
 	if err := checkPair(endpointAuth, accessToken, openID); err != nil {
 		return err

@@ -20,30 +20,30 @@ type Decision int
 
 // The decisions. The zero value refuses, so that a rule nobody thought of lets nobody in.
 const (
-	Refused Decision = iota
-	Waiting          // for an administrator's approval
+	Denied  Decision = iota
+	Pending          // for an administrator's approval
 	Allowed
 )
 
 // Judge says whether an account may use an app. Rules is the one of the gateway; features take a Judge, so that their tests can rule as they need.
 // It is safe for concurrent use.
-type Judge interface {
+type Policy interface {
 	// Allow says whether the account may use the app now. An error is for a store that could not answer.
-	Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error)
+	Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error)
 }
 
 // Identities finds the openids and unionids of an account. gateway.Accounts is one.
 type Identities interface {
 	// Identities is gateway.Accounts.Identities.
-	Identities(ctx context.Context, accountID string) ([]gateway.Identity, error)
+	Identities(ctx context.Context, userID string) ([]gateway.Identity, error)
 }
 
 // People finds accounts, and who they are at WeChat. gateway.Accounts is one; features ask for it.
-type People interface {
+type Users interface {
 	Identities
 
 	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
+	User(ctx context.Context, id string) (gateway.User, error)
 }
 
 // Rules applies access rules. Make it with a value for Identities; it is safe for concurrent use.
@@ -63,9 +63,9 @@ type Rules struct {
 //	no rule                                Refused
 //
 // An error is the store's; it says nothing about the person.
-func (r Rules) Allow(ctx context.Context, a gateway.Account, app gateway.App) (Decision, error) {
+func (r Rules) Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error) {
 	if a.Status != gateway.Active && a.Status != gateway.Pending {
-		return Refused, nil
+		return Denied, nil
 	}
 	switch app.Access.Rule {
 	case gateway.AccessSignedIn:
@@ -74,23 +74,23 @@ func (r Rules) Allow(ctx context.Context, a gateway.Account, app gateway.App) (D
 		if a.Status == gateway.Active {
 			return Allowed, nil
 		}
-		return Waiting, nil
+		return Pending, nil
 	case gateway.AccessListed:
 		return r.listed(ctx, a, app.Access)
 	}
-	return Refused, nil
+	return Denied, nil
 }
 
-func (r Rules) listed(ctx context.Context, a gateway.Account, rule gateway.AccessRule) (Decision, error) {
-	if slices.Contains(rule.Accounts, a.ID) || meet(rule.Groups, a.Groups) {
+func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRule) (Decision, error) {
+	if slices.Contains(rule.Users, a.ID) || meet(rule.Groups, a.Groups) {
 		return Allowed, nil
 	}
 	if len(rule.OpenIDs) == 0 && len(rule.UnionIDs) == 0 {
-		return Refused, nil
+		return Denied, nil
 	}
 	identities, err := r.Identities.Identities(ctx, a.ID)
 	if err != nil {
-		return Refused, err
+		return Denied, err
 	}
 	for _, id := range identities {
 		// An identity without a unionid must not meet an empty line of the list.
@@ -98,7 +98,7 @@ func (r Rules) listed(ctx context.Context, a gateway.Account, rule gateway.Acces
 			return Allowed, nil
 		}
 	}
-	return Refused, nil
+	return Denied, nil
 }
 
 func meet(x, y []string) bool {

@@ -23,7 +23,7 @@ func TestAllow(t *testing.T) {
 	t.Parallel()
 	known := people{identities: []gateway.Identity{{OpenID: "o1", UnionID: "u1"}, {OpenID: "o2"}}}
 	listed := func(change func(*gateway.AccessRule)) gateway.AccessRule {
-		rule := gateway.AccessRule{Rule: gateway.AccessListed, Accounts: []string{"somebody"}}
+		rule := gateway.AccessRule{Rule: gateway.AccessListed, Users: []string{"somebody"}}
 		change(&rule)
 		return rule
 	}
@@ -33,29 +33,29 @@ func TestAllow(t *testing.T) {
 		rule   gateway.AccessRule
 		want   access.Decision
 	}{
-		{"no rule lets nobody in", gateway.Active, gateway.AccessRule{}, access.Refused},
-		{"an unknown rule lets nobody in", gateway.Active, gateway.AccessRule{Rule: "everybody"}, access.Refused},
+		{"no rule lets nobody in", gateway.Active, gateway.AccessRule{}, access.Denied},
+		{"an unknown rule lets nobody in", gateway.Active, gateway.AccessRule{Rule: "everybody"}, access.Denied},
 		{"signed in: active", gateway.Active, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Allowed},
 		{"signed in: pending", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Allowed},
-		{"signed in: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Refused},
-		{"signed in: no status", "", gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Refused},
+		{"signed in: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Denied},
+		{"signed in: no status", "", gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Denied},
 		{"approved: active", gateway.Active, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Allowed},
-		{"approved: pending waits", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Waiting},
-		{"approved: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Refused},
-		{"listed by account", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Accounts = []string{"me"} }), access.Allowed},
+		{"approved: pending waits", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Pending},
+		{"approved: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Denied},
+		{"listed by account", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }), access.Allowed},
 		{"listed by openid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.OpenIDs = []string{"o2"} }), access.Allowed},
 		{"listed by unionid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{"u1"} }), access.Allowed},
 		{"listed by group", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Groups = []string{"team"} }), access.Allowed},
-		{"listed, but blocked", gateway.Blocked, listed(func(r *gateway.AccessRule) { r.Accounts = []string{"me"} }), access.Refused},
-		{"not on the list", gateway.Active, listed(func(r *gateway.AccessRule) { r.OpenIDs, r.UnionIDs = []string{"o3"}, []string{"u3"} }), access.Refused},
-		{"an empty unionid meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{""} }), access.Refused},
-		{"an empty group meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.Groups = []string{""} }), access.Refused},
-		{"a list counts only with its rule", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved, Accounts: []string{"me"}}, access.Waiting},
+		{"listed, but blocked", gateway.Blocked, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }), access.Denied},
+		{"not on the list", gateway.Active, listed(func(r *gateway.AccessRule) { r.OpenIDs, r.UnionIDs = []string{"o3"}, []string{"u3"} }), access.Denied},
+		{"an empty unionid meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{""} }), access.Denied},
+		{"an empty group meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.Groups = []string{""} }), access.Denied},
+		{"a list counts only with its rule", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved, Users: []string{"me"}}, access.Pending},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			account := gateway.Account{ID: "me", Status: k.status, Groups: []string{"", "team"}}
-			got, err := access.Rules{Identities: known}.Allow(t.Context(), account, gateway.App{ID: "app", Access: k.rule})
+			user := gateway.User{ID: "me", Status: k.status, Groups: []string{"", "team"}}
+			got, err := access.Rules{Identities: known}.Decide(t.Context(), user, gateway.App{ID: "app", Access: k.rule})
 			if err != nil || got != k.want {
 				t.Errorf("Allow: %v, %v; want %v", got, err, k.want)
 			}
@@ -67,8 +67,8 @@ func TestStoreAwayLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	rules := access.Rules{Identities: people{err: gateway.ErrUnavailable}}
 	rule := gateway.AccessRule{Rule: gateway.AccessListed, OpenIDs: []string{"o1"}}
-	got, err := rules.Allow(t.Context(), gateway.Account{ID: "me", Status: gateway.Active}, gateway.App{Access: rule})
-	if got != access.Refused || !errors.Is(err, gateway.ErrUnavailable) {
+	got, err := rules.Decide(t.Context(), gateway.User{ID: "me", Status: gateway.Active}, gateway.App{Access: rule})
+	if got != access.Denied || !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("Allow while the store is away: %v, %v", got, err)
 	}
 }

@@ -11,18 +11,18 @@ import (
 
 // Kinds of subjects: by which id an app knows people. Of the third kind are SubjectOpenID and the name of an entry together: the openid there.
 const (
-	SubjectAccount = "account" // the account's own id; "" means the same
+	SubjectUser    = "user"    // the account's own id; "" means the same
 	SubjectUnionID = "unionid" // WeChat's id across one open platform
 	SubjectOpenID  = "openid:" // followed by an entry
 )
 
 // SubjectEntry is the entry by whose openids an app of this kind knows people; "" = it does not know them by an openid.
-func SubjectEntry(kind string) string {
-	entry, is := strings.CutPrefix(kind, SubjectOpenID)
+func SubjectConnector(kind string) string {
+	connector, is := strings.CutPrefix(kind, SubjectOpenID)
 	if !is {
 		return ""
 	}
-	return entry
+	return connector
 }
 
 // What is missing when an app cannot know a person.
@@ -34,9 +34,9 @@ var (
 // Pins keeps what an app was told of an account. gateway.Subjects is one.
 type Pins interface {
 	// PinSubject is gateway.Subjects.PinSubject.
-	PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (string, error)
+	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
 	// AccountSubjects is gateway.Subjects.AccountSubjects.
-	AccountSubjects(ctx context.Context, accountID string) ([]gateway.Pin, error)
+	UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error)
 }
 
 // Subjects says by which id an app knows an account. Both fields are required; it is safe for concurrent use.
@@ -51,40 +51,40 @@ type Subjects struct {
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID, gateway.ErrConflict (the app knows another account by this id), gateway.ErrNotFound (the account is
 // gone). Any other error is the store's.
-func (s Subjects) Subject(ctx context.Context, app, kind, accountID string, in gateway.Session, now time.Time) (string, error) {
-	candidate, err := s.candidate(ctx, kind, accountID, in)
+func (s Subjects) Subject(ctx context.Context, app, kind, userID string, in gateway.Session, now time.Time) (string, error) {
+	candidate, err := s.candidate(ctx, kind, userID, in)
 	if errors.Is(err, ErrNoOpenID) || errors.Is(err, ErrNoUnionID) {
-		return s.pinned(ctx, app, accountID, err)
+		return s.pinned(ctx, app, userID, err)
 	}
 	if err != nil {
 		return "", err
 	}
-	return s.Pins.PinSubject(ctx, accountID, app, candidate, now)
+	return s.Pins.PinSubject(ctx, userID, app, candidate, now)
 }
 
 // candidate is the id of the kind that the app wants.
-func (s Subjects) candidate(ctx context.Context, kind, accountID string, in gateway.Session) (string, error) {
-	switch entry := SubjectEntry(kind); {
-	case entry != "":
-		there, known, err := At(ctx, s.Identities, accountID, in, entry)
+func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
+	switch connector := SubjectConnector(kind); {
+	case connector != "":
+		there, known, err := IdentityAt(ctx, s.Identities, userID, in, connector)
 		if err == nil && (!known || there.OpenID == "") {
 			err = ErrNoOpenID
 		}
 		return there.OpenID, err
 	case kind == SubjectUnionID:
-		all, err := s.Identities.Identities(ctx, accountID)
+		all, err := s.Identities.Identities(ctx, userID)
 		union := UnionID(all, in.AppID)
 		if err == nil && union == "" {
 			err = ErrNoUnionID
 		}
 		return union, err
 	}
-	return accountID, nil
+	return userID, nil
 }
 
 // pinned finds the subject of somebody whom the app knew already, when a new one could not be made.
-func (s Subjects) pinned(ctx context.Context, app, accountID string, missing error) (string, error) {
-	pins, err := s.Pins.AccountSubjects(ctx, accountID)
+func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
+	pins, err := s.Pins.UserSubjects(ctx, userID)
 	if err != nil {
 		return "", err
 	}
@@ -96,18 +96,18 @@ func (s Subjects) pinned(ctx context.Context, app, accountID string, missing err
 	return "", missing
 }
 
-// At is who an account is at an entry: as the session has it, where it came in there. known is false for somebody who has never been there; what else
+// At is who an account is at an connector: as the session has it, where it came in there. known is false for somebody who has never been there; what else
 // is known of an identity than entry, appid and openid may be missing.
-func At(ctx context.Context, who Identities, accountID string, in gateway.Session, entry string) (i gateway.Identity, known bool, err error) {
-	if in.Entry == entry {
-		return gateway.Identity{Entry: entry, AppID: in.AppID, OpenID: in.OpenID}, true, nil
+func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.Session, connector string) (i gateway.Identity, known bool, err error) {
+	if in.Connector == connector {
+		return gateway.Identity{Connector: connector, AppID: in.AppID, OpenID: in.OpenID}, true, nil
 	}
-	all, err := who.Identities(ctx, accountID)
+	all, err := who.Identities(ctx, userID)
 	if err != nil {
 		return gateway.Identity{}, false, err
 	}
 	for _, i := range all {
-		if i.Entry == entry {
+		if i.Connector == connector {
 			return i, true, nil
 		}
 	}

@@ -29,7 +29,7 @@ func (p pins) PinSubject(_ context.Context, _, app, candidate string, _ time.Tim
 	return candidate, nil
 }
 
-func (p pins) AccountSubjects(context.Context, string) ([]gateway.Pin, error) {
+func (p pins) UserSubjects(context.Context, string) ([]gateway.Pin, error) {
 	var out []gateway.Pin
 	for app, subject := range p.told {
 		out = append(out, gateway.Pin{App: app, Subject: subject})
@@ -39,13 +39,13 @@ func (p pins) AccountSubjects(context.Context, string) ([]gateway.Pin, error) {
 
 func TestSubject(t *testing.T) {
 	t.Parallel()
-	in := gateway.Session{Entry: "main", AppID: "wx1", OpenID: "o-main"}
+	in := gateway.Session{Connector: "main", AppID: "wx1", OpenID: "o-main"}
 	all := people{identities: []gateway.Identity{
-		{Entry: "main", AppID: "wx1", OpenID: "o-main", UnionID: "u-main"},
-		{Entry: "site", AppID: "wx2", OpenID: "o-site", UnionID: "u-site"},
-		{Entry: "odd", AppID: "wx3"},
+		{Connector: "main", AppID: "wx1", OpenID: "o-main", UnionID: "u-main"},
+		{Connector: "site", AppID: "wx2", OpenID: "o-site", UnionID: "u-site"},
+		{Connector: "odd", AppID: "wx3"},
 	}}
-	plain := people{identities: []gateway.Identity{{Entry: "main", AppID: "wx1", OpenID: "o-main"}}}
+	plain := people{identities: []gateway.Identity{{Connector: "main", AppID: "wx1", OpenID: "o-main"}}}
 	down := people{err: gateway.ErrUnavailable}
 	before := pins{told: map[string]string{"wiki": "as before", "notes": "of another app"}}
 	for _, k := range []struct {
@@ -56,7 +56,7 @@ func TestSubject(t *testing.T) {
 		want string
 		err  error
 	}{
-		{"the account", access.SubjectAccount, down, pins{}, "a1", nil},
+		{"the account", access.SubjectUser, down, pins{}, "a1", nil},
 		{"no kind is the account", "", down, pins{}, "a1", nil},
 		{"openid of the session", "openid:main", down, pins{}, "o-main", nil},
 		{"openid of another entry", "openid:site", all, pins{}, "o-site", nil},
@@ -66,12 +66,12 @@ func TestSubject(t *testing.T) {
 		{"unionid of the session's appid", access.SubjectUnionID, all, pins{}, "u-main", nil},
 		{"no unionid", access.SubjectUnionID, plain, pins{}, "", access.ErrNoUnionID},
 		{"unionid, the store away", access.SubjectUnionID, down, pins{}, "", gateway.ErrUnavailable},
-		{"what the app was told stays", access.SubjectAccount, all, before, "as before", nil},
+		{"what the app was told stays", access.SubjectUser, all, before, "as before", nil},
 		{"and stays when the kind is not known", "openid:gone", all, before, "as before", nil},
 		{"another app's pin is not this one's", access.SubjectUnionID, plain, pins{told: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
 		{"no other kind in its place, the pins away", "openid:gone", all, pins{err: gateway.ErrUnavailable}, "", gateway.ErrUnavailable},
 		{"somebody else's id", access.SubjectUnionID, all, pins{taken: "u-main"}, "", gateway.ErrConflict},
-		{"an account that is gone", access.SubjectAccount, all, pins{err: gateway.ErrNotFound}, "", gateway.ErrNotFound},
+		{"an account that is gone", access.SubjectUser, all, pins{err: gateway.ErrNotFound}, "", gateway.ErrNotFound},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,11 +13,11 @@ import (
 // set changes the one account's status.
 func (w *town) set(status gateway.Status) {
 	w.t.Helper()
-	people, err := w.store.Accounts(w.t.Context(), gateway.AccountQuery{})
+	people, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
 		w.t.Fatalf("accounts: %+v, %v", people, err)
 	}
-	if _, err := w.store.UpdateAccount(w.t.Context(), people[0].ID, w.now(), func(a *gateway.Account) error {
+	if _, err := w.store.UpdateUser(w.t.Context(), people[0].ID, w.now(), func(a *gateway.User) error {
 		a.Status = status
 		return nil
 	}); err != nil {

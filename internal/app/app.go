@@ -34,7 +34,7 @@ import (
 type Options struct {
 	Config    *config.Config
 	Store     gateway.Store // the owner closes it, after Close
-	Master    *keys.Master
+	Sealer    *keys.Sealer
 	Metrics   *metrics.Metrics  // nil counts nothing
 	Logger    *slog.Logger      // nil = discards
 	Now       func() time.Time  // nil = time.Now
@@ -45,7 +45,7 @@ type Options struct {
 type App struct {
 	o       Options
 	store   gateway.Store // o.Store, counted
-	ring    *keys.Ring
+	ring    *keys.Set
 	served  atomic.Pointer[http.Handler]
 	keep    atomic.Int64 // Config.Events.Keep, for the sweeper
 	ready   readiness
@@ -59,7 +59,7 @@ type App struct {
 // New wires the gateway and starts its work in the background (keys that rotate, rows that expire). ctx bounds the start, which makes the signing keys
 // when the store has none. All problems of the settings are reported at once, joined.
 func New(ctx context.Context, o Options) (*App, error) {
-	if o.Config == nil || o.Store == nil || o.Master == nil {
+	if o.Config == nil || o.Store == nil || o.Sealer == nil {
 		return nil, errors.New("app: Options.Config, Store and Master are required")
 	}
 	if o.Logger == nil {
@@ -68,7 +68,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	ring, err := keys.OpenRing(ctx, keys.RingConfig{Store: o.Store, Master: o.Master, Keep: KeepKeys(o.Config), Now: o.Now, Logger: o.Logger})
+	ring, err := keys.OpenSet(ctx, keys.SetConfig{Store: o.Store, Sealer: o.Sealer, Keep: KeepKeys(o.Config), Now: o.Now, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
@@ -89,7 +89,7 @@ func (a *App) Handler() http.Handler {
 }
 
 // Keys are the signing keys, for the commands that list and rotate them.
-func (a *App) Keys() *keys.Ring { return a.ring }
+func (a *App) Keys() *keys.Set { return a.ring }
 
 // Drain answers the requests that wait for something to happen, and lets no further one wait, so that a server that is told to stop need not wait for
 // them. It is for the moment before the server stops; what is short goes on.
@@ -142,13 +142,13 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		}
 	}
 
-	site, err := web.New(web.Config{Names: names(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
+	site, err := web.New(web.Config{Names: siteNames(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
 	if err != nil {
 		return nil, err
 	}
-	sessions := &session.Book{
-		Sessions: a.store, Holders: a.store, Grants: a.store,
-		Idle: c.Session.Idle, Max: c.Session.Max, Trouble: a.unrecorded,
+	sessions := &session.Manager{
+		Sessions: a.store, SessionUsers: a.store, Grants: a.store,
+		Idle: c.Session.Idle, Max: c.Session.Max, OnError: a.unrecorded,
 	}
 	rules := access.Rules{Identities: a.store}
 	apps, err := oidc.NewRegistry(clients(c.Apps))
@@ -160,21 +160,23 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	var old *relay.Handler
 	var proxies *forwardauth.Handler
 	var phones *scan.Handler
-	var byPhone func(http.ResponseWriter, *http.Request, session.Demand) error
+	var byPhone func(http.ResponseWriter, *http.Request, session.LoginRequest) error
 	if hasAccount(c.WeChat) {
-		byPhone = func(w http.ResponseWriter, r *http.Request, d session.Demand) error { return phones.Begin(w, r, d) }
+		byPhone = func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
+			return phones.Begin(w, r, d)
+		}
 	}
 	people, err := signin.New(signin.Config{
-		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Master.Derive("login flow"), Entries: a.entries(c.WeChat),
-		Accounts: a.store, Claims: a.store, Events: a.store, Sessions: sessions, Site: site,
-		Again: func(address string) (string, bool) {
-			if anew, ofApp := provider.Again(address); ofApp {
+		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Sealer.Derive("login flow"), Connectors: a.connectors(c.WeChat),
+		Users: a.store, Attempts: a.store, Events: a.store, Sessions: sessions, Site: site,
+		RestartURL: func(address string) (string, bool) {
+			if anew, ofApp := provider.RestartURL(address); ofApp {
 				return anew, true
 			}
-			if anew, ofApp := old.Again(address); ofApp {
+			if anew, ofApp := old.RestartURL(address); ofApp {
 				return anew, true
 			}
-			return proxies.Again(address)
+			return proxies.RestartURL(address)
 		},
 		Scan: byPhone, Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
@@ -185,7 +187,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	provider, err = oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
 		SignIn: people, Access: rules, Pages: oidcPages{site, u.EscapedPath() + "/"},
-		People: a.store, Holders: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
+		Users: a.store, SessionUsers: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Sealer: a.o.Sealer,
 		Address: route.Address, RequestID: requestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -194,7 +196,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	old, err = relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: people, Access: rules, Pages: relayPages{site, u.EscapedPath() + "/"},
-		People: a.store, Grants: a.store, Master: a.o.Master,
+		Users: a.store, Grants: a.store, Sealer: a.o.Sealer,
 		InWeChat: login.InWeChat, Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -204,7 +206,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	proxies, err = forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: sites(c.Apps), Cache: c.VerifyCache, SessionMax: c.Session.Max,
 		SignIn: people, Sessions: sessions, Access: rules, Pages: forwardPages{site},
-		People: a.store, Grants: a.store, Claims: a.store, Subjects: a.store, Events: a.store, Keys: a.ring, Master: a.o.Master,
+		Users: a.store, Grants: a.store, Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.ring, Sealer: a.o.Sealer,
 		RequestID: requestID, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -212,8 +214,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 
 	phones, err = scan.New(scan.Config{
-		URL: c.URL, Keys: a.o.Master.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site, Phone: simulatedPhone(c.WeChat),
-		SignIn: people, Sessions: sessions, Tickets: a.store, People: a.store, Events: a.store, Stopping: a.draining,
+		URL: c.URL, Keys: a.o.Sealer.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: configured(c.Apps), Site: site, Phone: simulatedPhone(c.WeChat),
+		SignIn: people, Sessions: sessions, Tickets: a.store, Users: a.store, Events: a.store, Stopping: a.draining,
 		Address: route.Address, RequestID: requestID, Observe: a.observeScan, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -239,23 +241,23 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 }
 
 // entries makes the clients of the official accounts and website apps, each with the appids that it shares unionids with.
-func (a *App) entries(all []config.Entry) []signin.Entry {
-	var out []signin.Entry
+func (a *App) connectors(all []config.Connector) []signin.Connector {
+	var out []signin.Connector
 	for _, e := range all {
 		c := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
 		if a.o.Transport != nil {
 			c.HTTPClient = &http.Client{Transport: a.o.Transport}
 		}
 		if a.o.Metrics != nil {
-			c.Observe = a.o.Metrics.WeChat
+			c.OnCall = a.o.Metrics.WeChat
 		}
-		entry := signin.Entry{Name: e.Name, Website: e.Kind == config.Website, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
+		connector := signin.Connector{Name: e.Name, Website: e.Kind == config.Website, Client: c, OpenPlatform: e.OpenPlatform, AnyBrowser: e.AnyBrowser}
 		for _, other := range all {
 			if other.AppID == e.AppID || e.OpenPlatform != "" && other.OpenPlatform == e.OpenPlatform {
-				entry.Group = append(entry.Group, other.AppID)
+				connector.Group = append(connector.Group, other.AppID)
 			}
 		}
-		out = append(out, entry)
+		out = append(out, connector)
 	}
 	return out
 }
@@ -280,7 +282,7 @@ func clients(apps []config.App) []oidc.Client {
 }
 
 // names are the operator's words on the pages.
-func names(n config.Names) web.Names {
+func siteNames(n config.Names) web.Names {
 	return web.Names{Title: n.Title, Footer: n.Footer, PrivacyURL: n.PrivacyURL, ICP: n.ICP}
 }
 

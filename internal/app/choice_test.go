@@ -13,7 +13,7 @@ import (
 func withAllDoors(w *town) {
 	withWebsite(w)
 	for i := range w.config.Apps {
-		w.config.Apps[i].Doors = nil
+		w.config.Apps[i].Methods = nil
 	}
 }
 
@@ -59,8 +59,8 @@ func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	one.press("way-website")
 	two.press("way-website").confirmed("alice").at(w.app.URL + "/second")
 	one.confirmed("alice").at(w.app.URL + "/sample")
-	if accounts, _ := w.people(); len(accounts) != 1 {
-		t.Errorf("accounts %+v", accounts)
+	if users, _ := w.people(); len(users) != 1 {
+		t.Errorf("accounts %+v", users)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestDenialLeadsToTheOtherDoor(t *testing.T) {
 		t.Fatal(err)
 	}
 	desk.open(w.url+"/wechat/callback/site?state="+u.Query().Get("state")).want("denied", 200)
-	desk.press("do.other_door").want("choose", 200).press("way-scan").at(w.url + "/scan")
+	desk.press("do.other_method").want("choose", 200).press("way-scan").at(w.url + "/scan")
 }
 
 // A crawler that fetches every link of these pages signs nobody in, and leaves nothing that lasts.
@@ -109,8 +109,8 @@ func TestCrawlerAtTheDoors(t *testing.T) {
 		*crawler = page
 		crawler.press(link)
 	}
-	if accounts, _ := w.people(); len(accounts) != 0 {
-		t.Errorf("accounts %+v", accounts)
+	if users, _ := w.people(); len(users) != 0 {
+		t.Errorf("accounts %+v", users)
 	}
 	if events, err := w.store.Events(t.Context(), gateway.EventQuery{}); err != nil || len(events) != 0 {
 		t.Errorf("events %+v, %v", events, err)

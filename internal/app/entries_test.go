@@ -35,12 +35,12 @@ func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
 		t.Errorf("sub %v, want %v; the way was %v", who["sub"], want, page.Hops)
 	}
 	// With the profile WeChat told the unionid both times, so it is one person.
-	people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
 		t.Fatalf("accounts %+v, %v", people, err)
 	}
 	identities, err := w.store.Identities(t.Context(), people[0].ID)
-	if err != nil || len(identities) != 2 || identities[0].Entry != "main" || identities[1].Entry != "second" {
+	if err != nil || len(identities) != 2 || identities[0].Connector != "main" || identities[1].Connector != "second" {
 		t.Errorf("identities %+v, %v", identities, err)
 	}
 	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
@@ -62,7 +62,7 @@ func TestEntriesOfDifferentGroupsDoNotJoin(t *testing.T) {
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
 	w.signInWithProfile(alice, "legacy")
-	people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 2 {
 		t.Errorf("accounts %+v, %v", people, err)
 	}

@@ -8,9 +8,9 @@ import (
 )
 
 // MasterKey reads the master key: from the environment when it stands there, else from its file, which is made when it is missing; created tells that.
-func MasterKey(c *config.Config) (m *keys.Master, created bool, err error) {
+func MasterKey(c *config.Config) (m *keys.Sealer, created bool, err error) {
 	if c.MasterKey != "" {
-		m, err = keys.ParseMaster(string(c.MasterKey))
+		m, err = keys.ParseMasterKey(string(c.MasterKey))
 		return m, false, err
 	}
 	return keys.LoadOrCreate(c.MasterKeyFile)

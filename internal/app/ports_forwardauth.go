@@ -18,10 +18,10 @@ const goOnAgain = time.Second
 
 func (f forwardPages) Show(w http.ResponseWriter, r *http.Request, p forwardauth.Page) {
 	page := web.Page{Kind: web.Kind(p.Reason), Status: p.Status, App: p.App, Go: p.Go, Back: p.Back, Home: p.Home}
-	if p.Account != nil {
-		page.Person = person(*p.Account)
+	if p.User != nil {
+		page.User = person(*p.User)
 		if p.Reason == forwardauth.ReasonWaiting {
-			page.Account = &web.Account{ID: p.Account.ID} // what an administrator is told
+			page.UserID = &web.UserID{ID: p.User.ID} // what an administrator is told
 		}
 	}
 	if p.Refresh {

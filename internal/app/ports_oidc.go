@@ -41,12 +41,12 @@ func (o oidcPages) Problem(w http.ResponseWriter, r *http.Request, p oidc.Proble
 }
 
 func (o oidcPages) Confirm(w http.ResponseWriter, r *http.Request, p oidc.ConfirmPage) {
-	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, Person: person(p.Account), Go: p.Continue, Back: p.Cancel})
+	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, User: person(p.User), Go: p.Continue, Back: p.Cancel})
 }
 
 func (o oidcPages) Waiting(w http.ResponseWriter, r *http.Request, p oidc.WaitingPage) {
-	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, Person: person(p.Account), Go: p.Retry, Every: lookAgain, Back: p.Cancel,
-		Account: &web.Account{ID: p.Account.ID}})
+	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, User: person(p.User), Go: p.Retry, Every: lookAgain, Back: p.Cancel,
+		UserID: &web.UserID{ID: p.User.ID}})
 }
 
 func (o oidcPages) SignOut(w http.ResponseWriter, r *http.Request, p oidc.SignOutPage) {
@@ -61,6 +61,6 @@ func (o oidcPages) SignedOut(w http.ResponseWriter, r *http.Request, p oidc.Sign
 	o.site.Show(w, r, page)
 }
 
-func person(a gateway.Account) *web.Person {
-	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+func person(a gateway.User) *web.User {
+	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }

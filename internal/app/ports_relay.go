@@ -28,12 +28,12 @@ func (o relayPages) Problem(w http.ResponseWriter, r *http.Request, p relay.Prob
 }
 
 func (o relayPages) Confirm(w http.ResponseWriter, r *http.Request, p relay.ConfirmPage) {
-	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, Person: person(p.Account), Go: p.Continue, Home: o.home})
+	o.site.Show(w, r, web.Page{Kind: web.ConfirmSignIn, App: p.AppName, User: person(p.User), Go: p.Continue, Home: o.home})
 }
 
 func (o relayPages) Waiting(w http.ResponseWriter, r *http.Request, p relay.WaitingPage) {
-	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, Person: person(p.Account), Go: p.Retry, Every: lookAgain, Home: o.home,
-		Account: &web.Account{ID: p.Account.ID}})
+	o.site.Show(w, r, web.Page{Kind: web.Waiting, App: p.AppName, User: person(p.User), Go: p.Retry, Every: lookAgain, Home: o.home,
+		UserID: &web.UserID{ID: p.User.ID}})
 }
 
 // relayApps are the apps of kind relay in its words.
@@ -43,7 +43,7 @@ func relayApps(apps []config.App) []relay.App {
 		if c.Kind != gateway.AppRelay {
 			continue
 		}
-		app := relay.App{App: c.App, AppID: c.AppID, Entry: c.Entry, WebsiteEntry: c.WebsiteEntry, ReturnHosts: c.ReturnHosts}
+		app := relay.App{App: c.App, AppID: c.AppID, Connector: c.Connector, WebsiteConnector: c.WebsiteConnector, ReturnHosts: c.ReturnHosts}
 		for _, s := range c.Secrets {
 			app.Secrets = append(app.Secrets, relay.HashSecret(string(s)))
 		}

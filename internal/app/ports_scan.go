@@ -11,8 +11,8 @@ import (
 )
 
 // hasAccount says whether there is an official account: phones confirm through it.
-func hasAccount(entries []config.Entry) bool {
-	for _, e := range entries {
+func hasAccount(connectors []config.Connector) bool {
+	for _, e := range connectors {
 		if e.Kind == config.OfficialAccount {
 			return true
 		}
@@ -21,17 +21,17 @@ func hasAccount(entries []config.Entry) bool {
 }
 
 // inWeChat tells WeChat's own browsers from others, by the rules of sign-in.
-func inWeChat(entries []config.Entry) func(*http.Request) bool {
+func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	any := false
-	for _, e := range entries {
+	for _, e := range connectors {
 		any = any || e.AnyBrowser
 	}
 	return func(r *http.Request) bool { return any || login.InWeChat(r) }
 }
 
 // simulatedPhone is where a simulator has its phones; "" = people have their own.
-func simulatedPhone(entries []config.Entry) string {
-	for _, e := range entries {
+func simulatedPhone(connectors []config.Connector) string {
+	for _, e := range connectors {
 		if e.Control != "" {
 			return e.Control
 		}
@@ -54,8 +54,8 @@ func configured(apps []config.App) func(id string) (gateway.App, bool) {
 // observeScan counts desktops that a phone was asked to sign in.
 func (a *App) observeScan(_ context.Context, o scan.Observation) {
 	if o.Outcome == "begun" {
-		a.o.Metrics.SignInBegan(scan.Door)
+		a.o.Metrics.SignInBegan(scan.Method)
 		return
 	}
-	a.o.Metrics.SignInEnded(scan.Door, o.Outcome)
+	a.o.Metrics.SignInEnded(scan.Method, o.Outcome)
 }

@@ -142,7 +142,7 @@ func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	alice.want(alice.Page(), "snapshot", 200)
 	alice.on(alice.UseFullService(t.Context()))
 	w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/sample")
-	people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 || people[0].Nickname != "Alice" {
 		t.Errorf("accounts: %+v, %v", people, err)
 	}

@@ -31,7 +31,7 @@ func (w *town) redeemed() (*wechat.Token, *wechat.UserInfo) {
 // Old website code gets the openid of the website app, and the person of the official account is the same account.
 func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].WebsiteEntry = "site" })
+	w := newTown(t, withWebsite, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site" })
 	desk := w.screen(uaDesktop).open(w.qrAddress())
 	desk.confirmed("alice").at(w.app.URL + "/shop")
 	token, who := w.redeemed()
@@ -41,8 +41,8 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	if inside := w.enter(w.phone("alice"), wechat.ScopeUserInfo); inside.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || inside.UnionID != token.UnionID {
 		t.Errorf("in WeChat: %+v", inside)
 	}
-	if accounts, _ := w.people(); len(accounts) != 1 {
-		t.Errorf("%+v", accounts)
+	if users, _ := w.people(); len(users) != 1 {
+		t.Errorf("%+v", users)
 	}
 }
 

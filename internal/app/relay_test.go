@@ -31,7 +31,7 @@ func withShop(w *town) {
 	}
 	w.config.Apps = append(w.config.Apps, config.App{
 		App:     gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
-		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Entry: "main", ReturnHosts: []string{u.Host},
+		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Connector: "main", ReturnHosts: []string{u.Host},
 	})
 	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
 }
@@ -189,12 +189,12 @@ func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 	w := newTown(t)
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	accounts, _ := w.people()
+	users, _ := w.people()
 	now := w.now()
 	sum := sha256.Sum256([]byte(verifier))
 	code := func(name string) gateway.Code {
 		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL + "/sample",
-			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Family: gateway.Family{ID: gateway.NewID(), App: "sample", AccountID: accounts[0].ID, Subject: "o",
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Grant: gateway.Grant{ID: gateway.NewID(), App: "sample", UserID: users[0].ID, Subject: "o",
 				Scopes: []string{"snsapi_userinfo"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}
 		if err := w.store.PutCode(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -205,11 +205,11 @@ func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 	if got := w.redeem("sample", "first"); got.Error != "invalid_grant" {
 		t.Errorf("%+v", got)
 	}
-	if c, err := w.store.Code(t.Context(), first.Hash); err != nil || !c.TakenAt.IsZero() {
+	if c, err := w.store.Code(t.Context(), first.Hash); err != nil || !c.RedeemedAt.IsZero() {
 		t.Errorf("it was taken: %+v, %v", c, err)
 	}
 	access := gateway.Token{Hash: sha256.Sum256([]byte("token")), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
-	if _, err := w.store.Redeem(t.Context(), code("second").Hash, now, gateway.Issue{Access: access}); err != nil {
+	if _, err := w.store.Redeem(t.Context(), code("second").Hash, now, gateway.TokenIssue{Access: access}); err != nil {
 		t.Fatal(err)
 	}
 	if who := w.userinfo("token"); who["sub"] != nil {
@@ -221,9 +221,9 @@ func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*town, phone){
 		"block": func(w *town, _ phone) {
-			people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+			people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 			if err == nil {
-				_, err = w.store.UpdateAccount(t.Context(), people[0].ID, w.now(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil })
+				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.now(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 			}
 			if err != nil {
 				t.Error(err)
@@ -265,7 +265,7 @@ func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
 
 func TestOldCodeOfAnotherOfficialAccount(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, twoEntries, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].Entry = "second" })
+	w := newTown(t, twoEntries, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].Connector = "second" })
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample"))) // through the first account
 	if token := w.enter(alice, wechat.ScopeBase); token.OpenID != w.sim.OpenID("wx00000000000000b2", "alice") {

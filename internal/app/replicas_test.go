@@ -123,11 +123,11 @@ func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 
 func live(t *testing.T, w *town) int {
 	t.Helper()
-	people, err := w.store.Accounts(t.Context(), gateway.AccountQuery{})
+	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
 		t.Fatalf("accounts %+v, %v", people, err)
 	}
-	sessions, err := w.store.AccountSessions(t.Context(), people[0].ID, w.now())
+	sessions, err := w.store.UserSessions(t.Context(), people[0].ID, w.now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,14 +54,14 @@ var sharedKeys = sync.OnceValues(func() ([]gateway.Key, error) {
 		return nil, err
 	}
 	defer store.Close()
-	if _, err := keys.OpenRing(context.Background(), keys.RingConfig{Store: store, Master: master()}); err != nil {
+	if _, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: store, Sealer: master()}); err != nil {
 		return nil, err
 	}
 	return store.Keys(context.Background())
 })
 
-func master() *keys.Master {
-	m, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+func master() *keys.Sealer {
+	m, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		panic(err)
 	}
@@ -93,13 +93,13 @@ func newTown(t *testing.T, options ...option) *town {
 	w.url = front.URL
 	w.config = &config.Config{
 		URL: front.URL, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
-		WeChat: []config.Entry{{
+		WeChat: []config.Connector{{
 			Name: "main", Kind: config.OfficialAccount, AppID: simApps[0].AppID, Secret: wechat.Secret(simApps[0].Secret), OpenPlatform: "ours",
 			API: world.URL, Open: world.URL,
 		}},
 		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn), w.client("closed", gateway.AccessApproved)},
 	}
-	w.options = app.Options{Master: master(), Logger: leak.Logger(t), Now: w.now}
+	w.options = app.Options{Sealer: master(), Logger: leak.Logger(t), Now: w.now}
 	for _, o := range options {
 		o(w)
 	}
@@ -153,7 +153,7 @@ func (w *town) client(id string, rule gateway.Access) config.App {
 	return config.App{
 		App:     gateway.App{ID: id, Kind: gateway.AppOIDC, Name: strings.ToUpper(id[:1]) + id[1:], Access: gateway.AccessRule{Rule: rule}},
 		Secrets: []wechat.Secret{appSecret}, RedirectURIs: []string{w.app.URL + "/" + id}, PostLogoutRedirectURIs: []string{w.app.URL + "/bye"},
-		IDTokenAlg: keys.ES256, Subject: "account",
+		IDTokenAlg: keys.ES256, Subject: "user",
 	}
 }
 

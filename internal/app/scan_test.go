@@ -106,7 +106,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		if who["sub"] == nil || w.exchanges() != 1 {
 			t.Errorf("userinfo %v, %d exchanges", who, w.exchanges())
 		}
-		if e := w.lastSignIn(); e.Door != "scan" || e.Entry != "main" || e.App != "sample" || e.Outcome != "ok" {
+		if e := w.lastSignIn(); e.Method != "scan" || e.Connector != "main" || e.App != "sample" || e.Outcome != "ok" {
 			t.Errorf("event %+v", e)
 		}
 		// The next app lets the desktop in without another code.
@@ -114,11 +114,11 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		if again := w.userinfo(w.redeem("second", w.told().Get("code")).AccessToken); again["sub"] != who["sub"] {
 			t.Errorf("another person: %v", again)
 		}
-		if accounts, _ := w.people(); len(accounts) != 1 {
-			t.Errorf("accounts %+v", accounts)
+		if users, _ := w.people(); len(users) != 1 {
+			t.Errorf("accounts %+v", users)
 		}
 		scrape := w.scrape(m)
-		for _, want := range []string{`weigate_sign_ins_begun_total{door="scan"} 1`, `weigate_sign_ins_ended_total{door="scan",outcome="ok"} 1`} {
+		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`, `weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
 			if !strings.Contains(scrape, want) {
 				t.Errorf("no %s", want)
 			}
@@ -221,7 +221,7 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 			t.Errorf("%d exchanges: an old session of the phone was enough", w.exchanges()-before)
 		}
 	})
-	t.Run("entry", func(t *testing.T) {
+	t.Run("connector", func(t *testing.T) {
 		t.Parallel()
 		w := newTown(t, twoEntries)
 		alice := w.phone("alice")
@@ -230,7 +230,7 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/legacy")
-		if e := w.lastSignIn(); e.Door != "scan" || e.Entry == "main" {
+		if e := w.lastSignIn(); e.Method != "scan" || e.Connector == "main" {
 			t.Errorf("event %+v", e)
 		}
 	})

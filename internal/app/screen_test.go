@@ -173,7 +173,7 @@ func withWebsite(w *town) {
 	}
 	w.config.WeChat = append(w.config.WeChat, site)
 	for i := range w.config.Apps {
-		w.config.Apps[i].Doors = []string{"wechat", "website"} // not by the gateway's own code as well: then people choose
+		w.config.Apps[i].Methods = []string{"wechat", "website"} // not by the gateway's own code as well: then people choose
 	}
 }
 
@@ -185,7 +185,7 @@ func onlyWebsite(w *town) {
 
 func doors(t *testing.T, names ...string) option {
 	t.Helper()
-	return func(w *town) { w.config.Apps[0].Doors = names }
+	return func(w *town) { w.config.Apps[0].Methods = names }
 }
 
 // later moves the clock.

@@ -122,8 +122,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	b := w.browser()
 	b.callback("alice") // leaves a sign-in under way, whose demand nobody answers
 	for _, link := range []string{
-		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold%26weigate_cancel%3D1",
-		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_demand%3Dold",
+		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold%26weigate_cancel%3D1",
+		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold",
 	} {
 		if status, location, body := b.get(w.url + link); status != 303 || location != "/oauth2/authorize?client_id=sample" {
 			t.Errorf("%s: %d %s %s", link, status, location, body)
@@ -174,7 +174,7 @@ func TestMetricsCountTheJourney(t *testing.T) {
 	w.redeem("sample", w.told().Get("code"))
 	seen := w.scrape(m)
 	for _, want := range []string{
-		`weigate_sign_ins_begun_total{door="wechat"} 1`, `weigate_sign_ins_ended_total{door="wechat",outcome="ok"} 1`,
+		`weigate_sign_ins_begun_total{method="wechat"} 1`, `weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
 		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`, `weigate_tokens_issued_total`,
 	} {
 		if !strings.Contains(seen, want) {
@@ -192,11 +192,11 @@ type away struct {
 	accounts, sessions, claims bool
 }
 
-func (a *away) Arrive(ctx context.Context, in gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+func (a *away) RecordSignIn(ctx context.Context, in gateway.SignIn) (gateway.User, []gateway.Event, error) {
 	if a.accounts {
-		return gateway.Account{}, nil, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+		return gateway.User{}, nil, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
 	}
-	return a.Store.Arrive(ctx, in)
+	return a.Store.RecordSignIn(ctx, in)
 }
 
 func (a *away) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
@@ -206,11 +206,11 @@ func (a *away) PutSession(ctx context.Context, s gateway.Session, now time.Time)
 	return a.Store.PutSession(ctx, s, now)
 }
 
-func (a *away) Claim(ctx context.Context, c gateway.Claim, now time.Time) (gateway.Claim, bool, error) {
+func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Time) (gateway.Attempt, bool, error) {
 	if a.claims {
-		return gateway.Claim{}, false, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
+		return gateway.Attempt{}, false, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
 	}
-	return a.Store.Claim(ctx, c, now)
+	return a.Store.BeginAttempt(ctx, c, now)
 }
 
 // The store goes away while the person is at WeChat.

@@ -44,16 +44,16 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 				if !victimFirst {
 					w.signInWithProfile(w.phone("alice"), "sample")
 				}
-				accounts, identities := w.people()
-				if len(accounts) != 2 { // alice's, and bob's own from the silent answer
-					t.Fatalf("accounts: %+v", accounts)
+				users, identities := w.people()
+				if len(users) != 2 { // alice's, and bob's own from the silent answer
+					t.Fatalf("accounts: %+v", users)
 				}
-				for i, a := range accounts {
+				for i, a := range users {
 					hers := a.Nickname == "Alice"
 					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.sim.OpenID(appid, "alice")) || hers != (id[0].UnionID == w.sim.UnionID(appid, "alice")) {
 						t.Errorf("account %+v has %+v", a, id)
 					}
-					sessions, err := w.store.AccountSessions(t.Context(), a.ID, w.now())
+					sessions, err := w.store.UserSessions(t.Context(), a.ID, w.now())
 					if err != nil || len(sessions) != 1 {
 						t.Errorf("%q has %d sessions, %v", a.Nickname, len(sessions), err)
 					}

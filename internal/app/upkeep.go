@@ -110,24 +110,24 @@ func (a *App) unrecorded(ctx context.Context, err error) {
 }
 
 // observeSignIn counts what becomes of sign-ins, in the words of the metrics. A repeat and a stray callback end nothing.
-func (a *App) observeSignIn(_ context.Context, o login.Observation) {
-	door := string(o.Door)
+func (a *App) observeSignIn(_ context.Context, o login.Event) {
+	method := string(o.Method)
 	switch login.OutcomeKind(o.Outcome) {
 	case "begun":
-		a.o.Metrics.SignInBegan(door)
+		a.o.Metrics.SignInBegan(method)
 	case "repeat", "lost":
 	case "denied", login.OutcomeSnapshot:
-		a.o.Metrics.SignInEnded(door, o.Outcome)
+		a.o.Metrics.SignInEnded(method, o.Outcome)
 	case login.OutcomeSignedIn:
-		a.o.Metrics.SignInEnded(door, "ok")
+		a.o.Metrics.SignInEnded(method, "ok")
 	case login.OutcomeAppRefused:
-		a.o.Metrics.SignInEnded(door, "blocked")
-	case login.OutcomePerson:
-		a.o.Metrics.SignInEnded(door, "refused")
+		a.o.Metrics.SignInEnded(method, "blocked")
+	case login.OutcomeUserRestricted:
+		a.o.Metrics.SignInEnded(method, "refused")
 	case login.OutcomeCodeRefused:
-		a.o.Metrics.SignInEnded(door, "start_again")
+		a.o.Metrics.SignInEnded(method, "start_again")
 	default:
-		a.o.Metrics.SignInEnded(door, "failed")
+		a.o.Metrics.SignInEnded(method, "failed")
 	}
 }
 

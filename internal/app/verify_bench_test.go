@@ -50,11 +50,11 @@ func questionFor(host, cookie string) []byte {
 }
 
 // protected is a gateway with one app behind a proxy, and one person.
-func protected(b *testing.B) (gateway.Store, http.Handler, gateway.Account) {
+func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	b.Helper()
 	store := memory(b)
 	now := time.Now()
-	a, _, err := store.Arrive(b.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
+	a, _, err := store.RecordSignIn(b.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
 		At: now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
 	if err != nil {
 		b.Fatal(err)
@@ -62,11 +62,11 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.Account) {
 	c := &config.Config{
 		URL: "https://login.example.com", Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, VerifyCache: 5 * time.Second,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		WeChat:         []config.Entry{{Name: "main", Kind: config.OfficialAccount, AppID: "wx1", Secret: wechat.Secret("s"), API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com"}},
+		WeChat:         []config.Connector{{Name: "main", Kind: config.OfficialAccount, AppID: "wx1", Secret: wechat.Secret("s"), API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com"}},
 		Apps: []config.App{{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
 			Hosts: []string{benchHost}}},
 	}
-	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Master: master(), Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler)})
+	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Sealer: master(), Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,12 +79,12 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.Account) {
 }
 
 // hostSession signs a person in on the host, by way of a session at the gateway that package login would have made.
-func hostSession(b *testing.B, store gateway.Store, served http.Handler, a gateway.Account) string {
+func hostSession(b *testing.B, store gateway.Store, served http.Handler, a gateway.User) string {
 	b.Helper()
 	const own = "a-session-id-of-43-characters-0123456789abc"
 	now := time.Now()
-	if err := store.PutSession(b.Context(), gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), AccountID: a.ID, Entry: "main", AppID: "wx1",
-		OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Door: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
+	if err := store.PutSession(b.Context(), gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), UserID: a.ID, Connector: "main", AppID: "wx1",
+		OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
 		b.Fatal(err)
 	}
 	jar := map[string]string{"login.example.com": "__Host-weigate-s=" + own}

@@ -11,21 +11,21 @@ import (
 )
 
 // people lists the accounts, oldest first, each with its identities.
-func (w *town) people() (accounts []gateway.Account, identities [][]gateway.Identity) {
+func (w *town) people() (users []gateway.User, identities [][]gateway.Identity) {
 	w.t.Helper()
-	accounts, err := w.store.Accounts(w.t.Context(), gateway.AccountQuery{})
+	users, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	slices.Reverse(accounts)
-	for _, a := range accounts {
+	slices.Reverse(users)
+	for _, a := range users {
 		ids, err := w.store.Identities(w.t.Context(), a.ID)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		identities = append(identities, ids)
 	}
-	return accounts, identities
+	return users, identities
 }
 
 func (w *town) lastSignIn() gateway.Event {
@@ -48,16 +48,16 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	if !through || who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v; the way was %v", who, desk.hops)
 	}
-	if e := w.lastSignIn(); e.Door != "website" || e.Entry != "site" || e.App != "sample" || e.Outcome != "ok" {
+	if e := w.lastSignIn(); e.Method != "website" || e.Connector != "site" || e.App != "sample" || e.Outcome != "ok" {
 		t.Errorf("event: %+v", e)
 	}
-	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"door":"website"`) || !strings.Contains(body, websiteID) {
+	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"method":"website"`) || !strings.Contains(body, websiteID) {
 		t.Errorf("me: %s", body)
 	}
 	// In WeChat the same app opens by the official account.
 	alice := w.phone("alice")
 	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
-	if e := w.lastSignIn(); e.Door != "wechat" || e.Entry != "main" {
+	if e := w.lastSignIn(); e.Method != "wechat" || e.Connector != "main" {
 		t.Errorf("event: %+v", e)
 	}
 }
@@ -77,9 +77,9 @@ func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 			}
 			subs[i] = w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)["sub"]
 		}
-		accounts, identities := w.people()
-		if len(accounts) != 1 || len(identities[0]) != 2 || subs[0] == nil || subs[0] != subs[1] {
-			t.Errorf("website first %v: accounts %+v, identities %+v, subs %v", websiteFirst, accounts, identities, subs)
+		users, identities := w.people()
+		if len(users) != 1 || len(identities[0]) != 2 || subs[0] == nil || subs[0] != subs[1] {
+			t.Errorf("website first %v: accounts %+v, identities %+v, subs %v", websiteFirst, users, identities, subs)
 		}
 	}
 }
@@ -91,8 +91,8 @@ func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 		w := newTown(t, withWebsite, func(w *town) { w.config.WeChat[1].OpenPlatform = group })
 		w.signInWithProfile(w.phone("alice"), "sample")
 		w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
-		if accounts, identities := w.people(); len(accounts) != 2 {
-			t.Errorf("group %q: accounts %+v, identities %+v", group, accounts, identities)
+		if users, identities := w.people(); len(users) != 2 {
+			t.Errorf("group %q: accounts %+v, identities %+v", group, users, identities)
 		}
 	}
 }
@@ -120,9 +120,9 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	}
 	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim}, "openid": {w.sim.OpenID(websiteID, "alice")}, "access_token": {"x"}}
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
-	accounts, identities := w.people()
-	if len(accounts) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
-		t.Errorf("accounts %+v, identities %+v", accounts, identities)
+	users, identities := w.people()
+	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
+		t.Errorf("accounts %+v, identities %+v", users, identities)
 	}
 	// Nor does a code of one door work at the callback of the other: each is exchanged with its own secret, and for its own flow.
 	before := w.exchanges()
@@ -139,8 +139,8 @@ func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
 	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1, Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
 		w.sim.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
-	if accounts, _ := w.people(); len(accounts) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
-		t.Errorf("accounts %+v; the screen is at %s", accounts, desk.url)
+	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
+		t.Errorf("accounts %+v; the screen is at %s", users, desk.url)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	}
 	desk.open(w.url + "/wechat/callback?" + url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
 	before := w.exchanges()
-	desk.open(w.authorize("sample")).want("door", 403)
+	desk.open(w.authorize("sample")).want("wrong_method", 403)
 	if !strings.Contains(desk.body, "Sample") || desk.link("back") == "" || w.exchanges() != before {
 		t.Errorf("page: %s", desk.body)
 	}
@@ -236,7 +236,7 @@ func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
 	w := newTown(t, withWebsite, doors(t, "website"))
 	alice := w.phone("alice")
 	w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "door", 403)
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "wrong_method", 403)
 	alice.want(alice.press(), "open_elsewhere", 200)
 	w.at(alice.on(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
 	if w.told().Get("error") != "access_denied" {

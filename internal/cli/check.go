@@ -31,16 +31,16 @@ func (c *checkCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.voice.say("configuration  %s: %s, %s", c.Config, count(len(conf.WeChat), "entry", "entries"), count(len(conf.Apps), "app", "apps"))
-	describe(s.voice, conf)
+	s.out.say("configuration  %s: %s, %s", c.Config, count(len(conf.WeChat), "connector", "entries"), count(len(conf.Apps), "app", "apps"))
+	describe(s.out, conf)
 	good := true
 	tell := func(name, fine string, err error) {
 		if err != nil {
-			s.voice.fail(err)
+			s.out.fail(err)
 			good = false
 			return
 		}
-		s.voice.say("%-14s %s", name, fine)
+		s.out.say("%-14s %s", name, fine)
 	}
 	fine, master, err := checkMasterKey(conf)
 	tell("master key", fine, err)
@@ -48,7 +48,7 @@ func (c *checkCmd) Run(s *session) error {
 		fine, err := checkStore(s.ctx, conf, master, err == nil)
 		tell("store", fine, err)
 		for _, e := range conf.WeChat {
-			fine, err := checkEntry(s.ctx, e)
+			fine, err := checkConnector(s.ctx, e)
 			tell("wechat."+e.Name, fine, err)
 		}
 	}
@@ -59,28 +59,28 @@ func (c *checkCmd) Run(s *session) error {
 }
 
 // describe names the parts of the configuration that depend on one another.
-func describe(v voice, conf *config.Config) {
+func describe(v printer, conf *config.Config) {
 	line := func(name, format string, args ...any) { v.say("%-14s %s", name, fmt.Sprintf(format, args...)) }
 	kinds := map[string]bool{}
 	for _, e := range conf.WeChat {
 		kinds[e.Kind] = true
 	}
-	var doors []string
+	var methods []string
 	if kinds[config.OfficialAccount] {
-		doors = append(doors, config.DoorWeChat, config.DoorScan)
+		methods = append(methods, config.MethodWeChat, config.MethodScan)
 	}
 	if kinds[config.Website] {
-		doors = append(doors, config.DoorWebsite)
+		methods = append(methods, config.MethodWebsite)
 	}
-	line("doors", "%s", strings.Join(doors, ", "))
+	line("methods", "%s", strings.Join(methods, ", "))
 	for _, a := range conf.Apps {
 		switch a.Kind {
 		case gateway.AppForwardAuth:
 			line("apps."+a.ID, "forward_auth for %s", strings.Join(a.Hosts, ", "))
 		case gateway.AppRelay:
-			through := a.Entry
-			if a.WebsiteEntry != "" {
-				through += ", its QR code through " + a.WebsiteEntry
+			through := a.Connector
+			if a.WebsiteConnector != "" {
+				through += ", its QR code through " + a.WebsiteConnector
 			}
 			line("apps."+a.ID, "relay as %s through %s, back to %s", a.AppID, through, strings.Join(a.ReturnHosts, ", "))
 		}
@@ -98,7 +98,7 @@ func count(n int, one, many string) string {
 }
 
 // checkMasterKey reads the key without making one; nil and no error: the first start makes it.
-func checkMasterKey(conf *config.Config) (string, *keys.Master, error) {
+func checkMasterKey(conf *config.Config) (string, *keys.Sealer, error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
 		name = "WEIGATE_MASTER_KEY"
@@ -115,7 +115,7 @@ func checkMasterKey(conf *config.Config) (string, *keys.Master, error) {
 
 // checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read.
 // Nothing is changed: a SQLite file that is not there is not made, and an older database stays as it is, for the version that may be serving from it.
-func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, known bool) (string, error) {
+func checkStore(ctx context.Context, conf *config.Config, master *keys.Sealer, known bool) (string, error) {
 	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return conf.StoreName() + " is not there yet: the first start makes it", nil
@@ -137,7 +137,7 @@ func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, k
 	case master == nil:
 		err = missingMasterKey(ctx, conf, store)
 	default:
-		err = wrongKey(keys.CheckMaster(ctx, store, master, time.Now()))
+		err = wrongKey(keys.CheckMasterKey(ctx, store, master, time.Now()))
 	}
 	if err != nil {
 		return "", err
@@ -149,7 +149,7 @@ func checkStore(ctx context.Context, conf *config.Config, master *keys.Master, k
 const madeUpCode = "0weigatecheckweigatecheckweigate"
 
 // checkEntry asks WeChat to exchange a made-up code, which official accounts and website apps do in one and the same place. When appid, secret and address are right, WeChat gets as far as the code and refuses that: 40029.
-func checkEntry(ctx context.Context, e config.Entry) (string, error) {
+func checkConnector(ctx context.Context, e config.Connector) (string, error) {
 	client := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
 	_, err := client.Exchange(ctx, madeUpCode)
 	var answer *wechat.Error

@@ -44,15 +44,15 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			account := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
+			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
 			if tt.app.AppID != "" {
-				account.AppID = tt.app.AppID
+				user.AppID = tt.app.AppID
 			}
 			kind := cmp.Or(tt.kind, "official_account")
 			if kind == "website" {
-				account.Kind = wechattest.WebsiteApp
+				user.Kind = wechattest.WebsiteApp
 			}
-			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{account}})
+			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user}})
 			if err != nil {
 				t.Fatal(err)
 			}

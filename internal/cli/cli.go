@@ -35,7 +35,7 @@ type commands struct {
 // session is what a command gets to work with.
 type session struct {
 	ctx    context.Context
-	voice  voice
+	out    printer
 	getenv func(string) string
 }
 
@@ -43,18 +43,18 @@ type session struct {
 // on stderr, in the program's voice, when Run returns it; a context that ends is the normal
 // way for a server to stop and no failure. No command reads stdin yet.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
-	s := &session{ctx: ctx, voice: voice{out: stdout, err: stderr}, getenv: getenv}
+	s := &session{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv}
 	err := s.run(args)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			s.voice.fail(errors.New(p.String()))
+			s.out.fail(errors.New(p.String()))
 		}
-		s.voice.hint("%s in the configuration; weigate.example.yaml shows every key", count(len(problems), "problem", "problems"))
+		s.out.hint("%s in the configuration; weigate.example.yaml shows every key", count(len(problems), "problem", "problems"))
 	case errors.Is(err, errChecked):
 	case err != nil:
-		s.voice.fail(err)
+		s.out.fail(err)
 	}
 	return err
 }
@@ -66,7 +66,7 @@ func (s *session) run(args []string) error {
 	parser, err := kong.New(&commands{},
 		kong.Name("weigate"),
 		kong.Description("WeChat login for every app: a gateway, a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
-		kong.Writers(s.voice.out, s.voice.err),
+		kong.Writers(s.out.out, s.out.err),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Bind(s),

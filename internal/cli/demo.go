@@ -33,7 +33,7 @@ type demoCmd struct {
 
 // Run serves until the context ends.
 func (c *demoCmd) Run(s *session) (err error) {
-	run := &servers{voice: s.voice}
+	run := &servers{out: s.out}
 	defer run.close()
 	site, err := listenHere(run, "--addr", c.Addr)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *demoCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	d := demoParts{site: address(site), gateway: address(front), wechat: address(pages), control: address(control), seed: c.Seed, log: s.voice.logger()}
+	d := demoParts{site: address(site), gateway: address(front), wechat: address(pages), control: address(control), seed: c.Seed, log: s.out.logger()}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.make(s.ctx); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *demoCmd) Run(s *session) (err error) {
 	if s.chinese() {
 		lines = demoChinese
 	}
-	s.voice.say(lines, d.site, d.gateway, d.control, d.wechat, d.sim.Seed())
+	s.out.say(lines, d.site, d.gateway, d.control, d.wechat, d.sim.Seed())
 	return run.run(s.ctx)
 }
 
@@ -109,15 +109,15 @@ func (d *demoParts) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	account := wechattest.App{
+	user := wechattest.App{
 		Kind: wechattest.OfficialAccount, AppID: "wx0000000000000de1", Secret: randomSecret(), Name: "Weigate",
 		Domains: domains, OpenPlatform: "demo",
 	}
-	website := account
+	website := user
 	website.Kind, website.AppID, website.Secret = wechattest.WebsiteApp, "wx0000000000000de2", randomSecret()
 
 	d.sim, err = wechattest.New(wechattest.Config{
-		Apps:       []wechattest.App{account, website},
+		Apps:       []wechattest.App{user, website},
 		Seed:       d.seed,
 		QR:         qrSVG,
 		OpenURL:    d.wechat,
@@ -128,7 +128,7 @@ func (d *demoParts) make(ctx context.Context) error {
 		return simError(err)
 	}
 	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
-	if err := d.serve(ctx, account, side); err != nil {
+	if err := d.serve(ctx, user, side); err != nil {
 		return fmt.Errorf("the gateway: %w", err)
 	}
 	client := func(a wechattest.App) *wechat.Client {
@@ -136,7 +136,7 @@ func (d *demoParts) make(ctx context.Context) error {
 	}
 	d.apps, err = demo.New(demo.Config{
 		URL: d.site, SimulatorURL: d.wechat, ControlURL: d.control, Gateway: side, Logger: d.log,
-		OfficialAccount: client(account), WebsiteApp: client(website),
+		OfficialAccount: client(user), WebsiteApp: client(website),
 	})
 	if err != nil {
 		return fmt.Errorf("the sample apps: %w", err)
@@ -155,7 +155,7 @@ wechat:
   - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true, control: %[9]s}
 apps:
   - {id: wiki, kind: forward_auth, name: Wiki 维基, hosts: ["%[5]s"], access: signed_in}
-  - {id: shop, kind: relay, name: Shop 商店, appid: %[6]s, secret: %[7]s, entry: main, return_hosts: ["%[8]s"], access: signed_in}
+  - {id: shop, kind: relay, name: Shop 商店, appid: %[6]s, secret: %[7]s, connector: main, return_hosts: ["%[8]s"], access: signed_in}
 `
 
 // demoClient is an app of the demo that speaks OpenID Connect, in that configuration.
@@ -163,13 +163,13 @@ const demoClient = `  - {id: %[1]s, kind: oidc, name: %[2]s, secret: %[3]s, acce
 `
 
 // serve makes the gateway. The keys are new in each run, like everything else here.
-func (d *demoParts) serve(ctx context.Context, account wechattest.App, side *demo.Gateway) error {
-	text := fmt.Appendf(nil, demoConfig, d.gateway, account.AppID, account.Secret, d.wechat,
+func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.Gateway) error {
+	text := fmt.Appendf(nil, demoConfig, d.gateway, user.AppID, user.Secret, d.wechat,
 		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)), d.control)
 	for _, c := range []struct{ id, name, secret, more string }{
 		{demo.NotesID, "Notes 笔记", side.NotesSecret, ""},
 		{demo.PhotosID, "Photos 相册", side.PhotosSecret, ""},
-		{demo.BoardID, "Board 看板", side.BoardSecret, ", doors: [scan]"}, // as if its people sat at desktops
+		{demo.BoardID, "Board 看板", side.BoardSecret, ", methods: [scan]"}, // as if its people sat at desktops
 	} {
 		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.AfterSignOut(d.site, c.id), c.more)
 	}
@@ -179,14 +179,14 @@ func (d *demoParts) serve(ctx context.Context, account wechattest.App, side *dem
 	}
 	key := make([]byte, keys.MinMasterKey)
 	rand.Read(key)
-	master, err := keys.NewMaster(key)
+	master, err := keys.NewSealer(key)
 	if err != nil {
 		return err
 	}
 	if d.store, err = openStore(ctx, conf, true); err != nil {
 		return err
 	}
-	d.served, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Master: master, Logger: d.log})
+	d.served, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Sealer: master, Logger: d.log})
 	return err
 }
 

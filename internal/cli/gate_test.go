@@ -65,10 +65,10 @@ type answer struct {
 func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{t: t, dir: t.TempDir(), asked: map[string]int{}}
-	account := wechattest.DefaultApps()[0]
-	account.Secret, g.appid = leak.Secret, account.AppID
+	user := wechattest.DefaultApps()[0]
+	user.Secret, g.appid = leak.Secret, user.AppID
 	var err error
-	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: []wechattest.App{account}}); err != nil {
+	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: []wechattest.App{user}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.sim.Close)

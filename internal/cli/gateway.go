@@ -28,7 +28,7 @@ func (c configured) load(s *session) (*config.Config, error) {
 		return nil, err
 	}
 	for _, w := range conf.Warnings {
-		s.voice.warn("%s", w)
+		s.out.warn("%s", w)
 	}
 	return conf, nil
 }
@@ -66,9 +66,9 @@ func withPatience(ctx context.Context, conf *config.Config, open func(context.Co
 }
 
 // presentMasterKey reads the master key and never makes one: what is sealed already could not be opened with a new one.
-func presentMasterKey(conf *config.Config) (*keys.Master, error) {
+func presentMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
-		m, err := keys.ParseMaster(string(conf.MasterKey))
+		m, err := keys.ParseMasterKey(string(conf.MasterKey))
 		if err != nil {
 			return nil, fmt.Errorf("WEIGATE_MASTER_KEY: %w", err)
 		}

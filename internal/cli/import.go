@@ -17,10 +17,10 @@ import (
 // userImportCmd is "weigate user import".
 type userImportCmd struct {
 	configured
-	File     string `arg:"" type:"path" help:"CSV with a first line openid,unionid,old_id (in any order; nickname may be a fourth column)."`
-	Entry    string `placeholder:"NAME" help:"The entry that the openids belong to; may be left out when there is one."`
-	Approved bool   `help:"The people are approved. Without it they wait for approval when they first come."`
-	DryRun   bool   `name:"dry-run" help:"Read the file and tell what is wrong in it; import nothing."`
+	File      string `arg:"" type:"path" help:"CSV with a first line openid,unionid,old_id (in any order; nickname may be a fourth column)."`
+	Connector string `placeholder:"NAME" help:"The entry that the openids belong to; may be left out when there is one."`
+	Approved  bool   `help:"The people are approved. Without it they wait for approval when they first come."`
+	DryRun    bool   `name:"dry-run" help:"Read the file and tell what is wrong in it; import nothing."`
 }
 
 // importBatch is what the store takes in one transaction.
@@ -33,7 +33,7 @@ func (c *userImportCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	entry, err := entryNamed(conf, c.Entry)
+	connector, err := connectorNamed(conf, c.Connector)
 	if err != nil {
 		return err
 	}
@@ -46,15 +46,15 @@ func (c *userImportCmd) Run(s *session) error {
 	if c.Approved {
 		status = gateway.Active
 	}
-	lines, problems := readPeople(f, entry, conf.Group(entry), status, time.Now())
+	lines, problems := readPeople(f, connector, conf.Group(connector), status, time.Now())
 	if len(problems) > 0 {
 		for _, p := range problems {
-			s.voice.fail(fmt.Errorf("%s:%w", c.File, p))
+			s.out.fail(fmt.Errorf("%s:%w", c.File, p))
 		}
 		return fmt.Errorf("nothing was imported: %s of %s cannot be right", count(len(problems), "line", "lines"), c.File)
 	}
 	if c.DryRun {
-		s.voice.say("%s can be imported. Nothing was stored.", count(len(lines), "line", "lines"))
+		s.out.say("%s can be imported. Nothing was stored.", count(len(lines), "line", "lines"))
 		return nil
 	}
 	store, err := openStore(s.ctx, conf, false)
@@ -70,16 +70,16 @@ func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLin
 	var sum gateway.ImportResult
 	done := 0
 	for batch := range slices.Chunk(lines, importBatch) {
-		people := make([]gateway.ImportedPerson, 0, len(batch))
+		people := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
 			people = append(people, l.person)
 		}
-		res, err := store.ImportPeople(s.ctx, people)
+		res, err := store.ImportUsers(s.ctx, people)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.cutShort(lines, done), err)
 		}
 		for _, p := range res.Problems {
-			s.voice.fail(fmt.Errorf("%s:%d: left out: %s", c.File, batch[p.Index].line, p.Reason))
+			s.out.fail(fmt.Errorf("%s:%d: left out: %s", c.File, batch[p.Index].line, p.Reason))
 		}
 		done += len(batch)
 		sum.Created += res.Created
@@ -88,7 +88,7 @@ func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLin
 		sum.Unchanged += res.Unchanged
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
-	s.voice.say("%s: %s made, %s added to accounts, %d brought up to date, %d as they were, %d left out", count(len(lines), "line", "lines"),
+	s.out.say("%s: %s made, %s added to accounts, %d brought up to date, %d as they were, %d left out", count(len(lines), "line", "lines"),
 		count(sum.Created, "account", "accounts"), count(sum.Added, "openid", "openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
 	if len(sum.Problems) > 0 {
 		return fmt.Errorf("%s contradicted what is stored and were left out, see above", count(len(sum.Problems), "line", "lines"))
@@ -109,7 +109,7 @@ func (c *userImportCmd) cutShort(lines []importLine, done int) string {
 // importLine is a person and where they stand in the file.
 type importLine struct {
 	line   int
-	person gateway.ImportedPerson
+	person gateway.ImportedUser
 }
 
 // lineProblem is what is wrong with one line. It repeats no value: an openid is not for a terminal.
@@ -122,7 +122,7 @@ type lineProblem struct {
 func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.what) }
 
 // readPeople reads a CSV whose first line names the columns, and reports every line that cannot be right.
-func readPeople(from io.Reader, entry config.Entry, group []string, status gateway.Status, now time.Time) (lines []importLine, problems []error) {
+func readPeople(from io.Reader, connector config.Connector, group []string, status gateway.Status, now time.Time) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1
 	table.TrimLeadingSpace = true
@@ -158,7 +158,7 @@ func readPeople(from io.Reader, entry config.Entry, group []string, status gatew
 			fault(fmt.Sprintf("has %d columns, the first line has %d", len(record), len(head)))
 			continue
 		}
-		person := personOf(record, columns, entry, group, status, now)
+		person := personOf(record, columns, connector, group, status, now)
 		if what := wrongWith(person); what != "" {
 			fault(what)
 			continue
@@ -198,15 +198,15 @@ func columnsOf(head []string) (columns map[string]int, problem string) {
 	return columns, ""
 }
 
-func personOf(record []string, columns map[string]int, entry config.Entry, group []string, status gateway.Status, now time.Time) gateway.ImportedPerson {
+func personOf(record []string, columns map[string]int, connector config.Connector, group []string, status gateway.Status, now time.Time) gateway.ImportedUser {
 	field := func(name string) string {
 		if i, ok := columns[name]; ok {
 			return strings.TrimSpace(record[i])
 		}
 		return ""
 	}
-	p := gateway.ImportedPerson{OldID: field("old_id"), Arrival: gateway.Arrival{
-		Entry: entry.Name, AppID: entry.AppID, OpenID: field("openid"), UnionID: field("unionid"), OpenPlatform: entry.OpenPlatform, Group: group, At: now, InitialStatus: status,
+	p := gateway.ImportedUser{OldID: field("old_id"), SignIn: gateway.SignIn{
+		Connector: connector.Name, AppID: connector.AppID, OpenID: field("openid"), UnionID: field("unionid"), OpenPlatform: connector.OpenPlatform, Group: group, At: now, InitialStatus: status,
 	}}
 	if name := field("nickname"); name != "" {
 		p.Profile = &gateway.Profile{Nickname: gateway.Clean(name)}
@@ -215,7 +215,7 @@ func personOf(record []string, columns map[string]int, entry config.Entry, group
 }
 
 // wrongWith says why a line cannot be right, or "".
-func wrongWith(p gateway.ImportedPerson) string {
+func wrongWith(p gateway.ImportedUser) string {
 	odd := func(id string) bool {
 		return len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 	}

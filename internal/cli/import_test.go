@@ -20,7 +20,7 @@ type flaky struct {
 	batches []int
 }
 
-func (f *flaky) ImportPeople(_ context.Context, people []gateway.ImportedPerson) (gateway.ImportResult, error) {
+func (f *flaky) ImportUsers(_ context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
 	if len(f.batches) == f.answers {
 		return gateway.ImportResult{}, fmt.Errorf("postgres: import people: %w", gateway.ErrUnavailable)
 	}
@@ -36,7 +36,7 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	for i := range 2500 {
 		fmt.Fprintf(&table, "o%d,%d\n", i, i)
 	}
-	lines, problems := readPeople(strings.NewReader(table.String()), config.Entry{Name: "main", AppID: "wx1"}, nil, gateway.Pending, time.Now())
+	lines, problems := readPeople(strings.NewReader(table.String()), config.Connector{Name: "main", AppID: "wx1"}, nil, gateway.Pending, time.Now())
 	if len(lines) != 2500 || len(problems) > 0 {
 		t.Fatalf("%d lines, %v", len(lines), problems)
 	}
@@ -47,7 +47,7 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 		"",
 	} {
 		var out, errs bytes.Buffer
-		s := &session{ctx: t.Context(), voice: voice{out: &out, err: &errs}}
+		s := &session{ctx: t.Context(), out: printer{out: &out, err: &errs}}
 		store := &flaky{answers: answers}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {

@@ -35,14 +35,14 @@ func (c *keyListCmd) Run(s *session) error {
 		return err
 	}
 	if len(all) == 0 {
-		s.voice.say("No keys yet: the first start makes them.")
+		s.out.say("No keys yet: the first start makes them.")
 		return nil
 	}
 	master, err := presentMasterKey(conf)
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(s.voice.out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "KEY\tALG\tSTATE\tSIGNS FROM\tPUBLISHED UNTIL\tMASTER KEY")
 	for _, k := range all {
 		until := "-"
@@ -96,13 +96,13 @@ func (c *keyRotateCmd) Run(s *session) error {
 	if c.Alg != "all" {
 		algs = []string{c.Alg}
 	}
-	ring, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master, Keep: app.KeepKeys(conf)})
+	ring, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
 	if err != nil {
 		return wrongKey(err)
 	}
 	when := "signs in 24 hours"
 	if c.Now {
-		when = fmt.Sprintf("signs in %d seconds, on every replica at once; from then on the keys before it are believed no more", int(ring.Soon().Seconds()))
+		when = fmt.Sprintf("signs in %d seconds, on every replica at once; from then on the keys before it are believed no more", int(ring.ActivationDelay().Seconds()))
 	}
 	for _, alg := range algs {
 		if err := ring.Rotate(s.ctx, alg, c.Now); err != nil {
@@ -112,7 +112,7 @@ func (c *keyRotateCmd) Run(s *session) error {
 		if err := store.AppendEvents(s.ctx, event); err != nil {
 			return fmt.Errorf("the new %s key is made, but could not be recorded: %w", alg, err)
 		}
-		s.voice.say("%s  a new key is made and %s", alg, when)
+		s.out.say("%s  a new key is made and %s", alg, when)
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (c *keyResealCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if _, err := keys.OpenRing(s.ctx, keys.RingConfig{Store: store, Master: master, Keep: app.KeepKeys(conf)}); err != nil {
+	if _, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)}); err != nil {
 		return wrongKey(err)
 	}
 	all, err := store.Keys(s.ctx)
@@ -147,9 +147,9 @@ func (c *keyResealCmd) Run(s *session) error {
 	if older > 0 {
 		return fmt.Errorf("%s still sealed with an older master key: run it again", count(older, "key is", "keys are"))
 	}
-	s.voice.say("Everything is sealed with the master key %s.", master.IDs()[0])
+	s.out.say("Everything is sealed with the master key %s.", master.IDs()[0])
 	if len(master.IDs()) > 1 {
-		s.voice.say("The older ones may be taken out once every replica runs with this one first, and the longest lifetimes.refresh has passed: refresh tokens hang on them.")
+		s.out.say("The older ones may be taken out once every replica runs with this one first, and the longest lifetimes.refresh has passed: refresh tokens hang on them.")
 	}
 	return nil
 }

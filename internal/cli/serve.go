@@ -46,7 +46,7 @@ func (c *serveCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	run := &servers{voice: s.voice, patience: stopPatience, finish: true, writeTimeout: time.Minute}
+	run := &servers{out: s.out, patience: stopPatience, finish: true, writeTimeout: time.Minute}
 	defer run.close()
 	site, err := run.listenAs(conf.Listen, "listen in the configuration")
 	if err != nil {
@@ -68,9 +68,9 @@ func (c *serveCmd) Run(s *session) (err error) {
 		return err
 	}
 	g := &serving{path: c.Config, conf: conf, master: master.IDs(), getenv: s.getenv, level: &slog.LevelVar{}, metrics: metrics.New()}
-	g.log = newLogger(s.voice.err, conf.Log.Format, g.level)
+	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
 	g.level.Set(logLevel(conf.Log.Level))
-	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Master: master, Metrics: g.metrics, Logger: g.log})
+	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Sealer: master, Metrics: g.metrics, Logger: g.log})
 	if err != nil {
 		return wrongKey(err)
 	}
@@ -92,12 +92,12 @@ func (c *serveCmd) Run(s *session) (err error) {
 	defer cancel()
 	go g.reloads(ctx, hangup)
 	context.AfterFunc(ctx, g.app.Drain)
-	g.announce(s.voice, site, watch)
+	g.announce(s.out, site, watch)
 	return run.run(ctx)
 }
 
 // announce prints where the gateway is.
-func (g *serving) announce(v voice, site, watch net.Listener) {
+func (g *serving) announce(v printer, site, watch net.Listener) {
 	v.say("Weigate serves %s\n", g.conf.URL)
 	v.say("  listens on   %s", address(site))
 	if watch != nil {
@@ -178,10 +178,10 @@ func (g *serving) reload() {
 }
 
 // masterKeyFor reads the master key, or makes its file for a store that holds nothing sealed yet. A new key beside an old database would open nothing.
-func masterKeyFor(s *session, conf *config.Config, store gateway.Keys) (*keys.Master, error) {
+func masterKeyFor(s *session, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
 	if m, err := presentMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
 		if open, exposedErr := keys.Exposed(conf.MasterKeyFile); conf.MasterKey == "" && exposedErr == nil && open {
-			s.voice.warn("others on this machine can read the master key %s: chmod 600", conf.MasterKeyFile)
+			s.out.warn("others on this machine can read the master key %s: chmod 600", conf.MasterKeyFile)
 		}
 		return m, err
 	}
@@ -190,7 +190,7 @@ func masterKeyFor(s *session, conf *config.Config, store gateway.Keys) (*keys.Ma
 	}
 	m, created, err := app.MasterKey(conf)
 	if created {
-		s.voice.warn("made a master key, %s: keep a copy of it apart from the database and its backups", conf.MasterKeyFile)
+		s.out.warn("made a master key, %s: keep a copy of it apart from the database and its backups", conf.MasterKeyFile)
 	}
 	return m, err
 }

@@ -17,8 +17,8 @@ import (
 // before the first answer is given, so that a busy port stops the program before it has
 // told anybody an address.
 type servers struct {
-	voice voice
-	all   []server
+	out printer
+	all []server
 	// patience is how long requests may go on after the program was told to stop; 0 is five seconds.
 	patience time.Duration
 	// finish lets requests do all of their work within patience, those that are only just arriving too. Without it they see the end at once, which is for
@@ -112,7 +112,7 @@ func (s *servers) run(ctx context.Context) error {
 			IdleTimeout:       2 * time.Minute,
 			WriteTimeout:      s.writeTimeout,
 			MaxHeaderBytes:    64 << 10,
-			ErrorLog:          s.voice.httpLog(),
+			ErrorLog:          s.out.httpLog(),
 			BaseContext:       func(net.Listener) context.Context { return requests },
 		}
 		stops = append(stops, func(ctx context.Context) {

@@ -15,7 +15,7 @@ import (
 // context ends, or for as long as the client likes when stubborn.
 func held(t *testing.T, patience time.Duration, stubborn <-chan struct{}) (stop func() error, answered <-chan error) {
 	t.Helper()
-	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, patience: patience}
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, patience: patience}
 	l, err := run.listen("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 // TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that lives, after it was told to stop.
 func TestStopLosesNothingInFlight(t *testing.T) {
 	t.Parallel()
-	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, patience: time.Minute, finish: true}
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, patience: time.Minute, finish: true}
 	l, err := run.listen("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 // TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is answered, not reset.
 func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	t.Parallel()
-	run := &servers{voice: voice{out: io.Discard, err: io.Discard}, finish: true}
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, finish: true}
 	l, err := run.listen("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestStopTakesWhoIsJustArriving(t *testing.T) {
 // TestAServerThatFails ends the program with the reason, and the other servers with it.
 func TestAServerThatFails(t *testing.T) {
 	t.Parallel()
-	run := &servers{voice: voice{out: io.Discard, err: io.Discard}}
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}}
 	var both []net.Listener
 	for range 2 {
 		l, err := run.listen("--addr", "127.0.0.1:0")

@@ -32,7 +32,7 @@ func (c *simCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	run := &servers{voice: s.voice}
+	run := &servers{out: s.out}
 	defer run.close()
 	pages, err := run.listen("--addr", c.Addr)
 	if err != nil {
@@ -57,35 +57,35 @@ func (c *simCmd) Run(s *session) error {
 	run.handle(control, wx.Control())
 	open := []net.Listener{pages, control}
 
-	s.voice.say("WeChat, simulated. Not the real one: anybody may be anybody, and all is forgotten at exit.\n")
-	s.voice.say("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
-	s.voice.say("  API       %s   in place of https://api.weixin.qq.com", address(pages))
-	s.voice.say("  control   %s   people, phones, switches, faults, log", address(control))
+	s.out.say("WeChat, simulated. Not the real one: anybody may be anybody, and all is forgotten at exit.\n")
+	s.out.say("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
+	s.out.say("  API       %s   in place of https://api.weixin.qq.com", address(pages))
+	s.out.say("  control   %s   people, phones, switches, faults, log", address(control))
 	if c.TLSAddr != "" {
 		l, err := c.serveTLS(run, wx)
 		if err != nil {
 			return err
 		}
 		open = append(open, l)
-		s.voice.say("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
+		s.out.say("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
 	}
-	s.voice.say("  seed      %d\n", wx.Seed())
+	s.out.say("  seed      %d\n", wx.Seed())
 	for _, a := range wx.Apps() {
 		secret := a.Secret
 		if apps != nil {
 			secret = "as given"
 		}
-		s.voice.say("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+		s.out.say("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
 	}
 	var people []string
 	for _, p := range wx.People() {
 		people = append(people, p.ID)
 	}
-	s.voice.say("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
+	s.out.say("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
 
 	for _, l := range open {
 		if !loopback(l) {
-			s.voice.warn("%s can be reached from other machines, and whoever reaches it may sign in as anybody: only in a network that you trust", l.Addr())
+			s.out.warn("%s can be reached from other machines, and whoever reaches it may sign in as anybody: only in a network that you trust", l.Addr())
 			break
 		}
 	}

@@ -27,10 +27,10 @@ type userCmd struct {
 
 // Events that these commands record.
 const (
-	eventApproved  = "account_approved"
-	eventBlocked   = "account_blocked"
-	eventUnblocked = "account_unblocked"
-	eventGroups    = "account_groups"
+	eventApproved  = "user_approved"
+	eventBlocked   = "user_blocked"
+	eventUnblocked = "user_unblocked"
+	eventGroups    = "user_groups"
 	eventSignedOut = "signed_out_by_operator"
 	byCommand      = "by the command weigate user"
 )
@@ -51,28 +51,28 @@ func (c *userListCmd) Run(s *session) error {
 		return err
 	}
 	defer store.Close()
-	q := gateway.AccountQuery{Text: c.Text, After: c.After, Limit: c.Limit}
+	q := gateway.UserQuery{Text: c.Text, After: c.After, Limit: c.Limit}
 	if c.Status != "any" {
 		q.Status = gateway.Status(c.Status)
 	}
-	accounts, err := store.Accounts(s.ctx, q)
+	users, err := store.Users(s.ctx, q)
 	if err != nil {
 		return err
 	}
-	if len(accounts) == 0 {
-		s.voice.say("No accounts.")
+	if len(users) == 0 {
+		s.out.say("No accounts.")
 		return nil
 	}
-	table := tabwriter.NewWriter(s.voice.out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATUS\tCREATED\tNICKNAME\tGROUPS")
-	for _, a := range accounts {
+	for _, a := range users {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Status, day(a.CreatedAt), printable(a.Nickname), printable(strings.Join(a.Groups, ",")))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if len(accounts) == q.Page() {
-		s.voice.say("\nThere may be more: --after %s", accounts[len(accounts)-1].ID)
+	if len(users) == q.Page() {
+		s.out.say("\nThere may be more: --after %s", users[len(users)-1].ID)
 	}
 	return nil
 }
@@ -98,15 +98,15 @@ func (c *userShowCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	sessions, err := store.AccountSessions(s.ctx, a.ID, time.Now())
+	sessions, err := store.UserSessions(s.ctx, a.ID, time.Now())
 	if err != nil {
 		return err
 	}
-	events, err := store.Events(s.ctx, gateway.EventQuery{AccountID: a.ID, Limit: 10})
+	events, err := store.Events(s.ctx, gateway.EventQuery{UserID: a.ID, Limit: 10})
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(s.voice.out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -121,10 +121,10 @@ func (c *userShowCmd) Run(s *session) error {
 		if i.UnionID != "" {
 			union = "unionid " + short(i.UnionID)
 		}
-		line("identity", "%s, %s, openid %s, %s, last came in %s", i.Entry, i.AppID, short(i.OpenID), union, day(i.SeenAt))
+		line("identity", "%s, %s, openid %s, %s, last came in %s", i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
 	}
 	for _, each := range sessions {
-		line("session", "%s, since %s, last used %s", each.Door, day(each.CreatedAt), day(each.SeenAt))
+		line("session", "%s, since %s, last used %s", each.Method, day(each.CreatedAt), day(each.SeenAt))
 	}
 	for _, e := range events {
 		line("event", "%s  %s %s %s %s", day(e.At), e.Kind, e.App, e.Outcome, printable(e.Detail))
@@ -133,54 +133,54 @@ func (c *userShowCmd) Run(s *session) error {
 }
 
 // people is what the commands that change accounts take.
-type people struct {
+type userFinder struct {
 	configured
 	IDs []string `arg:"" name:"id" help:"Account ids; or an openid, unionid or old id of each."`
 }
 
 // each finds all accounts first, so that a misspelt id changes nothing, and then does its work on each, with an event.
-func (c people) each(s *session, kind string, do func(gateway.Store, gateway.Account) (said string, err error)) error {
+func (c userFinder) each(s *session, kind string, do func(gateway.Store, gateway.User) (said string, err error)) error {
 	_, store, err := c.visit(s)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	var accounts []gateway.Account
+	var users []gateway.User
 	for _, id := range c.IDs {
 		a, err := find(s, store, id)
 		if err != nil {
 			return err
 		}
-		accounts = append(accounts, a)
+		users = append(users, a)
 	}
-	for _, a := range accounts {
+	for _, a := range users {
 		said, err := do(store, a)
 		if err != nil {
 			return err
 		}
-		event := gateway.Event{At: time.Now(), Kind: kind, AccountID: a.ID, Outcome: "ok", Detail: byCommand}
+		event := gateway.Event{At: time.Now(), Kind: kind, UserID: a.ID, Outcome: "ok", Detail: byCommand}
 		if err := store.AppendEvents(s.ctx, event); err != nil {
 			return fmt.Errorf("%s is done, but could not be recorded: %w", said, err)
 		}
-		s.voice.say("%s  %s  %s", a.ID, said, printable(a.Nickname))
+		s.out.say("%s  %s  %s", a.ID, said, printable(a.Nickname))
 	}
 	return nil
 }
 
 // status makes the change of an account's status.
-func (c people) status(s *session, kind string, change func(*gateway.Account) error, said string) error {
-	return c.each(s, kind, func(store gateway.Store, a gateway.Account) (string, error) {
-		_, err := store.UpdateAccount(s.ctx, a.ID, time.Now(), change)
+func (c userFinder) status(s *session, kind string, change func(*gateway.User) error, said string) error {
+	return c.each(s, kind, func(store gateway.Store, a gateway.User) (string, error) {
+		_, err := store.UpdateUser(s.ctx, a.ID, time.Now(), change)
 		return said, err
 	})
 }
 
 // userApproveCmd is "weigate user approve".
-type userApproveCmd struct{ people }
+type userApproveCmd struct{ userFinder }
 
 // Run makes pending accounts active. Whoever waits on a page is let in when it looks again.
 func (c *userApproveCmd) Run(s *session) error {
-	return c.status(s, eventApproved, func(a *gateway.Account) error {
+	return c.status(s, eventApproved, func(a *gateway.User) error {
 		if a.Status == gateway.Blocked {
 			return fmt.Errorf("%s is blocked: weigate user unblock %s first", a.ID, a.ID)
 		}
@@ -190,22 +190,22 @@ func (c *userApproveCmd) Run(s *session) error {
 }
 
 // userBlockCmd is "weigate user block".
-type userBlockCmd struct{ people }
+type userBlockCmd struct{ userFinder }
 
 // Run blocks accounts; the store ends their sessions and tokens in the same step.
 func (c *userBlockCmd) Run(s *session) error {
-	return c.status(s, eventBlocked, func(a *gateway.Account) error {
+	return c.status(s, eventBlocked, func(a *gateway.User) error {
 		a.Status = gateway.Blocked
 		return nil
 	}, "blocked and signed out everywhere")
 }
 
 // userUnblockCmd is "weigate user unblock".
-type userUnblockCmd struct{ people }
+type userUnblockCmd struct{ userFinder }
 
 // Run makes blocked accounts pending: whether they had been approved is not kept.
 func (c *userUnblockCmd) Run(s *session) error {
-	return c.status(s, eventUnblocked, func(a *gateway.Account) error {
+	return c.status(s, eventUnblocked, func(a *gateway.User) error {
 		if a.Status != gateway.Blocked {
 			return fmt.Errorf("%s is not blocked", a.ID)
 		}
@@ -215,16 +215,16 @@ func (c *userUnblockCmd) Run(s *session) error {
 }
 
 // userSignOutCmd is "weigate user sign-out".
-type userSignOutCmd struct{ people }
+type userSignOutCmd struct{ userFinder }
 
 // Run ends every session and every token of the accounts.
 func (c *userSignOutCmd) Run(s *session) error {
-	return c.each(s, eventSignedOut, func(store gateway.Store, a gateway.Account) (string, error) {
-		n, err := store.DeleteAccountSessions(s.ctx, a.ID)
+	return c.each(s, eventSignedOut, func(store gateway.Store, a gateway.User) (string, error) {
+		n, err := store.DeleteUserSessions(s.ctx, a.ID)
 		if err != nil {
 			return "", err
 		}
-		if _, err := store.Revoke(s.ctx, gateway.Revocation{AccountID: a.ID}, time.Now()); err != nil {
+		if _, err := store.Revoke(s.ctx, gateway.Revocation{UserID: a.ID}, time.Now()); err != nil {
 			return "", fmt.Errorf("%d sessions ended, the tokens of apps did not: run it again: %w", n, err)
 		}
 		return "signed out of " + count(n, "session", "sessions"), nil
@@ -250,8 +250,8 @@ func (c *userGroupsCmd) Run(s *session) error {
 	if len(groups) > 0 {
 		said = "in " + strings.Join(groups, ", ")
 	}
-	return people{c.configured, []string{c.ID}}.each(s, eventGroups, func(store gateway.Store, a gateway.Account) (string, error) {
-		_, err := store.UpdateAccount(s.ctx, a.ID, time.Now(), func(a *gateway.Account) error {
+	return userFinder{c.configured, []string{c.ID}}.each(s, eventGroups, func(store gateway.Store, a gateway.User) (string, error) {
+		_, err := store.UpdateUser(s.ctx, a.ID, time.Now(), func(a *gateway.User) error {
 			a.Groups = groups
 			return nil
 		})
@@ -260,20 +260,20 @@ func (c *userGroupsCmd) Run(s *session) error {
 }
 
 // find returns the account that goes by id: its own, or exactly an openid, unionid or old id.
-func find(s *session, store gateway.Store, id string) (gateway.Account, error) {
-	a, err := store.Account(s.ctx, id)
+func find(s *session, store gateway.Store, id string) (gateway.User, error) {
+	a, err := store.User(s.ctx, id)
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return a, err
 	}
-	found, err := store.Accounts(s.ctx, gateway.AccountQuery{Text: id, Limit: 500})
+	found, err := store.Users(s.ctx, gateway.UserQuery{Text: id, Limit: 500})
 	if err != nil {
-		return gateway.Account{}, err
+		return gateway.User{}, err
 	}
-	var exact []gateway.Account
+	var exact []gateway.User
 	for _, a := range found {
 		identities, err := store.Identities(s.ctx, a.ID)
 		if err != nil {
-			return gateway.Account{}, err
+			return gateway.User{}, err
 		}
 		// A nickname that has the text in it is found too, and must not count: anybody may call themselves anything.
 		if a.OldID == id || slices.ContainsFunc(identities, func(i gateway.Identity) bool { return i.OpenID == id || i.UnionID == id }) {
@@ -282,22 +282,22 @@ func find(s *session, store gateway.Store, id string) (gateway.Account, error) {
 	}
 	switch len(exact) {
 	case 0:
-		return gateway.Account{}, fmt.Errorf("there is no account %s: weigate user list --text finds people by nickname", printable(short(id)))
+		return gateway.User{}, fmt.Errorf("there is no account %s: weigate user list --text finds people by nickname", printable(short(id)))
 	case 1:
 		return exact[0], nil
 	}
-	return gateway.Account{}, fmt.Errorf("%s is several accounts: name one by its account id, see weigate user list --text", printable(short(id)))
+	return gateway.User{}, fmt.Errorf("%s is several accounts: name one by its account id, see weigate user list --text", printable(short(id)))
 }
 
 // entryNamed is the entry that the operator named, or the only one.
-func entryNamed(conf *config.Config, name string) (config.Entry, error) {
+func connectorNamed(conf *config.Config, name string) (config.Connector, error) {
 	if name == "" && len(conf.WeChat) == 1 {
 		return conf.WeChat[0], nil
 	}
-	if e, ok := conf.Entry(name); ok {
+	if e, ok := conf.Connector(name); ok {
 		return e, nil
 	}
-	return config.Entry{}, errors.New("--entry wants the name of an entry in the configuration")
+	return config.Connector{}, errors.New("--connector wants the name of an entry in the configuration")
 }
 
 // short shows enough of an id to tell it from others.

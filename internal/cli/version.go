@@ -15,7 +15,7 @@ func (versionCmd) Run(s *session) error {
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	s.voice.say("%s", versionLine(info))
+	s.out.say("%s", versionLine(info))
 	return nil
 }
 

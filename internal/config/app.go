@@ -12,11 +12,11 @@ import (
 )
 
 func appKeys() []string {
-	return []string{"id", "kind", "name", "secret", "secret_file", "public", "redirect_uris", "post_logout_redirect_uris", "access", "doors", "subject",
-		"email", "id_token_alg", "id_token_claims", "lifetimes", "hosts", "appid", "entry", "website_entry", "return_hosts"}
+	return []string{"id", "kind", "name", "secret", "secret_file", "public", "redirect_uris", "post_logout_redirect_uris", "access", "methods", "subject",
+		"email", "id_token_alg", "id_token_claims", "lifetimes", "hosts", "appid", "connector", "website_connector", "return_hosts"}
 }
 
-func accessKeys() []string { return []string{"accounts", "openids", "unionids", "groups"} }
+func accessKeys() []string { return []string{"users", "openids", "unionids", "groups"} }
 
 func appKinds() []string {
 	return []string{string(gateway.AppOIDC), string(gateway.AppForwardAuth), string(gateway.AppRelay)}
@@ -27,7 +27,7 @@ func kindsOf(key string) []string {
 	switch key {
 	case "hosts":
 		return []string{string(gateway.AppForwardAuth)}
-	case "appid", "entry", "website_entry", "return_hosts":
+	case "appid", "connector", "website_connector", "return_hosts":
 		return []string{string(gateway.AppRelay)}
 	case "secret", "secret_file":
 		return []string{string(gateway.AppOIDC), string(gateway.AppRelay)}
@@ -110,7 +110,7 @@ func (s section) everyKind(a *App, c *Config) {
 		}
 	}
 	a.Access = s.access()
-	a.Doors = s.doors(c)
+	a.Methods = s.methods(c)
 }
 
 // clientSecrets reads the app's own secrets, and tells whether any is given.
@@ -136,33 +136,33 @@ func (s section) access() gateway.AccessRule {
 	known, people := len(s.r.problems), 0
 	lists := v.section(accessKeys()...)
 	rule := gateway.AccessRule{Rule: gateway.AccessListed}
-	into := map[string]*[]string{"accounts": &rule.Accounts, "openids": &rule.OpenIDs, "unionids": &rule.UnionIDs, "groups": &rule.Groups}
+	into := map[string]*[]string{"users": &rule.Users, "openids": &rule.OpenIDs, "unionids": &rule.UnionIDs, "groups": &rule.Groups}
 	for _, key := range accessKeys() {
 		list, _ := lists.at(key).texts()
 		*into[key] = list
 		people += len(list)
 	}
 	if people == 0 && v.node.Kind == yaml.MappingNode && known == len(s.r.problems) {
-		v.fault("lists nobody: name accounts, openids, unionids or groups")
+		v.fault("lists nobody: name users, openids, unionids or groups")
 	}
 	return rule
 }
 
 // doors reads the ways in. A door that no entry can serve would be a way in that is none.
-func (s section) doors(c *Config) []string {
-	all := []string{DoorWeChat, DoorScan, DoorWebsite}
-	list := s.at("doors")
+func (s section) methods(c *Config) []string {
+	all := []string{MethodWeChat, MethodScan, MethodWebsite}
+	list := s.at("methods")
 	texts, at := list.texts()
 	var out []string
 	for i, text := range texts {
 		wants := OfficialAccount
-		if text == DoorWebsite {
+		if text == MethodWebsite {
 			wants = Website
 		}
 		switch {
 		case !slices.Contains(all, text):
 			at[i].fault("must be %s%s", alternatives(all), hint(text, all))
-		case len(c.WeChat) > 0 && !slices.ContainsFunc(c.WeChat, func(e Entry) bool { return e.Kind == wants || e.Kind == "" }):
+		case len(c.WeChat) > 0 && !slices.ContainsFunc(c.WeChat, func(e Connector) bool { return e.Kind == wants || e.Kind == "" }):
 			at[i].fault("the door %s needs an entry of kind %s below wechat, and there is none", text, wants) // two fixed words
 		default:
 			out = append(out, text)

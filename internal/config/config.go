@@ -30,8 +30,8 @@ type Config struct {
 	Events         Events
 	Log            Log
 
-	WeChat []Entry // at least one
-	Apps   []App   // may be empty
+	WeChat []Connector // at least one
+	Apps   []App       // may be empty
 
 	// Warnings are what stops nothing, in the order of the file.
 	Warnings Problems
@@ -70,7 +70,7 @@ const (
 )
 
 // Entry is an app of ours on WeChat's side.
-type Entry struct {
+type Connector struct {
 	Name         string // how the rest of the configuration calls it
 	Kind         string // OfficialAccount or Website
 	AppID        string
@@ -81,11 +81,11 @@ type Entry struct {
 	Control      string // the control page of that simulator, no slash at the end; "" = none
 }
 
-// The doors: the ways in that an app can allow.
+// The methods: the ways in that an app can allow.
 const (
-	DoorWeChat  = "wechat"  // inside WeChat, through an official account
-	DoorScan    = "scan"    // our QR code on a desktop, a phone in WeChat, an official account
-	DoorWebsite = "website" // WeChat's QR code on a desktop, a website app
+	MethodWeChat  = "wechat"  // inside WeChat, through an official account
+	MethodScan    = "scan"    // our QR code on a desktop, a phone in WeChat, an official account
+	MethodWebsite = "website" // WeChat's QR code on a desktop, a website app
 )
 
 // App is an app on our side. Which fields are set hangs on its kind; Doors always names at least one door.
@@ -108,10 +108,10 @@ type App struct {
 	Hosts []string
 
 	// gateway.AppRelay.
-	AppID        string   // of the gateway's making, in the form of WeChat's; no entry's, and no other app's
-	Entry        string   // name of the official account behind it
-	WebsiteEntry string   // name of the website app behind its QR code; "" = none
-	ReturnHosts  []string // where the old program takes people back: hosts in lower case, with a port only where it is not the usual one
+	AppID            string   // of the gateway's making, in the form of WeChat's; no entry's, and no other app's
+	Connector        string   // name of the official account behind it
+	WebsiteConnector string   // name of the website app behind its QR code; "" = none
+	ReturnHosts      []string // where the old program takes people back: hosts in lower case, with a port only where it is not the usual one
 }
 
 // Email says what an app hears as e-mail address.
@@ -126,17 +126,17 @@ type Lifetimes struct {
 }
 
 // Entry returns the entry with this name.
-func (c *Config) Entry(name string) (Entry, bool) {
+func (c *Config) Connector(name string) (Connector, bool) {
 	for _, e := range c.WeChat {
 		if e.Name == name {
 			return e, true
 		}
 	}
-	return Entry{}, false
+	return Connector{}, false
 }
 
 // Group lists the appids of the entries that share unionids with e, its own among them; nil when it shares with none.
-func (c *Config) Group(e Entry) []string {
+func (c *Config) Group(e Connector) []string {
 	if e.OpenPlatform == "" {
 		return nil
 	}

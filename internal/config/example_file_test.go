@@ -51,9 +51,9 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	if c.URL != "https://login.example.com" || c.StoreName() != "SQLite, weigate.db" || len(c.Warnings) > 0 {
 		t.Errorf("url %q, store %q, warnings %v", c.URL, c.StoreName(), c.Warnings)
 	}
-	main, ok := c.Entry("main")
+	main, ok := c.Connector("main")
 	if !ok || main.AppID != "wx0123456789abcdef" || string(main.Secret) != leak.Secret {
-		t.Errorf("the entry: %+v", main)
+		t.Errorf("the connector: %+v", main)
 	}
 	app := c.Apps[0]
 	if len(app.Secrets) != 2 || string(app.Secrets[1]) != leak.Secret+"-new" {
@@ -62,14 +62,14 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC || app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
 		t.Errorf("the app: %+v", app)
 	}
-	if desk, ok := c.Entry("desk"); !ok || desk.Kind != config.Website || len(c.Group(desk)) != 2 {
+	if desk, ok := c.Connector("desk"); !ok || desk.Kind != config.Website || len(c.Group(desk)) != 2 {
 		t.Errorf("the website app: %+v", desk)
 	}
 	wiki, shop := c.Apps[1], c.Apps[2]
-	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) || len(wiki.Doors) != 3 || wiki.Name != "wiki" {
+	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) || len(wiki.Methods) != 3 || wiki.Name != "wiki" {
 		t.Errorf("the site: %+v", wiki)
 	}
-	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Entry != "main" || shop.WebsiteEntry != "desk" ||
+	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Connector != "main" || shop.WebsiteConnector != "desk" ||
 		!slices.Equal(shop.ReturnHosts, []string{"shop.example.com"}) || len(shop.Secrets) != 1 {
 		t.Errorf("the old program: %+v", shop)
 	}
@@ -110,7 +110,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]
-	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg || a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Doors, b.Doors) {
+	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg || a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Methods, b.Methods) {
 		t.Errorf("the app differs from the example:\n%+v\n%+v", a, b)
 	}
 }

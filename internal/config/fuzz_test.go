@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("a configuration that is none: %+v", c)
 			}
 			for _, a := range c.Apps {
-				if a.Access.Rule == "" || len(a.Doors) == 0 || !usable(a, c) {
+				if a.Access.Rule == "" || len(a.Methods) == 0 || !usable(a, c) {
 					t.Errorf("an app that nobody could use, or anybody: %+v", a)
 				}
 			}
@@ -59,7 +59,7 @@ func usable(a config.App, c *config.Config) bool {
 	case gateway.AppForwardAuth:
 		return len(a.Hosts) > 0 && len(c.TrustedProxies) > 0 && len(a.Secrets) == 0
 	case gateway.AppRelay:
-		e, ok := c.Entry(a.Entry)
+		e, ok := c.Connector(a.Connector)
 		return ok && e.Kind == config.OfficialAccount && e.AppID != a.AppID && a.AppID != "" && len(a.Secrets) > 0 && len(a.ReturnHosts) > 0
 	}
 	return false

@@ -20,7 +20,7 @@ func Keys() []string {
 		case "log":
 			below("log.", logKeys())
 		case "wechat":
-			below("wechat[].", entryKeys())
+			below("wechat[].", connectorKeys())
 		case "apps":
 			out = append(out, appPaths()...)
 		default:

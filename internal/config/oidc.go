@@ -76,20 +76,20 @@ func (s section) email() (e Email) {
 }
 
 func (s section) subject(c *Config) string {
-	const def = "account"
+	const def = "user"
 	v := s.one("subject")
 	text, ok := v.text()
 	if !ok {
 		return def
 	}
 	name, byEntry := strings.CutPrefix(text, "openid:")
-	known := entryNames(c.WeChat, "")
+	known := connectorNames(c.WeChat, "")
 	switch {
 	case byEntry && !slices.Contains(known, name):
 		v.fault("openid: wants the name of an entry below wechat: %s%s", existing(known), hint(name, known))
 		return def
 	case !byEntry && text != def && text != "unionid":
-		v.fault("must be account, unionid or openid: and the name of an entry%s", hint(text, []string{def, "unionid"}))
+		v.fault("must be user, unionid or openid: and the name of an entry%s", hint(text, []string{def, "unionid"}))
 		return def
 	}
 	return text

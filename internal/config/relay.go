@@ -11,25 +11,25 @@ func (s section) relay(a *App, c *Config, seen seenApps) {
 	if !given {
 		s.missing("secret", "one or two values for the old program in place of the AppSecret, or their file as secret_file; openssl rand -hex 16 makes one as long as WeChat's")
 	}
-	a.Entry = s.entryName("entry", OfficialAccount, c)
-	if !s.one("entry").given() {
-		s.missing("entry", "the name of the official account that people sign in through")
+	a.Connector = s.connectorName("connector", OfficialAccount, c)
+	if !s.one("connector").given() {
+		s.missing("connector", "the name of the official account that people sign in through")
 	}
-	a.WebsiteEntry = s.entryName("website_entry", Website, c)
+	a.WebsiteConnector = s.connectorName("website_connector", Website, c)
 	a.ReturnHosts = s.hosts("return_hosts", "where the old program takes people back, such as [shop.example.com]", true)
 }
 
 // entryName reads the name of an entry of a kind; "" when there is none that can be used.
-func (s section) entryName(key, kind string, c *Config) string {
+func (s section) connectorName(key, kind string, c *Config) string {
 	v := s.one(key)
 	text, ok := v.text()
-	known := entryNames(c.WeChat, kind)
+	known := connectorNames(c.WeChat, kind)
 	switch {
 	case !ok:
 		return ""
 	case slices.Contains(known, text):
 		return text
-	case slices.Contains(entryNames(c.WeChat, ""), text):
+	case slices.Contains(connectorNames(c.WeChat, ""), text):
 		v.fault("must be the name of an entry of kind %s, and that one is of another: %s", kind, existing(known))
 	default:
 		v.fault("must be the name of an entry of kind %s below wechat: %s%s", kind, existing(known), hint(text, known))

@@ -70,7 +70,7 @@ func (r *reader) config(root value) *Config {
 	c.Log.Level = logs.one("level").choice("info", "debug", "info", "warn", "error")
 
 	var appIDs map[string]int
-	c.WeChat, appIDs = r.entries(s.at("wechat"), c.Insecure)
+	c.WeChat, appIDs = r.connectors(s.at("wechat"), c.Insecure)
 	proxies := s.at("trusted_proxies")
 	c.Apps = r.apps(s.at("apps"), c, appIDs, proxies.given() && len(proxies.node.Content) > 0)
 	return c

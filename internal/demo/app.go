@@ -80,7 +80,7 @@ func New(conf Config) (http.Handler, error) {
 	mux.HandleFunc("GET "+samplePath+"{$}", a.sample)
 	mux.HandleFunc("GET /base", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeBase}))
 	mux.HandleFunc("GET /profile", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeUserInfo}))
-	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: samplePath, Door: login.DoorWebsite}))
+	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: samplePath, Method: login.MethodWebsite}))
 	for _, path := range []string{"/sign-in", "/sign-in/", "/wechat/callback", "/sign-out"} {
 		mux.Handle(path, signIn)
 	}
@@ -153,7 +153,7 @@ func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 	}
 	a.show(w, r, http.StatusOK, "signed-in", page{
 		Heading: words.SignedIn, Nickname: in.Nickname, AvatarURL: in.AvatarURL, HasProfile: !in.ProfileAt.IsZero(),
-		OpenID: in.OpenID, UnionID: in.UnionID, AppID: in.AppID, Scope: strings.Join(scopes, ", "), Door: string(in.Door),
+		OpenID: in.OpenID, UnionID: in.UnionID, AppID: in.AppID, Scope: strings.Join(scopes, ", "), Method: string(in.Method),
 		At: in.SignedInAt.Format("2006-01-02 15:04:05"),
 	})
 }
@@ -178,8 +178,8 @@ type page struct {
 	Text string // notice
 	QR   bool   // signed-out
 
-	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Door, At string // signed-in
-	HasProfile                                                   bool
+	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Method, At string // signed-in
+	HasProfile                                                     bool
 
 	Issuer              string  // of the gateway; "" leaves it out
 	App, AppName, Other string  // client-in, client-out

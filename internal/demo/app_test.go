@@ -28,10 +28,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	account := wechattest.App{AppID: "wx00000000000000d1", Secret: leak.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
-	website := account
+	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leak.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
+	website := user
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{account, website}, Mark: leak.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leak.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,14 +46,14 @@ func newWorld(t *testing.T) *world {
 		return &wechat.Client{AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: sim.URL, APIURL: sim.URL}
 	}
 	app, err := demo.New(demo.Config{URL: appURL, SimulatorURL: sim.URL, ControlURL: controlURL,
-		OfficialAccount: client(account), WebsiteApp: client(website), Logger: leak.Logger(t)})
+		OfficialAccount: client(user), WebsiteApp: client(website), Logger: leak.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Watched: no secret, code or token may reach a page or a header of the app.
 	site.Config.Handler = leak.Watch(t, app)
 	site.Start()
-	return &world{wx: wx, account: account, appURL: appURL, simURL: sim.URL}
+	return &world{wx: wx, account: user, appURL: appURL, simURL: sim.URL}
 }
 
 // fact reads one of the facts on the signed-in page.

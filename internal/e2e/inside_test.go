@@ -57,11 +57,11 @@ func startInside(t *testing.T) *inside {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	master, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+	master, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), app.Options{Config: g.config("wiki.localhost:" + port), Store: store, Master: master, Logger: leak.Logger(t),
+	a, err := app.New(t.Context(), app.Options{Config: g.config("wiki.localhost:" + port), Store: store, Sealer: master, Logger: leak.Logger(t),
 		Now: func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
@@ -79,17 +79,17 @@ func startInside(t *testing.T) *inside {
 }
 
 func (g *inside) config(wiki string) *config.Config {
-	entry := func(name string, kind string, a wechattest.App) config.Entry {
-		return config.Entry{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e", API: g.api, Open: g.wechat}
+	connector := func(name string, kind string, a wechattest.App) config.Connector {
+		return config.Connector{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e", API: g.api, Open: g.wechat}
 	}
 	old := func(id, name, appID string, rule gateway.Access) config.App {
 		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name, Access: gateway.AccessRule{Rule: rule}},
-			Secrets: []wechat.Secret{leak.Secret}, AppID: appID, Entry: "main", ReturnHosts: []string{"127.0.0.1"}}
+			Secrets: []wechat.Secret{leak.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
 	}
 	return &config.Config{
 		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
 		Names: config.Names{Title: "Example Login"}, VerifyCache: time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		WeChat: []config.Entry{entry("main", config.OfficialAccount, g.account), entry("site", config.Website, g.website)},
+		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account), connector("site", config.Website, g.website)},
 		Apps: []config.App{
 			old("closed", "The Shop", closedAppID, gateway.AccessApproved), old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),
 			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessListed}}, Hosts: []string{wiki}},

@@ -133,14 +133,14 @@ func (w *window) controlPages(demo *program) {
 // the demo does not come by all of them.
 func TestSignInPages(t *testing.T) {
 	t.Parallel()
-	account := &wechat.Client{AppID: "wx00000000000000e1", Secret: "x"}
-	handler, err := login.New(login.Config{URL: "http://127.0.0.1", Keys: [][]byte{make([]byte, 32)}, OfficialAccount: account})
+	user := &wechat.Client{AppID: "wx00000000000000e1", Secret: "x"}
+	handler, err := login.New(login.Config{URL: "http://127.0.0.1", Keys: [][]byte{make([]byte, 32)}, OfficialAccount: user})
 	if err != nil {
 		t.Fatal(err)
 	}
 	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
 		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
-		login.PagePerson, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm,
+		login.PageUserRestricted, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm,
 		login.PageNotFound, login.PageMethod}
 	for _, l := range []look{{"en", 390}, {"zh-CN", 390}} {
 		t.Run(l.String(), func(t *testing.T) {

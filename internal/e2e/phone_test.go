@@ -119,8 +119,8 @@ func TestQRCode(t *testing.T) {
 			desk.press(".ask button[value=allow]")
 			w.do("being signed in", chromedp.WaitVisible(chromedp.CSS("#openid")))
 			w.signedIn("snsapi_login", "小明")
-			if door := w.text("#door"); door != "website" {
-				t.Errorf("way in: %q", door)
+			if method := w.text("#door"); method != "website" {
+				t.Errorf("way in: %q", method)
 			}
 			w.see("signed-in-qr")
 			desk.visit(demo.control + "/phones/xiaoming")

@@ -34,7 +34,7 @@ type identity struct {
 
 // assert signs who the person is, for sites that want to check it themselves at the gateway's JWKS. One signature serves all requests of the next half
 // minute, while it says what is true. It is ES256, of which a signature costs a fortieth.
-func (h *Handler) assert(v *verdict, s *site, c claims, before *verdict, now time.Time) error {
+func (h *Handler) assert(v *decision, s *site, c claims, before *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	text, err := json.Marshal(c)
 	if err != nil {

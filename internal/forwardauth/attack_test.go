@@ -240,9 +240,9 @@ func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	e.config.Apps = append([]forwardauth.App{}, e.config.Apps...)
-	e.config.Apps[0].Doors = []string{"scan"}
+	e.config.Apps[0].Methods = []string{"scan"}
 	b.through, _ = e.replica()
-	want(t, "a page", b.verify("https://"+wiki+"/"), http.StatusForbidden, "door")
+	want(t, "a page", b.verify("https://"+wiki+"/"), http.StatusForbidden, "wrong_method")
 	nobody(t, b.verify("https://"+wiki+"/"))
 }
 

@@ -17,8 +17,8 @@ type key struct {
 }
 
 type entry struct {
-	verdict *verdict
-	until   time.Time
+	decision *decision
+	until    time.Time
 }
 
 // cache keeps verdicts, and sees to it that of many requests with one cookie a single one asks the store.
@@ -30,28 +30,28 @@ type cache struct {
 
 // flight is a question to the store that is under way.
 type flight struct {
-	done    chan struct{}
-	verdict *verdict
-	err     error
-	dropped bool // the session was ended meanwhile: the answer is not kept
+	done     chan struct{}
+	decision *decision
+	err      error
+	dropped  bool // the session was ended meanwhile: the answer is not kept
 }
 
 func newCache() *cache { return &cache{entries: map[key]entry{}, flights: map[key]*flight{}} }
 
 // fresh returns a verdict that still holds, or what was known before and must be asked anew; nil = nothing.
-func (c *cache) fresh(k key, now time.Time) (v *verdict, holds bool) {
+func (c *cache) fresh(k key, now time.Time) (v *decision, holds bool) {
 	c.mu.Lock()
 	e, found := c.entries[k]
 	c.mu.Unlock()
 	if !found {
 		return nil, false
 	}
-	return e.verdict, now.Before(e.until)
+	return e.decision, now.Before(e.until)
 }
 
 // ask asks once for all who want to know, and keeps the answer for as long as it says. An error is not kept. Whoever only waits stops with their own
 // request.
-func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*verdict, time.Time, error)) (*verdict, error) {
+func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
 	c.mu.Lock()
 	f, found := c.flights[k]
 	if !found {
@@ -64,7 +64,7 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*verd
 	}
 	select {
 	case <-f.done:
-		return f.verdict, f.err
+		return f.decision, f.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -73,7 +73,7 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*verd
 // errNoAnswer is what those who wait are told when the one who asked has panicked.
 var errNoAnswer = errors.New("the question about a session came to nothing")
 
-func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*verdict, time.Time, error)) (*verdict, error) {
+func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
 	var until time.Time
 	defer func() {
 		c.mu.Lock()
@@ -84,13 +84,13 @@ func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*verdict, time.
 		}
 		delete(c.flights, k)
 		if f.err == nil {
-			c.keep(k, entry{f.verdict, until}, now)
+			c.keep(k, entry{f.decision, until}, now)
 		}
 	}()
 	var err error
-	f.verdict, until, err = ask()
+	f.decision, until, err = ask()
 	f.err = err
-	return f.verdict, f.err
+	return f.decision, f.err
 }
 
 // keep makes room where there is none: what is over first, of a few that chance picks, else any.

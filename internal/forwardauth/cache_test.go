@@ -53,10 +53,10 @@ func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 func TestJoiningEndsTheYoungersHostSession(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	at := func(entry, openID, union string) gateway.Account {
+	at := func(connector, openID, union string) gateway.User {
 		t.Helper()
 		e.clock.advance(time.Second)
-		a, _, err := e.store.Arrive(t.Context(), gateway.Arrival{Entry: entry, AppID: "wx-" + entry, OpenID: openID, UnionID: union, OpenPlatform: "ours",
+		a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: "wx-" + connector, OpenID: openID, UnionID: union, OpenPlatform: "ours",
 			Group: []string{"wx-main", "wx-web"}, At: e.clock.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)

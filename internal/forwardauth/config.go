@@ -34,17 +34,17 @@ type Config struct {
 	Cache          time.Duration  // optional: how old an answer of /verify may be; 0 = every request asks the store
 	SessionMax     time.Duration  // a session on a host is over after that, as the gateway's is
 
-	SignIn   session.SignIn
+	SignIn   session.Authenticator
 	Sessions Sessions
-	Access   access.Judge
-	People   access.People
+	Access   access.Policy
+	Users    access.Users
 	Pages    Pages
 	Grants   gateway.Grants
-	Claims   gateway.Claims
+	Attempts gateway.Attempts
 	Subjects gateway.Subjects
 	Events   gateway.Events
-	Keys     *keys.Ring   // signs the assertion
-	Master   *keys.Master // makes the host sessions
+	Keys     *keys.Set    // signs the assertion
+	Sealer   *keys.Sealer // makes the host sessions
 
 	RequestID func(context.Context) string // optional: for events and logs
 	Logger    *slog.Logger                 // optional: nil discards
@@ -81,8 +81,8 @@ type pair struct{ https, http *site }
 
 // Paths. The first two lie below the gateway's own, the others at the root of each host of an app.
 const (
-	pathVerify   = "/verify"
-	pathHandOver = "/forward-auth"
+	pathVerify  = "/verify"
+	pathHandoff = "/forward-auth"
 
 	hostPrefix  = "/.weigate/"
 	pathStart   = hostPrefix + "start"
@@ -95,9 +95,9 @@ const (
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
-		"SessionMax": cfg.SessionMax <= 0, "SignIn": cfg.SignIn == nil, "Sessions": cfg.Sessions == nil, "Access": cfg.Access == nil, "People": cfg.People == nil,
-		"Pages": cfg.Pages == nil, "Grants": cfg.Grants == nil, "Claims": cfg.Claims == nil, "Subjects": cfg.Subjects == nil, "Events": cfg.Events == nil,
-		"Keys": cfg.Keys == nil, "Master": cfg.Master == nil, "TrustedProxies": len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0,
+		"SessionMax": cfg.SessionMax <= 0, "SignIn": cfg.SignIn == nil, "Sessions": cfg.Sessions == nil, "Access": cfg.Access == nil, "People": cfg.Users == nil,
+		"Pages": cfg.Pages == nil, "Grants": cfg.Grants == nil, "Claims": cfg.Attempts == nil, "Subjects": cfg.Subjects == nil, "Events": cfg.Events == nil,
+		"Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil, "TrustedProxies": len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("forwardauth: Config.%s is missing", name))
@@ -120,7 +120,7 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	h := &Handler{cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
-		secrets: cfg.Master.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"}}
+		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"}}
 	return h, h.addHosts()
 }
 
@@ -198,7 +198,7 @@ func isLoopback(host string) bool {
 // Mount adds the routes to mux.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify)
-	mux.HandleFunc("GET "+h.path+pathHandOver, h.handOver)
+	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff)
 	mux.HandleFunc("GET "+pathStart, h.onHost(h.start))
 	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish))
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut))
@@ -209,7 +209,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 // Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front. /verify is not among them: a proxy asks there
 // for everybody, and an answer from the cache costs nothing.
 func (h *Handler) Limited() []string {
-	return []string{h.path + pathHandOver, pathStart, pathFinish, pathSignOut}
+	return []string{h.path + pathHandoff, pathStart, pathFinish, pathSignOut}
 }
 
 // ForeignPosts lists the paths that a cross-origin check in front leaves out: a proxy may ask with the method of the request that it asks about, and the
@@ -218,8 +218,8 @@ func (h *Handler) ForeignPosts() []string { return []string{h.path + pathVerify}
 
 // Again says where a request of ours begins anew, given the return address of its sign-in: on the host, since only a nonce that the browser has there
 // leads anywhere. ok is false for any other address.
-func (h *Handler) Again(returnTo string) (address string, ok bool) {
-	rest, ok := strings.CutPrefix(returnTo, h.path+pathHandOver+"?")
+func (h *Handler) RestartURL(returnTo string) (address string, ok bool) {
+	rest, ok := strings.CutPrefix(returnTo, h.path+pathHandoff+"?")
 	if !ok {
 		return "", false
 	}

@@ -14,26 +14,26 @@ import (
 // as of any access token. So a made-up value, or the one of another host, is refused without asking the store, and a hand-over that comes twice makes
 // the same session twice. FAMILY tells whose session it was when it is over, so that a blocked person is told why.
 
-func mac(secret []byte, family, host string) string {
+func mac(secret []byte, grant, host string) string {
 	m := hmac.New(sha256.New, secret)
-	m.Write([]byte(family + "\x00" + host))
+	m.Write([]byte(grant + "\x00" + host))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
 // hostToken is the secret half of the session that the family has on a site, under the present master key.
-func (h *Handler) hostToken(s *site, family string) string {
-	return mac(h.secrets[0], family, s.name)
+func (h *Handler) hostToken(s *site, grant string) string {
+	return mac(h.secrets[0], grant, s.name)
 }
 
 // genuine takes a cookie apart. ok is false for anything that this gateway did not make for this site.
-func (h *Handler) genuine(s *site, value string) (family string, hash [32]byte, ok bool) {
-	family, token, found := strings.Cut(value, ".")
+func (h *Handler) genuine(s *site, value string) (grant string, hash [32]byte, ok bool) {
+	grant, token, found := strings.Cut(value, ".")
 	if !found || len(value) > 200 {
 		return "", hash, false
 	}
 	for _, secret := range h.secrets { // of the present master key, and of those before it
-		if hmac.Equal([]byte(mac(secret, family, s.name)), []byte(token)) {
-			return family, sha256.Sum256([]byte(token)), true
+		if hmac.Equal([]byte(mac(secret, grant, s.name)), []byte(token)) {
+			return grant, sha256.Sum256([]byte(token)), true
 		}
 	}
 	return "", hash, false

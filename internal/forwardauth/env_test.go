@@ -73,28 +73,28 @@ type away struct {
 	after  func()       // runs after each of them
 }
 
-func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, error) {
 	a.tokens.Add(1)
 	if a.hold != nil {
 		a.hold()
 	}
 	if a.off.Load() {
-		return gateway.Token{}, gateway.Family{}, fmt.Errorf("test: %w", gateway.ErrUnavailable)
+		return gateway.Token{}, gateway.Grant{}, fmt.Errorf("test: %w", gateway.ErrUnavailable)
 	}
-	token, family, err := a.Store.Token(ctx, hash, now)
+	token, grant, err := a.Store.Token(ctx, hash, now)
 	if a.after != nil {
 		a.after()
 	}
-	return token, family, err
+	return token, grant, err
 }
 
 // signIn is a sign-in whose session is a cookie with the account's id.
 type signIn struct {
 	e       *env
-	door    string
+	method  string
 	askOnce atomic.Bool // the next person is asked for a profile
 	mu      sync.Mutex
-	begun   []session.Demand
+	begun   []session.LoginRequest
 }
 
 func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
@@ -102,14 +102,14 @@ func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
 	if err != nil {
 		return session.Browser{}, false, nil
 	}
-	found, account, err := sessions{s.e}.Find(r.Context(), sha256.Sum256([]byte(c.Value)), s.e.clock.now())
+	found, user, err := sessions{s.e}.Find(r.Context(), sha256.Sum256([]byte(c.Value)), s.e.clock.now())
 	if errors.Is(err, gateway.ErrNotFound) {
 		return session.Browser{}, false, nil
 	}
-	return session.Browser{Session: found, Account: account, Demand: string(found.Data)}, err == nil, err
+	return session.Browser{Session: found, User: user, LoginRequestID: string(found.Data)}, err == nil, err
 }
 
-func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
+func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = append(s.begun, d)
@@ -117,11 +117,11 @@ func (s *signIn) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand)
 	return nil
 }
 
-func (s *signIn) last() session.Demand {
+func (s *signIn) last() session.LoginRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.begun) == 0 {
-		return session.Demand{}
+		return session.LoginRequest{}
 	}
 	return s.begun[len(s.begun)-1]
 }
@@ -137,12 +137,12 @@ func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Br
 
 type sessions struct{ e *env }
 
-func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	found, err := s.e.store.Session(ctx, hash, now)
 	if err != nil {
-		return gateway.Session{}, gateway.Account{}, err
+		return gateway.Session{}, gateway.User{}, err
 	}
-	a, err := s.e.store.Account(ctx, found.AccountID)
+	a, err := s.e.store.User(ctx, found.UserID)
 	if err == nil && a.Status == gateway.Blocked {
 		err = gateway.ErrNotFound
 	}
@@ -152,7 +152,7 @@ func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 // access is a rule that tests change while everything runs.
 type ruling struct{ says atomic.Int64 }
 
-func (a *ruling) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
+func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Decision, error) {
 	return access.Decision(a.says.Load()), nil
 }
 
@@ -169,8 +169,8 @@ func (pages) Show(w http.ResponseWriter, _ *http.Request, p forwardauth.Page) {
 	fmt.Fprintf(w, "page %s of %s", p.Reason, p.App)
 }
 
-var master = sync.OnceValue(func() *keys.Master {
-	m, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+var master = sync.OnceValue(func() *keys.Sealer {
+	m, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		panic(err)
 	}
@@ -185,9 +185,9 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 	}
 	t.Cleanup(func() { inner.Close() })
 	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, access: &ruling{}, log: &strings.Builder{}}
-	e.signIn = &signIn{e: e, door: "wechat"}
+	e.signIn = &signIn{e: e, method: "wechat"}
 	e.access.says.Store(int64(access.Allowed))
-	ring, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: inner, Master: master(), Algs: []string{keys.ES256}, Now: e.clock.now})
+	ring, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: inner, Sealer: master(), Algs: []string{keys.ES256}, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +198,8 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 			{App: gateway.App{ID: "public", Kind: gateway.AppForwardAuth, Name: "Public"}, Hosts: []string{"public.example.com"}},
 			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"}, Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Pages: pages{}, People: e.store, Grants: e.store, Claims: e.store, Subjects: e.store,
-		Events: e.store, Keys: ring, Master: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.now,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Pages: pages{}, Users: e.store, Grants: e.store, Attempts: e.store, Subjects: e.store,
+		Events: e.store, Keys: ring, Sealer: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.now,
 	}
 	for _, f := range change {
 		f(&e.config)
@@ -221,14 +221,14 @@ func (e *env) replica() (http.Handler, *forwardauth.Handler) {
 }
 
 // person makes an account and signs it in at the gateway; the value is the gateway's cookie.
-func (e *env) person(openID string) (gateway.Account, string) {
+func (e *env) person(openID string) (gateway.User, string) {
 	e.t.Helper()
-	a, _, err := e.store.Arrive(e.t.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openID, UnionID: "union of " + openID, At: e.clock.now(),
+	a, _, err := e.store.RecordSignIn(e.t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openID, UnionID: "union of " + openID, At: e.clock.now(),
 		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明 & “" + openID + "”"}})
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	if a, err = e.store.UpdateAccount(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.Account) error {
+	if a, err = e.store.UpdateUser(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Groups = []string{"a,b", "staff"}
 		return nil
 	}); err != nil {
@@ -238,12 +238,12 @@ func (e *env) person(openID string) (gateway.Account, string) {
 }
 
 // session signs an account in at the gateway.
-func (e *env) session(a gateway.Account, openID, demand string) string {
+func (e *env) session(a gateway.User, openID, loginRequest string) string {
 	e.t.Helper()
 	cookie := gateway.NewID()
-	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), AccountID: a.ID, Entry: "main", AppID: "wx1", OpenID: openID,
-		Door: e.signIn.door, AuthTime: e.clock.now(), CreatedAt: e.clock.now(), SeenAt: e.clock.now(), ExpiresAt: e.clock.now().Add(24 * time.Hour),
-		Data: []byte(demand)}, e.clock.now()); err != nil {
+	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), UserID: a.ID, Connector: "main", AppID: "wx1", OpenID: openID,
+		Method: e.signIn.method, AuthTime: e.clock.now(), CreatedAt: e.clock.now(), SeenAt: e.clock.now(), ExpiresAt: e.clock.now().Add(24 * time.Hour),
+		Data: []byte(loginRequest)}, e.clock.now()); err != nil {
 		e.t.Fatal(err)
 	}
 	return cookie
@@ -390,9 +390,9 @@ func nobody(t *testing.T, w *httptest.ResponseRecorder) {
 }
 
 // replaced is the master key after a new one was put in front.
-func replaced(t *testing.T) *keys.Master {
+func replaced(t *testing.T) *keys.Sealer {
 	t.Helper()
-	m, err := keys.NewMaster([]byte(strings.Repeat("n", 32)), []byte(leak.Secret+strings.Repeat("m", 32)))
+	m, err := keys.NewSealer([]byte(strings.Repeat("n", 32)), []byte(leak.Secret+strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ func Fill(n int, until, now time.Time) (held int, last bool) {
 	var k key
 	for i := range n {
 		k = key{hash: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}
-		c.put(k, entry{&verdict{}, until}, now)
+		c.put(k, entry{&decision{}, until}, now)
 	}
 	_, last = c.fresh(k, now)
 	return len(c.entries), last

@@ -10,7 +10,7 @@ import (
 )
 
 // question is what a proxy asks about: one request of a browser or a program to a site.
-type question struct {
+type forwardedRequest struct {
 	site   *site
 	target string // path and query, as cleanReturn leaves them
 	method string
@@ -28,8 +28,8 @@ var (
 // Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends what it is told to, by custom X-Original-URL and X-Original-Method.
 // Each passes on the other's headers when a visitor makes them up, so where both name a host they must name the same one: else a visitor could have
 // a request to one site judged as one to another.
-func (h *Handler) question(r *http.Request) (question, error) {
-	var q question
+func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
+	var q forwardedRequest
 	if !h.trusted(r) {
 		return q, errStranger
 	}

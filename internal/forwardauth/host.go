@@ -32,7 +32,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
-		h.failed(w, r, question{site: s, target: target}, err)
+		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	case in && passed:
 		if h.warnedLoop.CompareAndSwap(false, true) {
@@ -44,20 +44,20 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 		return
 	case in:
 		s.set(w, s.nonce, newKey()+".1", passedLife)
-		see(w, s.origin+target)
+		redirectSeeOther(w, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
 		nonce = newKey()
 	}
 	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at once share it
-	see(w, h.gatewayOrigin()+h.address(errand{site: s, challenge: challenge(nonce), target: target}))
+	redirectSeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
 func (h *Handler) gatewayOrigin() string { return h.cfg.URL[:len(h.cfg.URL)-len(h.path)] }
 
 func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
-	v, err := h.verdictNow(r, s)
+	v, err := h.decideNow(r, s)
 	return err == nil && v.reason == "", err
 }
 
@@ -66,27 +66,27 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
 	target := cleanReturn(q.Get(paramReturn))
-	family, err := "", error(gateway.ErrNotFound)
+	grant, err := "", error(gateway.ErrNotFound)
 	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isKey(q.Get(paramToken)) {
-		family, err = h.take(r.Context(), s, nonce, q.Get(paramToken))
+		grant, err = h.take(r.Context(), s, nonce, q.Get(paramToken))
 	}
 	switch {
 	case err == nil:
-		s.set(w, s.session, family+"."+h.hostToken(s, family), h.cfg.SessionMax)
+		s.set(w, s.session, grant+"."+h.hostToken(s, grant), h.cfg.SessionMax)
 		s.clear(w, s.nonce)
-		see(w, s.origin+target)
+		redirectSeeOther(w, s.origin+target)
 		return
 	case !errors.Is(err, gateway.ErrNotFound):
-		h.failed(w, r, question{site: s, target: target}, err)
+		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
 	// Nothing comes of the token. Whoever is in goes on: "back", or a second tab.
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
-		h.failed(w, r, question{site: s, target: target}, err)
+		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
 	case in:
-		see(w, s.origin+target)
+		redirectSeeOther(w, s.origin+target)
 	default:
 		h.cfg.Pages.Show(w, r, Page{Reason: ReasonLost, Status: http.StatusBadRequest, App: s.app.Name, Go: s.start(target)})
 	}
@@ -96,17 +96,17 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 //
 // The same browser may come twice at the same moment, WeChat's does. A claim in the store lets one of them redeem, on any replica; the others wait for
 // it and get the same session, which is derived from the grant.
-func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (family string, err error) {
+func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
 	code, err := h.mine(ctx, s, nonce, hash)
 	if err != nil {
 		return "", err
 	}
 	now := h.cfg.Now()
-	if code.TakenAt.IsZero() {
+	if code.RedeemedAt.IsZero() {
 		name := base64.RawURLEncoding.EncodeToString(hash[:])
-		_, won, err := h.cfg.Claims.Claim(ctx, gateway.Claim{
-			Key: "hand-over " + name, Code: name, Owner: newKey(), Lease: now.Add(claimLease), Expires: now.Add(handOverLife + repeatLife),
+		_, won, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
+			Key: "hand-over " + name, Code: name, Owner: newKey(), Lease: now.Add(claimLease), Expires: now.Add(handoffLifetime + repeatLife),
 		}, now)
 		switch {
 		case err != nil:
@@ -118,10 +118,10 @@ func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (famil
 			return "", err
 		}
 	}
-	if !code.Family.Live(now) || now.Sub(code.TakenAt) > repeatLife {
+	if !code.Grant.Live(now) || now.Sub(code.RedeemedAt) > repeatLife {
 		return "", gateway.ErrExpired
 	}
-	return code.Family.ID, nil
+	return code.Grant.ID, nil
 }
 
 // mine reads a code that was made for this host and this browser.
@@ -130,7 +130,7 @@ func (h *Handler) mine(ctx context.Context, s *site, nonce string, hash [32]byte
 	if err != nil {
 		return code, err
 	}
-	if code.Family.App != s.app.ID || code.RedirectURI != s.origin || !hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
+	if code.Grant.App != s.app.ID || code.RedirectURI != s.origin || !hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
 		return code, gateway.ErrNotFound
 	}
 	return code, nil
@@ -139,8 +139,8 @@ func (h *Handler) mine(ctx context.Context, s *site, nonce string, hash [32]byte
 // redeem takes the code. The session on the host is over with the gateway's, at the latest when that one has to be.
 func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
 	end := now.Add(h.cfg.SessionMax)
-	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.Issue{
-		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Family.ID))), CreatedAt: now, ExpiresAt: end}, FamilyExpires: end,
+	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
+		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now, ExpiresAt: end}, GrantExpires: end,
 	})
 	if errors.Is(err, gateway.ErrReplay) {
 		err = gateway.ErrExpired // cannot be: one claim, one redemption; were it so, the grant would be dead, and that is right
@@ -156,7 +156,7 @@ func (h *Handler) awaitTaken(ctx context.Context, s *site, nonce string, hash [3
 	defer tick.Stop()
 	for {
 		code, err := h.mine(ctx, s, nonce, hash)
-		if err != nil || !code.TakenAt.IsZero() {
+		if err != nil || !code.RedeemedAt.IsZero() {
 			return code, err
 		}
 		select {
@@ -177,9 +177,9 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
 // signOut ends the session on this host, on every replica within the time of the cache. The gateway's own goes on; the page says so.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
-	if family, _, ok := h.genuine(s, cookie); ok {
-		if err := h.end(r.Context(), s, family); err != nil {
-			h.failed(w, r, question{site: s, target: "/"}, err)
+	if grant, _, ok := h.genuine(s, cookie); ok {
+		if err := h.end(r.Context(), s, grant); err != nil {
+			h.failed(w, r, forwardedRequest{site: s, target: "/"}, err)
 			return
 		}
 		h.cache.drop(key{s, sha256.Sum256([]byte(cookie))})
@@ -190,17 +190,17 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 }
 
 // end revokes the grant. The person has pressed the button: it does not stop because they close the page.
-func (h *Handler) end(ctx context.Context, s *site, family string) error {
+func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
 	now := h.cfg.Now()
-	n, err := h.cfg.Grants.Revoke(ctx, gateway.Revocation{Family: family}, now)
+	n, err := h.cfg.Grants.Revoke(ctx, gateway.Revocation{Grant: grant}, now)
 	if err != nil || n == 0 {
 		return err
 	}
 	event := gateway.Event{At: now, Kind: EventSignOut, App: s.app.ID, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)}
-	if f, err := h.cfg.Grants.Family(ctx, family); err == nil {
-		event.AccountID, event.Entry = f.AccountID, f.Entry
+	if f, err := h.cfg.Grants.Grant(ctx, grant); err == nil {
+		event.UserID, event.Connector = f.UserID, f.Connector
 	}
 	if err := h.cfg.Events.AppendEvents(ctx, event); err != nil {
 		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", event.Kind, "error", err, "request_id", event.RequestID)

@@ -24,7 +24,7 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 		t.Fatalf("%v: %d %s", b.hops, w.Code, w.Body)
 	}
 	d := e.signIn.last()
-	if d.App.ID != "wiki" || d.ID == "" || d.Fresh || !strings.HasPrefix(d.Return, "/forward-auth?") || !strings.Contains(d.Return, d.ID) {
+	if d.App.ID != "wiki" || d.ID == "" || d.Reauthenticate || !strings.HasPrefix(d.ReturnURL, "/forward-auth?") || !strings.Contains(d.ReturnURL, d.ID) {
 		t.Fatalf("the demand: %+v", d)
 	}
 	for name, value := range b.cookies[wiki] {
@@ -34,7 +34,7 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", d.ID))
 	e.signIn.askOnce.Store(true) // asked for a profile on the way
-	w = b.open(gatewayURL + d.Return)
+	w = b.open(gatewayURL + d.ReturnURL)
 	if b.at() != "https://"+wiki+"/page?x=1" || w.Header().Get("Referrer-Policy") != "no-referrer" {
 		t.Fatalf("the browser is at %v", b.hops)
 	}
@@ -55,17 +55,17 @@ func TestBackFromSignInWithoutASession(t *testing.T) {
 	e := newEnv(t)
 	b := e.browser("")
 	b.open("https://" + wiki + "/.weigate/start?return=/page")
-	w := b.open(gatewayURL + e.signIn.last().Return)
+	w := b.open(gatewayURL + e.signIn.last().ReturnURL)
 	want(t, "no session", w, http.StatusForbidden, "not_signed_in")
 	if got := w.Header().Get("X-Go"); got != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
 		t.Errorf("the way on leads to %s", got)
 	}
-	again, ok := e.feature.Again(e.signIn.last().Return)
+	again, ok := e.feature.RestartURL(e.signIn.last().ReturnURL)
 	if !ok || again != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
 		t.Errorf("the request begins anew at %q, %v", again, ok)
 	}
 	for _, other := range []string{"/", "/forward-auth", "/forward-auth?to=https%3A%2F%2Fevil.example", "/oauth2/authorize?x=1"} {
-		if at, ok := e.feature.Again(other); ok {
+		if at, ok := e.feature.RestartURL(other); ok {
 			t.Errorf("%s is no request of ours, but begins anew at %s", other, at)
 		}
 	}
@@ -108,9 +108,9 @@ func TestRuleAtTheHandOver(t *testing.T) {
 	e := newEnv(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
-	e.access.says.Store(int64(access.Refused))
+	e.access.says.Store(int64(access.Denied))
 	want(t, "refused", b.open("https://"+wiki+"/.weigate/start?return=/page"), http.StatusForbidden, "refused")
-	e.access.says.Store(int64(access.Waiting))
+	e.access.says.Store(int64(access.Pending))
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "waiting", w, http.StatusOK, "waiting")
 	e.access.says.Store(int64(access.Allowed))
@@ -122,19 +122,19 @@ func TestRuleAtTheHandOver(t *testing.T) {
 
 func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Doors = []string{"scan"} })
+	e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Methods = []string{"scan"} })
 	a, cookie := e.person("alice")
 	b := e.browser(cookie)
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
-	want(t, "another door", w, http.StatusForbidden, "door")
-	if w = b.open(gatewayURL + w.Header().Get("X-Go")); w.Body.String() != "sign-in" || !e.signIn.last().Fresh {
+	want(t, "another door", w, http.StatusForbidden, "wrong_method")
+	if w = b.open(gatewayURL + w.Header().Get("X-Go")); w.Body.String() != "sign-in" || !e.signIn.last().Reauthenticate {
 		t.Fatalf("the button leads to %d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
-	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().Return), http.StatusForbidden, "door")
-	e.signIn.door = "scan"
+	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden, "wrong_method")
+	e.signIn.method = "scan"
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
-	b.open(gatewayURL + e.signIn.last().Return)
+	b.open(gatewayURL + e.signIn.last().ReturnURL)
 	if b.at() != "https://"+wiki+"/page" {
 		t.Errorf("by the right door the browser is at %v", b.hops)
 	}
@@ -143,7 +143,7 @@ func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct{ subject, user, page string }{
-		{"", "account", ""}, {"account", "account", ""}, {"unionid", "union%20of%20alice", ""}, {"openid:main", "alice", ""}, {"openid:other", "", "no_openid"},
+		{"", "user", ""}, {"user", "user", ""}, {"unionid", "union%20of%20alice", ""}, {"openid:main", "alice", ""}, {"openid:other", "", "no_openid"},
 	} {
 		t.Run(k.subject, func(t *testing.T) {
 			t.Parallel()
@@ -152,21 +152,21 @@ func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
 			b := e.browser(cookie)
 			w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 			if k.page != "" {
-				if d := e.signIn.last(); d.Entry != "other" || !d.Fresh {
-					t.Fatalf("she is not sent through the other entry: %+v", d)
+				if d := e.signIn.last(); d.Connector != "other" || !d.Reauthenticate {
+					t.Fatalf("she is not sent through the other connector: %+v", d)
 				}
 				b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
-				want(t, "never been there", b.open(gatewayURL+e.signIn.last().Return), http.StatusForbidden, k.page)
+				want(t, "never been there", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden, k.page)
 				return
 			}
 			user := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-User")
-			if k.user == "account" {
+			if k.user == "user" {
 				k.user = a.ID
 			}
 			if user != k.user {
 				t.Errorf("%d %s: the site is told %q, want %q", w.Code, w.Body, user, k.user)
 			}
-			pins, err := e.store.AccountSubjects(t.Context(), a.ID)
+			pins, err := e.store.UserSubjects(t.Context(), a.ID)
 			if err != nil || len(pins) != 1 || pins[0].App != "wiki" {
 				t.Errorf("pins %+v, %v", pins, err)
 			}
@@ -193,7 +193,7 @@ func TestSignOutOnTheHost(t *testing.T) {
 	want(t, "the same cookie afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen), http.StatusFound, "")
 	want(t, "the other host", b.verify("https://public.example.com/"), http.StatusOK, "")
 	events, err := e.store.Events(t.Context(), gateway.EventQuery{Kind: forwardauth.EventSignOut})
-	if err != nil || len(events) != 1 || events[0].App != "wiki" || events[0].AccountID == "" {
+	if err != nil || len(events) != 1 || events[0].App != "wiki" || events[0].UserID == "" {
 		t.Errorf("events %+v, %v", events, err)
 	}
 	want(t, "a second time", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK, "host_signed_out")
@@ -281,7 +281,7 @@ func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
 	e := newEnv(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
-	e.config.Master = replaced(t)
+	e.config.Sealer = replaced(t)
 	b.through, _ = e.replica()
 	want(t, "with the new key", b.verify("https://"+wiki+"/"), http.StatusOK, "")
 	before := b.cookies[wiki]["__Host-weigate-auth"]
@@ -303,7 +303,7 @@ func TestGatewayBelowAPath(t *testing.T) {
 	if err != nil || to.Host != "www.example.com" || to.Path != "/login/forward-auth" {
 		t.Fatalf("the gateway is at %v, %v", to, err)
 	}
-	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" || !strings.HasPrefix(e.signIn.last().Return, "/login/forward-auth?") {
+	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" || !strings.HasPrefix(e.signIn.last().ReturnURL, "/login/forward-auth?") {
 		t.Errorf("%d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
 	for _, path := range append(e.feature.Limited(), e.feature.ForeignPosts()...) {

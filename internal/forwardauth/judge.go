@@ -12,10 +12,10 @@ import (
 )
 
 // verdict is what /verify knows of a host session. It is never changed once it is in the cache; the header values in it are shared by all answers.
-type verdict struct {
-	reason  Reason           // "" = let in
-	account *gateway.Account // nil = nobody
-	family  string
+type decision struct {
+	reason Reason        // "" = let in
+	owner  *gateway.User // nil = nobody
+	grant  string
 
 	user, name, openid, unionid, groups []string // as headers
 	assertion                           []string
@@ -25,61 +25,61 @@ type verdict struct {
 
 // judge asks the store about a host session, whose cookie is genuine. before is what was known of it a while ago, or nil. An error is the store's: it
 // says nothing about the person.
-func (h *Handler) judge(ctx context.Context, s *site, family string, hash [32]byte, before *verdict, now time.Time) (*verdict, error) {
+func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision, now time.Time) (*decision, error) {
 	// Others may wait for the answer too: it does not end with the request that asks.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
 	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
-	if err == nil && (f.ID != family || f.App != s.app.ID) {
+	if err == nil && (f.ID != grant || f.App != s.app.ID) {
 		err = gateway.ErrNotFound // the host went to another app since
 	}
 	if err != nil {
-		return h.over(ctx, family, err)
+		return h.over(ctx, grant, err)
 	}
-	session, account, err := h.cfg.Sessions.Find(ctx, f.Session, now)
+	session, user, err := h.cfg.Sessions.Find(ctx, f.Session, now)
 	if err != nil {
-		return h.over(ctx, family, err)
+		return h.over(ctx, grant, err)
 	}
-	v := &verdict{account: &account, family: f.ID}
-	if len(s.app.Doors) > 0 && !slices.Contains(s.app.Doors, session.Door) {
-		v.reason = ReasonDoor
+	v := &decision{owner: &user, grant: f.ID}
+	if len(s.app.Methods) > 0 && !slices.Contains(s.app.Methods, session.Method) {
+		v.reason = ReasonMethod
 		return v, nil
 	}
-	decision, err := h.cfg.Access.Allow(ctx, account, s.app.App)
+	decision, err := h.cfg.Access.Decide(ctx, user, s.app.App)
 	if err != nil {
 		return nil, err
 	}
 	if v.reason = reasonOf(decision); v.reason != "" {
 		return v, nil
 	}
-	identities, err := h.cfg.People.Identities(ctx, account.ID)
+	identities, err := h.cfg.Users.Identities(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
-	return v, h.tell(v, s, f, account, access.UnionID(identities, f.AppID), before, now)
+	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
 }
 
 func reasonOf(d access.Decision) Reason {
 	switch d {
 	case access.Allowed:
 		return ""
-	case access.Waiting:
+	case access.Pending:
 		return ReasonWaiting
 	}
 	return ReasonRefused
 }
 
 // over finds out whether a session that is over is a blocked person's: they are told so instead of being sent to sign in.
-func (h *Handler) over(ctx context.Context, family string, err error) (*verdict, error) {
-	nobody := &verdict{reason: ReasonNotSignedIn}
+func (h *Handler) over(ctx context.Context, grant string, err error) (*decision, error) {
+	nobody := &decision{reason: ReasonNotSignedIn}
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	f, err := h.cfg.Grants.Family(ctx, family)
+	f, err := h.cfg.Grants.Grant(ctx, grant)
 	if err == nil {
-		var a gateway.Account
-		if a, err = h.cfg.People.Account(ctx, f.AccountID); err == nil && a.Status == gateway.Blocked {
-			return &verdict{reason: ReasonBlocked, account: &a}, nil
+		var a gateway.User
+		if a, err = h.cfg.Users.User(ctx, f.UserID); err == nil && a.Status == gateway.Blocked {
+			return &decision{reason: ReasonBlocked, owner: &a}, nil
 		}
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
@@ -89,7 +89,7 @@ func (h *Handler) over(ctx context.Context, family string, err error) (*verdict,
 }
 
 // tell fills in what the site is told.
-func (h *Handler) tell(v *verdict, s *site, f gateway.Family, a gateway.Account, union string, before *verdict, now time.Time) error {
+func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision, now time.Time) error {
 	v.user, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
 	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
 	groups := make([]string, len(a.Groups))

@@ -12,7 +12,7 @@ import (
 type Sessions interface {
 	// Find returns a session that lives at now, with its account, and records that it was used. gateway.ErrNotFound: it is over, or its account is
 	// gone or blocked. Any other error is the store's.
-	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error)
+	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
 // Reason says what a page is about. Each has words in the catalogues of the pages, and is its word in answers to programs.
@@ -27,7 +27,7 @@ const (
 	ReasonRefused       Reason = "refused"         // the access rule says no
 	ReasonBlocked       Reason = "blocked"         // an administrator has blocked the account
 	ReasonWaiting       Reason = "waiting"         // for approval
-	ReasonDoor          Reason = "door"            // the app does not take people who came in this way
+	ReasonMethod        Reason = "wrong_method"    // the app does not take people who came in this way
 	ReasonNoOpenID      Reason = "no_openid"       // the app knows people by an entry that this person never used
 	ReasonNoUnionID     Reason = "no_unionid"      // the app knows people by unionid, and WeChat sent none
 	ReasonSubjectTaken  Reason = "subject_taken"   // the app knows another account by this person's id
@@ -44,14 +44,14 @@ const (
 // Page is one page to show.
 type Page struct {
 	Reason  Reason
-	Status  int              // 0 = as the reason has it
-	App     string           // the app's name; "" = not known
-	Account *gateway.Account // whom the page is about; nil = nobody
-	Go      string           // where the main button leads; "" = no button
-	Refresh bool             // the page goes to Go by itself, again and again
-	Back    string           // where the way back to the app leads; "" = none
-	Home    string           // the gateway's first page
-	Post    string           // a button of its own that posts to this path; "" = none
+	Status  int           // 0 = as the reason has it
+	App     string        // the app's name; "" = not known
+	User    *gateway.User // whom the page is about; nil = nobody
+	Go      string        // where the main button leads; "" = no button
+	Refresh bool          // the page goes to Go by itself, again and again
+	Back    string        // where the way back to the app leads; "" = none
+	Home    string        // the gateway's first page
+	Post    string        // a button of its own that posts to this path; "" = none
 }
 
 // Pages shows pages. The implementation sets all headers and the status.

@@ -35,13 +35,13 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header["Cache-Control"] = h.noStore
 	header[headerUser], header[headerName], header[headerOpenID] = none, none, none
 	header[headerUnionID], header[headerGroups], header[headerAssertion] = none, none, none
-	q, err := h.question(r)
+	q, err := h.parseForwarded(r)
 	if err != nil {
 		h.refuseProxy(w, r, err)
 		return
 	}
 	cookie, others := q.site.cookies(r)
-	v, err := h.verdict(r.Context(), q.site, cookie)
+	v, err := h.decision(r.Context(), q.site, cookie)
 	switch {
 	case err != nil:
 		h.failed(w, r, q, err)
@@ -56,9 +56,9 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 }
 
 // verdict says who has a cookie on a site, from the cache where it may.
-func (h *Handler) verdict(ctx context.Context, s *site, cookie string) (*verdict, error) {
+func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
-		return &verdict{reason: ReasonNotSignedIn}, nil
+		return &decision{reason: ReasonNotSignedIn}, nil
 	}
 	k := key{s, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
@@ -66,12 +66,12 @@ func (h *Handler) verdict(ctx context.Context, s *site, cookie string) (*verdict
 	if holds {
 		return before, nil
 	}
-	family, hash, ok := h.genuine(s, cookie)
+	grant, hash, ok := h.genuine(s, cookie)
 	if !ok {
-		return &verdict{reason: ReasonNotSignedIn}, nil
+		return &decision{reason: ReasonNotSignedIn}, nil
 	}
-	ask := func() (*verdict, time.Time, error) {
-		v, err := h.judge(ctx, s, family, hash, before, now)
+	ask := func() (*decision, time.Time, error) {
+		v, err := h.revalidate(ctx, s, grant, hash, before, now)
 		if err != nil {
 			return nil, now, err
 		}
@@ -92,13 +92,13 @@ func (h *Handler) verdict(ctx context.Context, s *site, cookie string) (*verdict
 }
 
 // verdictNow asks the store, whatever is in the cache: the pages on a host must not argue with what another replica has just answered at /verify.
-func (h *Handler) verdictNow(r *http.Request, s *site) (*verdict, error) {
+func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
-	family, hash, ok := h.genuine(s, cookie)
+	grant, hash, ok := h.genuine(s, cookie)
 	if !ok {
-		return &verdict{reason: ReasonNotSignedIn}, nil
+		return &decision{reason: ReasonNotSignedIn}, nil
 	}
-	return h.judge(r.Context(), s, family, hash, nil, h.cfg.Now())
+	return h.revalidate(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
 
 // refuseProxy answers who is no proxy of ours, or asks about a site that is not ours. Nobody is told anything about anybody.
@@ -123,7 +123,7 @@ func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // deny answers for a visitor who is not let in: programs hear it in JSON; people who are nobody are sent to sign in, others read why.
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q question, v *verdict) {
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedRequest, v *decision) {
 	w.Header().Del("Strict-Transport-Security") // this answer goes to a browser, under a host that is not ours
 	here := q.site.origin + cleanReturn(q.target)
 	navigates := q.method == "" || q.method == http.MethodGet || q.method == http.MethodHead
@@ -152,7 +152,7 @@ func (h *Handler) pleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) 
 }
 
 // send sends a browser to sign in, in the form that the proxy understands: nginx takes the address from a header, and makes the redirect itself.
-func (h *Handler) send(w http.ResponseWriter, q question, address string) {
+func (h *Handler) send(w http.ResponseWriter, q forwardedRequest, address string) {
 	if q.nginx {
 		w.Header().Set(headerRedirect, address)
 		say(w, http.StatusUnauthorized, ReasonNotSignedIn)
@@ -164,12 +164,12 @@ func (h *Handler) send(w http.ResponseWriter, q question, address string) {
 }
 
 // explain tells a person why they are not let in. A waiting person's page looks again by itself.
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *verdict, here string) {
-	page := Page{Reason: v.reason, Status: http.StatusForbidden, App: s.app.Name, Account: v.account, Go: here, Home: h.cfg.URL + "/"}
+func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *decision, here string) {
+	page := Page{Reason: v.reason, Status: http.StatusForbidden, App: s.app.Name, User: v.owner, Go: here, Home: h.cfg.URL + "/"}
 	switch v.reason {
 	case ReasonWaiting:
 		page.Refresh = true
-	case ReasonDoor:
+	case ReasonMethod:
 		page.Go = s.start(strings.TrimPrefix(here, s.origin))
 	case ReasonBlocked:
 		page.Go = ""
@@ -178,7 +178,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *ve
 }
 
 // failed answers when the store or a key did not do its work. That is never "signed out".
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q question, err error) {
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequest, err error) {
 	status, reason := http.StatusInternalServerError, ReasonInternal
 	if errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		status, reason = http.StatusServiceUnavailable, ReasonUnavailable
@@ -201,16 +201,16 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q question, err
 // refused says in words what /verify has answered. nginx comes here by error_page, with the address that the browser asked for.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	privately(w)
-	q, err := h.question(r)
+	q, err := h.parseForwarded(r)
 	if err != nil {
-		q = question{site: h.hosted(r), target: "/"}
+		q = forwardedRequest{site: h.hosted(r), target: "/"}
 	}
 	q.nginx = false
 	if q.site == nil {
 		h.cfg.Pages.Show(w, r, Page{Reason: ReasonNoSuchAddress})
 		return
 	}
-	v, err := h.verdictNow(r, q.site)
+	v, err := h.decideNow(r, q.site)
 	switch {
 	case err != nil:
 		h.failed(w, r, q, err)
@@ -245,7 +245,7 @@ func say(w http.ResponseWriter, status int, reason Reason) {
 }
 
 // see answers 303: the browser goes on by GET whatever it came by.
-func see(w http.ResponseWriter, address string) {
+func redirectSeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -159,12 +159,12 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, page string
-		change     func(e *env, a gateway.Account)
+		change     func(e *env, a gateway.User)
 	}{
-		{"the rule changed", "refused", func(e *env, _ gateway.Account) { e.access.says.Store(int64(access.Refused)) }},
-		{"approval was taken back", "waiting", func(e *env, _ gateway.Account) { e.access.says.Store(int64(access.Waiting)) }},
-		{"blocked", "blocked", func(e *env, a gateway.Account) {
-			if _, err := e.store.UpdateAccount(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.Account) error {
+		{"the rule changed", "refused", func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Denied)) }},
+		{"approval was taken back", "waiting", func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Pending)) }},
+		{"blocked", "blocked", func(e *env, a gateway.User) {
+			if _, err := e.store.UpdateUser(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.User) error {
 				a.Status = gateway.Blocked
 				return nil
 			}); err != nil {
@@ -209,24 +209,24 @@ func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name string
-		end  func(e *env, a gateway.Account) error
+		end  func(e *env, a gateway.User) error
 	}{
-		{"here", func(e *env, a gateway.Account) error {
-			live, err := e.store.AccountSessions(e.t.Context(), a.ID, e.clock.now())
+		{"here", func(e *env, a gateway.User) error {
+			live, err := e.store.UserSessions(e.t.Context(), a.ID, e.clock.now())
 			if err != nil || len(live) != 1 {
 				return err
 			}
 			return e.store.DeleteSession(e.t.Context(), live[0].Hash)
 		}},
-		{"everywhere", func(e *env, a gateway.Account) error {
-			_, err := e.store.DeleteAccountSessions(e.t.Context(), a.ID)
+		{"everywhere", func(e *env, a gateway.User) error {
+			_, err := e.store.DeleteUserSessions(e.t.Context(), a.ID)
 			return err
 		}},
-		{"what apps were given", func(e *env, a gateway.Account) error {
-			_, err := e.store.Revoke(e.t.Context(), gateway.Revocation{AccountID: a.ID}, e.clock.now())
+		{"what apps were given", func(e *env, a gateway.User) error {
+			_, err := e.store.Revoke(e.t.Context(), gateway.Revocation{UserID: a.ID}, e.clock.now())
 			return err
 		}},
-		{"idle for too long", func(e *env, _ gateway.Account) error { e.clock.advance(25 * time.Hour); return nil }},
+		{"idle for too long", func(e *env, _ gateway.User) error { e.clock.advance(25 * time.Hour); return nil }},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -253,7 +253,7 @@ func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 	if again := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion"); again != first {
 		t.Error("without the cache each request costs a signature")
 	}
-	e.access.says.Store(int64(access.Refused))
+	e.access.says.Store(int64(access.Denied))
 	want(t, "at once", b.verify("https://"+wiki+"/"), http.StatusForbidden, "refused")
 }
 

@@ -14,11 +14,11 @@ const (
 // is not stored; what only one kind needs (redirect addresses, hosts) is with
 // the feature that serves that kind.
 type App struct {
-	ID     string // as tokens, pins and events name it; never used for another app
-	Kind   AppKind
-	Name   string // for people
-	Access AccessRule
-	Doors  []string // the doors that lead to it; empty = all
+	ID      string // as tokens, pins and events name it; never used for another app
+	Kind    AppKind
+	Name    string // for people
+	Access  AccessRule
+	Methods []string // the doors that lead to it; empty = all
 }
 
 // Access says who may use an app.
@@ -35,7 +35,7 @@ const (
 // to match one of them is enough. The zero value lets nobody in.
 type AccessRule struct {
 	Rule     Access
-	Accounts []string // account ids
+	Users    []string // account ids
 	OpenIDs  []string
 	UnionIDs []string
 	Groups   []string

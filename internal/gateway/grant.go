@@ -8,15 +8,15 @@ import (
 // Family is one permission that a person gave one app: everything that grew
 // out of one authorization code. It exists from the code on, and each use of
 // any of its tokens checks it.
-type Family struct {
+type Grant struct {
 	ID        string // opaque
 	App       string
-	AccountID string // follows joining
+	UserID    string // follows joining
 	Subject   string // sub, as pinned when the code was made; see PutCode for ""
 	Scopes    []string
 	AuthTime  time.Time
 	Session   [32]byte // hash of the session that the person had; zero = none
-	Entry     string   // the identity with which the person had signed in
+	Connector string   // the identity with which the person had signed in
 	AppID     string
 	OpenID    string
 	CreatedAt time.Time
@@ -28,40 +28,40 @@ type Family struct {
 }
 
 // Live reports whether tokens of f may be used at now.
-func (f Family) Live(now time.Time) bool {
+func (f Grant) Live(now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt)
 }
 
 // Code is an authorization code and the family that it opens.
 type Code struct {
 	Hash        [32]byte // SHA-256 of the code
-	Family      Family   // Counter 0
+	Grant       Grant    // Counter 0
 	RedirectURI string
 	Challenge   string // PKCE, S256; "" = none
 	Nonce       string
 	ExpiresAt   time.Time
-	TakenAt     time.Time // zero = still good
+	RedeemedAt  time.Time // zero = still good
 }
 
 // Token is an access token.
 type Token struct {
 	Hash      [32]byte // SHA-256 of the token
-	Family    string
+	Grant     string
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
 // Issue is what one redemption of a code brings into being.
-type Issue struct {
-	Access        Token     // Family is filled in by the store
-	Refresh       [32]byte  // hash of the first refresh token; zero = none is given
-	FamilyExpires time.Time // the family's new end; zero = Access.ExpiresAt
-	Forgiving     bool      // a replay ends nothing: for a protocol whose clients send twice by accident
+type TokenIssue struct {
+	Access          Token     // Family is filled in by the store
+	Refresh         [32]byte  // hash of the first refresh token; zero = none is given
+	GrantExpires    time.Time // the family's new end; zero = Access.ExpiresAt
+	ReplayTolerated bool      // a replay ends nothing: for a protocol whose clients send twice by accident
 }
 
 // Rotation exchanges a refresh token for its successor.
 type Rotation struct {
-	Family    string
+	Grant     string
 	Presented [32]byte      // hash of the refresh token that came
 	Next      [32]byte      // hash of its successor, which is derived from family and counter
 	Access    Token         // Family is filled in by the store
@@ -71,8 +71,8 @@ type Rotation struct {
 }
 
 // Rotated is what a rotation led to.
-type Rotated struct {
-	Family   Family   // after the rotation
+type RotatedGrant struct {
+	Grant    Grant    // after the rotation
 	Refresh  [32]byte // hash of the refresh token that is current now
 	Repeated bool     // the token came again within the grace: nothing moved
 }
@@ -80,11 +80,11 @@ type Rotated struct {
 // Revocation says what to revoke. Families that match every field that is set
 // are revoked; at least one of Family, AccountID, Session and Token is needed.
 type Revocation struct {
-	Family    string
-	AccountID string // resolved as by Accounts.Account
-	App       string // narrows the others
-	Session   [32]byte
-	Token     [32]byte // an access token: only this one, its family lives on
+	Grant   string
+	UserID  string // resolved as by Accounts.Account
+	App     string // narrows the others
+	Session [32]byte
+	Token   [32]byte // an access token: only this one, its family lives on
 }
 
 // Grants keeps what apps were given: codes, access and refresh tokens.
@@ -114,15 +114,15 @@ type Grants interface {
 	// authenticated. ErrNotFound;
 	// ErrExpired when the code or the family is over or was revoked before the
 	// code was taken.
-	Redeem(ctx context.Context, code [32]byte, now time.Time, i Issue) (Family, error)
+	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
 	// Token returns an access token that is good at now, and its family.
 	// ErrNotFound; ErrExpired.
-	Token(ctx context.Context, hash [32]byte, now time.Time) (Token, Family, error)
+	Token(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, error)
 
 	// Family returns a family by its id, whether it lives or not, until it is
 	// swept. ErrNotFound.
-	Family(ctx context.Context, id string) (Family, error)
+	Grant(ctx context.Context, id string) (Grant, error)
 
 	// Rotate exchanges a refresh token, in one transaction, and stores the new
 	// access token.
@@ -140,7 +140,7 @@ type Grants interface {
 	//
 	// ErrNotFound for an unknown family, ErrExpired for one that is over or was
 	// revoked before.
-	Rotate(ctx context.Context, r Rotation) (Rotated, error)
+	Rotate(ctx context.Context, r Rotation) (RotatedGrant, error)
 
 	// Revoke revokes what r names and says how many families (or, for
 	// r.Token, tokens) it found alive. What is revoked already is no error. A

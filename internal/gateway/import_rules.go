@@ -6,7 +6,7 @@ import (
 )
 
 // Problem says why a line cannot be imported at all; "" when it can.
-func (p ImportedPerson) Problem() string {
+func (p ImportedUser) Problem() string {
 	switch {
 	case p.OldID == "":
 		return "no old id"
@@ -22,29 +22,29 @@ func (p ImportedPerson) Problem() string {
 // PlanImport decides what one line of an import does, counts it in res, and
 // reports whether there is something to write. known, matches and newID are as
 // for Join; named is the account that has the old id already, nil when none has.
-func PlanImport(p ImportedPerson, index int, known, named *Party, matches []Party, newID string, res *ImportResult) (Plan, bool) {
+func PlanImport(p ImportedUser, index int, known, named *Candidate, matches []Candidate, newID string, res *ImportResult) (Plan, bool) {
 	problem := func(reason string) (Plan, bool) {
 		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return Plan{}, false
 	}
-	if named != nil && known != nil && named.Account.ID != known.Account.ID {
-		return problem("the openid belongs to account " + known.Account.ID + ", the old id to account " + named.Account.ID)
+	if named != nil && known != nil && named.User.ID != known.User.ID {
+		return problem("the openid belongs to account " + known.User.ID + ", the old id to account " + named.User.ID)
 	}
 	base := known
 	if base == nil && named != nil {
 		own := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
 		if clash(own, named.Identities) {
-			return problem("account " + named.Account.ID + " has this old id, and another openid of the same appid")
+			return problem("account " + named.User.ID + " has this old id, and another openid of the same appid")
 		}
-		if split(p.Arrival, named.Identities) {
-			return problem("account " + named.Account.ID + " has this old id, and another unionid")
+		if split(p.SignIn, named.Identities) {
+			return problem("account " + named.User.ID + " has this old id, and another unionid")
 		}
 		base = named
 	}
-	if base != nil && base.Account.OldID != "" && base.Account.OldID != p.OldID {
-		return problem("account " + base.Account.ID + " has another old id")
+	if base != nil && base.User.OldID != "" && base.User.OldID != p.OldID {
+		return problem("account " + base.User.ID + " has another old id")
 	}
-	quiet := p.Arrival
+	quiet := p.SignIn
 	quiet.Profile = nil
 	plan := Join(quiet, base, matches, newID)
 	if was := cmp.Or(plan.Keep.OldID, p.OldID); was != p.OldID {
@@ -55,7 +55,7 @@ func PlanImport(p ImportedPerson, index int, known, named *Party, matches []Part
 
 // imported makes a plan of Join one of an import: nobody came in, so nothing
 // counts as seen, and a name from another table is not a fetched profile.
-func (p ImportedPerson) imported(plan Plan, known *Party, res *ImportResult) (Plan, bool) {
+func (p ImportedUser) imported(plan Plan, known *Candidate, res *ImportResult) (Plan, bool) {
 	var before Identity
 	if known != nil {
 		for _, id := range known.Identities {
@@ -70,7 +70,7 @@ func (p ImportedPerson) imported(plan Plan, known *Party, res *ImportResult) (Pl
 		res.Created++
 	case known == nil:
 		res.Added++
-	case known.Account.OldID == p.OldID && before.UnionID == plan.Identity.UnionID:
+	case known.User.OldID == p.OldID && before.UnionID == plan.Identity.UnionID:
 		res.Unchanged++
 		return Plan{}, false
 	default:
@@ -84,7 +84,7 @@ func (p ImportedPerson) imported(plan Plan, known *Party, res *ImportResult) (Pl
 		k.Locale = cmp.Or(k.Locale, p.Profile.Locale)
 	}
 	plan.Events = slices.DeleteFunc(plan.Events, func(e Event) bool {
-		return e.Kind == EventAccountCreated || e.Kind == EventIdentityAdded
+		return e.Kind == EventUserCreated || e.Kind == EventIdentityAdded
 	})
 	return plan, true
 }

@@ -9,18 +9,18 @@ import (
 
 // Party is an account with its identities, as a store read them in the
 // transaction that will apply the plan.
-type Party struct {
-	Account    Account
+type Candidate struct {
+	User       User
 	Identities []Identity
 }
 
 // Plan is what Join decided. The store writes it in one transaction: Keep and
 // Identity are the rows to have afterwards, whether they are there or not.
 type Plan struct {
-	Keep     Account  // the account of the person from now on
+	Keep     User     // the account of the person from now on
 	New      bool     // Keep is not stored yet
 	Identity Identity // the row of (AppID, OpenID)
-	Drop     []string // ids of the younger accounts that are joined into Keep, in this order
+	Joined   []string // ids of the younger accounts that are joined into Keep, in this order
 	Events   []Event  // what to tell the administrator
 }
 
@@ -45,27 +45,27 @@ type Plan struct {
 //     another entry. Approval holds for the person, so it covers both sides.
 //   - Admin and groups are the older account's: a join gives nobody a right
 //     that an administrator did not give to the account that stays.
-func Join(a Arrival, known *Party, matches []Party, newID string) Plan {
+func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
 	var p Plan
 	if known != nil {
-		p.Keep = known.Account
-		p.recognise(a, known)
+		p.Keep = known.User
+		p.updateIdentity(a, known)
 	} else {
-		p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
+		p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
 	}
-	if a.Shared() != nil && p.Identity.UnionID == a.UnionID {
-		p.gather(a, known, matches)
+	if a.SharedAppIDs() != nil && p.Identity.UnionID == a.UnionID {
+		p.joinByUnionID(a, known, matches)
 	}
 	if p.Keep.ID == "" {
 		p.New = true
-		p.Keep = Account{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
-		p.tell(EventAccountCreated, "", "first sign-in; status "+string(a.InitialStatus))
+		p.Keep = User{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
+		p.addEvent(EventUserCreated, "", "first sign-in; status "+string(a.InitialStatus))
 	}
-	p.Keep.arrived(a)
-	p.Identity.AccountID = p.Keep.ID
+	p.Keep.signedIn(a)
+	p.Identity.UserID = p.Keep.ID
 	for i := range p.Events {
 		e := &p.Events[i]
-		e.At, e.Entry, e.AccountID = a.At, a.Entry, p.Keep.ID
+		e.At, e.Connector, e.UserID = a.At, a.Connector, p.Keep.ID
 		if e.Outcome == "" {
 			e.Outcome = "ok"
 		}
@@ -75,12 +75,12 @@ func Join(a Arrival, known *Party, matches []Party, newID string) Plan {
 
 // recognise sets the identity row. It takes a unionid only when the identity
 // has none and the account has no other one in the group.
-func (p *Plan) recognise(a Arrival, base *Party) {
-	p.Identity = Identity{Entry: a.Entry, AppID: a.AppID, OpenID: a.OpenID, CreatedAt: a.At}
+func (p *Plan) updateIdentity(a SignIn, base *Candidate) {
+	p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, CreatedAt: a.At}
 	for _, id := range base.Identities {
 		if id.AppID == a.AppID && id.OpenID == a.OpenID {
 			p.Identity = id
-			p.Identity.Entry = a.Entry
+			p.Identity.Connector = a.Connector
 		}
 	}
 	p.Identity.SeenAt = later(p.Identity.SeenAt, a.At)
@@ -88,7 +88,7 @@ func (p *Plan) recognise(a Arrival, base *Party) {
 		return
 	}
 	if p.Identity.UnionID != "" || split(a, base.Identities) {
-		p.tell(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept and nothing is joined by the new one")
+		p.addEvent(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept and nothing is joined by the new one")
 		return
 	}
 	p.Identity.UnionID = a.UnionID
@@ -98,57 +98,57 @@ func (p *Plan) recognise(a Arrival, base *Party) {
 // there is one. There are more when entries were put into one group after
 // people had come through each. All are joined at once, or a person who is
 // blocked in one would be let in by another until the next time.
-func (p *Plan) gather(a Arrival, known *Party, matches []Party) {
+func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 	has := []Identity{p.Identity}
 	if known != nil {
 		has = append(has, known.Identities...)
 	}
 	sorted := slices.Clone(matches)
-	slices.SortFunc(sorted, func(x, y Party) int { return olderFirst(x.Account, y.Account) })
+	slices.SortFunc(sorted, func(x, y Candidate) int { return olderFirst(x.User, y.User) })
 	for _, m := range sorted {
 		switch {
-		case known != nil && m.Account.ID == known.Account.ID, !a.matches(m):
+		case known != nil && m.User.ID == known.User.ID, !a.matches(m):
 			continue
 		case clash(has, m.Identities):
-			p.tell(EventJoinConflict, "refused", "account "+m.Account.ID+" has the same unionid, but another openid of the same appid; not joined")
+			p.addEvent(EventJoinConflict, "refused", "account "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
 			continue
 		case split(a, has) || split(a, m.Identities):
-			p.tell(EventUnionIDChanged, "refused", "account "+m.Account.ID+" has this unionid and another one; not joined")
+			p.addEvent(EventUnionIDChanged, "refused", "account "+m.User.ID+" has this unionid and another one; not joined")
 			continue
 		case p.Keep.ID == "":
-			p.Keep = m.Account
-			p.tell(EventIdentityAdded, "", "came in through a new entry with the same unionid")
+			p.Keep = m.User
+			p.addEvent(EventIdentityAdded, "", "came in through a new entry with the same unionid")
 		default:
-			p.absorb(m.Account)
+			p.joinUser(m.User)
 		}
 		has = append(has, m.Identities...)
 	}
 }
 
 // absorb joins another account of the person with the one that was found.
-func (p *Plan) absorb(other Account) {
+func (p *Plan) joinUser(other User) {
 	older, younger := p.Keep, other
 	if olderFirst(younger, older) < 0 {
 		older, younger = younger, older
 	}
-	p.Keep, p.Drop = joined(older, younger), append(p.Drop, younger.ID)
-	p.tell(EventAccountsJoined, "", "account "+younger.ID+" is the same person by unionid and was joined into "+older.ID)
+	p.Keep, p.Joined = joined(older, younger), append(p.Joined, younger.ID)
+	p.addEvent(EventUsersJoined, "", "account "+younger.ID+" is the same person by unionid and was joined into "+older.ID)
 	if younger.Admin && !older.Admin {
-		p.tell(EventAccountsJoined, "refused", "account "+younger.ID+" was an administrator; that does not carry over")
+		p.addEvent(EventUsersJoined, "refused", "account "+younger.ID+" was an administrator; that does not carry over")
 	}
 	if lost := without(younger.Groups, older.Groups); len(lost) > 0 {
-		p.tell(EventAccountsJoined, "refused", fmt.Sprintf("account %s was in groups %q; they do not carry over", younger.ID, lost))
+		p.addEvent(EventUsersJoined, "refused", fmt.Sprintf("account %s was in groups %q; they do not carry over", younger.ID, lost))
 	}
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
-		p.tell(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q goes", older.OldID, younger.OldID))
+		p.addEvent(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q goes", older.OldID, younger.OldID))
 	}
 }
 
 // matches reports whether m has the arrival's unionid inside the group. The
 // store looked for it; Join does not rely on that.
-func (a Arrival) matches(m Party) bool {
+func (a SignIn) matches(m Candidate) bool {
 	return slices.ContainsFunc(m.Identities, func(id Identity) bool {
-		return id.UnionID == a.UnionID && a.shares(id.AppID)
+		return id.UnionID == a.UnionID && a.sharesUnionID(id.AppID)
 	})
 }
 
@@ -166,14 +166,14 @@ func clash(x, y []Identity) bool {
 
 // split reports whether one of the identities is in the group and has another
 // unionid than the arrival's.
-func split(a Arrival, identities []Identity) bool {
+func split(a SignIn, identities []Identity) bool {
 	return slices.ContainsFunc(identities, func(id Identity) bool {
-		return a.shares(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
+		return a.sharesUnionID(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
 	})
 }
 
 // joined is what the older account is after the younger was joined into it.
-func joined(older, younger Account) Account {
+func joined(older, younger User) User {
 	k := older
 	switch {
 	case older.Status == Blocked || younger.Status == Blocked:
@@ -191,7 +191,7 @@ func joined(older, younger Account) Account {
 
 // arrived puts the profile of an arrival into the account. A profile that is
 // older than the stored one (a slow request) is left out.
-func (k *Account) arrived(a Arrival) {
+func (k *User) signedIn(a SignIn) {
 	k.UpdatedAt = later(k.UpdatedAt, a.At)
 	if a.Profile == nil || a.At.Before(k.ProfileAt) {
 		return
@@ -206,7 +206,7 @@ func (k *Account) arrived(a Arrival) {
 // moment the older account's stays. moved are the pins of the younger account
 // that go over to the older; dropped are those, of either, that are given up,
 // each with its event. Delete what is dropped before you move what is moved.
-func JoinPins(a Arrival, older, younger []Pin) (moved, dropped []Pin, events []Event) {
+func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
 	has := map[string]Pin{}
 	for _, p := range older {
 		has[p.App] = p
@@ -223,20 +223,20 @@ func JoinPins(a Arrival, older, younger []Pin) (moved, dropped []Pin, events []E
 		}
 		dropped = append(dropped, lost)
 		events = append(events, Event{
-			At: a.At, Kind: EventSubjectDropped, AccountID: has[p.App].AccountID, App: p.App, Entry: a.Entry, Outcome: "ok",
-			Detail: "the app knew accounts " + has[p.App].AccountID + " and " + p.AccountID + ", each by a subject; it gets the one that is older now, not that of " + lost.AccountID,
+			At: a.At, Kind: EventSubjectDropped, UserID: has[p.App].UserID, App: p.App, Connector: a.Connector, Outcome: "ok",
+			Detail: "the app knew accounts " + has[p.App].UserID + " and " + p.UserID + ", each by a subject; it gets the one that is older now, not that of " + lost.UserID,
 		})
 	}
 	return moved, dropped, events
 }
 
-func (p *Plan) tell(kind, outcome, detail string) {
+func (p *Plan) addEvent(kind, outcome, detail string) {
 	p.Events = append(p.Events, Event{Kind: kind, Outcome: outcome, Detail: detail})
 }
 
 // olderFirst orders accounts by age; the id decides between equals, so that
 // every replica decides the same.
-func olderFirst(x, y Account) int {
+func olderFirst(x, y User) int {
 	return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
 }
 

@@ -21,7 +21,7 @@ type world struct {
 	rest
 
 	mu         sync.Mutex
-	accounts   map[string]gateway.Account
+	accounts   map[string]gateway.User
 	identities map[[2]string]gateway.Identity
 	pins       map[[2]string]gateway.Pin // by account and app
 	into       map[string]string
@@ -30,13 +30,13 @@ type world struct {
 
 // rest is what joining does not need, and nobody calls.
 type rest interface {
-	gateway.Accounts
+	gateway.Users
 	gateway.Subjects
 }
 
 func newWorld() *world {
 	return &world{
-		accounts: map[string]gateway.Account{}, identities: map[[2]string]gateway.Identity{},
+		accounts: map[string]gateway.User{}, identities: map[[2]string]gateway.Identity{},
 		pins: map[[2]string]gateway.Pin{}, into: map[string]string{},
 	}
 }
@@ -48,10 +48,10 @@ func (w *world) resolve(id string) string {
 	return id
 }
 
-func (w *world) party(id string) gateway.Party {
-	p := gateway.Party{Account: w.accounts[id]}
+func (w *world) party(id string) gateway.Candidate {
+	p := gateway.Candidate{User: w.accounts[id]}
 	for _, i := range w.identities {
-		if i.AccountID == id {
+		if i.UserID == id {
 			p.Identities = append(p.Identities, i)
 		}
 	}
@@ -67,58 +67,60 @@ func (w *world) pinsOf(id string) (all []gateway.Pin) {
 	return all
 }
 
-func (w *world) Arrive(_ context.Context, a gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+func (w *world) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User, []gateway.Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := a.Check(); err != nil {
-		return gateway.Account{}, nil, err
+		return gateway.User{}, nil, err
 	}
-	var known *gateway.Party
-	var matches []gateway.Party
+	var known *gateway.Candidate
+	var matches []gateway.Candidate
 	if i, ok := w.identities[[2]string{a.AppID, a.OpenID}]; ok {
-		p := w.party(i.AccountID)
+		p := w.party(i.UserID)
 		known = &p
 	}
 	for id := range w.accounts {
 		p := w.party(id)
-		if known != nil && known.Account.ID == id {
+		if known != nil && known.User.ID == id {
 			continue
 		}
-		if slices.ContainsFunc(p.Identities, func(i gateway.Identity) bool { return i.UnionID == a.UnionID && slices.Contains(a.Shared(), i.AppID) }) {
+		if slices.ContainsFunc(p.Identities, func(i gateway.Identity) bool {
+			return i.UnionID == a.UnionID && slices.Contains(a.SharedAppIDs(), i.AppID)
+		}) {
 			matches = append(matches, p)
 		}
 	}
 	w.n++
 	p := gateway.Join(a, known, matches, fmt.Sprintf("account%04d", w.n))
 	w.accounts[p.Keep.ID] = p.Keep
-	for _, drop := range p.Drop {
+	for _, drop := range p.Joined {
 		w.joinInto(a, p.Keep.ID, drop)
 	}
 	w.identities[[2]string{a.AppID, a.OpenID}] = p.Identity
 	return p.Keep, p.Events, nil
 }
 
-func (w *world) joinInto(a gateway.Arrival, keep, drop string) {
+func (w *world) joinInto(a gateway.SignIn, keep, drop string) {
 	moved, dropped, _ := gateway.JoinPins(a, w.pinsOf(keep), w.pinsOf(drop))
 	for _, p := range dropped {
-		delete(w.pins, [2]string{p.AccountID, p.App})
+		delete(w.pins, [2]string{p.UserID, p.App})
 	}
 	for _, p := range moved {
 		delete(w.pins, [2]string{drop, p.App})
-		p.AccountID = keep
+		p.UserID = keep
 		w.pins[[2]string{keep, p.App}] = p
 	}
 	delete(w.accounts, drop)
 	w.into[drop] = keep
 	for k, i := range w.identities {
-		if i.AccountID == drop {
-			i.AccountID = keep
+		if i.UserID == drop {
+			i.UserID = keep
 			w.identities[k] = i
 		}
 	}
 }
 
-func (w *world) Account(_ context.Context, id string) (gateway.Account, error) {
+func (w *world) User(_ context.Context, id string) (gateway.User, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a, ok := w.accounts[w.resolve(id)]
@@ -134,7 +136,7 @@ func (w *world) Identities(_ context.Context, id string) ([]gateway.Identity, er
 	return w.party(w.resolve(id)).Identities, nil
 }
 
-func (w *world) UpdateAccount(_ context.Context, id string, _ time.Time, change func(*gateway.Account) error) (gateway.Account, error) {
+func (w *world) UpdateUser(_ context.Context, id string, _ time.Time, change func(*gateway.User) error) (gateway.User, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.accounts[w.resolve(id)]
@@ -150,17 +152,17 @@ func (w *world) PinSubject(_ context.Context, id, app, candidate string, now tim
 	if p, ok := w.pins[k]; ok {
 		return p.Subject, nil
 	}
-	w.pins[k] = gateway.Pin{AccountID: k[0], App: app, Subject: candidate, CreatedAt: now}
+	w.pins[k] = gateway.Pin{UserID: k[0], App: app, Subject: candidate, CreatedAt: now}
 	return candidate, nil
 }
 
-func (w *world) AccountSubjects(_ context.Context, id string) ([]gateway.Pin, error) {
+func (w *world) UserSubjects(_ context.Context, id string) ([]gateway.Pin, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.pinsOf(w.resolve(id)), nil
 }
 
-func (w *world) SubjectAccount(_ context.Context, app, subject string) (string, error) {
+func (w *world) SubjectUser(_ context.Context, app, subject string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for k, p := range w.pins {
@@ -189,11 +191,11 @@ func TestJoiningKeepsItsPromises(t *testing.T) {
 			appid := rapid.SampledFrom([]string{"wxa", "wxb", "wxc", "wxd", "wxe", "wxf"}).Draw(t, "appid")
 			unionid := rapid.SampledFrom([]string{"", "u1", "u2", "u3"}).Draw(t, "unionid")
 			openid := rapid.SampledFrom([]string{"o1", "o2", "o3"}).Draw(t, "openid")
-			a, _, err := w.Arrive(t.Context(), arrival(appid, openid, unionid, step))
+			a, _, err := w.RecordSignIn(t.Context(), arrival(appid, openid, unionid, step))
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err = w.UpdateAccount(t.Context(), a.ID, at(step), func(a *gateway.Account) error {
+			a, err = w.UpdateUser(t.Context(), a.ID, at(step), func(a *gateway.User) error {
 				switch rapid.IntRange(0, 19).Draw(t, "what happens to it") {
 				case 0:
 					a.Admin, admins[a.ID] = true, true
@@ -258,7 +260,7 @@ func (w *world) check(t *rapid.T, admins, blocked map[string]bool) {
 		if id < into { // ids grow with time here
 			t.Errorf("the older %s was joined into the younger %s", id, into)
 		}
-		if _, err := w.SubjectAccount(t.Context(), "wiki", "sub of "+id); !errors.Is(err, gateway.ErrNotFound) {
+		if _, err := w.SubjectUser(t.Context(), "wiki", "sub of "+id); !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("the subject of %s outlived the older one's of %s", id, into) // which was pinned before
 		}
 	}

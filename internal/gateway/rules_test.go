@@ -26,7 +26,7 @@ func TestIDsAreOpaqueAndDifferent(t *testing.T) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]int{-1: 50, 0: 50, 1: 1, 500: 500, 501: 500} {
-		if got := (gateway.AccountQuery{Limit: limit}).Page(); got != want {
+		if got := (gateway.UserQuery{Limit: limit}).Page(); got != want {
 			t.Errorf("limit %d: %d rows, want %d", limit, got, want)
 		}
 		if got := (gateway.EventQuery{Limit: limit}).Page(); got != want {
@@ -55,30 +55,30 @@ func TestErrorKinds(t *testing.T) {
 func TestTurn(t *testing.T) {
 	t.Parallel()
 	one, two, three, none := [32]byte{1}, [32]byte{2}, [32]byte{3}, [32]byte{}
-	f := gateway.Family{ExpiresAt: at(100), RotatedAt: at(10), Counter: 2}
+	f := gateway.Grant{ExpiresAt: at(100), RotatedAt: at(10), Counter: 2}
 	revoked := f
 	revoked.RevokedAt = at(1)
 	s := gateway.RefreshState{Current: two, Previous: one}
 	for _, k := range []struct {
 		name      string
-		f         gateway.Family
+		f         gateway.Grant
 		s         gateway.RefreshState
 		presented [32]byte
 		now       time.Time
-		want      gateway.Turn
+		want      gateway.RotationResult
 	}{
-		{"current", f, s, two, at(50), gateway.TurnMove},
-		{"previous within the grace", f, s, one, at(10), gateway.TurnRepeat},
-		{"previous at the grace's end", f, s, one, at(11), gateway.TurnReplay},
-		{"older", f, s, three, at(10), gateway.TurnReplay},
-		{"no token", f, s, none, at(10), gateway.TurnReplay},
-		{"no token where none was before", f, gateway.RefreshState{Current: two}, none, at(10), gateway.TurnReplay},
-		{"none was ever made", f, gateway.RefreshState{}, none, at(10), gateway.TurnReplay},
-		{"over", f, s, two, at(100), gateway.TurnRefused},
-		{"revoked", revoked, s, two, at(50), gateway.TurnRefused},
+		{"current", f, s, two, at(50), gateway.RotationMoves},
+		{"previous within the grace", f, s, one, at(10), gateway.RotationRepeated},
+		{"previous at the grace's end", f, s, one, at(11), gateway.RotationReplay},
+		{"older", f, s, three, at(10), gateway.RotationReplay},
+		{"no token", f, s, none, at(10), gateway.RotationReplay},
+		{"no token where none was before", f, gateway.RefreshState{Current: two}, none, at(10), gateway.RotationReplay},
+		{"none was ever made", f, gateway.RefreshState{}, none, at(10), gateway.RotationReplay},
+		{"over", f, s, two, at(100), gateway.RotationExpired},
+		{"revoked", revoked, s, two, at(50), gateway.RotationExpired},
 	} {
 		r := gateway.Rotation{Presented: k.presented, Now: k.now, Grace: time.Minute}
-		if got := k.f.Turn(k.s, r); got != k.want {
+		if got := k.f.Rotate(k.s, r); got != k.want {
 			t.Errorf("%s: got %v, want %v", k.name, got, k.want)
 		}
 	}
@@ -95,11 +95,11 @@ func TestRevocationThatNamesNothing(t *testing.T) {
 
 func TestPlanImport(t *testing.T) {
 	t.Parallel()
-	withOldID := func(p *gateway.Party, id string) *gateway.Party { p.Account.OldID = id; return p }
+	withOldID := func(p *gateway.Candidate, id string) *gateway.Candidate { p.User.OldID = id; return p }
 	for _, k := range []struct {
 		name         string
-		known, named *gateway.Party
-		matches      []gateway.Party
+		known, named *gateway.Candidate
+		matches      []gateway.Candidate
 		keep         string
 		counts       string // created added updated unchanged problems
 	}{
@@ -112,11 +112,11 @@ func TestPlanImport(t *testing.T) {
 		{"the old id has another openid", nil, withOldID(party("a", 0, identity("wxa", "o2", "")), "7"), nil, "", "0 0 0 0 1"},
 		{"the old id has another unionid", nil, withOldID(party("a", 0, identity("wxb", "o2", "u2")), "7"), nil, "", "0 0 0 0 1"},
 		{"openid and old id are two accounts", party("a", 0, identity("wxa", "o1", "u1")), withOldID(party("b", 0), "7"), nil, "", "0 0 0 0 1"},
-		{"the unionid is known", nil, nil, []gateway.Party{*party("a", 0, identity("wxb", "o2", "u1"))}, "a", "0 1 0 0 0"},
-		{"the unionid's account has another old id", nil, nil, []gateway.Party{*withOldID(party("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
+		{"the unionid is known", nil, nil, []gateway.Candidate{*party("a", 0, identity("wxb", "o2", "u1"))}, "a", "0 1 0 0 0"},
+		{"the unionid's account has another old id", nil, nil, []gateway.Candidate{*withOldID(party("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
 	} {
 		var res gateway.ImportResult
-		p := gateway.ImportedPerson{OldID: "7", Arrival: arrival("wxa", "o1", "u1", 9)}
+		p := gateway.ImportedUser{OldID: "7", SignIn: arrival("wxa", "o1", "u1", 9)}
 		p.Profile = &gateway.Profile{Nickname: "imported"}
 		plan, write := gateway.PlanImport(p, 3, k.known, k.named, k.matches, "new", &res)
 		counts := fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems))

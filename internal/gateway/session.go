@@ -8,11 +8,11 @@ import (
 // Session is one signed-in browser.
 type Session struct {
 	Hash      [32]byte // SHA-256 of the session id in the cookie
-	AccountID string
-	Entry     string // through which entry, with which identity the person came in
+	UserID    string
+	Connector string // through which entry, with which identity the person came in
 	AppID     string
 	OpenID    string
-	Door      string    // how: wechat, scan, website, …
+	Method    string    // how: wechat, scan, website, …
 	AuthTime  time.Time // when WeChat last vouched for the person: auth_time of OpenID Connect
 	CreatedAt time.Time
 	SeenAt    time.Time // to about a minute
@@ -57,9 +57,9 @@ type Sessions interface {
 	// DeleteAccountSessions ends every session of the account (sign-out
 	// everywhere) and says how many there were. The id is resolved; an unknown
 	// account has none.
-	DeleteAccountSessions(ctx context.Context, accountID string) (int, error)
+	DeleteUserSessions(ctx context.Context, userID string) (int, error)
 
 	// AccountSessions lists the account's sessions that live at now, the one
 	// seen last first. The id is resolved; an unknown account has none.
-	AccountSessions(ctx context.Context, accountID string, now time.Time) ([]Session, error)
+	UserSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
 }

@@ -8,33 +8,33 @@ import (
 // Store is everything that the gateway remembers. Features take the small
 // contracts; only the composition root names this one.
 type Store interface {
-	Accounts
+	Users
 	Subjects
 	Sessions
-	Claims
+	Attempts
 	Grants
 	Tickets
-	Holders
+	SessionUsers
 	Keys
 	Events
-	Upkeep
+	Maintenance
 }
 
 // Holders answers whose a session or a token is, with the account as it is at
 // that moment: one question where Sessions or Grants, and then Accounts, would
 // be two. Every page of a signed-in person asks it, and every call of an app.
-type Holders interface {
+type SessionUsers interface {
 	// SessionHolder is Sessions.Session and the account that the session is
 	// of. The account may be blocked. ErrNotFound; ErrExpired.
-	SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (Session, Account, error)
+	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (Session, User, error)
 
 	// TokenHolder is Grants.Token and the account that the family is of.
 	// ErrNotFound; ErrExpired.
-	TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (Token, Family, Account, error)
+	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, User, error)
 }
 
 // Upkeep is what the composition root does with a store.
-type Upkeep interface {
+type Maintenance interface {
 	// Sweep removes rows whose time is over at now, and events older than
 	// eventsBefore (zero = none), at most batch of each table (0 = 500), and
 	// says how many. A caller repeats it while the answer is not 0. Each call

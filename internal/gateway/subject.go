@@ -7,7 +7,7 @@ import (
 
 // Pin is the sub by which one app knows one account.
 type Pin struct {
-	AccountID string
+	UserID    string
 	App       string
 	Subject   string
 	CreatedAt time.Time
@@ -21,13 +21,13 @@ type Subjects interface {
 	// different candidates, one wins and all get it. The account is resolved;
 	// ErrNotFound when there is none; ErrConflict when another account has the
 	// candidate as its subject in this app.
-	PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (string, error)
+	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
 
 	// AccountSubjects lists the pins of an account, by app. The id is
 	// resolved; an unknown account has none.
-	AccountSubjects(ctx context.Context, accountID string) ([]Pin, error)
+	UserSubjects(ctx context.Context, userID string) ([]Pin, error)
 
 	// SubjectAccount returns the id of the account that this app knows by
 	// subject. ErrNotFound.
-	SubjectAccount(ctx context.Context, app, subject string) (string, error)
+	SubjectUser(ctx context.Context, app, subject string) (string, error)
 }

@@ -10,25 +10,25 @@ type TicketState string
 
 // The states of a ticket. The first three are on the way, the others are ends.
 const (
-	TicketOpen     TicketState = "open"     // the desktop shows its code, no phone has it
-	TicketHeld     TicketState = "held"     // one account's phone has it, and has not answered
-	TicketApproved TicketState = "approved" // the phone said yes; the desktop has not come for it
-	TicketUsed     TicketState = "used"     // the desktop was signed in with it
-	TicketRefused  TicketState = "refused"  // the phone said no, or its account was blocked
-	TicketWrong    TicketState = "wrong"    // the phone picked another number than the desktop's
-	TicketDropped  TicketState = "dropped"  // the desktop gave up, or renewed its code
+	TicketOpen      TicketState = "open"     // the desktop shows its code, no phone has it
+	TicketScanned   TicketState = "held"     // one account's phone has it, and has not answered
+	TicketApproved  TicketState = "approved" // the phone said yes; the desktop has not come for it
+	TicketRedeemed  TicketState = "used"     // the desktop was signed in with it
+	TicketRefused   TicketState = "refused"  // the phone said no, or its account was blocked
+	TicketMismatch  TicketState = "wrong"    // the phone picked another number than the desktop's
+	TicketCancelled TicketState = "dropped"  // the desktop gave up, or renewed its code
 )
 
 // TicketPause is how long a ticket lives at least after a phone took hold of it
 // and after it was approved: a person who scans in the last second must have
 // the time to read, and the desktop the time to come.
-const TicketPause = time.Minute
+const TicketMinimum = time.Minute
 
 // Holder is the session of the phone that holds a ticket. The zero value is
 // nobody.
-type Holder struct {
-	AccountID string // follows joining
-	Entry     string // the identity with which the phone is signed in
+type Approver struct {
+	UserID    string // follows joining
+	Connector string // the identity with which the phone is signed in
 	AppID     string
 	OpenID    string
 	AuthTime  time.Time // when WeChat vouched for the phone's person
@@ -40,14 +40,14 @@ type Ticket struct {
 	Hash      [32]byte // SHA-256 of the ticket's id, which is in the code for everybody to see
 	Desktop   [32]byte // SHA-256 of the desktop's secret, which is in its cookie only; never the id's
 	App       string   // the app that asks; "" = the gateway's own page
-	Entry     string   // the entry through which the phone must come in; "" = any
+	Connector string   // the entry through which the phone must come in; "" = any
 	Browser   string   // what the phone is told about the desktop, for people to read
 	Place     string
 	Number    string   // the number that the desktop shows
 	Others    []string // the numbers that the phone shows beside it
 	State     TicketState
-	Holder    Holder    // zero until a phone holds it
-	HeldAt    time.Time // zero until then
+	Approver  Approver  // zero until a phone holds it
+	ScannedAt time.Time // zero until then
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	Data      []byte // the owner's own, no secret in it; nil = none
@@ -95,7 +95,7 @@ type Tickets interface {
 	// this account holds already is returned as it is, without error: people
 	// scan twice. ErrConflict when another account holds it, or when it is not
 	// open any more.
-	HoldTicket(ctx context.Context, hash [32]byte, h Holder, now time.Time) (Ticket, error)
+	ScanTicket(ctx context.Context, hash [32]byte, h Approver, now time.Time) (Ticket, error)
 
 	// AnswerTicket ends the holding by TicketApproved, TicketRefused or
 	// TicketWrong; any other answer is an error. An approved ticket gets
@@ -104,17 +104,17 @@ type Tickets interface {
 	// holds the ticket, or when it is not held (any more): an answer counts
 	// once, and a second one, also the same, changes nothing, but for one:
 	// TicketRefused takes an approval back until the ticket is used.
-	AnswerTicket(ctx context.Context, hash [32]byte, accountID string, answer TicketState, now time.Time) (Ticket, error)
+	AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer TicketState, now time.Time) (Ticket, error)
 
 	// TakeTicket uses an approved ticket, exactly once, for the desktop that
 	// made it. ErrNotFound when desktop is not the hash of its secret: who only
 	// saw the code learns nothing. ErrReplay when it was used before,
 	// ErrConflict in every other state.
-	TakeTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
+	RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
 
 	// DropTicket gives up a ticket that is open or held, for the desktop that
 	// made it. One that is dropped already is no error. ErrNotFound when
 	// desktop is not the hash of its secret; ErrConflict when it was answered:
 	// then the desktop goes on with the answer.
-	DropTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
+	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }

@@ -26,24 +26,24 @@ func (t Ticket) Check() error {
 // s by themselves or with a phone that does not answer. Those are the states
 // that the limit of PutTicket counts.
 func (s TicketState) Anonymous() bool {
-	return s == TicketOpen || s == TicketHeld || s == TicketDropped
+	return s == TicketOpen || s == TicketScanned || s == TicketCancelled
 }
 
 // Answer reports whether s is what a phone may answer.
 func (s TicketState) Answer() bool {
-	return s == TicketApproved || s == TicketRefused || s == TicketWrong
+	return s == TicketApproved || s == TicketRefused || s == TicketMismatch
 }
 
 // Opened is t as PutTicket stores it.
 func (t Ticket) Opened() Ticket {
-	t.State, t.Holder, t.HeldAt = TicketOpen, Holder{}, time.Time{}
-	t.App, t.Entry = Clean(t.App), Clean(t.Entry)
+	t.State, t.Approver, t.ScannedAt = TicketOpen, Approver{}, time.Time{}
+	t.App, t.Connector = Clean(t.App), Clean(t.Connector)
 	t.Browser, t.Place, t.Number = Clean(t.Browser), Clean(t.Place), Clean(t.Number)
 	return t
 }
 
 // live is nil while t is not over at now.
-func (t Ticket) live(now time.Time) error {
+func (t Ticket) pending(now time.Time) error {
 	if !now.Before(t.ExpiresAt) {
 		return ErrExpired
 	}
@@ -52,7 +52,7 @@ func (t Ticket) live(now time.Time) error {
 
 // Shown decides Tickets.Ticket.
 func (t Ticket) Shown(now time.Time) (Ticket, error) {
-	if err := t.live(now); err != nil {
+	if err := t.pending(now); err != nil {
 		return Ticket{}, err
 	}
 	return t, nil
@@ -62,17 +62,17 @@ func (t Ticket) Shown(now time.Time) (Ticket, error) {
 // not blocked: the ticket afterwards, and whether there is something to write.
 // It is t as it was, with false, when the account holds it already and for
 // ErrConflict.
-func (t Ticket) Held(h Holder, now time.Time) (next Ticket, write bool, err error) {
-	if err := t.live(now); err != nil {
+func (t Ticket) AfterScan(h Approver, now time.Time) (next Ticket, write bool, err error) {
+	if err := t.pending(now); err != nil {
 		return Ticket{}, false, err
 	}
 	switch {
 	case t.State == TicketOpen:
 		h.AuthTime = Micro(h.AuthTime)
-		t.State, t.Holder, t.HeldAt = TicketHeld, h, Micro(now)
-		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketPause)))
+		t.State, t.Approver, t.ScannedAt = TicketScanned, h, Micro(now)
+		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketMinimum)))
 		return t, true, nil
-	case t.State == TicketHeld && t.Holder.AccountID == h.AccountID:
+	case t.State == TicketScanned && t.Approver.UserID == h.UserID:
 		return t, false, nil
 	}
 	return t, false, ErrConflict
@@ -80,31 +80,31 @@ func (t Ticket) Held(h Holder, now time.Time) (next Ticket, write bool, err erro
 
 // Answered decides Tickets.AnswerTicket by the resolved account. With an error
 // nothing is written.
-func (t Ticket) Answered(accountID string, answer TicketState, now time.Time) (Ticket, error) {
-	if err := t.live(now); err != nil {
+func (t Ticket) AfterAnswer(userID string, answer TicketState, now time.Time) (Ticket, error) {
+	if err := t.pending(now); err != nil {
 		return Ticket{}, err
 	}
 	back := t.State == TicketApproved && answer == TicketRefused
-	if t.State != TicketHeld && !back || accountID == "" || t.Holder.AccountID != accountID {
+	if t.State != TicketScanned && !back || userID == "" || t.Approver.UserID != userID {
 		return t, ErrConflict
 	}
 	t.State = answer
 	if answer == TicketApproved {
-		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketPause)))
+		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketMinimum)))
 	}
 	return t, nil
 }
 
 // Taken decides Tickets.TakeTicket. With an error nothing is written.
-func (t Ticket) Taken(desktop [32]byte, now time.Time) (Ticket, error) {
+func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
 	if err := t.owned(desktop, now); err != nil {
 		return Ticket{}, err
 	}
 	switch t.State {
 	case TicketApproved:
-		t.State = TicketUsed
+		t.State = TicketRedeemed
 		return t, nil
-	case TicketUsed:
+	case TicketRedeemed:
 		return t, ErrReplay
 	}
 	return t, ErrConflict
@@ -112,15 +112,15 @@ func (t Ticket) Taken(desktop [32]byte, now time.Time) (Ticket, error) {
 
 // Dropped decides Tickets.DropTicket: the ticket afterwards, and whether there
 // is something to write.
-func (t Ticket) Dropped(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
+func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.owned(desktop, now); err != nil {
 		return Ticket{}, false, err
 	}
 	switch t.State {
-	case TicketOpen, TicketHeld:
-		t.State = TicketDropped
+	case TicketOpen, TicketScanned:
+		t.State = TicketCancelled
 		return t, true, nil
-	case TicketDropped:
+	case TicketCancelled:
 		return t, false, nil
 	}
 	return t, false, ErrConflict
@@ -132,5 +132,5 @@ func (t Ticket) owned(desktop [32]byte, now time.Time) error {
 	if subtle.ConstantTimeCompare(t.Desktop[:], desktop[:]) != 1 {
 		return ErrNotFound
 	}
-	return t.live(now)
+	return t.pending(now)
 }

@@ -13,7 +13,7 @@ import (
 func ticketIn(s gateway.TicketState) gateway.Ticket {
 	t := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", State: s, CreatedAt: at(0), ExpiresAt: at(2)}
 	if s != gateway.TicketOpen {
-		t.Holder.AccountID = "a"
+		t.Approver.UserID = "a"
 	}
 	return t
 }
@@ -41,42 +41,42 @@ func TestTicketMoves(t *testing.T) {
 	desktop, guess := [32]byte{2}, [32]byte{1}
 	moves := map[string]func(gateway.Ticket, time.Time) (gateway.Ticket, error){
 		"hold by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			n, _, err := k.Held(gateway.Holder{AccountID: "a"}, now)
+			n, _, err := k.AfterScan(gateway.Approver{UserID: "a"}, now)
 			return n, err
 		},
 		"hold by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			n, _, err := k.Held(gateway.Holder{AccountID: "b"}, now)
+			n, _, err := k.AfterScan(gateway.Approver{UserID: "b"}, now)
 			return n, err
 		},
 		"answer by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			return k.Answered("a", gateway.TicketApproved, now)
+			return k.AfterAnswer("a", gateway.TicketApproved, now)
 		},
 		"answer by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			return k.Answered("b", gateway.TicketApproved, now)
+			return k.AfterAnswer("b", gateway.TicketApproved, now)
 		},
 		"refuse by a": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			return k.Answered("a", gateway.TicketRefused, now)
+			return k.AfterAnswer("a", gateway.TicketRefused, now)
 		},
 		"refuse by b": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			return k.Answered("b", gateway.TicketRefused, now)
+			return k.AfterAnswer("b", gateway.TicketRefused, now)
 		},
 		"answer by nobody": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			k.Holder.AccountID = ""
-			return k.Answered("", gateway.TicketApproved, now)
+			k.Approver.UserID = ""
+			return k.AfterAnswer("", gateway.TicketApproved, now)
 		},
-		"take":       func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Taken(desktop, now) },
-		"take guess": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Taken(guess, now) },
+		"take":       func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.AfterRedeem(desktop, now) },
+		"take guess": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.AfterRedeem(guess, now) },
 		"drop": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			n, _, err := k.Dropped(desktop, now)
+			n, _, err := k.AfterCancel(desktop, now)
 			return n, err
 		},
 		"drop guess": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) {
-			n, _, err := k.Dropped(guess, now)
+			n, _, err := k.AfterCancel(guess, now)
 			return n, err
 		},
 		"show": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Shown(now) },
 	}
-	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketHeld, gateway.TicketApproved, gateway.TicketUsed, gateway.TicketRefused, gateway.TicketWrong, gateway.TicketDropped}
+	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved, gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}
 	allowed := map[string]string{ // what is not here is a conflict that changes nothing
 		"open hold by a": "ok held", "open hold by b": "ok held", "held hold by a": "ok held", "held answer by a": "ok approved",
 		"held refuse by a": "ok refused", "approved refuse by a": "ok refused",

@@ -17,9 +17,9 @@ import (
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 
-func master(t testing.TB, ks ...[]byte) *keys.Master {
+func master(t testing.TB, ks ...[]byte) *keys.Sealer {
 	t.Helper()
-	m, err := keys.NewMaster(ks...)
+	m, err := keys.NewSealer(ks...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestMasterSealsAndOpens(t *testing.T) {
 	flipped[len(flipped)-1] ^= 1
 	tests := []struct {
 		name           string
-		m              *keys.Master
+		m              *keys.Sealer
 		purpose, place string
 		sealed         []byte
 		want           error
@@ -89,7 +89,7 @@ func TestMasterKeyNeverBecomesText(t *testing.T) {
 	}
 	text := base64.StdEncoding.EncodeToString(key(7))
 	for _, bad := range []string{text + "\n!!" + text, text[:12], text + "," + text, "", "# only a comment"} {
-		_, err := keys.ParseMaster(bad)
+		_, err := keys.ParseMasterKey(bad)
 		if err == nil || strings.Contains(err.Error(), text[:12]) {
 			t.Errorf("ParseMaster error = %v, want one without the key", err)
 		}
@@ -104,12 +104,12 @@ func TestParseMasterTakesEveryWayOfWritingBase64(t *testing.T) {
 		base64.StdEncoding.EncodeToString(k), base64.URLEncoding.EncodeToString(k), base64.RawStdEncoding.EncodeToString(k),
 		"# note\r\n\r\n" + base64.RawURLEncoding.EncodeToString(k) + "\r\n",
 	} {
-		m, err := keys.ParseMaster(text)
+		m, err := keys.ParseMasterKey(text)
 		if err != nil || m.IDs()[0] != want {
 			t.Errorf("ParseMaster = %v, %v", m, err)
 		}
 	}
-	m, err := keys.ParseMaster(base64.StdEncoding.EncodeToString(key(1)) + ", " + base64.StdEncoding.EncodeToString(key(2)))
+	m, err := keys.ParseMasterKey(base64.StdEncoding.EncodeToString(key(1)) + ", " + base64.StdEncoding.EncodeToString(key(2)))
 	if err != nil || len(m.IDs()) != 2 {
 		t.Errorf("two keys in one line: %v, %v", m, err)
 	}

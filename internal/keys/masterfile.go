@@ -19,7 +19,7 @@ const maxMasterFile = 64 << 10
 // reports created. Two processes that start at the same moment end up with the same key.
 //
 // The file is what the sealed values of the database cannot be opened without, so it lies apart from the database and out of its backups.
-func LoadOrCreate(path string) (m *Master, created bool, err error) {
+func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	m, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return m, false, err
@@ -33,7 +33,7 @@ func LoadOrCreate(path string) (m *Master, created bool, err error) {
 }
 
 // Load reads the master key file at path; see [ParseMaster] for its form. A file that does not exist gives an error that is [fs.ErrNotExist].
-func Load(path string) (*Master, error) {
+func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: master key file: %w", err)
@@ -46,7 +46,7 @@ func Load(path string) (*Master, error) {
 	if len(text) > maxMasterFile {
 		return nil, fmt.Errorf("keys: %s is too large for a master key file", path)
 	}
-	m, err := ParseMaster(string(text))
+	m, err := ParseMasterKey(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w (in %s)", err, path)
 	}

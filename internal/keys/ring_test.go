@@ -41,19 +41,19 @@ const (
 	period = 90 * day
 )
 
-func ring(t testing.TB, store gateway.Keys, c *clock, m *keys.Master, algs ...string) *keys.Ring {
+func ring(t testing.TB, store gateway.Keys, c *clock, m *keys.Sealer, algs ...string) *keys.Set {
 	t.Helper()
 	if algs == nil {
 		algs = []string{keys.ES256}
 	}
-	r, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: store, Master: m, Algs: algs, Keep: day, Now: c.now})
+	r, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: m, Algs: algs, Keep: day, Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func sign(t testing.TB, r *keys.Ring, alg string) string {
+func sign(t testing.TB, r *keys.Set, alg string) string {
 	t.Helper()
 	token, err := r.Sign(alg, keys.TypeJWT, []byte(`{"sub":"x"}`))
 	if err != nil {
@@ -62,7 +62,7 @@ func sign(t testing.TB, r *keys.Ring, alg string) string {
 	return token
 }
 
-func kids(t testing.TB, r *keys.Ring) []string {
+func kids(t testing.TB, r *keys.Set) []string {
 	t.Helper()
 	raw, err := r.JWKS(t.Context())
 	if err != nil {
@@ -194,7 +194,7 @@ func TestRingRotatesWithOverlap(t *testing.T) {
 	}
 }
 
-func states(r *keys.Ring) string {
+func states(r *keys.Set) string {
 	var out []string
 	for _, s := range r.List() {
 		out = append(out, s.State)
@@ -205,11 +205,11 @@ func states(r *keys.Ring) string {
 func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 	t.Parallel()
 	store, c, m := &memory{}, newClock(), master(t, key(1))
-	replicas := make([]*keys.Ring, 8)
+	replicas := make([]*keys.Set, 8)
 	var wg sync.WaitGroup
 	for i := range replicas {
 		wg.Go(func() {
-			r, err := keys.OpenRing(context.Background(), keys.RingConfig{Store: store, Master: m, Algs: []string{keys.ES256}, Now: c.now})
+			r, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: store, Sealer: m, Algs: []string{keys.ES256}, Now: c.now})
 			if err != nil {
 				t.Error(err)
 			}
@@ -268,7 +268,7 @@ func TestLeakedKeyIsNotBelievedAfterRotationAtOnce(t *testing.T) {
 	if err := r.Rotate(t.Context(), keys.ES256, true); err != nil {
 		t.Fatal(err)
 	}
-	c.advance(r.Soon())
+	c.advance(r.ActivationDelay())
 	if _, err := r.Verify(t.Context(), keys.TypeJWT, stolen); !errors.Is(err, keys.ErrToken) {
 		t.Errorf("Verify = %v, want ErrToken", err)
 	}
@@ -303,7 +303,7 @@ func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 	if err := r.Maintain(t.Context()); !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("Maintain = %v, want ErrUnavailable", err)
 	}
-	if _, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: store, Master: master(t, key(1)), Now: c.now}); !errors.Is(err, gateway.ErrUnavailable) {
+	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: master(t, key(1)), Now: c.now}); !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("OpenRing = %v, want ErrUnavailable", err)
 	}
 }
@@ -327,7 +327,7 @@ func TestMasterKeyRotation(t *testing.T) {
 	t.Parallel()
 	store, c := &memory{}, newClock()
 	token := sign(t, ring(t, store, c, master(t, key(1))), keys.ES256)
-	if _, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: store, Master: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err, keys.ErrMasterKey) {
+	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err, keys.ErrMasterKey) {
 		t.Fatalf("a wrong master key: %v, want ErrMasterKey", err)
 	}
 	ring(t, store, c, master(t, key(2), key(1))) // seals anew
@@ -343,7 +343,7 @@ func TestStolenDatabaseHasNoPrivateKey(t *testing.T) {
 	ring(t, store, newClock(), master(t, key(1)))
 	swapped := &memory{keys: []gateway.Key{store.keys[0]}}
 	swapped.keys[0].ID = "another row"
-	if _, err := keys.OpenRing(t.Context(), keys.RingConfig{Store: swapped, Master: master(t, key(1)), Algs: []string{keys.ES256}, Now: newClock().now}); !errors.Is(err, keys.ErrTampered) {
+	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: swapped, Sealer: master(t, key(1)), Algs: []string{keys.ES256}, Now: newClock().now}); !errors.Is(err, keys.ErrTampered) {
 		t.Errorf("a sealed key under another id: %v, want ErrTampered", err)
 	}
 }

@@ -59,7 +59,7 @@ type snapshot struct {
 
 // Sign signs claims, which is JSON, with the active key of alg and gives the compact form. typ is the token's type, one of [TypeJWT] and
 // [TypeAssertion].
-func (r *Ring) Sign(alg, typ string, claims []byte) (string, error) {
+func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := r.current.Load().active(alg, r.cfg.Now())
 	if k == nil {
 		return "", fmt.Errorf("keys: there is no %s key to sign with", alg)
@@ -79,7 +79,7 @@ func (r *Ring) Sign(alg, typ string, claims []byte) (string, error) {
 // decides whether an expired token still says something. The only error to test for is [ErrToken].
 //
 // A key that this replica has not heard of is looked for in the store once, so a token that another replica has just signed is known here.
-func (r *Ring) Verify(ctx context.Context, typ, token string) ([]byte, error) {
+func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, ErrToken
@@ -104,7 +104,7 @@ func (r *Ring) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 
 // JWKS gives the published keys as a JSON Web Key Set: public members only, with kid, alg and use. It reads the store again when the last reading
 // is older than five seconds, so an app that asks because of an unknown kid is told of a key that another replica made.
-func (r *Ring) JWKS(ctx context.Context) ([]byte, error) {
+func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	r.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, k := range r.current.Load().published(r.cfg.Now()) {
@@ -118,7 +118,7 @@ func (r *Ring) JWKS(ctx context.Context) ([]byte, error) {
 }
 
 // refresh reads the store when the last reading is older than age. While it is being read, or when it is away, the keys in memory serve on.
-func (r *Ring) refresh(ctx context.Context, age time.Duration) bool {
+func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := r.cfg.Now().Sub(r.current.Load().read)
 	if since >= 0 && since < age || !r.reading.TryLock() {
 		return false
@@ -133,7 +133,7 @@ func (r *Ring) refresh(ctx context.Context, age time.Duration) bool {
 	return true
 }
 
-func (r *Ring) load(ctx context.Context) (*snapshot, error) {
+func (r *Set) load(ctx context.Context) (*snapshot, error) {
 	stored, err := r.cfg.Store.Keys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("keys: read the signing keys: %w", err)
@@ -155,7 +155,7 @@ func (r *Ring) load(ctx context.Context) (*snapshot, error) {
 			*k = *old
 		} else if gone {
 			k.alg = s.Alg // only its slot counts any more, and its master key may be gone too
-		} else if err := k.open(r.cfg.Master, s); err != nil {
+		} else if err := k.open(r.cfg.Sealer, s); err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", s.Slot, err)
 		}
 		k.stored = s
@@ -170,7 +170,7 @@ func (r *Ring) load(ctx context.Context) (*snapshot, error) {
 	return snap, nil
 }
 
-func (k *signingKey) open(m *Master, s gateway.Key) error {
+func (k *signingKey) open(m *Sealer, s gateway.Key) error {
 	der, err := m.Open(sealPurpose, s.ID, s.Sealed)
 	if err != nil {
 		return err

@@ -40,8 +40,8 @@ func New() *Metrics {
 	counts := func(name, help string, labels ...string) *series { return times(name, help, nil, labels...) }
 	quick := []float64{.0005, .002, .01, .05, .25, 1, 5}
 	slow := []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}
-	m.begun = counts("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back: begun minus ended tells of those.", "door")
-	m.ended = counts("sign_ins_ended_total", "Sign-ins that came back, by what became of them.", "door", "outcome")
+	m.begun = counts("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back: begun minus ended tells of those.", "method")
+	m.ended = counts("sign_ins_ended_total", "Sign-ins that came back, by what became of them.", "method", "outcome")
 	m.calls = counts("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by what was wrong with the answer.", "endpoint", "result")
 	m.callTime = times("wechat_call_seconds", "Time of one attempt of a call to WeChat.", slow, "endpoint")
 	m.answers = counts("oidc_answers_total", "Answers to apps.", "endpoint", "grant", "app", "outcome")
@@ -72,16 +72,16 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // SignInBegan counts a browser sent to WeChat through a door.
-func (m *Metrics) SignInBegan(door string) {
+func (m *Metrics) SignInBegan(method string) {
 	if m != nil {
-		m.begun.count(known(door, doors()))
+		m.begun.count(known(method, doors()))
 	}
 }
 
 // SignInEnded counts a callback by what became of it.
-func (m *Metrics) SignInEnded(door, outcome string) {
+func (m *Metrics) SignInEnded(method, outcome string) {
 	if m != nil {
-		m.ended.count(known(door, doors()), known(outcome, signInOutcomes()))
+		m.ended.count(known(method, doors()), known(outcome, signInOutcomes()))
 	}
 }
 
@@ -131,7 +131,7 @@ func (m *Metrics) Relay(endpoint, app, outcome string) {
 }
 
 func relayOutcomes() []string {
-	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method", "not_signed_in", "refused", "door", "no_openid", "unavailable",
+	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed", "not_signed_in", "refused", "wrong_method", "no_openid", "unavailable",
 		"internal", "-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002", "41003", "41004", "41008",
 		"41009", "42001", "43001", "45011", "48001"}
 }

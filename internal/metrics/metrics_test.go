@@ -55,8 +55,8 @@ func TestSignInsAndAnswers(t *testing.T) {
 	m.OIDC("token", "authorization_code", "wiki", "invalid_grant")
 	m.Relay("access_token", "shop", "40163")
 	expect(t, read(t, m),
-		`weigate_sign_ins_begun_total{door="wechat"} 2`,
-		`weigate_sign_ins_ended_total{door="wechat",outcome="ok"} 1`,
+		`weigate_sign_ins_begun_total{method="wechat"} 2`,
+		`weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
 		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`,
 		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
 }
@@ -104,7 +104,7 @@ func TestCallsToWeChatByErrcode(t *testing.T) {
 	srv := httptest.NewServer(wx)
 	defer srv.Close()
 	m := metrics.New()
-	c := &wechat.Client{AppID: "wx0123456789abcdef", Secret: leak.Secret, APIURL: srv.URL, Observe: m.WeChat}
+	c := &wechat.Client{AppID: "wx0123456789abcdef", Secret: leak.Secret, APIURL: srv.URL, OnCall: m.WeChat}
 	if _, err := c.Exchange(t.Context(), "no-such-code"); err == nil {
 		t.Fatal("a made-up code was exchanged")
 	}
@@ -135,14 +135,14 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	m := metrics.New()
 	s := m.Store(inner)
 	now := time.Now()
-	account, _, err := s.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx0123456789abcdef", OpenID: leak.Mark, At: now, InitialStatus: gateway.Active})
+	user, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leak.Mark, At: now, InitialStatus: gateway.Active})
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(code byte) {
 		t.Helper()
-		family := gateway.Family{ID: fmt.Sprint("f", code), App: "wiki", AccountID: account.ID, Subject: "s", CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(time.Hour)}
-		if err := s.PutCode(t.Context(), gateway.Code{Hash: [32]byte{code}, Family: family, ExpiresAt: now.Add(time.Minute)}); err != nil {
+		grant := gateway.Grant{ID: fmt.Sprint("f", code), App: "wiki", UserID: user.ID, Subject: "s", CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(time.Hour)}
+		if err := s.PutCode(t.Context(), gateway.Code{Hash: [32]byte{code}, Grant: grant, ExpiresAt: now.Add(time.Minute)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,25 +151,25 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	access := func(n byte) gateway.Token {
 		return gateway.Token{Hash: [32]byte{100, n}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
 	}
-	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.Issue{Access: access(1)}); err != nil {
+	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.TokenIssue{Access: access(1)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Redeem(t.Context(), [32]byte{2}, now, gateway.Issue{Access: access(2), Refresh: [32]byte{7}, FamilyExpires: now.Add(time.Hour)}); err != nil {
+	if _, err := s.Redeem(t.Context(), [32]byte{2}, now, gateway.TokenIssue{Access: access(2), Refresh: [32]byte{7}, GrantExpires: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.Issue{Access: access(3)}); err == nil {
+	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.TokenIssue{Access: access(3)}); err == nil {
 		t.Fatal("a code was redeemed twice")
 	}
 	rotate := func(n byte) {
 		t.Helper()
-		r := gateway.Rotation{Family: "f2", Presented: [32]byte{7}, Next: [32]byte{8}, Access: access(n), Expires: now.Add(time.Hour), Now: now, Grace: time.Minute}
+		r := gateway.Rotation{Grant: "f2", Presented: [32]byte{7}, Next: [32]byte{8}, Access: access(n), Expires: now.Add(time.Hour), Now: now, Grace: time.Minute}
 		if _, err := s.Rotate(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	rotate(4)
 	rotate(5) // within the grace: the same refresh token again, another access token
-	if _, err := s.Account(t.Context(), "nobody"); err == nil {
+	if _, err := s.User(t.Context(), "nobody"); err == nil {
 		t.Fatal("nobody was found")
 	}
 	ended, cancel := context.WithCancel(t.Context())

@@ -67,43 +67,43 @@ func plain(s *store, operation string, f func() error) error {
 	return err
 }
 
-func (s *store) Arrive(ctx context.Context, a gateway.Arrival) (gateway.Account, []gateway.Event, error) {
+func (s *store) RecordSignIn(ctx context.Context, a gateway.SignIn) (gateway.User, []gateway.Event, error) {
 	began := time.Now()
-	account, events, err := s.next.Arrive(ctx, a)
+	user, events, err := s.next.RecordSignIn(ctx, a)
 	s.done("arrive", began, err)
-	return account, events, err
+	return user, events, err
 }
 
-func (s *store) Account(ctx context.Context, id string) (gateway.Account, error) {
-	return value(s, "account", func() (gateway.Account, error) { return s.next.Account(ctx, id) })
+func (s *store) User(ctx context.Context, id string) (gateway.User, error) {
+	return value(s, "account", func() (gateway.User, error) { return s.next.User(ctx, id) })
 }
 
-func (s *store) Identities(ctx context.Context, accountID string) ([]gateway.Identity, error) {
-	return value(s, "identities", func() ([]gateway.Identity, error) { return s.next.Identities(ctx, accountID) })
+func (s *store) Identities(ctx context.Context, userID string) ([]gateway.Identity, error) {
+	return value(s, "identities", func() ([]gateway.Identity, error) { return s.next.Identities(ctx, userID) })
 }
 
-func (s *store) Accounts(ctx context.Context, q gateway.AccountQuery) ([]gateway.Account, error) {
-	return value(s, "accounts", func() ([]gateway.Account, error) { return s.next.Accounts(ctx, q) })
+func (s *store) Users(ctx context.Context, q gateway.UserQuery) ([]gateway.User, error) {
+	return value(s, "accounts", func() ([]gateway.User, error) { return s.next.Users(ctx, q) })
 }
 
-func (s *store) UpdateAccount(ctx context.Context, id string, now time.Time, change func(*gateway.Account) error) (gateway.Account, error) {
-	return value(s, "update_account", func() (gateway.Account, error) { return s.next.UpdateAccount(ctx, id, now, change) })
+func (s *store) UpdateUser(ctx context.Context, id string, now time.Time, change func(*gateway.User) error) (gateway.User, error) {
+	return value(s, "update_account", func() (gateway.User, error) { return s.next.UpdateUser(ctx, id, now, change) })
 }
 
-func (s *store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (gateway.ImportResult, error) {
-	return value(s, "import_people", func() (gateway.ImportResult, error) { return s.next.ImportPeople(ctx, people) })
+func (s *store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
+	return value(s, "import_people", func() (gateway.ImportResult, error) { return s.next.ImportUsers(ctx, people) })
 }
 
-func (s *store) PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (string, error) {
-	return value(s, "pin_subject", func() (string, error) { return s.next.PinSubject(ctx, accountID, app, candidate, now) })
+func (s *store) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error) {
+	return value(s, "pin_subject", func() (string, error) { return s.next.PinSubject(ctx, userID, app, candidate, now) })
 }
 
-func (s *store) AccountSubjects(ctx context.Context, accountID string) ([]gateway.Pin, error) {
-	return value(s, "account_subjects", func() ([]gateway.Pin, error) { return s.next.AccountSubjects(ctx, accountID) })
+func (s *store) UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error) {
+	return value(s, "account_subjects", func() ([]gateway.Pin, error) { return s.next.UserSubjects(ctx, userID) })
 }
 
-func (s *store) SubjectAccount(ctx context.Context, app, subject string) (string, error) {
-	return value(s, "subject_account", func() (string, error) { return s.next.SubjectAccount(ctx, app, subject) })
+func (s *store) SubjectUser(ctx context.Context, app, subject string) (string, error) {
+	return value(s, "subject_account", func() (string, error) { return s.next.SubjectUser(ctx, app, subject) })
 }
 
 func (s *store) PutSession(ctx context.Context, v gateway.Session, now time.Time) error {
@@ -126,21 +126,21 @@ func (s *store) DeleteSession(ctx context.Context, hash [32]byte) error {
 	return plain(s, "delete_session", func() error { return s.next.DeleteSession(ctx, hash) })
 }
 
-func (s *store) DeleteAccountSessions(ctx context.Context, accountID string) (int, error) {
-	return value(s, "delete_account_sessions", func() (int, error) { return s.next.DeleteAccountSessions(ctx, accountID) })
+func (s *store) DeleteUserSessions(ctx context.Context, userID string) (int, error) {
+	return value(s, "delete_account_sessions", func() (int, error) { return s.next.DeleteUserSessions(ctx, userID) })
 }
 
-func (s *store) AccountSessions(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
-	return value(s, "account_sessions", func() ([]gateway.Session, error) { return s.next.AccountSessions(ctx, accountID, now) })
+func (s *store) UserSessions(ctx context.Context, userID string, now time.Time) ([]gateway.Session, error) {
+	return value(s, "account_sessions", func() ([]gateway.Session, error) { return s.next.UserSessions(ctx, userID, now) })
 }
 
-func (s *store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (gateway.Claim, bool, error) {
+func (s *store) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (gateway.Attempt, bool, error) {
 	began := time.Now()
-	have, won, err := s.next.Claim(ctx, want, now)
+	have, won, err := s.next.BeginAttempt(ctx, want, now)
 	s.done("claim", began, err)
 	return have, won, err
 }
 
-func (s *store) FinishClaim(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
-	return plain(s, "finish_claim", func() error { return s.next.FinishClaim(ctx, key, owner, out, now) })
+func (s *store) FinishAttempt(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
+	return plain(s, "finish_claim", func() error { return s.next.FinishAttempt(ctx, key, owner, out, now) })
 }

@@ -24,8 +24,8 @@ func (s *store) Code(ctx context.Context, hash [32]byte) (gateway.Code, error) {
 	return value(s, "code", func() (gateway.Code, error) { return s.next.Code(ctx, hash) })
 }
 
-func (s *store) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.Issue) (gateway.Family, error) {
-	f, err := value(s, "redeem", func() (gateway.Family, error) { return s.next.Redeem(ctx, code, now, i) })
+func (s *store) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
+	f, err := value(s, "redeem", func() (gateway.Grant, error) { return s.next.Redeem(ctx, code, now, i) })
 	s.issued("access", err)
 	if i.Refresh != ([32]byte{}) {
 		s.issued("refresh", err)
@@ -33,33 +33,33 @@ func (s *store) Redeem(ctx context.Context, code [32]byte, now time.Time, i gate
 	return f, err
 }
 
-func (s *store) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+func (s *store) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, error) {
 	began := time.Now()
 	t, f, err := s.next.Token(ctx, hash, now)
 	s.done("token", began, err)
 	return t, f, err
 }
 
-func (s *store) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
+func (s *store) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error) {
 	began := time.Now()
-	t, f, a, err := s.next.TokenHolder(ctx, hash, now)
+	t, f, a, err := s.next.TokenUser(ctx, hash, now)
 	s.done("token_holder", began, err)
 	return t, f, a, err
 }
 
-func (s *store) SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
+func (s *store) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	began := time.Now()
-	v, a, err := s.next.SessionHolder(ctx, hash, now)
+	v, a, err := s.next.SessionUser(ctx, hash, now)
 	s.done("session_holder", began, err)
 	return v, a, err
 }
 
-func (s *store) Family(ctx context.Context, id string) (gateway.Family, error) {
-	return value(s, "family", func() (gateway.Family, error) { return s.next.Family(ctx, id) })
+func (s *store) Grant(ctx context.Context, id string) (gateway.Grant, error) {
+	return value(s, "family", func() (gateway.Grant, error) { return s.next.Grant(ctx, id) })
 }
 
-func (s *store) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotated, error) {
-	out, err := value(s, "rotate", func() (gateway.Rotated, error) { return s.next.Rotate(ctx, r) })
+func (s *store) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
+	out, err := value(s, "rotate", func() (gateway.RotatedGrant, error) { return s.next.Rotate(ctx, r) })
 	s.issued("access", err)
 	if !out.Repeated {
 		s.issued("refresh", err)
@@ -83,20 +83,20 @@ func (s *store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 	return value(s, "ticket_states", func() (map[[32]byte]gateway.TicketState, error) { return s.next.TicketStates(ctx, hashes, now) })
 }
 
-func (s *store) HoldTicket(ctx context.Context, hash [32]byte, h gateway.Holder, now time.Time) (gateway.Ticket, error) {
-	return value(s, "hold_ticket", func() (gateway.Ticket, error) { return s.next.HoldTicket(ctx, hash, h, now) })
+func (s *store) ScanTicket(ctx context.Context, hash [32]byte, h gateway.Approver, now time.Time) (gateway.Ticket, error) {
+	return value(s, "hold_ticket", func() (gateway.Ticket, error) { return s.next.ScanTicket(ctx, hash, h, now) })
 }
 
-func (s *store) AnswerTicket(ctx context.Context, hash [32]byte, accountID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
-	return value(s, "answer_ticket", func() (gateway.Ticket, error) { return s.next.AnswerTicket(ctx, hash, accountID, answer, now) })
+func (s *store) AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+	return value(s, "answer_ticket", func() (gateway.Ticket, error) { return s.next.AnswerTicket(ctx, hash, userID, answer, now) })
 }
 
-func (s *store) TakeTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
-	return value(s, "take_ticket", func() (gateway.Ticket, error) { return s.next.TakeTicket(ctx, hash, desktop, now) })
+func (s *store) RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+	return value(s, "take_ticket", func() (gateway.Ticket, error) { return s.next.RedeemTicket(ctx, hash, desktop, now) })
 }
 
-func (s *store) DropTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error {
-	return plain(s, "drop_ticket", func() error { return s.next.DropTicket(ctx, hash, desktop, now) })
+func (s *store) CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error {
+	return plain(s, "drop_ticket", func() error { return s.next.CancelTicket(ctx, hash, desktop, now) })
 }
 
 func (s *store) Keys(ctx context.Context) ([]gateway.Key, error) {

@@ -106,7 +106,7 @@ func TestNothingIsLostInACrowd(t *testing.T) {
 	}
 	all.Wait()
 	expect(t, read(t, m),
-		`weigate_sign_ins_begun_total{door="scan"} 1600`,
+		`weigate_sign_ins_begun_total{method="scan"} 1600`,
 		`weigate_http_requests_total{method="GET",route="GET /",status="200"} 1600`,
 		`weigate_http_request_seconds_bucket{route="GET /",le="+Inf"} 1600`,
 		`weigate_http_request_seconds_count{route="GET /"} 1600`)

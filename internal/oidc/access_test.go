@@ -36,9 +36,9 @@ func TestPeople(t *testing.T) {
 		t.Parallel()
 		run(t, []module{{"when the app is configured so", claimsInIDToken}}, withClient(func(c *oidc.Client) { c.IDTokenClaims = true }))
 	})
-	t.Run("doors", func(t *testing.T) {
+	t.Run("methods", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"another door than the app's", otherDoor}}, withClient(func(c *oidc.Client) { c.Doors = []string{"wechat"} }))
+		run(t, []module{{"another door than the app's", otherDoor}}, withClient(func(c *oidc.Client) { c.Methods = []string{"wechat"} }))
 	})
 }
 
@@ -52,12 +52,12 @@ func singleSignOn(t *testing.T, e *env) {
 }
 
 func waiting(t *testing.T, e *env) {
-	e.access.set(access.Waiting, nil)
+	e.access.set(access.Pending, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
 	page := data[oidc.WaitingPage](t, a)
-	if a.page() != "waiting" || page.AppName != "App" || page.Account.ID != e.alice.ID {
+	if a.page() != "waiting" || page.AppName != "App" || page.User.ID != e.alice.ID {
 		t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
 	if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
@@ -78,7 +78,7 @@ func waiting(t *testing.T, e *env) {
 }
 
 func refusedByRule(t *testing.T, e *env) {
-	e.access.set(access.Refused, nil)
+	e.access.set(access.Denied, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
@@ -99,7 +99,7 @@ func rulesUnknown(t *testing.T, e *env) {
 		status int
 		reason oidc.Reason
 	}{{errDown, http.StatusServiceUnavailable, oidc.ReasonUnavailable}, {errBoom, http.StatusInternalServerError, oidc.ReasonInternal}} {
-		e.access.set(access.Refused, tt.err)
+		e.access.set(access.Denied, tt.err)
 		a := e.browser().authorize(e.request())
 		if page := data[oidc.ProblemPage](t, a); a.status != tt.status || page.Reason != tt.reason || strings.Contains(a.body, tt.err.Error()) {
 			t.Errorf("%v: %d %+v", tt.err, a.status, page)
@@ -117,7 +117,7 @@ func rulesUnknown(t *testing.T, e *env) {
 }
 
 func everyClaim(t *testing.T, e *env) {
-	if _, err := e.store.UpdateAccount(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.Account) error {
+	if _, err := e.store.UpdateUser(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Groups = []string{"admins", "staff"}
 		return nil
 	}); err != nil {
@@ -150,7 +150,7 @@ func everyClaim(t *testing.T, e *env) {
 }
 
 func noProfile(t *testing.T, e *env) {
-	if _, err := e.store.UpdateAccount(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.Account) error {
+	if _, err := e.store.UpdateUser(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Nickname, a.AvatarURL, a.Locale, a.ProfileAt = "", "", "", time.Time{}
 		return nil
 	}); err != nil {
@@ -207,7 +207,7 @@ func subjectUnionID(t *testing.T, e *env) {
 }
 
 func subjectNoUnionID(t *testing.T, e *env) {
-	a, _, err := e.store.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx0000000000000001", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+	a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
 		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Carol"}})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func subjectTaken(t *testing.T, e *env) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.bob, _, err = e.store.Arrive(t.Context(), gateway.Arrival{Entry: "shop", AppID: "wx0000000000000002", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+	e.bob, _, err = e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "shop", AppID: "wx0000000000000002", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
 		UnionID: identities[0].UnionID, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Bob"}})
 	if err != nil || e.bob.ID == e.alice.ID {
 		t.Fatalf("account %v, %v", e.bob, err)
@@ -256,8 +256,8 @@ func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 	m.mu.Lock()
 	own := m.identities[e.alice.ID][0]
 	older, newer := own, own
-	older.AppID, older.Entry, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
-	newer.AppID, newer.Entry, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
+	older.AppID, older.Connector, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
+	newer.AppID, newer.Connector, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
 	m.identities[e.alice.ID] = []gateway.Identity{own, older, newer}
 	m.mu.Unlock()
 	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID || got["appid"] != own.AppID {
@@ -293,7 +293,7 @@ func claimsInIDToken(t *testing.T, e *env) {
 func otherDoor(t *testing.T, e *env) {
 	b := e.browser()
 	e.signIn.as(&e.alice)
-	e.signIn.door = "scan"
+	e.signIn.method = "scan"
 	if a := b.authorize(e.request("client_id", e.other)); a.param("code") == "" {
 		t.Fatalf("the other app takes every door: %v", a.location)
 	}
@@ -304,15 +304,15 @@ func otherDoor(t *testing.T, e *env) {
 	before := e.signIn.count()
 	a := b.authorize(e.request())
 	page := data[oidc.ProblemPage](t, a)
-	if page.Reason != oidc.ReasonDoor || page.Retry == "" || page.Back == "" || e.signIn.count() != before {
+	if page.Reason != oidc.ReasonMethod || page.Retry == "" || page.Back == "" || e.signIn.count() != before {
 		t.Fatalf("answer: %d %+v %v", a.status, page, a.location)
 	}
 	// Back by the same door: the page once more, and nothing goes round in a circle.
 	a = b.follow(b.get(e.server.URL + page.Retry))
-	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonDoor || e.signIn.count() != before+1 || !e.signIn.lastDemand().Fresh {
+	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonMethod || e.signIn.count() != before+1 || !e.signIn.lastDemand().Reauthenticate {
 		t.Errorf("answer: %d %+v %v, %d sign-ins", a.status, page, a.location, e.signIn.count()-before)
 	}
-	e.signIn.door = "wechat"
+	e.signIn.method = "wechat"
 	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" {
 		t.Errorf("by the right door: %d %v", a.status, a.location)
 	}

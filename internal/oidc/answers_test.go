@@ -179,18 +179,18 @@ func othersRequest(t *testing.T, e *env) {
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
 		t.Fatalf("mallory is not at sign-in: %v", a.location)
 	}
-	demand := e.signIn.lastDemand()
+	loginRequest := e.signIn.lastDemand()
 	e.signIn.as(&e.bob)
 	victim := e.browser()
 	victim.authorize(e.request())
 	e.clock.advance(time.Second)
 	// bob's browser is made to open what mallory's sign-in would return to: his session did not answer that demand, so he is asked.
-	if a := victim.get(e.server.URL + demand.Return); a.page() != "confirm" {
+	if a := victim.get(e.server.URL + loginRequest.ReturnURL); a.page() != "confirm" {
 		t.Errorf("mallory's request in bob's browser: %d %v", a.status, a.location)
 	}
 	// mallory's browser got nothing from it.
 	e.signIn.as(nil)
-	if a := mallory.get(e.server.URL + demand.Return); a.location != nil {
+	if a := mallory.get(e.server.URL + loginRequest.ReturnURL); a.location != nil {
 		t.Errorf("mallory's browser got an answer: %v", a.location)
 	}
 	// Without prompt=login bob's browser gets a code for bob and mallory's state, which the app, where bob has no such state, refuses. mallory's app
@@ -256,7 +256,7 @@ func authenticatedReplay(t *testing.T, e *env) {
 	if again := e.refresh(first.Refresh); again.Error != "invalid_grant" {
 		t.Errorf("the refresh token lives: %+v", again)
 	}
-	if got := e.events(oidc.EventCodeReplayed); len(got) != 1 || got[0].AccountID != e.alice.ID || got[0].App != e.app {
+	if got := e.events(oidc.EventCodeReplayed); len(got) != 1 || got[0].UserID != e.alice.ID || got[0].App != e.app {
 		t.Errorf("events: %v", got)
 	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // demandLife is how long after an exchange the request that demanded it may still be completed by it.
-const demandLife = 10 * time.Minute
+const loginRequestLifetime = 10 * time.Minute
 
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -41,7 +41,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
 		return
 	}
 	query := string(body)
@@ -50,21 +50,21 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
 		return
 	}
-	see(w, h.path+pathAuthorize+"?"+values.Encode())
+	redirectSeeOther(w, h.path+pathAuthorize+"?"+values.Encode())
 }
 
 func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		h.showProblem(w, r, "authorize", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
 		return
 	}
 	t, err := h.target(q)
 	if err != nil {
-		h.showProblem(w, r, "authorize", err, ways{})
+		h.showProblem(w, r, "authorize", err, links{})
 		return
 	}
 	req, err := t.parse(q)
@@ -93,50 +93,50 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, t *redirectable
 		if t.mayNotShowPages {
 			return &Error{http.StatusUnauthorized, codeLoginRequired, "nobody is signed in"}
 		}
-		if req.demand != "" {
+		if req.loginRequestID != "" {
 			// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
 			return &stop{http.StatusForbidden, ReasonNotSignedIn, req.client}
 		}
 		return h.begin(w, r, req, req.asksAnew() || req.maxAge >= 0)
 	}
-	answered := h.madeFor(req) && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
+	answered := h.loginRequestMatches(req) && s.LoginRequestID == req.loginRequestID && h.cfg.Now().Sub(s.AuthTime) < loginRequestLifetime
 	switch fit := h.fits(req, s); {
-	case answered && !fit.door:
-		return &stop{http.StatusForbidden, ReasonDoor, req.client}
+	case answered && !fit.method:
+		return &stop{http.StatusForbidden, ReasonMethod, req.client}
 	case answered:
-	case t.mayNotShowPages && (!fit.age || !fit.door):
+	case t.mayNotShowPages && (!fit.age || !fit.method):
 		return &Error{http.StatusUnauthorized, codeLoginRequired, "the person must sign in anew"}
 	case req.asksAnew() && !req.proceed:
-		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.client.Name, Account: s.Account,
-			Continue: h.again(req, paramGo, "1"), Cancel: h.again(req, paramCancel, "1")})
+		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.client.Name, User: s.User,
+			Continue: h.restartURL(req, paramContinue, "1"), Cancel: h.restartURL(req, paramCancel, "1")})
 		return nil
-	case !fit.door && !req.proceed:
+	case !fit.method && !req.proceed:
 		// They are signed in, and would be asked to sign in without knowing why.
-		return &stop{http.StatusForbidden, ReasonDoor, req.client}
-	case req.asksAnew() || !fit.age || !fit.door:
+		return &stop{http.StatusForbidden, ReasonMethod, req.client}
+	case req.asksAnew() || !fit.age || !fit.method:
 		return h.begin(w, r, req, true)
 	}
 	return h.complete(w, r, t, req, s, answered)
 }
 
-type fit struct{ age, door bool }
+type fit struct{ age, method bool }
 
 func (h *Handler) fits(req *authorizeRequest, s session.Browser) fit {
 	return fit{
-		age:  req.maxAge < 0 || h.cfg.Now().Sub(s.AuthTime) <= req.maxAge,
-		door: len(req.client.Doors) == 0 || slices.Contains(req.client.Doors, s.Door),
+		age:    req.maxAge < 0 || h.cfg.Now().Sub(s.AuthTime) <= req.maxAge,
+		method: len(req.client.Methods) == 0 || slices.Contains(req.client.Methods, s.Method),
 	}
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
-	id := h.newDemand(req)
-	own := []string{paramDemand, id}
+	id := h.newLoginRequestID(req)
+	own := []string{paramLoginRequest, id}
 	if req.proceed {
-		own = append(own, paramGo, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
+		own = append(own, paramContinue, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
 	}
-	d := session.Demand{ID: id, Return: h.again(req, own...), App: req.client.App, Entry: access.SubjectEntry(req.client.Subject), Fresh: fresh, Consent: req.asksAnew(),
-		Profile: slices.Contains(req.scopes, scopeProfile), Cancel: h.again(req, paramCancel, "1"), UILocales: req.uiLocales}
-	if len(d.Return) > session.MaxReturn {
+	d := session.LoginRequest{ID: id, ReturnURL: h.restartURL(req, own...), App: req.client.App, Connector: access.SubjectConnector(req.client.Subject), Reauthenticate: fresh, Consent: req.asksAnew(),
+		Profile: slices.Contains(req.scopes, scopeProfile), CancelURL: h.restartURL(req, paramCancel, "1"), UILocales: req.uiLocales}
+	if len(d.ReturnURL) > session.MaxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
 	}
 	return h.cfg.SignIn.Begin(w, r, d)
@@ -144,39 +144,41 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 
 // newDemand names a demand. The name holds a hash of the request, so that an answer to it is none to another request: what one app had asked for does
 // not stand in for the new sign-in that another one wants.
-func (h *Handler) newDemand(req *authorizeRequest) string { return rand.Text() + h.imprint(req) }
+func (h *Handler) newLoginRequestID(req *authorizeRequest) string {
+	return rand.Text() + h.requestHash(req)
+}
 
 // madeFor says whether the demand that the request carries was made for this very request.
-func (h *Handler) madeFor(req *authorizeRequest) bool {
-	return len(req.demand) > imprintSize && strings.HasSuffix(req.demand, h.imprint(req))
+func (h *Handler) loginRequestMatches(req *authorizeRequest) bool {
+	return len(req.loginRequestID) > imprintSize && strings.HasSuffix(req.loginRequestID, h.requestHash(req))
 }
 
 const imprintSize = 22 // 128 bits in base64url
 
-func (h *Handler) imprint(req *authorizeRequest) string {
-	sum := sha256.Sum256([]byte(h.again(req)))
+func (h *Handler) requestHash(req *authorizeRequest) string {
+	sum := sha256.Sum256([]byte(h.restartURL(req)))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // complete gives the app its code, when the person may use the app.
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, s session.Browser, answered bool) error {
-	decision, err := h.cfg.Access.Allow(r.Context(), s.Account, req.client.App)
+	decision, err := h.cfg.Access.Decide(r.Context(), s.User, req.client.App)
 	if err != nil {
 		return err
 	}
 	switch {
 	case decision == access.Allowed:
-	case decision == access.Waiting && t.mayNotShowPages:
+	case decision == access.Pending && t.mayNotShowPages:
 		return &Error{http.StatusForbidden, codeInteraction, "the person waits for approval"}
-	case decision == access.Waiting:
-		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.client.Name, Account: s.Account, Retry: h.again(req, paramDemand, req.demand),
-			Cancel: h.again(req, paramCancel, "1")})
+	case decision == access.Pending:
+		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.client.Name, User: s.User, Retry: h.restartURL(req, paramLoginRequest, req.loginRequestID),
+			Cancel: h.restartURL(req, paramCancel, "1")})
 		return nil
 	default:
 		return &stop{http.StatusForbidden, ReasonRefused, req.client}
 	}
 	asksProfile := !t.mayNotShowPages && slices.Contains(req.scopes, scopeProfile)
-	if asksProfile && h.cfg.SignIn.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
+	if asksProfile && h.cfg.SignIn.AskProfile(w, r, s, h.restartURL(req, paramLoginRequest, req.loginRequestID)) {
 		return nil
 	}
 	code, err := "", error(gateway.ErrNotFound)
@@ -221,8 +223,8 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.
 	expires := now.Add(req.client.Lifetimes.Code)
 	c := gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce, ExpiresAt: expires,
-		Family: gateway.Family{ID: gateway.NewID(), App: req.client.ID, AccountID: s.Account.ID, Subject: subject, Scopes: req.scopes, AuthTime: s.AuthTime,
-			Session: s.Hash, Entry: s.Entry, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
+		Grant: gateway.Grant{ID: gateway.NewID(), App: req.client.ID, UserID: s.User.ID, Subject: subject, Scopes: req.scopes, AuthTime: s.AuthTime,
+			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
 	}
 	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
 		return "", err
@@ -284,9 +286,9 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	if s == nil {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	way := ways{back: h.errorAddress(t, e), retry: h.again(req), own: t.client.RedirectURIs}
-	if s != nil && s.reason == ReasonDoor {
-		way.retry = h.again(req, paramGo, "1") // signs in anew; by which door, sign-in decides
+	way := links{back: h.errorAddress(t, e), retry: h.restartURL(req), own: t.client.RedirectURIs}
+	if s != nil && s.reason == ReasonMethod {
+		way.retry = h.restartURL(req, paramContinue, "1") // signs in anew; by which door, sign-in decides
 	}
 	h.showProblem(w, r, "authorize", err, way)
 }
@@ -295,7 +297,7 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 func (h *Handler) refuse(w http.ResponseWriter, t *redirectable, err error) {
 	e := protocol(err)
 	h.observe("authorize", "", t.client, e)
-	see(w, h.errorAddress(t, e))
+	redirectSeeOther(w, h.errorAddress(t, e))
 }
 
 func (h *Handler) errorAddress(t *redirectable, e *Error) string {
@@ -303,7 +305,7 @@ func (h *Handler) errorAddress(t *redirectable, e *Error) string {
 }
 
 func (h *Handler) toApp(w http.ResponseWriter, t *redirectable, pairs ...string) {
-	see(w, h.appAddress(t, pairs...))
+	redirectSeeOther(w, h.appAddress(t, pairs...))
 }
 
 // appAddress adds parameters to the app's redirect address, whose own query is kept as it is. iss is RFC 9207: it tells an app with several providers
@@ -331,7 +333,7 @@ func addQuery(address string, q url.Values) string {
 }
 
 // see answers 303: the browser goes on by GET whatever it came by.
-func see(w http.ResponseWriter, address string) {
+func redirectSeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
 }

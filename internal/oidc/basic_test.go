@@ -217,7 +217,7 @@ func promptLogin(t *testing.T, e *env) {
 	page := data[struct{ Continue, Cancel string }](t, a)
 	a = b.follow(b.get(e.server.URL + page.Continue))
 	d := e.signIn.lastDemand()
-	if !d.Fresh || !d.Consent || d.App.ID != e.app {
+	if !d.Reauthenticate || !d.Consent || d.App.ID != e.app {
 		t.Errorf("demand: %+v", d)
 	}
 	_, second := e.idToken(e.redeem(a.param("code")).ID)
@@ -256,7 +256,7 @@ func maxAge1(t *testing.T, e *env) {
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(2 * time.Second)
 	_, second := e.idToken(b.login("max_age", "1").ID)
-	if e.signIn.count() != 2 || !e.signIn.lastDemand().Fresh || second["auth_time"].(float64) < first["auth_time"].(float64)+2 {
+	if e.signIn.count() != 2 || !e.signIn.lastDemand().Reauthenticate || second["auth_time"].(float64) < first["auth_time"].(float64)+2 {
 		t.Errorf("%d sign-ins; auth_time %v, then %v", e.signIn.count(), first["auth_time"], second["auth_time"])
 	}
 }

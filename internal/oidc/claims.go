@@ -14,12 +14,12 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-func has(f gateway.Family, scope string) bool { return slices.Contains(f.Scopes, scope) }
+func has(f gateway.Grant, scope string) bool { return slices.Contains(f.Scopes, scope) }
 
 // subject is what the app is told as sub.
 func (h *Handler) subject(ctx context.Context, client *Client, s session.Browser) (string, error) {
-	subjects := access.Subjects{Identities: h.cfg.People, Pins: h.cfg.Subjects}
-	subject, err := subjects.Subject(ctx, client.ID, client.Subject, s.Account.ID, s.Session, h.cfg.Now())
+	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
+	subject, err := subjects.Subject(ctx, client.ID, client.Subject, s.User.ID, s.Session, h.cfg.Now())
 	switch {
 	case errors.Is(err, access.ErrNoOpenID):
 		return "", &stop{http.StatusForbidden, ReasonNoOpenID, client}
@@ -34,19 +34,19 @@ func (h *Handler) subject(ctx context.Context, client *Client, s session.Browser
 }
 
 // claims are what the granted scopes tell about the person, sub left out.
-func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Family, account gateway.Account) (map[string]any, error) {
+func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any, error) {
 	out := map[string]any{}
 	if has(f, scopeEmail) && client.Email.Policy == EmailSynthetic {
 		out["email"], out["email_verified"] = f.Subject+"@"+client.Email.Domain, false
 	}
 	if has(f, scopeProfile) {
-		profile(out, account, f.Subject)
+		profile(out, user, f.Subject)
 	}
 	if has(f, scopeGroups) {
-		out["groups"] = append([]string{}, account.Groups...)
+		out["groups"] = append([]string{}, user.Groups...)
 	}
 	if has(f, scopeWeChat) {
-		identities, err := h.cfg.People.Identities(ctx, f.AccountID)
+		identities, err := h.cfg.Users.Identities(ctx, f.UserID)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Family, 
 	return out, nil
 }
 
-func profile(out map[string]any, a gateway.Account, subject string) {
+func profile(out map[string]any, a gateway.User, subject string) {
 	username := preferredUsername(subject)
 	out["preferred_username"] = username
 	// Apps show name, and some refuse a person without one.

@@ -112,9 +112,9 @@ func (c *Client) prepare() (problems []error) {
 		}
 	}
 	if c.Subject == "" {
-		c.Subject = access.SubjectAccount
+		c.Subject = access.SubjectUser
 	}
-	if c.Subject != access.SubjectAccount && c.Subject != access.SubjectUnionID && access.SubjectEntry(c.Subject) == "" {
+	if c.Subject != access.SubjectUser && c.Subject != access.SubjectUnionID && access.SubjectConnector(c.Subject) == "" {
 		fault("subject %q is none of account, unionid, openid:ENTRY", c.Subject)
 	}
 	switch {

@@ -24,7 +24,7 @@ func TestRegistryTellsEveryProblemAtOnce(t *testing.T) {
 		{App: gateway.App{ID: "open"}, Public: true, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "nowhere"}, Secrets: one},
 		{App: gateway.App{ID: "kind"}, Secrets: one, RedirectURIs: good, Subject: "nickname"},
-		{App: gateway.App{ID: "entry"}, Secrets: one, RedirectURIs: good, Subject: "openid:"},
+		{App: gateway.App{ID: "connector"}, Secrets: one, RedirectURIs: good, Subject: "openid:"},
 		{App: gateway.App{ID: "mail"}, Secrets: one, RedirectURIs: good, Email: oidc.EmailPolicy{Policy: "real"}},
 		{App: gateway.App{ID: "domain"}, Secrets: one, RedirectURIs: good, Email: oidc.EmailPolicy{Policy: oidc.EmailSynthetic}},
 		{App: gateway.App{ID: "alg"}, Secrets: one, RedirectURIs: good, IDTokenAlg: "none"},
@@ -35,7 +35,7 @@ func TestRegistryTellsEveryProblemAtOnce(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{`"a": there are two`, `"with space": the id`, `"none": it has 0 secrets`, `"three": it has 3 secrets`, `"empty": a secret is empty`, `"unset": a secret is empty`, `"open": a public app has no secret`,
-		`"nowhere": it has no redirect_uris`, `"kind": subject`, `"entry": subject`, `"mail": email policy`, `"domain": synthetic email`, `"alg": id_token_alg`,
+		`"nowhere": it has no redirect_uris`, `"kind": subject`, `"connector": subject`, `"mail": email policy`, `"domain": synthetic email`, `"alg": id_token_alg`,
 		`"life": a lifetime is negative`, `"after": redirect address "/bye" is not an absolute`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s in:\n%v", want, err)

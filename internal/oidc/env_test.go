@@ -21,10 +21,10 @@ import (
 
 // store is what an oidc.Handler needs of a gateway.Store.
 type store interface {
-	gateway.Accounts
+	gateway.Users
 	gateway.Subjects
 	gateway.Grants
-	gateway.Holders
+	gateway.SessionUsers
 	gateway.Keys
 	gateway.Events
 }
@@ -71,8 +71,8 @@ type env struct {
 	app     string // id of the confidential app that requests name by default
 	other   string // another confidential app
 	spa     string // a public app
-	alice   gateway.Account
-	bob     gateway.Account
+	alice   gateway.User
+	bob     gateway.User
 
 	mu       sync.Mutex
 	observed []oidc.Observation
@@ -101,16 +101,16 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	t.Cleanup(e.server.Close)
 	e.issuer = e.server.URL
 	e.signIn = &signIn{e: e, sessions: map[string]session.Browser{}}
-	master, err := keys.NewMaster([]byte(strings.Repeat("m", 32)))
+	master, err := keys.NewSealer([]byte(strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := keys.OpenRing(context.Background(), keys.RingConfig{Store: sharedKeys(), Master: master, Now: e.clock.now})
+	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: sharedKeys(), Sealer: master, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, People: e.store, Subjects: e.store, Grants: e.store, Holders: e.store, Events: e.store,
-		Keys: ring, Master: master, Now: e.clock.now, Observe: e.observe}
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, Users: e.store, Subjects: e.store, Grants: e.store, SessionUsers: e.store, Events: e.store,
+		Keys: ring, Sealer: master, Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)
 	}
@@ -136,7 +136,7 @@ func withClient(change func(*oidc.Client)) option {
 
 // withOwnKeys makes signing keys that no other test uses.
 func withOwnKeys(e *env, cfg *oidc.Config) {
-	ring, err := keys.OpenRing(context.Background(), keys.RingConfig{Store: &keyRows{}, Master: cfg.Master, Now: e.clock.now})
+	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: &keyRows{}, Sealer: cfg.Sealer, Now: e.clock.now})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -153,10 +153,10 @@ func (e *env) observe(o oidc.Observation) {
 }
 
 // arrive makes an account with an openid that nobody else has.
-func (e *env) arrive(name string) gateway.Account {
+func (e *env) arrive(name string) gateway.User {
 	e.t.Helper()
 	id := fmt.Sprintf("o%s%d", name, numbers.Add(1))
-	a, _, err := e.store.Arrive(context.Background(), gateway.Arrival{Entry: "main", AppID: "wx0000000000000001", OpenID: id, UnionID: "u" + id,
+	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001", OpenID: id, UnionID: "u" + id,
 		OpenPlatform: "one", Group: []string{"wx0000000000000001"}, At: e.clock.now(), InitialStatus: gateway.Active,
 		Profile: &gateway.Profile{Nickname: strings.ToUpper(name[:1]) + name[1:] + " 小明", AvatarURL: "https://thirdwx.qlogo.cn/" + id, Locale: "zh-CN"}})
 	if err != nil {

@@ -95,13 +95,13 @@ func (s *stop) code() string {
 }
 
 // ways are the addresses that lead on from an error page; "" where there is none. own are those that the app registered.
-type ways struct {
+type links struct {
 	back, retry string
 	own         []string
 }
 
 // showProblem answers a person with an error page.
-func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, on ways) {
+func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, on links) {
 	e := protocol(err)
 	h.logFailure(r, e, err)
 	page := ProblemPage{Status: e.Status, Reason: ReasonInternal, Back: on.back, Own: on.own, Retry: on.retry}

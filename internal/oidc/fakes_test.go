@@ -71,32 +71,32 @@ func (s *switchable) Code(ctx context.Context, hash [32]byte) (gateway.Code, err
 	return s.store.Code(ctx, hash)
 }
 
-func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, error) {
 	if s.down.Load() {
-		return gateway.Token{}, gateway.Family{}, errDown
+		return gateway.Token{}, gateway.Grant{}, errDown
 	}
 	return s.store.Token(ctx, hash, now)
 }
 
-func (s *switchable) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.Issue) (gateway.Family, error) {
+func (s *switchable) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
 	if s.down.Load() {
-		return gateway.Family{}, errDown
+		return gateway.Grant{}, errDown
 	}
 	return s.store.Redeem(ctx, code, now, i)
 }
 
-func (s *switchable) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
+func (s *switchable) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error) {
 	if s.down.Load() {
-		return gateway.Token{}, gateway.Family{}, gateway.Account{}, errDown
+		return gateway.Token{}, gateway.Grant{}, gateway.User{}, errDown
 	}
-	return s.store.TokenHolder(ctx, hash, now)
+	return s.store.TokenUser(ctx, hash, now)
 }
 
-func (s *switchable) Family(ctx context.Context, id string) (gateway.Family, error) {
+func (s *switchable) Grant(ctx context.Context, id string) (gateway.Grant, error) {
 	if s.down.Load() {
-		return gateway.Family{}, errDown
+		return gateway.Grant{}, errDown
 	}
-	return s.store.Family(ctx, id)
+	return s.store.Grant(ctx, id)
 }
 
 func (s *switchable) PinSubject(ctx context.Context, a, app, c string, now time.Time) (string, error) {
@@ -106,11 +106,11 @@ func (s *switchable) PinSubject(ctx context.Context, a, app, c string, now time.
 	return s.store.PinSubject(ctx, a, app, c, now)
 }
 
-func (s *switchable) AccountSubjects(ctx context.Context, a string) ([]gateway.Pin, error) {
+func (s *switchable) UserSubjects(ctx context.Context, a string) ([]gateway.Pin, error) {
 	if s.down.Load() {
 		return nil, errDown
 	}
-	return s.store.AccountSubjects(ctx, a)
+	return s.store.UserSubjects(ctx, a)
 }
 
 func (s *switchable) Revoke(ctx context.Context, what gateway.Revocation, now time.Time) (int, error) {
@@ -133,7 +133,7 @@ func (a *ruling) set(d access.Decision, err error) {
 	a.decision, a.err = d, err
 }
 
-func (a *ruling) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
+func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Decision, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.decision, a.err
@@ -144,9 +144,9 @@ type signIn struct {
 	e        *env
 	mu       sync.Mutex
 	sessions map[string]session.Browser
-	next     *gateway.Account
-	door     string
-	demands  []session.Demand
+	next     *gateway.User
+	method   string
+	demands  []session.LoginRequest
 	down     bool
 }
 
@@ -166,7 +166,7 @@ func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
 	return b, ok, nil
 }
 
-func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.Demand) error {
+func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.demands = append(s.demands, d)
@@ -179,15 +179,15 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.Demand)
 		return err
 	}
 	id := fmt.Sprintf("session-%d", numbers.Add(1))
-	door := s.door
-	if door == "" {
-		door = "wechat"
+	method := s.method
+	if method == "" {
+		method = "wechat"
 	}
 	i := identities[0]
-	s.sessions[id] = session.Browser{Account: *s.next, Demand: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), AccountID: s.next.ID, Entry: i.Entry,
-		AppID: i.AppID, OpenID: i.OpenID, Door: door, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+	s.sessions[id] = session.Browser{User: *s.next, LoginRequestID: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), UserID: s.next.ID, Connector: i.Connector,
+		AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(w, r, d.Return, http.StatusSeeOther)
+	http.Redirect(w, r, d.ReturnURL, http.StatusSeeOther)
 	return nil
 }
 
@@ -207,17 +207,17 @@ func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
 }
 
 // as says who signs in from now on.
-func (s *signIn) as(a *gateway.Account) {
+func (s *signIn) as(a *gateway.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = a
 }
 
-func (s *signIn) lastDemand() session.Demand {
+func (s *signIn) lastDemand() session.LoginRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.demands) == 0 {
-		return session.Demand{}
+		return session.LoginRequest{}
 	}
 	return s.demands[len(s.demands)-1]
 }

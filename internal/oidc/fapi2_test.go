@@ -192,7 +192,7 @@ func rejects(t *testing.T, e *env) {
 	if a := b.authorize(e.request()); !strings.Contains(a.body, "please sign in") {
 		t.Fatalf("answer: %d %s", a.status, a.body)
 	}
-	a := b.follow(b.get(e.server.URL + e.signIn.lastDemand().Cancel))
+	a := b.follow(b.get(e.server.URL + e.signIn.lastDemand().CancelURL))
 	if a.param("error") != "access_denied" || a.param("state") != "the state" || a.param("iss") != e.issuer {
 		t.Errorf("cancel at sign-in: %v", a.location)
 	}

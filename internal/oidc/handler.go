@@ -19,19 +19,19 @@ import (
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
 type Config struct {
-	Issuer   string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
-	Insecure bool             // optional: plain http at a private address
-	Clients  func() *Registry // the apps as they are now; called once per request
-	SignIn   SignIn
-	Access   access.Judge
-	Pages    Pages
-	People   access.People
-	Subjects gateway.Subjects
-	Grants   gateway.Grants
-	Holders  Holders
-	Events   gateway.Events
-	Keys     *keys.Ring
-	Master   *keys.Master // derives refresh tokens
+	Issuer       string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
+	Insecure     bool             // optional: plain http at a private address
+	Clients      func() *Registry // the apps as they are now; called once per request
+	SignIn       SignIn
+	Access       access.Policy
+	Pages        Pages
+	Users        access.Users
+	Subjects     gateway.Subjects
+	Grants       gateway.Grants
+	SessionUsers SessionUsers
+	Events       gateway.Events
+	Keys         *keys.Set
+	Sealer       *keys.Sealer // derives refresh tokens
 
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
 	RequestID func(context.Context) string   // optional: for events and logs
@@ -68,8 +68,8 @@ const eventPatience = 5 * time.Second
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
-		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.People == nil,
-		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Holders": cfg.Holders == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Master == nil,
+		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.Users == nil,
+		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Holders": cfg.SessionUsers == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("oidc: Config.%s is missing", name))
@@ -181,7 +181,7 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 }
 
 // note writes an event. What it tells of has happened already, so a store that is away costs the event and nothing else.
-func (h *Handler) note(ctx context.Context, e gateway.Event) {
+func (h *Handler) recordEvent(ctx context.Context, e gateway.Event) {
 	e.At, e.RequestID = h.cfg.Now(), h.cfg.RequestID(ctx)
 	// The client may have gone by now; what it did is worth knowing all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventPatience)

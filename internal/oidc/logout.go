@@ -37,7 +37,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.URL.Query() {
 			form[name] = append(form[name], values...)
 		}
-		see(w, h.path+pathLogout+"?"+form.Encode())
+		redirectSeeOther(w, h.path+pathLogout+"?"+form.Encode())
 	default:
 		notAllowed(w, "GET, POST")
 	}
@@ -50,30 +50,30 @@ func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values
 			return form, true
 		}
 	}
-	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
 	return nil, false
 }
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, ways{})
+		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
 		return
 	}
 	out, problem := h.readSignOut(r, q)
 	if problem != nil {
-		h.showProblem(w, r, "logout", problem, ways{})
+		h.showProblem(w, r, "logout", problem, links{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, ways{})
+		h.showProblem(w, r, "logout", err, links{})
 		return
 	}
 	if signedIn {
 		meant, err := h.means(r, out, s)
 		if err != nil {
-			h.showProblem(w, r, "logout", err, ways{})
+			h.showProblem(w, r, "logout", err, links{})
 			return
 		}
 		if !meant {
@@ -81,14 +81,14 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := h.endSession(w, r, out.client, s); err != nil {
-			h.showProblem(w, r, "logout", err, ways{})
+			h.showProblem(w, r, "logout", err, links{})
 			return
 		}
 	}
 	h.observe("logout", "", out.client, nil)
 	// Without a hint nobody vouches for the app that sent the person here, so they are shown the link instead of being sent on.
 	if out.address != "" && out.subject != "" {
-		see(w, out.address)
+		redirectSeeOther(w, out.address)
 		return
 	}
 	h.signedOut(w, r, out)
@@ -133,7 +133,7 @@ func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, 
 	if out.subject == "" {
 		return false, nil
 	}
-	pins, err := h.cfg.Subjects.AccountSubjects(r.Context(), s.Account.ID)
+	pins, err := h.cfg.Subjects.UserSubjects(r.Context(), s.User.ID)
 	if err != nil {
 		return false, err
 	}
@@ -159,7 +159,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	if err := h.foreign.Check(r); err != nil {
-		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, ways{})
+		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, links{})
 		return
 	}
 	form, ok := h.logoutForm(w, r)
@@ -168,7 +168,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := h.readSignOut(r, form)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, ways{})
+		h.showProblem(w, r, "logout", err, links{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
@@ -176,7 +176,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 		err = h.endSession(w, r, out.client, s)
 	}
 	if err != nil {
-		h.showProblem(w, r, "logout", err, ways{})
+		h.showProblem(w, r, "logout", err, links{})
 		return
 	}
 	h.observe("logout", "", out.client, nil)
@@ -186,7 +186,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 // endSession ends the session, and what the app that asked was given in it. The latter comes first: when the store fails in between, the person still
 // has a session to sign out of, and the second try ends both.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s session.Browser) error {
-	event := gateway.Event{Kind: EventAppSignOut, AccountID: s.Account.ID, Entry: s.Entry, Door: s.Door, Outcome: "ok"}
+	event := gateway.Event{Kind: EventAppSignOut, UserID: s.User.ID, Connector: s.Connector, Method: s.Method, Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID
 		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID}, h.cfg.Now()); err != nil {
@@ -196,7 +196,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	if err := h.cfg.SignIn.End(w, r); err != nil {
 		return err
 	}
-	h.note(r.Context(), event)
+	h.recordEvent(r.Context(), event)
 	return nil
 }
 

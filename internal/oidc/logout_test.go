@@ -68,7 +68,7 @@ func logout(t *testing.T, e *env) {
 	if a := e.userinfo(tok.Access); a.status != http.StatusUnauthorized {
 		t.Errorf("the app's token outlives the sign-out: %d", a.status)
 	}
-	if got := e.events(oidc.EventAppSignOut); len(got) != 1 || got[0].AccountID != e.alice.ID {
+	if got := e.events(oidc.EventAppSignOut); len(got) != 1 || got[0].UserID != e.alice.ID {
 		t.Errorf("events: %v", got)
 	}
 	// Once more, with nobody signed in: nothing to ask.

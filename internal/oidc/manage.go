@@ -12,7 +12,7 @@ import (
 
 // found is a token that some client sent, whatever its kind.
 type found struct {
-	family  gateway.Family
+	grant   gateway.Grant
 	access  *gateway.Token // nil for a refresh token
 	counter int            // of a refresh token
 }
@@ -21,10 +21,10 @@ type found struct {
 func (h *Handler) find(ctx context.Context, client *Client, token string) (f found, ok bool, err error) {
 	if id, counter, genuine := h.readRefresh(token); genuine {
 		f.counter = counter
-		f.family, err = h.cfg.Grants.Family(ctx, id)
+		f.grant, err = h.cfg.Grants.Grant(ctx, id)
 	} else {
 		var t gateway.Token
-		t, f.family, err = h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
+		t, f.grant, err = h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
 		f.access = &t
 	}
 	if errors.Is(err, gateway.ErrNotFound) {
@@ -33,7 +33,7 @@ func (h *Handler) find(ctx context.Context, client *Client, token string) (f fou
 	if err != nil {
 		return found{}, false, err
 	}
-	return f, f.family.App == client.ID && f.family.Live(h.cfg.Now()), nil
+	return f, f.grant.App == client.ID && f.grant.Live(h.cfg.Now()), nil
 }
 
 // manage is what revocation and introspection have in common.
@@ -81,7 +81,7 @@ func (h *Handler) end(ctx context.Context, client *Client, token string) error {
 	if err != nil || !ok {
 		return err
 	}
-	what := gateway.Revocation{Family: f.family.ID}
+	what := gateway.Revocation{Grant: f.grant.ID}
 	if f.access != nil {
 		what = gateway.Revocation{Token: f.access.Hash}
 	}
@@ -128,12 +128,12 @@ func (h *Handler) describe(ctx context.Context, client *Client, token string) (i
 	if err != nil || !ok {
 		return introspection{}, err
 	}
-	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.family.Subject, Scope: strings.Join(f.family.Scopes, " ")}
+	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.grant.Subject, Scope: strings.Join(f.grant.Scopes, " ")}
 	switch {
 	case f.access != nil:
 		out.TokenType, out.IssuedAt, out.ExpiresAt = "Bearer", f.access.CreatedAt.Unix(), f.access.ExpiresAt.Unix()
-	case f.counter == f.family.Counter:
-		out.IssuedAt, out.ExpiresAt = f.family.RotatedAt.Unix(), f.family.ExpiresAt.Unix()
+	case f.counter == f.grant.Counter:
+		out.IssuedAt, out.ExpiresAt = f.grant.RotatedAt.Unix(), f.grant.ExpiresAt.Unix()
 	default:
 		return introspection{}, nil // a refresh token that has a successor
 	}

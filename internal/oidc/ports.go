@@ -11,16 +11,16 @@ import (
 
 // SignIn is who this browser is, how to find out, and how it is signed out. signin.Handler is one.
 type SignIn interface {
-	session.SignIn
+	session.Authenticator
 
 	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is no error.
 	End(w http.ResponseWriter, r *http.Request) error
 }
 
 // Holders finds whose an access token is. gateway.Holders is one.
-type Holders interface {
+type SessionUsers interface {
 	// TokenHolder is gateway.Holders.TokenHolder.
-	TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error)
+	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error)
 }
 
 // Reason says why a person cannot go on. Each has words in the catalogues of the pages.
@@ -33,7 +33,7 @@ const (
 	ReasonRequest        Reason = "bad_request"      // the request cannot be read
 	ReasonNotSignedIn    Reason = "not_signed_in"    // back from sign-in without a session: the browser keeps no cookies, or waited too long
 	ReasonRefused        Reason = "refused"          // the access rule says no
-	ReasonDoor           Reason = "door"             // the app does not take people who came in this way
+	ReasonMethod         Reason = "wrong_method"     // the app does not take people who came in this way
 	ReasonNoOpenID       Reason = "no_openid"        // the app knows people by an entry that this person never used
 	ReasonNoUnionID      Reason = "no_unionid"       // the app knows people by unionid, and WeChat sent none
 	ReasonSubjectTaken   Reason = "subject_taken"    // the app knows another account by this person's id
@@ -56,15 +56,15 @@ type ProblemPage struct {
 // ConfirmPage asks a person who is signed in whether to sign in anew, since the app wants that.
 type ConfirmPage struct {
 	AppName  string
-	Account  gateway.Account // who is signed in
-	Continue string          // link: goes on to WeChat
-	Cancel   string          // link: back to the app, which hears access_denied
+	User     gateway.User // who is signed in
+	Continue string       // link: goes on to WeChat
+	Cancel   string       // link: back to the app, which hears access_denied
 }
 
 // WaitingPage is shown to a person whom an administrator has still to approve.
 type WaitingPage struct {
 	AppName string
-	Account gateway.Account
+	User    gateway.User
 	Retry   string // this same request; the page may load it again by itself
 	Cancel  string // link: back to the app
 }

@@ -18,9 +18,9 @@ type counting struct {
 	asked map[string]int
 }
 
-func (c *counting) Account(ctx context.Context, id string) (gateway.Account, error) {
+func (c *counting) User(ctx context.Context, id string) (gateway.User, error) {
 	c.asked["Account"]++
-	return c.store.Account(ctx, id)
+	return c.store.User(ctx, id)
 }
 
 func (c *counting) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
@@ -28,9 +28,9 @@ func (c *counting) Identities(ctx context.Context, id string) ([]gateway.Identit
 	return c.store.Identities(ctx, id)
 }
 
-func (c *counting) PinSubject(ctx context.Context, account, app, candidate string, now time.Time) (string, error) {
+func (c *counting) PinSubject(ctx context.Context, user, app, candidate string, now time.Time) (string, error) {
 	c.asked["PinSubject"]++
-	return c.store.PinSubject(ctx, account, app, candidate, now)
+	return c.store.PinSubject(ctx, user, app, candidate, now)
 }
 
 func (c *counting) PutCode(ctx context.Context, code gateway.Code) error {
@@ -43,19 +43,19 @@ func (c *counting) Code(ctx context.Context, hash [32]byte) (gateway.Code, error
 	return c.store.Code(ctx, hash)
 }
 
-func (c *counting) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.Issue) (gateway.Family, error) {
+func (c *counting) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
 	c.asked["Redeem"]++
 	return c.store.Redeem(ctx, code, now, i)
 }
 
-func (c *counting) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, error) {
+func (c *counting) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, error) {
 	c.asked["Token"]++
 	return c.store.Token(ctx, hash, now)
 }
 
-func (c *counting) TokenHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Family, gateway.Account, error) {
-	c.asked["TokenHolder"]++
-	return c.store.TokenHolder(ctx, hash, now)
+func (c *counting) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error) {
+	c.asked["TokenUser"]++
+	return c.store.TokenUser(ctx, hash, now)
 }
 
 // TestALoginAsksTheStoreThreeTimes: a round trip to the database costs more than what it fetches.
@@ -67,7 +67,7 @@ func TestALoginAsksTheStoreThreeTimes(t *testing.T) {
 	b.login() // the app meets the person
 	clear(c.asked)
 	e.claims(b.login("scope", "openid profile groups").Access)
-	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"PutCode": 1, "Redeem": 1, "TokenHolder": 1}); got != want {
+	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"PutCode": 1, "Redeem": 1, "TokenUser": 1}); got != want {
 		t.Errorf("asked %s, want %s", got, want)
 	}
 }

@@ -21,28 +21,28 @@ import (
 // without a look at the family, so it cannot end one.
 const purposeRefresh = "oidc refresh token"
 
-func (h *Handler) refreshToken(family string, counter int) string {
-	return refreshText(h.cfg.Master.Derive(purposeRefresh)[0], family, counter)
+func (h *Handler) refreshToken(grant string, counter int) string {
+	return refreshText(h.cfg.Sealer.Derive(purposeRefresh)[0], grant, counter)
 }
 
-func refreshText(key []byte, family string, counter int) string {
-	head := family + "." + strconv.Itoa(counter)
+func refreshText(key []byte, grant string, counter int) string {
+	head := grant + "." + strconv.Itoa(counter)
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(head))
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // refreshTexts are the texts that the token may have: one per master key, since it may have been made before the key was replaced.
-func (h *Handler) refreshTexts(family string, counter int) []string {
+func (h *Handler) refreshTexts(grant string, counter int) []string {
 	var out []string
-	for _, key := range h.cfg.Master.Derive(purposeRefresh) {
-		out = append(out, refreshText(key, family, counter))
+	for _, key := range h.cfg.Sealer.Derive(purposeRefresh) {
+		out = append(out, refreshText(key, grant, counter))
 	}
 	return out
 }
 
 // readRefresh takes a refresh token apart, if it is one of ours.
-func (h *Handler) readRefresh(token string) (family string, counter int, ok bool) {
+func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 256 {
 		return "", 0, false
@@ -70,36 +70,36 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, badGrant()
 	}
 	now := h.cfg.Now()
-	family, err := h.cfg.Grants.Family(ctx, id)
+	grant, err := h.cfg.Grants.Grant(ctx, id)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, badGrant()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if family.App != client.ID || !family.Live(now) {
+	if grant.App != client.ID || !grant.Live(now) {
 		return nil, badGrant()
 	}
 	for _, s := range strings.Fields(form.Get("scope")) {
-		if !slices.Contains(family.Scopes, s) {
+		if !slices.Contains(grant.Scopes, s) {
 			return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted"}
 		}
 	}
-	if err := h.stillAllowed(ctx, client, family); err != nil {
+	if err := h.stillAllowed(ctx, client, grant); err != nil {
 		return nil, err
 	}
 	access := newToken()
-	idToken, err := h.idToken(ctx, client, family, "", access, now)
+	idToken, err := h.idToken(ctx, client, grant, "", access, now)
 	if err != nil {
 		return nil, err
 	}
 	rotated, err := h.cfg.Grants.Rotate(ctx, gateway.Rotation{
-		Family: id, Presented: sha256.Sum256([]byte(presented)), Next: sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
+		Grant: id, Presented: sha256.Sum256([]byte(presented)), Next: sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
 		Access: h.accessToken(client, access, now), Expires: now.Add(client.Lifetimes.Refresh), Now: now, Grace: graceAfterRotation,
 	})
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
-		h.replayed(ctx, EventRefreshReplayed, family)
+		h.replayed(ctx, EventRefreshReplayed, grant)
 		return nil, badGrant()
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
@@ -107,8 +107,8 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, err
 	}
 	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), IDToken: idToken,
-		Scope: strings.Join(family.Scopes, " ")}
-	for _, text := range h.refreshTexts(id, rotated.Family.Counter) {
+		Scope: strings.Join(grant.Scopes, " ")}
+	for _, text := range h.refreshTexts(id, rotated.Grant.Counter) {
 		if sha256.Sum256([]byte(text)) == rotated.Refresh {
 			answer.RefreshToken = text
 		}
@@ -120,15 +120,15 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 }
 
 // stillAllowed applies the app's access rule again: who was let in a month ago may not be today.
-func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Family) error {
-	account, err := h.cfg.People.Account(ctx, f.AccountID)
+func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Grant) error {
+	user, err := h.cfg.Users.User(ctx, f.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return badGrant()
 	}
 	if err != nil {
 		return err
 	}
-	decision, err := h.cfg.Access.Allow(ctx, account, client.App)
+	decision, err := h.cfg.Access.Decide(ctx, user, client.App)
 	if err != nil {
 		return err
 	}

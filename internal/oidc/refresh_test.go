@@ -102,7 +102,7 @@ func refreshStolen(t *testing.T, e *env) {
 	if owner := e.refresh(second.Refresh); owner.Error != "invalid_grant" {
 		t.Errorf("the family lives: %+v", owner)
 	}
-	if got := e.events(oidc.EventRefreshReplayed); len(got) != 1 || got[0].AccountID != e.alice.ID {
+	if got := e.events(oidc.EventRefreshReplayed); len(got) != 1 || got[0].UserID != e.alice.ID {
 		t.Errorf("events: %v", got)
 	}
 }
@@ -125,13 +125,13 @@ func refreshMadeUp(t *testing.T, e *env) {
 
 func refreshNotAllowed(t *testing.T, e *env) {
 	first := e.browser().login("scope", "openid offline_access")
-	for _, d := range []access.Decision{access.Refused, access.Waiting} {
+	for _, d := range []access.Decision{access.Denied, access.Pending} {
 		e.access.set(d, nil)
 		if tok := e.refresh(first.Refresh); tok.Error != "invalid_grant" {
 			t.Errorf("decision %v: %+v", d, tok)
 		}
 	}
-	e.access.set(access.Refused, errDown)
+	e.access.set(access.Denied, errDown)
 	if tok := e.refresh(first.Refresh); tok.status != http.StatusServiceUnavailable {
 		t.Errorf("access rules unknown: %+v", tok)
 	}
@@ -170,7 +170,7 @@ func blockedAccount(t *testing.T, e *env) {
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	code := b.code()
-	if _, err := e.store.UpdateAccount(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.Account) error {
+	if _, err := e.store.UpdateUser(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Status = gateway.Blocked
 		return nil
 	}); err != nil {
@@ -295,12 +295,12 @@ func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	s := newMemory()
 	e := newEnv(t, s, "")
 	tok := e.browser().login("scope", "openid offline_access")
-	both, err := keys.NewMaster(fresh, old)
+	both, err := keys.NewSealer(fresh, old)
 	if err != nil {
 		t.Fatal(err)
 	}
 	after := newEnv(t, s, "", func(n *env, cfg *oidc.Config) {
-		cfg.Master = both
+		cfg.Sealer = both
 		n.clients, n.app, n.clock = e.clients, e.app, e.clock
 		cfg.Now = e.clock.now
 	})

@@ -27,10 +27,10 @@ func knownScopes() []string {
 // Our own parameters of the authorize address. They only ever narrow or cancel the request that carries them, so it does no harm when somebody else
 // writes them.
 const (
-	paramDemand = "weigate_demand" // ID of the Demand that was made for this request
-	paramGo     = "weigate_go"     // the person pressed "go on" on the confirm page
-	paramCancel = "weigate_cancel" // the person pressed "cancel"
-	paramSub    = "weigate_sub"    // whom the id_token_hint named: the token itself is too long to be carried along
+	paramLoginRequest = "weigate_login_request" // ID of the Demand that was made for this request
+	paramContinue     = "weigate_continue"      // the person pressed "go on" on the confirm page
+	paramCancel       = "weigate_cancel"        // the person pressed "cancel"
+	paramSub          = "weigate_sub"           // whom the id_token_hint named: the token itself is too long to be carried along
 )
 
 const (
@@ -39,20 +39,20 @@ const (
 
 // authorizeRequest is a request at the authorize endpoint, checked.
 type authorizeRequest struct {
-	client      *Client
-	redirectURI string
-	state       string
-	hasState    bool
-	scopes      []string
-	nonce       string
-	challenge   string
-	prompt      []string
-	maxAge      time.Duration // negative = not given
-	wantSub     string        // whom the id_token_hint names; "" = anybody
-	uiLocales   string
-	demand      string
-	proceed     bool
-	cancel      bool
+	client         *Client
+	redirectURI    string
+	state          string
+	hasState       bool
+	scopes         []string
+	nonce          string
+	challenge      string
+	prompt         []string
+	maxAge         time.Duration // negative = not given
+	wantSub        string        // whom the id_token_hint names; "" = anybody
+	uiLocales      string
+	loginRequestID string
+	proceed        bool
+	cancel         bool
 }
 
 // redirectable is a request whose client and redirect address are good, so that errors go to the app and not to the person.
@@ -92,7 +92,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState, nonce: q.Get("nonce"),
-		wantSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), demand: q.Get(paramDemand), proceed: q.Has(paramGo), cancel: q.Has(paramCancel)}
+		wantSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
 	if err := checkProfile(q); err != nil {
 		return nil, err
 	}
@@ -143,13 +143,13 @@ func checkProfile(q url.Values) error {
 
 // Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
 // other address. What was done for the request so far counts no more, but for the person's wish to go on.
-func (h *Handler) Again(address string) (anew string, ok bool) {
+func (h *Handler) RestartURL(address string) (anew string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" || u.EscapedPath() != h.path+pathAuthorize {
 		return "", false
 	}
 	q := u.Query()
-	for _, own := range []string{paramDemand, paramCancel} {
+	for _, own := range []string{paramLoginRequest, paramCancel} {
 		q.Del(own)
 	}
 	return h.path + pathAuthorize + "?" + q.Encode(), true
@@ -183,7 +183,7 @@ func (req *authorizeRequest) asksAnew() bool {
 }
 
 // again is the address of this same request with our own parameters, less what means nothing to us: it has to fit into a cookie.
-func (h *Handler) again(req *authorizeRequest, own ...string) string {
+func (h *Handler) restartURL(req *authorizeRequest, own ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI}, "scope": {strings.Join(req.scopes, " ")}}
 	if req.hasState {
 		q.Set("state", req.state)

@@ -349,7 +349,7 @@ func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 	if a = again.follow(again.get(e.server.URL + page.Retry)); a.param("code") == "" {
 		t.Errorf("retry: %d %v", a.status, a.location)
 	}
-	if a = e.browser().get(e.server.URL + page.Retry + "&weigate_demand=x&prompt=none"); a.param("error") != "login_required" {
+	if a = e.browser().get(e.server.URL + page.Retry + "&weigate_login_request=x&prompt=none"); a.param("error") != "login_required" {
 		t.Errorf("prompt=none: %v", a.location)
 	}
 }
@@ -362,7 +362,7 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
 		t.Fatalf("answer: %d %v", a.status, a.location)
 	}
-	address := e.server.URL + e.signIn.lastDemand().Return
+	address := e.server.URL + e.signIn.lastDemand().ReturnURL
 	if a := b.get(address); a.param("code") == "" {
 		t.Errorf("the page loaded again at once: %d %v", a.status, a.location)
 	}
@@ -382,25 +382,25 @@ func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	if a := b.authorize(e.request()); a.param("code") == "" {
 		t.Fatalf("answer: %d %v", a.status, a.location)
 	}
-	demand := e.signIn.lastDemand().ID
+	loginRequest := e.signIn.lastDemand().ID
 	e.clock.advance(time.Minute)
 	for name, q := range map[string]url.Values{
 		"prompt added":             e.request("prompt", "login"),
 		"another app, with prompt": e.request("client_id", e.other, "prompt", "login"),
 		"another state":            e.request("state", "other", "prompt", "login"),
 	} {
-		q.Set("weigate_demand", demand)
+		q.Set("weigate_login_request", loginRequest)
 		if a := b.authorize(q); a.page() != "confirm" {
 			t.Errorf("%s: %d, page %q, %v", name, a.status, a.page(), a.location)
 		}
 	}
-	q := e.request("max_age", "30", "prompt", "none", "weigate_demand", demand)
+	q := e.request("max_age", "30", "prompt", "none", "weigate_login_request", loginRequest)
 	if a := b.authorize(q); a.param("error") != "login_required" {
 		t.Errorf("max_age added: %d %v", a.status, a.location)
 	}
 	// The start of it, an empty one, and one that ends alike are none either.
-	for _, d := range []string{demand[:26], "", demand[26:]} {
-		if a := b.authorize(e.request("prompt", "login", "weigate_demand", d)); a.page() != "confirm" {
+	for _, d := range []string{loginRequest[:26], "", loginRequest[26:]} {
+		if a := b.authorize(e.request("prompt", "login", "weigate_login_request", d)); a.page() != "confirm" {
 			t.Errorf("demand %q: %d %v", d, a.status, a.location)
 		}
 	}

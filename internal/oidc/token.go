@@ -95,36 +95,36 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	if err != nil {
 		return nil, err
 	}
-	if code.Family.App != client.ID || !has(code.Family, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
+	if code.Grant.App != client.ID || !has(code.Grant, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
 		return nil, badGrant()
 	}
-	if !code.TakenAt.IsZero() && !code.Family.RevokedAt.IsZero() {
+	if !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero() {
 		return nil, badGrant() // there is nothing left to end, so each further replay is no event of its own
 	}
 	access := newToken()
-	issue := gateway.Issue{Access: h.accessToken(client, access, now)}
-	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Family.Scopes, " ")}
-	if has(code.Family, scopeOffline) {
-		answer.RefreshToken = h.refreshToken(code.Family.ID, 1)
+	issue := gateway.TokenIssue{Access: h.accessToken(client, access, now)}
+	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Grant.Scopes, " ")}
+	if has(code.Grant, scopeOffline) {
+		answer.RefreshToken = h.refreshToken(code.Grant.ID, 1)
 		issue.Refresh = sha256.Sum256([]byte(answer.RefreshToken))
-		issue.FamilyExpires = now.Add(client.Lifetimes.Refresh)
+		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
-	if code.TakenAt.IsZero() && !remembered {
+	if code.RedeemedAt.IsZero() && !remembered {
 		// Signed before the code is taken, so that a failure here costs nothing. A replay is not worth a signature.
-		if answer.IDToken, err = h.idToken(ctx, client, code.Family, code.Nonce, access, now); err != nil {
+		if answer.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now); err != nil {
 			return nil, err
 		}
 	}
-	family, err := h.cfg.Grants.Redeem(ctx, hash, now, issue)
+	grant, err := h.cfg.Grants.Redeem(ctx, hash, now, issue)
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
-		h.replayed(ctx, EventCodeReplayed, family)
+		h.replayed(ctx, EventCodeReplayed, grant)
 		return nil, badGrant()
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
 	case err == nil && remembered:
 		// What is pinned for the person is known only now. Without claims of the store's there is nothing in it that could fail.
-		answer.IDToken, err = h.idToken(ctx, client, family, code.Nonce, access, now)
+		answer.IDToken, err = h.idToken(ctx, client, grant, code.Nonce, access, now)
 	}
 	if err != nil {
 		return nil, err
@@ -132,8 +132,8 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	return answer, nil
 }
 
-func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Family) {
-	h.note(ctx, gateway.Event{Kind: kind, AccountID: f.AccountID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
+func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Grant) {
+	h.recordEvent(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
 	h.cfg.Logger.WarnContext(ctx, "used twice; everything that grew from it is revoked", "kind", kind, "app", f.App, "request_id", h.cfg.RequestID(ctx))
 }
 
@@ -155,14 +155,14 @@ func (h *Handler) accessToken(client *Client, token string, now time.Time) gatew
 }
 
 // idToken signs who signed in. Claims of the scopes are in it only where the app is configured so; they are at userinfo always.
-func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Family, nonce, access string, now time.Time) (string, error) {
+func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, nonce, access string, now time.Time) (string, error) {
 	claims := map[string]any{}
 	if client.IDTokenClaims {
-		account, err := h.cfg.People.Account(ctx, f.AccountID)
+		user, err := h.cfg.Users.User(ctx, f.UserID)
 		if err != nil {
 			return "", err
 		}
-		if claims, err = h.claims(ctx, client, f, account); err != nil {
+		if claims, err = h.claims(ctx, client, f, user); err != nil {
 			return "", err
 		}
 	}

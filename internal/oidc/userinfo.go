@@ -35,25 +35,25 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	if err != nil {
 		return nil, nil, err
 	}
-	_, family, account, err := h.cfg.Holders.TokenHolder(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
+	_, grant, user, err := h.cfg.SessionUsers.TokenUser(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, nil, deadToken()
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	client := h.cfg.Clients().byID[family.App]
-	if client == nil || !has(family, scopeOpenID) {
+	client := h.cfg.Clients().byID[grant.App]
+	if client == nil || !has(grant, scopeOpenID) {
 		return nil, nil, deadToken() // the app was taken out of the configuration, or was of another kind when it got the token
 	}
-	claims, err := h.claims(r.Context(), client, family, account)
+	claims, err := h.claims(r.Context(), client, grant, user)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return client, nil, deadToken()
 	}
 	if err != nil {
 		return client, nil, err
 	}
-	claims["sub"] = family.Subject
+	claims["sub"] = grant.Subject
 	return client, claims, nil
 }
 

@@ -14,11 +14,11 @@ import (
 // App is old code that speaks WeChat's protocol. ID, Name, Access and Doors are in gateway.App.
 type App struct {
 	gateway.App
-	AppID        string       // of the gateway's making: what the app sends as appid
-	Secrets      []SecretHash // one, or two during a roll-over: both are good
-	Entry        string       // at whose appid the people have the openids that the app knows; "" = only qrconnect is used
-	WebsiteEntry string       // the same for qrconnect; "" = Entry
-	ReturnHosts  []string     // where codes may go: hosts, with a port where it is not the usual one of http or https
+	AppID            string       // of the gateway's making: what the app sends as appid
+	Secrets          []SecretHash // one, or two during a roll-over: both are good
+	Connector        string       // at whose appid the people have the openids that the app knows; "" = only qrconnect is used
+	WebsiteConnector string       // the same for qrconnect; "" = Entry
+	ReturnHosts      []string     // where codes may go: hosts, with a port where it is not the usual one of http or https
 }
 
 // SecretHash is the SHA-256 of an app's secret. Secrets are long and random, so a plain hash is enough, and the secret itself is in no value that could
@@ -40,7 +40,7 @@ func (a *App) prepare() (problems []error) {
 	if slices.Contains(a.Secrets, SecretHash{}) || slices.Contains(a.Secrets, HashSecret("")) {
 		fault("a secret is empty")
 	}
-	if a.Entry == "" && a.WebsiteEntry == "" {
+	if a.Connector == "" && a.WebsiteConnector == "" {
 		fault("it has no entry, so there is no openid to tell it")
 	}
 	if len(a.ReturnHosts) == 0 {

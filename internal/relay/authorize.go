@@ -21,7 +21,7 @@ const (
 	// redeem them at once.
 	codeLife = 5 * time.Minute
 	// demandLife is how long after an exchange the request that demanded it may still be completed by it.
-	demandLife = 10 * time.Minute
+	loginRequestLifetime = 10 * time.Minute
 )
 
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.begun(w, r, false) }
@@ -35,7 +35,7 @@ func (h *Handler) begun(w http.ResponseWriter, r *http.Request, website bool) {
 	req := &request{website: website}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		h.showProblem(w, r, req, &stop{http.StatusMethodNotAllowed, ReasonMethod, nil, ""})
+		h.showProblem(w, r, req, &stop{http.StatusMethodNotAllowed, ReasonHTTPMethod, nil, ""})
 		return
 	}
 	parsed, err := h.parse(r, website)
@@ -54,24 +54,24 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) e
 	switch {
 	case err != nil:
 		return err
-	case !signedIn && req.demand != "":
+	case !signedIn && req.loginRequestID != "":
 		// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
-		return &stop{http.StatusForbidden, ReasonNotSignedIn, req.app, h.again(req)}
+		return &stop{http.StatusForbidden, ReasonNotSignedIn, req.app, h.restartURL(req)}
 	case !signedIn:
 		return h.begin(w, r, req, req.forcePopup)
 	}
-	answered := h.madeFor(req) && s.Demand == req.demand && h.cfg.Now().Sub(s.AuthTime) < demandLife
-	door := len(req.app.Doors) == 0 || slices.Contains(req.app.Doors, s.Door)
+	answered := h.loginRequestMatches(req) && s.LoginRequestID == req.loginRequestID && h.cfg.Now().Sub(s.AuthTime) < loginRequestLifetime
+	method := len(req.app.Methods) == 0 || slices.Contains(req.app.Methods, s.Method)
 	switch {
-	case !door && answered:
-		return &stop{http.StatusForbidden, ReasonDoor, req.app, ""}
-	case !door && !req.proceed:
-		return &stop{http.StatusForbidden, ReasonDoor, req.app, h.again(req, paramGo, "1")}
-	case !door:
+	case !method && answered:
+		return &stop{http.StatusForbidden, ReasonMethod, req.app, ""}
+	case !method && !req.proceed:
+		return &stop{http.StatusForbidden, ReasonMethod, req.app, h.restartURL(req, paramContinue, "1")}
+	case !method:
 		return h.begin(w, r, req, true)
 	case req.forcePopup && !answered && !req.proceed:
 		// To open WeChat's consent page unasked is what makes WeChat show a snapshot page instead.
-		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.app.Name, Account: s.Account, Continue: h.again(req, paramGo, "1")})
+		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.app.Name, User: s.User, Continue: h.restartURL(req, paramContinue, "1")})
 		return nil
 	case req.forcePopup && !answered:
 		return h.begin(w, r, req, true)
@@ -80,36 +80,36 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) e
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, fresh bool) error {
-	id := h.newDemand(req)
-	return h.cfg.SignIn.Begin(w, r, session.Demand{ID: id, Return: h.again(req, paramDemand, id), App: req.app.App, Entry: req.entry(), Fresh: fresh,
+	id := h.newLoginRequestID(req)
+	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{ID: id, ReturnURL: h.restartURL(req, paramLoginRequest, id), App: req.app.App, Connector: req.connector(), Reauthenticate: fresh,
 		Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language()})
 }
 
 // complete gives the app its code, when the person may use the app.
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request, s session.Browser, answered bool) error {
-	decision, err := h.cfg.Access.Allow(r.Context(), s.Account, req.app.App)
+	decision, err := h.cfg.Access.Decide(r.Context(), s.User, req.app.App)
 	switch {
 	case err != nil:
 		return err
-	case decision == access.Waiting:
-		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.app.Name, Account: s.Account, Retry: h.again(req, paramDemand, req.demand)})
+	case decision == access.Pending:
+		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.app.Name, User: s.User, Retry: h.restartURL(req, paramLoginRequest, req.loginRequestID)})
 		return nil
 	case decision != access.Allowed:
 		return &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
 	}
-	who, known, err := access.At(r.Context(), h.cfg.People, s.Account.ID, s.Session, req.entry())
+	who, known, err := access.IdentityAt(r.Context(), h.cfg.Users, s.User.ID, s.Session, req.connector())
 	switch {
 	case err != nil:
 		return err
-	case !known && req.demand == "":
+	case !known && req.loginRequestID == "":
 		// They came in through another entry. Through the one that the app wants they have never been: now they go there.
 		return h.begin(w, r, req, true)
 	case !known && answered:
 		return &stop{http.StatusForbidden, ReasonNoOpenID, req.app, ""}
 	case !known:
-		return &stop{http.StatusForbidden, ReasonNoOpenID, req.app, h.again(req)}
+		return &stop{http.StatusForbidden, ReasonNoOpenID, req.app, h.restartURL(req)}
 	}
-	if wantsProfile(req.scopes) && h.cfg.SignIn.AskProfile(w, r, s, h.again(req, paramDemand, req.demand)) {
+	if wantsProfile(req.scopes) && h.cfg.SignIn.AskProfile(w, r, s, h.restartURL(req, paramLoginRequest, req.loginRequestID)) {
 		return nil
 	}
 	code, err := h.newCode(r.Context(), req, s, who)
@@ -133,8 +133,8 @@ func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, 
 	code := newCode()
 	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLife),
-		Family: gateway.Family{ID: gateway.NewID(), App: req.app.ID, AccountID: s.Account.ID, Subject: who.OpenID, Scopes: req.scopes, AuthTime: s.AuthTime,
-			Session: s.Hash, Entry: who.Entry, AppID: who.AppID, OpenID: who.OpenID, CreatedAt: now, ExpiresAt: now.Add(codeLife)},
+		Grant: gateway.Grant{ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: who.OpenID, Scopes: req.scopes, AuthTime: s.AuthTime,
+			Session: s.Hash, Connector: who.Connector, AppID: who.AppID, OpenID: who.OpenID, CreatedAt: now, ExpiresAt: now.Add(codeLife)},
 	})
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
 		return "", &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
@@ -196,7 +196,7 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, req *reque
 		page.AppName, app = s.app.Name, s.app.ID
 	}
 	if s.status >= http.StatusInternalServerError && req.app != nil {
-		page.Retry = h.again(req)
+		page.Retry = h.restartURL(req)
 		err = fmt.Errorf("%s for %s: %w", req.endpoint(), req.app.ID, err)
 	}
 	switch {

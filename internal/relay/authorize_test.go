@@ -174,7 +174,7 @@ func TestParameterGivenTwice(t *testing.T) {
 		}
 	}
 	for _, method := range []string{http.MethodPost, http.MethodHead} {
-		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed || g.problem().Reason != relay.ReasonMethod {
+		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed || g.problem().Reason != relay.ReasonHTTPMethod {
 			t.Errorf("%s: %d", method, w.Code)
 		}
 	}
@@ -185,10 +185,10 @@ func (g *rig) comeBack(s *session.Browser) http.Header {
 	g.t.Helper()
 	d := g.begun[len(g.begun)-1]
 	if s != nil {
-		s.Demand = d.ID
+		s.LoginRequestID = d.ID
 	}
 	g.session = s
-	return g.do(http.MethodGet, d.Return, nil).Header()
+	return g.do(http.MethodGet, d.ReturnURL, nil).Header()
 }
 
 func TestSignInComesFirst(t *testing.T) {
@@ -201,7 +201,7 @@ func TestSignInComesFirst(t *testing.T) {
 		t.Fatalf("%+v", g.shown)
 	}
 	d := g.begun[0]
-	if d.App.ID != "shop" || d.Entry != "main" || d.Fresh || d.Consent || !d.Profile || d.UILocales != "en" || !strings.HasPrefix(d.Return, "/connect/oauth2/authorize?") {
+	if d.App.ID != "shop" || d.Connector != "main" || d.Reauthenticate || d.Consent || !d.Profile || d.UILocales != "en" || !strings.HasPrefix(d.ReturnURL, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", d)
 	}
 	if got := g.location(g.comeBack(alice)); got != callback+"?code=CODE&state=s1" {
@@ -219,7 +219,7 @@ func TestAgain(t *testing.T) {
 	g := newRig(t)
 	g.session = nil
 	g.authorize("snsapi_base", "redirect_uri", "https://shop.example.com/?a=b&c#/d", "state", "ü")
-	anew, ok := g.handler.Again(g.begun[0].Return)
+	anew, ok := g.handler.RestartURL(g.begun[0].ReturnURL)
 	if !ok || strings.Contains(anew, "weigate_") {
 		t.Fatalf("%q, %t", anew, ok)
 	}
@@ -228,7 +228,7 @@ func TestAgain(t *testing.T) {
 		t.Errorf("%+v", g.begun)
 	}
 	for _, other := range []string{"/", "/oauth2/authorize?appid=" + appID, "https://login.example.com" + anew, "//evil.example.net" + anew, "/connect/oauth2/authorize?appid=x", "%"} {
-		if got, ok := g.handler.Again(other); ok {
+		if got, ok := g.handler.RestartURL(other); ok {
 			t.Errorf("%q begins anew as %q", other, got)
 		}
 	}
@@ -238,7 +238,7 @@ func TestAgain(t *testing.T) {
 func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	if joined := g.arrive("other", "wx00000000000000cc", "oElsewhere", "uAlice"); joined.ID != g.account.ID {
+	if joined := g.arrive("other", "wx00000000000000cc", "oElsewhere", "uAlice"); joined.ID != g.user.ID {
 		t.Fatal("not joined")
 	}
 	g.session = g.in("other", "wx00000000000000cc", "oElsewhere")
@@ -250,11 +250,11 @@ func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	g.account = g.arrive("other", "wx00000000000000cc", "oBob", "")
+	g.user = g.arrive("other", "wx00000000000000cc", "oBob", "")
 	bob := g.in("other", "wx00000000000000cc", "oBob")
 	g.session = bob
 	g.authorize("snsapi_base")
-	if len(g.begun) != 1 || g.begun[0].Entry != "main" || !g.begun[0].Fresh {
+	if len(g.begun) != 1 || g.begun[0].Connector != "main" || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
 	}
 	// They come back, and still are nobody there: no circle.
@@ -278,7 +278,7 @@ func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 	g := newRig(t)
 	ask := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/", "response_type", "code", "scope", "snsapi_login", "state", "s"}
 	g.get("/connect/qrconnect", ask...)
-	if len(g.begun) != 1 || g.begun[0].Entry != "site" || !g.begun[0].Profile {
+	if len(g.begun) != 1 || g.begun[0].Connector != "site" || !g.begun[0].Profile {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
 	}
 	s := g.in("site", "wx00000000000000cc", "oAliceAtSite")
@@ -295,22 +295,22 @@ func TestDoors(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	s := g.session
-	s.Door = "scan"
+	s.Method = "scan"
 	bank := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/"}
 	g.authorize("snsapi_base", bank...)
 	p := g.problem()
-	if p.Reason != relay.ReasonDoor || p.Retry == "" {
+	if p.Reason != relay.ReasonMethod || p.Retry == "" {
 		t.Fatalf("%+v", g.shown)
 	}
 	g.do(http.MethodGet, p.Retry, nil)
-	if len(g.begun) != 1 || !g.begun[0].Fresh {
+	if len(g.begun) != 1 || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v", g.shown)
 	}
 	g.comeBack(s)
-	if p := g.problem(); p.Reason != relay.ReasonDoor || p.Retry != "" {
+	if p := g.problem(); p.Reason != relay.ReasonMethod || p.Retry != "" {
 		t.Errorf("through the same door once more: %+v", p)
 	}
-	s.Door = "wechat"
+	s.Method = "wechat"
 	g.location(g.comeBack(s))
 }
 
@@ -323,20 +323,20 @@ func TestForcePopup(t *testing.T) {
 		t.Fatalf("%+v", g.shown)
 	}
 	g.do(http.MethodGet, confirm.Continue, nil)
-	if len(g.begun) != 1 || !g.begun[0].Consent || !g.begun[0].Fresh {
+	if len(g.begun) != 1 || !g.begun[0].Consent || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v", g.begun)
 	}
 	g.location(g.comeBack(g.session))
 	// An answer to this request is none to another one.
-	g.session.Demand = g.begun[0].ID
-	g.authorize("snsapi_userinfo", "forcePopup", "1", "state", "another", "weigate_demand", g.begun[0].ID)
+	g.session.LoginRequestID = g.begun[0].ID
+	g.authorize("snsapi_userinfo", "forcePopup", "1", "state", "another", "weigate_login_request", g.begun[0].ID)
 	if _, ok := g.shown[len(g.shown)-1].(relay.ConfirmPage); !ok {
 		t.Errorf("%+v", g.shown)
 	}
 	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for them.
 	g.session = nil
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
-	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Fresh {
+	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Reauthenticate {
 		t.Errorf("%+v", d)
 	}
 	g.session = g.in("main", realAppID, openID)
@@ -359,17 +359,17 @@ func TestProfileIsAskedForHere(t *testing.T) {
 func TestAccessRules(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	g.allow = access.Waiting
+	g.allow = access.Pending
 	g.authorize("snsapi_base")
 	if p, ok := g.shown[0].(relay.WaitingPage); !ok || p.AppName != "The Shop" || !strings.HasPrefix(p.Retry, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", g.shown)
 	}
-	g.allow = access.Refused
+	g.allow = access.Denied
 	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Reason != relay.ReasonRefused {
 		t.Errorf("%d %+v", w.Code, g.shown)
 	}
 	g.allow = access.Allowed
-	if _, err := g.store.UpdateAccount(t.Context(), g.account.ID, g.clock(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }); err != nil {
+	if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Reason != relay.ReasonRefused {

@@ -191,14 +191,14 @@ func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	g := newRig(t)
 	hash := relay.HashSecret("a code of OpenID Connect")
 	now := g.clock()
-	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute), Family: gateway.Family{ID: gateway.NewID(), App: "shop",
-		AccountID: g.account.ID, Subject: "s", Scopes: []string{"openid"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}); err != nil {
+	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute), Grant: gateway.Grant{ID: gateway.NewID(), App: "shop",
+		UserID: g.user.ID, Subject: "s", Scopes: []string{"openid"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}); err != nil {
 		t.Fatal(err)
 	}
 	if a := g.redeem("a code of OpenID Connect"); a.code() != 40029 {
 		t.Error(a.raw)
 	}
-	if c, err := g.store.Code(t.Context(), hash); err != nil || !c.TakenAt.IsZero() {
+	if c, err := g.store.Code(t.Context(), hash); err != nil || !c.RedeemedAt.IsZero() {
 		t.Errorf("it was burnt: %+v, %v", c, err)
 	}
 }
@@ -243,16 +243,16 @@ func TestTokensDie(t *testing.T) {
 		info, refresh, another int
 	}{
 		"a blocked person's token": {func(g *rig) {
-			if _, err := g.store.UpdateAccount(t.Context(), g.account.ID, g.clock(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }); err != nil {
+			if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
 		"sign-out everywhere": {func(g *rig) {
-			if _, err := g.store.Revoke(t.Context(), gateway.Revocation{AccountID: g.account.ID}, g.clock()); err != nil {
+			if _, err := g.store.Revoke(t.Context(), gateway.Revocation{UserID: g.user.ID}, g.clock()); err != nil {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
-		"a person who may not use the app any more": {func(g *rig) { g.allow = access.Refused }, 42001, 40030, 0},
+		"a person who may not use the app any more": {func(g *rig) { g.allow = access.Denied }, 42001, 40030, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -72,24 +72,24 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 		return nil, errCode
 	case err != nil:
 		return nil, err
-	case code.Family.App != app.ID || !ours(code.Family):
+	case code.Grant.App != app.ID || !ours(code.Grant):
 		return nil, errCode
 	case !now.Before(code.ExpiresAt):
 		return nil, errCode
-	case !code.TakenAt.IsZero():
+	case !code.RedeemedAt.IsZero():
 		return nil, errCodeUsed
 	}
 	union := ""
-	if wantsProfile(code.Family.Scopes) {
+	if wantsProfile(code.Grant.Scopes) {
 		// Looked up before the code is taken, so that a failure here costs nothing.
-		if union, err = h.unionID(ctx, code.Family); err != nil {
+		if union, err = h.unionID(ctx, code.Grant); err != nil {
 			return nil, err
 		}
 	}
-	access, refresh := newToken(), h.newRefresh(code.Family.ID)
-	family, err := h.cfg.Grants.Redeem(ctx, hash, now, gateway.Issue{
+	access, refresh := newToken(), h.newRefresh(code.Grant.ID)
+	grant, err := h.cfg.Grants.Redeem(ctx, hash, now, gateway.TokenIssue{
 		Access:  gateway.Token{Hash: sha256.Sum256([]byte(access)), CreatedAt: now, ExpiresAt: now.Add(accessLife)},
-		Refresh: sha256.Sum256([]byte(refresh)), FamilyExpires: now.Add(refreshLife), Forgiving: true,
+		Refresh: sha256.Sum256([]byte(refresh)), GrantExpires: now.Add(refreshLife), ReplayTolerated: true,
 	})
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
@@ -103,8 +103,8 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 	out.str("access_token", access)
 	out.num("expires_in", seconds(accessLife))
 	out.str("refresh_token", refresh)
-	out.str("openid", family.OpenID)
-	out.str("scope", strings.Join(family.Scopes, ","))
+	out.str("openid", grant.OpenID)
+	out.str("scope", strings.Join(grant.Scopes, ","))
 	if union != "" {
 		out.str("unionid", union)
 	}
@@ -112,13 +112,13 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 }
 
 // ours says whether a family was made here: an app that was of another kind before may have others.
-func ours(f gateway.Family) bool {
+func ours(f gateway.Grant) bool {
 	return slices.ContainsFunc(f.Scopes, func(s string) bool { return s == scopeBase || s == scopeUserInfo || s == scopeLogin })
 }
 
 // unionID is what WeChat has sent of the person at the very appid; "" = none.
-func (h *Handler) unionID(ctx context.Context, f gateway.Family) (string, error) {
-	all, err := h.cfg.People.Identities(ctx, f.AccountID)
+func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) {
+	all, err := h.cfg.Users.Identities(ctx, f.UserID)
 	for _, i := range all {
 		if i.AppID == f.AppID && i.OpenID == f.OpenID {
 			return i.UnionID, err

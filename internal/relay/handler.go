@@ -23,12 +23,12 @@ type Config struct {
 	URL         string   // the gateway's own address; may have a path, no trailing slash
 	Apps        []App    // optional: without one only VerifyFiles are served
 	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
-	SignIn      session.SignIn
-	Access      access.Judge
+	SignIn      session.Authenticator
+	Access      access.Policy
 	Pages       Pages
-	People      access.People
+	Users       access.Users
 	Grants      gateway.Grants
-	Master      *keys.Master // derives refresh tokens
+	Sealer      *keys.Sealer // derives refresh tokens
 
 	InWeChat  func(*http.Request) bool       // optional: whether a browser is WeChat's own; nil = none is
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
@@ -58,8 +58,8 @@ type Handler struct {
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
-		"SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.People == nil, "Grants": cfg.Grants == nil,
-		"Master": cfg.Master == nil,
+		"SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.Users == nil, "Grants": cfg.Grants == nil,
+		"Master": cfg.Sealer == nil,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("relay: Config.%s is missing", name))

@@ -26,26 +26,26 @@ const purposeRefresh = "relay refresh token"
 
 const familySize = 26 // of gateway.NewID
 
-func (h *Handler) newRefresh(family string) string {
-	return refreshText(h.cfg.Master.Derive(purposeRefresh)[0], family)
+func (h *Handler) newRefresh(grant string) string {
+	return refreshText(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
 }
 
-func refreshText(key []byte, family string) string {
+func refreshText(key []byte, grant string) string {
 	mac := hmac.New(sha512.New, key)
-	mac.Write([]byte(family))
-	return tokenText(append([]byte(family), mac.Sum(nil)[:tokenSize-familySize]...))
+	mac.Write([]byte(grant))
+	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-familySize]...))
 }
 
 // readRefresh returns the family of a refresh token, if it is one of ours. It may have been made before the master key was replaced.
-func (h *Handler) readRefresh(token string) (family string, ok bool) {
+func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != tokenSize {
 		return "", false
 	}
-	family = string(raw[:familySize])
-	return family, slices.ContainsFunc(h.cfg.Master.Derive(purposeRefresh), func(key []byte) bool {
-		return hmac.Equal([]byte(refreshText(key, family)), []byte(token))
+	grant = string(raw[:familySize])
+	return grant, slices.ContainsFunc(h.cfg.Sealer.Derive(purposeRefresh), func(key []byte) bool {
+		return hmac.Equal([]byte(refreshText(key, grant)), []byte(token))
 	})
 }
 
@@ -57,9 +57,9 @@ const refreshPace = 10 * time.Minute
 
 // newAccess is the access token that a refresh gives at now, at every replica, and when it was made first. It is derived, so that it can be given twice
 // although only its hash is kept.
-func (h *Handler) newAccess(family string, now time.Time) (string, gateway.Token, error) {
+func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
-	raw, err := hkdf.Key(sha512.New, h.cfg.Master.Derive(purposeAccess)[0], nil, family+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
+	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil, grant+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
 	if err != nil {
 		return "", gateway.Token{}, fmt.Errorf("relay: derive an access token: %w", err)
 	}
@@ -94,18 +94,18 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 		return nil, errRefreshToken
 	}
 	now := h.cfg.Now()
-	family, err := h.cfg.Grants.Family(ctx, id)
+	grant, err := h.cfg.Grants.Grant(ctx, id)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, errRefreshToken
 	case err != nil:
 		return nil, err
-	case family.App != app.ID:
+	case grant.App != app.ID:
 		return nil, errAppID
-	case !family.Live(now) || !now.Before(family.CreatedAt.Add(refreshLife)):
+	case !grant.Live(now) || !now.Before(grant.CreatedAt.Add(refreshLife)):
 		return nil, errRefreshToken
 	}
-	if _, err := h.stillAllowed(ctx, app, family, errRefreshToken); err != nil {
+	if _, err := h.stillAllowed(ctx, app, grant, errRefreshToken); err != nil {
 		return nil, err
 	}
 	access, row, err := h.newAccess(id, now)
@@ -114,7 +114,7 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	}
 	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
 		hash := sha256.Sum256([]byte(token))
-		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Family: id, Presented: hash, Next: hash, Now: now, Access: row})
+		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now, Access: row})
 	}
 	switch {
 	case errors.Is(err, gateway.ErrConflict): // another request with this token has stored it at this moment
@@ -124,11 +124,11 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 		return nil, err
 	}
 	out := newWire()
-	out.str("openid", family.OpenID)
+	out.str("openid", grant.OpenID)
 	out.str("access_token", access)
 	out.num("expires_in", seconds(accessLife))
 	out.str("refresh_token", token)
-	out.str("scope", refreshScope(family.Scopes))
+	out.str("scope", refreshScope(grant.Scopes))
 	return out, nil
 }
 
@@ -145,17 +145,17 @@ func refreshScope(scopes []string) string {
 
 // stillAllowed applies the app's access rule again: who was let in a month ago may not be today. To the app, a person who may not is a token that is
 // dead.
-func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Family, dead *Error) (gateway.Account, error) {
-	account, err := h.cfg.People.Account(ctx, f.AccountID)
+func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Grant, dead *Error) (gateway.User, error) {
+	user, err := h.cfg.Users.User(ctx, f.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return account, dead
+		return user, dead
 	}
 	if err != nil {
-		return account, err
+		return user, err
 	}
-	decision, err := h.cfg.Access.Allow(ctx, account, app.App)
+	decision, err := h.cfg.Access.Decide(ctx, user, app.App)
 	if err == nil && decision != access.Allowed {
 		err = dead
 	}
-	return account, err
+	return user, err
 }

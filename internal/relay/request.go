@@ -21,8 +21,8 @@ const (
 
 // Our own parameters of the authorize addresses. They only ever narrow the request that carries them, so it does no harm when somebody else writes them.
 const (
-	paramDemand = "weigate_demand" // ID of the Demand that was made for this request
-	paramGo     = "weigate_go"     // the person pressed "go on"
+	paramLoginRequest = "weigate_login_request" // ID of the Demand that was made for this request
+	paramContinue     = "weigate_continue"      // the person pressed "go on"
 )
 
 const (
@@ -32,15 +32,15 @@ const (
 
 // request is a request at one of the two authorize addresses, checked.
 type request struct {
-	app         *App
-	website     bool   // at qrconnect
-	redirectURI string // byte for byte as it came
-	state       string
-	scopes      []string
-	forcePopup  bool
-	lang        string
-	demand      string
-	proceed     bool
+	app            *App
+	website        bool   // at qrconnect
+	redirectURI    string // byte for byte as it came
+	state          string
+	scopes         []string
+	forcePopup     bool
+	lang           string
+	loginRequestID string
+	proceed        bool
 }
 
 func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
@@ -48,7 +48,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
 		return nil, &stop{http.StatusBadRequest, ReasonRequest, nil, ""}
 	}
-	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramDemand} {
+	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
 			return nil, &stop{http.StatusBadRequest, ReasonRequest, nil, ""} // which of them counts would be for everybody on the way to guess
 		}
@@ -58,21 +58,21 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 		return nil, &stop{http.StatusBadRequest, ReasonUnknownApp, nil, ""}
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"), lang: q.Get("lang"),
-		demand: q.Get(paramDemand), proceed: q.Has(paramGo)}
+		loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue)}
 	refuse := func(reason Reason) (*request, error) { return nil, &stop{http.StatusBadRequest, reason, app, ""} }
 	switch {
 	case app.checkReturn(req.redirectURI) != nil:
 		return refuse(ReasonRedirect)
 	case q.Get("response_type") != "code":
 		return refuse(ReasonRequest)
-	case !req.readScope(q.Get("scope")) || req.entry() == "":
+	case !req.readScope(q.Get("scope")) || req.connector() == "":
 		return refuse(ReasonScope)
 	case !website && len(req.state) > maxState:
 		return refuse(ReasonState)
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	if len(h.again(req, paramDemand, h.newDemand(req))) > session.MaxReturn {
+	if len(h.restartURL(req, paramLoginRequest, h.newLoginRequestID(req))) > session.MaxReturn {
 		return refuse(ReasonRequest)
 	}
 	return req, nil
@@ -93,11 +93,11 @@ func (req *request) readScope(list string) bool {
 }
 
 // entry is where the app's openids are from.
-func (req *request) entry() string {
-	if req.website && req.app.WebsiteEntry != "" {
-		return req.app.WebsiteEntry
+func (req *request) connector() string {
+	if req.website && req.app.WebsiteConnector != "" {
+		return req.app.WebsiteConnector
 	}
-	return req.app.Entry
+	return req.app.Connector
 }
 
 // wantsProfile says whether the app will ask for nickname and picture.
@@ -124,7 +124,7 @@ func (req *request) language() string {
 }
 
 // again is the address of this same request with our own parameters, less what means nothing to us: it has to fit into a cookie.
-func (h *Handler) again(req *request, own ...string) string {
+func (h *Handler) restartURL(req *request, own ...string) string {
 	path := pathAuthorize
 	if req.website {
 		path = pathQRConnect
@@ -157,7 +157,7 @@ func (h *Handler) again(req *request, own ...string) string {
 
 // Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
 // other address. What was done for the request so far counts no more.
-func (h *Handler) Again(address string) (anew string, ok bool) {
+func (h *Handler) RestartURL(address string) (anew string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" {
 		return "", false
@@ -170,20 +170,20 @@ func (h *Handler) Again(address string) (anew string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	return h.again(req), true
+	return h.restartURL(req), true
 }
 
 // newDemand names a demand. The name holds a hash of the request, so that an answer to it is none to another request.
-func (h *Handler) newDemand(req *request) string { return gateway.NewID() + h.imprint(req) }
+func (h *Handler) newLoginRequestID(req *request) string { return gateway.NewID() + h.requestHash(req) }
 
 // madeFor says whether the demand that the request carries was made for this very request.
-func (h *Handler) madeFor(req *request) bool {
-	return len(req.demand) > imprintSize && strings.HasSuffix(req.demand, h.imprint(req))
+func (h *Handler) loginRequestMatches(req *request) bool {
+	return len(req.loginRequestID) > imprintSize && strings.HasSuffix(req.loginRequestID, h.requestHash(req))
 }
 
 const imprintSize = 22 // 128 bits in base64url
 
-func (h *Handler) imprint(req *request) string {
-	sum := sha256.Sum256([]byte(h.again(req)))
+func (h *Handler) requestHash(req *request) string {
+	sum := sha256.Sum256([]byte(h.restartURL(req)))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

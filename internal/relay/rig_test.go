@@ -36,7 +36,7 @@ type rig struct {
 	mux     *http.ServeMux
 	handler *relay.Handler
 	store   gateway.Store
-	account gateway.Account
+	user    gateway.User
 	address netip.Addr
 
 	mu      sync.Mutex
@@ -46,7 +46,7 @@ type rig struct {
 	asks    bool // AskProfile asks
 	outside bool // the browser is not WeChat's
 	down    bool
-	begun   []session.Demand
+	begun   []session.LoginRequest
 	shown   []any
 	seen    []relay.Observation
 }
@@ -59,9 +59,9 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	}
 	t.Cleanup(func() { store.Close() })
 	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed, address: netip.MustParseAddr("203.0.113.7")}
-	g.account = g.arrive("main", realAppID, openID, "uAlice")
+	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
-	master, err := keys.NewMaster([]byte(leak.Secret + strings.Repeat("m", 32)))
+	master, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 		URL: "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{
 			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID, Secrets: []relay.SecretHash{relay.HashSecret(secret)},
-				Entry: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080", "[::1]"}},
-			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Doors: []string{"wechat"}}, AppID: "wx00000000000000bb",
-				Secrets: []relay.SecretHash{relay.HashSecret("old"), relay.HashSecret("new")}, Entry: "main", WebsiteEntry: "site", ReturnHosts: []string{"bank.example.com"}},
+				Connector: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080", "[::1]"}},
+			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Methods: []string{"wechat"}}, AppID: "wx00000000000000bb",
+				Secrets: []relay.SecretHash{relay.HashSecret("old"), relay.HashSecret("new")}, Connector: "main", WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
 		},
-		SignIn: g, Access: g, Pages: g, People: g, Grants: grants{store, g}, Master: master,
+		SignIn: g, Access: g, Pages: g, Users: g, Grants: grants{store, g}, Sealer: master,
 		InWeChat: func(*http.Request) bool { return !g.outside },
 		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
 		Observe: g.observe, Logger: leak.Logger(t), Now: g.clock,
@@ -108,9 +108,9 @@ func (g *rig) advance(d time.Duration) {
 	g.now = g.now.Add(d)
 }
 
-func (g *rig) arrive(entry, app, open, union string) gateway.Account {
+func (g *rig) arrive(connector, app, open, union string) gateway.User {
 	g.t.Helper()
-	a, _, err := g.store.Arrive(g.t.Context(), gateway.Arrival{Entry: entry, AppID: app, OpenID: open, UnionID: union, OpenPlatform: "ours",
+	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open, UnionID: union, OpenPlatform: "ours",
 		Group: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice/爱丽丝", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/a/132"}})
 	if err != nil {
 		g.t.Fatal(err)
@@ -119,8 +119,8 @@ func (g *rig) arrive(entry, app, open, union string) gateway.Account {
 }
 
 // in is a session of the account through an entry.
-func (g *rig) in(entry, app, open string) *session.Browser {
-	return &session.Browser{Account: g.account, Session: gateway.Session{Hash: [32]byte{1}, AccountID: g.account.ID, Entry: entry, AppID: app, OpenID: open, Door: "wechat", AuthTime: g.clock()}}
+func (g *rig) in(connector, app, open string) *session.Browser {
+	return &session.Browser{User: g.user, Session: gateway.Session{Hash: [32]byte{1}, UserID: g.user.ID, Connector: connector, AppID: app, OpenID: open, Method: "wechat", AuthTime: g.clock()}}
 }
 
 func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
@@ -133,7 +133,7 @@ func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
 	return *g.session, true, nil
 }
 
-func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
+func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	g.begun = append(g.begun, d)
 	w.Header().Set("Location", "/away")
 	w.WriteHeader(http.StatusSeeOther)
@@ -147,12 +147,12 @@ func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Brows
 	return g.asks
 }
 
-func (g *rig) Allow(context.Context, gateway.Account, gateway.App) (access.Decision, error) {
+func (g *rig) Decide(context.Context, gateway.User, gateway.App) (access.Decision, error) {
 	return g.allow, nil
 }
 
-func (g *rig) Account(ctx context.Context, id string) (gateway.Account, error) {
-	return g.store.Account(ctx, id)
+func (g *rig) User(ctx context.Context, id string) (gateway.User, error) {
+	return g.store.User(ctx, id)
 }
 
 func (g *rig) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {

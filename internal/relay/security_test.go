@@ -50,7 +50,7 @@ func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 			}
 		}
 	}
-	if _, err := g.store.Family(t.Context(), "none"); err == nil {
+	if _, err := g.store.Grant(t.Context(), "none"); err == nil {
 		t.Error("a family was made")
 	}
 }
@@ -143,8 +143,8 @@ func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
 	mallory := g.session
 	g.session = nil
 	g.authorize("snsapi_base") // Mallory's browser begins
-	link := g.begun[0].Return
-	g.account = g.arrive("main", realAppID, "oBob", "")
+	link := g.begun[0].ReturnURL
+	g.user = g.arrive("main", realAppID, "oBob", "")
 	bob := g.in("main", realAppID, "oBob")
 	g.session = bob // and Bob opens the link
 	to, err := url.Parse(g.do(http.MethodGet, link, nil).Header().Get("Location"))
@@ -234,7 +234,7 @@ type counted struct {
 	made *atomic.Int64
 }
 
-func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotated, error) {
+func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
 	out, err := c.Grants.Rotate(ctx, r)
 	if err == nil {
 		c.made.Add(1)
@@ -301,7 +301,7 @@ func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
 	}
 	g := newRig(t, func(c *relay.Config) { c.Grants = store })
 	g.store = store
-	g.account = g.arrive("main", realAppID, openID, "uAlice")
+	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
 	used, unused := g.code("snsapi_base"), g.code("snsapi_userinfo")
 	in := g.redeem(used)
@@ -363,7 +363,7 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	_, err := relay.New(relay.Config{URL: "login.example.com/", VerifyFiles: []string{"../MP_verify_a.txt"}, Apps: []relay.App{
 		{App: gateway.App{ID: "a"}, AppID: "wx1", Secrets: []relay.SecretHash{relay.HashSecret("")}, ReturnHosts: []string{"https://x", "*.example.com", "X.example.com", "a@b", ""}},
-		{App: gateway.App{ID: "a"}, AppID: "wx1", Entry: "main"},
+		{App: gateway.App{ID: "a"}, AppID: "wx1", Connector: "main"},
 	}})
 	if err == nil {
 		t.Fatal("taken")

@@ -17,7 +17,7 @@ var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 // userInfo tells nickname and picture (/sns/userinfo). Sex is 0 and the places are empty, as at WeChat since 2021-10-20; order and the undocumented key
 // "language" are as captured. lang only ever chose the language of the places.
 func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
-	app, f, account, err := h.bearer(r.Context(), p)
+	app, f, user, err := h.bearer(r.Context(), p)
 	if err != nil {
 		return app, nil, err
 	}
@@ -30,12 +30,12 @@ func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 	}
 	out := newWire()
 	out.str("openid", f.OpenID)
-	out.str("nickname", account.Nickname)
+	out.str("nickname", user.Nickname)
 	out.num("sex", 0)
 	for _, empty := range []string{"language", "city", "province", "country"} {
 		out.str(empty, "")
 	}
-	out.str("headimgurl", account.AvatarURL)
+	out.str("headimgurl", user.AvatarURL)
 	out.none("privilege")
 	if union != "" {
 		out.str("unionid", union)
@@ -57,9 +57,9 @@ func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
 
 // bearer finds what an access token stands for. A person who may not use the app any more is a token that has expired: apps then refresh, fail, and send
 // the person to authorize, where they are told.
-func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Family, gateway.Account, error) {
-	fail := func(app *App, err error) (*App, gateway.Family, gateway.Account, error) {
-		return app, gateway.Family{}, gateway.Account{}, err
+func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant, gateway.User, error) {
+	fail := func(app *App, err error) (*App, gateway.Grant, gateway.User, error) {
+		return app, gateway.Grant{}, gateway.User{}, err
 	}
 	token, openID := p.Get("access_token"), p.Get("openid")
 	switch {
@@ -86,9 +86,9 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Famil
 	case openID != f.OpenID:
 		return fail(app, errOpenID)
 	}
-	account, err := h.stillAllowed(ctx, app, f, errExpired)
+	user, err := h.stillAllowed(ctx, app, f, errExpired)
 	if err != nil {
 		return fail(app, err)
 	}
-	return app, f, account, nil
+	return app, f, user, nil
 }

@@ -96,12 +96,12 @@ func (w *town) rush(t *testing.T, n int) (people []*person, kills int64) {
 // nothingLost looks at everything that must still be so.
 func (w *town) nothingLost(t *testing.T, people []*person) {
 	t.Helper()
-	accounts := w.accounts(w.open())
-	if len(accounts) != len(people) {
-		t.Errorf("%d accounts for %d people", len(accounts), len(people))
+	users := w.accounts(w.open())
+	if len(users) != len(people) {
+		t.Errorf("%d accounts for %d people", len(users), len(people))
 	}
 	for _, p := range people {
-		if id := accounts[w.wx.OpenID(w.wx.appID, p.id)]; id != p.subject {
+		if id := users[w.wx.OpenID(w.wx.appID, p.id)]; id != p.subject {
 			t.Errorf("%s has the account %q, the app knows %q", p.id, id, p.subject)
 		}
 	}

@@ -125,12 +125,12 @@ func TestCallbackOpenedEightTimesAtOnce(t *testing.T) {
 				t.Errorf("%d codes of WeChat were exchanged for %d sign-ins, %d of them twice", codes, n, twice)
 			}
 			store := w.open()
-			accounts := w.accounts(store)
-			if len(accounts) != n {
-				t.Errorf("%d accounts", len(accounts))
+			users := w.accounts(store)
+			if len(users) != n {
+				t.Errorf("%d accounts", len(users))
 			}
-			for _, id := range accounts {
-				if live, err := store.AccountSessions(t.Context(), id, time.Now()); err != nil || len(live) != 1 {
+			for _, id := range users {
+				if live, err := store.UserSessions(t.Context(), id, time.Now()); err != nil || len(live) != 1 {
 					t.Errorf("account %s has %d sessions, %v", id, len(live), err)
 				}
 			}

@@ -73,7 +73,7 @@ func newTownInside(t *testing.T, store, alg string, people, replicas int, now fu
 		t.Fatal(err)
 	}
 	for range replicas {
-		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Master: master, Logger: leak.Logger(t), Now: now})
+		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leak.Logger(t), Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func (w *town) accounts(store gateway.Store) map[string]string {
 	w.t.Helper()
 	byOpenID := map[string]string{}
 	for after := ""; ; {
-		page, err := store.Accounts(w.t.Context(), gateway.AccountQuery{After: after, Limit: 500})
+		page, err := store.Users(w.t.Context(), gateway.UserQuery{After: after, Limit: 500})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -39,19 +39,19 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 		between func(w *town, desktop *browser)
 	}{
 		{"after the session, before the ticket is taken", func(w *town, desktop *browser) {
-			w.tickets.broken["TakeTicket"] = errStore
+			w.tickets.broken["RedeemTicket"] = errStore
 			desktop.open(desktop.at).want(web.Busy)
 			if desktop.isIn() != "" {
 				t.Error("a session is out that a repeat would bring back after a sign-out")
 			}
 			w.state(gateway.TicketApproved)
 			w.tickets.mu.Lock()
-			delete(w.tickets.broken, "TakeTicket")
+			delete(w.tickets.broken, "RedeemTicket")
 			w.tickets.mu.Unlock()
 		}},
 		{"after the ticket was taken, before the answer", func(w *town, desktop *browser) {
 			desktop.twin().open(desktop.at).want(web.ScanIn) // and nothing of it arrives
-			w.state(gateway.TicketUsed)
+			w.state(gateway.TicketRedeemed)
 		}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
 	var phones []*browser
 	for n := range 8 {
 		name := fmt.Sprint("person", n)
-		w.people.accounts[name] = gateway.Account{ID: name, Status: gateway.Active}
+		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active}
 		phones = append(phones, w.phone(name).open(desktop.link()).want(web.ScanAsk))
 	}
 	var all sync.WaitGroup
@@ -163,7 +163,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 		desktop, phone := w.desktop(), w.phone("alice")
 		w.approve(desktop.link(), phone)
 		w.tickets.hook = func(method string) {
-			if method == "TakeTicket" { // the store refuses what a blocked account had approved
+			if method == "RedeemTicket" { // the store refuses what a blocked account had approved
 				w.tickets.mu.Lock()
 				defer w.tickets.mu.Unlock()
 				for hash, row := range w.tickets.rows {
@@ -188,7 +188,7 @@ func TestJoinedAccountInTheMiddle(t *testing.T) {
 	w.tickets.mu.Lock()
 	w.tickets.joined["bob"] = "alice"
 	for hash, row := range w.tickets.rows {
-		row.Holder.AccountID = "alice"
+		row.Approver.UserID = "alice"
 		w.tickets.rows[hash] = row
 	}
 	w.tickets.mu.Unlock()
@@ -244,7 +244,7 @@ func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 	for _, form := range []url.Values{{"m": {mark}}, {"m": {mark}, "number": {"7"}}, {"m": {mark}, "number": {"100"}}, {"number": {w.ticket().Number}}, {"m": {"x"}, "refuse": {"1"}}} {
 		phone.visit(http.MethodPost, "/scan/answer", form).want(web.ScanNumber)
 	}
-	w.state(gateway.TicketHeld)
+	w.state(gateway.TicketScanned)
 }
 
 // Without holding the ticket first, the right number is no answer either.

@@ -21,28 +21,28 @@ func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok boo
 	}
 	v, ok = h.look(w, r)
 	if ok && r.PostForm.Get("m") != mark(v.ticket) {
-		see(w, h.path+pathConfirm)
+		redirectSeeOther(w, h.path+pathConfirm)
 		return v, false
 	}
 	return v, ok
 }
 
 // hold binds the ticket to the phone's account. Of several phones one gets it.
-func (h *Handler) hold(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
 	v, ok := h.posted(w, r)
 	if !ok {
 		return
 	}
-	if _, err := h.take(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
+	if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
 		h.failed(w, r, err)
 		return
 	}
-	see(w, h.path+pathConfirm) // which tells how it stands now
+	redirectSeeOther(w, h.path+pathConfirm) // which tells how it stands now
 }
 
-func (h *Handler) take(ctx context.Context, v seen) (gateway.Ticket, error) {
-	return h.cfg.Tickets.HoldTicket(ctx, v.ticket.Hash, gateway.Holder{
-		AccountID: v.who.Account.ID, Entry: v.who.Entry, AppID: v.who.AppID, OpenID: v.who.OpenID, AuthTime: v.who.AuthTime,
+func (h *Handler) redeem(ctx context.Context, v seen) (gateway.Ticket, error) {
+	return h.cfg.Tickets.ScanTicket(ctx, v.ticket.Hash, gateway.Approver{
+		UserID: v.who.User.ID, Connector: v.who.Connector, AppID: v.who.AppID, OpenID: v.who.OpenID, AuthTime: v.who.AuthTime,
 	}, h.cfg.Now())
 }
 
@@ -54,26 +54,26 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	state := gateway.TicketRefused
 	if number := r.PostForm.Get("number"); number != "" {
-		state = gateway.TicketWrong
+		state = gateway.TicketMismatch
 		switch {
 		case number == v.ticket.Number:
 			state = gateway.TicketApproved
 		case !slices.Contains(v.ticket.Others, number):
-			see(w, h.path+pathConfirm)
+			redirectSeeOther(w, h.path+pathConfirm)
 			return
 		}
 	} else if r.PostForm.Get("refuse") != "1" {
-		see(w, h.path+pathConfirm)
+		redirectSeeOther(w, h.path+pathConfirm)
 		return
 	}
 	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
 		// Refused on the first page: nobody else shall be asked by this code.
-		if _, err := h.take(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
+		if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
 			h.failed(w, r, err)
 			return
 		}
 	}
-	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), v.ticket.Hash, v.who.Account.ID, state, h.cfg.Now())
+	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), v.ticket.Hash, v.who.User.ID, state, h.cfg.Now())
 	switch {
 	case err == nil:
 		h.tellAnswer(r.Context(), v, t, state)
@@ -81,17 +81,17 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	see(w, h.path+pathConfirm)
+	redirectSeeOther(w, h.path+pathConfirm)
 }
 
 // tellAnswer writes down what the phone said. That a desktop was signed in is written when it was.
 func (h *Handler) tellAnswer(ctx context.Context, v seen, t gateway.Ticket, state gateway.TicketState) {
 	switch state {
 	case gateway.TicketRefused:
-		h.note(ctx, EventRefuse, "refused", v.who.Account.ID, t)
+		h.recordEvent(ctx, EventRefuse, "refused", v.who.User.ID, t)
 		h.observe(ctx, "denied")
-	case gateway.TicketWrong:
-		h.note(ctx, EventWrong, "refused", v.who.Account.ID, t)
+	case gateway.TicketMismatch:
+		h.recordEvent(ctx, EventWrong, "refused", v.who.User.ID, t)
 		h.observe(ctx, "wrong_number")
 	}
 }
@@ -110,15 +110,15 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 func outcomeOf(v seen, now time.Time) *outcome {
 	return &outcome{
-		Account: v.who.Account.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser, Place: v.ticket.Place, At: now.Unix(),
+		User: v.who.User.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser, Place: v.ticket.Place, At: now.Unix(),
 	}
 }
 
 // done shows the phone where its person was signed in, and how to undo it.
-func (h *Handler) done(w http.ResponseWriter, r *http.Request, p holding) {
+func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
 	o := p.Done
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanDone, App: h.appName(o.App), Person: h.person(r.Context(), o.Account),
+		Kind: web.ScanDone, App: h.appName(o.App), User: h.person(r.Context(), o.User),
 		Scan:  &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place, Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
 		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
 	})
@@ -128,7 +128,7 @@ func (h *Handler) done(w http.ResponseWriter, r *http.Request, p holding) {
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
 	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
-		see(w, h.path+pathConfirm)
+		redirectSeeOther(w, h.path+pathConfirm)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
@@ -136,7 +136,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	now := h.cfg.Now()
 	// The answer is taken back first. A desktop that comes for it at this moment has used it by now, and its session is there to be ended; or it finds
 	// it refused, and ends the session that it has just made.
-	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.Account, gateway.TicketRefused, now)
+	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.User, gateway.TicketRefused, now)
 	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrBlocked) {
 		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), now)
 	}
@@ -144,7 +144,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.note(ctx, EventUndo, "ok", p.Done.Account, gateway.Ticket{App: p.Done.App, Browser: p.Done.Browser})
+	h.recordEvent(ctx, EventUndo, "ok", p.Done.User, gateway.Ticket{App: p.Done.App, Browser: p.Done.Browser})
 	h.cookies.dropPhone(w)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
 }

@@ -34,11 +34,11 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	victim.press("Continue").want(web.ScanNumber)
 	// The victim sees no number anywhere, and chooses one.
 	victim.press(w.ticket().Others[0]).want(web.ScanMismatch).shows("Nobody was signed in")
-	w.state(gateway.TicketWrong)
+	w.state(gateway.TicketMismatch)
 	attacker.open(attacker.at).want(web.ScanWrong)
 	// One wrong number ends it: the right one comes too late.
 	victim.visit(http.MethodPost, "/scan/answer", url.Values{"m": {""}, "number": {w.ticket().Number}}).want(web.ScanMismatch)
-	w.state(gateway.TicketWrong)
+	w.state(gateway.TicketMismatch)
 	if attacker.isIn() != "" || w.people.made != 0 {
 		t.Error("the attacker is signed in")
 	}
@@ -63,7 +63,7 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	phone := w.phone("alice")
 	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	for _, row := range w.tickets.all() {
-		if row.State == gateway.TicketHeld {
+		if row.State == gateway.TicketScanned {
 			number = row.Number
 		}
 	}
@@ -143,7 +143,7 @@ func TestTicketReplay(t *testing.T) {
 	form.press("Continue").want(web.ScanDone)
 	form.page = ask
 	form.press("Refuse").want(web.ScanDone)
-	w.state(gateway.TicketUsed)
+	w.state(gateway.TicketRedeemed)
 	// The desktop once more goes on; it makes no second session.
 	desktop.open(desktop.at).goes(backTo)
 	desktop.open(desktop.at).goes(backTo)
@@ -184,7 +184,7 @@ func TestStrangersPhoneScansFirst(t *testing.T) {
 	}
 	owner.open(fresh).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	for _, row := range w.tickets.all() {
-		if row.State == gateway.TicketHeld {
+		if row.State == gateway.TicketScanned {
 			owner.press(row.Number).want(web.ScanDone)
 		}
 	}
@@ -256,7 +256,7 @@ func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 	// Whoever has read the code and the whole database cannot take the ticket by what they know.
 	w.approve(desktop.link(), w.phone("alice"))
 	for _, guess := range [][32]byte{row.Hash, hashOf(id), {}} {
-		if _, err := w.tickets.TakeTicket(t.Context(), row.Hash, guess, w.now()); !errors.Is(err, gateway.ErrNotFound) {
+		if _, err := w.tickets.RedeemTicket(t.Context(), row.Hash, guess, w.now()); !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("taken by a guess: %v", err)
 		}
 	}
@@ -393,7 +393,7 @@ func (w *town) approve2(link string, phone *browser) {
 	w.t.Helper()
 	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	for _, row := range w.tickets.all() {
-		if row.State == gateway.TicketHeld {
+		if row.State == gateway.TicketScanned {
 			phone.press(row.Number).want(web.ScanDone)
 			return
 		}

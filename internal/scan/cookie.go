@@ -13,40 +13,40 @@ import (
 )
 
 // waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is derived from Seed.
-type waiting struct {
-	Seed   []byte `json:"s"`
-	Round  int    `json:"n,omitempty"` // how often the code was renewed
-	Made   int64  `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
-	Began  int64  `json:"b"`           // when the person was last known to be there
-	Done   bool   `json:"x,omitempty"` // signed in: the ticket was taken
-	Phone  bool   `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
-	Demand demand `json:"d"`
-	key    string // names the cookie, and the sign-in in our addresses
+type desktopFlow struct {
+	Seed           []byte         `json:"s"`
+	Round          int            `json:"n,omitempty"` // how often the code was renewed
+	Made           int64          `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
+	Began          int64          `json:"b"`           // when the person was last known to be there
+	Done           bool           `json:"x,omitempty"` // signed in: the ticket was taken
+	Phone          bool           `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
+	LoginRequestID pendingRequest `json:"d"`
+	key            string         // names the cookie, and the sign-in in our addresses
 }
 
 // demand is Demand as it rides in the cookie.
-type demand struct {
-	ID      string `json:"i,omitempty"`
-	Return  string `json:"r"`
-	App     string `json:"a,omitempty"`
-	Entry   string `json:"e,omitempty"`
-	Fresh   bool   `json:"f,omitempty"`
-	Consent bool   `json:"c,omitempty"`
-	Profile bool   `json:"p,omitempty"`
-	Cancel  string `json:"q,omitempty"`
-	Lang    string `json:"l,omitempty"`
+type pendingRequest struct {
+	ID        string `json:"i,omitempty"`
+	Return    string `json:"r"`
+	App       string `json:"a,omitempty"`
+	Connector string `json:"e,omitempty"`
+	Fresh     bool   `json:"f,omitempty"`
+	Consent   bool   `json:"c,omitempty"`
+	Profile   bool   `json:"p,omitempty"`
+	Cancel    string `json:"q,omitempty"`
+	Lang      string `json:"l,omitempty"`
 }
 
 // holding is what a phone's cookie holds: the ticket that it looks at, so that no page stands on an address that names it.
-type holding struct {
-	Ticket string   `json:"t,omitempty"` // its id
-	Demand string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
-	Done   *outcome `json:"o,omitempty"` // it was confirmed; the ticket itself is soon forgotten
+type phoneTicket struct {
+	Ticket         string   `json:"t,omitempty"` // its id
+	LoginRequestID string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
+	Done           *outcome `json:"o,omitempty"` // it was confirmed; the ticket itself is soon forgotten
 }
 
 // outcome is what a phone keeps of a sign-in that it confirmed.
 type outcome struct {
-	Account string `json:"a"`
+	User    string `json:"a"`
 	Session []byte `json:"s"` // hash of the desktop's session
 	App     string `json:"p,omitempty"`
 	Browser string `json:"b,omitempty"`
@@ -87,13 +87,13 @@ func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.
 }
 
 // readDesktop returns the sign-in that key names in this browser, or nil. A planted cookie of the same name does not hide the real one.
-func (c *cookies) readDesktop(r *http.Request, key string) *waiting {
+func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
 	}
 	name := c.desktop(key)
 	for _, cookie := range r.CookiesNamed(name) {
-		s := waiting{key: key}
+		s := desktopFlow{key: key}
 		if c.sealer.open(name, cookie.Value, &s) == nil && len(s.Seed) == seedSize {
 			return &s
 		}
@@ -102,7 +102,7 @@ func (c *cookies) readDesktop(r *http.Request, key string) *waiting {
 }
 
 // keepDesktop sends the cookie of s, and drops the oldest others until all of them fit the budget. What does not open goes first.
-func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *waiting) error {
+func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	name := c.desktop(s.key)
 	value, err := c.sealer.seal(name, s)
 	if err != nil {
@@ -138,14 +138,14 @@ func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *waiting
 	return nil
 }
 
-func (c *cookies) dropDesktop(w http.ResponseWriter, s *waiting) {
+func (c *cookies) dropDesktop(w http.ResponseWriter, s *desktopFlow) {
 	send(w, c.desktops, c.desktop(s.key), "", 0)
 }
 
 // readPhone returns what this phone looks at, or nil.
-func (c *cookies) readPhone(r *http.Request) *holding {
+func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for _, cookie := range r.CookiesNamed(c.phone.Name) {
-		var p holding
+		var p phoneTicket
 		if c.sealer.open(c.phone.Name, cookie.Value, &p) == nil {
 			return &p
 		}
@@ -153,7 +153,7 @@ func (c *cookies) readPhone(r *http.Request) *holding {
 	return nil
 }
 
-func (c *cookies) keepPhone(w http.ResponseWriter, p holding) error {
+func (c *cookies) keepPhone(w http.ResponseWriter, p phoneTicket) error {
 	value, err := c.sealer.seal(c.phone.Name, p)
 	if err != nil {
 		return err

@@ -14,40 +14,40 @@ import (
 
 // Begin answers the request by sending the browser to the page with the code, and afterwards to d.Return. The demand rides in the browser's own sealed
 // cookie; a row is made only when the browser comes back with it. An error means that nothing was written to w.
-func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.Demand) error {
-	if len(d.Return) > session.MaxReturn || len(d.Cancel) > session.MaxReturn {
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
+	if len(d.ReturnURL) > session.MaxReturn || len(d.CancelURL) > session.MaxReturn {
 		return errors.New("scan: the demand does not fit into the cookie")
 	}
-	s := &waiting{
+	s := &desktopFlow{
 		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
-		Demand: demand{ID: d.ID, Return: d.Return, App: d.App.ID, Entry: d.Entry, Fresh: d.Fresh, Consent: d.Consent, Profile: d.Profile, Cancel: d.Cancel},
+		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector, Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL},
 	}
 	if d.UILocales != "" {
-		s.Demand.Lang = web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}})
+		s.LoginRequestID.Lang = web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}})
 	}
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	see(w, h.at(pathDesktop, s))
+	redirectSeeOther(w, h.at(pathDesktop, s))
 	return nil
 }
 
 // at is an address of ours for this sign-in.
-func (h *Handler) at(path string, s *waiting) string {
+func (h *Handler) at(path string, s *desktopFlow) string {
 	q := "?d=" + s.key
-	if s.Demand.Lang != "" {
-		q += "&ui_locales=" + s.Demand.Lang
+	if s.LoginRequestID.Lang != "" {
+		q += "&ui_locales=" + s.LoginRequestID.Lang
 	}
 	return h.path + path + q
 }
 
-func (h *Handler) sign(r *http.Request) *waiting {
+func (h *Handler) sign(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
 // ticketOf reads this round's ticket. The first look at a round makes it.
-func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *waiting) (gateway.Ticket, error) {
+func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlow) (gateway.Ticket, error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return gateway.Ticket{}, err
@@ -61,7 +61,7 @@ func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *waiting) (
 }
 
 // make stores this round's ticket. A second request of this browser at the same moment makes the same, so a ticket that is there is no error.
-func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *waiting) error {
+func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	now := h.cfg.Now()
 	t, err := h.newTicket(r, s, now)
 	if err != nil {
@@ -99,7 +99,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 	case t.State == gateway.TicketApproved:
 		h.finish(w, r, s, t)
-	case t.State == gateway.TicketUsed:
+	case t.State == gateway.TicketRedeemed:
 		h.repeat(w, r, s, t)
 	default:
 		h.show(w, r, s, h.page(r.Context(), s, t))
@@ -107,7 +107,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 }
 
 // full says that too many wait. Those that wait already go on.
-func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *waiting) {
+func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *desktopFlow) {
 	h.cfg.Logger.WarnContext(r.Context(), "scan: as many codes wait as may wait; no new one was made", "limit", h.cfg.MaxTickets,
 		"request_id", h.cfg.RequestID(r.Context()))
 	w.Header().Set("Retry-After", "30")
@@ -115,20 +115,20 @@ func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *waiting) {
 }
 
 // page is the page of a ticket that is on its way, or came to nothing.
-func (h *Handler) page(ctx context.Context, s *waiting, t gateway.Ticket) web.Page {
+func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) web.Page {
 	renew := web.Form{Action: h.at(pathRenew, s), Label: web.LabelNewCode}
 	switch t.State {
 	case gateway.TicketOpen:
 		return h.codePage(s, t)
-	case gateway.TicketHeld:
+	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
-			Kind: web.ScanHeld, Person: h.person(ctx, t.Holder.AccountID), Forms: []web.Form{renew},
+			Kind: web.ScanHeld, User: h.person(ctx, t.Approver.UserID), Forms: []web.Form{renew},
 			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: lookAgain},
 		}
 	case gateway.TicketRefused:
 		return web.Page{Kind: web.ScanRefused, Forms: []web.Form{renew}}
-	case gateway.TicketWrong:
+	case gateway.TicketMismatch:
 		return web.Page{Kind: web.ScanWrong, Forms: []web.Form{renew}}
 	}
 	return h.expired(s)
@@ -138,7 +138,7 @@ func (h *Handler) page(ctx context.Context, s *waiting, t gateway.Ticket) web.Pa
 const lookAgain = 4 * time.Second
 
 // codePage shows the code. On a phone it is a link to copy, with the number beside it, since the page is out of sight in WeChat.
-func (h *Handler) codePage(s *waiting, t gateway.Ticket) web.Page {
+func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
 	link, err := h.link(s)
 	if err != nil {
 		return web.Page{Kind: web.Fault}
@@ -158,13 +158,13 @@ func (h *Handler) codePage(s *waiting, t gateway.Ticket) web.Page {
 }
 
 // link is what the code holds.
-func (h *Handler) link(s *waiting) (string, error) {
+func (h *Handler) link(s *desktopFlow) (string, error) {
 	sec, err := s.secrets()
 	return h.origin + h.path + pathDesktop + "/" + sec.id, err
 }
 
 // expired offers a new code. For a while the page asks for it by itself; then somebody has to be there.
-func (h *Handler) expired(s *waiting) web.Page {
+func (h *Handler) expired(s *desktopFlow) web.Page {
 	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}}, Scan: &web.Scan{State: "over"}}
 	if h.present(s) {
 		page.Scan.Renew = h.at(pathRenew, s)
@@ -175,11 +175,13 @@ func (h *Handler) expired(s *waiting) web.Page {
 }
 
 // present says whether somebody was known to be there lately.
-func (h *Handler) present(s *waiting) bool { return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife }
+func (h *Handler) present(s *desktopFlow) bool {
+	return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife
+}
 
 // show adds to a page what all pages of a sign-in have.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *waiting, p web.Page) {
-	p.App = h.appName(s.Demand.App)
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *desktopFlow, p web.Page) {
+	p.App = h.appName(s.LoginRequestID.App)
 	if p.Scan != nil {
 		p.Scan.Self, p.Scan.Poll = h.at(pathDesktop, s), h.at(pathState, s)
 	}
@@ -187,13 +189,13 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *waiting, p web
 	h.cfg.Site.Show(w, r, p)
 }
 
-func (h *Handler) person(ctx context.Context, account string) *web.Person {
-	a, err := h.cfg.People.Account(ctx, account)
+func (h *Handler) person(ctx context.Context, user string) *web.User {
+	a, err := h.cfg.Users.User(ctx, user)
 	if err != nil {
 		// The page is right without a name, and the next look finds it.
-		return &web.Person{}
+		return &web.User{}
 	}
-	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
 // renew makes a new code. A press is also the sign that somebody is there; what the page does by itself is none.
@@ -212,16 +214,16 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	case err != nil && !errors.Is(err, gateway.ErrNotFound):
 		h.fail(w, r, err)
 		return
-	case itself && (err == nil || !h.present(s)), s.Done, err == nil && (t.State == gateway.TicketApproved || t.State == gateway.TicketUsed):
-		see(w, h.at(pathDesktop, s)) // nothing to renew
+	case itself && (err == nil || !h.present(s)), s.Done, err == nil && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
+		redirectSeeOther(w, h.at(pathDesktop, s)) // nothing to renew
 		return
 	case err == nil:
-		if err := h.cfg.Tickets.DropTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err, gateway.ErrUnavailable) {
+		if err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err, gateway.ErrUnavailable) {
 			h.fail(w, r, err)
 			return
 		} // one that was answered at this moment is over as well, or the next look finds that it was approved
 		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil && now.State == gateway.TicketApproved {
-			see(w, h.at(pathDesktop, s))
+			redirectSeeOther(w, h.at(pathDesktop, s))
 			return
 		}
 	}
@@ -235,6 +237,6 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		see(w, h.at(pathDesktop, s))
+		redirectSeeOther(w, h.at(pathDesktop, s))
 	}
 }

@@ -40,7 +40,7 @@ func (m *memory) enter(method string) (leave func(), err error) {
 	return m.mu.Unlock, m.broken[method]
 }
 
-func (m *memory) account(id string) (string, error) {
+func (m *memory) user(id string) (string, error) {
 	if older, was := m.joined[id]; was {
 		id = older
 	}
@@ -106,11 +106,11 @@ func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Tim
 	return out, nil
 }
 
-func (m *memory) HoldTicket(_ context.Context, hash [32]byte, h gateway.Holder, now time.Time) (gateway.Ticket, error) {
-	leave, err := m.enter("HoldTicket")
+func (m *memory) ScanTicket(_ context.Context, hash [32]byte, h gateway.Approver, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("ScanTicket")
 	defer leave()
 	if err == nil {
-		h.AccountID, err = m.account(h.AccountID)
+		h.UserID, err = m.user(h.UserID)
 	}
 	t, found := m.rows[hash]
 	switch {
@@ -119,14 +119,14 @@ func (m *memory) HoldTicket(_ context.Context, hash [32]byte, h gateway.Holder, 
 	case !found:
 		return gateway.Ticket{}, gateway.ErrNotFound
 	}
-	next, write, err := t.Held(h, now)
+	next, write, err := t.AfterScan(h, now)
 	if write {
 		m.rows[hash] = next
 	}
 	return next, err
 }
 
-func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, account string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, user string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
 	leave, err := m.enter("AnswerTicket")
 	defer leave()
 	if err != nil {
@@ -136,18 +136,18 @@ func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, account string, 
 	if !found {
 		return gateway.Ticket{}, gateway.ErrNotFound
 	}
-	if older, was := m.joined[account]; was {
-		account = older
+	if older, was := m.joined[user]; was {
+		user = older
 	}
-	next, err := t.Answered(account, answer, now)
+	next, err := t.AfterAnswer(user, answer, now)
 	if err == nil {
 		m.rows[hash] = next
 	}
 	return next, err
 }
 
-func (m *memory) TakeTicket(_ context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
-	leave, err := m.enter("TakeTicket")
+func (m *memory) RedeemTicket(_ context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+	leave, err := m.enter("RedeemTicket")
 	defer leave()
 	if err != nil {
 		return gateway.Ticket{}, err
@@ -156,15 +156,15 @@ func (m *memory) TakeTicket(_ context.Context, hash, desktop [32]byte, now time.
 	if !found {
 		return gateway.Ticket{}, gateway.ErrNotFound
 	}
-	next, err := t.Taken(desktop, now)
+	next, err := t.AfterRedeem(desktop, now)
 	if err == nil {
 		m.rows[hash] = next
 	}
 	return next, err
 }
 
-func (m *memory) DropTicket(_ context.Context, hash, desktop [32]byte, now time.Time) error {
-	leave, err := m.enter("DropTicket")
+func (m *memory) CancelTicket(_ context.Context, hash, desktop [32]byte, now time.Time) error {
+	leave, err := m.enter("CancelTicket")
 	defer leave()
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (m *memory) DropTicket(_ context.Context, hash, desktop [32]byte, now time.
 	if !found {
 		return gateway.ErrNotFound
 	}
-	next, write, err := t.Dropped(desktop, now)
+	next, write, err := t.AfterCancel(desktop, now)
 	if write {
 		m.rows[hash] = next
 	}
@@ -196,8 +196,8 @@ type people struct {
 	hook     func(method string)
 	now      func() time.Time
 	sessions map[[32]byte]session.Browser
-	accounts map[string]gateway.Account
-	demands  []session.Demand // that Begin was given
+	accounts map[string]gateway.User
+	demands  []session.LoginRequest // that Begin was given
 	events   []gateway.Event
 	made     int // sessions that Establish made
 	asks     bool
@@ -220,11 +220,11 @@ func (p *people) Session(r *http.Request) (session.Browser, bool, error) {
 		return session.Browser{}, false, nil
 	}
 	s, found := p.sessions[hashOf(c.Value)]
-	s.Account = p.accounts[s.AccountID]
-	return s, found && s.Account.Status != gateway.Blocked, p.broken
+	s.User = p.accounts[s.UserID]
+	return s, found && s.User.Status != gateway.Blocked, p.broken
 }
 
-func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
+func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demands = append(p.demands, d)
@@ -236,7 +236,7 @@ func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.Demand)
 func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Browser, returnTo string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.asks || s.Account.Nickname != "" {
+	if !p.asks || s.User.Nickname != "" {
 		return false
 	}
 	w.Header().Set("Location", "/sign-in/profile?return="+returnTo)
@@ -246,16 +246,16 @@ func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Br
 
 func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
 
-func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e session.Established) error {
+func (p *people) CreateSession(w http.ResponseWriter, _ *http.Request, e session.Authentication) error {
 	if p.hook != nil {
-		p.hook("Establish")
+		p.hook("CreateSession")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {
 		return p.broken
 	}
-	if p.accounts[e.AccountID].Status == gateway.Blocked {
+	if p.accounts[e.UserID].Status == gateway.Blocked {
 		return gateway.ErrBlocked
 	}
 	id := idOf(e.Seed)
@@ -265,10 +265,10 @@ func (p *people) Establish(w http.ResponseWriter, _ *http.Request, e session.Est
 		return gateway.ErrNotFound
 	case !lives:
 		p.made++
-		p.events = append(p.events, gateway.Event{Kind: "sign_in", AccountID: e.AccountID, Door: scan.Door, App: e.App})
+		p.events = append(p.events, gateway.Event{Kind: "sign_in", UserID: e.UserID, Method: scan.Method, App: e.App})
 		p.sessions[hashOf(id)] = session.Browser{
-			Session: gateway.Session{Hash: hashOf(id), AccountID: e.AccountID, Entry: e.Entry, AppID: e.AppID, OpenID: e.OpenID, Door: scan.Door, AuthTime: e.AuthTime},
-			Demand:  e.Demand,
+			Session:        gateway.Session{Hash: hashOf(id), UserID: e.UserID, Connector: e.Connector, AppID: e.AppID, OpenID: e.OpenID, Method: scan.Method, AuthTime: e.AuthTime},
+			LoginRequestID: e.LoginRequestID,
 		}
 	}
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/"})
@@ -285,7 +285,7 @@ func (p *people) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (p *people) Account(_ context.Context, id string) (gateway.Account, error) {
+func (p *people) User(_ context.Context, id string) (gateway.User, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a, found := p.accounts[id]

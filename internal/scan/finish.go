@@ -13,7 +13,7 @@ import (
 )
 
 // goesOn is how long the page that says who was signed in stands before it goes on: long enough for a name to be read.
-const goesOn = 2 * time.Second
+const continueDelay = 2 * time.Second
 
 // headers keeps what was set for an answer until it is known to be the answer.
 type headers http.Header
@@ -24,7 +24,7 @@ func (d headers) WriteHeader(int)             {}
 
 // finish signs the browser in: the session first, then the ticket is taken. A process that is killed in between leaves a ticket that is still approved,
 // and a repeat makes the same session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat could bring back.
-func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket) {
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	data, err := readData(t)
 	if err != nil {
 		h.fail(w, r, err)
@@ -43,11 +43,11 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t g
 	// What was begun is ended, although the person may close the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
-	taken, err := h.cfg.Tickets.TakeTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
+	taken, err := h.cfg.Tickets.RedeemTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
 	switch {
 	case err == nil:
 		h.observe(r.Context(), "ok")
-		h.goOn(w, r, s, taken, cookie)
+		h.continueSignedIn(w, r, s, taken, cookie)
 	case errors.Is(err, gateway.ErrReplay):
 		// Another request of this browser was quicker.
 		h.repeat(w, r, s, taken)
@@ -64,20 +64,20 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *waiting, t g
 }
 
 // establish makes the session and returns the headers that give it to the browser.
-func (h *Handler) establish(r *http.Request, s *waiting, t gateway.Ticket, repeat bool) (headers, error) {
+func (h *Handler) establish(r *http.Request, s *desktopFlow, t gateway.Ticket, repeat bool) (headers, error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return nil, err
 	}
 	out := headers{}
-	return out, h.cfg.SignIn.Establish(out, r, session.Established{
-		AccountID: t.Holder.AccountID, Entry: t.Holder.Entry, AppID: t.Holder.AppID, OpenID: t.Holder.OpenID, Door: Door, AuthTime: t.Holder.AuthTime,
-		App: t.App, Demand: s.Demand.ID, Seed: sec.session, Repeat: repeat,
+	return out, h.cfg.SignIn.CreateSession(out, r, session.Authentication{
+		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID, Method: Method, AuthTime: t.Approver.AuthTime,
+		App: t.App, LoginRequestID: s.LoginRequestID.ID, Seed: sec.session, Repeat: repeat,
 	})
 }
 
 // goOn shows who was signed in, and goes on to where the person wanted to go.
-func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket, cookie headers) {
+func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket, cookie headers) {
 	s.Done = true
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		h.fail(w, r, err)
@@ -87,14 +87,14 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, s *waiting, t gat
 	maps.Copy(w.Header(), cookie)
 	w.Header()["Set-Cookie"] = append(set, cookie["Set-Cookie"]...)
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanIn, App: h.appName(s.Demand.App), Person: h.person(r.Context(), t.Holder.AccountID), Go: s.Demand.Return, Every: goesOn,
+		Kind: web.ScanIn, App: h.appName(s.LoginRequestID.App), User: h.person(r.Context(), t.Approver.UserID), Go: s.LoginRequestID.Return, Every: continueDelay,
 		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
 // repeat answers a browser that comes back after its ticket was taken. It goes on while the session lives, also when the first answer never reached the
 // browser; it never makes a session, so signing out holds. t is the zero Ticket once the first answer is known to have come through.
-func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *waiting, t gateway.Ticket) {
+func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	hash, err := s.session(h)
 	if err != nil {
 		h.fail(w, r, err)
@@ -102,28 +102,28 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *waiting, t g
 	}
 	here, signedIn, err := h.cfg.SignIn.Session(r)
 	if err == nil && signedIn && here.Hash == hash {
-		see(w, s.Demand.Return)
+		redirectSeeOther(w, s.LoginRequestID.Return)
 		return
 	}
 	over := s.Done
 	if err == nil && !over {
 		cookie, again := h.establish(r, s, t, true)
 		if again == nil {
-			h.goOn(w, r, s, t, cookie)
+			h.continueSignedIn(w, r, s, t, cookie)
 			return
 		}
 		err, over = again, errors.Is(again, gateway.ErrNotFound) || errors.Is(again, gateway.ErrBlocked)
 	}
 	if over {
 		h.cookies.dropDesktop(w, s)
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.again(s.Demand.Return)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.again(s.LoginRequestID.Return)})
 		return
 	}
 	h.fail(w, r, err)
 }
 
 // session is the hash of the session that comes of this round.
-func (s *waiting) session(h *Handler) (hash [32]byte, err error) {
+func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return hash, err
@@ -139,7 +139,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.Done && s.Made != 0 {
-		used, err := h.giveUp(r, s)
+		used, err := h.cancelTicket(r, s)
 		if err != nil {
 			h.fail(w, r, err)
 			return
@@ -151,25 +151,25 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.cookies.dropDesktop(w, s)
-	page := web.Page{Kind: web.ScanCancelled, Go: h.again(s.Demand.Return), Home: h.path + "/"}
-	if s.Demand.Cancel != "" {
+	page := web.Page{Kind: web.ScanCancelled, Go: h.again(s.LoginRequestID.Return), Home: h.path + "/"}
+	if s.LoginRequestID.Cancel != "" {
 		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that ends there.
-		page = web.Page{Kind: web.GoingOn, Go: s.Demand.Cancel, Every: 100 * time.Millisecond}
+		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequestID.Cancel, Every: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
 // giveUp ends this round's ticket, whatever its state. It says whether the answer was yes: then a session may have come of it.
-func (h *Handler) giveUp(r *http.Request, s *waiting) (approved bool, err error) {
+func (h *Handler) cancelTicket(r *http.Request, s *desktopFlow) (approved bool, err error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return false, err
 	}
 	id, desktop, now := hashID(sec.id), hashDesktop(sec.desktop), h.cfg.Now()
-	err = h.cfg.Tickets.DropTicket(r.Context(), id, desktop, now)
+	err = h.cfg.Tickets.CancelTicket(r.Context(), id, desktop, now)
 	if errors.Is(err, gateway.ErrConflict) {
 		// Answered. If the answer was yes, nobody shall come in by it any more.
-		if _, err = h.cfg.Tickets.TakeTicket(r.Context(), id, desktop, now); err == nil || errors.Is(err, gateway.ErrReplay) {
+		if _, err = h.cfg.Tickets.RedeemTicket(r.Context(), id, desktop, now); err == nil || errors.Is(err, gateway.ErrReplay) {
 			return true, nil
 		}
 	}
@@ -180,7 +180,7 @@ func (h *Handler) giveUp(r *http.Request, s *waiting) (approved bool, err error)
 }
 
 // notMe ends the session that this browser got.
-func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *waiting) {
+func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *desktopFlow) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	hash, err := s.session(h)
@@ -199,7 +199,7 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *waiting) {
 		h.fail(w, r, err)
 		return
 	}
-	h.note(ctx, EventUndo, "ok", here.Account.ID, gateway.Ticket{App: s.Demand.App})
+	h.recordEvent(ctx, EventUndo, "ok", here.User.ID, gateway.Ticket{App: s.LoginRequestID.App})
 	h.cookies.dropDesktop(w, s)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.again(s.Demand.Return)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.again(s.LoginRequestID.Return)})
 }

@@ -16,10 +16,10 @@ import (
 )
 
 // Door is how a session that was made here came in.
-const Door = "scan"
+const Method = "scan"
 
 // doorWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
-const doorWeChat = "wechat"
+const methodWeChat = "wechat"
 
 // Kinds of the events that are written here.
 const (
@@ -43,7 +43,7 @@ type Config struct {
 	InWeChat   func(*http.Request) bool // whether a browser is WeChat's own, in which an official account signs people in
 	Tickets    gateway.Tickets
 	MaxTickets int // optional: 0 = MaxTickets
-	People     People
+	Users      People
 	Events     Events
 	SignIn     SignIn
 	Sessions   Sessions
@@ -73,7 +73,7 @@ type Handler struct {
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
-		"Keys": len(cfg.Keys) == 0, "InWeChat": cfg.InWeChat == nil, "Tickets": cfg.Tickets == nil, "People": cfg.People == nil, "Events": cfg.Events == nil, "SignIn": cfg.SignIn == nil,
+		"Keys": len(cfg.Keys) == 0, "InWeChat": cfg.InWeChat == nil, "Tickets": cfg.Tickets == nil, "People": cfg.Users == nil, "Events": cfg.Events == nil, "SignIn": cfg.SignIn == nil,
 		"Sessions": cfg.Sessions == nil, "Apps": cfg.Apps == nil, "Site": cfg.Site == nil,
 	} {
 		if missing {
@@ -138,7 +138,7 @@ const (
 	pathRenew   = "/scan/renew"
 	pathCancel  = "/scan/cancel"
 	pathConfirm = "/scan/confirm"
-	pathHold    = "/scan/hold"
+	pathScan    = "/scan/hold"
 	pathAnswer  = "/scan/answer"
 	pathUndo    = "/scan/undo"
 	pathSignIn  = "/sign-in" // of package signin: begins an app's request over
@@ -150,9 +150,9 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " + pathSVG: h.codeSVG,
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel,
 		"GET /scan/{ticket}": h.scanned, "GET " + pathConfirm: h.confirm,
-		"POST " + pathHold: h.hold, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
+		"POST " + pathScan: h.serveScan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
 		// Where a form ended, a person may load the page once more from the address bar.
-		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop, "GET " + pathHold: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
+		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop, "GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" "+h.path+path, guarded(handler))
@@ -188,13 +188,15 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (h *Handler) toDesktop(w http.ResponseWriter, r *http.Request) {
-	see(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
+	redirectSeeOther(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
 }
 
-func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) { see(w, h.path+pathConfirm) }
+func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) {
+	redirectSeeOther(w, h.path+pathConfirm)
+}
 
 // see answers 303: the browser goes on by GET whatever it came by.
-func see(w http.ResponseWriter, address string) {
+func redirectSeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -205,11 +207,11 @@ func (h *Handler) again(returnTo string) string {
 }
 
 // note writes an event. What it tells of has happened, so a store that is away costs the event and nothing else.
-func (h *Handler) note(ctx context.Context, kind, outcome, account string, t gateway.Ticket) {
+func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	e := gateway.Event{
-		At: h.cfg.Now(), Kind: kind, Outcome: outcome, AccountID: account, App: t.App, Entry: t.Holder.Entry, Door: Door,
+		At: h.cfg.Now(), Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method,
 		RequestID: h.cfg.RequestID(ctx), Detail: t.Browser,
 	}
 	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {

@@ -30,7 +30,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	phone.shows("Sign in to Notes on another device?", "Alice", "For Notes", "Browser Chrome, Windows", "Address 203.0.113.*", "Network the same as this phone’s", "When 12 seconds ago")
 	w.state(gateway.TicketOpen)
 	phone.press("Continue").want(web.ScanNumber)
-	w.state(gateway.TicketHeld)
+	w.state(gateway.TicketScanned)
 	desktop.open(desktop.at).want(web.ScanHeld).shows("Alice", w.ticket().Number)
 	phone.press(w.ticket().Number).want(web.ScanDone).shows("Notes", "Chrome, Windows", "203.0.113.*")
 	if desktop.isIn() != "" {
@@ -41,7 +41,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 		t.Errorf("signed in as %q, page %s", desktop.isIn(), desktop.page.Body)
 	}
 	s := w.people.sessions[hashOf(desktop.cookies["session"])]
-	if s.Door != scan.Door || s.Entry != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" || s.Demand != "DEMAND1" ||
+	if s.Method != scan.Method || s.Connector != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" || s.LoginRequestID != "DEMAND1" ||
 		!s.AuthTime.Equal(w.now()) {
 		t.Errorf("session %+v", s)
 	}
@@ -49,7 +49,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 		t.Errorf("events %v", got)
 	}
 	w.watch("begun", "ok")
-	w.state(gateway.TicketUsed)
+	w.state(gateway.TicketRedeemed)
 }
 
 func TestPagesSpeakChinese(t *testing.T) {
@@ -220,7 +220,7 @@ func TestClosedDesktop(t *testing.T) {
 	if !strings.Contains(desktop.page.Body.String(), "cancel=1") {
 		t.Errorf("the app does not hear of it: %s", desktop.page.Body)
 	}
-	w.state(gateway.TicketDropped)
+	w.state(gateway.TicketCancelled)
 	phone.press(number).want(web.ScanOver)
 	desktop.open(desktop.at).want(web.Lost)
 	// The gateway's own page has nobody to tell.
@@ -299,7 +299,7 @@ func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 // The phone's "not me" falls between the desktop's look at the answer and the taking of the ticket, before or after the session was made.
 func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"Establish", "TakeTicket"} {
+	for _, moment := range []string{"CreateSession", "RedeemTicket"} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			w := newTown(t)
@@ -328,7 +328,7 @@ func TestCancelAtTheMomentOfTheAnswerSignsNobodyIn(t *testing.T) {
 	desktop, phone := w.desktop(), w.phone("alice")
 	w.approve(desktop.link(), phone)
 	desktop.press("Cancel").want(web.ScanUndone) // its page is older than the answer
-	w.state(gateway.TicketUsed)
+	w.state(gateway.TicketRedeemed)
 	desktop.open(desktop.at).want(web.Lost)
 	if desktop.isIn() != "" {
 		t.Error("signed in after a cancel")

@@ -27,11 +27,11 @@ func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, page)
 		return
 	}
-	if err := h.cookies.keepPhone(w, holding{Ticket: id, Demand: rand.Text()}); err != nil {
+	if err := h.cookies.keepPhone(w, phoneTicket{Ticket: id, LoginRequestID: rand.Text()}); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	see(w, h.path+pathConfirm)
+	redirectSeeOther(w, h.path+pathConfirm)
 }
 
 // isID says whether text has the form of a ticket's id, so that no page repeats what a stranger put into a link.
@@ -46,7 +46,7 @@ func isID(text string) bool {
 
 // seen is a phone that looks at a ticket, signed in as the ticket wants it.
 type seen struct {
-	phone  holding
+	phone  phoneTicket
 	ticket gateway.Ticket
 	data   ticketData
 	who    session.Browser
@@ -82,14 +82,14 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 		h.fail(w, r, err)
 	case signedIn && v.fits():
 		return v, true
-	case t.State == gateway.TicketDropped:
+	case t.State == gateway.TicketCancelled:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
-	case t.State != gateway.TicketOpen && t.State != gateway.TicketHeld:
+	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed})
 	case r.Method != http.MethodGet:
 		// By a page, not by a redirect: sign-in ends at WeChat, and browsers stop a form that ends on another origin.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.path + pathConfirm, Every: 100 * time.Millisecond})
-	case r.URL.Query().Get("back") == v.phone.Demand:
+	case r.URL.Query().Get("back") == v.phone.LoginRequestID:
 		// Sent to sign in, and back without a session that fits. To send the phone once more could go on for ever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
 	default:
@@ -101,13 +101,13 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 // fits says whether the phone is signed in as the ticket wants it: by WeChat itself, through the entry, and anew where that is demanded.
 func (v seen) fits() bool {
 	anew := v.data.Fresh || v.data.Consent
-	return v.who.Door == doorWeChat && (v.ticket.Entry == "" || v.who.Entry == v.ticket.Entry) && (!anew || v.who.Demand == v.phone.Demand)
+	return v.who.Method == methodWeChat && (v.ticket.Connector == "" || v.who.Connector == v.ticket.Connector) && (!anew || v.who.LoginRequestID == v.phone.LoginRequestID)
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
-	err := h.cfg.SignIn.Begin(w, r, session.Demand{
-		ID: v.phone.Demand, Return: h.path + pathConfirm + "?back=" + v.phone.Demand, Entry: v.ticket.Entry, Fresh: v.data.Fresh, Consent: v.data.Consent,
-		App: gateway.App{Doors: []string{doorWeChat}}, // from another phone it could have what it vouches for
+	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
+		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID, Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
+		App: gateway.App{Methods: []string{methodWeChat}}, // from another phone it could have what it vouches for
 	})
 	if err != nil {
 		h.fail(w, r, err)
@@ -120,21 +120,21 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	t, mine := v.ticket, v.ticket.Holder.AccountID == v.who.Account.ID
+	t, mine := v.ticket, v.ticket.Approver.UserID == v.who.User.ID
 	page := web.Page{App: h.appName(t.App)}
 	switch {
 	case t.State == gateway.TicketOpen:
 		h.ask(w, r, v)
 		return
-	case t.State == gateway.TicketHeld && mine:
+	case t.State == gateway.TicketScanned && mine:
 		if v.data.Profile && h.cfg.SignIn.AskProfile(w, r, v.who, h.path+pathConfirm) {
 			return
 		}
 		h.askNumber(w, r, v)
 		return
-	case t.State == gateway.TicketHeld:
+	case t.State == gateway.TicketScanned:
 		page.Kind = web.ScanTaken
-	case (t.State == gateway.TicketApproved || t.State == gateway.TicketUsed) && mine:
+	case (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed) && mine:
 		v.phone.Done = outcomeOf(v, h.cfg.Now())
 		if err := h.cookies.keepPhone(w, v.phone); err != nil {
 			h.fail(w, r, err)
@@ -144,9 +144,9 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		return
 	case t.State == gateway.TicketRefused && mine:
 		page.Kind = web.ScanSaidNo
-	case t.State == gateway.TicketWrong && mine:
+	case t.State == gateway.TicketMismatch && mine:
 		page.Kind = web.ScanMismatch
-	case t.State == gateway.TicketDropped:
+	case t.State == gateway.TicketCancelled:
 		page.Kind = web.ScanOver
 	default:
 		page.Kind = web.ScanUsed
@@ -154,8 +154,8 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-func personOf(a gateway.Account) *web.Person {
-	return &web.Person{Nickname: a.Nickname, Picture: a.AvatarURL}
+func personOf(a gateway.User) *web.User {
+	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
 // facts are what the phone is told about the desktop.
@@ -168,9 +168,9 @@ func (h *Handler) facts(r *http.Request, v seen) *web.Facts {
 
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v seen) {
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanAsk, App: h.appName(v.ticket.App), Person: personOf(v.who.Account), Scan: &web.Scan{Facts: h.facts(r, v)},
+		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: personOf(v.who.User), Scan: &web.Scan{Facts: h.facts(r, v)},
 		Forms: []web.Form{
-			{Action: h.path + pathHold, Label: web.LabelContinue, Fields: map[string]string{"m": mark(v.ticket)}},
+			{Action: h.path + pathScan, Label: web.LabelContinue, Fields: map[string]string{"m": mark(v.ticket)}},
 			h.refusal(v),
 		},
 	})

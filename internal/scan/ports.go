@@ -11,11 +11,11 @@ import (
 
 // SignIn is who this browser is, how to find out, and the session that a phone has confirmed. signin.Handler is one.
 type SignIn interface {
-	session.SignIn
+	session.Authenticator
 
 	// Establish makes this browser's session, or finds it made already, and sets its cookie with headers on w; it writes no status. The event of the
 	// sign-in is written with it. gateway.ErrBlocked; gateway.ErrNotFound when there is no such account or, with Repeat, when that session is over.
-	Establish(w http.ResponseWriter, r *http.Request, e session.Established) error
+	CreateSession(w http.ResponseWriter, r *http.Request, e session.Authentication) error
 
 	// SessionHash is the hash under which Establish stores the session of a seed.
 	SessionHash(seed []byte) ([32]byte, error)
@@ -33,7 +33,7 @@ type Sessions interface {
 // People finds accounts. gateway.Accounts is one.
 type People interface {
 	// Account is gateway.Accounts.Account.
-	Account(ctx context.Context, id string) (gateway.Account, error)
+	User(ctx context.Context, id string) (gateway.User, error)
 }
 
 // Events keeps what happened. gateway.Events is one.

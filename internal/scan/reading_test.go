@@ -88,14 +88,14 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, with string
-		want       func(d session.Demand) bool
+		want       func(d session.LoginRequest) bool
 		enough     bool // the session that the phone has is enough
 	}{
 		{"nothing", "", nil, true},
-		{"fresh", "fresh", func(d session.Demand) bool { return d.Fresh && !d.Consent }, false},
-		{"consent", "consent", func(d session.Demand) bool { return d.Consent }, false},
-		{"the phone's entry", "entry=main", nil, true},
-		{"another entry", "entry=second", func(d session.Demand) bool { return d.Entry == "second" }, false},
+		{"fresh", "fresh", func(d session.LoginRequest) bool { return d.Reauthenticate && !d.Consent }, false},
+		{"consent", "consent", func(d session.LoginRequest) bool { return d.Consent }, false},
+		{"the phone's entry", "connector=main", nil, true},
+		{"another entry", "connector=second", func(d session.LoginRequest) bool { return d.Connector == "second" }, false},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,19 +108,19 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 			}
 			phone.goes("https://open.weixin.qq.com/")
 			d := w.people.demands[0]
-			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.Return, "/scan/confirm?") || d.ID == "DEMAND1" {
+			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.ReturnURL, "/scan/confirm?") || d.ID == "DEMAND1" {
 				t.Errorf("demand %+v", d)
 			}
 			// Back without what was demanded: a page, not a circle.
-			phone.open(d.Return).want(web.NotSignedIn)
-			if k.with == "entry=second" {
+			phone.open(d.ReturnURL).want(web.NotSignedIn)
+			if k.with == "connector=second" {
 				return
 			}
 			// What answered the demand of somebody else, or of another code, answers not this one.
 			phone.signIn("alice", "another demand")
-			phone.open(d.Return).want(web.NotSignedIn)
+			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			phone.signIn("alice", d.ID)
-			phone.open(d.Return).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
+			phone.open(d.ReturnURL).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 		})
 	}
 }
@@ -175,15 +175,15 @@ func TestProfileIsAskedBeforeTheNumber(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	w.people.asks = true
-	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active}
+	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active}
 	desktop, phone := w.desktop("profile"), w.phone("carol")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").goes("/sign-in/profile?return=/scan/confirm")
 	desktop.open(desktop.at).want(web.ScanHeld).shows("No name shared")
-	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active, Nickname: "Carol"}
+	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active, Nickname: "Carol"}
 	phone.open("/scan/confirm").want(web.ScanNumber)
 	// Nobody is asked for what nobody wants.
 	other, again := w.desktop(), w.phone("carol")
-	w.people.accounts["carol"] = gateway.Account{ID: "carol", Status: gateway.Active}
+	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active}
 	again.open(other.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 }
 
@@ -219,7 +219,7 @@ func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.replicas[0].Begin(nil, r, session.Demand{Return: "/" + strings.Repeat("x", 1500)}); err == nil {
+	if err := w.replicas[0].Begin(nil, r, session.LoginRequest{ReturnURL: "/" + strings.Repeat("x", 1500)}); err == nil {
 		t.Error("taken")
 	}
 }
@@ -252,7 +252,7 @@ func TestKeysRollOver(t *testing.T) {
 
 func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{"PutTicket", "Ticket", "HoldTicket", "AnswerTicket", "TakeTicket", "DropTicket"} {
+	for _, method := range []string{"PutTicket", "Ticket", "ScanTicket", "AnswerTicket", "RedeemTicket", "CancelTicket"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			w := newTown(t)
@@ -282,7 +282,7 @@ func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 			}
 			phone.open(link).want(web.ScanAsk)
 			ask := phone.page
-			if method == "HoldTicket" {
+			if method == "ScanTicket" {
 				breaks(phone, func() *browser { return phone.press("Continue") })
 				phone.page = ask
 			}
@@ -292,12 +292,12 @@ func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 				breaks(phone, func() *browser { return phone.press(w.ticket().Number) })
 				phone.page = number
 			}
-			if method == "DropTicket" {
+			if method == "CancelTicket" {
 				breaks(desktop, func() *browser { return desktop.press("Cancel") })
 				desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanHeld)
 			}
 			phone.press(w.ticket().Number).want(web.ScanDone)
-			if method == "TakeTicket" {
+			if method == "RedeemTicket" {
 				at := desktop.at
 				breaks(desktop, func() *browser { return desktop.open(at) })
 				desktop.at = at

@@ -52,9 +52,9 @@ type town struct {
 func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 	t.Helper()
 	w := &town{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
-	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.Account{}}
+	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.User{}}
 	for _, name := range []string{"alice", "bob"} {
-		w.people.accounts[name] = gateway.Account{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) + name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
+		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) + name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	site, err := web.New(web.Config{Names: web.Names{Title: "Example Login"}, Logger: log})
@@ -62,7 +62,7 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 		t.Fatal(err)
 	}
 	w.config = scan.Config{
-		URL: origin, Keys: [][]byte{[]byte(leak.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, People: w.people, Events: w.people, SignIn: w.people,
+		URL: origin, Keys: [][]byte{[]byte(leak.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people, SignIn: w.people,
 		Sessions: ender{w.people}, Site: site, Now: w.now, Logger: log,
 		InWeChat: func(r *http.Request) bool { return strings.Contains(r.UserAgent(), "MicroMessenger") },
 		Apps: func(id string) (gateway.App, bool) {
@@ -105,11 +105,11 @@ func (w *town) start() {
 	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leak.Watch(w.t, mux))
 }
 
-func (w *town) demand(q url.Values) session.Demand {
-	d := session.Demand{ID: "DEMAND1", Return: backTo, App: gateway.App{ID: "notes", Name: "Notes"}, Cancel: backTo + "&cancel=1", Entry: q.Get("entry")}
-	d.Fresh, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"), q.Get("ui_locales")
+func (w *town) demand(q url.Values) session.LoginRequest {
+	d := session.LoginRequest{ID: "DEMAND1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"}, CancelURL: backTo + "&cancel=1", Connector: q.Get("connector")}
+	d.Reauthenticate, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"), q.Get("ui_locales")
 	if q.Has("own") {
-		d.App, d.Return, d.Cancel = gateway.App{}, "/", ""
+		d.App, d.ReturnURL, d.CancelURL = gateway.App{}, "/", ""
 	}
 	return d
 }
@@ -303,33 +303,33 @@ func (b *browser) link() string {
 func idOfLink(link string) string { return link[strings.LastIndex(link, "/")+1:] }
 
 // phone is a person's phone in WeChat, signed in; "" = nobody is signed in on it.
-func (w *town) phone(account string) *browser {
+func (w *town) phone(user string) *browser {
 	b := w.browser(uaPhone)
-	if account != "" {
-		b.signIn(account, "")
+	if user != "" {
+		b.signIn(user, "")
 	}
 	return b
 }
 
 // signIn gives the browser a session, as WeChat's callback does.
-func (b *browser) signIn(account, demand string) {
-	id := fmt.Sprintf("%s-%d", account, len(b.w.people.sessions))
+func (b *browser) signIn(user, loginRequest string) {
+	id := fmt.Sprintf("%s-%d", user, len(b.w.people.sessions))
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()
 	b.w.people.sessions[hashOf(id)] = session.Browser{
-		Session: gateway.Session{Hash: hashOf(id), AccountID: account, Entry: "main", AppID: "wx1", OpenID: "o-" + account, Door: "wechat", AuthTime: b.w.now()},
-		Demand:  demand,
+		Session:        gateway.Session{Hash: hashOf(id), UserID: user, Connector: "main", AppID: "wx1", OpenID: "o-" + user, Method: "wechat", AuthTime: b.w.now()},
+		LoginRequestID: loginRequest,
 	}
 	b.cookies["session"] = id
 }
 
 // comeBack is the way back from WeChat, for the newest demand.
-func (b *browser) comeBack(account string) *browser {
+func (b *browser) comeBack(user string) *browser {
 	b.w.t.Helper()
 	b.goes("https://open.weixin.qq.com/")
 	d := b.w.people.demands[len(b.w.people.demands)-1]
-	b.signIn(account, d.ID)
-	return b.open(d.Return)
+	b.signIn(user, d.ID)
+	return b.open(d.ReturnURL)
 }
 
 // ticket is the only ticket there is, or the newest.
@@ -369,7 +369,7 @@ func (w *town) kinds() (out []string) {
 func (b *browser) isIn() string {
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()
-	return b.w.people.sessions[hashOf(b.cookies["session"])].AccountID
+	return b.w.people.sessions[hashOf(b.cookies["session"])].UserID
 }
 
 func (w *town) watch(want ...string) {

@@ -47,7 +47,7 @@ func newSeed() []byte {
 }
 
 // derive gives the bytes of one purpose in one round: whoever sees one of them learns nothing of another.
-func (s *waiting) derive(purpose string, n int) ([]byte, error) {
+func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, s.Seed, []byte(strconv.Itoa(s.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
 		return nil, fmt.Errorf("scan: derive: %w", err)
@@ -62,7 +62,7 @@ type secrets struct {
 	session []byte // seed of the session
 }
 
-func (s *waiting) secrets() (out secrets, err error) {
+func (s *desktopFlow) secrets() (out secrets, err error) {
 	id, err := s.derive("ticket", idSize)
 	if err == nil {
 		out.desktop, err = s.derive("desktop", 32)
@@ -82,7 +82,7 @@ func hashDesktop(secret []byte) [32]byte {
 }
 
 // numbers returns the desktop's two digits and two decoys. They come from the cookie, so that a page that is made twice shows the same.
-func (s *waiting) numbers() (number string, others []string, err error) {
+func (s *desktopFlow) numbers() (number string, others []string, err error) {
 	stream, err := s.derive("numbers", 64)
 	if err != nil {
 		return "", nil, err
@@ -114,7 +114,7 @@ func mark(t gateway.Ticket) string {
 }
 
 // newTicket is this round's ticket.
-func (h *Handler) newTicket(r *http.Request, s *waiting, now time.Time) (gateway.Ticket, error) {
+func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gateway.Ticket, error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return gateway.Ticket{}, err
@@ -129,13 +129,13 @@ func (h *Handler) newTicket(r *http.Request, s *waiting, now time.Time) (gateway
 	}
 	address := h.cfg.Address(r)
 	data, err := json.Marshal(ticketData{
-		Session: session[:], Network: h.networks.mark(address), Fresh: s.Demand.Fresh, Consent: s.Demand.Consent, Profile: s.Demand.Profile,
+		Session: session[:], Network: h.networks.mark(address), Fresh: s.LoginRequestID.Fresh, Consent: s.LoginRequestID.Consent, Profile: s.LoginRequestID.Profile,
 	})
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
 	return gateway.Ticket{
-		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.Demand.App, Entry: s.Demand.Entry,
+		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequestID.App, Connector: s.LoginRequestID.Connector,
 		Browser: readBrowser(r.UserAgent()), Place: masked(address), Number: number, Others: others,
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil

@@ -16,9 +16,9 @@ import (
 )
 
 // Holders finds sessions, each with its account. gateway.Holders is one.
-type Holders interface {
+type SessionUsers interface {
 	// SessionHolder is gateway.Holders.SessionHolder.
-	SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error)
+	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
 // Revoker ends what apps were given. gateway.Grants is one.
@@ -28,14 +28,14 @@ type Revoker interface {
 }
 
 // Book looks sessions up. All fields are required; it is safe for concurrent use.
-type Book struct {
-	Sessions gateway.Sessions
-	Holders  Holders
-	Grants   Revoker
-	Idle     time.Duration // a session that was not used for that long is over
-	Max      time.Duration // every session is over after that
+type Manager struct {
+	Sessions     gateway.Sessions
+	SessionUsers SessionUsers
+	Grants       Revoker
+	Idle         time.Duration // a session that was not used for that long is over
+	Max          time.Duration // every session is over after that
 	// Trouble hears of an error that keeps nobody out: a use of a session that could not be recorded.
-	Trouble func(ctx context.Context, err error)
+	OnError func(ctx context.Context, err error)
 }
 
 // touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so asking them sooner is in vain.
@@ -43,25 +43,25 @@ const touchAfter = time.Minute
 
 // Find returns the session under hash and its account, and records that it was used. gateway.ErrNotFound: there is none, it is over, or its account is
 // gone or blocked. Any other error is the store's.
-func (b *Book) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
-	s, a, err := b.Holders.SessionHolder(ctx, hash, now)
+func (b *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
+	s, a, err := b.SessionUsers.SessionUser(ctx, hash, now)
 	if err != nil {
-		return gateway.Session{}, gateway.Account{}, err
+		return gateway.Session{}, gateway.User{}, err
 	}
 	if a.Status == gateway.Blocked {
-		return gateway.Session{}, gateway.Account{}, gateway.ErrNotFound
+		return gateway.Session{}, gateway.User{}, gateway.ErrNotFound
 	}
 	if now.Sub(s.SeenAt) >= touchAfter {
 		// A disk that is full keeps nobody out who is in: the session just ends earlier than it could.
-		if err := b.Sessions.TouchSession(ctx, hash, now, b.Ends(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
-			b.Trouble(ctx, err)
+		if err := b.Sessions.TouchSession(ctx, hash, now, b.Expiry(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
+			b.OnError(ctx, err)
 		}
 	}
 	return s, a, nil
 }
 
 // Ends is when a session that was made at created and is used now is over, unless it is used again.
-func (b *Book) Ends(created, now time.Time) time.Time {
+func (b *Manager) Expiry(created, now time.Time) time.Time {
 	idle, last := now.Add(b.Idle), created.Add(b.Max)
 	if last.Before(idle) {
 		return last
@@ -70,12 +70,12 @@ func (b *Book) Ends(created, now time.Time) time.Time {
 }
 
 // Live lists the account's sessions, the one used last first.
-func (b *Book) Live(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
-	return b.Sessions.AccountSessions(ctx, accountID, now)
+func (b *Manager) Live(ctx context.Context, userID string, now time.Time) ([]gateway.Session, error) {
+	return b.Sessions.UserSessions(ctx, userID, now)
 }
 
 // End ends one session, and what apps were given through it: that first, so that a failing store leaves no token behind. One that is gone is no error.
-func (b *Book) End(ctx context.Context, hash [32]byte, now time.Time) error {
+func (b *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	if _, err := b.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (b *Book) End(ctx context.Context, hash [32]byte, now time.Time) error {
 
 // EndEverywhere ends every session of the account, and everything that apps were given in its name, so that an app which holds a refresh token is out
 // too. It says how many sessions there were. Both parts are tried, whatever becomes of the other; done twice it does no harm.
-func (b *Book) EndEverywhere(ctx context.Context, accountID string, now time.Time) (int, error) {
-	n, err := b.Sessions.DeleteAccountSessions(ctx, accountID)
-	_, revoking := b.Grants.Revoke(ctx, gateway.Revocation{AccountID: accountID}, now)
+func (b *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
+	n, err := b.Sessions.DeleteUserSessions(ctx, userID)
+	_, revoking := b.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
 	return n, errors.Join(err, revoking)
 }

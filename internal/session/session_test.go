@@ -15,9 +15,9 @@ var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // rig is a book on a real store, with one account and one session.
 type rig struct {
-	*session.Book
+	*session.Manager
 	store   *sqlite.Store
-	account gateway.Account
+	account gateway.User
 	hash    [32]byte
 }
 
@@ -29,14 +29,14 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { store.Close() })
 	r := &rig{store: store, hash: [32]byte{1}}
-	r.Book = &session.Book{Sessions: store, Holders: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
-		Trouble: func(_ context.Context, err error) { t.Error(err) }}
-	r.account, _, err = store.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
+	r.Manager = &session.Manager{Sessions: store, SessionUsers: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
+		OnError: func(_ context.Context, err error) { t.Error(err) }}
+	r.account, _, err = store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = store.PutSession(t.Context(), gateway.Session{Hash: r.hash, AccountID: r.account.ID, Entry: "main", AppID: "wxa", OpenID: "o1", Door: "wechat",
-		AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Ends(start, start)}, start)
+	err = store.PutSession(t.Context(), gateway.Session{Hash: r.hash, UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
+		AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start)}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,9 +50,9 @@ func TestSessionLivesWhileItIsUsed(t *testing.T) {
 		after time.Duration
 		lives bool
 	}{{50 * time.Minute, true}, {100 * time.Minute, true}, {150 * time.Minute, true}, {179 * time.Minute, true}, {180 * time.Minute, false}} {
-		_, account, err := r.Find(t.Context(), r.hash, start.Add(k.after))
-		if k.lives && (err != nil || account.ID != r.account.ID) {
-			t.Errorf("after %v: %+v, %v", k.after, account, err)
+		_, user, err := r.Find(t.Context(), r.hash, start.Add(k.after))
+		if k.lives && (err != nil || user.ID != r.account.ID) {
+			t.Errorf("after %v: %+v, %v", k.after, user, err)
 		}
 		if !k.lives && !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("after %v, past its end: %v", k.after, err)
@@ -71,8 +71,8 @@ func TestIdleSessionEnds(t *testing.T) {
 // blind is a store whose session outlives the block of its account, as one might that lost its connection between two writes.
 type blind struct{ *sqlite.Store }
 
-func (b blind) SessionHolder(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.Account, error) {
-	s, a, err := b.Store.SessionHolder(ctx, hash, now)
+func (b blind) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
+	s, a, err := b.Store.SessionUser(ctx, hash, now)
 	a.Status = gateway.Blocked
 	return s, a, err
 }
@@ -80,7 +80,7 @@ func (b blind) SessionHolder(ctx context.Context, hash [32]byte, now time.Time) 
 func TestSessionOfABlockedAccountIsNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.Holders = blind{r.store}
+	r.SessionUsers = blind{r.store}
 	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("a blocked account's session: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestFullDiskKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	told := 0
-	r.Sessions, r.Trouble = fullDisk{r.store}, func(context.Context, error) { told++ }
+	r.Sessions, r.OnError = fullDisk{r.store}, func(context.Context, error) { told++ }
 	if _, _, err := r.Find(t.Context(), r.hash, start.Add(10*time.Minute)); err != nil || told != 1 {
 		t.Errorf("find: %v, told %d times", err, told)
 	}

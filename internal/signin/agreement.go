@@ -54,7 +54,7 @@ func (a *agreement) remember(w http.ResponseWriter, version string, age time.Dur
 }
 
 // mayBegin is login.Config.Before: no browser goes to WeChat before the box was ticked in it. Every way into sign-in comes by here.
-func (h *Handler) mayBegin(w http.ResponseWriter, r *http.Request, o login.StartOptions) bool {
+func (h *Handler) checkAgreement(w http.ResponseWriter, r *http.Request, o login.StartOptions) bool {
 	if h.agreed.version == "" {
 		return true
 	}
@@ -68,12 +68,12 @@ func (h *Handler) mayBegin(w http.ResponseWriter, r *http.Request, o login.Start
 	}
 	// A sign-in that an app asked for begins over with the app's request. Only the wish for nickname and picture would not be found there.
 	d := demandOf(r.Context())
-	h.askToAgree(w, r, question{returnTo: o.Return, profile: o.Scope == wechat.ScopeUserInfo && !o.ForcePopup, cancel: d.Cancel, app: d.App.Name})
+	h.askToAgree(w, r, agreementQuestion{returnTo: o.Return, profile: o.Scope == wechat.ScopeUserInfo && !o.ForcePopup, cancel: d.CancelURL, app: d.App.Name})
 	return false
 }
 
 // question is what the page with the box is shown for.
-type question struct {
+type agreementQuestion struct {
 	returnTo string
 	profile  bool   // nickname and picture are wished for
 	cancel   string // the way back to the app; "" = none
@@ -81,7 +81,7 @@ type question struct {
 	missed   bool   // the form came without the tick
 }
 
-func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q question) {
+func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreementQuestion) {
 	fields := map[string]string{"return": q.returnTo}
 	if q.profile {
 		fields["scope"] = "profile"
@@ -118,7 +118,7 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NoCookies, Go: goOn})
 		return
 	case r.PostForm.Get("agree") != "1":
-		q := question{returnTo: returnTo, profile: profile, cancel: r.PostForm.Get("cancel"), missed: true}
+		q := agreementQuestion{returnTo: returnTo, profile: profile, cancel: r.PostForm.Get("cancel"), missed: true}
 		if !h.isOurs(q.cancel) {
 			q.cancel = ""
 		}

@@ -12,7 +12,7 @@
 //
 //	GET  /                      the person's own page, or the way in
 //	GET  /sign-in?return=/x     begins; for an app's request: back to that request, which begins with its own demands
-//	     …&door=scan|website    remembered for that request, for some minutes; choose forgets it
+//	     …&method=scan|website    remembered for that request, for some minutes; choose forgets it
 //	GET  /wechat/callback       and /wechat/callback/ENTRY for each entry but the first: code exchanged, account found or made, session, 303 to the return address
 //	POST /sign-in/agreement     the box was ticked: remembered in the browser, and on to where the sign-in begins
 //	GET  /sign-in/profile       asks for nickname and picture (头像昵称)

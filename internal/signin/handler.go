@@ -19,7 +19,7 @@ import (
 )
 
 // Entry is an official account (服务号) or a website app (网站应用) through which people come in.
-type Entry struct {
+type Connector struct {
 	Name         string // in the configuration; identities and events name it
 	Client       *wechat.Client
 	Website      bool     // a website app: WeChat shows its own QR code, in browsers that are not WeChat's
@@ -30,23 +30,23 @@ type Entry struct {
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
 type Config struct {
-	URL      string   // the gateway's own address; may have a path
-	Insecure bool     // optional: plain http at a private address
-	Keys     [][]byte // seal the flow cookies: the first seals, all open
-	Entries  []Entry  // the first is where people come in, unless a demand names another
-	Accounts gateway.Accounts
-	Claims   gateway.Claims
-	Sessions *session.Book
-	Events   gateway.Events
-	Site     *web.Site
+	URL        string      // the gateway's own address; may have a path
+	Insecure   bool        // optional: plain http at a private address
+	Keys       [][]byte    // seal the flow cookies: the first seals, all open
+	Connectors []Connector // the first is where people come in, unless a demand names another
+	Users      gateway.Users
+	Attempts   gateway.Attempts
+	Sessions   *session.Manager
+	Events     gateway.Events
+	Site       *web.Site
 
 	// Again says where a request of an app begins anew, given the return address of its sign-in; ok is false for any other address. A person who comes
 	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
-	Again func(returnTo string) (address string, ok bool)
+	RestartURL func(returnTo string) (address string, ok bool)
 
 	// Scan sends a browser that is not WeChat's to the door where a phone signs it in: our own QR code. It always answers the request; an error means that
 	// nothing was written to w. Optional: nil is no such door.
-	Scan func(w http.ResponseWriter, r *http.Request, d session.Demand) error
+	Scan func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error
 
 	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
 	// asks everybody once more. Optional: "" asks nobody.
@@ -55,39 +55,39 @@ type Config struct {
 	ProfileMaxAge time.Duration // optional: the age at which nickname and picture are asked for again; 0 = 720 h
 	Pictures      []string      // optional: origins, besides WeChat's, that a picture may come from
 
-	RequestID func(context.Context) string             // optional
-	Observe   func(context.Context, login.Observation) // optional
-	Logger    *slog.Logger                             // optional
-	Now       func() time.Time                         // optional
+	RequestID func(context.Context) string       // optional
+	Observe   func(context.Context, login.Event) // optional
+	Logger    *slog.Logger                       // optional
+	Now       func() time.Time                   // optional
 }
 
 // Handler signs people in. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
-	cfg    Config
-	login  *login.Handler // of the first entry; also for everything that no entry has to itself
-	ways   []way          // one for each entry
-	origin string
-	path   string // of the gateway's own address; "" at the root
-	agreed agreement
-	prefer preference
+	cfg        Config
+	login      *login.Handler     // of the first entry; also for everything that no entry has to itself
+	connectors []connectorHandler // one for each entry
+	origin     string
+	path       string // of the gateway's own address; "" at the root
+	agreed     agreement
+	prefer     preference
 
 	session string // name of the cookie that package login sets for a session
 }
 
 // way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
 // so that a code is exchanged with the secret of the appid that it is for.
-type way struct {
-	entry    Entry
-	login    *login.Handler
-	callback string
+type connectorHandler struct {
+	connector Connector
+	login     *login.Handler
+	callback  string
 }
 
 // New checks the configuration. All problems are reported at once, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
-		"Accounts": cfg.Accounts == nil, "Claims": cfg.Claims == nil, "Sessions": cfg.Sessions == nil, "Events": cfg.Events == nil,
-		"Site": cfg.Site == nil, "Again": cfg.Again == nil, "Entries": len(cfg.Entries) == 0,
+		"Accounts": cfg.Users == nil, "Claims": cfg.Attempts == nil, "Sessions": cfg.Sessions == nil, "Events": cfg.Events == nil,
+		"Site": cfg.Site == nil, "Again": cfg.RestartURL == nil, "Entries": len(cfg.Connectors) == 0,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("signin: Config.%s is missing", name))
@@ -116,14 +116,14 @@ func New(cfg Config) (*Handler, error) {
 	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, u), newPreference(u)
 	h.session = route.Cookie(u, "s").Name
-	for i, e := range cfg.Entries {
-		w, err := h.newWay(i, e)
+	for i, e := range cfg.Connectors {
+		w, err := h.newConnectorHandler(i, e)
 		if err != nil {
 			return nil, fmt.Errorf("signin: entry %q: %w", e.Name, err)
 		}
-		h.ways = append(h.ways, w)
+		h.connectors = append(h.connectors, w)
 	}
-	h.login = h.ways[0].login
+	h.login = h.connectors[0].login
 	home, err := h.login.CheckReturn("")
 	if err != nil {
 		return nil, fmt.Errorf("signin: Config.URL: %w", err)
@@ -133,36 +133,36 @@ func New(cfg Config) (*Handler, error) {
 }
 
 // newWay makes the handler of an entry. The first one has the callback that people configure; the others have their name behind it.
-func (h *Handler) newWay(i int, e Entry) (w way, err error) {
+func (h *Handler) newConnectorHandler(i int, e Connector) (w connectorHandler, err error) {
 	cfg := &h.cfg
 	path, callback := "", pathCallback
 	if i > 0 {
 		path = pathCallback + "/" + e.Name
 		callback = path
 	}
-	account, website := e.Client, (*wechat.Client)(nil)
+	user, website := e.Client, (*wechat.Client)(nil)
 	if e.Website {
-		account, website = nil, e.Client
+		user, website = nil, e.Client
 	}
-	w = way{entry: e, callback: callback}
+	w = connectorHandler{connector: e, callback: callback}
 	w.login, err = login.New(login.Config{
-		URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: account, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
-		CallbackPath: path, AvatarHosts: cfg.Pictures, Page: h.pages(e), Before: h.mayBegin,
-		OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.arrive(ctx, e, in) },
+		URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: user, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
+		CallbackPath: path, AvatarHosts: cfg.Pictures, RenderPage: h.pages(e), OnStart: h.checkAgreement,
+		OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.recordSignIn(ctx, e, in) },
 		SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
-		RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, Observe: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
+		RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, OnEvent: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	return w, err
 }
 
 // way finds an entry by its name.
-func (h *Handler) way(entry string) (w way, found bool) {
-	for _, w := range h.ways {
-		if w.entry.Name == entry {
+func (h *Handler) connector(connector string) (w connectorHandler, found bool) {
+	for _, w := range h.connectors {
+		if w.connector.Name == connector {
 			return w, true
 		}
 	}
-	return way{}, false
+	return connectorHandler{}, false
 }
 
 // Paths below the gateway's own.
@@ -180,13 +180,13 @@ const (
 func (h *Handler) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+h.path+pathHome, h.own)
 	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn)
-	mux.HandleFunc("POST "+h.path+pathProfile, h.goOnWithout)
+	mux.HandleFunc("POST "+h.path+pathProfile, h.declineProfile)
 	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree)
 	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
 	for _, path := range []string{pathSignIn, pathSignIn + "/", pathSignOut} {
 		mux.Handle(h.path+path, h.login)
 	}
-	for _, w := range h.ways {
+	for _, w := range h.connectors {
 		mux.Handle(h.path+w.callback, w.login)
 	}
 }

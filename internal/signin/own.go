@@ -25,27 +25,27 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	signIn := h.path + pathSignIn + "?return=" + url.QueryEscape(h.path+"/")
 	w.Header().Add("Vary", "Cookie")
 	if !signedIn {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&door=" + doorChoice})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&method=" + methodChoice})
 		return
 	}
-	live, err := h.cfg.Sessions.Live(r.Context(), s.AccountID, h.cfg.Now())
+	live, err := h.cfg.Sessions.Live(r.Context(), s.UserID, h.cfg.Now())
 	if err != nil {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	account := &web.Account{ID: s.Account.ID}
+	user := &web.UserID{ID: s.User.ID}
 	for _, l := range live {
-		account.Sessions = append(account.Sessions, web.Session{Here: l.Hash == s.Hash, Since: l.CreatedAt, Seen: l.SeenAt})
+		user.Sessions = append(user.Sessions, web.Session{Here: l.Hash == s.Hash, Since: l.CreatedAt, Seen: l.SeenAt})
 	}
 	page := web.Page{
-		Kind: web.Own, Person: &web.Person{Nickname: s.Account.Nickname, Picture: s.Account.AvatarURL}, Account: account,
+		Kind: web.Own, User: &web.User{Nickname: s.User.Nickname, Picture: s.User.AvatarURL}, UserID: user,
 		Forms: []web.Form{
 			{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true, Fields: map[string]string{"return": h.path + "/"}},
 			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
 		},
 	}
 	switch {
-	case s.Door != DoorWeChat: // this browser cannot reach WeChat's consent page
+	case s.Method != MethodWeChat: // this browser cannot reach WeChat's consent page
 	case h.freshProfile(s):
 		page.Links = []web.Link{{Label: web.LabelProfileAnew, Go: signIn + "&scope=profile"}}
 	default:
@@ -71,7 +71,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	anew, ofApp := h.cfg.Again(returnTo)
+	anew, ofApp := h.cfg.RestartURL(returnTo)
 	if !ofApp {
 		absolute, err := h.login.CheckReturn(returnTo)
 		if err != nil {
@@ -92,27 +92,27 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if q.Get("door") != "" {
-		h.prefer.wish(w, r, h.request(returnTo), q.Get("door"))
+	if q.Get("method") != "" {
+		h.prefer.store(w, r, h.request(returnTo), q.Get("method"))
 		if !ofApp {
 			// The choice counts from the next request on.
 			here := h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
 			if profile {
 				here += "&scope=profile"
 			}
-			see(w, here)
+			redirectSeeOther(w, here)
 			return
 		}
 	}
 	if ofApp {
-		see(w, anew)
+		redirectSeeOther(w, anew)
 		return
 	}
 	o := login.StartOptions{}
 	if profile {
 		o.Scope = wechat.ScopeUserInfo
 	}
-	if err := h.begin(w, r, session.Demand{Return: returnTo, Profile: profile}, o); err != nil {
+	if err := h.begin(w, r, session.LoginRequest{ReturnURL: returnTo, Profile: profile}, o); err != nil {
 		h.cfg.Site.Error(w, r, err)
 	}
 }
@@ -120,9 +120,9 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 // beginProfile asks WeChat for nickname and picture, with the person's consent, by the way that they came in. It is a sign-in like any other, so the
 // session that comes of it answers the demand that the present one answered.
 func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s session.Browser, returnTo string) {
-	d := session.Demand{ID: s.Demand, Return: returnTo, Entry: s.Entry, Fresh: true, Profile: true}
-	if _, found := h.way(d.Entry); !found {
-		d.Entry = "" // taken out of the configuration
+	d := session.LoginRequest{ID: s.LoginRequestID, ReturnURL: returnTo, Connector: s.Connector, Reauthenticate: true, Profile: true}
+	if _, found := h.connector(d.Connector); !found {
+		d.Connector = "" // taken out of the configuration
 	}
 	if err := h.begin(w, r, d, login.StartOptions{Scope: wechat.ScopeUserInfo}); err != nil {
 		h.cfg.Site.Error(w, r, err)
@@ -131,7 +131,7 @@ func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s session
 
 // goOnWithout remembers that the person would rather not show nickname and picture. It answers with a page that goes on, not with a redirect: the
 // address to go to sends the browser on to the app, and browsers stop a form that ends on another origin than the page's policy names.
-func (h *Handler) goOnWithout(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {
 		return
@@ -197,7 +197,7 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	// The person has pressed the button: what follows does not end because they close the page.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
-	_, err = h.cfg.Sessions.EndEverywhere(ctx, s.Account.ID, now)
+	_, err = h.cfg.Sessions.EndEverywhere(ctx, s.User.ID, now)
 	if err == nil {
 		err = h.End(w, r)
 	}
@@ -205,6 +205,6 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	h.note(ctx, gateway.Event{At: now, Kind: EventSignOutAll, AccountID: s.Account.ID, Entry: s.Entry, Door: s.Door, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)})
+	h.recordEvent(ctx, gateway.Event{At: now, Kind: EventSignOutAll, UserID: s.User.ID, Connector: s.Connector, Method: s.Method, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)})
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
 }

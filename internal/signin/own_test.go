@@ -15,8 +15,8 @@ import (
 // named gives the account of alice a profile, as it was told at that moment.
 func (r *rig) named() {
 	r.t.Helper()
-	if _, _, err := r.store.Arrive(r.t.Context(), gateway.Arrival{
-		Entry: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice"},
+	if _, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
+		Connector: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice"},
 	}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -25,31 +25,31 @@ func (r *rig) named() {
 // Nickname and picture can be had by WeChat's consent page alone: whoever came by another door is not sent to a page that is a dead end for them.
 func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	t.Parallel()
-	for _, door := range []string{signin.DoorWeChat, signin.DoorScan, signin.DoorWebsite} {
+	for _, method := range []string{signin.MethodWeChat, signin.MethodScan, signin.MethodWebsite} {
 		r := newRig(t, both)
 		alice, v := r.person("alice"), r.visitor(uaDesktop)
-		v.must(r.by(door, alice))
-		asks := door == signin.DoorWeChat
+		v.must(r.by(method, alice))
+		asks := method == signin.MethodWeChat
 		if a := v.get("/app?x=1"); asks != (a.location == "/sign-in/profile?return="+url.QueryEscape("/app?x=1")) {
-			t.Errorf("%s: the app's profile: %d to %s", door, a.status, a.location)
+			t.Errorf("%s: the app's profile: %d to %s", method, a.status, a.location)
 		}
 		page := v.get("/")
 		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.profile_anew") != "" {
-			t.Errorf("%s: own page: %s", door, page.body)
+			t.Errorf("%s: own page: %s", method, page.body)
 		}
 		// A fresh profile is not asked for; the page has a way to fetch it anew, as a small thing.
 		r.named()
 		if a := v.get("/app?x=1"); !strings.HasPrefix(a.body, "hello") {
-			t.Errorf("%s: fresh, and the app asks: %s", door, a.location)
+			t.Errorf("%s: fresh, and the app asks: %s", method, a.location)
 		}
 		page = v.get("/")
 		if page.link("go") != "" || asks != (page.link("do.profile_anew") != "") || !strings.Contains(page.body, "Alice") {
-			t.Errorf("%s: own page: %s", door, page.body)
+			t.Errorf("%s: own page: %s", method, page.body)
 		}
 		r.later(721 * time.Hour)
-		v.must(session.Established{AccountID: alice, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), Seed: []byte("another seed, much later")})
+		v.must(session.Authentication{UserID: alice, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), Seed: []byte("another seed, much later")})
 		if page = v.get("/"); asks != (page.link("go") != "") {
-			t.Errorf("%s: an old profile: %s", door, page.body)
+			t.Errorf("%s: an old profile: %s", method, page.body)
 		}
 	}
 }
@@ -57,24 +57,24 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 // The link of that page leads the way that the person came in, and the demand of the session goes along.
 func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
 	t.Parallel()
-	for door, want := range map[string]string{signin.DoorWeChat: "wechat " + mainID, signin.DoorScan: "scan"} {
+	for method, want := range map[string]string{signin.MethodWeChat: "wechat " + mainID, signin.MethodScan: "scan"} {
 		r := newRig(t, both)
 		agent := uaDesktop
-		if door == signin.DoorWeChat {
+		if method == signin.MethodWeChat {
 			agent = uaWeChat
 		}
 		alice, v := r.person("alice"), r.visitor(agent)
-		e := r.by(door, alice)
-		e.Demand = "d7"
+		e := r.by(method, alice)
+		e.LoginRequestID = "d7"
 		v.must(e)
 		a := v.get("/sign-in?return=/app?x=1&scope=profile")
-		if door == signin.DoorScan && (len(r.scans) != 1 || r.scans[0].ID != "d7" || !r.scans[0].Profile || !r.scans[0].Fresh || r.scans[0].Entry != "main") {
+		if method == signin.MethodScan && (len(r.scans) != 1 || r.scans[0].ID != "d7" || !r.scans[0].Profile || !r.scans[0].Reauthenticate || r.scans[0].Connector != "main") {
 			t.Errorf("scans: %+v", r.scans)
 		}
-		if got := r.door(a); got != want {
-			t.Errorf("%s: the browser goes to %s, want %s", door, got, want)
+		if got := r.method(a); got != want {
+			t.Errorf("%s: the browser goes to %s, want %s", method, got, want)
 		}
-		if door == signin.DoorWeChat && !strings.Contains(a.location, "scope=snsapi_userinfo") {
+		if method == signin.MethodWeChat && !strings.Contains(a.location, "scope=snsapi_userinfo") {
 			t.Errorf("to %s", a.location)
 		}
 	}
@@ -109,7 +109,7 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 func TestScanAsksNobodyTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withScan, agreement)
-	if got := r.door(r.visitor(uaDesktop).get("/app?x=1")); got != "scan" {
+	if got := r.method(r.visitor(uaDesktop).get("/app?x=1")); got != "scan" {
 		t.Errorf("the browser goes to %s", got)
 	}
 }
@@ -136,15 +136,15 @@ func TestCallbackOfEachEntry(t *testing.T) {
 			setting = append(setting, underPath)
 		}
 		r := newRig(t, setting...)
-		for entry, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second", "site": "/wechat/callback/site"} {
-			r.entry = entry
+		for connector, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second", "site": "/wechat/callback/site"} {
+			r.connector = connector
 			agent := uaWeChat
-			if entry == "site" {
+			if connector == "site" {
 				agent = uaDesktop
 			}
 			u, err := url.Parse(r.visitor(agent).get(path + "/app?x=1").location)
 			if err != nil || u.Query().Get("redirect_uri") != r.url+callback {
-				t.Errorf("%s: %v, %v", entry, u, err)
+				t.Errorf("%s: %v, %v", connector, u, err)
 			}
 		}
 		if limited := r.h.Limited(); !slices.Contains(limited, path+"/wechat/callback/") || !slices.Contains(limited, path+"/sign-in") {

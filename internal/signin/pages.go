@@ -12,7 +12,7 @@ func kindOf(k login.PageKind) web.Kind {
 	switch k {
 	case login.PageSignedOut:
 		return web.PleaseSignIn
-	case login.PagePerson:
+	case login.PageUserRestricted:
 		return web.Restricted
 	case login.PageRefused:
 		return web.Blocked // the one reason for which arrive refuses
@@ -20,17 +20,17 @@ func kindOf(k login.PageKind) web.Kind {
 	return web.Kind(k)
 }
 
-// pages is login.Config.Page of an entry: everything that package login has to show, in the gateway's own words.
-func (h *Handler) pages(e Entry) func(http.ResponseWriter, *http.Request, login.Page) {
+// pages is login.Config.Page of an connector: everything that package login has to show, in the gateway's own words.
+func (h *Handler) pages(e Connector) func(http.ResponseWriter, *http.Request, login.Page) {
 	return func(w http.ResponseWriter, r *http.Request, p login.Page) {
 		out := web.Page{Kind: kindOf(p.Kind), Status: p.Status, Go: p.AgainURL, Without: p.WithoutURL, Copy: p.CopyURL}
 		switch {
 		case p.Kind == login.PageSignOut:
-			out.Person = &web.Person{Nickname: p.Nickname}
+			out.User = &web.User{Nickname: p.Nickname}
 			out.Forms = append(out.Forms, web.Form{Action: p.SignOutURL, Label: web.LabelSignOut, Fields: map[string]string{"return": p.Return}})
 		case p.Kind == login.PageDenied && e.Website && h.cfg.Scan != nil:
 			// The browser remembers which door was chosen, and would go through it again.
-			out.Links = append(out.Links, web.Link{Label: web.LabelOtherDoor, Go: p.AgainURL + "&door=" + doorChoice})
+			out.Links = append(out.Links, web.Link{Label: web.LabelOtherMethod, Go: p.AgainURL + "&method=" + methodChoice})
 		}
 		if p.DeclineURL != "" {
 			out.Forms = append(out.Forms, web.Form{Action: p.DeclineURL, Label: web.LabelWithout, Quiet: true, Fields: map[string]string{"return": p.Return}})

@@ -21,7 +21,7 @@ type preference struct{ cookie http.Cookie }
 
 const (
 	preferredFor = 10 * time.Minute
-	doorChoice   = "choose" // in place of a door: forget what was chosen
+	methodChoice = "choose" // in place of a door: forget what was chosen
 )
 
 func newPreference(own *url.URL) preference {
@@ -31,9 +31,9 @@ func newPreference(own *url.URL) preference {
 // read returns the door that was chosen for a request, "" when none was.
 func (p *preference) read(r *http.Request, request string) string {
 	for _, c := range r.CookiesNamed(p.cookie.Name) {
-		door, rest, _ := strings.Cut(c.Value, ".")
-		if mark, _, _ := strings.Cut(rest, "."); mark == imprint(request) && (door == DoorScan || door == DoorWebsite) {
-			return door
+		method, rest, _ := strings.Cut(c.Value, ".")
+		if mark, _, _ := strings.Cut(rest, "."); mark == requestHash(request) && (method == MethodScan || method == MethodWebsite) {
+			return method
 		}
 	}
 	return ""
@@ -41,17 +41,17 @@ func (p *preference) read(r *http.Request, request string) string {
 
 // wish takes the door of a link, for a request. Links of other sites wish in vain: which way a person signs in is theirs to say. Everything else that a
 // link says is done as always.
-func (p *preference) wish(w http.ResponseWriter, r *http.Request, request, door string) {
+func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)
 	default:
 		return
 	}
 	c := p.cookie
-	switch door {
-	case DoorScan, DoorWebsite:
-		c.Value, c.MaxAge = door+"."+imprint(request)+"."+rand.Text(), int(preferredFor/time.Second)
-	case doorChoice:
+	switch method {
+	case MethodScan, MethodWebsite:
+		c.Value, c.MaxAge = method+"."+requestHash(request)+"."+rand.Text(), int(preferredFor/time.Second)
+	case methodChoice:
 		c.MaxAge = -1
 	default:
 		return
@@ -59,14 +59,14 @@ func (p *preference) wish(w http.ResponseWriter, r *http.Request, request, door 
 	http.SetCookie(w, &c)
 }
 
-func imprint(request string) string {
+func requestHash(request string) string {
 	sum := sha256.Sum256([]byte(request))
 	return hex.EncodeToString(sum[:8])
 }
 
 // request names what a return address stands for: the app's request, without what was done for it so far, or the address itself.
 func (h *Handler) request(returnTo string) string {
-	if anew, ofApp := h.cfg.Again(returnTo); ofApp {
+	if anew, ofApp := h.cfg.RestartURL(returnTo); ofApp {
 		return anew
 	}
 	return returnTo

@@ -33,33 +33,35 @@ const (
 
 // rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that notes what it was asked.
 type rig struct {
-	t     *testing.T
-	store gateway.Store
-	book  *session.Book
-	h     *signin.Handler
-	mux   http.Handler
-	url   string
-	path  string
-	app   gateway.App
-	entry string // that the app demands
-	more  func(*session.Demand)
+	t         *testing.T
+	store     gateway.Store
+	book      *session.Manager
+	h         *signin.Handler
+	mux       http.Handler
+	url       string
+	path      string
+	app       gateway.App
+	connector string // that the app demands
+	more      func(*session.LoginRequest)
 
 	mu    sync.Mutex
 	time  time.Time
-	scans []session.Demand
+	scans []session.LoginRequest
 }
 
-func entryOf(name, appID string, website bool) signin.Entry {
-	return signin.Entry{Name: name, Client: &wechat.Client{AppID: appID, Secret: leak.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
+func entryOf(name, appID string, website bool) signin.Connector {
+	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leak.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
 }
 
 // both doors for browsers that are not WeChat's.
 func both(r *rig, c *signin.Config) {
-	c.Entries = append(c.Entries, entryOf("site", siteID, true))
+	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
 	withScan(r, c)
 }
 
-func withSite(_ *rig, c *signin.Config) { c.Entries = append(c.Entries, entryOf("site", siteID, true)) }
+func withSite(_ *rig, c *signin.Config) {
+	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
+}
 
 func withScan(r *rig, c *signin.Config) { c.Scan = r.scan }
 
@@ -77,11 +79,11 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
-	r.book = &session.Book{Sessions: store, Holders: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
-		Trouble: func(_ context.Context, err error) { t.Error(err) }}
+	r.book = &session.Manager{Sessions: store, SessionUsers: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
+		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
-		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Entries: []signin.Entry{entryOf("main", mainID, false)},
-		Accounts: store, Claims: store, Events: store, Sessions: r.book, Site: site, Again: r.again, Logger: leak.Logger(t), Now: r.now,
+		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Connectors: []signin.Connector{entryOf("main", mainID, false)},
+		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, RestartURL: r.restartURL, Logger: leak.Logger(t), Now: r.now,
 	}
 	for _, f := range change {
 		f(r, &cfg)
@@ -110,7 +112,7 @@ func (r *rig) later(d time.Duration) {
 	r.time = r.time.Add(d)
 }
 
-func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d session.Demand) error {
+func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.scans = append(r.scans, d)
@@ -126,12 +128,12 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 		r.t.Error(err)
 	case signedIn:
 		if !r.h.AskProfile(w, req, s, r.path+"/app?x="+req.FormValue("x")) {
-			w.Write([]byte("hello " + s.Account.ID))
+			w.Write([]byte("hello " + s.User.ID))
 		}
 		return
 	}
 	x := req.FormValue("x")
-	d := session.Demand{ID: "d1", Return: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Entry: r.entry, Cancel: r.path + "/app?cancel=1"}
+	d := session.LoginRequest{ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Connector: r.connector, CancelURL: r.path + "/app?cancel=1"}
 	if r.more != nil {
 		r.more(&d)
 	}
@@ -141,7 +143,7 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 }
 
 // again begins the app's request over.
-func (r *rig) again(address string) (string, bool) {
+func (r *rig) restartURL(address string) (string, bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" || u.Path != r.path+"/app" {
 		return "", false
@@ -152,8 +154,8 @@ func (r *rig) again(address string) (string, bool) {
 // person makes an account.
 func (r *rig) person(name string) string {
 	r.t.Helper()
-	a, _, err := r.store.Arrive(r.t.Context(), gateway.Arrival{
-		Entry: "main", AppID: mainID, OpenID: "o-" + name, At: r.now(), InitialStatus: gateway.Active,
+	a, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
+		Connector: "main", AppID: mainID, OpenID: "o-" + name, At: r.now(), InitialStatus: gateway.Active,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -267,7 +269,7 @@ func (a answer) link(id string) string {
 }
 
 // door is where a visitor was sent to: a door, or the page that is shown.
-func (r *rig) door(a answer) string {
+func (r *rig) method(a answer) string {
 	switch {
 	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/oauth2/authorize?appid="):
 		return "wechat " + appIDIn(a.location)
@@ -294,19 +296,19 @@ func appIDIn(address string) string {
 }
 
 // established signs a visitor in.
-func (v *visitor) established(e session.Established) error {
+func (v *visitor) established(e session.Authentication) error {
 	w := httptest.NewRecorder()
-	err := v.r.h.Establish(w, v.request("GET", "/scan", nil), e)
+	err := v.r.h.CreateSession(w, v.request("GET", "/scan", nil), e)
 	v.keep(w.Result())
 	return err
 }
 
 // by is a sign-in of a person by a door.
-func (r *rig) by(door, account string) session.Established {
-	return session.Established{AccountID: account, Entry: "main", AppID: mainID, OpenID: "o-alice", Door: door, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + door)}
+func (r *rig) by(method, user string) session.Authentication {
+	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + method)}
 }
 
-func (v *visitor) must(e session.Established) {
+func (v *visitor) must(e session.Authentication) {
 	v.r.t.Helper()
 	if err := v.established(e); err != nil {
 		v.r.t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 )
 
 // passing tells package login that a store is away, in its own word: the visitor is then asked to come back soon.
-func passing(err error) error {
+func loginError(err error) error {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", login.ErrUnavailable, err)
 	}
@@ -22,30 +22,30 @@ func passing(err error) error {
 
 // loginStore lets package login keep its claims and sessions in the gateway's store.
 type loginStore struct {
-	h     *Handler
-	entry string // through which new sessions come in
+	h         *Handler
+	connector string // through which new sessions come in
 }
 
 var _ login.Store = (*loginStore)(nil)
 
-// Claim is login.Store's: gateway.Claim is the same in the gateway's words.
-func (l *loginStore) Claim(ctx context.Context, want login.Claim, now time.Time) (login.Claim, bool, error) {
-	have, won, err := l.h.cfg.Claims.Claim(ctx, gateway.Claim{
+// BeginAttempt is login.Store's: gateway.Claim is the same in the gateway's words.
+func (l *loginStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool, error) {
+	have, won, err := l.h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
 		Key: want.ID, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
 	}, now)
-	return login.Claim{
+	return login.Attempt{
 		ID: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
 		Outcome: login.Outcome{Kind: login.OutcomeKind(have.Outcome.Kind), At: have.Outcome.At, Text: have.Outcome.Text},
-	}, won, passing(err)
+	}, won, loginError(err)
 }
 
-// Finish is login.Store's.
-func (l *loginStore) Finish(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
-	err := l.h.cfg.Claims.FinishClaim(ctx, id, owner, gateway.Outcome{Kind: string(out.Kind), At: out.At, Text: out.Text}, now)
+// FinishAttempt is login.Store's.
+func (l *loginStore) FinishAttempt(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
+	err := l.h.cfg.Attempts.FinishAttempt(ctx, id, owner, gateway.Outcome{Kind: string(out.Kind), At: out.At, Text: out.Text}, now)
 	if errors.Is(err, gateway.ErrConflict) {
-		return fmt.Errorf("%w: %w", login.ErrClaimLost, err)
+		return fmt.Errorf("%w: %w", login.ErrAttemptLost, err)
 	}
-	return passing(err)
+	return loginError(err)
 }
 
 // CreateSession is login.Store's.
@@ -62,14 +62,14 @@ func (l *loginStore) CreateSession(ctx context.Context, id string, s login.Sessi
 		with.AuthTime = s.SignedInAt
 	}
 	err = l.h.cfg.Sessions.Sessions.PutSession(ctx, gateway.Session{
-		Hash: hash, AccountID: s.Subject, Entry: l.entry, AppID: s.AppID, OpenID: s.OpenID, Door: string(s.Door),
+		Hash: hash, UserID: s.Subject, Connector: l.connector, AppID: s.AppID, OpenID: s.OpenID, Method: string(s.Method),
 		AuthTime: with.AuthTime, CreatedAt: s.SignedInAt, SeenAt: s.SignedInAt, ExpiresAt: s.ExpiresAt,
-		Data: kept{Demand: with.Demand, Declined: with.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
+		Data: kept{LoginRequestID: with.LoginRequestID, Declined: with.Declined || s.ProfileDeclined, Scopes: s.Scopes}.marshal(),
 	}, now)
 	if errors.Is(err, gateway.ErrConflict) {
 		return fmt.Errorf("%w: %w", login.ErrSessionExists, err)
 	}
-	return passing(err)
+	return loginError(err)
 }
 
 // Session is login.Store's. It gives the account's nickname and picture, which may have come in through another browser.
@@ -78,29 +78,29 @@ func (l *loginStore) Session(ctx context.Context, id string, now time.Time) (*lo
 	if err != nil {
 		return nil, err
 	}
-	found, account, err := l.h.cfg.Sessions.Find(ctx, hash, now)
+	found, user, err := l.h.cfg.Sessions.Find(ctx, hash, now)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	case err != nil:
-		return nil, passing(err)
+		return nil, loginError(err)
 	}
 	ours := readKept(found.Data)
 	if back, asked := ctx.Value(foundKey{}).(*session.Browser); asked {
-		*back = session.Browser{Session: found, Account: account, Demand: ours.Demand}
+		*back = session.Browser{Session: found, User: user, LoginRequestID: ours.LoginRequestID}
 	}
-	with, err := extra{Demand: ours.Demand, Declined: ours.Declined}.marshal()
+	with, err := extra{LoginRequestID: ours.LoginRequestID, Declined: ours.Declined}.marshal()
 	if err != nil {
 		return nil, err
 	}
 	// The book moves the end on; package login need not do it a second time.
-	ends := l.h.cfg.Sessions.Ends(found.CreatedAt, now)
+	ends := l.h.cfg.Sessions.Expiry(found.CreatedAt, now)
 	if found.ExpiresAt.After(ends) {
 		ends = found.ExpiresAt
 	}
 	return &login.Session{
-		Subject: account.ID, Extra: with, OpenID: found.OpenID, AppID: found.AppID, Nickname: account.Nickname, AvatarURL: account.AvatarURL,
-		Scopes: ours.Scopes, Door: login.Door(found.Door), SignedInAt: found.AuthTime, ProfileAt: account.ProfileAt,
+		Subject: user.ID, Extra: with, OpenID: found.OpenID, AppID: found.AppID, Nickname: user.Nickname, AvatarURL: user.AvatarURL,
+		Scopes: ours.Scopes, Method: login.Method(found.Method), SignedInAt: found.AuthTime, ProfileAt: user.ProfileAt,
 		ProfileDeclined: ours.Declined, ExpiresAt: ends,
 	}, nil
 }
@@ -125,7 +125,7 @@ func (l *loginStore) UpdateSession(ctx context.Context, id string, u login.Sessi
 	if errors.Is(err, gateway.ErrNotFound) {
 		return fmt.Errorf("%w: %w", login.ErrNoSession, err)
 	}
-	return passing(err)
+	return loginError(err)
 }
 
 // DeleteSession is login.Store's.
@@ -134,7 +134,7 @@ func (l *loginStore) DeleteSession(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return passing(l.h.cfg.Sessions.Sessions.DeleteSession(ctx, hash))
+	return loginError(l.h.cfg.Sessions.Sessions.DeleteSession(ctx, hash))
 }
 
 // parseHash reads one of package login's ids: SHA-256 in hexadecimal.

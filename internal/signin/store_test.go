@@ -38,8 +38,8 @@ func (s *suited) account(subject string) (string, error) {
 	if id := s.accounts[subject]; id != "" {
 		return id, nil
 	}
-	a, _, err := s.r.store.Arrive(context.Background(), gateway.Arrival{
-		Entry: "main", AppID: mainID, OpenID: "o" + subject, At: time.Unix(1, 0), InitialStatus: gateway.Pending,
+	a, _, err := s.r.store.RecordSignIn(context.Background(), gateway.SignIn{
+		Connector: "main", AppID: mainID, OpenID: "o" + subject, At: time.Unix(1, 0), InitialStatus: gateway.Pending,
 	})
 	if err != nil {
 		return "", err
@@ -49,12 +49,12 @@ func (s *suited) account(subject string) (string, error) {
 }
 
 func (s *suited) CreateSession(ctx context.Context, id string, v login.Session, now time.Time) error {
-	account, err := s.account(v.Subject)
+	user, err := s.account(v.Subject)
 	if err != nil {
 		return err
 	}
 	given := v
-	v.Subject = account
+	v.Subject = user
 	if v.Extra, err = signin.ExtraWith(v.Extra); err != nil {
 		return err
 	}

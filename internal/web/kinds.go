@@ -10,7 +10,7 @@ const (
 	OpenInWeChat  Kind = "open_in_wechat" // no door here: the link is for WeChat
 	OpenElsewhere Kind = "open_elsewhere" // in WeChat, where this door does not work
 	Choose        Kind = "choose"         // which of several doors
-	NoDoor        Kind = "no_door"        // the app and this site have no door in common
+	NoMethod      Kind = "no_method"      // the app and this site have no door in common
 	Profile       Kind = "profile"        // asks for nickname and picture (头像昵称)
 	Snapshot      Kind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
 	Denied        Kind = "denied"         // the person declined at WeChat
@@ -70,7 +70,7 @@ const (
 	RedirectURI    Kind = "redirect_uri"
 	NotSignedIn    Kind = "not_signed_in"
 	Refused        Kind = "refused"
-	WrongDoor      Kind = "door"
+	WrongMethod    Kind = "wrong_method"
 	NoOpenID       Kind = "no_openid"
 	NoUnionID      Kind = "no_unionid"
 	SubjectTaken   Kind = "subject_taken"
@@ -89,14 +89,14 @@ const (
 
 // Errors of any address.
 const (
-	Busy        Kind = "busy"  // WeChat or the store is out of reach
-	Fault       Kind = "fault" // an error on our side
-	BadRequest  Kind = "bad_request"
-	ForeignForm Kind = "foreign_form" // the form came from another site
-	NotFound    Kind = "not_found"
-	Method      Kind = "method"   // the address does not take this method
-	TooMany     Kind = "too_many" // requests
-	TooLarge    Kind = "too_large"
+	Busy             Kind = "busy"  // WeChat or the store is out of reach
+	Fault            Kind = "fault" // an error on our side
+	BadRequest       Kind = "bad_request"
+	ForeignForm      Kind = "foreign_form" // the form came from another site
+	NotFound         Kind = "not_found"
+	MethodNotAllowed Kind = "method_not_allowed" // the address does not take this method
+	TooMany          Kind = "too_many"           // requests
+	TooLarge         Kind = "too_large"
 )
 
 // tone is the colour and the sign of a page.
@@ -117,7 +117,7 @@ type look struct {
 // looks has every kind; New refuses to start when one has no words, or words have no kind.
 func looks() map[Kind]look {
 	return map[Kind]look{
-		OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain}, NoDoor: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
+		OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain}, NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 		SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
 		NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
 		Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
@@ -131,23 +131,23 @@ func looks() map[Kind]look {
 		ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad}, ScanNone: {http.StatusNotFound, bad},
 
 		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
-		Refused: {http.StatusForbidden, bad}, WrongDoor: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
+		Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
 		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
 		SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
 
 		UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
 		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
-		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, Method: {http.StatusMethodNotAllowed, bad},
+		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
 		TooMany: {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 	}
 }
 
 // shared are the words that belong to no single kind.
 func shared() []string {
-	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "account.id", "sessions", "sessions.here",
+	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "user.id", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "way.scan", "way.scan.text", "way.website", "way.website.text",
-		LabelProfileAnew, LabelByWebsite, LabelOtherDoor, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
+		LabelProfileAnew, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
 		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
@@ -170,5 +170,5 @@ const (
 const (
 	LabelProfileAnew = "do.profile_anew" // nickname and picture are known, and may have changed
 	LabelByWebsite   = "do.by_website"   // sign in by the QR code of WeChat's own page instead
-	LabelOtherDoor   = "do.other_door"   // choose another way to sign in
+	LabelOtherMethod = "do.other_method" // choose another way to sign in
 )

@@ -136,7 +136,7 @@ func (s *Site) catalogue(lang string) (map[string]string, error) {
 }
 
 // Person is whom a page is about.
-type Person struct {
+type User struct {
 	Nickname string // "" = not known
 	Picture  string // "" = none
 }
@@ -152,7 +152,7 @@ type Form struct {
 }
 
 // Account is what a person sees of their own account.
-type Account struct {
+type UserID struct {
 	ID       string
 	Sessions []Session
 }
@@ -164,7 +164,7 @@ type Session struct {
 }
 
 // Door is a way to sign in that a person may choose. Its words stand under way.NAME and way.NAME.text.
-type Door struct {
+type Method struct {
 	Name string // scan, website
 	Go   string
 }
@@ -180,16 +180,16 @@ type Page struct {
 	Kind    Kind
 	Status  int    // 0 = what the kind says
 	App     string // name of the app that the page is about
-	Person  *Person
+	User    *User
 	Copy    string // a link to copy
 	Go      string // where the main button leads
 	Without string // where "go on without" leads, when it is a link
 	Back    string // where the way back leads: to the app
 	Home    string // where our own first page is, for who cannot go back
 	Forms   []Form
-	Doors   []Door // to choose from
+	Methods []Method // to choose from
 	Links   []Link
-	Account *Account
+	UserID  *UserID
 	Every   time.Duration // with Go: the page goes there by itself after that long
 	Scan    *Scan         // of the pages of the sign-in by a phone
 

@@ -64,10 +64,10 @@ const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)> {{.}} 
 func full(kind web.Kind, text string) web.Page {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	return web.Page{
-		Kind: kind, App: text, Person: &web.Person{Nickname: text, Picture: text}, Copy: text, Go: text, Without: text, Back: text, Home: text, Every: 5 * time.Second,
-		Forms: []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
-		Doors: []web.Door{{Name: "scan", Go: text}, {Name: "website", Go: text}}, Links: []web.Link{{Label: web.LabelOtherDoor, Go: text}},
-		Account: &web.Account{ID: text, Sessions: []web.Session{{Here: true, Since: at, Seen: at}}},
+		Kind: kind, App: text, User: &web.User{Nickname: text, Picture: text}, Copy: text, Go: text, Without: text, Back: text, Home: text, Every: 5 * time.Second,
+		Forms:   []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
+		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}}, Links: []web.Link{{Label: web.LabelOtherMethod, Go: text}},
+		UserID: &web.UserID{ID: text, Sessions: []web.Session{{Here: true, Since: at, Seen: at}}},
 	}
 }
 

@@ -33,7 +33,7 @@ func oneWins(t *testing.T, s login.Store) {
 	var won atomic.Int32
 	var winner atomic.Value
 	together(100, func(i int) {
-		_, ok, err := s.Claim(context.Background(), claim("flow", numbered("code", i%3), numbered("owner", i)), start())
+		_, ok, err := s.BeginAttempt(context.Background(), claim("flow", numbered("code", i%3), numbered("owner", i)), start())
 		if err != nil {
 			t.Errorf("Claim: %v", err)
 		}
@@ -45,7 +45,7 @@ func oneWins(t *testing.T, s login.Store) {
 	if won.Load() != 1 {
 		t.Fatalf("%d of 100 won, want 1", won.Load())
 	}
-	have, ok, err := s.Claim(t.Context(), claim("flow", "code", "late"), start())
+	have, ok, err := s.BeginAttempt(t.Context(), claim("flow", "code", "late"), start())
 	if err != nil || ok || have.Owner != winner.Load() {
 		t.Errorf("afterwards Claim = %+v, %v, %v; want the winner %v", have, ok, err, winner.Load())
 	}
@@ -54,22 +54,22 @@ func oneWins(t *testing.T, s login.Store) {
 func manyFlows(t *testing.T, s login.Store) {
 	together(50, func(i int) {
 		c := claim(numbered("flow", i), "code", numbered("owner", i))
-		have, ok, err := s.Claim(context.Background(), c, start())
+		have, ok, err := s.BeginAttempt(context.Background(), c, start())
 		if err != nil || !ok || have.ID != c.ID || have.Owner != c.Owner {
 			t.Errorf("Claim(%s) = %+v, %v, %v", c.ID, have, ok, err)
 			return
 		}
 		out := login.Outcome{Kind: login.OutcomeSignedIn, At: start()}
-		if err := s.Finish(context.Background(), c.ID, c.Owner, out, start()); err != nil {
+		if err := s.FinishAttempt(context.Background(), c.ID, c.Owner, out, start()); err != nil {
 			t.Errorf("Finish(%s): %v", c.ID, err)
 		}
 	})
 }
 
 // wantRow claims in vain and checks the row that stands in the way.
-func wantRow(t *testing.T, s login.Store, c login.Claim, now time.Time, row login.Claim) {
+func wantRow(t *testing.T, s login.Store, c login.Attempt, now time.Time, row login.Attempt) {
 	t.Helper()
-	have, won, err := s.Claim(t.Context(), c, now)
+	have, won, err := s.BeginAttempt(t.Context(), c, now)
 	if err != nil || won {
 		t.Fatalf("Claim(%s, %s) by %s: won %v, %v; want the row that is there", c.ID, c.Code, c.Owner, won, err)
 	}
@@ -112,7 +112,7 @@ func oneSecondCode(t *testing.T, s login.Store) {
 	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
 	var won atomic.Int32
 	together(100, func(i int) {
-		_, ok, err := s.Claim(context.Background(), claim("flow", "another", numbered("owner", i)), start())
+		_, ok, err := s.BeginAttempt(context.Background(), claim("flow", "another", numbered("owner", i)), start())
 		if err != nil {
 			t.Errorf("Claim: %v", err)
 		}
@@ -135,8 +135,8 @@ func sameCodeStays(t *testing.T, s login.Store) {
 
 func finalOutcomes(t *testing.T, s login.Store) {
 	for _, kind := range []login.OutcomeKind{
-		login.OutcomeSignedIn, login.OutcomeSnapshot, login.OutcomeAppRefused, login.OutcomePerson,
-		login.OutcomeBusy, login.OutcomeSlowDown, login.OutcomeFault,
+		login.OutcomeSignedIn, login.OutcomeSnapshot, login.OutcomeAppRefused, login.OutcomeUserRestricted,
+		login.OutcomeBusy, login.OutcomeRateLimited, login.OutcomeFault,
 	} {
 		c := claim("flow-"+string(kind), "code", "one")
 		mustClaim(t, s, c, start())
@@ -187,10 +187,10 @@ func finishRace(t *testing.T, s login.Store) {
 	var won atomic.Int32
 	together(100, func(i int) {
 		out := login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: numbered("text", i)}
-		switch err := s.Finish(context.Background(), "flow", "one", out, start()); {
+		switch err := s.FinishAttempt(context.Background(), "flow", "one", out, start()); {
 		case err == nil:
 			won.Add(1)
-		case !errors.Is(err, login.ErrClaimLost):
+		case !errors.Is(err, login.ErrAttemptLost):
 			t.Errorf("Finish: %v", err)
 		}
 	})
@@ -200,12 +200,12 @@ func finishRace(t *testing.T, s login.Store) {
 }
 
 func cancelledClaim(t *testing.T, s login.Store) {
-	if have, won, err := s.Claim(over(), claim("flow", "code", "one"), start()); err == nil {
+	if have, won, err := s.BeginAttempt(over(), claim("flow", "code", "one"), start()); err == nil {
 		t.Errorf("Claim with a cancelled context = %+v, %v, nil; want an error", have, won)
 	}
 	mustClaim(t, s, claim("flow", "code", "two"), start())
 	out := login.Outcome{Kind: login.OutcomeSignedIn, At: start()}
-	if err := s.Finish(over(), "flow", "two", out, start()); err == nil || errors.Is(err, login.ErrClaimLost) {
+	if err := s.FinishAttempt(over(), "flow", "two", out, start()); err == nil || errors.Is(err, login.ErrAttemptLost) {
 		t.Errorf("Finish with a cancelled context = %v; want the context's error", err)
 	}
 	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, start())

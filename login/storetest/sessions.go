@@ -31,7 +31,7 @@ func sessionCases() []testCase {
 func roundTrip(t *testing.T, s login.Store) {
 	mustCreate(t, s, "a", session(), start())
 	other := session()
-	other.ProfileDeclined, other.ProfileAt, other.Door = true, time.Time{}, login.DoorWebsite
+	other.ProfileDeclined, other.ProfileAt, other.Method = true, time.Time{}, login.MethodWebsite
 	mustCreate(t, s, "b", other, start())
 	wantSession(t, s, "a", start(), session())
 	wantSession(t, s, "b", start(), other)

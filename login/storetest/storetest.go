@@ -49,13 +49,13 @@ func Run(t *testing.T, open func(t *testing.T) login.Store) {
 // start is any moment, in whole microseconds and UTC: what SQL databases keep.
 func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
 
-func claim(id, code, owner string) login.Claim {
-	return login.Claim{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second), Expires: start().Add(20 * time.Minute)}
+func claim(id, code, owner string) login.Attempt {
+	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second), Expires: start().Add(20 * time.Minute)}
 }
 
-func mustClaim(t *testing.T, s login.Store, c login.Claim, now time.Time) {
+func mustClaim(t *testing.T, s login.Store, c login.Attempt, now time.Time) {
 	t.Helper()
-	have, won, err := s.Claim(t.Context(), c, now)
+	have, won, err := s.BeginAttempt(t.Context(), c, now)
 	if err != nil || !won {
 		t.Fatalf("Claim(%s) = %+v, %v, %v; want it won", c.ID, have, won, err)
 	}
@@ -64,20 +64,20 @@ func mustClaim(t *testing.T, s login.Store, c login.Claim, now time.Time) {
 
 func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.OutcomeKind, now time.Time) {
 	t.Helper()
-	if err := s.Finish(t.Context(), id, owner, login.Outcome{Kind: kind, At: now, Text: "让"}, now); err != nil {
+	if err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: kind, At: now, Text: "让"}, now); err != nil {
 		t.Fatalf("Finish(%s, %s, %s): %v", id, owner, kind, err)
 	}
 }
 
 func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
 	t.Helper()
-	err := s.Finish(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
-	if !errors.Is(err, login.ErrClaimLost) {
+	err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
+	if !errors.Is(err, login.ErrAttemptLost) {
 		t.Errorf("Finish(%s, %s) = %v, want ErrClaimLost", id, owner, err)
 	}
 }
 
-func sameClaim(t *testing.T, have, want login.Claim) {
+func sameClaim(t *testing.T, have, want login.Attempt) {
 	t.Helper()
 	if have.ID != want.ID || have.Code != want.Code || have.Owner != want.Owner ||
 		have.Outcome.Kind != want.Outcome.Kind || have.Outcome.Text != want.Outcome.Text ||
@@ -90,7 +90,7 @@ func session() login.Session {
 	s := login.Session{
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
 		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ", AppID: "wx0123456789abcdef",
-		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Door: login.DoorWeChat, Extra: "{\"role\":\"管理员\"} \n",
+		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Method: login.MethodWeChat, Extra: "{\"role\":\"管理员\"} \n",
 		SignedInAt: start(), ProfileAt: start().Add(-time.Hour), ExpiresAt: start().Add(time.Hour),
 	}
 	s.Scopes = append(s.Scopes, "snsapi_base", "snsapi_userinfo")

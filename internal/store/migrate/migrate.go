@@ -38,12 +38,12 @@ var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
 // Read returns the migrations in the root of files, in order. A file whose name
 // is not like 0001_accounts.sql, a gap or a double is an error.
 func Read(files fs.FS) ([]Migration, error) {
-	entries, err := fs.ReadDir(files, ".")
+	connectors, err := fs.ReadDir(files, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	var all []Migration
-	for _, e := range entries {
+	for _, e := range connectors {
 		m := fileName.FindStringSubmatch(e.Name())
 		if m == nil {
 			return nil, fmt.Errorf("migration %q: want a name like 0001_accounts.sql", e.Name())

@@ -28,7 +28,7 @@ func durable(b *testing.B) string {
 // once: a code is put, read and redeemed, and the access token is read once.
 func BenchmarkLogin(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
-	account := arrive(b, s, "o1").ID
+	user := arrive(b, s, "o1").ID
 	var n atomic.Int64
 	b.SetParallelism(8)
 	b.ResetTimer()
@@ -38,13 +38,13 @@ func BenchmarkLogin(b *testing.B) {
 			code, access := sha256.Sum256([]byte("c"+name)), sha256.Sum256([]byte("a"+name))
 			err := s.PutCode(b.Context(), gateway.Code{
 				Hash: code, ExpiresAt: noon.Add(time.Minute), RedirectURI: "https://app.example/cb", Challenge: "c", Nonce: "n",
-				Family: gateway.Family{ID: name, App: "wiki", AccountID: account, Subject: account, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
+				Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
 			})
 			if err == nil {
 				_, err = s.Code(b.Context(), code)
 			}
 			if err == nil {
-				_, err = s.Redeem(b.Context(), code, noon, gateway.Issue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
+				_, err = s.Redeem(b.Context(), code, noon, gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
 			}
 			if err == nil {
 				_, _, err = s.Token(b.Context(), access, noon)
@@ -61,7 +61,7 @@ func BenchmarkLogin(b *testing.B) {
 func BenchmarkSession(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	h := sha256.Sum256([]byte("s"))
-	err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: arrive(b, s, "o1").ID, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
+	err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: arrive(b, s, "o1").ID, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestALookMigratesNothing(t *testing.T) {
 		t.Errorf("the look left %v", got)
 	}
 	open(t, url, postgres.Options{})
-	if _, err := open(t, url, postgres.Options{Look: true}).Account(t.Context(), id); err != nil {
+	if _, err := open(t, url, postgres.Options{Look: true}).User(t.Context(), id); err != nil {
 		t.Errorf("a look at a database that is up to date: %v", err)
 	}
 }

@@ -19,9 +19,9 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func arrive(t testing.TB, s gateway.Store, openid string) gateway.Account {
+func arrive(t testing.TB, s gateway.Store, openid string) gateway.User {
 	t.Helper()
-	a, _, err := s.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
+	a, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,11 +141,11 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	}
 	delete(all, next(t, 2, "bad"))
 	before := open(t, url, postgres.Options{}.WithMigrations(all))
-	a, err := before.Account(t.Context(), id)
+	a, err := before.User(t.Context(), id)
 	if err != nil || a.Nickname != "" {
 		t.Errorf("account after the interrupted migration: %+v, %v", a, err)
 	}
-	if _, err := before.AccountSessions(t.Context(), id, noon); err != nil {
+	if _, err := before.UserSessions(t.Context(), id, noon); err != nil {
 		t.Errorf("the table that was dropped is gone: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func TestTheServerIsKilledAndComesBack(t *testing.T) {
 		people.Go(func() {
 			for ctx.Err() == nil {
 				openid := fmt.Sprint("o", n.Add(1))
-				a, _, err := s.Arrive(ctx, gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
+				a, _, err := s.RecordSignIn(ctx, gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
 				switch {
 				case err == nil:
 					stored.Store(openid, a.ID)
@@ -62,8 +62,8 @@ func TestTheServerIsKilledAndComesBack(t *testing.T) {
 	stop()
 	people.Wait()
 	there := map[any]bool{}
-	for q := (gateway.AccountQuery{Limit: 500}); ; {
-		page, err := s.Accounts(t.Context(), q)
+	for q := (gateway.UserQuery{Limit: 500}); ; {
+		page, err := s.Users(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,11 +133,11 @@ func TestAReadOnlyServerIsNotReady(t *testing.T) {
 	address := postgrestest.URL(t)
 	id := arrive(t, open(t, address, postgres.Options{}), "o1").ID
 	s := open(t, address+"&default_transaction_read_only=on", postgres.Options{})
-	if _, err := s.Account(t.Context(), id); err != nil {
+	if _, err := s.User(t.Context(), id); err != nil {
 		t.Errorf("reading from a read-only server: %v", err)
 	}
 	fails(t, "ping", s.Ping(t.Context()), gateway.ErrUnavailable, "read-only", "primary")
-	err := s.PutSession(t.Context(), gateway.Session{AccountID: id, ExpiresAt: noon.Add(time.Hour)}, noon)
+	err := s.PutSession(t.Context(), gateway.Session{UserID: id, ExpiresAt: noon.Add(time.Hour)}, noon)
 	fails(t, "a write", err, gateway.ErrUnavailable, "read-only")
 }
 
@@ -148,7 +148,7 @@ func TestAFewConnectionsServeMany(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 64 {
 		all.Go(func() {
-			if _, _, err := s.Arrive(t.Context(), gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: fmt.Sprint("o", i%8), UnionID: fmt.Sprint("u", i%4),
+			if _, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: fmt.Sprint("o", i%8), UnionID: fmt.Sprint("u", i%4),
 				OpenPlatform: "ours", Group: []string{"wx1"}, At: noon, InitialStatus: gateway.Active}); err != nil {
 				t.Error(err)
 			}

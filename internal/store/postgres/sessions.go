@@ -13,14 +13,14 @@ import (
 const sessionColumns = `hash, account_id, entry, app_id, open_id, door, auth_time, created_at, seen_at, expires_at, data`
 
 func sessionFields(s *gateway.Session) []any {
-	return []any{hash{&s.Hash}, &s.AccountID, &s.Entry, &s.AppID, &s.OpenID, &s.Door, moment{&s.AuthTime},
+	return []any{hash{&s.Hash}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, moment{&s.AuthTime},
 		moment{&s.CreatedAt}, moment{&s.SeenAt}, moment{&s.ExpiresAt}, &s.Data}
 }
 
 // admitted returns the id of an account, or of what it was joined into, unless
 // it is blocked, and keeps it so until the transaction ends.
-func admitted(ctx context.Context, tx pgx.Tx, accountID string) (string, error) {
-	a, err := locked(ctx, tx, accountID, forShare)
+func admitted(ctx context.Context, tx pgx.Tx, userID string) (string, error) {
+	a, err := locked(ctx, tx, userID, forShare)
 	if err == nil && a.Status == gateway.Blocked {
 		err = gateway.ErrBlocked
 	}
@@ -33,7 +33,7 @@ const welcome = ` FROM accounts WHERE id = $2 AND joined_into = '' AND status <>
 
 // PutSession implements gateway.Sessions.
 func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
-	args := []any{n.Hash[:], n.AccountID, n.Entry, n.AppID, n.OpenID, n.Door, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
+	args := []any{n.Hash[:], n.UserID, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
 		micros(n.ExpiresAt), n.Data, micros(now)}
 	const insert = `
 		INSERT INTO sessions (` + sessionColumns + `)
@@ -46,7 +46,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 		return failed("store a session", err)
 	}
 	return s.write(ctx, "store a session", func(tx pgx.Tx) error { // blocked, joined, nobody, or the hash is taken
-		id, err := admitted(ctx, tx, n.AccountID)
+		id, err := admitted(ctx, tx, n.UserID)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 			UPDATE sessions SET auth_time = $2, entry = $3, app_id = $4, open_id = $5, door = $6, data = $7,
 				seen_at = greatest(seen_at, $8), expires_at = greatest(expires_at, $9)
 			WHERE hash = $1`,
-			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
+			h[:], micros(n.AuthTime), n.Connector, n.AppID, n.OpenID, n.Method, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
 		return err
 	})
 	if own, ok := errors.AsType[callers](err); ok {
@@ -114,17 +114,17 @@ func (s *Store) DeleteSession(ctx context.Context, h [32]byte) error {
 }
 
 // DeleteAccountSessions implements gateway.Sessions.
-func (s *Store) DeleteAccountSessions(ctx context.Context, accountID string) (int, error) {
-	done, err := s.exec(ctx, `DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, accountID)
+func (s *Store) DeleteUserSessions(ctx context.Context, userID string) (int, error) {
+	done, err := s.exec(ctx, `DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, userID)
 	return int(done.RowsAffected()), failed("end an account's sessions", err)
 }
 
 // AccountSessions implements gateway.Sessions.
-func (s *Store) AccountSessions(ctx context.Context, accountID string, now time.Time) ([]gateway.Session, error) {
+func (s *Store) UserSessions(ctx context.Context, userID string, now time.Time) ([]gateway.Session, error) {
 	const query = `
 		SELECT ` + sessionColumns + ` FROM sessions
 		WHERE account_id = (SELECT id FROM accounts WHERE ` + resolved + `) AND expires_at > $2
 		ORDER BY seen_at DESC, created_at DESC, hash`
-	all, err := list(ctx, s.pool, query, []any{accountID, micros(now)}, sessionFields)
+	all, err := list(ctx, s.pool, query, []any{userID, micros(now)}, sessionFields)
 	return all, failed("list an account's sessions", err)
 }

@@ -11,27 +11,27 @@ import (
 )
 
 func pinFields(p *gateway.Pin) []any {
-	return []any{&p.AccountID, &p.App, &p.Subject, moment{&p.CreatedAt}}
+	return []any{&p.UserID, &p.App, &p.Subject, moment{&p.CreatedAt}}
 }
 
-func pins(ctx context.Context, q querier, accountID string) ([]gateway.Pin, error) {
-	return list(ctx, q, `SELECT account_id, app, subject, created_at FROM subjects WHERE account_id = $1 ORDER BY app`, []any{accountID}, pinFields)
+func pins(ctx context.Context, q querier, userID string) ([]gateway.Pin, error) {
+	return list(ctx, q, `SELECT account_id, app, subject, created_at FROM subjects WHERE account_id = $1 ORDER BY app`, []any{userID}, pinFields)
 }
 
 // PinSubject implements gateway.Subjects.
-func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (subject string, err error) {
+func (s *Store) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string, err error) {
 	if candidate == "" || app == "" {
 		return "", errors.New("postgres: a subject needs an app and a candidate")
 	}
 	// Nearly always it is pinned already.
 	err = s.get(ctx, `
 		SELECT coalesce(s.subject, '') FROM accounts a LEFT JOIN subjects s ON s.account_id = a.id AND s.app = $2
-		WHERE a.`+resolved, []any{accountID, app}, &subject)
+		WHERE a.`+resolved, []any{userID, app}, &subject)
 	if err != nil || subject != "" {
 		return subject, failed("read a subject", err)
 	}
 	err = s.write(ctx, "pin a subject", func(tx pgx.Tx) error {
-		a, err := locked(ctx, tx, accountID, forShare)
+		a, err := locked(ctx, tx, userID, forShare)
 		if err != nil {
 			return err
 		}
@@ -53,8 +53,8 @@ func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string
 }
 
 // AccountSubjects implements gateway.Subjects.
-func (s *Store) AccountSubjects(ctx context.Context, accountID string) ([]gateway.Pin, error) {
-	a, err := account(ctx, s.pool, accountID)
+func (s *Store) UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error) {
+	a, err := readUser(ctx, s.pool, userID)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, nil
 	}
@@ -66,7 +66,7 @@ func (s *Store) AccountSubjects(ctx context.Context, accountID string) ([]gatewa
 }
 
 // SubjectAccount implements gateway.Subjects.
-func (s *Store) SubjectAccount(ctx context.Context, app, subject string) (id string, err error) {
+func (s *Store) SubjectUser(ctx context.Context, app, subject string) (id string, err error) {
 	err = s.get(ctx, `SELECT account_id FROM subjects WHERE app = $1 AND subject = $2`, []any{app, subject}, &id)
 	return id, failed("find a subject", err)
 }

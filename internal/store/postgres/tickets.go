@@ -14,9 +14,9 @@ const ticketColumns = `hash, desktop, app, entry, browser, place, number, others
 	auth_time, held_at, created_at, expires_at, data`
 
 func ticketFields(t *gateway.Ticket) []any {
-	h := &t.Holder
-	return []any{hash{&t.Hash}, hash{&t.Desktop}, &t.App, &t.Entry, &t.Browser, &t.Place, &t.Number, words{&t.Others}, &t.State,
-		&h.AccountID, &h.Entry, &h.AppID, &h.OpenID, moment{&h.AuthTime}, moment{&t.HeldAt}, moment{&t.CreatedAt}, moment{&t.ExpiresAt}, &t.Data}
+	h := &t.Approver
+	return []any{hash{&t.Hash}, hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.Place, &t.Number, words{&t.Others}, &t.State,
+		&h.UserID, &h.Connector, &h.AppID, &h.OpenID, moment{&h.AuthTime}, moment{&t.ScannedAt}, moment{&t.CreatedAt}, moment{&t.ExpiresAt}, &t.Data}
 }
 
 // ticketMargin is how far from the limit tickets are counted without a lock:
@@ -40,7 +40,7 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 		WHERE (SELECT count(*) FROM (
 			SELECT 1 FROM tickets WHERE expires_at > $12 AND state IN ('open', 'held', 'dropped') LIMIT $13::bigint) live) < $13::bigint`
 	args := func(limit int) []any {
-		return []any{t.Hash[:], t.Desktop[:], t.App, t.Entry, t.Browser, t.Place, t.Number, texts(t.Others), micros(t.CreatedAt), micros(t.ExpiresAt),
+		return []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.Place, t.Number, texts(t.Others), micros(t.CreatedAt), micros(t.ExpiresAt),
 			t.Data, micros(now), limit}
 	}
 	if limit > ticketMargin {
@@ -98,8 +98,8 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 }
 
 // HoldTicket implements gateway.Tickets.
-func (s *Store) HoldTicket(ctx context.Context, h [32]byte, who gateway.Holder, now time.Time) (gateway.Ticket, error) {
-	return s.ticketMove(ctx, "hold a ticket", h, who.AccountID, func(t gateway.Ticket, a gateway.Account) (gateway.Ticket, bool, error) {
+func (s *Store) ScanTicket(ctx context.Context, h [32]byte, who gateway.Approver, now time.Time) (gateway.Ticket, error) {
+	return s.ticketMove(ctx, "hold a ticket", h, who.UserID, func(t gateway.Ticket, a gateway.User) (gateway.Ticket, bool, error) {
 		switch {
 		case a.ID == "":
 			return gateway.Ticket{}, false, gateway.ErrNotFound
@@ -107,34 +107,34 @@ func (s *Store) HoldTicket(ctx context.Context, h [32]byte, who gateway.Holder, 
 			return gateway.Ticket{}, false, gateway.ErrBlocked
 		}
 		holder := who
-		holder.AccountID = a.ID
-		return t.Held(holder, now)
+		holder.UserID = a.ID
+		return t.AfterScan(holder, now)
 	})
 }
 
 // AnswerTicket implements gateway.Tickets.
-func (s *Store) AnswerTicket(ctx context.Context, h [32]byte, accountID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+func (s *Store) AnswerTicket(ctx context.Context, h [32]byte, userID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
 	if !answer.Answer() {
 		return gateway.Ticket{}, errors.New("postgres: a ticket is answered by approved, refused or wrong")
 	}
-	return s.ticketMove(ctx, "answer a ticket", h, accountID, func(t gateway.Ticket, a gateway.Account) (gateway.Ticket, bool, error) {
-		t, err := t.Answered(a.ID, answer, now) // nobody holds no ticket
+	return s.ticketMove(ctx, "answer a ticket", h, userID, func(t gateway.Ticket, a gateway.User) (gateway.Ticket, bool, error) {
+		t, err := t.AfterAnswer(a.ID, answer, now) // nobody holds no ticket
 		return t, err == nil, err
 	})
 }
 
 // TakeTicket implements gateway.Tickets.
-func (s *Store) TakeTicket(ctx context.Context, h, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
-	return s.ticketMove(ctx, "take a ticket", h, "", func(t gateway.Ticket, _ gateway.Account) (gateway.Ticket, bool, error) {
-		t, err := t.Taken(desktop, now)
+func (s *Store) RedeemTicket(ctx context.Context, h, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+	return s.ticketMove(ctx, "take a ticket", h, "", func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) {
+		t, err := t.AfterRedeem(desktop, now)
 		return t, err == nil, err
 	})
 }
 
 // DropTicket implements gateway.Tickets.
-func (s *Store) DropTicket(ctx context.Context, h, desktop [32]byte, now time.Time) error {
-	_, err := s.ticketMove(ctx, "drop a ticket", h, "", func(t gateway.Ticket, _ gateway.Account) (gateway.Ticket, bool, error) {
-		return t.Dropped(desktop, now)
+func (s *Store) CancelTicket(ctx context.Context, h, desktop [32]byte, now time.Time) error {
+	_, err := s.ticketMove(ctx, "drop a ticket", h, "", func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) {
+		return t.AfterCancel(desktop, now)
 	})
 	return err
 }
@@ -143,19 +143,19 @@ func (s *Store) DropTicket(ctx context.Context, h, desktop [32]byte, now time.Ti
 // accountID resolves to (the zero account when there is none), and writes what
 // it says, unless the ticket has moved meanwhile: then the rule decides again.
 // A ticket moves three times at most, and with each join.
-func (s *Store) ticketMove(ctx context.Context, doing string, h [32]byte, accountID string,
-	rule func(gateway.Ticket, gateway.Account) (gateway.Ticket, bool, error),
+func (s *Store) ticketMove(ctx context.Context, doing string, h [32]byte, userID string,
+	rule func(gateway.Ticket, gateway.User) (gateway.Ticket, bool, error),
 ) (gateway.Ticket, error) {
 	for range attempts {
 		// One statement, so one moment: a join changes both.
 		var was gateway.Ticket
-		var who gateway.Account
+		var who gateway.User
 		err := s.get(ctx, `
 			SELECT `+ticketColumns+`, coalesce(a.a_id, ''), coalesce(a.a_status, '')
 			FROM tickets LEFT JOIN (SELECT id AS a_id, status AS a_status FROM accounts WHERE id = (
 				SELECT CASE joined_into WHEN '' THEN id ELSE joined_into END FROM accounts WHERE id = $2)) a ON true
 			WHERE hash = $1`,
-			[]any{h[:], accountID}, append(ticketFields(&was), &who.ID, &who.Status)...)
+			[]any{h[:], userID}, append(ticketFields(&was), &who.ID, &who.Status)...)
 		if err != nil {
 			return gateway.Ticket{}, failed(doing, err)
 		}
@@ -177,14 +177,14 @@ func (s *Store) ticketMove(ctx context.Context, doing string, h [32]byte, accoun
 // moveTicket writes next in the place of was, when was is still there. Who
 // takes hold must be welcome at that moment, so their row is locked first.
 func (s *Store) moveTicket(ctx context.Context, was, next gateway.Ticket) (bool, error) {
-	h := next.Holder
+	h := next.Approver
 	update := `
 		UPDATE tickets SET state = $3, account_id = $2, held_entry = $4, app_id = $5, open_id = $6, auth_time = $7, held_at = $8, expires_at = $9`
-	if next.State == gateway.TicketHeld {
+	if next.State == gateway.TicketScanned {
 		update = `WITH a AS (SELECT id` + welcome + `)` + update + ` FROM a`
 	}
 	done, err := s.exec(ctx, update+` WHERE hash = $1 AND state = $10 AND account_id = $11`,
-		next.Hash[:], h.AccountID, string(next.State), h.Entry, h.AppID, h.OpenID, micros(h.AuthTime), micros(next.HeldAt), micros(next.ExpiresAt),
-		string(was.State), was.Holder.AccountID)
+		next.Hash[:], h.UserID, string(next.State), h.Connector, h.AppID, h.OpenID, micros(h.AuthTime), micros(next.ScannedAt), micros(next.ExpiresAt),
+		string(was.State), was.Approver.UserID)
 	return done.RowsAffected() == 1, err
 }

@@ -25,18 +25,18 @@ func benchStore(b *testing.B, path string, o sqlite.Options) (*sqlite.Store, str
 
 // login is what one OpenID Connect login asks of a store: a code is put, read
 // and redeemed, and the access token is read once.
-func login(b *testing.B, s gateway.Store, account string, n int64) {
+func login(b *testing.B, s gateway.Store, user string, n int64) {
 	name := fmt.Sprint(n)
 	code, access := sha256.Sum256([]byte("c"+name)), sha256.Sum256([]byte("a"+name))
 	err := s.PutCode(b.Context(), gateway.Code{
 		Hash: code, ExpiresAt: noon.Add(time.Minute), RedirectURI: "https://app.example/cb", Challenge: "c", Nonce: "n",
-		Family: gateway.Family{ID: name, App: "wiki", AccountID: account, Subject: account, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
+		Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
 	})
 	if err == nil {
 		_, err = s.Code(b.Context(), code)
 	}
 	if err == nil {
-		_, err = s.Redeem(b.Context(), code, noon, gateway.Issue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
+		_, err = s.Redeem(b.Context(), code, noon, gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
 	}
 	if err == nil {
 		_, _, err = s.Token(b.Context(), access, noon)
@@ -52,13 +52,13 @@ func BenchmarkCommit(b *testing.B) {
 	for _, batch := range []int{1, 128} {
 		for _, at := range []int{1, 64} {
 			b.Run(fmt.Sprintf("batch=%d/at-once=%d", batch, at), func(b *testing.B) {
-				s, account := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{}.WithBatch(batch))
+				s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{}.WithBatch(batch))
 				var n atomic.Int64
 				b.SetParallelism(at)
 				b.ResetTimer()
 				run := func() {
 					h := sha256.Sum256(fmt.Append(nil, n.Add(1)))
-					err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
+					err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
 					if err != nil {
 						b.Error(err)
 					}
@@ -88,13 +88,13 @@ func BenchmarkLogin(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			path := folder(b)
-			s, account := benchStore(b, path, sqlite.Options{})
+			s, user := benchStore(b, path, sqlite.Options{})
 			var n atomic.Int64
 			b.SetParallelism(64)
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					login(b, s, account, n.Add(1))
+					login(b, s, user, n.Add(1))
 				}
 			})
 			b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "logins/s")
@@ -104,9 +104,9 @@ func BenchmarkLogin(b *testing.B) {
 
 // BenchmarkSession is what every page of a signed-in person costs.
 func BenchmarkSession(b *testing.B) {
-	s, account := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
+	s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	h := sha256.Sum256([]byte("s"))
-	if err := s.PutSession(b.Context(), gateway.Session{Hash: h, AccountID: account, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon); err != nil {
+	if err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon); err != nil {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
@@ -120,6 +120,6 @@ func BenchmarkSession(b *testing.B) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	s, account := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
-	storetest.BenchmarkScan(b, s, account)
+	s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
+	storetest.BenchmarkScan(b, s, user)
 }

@@ -17,13 +17,13 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func arrival(openid string) gateway.Arrival {
-	return gateway.Arrival{Entry: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active}
+func arrival(openid string) gateway.SignIn {
+	return gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active}
 }
 
-func arrive(t testing.TB, s gateway.Store, openid string) gateway.Account {
+func arrive(t testing.TB, s gateway.Store, openid string) gateway.User {
 	t.Helper()
-	a, _, err := s.Arrive(t.Context(), arrival(openid))
+	a, _, err := s.RecordSignIn(t.Context(), arrival(openid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestASecondGatewayIsRefused(t *testing.T) {
 
 	visitor := open(t, path, sqlite.Options{})
 	id := arrive(t, visitor, "o1").ID
-	if _, err := first.Account(t.Context(), id); err != nil {
+	if _, err := first.User(t.Context(), id); err != nil {
 		t.Errorf("what a command wrote, the gateway does not see: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -125,7 +125,7 @@ func TestABackupOfABusyDatabaseIsWhole(t *testing.T) {
 	for w := range 4 {
 		writers.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if _, _, err := s.Arrive(ctx, arrival(fmt.Sprint("o", w, "-", i))); err != nil && ctx.Err() == nil {
+				if _, _, err := s.RecordSignIn(ctx, arrival(fmt.Sprint("o", w, "-", i))); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
 			}
@@ -139,10 +139,10 @@ func TestABackupOfABusyDatabaseIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := open(t, copied, sqlite.Options{Serve: true})
-	if _, err := b.Account(t.Context(), id); err != nil {
+	if _, err := b.User(t.Context(), id); err != nil {
 		t.Errorf("the backup lacks what was there before it began: %v", err)
 	}
-	all, err := b.Accounts(t.Context(), gateway.AccountQuery{Limit: 500})
+	all, err := b.Users(t.Context(), gateway.UserQuery{Limit: 500})
 	if err != nil || len(all) == 0 {
 		t.Fatalf("accounts in the backup: %d, %v", len(all), err)
 	}
@@ -174,7 +174,7 @@ func TestAFullDisk(t *testing.T) {
 	var full error
 	for i := 0; full == nil && i < 10000; i++ {
 		openid := fmt.Sprint("o", i)
-		a, _, err := s.Arrive(t.Context(), arrival(openid))
+		a, _, err := s.RecordSignIn(t.Context(), arrival(openid))
 		if err != nil {
 			full = err
 		} else {
@@ -183,7 +183,7 @@ func TestAFullDisk(t *testing.T) {
 	}
 	fails(t, "a full disk", full, gateway.ErrUnavailable, "disk is full", "make room")
 	for openid, id := range stored {
-		if _, err := s.Account(t.Context(), id); err != nil {
+		if _, err := s.User(t.Context(), id); err != nil {
 			t.Fatalf("%s was answered and is gone: %v", openid, err)
 		}
 	}

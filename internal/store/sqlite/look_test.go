@@ -29,7 +29,7 @@ func TestALookMigratesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	looking := open(t, path, sqlite.Options{Look: true})
-	if _, err := looking.Account(t.Context(), id); err != nil {
+	if _, err := looking.User(t.Context(), id); err != nil {
 		t.Errorf("a look at a database that is up to date: %v", err)
 	}
 }

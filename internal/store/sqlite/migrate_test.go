@@ -125,11 +125,11 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	}
 	delete(all, next(t, 2, "bad"))
 	before := open(t, path, sqlite.Options{Serve: true}.WithMigrations(all))
-	a, err := before.Account(t.Context(), id)
+	a, err := before.User(t.Context(), id)
 	if err != nil || a.Nickname != "" {
 		t.Errorf("account after the interrupted migration: %+v, %v", a, err)
 	}
-	if _, err := before.AccountSessions(t.Context(), id, noon); err != nil {
+	if _, err := before.UserSessions(t.Context(), id, noon); err != nil {
 		t.Errorf("the table that was dropped is gone: %v", err)
 	}
 }

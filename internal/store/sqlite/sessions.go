@@ -12,14 +12,14 @@ import (
 const sessionColumns = `hash, account_id, entry, app_id, open_id, door, auth_time, created_at, seen_at, expires_at, data`
 
 func sessionFields(s *gateway.Session) []any {
-	return []any{hash{&s.Hash}, &s.AccountID, &s.Entry, &s.AppID, &s.OpenID, &s.Door, moment{&s.AuthTime},
+	return []any{hash{&s.Hash}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, moment{&s.AuthTime},
 		moment{&s.CreatedAt}, moment{&s.SeenAt}, moment{&s.ExpiresAt}, &s.Data}
 }
 
 // admitted returns the id of an account, or of what it was joined into, unless it
 // is blocked.
-func admitted(t tx, accountID string) (string, error) {
-	a, err := account(t, accountID)
+func admitted(t tx, userID string) (string, error) {
+	a, err := readUser(t, userID)
 	if err == nil && a.Status == gateway.Blocked {
 		err = gateway.ErrBlocked
 	}
@@ -29,7 +29,7 @@ func admitted(t tx, accountID string) (string, error) {
 // PutSession implements gateway.Sessions.
 func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
 	return s.write(ctx, "store a session", func(t tx) error {
-		id, err := admitted(t, n.AccountID)
+		id, err := admitted(t, n.UserID)
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 			ON CONFLICT (hash) DO UPDATE SET account_id = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, auth_time = ?7,
 				created_at = ?8, seen_at = ?9, expires_at = ?10, data = ?11
 			WHERE sessions.expires_at <= ?12`,
-			n.Hash[:], id, n.Entry, n.AppID, n.OpenID, n.Door, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
+			n.Hash[:], id, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
 			micros(n.ExpiresAt), n.Data, micros(now))
 		if err == nil && stored == 0 {
 			err = gateway.ErrConflict
@@ -104,7 +104,7 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 			UPDATE sessions SET auth_time = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, data = ?7,
 				seen_at = max(seen_at, ?8), expires_at = max(expires_at, ?9)
 			WHERE hash = ?1`,
-			h[:], micros(n.AuthTime), n.Entry, n.AppID, n.OpenID, n.Door, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
+			h[:], micros(n.AuthTime), n.Connector, n.AppID, n.OpenID, n.Method, n.Data, micros(n.SeenAt), micros(n.ExpiresAt))
 		return err
 	})
 	if own, ok := errors.AsType[callers](err); ok {
@@ -122,22 +122,22 @@ func (s *Store) DeleteSession(ctx context.Context, h [32]byte) error {
 }
 
 // DeleteAccountSessions implements gateway.Sessions.
-func (s *Store) DeleteAccountSessions(ctx context.Context, accountID string) (n int, err error) {
+func (s *Store) DeleteUserSessions(ctx context.Context, userID string) (n int, err error) {
 	err = s.write(ctx, "end an account's sessions", func(t tx) error {
-		n, err = t.exec(`DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, accountID)
+		n, err = t.exec(`DELETE FROM sessions WHERE account_id = (SELECT id FROM accounts WHERE `+resolved+`)`, userID)
 		return err
 	})
 	return n, err
 }
 
 // AccountSessions implements gateway.Sessions.
-func (s *Store) AccountSessions(ctx context.Context, accountID string, now time.Time) (all []gateway.Session, err error) {
+func (s *Store) UserSessions(ctx context.Context, userID string, now time.Time) (all []gateway.Session, err error) {
 	const query = `
 		SELECT ` + sessionColumns + ` FROM sessions
 		WHERE account_id = (SELECT id FROM accounts WHERE ` + resolved + `) AND expires_at > ?2
 		ORDER BY seen_at DESC, created_at DESC, hash`
 	err = s.read(ctx, "list an account's sessions", func(t tx) error {
-		return t.each(query, []any{accountID, micros(now)}, func(r *sql.Rows) error {
+		return t.each(query, []any{userID, micros(now)}, func(r *sql.Rows) error {
 			var n gateway.Session
 			err := r.Scan(sessionFields(&n)...)
 			all = append(all, n)

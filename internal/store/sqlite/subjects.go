@@ -9,11 +9,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-func pins(t tx, accountID string) (all []gateway.Pin, err error) {
+func pins(t tx, userID string) (all []gateway.Pin, err error) {
 	err = t.each(`SELECT account_id, app, subject, created_at FROM subjects WHERE account_id = ?1 ORDER BY app`,
-		[]any{accountID}, func(r *sql.Rows) error {
+		[]any{userID}, func(r *sql.Rows) error {
 			var p gateway.Pin
-			err := r.Scan(&p.AccountID, &p.App, &p.Subject, moment{&p.CreatedAt})
+			err := r.Scan(&p.UserID, &p.App, &p.Subject, moment{&p.CreatedAt})
 			all = append(all, p)
 			return err
 		})
@@ -21,21 +21,21 @@ func pins(t tx, accountID string) (all []gateway.Pin, err error) {
 }
 
 // pinned reads the subject of an account, of what it was joined into, in an app.
-func pinned(t tx, accountID, app string) (id, subject string, err error) {
+func pinned(t tx, userID, app string) (id, subject string, err error) {
 	err = t.get(`
 		SELECT a.id, coalesce(s.subject, '') FROM accounts a LEFT JOIN subjects s ON s.account_id = a.id AND s.app = ?2
-		WHERE a.`+resolved, []any{accountID, app}, &id, &subject)
+		WHERE a.`+resolved, []any{userID, app}, &id, &subject)
 	return id, subject, err
 }
 
 // PinSubject implements gateway.Subjects.
-func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string, now time.Time) (subject string, err error) {
+func (s *Store) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string, err error) {
 	if candidate == "" || app == "" {
 		return "", errors.New("sqlite: a subject needs an app and a candidate")
 	}
 	// Nearly always it is pinned already, and then nothing needs a commit.
 	err = s.read(ctx, "read a subject", func(t tx) error {
-		_, subject, err = pinned(t, accountID, app)
+		_, subject, err = pinned(t, userID, app)
 		return err
 	})
 	if err != nil || subject != "" {
@@ -43,7 +43,7 @@ func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string
 	}
 	err = s.write(ctx, "pin a subject", func(t tx) error {
 		var id string
-		id, subject, err = pinned(t, accountID, app)
+		id, subject, err = pinned(t, userID, app)
 		if err != nil || subject != "" {
 			return err
 		}
@@ -61,9 +61,9 @@ func (s *Store) PinSubject(ctx context.Context, accountID, app, candidate string
 }
 
 // AccountSubjects implements gateway.Subjects.
-func (s *Store) AccountSubjects(ctx context.Context, accountID string) (all []gateway.Pin, err error) {
+func (s *Store) UserSubjects(ctx context.Context, userID string) (all []gateway.Pin, err error) {
 	err = s.read(ctx, "list subjects", func(t tx) error {
-		a, err := account(t, accountID)
+		a, err := readUser(t, userID)
 		if errors.Is(err, gateway.ErrNotFound) {
 			return nil
 		}
@@ -76,7 +76,7 @@ func (s *Store) AccountSubjects(ctx context.Context, accountID string) (all []ga
 }
 
 // SubjectAccount implements gateway.Subjects.
-func (s *Store) SubjectAccount(ctx context.Context, app, subject string) (id string, err error) {
+func (s *Store) SubjectUser(ctx context.Context, app, subject string) (id string, err error) {
 	err = s.read(ctx, "find a subject", func(t tx) error {
 		return t.get(`SELECT account_id FROM subjects WHERE app = ?1 AND subject = ?2`, []any{app, subject}, &id)
 	})

@@ -33,7 +33,7 @@ func openAndTell(path string) {
 	ctx := context.Background()
 	s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: true})
 	if err == nil {
-		_, _, err = s.Arrive(ctx, arrival("child"))
+		_, _, err = s.RecordSignIn(ctx, arrival("child"))
 		err = errors.Join(err, s.Close())
 	}
 	fmt.Printf("unavailable=%v %v\n", errors.Is(err, gateway.ErrUnavailable), err)

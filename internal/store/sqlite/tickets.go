@@ -14,9 +14,9 @@ const ticketColumns = `hash, desktop, app, entry, browser, place, number, others
 	auth_time, held_at, created_at, expires_at, data`
 
 func ticketFields(t *gateway.Ticket) []any {
-	h := &t.Holder
-	return []any{hash{&t.Hash}, hash{&t.Desktop}, &t.App, &t.Entry, &t.Browser, &t.Place, &t.Number, list{&t.Others}, &t.State,
-		&h.AccountID, &h.Entry, &h.AppID, &h.OpenID, moment{&h.AuthTime}, moment{&t.HeldAt}, moment{&t.CreatedAt}, moment{&t.ExpiresAt}, &t.Data}
+	h := &t.Approver
+	return []any{hash{&t.Hash}, hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.Place, &t.Number, list{&t.Others}, &t.State,
+		&h.UserID, &h.Connector, &h.AppID, &h.OpenID, moment{&h.AuthTime}, moment{&t.ScannedAt}, moment{&t.CreatedAt}, moment{&t.ExpiresAt}, &t.Data}
 }
 
 // PutTicket implements gateway.Tickets. All writes are one after the other, so
@@ -34,7 +34,7 @@ func (s *Store) PutTicket(ctx context.Context, n gateway.Ticket, now time.Time, 
 			INSERT INTO tickets (`+ticketColumns+`)
 			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'open', '', '', '', '', 0, 0, ?9, ?10, ?11
 			WHERE (SELECT count(*) FROM (SELECT 1 FROM tickets WHERE expires_at > ?12 AND state IN ('open', 'held', 'dropped') LIMIT ?13)) < ?13`,
-			n.Hash[:], n.Desktop[:], n.App, n.Entry, n.Browser, n.Place, n.Number, text(n.Others), micros(n.CreatedAt), micros(n.ExpiresAt),
+			n.Hash[:], n.Desktop[:], n.App, n.Connector, n.Browser, n.Place, n.Number, text(n.Others), micros(n.CreatedAt), micros(n.ExpiresAt),
 			n.Data, micros(now), limit)
 		switch {
 		case taken(err):
@@ -53,11 +53,11 @@ func ticket(t tx, h [32]byte) (n gateway.Ticket, err error) {
 
 // moveTicket writes what a rule made of a ticket.
 func moveTicket(t tx, n gateway.Ticket) error {
-	h := n.Holder
+	h := n.Approver
 	_, err := t.exec(`
 		UPDATE tickets SET state = ?2, account_id = ?3, held_entry = ?4, app_id = ?5, open_id = ?6, auth_time = ?7, held_at = ?8, expires_at = ?9
 		WHERE hash = ?1`,
-		n.Hash[:], string(n.State), h.AccountID, h.Entry, h.AppID, h.OpenID, micros(h.AuthTime), micros(n.HeldAt), micros(n.ExpiresAt))
+		n.Hash[:], string(n.State), h.UserID, h.Connector, h.AppID, h.OpenID, micros(h.AuthTime), micros(n.ScannedAt), micros(n.ExpiresAt))
 	return err
 }
 
@@ -100,44 +100,44 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 }
 
 // HoldTicket implements gateway.Tickets.
-func (s *Store) HoldTicket(ctx context.Context, h [32]byte, who gateway.Holder, now time.Time) (gateway.Ticket, error) {
+func (s *Store) ScanTicket(ctx context.Context, h [32]byte, who gateway.Approver, now time.Time) (gateway.Ticket, error) {
 	return s.ticketMove(ctx, "hold a ticket", h, func(t tx, n gateway.Ticket) (gateway.Ticket, bool, error) {
-		id, err := admitted(t, who.AccountID)
+		id, err := admitted(t, who.UserID)
 		if err != nil {
 			return gateway.Ticket{}, false, err
 		}
-		who.AccountID = id
-		return n.Held(who, now)
+		who.UserID = id
+		return n.AfterScan(who, now)
 	})
 }
 
 // AnswerTicket implements gateway.Tickets.
-func (s *Store) AnswerTicket(ctx context.Context, h [32]byte, accountID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+func (s *Store) AnswerTicket(ctx context.Context, h [32]byte, userID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
 	if !answer.Answer() {
 		return gateway.Ticket{}, errors.New("sqlite: a ticket is answered by approved, refused or wrong")
 	}
 	return s.ticketMove(ctx, "answer a ticket", h, func(t tx, n gateway.Ticket) (gateway.Ticket, bool, error) {
-		a, err := account(t, accountID)
+		a, err := readUser(t, userID)
 		if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 			return gateway.Ticket{}, false, err
 		}
-		n, err = n.Answered(a.ID, answer, now) // nobody holds no ticket
+		n, err = n.AfterAnswer(a.ID, answer, now) // nobody holds no ticket
 		return n, err == nil, err
 	})
 }
 
 // TakeTicket implements gateway.Tickets.
-func (s *Store) TakeTicket(ctx context.Context, h, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+func (s *Store) RedeemTicket(ctx context.Context, h, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
 	return s.ticketMove(ctx, "take a ticket", h, func(_ tx, n gateway.Ticket) (gateway.Ticket, bool, error) {
-		n, err := n.Taken(desktop, now)
+		n, err := n.AfterRedeem(desktop, now)
 		return n, err == nil, err
 	})
 }
 
 // DropTicket implements gateway.Tickets.
-func (s *Store) DropTicket(ctx context.Context, h, desktop [32]byte, now time.Time) error {
+func (s *Store) CancelTicket(ctx context.Context, h, desktop [32]byte, now time.Time) error {
 	_, err := s.ticketMove(ctx, "drop a ticket", h, func(_ tx, n gateway.Ticket) (gateway.Ticket, bool, error) {
-		return n.Dropped(desktop, now)
+		return n.AfterCancel(desktop, now)
 	})
 	return err
 }

@@ -33,10 +33,10 @@ func bustle(c *cas) {
 		}
 	})
 	for _, id := range people {
-		a := must[gateway.Account](c)(c.store.Account(c.ctx, id))
+		a := must[gateway.User](c)(c.store.User(c.ctx, id))
 		openids := map[string]bool{}
 		for _, i := range must[[]gateway.Identity](c)(c.store.Identities(c.ctx, a.ID)) {
-			if openids[i.AppID] || i.AccountID != a.ID {
+			if openids[i.AppID] || i.UserID != a.ID {
 				c.Errorf("account %s has identity %+v beside another of that appid, or of another account", a.ID, i)
 			}
 			openids[i.AppID] = true
@@ -59,7 +59,7 @@ func (c *cas) anything(r *rand.Rand, person, name string) (err error) {
 	switch r.IntN(13) {
 	case 0:
 		e := []entry{main, site, third}[r.IntN(3)]
-		_, _, err = c.store.Arrive(c.ctx, e.at(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)), []string{"", "u1", "u2"}[r.IntN(3)]))
+		_, _, err = c.store.RecordSignIn(c.ctx, e.at(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)), []string{"", "u1", "u2"}[r.IntN(3)]))
 	case 1, 2:
 		err = c.store.PutSession(c.ctx, newSession(person, name), noon)
 	case 3, 4:
@@ -67,12 +67,12 @@ func (c *cas) anything(r *rand.Rand, person, name string) (err error) {
 			_, err = c.store.Redeem(c.ctx, sum("code "+name), noon, newIssue(name))
 		}
 	case 5:
-		_, err = c.store.Revoke(c.ctx, gateway.Revocation{AccountID: person}, noon)
+		_, err = c.store.Revoke(c.ctx, gateway.Revocation{UserID: person}, noon)
 	case 6:
-		_, err = c.store.DeleteAccountSessions(c.ctx, person)
+		_, err = c.store.DeleteUserSessions(c.ctx, person)
 	case 7:
 		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[r.IntN(3)]
-		_, err = c.store.UpdateAccount(c.ctx, person, noon, func(a *gateway.Account) error { a.Status = status; return nil })
+		_, err = c.store.UpdateUser(c.ctx, person, noon, func(a *gateway.User) error { a.Status = status; return nil })
 	case 8:
 		_, err = c.store.Sweep(c.ctx, after(2*time.Hour), time.Time{}, 5)
 	case 9:
@@ -81,13 +81,13 @@ func (c *cas) anything(r *rand.Rand, person, name string) (err error) {
 		err = c.store.PutTicket(c.ctx, newTicket(fmt.Sprint(r.IntN(20))), noon, 15)
 	case 11:
 		t := newTicket(fmt.Sprint(r.IntN(20)))
-		if _, err = c.store.HoldTicket(c.ctx, t.Hash, phone(person), noon); err == nil {
+		if _, err = c.store.ScanTicket(c.ctx, t.Hash, phone(person), noon); err == nil {
 			_, err = c.store.AnswerTicket(c.ctx, t.Hash, person, gateway.TicketApproved, noon)
 		}
 	case 12:
 		t := newTicket(fmt.Sprint(r.IntN(20)))
-		if _, err = c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, noon); err != nil && known(err) {
-			err = c.store.DropTicket(c.ctx, t.Hash, t.Desktop, noon)
+		if _, err = c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, noon); err != nil && known(err) {
+			err = c.store.CancelTicket(c.ctx, t.Hash, t.Desktop, noon)
 		}
 	}
 	return err

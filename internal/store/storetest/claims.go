@@ -8,14 +8,14 @@ import (
 )
 
 // attempt is a claim by owner at a moment, with a lease of 15 seconds.
-func attempt(key, code, owner string, at time.Duration) gateway.Claim {
-	return gateway.Claim{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second), Expires: after(time.Hour)}
+func attempt(key, code, owner string, at time.Duration) gateway.Attempt {
+	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second), Expires: after(time.Hour)}
 }
 
 // claims takes the claim, and fails the case when somebody has it.
-func (c *cas) claims(want gateway.Claim, at time.Duration) {
+func (c *cas) claims(want gateway.Attempt, at time.Duration) {
 	c.Helper()
-	have, won, err := c.store.Claim(c.ctx, want, after(at))
+	have, won, err := c.store.BeginAttempt(c.ctx, want, after(at))
 	c.ok(err)
 	if !won || have != want {
 		c.Fatalf("won %v: %+v", won, have)
@@ -23,9 +23,9 @@ func (c *cas) claims(want gateway.Claim, at time.Duration) {
 }
 
 // claimed fails the case unless the claim of row stands in the way.
-func (c *cas) claimed(want gateway.Claim, at time.Duration, row gateway.Claim) {
+func (c *cas) claimed(want gateway.Attempt, at time.Duration, row gateway.Attempt) {
 	c.Helper()
-	have, won, err := c.store.Claim(c.ctx, want, after(at))
+	have, won, err := c.store.BeginAttempt(c.ctx, want, after(at))
 	c.ok(err)
 	if won || have != row {
 		c.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, row)
@@ -42,7 +42,7 @@ var claimChecks = []check{
 			key := fmt.Sprint("k", round)
 			var seen, owners tally
 			together(c.crowd(), func(i int) {
-				have, won, err := stores[i%2].Claim(c.ctx, attempt(key, "code", fmt.Sprint("owner", i), 0), noon)
+				have, won, err := stores[i%2].BeginAttempt(c.ctx, attempt(key, "code", fmt.Sprint("owner", i), 0), noon)
 				seen.add(fmt.Sprint(won, " ", word(err)))
 				owners.add(have.Owner)
 			})
@@ -55,7 +55,7 @@ var claimChecks = []check{
 		c.claims(row, 0)
 		c.claimed(attempt("k", "code", "two", 0), time.Second, row)
 		row.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
-		c.ok(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, after(2*time.Second)))
+		c.ok(c.store.FinishAttempt(c.ctx, "k", "one", row.Outcome, after(2*time.Second)))
 		c.claimed(attempt("k", "code", "three", 0), time.Minute, row)
 		c.claimed(attempt("k", "another code", "four", 0), time.Minute, row)
 		c.claims(attempt("another", "code", "five", 0), 0)
@@ -65,20 +65,20 @@ var claimChecks = []check{
 		c.claims(row, 0)
 		c.claimed(attempt("k", "code", "two", 0), 15*time.Second, row)
 		c.claimed(attempt("k", "another code", "two", 0), time.Minute, row)
-		c.is(c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{Kind: "signed_in", At: noon}, after(15*time.Second)), gateway.ErrConflict)
+		c.is(c.store.FinishAttempt(c.ctx, "k", "one", gateway.Outcome{Kind: "signed_in", At: noon}, after(15*time.Second)), gateway.ErrConflict)
 		c.claimed(attempt("k", "code", "two", 0), time.Minute, row)
 	}},
 	{"only the owner finishes, and once", "a stranger would send the others elsewhere", func(c *cas) {
 		done := gateway.Outcome{Kind: "signed_in", At: noon}
 		c.claims(attempt("k", "code", "one", 0), 0)
-		c.is(c.store.FinishClaim(c.ctx, "k", "somebody", done, noon), gateway.ErrConflict)
-		c.is(c.store.FinishClaim(c.ctx, "another", "one", done, noon), gateway.ErrConflict)
-		if err := c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
+		c.is(c.store.FinishAttempt(c.ctx, "k", "somebody", done, noon), gateway.ErrConflict)
+		c.is(c.store.FinishAttempt(c.ctx, "another", "one", done, noon), gateway.ErrConflict)
+		if err := c.store.FinishAttempt(c.ctx, "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
 			c.Fatal("a claim ended with no outcome")
 		}
 		var seen tally
 		together(16, func(i int) {
-			seen.add(word(c.store.FinishClaim(c.ctx, "k", "one", gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
+			seen.add(word(c.store.FinishAttempt(c.ctx, "k", "one", gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
 		})
 		equal(c, "finished", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
 	}},
@@ -87,22 +87,22 @@ var claimChecks = []check{
 		c.claims(row, 0)
 		c.claimed(attempt("k", "code 2", "two", 0), 0, row)
 		row.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
-		c.ok(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, noon))
+		c.ok(c.store.FinishAttempt(c.ctx, "k", "one", row.Outcome, noon))
 		c.claimed(attempt("k", "code 1", "two", 0), 0, row)
 		var seen tally
 		together(c.crowd(), func(i int) {
-			_, won, err := c.store.Claim(c.ctx, attempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
+			_, won, err := c.store.BeginAttempt(c.ctx, attempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
 			seen.add(fmt.Sprint(won, " ", word(err)))
 		})
 		equal(c, "claims with the second code", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"true ok": 1, "false ok": c.crowd() - 1}))
-		c.is(c.store.FinishClaim(c.ctx, "k", "one", row.Outcome, noon), gateway.ErrConflict)
+		c.is(c.store.FinishAttempt(c.ctx, "k", "one", row.Outcome, noon), gateway.ErrConflict)
 	}},
 	{"other outcomes are final", "a second code must not replace a person who is signed in", func(c *cas) {
 		for _, kind := range []string{"signed_in", "app_refused", "busy", "fault"} {
 			row := attempt(kind, "code", "one", 0)
 			c.claims(row, 0)
 			row.Outcome = gateway.Outcome{Kind: kind, At: noon}
-			c.ok(c.store.FinishClaim(c.ctx, kind, "one", row.Outcome, noon))
+			c.ok(c.store.FinishAttempt(c.ctx, kind, "one", row.Outcome, noon))
 			c.claimed(attempt(kind, "another code", "two", 0), 0, row)
 		}
 	}},

@@ -18,16 +18,16 @@ func kinds(events []gateway.Event) (all []string) {
 }
 
 // told arrives and returns the kinds of what it told.
-func (c *cas) told(a gateway.Arrival) (gateway.Account, []string) {
+func (c *cas) told(a gateway.SignIn) (gateway.User, []string) {
 	c.Helper()
-	acc, events, err := c.store.Arrive(c.ctx, a)
+	acc, events, err := c.store.RecordSignIn(c.ctx, a)
 	c.ok(err)
 	return acc, kinds(events)
 }
 
 // two stores two accounts that a later unionid will join: the older came by
 // main at noon, the younger by site a minute later.
-func (c *cas) two() (older, younger gateway.Account) {
+func (c *cas) two() (older, younger gateway.User) {
 	c.Helper()
 	return c.arrive(main.at(noon, "o1", "u1")), c.arrive(site.at(after(time.Minute), "s1", ""))
 }
@@ -54,7 +54,7 @@ var joinChecks = []check{
 		if b.ID == a.ID {
 			c.Fatal("one account has two openids of one appid")
 		}
-		equal(c, "events", fmt.Sprint(told), "[account_created ok join_conflict refused]")
+		equal(c, "events", fmt.Sprint(told), "[join_conflict refused user_created ok]")
 		joined := c.arrive(site.at(after(2*time.Minute), "s1", "u1"))
 		equal(c, "a third entry joins the older", joined.ID, a.ID)
 	}},
@@ -67,7 +67,7 @@ var joinChecks = []check{
 		equal(c, "kept unionid", must[[]gateway.Identity](c)(c.store.Identities(c.ctx, a.ID))[0].UnionID, "u1")
 		again, _ = c.told(main.at(after(2*time.Minute), "o1", "u2"))
 		equal(c, "account after a second try", again.ID, a.ID)
-		equal(c, "the other account", must[gateway.Account](c)(c.store.Account(c.ctx, b.ID)).ID, b.ID)
+		equal(c, "the other account", must[gateway.User](c)(c.store.User(c.ctx, b.ID)).ID, b.ID)
 	}},
 	{"two accounts of one person become the older", "apps know the older id longer", func(c *cas) {
 		older, younger := c.two()
@@ -76,21 +76,21 @@ var joinChecks = []check{
 		c.grant(younger.ID, "wiki", "g1")
 		acc, told := c.told(site.at(after(time.Hour), "s1", "u1"))
 		equal(c, "account", acc.ID, older.ID)
-		equal(c, "events", fmt.Sprint(told), "[accounts_joined ok]")
-		equal(c, "the younger id resolves", must[gateway.Account](c)(c.store.Account(c.ctx, younger.ID)).ID, older.ID)
+		equal(c, "events", fmt.Sprint(told), "[users_joined ok]")
+		equal(c, "the younger id resolves", must[gateway.User](c)(c.store.User(c.ctx, younger.ID)).ID, older.ID)
 		equal(c, "identities by the younger id", len(must[[]gateway.Identity](c)(c.store.Identities(c.ctx, younger.ID))), 2)
 		_, err := c.store.Session(c.ctx, sum("young session"), noon)
 		c.is(err, gateway.ErrNotFound)
 		must[gateway.Session](c)(c.store.Session(c.ctx, sum("old session"), noon))
 		_, f, err := c.store.Token(c.ctx, sum("access g1"), noon)
 		c.ok(err)
-		equal(c, "the grant's account", f.AccountID, older.ID)
-		equal(c, "listed accounts", len(must[[]gateway.Account](c)(c.store.Accounts(c.ctx, gateway.AccountQuery{}))), 1)
+		equal(c, "the grant's account", f.UserID, older.ID)
+		equal(c, "listed accounts", len(must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{}))), 1)
 		c.ok(c.store.PutSession(c.ctx, newSession(younger.ID, "late"), noon))
-		equal(c, "a session for the younger id", must[gateway.Session](c)(c.store.Session(c.ctx, sum("late"), noon)).AccountID, older.ID)
+		equal(c, "a session for the younger id", must[gateway.Session](c)(c.store.Session(c.ctx, sum("late"), noon)).UserID, older.ID)
 		c.ok(c.store.PutCode(c.ctx, newCode(younger.ID, "wiki", "late")))
-		equal(c, "a code for the younger id", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code late"))).Family.AccountID, older.ID)
-		stored := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: gateway.EventAccountsJoined}))
+		equal(c, "a code for the younger id", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code late"))).Grant.UserID, older.ID)
+		stored := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: gateway.EventUsersJoined}))
 		equal(c, "stored events", len(stored), 1)
 	}},
 	{"a chain of joins resolves in one step", "the first id may be in an app since years", func(c *cas) {
@@ -98,17 +98,17 @@ var joinChecks = []check{
 		b := c.arrive(site.at(after(time.Minute), "s1", ""))
 		d := c.arrive(third.at(after(2*time.Minute), "t1", "u1"))
 		c.arrive(site.at(after(3*time.Minute), "s1", "u1"))
-		equal(c, "the youngest", must[gateway.Account](c)(c.store.Account(c.ctx, d.ID)).ID, b.ID)
+		equal(c, "the youngest", must[gateway.User](c)(c.store.User(c.ctx, d.ID)).ID, b.ID)
 		c.arrive(main.at(after(4*time.Minute), "o1", "u1"))
 		for _, id := range []string{a.ID, b.ID, d.ID} {
-			equal(c, "resolved", must[gateway.Account](c)(c.store.Account(c.ctx, id)).ID, a.ID)
+			equal(c, "resolved", must[gateway.User](c)(c.store.User(c.ctx, id)).ID, a.ID)
 		}
 	}},
 	{"blocked stays blocked whichever side it was", "a blocked person would come back through another entry", func(c *cas) {
 		older, younger := c.two()
 		c.signIn(older.ID, "old session")
 		c.grant(older.ID, "wiki", "g1")
-		_, err := c.store.UpdateAccount(c.ctx, younger.ID, noon, func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil })
+		_, err := c.store.UpdateUser(c.ctx, younger.ID, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 		c.ok(err)
 		acc, _ := c.told(site.at(after(time.Hour), "s1", "u1"))
 		equal(c, "status", acc.Status, gateway.Blocked)
@@ -119,7 +119,7 @@ var joinChecks = []check{
 	}},
 	{"admin and groups are not gained by joining", "nobody gave them to the account that stays", func(c *cas) {
 		older, younger := c.two()
-		_, err := c.store.UpdateAccount(c.ctx, younger.ID, noon, func(a *gateway.Account) error {
+		_, err := c.store.UpdateUser(c.ctx, younger.ID, noon, func(a *gateway.User) error {
 			a.Admin, a.Groups = true, []string{"ops"}
 			return nil
 		})
@@ -128,24 +128,24 @@ var joinChecks = []check{
 		equal(c, "account", acc.ID, older.ID)
 		equal(c, "admin", acc.Admin, false)
 		equal(c, "groups", len(acc.Groups), 0)
-		equal(c, "events", fmt.Sprint(told), "[accounts_joined ok accounts_joined refused accounts_joined refused]")
+		equal(c, "events", fmt.Sprint(told), "[users_joined ok users_joined refused users_joined refused]")
 	}},
 	{"subjects survive joining and the older wins", "an app would take the person for somebody new", func(c *cas) {
 		older, younger := c.two()
-		for _, p := range []struct{ account, app, sub string }{
+		for _, p := range []struct{ user, app, sub string }{
 			{older.ID, "wiki", older.ID}, {younger.ID, "wiki", younger.ID}, {younger.ID, "shop", younger.ID},
 		} {
-			must[string](c)(c.store.PinSubject(c.ctx, p.account, p.app, p.sub, noon))
+			must[string](c)(c.store.PinSubject(c.ctx, p.user, p.app, p.sub, noon))
 		}
 		c.grant(younger.ID, "wiki", "g1")
 		c.grant(younger.ID, "shop", "g2")
 		_, told := c.told(site.at(after(time.Hour), "s1", "u1"))
-		equal(c, "events", fmt.Sprint(told), "[accounts_joined ok subject_dropped ok]")
+		equal(c, "events", fmt.Sprint(told), "[subject_dropped ok users_joined ok]")
 		for app, want := range map[string]string{"wiki": older.ID, "shop": younger.ID} {
 			equal(c, "sub in "+app, must[string](c)(c.store.PinSubject(c.ctx, younger.ID, app, "new", noon)), want)
-			equal(c, "account of the sub", must[string](c)(c.store.SubjectAccount(c.ctx, app, want)), older.ID)
+			equal(c, "account of the sub", must[string](c)(c.store.SubjectUser(c.ctx, app, want)), older.ID)
 		}
-		_, err := c.store.SubjectAccount(c.ctx, "wiki", younger.ID)
+		_, err := c.store.SubjectUser(c.ctx, "wiki", younger.ID)
 		c.is(err, gateway.ErrNotFound)
 		_, _, err = c.store.Token(c.ctx, sum("access g1"), noon)
 		c.is(err, gateway.ErrNotFound) // it names a subject that was given up
@@ -160,7 +160,7 @@ var joinChecks = []check{
 			together(10, func(i int) {
 				var err error
 				if i == 4 {
-					_, _, err = c.store.Arrive(c.ctx, site.at(after(time.Hour), s, u))
+					_, _, err = c.store.RecordSignIn(c.ctx, site.at(after(time.Hour), s, u))
 				} else {
 					err = c.store.PutSession(c.ctx, newSession(younger.ID, fmt.Sprint(round, " ", i)), noon)
 				}
@@ -169,8 +169,8 @@ var joinChecks = []check{
 				}
 			})
 			for i := range 10 {
-				if n, err := c.store.Session(c.ctx, sum(fmt.Sprint(round, " ", i)), noon); err == nil && n.AccountID != older.ID {
-					c.Fatalf("session of the joined account %s", n.AccountID)
+				if n, err := c.store.Session(c.ctx, sum(fmt.Sprint(round, " ", i)), noon); err == nil && n.UserID != older.ID {
+					c.Fatalf("session of the joined account %s", n.UserID)
 				}
 			}
 		}
@@ -186,8 +186,8 @@ var joinChecks = []check{
 		older, _ := c.two()
 		c.arrive(third.at(after(2*time.Minute), "t1", ""))
 		together(16, func(i int) {
-			a := []gateway.Arrival{main.at(after(time.Hour), "o1", "u1"), site.at(after(time.Hour), "s1", "u1"), third.at(after(time.Hour), "t1", "u1")}[i%3]
-			if _, _, err := c.store.Arrive(c.ctx, a); err != nil {
+			a := []gateway.SignIn{main.at(after(time.Hour), "o1", "u1"), site.at(after(time.Hour), "s1", "u1"), third.at(after(time.Hour), "t1", "u1")}[i%3]
+			if _, _, err := c.store.RecordSignIn(c.ctx, a); err != nil {
 				c.Error(err)
 			}
 		})
@@ -197,8 +197,8 @@ var joinChecks = []check{
 	}},
 }
 
-func line(oldID string, a gateway.Arrival) gateway.ImportedPerson {
-	return gateway.ImportedPerson{OldID: oldID, Arrival: a}
+func line(oldID string, a gateway.SignIn) gateway.ImportedUser {
+	return gateway.ImportedUser{OldID: oldID, SignIn: a}
 }
 
 var importChecks = []check{
@@ -206,7 +206,7 @@ var importChecks = []check{
 		known := c.person("o1")
 		a := main.at(after(time.Hour), "o3", "u3")
 		a.Profile = &gateway.Profile{Nickname: "from the table"}
-		people := []gateway.ImportedPerson{
+		people := []gateway.ImportedUser{
 			line("1", main.at(after(time.Hour), "o1", "")), // known
 			line("2", main.at(after(time.Hour), "o2", "u2")),
 			line("2", site.at(after(time.Hour), "s2", "")), // the same person, by the old id
@@ -218,14 +218,14 @@ var importChecks = []check{
 			line("9", main.at(after(time.Hour), "o2", "u2")), // another old id
 			line("2", main.at(after(time.Hour), "o1", "")),   // two accounts
 		}
-		res := must[gateway.ImportResult](c)(c.store.ImportPeople(c.ctx, people))
+		res := must[gateway.ImportResult](c)(c.store.ImportUsers(c.ctx, people))
 		var problems []int
 		for _, p := range res.Problems {
 			problems = append(problems, p.Index)
 		}
 		equal(c, "result", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, problems), "2 2 1 0 [5 6 7 8 9]")
-		equal(c, "the known one", must[gateway.Account](c)(c.store.Account(c.ctx, known.ID)).OldID, "1")
-		found := must[[]gateway.Account](c)(c.store.Accounts(c.ctx, gateway.AccountQuery{Text: "3"}))
+		equal(c, "the known one", must[gateway.User](c)(c.store.User(c.ctx, known.ID)).OldID, "1")
+		found := must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{Text: "3"}))
 		if len(found) != 1 || found[0].Nickname != "from the table" || !found[0].ProfileAt.IsZero() {
 			c.Fatalf("old id 3: %+v", found)
 		}
@@ -234,7 +234,7 @@ var importChecks = []check{
 				c.Fatalf("an imported person counts as seen: %+v", i)
 			}
 		}
-		res = must[gateway.ImportResult](c)(c.store.ImportPeople(c.ctx, people[:5]))
+		res = must[gateway.ImportResult](c)(c.store.ImportUsers(c.ctx, people[:5]))
 		equal(c, "the same again", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems)), "0 0 0 5 0")
 		equal(c, "who arrives is the imported one", c.arrive(site.at(after(2*time.Hour), "s2", "")).OldID, "2")
 	}},
@@ -255,8 +255,8 @@ var subjectChecks = []check{
 			c.Fatalf("subjects given out: %v", seen.n)
 		}
 		equal(c, "another app has its own", must[string](c)(c.store.PinSubject(c.ctx, id, "shop", "mine", noon)), "mine")
-		pins := must[[]gateway.Pin](c)(c.store.AccountSubjects(c.ctx, id))
-		if len(pins) != 2 || pins[0].App != "shop" || pins[0].AccountID != id || pins[0].CreatedAt != noon {
+		pins := must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, id))
+		if len(pins) != 2 || pins[0].App != "shop" || pins[0].UserID != id || pins[0].CreatedAt != noon {
 			c.Fatalf("pins: %+v", pins)
 		}
 	}},
@@ -271,6 +271,6 @@ var subjectChecks = []check{
 		if _, err := c.store.PinSubject(c.ctx, a, "shop", "", noon); err == nil {
 			c.Fatal("an empty subject was pinned")
 		}
-		equal(c, "pins of nobody", len(must[[]gateway.Pin](c)(c.store.AccountSubjects(c.ctx, gateway.NewID()))), 0)
+		equal(c, "pins of nobody", len(must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, gateway.NewID()))), 0)
 	}},
 }

@@ -16,18 +16,18 @@ import (
 
 // People is the part of a store that joining is about.
 type People interface {
-	gateway.Accounts
+	gateway.Users
 	gateway.Subjects
 }
 
 // visitor is one identity and what happens to it, in this order. The order
 // among visitors is chance.
 type visitor struct {
-	person  int
-	entry   entry
-	openid  string
-	unionid string // what WeChat says when it says it; "" = the steps never do
-	steps   []step
+	person    int
+	connector entry
+	openid    string
+	unionid   string // what WeChat says when it says it; "" = the steps never do
+	steps     []step
 }
 
 // step is one thing that happens to a visitor. at is the clock of the replica
@@ -43,10 +43,10 @@ type step struct {
 // unionid. Whoever has no unionid, or comes through an entry in no group,
 // stays alone.
 func (v visitor) class() string {
-	if v.unionid == "" || v.entry.platform == "" {
-		return "alone " + v.entry.appid + v.openid
+	if v.unionid == "" || v.connector.platform == "" {
+		return "alone " + v.connector.appid + v.openid
 	}
-	return v.entry.platform + " " + v.unionid
+	return v.connector.platform + " " + v.unionid
 }
 
 // InAnyOrder tests that joining ends as the design promises, whatever the order
@@ -97,7 +97,7 @@ func visitors(t *rapid.T, prefix string) (all []visitor) {
 		for _, e := range []entry{main, site, third, other, lone} {
 			n := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2}).Draw(t, fmt.Sprint("openids of person ", p, " at ", e.name)) // two = WeChat contradicts itself
 			for i := range n {
-				v := visitor{person: p, entry: e, openid: fmt.Sprint(prefix, "o", p, "-", i)}
+				v := visitor{person: p, connector: e, openid: fmt.Sprint(prefix, "o", p, "-", i)}
 				told := unionid(p, e.platform)
 				strange := []string{unionid(p+1, e.platform), prefix + "new"}
 				v.live(t, told, strange)
@@ -191,19 +191,19 @@ func (o *outcome) do(i int, s step, on People) {
 	o.mu.Lock()
 	id := o.ids[i]
 	o.mu.Unlock()
-	var acc gateway.Account
+	var acc gateway.User
 	var told []gateway.Event
 	var sub string
 	var err error
 	switch s.do {
 	case "arrive":
-		a := v.entry.at(s.at, v.openid, s.unionid)
+		a := v.connector.at(s.at, v.openid, s.unionid)
 		a.InitialStatus = gateway.Pending
-		acc, told, err = on.Arrive(o.ctx, a)
+		acc, told, err = on.RecordSignIn(o.ctx, a)
 	case "pin":
-		sub, err = on.PinSubject(o.ctx, id, s.app, "sub "+v.entry.appid+v.openid+s.app, s.at)
+		sub, err = on.PinSubject(o.ctx, id, s.app, "sub "+v.connector.appid+v.openid+s.app, s.at)
 	default:
-		acc, err = on.UpdateAccount(o.ctx, id, s.at, func(a *gateway.Account) error {
+		acc, err = on.UpdateUser(o.ctx, id, s.at, func(a *gateway.User) error {
 			switch {
 			case s.do == "block":
 				a.Status = gateway.Blocked
@@ -223,7 +223,7 @@ func (o *outcome) do(i int, s step, on People) {
 	case s.do == "arrive":
 		o.ids[i] = acc.ID
 		for _, e := range told {
-			if e.Kind == gateway.EventAccountCreated {
+			if e.Kind == gateway.EventUserCreated {
 				o.made[acc.ID] = acc.CreatedAt
 			}
 		}
@@ -235,6 +235,6 @@ func (o *outcome) do(i int, s step, on People) {
 		o.admins[acc.ID] = true
 	default:
 		o.touched[s.do+" "+v.class()] = true
-		o.touched[s.do+" "+v.entry.appid+" "+v.openid] = true
+		o.touched[s.do+" "+v.connector.appid+" "+v.openid] = true
 	}
 }

@@ -19,30 +19,30 @@ func (o *outcome) check() {
 	owner := map[string]string{}
 	for i, v := range o.visitors {
 		classes[v.class()] = append(classes[v.class()], i)
-		contradictory[v.class()] = contradictory[v.class()] || seen[v.class()+v.entry.appid]
-		seen[v.class()+v.entry.appid] = true
-		owner[v.entry.appid+" "+v.openid] = v.class()
+		contradictory[v.class()] = contradictory[v.class()] || seen[v.class()+v.connector.appid]
+		seen[v.class()+v.connector.appid] = true
+		owner[v.connector.appid+" "+v.openid] = v.class()
 	}
 	if o.Failed() {
 		return
 	}
 	for class, members := range classes {
-		accounts := map[string]gateway.Account{}
+		users := map[string]gateway.User{}
 		for _, i := range members {
 			a := o.whole(i, owner)
-			accounts[a.ID] = a
+			users[a.ID] = a
 		}
-		for _, a := range accounts {
+		for _, a := range users {
 			o.rights(a, class)
 		}
 		if contradictory[class] {
 			continue
 		}
-		if len(accounts) != 1 {
-			o.Errorf("class %q became %d accounts", class, len(accounts))
+		if len(users) != 1 {
+			o.Errorf("class %q became %d accounts", class, len(users))
 			continue
 		}
-		for _, a := range accounts {
+		for _, a := range users {
 			o.one(a, class, members)
 		}
 	}
@@ -51,10 +51,10 @@ func (o *outcome) check() {
 
 // whole returns the account of a visitor, after a look at its identities: all
 // of one class, no two of one appid, each with the first unionid that was told.
-func (o *outcome) whole(i int, owner map[string]string) gateway.Account {
+func (o *outcome) whole(i int, owner map[string]string) gateway.User {
 	o.Helper()
 	v := o.visitors[i]
-	a, err := o.on[0].Account(o.ctx, o.ids[i])
+	a, err := o.on[0].User(o.ctx, o.ids[i])
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (o *outcome) whole(i int, owner map[string]string) gateway.Account {
 		if class := owner[id.AppID+" "+id.OpenID]; class != v.class() {
 			o.Errorf("account %s has identities of %q and of %q", a.ID, v.class(), class)
 		}
-		if id.AppID == v.entry.appid && id.OpenID == v.openid {
+		if id.AppID == v.connector.appid && id.OpenID == v.openid {
 			found = true
 			if id.UnionID != v.unionid {
 				o.Errorf("%s %s has unionid %q, told first was %q", id.AppID, id.OpenID, id.UnionID, v.unionid)
@@ -81,14 +81,14 @@ func (o *outcome) whole(i int, owner map[string]string) gateway.Account {
 	if !found {
 		o.Errorf("account %s of %+v has not this identity: %+v", a.ID, v, all)
 	}
-	if o.touched["block "+v.entry.appid+" "+v.openid] && a.Status != gateway.Blocked {
+	if o.touched["block "+v.connector.appid+" "+v.openid] && a.Status != gateway.Blocked {
 		o.Errorf("%+v was blocked, and has account %s, which is %s", v, a.ID, a.Status)
 	}
 	return a
 }
 
 // rights looks at what an account of a class may be at most.
-func (o *outcome) rights(a gateway.Account, class string) {
+func (o *outcome) rights(a gateway.User, class string) {
 	o.Helper()
 	if a.Admin != o.admins[a.ID] {
 		o.Errorf("account %s is an administrator: %v; was made one: %v", a.ID, a.Admin, o.admins[a.ID])
@@ -99,7 +99,7 @@ func (o *outcome) rights(a gateway.Account, class string) {
 }
 
 // one looks at the one account of a class.
-func (o *outcome) one(a gateway.Account, class string, members []int) {
+func (o *outcome) one(a gateway.User, class string, members []int) {
 	o.Helper()
 	want := gateway.Pending
 	if o.touched["approve "+class] {
@@ -117,7 +117,7 @@ func (o *outcome) one(a gateway.Account, class string, members []int) {
 	}
 	var oldest string
 	for id, at := range o.made {
-		is, err := o.on[0].Account(o.ctx, id)
+		is, err := o.on[0].User(o.ctx, id)
 		if err != nil {
 			o.Error(err)
 		}
@@ -136,7 +136,7 @@ func (o *outcome) subjects(classes map[string][]int) {
 	for class, members := range classes {
 		ids := map[string]bool{}
 		for _, i := range members {
-			a, err := o.on[0].Account(o.ctx, o.ids[i])
+			a, err := o.on[0].User(o.ctx, o.ids[i])
 			if err != nil {
 				o.Fatal(err)
 			}
@@ -150,13 +150,13 @@ func (o *outcome) subjects(classes map[string][]int) {
 			if f, there := first[p.app]; !there || p.at.Before(f.at) {
 				first[p.app] = p
 			}
-			id, err := o.on[0].SubjectAccount(o.ctx, p.app, sub)
+			id, err := o.on[0].SubjectUser(o.ctx, p.app, sub)
 			if err != nil && !errors.Is(err, gateway.ErrNotFound) || err == nil && !ids[id] {
 				o.Errorf("subject %q of %q in %s is account %q now: %v", sub, class, p.app, id, err)
 			}
 		}
 		for id := range ids {
-			got, err := o.on[0].AccountSubjects(o.ctx, id)
+			got, err := o.on[0].UserSubjects(o.ctx, id)
 			if err != nil {
 				o.Fatal(err)
 			}

@@ -69,7 +69,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		} else if w := word(err); w != "replay" {
 			return err
 		}
-		_, won, err := store.Claim(ctx, attempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
+		_, won, err := store.BeginAttempt(ctx, attempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 			fmt.Fprintln(out, "claim", i)
 		}
 		t := newTicket(name)
-		if _, err := store.TakeTicket(ctx, t.Hash, t.Desktop, noon); err == nil {
+		if _, err := store.RedeemTicket(ctx, t.Hash, t.Desktop, noon); err == nil {
 			fmt.Fprintln(out, "ticket", i)
 		} else if w := word(err); w != "replay" {
 			return err
@@ -87,13 +87,13 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 }
 
 // signInForEver stores sessions and says after each that it is stored.
-func signInForEver(ctx context.Context, store gateway.Store, account string) error {
+func signInForEver(ctx context.Context, store gateway.Store, user string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprint("s", i)
-		if err := store.PutSession(ctx, newSession(account, name), noon); err != nil {
+		if err := store.PutSession(ctx, newSession(user, name), noon); err != nil {
 			return err
 		}
-		if err := store.PutCode(ctx, newCode(account, "wiki", name)); err != nil {
+		if err := store.PutCode(ctx, newCode(user, "wiki", name)); err != nil {
 			return err
 		}
 		if _, err := store.Redeem(ctx, sum("code "+name), noon, newIssue(name)); err != nil {
@@ -111,12 +111,12 @@ type worker struct {
 }
 
 // start starts a worker and waits until it has opened the database.
-func (c *cas) start(work, account string) *worker {
+func (c *cas) start(work, user string) *worker {
 	c.Helper()
 	exe, err := os.Executable()
 	c.ok(err)
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+c.db.Address, personEnv+"="+account)
+	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+c.db.Address, personEnv+"="+user)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	c.ok(err)
@@ -209,7 +209,7 @@ var processChecks = []check{
 		name := fmt.Sprint("s", last+1)
 		if code, err := c.store.Code(c.ctx, sum("code "+name)); err == nil {
 			_, _, err := c.store.Token(c.ctx, sum("access "+name), noon)
-			equal(c, "taken and token", code.TakenAt.IsZero(), err != nil)
+			equal(c, "taken and token", code.RedeemedAt.IsZero(), err != nil)
 		}
 	}},
 }

@@ -12,7 +12,7 @@ import (
 
 // BenchmarkScan is the store's part of a desktop's sign-in by a phone of
 // account, 16 at once, while a thousand other desktops wait.
-func BenchmarkScan(b *testing.B, s gateway.Tickets, account string) {
+func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {
 		return gateway.Ticket{
@@ -43,13 +43,13 @@ func BenchmarkScan(b *testing.B, s gateway.Tickets, account string) {
 				t := ticket(fmt.Sprint(b.N, " ", n.Add(1)))
 				err := s.PutTicket(b.Context(), t, noon, 20000)
 				if err == nil {
-					_, err = s.HoldTicket(b.Context(), t.Hash, gateway.Holder{AccountID: account, AuthTime: noon}, noon)
+					_, err = s.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: user, AuthTime: noon}, noon)
 				}
 				if err == nil {
-					_, err = s.AnswerTicket(b.Context(), t.Hash, account, gateway.TicketApproved, noon)
+					_, err = s.AnswerTicket(b.Context(), t.Hash, user, gateway.TicketApproved, noon)
 				}
 				if err == nil {
-					_, err = s.TakeTicket(b.Context(), t.Hash, t.Desktop, noon)
+					_, err = s.RedeemTicket(b.Context(), t.Hash, t.Desktop, noon)
 				}
 				if err != nil {
 					b.Error(err)

@@ -48,12 +48,12 @@ var sessionChecks = []check{
 		got, err := c.store.Session(c.ctx, n.Hash, after(time.Hour))
 		c.is(err, gateway.ErrExpired)
 		c.is(err, gateway.ErrNotFound)
-		equal(c, "what comes with the error", got.AccountID, "")
+		equal(c, "what comes with the error", got.UserID, "")
 		c.is(c.store.UpdateSession(c.ctx, n.Hash, after(time.Hour), func(*gateway.Session) error { return nil }), gateway.ErrExpired)
 		c.ok(c.store.TouchSession(c.ctx, n.Hash, after(time.Hour), after(2*time.Hour)))
 		_, err = c.store.Session(c.ctx, n.Hash, after(time.Hour))
 		c.is(err, gateway.ErrExpired)
-		equal(c, "listed", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, id, after(time.Hour)))), 0)
+		equal(c, "listed", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, id, after(time.Hour)))), 0)
 	}},
 	{"a touch writes once a minute and never back", "clocks of replicas differ, and pages load in dozens", func(c *cas) {
 		n := c.signIn(c.person("o1").ID, "s1")
@@ -98,7 +98,7 @@ var sessionChecks = []check{
 			}
 			err := c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error {
 				n.Data = append(n.Data, 'x')
-				n.AccountID, n.CreatedAt = "somebody", time.Time{}
+				n.UserID, n.CreatedAt = "somebody", time.Time{}
 				n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither goes back
 				return nil
 			})
@@ -109,7 +109,7 @@ var sessionChecks = []check{
 		got := must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon))
 		equal(c, "updates", len(got.Data), (crowd+1)/2)
 		equal(c, "end", got.ExpiresAt, after(9*time.Hour))
-		equal(c, "account", got.AccountID, n.AccountID)
+		equal(c, "account", got.UserID, n.UserID)
 		equal(c, "created", got.CreatedAt, noon)
 		c.ok(c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.ExpiresAt = after(10 * time.Hour); return nil }))
 		equal(c, "a later end", must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).ExpiresAt, after(10*time.Hour))
@@ -127,11 +127,11 @@ var sessionChecks = []check{
 			c.ok(c.store.PutSession(c.ctx, n, noon))
 		}
 		c.signIn(b, "b1")
-		list := must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, a, noon))
+		list := must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, a, noon))
 		equal(c, "listed first", list[0].Hash, sum("a4"))
-		equal(c, "ended", must[int](c)(c.store.DeleteAccountSessions(c.ctx, a)), 5)
-		equal(c, "left", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, a, noon))), 0)
+		equal(c, "ended", must[int](c)(c.store.DeleteUserSessions(c.ctx, a)), 5)
+		equal(c, "left", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, a, noon))), 0)
 		must[gateway.Session](c)(c.store.Session(c.ctx, sum("b1"), noon))
-		equal(c, "of nobody", must[int](c)(c.store.DeleteAccountSessions(c.ctx, gateway.NewID())), 0)
+		equal(c, "of nobody", must[int](c)(c.store.DeleteUserSessions(c.ctx, gateway.NewID())), 0)
 	}},
 }

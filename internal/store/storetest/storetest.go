@@ -158,67 +158,67 @@ func group(platform string) (ids []string) {
 }
 
 // at is an arrival at an entry.
-func (e entry) at(when time.Time, openid, unionid string) gateway.Arrival {
-	return gateway.Arrival{
-		Entry: e.name, AppID: e.appid, OpenID: openid, UnionID: unionid, OpenPlatform: e.platform,
+func (e entry) at(when time.Time, openid, unionid string) gateway.SignIn {
+	return gateway.SignIn{
+		Connector: e.name, AppID: e.appid, OpenID: openid, UnionID: unionid, OpenPlatform: e.platform,
 		Group: group(e.platform), At: when, InitialStatus: gateway.Active,
 	}
 }
 
 // arrive stores an arrival and returns the account.
-func (c *cas) arrive(a gateway.Arrival) gateway.Account {
+func (c *cas) arrive(a gateway.SignIn) gateway.User {
 	c.Helper()
-	acc, _, err := c.store.Arrive(c.ctx, a)
+	acc, _, err := c.store.RecordSignIn(c.ctx, a)
 	c.ok(err)
 	return acc
 }
 
 // person is a stored account.
-func (c *cas) person(openid string) gateway.Account {
+func (c *cas) person(openid string) gateway.User {
 	c.Helper()
 	return c.arrive(main.at(noon, openid, ""))
 }
 
 // signIn stores a session of the account.
-func (c *cas) signIn(account, id string) gateway.Session {
+func (c *cas) signIn(user, id string) gateway.Session {
 	c.Helper()
-	s := newSession(account, id)
+	s := newSession(user, id)
 	c.ok(c.store.PutSession(c.ctx, s, noon))
 	return s
 }
 
-func newSession(account, id string) gateway.Session {
+func newSession(user, id string) gateway.Session {
 	return gateway.Session{
-		Hash: sum(id), AccountID: account, Entry: "main", AppID: "wxmain", OpenID: "o-" + id, Door: "wechat",
+		Hash: sum(id), UserID: user, Connector: "main", AppID: "wxmain", OpenID: "o-" + id, Method: "wechat",
 		AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + id),
 	}
 }
 
-func newCode(account, app, id string) gateway.Code {
+func newCode(user, app, id string) gateway.Code {
 	return gateway.Code{
 		Hash: sum("code " + id),
-		Family: gateway.Family{
-			ID: "family-" + id, App: app, AccountID: account, Subject: "sub-" + account, Scopes: []string{"openid", "profile"},
-			AuthTime: noon, Session: sum("session " + id), Entry: "main", AppID: "wxmain", OpenID: "o-" + id,
+		Grant: gateway.Grant{
+			ID: "family-" + id, App: app, UserID: user, Subject: "sub-" + user, Scopes: []string{"openid", "profile"},
+			AuthTime: noon, Session: sum("session " + id), Connector: "main", AppID: "wxmain", OpenID: "o-" + id,
 			CreatedAt: noon, ExpiresAt: after(time.Minute), Data: []byte(`{"n":1}`),
 		},
 		RedirectURI: "https://app.example/cb", Challenge: "challenge", Nonce: "nonce", ExpiresAt: after(time.Minute),
 	}
 }
 
-func newIssue(id string) gateway.Issue {
-	return gateway.Issue{
-		Access:        gateway.Token{Hash: sum("access " + id), CreatedAt: noon, ExpiresAt: after(5 * time.Minute)},
-		Refresh:       sum("refresh 1 " + id),
-		FamilyExpires: after(720 * time.Hour),
+func newIssue(id string) gateway.TokenIssue {
+	return gateway.TokenIssue{
+		Access:       gateway.Token{Hash: sum("access " + id), CreatedAt: noon, ExpiresAt: after(5 * time.Minute)},
+		Refresh:      sum("refresh 1 " + id),
+		GrantExpires: after(720 * time.Hour),
 	}
 }
 
 // grant stores a code and redeems it.
-func (c *cas) grant(account, app, id string) gateway.Family {
+func (c *cas) grant(user, app, id string) gateway.Grant {
 	c.Helper()
-	c.ok(c.store.PutCode(c.ctx, newCode(account, app, id)))
-	return must[gateway.Family](c)(c.store.Redeem(c.ctx, sum("code "+id), noon, newIssue(id)))
+	c.ok(c.store.PutCode(c.ctx, newCode(user, app, id)))
+	return must[gateway.Grant](c)(c.store.Redeem(c.ctx, sum("code "+id), noon, newIssue(id)))
 }
 
 // together runs f n times at once and waits.
@@ -250,7 +250,7 @@ func (c *cas) second() gateway.Store {
 		return c.db.Open(c.T)
 	}
 	another := c.New(c.T).Open(c.T)
-	if list := must[[]gateway.Account](c)(another.Accounts(c.ctx, gateway.AccountQuery{})); len(list) != 0 {
+	if list := must[[]gateway.User](c)(another.Users(c.ctx, gateway.UserQuery{})); len(list) != 0 {
 		c.Fatal("a second store in memory sees what is in the first")
 	}
 	c.Log("in memory a second handle is another database, and empty: there is nothing to share")

@@ -10,14 +10,14 @@ import (
 
 // victim is an administrator with all that there is to take.
 type victim struct {
-	account  gateway.Account
+	account  gateway.User
 	identity []gateway.Identity
 }
 
 func (c *cas) victim() victim {
 	c.Helper()
 	id := c.arrive(main.at(noon, "victim", "uV")).ID
-	a := must[gateway.Account](c)(c.store.UpdateAccount(c.ctx, id, noon, func(a *gateway.Account) error {
+	a := must[gateway.User](c)(c.store.UpdateUser(c.ctx, id, noon, func(a *gateway.User) error {
 		a.Admin, a.Groups, a.Nickname, a.OldID = true, []string{"ops"}, "victim", "7"
 		return nil
 	}))
@@ -31,28 +31,28 @@ func (c *cas) victim() victim {
 func (c *cas) unharmed(v victim) {
 	c.Helper()
 	id := v.account.ID
-	if a := must[gateway.Account](c)(c.store.Account(c.ctx, id)); !reflect.DeepEqual(a, v.account) {
+	if a := must[gateway.User](c)(c.store.User(c.ctx, id)); !reflect.DeepEqual(a, v.account) {
 		c.Fatalf("the victim's account was %+v\nand is %+v", v.account, a)
 	}
 	if i := must[[]gateway.Identity](c)(c.store.Identities(c.ctx, id)); !reflect.DeepEqual(i, v.identity) {
 		c.Fatalf("the victim's identities were %+v\nand are %+v", v.identity, i)
 	}
 	must[gateway.Session](c)(c.store.Session(c.ctx, sum("victim's session"), noon))
-	equal(c, "the account of the victim's sub", must[string](c)(c.store.SubjectAccount(c.ctx, "wiki", "victim's sub")), id)
+	equal(c, "the account of the victim's sub", must[string](c)(c.store.SubjectUser(c.ctx, "wiki", "victim's sub")), id)
 }
 
 // attack lets the arrivals happen one by one, then all at once and through
 // several handles, and fails the case when one gets more than an account of
 // the attacker's own.
-func (c *cas) attack(v victim, arrivals ...gateway.Arrival) {
+func (c *cas) attack(v victim, arrivals ...gateway.SignIn) {
 	c.Helper()
-	gets := func(s gateway.Store, a gateway.Arrival) {
-		acc, _, err := s.Arrive(c.ctx, a)
+	gets := func(s gateway.Store, a gateway.SignIn) {
+		acc, _, err := s.RecordSignIn(c.ctx, a)
 		if err != nil {
-			c.Errorf("%s at %s: %v", a.OpenID, a.Entry, err)
+			c.Errorf("%s at %s: %v", a.OpenID, a.Connector, err)
 		}
 		if acc.ID == v.account.ID || acc.Admin || len(acc.Groups) > 0 || acc.Nickname != "" || acc.OldID != "" {
-			c.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Entry, acc)
+			c.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Connector, acc)
 		}
 	}
 	for _, a := range arrivals {
@@ -81,7 +81,7 @@ var takeoverChecks = []check{
 	{"takeover by a forged unionid in an import", "an old user table has what anybody ever typed into it", func(c *cas) {
 		v := c.victim()
 		mallory := c.arrive(main.at(after(time.Minute), "m1", "uM"))
-		must[gateway.ImportResult](c)(c.store.ImportPeople(c.ctx, []gateway.ImportedPerson{
+		must[gateway.ImportResult](c)(c.store.ImportUsers(c.ctx, []gateway.ImportedUser{
 			line("8", main.at(after(time.Hour), "m1", "uV")), // known, with another unionid
 			line("9", main.at(after(time.Hour), "m2", "uV")), // unknown, beside the victim's openid
 			line("7", main.at(after(time.Hour), "m3", "uM")), // by the victim's old id
@@ -121,7 +121,7 @@ var takeoverChecks = []check{
 		if !slices.Equal(kept, []string{"uM", "uM"}) {
 			c.Fatalf("the attacker's unionids: %q", kept)
 		}
-		told := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: gateway.EventUnionIDChanged, AccountID: a.ID}))
+		told := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: a.ID}))
 		if len(told) < 5 {
 			c.Fatalf("an administrator is told of %d of the changes", len(told))
 		}
@@ -129,7 +129,7 @@ var takeoverChecks = []check{
 	{"a blocked person who tries every entry", "a person who is blocked must find no entry that lets them in", func(c *cas) {
 		c.block(c.arrive(main.at(noon, "m1", "uM")).ID)
 		c.arrive(third.at(after(time.Minute), "t1", "")) // came before, by an entry that said no unionid
-		for _, a := range []gateway.Arrival{
+		for _, a := range []gateway.SignIn{
 			site.at(after(time.Hour), "s1", "uM"), third.at(after(time.Hour), "t1", "uM"), main.at(after(time.Hour), "m1", "uV"), main.at(after(time.Hour), "m1", ""),
 		} {
 			equal(c, "status of "+a.OpenID, c.arrive(a).Status, gateway.Blocked)

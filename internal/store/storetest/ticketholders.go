@@ -15,16 +15,16 @@ var ticketHolderChecks = []check{
 		stranger := c.person("o9").ID
 		held, approved := c.held("t1", younger.ID), c.approved("t2", younger.ID)
 		c.told(site.at(after(time.Hour), "s1", "u1"))
-		equal(c, "holder", must[gateway.Ticket](c)(c.store.Ticket(c.ctx, held.Hash, noon)).Holder.AccountID, older.ID)
-		must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, held.Hash, phone(younger.ID), noon))
-		must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, held.Hash, phone(older.ID), noon))
-		_, err := c.store.HoldTicket(c.ctx, held.Hash, phone(stranger), noon)
+		equal(c, "holder", must[gateway.Ticket](c)(c.store.Ticket(c.ctx, held.Hash, noon)).Approver.UserID, older.ID)
+		must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, held.Hash, phone(younger.ID), noon))
+		must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, held.Hash, phone(older.ID), noon))
+		_, err := c.store.ScanTicket(c.ctx, held.Hash, phone(stranger), noon)
 		c.is(err, gateway.ErrConflict)
 		got := must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, held.Hash, younger.ID, gateway.TicketApproved, noon))
-		equal(c, "who is signed in", got.Holder.AccountID, older.ID)
-		equal(c, "by an approval from before", must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, approved.Hash, approved.Desktop, noon)).Holder.AccountID, older.ID)
+		equal(c, "who is signed in", got.Approver.UserID, older.ID)
+		equal(c, "by an approval from before", must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, approved.Hash, approved.Desktop, noon)).Approver.UserID, older.ID)
 		late := c.held("t3", younger.ID)
-		equal(c, "a hold for the younger id", late.Holder.AccountID, older.ID)
+		equal(c, "a hold for the younger id", late.Approver.UserID, older.ID)
 	}},
 	{"a join at the moment of an answer loses neither", "the person would see an error and scan again", func(c *cas) {
 		for round := range 5 {
@@ -38,7 +38,7 @@ var ticketHolderChecks = []check{
 			together(11, func(i int) {
 				var err error
 				if i == 10 {
-					_, _, err = c.store.Arrive(c.ctx, site.at(after(time.Hour), s, u))
+					_, _, err = c.store.RecordSignIn(c.ctx, site.at(after(time.Hour), s, u))
 				} else {
 					_, err = c.store.AnswerTicket(c.ctx, tickets[i].Hash, younger.ID, gateway.TicketApproved, noon)
 				}
@@ -47,26 +47,26 @@ var ticketHolderChecks = []check{
 				}
 			})
 			for _, t := range tickets {
-				got := must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, noon))
-				equal(c, "who is signed in", got.Holder.AccountID, older.ID)
+				got := must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, noon))
+				equal(c, "who is signed in", got.Approver.UserID, older.ID)
 			}
 		}
 	}},
 	{"blocking refuses what the account holds", "a blocked person must not bring in a desktop, nor one that waits", func(c *cas) {
 		id, other := c.person("o1").ID, c.person("o2").ID
 		held, yes, no, open, theirs := c.held("t1", id), c.approved("t2", id), c.held("t3", id), c.shows("t4"), c.held("t5", other)
-		must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, no.Hash, id, gateway.TicketWrong, noon))
+		must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, no.Hash, id, gateway.TicketMismatch, noon))
 		c.block(id)
 		c.state(held, gateway.TicketRefused)
 		c.state(yes, gateway.TicketRefused)
-		c.state(no, gateway.TicketWrong)
+		c.state(no, gateway.TicketMismatch)
 		c.state(open, gateway.TicketOpen)
-		c.state(theirs, gateway.TicketHeld)
-		_, err := c.store.TakeTicket(c.ctx, yes.Hash, yes.Desktop, noon)
+		c.state(theirs, gateway.TicketScanned)
+		_, err := c.store.RedeemTicket(c.ctx, yes.Hash, yes.Desktop, noon)
 		c.is(err, gateway.ErrConflict)
 		_, err = c.store.AnswerTicket(c.ctx, held.Hash, id, gateway.TicketApproved, noon)
 		c.is(err, gateway.ErrConflict)
-		_, err = c.store.HoldTicket(c.ctx, open.Hash, phone(id), noon)
+		_, err = c.store.ScanTicket(c.ctx, open.Hash, phone(id), noon)
 		c.is(err, gateway.ErrBlocked)
 		c.state(open, gateway.TicketOpen)
 	}},
@@ -94,13 +94,13 @@ var ticketHolderChecks = []check{
 				var err error
 				switch {
 				case i == len(tickets):
-					_, err = c.store.UpdateAccount(c.ctx, id, noon, func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil })
+					_, err = c.store.UpdateUser(c.ctx, id, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 				case i%3 == 0:
-					_, err = c.store.HoldTicket(c.ctx, tickets[i].Hash, phone(id), noon)
+					_, err = c.store.ScanTicket(c.ctx, tickets[i].Hash, phone(id), noon)
 				case i%3 == 1:
 					_, err = c.store.AnswerTicket(c.ctx, tickets[i].Hash, id, gateway.TicketApproved, noon)
 				default:
-					_, err = c.store.TakeTicket(c.ctx, tickets[i].Hash, tickets[i].Desktop, noon)
+					_, err = c.store.RedeemTicket(c.ctx, tickets[i].Hash, tickets[i].Desktop, noon)
 				}
 				if err != nil && !errors.Is(err, gateway.ErrBlocked) && !errors.Is(err, gateway.ErrConflict) {
 					c.Error(err)
@@ -108,7 +108,7 @@ var ticketHolderChecks = []check{
 			})
 			for i, t := range tickets {
 				got := must[gateway.Ticket](c)(c.store.Ticket(c.ctx, t.Hash, noon))
-				if got.State == gateway.TicketHeld || got.State == gateway.TicketApproved {
+				if got.State == gateway.TicketScanned || got.State == gateway.TicketApproved {
 					c.Fatalf("ticket %d is %s for a blocked account", i, got.State)
 				}
 			}

@@ -45,19 +45,19 @@ var ticketLimitChecks = []check{
 		id := c.person("o1").ID
 		const limit = 3
 		put := func(name string) string { return word(c.store.PutTicket(c.ctx, newTicket(name), noon, limit)) }
-		for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketWrong, gateway.TicketApproved} {
+		for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketApproved} {
 			t := c.held(fmt.Sprint("answered", i), id)
 			must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, t.Hash, id, answer, noon))
 			if i == 3 {
-				must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, noon))
+				must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, noon))
 			}
 		}
 		equal(c, "first", put("t1"), "ok")
 		equal(c, "second", put("t2"), "ok")
 		t := newTicket("t2")
-		c.ok(c.store.DropTicket(c.ctx, t.Hash, t.Desktop, noon))
+		c.ok(c.store.CancelTicket(c.ctx, t.Hash, t.Desktop, noon))
 		equal(c, "third", put("t3"), "ok")
-		must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, newTicket("t3").Hash, phone(id), noon))
+		must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, newTicket("t3").Hash, phone(id), noon))
 		equal(c, "fourth", put("t4"), "full")
 		must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, newTicket("t3").Hash, id, gateway.TicketRefused, noon))
 		equal(c, "after an answer", put("t4"), "ok")

@@ -14,13 +14,13 @@ const many = 100000
 
 func newTicket(id string) gateway.Ticket {
 	return gateway.Ticket{
-		Hash: sum("ticket " + id), Desktop: sum("desktop " + id), App: "wiki", Entry: "main", Browser: "Firefox 验", Place: "上海",
+		Hash: sum("ticket " + id), Desktop: sum("desktop " + id), App: "wiki", Connector: "main", Browser: "Firefox 验", Place: "上海",
 		Number: "42", Others: []string{"17", "93"}, State: gateway.TicketOpen, CreatedAt: noon, ExpiresAt: after(2 * time.Minute), Data: []byte("data of " + id),
 	}
 }
 
-func phone(account string) gateway.Holder {
-	return gateway.Holder{AccountID: account, Entry: "main", AppID: "wxmain", OpenID: "o-" + account, AuthTime: noon}
+func phone(user string) gateway.Approver {
+	return gateway.Approver{UserID: user, Connector: "main", AppID: "wxmain", OpenID: "o-" + user, AuthTime: noon}
 }
 
 // shows stores a ticket.
@@ -32,14 +32,14 @@ func (c *cas) shows(id string) gateway.Ticket {
 }
 
 // held stores a ticket that the account holds, and approved one it said yes to.
-func (c *cas) held(id, account string) gateway.Ticket {
+func (c *cas) held(id, user string) gateway.Ticket {
 	c.Helper()
-	return must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, c.shows(id).Hash, phone(account), noon))
+	return must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, c.shows(id).Hash, phone(user), noon))
 }
 
-func (c *cas) approved(id, account string) gateway.Ticket {
+func (c *cas) approved(id, user string) gateway.Ticket {
 	c.Helper()
-	return must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, c.held(id, account).Hash, account, gateway.TicketApproved, noon))
+	return must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, c.held(id, user).Hash, user, gateway.TicketApproved, noon))
 }
 
 // state fails the case unless the ticket is in the state at noon.
@@ -57,16 +57,16 @@ func (c *cas) both() []gateway.Store {
 	return []gateway.Store{c.store, c.store}
 }
 
-func (c *cas) block(account string) {
+func (c *cas) block(user string) {
 	c.Helper()
-	_, err := c.store.UpdateAccount(c.ctx, account, noon, func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil })
+	_, err := c.store.UpdateUser(c.ctx, user, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 	c.ok(err)
 }
 
 var ticketChecks = []check{
 	{"what was put is what comes back, open and nobody's", "the phone would be told of another desktop than the one that asks", func(c *cas) {
 		n := newTicket("t1")
-		n.State, n.Holder, n.HeldAt = gateway.TicketApproved, phone("somebody"), noon
+		n.State, n.Approver, n.ScannedAt = gateway.TicketApproved, phone("somebody"), noon
 		n.CreatedAt = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
 		c.ok(c.store.PutTicket(c.ctx, n, noon, many))
 		want := newTicket("t1")
@@ -106,9 +106,9 @@ var ticketChecks = []check{
 	{"a desktop is signed in by a phone", "the way of everybody who has nothing but an official account", func(c *cas) {
 		id := c.person("o1").ID
 		t := c.shows("t1")
-		got := must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, t.Hash, phone(id), after(time.Second+time.Nanosecond)))
+		got := must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, t.Hash, phone(id), after(time.Second+time.Nanosecond)))
 		want := t
-		want.State, want.Holder, want.HeldAt = gateway.TicketHeld, phone(id), after(time.Second)
+		want.State, want.Approver, want.ScannedAt = gateway.TicketScanned, phone(id), after(time.Second)
 		if !reflect.DeepEqual(got, want) {
 			c.Fatalf("held: got  %+v\nwant %+v", got, want)
 		}
@@ -117,8 +117,8 @@ var ticketChecks = []check{
 		if !reflect.DeepEqual(got, want) {
 			c.Fatalf("approved: got  %+v\nwant %+v", got, want)
 		}
-		got = must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, after(3*time.Second)))
-		want.State = gateway.TicketUsed
+		got = must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, after(3*time.Second)))
+		want.State = gateway.TicketRedeemed
 		if stored := must[gateway.Ticket](c)(c.store.Ticket(c.ctx, t.Hash, noon)); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stored, want) {
 			c.Fatalf("used: got  %+v\nstored %+v\nwant %+v", got, stored, want)
 		}
@@ -133,9 +133,9 @@ var ticketChecks = []check{
 			t := c.shows(fmt.Sprint("t", round))
 			var seen, holders tally
 			together(c.crowd(), func(i int) {
-				got, err := stores[i%2].HoldTicket(c.ctx, t.Hash, phone(people[i%10]), noon)
+				got, err := stores[i%2].ScanTicket(c.ctx, t.Hash, phone(people[i%10]), noon)
 				seen.add(word(err))
-				holders.add(fmt.Sprint(got.State, " ", got.Holder.AccountID))
+				holders.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
 			})
 			n := (c.crowd() + 9) / 10
 			if seen.n["ok"] < n-1 || seen.n["ok"] > n || seen.n["ok"]+seen.n["conflict"] != c.crowd() || len(holders.n) != 1 {
@@ -148,19 +148,19 @@ var ticketChecks = []check{
 		t := c.held("t1", id)
 		again := phone(id)
 		again.OpenID, again.AuthTime = "another", after(time.Minute)
-		got := must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, t.Hash, again, after(90*time.Second)))
+		got := must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, t.Hash, again, after(90*time.Second)))
 		if !reflect.DeepEqual(got, t) {
 			c.Fatalf("got  %+v\nwant %+v", got, t)
 		}
-		got, err := c.store.HoldTicket(c.ctx, t.Hash, phone(stranger), noon)
+		got, err := c.store.ScanTicket(c.ctx, t.Hash, phone(stranger), noon)
 		c.is(err, gateway.ErrConflict)
-		equal(c, "what a page can say", got.State, gateway.TicketHeld)
-		_, err = c.store.HoldTicket(c.ctx, t.Hash, phone(gateway.NewID()), noon)
+		equal(c, "what a page can say", got.State, gateway.TicketScanned)
+		_, err = c.store.ScanTicket(c.ctx, t.Hash, phone(gateway.NewID()), noon)
 		c.is(err, gateway.ErrNotFound)
-		for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketWrong} {
+		for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch} {
 			t := c.held(fmt.Sprint("t1", i), id)
 			must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, t.Hash, id, answer, noon))
-			got, err = c.store.HoldTicket(c.ctx, t.Hash, phone(id), noon)
+			got, err = c.store.ScanTicket(c.ctx, t.Hash, phone(id), noon)
 			c.is(err, gateway.ErrConflict)
 			equal(c, "state of one that was answered", got.State, answer)
 		}
@@ -179,13 +179,13 @@ var ticketChecks = []check{
 			t := c.held(fmt.Sprint("t", round+1), id)
 			_, err := c.store.AnswerTicket(c.ctx, t.Hash, stranger, gateway.TicketApproved, noon)
 			c.is(err, gateway.ErrConflict)
-			for _, odd := range []gateway.TicketState{gateway.TicketUsed, gateway.TicketOpen, "", "yes"} {
+			for _, odd := range []gateway.TicketState{gateway.TicketRedeemed, gateway.TicketOpen, "", "yes"} {
 				if _, err := c.store.AnswerTicket(c.ctx, t.Hash, id, odd, noon); err == nil {
 					c.Fatalf("answered by %q", odd)
 				}
 			}
-			c.state(t, gateway.TicketHeld)
-			answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketWrong}
+			c.state(t, gateway.TicketScanned)
+			answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
 			var seen, states tally
 			together(c.crowd(), func(i int) {
 				got, err := stores[i%2].AnswerTicket(c.ctx, t.Hash, id, answers[i/2%2], noon)
@@ -203,7 +203,7 @@ var ticketChecks = []check{
 			t := c.approved(fmt.Sprint("t", round), id)
 			_, err := c.store.AnswerTicket(c.ctx, t.Hash, stranger, gateway.TicketRefused, noon)
 			c.is(err, gateway.ErrConflict)
-			for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketWrong} {
+			for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch} {
 				_, err := c.store.AnswerTicket(c.ctx, t.Hash, id, odd, noon)
 				c.is(err, gateway.ErrConflict)
 			}
@@ -213,7 +213,7 @@ var ticketChecks = []check{
 					_, back = stores[0].AnswerTicket(c.ctx, t.Hash, id, gateway.TicketRefused, noon)
 					return
 				}
-				_, take = stores[1].TakeTicket(c.ctx, t.Hash, t.Desktop, noon)
+				_, take = stores[1].RedeemTicket(c.ctx, t.Hash, t.Desktop, noon)
 			})
 			if (back == nil) == (take == nil) {
 				c.Fatalf("taken back: %v; taken: %v", back, take)
@@ -223,7 +223,7 @@ var ticketChecks = []check{
 				c.is(take, gateway.ErrConflict)
 				continue
 			}
-			c.state(t, gateway.TicketUsed)
+			c.state(t, gateway.TicketRedeemed)
 			c.is(back, gateway.ErrConflict)
 		}
 	}},
@@ -234,9 +234,9 @@ var ticketChecks = []check{
 			t := c.approved(fmt.Sprint("t", round), id)
 			var seen, told tally
 			together(c.crowd(), func(i int) {
-				got, err := stores[i%2].TakeTicket(c.ctx, t.Hash, t.Desktop, noon)
+				got, err := stores[i%2].RedeemTicket(c.ctx, t.Hash, t.Desktop, noon)
 				seen.add(word(err))
-				told.add(fmt.Sprint(got.State, got.Holder.AccountID))
+				told.add(fmt.Sprint(got.State, got.Approver.UserID))
 			})
 			equal(c, "taken", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "replay": c.crowd() - 1}))
 			equal(c, "what was told", fmt.Sprint(told.n), fmt.Sprint(map[string]int{"used" + id: c.crowd()}))
@@ -247,11 +247,11 @@ var ticketChecks = []check{
 		for name, t := range map[string]gateway.Ticket{"open": c.shows("t1"), "held": c.held("t2", id), "approved": c.approved("t3", id)} {
 			for _, guess := range [][32]byte{{}, t.Hash, sum("desktop t9")} {
 				for _, when := range []time.Time{noon, after(time.Hour)} {
-					got, err := c.store.TakeTicket(c.ctx, t.Hash, guess, when)
+					got, err := c.store.RedeemTicket(c.ctx, t.Hash, guess, when)
 					if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) || got.State != "" {
 						c.Fatalf("%s: taken with a guess: %+v, %v", name, got, err)
 					}
-					err = c.store.DropTicket(c.ctx, t.Hash, guess, when)
+					err = c.store.CancelTicket(c.ctx, t.Hash, guess, when)
 					if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) {
 						c.Fatalf("%s: dropped with a guess: %v", name, err)
 					}
@@ -264,13 +264,13 @@ var ticketChecks = []check{
 		id, guess := c.person("o1").ID, sum("guess")
 		_, err := c.store.Ticket(c.ctx, guess, noon)
 		c.is(err, gateway.ErrNotFound)
-		_, err = c.store.HoldTicket(c.ctx, guess, phone(id), noon)
+		_, err = c.store.ScanTicket(c.ctx, guess, phone(id), noon)
 		c.is(err, gateway.ErrNotFound)
 		_, err = c.store.AnswerTicket(c.ctx, guess, id, gateway.TicketApproved, noon)
 		c.is(err, gateway.ErrNotFound)
-		_, err = c.store.TakeTicket(c.ctx, guess, guess, noon)
+		_, err = c.store.RedeemTicket(c.ctx, guess, guess, noon)
 		c.is(err, gateway.ErrNotFound)
-		c.is(c.store.DropTicket(c.ctx, guess, guess, noon), gateway.ErrNotFound)
+		c.is(c.store.CancelTicket(c.ctx, guess, guess, noon), gateway.ErrNotFound)
 	}},
 	{"only an approved ticket is taken, only one without an answer is dropped", "a desktop goes on by what the phone said, not before", func(c *cas) {
 		id := c.person("o1").ID
@@ -278,26 +278,26 @@ var ticketChecks = []check{
 			return must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, c.held(name, id).Hash, id, s, noon))
 		}
 		used := c.approved("used", id)
-		must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, used.Hash, used.Desktop, noon))
+		must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, used.Hash, used.Desktop, noon))
 		dropped := c.shows("dropped")
-		c.ok(c.store.DropTicket(c.ctx, dropped.Hash, dropped.Desktop, noon))
+		c.ok(c.store.CancelTicket(c.ctx, dropped.Hash, dropped.Desktop, noon))
 		for _, k := range []struct {
 			name       string
 			t          gateway.Ticket
 			take, drop string
 		}{
 			{"open", c.shows("open"), "conflict", "ok"}, {"held", c.held("held", id), "conflict", "ok"},
-			{"refused", answered("refused", gateway.TicketRefused), "conflict", "conflict"}, {"wrong", answered("wrong", gateway.TicketWrong), "conflict", "conflict"},
+			{"refused", answered("refused", gateway.TicketRefused), "conflict", "conflict"}, {"wrong", answered("wrong", gateway.TicketMismatch), "conflict", "conflict"},
 			{"approved", answered("approved", gateway.TicketApproved), "", "conflict"}, {"used", used, "replay", "conflict"}, {"dropped", dropped, "conflict", "ok"},
 		} {
 			if k.take != "" {
-				got, err := c.store.TakeTicket(c.ctx, k.t.Hash, k.t.Desktop, noon)
+				got, err := c.store.RedeemTicket(c.ctx, k.t.Hash, k.t.Desktop, noon)
 				equal(c, "taking one that is "+k.name, word(err)+" "+string(got.State), k.take+" "+k.name)
 			}
-			equal(c, "dropping one that is "+k.name, word(c.store.DropTicket(c.ctx, k.t.Hash, k.t.Desktop, noon)), k.drop)
+			equal(c, "dropping one that is "+k.name, word(c.store.CancelTicket(c.ctx, k.t.Hash, k.t.Desktop, noon)), k.drop)
 			if k.drop == "ok" {
-				c.state(k.t, gateway.TicketDropped)
-				_, err := c.store.HoldTicket(c.ctx, k.t.Hash, phone(id), noon)
+				c.state(k.t, gateway.TicketCancelled)
+				_, err := c.store.ScanTicket(c.ctx, k.t.Hash, phone(id), noon)
 				c.is(err, gateway.ErrConflict)
 				_, err = c.store.AnswerTicket(c.ctx, k.t.Hash, id, gateway.TicketApproved, noon)
 				c.is(err, gateway.ErrConflict)
@@ -311,7 +311,7 @@ var ticketChecks = []check{
 			var seen tally
 			together(8, func(i int) {
 				if i%2 == 0 {
-					seen.add("drop " + word(c.store.DropTicket(c.ctx, t.Hash, t.Desktop, noon)))
+					seen.add("drop " + word(c.store.CancelTicket(c.ctx, t.Hash, t.Desktop, noon)))
 					return
 				}
 				_, err := c.store.AnswerTicket(c.ctx, t.Hash, id, gateway.TicketApproved, noon)
@@ -331,10 +331,10 @@ var ticketChecks = []check{
 		over := func(what string, at time.Duration) {
 			c.Helper()
 			got, err := c.store.Ticket(c.ctx, t.Hash, after(at))
-			_, hold := c.store.HoldTicket(c.ctx, t.Hash, phone(id), after(at))
+			_, hold := c.store.ScanTicket(c.ctx, t.Hash, phone(id), after(at))
 			_, answer := c.store.AnswerTicket(c.ctx, t.Hash, id, gateway.TicketApproved, after(at))
-			_, take := c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, after(at))
-			drop := c.store.DropTicket(c.ctx, t.Hash, t.Desktop, after(at))
+			_, take := c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, after(at))
+			drop := c.store.CancelTicket(c.ctx, t.Hash, t.Desktop, after(at))
 			states := must[map[[32]byte]gateway.TicketState](c)(c.store.TicketStates(c.ctx, [][32]byte{t.Hash}, after(at)))
 			for _, err := range []error{err, hold, answer, take, drop} {
 				c.is(err, gateway.ErrExpired)
@@ -342,15 +342,15 @@ var ticketChecks = []check{
 			equal(c, what+": what comes with it", fmt.Sprint(got.State, len(states)), "0")
 		}
 		over("open", end)
-		held := must[gateway.Ticket](c)(c.store.HoldTicket(c.ctx, t.Hash, phone(id), after(end-time.Microsecond)))
-		end = end - time.Microsecond + gateway.TicketPause
+		held := must[gateway.Ticket](c)(c.store.ScanTicket(c.ctx, t.Hash, phone(id), after(end-time.Microsecond)))
+		end = end - time.Microsecond + gateway.TicketMinimum
 		equal(c, "end of one that is held", held.ExpiresAt, after(end))
 		over("held", end)
 		yes := must[gateway.Ticket](c)(c.store.AnswerTicket(c.ctx, t.Hash, id, gateway.TicketApproved, after(end-time.Second)))
-		end = end - time.Second + gateway.TicketPause
+		end = end - time.Second + gateway.TicketMinimum
 		equal(c, "end of one that is approved", yes.ExpiresAt, after(end))
 		over("approved", end)
-		must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, after(end-time.Second)))
+		must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, after(end-time.Second)))
 		over("used", end)
 		equal(c, "swept too early", must[int](c)(c.store.Sweep(c.ctx, after(end-time.Second), time.Time{}, 0)), 0)
 		equal(c, "swept", must[int](c)(c.store.Sweep(c.ctx, after(end), time.Time{}, 0)), 1)
@@ -377,7 +377,7 @@ var ticketChecks = []check{
 					err = c.store.PutTicket(c.ctx, t, noon, many)
 				}
 				if err == nil && i%5 == 2 {
-					_, err = c.store.HoldTicket(c.ctx, t.Hash, phone(id), noon)
+					_, err = c.store.ScanTicket(c.ctx, t.Hash, phone(id), noon)
 				}
 				if err != nil {
 					c.Error(err)
@@ -387,7 +387,7 @@ var ticketChecks = []check{
 		for i, h := range hashes {
 			switch i % 5 {
 			case 2:
-				want[h] = gateway.TicketHeld
+				want[h] = gateway.TicketScanned
 			case 3, 4:
 				want[h] = gateway.TicketOpen
 			}
@@ -408,20 +408,20 @@ var ticketChecks = []check{
 		if !c.restart() {
 			return
 		}
-		got := must[gateway.Ticket](c)(c.store.TakeTicket(c.ctx, t.Hash, t.Desktop, noon))
-		equal(c, "account", got.Holder.AccountID, id)
+		got := must[gateway.Ticket](c)(c.store.RedeemTicket(c.ctx, t.Hash, t.Desktop, noon))
+		equal(c, "account", got.Approver.UserID, id)
 	}},
 	{"no error names the person", "errors go to logs, and an openid is no log's business", func(c *cas) {
 		id := c.person("o1").ID
 		secret := phone(id)
 		secret.OpenID = "o-planted-openid\x00\xff"
 		t := c.shows("t1")
-		if _, err := c.store.HoldTicket(c.ctx, t.Hash, secret, noon); err != nil {
+		if _, err := c.store.ScanTicket(c.ctx, t.Hash, secret, noon); err != nil {
 			notIn(c, err.Error(), "planted")
 		}
 		c.ok(c.store.Close())
 		secret.OpenID = "o-planted-openid"
-		_, err := c.store.HoldTicket(c.ctx, t.Hash, secret, noon)
+		_, err := c.store.ScanTicket(c.ctx, t.Hash, secret, noon)
 		c.is(err, gateway.ErrUnavailable)
 		notIn(c, err.Error(), "planted")
 	}},

@@ -68,15 +68,15 @@ var eventChecks = []check{
 	{"events come back newest first, filtered and paged", "an administrator asks what failed for whom", func(c *cas) {
 		for i := range 10 {
 			e := gateway.Event{
-				At: after(time.Duration(i) * time.Minute), Kind: []string{"signin", "token"}[i%2], AccountID: fmt.Sprint("a", i%3), App: fmt.Sprint("app", i%2),
-				Entry: "main", Door: "wechat", Outcome: "ok", RequestID: fmt.Sprint("r", i), Detail: "细节",
+				At: after(time.Duration(i) * time.Minute), Kind: []string{"signin", "token"}[i%2], UserID: fmt.Sprint("a", i%3), App: fmt.Sprint("app", i%2),
+				Connector: "main", Method: "wechat", Outcome: "ok", RequestID: fmt.Sprint("r", i), Detail: "细节",
 			}
 			c.ok(c.store.AppendEvents(c.ctx, e))
 		}
 		c.ok(c.store.AppendEvents(c.ctx))
 		first := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Limit: 4}))
 		equal(c, "first page", first[0].RequestID+first[3].RequestID, "r9r6")
-		if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.AccountID != "a0" || e.App != "app1" || e.Entry != "main" || e.Door != "wechat" || e.Outcome != "ok" || e.Detail != "细节" || e.ID <= first[1].ID {
+		if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.UserID != "a0" || e.App != "app1" || e.Connector != "main" || e.Method != "wechat" || e.Outcome != "ok" || e.Detail != "细节" || e.ID <= first[1].ID {
 			c.Fatalf("event %+v", e)
 		}
 		next := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Before: first[3].ID}))
@@ -85,9 +85,9 @@ var eventChecks = []check{
 			q gateway.EventQuery
 			n int
 		}{
-			{gateway.EventQuery{AccountID: "a0"}, 4},
+			{gateway.EventQuery{UserID: "a0"}, 4},
 			{gateway.EventQuery{Kind: "signin"}, 5},
-			{gateway.EventQuery{App: "app1", AccountID: "a1"}, 2},
+			{gateway.EventQuery{App: "app1", UserID: "a1"}, 2},
 			{gateway.EventQuery{Since: after(7 * time.Minute)}, 3},
 		} {
 			equal(c, fmt.Sprintf("found by %+v", k.q), len(must[[]gateway.Event](c)(c.store.Events(c.ctx, k.q))), k.n)
@@ -150,8 +150,8 @@ var upkeepChecks = []check{
 			c.Errorf("swept %d rows of %d", total, 3*n)
 		}
 		must[gateway.Session](c)(c.store.Session(c.ctx, live.Hash, after(2*time.Hour)))
-		must[gateway.Family](c)(c.store.Family(c.ctx, "family-live"))
-		equal(c, "sessions that must not be swept", len(must[[]gateway.Session](c)(c.store.AccountSessions(c.ctx, id, after(2*time.Hour)))), int(written.Load())+1)
+		must[gateway.Grant](c)(c.store.Grant(c.ctx, "family-live"))
+		equal(c, "sessions that must not be swept", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, id, after(2*time.Hour)))), int(written.Load())+1)
 	}},
 	{"everything at once is never too much", "a busy morning must not show people a 503", bustle},
 	{"a context that has ended stops the work", "a person who has gone should cost nothing", func(c *cas) {
@@ -161,12 +161,15 @@ var upkeepChecks = []check{
 		late, cancel2 := context.WithDeadline(c.ctx, time.Now().Add(-time.Second))
 		defer cancel2()
 		for name, f := range map[string]func(context.Context) error{
-			"Arrive":     func(x context.Context) error { _, _, err := c.store.Arrive(x, main.at(noon, "o2", "")); return err },
-			"Account":    func(x context.Context) error { _, err := c.store.Account(x, id); return err },
+			"Arrive": func(x context.Context) error {
+				_, _, err := c.store.RecordSignIn(x, main.at(noon, "o2", ""))
+				return err
+			},
+			"Account":    func(x context.Context) error { _, err := c.store.User(x, id); return err },
 			"PutSession": func(x context.Context) error { return c.store.PutSession(x, newSession(id, "s"), noon) },
 			"Session":    func(x context.Context) error { _, err := c.store.Session(x, sum("s"), noon); return err },
 			"Claim": func(x context.Context) error {
-				_, _, err := c.store.Claim(x, attempt("k", "c", "one", 0), noon)
+				_, _, err := c.store.BeginAttempt(x, attempt("k", "c", "one", 0), noon)
 				return err
 			},
 			"PutCode": func(x context.Context) error { return c.store.PutCode(x, newCode(id, "wiki", "g")) },
@@ -180,13 +183,13 @@ var upkeepChecks = []check{
 				_, err := c.store.TicketStates(x, [][32]byte{sum("t")}, noon)
 				return err
 			},
-			"HoldTicket":  func(x context.Context) error { _, err := c.store.HoldTicket(x, sum("t"), phone(id), noon); return err },
-			"TakeTicket":  func(x context.Context) error { _, err := c.store.TakeTicket(x, sum("t"), sum("d"), noon); return err },
-			"PinSubject":  func(x context.Context) error { _, err := c.store.PinSubject(x, id, "wiki", "sub", noon); return err },
-			"PutKey":      func(x context.Context) error { return c.store.PutKey(x, newKey("k", "s")) },
-			"AppendEvent": func(x context.Context) error { return c.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"}) },
-			"Sweep":       func(x context.Context) error { _, err := c.store.Sweep(x, noon, noon, 1); return err },
-			"Ping":        c.store.Ping,
+			"ScanTicket":   func(x context.Context) error { _, err := c.store.ScanTicket(x, sum("t"), phone(id), noon); return err },
+			"RedeemTicket": func(x context.Context) error { _, err := c.store.RedeemTicket(x, sum("t"), sum("d"), noon); return err },
+			"PinSubject":   func(x context.Context) error { _, err := c.store.PinSubject(x, id, "wiki", "sub", noon); return err },
+			"PutKey":       func(x context.Context) error { return c.store.PutKey(x, newKey("k", "s")) },
+			"AppendEvent":  func(x context.Context) error { return c.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"}) },
+			"Sweep":        func(x context.Context) error { _, err := c.store.Sweep(x, noon, noon, 1); return err },
+			"Ping":         c.store.Ping,
 		} {
 			for want, x := range map[error]context.Context{context.Canceled: ended, context.DeadlineExceeded: late} {
 				err := f(x)
@@ -224,7 +227,7 @@ var upkeepChecks = []check{
 				c.Fatalf("a code that was stored is gone: %v", err)
 			}
 			_, _, err = c.store.Token(c.ctx, sum("access "+name), noon)
-			if taken := !code.TakenAt.IsZero(); taken != (err == nil) || sure == true && !taken {
+			if taken := !code.RedeemedAt.IsZero(); taken != (err == nil) || sure == true && !taken {
 				c.Fatalf("%s: taken %v, token %v, told %v", name, taken, err, sure)
 			}
 		}
@@ -234,7 +237,7 @@ var upkeepChecks = []check{
 		c.ok(c.store.Ping(c.ctx))
 		c.ok(c.store.Close())
 		c.ok(c.store.Close())
-		_, err := c.store.Account(c.ctx, id)
+		_, err := c.store.User(c.ctx, id)
 		c.is(err, gateway.ErrUnavailable)
 		_, err = c.store.Session(c.ctx, sum("s"), noon)
 		c.is(err, gateway.ErrUnavailable)
@@ -255,7 +258,7 @@ var upkeepChecks = []check{
 		if !c.restart() {
 			return
 		}
-		equal(c, "account", must[gateway.Account](c)(c.store.Account(c.ctx, id)).ID, id)
+		equal(c, "account", must[gateway.User](c)(c.store.User(c.ctx, id)).ID, id)
 		must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon))
 		_, _, err := c.store.Token(c.ctx, sum("access g1"), noon)
 		c.ok(err)
@@ -273,32 +276,32 @@ var upkeepChecks = []check{
 					c.Errorf("recovered %v", p)
 				}
 			}()
-			_, _ = c.store.UpdateAccount(c.ctx, id, noon, func(a *gateway.Account) error { a.Admin = true; panic("mine") })
+			_, _ = c.store.UpdateUser(c.ctx, id, noon, func(a *gateway.User) error { a.Admin = true; panic("mine") })
 		}()
 		c.ok(c.store.Ping(c.ctx))
-		equal(c, "admin", must[gateway.Account](c)(c.store.Account(c.ctx, id)).Admin, false)
+		equal(c, "admin", must[gateway.User](c)(c.store.User(c.ctx, id)).Admin, false)
 	}},
 }
 
-func longSession(account, id string) gateway.Session {
-	n := newSession(account, id)
+func longSession(user, id string) gateway.Session {
+	n := newSession(user, id)
 	n.ExpiresAt = after(1000 * time.Hour)
 	return n
 }
 
 // fill stores n sessions, claims and grants that are over at 13:00.
-func fill(c *cas, account string, n int) {
+func fill(c *cas, user string, n int) {
 	c.Helper()
 	together(16, func(w int) {
 		for i := w; i < n; i += 16 {
 			name := fmt.Sprint("old ", i)
-			if err := c.store.PutSession(c.ctx, newSession(account, name), noon); err != nil {
+			if err := c.store.PutSession(c.ctx, newSession(user, name), noon); err != nil {
 				c.Error(err)
 			}
-			if _, _, err := c.store.Claim(c.ctx, attempt(name, "code", "one", 0), noon); err != nil {
+			if _, _, err := c.store.BeginAttempt(c.ctx, attempt(name, "code", "one", 0), noon); err != nil {
 				c.Error(err)
 			}
-			if err := c.store.PutCode(c.ctx, newCode(account, "wiki", name)); err != nil {
+			if err := c.store.PutCode(c.ctx, newCode(user, "wiki", name)); err != nil {
 				c.Error(err)
 			}
 		}

@@ -24,7 +24,7 @@ func (s Status) Valid() bool { return s == Active || s == Pending || s == Blocke
 
 // Account is one person as the gateway knows them. Nickname and avatar are for
 // people to read, never keys: WeChat lets anyone take any name.
-type Account struct {
+type User struct {
 	ID        string    // opaque, 26 characters of [a-z2-7]; never used again
 	Nickname  string    // as last fetched; "" = not known
 	AvatarURL string    // as last fetched; "" = none
@@ -42,8 +42,8 @@ type Account struct {
 // OpenID) belongs to at most one account; an account has at most one openid per
 // appid.
 type Identity struct {
-	AccountID string
-	Entry     string // the configuration's name of the app on WeChat's side
+	UserID    string
+	Connector string // the configuration's name of the app on WeChat's side
 	AppID     string
 	OpenID    string
 	UnionID   string // the first one seen, kept for good; "" = none seen
@@ -56,7 +56,7 @@ func NewID() string { return strings.ToLower(rand.Text()) }
 
 // AccountQuery selects accounts, newest first. The zero value selects the
 // newest 50.
-type AccountQuery struct {
+type UserQuery struct {
 	Status Status // "" = any
 	Text   string // part of a nickname, or exactly an account id, openid, unionid or old id; "" = any
 	After  string // id of the last account of the page before; "" = the first page
@@ -64,7 +64,7 @@ type AccountQuery struct {
 }
 
 // Page returns the number of rows that q asks for, within the bounds.
-func (q AccountQuery) Page() int { return pageSize(q.Limit) }
+func (q UserQuery) Page() int { return pageSize(q.Limit) }
 
 func pageSize(limit int) int {
 	switch {
@@ -77,7 +77,7 @@ func pageSize(limit int) int {
 }
 
 // Accounts keeps people and their identities.
-type Accounts interface {
+type Users interface {
 	// Arrive records that a person came in, and returns their account: the one
 	// that has this openid, the one that Join finds by unionid, or a new one. A
 	// profile, when there is one, replaces the stored name and picture. The
@@ -92,20 +92,20 @@ type Accounts interface {
 	// A blocked account is returned as it is, without error: the caller looks
 	// at Status. An arrival without Entry, AppID, OpenID, At or a valid
 	// InitialStatus is an error, and nothing is stored.
-	Arrive(ctx context.Context, a Arrival) (Account, []Event, error)
+	RecordSignIn(ctx context.Context, a SignIn) (User, []Event, error)
 
 	// Account returns the account with this id, or the one it was joined into.
 	// Compare the ID of the result when that matters. ErrNotFound.
-	Account(ctx context.Context, id string) (Account, error)
+	User(ctx context.Context, id string) (User, error)
 
 	// Identities lists the identities of an account, oldest first; the id is
 	// resolved as by Account. An account without any gives an empty list;
 	// ErrNotFound when there is no account.
-	Identities(ctx context.Context, accountID string) ([]Identity, error)
+	Identities(ctx context.Context, userID string) ([]Identity, error)
 
 	// Accounts lists accounts, newest first. Accounts that were joined into
 	// another are not listed.
-	Accounts(ctx context.Context, q AccountQuery) ([]Account, error)
+	Users(ctx context.Context, q UserQuery) ([]User, error)
 
 	// UpdateAccount reads the account (resolved as by Account), lets change
 	// edit a copy, and writes it with UpdatedAt = now, in one transaction: two
@@ -115,13 +115,13 @@ type Accounts interface {
 	//
 	// An account that ends up Blocked loses its sessions and its grants in the
 	// same transaction. ErrNotFound; an invalid Status is an error.
-	UpdateAccount(ctx context.Context, id string, now time.Time, change func(*Account) error) (Account, error)
+	UpdateUser(ctx context.Context, id string, now time.Time, change func(*User) error) (User, error)
 
 	// ImportPeople brings in people from another user table, in one
 	// transaction; send at most a thousand at a time. What it does with each
 	// person is said at ImportedPerson. A repeat of the same people changes
 	// nothing.
-	ImportPeople(ctx context.Context, people []ImportedPerson) (ImportResult, error)
+	ImportUsers(ctx context.Context, people []ImportedUser) (ImportResult, error)
 }
 
 // Clean returns s without what a database may refuse in a text: zero bytes and

@@ -9,7 +9,7 @@ import (
 )
 
 // Claim implements gateway.Claims. One statement decides who wins.
-func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (have gateway.Claim, won bool, err error) {
+func (s *Store) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (have gateway.Attempt, won bool, err error) {
 	err = s.write(ctx, "claim a sign-in", func(t tx) error {
 		n, err := t.exec(`
 			INSERT INTO claims (key, code, owner, lease, expires_at, outcome, finished_at, told) VALUES (?1, ?2, ?3, ?4, ?5, '', 0, '')
@@ -25,13 +25,13 @@ func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (h
 			&have.Code, &have.Owner, moment{&have.Lease}, moment{&have.Expires}, &have.Outcome.Kind, moment{&have.Outcome.At}, &have.Outcome.Text)
 	})
 	if err != nil {
-		return gateway.Claim{}, false, err
+		return gateway.Attempt{}, false, err
 	}
 	return have, won, nil
 }
 
 // FinishClaim implements gateway.Claims.
-func (s *Store) FinishClaim(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
+func (s *Store) FinishAttempt(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
 	if out.Kind == "" {
 		return errors.New("sqlite: an outcome needs its kind")
 	}

@@ -6,15 +6,15 @@ import (
 )
 
 // Door is the way by which a person signs in (登录方式).
-type Door string
+type Method string
 
 // The doors of this package.
 const (
 	// DoorWeChat: inside WeChat, through the official account.
-	DoorWeChat Door = "wechat"
+	MethodWeChat Method = "wechat"
 	// DoorWebsite: any other browser, through the website app (网站应用) and the
 	// QR code that WeChat shows for it.
-	DoorWebsite Door = "website"
+	MethodWebsite Method = "website"
 )
 
 // surroundings is what the user agent says about where a page is shown. It
@@ -57,22 +57,22 @@ func OnPhone(r *http.Request) bool { return whereIs(r) == inPhone }
 
 // chooseDoor picks the way for this visitor. When there is none it returns the
 // page that says where to go instead.
-func (h *Handler) chooseDoor(r *http.Request, wish Door) (Door, PageKind) {
+func (h *Handler) chooseMethod(r *http.Request, wish Method) (Method, PageKind) {
 	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	where := whereIs(r)
 	switch {
-	case wish == DoorWebsite && website && where != inWeChat:
-		return DoorWebsite, ""
+	case wish == MethodWebsite && website && where != inWeChat:
+		return MethodWebsite, ""
 	case h.cfg.AnyBrowser && account:
-		return DoorWeChat, ""
+		return MethodWeChat, ""
 	case where == inWeChat && account:
-		return DoorWeChat, ""
+		return MethodWeChat, ""
 	case where == inWeChat:
 		return "", PageOpenElsewhere
 	case where == inPhone && account:
 		return "", PageOpenInWeChat
 	case website:
-		return DoorWebsite, ""
+		return MethodWebsite, ""
 	}
 	return "", PageOpenInWeChat
 }

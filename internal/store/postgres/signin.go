@@ -12,15 +12,15 @@ import (
 )
 
 // Arrive implements gateway.Accounts.
-func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Account, told []gateway.Event, err error) {
+func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (who gateway.User, told []gateway.Event, err error) {
 	if err := a.Check(); err != nil {
-		return gateway.Account{}, nil, err
+		return gateway.User{}, nil, err
 	}
 	err = s.write(ctx, "store an arrival", func(tx pgx.Tx) error {
-		if err := lockArrivals(ctx, tx, a); err != nil {
+		if err := lockSignIns(ctx, tx, a); err != nil {
 			return err
 		}
-		known, matches, err := parties(ctx, tx, a)
+		known, matches, err := loadCandidates(ctx, tx, a)
 		if err != nil {
 			return err
 		}
@@ -31,11 +31,11 @@ func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Acco
 		if err := appendEvents(ctx, tx, told); err != nil {
 			return err
 		}
-		who, err = account(ctx, tx, plan.Keep.ID)
+		who, err = readUser(ctx, tx, plan.Keep.ID)
 		return err
 	})
 	if err != nil {
-		return gateway.Account{}, nil, err
+		return gateway.User{}, nil, err
 	}
 	return who, told, nil
 }
@@ -43,7 +43,7 @@ func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Acco
 // lockArrivals makes arrivals of one person wait for each other, whether or not
 // they have rows yet: those with the same openid, and those with the same
 // unionid. All are locked in one order.
-func lockArrivals(ctx context.Context, tx pgx.Tx, arrivals ...gateway.Arrival) error {
+func lockSignIns(ctx context.Context, tx pgx.Tx, arrivals ...gateway.SignIn) error {
 	var numbers []int32
 	number := func(parts ...string) {
 		h := fnv.New32a()
@@ -55,7 +55,7 @@ func lockArrivals(ctx context.Context, tx pgx.Tx, arrivals ...gateway.Arrival) e
 	}
 	for _, a := range arrivals {
 		number("openid", a.AppID, a.OpenID)
-		if a.Shared() != nil {
+		if a.SharedAppIDs() != nil {
 			number("unionid", a.UnionID)
 		}
 	}
@@ -64,7 +64,7 @@ func lockArrivals(ctx context.Context, tx pgx.Tx, arrivals ...gateway.Arrival) e
 }
 
 // owner returns the id of the account that has the openid; "" when none has.
-func owner(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (id string, err error) {
+func owner(ctx context.Context, tx pgx.Tx, a gateway.SignIn) (id string, err error) {
 	err = get(ctx, tx, `SELECT account_id FROM identities WHERE app_id = $1 AND open_id = $2`, []any{a.AppID, a.OpenID}, &id)
 	if errors.Is(err, gateway.ErrNotFound) {
 		err = nil
@@ -73,8 +73,8 @@ func owner(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (id string, err er
 }
 
 // candidates returns the ids of the accounts with the arrival's unionid.
-func candidates(ctx context.Context, tx pgx.Tx, a gateway.Arrival) ([]string, error) {
-	appids := a.Shared()
+func candidateIDs(ctx context.Context, tx pgx.Tx, a gateway.SignIn) ([]string, error) {
+	appids := a.SharedAppIDs()
 	if appids == nil {
 		return nil, nil
 	}
@@ -84,12 +84,12 @@ func candidates(ctx context.Context, tx pgx.Tx, a gateway.Arrival) ([]string, er
 
 // parties reads what Join decides from, and locks it. Whoever is found without
 // a lock is looked up again under it: a join may have moved identities.
-func parties(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.Party, err error) {
+func loadCandidates(ctx context.Context, tx pgx.Tx, a gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate, err error) {
 	mine, err := owner(ctx, tx, a)
 	if err != nil {
 		return nil, nil, err
 	}
-	ids, err := candidates(ctx, tx, a)
+	ids, err := candidateIDs(ctx, tx, a)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,8 +100,8 @@ func parties(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (known *gateway.
 	if len(all) == 0 {
 		return nil, nil, nil
 	}
-	accounts, err := list(ctx, tx, `SELECT `+accountColumns+` FROM accounts WHERE id = ANY ($1) AND joined_into = '' ORDER BY id FOR UPDATE`,
-		[]any{all}, accountFields)
+	users, err := list(ctx, tx, `SELECT `+userColumns+` FROM accounts WHERE id = ANY ($1) AND joined_into = '' ORDER BY id FOR UPDATE`,
+		[]any{all}, userFields)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,11 +109,11 @@ func parties(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (known *gateway.
 	if err != nil {
 		return nil, nil, err
 	}
-	if now, err := candidates(ctx, tx, a); err != nil || again != mine || !slices.Equal(now, ids) {
+	if now, err := candidateIDs(ctx, tx, a); err != nil || again != mine || !slices.Equal(now, ids) {
 		return nil, nil, errors.Join(err, errAgain)
 	}
-	for _, acc := range accounts {
-		p := gateway.Party{Account: acc}
+	for _, acc := range users {
+		p := gateway.Candidate{User: acc}
 		if p.Identities, err = identities(ctx, tx, acc.ID); err != nil {
 			return nil, nil, err
 		}
@@ -130,12 +130,12 @@ func parties(ctx context.Context, tx pgx.Tx, a gateway.Arrival) (known *gateway.
 }
 
 // apply writes a plan and returns all that there is to tell.
-func apply(ctx context.Context, tx pgx.Tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) {
-	if err := putAccount(ctx, tx, plan.Keep); err != nil {
+func apply(ctx context.Context, tx pgx.Tx, a gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
+	if err := putUser(ctx, tx, plan.Keep); err != nil {
 		return nil, err
 	}
 	told := plan.Events
-	for _, younger := range plan.Drop {
+	for _, younger := range plan.Joined {
 		more, err := joinInto(ctx, tx, a, plan.Keep.ID, younger)
 		if err != nil {
 			return nil, err
@@ -151,13 +151,13 @@ func apply(ctx context.Context, tx pgx.Tx, a gateway.Arrival, plan gateway.Plan)
 	_, err := tx.Exec(ctx, `
 		INSERT INTO identities (`+identityColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (app_id, open_id) DO UPDATE SET account_id = $1, entry = $2, union_id = $5, seen_at = $7`,
-		i.AccountID, i.Entry, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
+		i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
 	return told, err
 }
 
 // joinInto makes the younger account part of the older: what it had moves, its
 // sessions end, its id resolves to the older. Both rows are locked.
-func joinInto(ctx context.Context, tx pgx.Tx, a gateway.Arrival, older, younger string) ([]gateway.Event, error) {
+func joinInto(ctx context.Context, tx pgx.Tx, a gateway.SignIn, older, younger string) ([]gateway.Event, error) {
 	olderPins, err := pins(ctx, tx, older)
 	if err != nil {
 		return nil, err
@@ -168,11 +168,11 @@ func joinInto(ctx context.Context, tx pgx.Tx, a gateway.Arrival, older, younger 
 	}
 	moved, dropped, told := gateway.JoinPins(a, olderPins, youngerPins)
 	for _, p := range dropped {
-		if _, err := tx.Exec(ctx, `DELETE FROM subjects WHERE account_id = $1 AND app = $2`, p.AccountID, p.App); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM subjects WHERE account_id = $1 AND app = $2`, p.UserID, p.App); err != nil {
 			return nil, err
 		}
 		// What the app holds names a subject that it will not meet again.
-		_, err := tx.Exec(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND app = $2 AND revoked_at = 0`, p.AccountID, p.App, micros(a.At))
+		_, err := tx.Exec(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID, p.App, micros(a.At))
 		if err != nil {
 			return nil, err
 		}
@@ -198,16 +198,16 @@ func joinInto(ctx context.Context, tx pgx.Tx, a gateway.Arrival, older, younger 
 }
 
 // ImportPeople implements gateway.Accounts.
-func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (res gateway.ImportResult, err error) {
+func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (res gateway.ImportResult, err error) {
 	err = s.write(ctx, "import people", func(tx pgx.Tx) error {
 		res = gateway.ImportResult{}
-		var arrivals []gateway.Arrival
+		var arrivals []gateway.SignIn
 		for _, p := range people {
 			if p.Problem() == "" {
-				arrivals = append(arrivals, p.Arrival)
+				arrivals = append(arrivals, p.SignIn)
 			}
 		}
-		if err := lockArrivals(ctx, tx, arrivals...); err != nil {
+		if err := lockSignIns(ctx, tx, arrivals...); err != nil {
 			return err
 		}
 		for i, p := range people {
@@ -224,22 +224,22 @@ func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerso
 }
 
 // importOne brings in one person, or notes why not.
-func importOne(ctx context.Context, tx pgx.Tx, index int, p gateway.ImportedPerson, res *gateway.ImportResult) error {
+func importOne(ctx context.Context, tx pgx.Tx, index int, p gateway.ImportedUser, res *gateway.ImportResult) error {
 	if reason := p.Problem(); reason != "" {
 		res.Problems = append(res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return nil
 	}
-	known, matches, err := parties(ctx, tx, p.Arrival)
+	known, matches, err := loadCandidates(ctx, tx, p.SignIn)
 	if err != nil {
 		return err
 	}
-	var named *gateway.Party
-	var n gateway.Party
-	err = get(ctx, tx, `SELECT `+accountColumns+` FROM accounts WHERE old_id = $1 AND joined_into = '' FOR UPDATE`, []any{p.OldID},
-		accountFields(&n.Account)...)
+	var named *gateway.Candidate
+	var n gateway.Candidate
+	err = get(ctx, tx, `SELECT `+userColumns+` FROM accounts WHERE old_id = $1 AND joined_into = '' FOR UPDATE`, []any{p.OldID},
+		userFields(&n.User)...)
 	switch {
 	case err == nil:
-		if n.Identities, err = identities(ctx, tx, n.Account.ID); err != nil {
+		if n.Identities, err = identities(ctx, tx, n.User.ID); err != nil {
 			return err
 		}
 		named = &n
@@ -250,7 +250,7 @@ func importOne(ctx context.Context, tx pgx.Tx, index int, p gateway.ImportedPers
 	if !write {
 		return nil
 	}
-	told, err := apply(ctx, tx, p.Arrival, plan)
+	told, err := apply(ctx, tx, p.SignIn, plan)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Claim implements gateway.Claims. One statement decides who wins.
-func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (have gateway.Claim, won bool, err error) {
+func (s *Store) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (have gateway.Attempt, won bool, err error) {
 	for range attempts {
 		done, err := s.exec(ctx, `
 			INSERT INTO claims (key, code, owner, lease, expires_at, outcome, finished_at, told) VALUES ($1, $2, $3, $4, $5, '', 0, '')
@@ -17,14 +17,14 @@ func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (h
 			WHERE claims.expires_at <= $6 OR claims.outcome = $7 AND claims.code <> $2`,
 			want.Key, want.Code, want.Owner, micros(want.Lease), micros(want.Expires), micros(now), gateway.OutcomeCodeRefused)
 		if err != nil {
-			return gateway.Claim{}, false, failed("claim a sign-in", err)
+			return gateway.Attempt{}, false, failed("claim a sign-in", err)
 		}
 		if done.RowsAffected() == 1 {
 			want.Outcome = gateway.Outcome{}
 			want.Lease, want.Expires = gateway.Micro(want.Lease), gateway.Micro(want.Expires)
 			return want, true, nil
 		}
-		have = gateway.Claim{Key: want.Key}
+		have = gateway.Attempt{Key: want.Key}
 		err = s.get(ctx, `SELECT code, owner, lease, expires_at, outcome, finished_at, told FROM claims WHERE key = $1 AND expires_at > $2`,
 			[]any{want.Key, micros(now)}, &have.Code, &have.Owner, moment{&have.Lease}, moment{&have.Expires},
 			&have.Outcome.Kind, moment{&have.Outcome.At}, &have.Outcome.Text)
@@ -32,11 +32,11 @@ func (s *Store) Claim(ctx context.Context, want gateway.Claim, now time.Time) (h
 			return have, false, failed("look at a sign-in", err)
 		}
 	}
-	return gateway.Claim{}, false, failed("claim a sign-in", errAgain)
+	return gateway.Attempt{}, false, failed("claim a sign-in", errAgain)
 }
 
 // FinishClaim implements gateway.Claims.
-func (s *Store) FinishClaim(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
+func (s *Store) FinishAttempt(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
 	if out.Kind == "" {
 		return errors.New("postgres: an outcome needs its kind")
 	}

@@ -17,7 +17,7 @@ const MinSeed = 16
 
 // Established is a sign-in that was confirmed by another way than this package's
 // callback: a code that the person scanned, an administrator's link, a test.
-type Established struct {
+type Authentication struct {
 	// Session is the person. Subject is required. A zero SignedInAt is now; the
 	// session ends Config.SessionMax after it. ExpiresAt is not read. Door may be
 	// any name of the caller's.
@@ -56,7 +56,7 @@ type Established struct {
 // Errors to test for: ErrNoSession, with Repeat, when the session is over;
 // ErrSessionExists when a live session of another person has this seed; other
 // errors are the store's. After an error w has no new cookie.
-func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Established) (made bool, err error) {
+func (h *Handler) CreateSession(w http.ResponseWriter, r *http.Request, e Authentication) (made bool, err error) {
 	now := h.cfg.Now()
 	s := e.Session
 	s.Scopes = slices.Clone(s.Scopes)
@@ -72,7 +72,7 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e Establishe
 	case !s.ExpiresAt.After(now):
 		return false, errors.New("login: Established.Session.SignedInAt is longer ago than Config.SessionMax")
 	}
-	id, err := establishedID(e.Seed)
+	id, err := authenticationSessionID(e.Seed)
 	if err != nil {
 		return false, err
 	}
@@ -102,7 +102,7 @@ func (h *Handler) sameSession(r *http.Request, id string, s Session, now time.Ti
 		return ErrNoSession
 	case err != nil:
 		return fmt.Errorf("login: read the session: %w", err)
-	case cmp.Or(cmp.Compare(live.Subject, s.Subject), cmp.Compare(live.AppID, s.AppID), cmp.Compare(live.OpenID, s.OpenID), cmp.Compare(live.Door, s.Door)) != 0:
+	case cmp.Or(cmp.Compare(live.Subject, s.Subject), cmp.Compare(live.AppID, s.AppID), cmp.Compare(live.OpenID, s.OpenID), cmp.Compare(live.Method, s.Method)) != 0:
 		return ErrSessionExists
 	}
 	return nil
@@ -110,7 +110,7 @@ func (h *Handler) sameSession(r *http.Request, id string, s Session, now time.Ti
 
 // establishedID derives the session id. Its purpose differs from sessionID's, so
 // that no seed makes the session of a callback.
-func establishedID(seed []byte) (string, error) {
+func authenticationSessionID(seed []byte) (string, error) {
 	id, err := hkdf.Key(sha256.New, seed, nil, "weigate/login established session id", 32)
 	if err != nil {
 		return "", fmt.Errorf("login: derive a session id: %w", err)
@@ -135,10 +135,10 @@ func (h *Handler) CheckReturn(address string) (string, error) {
 // Establish makes of seed, before or after it is made: with it another browser
 // can end that session by Store.DeleteSession. It is a hash, and signs nobody
 // in.
-func EstablishedID(seed []byte) (string, error) {
+func AuthenticationSessionID(seed []byte) (string, error) {
 	if len(seed) < MinSeed {
 		return "", fmt.Errorf("login: a seed of %d bytes, fewer than %d", len(seed), MinSeed)
 	}
-	id, err := establishedID(seed)
+	id, err := authenticationSessionID(seed)
 	return hashed("session", id), err
 }

@@ -24,7 +24,7 @@ var ErrMasterKey = errors.New("keys: sealed with a master key that is not among 
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
 // Master is one or more master keys. It is immutable and safe for concurrent use. The zero value has no key: every method of it fails or is empty.
-type Master struct {
+type Sealer struct {
 	keys []masterKey
 }
 
@@ -41,11 +41,11 @@ const (
 )
 
 // NewMaster makes a Master of keys of at least [MinMasterKey] bytes each. The first seals, all of them open.
-func NewMaster(keys ...[]byte) (*Master, error) {
+func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("keys: no master key given")
 	}
-	m := &Master{}
+	m := &Sealer{}
 	for i, k := range keys {
 		if len(k) < MinMasterKey {
 			return nil, fmt.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(k), MinMasterKey)
@@ -64,7 +64,7 @@ func NewMaster(keys ...[]byte) (*Master, error) {
 
 // ParseMaster reads master keys from text: base64, one per line or separated by commas or spaces. Empty lines and lines that begin with # are left
 // out. An error names the line and never its content.
-func ParseMaster(text string) (*Master, error) {
+func ParseMasterKey(text string) (*Sealer, error) {
 	var keys [][]byte
 	for n, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -78,7 +78,7 @@ func ParseMaster(text string) (*Master, error) {
 			keys = append(keys, key)
 		}
 	}
-	return NewMaster(keys...)
+	return NewSealer(keys...)
 }
 
 // decodeKey takes base64 in both alphabets, with and without padding, since people make keys with whatever tool is at hand.
@@ -89,7 +89,7 @@ func decodeKey(s string) ([]byte, error) {
 }
 
 // IDs lists the public names of the keys, the sealing one first. They tell nothing about the keys, and may be shown to the operator.
-func (m *Master) IDs() []string {
+func (m *Sealer) IDs() []string {
 	ids := make([]string, 0, len(m.keys))
 	for _, k := range m.keys {
 		ids = append(ids, hex.EncodeToString(k.id[:]))
@@ -99,7 +99,7 @@ func (m *Master) IDs() []string {
 
 // Seal encrypts plain with the first key (AES-256-GCM under a key of the purpose's own). The result opens only with the same purpose and the same
 // place, which are authenticated and not stored: a sealed value that is moved to another row does not open there.
-func (m *Master) Seal(purpose, place string, plain []byte) ([]byte, error) {
+func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	if len(m.keys) == 0 {
 		return nil, ErrMasterKey
 	}
@@ -117,7 +117,7 @@ func (m *Master) Seal(purpose, place string, plain []byte) ([]byte, error) {
 
 // Open decrypts what [Master.Seal] made, with whichever of the keys sealed it. Errors to test for: [ErrMasterKey], whose text names the key that is
 // missing, and [ErrTampered].
-func (m *Master) Open(purpose, place string, sealed []byte) ([]byte, error) {
+func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != sealVersion {
 		return nil, ErrTampered
 	}
@@ -137,13 +137,13 @@ func (m *Master) Open(purpose, place string, sealed []byte) ([]byte, error) {
 }
 
 // Current says whether sealed was made with the first key. What was not is to be sealed anew before the older key is taken away.
-func (m *Master) Current(sealed []byte) bool {
+func (m *Sealer) Current(sealed []byte) bool {
 	return len(m.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(m.keys[0].id[:])
 }
 
 // Derive gives 32 bytes per master key for the purpose, in the order of the keys. The first is the one to use; the others recognise what was derived
 // before the master key was replaced.
-func (m *Master) Derive(purpose string) [][]byte {
+func (m *Sealer) Derive(purpose string) [][]byte {
 	out := make([][]byte, 0, len(m.keys))
 	for _, k := range m.keys {
 		out = append(out, k.derive("derive "+purpose, 32))
@@ -152,12 +152,12 @@ func (m *Master) Derive(purpose string) [][]byte {
 }
 
 // String keeps the keys out of every formatted text.
-func (m *Master) String() string { return "[master key]" }
+func (m *Sealer) String() string { return "[master key]" }
 
 // GoString keeps the keys out of %#v.
-func (m *Master) GoString() string { return m.String() }
+func (m *Sealer) GoString() string { return m.String() }
 
-func (m *Master) key(sealed []byte) (masterKey, bool) {
+func (m *Sealer) key(sealed []byte) (masterKey, bool) {
 	for _, k := range m.keys {
 		if string(k.id[:]) == string(sealed[1:1+idSize]) {
 			return k, true

@@ -36,11 +36,11 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
-	e := r.by(signin.DoorScan, alice)
-	e.Demand, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
+	e := r.by(signin.MethodScan, alice)
+	e.LoginRequestID, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
 	v.must(e)
 	s, ok := v.session()
-	if !ok || s.AccountID != alice || s.Door != "scan" || s.Entry != "main" || s.AppID != mainID || s.OpenID != "o-alice" || s.Demand != "d1" ||
+	if !ok || s.UserID != alice || s.Method != "scan" || s.Connector != "main" || s.AppID != mainID || s.OpenID != "o-alice" || s.LoginRequestID != "d1" ||
 		!s.AuthTime.Equal(e.AuthTime) || !s.CreatedAt.Equal(r.now()) || !s.ExpiresAt.Equal(r.now().Add(24*time.Hour)) {
 		t.Errorf("session: %+v, %v", s, ok)
 	}
@@ -48,7 +48,7 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 		t.Errorf("the app says %s", a.body)
 	}
 	events := r.events(signin.EventSignIn)
-	if len(events) != 1 || events[0].Door != "scan" || events[0].App != "notes" || events[0].AccountID != alice || events[0].Entry != "main" || events[0].Outcome != "ok" {
+	if len(events) != 1 || events[0].Method != "scan" || events[0].App != "notes" || events[0].UserID != alice || events[0].Connector != "main" || events[0].Outcome != "ok" {
 		t.Errorf("events: %+v", events)
 	}
 	// It lives as long as any: from now on, not from when the phone was signed in.
@@ -72,7 +72,7 @@ func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			if err := v.established(r.by(signin.DoorScan, alice)); err != nil {
+			if err := v.established(r.by(signin.MethodScan, alice)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -91,7 +91,7 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 		"signed out everywhere": func(_ *rig, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
 		"blocked, unblocked": func(r *rig, _ *visitor, id string) {
 			for _, status := range []gateway.Status{gateway.Blocked, gateway.Active} {
-				if _, err := r.store.UpdateAccount(r.t.Context(), id, r.now(), func(a *gateway.Account) error { a.Status = status; return nil }); err != nil {
+				if _, err := r.store.UpdateUser(r.t.Context(), id, r.now(), func(a *gateway.User) error { a.Status = status; return nil }); err != nil {
 					r.t.Fatal(err)
 				}
 			}
@@ -100,7 +100,7 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	} {
 		r := newRig(t, both)
 		alice, v := r.person("alice"), r.visitor(uaDesktop)
-		e := r.by(signin.DoorScan, alice)
+		e := r.by(signin.MethodScan, alice)
 		v.must(e)
 		e.Repeat = true
 		v.must(e)
@@ -118,26 +118,26 @@ func TestEstablishRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	alice, blocked := r.person("alice"), r.person("mallory")
-	if _, err := r.store.UpdateAccount(t.Context(), blocked, r.now(), func(a *gateway.Account) error { a.Status = gateway.Blocked; return nil }); err != nil {
+	if _, err := r.store.UpdateUser(t.Context(), blocked, r.now(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	other := errors.New("any")
 	for name, c := range map[string]struct {
-		change func(*session.Established)
+		change func(*session.Authentication)
 		want   error
 	}{
-		"a blocked person":         {func(e *session.Established) { e.AccountID = blocked }, gateway.ErrBlocked},
-		"nobody":                   {func(e *session.Established) { e.AccountID = gateway.NewID() }, gateway.ErrNotFound},
-		"an entry there is not":    {func(e *session.Established) { e.Entry = "gone" }, other},
-		"an entry of another app":  {func(e *session.Established) { e.Entry = "site" }, other},
-		"no openid":                {func(e *session.Established) { e.OpenID = "" }, other},
-		"no door":                  {func(e *session.Established) { e.Door = "" }, other},
-		"no time":                  {func(e *session.Established) { e.AuthTime = time.Time{} }, other},
-		"a seed that can be tried": {func(e *session.Established) { e.Seed = []byte("1234") }, other},
-		"no seed":                  {func(e *session.Established) { e.Seed = nil }, other},
-		"a repeat of what was not": {func(e *session.Established) { e.Repeat = true }, login.ErrNoSession},
+		"a blocked person":         {func(e *session.Authentication) { e.UserID = blocked }, gateway.ErrBlocked},
+		"nobody":                   {func(e *session.Authentication) { e.UserID = gateway.NewID() }, gateway.ErrNotFound},
+		"an entry there is not":    {func(e *session.Authentication) { e.Connector = "gone" }, other},
+		"an entry of another app":  {func(e *session.Authentication) { e.Connector = "site" }, other},
+		"no openid":                {func(e *session.Authentication) { e.OpenID = "" }, other},
+		"no door":                  {func(e *session.Authentication) { e.Method = "" }, other},
+		"no time":                  {func(e *session.Authentication) { e.AuthTime = time.Time{} }, other},
+		"a seed that can be tried": {func(e *session.Authentication) { e.Seed = []byte("1234") }, other},
+		"no seed":                  {func(e *session.Authentication) { e.Seed = nil }, other},
+		"a repeat of what was not": {func(e *session.Authentication) { e.Repeat = true }, login.ErrNoSession},
 	} {
-		e := r.by(signin.DoorScan, alice)
+		e := r.by(signin.MethodScan, alice)
 		c.change(&e)
 		v := r.visitor(uaDesktop)
 		if err := v.established(e); err == nil || c.want != other && !errors.Is(err, c.want) {
@@ -159,8 +159,8 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	r := newRig(t, both)
 	alice, mallory := r.person("alice"), r.person("mallory")
 	victim, attacker := r.visitor(uaDesktop), r.visitor(uaDesktop)
-	victim.must(r.by(signin.DoorScan, alice))
-	mine := r.by(signin.DoorScan, mallory)
+	victim.must(r.by(signin.MethodScan, alice))
+	mine := r.by(signin.MethodScan, mallory)
 	mine.OpenID = "o-mallory"
 	if err := attacker.established(mine); !errors.Is(err, login.ErrSessionExists) || len(attacker.cookies) != 0 {
 		t.Errorf("the seed of a victim's sign-in gives %v, cookies %v", err, attacker.cookies)
@@ -168,12 +168,12 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	mine.Seed = []byte(strings.Repeat("m", login.MinSeed))
 	attacker.must(mine)
 
-	for _, address := range []string{"/sign-in?door=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", login.MinSeed), "/scan", "/sign-in/me"} {
+	for _, address := range []string{"/sign-in?method=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", login.MinSeed), "/scan", "/sign-in/me"} {
 		victim.headers.Set("Sec-Fetch-Site", "cross-site")
 		victim.get(address)
 		victim.post(address, map[string][]string{"seed": {strings.Repeat("m", login.MinSeed)}})
 	}
-	if s, ok := victim.session(); !ok || s.AccountID != alice {
+	if s, ok := victim.session(); !ok || s.UserID != alice {
 		t.Errorf("the victim is %+v, %v", s, ok)
 	}
 	planted := victim.request("GET", "/", nil)
@@ -190,10 +190,10 @@ func TestEstablishEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
-	v.must(r.by(signin.DoorWebsite, alice))
-	v.must(r.by(signin.DoorScan, alice))
+	v.must(r.by(signin.MethodWebsite, alice))
+	v.must(r.by(signin.MethodScan, alice))
 	live, err := r.book.Live(t.Context(), alice, r.now())
-	if err != nil || len(live) != 1 || live[0].Door != "scan" {
+	if err != nil || len(live) != 1 || live[0].Method != "scan" {
 		t.Errorf("sessions %+v, %v", live, err)
 	}
 }
@@ -202,8 +202,8 @@ func TestEstablishEndsTheSessionBefore(t *testing.T) {
 func TestEstablishAcrossAJoin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
-	arrive := func(entry, appID, openID, union string) string {
-		a, _, err := r.store.Arrive(t.Context(), gateway.Arrival{Entry: entry, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
+	arrive := func(connector, appID, openID, union string) string {
+		a, _, err := r.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
 			Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)
@@ -214,11 +214,11 @@ func TestEstablishAcrossAJoin(t *testing.T) {
 	older, younger := arrive("site", siteID, "w-alice", "u1"), arrive("main", mainID, "o-alice", "")
 	arrive("main", mainID, "o-alice", "u1")
 	v := r.visitor(uaDesktop)
-	e := r.by(signin.DoorScan, younger) // as the ticket may still have it
+	e := r.by(signin.MethodScan, younger) // as the ticket may still have it
 	v.must(e)
-	e.AccountID, e.Repeat = older, true
+	e.UserID, e.Repeat = older, true
 	v.must(e)
-	if s, ok := v.session(); !ok || s.Account.ID != older {
+	if s, ok := v.session(); !ok || s.User.ID != older {
 		t.Errorf("session %+v, %v", s, ok)
 	}
 }

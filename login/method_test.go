@@ -85,7 +85,7 @@ func TestDoors(t *testing.T) {
 			}
 			s.wantGo(b.get(s.callback(code("a"), u.Query().Get("state"))), "/private/x")
 			me, err := s.handler.Session(b.request("GET", "/", nil))
-			if err != nil || string(me.Door) != door || me.AppID != id {
+			if err != nil || string(me.Method) != door || me.AppID != id {
 				t.Errorf("session %+v, %v", me, err)
 			}
 		})
@@ -100,7 +100,7 @@ func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
 	b := s.browser()
 	b.agent = uaPhone
 	body := s.wantPage(b.get("/sign-in?return=/private/x"), login.PageOpenInWeChat, 200)
-	way := "/sign-in?return=%2Fprivate%2Fx&door=website"
+	way := "/sign-in?return=%2Fprivate%2Fx&method=website"
 	if !strings.Contains(body, `href="`+s.origin+strings.ReplaceAll(way, "&", "&amp;")) {
 		t.Fatalf("page: %s", body)
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 // Arrive implements gateway.Accounts.
-func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Account, told []gateway.Event, err error) {
+func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (who gateway.User, told []gateway.Event, err error) {
 	if err := a.Check(); err != nil {
-		return gateway.Account{}, nil, err
+		return gateway.User{}, nil, err
 	}
 	err = s.write(ctx, "store an arrival", func(t tx) error {
-		known, matches, err := parties(t, a)
+		known, matches, err := candidates(t, a)
 		if err != nil {
 			return err
 		}
@@ -29,17 +29,17 @@ func (s *Store) Arrive(ctx context.Context, a gateway.Arrival) (who gateway.Acco
 		if err := t.get(`SELECT account_id FROM identities WHERE app_id = ?1 AND open_id = ?2`, []any{a.AppID, a.OpenID}, &owner); err != nil {
 			return err
 		}
-		who, err = account(t, owner)
+		who, err = readUser(t, owner)
 		return err
 	})
 	if err != nil {
-		return gateway.Account{}, nil, err
+		return gateway.User{}, nil, err
 	}
 	return who, told, nil
 }
 
 // parties reads what Join decides from.
-func parties(t tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.Party, err error) {
+func candidates(t tx, a gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate, err error) {
 	var owner string
 	err = t.get(`SELECT account_id FROM identities WHERE app_id = ?1 AND open_id = ?2`, []any{a.AppID, a.OpenID}, &owner)
 	switch {
@@ -52,7 +52,7 @@ func parties(t tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.P
 	case !errors.Is(err, gateway.ErrNotFound):
 		return nil, nil, err
 	}
-	appids := a.Shared()
+	appids := a.SharedAppIDs()
 	if appids == nil {
 		return known, nil, nil
 	}
@@ -79,21 +79,21 @@ func parties(t tx, a gateway.Arrival) (known *gateway.Party, matches []gateway.P
 	return known, matches, nil
 }
 
-func party(t tx, accountID string) (p gateway.Party, err error) {
-	if p.Account, err = account(t, accountID); err != nil {
+func party(t tx, userID string) (p gateway.Candidate, err error) {
+	if p.User, err = readUser(t, userID); err != nil {
 		return p, err
 	}
-	p.Identities, err = identities(t, p.Account.ID)
+	p.Identities, err = identities(t, p.User.ID)
 	return p, err
 }
 
 // apply writes a plan and returns all that there is to tell.
-func apply(t tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) {
-	if err := putAccount(t, plan.Keep); err != nil {
+func apply(t tx, a gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
+	if err := putUser(t, plan.Keep); err != nil {
 		return nil, err
 	}
 	told := plan.Events
-	for _, younger := range plan.Drop {
+	for _, younger := range plan.Joined {
 		more, err := joinInto(t, a, plan.Keep.ID, younger)
 		if err != nil {
 			return nil, err
@@ -109,13 +109,13 @@ func apply(t tx, a gateway.Arrival, plan gateway.Plan) ([]gateway.Event, error) 
 	_, err := t.exec(`
 		INSERT INTO identities (`+identityColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 		ON CONFLICT (app_id, open_id) DO UPDATE SET account_id = ?1, entry = ?2, union_id = ?5, seen_at = ?7`,
-		i.AccountID, i.Entry, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
+		i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, micros(i.CreatedAt), micros(i.SeenAt))
 	return told, err
 }
 
 // joinInto makes the younger account part of the older: what it had moves, its
 // sessions end, its id resolves to the older.
-func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, error) {
+func joinInto(t tx, a gateway.SignIn, older, younger string) ([]gateway.Event, error) {
 	olderPins, err := pins(t, older)
 	if err != nil {
 		return nil, err
@@ -126,11 +126,11 @@ func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, 
 	}
 	moved, dropped, told := gateway.JoinPins(a, olderPins, youngerPins)
 	for _, p := range dropped {
-		if _, err := t.exec(`DELETE FROM subjects WHERE account_id = ?1 AND app = ?2`, p.AccountID, p.App); err != nil {
+		if _, err := t.exec(`DELETE FROM subjects WHERE account_id = ?1 AND app = ?2`, p.UserID, p.App); err != nil {
 			return nil, err
 		}
 		// What the app holds names a subject that it will not meet again.
-		_, err := t.exec(`UPDATE grants SET revoked_at = ?3 WHERE account_id = ?1 AND app = ?2 AND revoked_at = 0`, p.AccountID, p.App, micros(a.At))
+		_, err := t.exec(`UPDATE grants SET revoked_at = ?3 WHERE account_id = ?1 AND app = ?2 AND revoked_at = 0`, p.UserID, p.App, micros(a.At))
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +156,7 @@ func joinInto(t tx, a gateway.Arrival, older, younger string) ([]gateway.Event, 
 }
 
 // ImportPeople implements gateway.Accounts.
-func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerson) (res gateway.ImportResult, err error) {
+func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (res gateway.ImportResult, err error) {
 	err = s.write(ctx, "import people", func(t tx) error {
 		res = gateway.ImportResult{}
 		for i, p := range people {
@@ -173,16 +173,16 @@ func (s *Store) ImportPeople(ctx context.Context, people []gateway.ImportedPerso
 }
 
 // importOne brings in one person, or notes why not.
-func importOne(t tx, index int, p gateway.ImportedPerson, res *gateway.ImportResult) error {
+func importOne(t tx, index int, p gateway.ImportedUser, res *gateway.ImportResult) error {
 	if reason := p.Problem(); reason != "" {
 		res.Problems = append(res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return nil
 	}
-	known, matches, err := parties(t, p.Arrival)
+	known, matches, err := candidates(t, p.SignIn)
 	if err != nil {
 		return err
 	}
-	var named *gateway.Party
+	var named *gateway.Candidate
 	var id string
 	err = t.get(`SELECT id FROM accounts WHERE old_id = ?1 AND joined_into = ''`, []any{p.OldID}, &id)
 	switch {
@@ -199,7 +199,7 @@ func importOne(t tx, index int, p gateway.ImportedPerson, res *gateway.ImportRes
 	if !write {
 		return nil
 	}
-	told, err := apply(t, p.Arrival, plan)
+	told, err := apply(t, p.SignIn, plan)
 	if err != nil {
 		return err
 	}

@@ -8,14 +8,14 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-func entryKeys() []string {
+func connectorKeys() []string {
 	return []string{"name", "kind", "appid", "secret", "secret_file", "open_platform", "api", "open", "any_browser", "control"}
 }
 
 var (
-	entryName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	appID     = regexp.MustCompile(`^wx[0-9a-f]{16}$`)
-	platform  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	connectorName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+	appID         = regexp.MustCompile(`^wx[0-9a-f]{16}$`)
+	platform      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 )
 
 // WeChat's own addresses.
@@ -25,7 +25,7 @@ const (
 )
 
 // entries reads the entries, and where the appid of each stands.
-func (r *reader) entries(list value, insecure bool) (out []Entry, appIDs map[string]int) {
+func (r *reader) connectors(list value, insecure bool) (out []Connector, appIDs map[string]int) {
 	appIDs = map[string]int{}
 	items := list.items()
 	if len(items) == 0 && (!list.given() || list.node.Kind == yaml.SequenceNode) {
@@ -35,21 +35,21 @@ func (r *reader) entries(list value, insecure bool) (out []Entry, appIDs map[str
 	taken := newNames()
 	var at []value
 	for _, item := range items {
-		s := item.section(entryKeys()...)
+		s := item.section(connectorKeys()...)
 		if !s.mapping() {
 			continue
 		}
-		e := Entry{Name: s.name("name", "wechat", entryName, "a lower-case letter, then letters, digits, _ and -, at most 32", taken)}
+		e := Connector{Name: s.name("name", "wechat", connectorName, "a lower-case letter, then letters, digits, _ and -, at most 32", taken)}
 		s.rename("wechat", e.Name)
-		s.entry(&e, insecure, appIDs)
+		s.connector(&e, insecure, appIDs)
 		out = append(out, e)
 		at = append(at, s.value)
 	}
 	for i, e := range out {
-		if e.Kind == Website && !slices.ContainsFunc(out, func(o Entry) bool {
+		if e.Kind == Website && !slices.ContainsFunc(out, func(o Connector) bool {
 			return o.Kind != Website && o.OpenPlatform == e.OpenPlatform && e.OpenPlatform != ""
 		}) &&
-			slices.ContainsFunc(out, func(o Entry) bool { return o.Kind == OfficialAccount }) {
+			slices.ContainsFunc(out, func(o Connector) bool { return o.Kind == OfficialAccount }) {
 			at[i].warn("shares no open_platform with an official account: who comes in through both has two accounts")
 		}
 	}
@@ -57,7 +57,7 @@ func (r *reader) entries(list value, insecure bool) (out []Entry, appIDs map[str
 }
 
 // entry reads what stands beside the name.
-func (s section) entry(e *Entry, insecure bool, ids map[string]int) {
+func (s section) connector(e *Connector, insecure bool, ids map[string]int) {
 	kind := s.one("kind")
 	if e.Kind = kind.choice("", OfficialAccount, Website); !kind.given() {
 		kind.fault("is missing: official_account or website")
@@ -91,7 +91,7 @@ func (s section) entry(e *Entry, insecure bool, ids map[string]int) {
 }
 
 // control reads where the control page of a simulator is, whose phones can take a QR code.
-func (s section) control(e *Entry) {
+func (s section) control(e *Connector) {
 	v := s.one("control")
 	if text, ok := v.text(); !ok || text == "" {
 		return
@@ -194,7 +194,7 @@ func (s section) name(key, list string, form *regexp.Regexp, rule string, taken 
 
 // entryNames lists the names that apps may refer to: of one kind, or with "" of all. An entry whose kind is misspelt is there for every kind, since its
 // own problem is told.
-func entryNames(all []Entry, kind string) (out []string) {
+func connectorNames(all []Connector, kind string) (out []string) {
 	for _, e := range all {
 		if e.Name != "" && (kind == "" || e.Kind == kind || e.Kind == "") {
 			out = append(out, e.Name)

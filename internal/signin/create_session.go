@@ -17,24 +17,24 @@ import (
 //
 // Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such account; with Repeat, that session is over, which is login.ErrNoSession as
 // well), gateway.ErrUnavailable.
-func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e session.Established) error {
-	way, found := h.way(e.Entry)
-	if !found || way.entry.Client.AppID != e.AppID || e.OpenID == "" || e.Door == "" || e.AuthTime.IsZero() {
+func (h *Handler) CreateSession(w http.ResponseWriter, r *http.Request, e session.Authentication) error {
+	way, found := h.connector(e.Connector)
+	if !found || way.connector.Client.AppID != e.AppID || e.OpenID == "" || e.Method == "" || e.AuthTime.IsZero() {
 		return errors.New("signin: an established sign-in without entry, openid, door or time")
 	}
-	account, err := h.cfg.Accounts.Account(r.Context(), e.AccountID)
+	user, err := h.cfg.Users.User(r.Context(), e.UserID)
 	switch {
 	case err != nil:
 		return fmt.Errorf("signin: find the account: %w", err)
-	case account.Status == gateway.Blocked:
+	case user.Status == gateway.Blocked:
 		return gateway.ErrBlocked
 	}
-	with, err := extra{Demand: e.Demand, AuthTime: e.AuthTime}.marshal()
+	with, err := extra{LoginRequestID: e.LoginRequestID, AuthTime: e.AuthTime}.marshal()
 	if err != nil {
 		return err
 	}
-	made, err := way.login.Establish(w, r, login.Established{
-		Session: login.Session{Subject: account.ID, AppID: e.AppID, OpenID: e.OpenID, Door: login.Door(e.Door), Extra: with},
+	made, err := way.login.CreateSession(w, r, login.Authentication{
+		Session: login.Session{Subject: user.ID, AppID: e.AppID, OpenID: e.OpenID, Method: login.Method(e.Method), Extra: with},
 		Seed:    e.Seed, Repeat: e.Repeat,
 	})
 	if errors.Is(err, login.ErrNoSession) {
@@ -47,8 +47,8 @@ func (h *Handler) Establish(w http.ResponseWriter, r *http.Request, e session.Es
 		// The session is made: that is worth knowing, also when the browser has gone.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteLimit)
 		defer cancel()
-		h.note(ctx, gateway.Event{
-			At: h.cfg.Now(), Kind: EventSignIn, AccountID: account.ID, App: e.App, Entry: e.Entry, Door: e.Door, Outcome: "ok",
+		h.recordEvent(ctx, gateway.Event{
+			At: h.cfg.Now(), Kind: EventSignIn, UserID: user.ID, App: e.App, Connector: e.Connector, Method: e.Method, Outcome: "ok",
 			RequestID: h.cfg.RequestID(r.Context()),
 		})
 	}
@@ -59,7 +59,7 @@ const noteLimit = 3 * time.Second
 
 // SessionHash is the hash under which the store has the session that Establish makes of seed.
 func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
-	id, err := login.EstablishedID(seed)
+	id, err := login.AuthenticationSessionID(seed)
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("signin: %w", err)
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/weigate/weigate/internal/signin"
 )
 
-func anyBrowser(_ *rig, c *signin.Config) { c.Entries[0].AnyBrowser = true }
+func anyBrowser(_ *rig, c *signin.Config) { c.Connectors[0].AnyBrowser = true }
 
 func siteAlone(_ *rig, c *signin.Config) {
-	c.Entries = []signin.Entry{entryOf("site", siteID, true)}
+	c.Connectors = []signin.Connector{entryOf("site", siteID, true)}
 }
 
 func twoAccounts(_ *rig, c *signin.Config) {
-	c.Entries = append(c.Entries, entryOf("second", secondID, false))
+	c.Connectors = append(c.Connectors, entryOf("second", secondID, false))
 }
 
 // Which door a browser goes through: by where it is, what is configured, what the app allows, and the entry that it demands.
@@ -29,7 +29,7 @@ func TestWhichDoor(t *testing.T) {
 	const byAccount, byWebsite = "wechat " + mainID, "website " + siteID
 	for name, c := range map[string]struct {
 		with                       setting
-		doors, entry               string
+		methods, connector         string
 		inWeChat, desktop, onPhone string
 	}{
 		"account alone":                  {with: nil, inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
@@ -38,32 +38,32 @@ func TestWhichDoor(t *testing.T) {
 		"all":                            {with: setting{both}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
 		"website alone":                  {with: setting{siteAlone}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
 		"website alone, scan":            {with: setting{siteAlone, withScan}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"app takes wechat":               {with: setting{both}, doors: "wechat", inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
-		"app takes scan":                 {with: setting{both}, doors: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
-		"app takes website":              {with: setting{both}, doors: "website", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"app takes wechat, website":      {with: setting{both}, doors: "wechat website", inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
-		"app takes scan, website":        {with: setting{both}, doors: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
-		"app takes what there is not":    {with: nil, doors: "scan", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
+		"app takes wechat":               {with: setting{both}, methods: "wechat", inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
+		"app takes scan":                 {with: setting{both}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
+		"app takes website":              {with: setting{both}, methods: "website", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"app takes wechat, website":      {with: setting{both}, methods: "wechat website", inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
+		"app takes scan, website":        {with: setting{both}, methods: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
+		"app takes what there is not":    {with: nil, methods: "scan", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
 		"any browser":                    {with: setting{both, anyBrowser}, inWeChat: byAccount, desktop: byAccount, onPhone: byAccount},
-		"any browser, without wechat":    {with: setting{both, anyBrowser}, doors: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
-		"any browser, scan alone":        {with: setting{both, anyBrowser}, doors: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
-		"by the openid of the account":   {with: setting{both}, entry: "main", inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
-		"by the openid of another":       {with: setting{twoAccounts, both}, entry: "second", inWeChat: "wechat " + secondID, desktop: "scan", onPhone: "scan"},
-		"by the openid of the website":   {with: setting{both}, entry: "site", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"website's openid, but no door":  {with: setting{both}, entry: "site", doors: "wechat scan", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
-		"an entry that there is no more": {with: setting{both}, entry: "gone", inWeChat: "no_door", desktop: "no_door", onPhone: "no_door"},
+		"any browser, without wechat":    {with: setting{both, anyBrowser}, methods: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
+		"any browser, scan alone":        {with: setting{both, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
+		"by the openid of the account":   {with: setting{both}, connector: "main", inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
+		"by the openid of another":       {with: setting{twoAccounts, both}, connector: "second", inWeChat: "wechat " + secondID, desktop: "scan", onPhone: "scan"},
+		"by the openid of the website":   {with: setting{both}, connector: "site", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
+		"website's openid, but no door":  {with: setting{both}, connector: "site", methods: "wechat scan", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
+		"an entry that there is no more": {with: setting{both}, connector: "gone", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, c.with...)
-			r.app.Doors, r.entry = strings.Fields(c.doors), c.entry
+			r.app.Methods, r.connector = strings.Fields(c.methods), c.connector
 			for agent, want := range map[string]string{uaWeChat: c.inWeChat, uaDesktop: c.desktop, uaPhone: c.onPhone} {
-				if got := r.door(r.visitor(agent).get("/app?x=1")); got != want {
+				if got := r.method(r.visitor(agent).get("/app?x=1")); got != want {
 					t.Errorf("%s goes to %s, want %s", agent[:40], got, want)
 				}
 			}
 			// WeCom and mini-programs have "MicroMessenger" in their name, and no consent page.
-			if got := r.door(r.visitor(uaWeChat + " wxwork/4.1").get("/app?x=1")); got != c.onPhone {
+			if got := r.method(r.visitor(uaWeChat + " wxwork/4.1").get("/app?x=1")); got != c.onPhone {
 				t.Errorf("WeCom goes to %s, want %s", got, c.onPhone)
 			}
 		})
@@ -74,13 +74,15 @@ func TestWhichDoor(t *testing.T) {
 func TestDemandReachesTheScanDoor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withScan)
-	r.more = func(d *session.Demand) { d.Fresh, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN" }
+	r.more = func(d *session.LoginRequest) {
+		d.Reauthenticate, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN"
+	}
 	r.visitor(uaDesktop).get("/app?x=1")
 	if len(r.scans) != 1 {
 		t.Fatalf("%d scans", len(r.scans))
 	}
 	d := r.scans[0]
-	if d.ID != "d1" || d.Return != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Fresh || !d.Consent || !d.Profile || d.Cancel == "" || d.UILocales != "zh-CN" {
+	if d.ID != "d1" || d.ReturnURL != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Reauthenticate || !d.Consent || !d.Profile || d.CancelURL == "" || d.UILocales != "zh-CN" {
 		t.Errorf("demand: %+v", d)
 	}
 }
@@ -98,27 +100,27 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" || !strings.Contains(page.body, "Back to Notes") {
 			t.Fatalf("page %s, %d, cookies %v: %s", page.kind(), page.status, page.set, page.body)
 		}
-		for _, door := range []string{"scan", "website", "scan"} {
-			a := v.get(page.link("way-" + door))
+		for _, method := range []string{"scan", "website", "scan"} {
+			a := v.get(page.link("way-" + method))
 			if a.status != 303 || a.location != path+"/app?x=1" || len(a.set) != 1 {
-				t.Fatalf("%s: %d to %s, cookies %v", door, a.status, a.location, a.set)
+				t.Fatalf("%s: %d to %s, cookies %v", method, a.status, a.location, a.set)
 			}
 			c := a.set[0]
-			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" && c.Path != path || !strings.HasPrefix(c.Value, door+".") {
+			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" && c.Path != path || !strings.HasPrefix(c.Value, method+".") {
 				t.Errorf("cookie: %v", c)
 			}
-			if got := r.door(v.get(a.location)); !strings.HasPrefix(got, door) {
-				t.Errorf("after choosing %s the browser goes to %s", door, got)
+			if got := r.method(v.get(a.location)); !strings.HasPrefix(got, method) {
+				t.Errorf("after choosing %s the browser goes to %s", method, got)
 			}
 		}
 		// It counts for this request, until another choice is asked for; the next one asks again.
-		if got := r.door(v.get(path + "/app?x=1&demand=d9")); got != "scan" {
+		if got := r.method(v.get(path + "/app?x=1&demand=d9")); got != "scan" {
 			t.Errorf("the same request goes to %s", got)
 		}
-		if got := r.door(v.get(path + "/app?x=2")); got != "choose" {
+		if got := r.method(v.get(path + "/app?x=2")); got != "choose" {
 			t.Errorf("another request goes to %s", got)
 		}
-		if got := r.door(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") + "&door=choose"))); got != "choose" {
+		if got := r.method(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") + "&method=choose"))); got != "choose" {
 			t.Errorf("choosing anew leads to %s", got)
 		}
 	}
@@ -152,16 +154,16 @@ func TestChoiceOnTheOwnPage(t *testing.T) {
 	r := newRig(t, both)
 	v := r.visitor(uaDesktop)
 	home := v.get("/")
-	v.get("/sign-in?return=/&door=scan") // minutes ago: the button asks again
+	v.get("/sign-in?return=/&method=scan") // minutes ago: the button asks again
 	page := v.follow(v.get(home.link("go")))
 	if home.kind() != "welcome" || page.kind() != "choose" || strings.Contains(page.body, `id="back"`) {
 		t.Fatalf("%s, then %s: %s", home.kind(), page.kind(), page.body)
 	}
-	if got := r.door(v.follow(v.get(page.link("way-website")))); got != "website "+siteID {
+	if got := r.method(v.follow(v.get(page.link("way-website")))); got != "website "+siteID {
 		t.Errorf("the browser goes to %s", got)
 	}
 	v.follow(v.get(page.link("way-scan")))
-	if len(r.scans) != 1 || r.scans[0].Return != "/" || r.scans[0].App.ID != "" {
+	if len(r.scans) != 1 || r.scans[0].ReturnURL != "/" || r.scans[0].App.ID != "" {
 		t.Errorf("scans: %+v", r.scans)
 	}
 }
@@ -178,10 +180,10 @@ func TestChoiceInParallelTabs(t *testing.T) {
 		t.Fatalf("to %s and %s", a.location, b.location)
 	}
 	v.get(b.location)
-	if len(r.scans) != 1 || r.scans[0].Return != "/app?x=2&demand=d1" {
+	if len(r.scans) != 1 || r.scans[0].ReturnURL != "/app?x=2&demand=d1" {
 		t.Errorf("scans: %+v", r.scans)
 	}
-	if got := r.door(v.follow(v.get(one.link("way-website")))); got != "website "+siteID {
+	if got := r.method(v.follow(v.get(one.link("way-website")))); got != "website "+siteID {
 		t.Errorf("the first tab goes to %s", got)
 	}
 }
@@ -190,13 +192,13 @@ func TestChoiceInParallelTabs(t *testing.T) {
 func TestPreferenceOpensNoDoor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
-	r.app.Doors = []string{"scan"}
+	r.app.Methods = []string{"scan"}
 	v := r.visitor(uaDesktop)
-	v.get("/sign-in?return=/app?x=1&door=website")
-	if got := r.door(v.get("/app?x=1")); got != "scan" {
+	v.get("/sign-in?return=/app?x=1&method=website")
+	if got := r.method(v.get("/app?x=1")); got != "scan" {
 		t.Errorf("an app that takes scan alone is reached by %s", got)
 	}
-	r.app.Doors = nil
+	r.app.Methods = nil
 	_, rest, _ := strings.Cut(v.cookies["__Host-weigate-d"].Value, ".")
 	for value, want := range map[string]string{
 		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." + rest: "choose", "." + rest: "choose",
@@ -204,14 +206,14 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 	} {
 		forged := r.visitor(uaDesktop)
 		forged.cookies["__Host-weigate-d"] = &http.Cookie{Name: "__Host-weigate-d", Value: value}
-		if got := r.door(forged.get("/app?x=1")); got != want {
+		if got := r.method(forged.get("/app?x=1")); got != want {
 			t.Errorf("%q leads to %s, want %s", value, got, want)
 		}
 	}
 	// WeChat's own browser has one door, whatever was chosen.
 	inside := r.visitor(uaWeChat)
-	inside.get("/sign-in?return=/app?x=1&door=scan")
-	if got := r.door(inside.get("/app?x=1")); got != "wechat "+mainID {
+	inside.get("/sign-in?return=/app?x=1&method=scan")
+	if got := r.method(inside.get("/app?x=1")); got != "wechat "+mainID {
 		t.Errorf("in WeChat the browser goes to %s", got)
 	}
 }
@@ -225,7 +227,7 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 		if site != "" {
 			v.headers.Set("Sec-Fetch-Site", site)
 		}
-		a := v.get("/sign-in?return=" + url.QueryEscape("/app?x=1") + "&door=website")
+		a := v.get("/sign-in?return=" + url.QueryEscape("/app?x=1") + "&method=website")
 		if counts != (len(a.set) == 1) || a.location != "/app?x=1" {
 			t.Errorf("%q: to %s, cookies %v", site, a.location, a.set)
 		}
@@ -233,7 +235,7 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 		if counts {
 			want = "website " + siteID
 		}
-		if got := r.door(v.get(a.location)); got != want {
+		if got := r.method(v.get(a.location)); got != want {
 			t.Errorf("%q: the browser goes to %s, want %s", site, got, want)
 		}
 	}
@@ -242,20 +244,20 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
-	for _, door := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
+	for _, method := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
 		for _, evil := range []string{
 			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)", "https://login.example.com@evil.example/", "/%2f%2fevil.example",
 			"https://login.example.com.evil.example/app", "/app/../../x", "\t//evil.example", "/sign-in?return=/", "http://login.example.com/app", "data:text/html,x",
 		} {
 			v := r.visitor(uaDesktop)
-			a := v.get("/sign-in?" + url.Values{"return": {evil}, "door": {door}}.Encode())
+			a := v.get("/sign-in?" + url.Values{"return": {evil}, "method": {method}}.Encode())
 			if a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 || len(r.scans) != 0 {
-				t.Errorf("door %q, return %q: %d %s to %q, cookies %v", door, evil, a.status, a.kind(), a.location, a.set)
+				t.Errorf("door %q, return %q: %d %s to %q, cookies %v", method, evil, a.status, a.kind(), a.location, a.set)
 			}
 		}
 	}
 	v := r.visitor(uaDesktop)
-	for _, odd := range []string{"/sign-in?return=%zz&door=scan", "/sign-in?return=/&scope=everything&door=scan"} {
+	for _, odd := range []string{"/sign-in?return=%zz&method=scan", "/sign-in?return=/&scope=everything&method=scan"} {
 		if a := v.get(odd); a.kind() != "bad_request" || len(a.set) != 0 {
 			t.Errorf("%s: %d %s, cookies %v", odd, a.status, a.kind(), a.set)
 		}
@@ -268,13 +270,13 @@ func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	r := newRig(t, both)
 	v := r.visitor(uaDesktop)
 	page := v.get("/app?x=1")
-	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"), "/sign-in?return=/&door=scan", "/sign-in?return=/&door=choose"} {
+	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"), "/sign-in?return=/&method=scan", "/sign-in?return=/&method=choose"} {
 		v.get(link)
 		v.do(v.request("HEAD", link, nil))
 	}
-	accounts, err := r.store.Accounts(t.Context(), gateway.AccountQuery{})
-	if err != nil || len(accounts) != 0 {
-		t.Errorf("accounts %+v, %v", accounts, err)
+	users, err := r.store.Users(t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 0 {
+		t.Errorf("accounts %+v, %v", users, err)
 	}
 	events, err := r.store.Events(t.Context(), gateway.EventQuery{})
 	if err != nil || len(events) != 0 {
@@ -284,7 +286,7 @@ func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	if n, err := r.store.Sweep(t.Context(), r.now().Add(9000*time.Hour), time.Time{}, 0); err != nil || n != 0 {
 		t.Errorf("%d rows were left, %v", n, err)
 	}
-	if a := v.post("/sign-in?return=/&door=scan", url.Values{}); a.status != 405 {
+	if a := v.post("/sign-in?return=/&method=scan", url.Values{}); a.status != 405 {
 		t.Errorf("POST: %d", a.status)
 	}
 }
@@ -300,18 +302,18 @@ func TestPagesWithoutADoor(t *testing.T) {
 		t.Errorf("page: %s", page.body)
 	}
 	// Another phone may scan what this one shows, if the person says so.
-	if got := r.door(v.follow(v.get(page.link("do.by_website")))); got != "website "+siteID {
+	if got := r.method(v.follow(v.get(page.link("do.by_website")))); got != "website "+siteID {
 		t.Errorf("the browser goes to %s", got)
 	}
 	// The copied link begins the app's request over, in WeChat.
 	inside := r.visitor(uaWeChat)
 	a := inside.get(strings.TrimPrefix(copied, "https://login.example.com"))
-	if a.location != "/app?x=1" || r.door(inside.get(a.location)) != "wechat "+mainID {
+	if a.location != "/app?x=1" || r.method(inside.get(a.location)) != "wechat "+mainID {
 		t.Errorf("the link leads to %s", a.location)
 	}
-	r.app.Doors = []string{"scan"}
+	r.app.Methods = []string{"scan"}
 	page = r.visitor(uaDesktop).get("/app?x=1")
-	if page.kind() != "no_door" || page.status != 403 || !strings.Contains(page.body, "Notes") || page.link("back") == "" {
+	if page.kind() != "no_method" || page.status != 403 || !strings.Contains(page.body, "Notes") || page.link("back") == "" {
 		t.Errorf("page: %d %s", page.status, page.body)
 	}
 }

@@ -29,7 +29,7 @@ func (h *Handler) outcome(r *http.Request, f *flow, code, id string) (out Outcom
 	owner := rand.Text()
 	for pause := firstLook; ; pause = min(2*pause, longestLook) {
 		now := h.cfg.Now()
-		want := Claim{
+		want := Attempt{
 			ID: hashed("flow", f.state), Code: hashed("code", code), Owner: owner,
 			Lease: now.Add(claimLease), Expires: f.deadline.Add(claimMargin),
 		}
@@ -59,10 +59,10 @@ func (h *Handler) outcome(r *http.Request, f *flow, code, id string) (out Outcom
 
 // claim asks the store. It does not end when the visitor goes away: a claim that
 // was written while its request died would keep the visitor's next one waiting.
-func (h *Handler) claim(r *http.Request, want Claim, now time.Time) (Claim, bool, error) {
+func (h *Handler) claim(r *http.Request, want Attempt, now time.Time) (Attempt, bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()
-	return h.cfg.Store.Claim(ctx, want, now)
+	return h.cfg.Store.BeginAttempt(ctx, want, now)
 }
 
 // mayBringOtherCode says whether a repeat with another code than the one that
@@ -79,7 +79,7 @@ func (h *Handler) mayBringOtherCode(r *http.Request, id string) bool {
 //
 // It does not end when the visitor goes away: WeChat calls a slow callback a
 // second time and drops the first, and that second request waits for this one.
-func (h *Handler) exchange(r *http.Request, f *flow, code, id string, claim Claim) (Outcome, error) {
+func (h *Handler) exchange(r *http.Request, f *flow, code, id string, claim Attempt) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), signInLimit)
 	defer cancel()
 	out, who, err := h.signIn(ctx, r, f, code, id)
@@ -90,7 +90,7 @@ func (h *Handler) exchange(r *http.Request, f *flow, code, id string, claim Clai
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()
 	out.At = h.cfg.Now()
-	err = h.cfg.Store.Finish(ctx, claim.ID, claim.Owner, out, out.At)
+	err = h.cfg.Store.FinishAttempt(ctx, claim.ID, claim.Owner, out, out.At)
 	if err == nil {
 		if out.Kind == OutcomeSignedIn {
 			h.endPrevious(ctx, r, id)
@@ -104,7 +104,7 @@ func (h *Handler) exchange(r *http.Request, f *flow, code, id string, claim Clai
 			h.cfg.Logger.ErrorContext(ctx, "sign-in: an unfinished session could not be removed", "error", err)
 		}
 	}
-	if errors.Is(err, ErrClaimLost) {
+	if errors.Is(err, ErrAttemptLost) {
 		return Outcome{}, errStartAgain
 	}
 	return Outcome{}, fmt.Errorf("login: write the outcome: %w", err)

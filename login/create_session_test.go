@@ -13,21 +13,21 @@ import (
 )
 
 // scanned is a sign-in that another way has confirmed.
-func scanned(seed byte) login.Established {
-	return login.Established{
-		Session: login.Session{Subject: "alice", AppID: accountID, OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Nickname: "Alice", Door: "scan", Extra: "x"},
+func scanned(seed byte) login.Authentication {
+	return login.Authentication{
+		Session: login.Session{Subject: "alice", AppID: accountID, OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Nickname: "Alice", Method: "scan", Extra: "x"},
 		Seed:    key(seed)[:login.MinSeed],
 	}
 }
 
 // establish is a request that establishes e in the browser.
-func (b *browser) establish(e login.Established) (made bool, err error) {
+func (b *browser) establish(e login.Authentication) (made bool, err error) {
 	return b.establishAs(b.request("GET", "/scan", nil), e)
 }
 
-func (b *browser) establishAs(r *http.Request, e login.Established) (made bool, err error) {
+func (b *browser) establishAs(r *http.Request, e login.Authentication) (made bool, err error) {
 	w := httptest.NewRecorder()
-	made, err = b.site.handler.Establish(w, r, e)
+	made, err = b.site.handler.CreateSession(w, r, e)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range w.Result().Cookies() {
@@ -37,10 +37,10 @@ func (b *browser) establishAs(r *http.Request, e login.Established) (made bool, 
 }
 
 // must fails unless Establish says just that.
-func (b *browser) must(e login.Established, want bool) {
+func (b *browser) must(e login.Authentication, want bool) {
 	b.site.t.Helper()
 	if made, err := b.establish(e); err != nil || made != want {
-		b.site.t.Fatalf("Establish = %v, %v; want %v", made, err, want)
+		b.site.t.Fatalf("CreateSession = %v, %v; want %v", made, err, want)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestEstablishSignsIn(t *testing.T) {
 	b := s.browser()
 	b.must(scanned(1), true)
 	got, err := s.handler.Session(b.request("GET", "/", nil))
-	if err != nil || got.Subject != "alice" || got.Nickname != "Alice" || got.Door != "scan" || got.Extra != "x" ||
+	if err != nil || got.Subject != "alice" || got.Nickname != "Alice" || got.Method != "scan" || got.Extra != "x" ||
 		!got.SignedInAt.Equal(s.clock.Now()) || !got.ExpiresAt.Equal(s.clock.Now().Add(24*time.Hour)) {
 		t.Errorf("session = %+v, %v", got, err)
 	}
@@ -70,7 +70,7 @@ func TestEstablishTwiceIsOneSession(t *testing.T) {
 		wg.Go(func() {
 			switch first, err := b.establish(scanned(1)); {
 			case err != nil:
-				t.Errorf("Establish: %v", err)
+				t.Errorf("CreateSession: %v", err)
 			case first:
 				made.Add(1)
 			}
@@ -99,12 +99,12 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	repeat := scanned(1)
 	repeat.Repeat = true
 	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) || b.session() != "" {
-		t.Errorf("Establish = %v, session %q; want ErrNoSession and none", err, b.session())
+		t.Errorf("CreateSession = %v, session %q; want ErrNoSession and none", err, b.session())
 	}
 	b.must(scanned(1), true) // as its comment says
 	s.clock.advance(25 * time.Hour)
 	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) {
-		t.Errorf("after the idle limit Establish = %v, want ErrNoSession", err)
+		t.Errorf("after the idle limit CreateSession = %v, want ErrNoSession", err)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 		"another person": func(s *login.Session) { s.Subject = "mallory" },
 		"another openid": func(s *login.Session) { s.OpenID = "oX6mX57QiiVC0DHls-eQ_igBfkbM" },
 		"another app":    func(s *login.Session) { s.AppID = websiteID },
-		"another door":   func(s *login.Session) { s.Door = login.DoorWeChat },
+		"another door":   func(s *login.Session) { s.Method = login.MethodWeChat },
 	} {
 		for _, repeat := range []bool{false, true} {
 			e := scanned(1)
@@ -125,7 +125,7 @@ func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 			change(&e.Session)
 			b := s.browser()
 			if _, err := b.establish(e); !errors.Is(err, login.ErrSessionExists) || b.session() != "" {
-				t.Errorf("%s: Establish = %v, session %q", name, err, b.session())
+				t.Errorf("%s: CreateSession = %v, session %q", name, err, b.session())
 			}
 		}
 	}
@@ -151,18 +151,18 @@ func TestEstablishEndsThePreviousSession(t *testing.T) {
 func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	for name, change := range map[string]func(*login.Established){
-		"no subject":     func(e *login.Established) { e.Session.Subject = "" },
-		"no seed":        func(e *login.Established) { e.Seed = nil },
-		"short seed":     func(e *login.Established) { e.Seed = e.Seed[:login.MinSeed-1] },
-		"over already":   func(e *login.Established) { e.Session.SignedInAt = s.clock.Now().Add(-721 * time.Hour) },
-		"nothing at all": func(e *login.Established) { *e = login.Established{} },
+	for name, change := range map[string]func(*login.Authentication){
+		"no subject":     func(e *login.Authentication) { e.Session.Subject = "" },
+		"no seed":        func(e *login.Authentication) { e.Seed = nil },
+		"short seed":     func(e *login.Authentication) { e.Seed = e.Seed[:login.MinSeed-1] },
+		"over already":   func(e *login.Authentication) { e.Session.SignedInAt = s.clock.Now().Add(-721 * time.Hour) },
+		"nothing at all": func(e *login.Authentication) { *e = login.Authentication{} },
 	} {
 		e := scanned(1)
 		change(&e)
 		b := s.browser()
 		if made, err := b.establish(e); err == nil || made || b.session() != "" {
-			t.Errorf("%s: Establish = %v, %v, session %q", name, made, err, b.session())
+			t.Errorf("%s: CreateSession = %v, %v, session %q", name, made, err, b.session())
 		}
 	}
 	e := scanned(3)
@@ -197,14 +197,14 @@ func TestEstablishedIDEndsTheSession(t *testing.T) {
 	s := newSite(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	b.must(scanned(1), true)
-	id, err := login.EstablishedID(scanned(1).Seed)
+	id, err := login.AuthenticationSessionID(scanned(1).Seed)
 	if err != nil || id == b.session() {
 		t.Fatalf("id %q, %v", id, err)
 	}
 	if err := store.DeleteSession(t.Context(), id); err != nil || b.who() != "" {
 		t.Errorf("%v, still signed in as %q", err, b.who())
 	}
-	if _, err := login.EstablishedID(nil); err == nil {
+	if _, err := login.AuthenticationSessionID(nil); err == nil {
 		t.Error("a seed of nothing has an id")
 	}
 }
@@ -219,7 +219,7 @@ func TestEstablishWhileTheStoreIsAway(t *testing.T) {
 		e := scanned(1)
 		e.Repeat = method == "Session"
 		if _, err := b.establish(e); !errors.Is(err, login.ErrUnavailable) || b.session() != "" {
-			t.Errorf("%s: Establish = %v, session %q", method, err, b.session())
+			t.Errorf("%s: CreateSession = %v, session %q", method, err, b.session())
 		}
 	}
 	o.method.Store("")

@@ -7,7 +7,7 @@ import (
 
 // Claim is the right of one request to exchange one WeChat code of a sign-in.
 // It is login.Claim in the gateway's words.
-type Claim struct {
+type Attempt struct {
 	Key     string    // the sign-in: a hash of its state
 	Code    string    // a hash of WeChat's code
 	Owner   string    // random, tells this attempt from every other
@@ -31,7 +31,7 @@ const OutcomeCodeRefused = "code_refused"
 // button, WeChat's own second call, another replica), one request exchanges the
 // code and the others go where it went. A claim whose Expires is not after now
 // counts as missing.
-type Claims interface {
+type Attempts interface {
 	// Claim takes the sign-in want.Key for one exchange, in one atomic step:
 	//
 	//   - no claim: want is kept, and Claim returns it and true.
@@ -44,11 +44,11 @@ type Claims interface {
 	//
 	// Of any number of callers at once, in any number of processes, one wins.
 	// want.Outcome is ignored.
-	Claim(ctx context.Context, want Claim, now time.Time) (have Claim, won bool, err error)
+	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
 	// FinishClaim writes the outcome of a claim, once. It is ErrConflict, and
 	// changes nothing, when the claim is missing, has another owner or an
 	// outcome, or its Lease is not after now: those who waited may have acted
 	// on that. An outcome without Kind is an error.
-	FinishClaim(ctx context.Context, key, owner string, out Outcome, now time.Time) error
+	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }

@@ -8,8 +8,8 @@ import (
 // Arrival is what is known when a person comes back from WeChat. Virtual people
 // of WeChat's snapshot pages (is_snapshotuser) never arrive: their openid and
 // unionid belong to nobody, so the caller turns them away before.
-type Arrival struct {
-	Entry         string // the configuration's name of the app on WeChat's side
+type SignIn struct {
+	Connector     string // the configuration's name of the app on WeChat's side
 	AppID         string
 	OpenID        string
 	UnionID       string    // "" = WeChat sent none
@@ -29,9 +29,9 @@ type Profile struct {
 
 // Check says what a store refuses: an arrival that names no person, no time or
 // no status.
-func (a Arrival) Check() error {
+func (a SignIn) Check() error {
 	switch {
-	case a.Entry == "" || a.AppID == "" || a.OpenID == "":
+	case a.Connector == "" || a.AppID == "" || a.OpenID == "":
 		return errors.New("arrival without entry, appid or openid: the caller must not store it")
 	case a.OpenID != Clean(a.OpenID) || a.UnionID != Clean(a.UnionID):
 		return errors.New("arrival with an openid or unionid that is no text")
@@ -44,7 +44,7 @@ func (a Arrival) Check() error {
 }
 
 // shares reports whether unionids of appID may be compared with this arrival's.
-func (a Arrival) shares(appID string) bool {
+func (a SignIn) sharesUnionID(appID string) bool {
 	if a.OpenPlatform == "" || a.UnionID == "" {
 		return false
 	}
@@ -58,7 +58,7 @@ func (a Arrival) shares(appID string) bool {
 
 // Shared returns the appids among which a store looks for accounts with the
 // arrival's unionid; nil when the arrival may not join by unionid.
-func (a Arrival) Shared() []string {
+func (a SignIn) SharedAppIDs() []string {
 	if a.OpenPlatform == "" || a.UnionID == "" {
 		return nil
 	}
@@ -81,9 +81,9 @@ func (a Arrival) Shared() []string {
 // the store (another old id, a second openid of one appid) is reported as an
 // ImportProblem and changes nothing. Nobody has come in: identities count as
 // never seen, and a name fills an empty place but is not a fetched profile.
-type ImportedPerson struct {
-	OldID   string // required
-	Arrival        // At is the time of the import
+type ImportedUser struct {
+	OldID  string // required
+	SignIn        // At is the time of the import
 }
 
 // ImportProblem is a line that was left out.

@@ -13,9 +13,9 @@ import (
 )
 
 // RingConfig says how a [Ring] keeps its keys. Store and Master are required; every other field has a useful zero value.
-type RingConfig struct {
+type SetConfig struct {
 	Store  gateway.Keys
-	Master *Master
+	Sealer *Sealer
 
 	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
@@ -28,16 +28,16 @@ type RingConfig struct {
 
 // Ring is the set of signing keys, the same on every replica that shares the store. It answers from memory, so signing and publishing go on while
 // the database is away. All methods are safe for concurrent use.
-type Ring struct {
-	cfg     RingConfig
+type Set struct {
+	cfg     SetConfig
 	current atomic.Pointer[snapshot]
 	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
 }
 
 // OpenRing reads the keys, makes those that are missing, and seals with the first master key what an older one sealed. It fails with [ErrMasterKey]
 // when the store holds keys that none of the master keys opens.
-func OpenRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
-	if cfg.Store == nil || cfg.Master == nil {
+func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
+	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: a ring needs a store and a master key")
 	}
 	if cfg.Algs == nil {
@@ -59,7 +59,7 @@ func OpenRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Ring{cfg: cfg}
+	r := &Set{cfg: cfg}
 	if err := r.Maintain(ctx); err != nil {
 		return nil, err
 	}
@@ -73,14 +73,14 @@ func defaultTo(d *time.Duration, def time.Duration) {
 }
 
 // SetKeep changes RingConfig.Keep for the keys that are replaced from now on.
-func (r *Ring) SetKeep(d time.Duration) {
+func (r *Set) SetKeep(d time.Duration) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	r.cfg.Keep = d
 }
 
 // CheckMaster says whether the master keys open every signing key of the store that is of use at now, and changes nothing. [ErrMasterKey]: they do not.
-func CheckMaster(ctx context.Context, store gateway.Keys, m *Master, now time.Time) error {
+func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func CheckMaster(ctx context.Context, store gateway.Keys, m *Master, now time.Ti
 
 // Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes, reseals and removes keys as they come due.
 // A store that is away is logged, and tried again; the keys in memory go on.
-func (r *Ring) Run(ctx context.Context) {
+func (r *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
 	for {
@@ -114,7 +114,7 @@ func (r *Ring) Run(ctx context.Context) {
 }
 
 // Maintain does once what [Ring.Run] does at every tick.
-func (r *Ring) Maintain(ctx context.Context) error {
+func (r *Set) Maintain(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	snap, err := r.load(ctx)
@@ -145,11 +145,11 @@ func (r *Ring) Maintain(ctx context.Context) error {
 // Soon is how long after [Ring.Rotate] at once the new key signs: every replica has read it by then, one that missed a reading too. If one replica signed
 // before, another might be asked for the key set and not have it yet, and apps would refuse people; if one published the old key no more, tokens that
 // another still signs with it would be refused.
-func (r *Ring) Soon() time.Duration { return 3 * r.cfg.Reload }
+func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
 
 // Rotate makes a new key for alg now. It signs after Config.Lead, or after [Ring.Soon] when atOnce is true: that is for a key that leaked, and from the
 // same moment on no replica publishes an older key of alg, so that nothing they signed is believed any more. The clocks of the replicas must agree.
-func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
+func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	snap, err := r.load(ctx)
@@ -158,7 +158,7 @@ func (r *Ring) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	}
 	active := r.cfg.Now().Add(r.cfg.Lead)
 	if atOnce {
-		active = r.cfg.Now().Add(r.Soon())
+		active = r.cfg.Now().Add(r.ActivationDelay())
 	}
 	if err := r.make(ctx, snap, alg, active); err != nil {
 		return err
@@ -187,7 +187,7 @@ type Status struct {
 }
 
 // List tells of every published key, in the order of making.
-func (r *Ring) List() []Status {
+func (r *Set) List() []Status {
 	snap, now := r.current.Load(), r.cfg.Now()
 	var out []Status
 	for _, k := range snap.published(now) {
@@ -205,7 +205,7 @@ func (r *Ring) List() []Status {
 }
 
 // makeDue makes the first key of alg, or the next one when the newest has less than Lead left to sign.
-func (r *Ring) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
+func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := r.cfg.Now()
 	newest := snap.newest(alg, now)
 	switch {
@@ -219,12 +219,12 @@ func (r *Ring) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, e
 
 // make puts a new key into the store, under the next slot of its algorithm: when another replica makes one at the same moment both choose the same
 // slot, the store takes one of them, and both replicas use that.
-func (r *Ring) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
+func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
 		return err
 	}
-	sealed, err := r.cfg.Master.Seal(sealPurpose, kid, der)
+	sealed, err := r.cfg.Sealer.Seal(sealPurpose, kid, der)
 	if err != nil {
 		return err
 	}
@@ -241,13 +241,13 @@ func (r *Ring) make(ctx context.Context, snap *snapshot, alg string, active time
 }
 
 // tidy writes down when a replaced key stops being published, and seals anew what an older master key sealed.
-func (r *Ring) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
+func (r *Set) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := r.cfg.Now()
 	for _, k := range snap.published(now) {
 		switch next := snap.successor(k, now); {
 		case next != nil && k.stored.RetiredAt.IsZero():
 			err = r.cfg.Store.RetireKey(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(r.cfg.Keep))
-		case !r.cfg.Master.Current(k.stored.Sealed):
+		case !r.cfg.Sealer.Current(k.stored.Sealed):
 			err = r.reseal(ctx, k)
 		default:
 			continue
@@ -260,12 +260,12 @@ func (r *Ring) tidy(ctx context.Context, snap *snapshot) (changed bool, err erro
 	return changed, nil
 }
 
-func (r *Ring) reseal(ctx context.Context, k *signingKey) error {
-	der, err := r.cfg.Master.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
+func (r *Set) reseal(ctx context.Context, k *signingKey) error {
+	der, err := r.cfg.Sealer.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
 	if err != nil {
 		return err
 	}
-	sealed, err := r.cfg.Master.Seal(sealPurpose, k.stored.ID, der)
+	sealed, err := r.cfg.Sealer.Seal(sealPurpose, k.stored.ID, der)
 	if err != nil {
 		return err
 	}
