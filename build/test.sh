@@ -86,7 +86,7 @@ freshness() {
 }
 
 # A secret, a code or a token that the tests planted must be in nothing that they wrote.
-secrets() { go run ./internal/leak/scan out; }
+secrets() { go run ./internal/leaktest/scan out; }
 
 mode=${1:-test}
 case $mode in

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/login"
 )
 
@@ -193,7 +193,7 @@ func TestCallbacksAtTheSameMoment(t *testing.T) {
 	build := func(one *site) {
 		one.use(login.Config{
 			URL: "https://app.example.com", Keys: [][]byte{key(1)}, Store: store,
-			OfficialAccount: account(s.wechat), Logger: leak.Logger(t), Now: s.clock.Now,
+			OfficialAccount: account(s.wechat), Logger: leaktest.Logger(t), Now: s.clock.Now,
 		})
 	}
 	build(s)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
@@ -12,7 +12,7 @@ import (
 func good() login.Config {
 	return login.Config{
 		URL: "https://app.example.com", Keys: [][]byte{key(1)},
-		OfficialAccount: &wechat.Client{AppID: accountID, Secret: leak.Secret},
+		OfficialAccount: &wechat.Client{AppID: accountID, Secret: leaktest.Secret},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"another scheme":                    {func(c *login.Config) { c.URL = "ftp://app.example.com" }, "neither http nor https"},
 		"query":                             {func(c *login.Config) { c.URL += "?x" }, "nothing else"},
 		"fragment":                          {func(c *login.Config) { c.URL += "#x" }, "nothing else"},
-		"user":                              {func(c *login.Config) { c.URL = "https://u:" + leak.Secret + "@app.example.com" }, "Config.URL"},
+		"user":                              {func(c *login.Config) { c.URL = "https://u:" + leaktest.Secret + "@app.example.com" }, "Config.URL"},
 		"odd path":                          {func(c *login.Config) { c.URL += "/a//b" }, "unusual path"},
 		"path with dots":                    {func(c *login.Config) { c.URL += "/a/../b" }, "unusual path"},
 		"path that ends a cookie attribute": {func(c *login.Config) { c.URL += "/a;b" }, "unusual path"},
@@ -46,7 +46,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"short key":                         {func(c *login.Config) { c.Keys = append(c.Keys, make([]byte, 31)) }, "number 2 has 31 bytes"},
 		"no door":                           {func(c *login.Config) { c.OfficialAccount = nil }, "nobody could sign in"},
 		"no secret":                         {func(c *login.Config) { c.WebsiteApp = &wechat.Client{AppID: websiteID} }, "Config.WebsiteApp"},
-		"no appid":                          {func(c *login.Config) { c.OfficialAccount = &wechat.Client{Secret: leak.Secret} }, "Config.OfficialAccount"},
+		"no appid":                          {func(c *login.Config) { c.OfficialAccount = &wechat.Client{Secret: leaktest.Secret} }, "Config.OfficialAccount"},
 		"return host, path":                 {func(c *login.Config) { c.ReturnHosts = []string{"https://x.example/y"} }, "Config.ReturnHosts"},
 		"return host, star":                 {func(c *login.Config) { c.ReturnHosts = []string{"*.example.com"} }, "Config.ReturnHosts"},
 		"return host, nothing":              {func(c *login.Config) { c.ReturnHosts = []string{""} }, "Config.ReturnHosts"},
@@ -60,7 +60,7 @@ func TestConfigIsChecked(t *testing.T) {
 			cfg := good()
 			c.change(&cfg)
 			h, err := login.New(cfg)
-			leak.Check(t, "the error", err)
+			leaktest.Check(t, "the error", err)
 			if c.says == "" {
 				if err != nil || h == nil {
 					t.Errorf("New: %v", err)

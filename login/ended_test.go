@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/login"
 )
 
@@ -32,7 +32,7 @@ func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 		if res.StatusCode != 303 || !strings.HasPrefix(address, s.origin+"/sign-in/ended?page=") {
 			t.Fatalf("%s: the page stands at the callback: %d to %q", name, res.StatusCode, address)
 		}
-		if leak.Find([]byte(address)) != "" || strings.Contains(address, state) {
+		if leaktest.Find([]byte(address)) != "" || strings.Contains(address, state) {
 			t.Errorf("%s: the address holds code or state: %s", name, address)
 		}
 		shared := s.browser().get(address) // somebody else, without cookies

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -25,9 +25,9 @@ func newTown(t *testing.T, switches wechattest.Switches) *town {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	for i := range apps {
-		apps[i].Secret = leak.Secret
+		apps[i].Secret = leaktest.Secret
 	}
-	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: apps, Switches: switches})
+	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: apps, Switches: switches})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +38,11 @@ func newTown(t *testing.T, switches wechattest.Switches) *town {
 		return &wechat.Client{AppID: app.AppID, Secret: wechat.Secret(app.Secret), OpenURL: world.URL, APIURL: world.URL}
 	}
 	mux := http.NewServeMux()
-	server := httptest.NewServer(leak.Watch(t, mux))
+	server := httptest.NewServer(leaktest.Watch(t, mux))
 	t.Cleanup(server.Close)
 	h, err := login.New(login.Config{
 		URL: server.URL, Keys: [][]byte{key(1)}, OfficialAccount: client(apps[0]), WebsiteApp: client(apps[2]),
-		AvatarHosts: []string{world.URL}, Logger: leak.Logger(t),
+		AvatarHosts: []string{world.URL}, Logger: leaktest.Logger(t),
 	})
 	if err != nil {
 		t.Fatal(err)

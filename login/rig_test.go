@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
@@ -27,7 +27,7 @@ const (
 )
 
 // code returns a code that leak would find anywhere.
-func code(name string) string { return "0" + leak.Mark + name }
+func code(name string) string { return "0" + leaktest.Mark + name }
 
 // fakeWeChat is WeChat's API as a RoundTripper: no network, so tests can run in a
 // synctest bubble, and count what would have been sent.
@@ -87,7 +87,7 @@ func (f *fakeWeChat) times(code string) int {
 // tokenFor is WeChat's answer; a person is the last character of the code.
 func tokenFor(code, scope string) string {
 	return fmt.Sprintf(`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_%sr","openid":%q,"scope":%q}`,
-		leak.Mark, leak.Mark, openIDOf(code), scope)
+		leaktest.Mark, leaktest.Mark, openIDOf(code), scope)
 }
 
 func openIDOf(code string) string {
@@ -147,7 +147,7 @@ func newSite(t *testing.T, change ...func(*login.Config)) *site {
 	cfg := login.Config{
 		URL: "https://app.example.com", Keys: [][]byte{key(1)}, Store: login.NewMemoryStore(),
 		OfficialAccount: account(s.wechat), WebsiteApp: website(s.wechat),
-		Logger: leak.Logger(t), Now: s.clock.Now,
+		Logger: leaktest.Logger(t), Now: s.clock.Now,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -157,11 +157,11 @@ func newSite(t *testing.T, change ...func(*login.Config)) *site {
 }
 
 func account(f *fakeWeChat) *wechat.Client {
-	return &wechat.Client{AppID: accountID, Secret: leak.Secret, HTTPClient: &http.Client{Transport: f}}
+	return &wechat.Client{AppID: accountID, Secret: leaktest.Secret, HTTPClient: &http.Client{Transport: f}}
 }
 
 func website(f *fakeWeChat) *wechat.Client {
-	return &wechat.Client{AppID: websiteID, Secret: leak.Secret, HTTPClient: &http.Client{Transport: f}}
+	return &wechat.Client{AppID: websiteID, Secret: leaktest.Secret, HTTPClient: &http.Client{Transport: f}}
 }
 
 func serve(h http.Handler, r *http.Request) *http.Response {
@@ -190,7 +190,7 @@ func (s *site) use(cfg login.Config) {
 	mux.Handle(s.prefix+"/", h)
 	mux.Handle(s.prefix+"/private/", h.Require(page))
 	mux.Handle(s.prefix+"/named/", h.RequireProfile(page))
-	s.mux = leak.Watch(s.t, mux)
+	s.mux = leaktest.Watch(s.t, mux)
 }
 
 func key(n byte) []byte {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -135,20 +135,20 @@ func TestBasesOfOne_sOwn(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"open.weixin.qq.com", "ftp://a.test", "https://", "https://a.test/?x=1", "https://a.test/?", "https://a.test/#", "https://a.test/#x",
-		"https://user:" + leak.Secret + "@a.test/", "https://a.test/\x7f" + leak.Secret, ":" + leak.Secret,
+		"https://user:" + leaktest.Secret + "@a.test/", "https://a.test/\x7f" + leaktest.Secret, ":" + leaktest.Secret,
 	} {
 		c := &wechat.Client{AppID: appID, Secret: "x", OpenURL: bad, APIURL: bad}
 		if _, err := c.AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: "https://a.test/", State: "s"}); !errors.Is(err, wechat.ErrConfiguration) || !strings.Contains(err.Error(), "OpenURL") {
 			t.Errorf("OpenURL %q: %v", bad, err)
 		} else {
-			leak.Check(t, "the error about OpenURL", err)
+			leaktest.Check(t, "the error about OpenURL", err)
 		}
 		for _, call := range calls {
 			err := call.call(t.Context(), c)
 			if !errors.Is(err, wechat.ErrConfiguration) || !strings.Contains(err.Error(), "APIURL") {
 				t.Errorf("%s, APIURL %q: %v", call.name, bad, err)
 			}
-			leak.Check(t, "the error about APIURL", err)
+			leaktest.Check(t, "the error about APIURL", err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -60,7 +60,7 @@ func TestObserveHearsEachAttempt(t *testing.T) {
 				if want := (wechat.Call{Endpoint: call.name, AppID: appID, Duration: time.Second, Attempt: 2, HTTPStatus: 200}); last != want {
 					t.Errorf("second %+v\nwant   %+v", last, want)
 				}
-				leak.Check(t, "what Observe hears", heard[0], heard[1])
+				leaktest.Check(t, "what Observe hears", heard[0], heard[1])
 			})
 		})
 	}
@@ -95,7 +95,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL + "/"}
+	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL + "/"}
 	for range 3 {
 		for _, call := range calls {
 			if err := call.call(t.Context(), c); err != nil {
@@ -139,7 +139,7 @@ func TestCertificateIsChecked(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	attempts := 0
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, OnCall: func(context.Context, wechat.Call) { attempts++ }}
+	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL, OnCall: func(context.Context, wechat.Call) { attempts++ }}
 	for _, call := range calls {
 		attempts = 0
 		err := call.call(t.Context(), c)
@@ -150,7 +150,7 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 
 	trusted.Store(true)
-	c = &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, HTTPClient: s.Client()}
+	c = &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL, HTTPClient: s.Client()}
 	if _, err := c.Exchange(t.Context(), code); err != nil {
 		t.Errorf("with the right certificate: %v", err)
 	}
@@ -168,7 +168,7 @@ func TestExchangeOverHTTP2(t *testing.T) {
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL, HTTPClient: s.Client()}
+	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL, HTTPClient: s.Client()}
 	for range 2 {
 		if _, err := c.Exchange(t.Context(), code); err != nil {
 			t.Error(err)
@@ -180,8 +180,8 @@ func TestExchangeOverHTTP2(t *testing.T) {
 func TestProxyFromEnvironment(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("WECHAT_TEST_PROXY") != "" {
-		_, err := (&wechat.Client{AppID: appID, Secret: leak.Secret}).Exchange(t.Context(), code)
-		leak.Check(t, "the error", err)
+		_, err := (&wechat.Client{AppID: appID, Secret: leaktest.Secret}).Exchange(t.Context(), code)
+		leaktest.Check(t, "the error", err)
 		if !errors.Is(err, wechat.ErrTransport) {
 			t.Errorf("got %v", err)
 		}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -76,7 +76,7 @@ func TestErrcodes(t *testing.T) {
 				if errors.Is(err, wechat.ErrCodeUsed) != (c.code == 40163) || errors.Is(err, wechat.ErrInvalidCode) != (c.code == 40029) {
 					t.Error("ErrCodeUsed or ErrInvalidCode is wrong")
 				}
-				leak.Check(t, "the error", err, *e)
+				leaktest.Check(t, "the error", err, *e)
 			})
 		}
 	}
@@ -190,7 +190,7 @@ func TestBadAnswersCanBeToldApart(t *testing.T) {
 				default:
 					checkClass(t, err, wechat.ErrTemporary)
 				}
-				leak.Check(t, "the error", err)
+				leaktest.Check(t, "the error", err)
 			})
 		}
 	}
@@ -302,7 +302,7 @@ func TestCallsThatAreNotMade(t *testing.T) {
 				t.Errorf("got %v", c.err)
 			}
 			checkClass(t, c.err, wechat.ErrConfiguration)
-			leak.Check(t, "the error", c.err)
+			leaktest.Check(t, "the error", c.err)
 		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -67,7 +67,7 @@ func TestExchangeReadsEveryField(t *testing.T) {
 			if !reflect.DeepEqual(*got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", *got, c.want)
 			}
-			leak.Check(t, "a token", got, *got, []*wechat.Token{got})
+			leaktest.Check(t, "a token", got, *got, []*wechat.Token{got})
 		})
 	}
 }
@@ -90,7 +90,7 @@ func TestExchangeSendsWhatIsDocumented(t *testing.T) {
 	if _, err := c.Exchange(t.Context(), code); err != nil {
 		t.Fatal(err)
 	}
-	want := "appid=" + appID + "&secret=" + leak.Secret + "&code=" + code + "&grant_type=authorization_code"
+	want := "appid=" + appID + "&secret=" + leaktest.Secret + "&code=" + code + "&grant_type=authorization_code"
 	if got.Method != "GET" || got.URL.Path != "/sns/oauth2/access_token" || got.URL.RawQuery != want {
 		t.Errorf("sent %s %s?%s", got.Method, got.URL.Path, got.URL.RawQuery)
 	}
@@ -107,7 +107,7 @@ func TestCodeCannotAddParameters(t *testing.T) {
 	} {
 		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			q := r.URL.Query()
-			if len(q) != 4 || len(q["appid"]) != 1 || q.Get("appid") != appID || q.Get("secret") != leak.Secret ||
+			if len(q) != 4 || len(q["appid"]) != 1 || q.Get("appid") != appID || q.Get("secret") != leaktest.Secret ||
 				q.Get("grant_type") != "authorization_code" || len(q["code"]) != 1 || q.Get("code") != code {
 				t.Errorf("code %q arrived as %v", code, q)
 			}

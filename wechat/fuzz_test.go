@@ -13,7 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -100,7 +100,7 @@ func checkResult(t *testing.T, empty bool, err error) {
 		t.Errorf("result missing: %v, error: %v", empty, err)
 	case err != nil && !errors.As(err, &e):
 		t.Errorf("the error is a %T: %v", err, err)
-	case err != nil && leak.Find([]byte(err.Error()+e.Message+e.RequestID)) != "":
+	case err != nil && leaktest.Find([]byte(err.Error()+e.Message+e.RequestID)) != "":
 		t.Errorf("the error holds a planted value: %v", err)
 	}
 }
@@ -161,7 +161,7 @@ func FuzzErrmsg(f *testing.F) {
 			if len(part) > 256 || !utf8.ValidString(part) || strings.TrimSpace(part) != part {
 				t.Errorf("%q gave %q", errmsg, part)
 			}
-			if !strings.Contains(errmsg, leak.Mark) && !strings.Contains(errmsg, leak.Secret) && !strings.Contains(squeeze(came), squeeze(part)) {
+			if !strings.Contains(errmsg, leaktest.Mark) && !strings.Contains(errmsg, leaktest.Secret) && !strings.Contains(squeeze(came), squeeze(part)) {
 				t.Errorf("%q gave %q, which was not in it", errmsg, part)
 			}
 		}

@@ -11,20 +11,20 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
 const (
 	appID  = "wx0123456789abcdef"
-	code   = "0A1" + leak.Mark + "cdefghijklmnopqr"
-	access = wechat.Secret("83_" + leak.Mark + "access-token")
-	fresh  = wechat.Secret("83_" + leak.Mark + "refresh-token")
+	code   = "0A1" + leaktest.Mark + "cdefghijklmnopqr"
+	access = wechat.Secret("83_" + leaktest.Mark + "access-token")
+	fresh  = wechat.Secret("83_" + leaktest.Mark + "refresh-token")
 	openID = "oX6mX57QiiVC0DHls-eQ_igBfkbA"
 )
 
 // tokenJSON is a success as it looks on the wire: no spaces, and the fields in this order.
-const tokenJSON = `{"access_token":"83_` + leak.Mark + `access-token","expires_in":7200,"refresh_token":"83_` + leak.Mark +
+const tokenJSON = `{"access_token":"83_` + leaktest.Mark + `access-token","expires_in":7200,"refresh_token":"83_` + leaktest.Mark +
 	`refresh-token","openid":"` + openID + `","scope":"snsapi_userinfo","unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"}`
 
 const userJSON = `{"openid":"` + openID + `","nickname":"归零","sex":0,"language":"","city":"","province":"","country":"",` +
@@ -47,7 +47,7 @@ func respond(r *http.Request, status int, body string) *http.Response {
 
 // clientOf returns a client whose server is f.
 func clientOf(f roundTrip) *wechat.Client {
-	return &wechat.Client{AppID: appID, Secret: leak.Secret, HTTPClient: &http.Client{Transport: f}}
+	return &wechat.Client{AppID: appID, Secret: leaktest.Secret, HTTPClient: &http.Client{Transport: f}}
 }
 
 // answering returns a client whose server always answers the same.
@@ -60,7 +60,7 @@ func served(t *testing.T, h http.HandlerFunc) *wechat.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: s.URL}
+	return &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL}
 }
 
 // calls are the four server-to-server calls, for tests that hold for each.

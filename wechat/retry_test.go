@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -183,7 +183,7 @@ func TestTimeLimit(t *testing.T) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 				checkClass(t, err, wechat.ErrReauthorize)
-				leak.Check(t, "the error", err)
+				leaktest.Check(t, "the error", err)
 			})
 		})
 	}
@@ -278,7 +278,7 @@ func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 	own := &http.Client{Transport: &http.Transport{}}
 	defer own.CloseIdleConnections()
 	for name, given := range map[string]*http.Client{"private client": nil, "given client": own} {
-		c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: base, HTTPClient: given}
+		c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: base, HTTPClient: given}
 		if _, err := c.UserInfo(t.Context(), access, openID, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +290,7 @@ func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		checkClass(t, err, wechat.ErrReauthorize)
-		leak.Check(t, "the error", err)
+		leaktest.Check(t, "the error", err)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestConnectionRefused(t *testing.T) {
 	base := "http://" + listener.Addr().String()
 	_ = listener.Close()
 	var attempts atomic.Int32
-	c := &wechat.Client{AppID: appID, Secret: leak.Secret, APIURL: base, OnCall: func(_ context.Context, call wechat.Call) {
+	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: base, OnCall: func(_ context.Context, call wechat.Call) {
 		if int(attempts.Add(1)) != call.Attempt || call.HTTPStatus != 0 || call.Err == nil {
 			t.Errorf("observed %+v", call)
 		}
@@ -317,7 +317,7 @@ func TestConnectionRefused(t *testing.T) {
 		t.Errorf("the text is %q", err)
 	}
 	checkClass(t, err, wechat.ErrTemporary)
-	leak.Check(t, "the error", err)
+	leaktest.Check(t, "the error", err)
 }
 
 func TestBodyThatBreaksOff(t *testing.T) {

@@ -17,13 +17,13 @@ import (
 	"testing"
 	texttemplate "text/template"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
 func TestSecretDoesNotPrint(t *testing.T) {
 	t.Parallel()
-	secret := wechat.Secret(leak.Secret)
+	secret := wechat.Secret(leaktest.Secret)
 	type holder struct {
 		Name  string
 		Value wechat.Secret
@@ -33,7 +33,7 @@ func TestSecretDoesNotPrint(t *testing.T) {
 		Any   any
 	}
 	h := holder{"x", secret, &secret, []wechat.Secret{secret}, map[string]wechat.Secret{"a": secret}, secret}
-	leak.Check(t, "a secret", secret, &secret, h, &h, []holder{h}, map[wechat.Secret]int{}, []*wechat.Token{{AccessToken: secret}},
+	leaktest.Check(t, "a secret", secret, &secret, h, &h, []holder{h}, map[wechat.Secret]int{}, []*wechat.Token{{AccessToken: secret}},
 		wechat.Token{RefreshToken: secret}, &wechat.Client{Secret: secret}, []*wechat.Client{{Secret: secret}}, struct{ Client *wechat.Client }{&wechat.Client{Secret: secret}})
 	for _, verb := range "vsqxXdtbcoUeEfFgGpT" {
 		if verb == 'p' || verb == 'T' {
@@ -50,10 +50,10 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	_ = template.Must(template.New("").Parse(`<a href="/?x={{.}}" title="{{.}}">{{.}}</a><script>let x={{.}}</script>`)).Execute(&out, secret)
 	_ = texttemplate.Must(texttemplate.New("").Parse(`{{.}} {{printf "%s" .}}`)).Execute(&out, secret)
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", secret, "holder", h, slog.Group("g", "s", secret))
-	if found := leak.Find(out.Bytes()); found != "" {
+	if found := leaktest.Find(out.Bytes()); found != "" {
 		t.Errorf("found %s in %s", found, out.String())
 	}
-	if string(secret) != leak.Secret {
+	if string(secret) != leaktest.Secret {
 		t.Error("string(s) does not reveal it")
 	}
 	if _, ok := slog.AnyValue(secret).Resolve().Any().(wechat.Secret); ok {
@@ -121,14 +121,14 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			t.Run(call.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				c := clientOf(fail)
-				c.OnCall = func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }
+				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }
 				err := instantly(t, c, call.call)
 				var e *wechat.Error
 				if !errors.As(err, &e) {
 					t.Fatalf("got %T", err)
 				}
-				leak.Check(t, "the error", err, *e)
-				leak.Logger(t).Error("sign-in failed", "err", err, "value", *e)
+				leaktest.Check(t, "the error", err, *e)
+				leaktest.Logger(t).Error("sign-in failed", "err", err, "value", *e)
 			})
 		}
 	}

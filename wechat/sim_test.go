@@ -9,25 +9,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // simulated returns a simulator with the given switches and a client of its app of that index in DefaultApps. Secret, codes and
-// tokens are planted, and every error goes through leak.Check by Observe.
+// tokens are planted, and every error goes through leaktest.Check by Observe.
 func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
-	apps[app].Secret = leak.Secret
-	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leak.Mark, Switches: switches})
+	apps[app].Secret = leaktest.Secret
+	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Switches: switches})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
-	return sim, &wechat.Client{AppID: apps[app].AppID, Secret: leak.Secret, APIURL: server.URL,
-		OnCall: func(_ context.Context, call wechat.Call) { leak.Check(t, "what Observe hears", call, call.Err) }}
+	return sim, &wechat.Client{AppID: apps[app].AppID, Secret: leaktest.Secret, APIURL: server.URL,
+		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }}
 }
 
 // codeFor returns a code of the simulator.
@@ -62,7 +62,7 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			leak.Check(t, "the token", token)
+			leaktest.Check(t, "the token", token)
 			if token.OpenID != sim.OpenID(client.AppID, "xiaoming") || (token.UnionID != "") != c.union || !token.HasScope(c.scope) ||
 				token.ExpiresIn != 2*time.Hour || token.SnapshotUser || token.RefreshToken == "" {
 				t.Errorf("the token is %+v", token)
@@ -222,7 +222,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			checkClass(t, err, wechat.ErrReauthorize)
-			leak.Check(t, "the error", err)
+			leaktest.Check(t, "the error", err)
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // gin's logger prints whole addresses unless told otherwise, and the callback's
@@ -35,7 +35,7 @@ func TestAccessLogHoldsNoCode(t *testing.T) {
 	if !strings.Contains(string(text), `"/wechat/callback"`) {
 		t.Errorf("the callback is not in the access log:\n%s", text)
 	}
-	if found := leak.Find(text); found != "" {
+	if found := leaktest.Find(text); found != "" {
 		t.Errorf("the access log holds %s:\n%s", found, text)
 	}
 }

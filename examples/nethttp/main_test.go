@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -19,8 +19,8 @@ func start(t *testing.T) (app string, phone *wechattest.Phone) {
 	t.Helper()
 	const appID = "wx0123456789abcdef"
 	sim, err := wechattest.New(wechattest.Config{
-		Apps: []wechattest.App{{AppID: appID, Secret: leak.Secret, Domains: []string{"127.0.0.1"}}},
-		Mark: leak.Mark,
+		Apps: []wechattest.App{{AppID: appID, Secret: leaktest.Secret, Domains: []string{"127.0.0.1"}}},
+		Mark: leaktest.Mark,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -31,12 +31,12 @@ func start(t *testing.T) (app string, phone *wechattest.Phone) {
 
 	server := httptest.NewUnstartedServer(nil)
 	app = "http://" + server.Listener.Addr().String()
-	account := &wechat.Client{AppID: appID, Secret: leak.Secret, OpenURL: weixin.URL, APIURL: weixin.URL}
+	account := &wechat.Client{AppID: appID, Secret: leaktest.Secret, OpenURL: weixin.URL, APIURL: weixin.URL}
 	sign, err := newSignIn(app, account, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = leak.Watch(t, newApp(sign))
+	server.Config.Handler = leaktest.Watch(t, newApp(sign))
 	server.Start()
 	t.Cleanup(server.Close)
 	return app, sim.Phone("alice")

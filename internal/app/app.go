@@ -147,7 +147,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	sessions := &session.Manager{
-		Sessions: a.store, SessionUsers: a.store, Grants: a.store,
+		Sessions: a.store, Grants: a.store,
 		Idle: c.Session.Idle, Max: c.Session.Max, OnError: a.unrecorded,
 	}
 	rules := access.Rules{Identities: a.store}
@@ -187,7 +187,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	provider, err = oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
 		SignIn: people, Access: rules, Pages: oidcPages{site, u.EscapedPath() + "/"},
-		Users: a.store, SessionUsers: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Sealer: a.o.Sealer,
+		Users: a.store, Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.ring, Sealer: a.o.Sealer,
 		Address: route.Address, RequestID: requestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
@@ -298,7 +298,7 @@ func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 
 // opens are the values that open something on a host.
 type opens struct {
-	leak.Values
+	leaktest.Values
 	token string
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -43,7 +43,7 @@ type town struct {
 }
 
 const (
-	appSecret = leak.Secret + " of the sample app"
+	appSecret = leaktest.Secret + " of the sample app"
 	verifier  = "a-verifier-of-43-characters-or-more-0123456789"
 )
 
@@ -61,7 +61,7 @@ var sharedKeys = sync.OnceValues(func() ([]gateway.Key, error) {
 })
 
 func master() *keys.Sealer {
-	m, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
+	m, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		panic(err)
 	}
@@ -74,11 +74,11 @@ func newTown(t *testing.T, options ...option) *town {
 	t.Helper()
 	w := &town{t: t}
 	simApps := []wechattest.App{wechattest.DefaultApps()[0], wechattest.DefaultApps()[2]}
-	simApps[0].Secret, simApps[1].Secret = leak.Secret, leak.Secret+" of the website app"
+	simApps[0].Secret, simApps[1].Secret = leaktest.Secret, leaktest.Secret+" of the website app"
 	other := simApps[0] // a second official account of the same owner
 	other.AppID, other.Name = "wx00000000000000b2", "The other"
 	simApps = append(simApps, other)
-	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: simApps})
+	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: simApps})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func newTown(t *testing.T, options ...option) *town {
 	w.sim, w.world = sim, world.URL
 	w.app = httptest.NewServer(http.HandlerFunc(w.serveApp))
 	t.Cleanup(w.app.Close)
-	front := httptest.NewServer(leak.Watch(t, http.HandlerFunc(w.front)))
+	front := httptest.NewServer(leaktest.Watch(t, http.HandlerFunc(w.front)))
 	t.Cleanup(front.Close)
 	w.url = front.URL
 	w.config = &config.Config{
@@ -99,7 +99,7 @@ func newTown(t *testing.T, options ...option) *town {
 		}},
 		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn), w.client("closed", gateway.AccessApproved)},
 	}
-	w.options = app.Options{Sealer: master(), Logger: leak.Logger(t), Now: w.now}
+	w.options = app.Options{Sealer: master(), Logger: leaktest.Logger(t), Now: w.now}
 	for _, o := range options {
 		o(w)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/cli"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -28,12 +28,12 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 		told   string // on stderr else
 	}{
 		{name: "right", want: "40029"},
-		{name: "another secret", secret: "wrong" + leak.Secret, told: "the AppSecret is wrong (40125)"},
+		{name: "another secret", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125)"},
 		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "WeChat does not know the appid (40013)"},
 		{name: "not on the allow-list", app: wechattest.App{IPList: []string{"192.0.2.1"}},
 			told: "WeChat takes no calls from 127.0.0.1 (40164): add that address to the IP allow-list (IP白名单)"},
 		{name: "a website app", kind: "website", want: "40029"},
-		{name: "a website app's other secret", kind: "website", secret: "wrong" + leak.Secret, told: "the AppSecret is wrong (40125): it changes when somebody resets it (重置) at open.weixin.qq.com"},
+		{name: "a website app's other secret", kind: "website", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125): it changes when somebody resets it (重置) at open.weixin.qq.com"},
 		{name: "another website app", kind: "website", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "(40013): compare it with open.weixin.qq.com, 管理中心 › 网站应用"},
 		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"}, told: "from this server's address (which WeChat's message does not name) (40164)"},
 		{name: "the old answer to a wrong secret", fault: &wechattest.Fault{Errcode: 40001}, told: "the AppSecret is wrong (40001)"},
@@ -44,7 +44,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
+			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leaktest.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
 			if tt.app.AppID != "" {
 				user.AppID = tt.app.AppID
 			}
@@ -63,7 +63,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			}
 			srv := httptest.NewServer(wx)
 			defer srv.Close()
-			secret := leak.Secret
+			secret := leaktest.Secret
 			if tt.secret != "" {
 				secret = tt.secret
 			}
@@ -82,7 +82,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			if !strings.Contains(out.String(), tt.want) || !strings.Contains(told.String(), tt.told) {
 				t.Errorf("want %q and %q, got\n%s%s", tt.want, tt.told, out.String(), told.String())
 			}
-			leak.Check(t, "what the check prints", out.String(), told.String())
+			leaktest.Check(t, "what the check prints", out.String(), told.String())
 		})
 	}
 }

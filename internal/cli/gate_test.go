@@ -22,12 +22,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 const (
-	gateSecret   = leak.Secret + "-of-the-sample"
+	gateSecret   = leaktest.Secret + "-of-the-sample"
 	gateVerifier = "a-verifier-of-43-characters-or-more-0123456789"
 	gateDeadline = time.Minute
 )
@@ -66,9 +66,9 @@ func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{t: t, dir: t.TempDir(), asked: map[string]int{}}
 	user := wechattest.DefaultApps()[0]
-	user.Secret, g.appid = leak.Secret, user.AppID
+	user.Secret, g.appid = leaktest.Secret, user.AppID
 	var err error
-	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: []wechattest.App{user}}); err != nil {
+	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: []wechattest.App{user}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.sim.Close)
@@ -107,7 +107,7 @@ func newGate(t *testing.T) *gate {
 		io.WriteString(w, "<!doctype html><title>the app</title>")
 	}))
 	t.Cleanup(g.app.Close)
-	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leak.Secret))+"\n")
+	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leaktest.Secret))+"\n")
 	return g
 }
 
@@ -127,7 +127,7 @@ wechat:
   - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
 apps:
   - {id: sample, kind: oidc, secret: %s, access: signed_in, id_token_alg: ES256, redirect_uris: [%q]}
-%s`, g.front.URL, g.appid, leak.Secret, g.simURL, g.simURL, gateSecret, g.app.URL+"/cb", more))
+%s`, g.front.URL, g.appid, leaktest.Secret, g.simURL, g.simURL, gateSecret, g.app.URL+"/cb", more))
 }
 
 // command is a weigate beside the gateway.

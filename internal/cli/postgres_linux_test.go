@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // Each accident of the database ends in one clear sentence, at start as while serving, and with the accident put right nothing was lost.
@@ -60,7 +60,7 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leak.Secret+" of another gateway"))+"\n")
+	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leaktest.Secret+" of another gateway"))+"\n")
 	g.refused(nil, "weigate", "sealed with a master key that is not among those given", "put back the master key file that belongs to this database")
 	if err := os.Remove(filepath.Join(g.dir, "weigate.key")); err != nil {
 		t.Fatal(err)

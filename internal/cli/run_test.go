@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/cli"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // program is a weigate that runs in this process.
@@ -63,7 +63,7 @@ func begin(t *testing.T, args ...string) *program {
 func TestSimTradesACode(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "sim", "--addr=127.0.0.1:0", "--control-addr=127.0.0.1:0", "--seed=7",
-		"--app=wx0123456789abcdef:"+leak.Secret+":app.localhost", "--consent-as=xiaoming", "--any-browser")
+		"--app=wx0123456789abcdef:"+leaktest.Secret+":app.localhost", "--consent-as=xiaoming", "--any-browser")
 	base := p.urls[0]
 	res, err := http.DefaultTransport.RoundTrip(request(t, base+"/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri="+
 		url.QueryEscape("http://app.localhost:1/cb")+"&response_type=code&scope=snsapi_userinfo&state=abc"))
@@ -78,7 +78,7 @@ func TestSimTradesACode(t *testing.T) {
 	if back.Query().Get("state") != "abc" {
 		t.Errorf("the state came back as %s", back)
 	}
-	answer := get200(t, base+"/sns/oauth2/access_token?appid=wx0123456789abcdef&secret="+leak.Secret+"&grant_type=authorization_code&code="+back.Query().Get("code"))
+	answer := get200(t, base+"/sns/oauth2/access_token?appid=wx0123456789abcdef&secret="+leaktest.Secret+"&grant_type=authorization_code&code="+back.Query().Get("code"))
 	field := func(name string) string {
 		m := regexp.MustCompile(`"` + name + `":"([^"]+)"`).FindStringSubmatch(answer)
 		if m == nil {
@@ -96,7 +96,7 @@ func TestSimTradesACode(t *testing.T) {
 	if p.told.Len() > 0 {
 		t.Errorf("on stderr: %s", p.told)
 	}
-	leak.Check(t, "what the terminal shows", p.printed)
+	leaktest.Check(t, "what the terminal shows", p.printed)
 }
 
 // TestSeedRepeatsARun: what a seed prints, a second run with it prints again.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -28,7 +28,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 			settings += "log: {format: " + format + ", level: debug}\n"
 			g.configure(settings)
 			g.serve()
-			var v leak.Values
+			var v leaktest.Values
 			add := func(what, value string) string {
 				t.Helper()
 				if !v.Add(what, value) {
@@ -74,13 +74,13 @@ func TestNothingSecretComesOut(t *testing.T) {
 
 			// The bad ways.
 			g.redeem(code) // twice
-			wrong := add("wrong client secret", leak.Secret+"-that-is-wrong")
+			wrong := add("wrong client secret", leaktest.Secret+"-that-is-wrong")
 			g.post("/oauth2/token", wrong, "grant_type", "authorization_code", "code", unused())
 			g.get(g.front.URL+"/oauth2/userinfo", next.Access+"x")
 			g.get(g.front.URL+"/oauth2/userinfo?access_token="+next.Access, "")
 			g.post("/oauth2/revoke", gateSecret, "token", next.Refresh)
 			for _, fault := range []wechattest.Fault{
-				{Errcode: 40029}, {Errcode: 40125, Errmsg: "invalid appsecret " + leak.Secret}, {Status: 502, Body: "secret=" + leak.Secret}, {Cut: true}, {Errcode: -1, Times: 9},
+				{Errcode: 40029}, {Errcode: 40125, Errmsg: "invalid appsecret " + leaktest.Secret}, {Status: 502, Body: "secret=" + leaktest.Secret}, {Cut: true}, {Errcode: -1, Times: 9},
 			} {
 				fault.Endpoint = "/sns/oauth2/access_token"
 				g.sim.Fail(fault)
@@ -89,7 +89,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 				}
 				g.sim.ClearFaults()
 			}
-			g.configure(settings + "master_kye: " + leak.Secret + "\nevents: {keep: " + leak.Secret + "}\n")
+			g.configure(settings + "master_kye: " + leaktest.Secret + "\nevents: {keep: " + leaktest.Secret + "}\n")
 			g.hangup()
 			g.await("not reloaded", 1)
 			faulty := g.run("serve") + g.run("check", "--offline")

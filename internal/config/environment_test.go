@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -24,7 +24,7 @@ const (
 func parse(t *testing.T, text string, env map[string]string) (*config.Config, error) {
 	t.Helper()
 	c, err := config.Parse("weigate.yaml", []byte(text), func(name string) string { return env[name] })
-	leak.Check(t, "what the configuration says", fmt.Sprint(err), c)
+	leaktest.Check(t, "what the configuration says", fmt.Sprint(err), c)
 	return c, err
 }
 
@@ -32,9 +32,9 @@ func TestTheEnvironmentWins(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, good, map[string]string{
 		"WEIGATE_URL": "https://other.example.com", "WEIGATE_SESSION_IDLE": "1h", "WEIGATE_INSECURE": "true", "WEIGATE_LOG_FORMAT": "json",
-		"WEIGATE_STORE":              "postgres://weigate:" + leak.Secret + "@db.example.com/weigate",
-		"WEIGATE_MASTER_KEY":         leak.Secret,
-		"WEIGATE_WECHAT_MAIN_SECRET": leak.Secret, "WEIGATE_APPS_MY_WIKI_SECRET": leak.Secret + "1 " + leak.Secret + "2",
+		"WEIGATE_STORE":              "postgres://weigate:" + leaktest.Secret + "@db.example.com/weigate",
+		"WEIGATE_MASTER_KEY":         leaktest.Secret,
+		"WEIGATE_WECHAT_MAIN_SECRET": leaktest.Secret, "WEIGATE_APPS_MY_WIKI_SECRET": leaktest.Secret + "1 " + leaktest.Secret + "2",
 		"WEIGATE_APPS_MY_WIKI_LIFETIMES_ACCESS": "10m", "WEIGATE_APPS_MY_WIKI_ID_TOKEN_CLAIMS": "true",
 		"WEIGATE_LISTEN": "", // not set
 		// What Kubernetes sets for every container beside a service called weigate.
@@ -49,7 +49,7 @@ func TestTheEnvironmentWins(t *testing.T) {
 	if c.StoreName() != "PostgreSQL, db.example.com/weigate" {
 		t.Errorf("the store for people: %s", c.StoreName())
 	}
-	if string(c.WeChat[0].Secret) != leak.Secret || string(c.MasterKey) != leak.Secret || len(c.Apps[0].Secrets) != 2 || string(c.Apps[0].Secrets[1]) != leak.Secret+"2" {
+	if string(c.WeChat[0].Secret) != leaktest.Secret || string(c.MasterKey) != leaktest.Secret || len(c.Apps[0].Secrets) != 2 || string(c.Apps[0].Secrets[1]) != leaktest.Secret+"2" {
 		t.Error("the secrets are not those of the environment")
 	}
 	if c.Apps[0].Lifetimes.Access != 10*time.Minute || !c.Apps[0].IDTokenClaims {
@@ -61,8 +61,8 @@ func TestTheEnvironmentWins(t *testing.T) {
 func TestProblemsOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	_, err := parse(t, good, map[string]string{
-		"WEIGATE_SESSION_IDLE": leak.Secret, "WEIGATE_INSECURE": "yes", "WEIGATE_WECHAT_MAIN_APPID": leak.Secret,
-		"WEIGATE_WECHAT_MAIN_SECRET": leak.Secret, "WEIGATE_WECHAT_MAIN_SECRET_FILE": "/run/secrets/x",
+		"WEIGATE_SESSION_IDLE": leaktest.Secret, "WEIGATE_INSECURE": "yes", "WEIGATE_WECHAT_MAIN_APPID": leaktest.Secret,
+		"WEIGATE_WECHAT_MAIN_SECRET": leaktest.Secret, "WEIGATE_WECHAT_MAIN_SECRET_FILE": "/run/secrets/x",
 	})
 	want := []string{
 		"WEIGATE_INSECURE: must be true or false",
@@ -84,18 +84,18 @@ func TestSecretFiles(t *testing.T) {
 		mode          os.FileMode
 		fault, warn   string
 	}{
-		{"one newline", leak.Secret + "\n", 0o600, "", ""},
-		{"no newline", leak.Secret, 0o600, "", ""},
-		{"a newline of Windows", leak.Secret + "\r\n", 0o400, "", ""},
-		{"two newlines", leak.Secret + "\n\n", 0o600, "has a space, a line break", ""},
-		{"a second line", leak.Secret + "\n" + long, 0o600, "has a space, a line break", ""},
-		{"a space at the end", leak.Secret + " \n", 0o600, "has a space, a line break", ""},
+		{"one newline", leaktest.Secret + "\n", 0o600, "", ""},
+		{"no newline", leaktest.Secret, 0o600, "", ""},
+		{"a newline of Windows", leaktest.Secret + "\r\n", 0o400, "", ""},
+		{"two newlines", leaktest.Secret + "\n\n", 0o600, "has a space, a line break", ""},
+		{"a second line", leaktest.Secret + "\n" + long, 0o600, "has a space, a line break", ""},
+		{"a space at the end", leaktest.Secret + " \n", 0o600, "has a space, a line break", ""},
 		{"nothing", "", 0o600, "the file is empty", ""},
 		{"only a newline", "\n", 0o600, "the file is empty", ""},
 		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret", ""},
-		{"readable by all", leak.Secret, 0o644, "", "others on this machine can read the file"},
-		{"readable by the group", leak.Secret, 0o640, "", ""},
-		{"writable by all", leak.Secret, 0o666, "everybody on this machine can change the file", ""},
+		{"readable by all", leaktest.Secret, 0o644, "", "others on this machine can read the file"},
+		{"readable by the group", leaktest.Secret, 0o640, "", ""},
+		{"writable by all", leaktest.Secret, 0o666, "everybody on this machine can change the file", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +109,7 @@ func TestSecretFiles(t *testing.T) {
 			case tt.fault != "":
 				return
 			}
-			if string(c.WeChat[0].Secret) != leak.Secret {
+			if string(c.WeChat[0].Secret) != leaktest.Secret {
 				t.Error("the secret is not what the file holds")
 			}
 			if got := c.Warnings.Error(); tt.warn == "" && got != "" || !strings.Contains(got, tt.warn) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // secretFile writes a file as an operator would, and returns its path.
@@ -34,10 +34,10 @@ func example(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strings.NewReplacer(
-		"/run/secrets/wechat", secretFile(t, leak.Secret+"\n", 0o600),
-		"/run/secrets/website", secretFile(t, leak.Secret+"-website\n", 0o600),
-		"/run/secrets/shop", secretFile(t, leak.Secret+"-shop\n", 0o600),
-		"/run/secrets/grafana", secretFile(t, leak.Secret+"-old\n"+leak.Secret+"-new\n", 0o600),
+		"/run/secrets/wechat", secretFile(t, leaktest.Secret+"\n", 0o600),
+		"/run/secrets/website", secretFile(t, leaktest.Secret+"-website\n", 0o600),
+		"/run/secrets/shop", secretFile(t, leaktest.Secret+"-shop\n", 0o600),
+		"/run/secrets/grafana", secretFile(t, leaktest.Secret+"-old\n"+leaktest.Secret+"-new\n", 0o600),
 	).Replace(string(text))
 }
 
@@ -52,12 +52,12 @@ func TestTheShippedExampleLoads(t *testing.T) {
 		t.Errorf("url %q, store %q, warnings %v", c.URL, c.StoreName(), c.Warnings)
 	}
 	main, ok := c.Connector("main")
-	if !ok || main.AppID != "wx0123456789abcdef" || string(main.Secret) != leak.Secret {
+	if !ok || main.AppID != "wx0123456789abcdef" || string(main.Secret) != leaktest.Secret {
 		t.Errorf("the connector: %+v", main)
 	}
 	app := c.Apps[0]
-	if len(app.Secrets) != 2 || string(app.Secrets[1]) != leak.Secret+"-new" {
-		t.Errorf("%d secrets of the app, the second %t", len(app.Secrets), string(app.Secrets[1]) == leak.Secret+"-new")
+	if len(app.Secrets) != 2 || string(app.Secrets[1]) != leaktest.Secret+"-new" {
+		t.Errorf("%d secrets of the app, the second %t", len(app.Secrets), string(app.Secrets[1]) == leaktest.Secret+"-new")
 	}
 	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC || app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
 		t.Errorf("the app: %+v", app)
@@ -76,7 +76,7 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	if c.VerifyCache != 5*time.Second || !slices.Equal(c.VerifyFiles, []string{"MP_verify_0123456789abcdef.txt"}) {
 		t.Errorf("cache %v, files %v", c.VerifyCache, c.VerifyFiles)
 	}
-	leak.Check(t, "the configuration", c, *c, main, app, shop)
+	leaktest.Check(t, "the configuration", c, *c, main, app, shop)
 }
 
 // TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
@@ -97,8 +97,8 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	least := "url: https://login.example.com\nnames: {title: Example Login}\n" +
-		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leak.Secret + ", open_platform: example}]\n" +
-		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leak.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
+		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leaktest.Secret + ", open_platform: example}]\n" +
+		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leaktest.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
 	c, err := config.Parse("weigate.yaml", []byte(least), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/demo"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -28,10 +28,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leak.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
+	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
 	website := user
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leak.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,12 +46,12 @@ func newWorld(t *testing.T) *world {
 		return &wechat.Client{AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: sim.URL, APIURL: sim.URL}
 	}
 	app, err := demo.New(demo.Config{URL: appURL, SimulatorURL: sim.URL, ControlURL: controlURL,
-		OfficialAccount: client(user), WebsiteApp: client(website), Logger: leak.Logger(t)})
+		OfficialAccount: client(user), WebsiteApp: client(website), Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Watched: no secret, code or token may reach a page or a header of the app.
-	site.Config.Handler = leak.Watch(t, app)
+	site.Config.Handler = leaktest.Watch(t, app)
 	site.Start()
 	return &world{wx: wx, account: user, appURL: appURL, simURL: sim.URL}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/weigate/weigate/internal/demo"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -82,10 +82,10 @@ func newProvider(t *testing.T) *provider {
 		}
 		p.form = r.PostForm
 		p.user, _, _ = r.BasicAuth()
-		return map[string]string{"access_token": leak.Secret + "-access", "id_token": p.idToken()}
+		return map[string]string{"access_token": leaktest.Secret + "-access", "id_token": p.idToken()}
 	})
 	answer("/userinfo", func(r *http.Request) any {
-		if p.over || r.Header.Get("Authorization") != "Bearer "+leak.Secret+"-access" {
+		if p.over || r.Header.Get("Authorization") != "Bearer "+leaktest.Secret+"-access" {
 			return nil
 		}
 		return p.userinfo
@@ -134,13 +134,13 @@ func newVisitor(t *testing.T) *visitor {
 	site := httptest.NewUnstartedServer(nil)
 	t.Cleanup(site.Close)
 	v := &visitor{t: t, site: "http://" + site.Listener.Addr().String(), p: p}
-	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leak.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leak.Secret, PhotosSecret: leak.Secret, BoardSecret: leak.Secret, ShopSecret: leak.Secret},
-		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leak.Secret}})
+	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leaktest.Logger(t),
+		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	site.Config.Handler = leak.Watch(t, app)
+	site.Config.Handler = leaktest.Watch(t, app)
 	site.Start()
 	v.http = v.browser()
 	return v

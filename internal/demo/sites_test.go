@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/demo"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -23,13 +23,13 @@ func sites(t *testing.T, gateway string) (address string) {
 	server := httptest.NewUnstartedServer(nil)
 	t.Cleanup(server.Close)
 	address = "http://" + server.Listener.Addr().String()
-	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL, Logger: leak.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: gateway, NotesSecret: leak.Secret, PhotosSecret: leak.Secret, BoardSecret: leak.Secret, ShopSecret: leak.Secret},
-		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leak.Secret}})
+	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL, Logger: leaktest.Logger(t),
+		Gateway:         &demo.Gateway{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = leak.Watch(t, app)
+	server.Config.Handler = leaktest.Watch(t, app)
 	server.Start()
 	return address
 }
@@ -161,7 +161,7 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 // The shop was written for WeChat, so the simulator takes it as it is.
 func TestShopSpeaksWeChat(t *testing.T) {
 	t.Parallel()
-	wx, err := wechattest.New(wechattest.Config{Mark: leak.Mark, Apps: []wechattest.App{{AppID: demo.ShopAppID, Secret: leak.Secret, Name: "Shop", Domains: []string{"shop.localhost"}, OpenPlatform: "d"}}})
+	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark, Apps: []wechattest.App{{AppID: demo.ShopAppID, Secret: leaktest.Secret, Name: "Shop", Domains: []string{"shop.localhost"}, OpenPlatform: "d"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

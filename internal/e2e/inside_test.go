@@ -20,7 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -57,11 +57,11 @@ func startInside(t *testing.T) *inside {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	master, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
+	master, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), app.Options{Config: g.config("wiki.localhost:" + port), Store: store, Sealer: master, Logger: leak.Logger(t),
+	a, err := app.New(t.Context(), app.Options{Config: g.config("wiki.localhost:" + port), Store: store, Sealer: master, Logger: leaktest.Logger(t),
 		Now: func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func startInside(t *testing.T) *inside {
 			t.Error(err)
 		}
 	})
-	served.Config.Handler = leak.Watch(t, a.Handler())
+	served.Config.Handler = leaktest.Watch(t, a.Handler())
 	served.Start()
 	t.Cleanup(served.Close)
 	t.Cleanup(a.Drain)
@@ -84,7 +84,7 @@ func (g *inside) config(wiki string) *config.Config {
 	}
 	old := func(id, name, appID string, rule gateway.Access) config.App {
 		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name, Access: gateway.AccessRule{Rule: rule}},
-			Secrets: []wechat.Secret{leak.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
+			Secrets: []wechat.Secret{leaktest.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
 	}
 	return &config.Config{
 		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},

@@ -19,7 +19,7 @@ import (
 	"github.com/chromedp/chromedp"
 	go_qr "github.com/piglig/go-qr"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -41,10 +41,10 @@ func newGatewayWorld(t *testing.T) gatewayWorld {
 		t.Fatal(err)
 	}
 	g := gatewayWorld{site: site{wechat: "http://weixin.localhost:" + port, app: "http://app.invalid", control: "http://control.invalid"}}
-	g.account = wechattest.App{AppID: "wx00000000000000e3", Secret: leak.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
+	g.account = wechattest.App{AppID: "wx00000000000000e3", Secret: leaktest.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
 	g.website = g.account
 	g.website.Kind, g.website.AppID = wechattest.WebsiteApp, "wx00000000000000e4"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{g.account, g.website}, Mark: leak.Mark, OpenURL: g.wechat})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{g.account, g.website}, Mark: leaktest.Mark, OpenURL: g.wechat})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func startGateway(t *testing.T) *gatewayWorld {
 	g.gateway = "http://" + address
 	dir := t.TempDir()
 	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nnames: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
-		g.gateway, address, g.account.AppID, leak.Secret, g.api, g.wechat)
+		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func startGateway(t *testing.T) *gatewayWorld {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("weigate serve ended with %v: %s", err, &told)
 		}
-		leak.Check(t, "what weigate serve wrote", told.String())
+		leaktest.Check(t, "what weigate serve wrote", told.String())
 	})
 	for range 600 {
 		if res, err := http.Get(g.gateway + "/healthz"); err == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // wire is what a tab sent and heard: its network traffic and its console.
@@ -107,7 +107,7 @@ func (w *wire) judge(t *testing.T) {
 
 // secret tells what text has that nobody may see, or "".
 func (w *wire) secret(text string) string {
-	if found := leak.Find([]byte(text)); found != "" {
+	if found := leaktest.Find([]byte(text)); found != "" {
 		return found
 	}
 	for _, code := range w.codes {

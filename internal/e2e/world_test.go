@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/demo"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -32,10 +32,10 @@ func newWorld(t *testing.T, switches wechattest.Switches) *world {
 		t.Fatal(err)
 	}
 	w := &world{site: site{wechat: "http://" + wechatHost + ":" + port}}
-	w.account = wechattest.App{AppID: "wx00000000000000e1", Secret: leak.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
+	w.account = wechattest.App{AppID: "wx00000000000000e1", Secret: leaktest.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
 	website := w.account
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000e2"
-	w.wx, err = wechattest.New(wechattest.Config{Apps: []wechattest.App{w.account, website}, Mark: leak.Mark, OpenURL: w.wechat, Switches: switches})
+	w.wx, err = wechattest.New(wechattest.Config{Apps: []wechattest.App{w.account, website}, Mark: leaktest.Mark, OpenURL: w.wechat, Switches: switches})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +52,11 @@ func newWorld(t *testing.T, switches wechattest.Switches) *world {
 		return &wechat.Client{AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: w.wechat, APIURL: simulator.URL}
 	}
 	handler, err := demo.New(demo.Config{URL: w.app, SimulatorURL: w.wechat, ControlURL: w.control,
-		OfficialAccount: client(w.account), WebsiteApp: client(website), Logger: leak.Logger(t)})
+		OfficialAccount: client(w.account), WebsiteApp: client(website), Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	app.Config.Handler = leak.Watch(t, handler)
+	app.Config.Handler = leaktest.Watch(t, handler)
 	app.Start()
 	t.Cleanup(app.Close)
 	return w

@@ -20,7 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
@@ -170,7 +170,7 @@ func (pages) Show(w http.ResponseWriter, _ *http.Request, p forwardauth.Page) {
 }
 
 var master = sync.OnceValue(func() *keys.Sealer {
-	m, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
+	m, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		panic(err)
 	}
@@ -392,7 +392,7 @@ func nobody(t *testing.T, w *httptest.ResponseRecorder) {
 // replaced is the master key after a new one was put in front.
 func replaced(t *testing.T) *keys.Sealer {
 	t.Helper()
-	m, err := keys.NewSealer([]byte(strings.Repeat("n", 32)), []byte(leak.Secret+strings.Repeat("m", 32)))
+	m, err := keys.NewSealer([]byte(strings.Repeat("n", 32)), []byte(leaktest.Secret+strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,6 +120,10 @@ type Grants interface {
 	// ErrNotFound; ErrExpired.
 	Token(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, error)
 
+	// TokenUser returns a live access token, its grant and the grant's user, by
+	// one query. The user may be blocked. ErrNotFound; ErrExpired.
+	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, User, error)
+
 	// Family returns a family by its id, whether it lives or not, until it is
 	// swept. ErrNotFound.
 	Grant(ctx context.Context, id string) (Grant, error)

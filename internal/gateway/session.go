@@ -36,6 +36,10 @@ type Sessions interface {
 	// it is put again.
 	Session(ctx context.Context, hash [32]byte, now time.Time) (Session, error)
 
+	// SessionUser returns the live session with this hash and its user, by one
+	// query. The user may be blocked. ErrNotFound; ErrExpired.
+	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (Session, User, error)
+
 	// TouchSession records that the session was used, and moves its end to
 	// expires. It writes at most once a minute, whatever the number of callers
 	// and processes, and moves neither SeenAt nor ExpiresAt back. A session

@@ -14,23 +14,9 @@ type Store interface {
 	Attempts
 	Grants
 	Tickets
-	SessionUsers
 	Keys
 	Events
 	Maintenance
-}
-
-// Holders answers whose a session or a token is, with the account as it is at
-// that moment: one question where Sessions or Grants, and then Accounts, would
-// be two. Every page of a signed-in person asks it, and every call of an app.
-type SessionUsers interface {
-	// SessionHolder is Sessions.Session and the account that the session is
-	// of. The account may be blocked. ErrNotFound; ErrExpired.
-	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (Session, User, error)
-
-	// TokenHolder is Grants.Token and the account that the family is of.
-	// ErrNotFound; ErrExpired.
-	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, User, error)
 }
 
 // Upkeep is what the composition root does with a store.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/wechat"
@@ -33,7 +33,7 @@ func read(t *testing.T, m *metrics.Metrics) string {
 			own = append(own, line)
 		}
 	}
-	leak.Check(t, "the metrics", string(body))
+	leaktest.Check(t, "the metrics", string(body))
 	return strings.Join(own, "")
 }
 
@@ -94,8 +94,8 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 // TestCallsToWeChatByErrcode goes through the real client and a WeChat that answers.
 func TestCallsToWeChatByErrcode(t *testing.T) {
 	t.Parallel()
-	wx, err := wechattest.New(wechattest.Config{Mark: leak.Mark, Apps: []wechattest.App{
-		{Kind: wechattest.OfficialAccount, AppID: "wx0123456789abcdef", Secret: leak.Secret, Name: "A", Domains: []string{"localhost"}},
+	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark, Apps: []wechattest.App{
+		{Kind: wechattest.OfficialAccount, AppID: "wx0123456789abcdef", Secret: leaktest.Secret, Name: "A", Domains: []string{"localhost"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestCallsToWeChatByErrcode(t *testing.T) {
 	srv := httptest.NewServer(wx)
 	defer srv.Close()
 	m := metrics.New()
-	c := &wechat.Client{AppID: "wx0123456789abcdef", Secret: leak.Secret, APIURL: srv.URL, OnCall: m.WeChat}
+	c := &wechat.Client{AppID: "wx0123456789abcdef", Secret: leaktest.Secret, APIURL: srv.URL, OnCall: m.WeChat}
 	if _, err := c.Exchange(t.Context(), "no-such-code"); err == nil {
 		t.Fatal("a made-up code was exchanged")
 	}
@@ -135,7 +135,7 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	m := metrics.New()
 	s := m.Store(inner)
 	now := time.Now()
-	user, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leak.Mark, At: now, InitialStatus: gateway.Active})
+	user, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leaktest.Mark, At: now, InitialStatus: gateway.Active})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,6 @@ type store interface {
 	gateway.Users
 	gateway.Subjects
 	gateway.Grants
-	gateway.SessionUsers
 	gateway.Keys
 	gateway.Events
 }
@@ -109,7 +108,7 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, Users: e.store, Subjects: e.store, Grants: e.store, SessionUsers: e.store, Events: e.store,
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, Users: e.store, Subjects: e.store, Grants: e.store, Events: e.store,
 		Keys: ring, Sealer: master, Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)

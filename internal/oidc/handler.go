@@ -19,19 +19,18 @@ import (
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
 type Config struct {
-	Issuer       string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
-	Insecure     bool             // optional: plain http at a private address
-	Clients      func() *Registry // the apps as they are now; called once per request
-	SignIn       SignIn
-	Access       access.Policy
-	Pages        Pages
-	Users        access.Users
-	Subjects     gateway.Subjects
-	Grants       gateway.Grants
-	SessionUsers SessionUsers
-	Events       gateway.Events
-	Keys         *keys.Set
-	Sealer       *keys.Sealer // derives refresh tokens
+	Issuer   string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
+	Insecure bool             // optional: plain http at a private address
+	Clients  func() *Registry // the apps as they are now; called once per request
+	SignIn   SignIn
+	Access   access.Policy
+	Pages    Pages
+	Users    access.Users
+	Subjects gateway.Subjects
+	Grants   gateway.Grants
+	Events   gateway.Events
+	Keys     *keys.Set
+	Sealer   *keys.Sealer // derives refresh tokens
 
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
 	RequestID func(context.Context) string   // optional: for events and logs
@@ -69,7 +68,7 @@ func New(cfg Config) (*Handler, error) {
 	var problems []error
 	for name, missing := range map[string]bool{
 		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.Users == nil,
-		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Holders": cfg.SessionUsers == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil,
+		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil,
 	} {
 		if missing {
 			problems = append(problems, fmt.Errorf("oidc: Config.%s is missing", name))

@@ -1,9 +1,7 @@
 package oidc
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
@@ -15,12 +13,6 @@ type SignIn interface {
 
 	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is no error.
 	End(w http.ResponseWriter, r *http.Request) error
-}
-
-// Holders finds whose an access token is. gateway.Holders is one.
-type SessionUsers interface {
-	// TokenHolder is gateway.Holders.TokenHolder.
-	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error)
 }
 
 // Reason says why a person cannot go on. Each has words in the catalogues of the pages.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/oidc"
 )
 
@@ -253,12 +253,12 @@ func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
 
 func TestPlantedSecretsNeverShow(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leak.Logger(t) },
-		withClient(func(c *oidc.Client) { c.Secrets = []oidc.SecretHash{oidc.HashSecret(leak.Secret)} }))
-	leak.Check(t, "client", e.clients[0], &e.clients[0])
+	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
+		withClient(func(c *oidc.Client) { c.Secrets = []oidc.SecretHash{oidc.HashSecret(leaktest.Secret)} }))
+	leaktest.Check(t, "client", e.clients[0], &e.clients[0])
 	mux := http.NewServeMux()
 	e.handler.Mount(mux)
-	h := leak.Watch(t, mux)
+	h := leaktest.Watch(t, mux)
 	send := func(path, auth string, form url.Values) {
 		t.Helper()
 		r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
@@ -271,22 +271,22 @@ func TestPlantedSecretsNeverShow(t *testing.T) {
 	for range 2 {
 		for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/oauth2/userinfo"} {
 			for _, form := range []url.Values{
-				{"grant_type": {"authorization_code"}, "code": {leak.Mark}, "redirect_uri": {redirectURI}, "code_verifier": {leak.Mark}},
-				{"grant_type": {"refresh_token"}, "refresh_token": {leak.Mark + "." + leak.Mark + "." + leak.Mark}},
-				{"grant_type": {leak.Secret}}, {"token": {leak.Mark}}, {"access_token": {leak.Mark}}, {leak.Secret: {"x", "y"}}, {},
+				{"grant_type": {"authorization_code"}, "code": {leaktest.Mark}, "redirect_uri": {redirectURI}, "code_verifier": {leaktest.Mark}},
+				{"grant_type": {"refresh_token"}, "refresh_token": {leaktest.Mark + "." + leaktest.Mark + "." + leaktest.Mark}},
+				{"grant_type": {leaktest.Secret}}, {"token": {leaktest.Mark}}, {"access_token": {leaktest.Mark}}, {leaktest.Secret: {"x", "y"}}, {},
 			} {
-				send(path, basic(e.app, leak.Secret), form)
-				send(path, basic(e.app, leak.Secret+"x"), form)
-				send(path, basic(leak.Mark, leak.Secret), form)
-				send(path+"?client_secret="+leak.Secret, "", form)
-				send(path, "", changed(url.Values{"client_id": {e.app}, "client_secret": {leak.Secret}}, flat(form)...))
-				send(path, "Bearer "+leak.Mark, form)
+				send(path, basic(e.app, leaktest.Secret), form)
+				send(path, basic(e.app, leaktest.Secret+"x"), form)
+				send(path, basic(leaktest.Mark, leaktest.Secret), form)
+				send(path+"?client_secret="+leaktest.Secret, "", form)
+				send(path, "", changed(url.Values{"client_id": {e.app}, "client_secret": {leaktest.Secret}}, flat(form)...))
+				send(path, "Bearer "+leaktest.Mark, form)
 			}
 		}
 		e.store.down.Store(true) // errors of our own side too
 	}
 	for _, event := range e.events("") {
-		leak.Check(t, "event", event)
+		leaktest.Check(t, "event", event)
 	}
 }
 

@@ -35,7 +35,7 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	if err != nil {
 		return nil, nil, err
 	}
-	_, grant, user, err := h.cfg.SessionUsers.TokenUser(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
+	_, grant, user, err := h.cfg.Grants.TokenUser(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, nil, deadToken()
 	}

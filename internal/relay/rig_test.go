@@ -16,7 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -24,7 +24,7 @@ import (
 
 const (
 	appID     = "wx00000000000000aa"
-	secret    = leak.Secret + " of the shop"
+	secret    = leaktest.Secret + " of the shop"
 	realAppID = "wx0123456789abcdef"
 	openID    = "oAlice0000000000000000000000"
 	callback  = "https://shop.example.com/callback"
@@ -61,7 +61,7 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed, address: netip.MustParseAddr("203.0.113.7")}
 	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
-	master, err := keys.NewSealer([]byte(leak.Secret + strings.Repeat("m", 32)))
+	master, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 		SignIn: g, Access: g, Pages: g, Users: g, Grants: grants{store, g}, Sealer: master,
 		InWeChat: func(*http.Request) bool { return !g.outside },
 		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
-		Observe: g.observe, Logger: leak.Logger(t), Now: g.clock,
+		Observe: g.observe, Logger: leaktest.Logger(t), Now: g.clock,
 	}
 	for _, f := range change {
 		f(&cfg)

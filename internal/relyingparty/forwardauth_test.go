@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -47,7 +47,7 @@ func guard(t *testing.T, kind proxied) *guarded {
 	g.origin = "https://" + g.host
 	g.open = g.otherProxy()
 	secret := filepath.Join(w.dir, "wechat.secret")
-	write(t, secret, leak.Secret)
+	write(t, secret, leaktest.Secret)
 	example := map[string]string{"nginx": "nginx-auth"}[kind.name]
 	if example == "" {
 		example = kind.name

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // patience is how long a program may take to say something, on a machine that is busy with other tests.
@@ -61,7 +61,7 @@ func start(t *testing.T, cmd *exec.Cmd, name string) *process {
 	t.Cleanup(func() {
 		p.stop()
 		said, _ := p.said()
-		leak.Check(t, "what "+name+" said", said)
+		leaktest.Check(t, "what "+name+" said", said)
 		if t.Failed() {
 			t.Logf("%s said:\n%s", name, said)
 		}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -73,9 +73,9 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), account: wechattest.DefaultApps()[0]}
-	w.account.Secret = leak.Secret
+	w.account.Secret = leaktest.Secret
 	var err error
-	if w.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leak.Mark, Apps: []wechattest.App{w.account}}); err != nil {
+	if w.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: []wechattest.App{w.account}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.sim.Close)

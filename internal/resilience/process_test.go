@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 // patience bounds everything that is waited for; nothing takes that long unless it is broken.
@@ -67,7 +67,7 @@ func serve(t *testing.T, config string) *process {
 	}
 	t.Cleanup(func() {
 		p.kill()
-		leak.Check(t, "the log of weigate serve", p.log.String())
+		leaktest.Check(t, "the log of weigate serve", p.log.String())
 		if t.Failed() {
 			text := p.log.String()
 			t.Logf("weigate serve at %s wrote:\n%s", p.host, text[max(0, len(text)-3000):])

@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -73,7 +73,7 @@ func newTownInside(t *testing.T, store, alg string, people, replicas int, now fu
 		t.Fatal(err)
 	}
 	for range replicas {
-		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leak.Logger(t), Now: now})
+		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leaktest.Logger(t), Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func prepare(t *testing.T, store, alg string, people int) *town {
 	}
 	w.config = filepath.Join(dir, "weigate.yaml")
 	text := strings.NewReplacer(
-		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET", leak.Secret, "WECHAT", w.wx.url,
+		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET", leaktest.Secret, "WECHAT", w.wx.url,
 		"CLIENT", appID, "CSECRET", appSecret, "REDIRECT", appRedirect, "ALG", alg,
 	).Replace(`
 url: URL

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -25,12 +25,12 @@ type wechat struct {
 func newWeChat(t *testing.T, people int) *wechat {
 	t.Helper()
 	apps := wechattest.DefaultApps()[:1]
-	apps[0].Secret = leak.Secret
+	apps[0].Secret = leaktest.Secret
 	all := make([]wechattest.Person, people)
 	for i := range all {
 		all[i] = wechattest.Person{ID: personID(i), Nickname: fmt.Sprint("Person ", i)}
 	}
-	sim, err := wechattest.New(wechattest.Config{Seed: 11, Mark: leak.Mark, Apps: apps, People: all})
+	sim, err := wechattest.New(wechattest.Config{Seed: 11, Mark: leaktest.Mark, Apps: apps, People: all})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -308,7 +308,7 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	if !strings.Contains(w.log.String(), "request failed") {
 		t.Errorf("the failure is not in the log: %s", w.log)
 	}
-	leak.Check(t, "events", w.people.events)
+	leaktest.Check(t, "events", w.people.events)
 }
 
 func TestHostileUserAgentReachesNobody(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -62,7 +62,7 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 		t.Fatal(err)
 	}
 	w.config = scan.Config{
-		URL: origin, Keys: [][]byte{[]byte(leak.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people, SignIn: w.people,
+		URL: origin, Keys: [][]byte{[]byte(leaktest.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people, SignIn: w.people,
 		Sessions: ender{w.people}, Site: site, Now: w.now, Logger: log,
 		InWeChat: func(r *http.Request) bool { return strings.Contains(r.UserAgent(), "MicroMessenger") },
 		Apps: func(id string) (gateway.App, bool) {
@@ -102,7 +102,7 @@ func (w *town) start() {
 			http.Error(rw, "begin", http.StatusInternalServerError)
 		}
 	})
-	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leak.Watch(w.t, mux))
+	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leaktest.Watch(w.t, mux))
 }
 
 func (w *town) demand(q url.Values) session.LoginRequest {

@@ -15,12 +15,6 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Holders finds sessions, each with its account. gateway.Holders is one.
-type SessionUsers interface {
-	// SessionHolder is gateway.Holders.SessionHolder.
-	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
-}
-
 // Revoker ends what apps were given. gateway.Grants is one.
 type Revoker interface {
 	// Revoke is gateway.Grants.Revoke.
@@ -29,11 +23,10 @@ type Revoker interface {
 
 // Book looks sessions up. All fields are required; it is safe for concurrent use.
 type Manager struct {
-	Sessions     gateway.Sessions
-	SessionUsers SessionUsers
-	Grants       Revoker
-	Idle         time.Duration // a session that was not used for that long is over
-	Max          time.Duration // every session is over after that
+	Sessions gateway.Sessions
+	Grants   Revoker
+	Idle     time.Duration // a session that was not used for that long is over
+	Max      time.Duration // every session is over after that
 	// Trouble hears of an error that keeps nobody out: a use of a session that could not be recorded.
 	OnError func(ctx context.Context, err error)
 }
@@ -44,7 +37,7 @@ const touchAfter = time.Minute
 // Find returns the session under hash and its account, and records that it was used. gateway.ErrNotFound: there is none, it is over, or its account is
 // gone or blocked. Any other error is the store's.
 func (b *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
-	s, a, err := b.SessionUsers.SessionUser(ctx, hash, now)
+	s, a, err := b.Sessions.SessionUser(ctx, hash, now)
 	if err != nil {
 		return gateway.Session{}, gateway.User{}, err
 	}

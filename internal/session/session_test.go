@@ -29,7 +29,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { store.Close() })
 	r := &rig{store: store, hash: [32]byte{1}}
-	r.Manager = &session.Manager{Sessions: store, SessionUsers: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
+	r.Manager = &session.Manager{Sessions: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	r.account, _, err = store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
@@ -80,7 +80,7 @@ func (b blind) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (g
 func TestSessionOfABlockedAccountIsNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.SessionUsers = blind{r.store}
+	r.Sessions = blind{r.store}
 	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("a blocked account's session: %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -50,7 +50,7 @@ type rig struct {
 }
 
 func entryOf(name, appID string, website bool) signin.Connector {
-	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leak.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
+	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leaktest.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
 }
 
 // both doors for browsers that are not WeChat's.
@@ -74,16 +74,16 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	site, err := web.New(web.Config{Logger: leak.Logger(t)})
+	site, err := web.New(web.Config{Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
-	r.book = &session.Manager{Sessions: store, SessionUsers: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
+	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
 		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Connectors: []signin.Connector{entryOf("main", mainID, false)},
-		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, RestartURL: r.restartURL, Logger: leak.Logger(t), Now: r.now,
+		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, RestartURL: r.restartURL, Logger: leaktest.Logger(t), Now: r.now,
 	}
 	for _, f := range change {
 		f(r, &cfg)
@@ -96,7 +96,7 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 	mux := http.NewServeMux()
 	r.h.Mount(mux)
 	mux.HandleFunc("GET "+r.path+"/app", r.serveApp)
-	r.mux = leak.Watch(t, mux)
+	r.mux = leaktest.Watch(t, mux)
 	return r
 }
 
@@ -305,7 +305,7 @@ func (v *visitor) established(e session.Authentication) error {
 
 // by is a sign-in of a person by a door.
 func (r *rig) by(method, user string) session.Authentication {
-	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), App: "notes", Seed: []byte(leak.Secret + "seed-of-" + method)}
+	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), App: "notes", Seed: []byte(leaktest.Secret + "seed-of-" + method)}
 }
 
 func (v *visitor) must(e session.Authentication) {

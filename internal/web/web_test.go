@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/web"
 )
 
 func newSite(t testing.TB, change ...func(*web.Config)) *web.Site {
 	t.Helper()
-	cfg := web.Config{RequestID: func(context.Context) string { return "REQ1" }, Logger: leak.Logger(t), Pictures: []string{"http://127.0.0.1:8090"}}
+	cfg := web.Config{RequestID: func(context.Context) string { return "REQ1" }, Logger: leaktest.Logger(t), Pictures: []string{"http://127.0.0.1:8090"}}
 	for _, f := range change {
 		f(&cfg)
 	}

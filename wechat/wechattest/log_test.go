@@ -7,44 +7,44 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 	t.Parallel()
 	apps := wechattest.DefaultApps()
-	apps[0].Secret, apps[2].Secret = leak.Secret, leak.Secret+"2"
-	s := simulate(t, wechattest.Config{Apps: apps, Mark: leak.Mark, Switches: quick()})
+	apps[0].Secret, apps[2].Secret = leaktest.Secret, leaktest.Secret+"2"
+	s := simulate(t, wechattest.Config{Apps: apps, Mark: leaktest.Mark, Switches: quick()})
 	cookie := s.as("alice")
 
 	page := s.get(s.authorize(s.oa, "snsapi_userinfo", "redirect_uri", "http://127.0.0.1:9/?code=old#/r"), "User-Agent", inWeChat, "Cookie", cookie)
 	back := s.send(http.MethodPost, "/connect/oauth2/authorize_reply", with(page.form(), "allow", "1"))
 	_, code, _ := strings.Cut(back.header.Get("Location"), "&code=")
 	code = code[:32]
-	if !strings.Contains(code, leak.Mark) {
+	if !strings.Contains(code, leaktest.Mark) {
 		t.Fatalf("the code %q has no mark", code)
 	}
 	f, _ := s.exchange(s.oa, code)
-	if !strings.Contains(f.AccessToken, leak.Mark) || !strings.Contains(f.RefreshToken, leak.Mark) {
+	if !strings.Contains(f.AccessToken, leaktest.Mark) || !strings.Contains(f.RefreshToken, leaktest.Mark) {
 		t.Fatal("the tokens have no mark")
 	}
 	s.exchange(s.oa, code)
 	s.userInfo(f)
 	s.refresh(s.oa, f.RefreshToken)
 	s.sns("auth", "access_token", f.AccessToken, "openid", f.OpenID)
-	s.sns("oauth2/access_token", "appid", s.oa.AppID, "appsecret", leak.Secret, "js", code, "other", "x"+leak.Secret+"y") // misnamed
-	s.send(http.MethodPost, "/sns/oauth2/access_token", url.Values{"secret": {leak.Secret}, "code": {code}})
+	s.sns("oauth2/access_token", "appid", s.oa.AppID, "appsecret", leaktest.Secret, "js", code, "other", "x"+leaktest.Secret+"y") // misnamed
+	s.send(http.MethodPost, "/sns/oauth2/access_token", url.Values{"secret": {leaktest.Secret}, "code": {code}})
 	uuid, _ := s.newQR()
 	form := s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", cookie).form()
 	s.send(http.MethodPost, "/connect/confirm_reply", with(form, "allow", "allow"))
-	if !strings.Contains(s.poll(uuid, ""), leak.Mark) {
+	if !strings.Contains(s.poll(uuid, ""), leaktest.Mark) {
 		t.Fatal("the poll has no code")
 	}
 	s.get("/connect/simulator/qr?uuid=" + uuid)
 
 	calls := s.Calls()
-	leak.Check(t, "the log", calls)
+	leaktest.Check(t, "the log", calls)
 	for i, c := range calls {
 		if c.ID != i+1 || !c.Time.Equal(start) || c.Remote != "127.0.0.1" || c.Status == 0 {
 			t.Errorf("call %d: %+v", i+1, c)

@@ -1,10 +1,10 @@
-// Package leak is test support: it finds secrets where they must not be. Tests plant [Secret] as the app secret and [Mark] in
+// Package leaktest is test support: it finds secrets where they must not be. Tests plant [Secret] as the app secret and [Mark] in
 // every code and token, then let [Watch], [Logger] and [Check] look at what comes out. [Find] is the search itself; the command
 // in folder scan runs it over the files that the whole suite wrote.
 //
 // It finds the planted values as they are, escaped for an address, in base64 and in hexadecimal. It does not find values that
 // were encrypted, hashed, compressed or cut in pieces.
-package leak
+package leaktest
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package leak_test
+package leaktest_test
 
 import (
 	"encoding/base64"
@@ -12,14 +12,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	code := "0A" + leak.Mark + "zz"
+	code := "0A" + leaktest.Mark + "zz"
 	every := ""
-	for _, b := range []byte(leak.Secret) {
+	for _, b := range []byte(leaktest.Secret) {
 		every += fmt.Sprintf("%%%02x", b)
 	}
 	cases := map[string]struct {
@@ -27,15 +27,15 @@ func TestFind(t *testing.T) {
 		hit  bool
 	}{
 		"nothing":                      {"a plain line, code=0A1B2C", false},
-		"half of the secret":           {leak.Secret[:len(leak.Secret)/2], false},
-		"the secret":                   {"secret=" + leak.Secret + "&x=1", true},
+		"half of the secret":           {leaktest.Secret[:len(leaktest.Secret)/2], false},
+		"the secret":                   {"secret=" + leaktest.Secret + "&x=1", true},
 		"a code":                       {"/callback?code=" + code, true},
 		"a code inside an address":     {"?return=" + url.QueryEscape("https://a.test/?code="+code), true},
 		"every byte escaped":           {every, true},
 		"escaped twice":                {url.QueryEscape(every), true},
-		"base64, first place":          {base64.StdEncoding.EncodeToString([]byte(leak.Secret)), true},
-		"base64, second place":         {base64.URLEncoding.EncodeToString([]byte("?" + leak.Secret + "?")), true},
-		"base64, third place":          {base64.RawURLEncoding.EncodeToString([]byte("ab" + leak.Secret)), true},
+		"base64, first place":          {base64.StdEncoding.EncodeToString([]byte(leaktest.Secret)), true},
+		"base64, second place":         {base64.URLEncoding.EncodeToString([]byte("?" + leaktest.Secret + "?")), true},
+		"base64, third place":          {base64.RawURLEncoding.EncodeToString([]byte("ab" + leaktest.Secret)), true},
 		"a code in base64":             {base64.StdEncoding.EncodeToString([]byte(`{"code":"` + code + `"}`)), true},
 		"a code in base64, in address": {"?x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("\xff\xff\xff"+code+"\xff"))), true},
 		"hexadecimal":                  {hex.EncodeToString([]byte("x" + code)), true},
@@ -45,7 +45,7 @@ func TestFind(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := leak.Find([]byte(c.text)); (got != "") != c.hit {
+			if got := leaktest.Find([]byte(c.text)); (got != "") != c.hit {
 				t.Errorf("Find said %q for %q", got, c.text)
 			}
 		})
@@ -72,16 +72,16 @@ func TestWatch(t *testing.T) {
 	}{
 		"clean": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }, false},
 		"body in two writes": {func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprint(w, leak.Mark[:5])
+			fmt.Fprint(w, leaktest.Mark[:5])
 			_ = http.NewResponseController(w).Flush()
-			fmt.Fprint(w, leak.Mark[5:])
+			fmt.Fprint(w, leaktest.Mark[5:])
 		}, true},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x?code="+leak.Mark, 303) }, true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x?code="+leaktest.Mark, 303) }, true},
 		"cookie": {func(w http.ResponseWriter, r *http.Request) {
-			http.SetCookie(w, &http.Cookie{Name: "s", Value: base64.RawURLEncoding.EncodeToString([]byte(leak.Secret))})
+			http.SetCookie(w, &http.Cookie{Name: "s", Value: base64.RawURLEncoding.EncodeToString([]byte(leaktest.Secret))})
 		}, true},
 		"a panic after the write": {func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprint(w, leak.Secret)
+			fmt.Fprint(w, leaktest.Secret)
 			panic(http.ErrAbortHandler)
 		}, true},
 	}
@@ -91,13 +91,13 @@ func TestWatch(t *testing.T) {
 			f := &failures{}
 			func() {
 				defer func() { _ = recover() }()
-				leak.Watch(f, c.serve).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				leaktest.Watch(f, c.serve).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 			}()
 			if (len(f.text) > 0) != c.hit {
 				t.Errorf("failures: %q", f.text)
 			}
 			for _, line := range f.text {
-				if strings.Contains(line, leak.Secret) || strings.Contains(line, leak.Mark) {
+				if strings.Contains(line, leaktest.Secret) || strings.Contains(line, leaktest.Mark) {
 					t.Errorf("the failure shows the value itself: %s", line)
 				}
 			}
@@ -108,12 +108,12 @@ func TestWatch(t *testing.T) {
 func TestLogger(t *testing.T) {
 	t.Parallel()
 	f := &failures{}
-	log := leak.Logger(f)
+	log := leaktest.Logger(f)
 	log.Debug("clean", "n", 1)
 	if len(f.text) != 0 {
 		t.Fatalf("a clean line failed: %q", f.text)
 	}
-	log.Info("callback", "url", "/callback?code="+leak.Mark)
+	log.Info("callback", "url", "/callback?code="+leaktest.Mark)
 	if len(f.text) != 1 {
 		t.Errorf("failures: %q", f.text)
 	}
@@ -127,18 +127,18 @@ func TestCheck(t *testing.T) {
 		hit   bool
 	}{
 		"clean":                    {errors.New("no answer"), false},
-		"text of an error":         {errors.New("Get https://x/?secret=" + leak.Secret), true},
-		"deep in an error":         {masking{fmt.Errorf("a: %w", errors.New(leak.Secret))}, true},
-		"one of two joined errors": {masking{errors.Join(io.EOF, errors.New(leak.Mark))}, true},
-		"an unexported field":      {hidden{leak.Mark}, true},
-		"bytes":                    {[]byte(leak.Secret), true},
-		"a map":                    {map[string]string{"code": leak.Mark}, true},
+		"text of an error":         {errors.New("Get https://x/?secret=" + leaktest.Secret), true},
+		"deep in an error":         {masking{fmt.Errorf("a: %w", errors.New(leaktest.Secret))}, true},
+		"one of two joined errors": {masking{errors.Join(io.EOF, errors.New(leaktest.Mark))}, true},
+		"an unexported field":      {hidden{leaktest.Mark}, true},
+		"bytes":                    {[]byte(leaktest.Secret), true},
+		"a map":                    {map[string]string{"code": leaktest.Mark}, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := &failures{}
-			leak.Check(f, "the value", c.value)
+			leaktest.Check(f, "the value", c.value)
 			if (len(f.text) > 0) != c.hit {
 				t.Errorf("failures: %q", f.text)
 			}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 func TestScan(t *testing.T) {
@@ -18,8 +18,8 @@ func TestScan(t *testing.T) {
 		out    string
 	}{
 		"clean":             {map[string]string{"a.log": "one\ntwo\n"}, 0, "1 files"},
-		"a hit names lines": {map[string]string{"sub/a.log": "one\ntwo\nx=" + leak.Mark}, 1, "a.log:3: the planted mark"},
-		"a very long line":  {map[string]string{"a.png": strings.Repeat("x", 1<<20) + leak.Secret + "\n"}, 1, "a.png:1: the planted secret"},
+		"a hit names lines": {map[string]string{"sub/a.log": "one\ntwo\nx=" + leaktest.Mark}, 1, "a.log:3: the planted mark"},
+		"a very long line":  {map[string]string{"a.png": strings.Repeat("x", 1<<20) + leaktest.Secret + "\n"}, 1, "a.png:1: the planted secret"},
 		"an empty folder":   {nil, 2, "nothing to look at"},
 	}
 	for name, c := range cases {

@@ -1,7 +1,7 @@
 // Command scan searches every file of a folder for the values that the tests plant. It prints file and line of each hit and ends
 // with status 1 when there is one, 2 when it could not look.
 //
-//	go run ./internal/leak/scan out
+//	go run ./internal/leaktest/scan out
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/weigate/weigate/internal/leak"
+	"github.com/weigate/weigate/internal/leaktest"
 )
 
 func main() {
@@ -58,7 +58,7 @@ func file(path string, stdout io.Writer) (hits int, err error) {
 	in := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')
-		if found := leak.Find(line); found != "" {
+		if found := leaktest.Find(line); found != "" {
 			hits++
 			fmt.Fprintf(stdout, "%s:%d: %s\n", path, n, found)
 		}
