@@ -24,6 +24,7 @@ type LoginRequest struct {
 	Consent        bool        // WeChat's consent page must be shown even to a person whom WeChat remembers (forcePopup)
 	Profile        bool        // the app wants nickname and picture, and the person may be asked for them on the way
 	CancelURL      string      // where a person goes who would rather not: a path of this origin; "" = nowhere
+	RestartURL     string      // where the same request starts from the beginning: a path of this origin, with its query; "" = ReturnURL
 	UILocales      string      // the app's wish for the language of pages, as it sent it; "" = none
 }
 
