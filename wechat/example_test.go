@@ -149,7 +149,7 @@ func ExampleClient_UserInfo() {
 
 // What to do about an error is its class.
 func ExampleError() {
-	sim, err := wechattest.New(wechattest.Config{Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return

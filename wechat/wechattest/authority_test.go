@@ -71,7 +71,7 @@ func TestAuthorityIsOfNoUseToAThief(t *testing.T) {
 	if life := time.Until(cert.NotAfter); life > 8*24*time.Hour || life < 24*time.Hour {
 		t.Errorf("it is good for %v", life)
 	}
-	if !strings.Contains(cert.Subject.CommonName, "throw-away") || !cert.IsCA || !cert.MaxPathLenZero || !cert.PermittedDNSDomainsCritical || len(cert.PermittedDNSDomains) == 0 {
+	if !strings.Contains(cert.Subject.CommonName, "temporary") || !cert.IsCA || !cert.MaxPathLenZero || !cert.PermittedDNSDomainsCritical || len(cert.PermittedDNSDomains) == 0 {
 		t.Errorf("%v: CA %t, names %v", cert.Subject, cert.IsCA, cert.PermittedDNSDomains)
 	}
 	other, err := wechattest.NewAuthority()

@@ -15,13 +15,13 @@ import (
 // Every error of the authorize step is a page for the person: status 200, no redirect, a sentence and mostly a code.
 func TestAuthorizeErrorPages(t *testing.T) {
 	t.Parallel()
-	strict := wechattest.Switches{StrictState: true}
+	strict := wechattest.Quirks{StrictState: true}
 	tests := []struct {
 		name     string
 		app      func(*sim) wechattest.App
 		scope    string
 		pairs    []string
-		switches wechattest.Switches
+		switches wechattest.Quirks
 		want     string // "" = goes on
 	}{
 		{name: "no appid", pairs: []string{"appid", ""}, want: "appid 不能为空，错误码：10012"},
@@ -55,7 +55,7 @@ func TestAuthorizeErrorPages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.switches.ConsentAs = "alice"
-			s := simulate(t, wechattest.Config{Switches: tt.switches})
+			s := simulate(t, wechattest.Config{Quirks: tt.switches})
 			app, scope := s.oa, "snsapi_base"
 			if tt.app != nil {
 				app = tt.app(s)
@@ -79,7 +79,7 @@ func TestAuthorizeErrorPages(t *testing.T) {
 
 func TestBannedAndUnverifiedAccounts(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	for want, change := range map[string]func(*wechattest.App){
 		"错误码：10004": func(a *wechattest.App) { a.Banned = true },
 		"错误码：10005": func(a *wechattest.App) { a.Banned, a.Scopes = false, []string{} },
@@ -95,7 +95,7 @@ func TestBannedAndUnverifiedAccounts(t *testing.T) {
 
 func TestOrderOfParameters(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	sorted := func(scope string) string { // as url.Values.Encode writes it
 		return "/connect/oauth2/authorize?" + query("appid", s.oa.AppID, "redirect_uri", "http://127.0.0.1/", "response_type", "code", "scope", scope, "state", "a", "forcePopup", "true")
 	}
@@ -104,7 +104,7 @@ func TestOrderOfParameters(t *testing.T) {
 		lax   bool
 		ok    bool
 	}{{"snsapi_base", false, true}, {"snsapi_userinfo", false, false}, {"snsapi_userinfo", true, true}} {
-		s.Switch(func(sw *wechattest.Switches) { sw.LaxOrder = tt.lax })
+		s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.LaxOrder = tt.lax })
 		g := s.get(sorted(tt.scope), "User-Agent", inWeChat)
 		if (g.location != nil) != tt.ok || !tt.ok && !strings.Contains(g.body, "Scope 参数错误或没有 Scope 权限") {
 			t.Errorf("%+v: %d %s", tt, g.status, g.body)
@@ -114,7 +114,7 @@ func TestOrderOfParameters(t *testing.T) {
 
 func TestOnlyWeChatSeesTheOfficialAccountPage(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	address := s.authorize(s.oa, "snsapi_base")
 	if g := s.get(address, "User-Agent", desktop); g.status != http.StatusOK || !strings.Contains(g.body, `<h4 class="weui_msg_title">请在微信客户端打开链接</h4>`) {
 		t.Errorf("desktop: %d %s", g.status, g.body)
@@ -122,7 +122,7 @@ func TestOnlyWeChatSeesTheOfficialAccountPage(t *testing.T) {
 	if g := s.get(address, "User-Agent", strings.ToUpper(inWeChat)); g.location == nil {
 		t.Errorf("WeChat: %d %s", g.status, g.body)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.AnyBrowser = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.AnyBrowser = true })
 	if g := s.get(address, "User-Agent", desktop); g.location == nil {
 		t.Errorf("desktop with AnyBrowser: %d %s", g.status, g.body)
 	}
@@ -130,7 +130,7 @@ func TestOnlyWeChatSeesTheOfficialAccountPage(t *testing.T) {
 
 func TestTheRedirectIsPutTogetherAsWeChatDoes(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	tests := []struct{ redirect, state, want string }{
 		{"http://127.0.0.1:9/back", "abc", "http://127.0.0.1:9/back?code=CODE&state=abc"},
 		{"http://127.0.0.1:9", "abc", "http://127.0.0.1:9?code=CODE&state=abc"},
@@ -219,7 +219,7 @@ func with(v url.Values, name, value string) url.Values {
 func TestARefusalIsNotTold(t *testing.T) {
 	t.Parallel()
 	for _, legacy := range []bool{false, true} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{LegacyDenial: legacy}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{LegacyDenial: legacy}})
 		cookie := s.as("alice")
 		page := s.get(s.authorize(s.oa, "snsapi_userinfo", "redirect_uri", "http://127.0.0.1:9/b?x=1"), "User-Agent", inWeChat, "Cookie", cookie)
 		g := s.send(http.MethodPost, "/connect/oauth2/authorize_reply", with(page.form(), "allow", "0"))
@@ -308,7 +308,7 @@ func TestOnlyFollowersSignInToATestAccount(t *testing.T) {
 
 func TestTestAccountDomains(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	if err := s.UpdateApp(s.test.AppID, func(a *wechattest.App) { a.Domains = []string{"192.168.1.5", "10.0.0.1:8080"} }); err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestSnapshotMode(t *testing.T) {
 
 func TestConsentAsRedirectsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "xiaoming"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "xiaoming"}})
 	g := s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat)
 	if g.location == nil {
 		t.Fatalf("%d %s", g.status, g.body)
@@ -368,13 +368,13 @@ func TestConsentAsRedirectsAtOnce(t *testing.T) {
 	if f, _ := s.exchange(s.oa, g.location.Query().Get("code")); f.Scope != "snsapi_userinfo" || f.OpenID != s.OpenID(s.oa.AppID, "xiaoming") {
 		t.Errorf("%+v", f)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.Snapshot = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.Snapshot = true })
 	s.RevokeConsent(s.oa.AppID, "xiaoming")
 	g = s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat)
 	if f, _ := s.exchange(s.oa, g.location.Query().Get("code")); f.Snapshot != 1 {
 		t.Errorf("snapshot mode: %+v", f)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.ConsentAs = "nobody" })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.ConsentAs = "nobody" })
 	if g := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); g.location != nil || !strings.Contains(g.body, "nobody") {
 		t.Errorf("%d %s", g.status, g.body)
 	}
@@ -390,7 +390,7 @@ func FuzzACodeStaysOnTheCallbackDomain(f *testing.F) {
 		f.Add(seed, "state")
 		f.Add(seed, "a#b?c&d=e\r\nf")
 	}
-	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{ConsentAs: "alice"}})
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	if err != nil {
 		f.Fatal(err)
 	}

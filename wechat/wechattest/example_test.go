@@ -50,7 +50,7 @@ func Example() {
 
 // Faults are data: what is answered, how often, and whether the work is done all the same.
 func ExampleServer_Fail() {
-	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -78,13 +78,13 @@ func ExampleServer_Fail() {
 	// 502 text/html; charset=utf-8 <html>
 	// 200 text/plain {"errc
 	// 1 200 {"errcode":-1,"errmsg":"system error"}
-	// 2 502 a fault's own answer
+	// 2 502 answer of the fault
 	// 3 200 {"errcode":41001,"errmsg":"access_token missing"}
 }
 
 // The clock belongs to the test: five minutes and an unused code is gone.
 func ExampleServer_Advance() {
-	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return

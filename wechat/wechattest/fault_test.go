@@ -112,7 +112,7 @@ func TestACutConnection(t *testing.T) {
 
 func TestAFaultHitsPagesToo(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	s.Fail(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Status: 503})
 	if g := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); g.status != 503 {
 		t.Errorf("%d", g.status)

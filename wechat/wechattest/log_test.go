@@ -15,7 +15,7 @@ func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 	t.Parallel()
 	apps := wechattest.DefaultApps()
 	apps[0].Secret, apps[2].Secret = leak.Secret, leak.Secret+"2"
-	s := simulate(t, wechattest.Config{Apps: apps, Mark: leak.Mark, Switches: quick()})
+	s := simulate(t, wechattest.Config{Apps: apps, Mark: leak.Mark, Quirks: quick()})
 	cookie := s.as("alice")
 
 	page := s.get(s.authorize(s.oa, "snsapi_userinfo", "redirect_uri", "http://127.0.0.1:9/?code=old#/r"), "User-Agent", inWeChat, "Cookie", cookie)

@@ -6,38 +6,65 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-func TestBothLanguagesSayTheSameThings(t *testing.T) {
+// catalogKey matches a key in a template or in Go code.
+var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
+
+func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 	t.Parallel()
-	zh, en, zhTexts, enTexts, zhHints, enHints, textEnd, hintEnd := wechattest.Catalogues()
-	a, b := reflect.ValueOf(zh), reflect.ValueOf(en)
-	for i := range a.NumField() {
-		name := a.Type().Field(i).Name
-		if a.Field(i).Kind() == reflect.String && (a.Field(i).Len() == 0 || b.Field(i).Len() == 0) {
-			t.Errorf("%s is empty in a language", name)
+	zh, en := wechattest.Texts()["zh-CN"], wechattest.Texts()["en"]
+	verbs := regexp.MustCompile(`%[a-z]`)
+	for key, text := range zh {
+		if strings.TrimSpace(text) == "" || strings.TrimSpace(en[key]) == "" {
+			t.Errorf("%s: %q in Chinese, %q in English", key, text, en[key])
+		}
+		if a, b := verbs.FindAllString(en[key], -1), verbs.FindAllString(text, -1); !slices.Equal(a, b) {
+			t.Errorf("%s: verbs %v in English, %v in Chinese", key, a, b)
 		}
 	}
-	verbs := regexp.MustCompile(`%[a-z]`)
-	for name, tables := range map[string][2]map[int]string{"text": {zhTexts, enTexts}, "hint": {zhHints, enHints}} {
-		end := map[string]int{"text": textEnd, "hint": hintEnd}[name]
-		for k := 1; k < end; k++ {
-			zh, en := tables[0][k], tables[1][k]
-			if zh == "" || en == "" {
-				t.Errorf("%s %d is missing: %q, %q", name, k, zh, en)
+	if len(zh) != len(en) {
+		t.Errorf("%d texts in Chinese, %d in English", len(zh), len(en))
+	}
+}
+
+func TestEveryTextIsUsedAndExists(t *testing.T) {
+	t.Parallel()
+	texts, used := wechattest.Texts()["en"], map[string]bool{}
+	for _, pattern := range []string{"pages/wechat-*.html", "*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-			if got, want := verbs.FindAllString(en, -1), verbs.FindAllString(zh, -1); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s %d: verbs %v and %v", name, k, want, got)
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range catalogKey.FindAllStringSubmatch(string(b), -1) {
+				for _, key := range m[1:] {
+					used[key] = true
+				}
 			}
 		}
-		if len(tables[0]) != end-1 || len(tables[1]) != end-1 {
-			t.Errorf("%s: %d and %d entries, %d keys", name, len(tables[0]), len(tables[1]), end-1)
+	}
+	for key := range texts {
+		if !used[key] {
+			t.Errorf("the text %s is not used", key)
+		}
+	}
+	for key := range used {
+		if _, ok := texts[key]; !ok && (strings.HasPrefix(key, "text-") || strings.HasPrefix(key, "hint-")) {
+			t.Errorf("the text %s does not exist", key)
 		}
 	}
 }
@@ -55,7 +82,7 @@ func TestPages(t *testing.T) {
 	for i := range apps {
 		apps[i].Name = evil
 	}
-	s := simulate(t, wechattest.Config{Apps: apps, Switches: quick()})
+	s := simulate(t, wechattest.Config{Apps: apps, Quirks: quick()})
 	if err := s.UpdatePerson("alice", func(p *wechattest.Person) { p.Nickname = evil + "\xff" }); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +178,7 @@ func TestPagesTakeOnlyTheirMethods(t *testing.T) {
 
 func TestAHeadRequestScansNothing(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	s.send(http.MethodHead, "/connect/confirm?uuid="+uuid, nil, "User-Agent", inWeChat, "Cookie", s.as("alice"))
 	if got := s.poll(uuid, ""); !strings.Contains(got, "=408;") {

@@ -195,8 +195,8 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 	if _, err := phone.Back(ctx); !errors.Is(err, wechattest.ErrNoPage) {
 		t.Errorf("back from the first page: %v", err)
 	}
-	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotThere) || !strings.Contains(err.Error(), `"b"`) {
-		t.Errorf("a link that is not there: %v, want ErrNotThere with what is there", err)
+	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotOnPage) || !strings.Contains(err.Error(), `"b"`) {
+		t.Errorf("a link that is not there: %v, want ErrNotOnPage with what is there", err)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestPhoneCallsItselfWeChat(t *testing.T) {
 
 func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
 	t.Parallel()
-	sim, base := newSim(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
+	sim, base := newSim(t, wechattest.Config{Quirks: wechattest.Quirks{Snapshot: true}})
 	app := sim.Apps()[0].AppID
 	landing := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cb" {
@@ -305,7 +305,71 @@ func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
 	if page.Snapshot || !strings.HasPrefix(page.URL, base) {
 		t.Errorf("after 使用完整服务 the phone is at %s, want WeChat's question", page.URL)
 	}
-	if _, err := phone.UseFullService(context.Background()); !errors.Is(err, wechattest.ErrNotThere) {
-		t.Errorf("the button on a full page: %v, want ErrNotThere", err)
+	if _, err := phone.UseFullService(context.Background()); !errors.Is(err, wechattest.ErrNotOnPage) {
+		t.Errorf("the button on a full page: %v, want ErrNotOnPage", err)
+	}
+}
+
+func TestQRPageLeadsToAPhone(t *testing.T) {
+	t.Parallel()
+	sim, base := newSim(t, wechattest.Config{ControlURL: "http://127.0.0.1:9"})
+	page := mustPage(t)(sim.Phone("alice").Open(context.Background(), base+"/connect/qrconnect?appid="+sim.Apps()[2].AppID+
+		"&redirect_uri="+url.QueryEscape("http://127.0.0.1/cb")+"&response_type=code&scope=snsapi_login&state=x"))
+	want := "http://127.0.0.1:9/phone?open=" + url.QueryEscape(sim.QRCodes()[0].Link)
+	if page.Link(want) == nil {
+		t.Errorf("no link to %s in %+v", want, page.Links)
+	}
+	if _, err := wechattest.New(wechattest.Config{ControlURL: "127.0.0.1:9"}); err == nil || !strings.Contains(err.Error(), "control URL") {
+		t.Errorf("a control URL that is none: %v", err)
+	}
+}
+
+func TestBrowsersOfAPhone(t *testing.T) {
+	t.Parallel()
+	sim, base := newSim(t, wechattest.Config{})
+	app := site(t, func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "seen", Value: "yes"})
+		fmt.Fprint(w, r.UserAgent()+"|"+r.Header.Get("Cookie"))
+	})
+	phone, window := sim.Phone("alice"), sim.Phone("alice").Tab()
+	ctx := context.Background()
+	agents := map[string]bool{}
+	for _, c := range []struct {
+		browser     wechattest.Browser
+		name        string
+		mark, never string
+	}{
+		{wechattest.BrowserWeChat, "wechat", "MicroMessenger/8", "wxwork"},
+		{wechattest.BrowserWeChatIPhone, "wechat-iphone", "MicroMessenger/8", "wxwork"},
+		{wechattest.BrowserWeChatWindows, "wechat-windows", "WindowsWechat", "wxwork"},
+		{wechattest.BrowserWeCom, "wecom", "wxwork", "never"},
+		{wechattest.BrowserChrome, "chrome", "Chrome/", "MicroMessenger"},
+		{wechattest.BrowserSafari, "safari", "Version/17", "MicroMessenger"},
+	} {
+		if phone.SetBrowser(c.browser); phone.Page() != nil || phone.Browser() != c.browser || c.browser.String() != c.name {
+			t.Errorf("%s: shows %v, is %s", c.name, phone.Page(), phone.Browser())
+		}
+		agent, cookie, _ := strings.Cut(mustPage(t)(window.Open(ctx, app)).Body, "|")
+		if !strings.Contains(agent, c.mark) || strings.Contains(agent, c.never) || agents[agent] {
+			t.Errorf("%s calls itself %q", c.name, agent)
+		}
+		agents[agent] = true
+		if cookie != "" {
+			t.Errorf("%s has the cookies of another browser: %q", c.name, cookie)
+		}
+		if got := mustPage(t)(phone.Open(ctx, app)).Body; !strings.HasSuffix(got, "|seen=yes") {
+			t.Errorf("%s lost its cookie: %q", c.name, got)
+		}
+		// Who the person is, only WeChat says.
+		page := mustPage(t)(phone.Open(ctx, authorize(base, sim.Apps()[0].AppID, "snsapi_base", app)))
+		if inWeChat := strings.HasPrefix(page.URL, app); inWeChat != (c.browser <= wechattest.BrowserWeChatWindows) {
+			t.Errorf("%s: snsapi_base ends at %s", c.name, page.URL)
+		}
+		if phone.Home(); phone.Page() != nil || len(phone.Cookies(app)) != 1 {
+			t.Errorf("%s: after Home %v is shown, with %d cookies", c.name, phone.Page(), len(phone.Cookies(app)))
+		}
+	}
+	if got := wechattest.Browser(99).String(); got != "unknown" {
+		t.Errorf("a browser that is none: %q", got)
 	}
 }

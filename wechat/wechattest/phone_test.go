@@ -96,8 +96,8 @@ func TestPhoneRefuses(t *testing.T) {
 	if calls != 0 {
 		t.Error("the app heard of the refusal")
 	}
-	if _, err := phone.Allow(context.Background()); !errors.Is(err, wechattest.ErrNotThere) {
-		t.Errorf("allowing where nothing is asked: %v, want ErrNotThere", err)
+	if _, err := phone.Allow(context.Background()); !errors.Is(err, wechattest.ErrNotOnPage) {
+		t.Errorf("allowing where nothing is asked: %v, want ErrNotOnPage", err)
 	}
 }
 

@@ -42,11 +42,11 @@ func (s *sim) poll(uuid, last string) string {
 	return s.get(path + "&_=1").body
 }
 
-func quick() wechattest.Switches { return wechattest.Switches{PollWait: time.Millisecond} }
+func quick() wechattest.Quirks { return wechattest.Quirks{PollWait: time.Millisecond} }
 
 func TestQRSignIn(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, page := s.newQR()
 	link := s.base + "/connect/confirm?uuid=" + uuid
 	for _, want := range []string{"<title>微信登录</title>", "js_qrcode_img web_qrcode_img", `id="wx_default_tip"`, `id="wx_after_scan"`, `id="wx_after_cancel"`, link} {
@@ -101,7 +101,7 @@ func TestQRSignIn(t *testing.T) {
 
 func TestAPollWaitsForThePhone(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{PollWait: time.Minute}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{PollWait: time.Minute}})
 	uuid, _ := s.newQR()
 	answer := make(chan string)
 	go func() {
@@ -123,7 +123,7 @@ func TestAPollWaitsForThePhone(t *testing.T) {
 
 func TestAQRCodeExpires(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	s.Advance(5*time.Minute - time.Second)
 	if got := s.poll(uuid, ""); !strings.Contains(got, "=408;") {
@@ -140,7 +140,7 @@ func TestAQRCodeExpires(t *testing.T) {
 
 func TestOnlyWhoScannedLastConfirms(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	scan := func(person string) url.Values {
 		return with(s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", s.as(person)).form(), "allow", "allow")
@@ -184,7 +184,7 @@ func TestQRPageErrors(t *testing.T) {
 
 func TestQRPageWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, page := s.newQR("redirect_uri", "http://127.0.0.1:9/#/route")
 	again := "/connect/simulator/qr?uuid=" + uuid
 	if !strings.Contains(page.body, `<noscript><meta http-equiv="refresh" content="3;url=`+again+`"></noscript>`) {
@@ -222,7 +222,7 @@ func TestQRPicture(t *testing.T) {
 
 func TestConsentAsSkipsTheQRCode(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "bob"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "bob"}})
 	g := s.get(s.qrConnect("redirect_uri", "http://127.0.0.1:9/b?x=1", "state", "zz"))
 	if g.location == nil || g.location.Query().Get("state") != "zz" || g.location.Query().Get("x") != "1" {
 		t.Fatalf("%d %s", g.status, g.header.Get("Location"))

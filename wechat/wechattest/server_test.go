@@ -242,7 +242,7 @@ func do(t *testing.T, method, address string, body io.Reader, userAgent string) 
 func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := wechattest.New(wechattest.Config{
-		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Switches: wechattest.Switches{ConsentAs: "nobody"},
+		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Quirks: wechattest.Quirks{ConsentAs: "nobody"},
 		Apps: []wechattest.App{
 			{AppID: "wx123"},
 			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"a.example", "b.example", "c.example"}},
@@ -255,8 +255,8 @@ func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret", "at most 2 callback domains, here are 3", "is there twice",
-		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP", "only a test account can fix a port", `"Upper"`, "person a is there twice", "at most 1"} {
+	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret", "at most 2 callback domains for the kind official account, not 3", "duplicate appid",
+		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP", "only a test account can fix a port", `"Upper"`, "person a: duplicate id", "at most 1"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell %q:\n%v", want, err)
 		}

@@ -79,7 +79,7 @@ func TestExchangeWireForm(t *testing.T) {
 	if test := s.signIn(s.test, "alice", "snsapi_userinfo"); test.UnionID != "" {
 		t.Error("an app without open platform has a unionid")
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.BaseUnionID = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.BaseUnionID = true })
 	if base := s.signIn(s.oa, "alice", "snsapi_base"); base.UnionID != f.UnionID {
 		t.Errorf("with BaseUnionID snsapi_base has unionid %q", base.UnionID)
 	}
@@ -115,21 +115,21 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 	tests := []struct {
 		name     string
 		website  bool
-		switches wechattest.Switches
+		switches wechattest.Quirks
 		steps    []step
 	}{
-		{"used: 40163 while it would have lived, then 40029", false, wechattest.Switches{}, []step{{0, 0}, {0, 40163}, {4*time.Minute + 59*time.Second, 40163}, {time.Second, 40029}, {5 * time.Hour, 40029}}},
-		{"official account: 5 minutes", false, wechattest.Switches{}, []step{{5 * time.Minute, 40029}}},
-		{"official account: just in time", false, wechattest.Switches{}, []step{{5*time.Minute - time.Second, 0}}},
-		{"website app: 10 minutes", true, wechattest.Switches{}, []step{{10*time.Minute - time.Second, 0}, {0, 40163}, {time.Second, 40029}}},
-		{"UsedIsInvalid", false, wechattest.Switches{UsedCode: wechattest.UsedIsInvalid}, []step{{0, 0}, {0, 40029}}},
-		{"ExpiredCode42003", false, wechattest.Switches{ExpiredCode42003: true}, []step{{5 * time.Minute, 42003}}},
-		{"ExpiredCode42003 of a used code", false, wechattest.Switches{ExpiredCode42003: true}, []step{{0, 0}, {5 * time.Minute, 40029}}},
+		{"used: 40163 while it would have lived, then 40029", false, wechattest.Quirks{}, []step{{0, 0}, {0, 40163}, {4*time.Minute + 59*time.Second, 40163}, {time.Second, 40029}, {5 * time.Hour, 40029}}},
+		{"official account: 5 minutes", false, wechattest.Quirks{}, []step{{5 * time.Minute, 40029}}},
+		{"official account: just in time", false, wechattest.Quirks{}, []step{{5*time.Minute - time.Second, 0}}},
+		{"website app: 10 minutes", true, wechattest.Quirks{}, []step{{10*time.Minute - time.Second, 0}, {0, 40163}, {time.Second, 40029}}},
+		{"UsedIsInvalid", false, wechattest.Quirks{UsedCode: wechattest.UsedIsInvalid}, []step{{0, 0}, {0, 40029}}},
+		{"ExpiredCode42003", false, wechattest.Quirks{ExpiredCode42003: true}, []step{{5 * time.Minute, 42003}}},
+		{"ExpiredCode42003 of a used code", false, wechattest.Quirks{ExpiredCode42003: true}, []step{{0, 0}, {5 * time.Minute, 40029}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := simulate(t, wechattest.Config{Switches: tt.switches})
+			s := simulate(t, wechattest.Config{Quirks: tt.switches})
 			app, scope := s.oa, "snsapi_base"
 			if tt.website {
 				app, scope = s.web, "snsapi_login"
@@ -175,7 +175,7 @@ func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
 func TestAFailedExchangeLeavesTheCodeGood(t *testing.T) {
 	t.Parallel()
 	for _, burns := range []bool{false, true} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{FailureBurnsCode: burns, WrongSecret40001: burns}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{FailureBurnsCode: burns, WrongSecret40001: burns}})
 		code := s.code(s.oa, "alice", "snsapi_base")
 		wrong := s.oa
 		wrong.Secret = "wrong"
@@ -199,7 +199,7 @@ func TestErrmsgSuffix(t *testing.T) {
 		wechattest.SuffixHints: `^invalid code, hints: \[ req_id: [A-Za-z0-9]{14} \]$`,
 		wechattest.SuffixNone:  `^invalid code$`,
 	} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Suffix: suffix}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Suffix: suffix}})
 		s.Advance(time.Hour)
 		if f, _ := s.exchange(s.oa, "x"); !regexp.MustCompile(want).MatchString(f.Errmsg) {
 			t.Errorf("suffix %d: %q does not match %s", suffix, f.Errmsg, want)
@@ -209,7 +209,7 @@ func TestErrmsgSuffix(t *testing.T) {
 
 func TestResultHeaders(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ResultHeaders: true}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ResultHeaders: true}})
 	if _, g := s.exchange(s.oa, "x"); g.header.Get("LogicRet") != "40029" || g.header.Get("RetKey") != "11" {
 		t.Errorf("headers %v", g.header)
 	}
@@ -284,7 +284,7 @@ func TestUserInfoErrors(t *testing.T) {
 	if g := s.sns("auth", "access_token", good.AccessToken, "openid", good.OpenID); g.body != `{"errcode":0,"errmsg":"ok"}` {
 		t.Errorf("auth: %s", g.body)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.LaxOpenID = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.LaxOpenID = true })
 	if f := parse(t, s.sns("userinfo", "access_token", good.AccessToken, "openid", "oX").body); f.OpenID != good.OpenID {
 		t.Errorf("with LaxOpenID: %+v", f)
 	}
@@ -316,7 +316,7 @@ func TestUnkindProfilesReachTheAppByteForByte(t *testing.T) {
 		{"alice", wechattest.DirtyNoAvatar, `"headimgurl":""`, true},
 	}
 	for _, tt := range tests {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Dirty: tt.dirty}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Dirty: tt.dirty}})
 		f := s.signIn(s.oa, tt.person, "snsapi_userinfo")
 		g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
 		if !strings.Contains(g.body, tt.want) || utf8.ValidString(g.body) != tt.valid {
@@ -369,7 +369,7 @@ func TestRefresh(t *testing.T) {
 	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 40030 {
 		t.Errorf("after 30 days: %+v", r)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.ExpiredRefresh42002 = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.ExpiredRefresh42002 = true })
 	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 42002 {
 		t.Errorf("after 30 days, 42002: %+v", r)
 	}
@@ -408,7 +408,7 @@ func TestRefreshErrors(t *testing.T) {
 
 func TestRotateRefresh(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{RotateRefresh: true}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{RotateRefresh: true}})
 	f := s.signIn(s.oa, "alice", "snsapi_base")
 	s.Advance(29 * 24 * time.Hour)
 	next := s.refresh(s.oa, f.RefreshToken)
@@ -424,7 +424,7 @@ func TestRotateRefresh(t *testing.T) {
 func TestANewSignInKillsOlderTokens(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{KeepOldTokens: keep}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{KeepOldTokens: keep}})
 		old := s.signIn(s.oa, "alice", "snsapi_userinfo")
 		elsewhere := s.signIn(s.test, "alice", "snsapi_userinfo")
 		s.signIn(s.oa, "alice", "snsapi_base")
@@ -459,7 +459,7 @@ func TestChangePasswordKillsEveryToken(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Quota: 2}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Quota: 2}})
 	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	steps := []struct {
 		advance time.Duration
@@ -481,7 +481,7 @@ func TestQuota(t *testing.T) {
 
 func TestSnapshotUserIsSomebodyElse(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Snapshot: true}})
 	f, g := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_userinfo"))
 	if f.Snapshot != 1 || !strings.HasSuffix(g.body, `,"is_snapshotuser":1}`) {
 		t.Errorf("%s", g.body)
@@ -495,7 +495,7 @@ func TestSnapshotUserIsSomebodyElse(t *testing.T) {
 	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Nickname != "微信用户" {
 		t.Errorf("profile: %+v", u)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.SnapshotNoProfile = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.SnapshotNoProfile = true })
 	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Errcode != 48001 {
 		t.Errorf("SnapshotNoProfile: %+v", u)
 	}
