@@ -1,5 +1,6 @@
-// Package catalog loads the texts of pages from JSON, one file for each language, and chooses a language by the
-// Accept-Language header. It imports the standard library only, so that the public packages may use it.
+// Package catalog loads the texts of pages from JSON, one file for each language, and chooses a
+// language by the Accept-Language header. It imports the standard library only, so that the public
+// packages may use it.
 package catalog
 
 import (
@@ -16,7 +17,8 @@ type Catalog struct {
 	Texts map[string]string // by key; format verbs as in package fmt
 }
 
-// MustLoad reads DIR/LANG.json for each language. It panics when an embedded file is missing or malformed.
+// MustLoad reads DIR/LANG.json for each language. It panics when an embedded file is missing or
+// malformed.
 func MustLoad(fsys fs.FS, dir string, langs ...string) []*Catalog {
 	out := make([]*Catalog, len(langs))
 	for i, lang := range langs {
@@ -32,7 +34,8 @@ func MustLoad(fsys fs.FS, dir string, langs ...string) []*Catalog {
 	return out
 }
 
-// Text returns the text of a key with its verbs filled. For an unknown key it returns the key in ⟨⟩, which tests search for.
+// Text returns the text of a key with its verbs filled. For an unknown key it returns the key in
+// ⟨⟩, which tests search for.
 func (c *Catalog) Text(key string, args ...any) string {
 	text, ok := c.Texts[key]
 	if !ok {
@@ -44,8 +47,8 @@ func (c *Catalog) Text(key string, args ...any) string {
 	return fmt.Sprintf(text, args...)
 }
 
-// Preferred returns the language that an Accept-Language header weighs most, by its first subtag. Of equal ones it
-// returns the first of langs; "" means that the header names none of them.
+// Preferred returns the language that an Accept-Language header weighs most, by its first subtag.
+// Of equal ones it returns the first of langs; "" means that the header names none of them.
 func Preferred(header string, langs ...string) string {
 	weights := map[string]float64{}
 	for item := range strings.SplitSeq(header, ",") {

@@ -110,8 +110,8 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	return l, nil
 }
 
-// writePEM writes a certificate. It replaces a file that holds a certificate, and no other, since the name may be a typing
-// mistake.
+// writePEM writes a certificate. It replaces a file that holds a certificate, and no other, since
+// the name may be a typing mistake.
 func writePEM(name string, certificate []byte) error {
 	old, err := os.ReadFile(name)
 	switch {
@@ -124,7 +124,8 @@ func writePEM(name string, certificate []byte) error {
 	return os.WriteFile(name, certificate, 0o644) // a certificate is not secret
 }
 
-// apps parses --app and --website-app. Without both it returns nil, which means the simulator's example apps.
+// apps parses --app and --website-app. Without both it returns nil, which means the simulator's
+// example apps.
 func (c *simCmd) apps() ([]wechattest.App, error) {
 	var apps []wechattest.App
 	for _, each := range c.App {

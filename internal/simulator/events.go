@@ -38,7 +38,8 @@ func (c *control) unwatch(ch chan struct{}) {
 	delete(c.watchers, ch)
 }
 
-// events serves the stream that control.js reads. An event carries no data: the page reloads itself in the background.
+// events serves the stream that control.js reads. An event carries no data: the page reloads itself
+// in the background.
 func (c *control) events(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w)
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -8,7 +8,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// faultKinds returns the names of the ready-made faults, in the order of the form. Their texts are "faults-NAME".
+// faultKinds returns the names of the ready-made faults, in the order of the form. Their texts are
+// "faults-NAME".
 func faultKinds() []string {
 	return []string{"busy", "quota", "token", "slow", "gateway", "html", "half", "cut", "empty"}
 }
@@ -73,7 +74,8 @@ func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, "/faults")
 }
 
-// faultOfForm reads the form; false when a field is invalid. An errcode replaces the ready-made fault.
+// faultOfForm reads the form; false when a field is invalid. An errcode replaces the ready-made
+// fault.
 func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 	f, ok := readyFault(r.PostFormValue("what"))
 	if !ok {

@@ -16,7 +16,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// contentPolicy is the Content-Security-Policy of the control page. Its one frame is of the same origin and sandboxed.
+// contentPolicy is the Content-Security-Policy of the control page. Its one frame is of the same
+// origin and sandboxed.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -131,7 +132,8 @@ func (c *control) cards() []personCard {
 	return out
 }
 
-// printable replaces control characters and malformed UTF-8, which some nicknames of the simulator contain on purpose.
+// printable replaces control characters and malformed UTF-8, which some nicknames of the simulator
+// contain on purpose.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxLink is the longest link that WeChat's scanner accepts, and so the longest that another page can hand over.
+// maxLink is the longest link that WeChat's scanner accepts, and so the longest that another page
+// can hand over.
 const maxLink = 2048
 
 // phonePage is the data of phone.html.
@@ -80,8 +81,8 @@ func browsers() []wechattest.Browser {
 		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
 }
 
-// handOver redirects to a person's phone with a link in its address line. Other websites may link here, so the link is
-// opened only when the developer presses the button.
+// handOver redirects to a person's phone with a link in its address line. Other websites may link
+// here, so the link is opened only when the developer presses the button.
 func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
@@ -94,7 +95,8 @@ func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, to.String())
 }
 
-// handedOver returns the link in the parameter open, or "" when it is missing, too long or not an http or https address.
+// handedOver returns the link in the parameter open, or "" when it is missing, too long or not an
+// http or https address.
 func handedOver(r *http.Request) string {
 	link := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := weburl.Resolve(nil, link); ok && len(link) <= maxLink && u.User == nil {

@@ -12,11 +12,12 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxPollWait bounds the quirk PollWait, so that a typing mistake does not block the QR page for hours.
+// maxPollWait bounds the quirk PollWait, so that a typing mistake does not block the QR page for
+// hours.
 const maxPollWait = 10 * time.Minute
 
-// quirkField is a field of wechattest.Quirks on the page and in the JSON API. The fields are found by reflection, so a
-// new field appears on both; a test then requires its text.
+// quirkField is a field of wechattest.Quirks on the page and in the JSON API. The fields are found
+// by reflection, so a new field appears on both; a test then requires its text.
 type quirkField struct {
 	field string // name in Quirks
 	json  string // the same with a lower-case first letter

@@ -1,8 +1,10 @@
-// Package simulator serves the control page of the simulated WeChat: the people and their phones, the quirks, faults, a
-// clock and a log of requests, as pages for a developer and as JSON for scripts. [New] returns the handler. The simulated
-// WeChat itself is package wechattest, of which this package uses the exported API only.
+// Package simulator serves the control page of the simulated WeChat: the people and their phones,
+// the quirks, faults, a clock and a log of requests, as pages for a developer and as JSON for
+// scripts. [New] returns the handler. The simulated WeChat itself is package wechattest, of which
+// this package uses the exported API only.
 //
-// Serve the handler on a loopback listener of its own: whoever reaches it can act as every person and read every secret.
+// Serve the handler on a loopback listener of its own: whoever reaches it can act as every person
+// and read every secret.
 //
 //	GET  /                        people, waiting QR codes, latest requests
 //	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
@@ -28,12 +30,12 @@
 //	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: as above, and follow (at: a link) and submit
 //	                              (at: a button, "fill": {…}); returns the page
 //
-// Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript; with it they update
-// automatically.
+// Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
+// with it they update automatically.
 //
-// Requests whose Host is a name on the internet are rejected, as a defence against DNS rebinding. So are requests from
-// other websites that change something. A link that another site hands over opens only when the developer presses the
-// button.
+// Requests whose Host is a name on the internet are rejected, as a defence against DNS rebinding.
+// So are requests from other websites that change something. A link that another site hands over
+// opens only when the developer presses the button.
 package simulator
 
 import (
@@ -59,8 +61,8 @@ type Config struct {
 	Server *wechattest.Server
 	// OpenURL is the address at which Server is served, shown on the page of apps. Empty omits it.
 	OpenURL string
-	// Hosts are further host names, without port, that requests may name. Names of loopback and IP addresses are always
-	// accepted.
+	// Hosts are further host names, without port, that requests may name. Names of loopback and IP
+	// addresses are always accepted.
 	Hosts []string
 }
 
@@ -124,8 +126,9 @@ func (c *control) routes() http.Handler {
 	return mux
 }
 
-// guard rejects foreign host names and cross-site requests. Frames are exempt from the second check: their origin is
-// opaque, so they count as cross-site, and the token in their path authenticates them instead.
+// guard rejects foreign host names and cross-site requests. Frames are exempt from the second
+// check: their origin is opaque, so they count as cross-site, and the token in their path
+// authenticates them instead.
 func (c *control) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +174,8 @@ func (c *control) view(person string) *phoneview.View {
 	return c.views[person]
 }
 
-// viewOfPath returns the rendered phone that a path belongs to, and the rest of the path; nil for other paths.
+// viewOfPath returns the rendered phone that a path belongs to, and the rest of the path; nil for
+// other paths.
 func (c *control) viewOfPath(path string) (view *phoneview.View, action string) {
 	rest, ok := strings.CutPrefix(path, "/f/")
 	if !ok {

@@ -113,7 +113,8 @@ func (d *desk) frame(person string) string {
 	return m[1]
 }
 
-// Every page, in both languages, with nothing on it and with everybody's unkind names and pages on it.
+// Every page, in both languages, with nothing on it and with everybody's unkind names and pages on
+// it.
 func TestControlPagesAreWholeInBothLanguages(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, wechattest.Config{})

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Mask returns an address with its codes and tokens cut to their first characters, in the query and in the fragment.
+// Mask returns an address with its codes and tokens cut to their first characters, in the query and
+// in the fragment.
 func Mask(address string) string {
 	return parameter.ReplaceAllStringFunc(address, func(m string) string {
 		name, value, _ := strings.Cut(m[1:], "=")
@@ -22,8 +23,8 @@ func Mask(address string) string {
 
 var parameter = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
 
-// MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first characters of a code,
-// a token or a key, and the masked address of a redirect_uri.
+// MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first
+// characters of a code, a token or a key, and the masked address of a redirect_uri.
 func MaskParam(name, value string) string {
 	switch name = strings.ToLower(name); {
 	case value == "":
@@ -38,10 +39,12 @@ func MaskParam(name, value string) string {
 	return value
 }
 
-// Lead returns the first characters of a code or token: enough to follow it through a log, too few to use it.
+// Lead returns the first characters of a code or token: enough to follow it through a log, too few
+// to use it.
 func Lead(value string) string { return value[:min(6, len(value)/2)] + "…" }
 
-// WithoutQuery returns an address without query and fragment, for error texts: either may hold a code.
+// WithoutQuery returns an address without query and fragment, for error texts: either may hold a
+// code.
 func WithoutQuery(address string) string {
 	if i := strings.IndexAny(address, "?#"); i >= 0 {
 		return address[:i]

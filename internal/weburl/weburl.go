@@ -1,5 +1,6 @@
-// Package weburl reads web addresses as browsers do: it resolves references, compares origins and sites, and masks the
-// secrets in an address before it is shown. It imports the standard library only, so that the public packages may use it.
+// Package weburl reads web addresses as browsers do: it resolves references, compares origins and
+// sites, and masks the secrets in an address before it is shown. It imports the standard library
+// only, so that the public packages may use it.
 package weburl
 
 import (
@@ -9,9 +10,10 @@ import (
 	"strings"
 )
 
-// Resolve returns the absolute address of a reference on a page at base; a nil base accepts absolute addresses only.
-// It tolerates what browsers tolerate: surrounding blanks, line breaks, backslashes and stray percent signs. The
-// result is false for an address that is not http or https.
+// Resolve returns the absolute address of a reference on a page at base; a nil base accepts
+// absolute addresses only. It tolerates what browsers tolerate: surrounding blanks, line breaks,
+// backslashes and stray percent signs. The result is false for an address that is not http or
+// https.
 func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	path, fragment, _ := strings.Cut(ref, "#")
@@ -42,7 +44,8 @@ func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	return u, true
 }
 
-// escape removes line breaks and percent-encodes the bytes that url.Parse rejects and browsers accept.
+// escape removes line breaks and percent-encodes the bytes that url.Parse rejects and browsers
+// accept.
 func escape(ref string) string {
 	var b strings.Builder
 	for i := 0; i < len(ref); i++ {
@@ -63,12 +66,14 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// PotentiallyTrustworthy reports whether browsers treat an address as secure: https, or loopback by either scheme.
+// PotentiallyTrustworthy reports whether browsers treat an address as secure: https, or loopback by
+// either scheme.
 func PotentiallyTrustworthy(u *url.URL) bool {
 	return u.Scheme == "https" || IsLoopback(u.Hostname())
 }
 
-// IsLoopback reports whether a host names this machine: localhost, *.localhost, 127.0.0.0/8 or ::1. It looks nothing up.
+// IsLoopback reports whether a host names this machine: localhost, *.localhost, 127.0.0.0/8 or ::1.
+// It looks nothing up.
 func IsLoopback(host string) bool {
 	host = strings.TrimSuffix(lower(host), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -78,8 +83,8 @@ func IsLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Site returns the part of an address that must be equal for "same site": the scheme and the registrable name. It
-// takes the last two labels for the registrable name.
+// Site returns the part of an address that must be equal for "same site": the scheme and the
+// registrable name. It takes the last two labels for the registrable name.
 func Site(u *url.URL) string {
 	host := strings.TrimSuffix(lower(u.Hostname()), ".")
 	if _, err := netip.ParseAddr(host); err == nil {

@@ -13,13 +13,14 @@ import (
 type AppKind int
 
 const (
-	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside WeChat, at most two
-	// callback domains.
+	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside
+	// WeChat, at most two callback domains.
 	OfficialAccount AppKind = iota
-	// TestAccount is a sandbox account (测试号): like an official account, but its callback domain may be an IP address or
-	// host:port, and only its followers can sign in (10006).
+	// TestAccount is a sandbox account (测试号): like an official account, but its callback domain may
+	// be an IP address or host:port, and only its followers can sign in (10006).
 	TestAccount
-	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one callback domain.
+	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one
+	// callback domain.
 	WebsiteApp
 )
 
@@ -42,27 +43,31 @@ type App struct {
 	AppID  string // "wx" and 16 lower-case hex digits, as WeChat's are
 	Secret string // not empty
 	Name   string // shown on the consent and confirm pages; "" shows the appid
-	// Domains are the callback domains: host names that must match exactly, with any port and path. An official account has
-	// at most two, a website app one. Loopback addresses are accepted, so that local apps work; a test account may have any
-	// IP address, and host:port to fix the port.
+	// Domains are the callback domains: host names that must match exactly, with any port and path.
+	// An official account has at most two, a website app one. Loopback addresses are accepted, so
+	// that local apps work; a test account may have any IP address, and host:port to fix the port.
 	Domains []string
-	// OpenPlatform is the open-platform account that the app is bound to. Apps with the same one share unionids. "" means
-	// not bound: no unionid. A website app with "" has an open platform of its own, since website apps always have one.
+	// OpenPlatform is the open-platform account that the app is bound to. Apps with the same one
+	// share unionids. "" means not bound: no unionid. A website app with "" has an open platform of
+	// its own, since website apps always have one.
 	OpenPlatform string
-	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges (40164). Empty means any.
+	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges
+	// (40164). Empty means any.
 	IPList []string
 	// Banned apps get error 10004 on the authorize pages.
 	Banned bool
-	// Scopes are the permitted scopes. Nil means all of the kind. Empty but not nil means none, like an unverified account
-	// (10005).
+	// Scopes are the permitted scopes. Nil means all of the kind. Empty but not nil means none,
+	// like an unverified account (10005).
 	Scopes []string
-	// Snapshot opens the app's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for all apps.
+	// Snapshot opens the app's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for
+	// all apps.
 	Snapshot bool
 }
 
-// DefaultApps returns an official account, a test account and a website app, in this order. All accept callbacks to
-// 127.0.0.1, the official account to localhost too. The official account and the website app share an open platform and
-// so their unionids; the test account has no open platform.
+// DefaultApps returns an official account, a test account and a website app, in this order. All
+// accept callbacks to 127.0.0.1, the official account to localhost too. The official account and
+// the website app share an open platform and so their unionids; the test account has no open
+// platform.
 func DefaultApps() []App {
 	return []App{
 		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813", Name: "示例服务号 Example Service",
@@ -145,7 +150,8 @@ func (a *App) hasScope(scope string) bool {
 	return slices.Contains(a.Kind.scopes(), scope)
 }
 
-// allowsRedirect reports whether the host of an address is a callback domain, whatever its port and path.
+// allowsRedirect reports whether the host of an address is a callback domain, whatever its port and
+// path.
 func (a *App) allowsRedirect(raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(raw, `\`) {

@@ -14,23 +14,25 @@ import (
 	"time"
 )
 
-// authorityLife is the lifetime of an authority: longer than a run, and short enough to be useless afterwards.
+// authorityLife is the lifetime of an authority: longer than a run, and short enough to be useless
+// afterwards.
 const authorityLife = 7 * 24 * time.Hour
 
-// Authority is a temporary certificate authority for clients whose host names cannot be configured. Such a client trusts
-// the authority's certificate ([Authority.PEM]), resolves WeChat's names to the simulator, and connects to it by TLS.
-// Make one with [NewAuthority].
+// Authority is a temporary certificate authority for clients whose host names cannot be configured.
+// Such a client trusts the authority's certificate ([Authority.PEM]), resolves WeChat's names to
+// the simulator, and connects to it by TLS. Make one with [NewAuthority].
 //
-// The key of the authority is discarded after it has signed one certificate, and a name constraint limits it to the names
-// of that certificate. Do not add it to the trust store of a system, only to the one client. It is safe for concurrent
-// use.
+// The key of the authority is discarded after it has signed one certificate, and a name constraint
+// limits it to the names of that certificate. Do not add it to the trust store of a system, only to
+// the one client. It is safe for concurrent use.
 type Authority struct {
 	cert *x509.Certificate
 	leaf tls.Certificate
 }
 
-// NewAuthority makes an authority and a server certificate for open.weixin.qq.com, api.weixin.qq.com, the other hosts of
-// WeChat's login, localhost, 127.0.0.1 and ::1. Both are valid for seven days by the machine's clock, which clients use.
+// NewAuthority makes an authority and a server certificate for open.weixin.qq.com,
+// api.weixin.qq.com, the other hosts of WeChat's login, localhost, 127.0.0.1 and ::1. Both are
+// valid for seven days by the machine's clock, which clients use.
 func NewAuthority() (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

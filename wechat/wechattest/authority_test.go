@@ -53,7 +53,8 @@ func TestAuthorityServesWeChatsNames(t *testing.T) {
 	}
 }
 
-// Somebody will add the certificate to a system's trust store, whatever the comment says. It must be of little use there.
+// Somebody will add the certificate to a system's trust store, whatever the comment says. It must
+// be of little use there.
 func TestAuthorityIsOfNoUseToAThief(t *testing.T) {
 	t.Parallel()
 	authority, err := wechattest.NewAuthority()

@@ -19,8 +19,8 @@ const (
 	modeSnapshot = "snapshot"
 )
 
-// authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent page or an error page. The
-// app is not notified of errors.
+// authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent
+// page or an error page. The app is not notified of errors.
 func (s *Server) authorize(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,8 @@ func (s *Server) authorize(r *request) answer {
 	return s.consentView(r, req.app, who, uuid)
 }
 
-// readAuthorize validates what does not depend on the person. The order of the checks is not documented.
+// readAuthorize validates what does not depend on the person. The order of the checks is not
+// documented.
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
 	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
@@ -123,8 +124,8 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 	return nil
 }
 
-// inOrder reports whether the parameters have the documented order and case. Parameters after state are ignored, since
-// WeChat's client appends some.
+// inOrder reports whether the parameters have the documented order and case. Parameters after state
+// are ignored, since WeChat's client appends some.
 func inOrder(rawQuery string) bool {
 	want := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	parts := strings.Split(rawQuery, "&")
@@ -139,8 +140,8 @@ func inOrder(rawQuery string) bool {
 	return true
 }
 
-// authorizeReply handles the buttons of the consent page. A refusal closes the page and does not notify the app (many
-// reports from 2019 to 2024, and WeChat's staff).
+// authorizeReply handles the buttons of the consent page. A refusal closes the page and does not
+// notify the app (many reports from 2019 to 2024, and WeChat's staff).
 func (s *Server) authorizeReply(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,8 +165,8 @@ func (s *Server) authorizeReply(r *request) answer {
 
 func (s *Server) consent(who pair) { s.state.consents[who] = s.now().Add(consentLife) }
 
-// redirectWithCode redirects to the app with a code. The caller holds the lock, which is released during a second callback
-// that comes first.
+// redirectWithCode redirects to the app with a code. The caller holds the lock, which is released
+// during a second callback that comes first.
 func (s *Server) redirectWithCode(r *request, who pair, req authorizeRequest) answer {
 	target := func(code string) string { return appendQuery(req.redirectURI, "code="+code+"&state="+req.state) }
 	address := target(s.putCode(who, req.scope))
@@ -173,8 +174,8 @@ func (s *Server) redirectWithCode(r *request, who pair, req authorizeRequest) an
 	return redirect(address)
 }
 
-// appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a fragment, without encoding. A
-// state with "&" or "#" is broken, as it is at WeChat.
+// appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a
+// fragment, without encoding. A state with "&" or "#" is broken, as it is at WeChat.
 func appendQuery(address, query string) string {
 	rest, fragment, hash := strings.Cut(address, "#")
 	sep := "?"
@@ -193,7 +194,8 @@ func redirect(address string) answer {
 		"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
 }
 
-// headerSafe percent-encodes the characters of an address that a header must not contain, and no others.
+// headerSafe percent-encodes the characters of an address that a header must not contain, and no
+// others.
 func headerSafe(address string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// Every error of the authorize step is a page for the person: status 200, no redirect, a sentence and mostly a code.
+// Every error of the authorize step is a page for the person: status 200, no redirect, a sentence
+// and mostly a code.
 func TestAuthorizeErrorPages(t *testing.T) {
 	t.Parallel()
 	strict := wechattest.Quirks{StrictState: true}
@@ -383,7 +384,8 @@ func TestConsentAsRedirectsAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is asked for, a code goes only to a callback domain of the app: the host as a browser would read it.
+// Whatever is asked for, a code goes only to a callback domain of the app: the host as a browser
+// would read it.
 func FuzzACodeStaysOnTheCallbackDomain(f *testing.F) {
 	for _, seed := range []string{"http://127.0.0.1/", "https://localhost:1/x?y#z", "//127.0.0.1/", `http:\\127.0.0.1@evil.example`, "http://127.0.0.1@evil.example/",
 		"http://evil.example/#@127.0.0.1", "http://127.0.0.1.evil.example", "http://127.0.0.1%2f@evil.example/", "http://[::1]/", "javascript:alert(1)//127.0.0.1", "http://127.0.0.1:80:80/"} {

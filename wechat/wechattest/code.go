@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Code returns a code as if the person had consented in a browser, for tests without one. The scope is snsapi_base or
-// snsapi_userinfo for an official or test account, snsapi_login for a website app. It returns an error for an unknown app
-// or person and for a scope that the app does not have. In snapshot mode the code is one of a virtual account.
+// Code returns a code as if the person had consented in a browser, for tests without one. The scope
+// is snsapi_base or snsapi_userinfo for an official or test account, snsapi_login for a website
+// app. It returns an error for an unknown app or person and for a scope that the app does not have.
+// In snapshot mode the code is one of a virtual account.
 func (s *Server) Code(appID, person, scope string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -27,8 +28,8 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 	return s.putCode(pair{app: appID, person: person, virtual: virtual}, scope), nil
 }
 
-// snapshotMode reports whether the page opens in snapshot mode: for people who have neither consented before nor pressed
-// 使用完整服务 (WeChat's announcement of 2022-05-09).
+// snapshotMode reports whether the page opens in snapshot mode: for people who have neither
+// consented before nor pressed 使用完整服务 (WeChat's announcement of 2022-05-09).
 func (s *Server) snapshotMode(app *App, p *Person, forced bool) bool {
 	who := pair{app: app.AppID, person: p.ID}
 	return (forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot) && !s.state.full[who] && !s.consented(who)
@@ -39,16 +40,16 @@ func (s *Server) consented(who pair) bool {
 	return ok && s.now().Before(until)
 }
 
-// UseFullService ends snapshot mode for a person and an app, as the button 使用完整服务 does: from now on the person gets
-// the consent page. [Phone.UseFullService] also reloads the page.
+// UseFullService ends snapshot mode for a person and an app, as the button 使用完整服务 does: from now on
+// the person gets the consent page. [Phone.UseFullService] also reloads the page.
 func (s *Server) UseFullService(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.full[pair{app: appID, person: person}] = true
 }
 
-// RevokeConsent deletes the consent of a person to an app, which people can do in WeChat: the next snsapi_userinfo asks
-// again, and snapshot mode applies again.
+// RevokeConsent deletes the consent of a person to an app, which people can do in WeChat: the next
+// snsapi_userinfo asks again, and snapshot mode applies again.
 func (s *Server) RevokeConsent(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

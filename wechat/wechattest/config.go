@@ -11,40 +11,40 @@ import (
 	"time"
 )
 
-// Config configures a [Server]. The zero value works: [DefaultApps] and [DefaultPeople], a random seed, the real time.
-// [New] copies it; later changes have no effect.
+// Config configures a [Server]. The zero value works: [DefaultApps] and [DefaultPeople], a random
+// seed, the real time. [New] copies it; later changes have no effect.
 type Config struct {
 	// Apps are the registered apps. Nil means DefaultApps.
 	Apps []App
 	// People are the WeChat users. Nil means DefaultPeople.
 	People []Person
-	// Seed determines all identifiers, codes and tokens, in the order of the requests. 0 means a random seed, which
-	// [Server.Seed] returns.
+	// Seed determines all identifiers, codes and tokens, in the order of the requests. 0 means a
+	// random seed, which [Server.Seed] returns.
 	Seed uint64
-	// Now is the clock, to which [Server.Advance] adds. Nil means time.Now. It must not call the server, which holds a lock
-	// meanwhile.
+	// Now is the clock, to which [Server.Advance] adds. Nil means time.Now. It must not call the
+	// server, which holds a lock meanwhile.
 	Now func() time.Time
 	// Quirks are the initial quirks. The zero value is what field reports say of WeChat.
 	Quirks Quirks
 	// QR draws a text as an SVG image. Nil means that the QR page shows the link as text.
 	QR func(text string) (svg []byte, err error)
-	// Mark becomes part of every code, access token and refresh token, so that a test can search for leaked ones. It is
-	// [A-Za-z0-9]{1,12}; "" means none.
+	// Mark becomes part of every code, access token and refresh token, so that a test can search
+	// for leaked ones. It is [A-Za-z0-9]{1,12}; "" means none.
 	Mark string
-	// OpenURL is the address of this server for browsers, for example http://127.0.0.1:8090. It is used for links in pages
-	// and addresses of pictures. "" means the Host of each request.
+	// OpenURL is the address of this server for browsers, for example http://127.0.0.1:8090. It is
+	// used for links in pages and addresses of pictures. "" means the Host of each request.
 	OpenURL string
-	// ControlURL is the address of the control page of "weigate sim", for example http://127.0.0.1:8091. The QR page then
-	// links to a phone there. "" omits the link.
+	// ControlURL is the address of the control page of "weigate sim", for example
+	// http://127.0.0.1:8091. The QR page then links to a phone there. "" omits the link.
 	ControlURL string
-	// Hosts are further host names, without port, that requests may name in Host. Names of loopback, IP addresses, WeChat's
-	// names and the host of OpenURL are always accepted.
+	// Hosts are further host names, without port, that requests may name in Host. Names of
+	// loopback, IP addresses, WeChat's names and the host of OpenURL are always accepted.
 	Hosts []string
-	// PhoneHosts are hosts, without port, that phones may open besides this machine and private addresses, for example
-	// "app.example.com"; "*" is every host. See [ErrHost].
+	// PhoneHosts are hosts, without port, that phones may open besides this machine and private
+	// addresses, for example "app.example.com"; "*" is every host. See [ErrHost].
 	PhoneHosts []string
-	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback]. Nil means a default client. Its cookie jar and its
-	// redirect policy are not used.
+	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback]. Nil means a default client.
+	// Its cookie jar and its redirect policy are not used.
 	HTTPClient *http.Client
 }
 

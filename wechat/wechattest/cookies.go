@@ -10,10 +10,11 @@ import (
 	"github.com/weigate/weigate/internal/weburl"
 )
 
-// cookieStore holds the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry, and (since Go 1.25)
-// sends Secure cookies to loopback over plain http as browsers do. It lacks the name prefixes and SameSite, and accepts
-// Secure cookies from every origin; cookieStore adds these, with one jar for each value of SameSite. As in browsers, the
-// port does not matter: two servers on one host share their cookies.
+// cookieStore holds the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry,
+// and (since Go 1.25) sends Secure cookies to loopback over plain http as browsers do. It lacks the
+// name prefixes and SameSite, and accepts Secure cookies from every origin; cookieStore adds these,
+// with one jar for each value of SameSite. As in browsers, the port does not matter: two servers on
+// one host share their cookies.
 type cookieStore struct {
 	mu                sync.Mutex // so that a cookie is in exactly one jar
 	strict, lax, none *cookiejar.Jar
@@ -34,8 +35,8 @@ func (c *cookieStore) clear() {
 	}
 }
 
-// lastLabel treats the last label of a name as its public suffix, which is the default rule of the public suffix list.
-// So app.localhost and login.localhost share no cookies, as in Chromium.
+// lastLabel treats the last label of a name as its public suffix, which is the default rule of the
+// public suffix list. So app.localhost and login.localhost share no cookies, as in Chromium.
 type lastLabel struct{}
 
 func (lastLabel) PublicSuffix(domain string) string {
@@ -70,8 +71,9 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 	}
 }
 
-// acceptable applies the storage rules of RFC 6265bis, section 5.7: a Secure cookie needs a secure origin, the name
-// prefixes need their attributes, and SameSite=None needs Secure. Browsers ignore other cookies silently.
+// acceptable applies the storage rules of RFC 6265bis, section 5.7: a Secure cookie needs a secure
+// origin, the name prefixes need their attributes, and SameSite=None needs Secure. Browsers ignore
+// other cookies silently.
 func acceptable(u *url.URL, k *http.Cookie) bool {
 	if k.Secure && !weburl.PotentiallyTrustworthy(u) {
 		return false

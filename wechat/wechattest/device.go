@@ -72,7 +72,8 @@ func (d *device) language() string {
 	return chinese
 }
 
-// setHeaders sets the headers of every request of the phone. Apps recognize WeChat by "MicroMessenger" in the user agent.
+// setHeaders sets the headers of every request of the phone. Apps recognize WeChat by
+// "MicroMessenger" in the user agent.
 func (d *device) setHeaders(h http.Header) {
 	tag := d.language()
 	h.Set("User-Agent", d.currentBrowser().userAgent(d.id(), userAgentLanguage(tag)))
@@ -87,7 +88,8 @@ func (d *device) setHeaders(h http.Header) {
 	h.Set("Accept-Language", accept)
 }
 
-// id returns the number that identifies a phone in WeChat's user agent. It is constant for a person.
+// id returns the number that identifies a phone in WeChat's user agent. It is constant for a
+// person.
 func (d *device) id() string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d.person))
@@ -106,8 +108,8 @@ func userAgentLanguage(tag string) string {
 	return base
 }
 
-// Browser is a program that opens links on a phone or a computer. [Phone.SetBrowser] selects one. Apps distinguish them
-// by the user agent.
+// Browser is a program that opens links on a phone or a computer. [Phone.SetBrowser] selects one.
+// Apps distinguish them by the user agent.
 type Browser int
 
 // The first three browsers are WeChat and identify the person to the simulator. The others do not.
@@ -132,8 +134,8 @@ func (b Browser) String() string {
 // isWeChat reports whether the browser identifies the person to WeChat.
 func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
 
-// userAgent returns the User-Agent header. id identifies the phone. Those of WeChat on Android and Windows were captured
-// (2022, last seen true 2024); the others follow their documented form.
+// userAgent returns the User-Agent header. id identifies the phone. Those of WeChat on Android and
+// Windows were captured (2022, last seen true 2024); the others follow their documented form.
 func (b Browser) userAgent(id, lang string) string {
 	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
 		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 "

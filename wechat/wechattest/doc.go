@@ -1,16 +1,17 @@
-// Package wechattest simulates WeChat's web login for tests, and for development without a verified account.
+// Package wechattest simulates WeChat's web login for tests, and for development without a verified
+// account.
 //
-// Goals: strict where WeChat is strict, so that a program that works here works there; every behaviour that is not
-// documented can be changed; a failed run can be repeated by its seed. It is written from WeChat's documents and from
-// field reports, and shares no code with any client.
+// Goals: strict where WeChat is strict, so that a program that works here works there; every
+// behaviour that is not documented can be changed; a failed run can be repeated by its seed. It is
+// written from WeChat's documents and from field reports, and shares no code with any client.
 //
-// Limits: it is not WeChat. Everyone who reaches it can sign in as anyone, so it belongs on loopback. It keeps its state in
-// memory. What it does not simulate is listed at the end.
+// Limits: it is not WeChat. Everyone who reaches it can sign in as anyone, so it belongs on
+// loopback. It keeps its state in memory. What it does not simulate is listed at the end.
 //
-// A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts. [Server.Code] returns a code
-// without a browser; a [Phone] from [Server.Phone] opens pages as WeChat on a person's phone does. [Server.UpdateQuirks],
-// [Server.Fail] and [Server.Advance] change undocumented behaviour, make requests fail and move the clock; [Server.Calls]
-// returns the log.
+// A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts.
+// [Server.Code] returns a code without a browser; a [Phone] from [Server.Phone] opens pages as
+// WeChat on a person's phone does. [Server.UpdateQuirks], [Server.Fail] and [Server.Advance] change
+// undocumented behaviour, make requests fail and move the clock; [Server.Calls] returns the log.
 //
 //	func TestSignIn(t *testing.T) {
 //		sim, err := wechattest.New(wechattest.Config{})
@@ -51,28 +52,33 @@
 //
 //	http://127.0.0.1:8090/connect/oauth2/authorize?...    http://127.0.0.1:8090/sns/userinfo?...
 //
-// Paths under /connect/simulator/ are not WeChat's: files of the pages, the choice of a person, and the QR page for
-// browsers without JavaScript. A phone identifies the person by the parameters uin and key, which WeChat's client appends
-// to an address. In any other browser a page asks for the person once.
+// Paths under /connect/simulator/ are not WeChat's: files of the pages, the choice of a person, and
+// the QR page for browsers without JavaScript. A phone identifies the person by the parameters uin
+// and key, which WeChat's client appends to an address. In any other browser a page asks for the
+// person once.
 //
 // # Strictness
 //
-// By default the server checks the order of the authorize parameters, the callback domain and the browser, does not notify
-// the app of a refusal, and invalidates older tokens at each new sign-in. What WeChat's documents leave open is a field of
-// [Quirks], whose zero value is what field reports say.
+// By default the server checks the order of the authorize parameters, the callback domain and the
+// browser, does not notify the app of a refusal, and invalidates older tokens at each new sign-in.
+// What WeChat's documents leave open is a field of [Quirks], whose zero value is what field reports
+// say.
 //
-// A request whose Host is not loopback, an IP address, a name of WeChat, the host of [Config.OpenURL] or in [Config.Hosts]
-// is answered with 421. So a website whose name resolves to 127.0.0.1 (DNS rebinding) cannot reach a simulator on a
-// developer's machine.
+// A request whose Host is not loopback, an IP address, a name of WeChat, the host of
+// [Config.OpenURL] or in [Config.Hosts] is answered with 421. So a website whose name resolves to
+// 127.0.0.1 (DNS rebinding) cannot reach a simulator on a developer's machine.
 //
 // # What it does not simulate
 //
-//   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom, the global access_token,
-//     payment.
-//   - The silent snsapi_userinfo for followers who come from the account's menu: the consent page is shown.
+//   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom, the
+//     global access_token, payment.
+//   - The silent snsapi_userinfo for followers who come from the account's menu: the consent page
+//     is shown.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.
 //   - Error 43003 for plain http, which must work on loopback.
-//   - The rule that an official account needs a registered domain: loopback names and addresses are accepted.
-//   - JPEG as the format of the QR code, and the wording and design of WeChat's pages, which are not documented.
+//   - The rule that an official account needs a registered domain: loopback names and addresses are
+//     accepted.
+//   - JPEG as the format of the QR code, and the wording and design of WeChat's pages, which are
+//     not documented.
 //   - Rate limits other than the quota of 50,000 calls per minute.
 package wechattest

@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A program under test is pointed at one address for both of WeChat's hosts. Code gives it a code without a browser.
+// A program under test is pointed at one address for both of WeChat's hosts. Code gives it a code
+// without a browser.
 func Example() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {

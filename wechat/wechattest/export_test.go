@@ -38,7 +38,8 @@ func FormTarget(p *Page) (n int, target string) {
 	return len(p.forms), p.forms[0].method + " " + p.forms[0].action
 }
 
-// FormFields returns the fields of the first form as name=value; with a mark behind those that are not sent.
+// FormFields returns the fields of the first form as name=value; with a mark behind those that are
+// not sent.
 func FormFields(p *Page) (out string) {
 	for _, d := range p.forms[0].fields {
 		out += d.name + "=" + d.value

@@ -7,19 +7,22 @@ import (
 	"time"
 )
 
-// Fault describes a failure for [Server.Fail]. The zero value of a field has no effect. Latency is combined with one of Cut,
-// Body, Errcode, Status and Truncate.
+// Fault describes a failure for [Server.Fail]. The zero value of a field has no effect. Latency is
+// combined with one of Cut, Body, Errcode, Status and Truncate.
 type Fault struct {
-	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of WeChat.
+	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
+	// WeChat.
 	Endpoint string
-	// AppID restricts the fault to one app. "" means every app. Calls with only a token have no appid.
+	// AppID restricts the fault to one app. "" means every app. Calls with only a token have no
+	// appid.
 	AppID string
 	// Skip is the number of matching requests to let through first.
 	Skip int
-	// Times is the number of requests that fail; 0 means 1, negative means all until [Server.ClearFaults].
+	// Times is the number of requests that fail; 0 means 1, negative means all until
+	// [Server.ClearFaults].
 	Times int
-	// AfterWork processes the request and replaces only the answer: a code is used up, and the caller does not learn the
-	// result.
+	// AfterWork processes the request and replaces only the answer: a code is used up, and the
+	// caller does not learn the result.
 	AfterWork bool
 
 	// Latency delays the answer, in real time. It ends early when the caller disconnects.
@@ -28,16 +31,18 @@ type Fault struct {
 	Errcode int
 	// Errmsg is the text of Errcode. "" means WeChat's text.
 	Errmsg string
-	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, like that of a reverse proxy.
+	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, like that
+	// of a reverse proxy.
 	Status int
 	// Body is sent unchanged, with status 200 unless Status is set.
 	Body string
 	// ContentType is that of Body. "" means text/html; charset=utf-8.
 	ContentType string
-	// Truncate sends only the first bytes of the answer. The response is complete; with Cut the connection is closed there.
+	// Truncate sends only the first bytes of the answer. The response is complete; with Cut the
+	// connection is closed there.
 	Truncate int
-	// Cut closes the connection before the first byte, or after Truncate bytes. The handler panics with
-	// http.ErrAbortHandler, which net/http turns into a closed connection.
+	// Cut closes the connection before the first byte, or after Truncate bytes. The handler panics
+	// with http.ErrAbortHandler, which net/http turns into a closed connection.
 	Cut bool
 }
 
@@ -69,7 +74,8 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault for a request; nil for none. "Every path" excludes the simulator's own files.
+// takeFault returns the fault for a request; nil for none. "Every path" excludes the simulator's
+// own files.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,14 +21,16 @@ import (
 // maxBody is the size at which a phone cuts off the body of a response.
 const maxBody = 4 << 20
 
-// wechatHosts returns the host names of WeChat's login. A phone finds the simulator behind each of them.
+// wechatHosts returns the host names of WeChat's login. A phone finds the simulator behind each of
+// them.
 func wechatHosts() []string {
 	return []string{"open.weixin.qq.com", "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com",
 		"sz.api.weixin.qq.com", "hk.api.weixin.qq.com", "long.open.weixin.qq.com", "lp.open.weixin.qq.com",
 		"res.wx.qq.com", "thirdwx.qlogo.cn", "wx.qlogo.cn"}
 }
 
-// fetcher sends the requests of phones: to the simulator in process, to all other hosts over the network.
+// fetcher sends the requests of phones: to the simulator in process, to all other hosts over the
+// network.
 type fetcher struct {
 	simulator http.Handler
 	phones    *phones // the addresses of the simulator
@@ -43,8 +45,8 @@ type fetched struct {
 	simulator bool // the simulator served it
 }
 
-// fetch sends one request and follows no redirect. It calls identify for requests to the simulator only, so that no app
-// learns who the person is.
+// fetch sends one request and follows no redirect. It calls identify for requests to the simulator
+// only, so that no app learns who the person is.
 func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetched, error) {
 	if f.phones.isSimulator(req.URL) {
 		identify(req)
@@ -87,7 +89,8 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	w := &recorder{header: http.Header{}}
 	at := weburl.Origin(req.URL)
 	defer func() {
-		// A fault that closes the connection panics with this value; net/http would close the connection.
+		// A fault that closes the connection panics with this value; net/http would close the
+		// connection.
 		if v := recover(); v == http.ErrAbortHandler {
 			a, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w", io.ErrUnexpectedEOF)
 		} else if v != nil {
@@ -128,8 +131,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 // Flush implements http.Flusher.
 func (w *recorder) Flush() { w.WriteHeader(http.StatusOK) }
 
-// dialer opens the connections of phones. It resolves a name once and connects to the addresses that it has checked, so
-// a name that changes its address (DNS rebinding) does not lead to a public host.
+// dialer opens the connections of phones. It resolves a name once and connects to the addresses
+// that it has checked, so a name that changes its address (DNS rebinding) does not lead to a public
+// host.
 type dialer struct {
 	allowed []string // hosts that may have any address; "*" is every host
 }
@@ -173,24 +177,26 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// isPrivate reports whether an address is loopback or in a private network. Link-local addresses are excluded: cloud
-// providers serve the metadata of a machine there, with its credentials.
+// isPrivate reports whether an address is loopback or in a private network. Link-local addresses
+// are excluded: cloud providers serve the metadata of a machine there, with its credentials.
 func isPrivate(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	return ip.IsLoopback() || ip.IsPrivate() && !slices.Contains(metadataAddresses(), ip)
 }
 
-// metadataAddresses returns the metadata addresses of Amazon and Google that are in private networks.
+// metadataAddresses returns the metadata addresses of Amazon and Google that are in private
+// networks.
 func metadataAddresses() []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254")}
 }
 
-// PhoneError is the error of a [Phone] that could not open an address. Neither Address nor the text has a query, which
-// may hold a code.
+// PhoneError is the error of a [Phone] that could not open an address. Neither Address nor the text
+// has a query, which may hold a code.
 type PhoneError struct {
-	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection), "timeout",
-	// "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]), "scheme" (a redirect to an address
-	// that is not http or https) and "address" (the same of the address to open).
+	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection),
+	// "timeout", "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]),
+	// "scheme" (a redirect to an address that is not http or https) and "address" (the same of the
+	// address to open).
 	Reason  string
 	Address string
 	Err     error

@@ -15,7 +15,8 @@ const (
 	endToken                    // </name>
 )
 
-// htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions have no token.
+// htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions have no
+// token.
 type htmlToken struct {
 	kind  tokenKind
 	name  string     // of the tag, or of the element around a rawToken; lower case
@@ -42,9 +43,10 @@ func (t *htmlToken) value(name string) string {
 	return v
 }
 
-// scanHTML calls yield for each token of a page, by the tokenizer of the HTML standard (13.2.5), without building a tree.
-// It accepts any input; a tag that is cut off by the end is dropped, as the standard demands. It is written by hand
-// because this package imports the standard library only.
+// scanHTML calls yield for each token of a page, by the tokenizer of the HTML standard (13.2.5),
+// without building a tree. It accepts any input; a tag that is cut off by the end is dropped, as
+// the standard demands. It is written by hand because this package imports the standard library
+// only.
 func scanHTML(src string, yield func(htmlToken)) {
 	z := htmlScanner{src: src, yield: yield}
 	for z.pos < len(src) {
@@ -232,8 +234,9 @@ func (z *htmlScanner) raw(name string, end int) {
 	}
 }
 
-// unescapeAttr decodes character references by the rule for attributes: a name without ";" that is followed by "=" or a
-// letter is text, or "?a=1&copy=2" would lose its parameter. [html.UnescapeString] has the rule for text only.
+// unescapeAttr decodes character references by the rule for attributes: a name without ";" that is
+// followed by "=" or a letter is text, or "?a=1&copy=2" would lose its parameter.
+// [html.UnescapeString] has the rule for text only.
 func unescapeAttr(s string) string {
 	if !strings.Contains(s, "&") {
 		return s

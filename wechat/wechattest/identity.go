@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// personCookie stores the person that was chosen in a browser that is not a phone of the simulator. The name is long
-// because cookies ignore ports.
+// personCookie stores the person that was chosen in a browser that is not a phone of the simulator.
+// The name is long because cookies ignore ports.
 const personCookie = "wechattest_person"
 
-// identify returns the person of a request: of the parameters uin and key that WeChat's client appends; else of
-// [Quirks.ConsentAs]; else the one chosen in this browser. It returns nil when the browser has to ask. silent reports that
-// ConsentAs is set, so no page asks for consent.
+// identify returns the person of a request: of the parameters uin and key that WeChat's client
+// appends; else of [Quirks.ConsentAs]; else the one chosen in this browser. It returns nil when the
+// browser has to ask. silent reports that ConsentAs is set, so no page asks for consent.
 func (s *Server) identify(r *request) (who *Person, silent bool) {
 	as := s.quirks.ConsentAs
 	if id := s.ids.person(r.params.Get("uin"), r.params.Get("key")); id != "" {
@@ -31,8 +31,8 @@ func (s *Server) identify(r *request) (who *Person, silent bool) {
 	return nil, false
 }
 
-// choosePerson handles the form that asks for the person. An empty person makes the next page ask again. The form redirects
-// to a page of this server only.
+// choosePerson handles the form that asks for the person. An empty person makes the next page ask
+// again. The form redirects to a page of this server only.
 func (s *Server) choosePerson(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,8 @@ func (s *Server) choosePerson(r *request) answer {
 	return a
 }
 
-// identity returns the parameters that WeChat's client on the person's phone appends to an address of WeChat.
+// identity returns the parameters that WeChat's client on the person's phone appends to an address
+// of WeChat.
 func (s *Server) identity(person string) []Param {
 	return []Param{
 		{"uin", s.ids.uin(person)},

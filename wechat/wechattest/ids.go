@@ -18,8 +18,9 @@ const (
 	base64url = alnum + "-_"
 )
 
-// ids makes all identifiers. Those of a person are derived from the seed, so they do not depend on the order of requests;
-// codes and tokens come from a pseudo-random stream. The caller holds the server's lock.
+// ids makes all identifiers. Those of a person are derived from the seed, so they do not depend on
+// the order of requests; codes and tokens come from a pseudo-random stream. The caller holds the
+// server's lock.
 type ids struct {
 	key    [32]byte
 	stream *rand.ChaCha8
@@ -66,8 +67,8 @@ func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
 
-// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end, since logs show the
-// beginning.
+// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end,
+// since logs show the beginning.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }
@@ -80,7 +81,8 @@ func (g *ids) token() string {
 // uuid returns the 16 characters that identify a consent page or a QR code.
 func (g *ids) uuid() string { return "0" + g.random(15, alnum) }
 
-// suffix returns the request id behind an errmsg. The first group of a rid is the Unix time of the request.
+// suffix returns the request id behind an errmsg. The first group of a rid is the Unix time of the
+// request.
 func (g *ids) suffix(style Suffix, now time.Time) string {
 	switch style {
 	case SuffixHints:
@@ -92,8 +94,8 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
-// uin and uinKey return the parameters by which WeChat's client identifies the person. The key authenticates the uin, so
-// that a crafted link cannot change the person.
+// uin and uinKey return the parameters by which WeChat's client identifies the person. The key
+// authenticates the uin, so that a crafted link cannot change the person.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }
 
 func (g *ids) uinKey(person string) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/weburl"
 )
 
-// Call is a request in the log. It contains no secret: secrets are removed, codes and tokens are cut to their first
-// characters.
+// Call is a request in the log. It contains no secret: secrets are removed, codes and tokens are
+// cut to their first characters.
 type Call struct {
 	ID       int           // 1, 2, 3 … in the order of the answers
 	Time     time.Time     // of arrival, by the server's clock
@@ -38,15 +38,17 @@ type callLog struct {
 	subs  []chan Call
 }
 
-// Calls returns the last 1000 calls, oldest first, without those for pictures and files of the simulator's pages.
+// Calls returns the last 1000 calls, oldest first, without those for pictures and files of the
+// simulator's pages.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.log.calls[max(0, len(s.log.calls)-logSize):])
 }
 
-// Subscribe returns a channel that receives each call, and a function that ends the subscription and closes the channel.
-// A slow subscriber misses calls; they are in [Server.Calls]. [Server.Close] ends all subscriptions.
+// Subscribe returns a channel that receives each call, and a function that ends the subscription
+// and closes the channel. A slow subscriber misses calls; they are in [Server.Calls].
+// [Server.Close] ends all subscriptions.
 func (s *Server) Subscribe() (calls <-chan Call, cancel func()) {
 	ch := make(chan Call, 64)
 	s.mu.Lock()
@@ -108,8 +110,8 @@ func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
 	}
 }
 
-// maskParams masks parameters by name. It also masks the values of secrets and marked codes, for parameters with another
-// name such as "appsecret".
+// maskParams masks parameters by name. It also masks the values of secrets and marked codes, for
+// parameters with another name such as "appsecret".
 func (s *Server) maskParams(params []Param) []Param {
 	out := slices.Clone(params)
 	for i := range out {

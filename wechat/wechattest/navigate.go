@@ -64,7 +64,8 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 	}
 }
 
-// dropMarker removes the fragment that marks an authorize address for WeChat's client. It never reaches a page.
+// dropMarker removes the fragment that marks an authorize address for WeChat's client. It never
+// reaches a page.
 func dropMarker(u *url.URL) {
 	if u.Fragment == "wechat_redirect" {
 		u.Fragment, u.RawFragment = "", ""
@@ -174,7 +175,8 @@ func (n *navigation) page(a *fetched) *Page {
 	return p
 }
 
-// fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an address of the chain.
+// fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an
+// address of the chain.
 func fetchSite(initiator *url.URL, chain []*url.URL) string {
 	if initiator == nil {
 		return "none"
@@ -191,8 +193,8 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 	return out
 }
 
-// referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8). The default policy is
-// strict-origin-when-cross-origin.
+// referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8).
+// The default policy is strict-origin-when-cross-origin.
 func referer(from, to *url.URL, policy string) string {
 	page := *from
 	page.Fragment, page.RawFragment, page.User = "", "", nil
@@ -226,8 +228,9 @@ func referer(from, to *url.URL, policy string) string {
 	return full
 }
 
-// Load fetches a subresource of the page that is shown, such as an image, with the cookies that a browser would send.
-// dest is the value of Sec-Fetch-Dest. The phone still shows its page. It is for programs that draw the page.
+// Load fetches a subresource of the page that is shown, such as an image, with the cookies that a
+// browser would send. dest is the value of Sec-Fetch-Dest. The phone still shows its page. It is
+// for programs that draw the page.
 func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	page := p.Page()
 	if page == nil {

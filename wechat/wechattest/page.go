@@ -13,8 +13,8 @@ import (
 	"github.com/weigate/weigate/internal/weburl"
 )
 
-// Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A phone does not
-// change a Page after it has returned it.
+// Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A
+// phone does not change a Page after it has returned it.
 type Page struct {
 	URL          string        // the address in the address bar
 	Status       int           // of the response, for example 200
@@ -26,8 +26,8 @@ type Page struct {
 	RefreshURL   string        // target of a Refresh header or meta element, "" for none; see [Phone.FollowRefresh]
 	RefreshAfter time.Duration // delay of the refresh
 	Hops         []Hop         // redirects that led to the page, in order
-	// Snapshot reports that WeChat opened this page in snapshot mode (快照页): the app received a virtual account. See
-	// [Phone.UseFullService].
+	// Snapshot reports that WeChat opened this page in snapshot mode (快照页): the app received a
+	// virtual account. See [Phone.UseFullService].
 	Snapshot bool
 
 	forms       []form
@@ -107,14 +107,15 @@ func (p *Page) Text() string {
 	return collapse(b.String())
 }
 
-// AsksConsent reports whether the page is WeChat's consent page or the confirmation after a QR code, which [Phone.Allow]
-// and [Phone.Deny] answer.
+// AsksConsent reports whether the page is WeChat's consent page or the confirmation after a QR
+// code, which [Phone.Allow] and [Phone.Deny] answer.
 func (p *Page) AsksConsent() bool {
 	f, _ := p.consentButton(true)
 	return f != nil
 }
 
-// consentButton returns the button of consent or of refusal on a page of the simulator; nil on other pages.
+// consentButton returns the button of consent or of refusal on a page of the simulator; nil on
+// other pages.
 func (p *Page) consentButton(allow bool) (*form, *button) {
 	if !p.simulator {
 		return nil, nil
@@ -171,8 +172,8 @@ func (f *form) firstButton() *button {
 	return &f.buttons[0]
 }
 
-// encode returns the form's fields urlencoded in page order, which url.Values would lose, with fill in place of their
-// values, and the pressed button.
+// encode returns the form's fields urlencoded in page order, which url.Values would lose, with fill
+// in place of their values, and the pressed button.
 func (f *form) encode(fill url.Values, pressed *button) string {
 	var pairs []string
 	add := func(name, value string) {
@@ -266,7 +267,8 @@ func (p *Page) readRefresh(s string, base *url.URL) {
 	p.RefreshURL, p.RefreshAfter = address, time.Duration(seconds*float64(time.Second))
 }
 
-// refreshTarget returns the address behind the delay: "; url=/next", with or without "url=" and quotes.
+// refreshTarget returns the address behind the delay: "; url=/next", with or without "url=" and
+// quotes.
 func refreshTarget(s string) string {
 	const blanks = " \t\n\f\r"
 	s = strings.TrimLeft(s, blanks+";,")

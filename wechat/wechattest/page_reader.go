@@ -140,7 +140,8 @@ func (r *pageReader) openForm(t *htmlToken) {
 	}
 }
 
-// action returns the address of a form. An empty action is the page itself, whatever its base element says.
+// action returns the address of a form. An empty action is the page itself, whatever its base
+// element says.
 func (r *pageReader) action(s string) string {
 	base := r.base
 	if strings.TrimSpace(s) == "" {
@@ -160,8 +161,8 @@ func formMethod(s string) string {
 	return http.MethodGet
 }
 
-// formOf returns the index+1 of the form that a control belongs to. A control that stands before the form that it names
-// is not supported: pages hardly do that.
+// formOf returns the index+1 of the form that a control belongs to. A control that stands before
+// the form that it names is not supported: pages hardly do that.
 func (r *pageReader) formOf(t *htmlToken) int {
 	if id, ok := t.attr("form"); ok {
 		return r.byID[id]
@@ -242,7 +243,8 @@ func (r *pageReader) button(t *htmlToken) {
 	r.collect(func(s string) { r.page.forms[form-1].buttons[i].Text = s })
 }
 
-// addButton adds a submit button and returns the index+1 of its form; 0 when it has no form or is disabled.
+// addButton adds a submit button and returns the index+1 of its form; 0 when it has no form or is
+// disabled.
 func (r *pageReader) addButton(t *htmlToken, text string) int {
 	form := r.formOf(t)
 	if _, off := t.attr("disabled"); off || form == 0 {

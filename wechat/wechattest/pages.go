@@ -22,8 +22,8 @@ var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.ParseFS(pageFiles, "pages/wechat-*.html"))
 })
 
-// catalogs returns the texts of the pages, in Chinese and English. Keys with "text-" are sentences of WeChat, those with
-// "hint-" are explanations for the developer.
+// catalogs returns the texts of the pages, in Chinese and English. Keys with "text-" are sentences
+// of WeChat, those with "hint-" are explanations for the developer.
 var catalogs = sync.OnceValue(func() []*catalog.Catalog {
 	return catalog.MustLoad(pageFiles, "pages", chinese, english)
 })
@@ -33,8 +33,8 @@ const (
 	english = "en"
 )
 
-// language returns the texts in the language of the parameter lang, else of the browser. WeChat's pages are Chinese unless
-// the browser prefers English.
+// language returns the texts in the language of the parameter lang, else of the browser. WeChat's
+// pages are Chinese unless the browser prefers English.
 func language(lang string, r *http.Request) *catalog.Catalog {
 	zh, en := catalogs()[0], catalogs()[1]
 	switch strings.ToLower(lang) {
@@ -52,7 +52,8 @@ func language(lang string, r *http.Request) *catalog.Catalog {
 // assetBase is the path of the simulator's own files and forms.
 const assetBase = "/connect/simulator/"
 
-// problem is the content of an error page: WeChat's sentence and code, and an explanation for the developer.
+// problem is the content of an error page: WeChat's sentence and code, and an explanation for the
+// developer.
 type problem struct {
 	code int
 	text string // catalog key
@@ -86,8 +87,9 @@ type qrFields struct {
 	Embedded                                bool   // shown in a small frame of the app
 }
 
-// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, which Chromium also applies to the
-// redirect to the app after the form. The page with the QR code may be embedded, as wxLogin.js does.
+// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, which Chromium
+// also applies to the redirect to the app after the form. The page with the QR code may be
+// embedded, as wxLogin.js does.
 const (
 	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'"
 	pagePolicy     = embeddedPolicy + "; frame-ancestors 'none'"
@@ -144,7 +146,8 @@ func (s *Server) confirmView(r *request, q *qrCode, who *Person) answer {
 	})
 }
 
-// choosePage returns the page that asks for the person in a browser that is not a phone of the simulator.
+// choosePage returns the page that asks for the person in a browser that is not a phone of the
+// simulator.
 func (s *Server) choosePage(r *request, next string) answer {
 	t := language("", r.Request)
 	v := view{T: t, Title: t.Text("choose-title"), Next: next}
@@ -182,8 +185,8 @@ func (s *Server) personView(p *Person) *personView {
 	return &personView{ID: p.ID, Nickname: name, Picture: "/mmopen/vi_32/" + p.ID + "/96"}
 }
 
-// ownPath returns the address of the page for the button that changes the person; "" on a phone of the simulator, whose
-// person is fixed.
+// ownPath returns the address of the page for the button that changes the person; "" on a phone of
+// the simulator, whose person is fixed.
 func (r *request) ownPath() string {
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	if q.Has("uin") {

@@ -14,21 +14,24 @@ type Person struct {
 	Avatar string
 	// NoAvatar makes headimgurl empty.
 	NoAvatar bool
-	// Follows are the appids that the person follows; "*" means all. Only followers can sign in to a test account.
+	// Follows are the appids that the person follows; "*" means all. Only followers can sign in to
+	// a test account.
 	Follows []string
 	// Deregistered sets the nickname 用户已经注销 and an empty picture.
 	Deregistered bool
 	// Frozen people get 50002 for user info and refresh.
 	Frozen bool
-	// Snapshot opens the person's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for all people.
+	// Snapshot opens the person's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot]
+	// for all people.
 	Snapshot bool
 	// Privileges is the list "privilege" of user info, usually empty.
 	Privileges []string
 }
 
-// DefaultPeople returns alice, xiaoming and bob, and people whose data is hard to process: emoji (emoji sequences), markup
-// (a script element), quotes (quotes and backslashes), control (control bytes), broken (malformed UTF-8), noface (no
-// picture), gone (deregistered) and frozen. All follow every account, except bob, who follows none.
+// DefaultPeople returns alice, xiaoming and bob, and people whose data is hard to process: emoji
+// (emoji sequences), markup (a script element), quotes (quotes and backslashes), control (control
+// bytes), broken (malformed UTF-8), noface (no picture), gone (deregistered) and frozen. All follow
+// every account, except bob, who follows none.
 func DefaultPeople() []Person {
 	all := []string{"*"}
 	return []Person{

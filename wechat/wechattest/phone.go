@@ -13,19 +13,20 @@ import (
 	"github.com/weigate/weigate/internal/weburl"
 )
 
-// Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned by [Server.Phone].
-// [Phone.SetBrowser] makes it a window of another browser. It sends WeChat's user agent, keeps cookies as Chromium does
-// (Secure and __Host- cookies on plain-http loopback too, SameSite, ports ignored) and follows redirects. It identifies
-// the person to the simulator, and to no app.
+// Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned
+// by [Server.Phone]. [Phone.SetBrowser] makes it a window of another browser. It sends WeChat's
+// user agent, keeps cookies as Chromium does (Secure and __Host- cookies on plain-http loopback
+// too, SameSite, ports ignored) and follows redirects. It identifies the person to the simulator,
+// and to no app.
 //
-// The names of WeChat's hosts and every address at which the simulator is reached lead to the simulator. Other hosts
-// must be loopback or in a private network, see [ErrHost].
+// The names of WeChat's hosts and every address at which the simulator is reached lead to the
+// simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
-// Each step that opens an address returns the [Page] at the end. An error page of an app is a page, not an error: check
-// its Status. A response of 204 leaves the page unchanged, as in browsers.
+// Each step that opens an address returns the [Page] at the end. An error page of an app is a page,
+// not an error: check its Status. A response of 204 leaves the page unchanged, as in browsers.
 //
-// The methods may be called concurrently; one window opens one address after the other. [Phone.Tab] returns another
-// window.
+// The methods may be called concurrently; one window opens one address after the other. [Phone.Tab]
+// returns another window.
 type Phone struct {
 	device     *device
 	navigating sync.Mutex // held while an address is opened
@@ -42,8 +43,8 @@ var (
 	ErrNoPage = errors.New("wechattest: the phone shows no page")
 	// ErrNotOnPage: the page has no such link, form or button. The text lists what it has.
 	ErrNotOnPage = errors.New("wechattest: not on the page")
-	// ErrHost: the host is neither loopback nor private, nor in [Config.PhoneHosts]. A simulator that opened every
-	// address would be an open proxy.
+	// ErrHost: the host is neither loopback nor private, nor in [Config.PhoneHosts]. A simulator
+	// that opened every address would be an open proxy.
 	ErrHost = errors.New("wechattest: phones open only this machine, private addresses and Config.PhoneHosts")
 	// ErrRedirects: there were more than 20 redirects.
 	ErrRedirects = errors.New("wechattest: too many redirects")
@@ -62,11 +63,12 @@ func (p *Phone) UserAgent() string {
 	return h.Get("User-Agent")
 }
 
-// SetLanguage sets the language of all windows, for example "en"; phones start with "zh-CN". It is sent in the user agent
-// and in Accept-Language.
+// SetLanguage sets the language of all windows, for example "en"; phones start with "zh-CN". It is
+// sent in the user agent and in Accept-Language.
 func (p *Phone) SetLanguage(tag string) { p.device.setLanguage(tag) }
 
-// SetDefaultLanguage sets the language of a phone for which [Phone.SetLanguage] has not been called.
+// SetDefaultLanguage sets the language of a phone for which [Phone.SetLanguage] has not been
+// called.
 func (p *Phone) SetDefaultLanguage(tag string) { p.device.setDefaultLanguage(tag) }
 
 // Language returns the language in use.
@@ -136,8 +138,8 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	return p.follow(ctx, page, link.URL)
 }
 
-// FollowURL opens an absolute address as a link of the page to it would be, with its Referer and SameSite cookies. It is
-// for programs that draw the page.
+// FollowURL opens an absolute address as a link of the page to it would be, with its Referer and
+// SameSite cookies. It is for programs that draw the page.
 func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -172,9 +174,9 @@ func withoutFragment(u *url.URL) string {
 
 // Submit fills in a form of the page and presses a submit button.
 //
-// what identifies the button by text, id, name, value or name=value; or a form by id, name or the last part of its
-// address, whose first button is pressed; "" means the only form of the page. fill replaces the values of the fields
-// that it names; a field with an empty list is not sent.
+// what identifies the button by text, id, name, value or name=value; or a form by id, name or the
+// last part of its address, whose first button is pressed; "" means the only form of the page. fill
+// replaces the values of the fields that it names; a field with an empty list is not sent.
 func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -191,8 +193,8 @@ func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page
 	return p.submit(ctx, page, target{method: method, form: f.encode(fill, b)}, action)
 }
 
-// SubmitURL sends urlencoded fields to an absolute address as a form of the page would, by GET or POST. It is for
-// programs that draw the page.
+// SubmitURL sends urlencoded fields to an absolute address as a form of the page would, by GET or
+// POST. It is for programs that draw the page.
 func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -217,8 +219,8 @@ func (p *Phone) submit(ctx context.Context, page *Page, t target, address string
 	return p.open(ctx, t)
 }
 
-// FollowRefresh opens the target of the page's refresh at once. A phone does not follow it automatically, so that a test
-// sees every page.
+// FollowRefresh opens the target of the page's refresh at once. A phone does not follow it
+// automatically, so that a test sees every page.
 func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -230,8 +232,8 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	return p.follow(ctx, page, page.RefreshURL)
 }
 
-// Allow presses the button of consent: 允许 on WeChat's consent page or after a QR code. On other pages it returns
-// [ErrNotOnPage].
+// Allow presses the button of consent: 允许 on WeChat's consent page or after a QR code. On other
+// pages it returns [ErrNotOnPage].
 func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answer(ctx, true) }
 
 // Deny presses the button of refusal there.
@@ -249,8 +251,8 @@ func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
 	return p.submit(ctx, page, target{method: f.method, form: f.encode(nil, b)}, f.action)
 }
 
-// UseFullService presses 使用完整服务, which WeChat shows on a page in snapshot mode: it reloads the page, and from now on
-// the person gets the consent page. On other pages it returns [ErrNotOnPage].
+// UseFullService presses 使用完整服务, which WeChat shows on a page in snapshot mode: it reloads the
+// page, and from now on the person gets the consent page. On other pages it returns [ErrNotOnPage].
 func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -276,8 +278,8 @@ func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, 0)
 }
 
-// Back returns to the previous page. Like WeChat's web view it requests the page again, except the response to a POST,
-// which it shows as it was.
+// Back returns to the previous page. Like WeChat's web view it requests the page again, except the
+// response to a POST, which it shows as it was.
 func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	p.mu.Lock()
 	if p.at < 1 {
@@ -337,8 +339,8 @@ func (p *Phone) Home() {
 	p.close()
 }
 
-// SetBrowser changes the browser of all windows, [BrowserWeChat] at first. Each browser has its own cookies. The window
-// shows no page afterwards.
+// SetBrowser changes the browser of all windows, [BrowserWeChat] at first. Each browser has its own
+// cookies. The window shows no page afterwards.
 func (p *Phone) SetBrowser(b Browser) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()

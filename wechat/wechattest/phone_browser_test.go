@@ -30,7 +30,8 @@ func mustPage(t *testing.T) func(*wechattest.Page, error) *wechattest.Page {
 	}
 }
 
-// named is the address of a loopback server under another name of loopback: another site, as browsers see it.
+// named is the address of a loopback server under another name of loopback: another site, as
+// browsers see it.
 func named(address, name string) string { return strings.Replace(address, "127.0.0.1", name, 1) }
 
 func html(w http.ResponseWriter, format string, v ...any) {
@@ -200,7 +201,8 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 	}
 }
 
-// A simulator that fetched any address for whoever reaches it would be a proxy into the network that it stands in.
+// A simulator that fetched any address for whoever reaches it would be a proxy into the network
+// that it stands in.
 func TestPhoneIsNoProxy(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

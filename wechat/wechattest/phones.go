@@ -30,13 +30,14 @@ func (b *phones) init(s *Server) {
 	b.fetcher = &fetcher{
 		simulator: s,
 		phones:    b,
-		// Without keep-alive no goroutine outlives a test. Without a proxy the dialer checks every address.
+		// Without keep-alive no goroutine outlives a test. Without a proxy the dialer checks every
+		// address.
 		transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20},
 	}
 }
 
-// Phone returns the phone of a person, the same one at each call. For an unknown id it returns a phone whose steps return
-// an error that lists the known ids.
+// Phone returns the phone of a person, the same one at each call. For an unknown id it returns a
+// phone whose steps return an error that lists the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	b := &s.phones
@@ -52,7 +53,8 @@ func (s *Server) Phone(person string) *Phone {
 	return p
 }
 
-// OnPhoneChange registers a function that is called after each change of what a phone shows, with the person's id.
+// OnPhoneChange registers a function that is called after each change of what a phone shows, with
+// the person's id.
 func (s *Server) OnPhoneChange(hook func(person string)) {
 	b := &s.phones
 	b.mu.Lock()
@@ -93,13 +95,14 @@ func (p *Phone) identify(r *http.Request) {
 	r.URL.RawQuery = b.String()
 }
 
-// isSimulator reports whether the simulator serves an address. It serves WeChat's host names and the addresses that it
-// has learned.
+// isSimulator reports whether the simulator serves an address. It serves WeChat's host names and
+// the addresses that it has learned.
 //
-// The simulator does not know at which address it listens: in a test it is behind an httptest.Server. The first request
-// of a phone to such an address goes over the network. The simulator recognizes it, because it has the address of a
-// request that one of its phones has just sent, learns the address and answers 421; the phone repeats the request in
-// process. No mark is put on the request that an app could see.
+// The simulator does not know at which address it listens: in a test it is behind an
+// httptest.Server. The first request of a phone to such an address goes over the network. The
+// simulator recognizes it, because it has the address of a request that one of its phones has just
+// sent, learns the address and answers 421; the phone repeats the request in process. No mark is
+// put on the request that an app could see.
 func (b *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
@@ -109,7 +112,8 @@ func (b *phones) isSimulator(u *url.URL) bool {
 	return b.origins[weburl.Origin(u)]
 }
 
-// expect records that a phone sends a request over the network. The caller calls done when it has the response.
+// expect records that a phone sends a request over the network. The caller calls done when it has
+// the response.
 func (b *phones) expect(u *url.URL) (done func()) {
 	key := weburl.Origin(u) + u.RequestURI()
 	b.mu.Lock()
@@ -124,7 +128,8 @@ func (b *phones) expect(u *url.URL) (done func()) {
 	}
 }
 
-// learn reports whether a request from the network is one that a phone has just sent, and if so stores its origin.
+// learn reports whether a request from the network is one that a phone has just sent, and if so
+// stores its origin.
 func (b *phones) learn(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false

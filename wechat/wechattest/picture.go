@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// avatar serves a person's picture, a symmetric pattern derived from the name. The last part of the path is the size in
-// pixels, 0 for 640, as in WeChat's addresses.
+// avatar serves a person's picture, a symmetric pattern derived from the name. The last part of the
+// path is the size in pixels, 0 for 640, as in WeChat's addresses.
 func (s *Server) avatar(r *request) answer {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/mmopen/"), "/")
 	if len(parts) != 3 {

@@ -42,8 +42,8 @@ func (st *state) wakePolls() {
 	}
 }
 
-// qrConnect serves GET /connect/qrconnect. The order of the parameters does not matter (a widely used link begins with
-// scope), and no limit of the state is known.
+// qrConnect serves GET /connect/qrconnect. The order of the parameters does not matter (a widely
+// used link begins with scope), and no limit of the state is known.
 func (s *Server) qrConnect(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,8 +95,8 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	return app, nil
 }
 
-// appendPlain concatenates strings as the script of WeChat's QR page does. It ignores a fragment, so the code is appended
-// to "#/route".
+// appendPlain concatenates strings as the script of WeChat's QR page does. It ignores a fragment,
+// so the code is appended to "#/route".
 func appendPlain(address, code, state string) string {
 	sep := "?"
 	if strings.Contains(address, "?") {
@@ -105,7 +105,8 @@ func appendPlain(address, code, state string) string {
 	return address + sep + "code=" + code + "&state=" + state
 }
 
-// qrAgain serves the same page for browsers without JavaScript, which reload it until the person has confirmed.
+// qrAgain serves the same page for browsers without JavaScript, which reload it until the person
+// has confirmed.
 func (s *Server) qrAgain(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,8 +138,9 @@ func (s *Server) qrPicture(r *request) answer {
 		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
 }
 
-// qrPoll serves the long poll, a line of JavaScript with a [QRStatus]. The parameter last is the status that the page has
-// already received. Without a change it answers after about 25 seconds, by one measurement.
+// qrPoll serves the long poll, a line of JavaScript with a [QRStatus]. The parameter last is the
+// status that the page has already received. Without a change it answers after about 25 seconds, by
+// one measurement.
 func (s *Server) qrPoll(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,8 +190,8 @@ func pollAnswer(st QRStatus, code string) answer {
 		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}}
 }
 
-// confirm serves the page that the QR code links to, on the phone. Opening it marks the code as scanned. Until the code is
-// confirmed, it belongs to the person who scanned it last.
+// confirm serves the page that the QR code links to, on the phone. Opening it marks the code as
+// scanned. Until the code is confirmed, it belongs to the person who scanned it last.
 func (s *Server) confirm(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 // lateAfter is the delay of [DoubleLate]. Three to four hours were reported.
 const lateAfter = 3*time.Hour + 30*time.Minute
 
-// A second callback came from Tencent's machines: with this user agent and address, and without cookies. An app behind a
-// reverse proxy sees the address in X-Forwarded-For.
+// A second callback came from Tencent's machines: with this user agent and address, and without
+// cookies. An app behind a reverse proxy sees the address in X-Forwarded-For.
 const (
 	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/53.0.2785.116 " +
 		"Safari/537.36 QBCore/4.0.1301.400 QQBrowser/9.0.2524.400"
@@ -28,9 +28,9 @@ func callbackClient(c *http.Client) *http.Client {
 	return out
 }
 
-// doubleCallback arranges the second callback of [Quirks.DoubleCallback]. withOtherCode returns the address with another
-// code. The caller holds the lock, which is released during a callback that comes first: the app may call this server
-// before it answers.
+// doubleCallback arranges the second callback of [Quirks.DoubleCallback]. withOtherCode returns the
+// address with another code. The caller holds the lock, which is released during a callback that
+// comes first: the app may call this server before it answers.
 func (s *Server) doubleCallback(address string, withOtherCode func() string) {
 	switch s.quirks.DoubleCallback {
 	case DoubleFirst:
@@ -65,7 +65,8 @@ func (s *Server) secondCallback(address string) {
 	}
 }
 
-// startDueReplays sends late callbacks that are due, at any request, so that they need no [Server.Advance].
+// startDueReplays sends late callbacks that are due, at any request, so that they need no
+// [Server.Advance].
 func (s *Server) startDueReplays() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

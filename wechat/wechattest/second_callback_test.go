@@ -94,7 +94,8 @@ func TestDoubleCallback(t *testing.T) {
 	}
 }
 
-// The app may ask the simulator before it answers the stranger, whose fetch runs inside a request of the person.
+// The app may ask the simulator before it answers the stranger, whose fetch runs inside a request
+// of the person.
 func TestAStrangerBurnsTheCodeOfACarelessApp(t *testing.T) {
 	t.Parallel()
 	var s *sim

@@ -59,8 +59,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	send(w, r.Request, a, fault)
 }
 
-// run calls an endpoint. On pages it rejects cross-site forms, which could otherwise press 允许. The sns endpoints read no
-// cookie and need no such check.
+// run calls an endpoint. On pages it rejects cross-site forms, which could otherwise press 允许. The
+// sns endpoints read no cookie and need no such check.
 func (s *Server) run(run endpoint, page bool, r *request) answer {
 	if page {
 		if err := http.NewCrossOriginProtection().Check(r.Request); err != nil {
@@ -122,7 +122,8 @@ func pageMethods(run endpoint, methods ...string) endpoint {
 	}
 }
 
-// snsMethods permits GET, the documented method, and POST with form fields or a query, which works at WeChat too.
+// snsMethods permits GET, the documented method, and POST with form fields or a query, which works
+// at WeChat too.
 func snsMethods(run endpoint) endpoint {
 	return func(s *Server, r *request) answer {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {

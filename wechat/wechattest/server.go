@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its state is in memory.
+// Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its
+// state is in memory.
 type Server struct {
 	cfg    Config // without Apps and People
 	hosts  []string
@@ -74,8 +75,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends second callbacks, long polls and subscriptions, and waits for them. A server without any of these need not be
-// closed. A closed server still answers requests.
+// Close ends second callbacks, long polls and subscriptions, and waits for them. A server without
+// any of these need not be closed. A closed server still answers requests.
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
@@ -94,8 +95,9 @@ func (s *Server) Now() time.Time {
 
 func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
-// Advance moves the clock, by which codes, tokens, consents and QR codes expire. Callbacks of [DoubleLate] that become due
-// are sent before it returns. A negative duration moves the clock back.
+// Advance moves the clock, by which codes, tokens, consents and QR codes expire. Callbacks of
+// [DoubleLate] that become due are sent before it returns. A negative duration moves the clock
+// back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d
@@ -129,8 +131,8 @@ func (s *Server) People() []Person {
 	return out
 }
 
-// UpdateApp changes an app, for example bans it. The appid cannot be changed. It returns an error, and changes nothing,
-// for an unknown appid and for an app that [New] would reject.
+// UpdateApp changes an app, for example bans it. The appid cannot be changed. It returns an error,
+// and changes nothing, for an unknown appid and for an app that [New] would reject.
 func (s *Server) UpdateApp(appID string, change func(*App)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +150,8 @@ func (s *Server) UpdateApp(appID string, change func(*App)) error {
 	return nil
 }
 
-// UpdatePerson changes a person, for example the nickname. The id cannot be changed. An unknown id is an error.
+// UpdatePerson changes a person, for example the nickname. The id cannot be changed. An unknown id
+// is an error.
 func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +169,8 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 // OpenID returns the person's openid at an app, also for a pair that does not exist.
 func (s *Server) OpenID(appID, person string) string { return s.ids.openID(appID, person, false) }
 
-// UnionID returns the person's unionid at an app; "" for an unknown app and one without an open platform.
+// UnionID returns the person's unionid at an app; "" for an unknown app and one without an open
+// platform.
 func (s *Server) UnionID(appID, person string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,8 +188,8 @@ func (s *Server) Quirks() Quirks {
 	return s.quirks
 }
 
-// UpdateQuirks changes quirks from the next request on. The function must not call the server, which holds a lock
-// meanwhile.
+// UpdateQuirks changes quirks from the next request on. The function must not call the server,
+// which holds a lock meanwhile.
 func (s *Server) UpdateQuirks(change func(*Quirks)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,8 +225,8 @@ func (s *Server) unknownPerson(id string) error {
 	return fmt.Errorf("wechattest: unknown person %q; there are %s", id, strings.Join(ids, ", "))
 }
 
-// acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a name on the internet
-// that resolves to this machine is rejected. IP addresses cannot be rebound.
+// acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
+// name on the internet that resolves to this machine is rejected. IP addresses cannot be rebound.
 func (s *Server) acceptsHost(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {

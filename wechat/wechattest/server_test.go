@@ -184,7 +184,8 @@ func parse(t *testing.T, body string) fields {
 	return f
 }
 
-// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the end.
+// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the
+// end.
 func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) string {
 	names := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back", "response_type": "code", "scope": scope, "state": "State123"}

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// The error codes of the sns endpoints, from WeChat's global table of return codes and from captured answers.
+// The error codes of the sns endpoints, from WeChat's global table of return codes and from
+// captured answers.
 const (
 	codeSystem             = -1
 	codeBadCredential      = 40001
@@ -104,7 +105,8 @@ func errmsg(code int) string {
 	return "error " + strconv.Itoa(code)
 }
 
-// snsError returns an error as WeChat sends it: status 200, an errcode and an errmsg with its suffix.
+// snsError returns an error as WeChat sends it: status 200, an errcode and an errmsg with its
+// suffix.
 func (s *Server) snsError(r *request, code int, text string) answer {
 	if text == "" {
 		text = errmsg(code)
@@ -152,8 +154,9 @@ func (s *Server) checkIP(a *App, r *request) failure {
 	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes JSON as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a control byte or malformed
-// UTF-8 in a nickname makes the whole answer invalid, as it does at WeChat.
+// wire writes JSON as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
+// control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
+// WeChat.
 type wire struct{ strings.Builder }
 
 func (b *wire) open()  { b.WriteByte('{') }

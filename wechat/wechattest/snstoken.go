@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// accessToken serves GET /sns/oauth2/access_token. The order of the checks was measured on the similar jscode2session on
-// 2026-09-29: IP allow-list, missing parameters, credentials, code.
+// accessToken serves GET /sns/oauth2/access_token. The order of the checks was measured on the
+// similar jscode2session on 2026-09-29: IP allow-list, missing parameters, credentials, code.
 func (s *Server) accessToken(r *request) answer {
 	s.mu.Lock()
 	g, unionID, f := s.exchange(r)
@@ -110,9 +110,10 @@ func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
 	return c, failure{}
 }
 
-// refreshToken serves GET /sns/oauth2/refresh_token. It needs no secret. While the access token is valid, the answer has
-// the same token with a full lifetime, afterwards a new one (WeChat's documentation for website and mobile apps; assumed
-// for official accounts). The order of the fields and the scope with its trailing comma are as captured in 2018.
+// refreshToken serves GET /sns/oauth2/refresh_token. It needs no secret. While the access token is
+// valid, the answer has the same token with a full lifetime, afterwards a new one (WeChat's
+// documentation for website and mobile apps; assumed for official accounts). The order of the
+// fields and the scope with its trailing comma are as captured in 2018.
 func (s *Server) refreshToken(r *request) answer {
 	s.mu.Lock()
 	g, f := s.refresh(r)

@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are answered with 40014.
+// tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are
+// answered with 40014.
 var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo serves GET /sns/userinfo. Since 2021-10-20 sex is 0 and the places are empty (WeChat's announcement of
-// 2021-09-26). The order of the keys, with the undocumented "language", is as captured.
+// userInfo serves GET /sns/userinfo. Since 2021-10-20 sex is 0 and the places are empty (WeChat's
+// announcement of 2021-09-26). The order of the keys, with the undocumented "language", is as
+// captured.
 func (s *Server) userInfo(r *request) answer {
 	s.mu.Lock()
 	a, app, f := s.token(r)
@@ -59,8 +61,8 @@ func (s *Server) checkProfile(a *issuedAccess, app *App, r *request) failure {
 	return failure{}
 }
 
-// token returns the access token of a request. It checks the IP allow-list of the app, missing parameters, the token and
-// the openid.
+// token returns the access token of a request. It checks the IP allow-list of the app, missing
+// parameters, the token and the openid.
 func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 	value, openID := r.params.Get("access_token"), r.params.Get("openid")
 	a := s.state.access[value]
@@ -137,7 +139,8 @@ func (s *Server) profile(who pair, r *request) (nickname, picture string, privil
 	return nickname, picture, p.Privileges
 }
 
-// pictureURL returns the address of a picture on this server, or WeChat's address for requests to WeChat's host names.
+// pictureURL returns the address of a picture on this server, or WeChat's address for requests to
+// WeChat's host names.
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
 	if base == "" {

@@ -2,9 +2,9 @@ package wechattest
 
 import "time"
 
-// The lifetimes in WeChat's documents: codes 5 minutes for official accounts and 10 for website apps, access tokens 2
-// hours, refresh tokens 30 days and not renewable. A consent lasts 30 days (WeChat's staff, 2024-05-27). Those of pages
-// are not documented.
+// The lifetimes in WeChat's documents: codes 5 minutes for official accounts and 10 for website
+// apps, access tokens 2 hours, refresh tokens 30 days and not renewable. A consent lasts 30 days
+// (WeChat's staff, 2024-05-27). Those of pages are not documented.
 const (
 	codeLife        = 5 * time.Minute
 	codeLifeWebsite = 10 * time.Minute
@@ -21,13 +21,15 @@ const (
 	scopeLogin    = "snsapi_login"
 )
 
-// pair is a person at an app. virtual marks the virtual account of snapshot mode, a different user to the app.
+// pair is a person at an app. virtual marks the virtual account of snapshot mode, a different user
+// to the app.
 type pair struct {
 	app, person string
 	virtual     bool
 }
 
-// issuedCode is kept after its use until it expires, to distinguish a second use from an unknown code.
+// issuedCode is kept after its use until it expires, to distinguish a second use from an unknown
+// code.
 type issuedCode struct {
 	pair
 	scope   string
@@ -46,14 +48,15 @@ type grant struct {
 	dead           int      // errcode for its tokens; 0 while they are valid
 }
 
-// issuedAccess is one access token. Those before the last refresh are kept, to distinguish expired from unknown.
+// issuedAccess is one access token. Those before the last refresh are kept, to distinguish expired
+// from unknown.
 type issuedAccess struct {
 	*grant
 	expires time.Time
 }
 
-// consentPage is a pending consent page. It may be answered repeatedly, after "back" in the browser: each answer makes a
-// new code.
+// consentPage is a pending consent page. It may be answered repeatedly, after "back" in the
+// browser: each answer makes a new code.
 type consentPage struct {
 	pair
 	scope, redirectURI, state string
@@ -88,8 +91,8 @@ func newState() state {
 	}
 }
 
-// sweep deletes what no answer depends on. It runs when the state has doubled, so that a long-lived simulator stays small
-// and inserts stay cheap.
+// sweep deletes what no answer depends on. It runs when the state has doubled, so that a long-lived
+// simulator stays small and inserts stay cheap.
 func (st *state) sweep(now time.Time) {
 	if st.size() < st.sweepAt {
 		return
@@ -138,8 +141,8 @@ func (s *Server) putCode(p pair, scope string) string {
 	return c
 }
 
-// putGrant makes the tokens for a code. Unless [Quirks.KeepOldTokens] is set, it deletes the older ones of the pair, which
-// are then "invalid or not latest".
+// putGrant makes the tokens for a code. Unless [Quirks.KeepOldTokens] is set, it deletes the older
+// ones of the pair, which are then "invalid or not latest".
 func (s *Server) putGrant(p pair, scope string) *grant {
 	now := s.now()
 	if old := s.state.grants[p]; old != nil && !s.quirks.KeepOldTokens {

@@ -2,9 +2,10 @@ package phoneview
 
 import "strings"
 
-// rewriteCSS returns a style sheet with every address replaced by link(address): those in url(…) and the strings after
-// @import. link receives the address as written, without its escapes, and returns "" for one that must not be loaded.
-// Comments are removed. The result contains no "<" that could begin a tag, so it cannot end a style element.
+// rewriteCSS returns a style sheet with every address replaced by link(address): those in url(…)
+// and the strings after @import. link receives the address as written, without its escapes, and
+// returns "" for one that must not be loaded. Comments are removed. The result contains no "<" that
+// could begin a tag, so it cannot end a style element.
 func rewriteCSS(src string, link func(string) string) string {
 	var b strings.Builder
 	importing := false // after @import and before its address
@@ -53,7 +54,8 @@ func rewriteCSS(src string, link func(string) string) string {
 	return b.String()
 }
 
-// cssString parses the string that begins at the quote src[i]. A line break ends an unterminated one, as in browsers.
+// cssString parses the string that begins at the quote src[i]. A line break ends an unterminated
+// one, as in browsers.
 func cssString(src string, i int) (value string, next int) {
 	var b strings.Builder
 	q := src[i]
@@ -174,7 +176,8 @@ func cssSafe(s string) string {
 	return b.String()
 }
 
-// opensTag reports whether the "<" at the beginning of s could begin a tag. The one in "(width < 600px)" could not.
+// opensTag reports whether the "<" at the beginning of s could begin a tag. The one in "(width <
+// 600px)" could not.
 func opensTag(s string) bool {
 	return len(s) < 2 || isLetter(s[1]) || s[1] == '/' || s[1] == '!' || s[1] == '?' || s[1] == '\\'
 }

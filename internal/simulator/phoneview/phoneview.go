@@ -1,9 +1,11 @@
-// Package phoneview shows the page of a simulated phone inside the control page. The page comes from the app under test,
-// so it is untrusted: it is shown in a sandboxed frame of an opaque origin without scripts, it is rewritten so that every
-// address leads back through the phone, and a Content-Security-Policy allows it to load from its own frame only.
+// Package phoneview shows the page of a simulated phone inside the control page. The page comes
+// from the app under test, so it is untrusted: it is shown in a sandboxed frame of an opaque origin
+// without scripts, it is rewritten so that every address leads back through the phone, and a
+// Content-Security-Policy allows it to load from its own frame only.
 //
-// Requests of such a frame carry "Origin: null" and count as cross-site. A random token in the path authenticates them
-// instead. It does not leak: the frame sends no referrer and can reach no other host.
+// Requests of such a frame carry "Origin: null" and count as cross-site. A random token in the path
+// authenticates them instead. It does not leak: the frame sends no referrer and can reach no other
+// host.
 //
 //	GET  /f/{token}/view            the page on the phone, rewritten
 //	GET  /f/{token}/go?u=           follows a link
@@ -35,8 +37,8 @@ type View struct {
 	drawn   atomic.Int64 // the version that the frame shows
 }
 
-// New returns the view of a phone under a path such as /f/TOKEN. The caller routes requests below the path to
-// [View.Serve] and calls [View.Changed] when the phone shows another page.
+// New returns the view of a phone under a path such as /f/TOKEN. The caller routes requests below
+// the path to [View.Serve] and calls [View.Changed] when the phone shows another page.
 func New(phone *wechattest.Phone, path string) *View { return &View{phone: phone, path: path} }
 
 // Path returns the path of the view.
@@ -48,7 +50,8 @@ func (v *View) Changed() { v.version.Add(1) }
 // Version returns the number of changes.
 func (v *View) Version() int64 { return v.version.Load() }
 
-// Drawn returns the version that the frame has loaded last. If it is not the current one, the frame must be reloaded.
+// Drawn returns the version that the frame has loaded last. If it is not the current one, the frame
+// must be reloaded.
 func (v *View) Drawn() int64 { return v.drawn.Load() }
 
 // SetHeaders sets the security headers of a page with the given Content-Security-Policy.
@@ -61,8 +64,8 @@ func SetHeaders(w http.ResponseWriter, policy string) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
-// policy returns the Content-Security-Policy of the frame. It spells out the addresses, since 'self' matches nothing in
-// an opaque origin.
+// policy returns the Content-Security-Policy of the frame. It spells out the addresses, since
+// 'self' matches nothing in an opaque origin.
 func (v *View) policy(r *http.Request) string {
 	scheme := "http://"
 	if r.TLS != nil {
@@ -74,7 +77,8 @@ func (v *View) policy(r *http.Request) string {
 		" data:; form-action " + origin + v.path + "/submit; frame-ancestors " + origin + "; base-uri 'none'; sandbox allow-forms"
 }
 
-// Serve handles a request below the view's path; action is the rest of the path. texts has the messages of the phone.
+// Serve handles a request below the view's path; action is the rest of the path. texts has the
+// messages of the phone.
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts *catalog.Catalog) {
 	switch r.Method + " " + action {
 	case "GET view":
@@ -218,7 +222,8 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	// An image opened on its own, such as SVG, is a document: this policy forbids it everything but inline styles.
+	// An image opened on its own, such as SVG, is a document: this policy forbids it everything but
+	// inline styles.
 	SetHeaders(w, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	w.Header().Set("Content-Type", mime.FormatMediaType(kind, params))
 	w.Header().Set("Access-Control-Allow-Origin", "null") // the opaque origin of the frame; fonts require it

@@ -18,10 +18,11 @@ type links interface {
 	submitPath(address, method string) string
 }
 
-// rewriter makes a page safe to show in the frame: every address leads back through the phone, no script remains, and
-// nothing is loaded from elsewhere. It does not patch the page but writes it again from the tokens of x/net/html, with
-// allowed attributes only, all values quoted and escaped. The sandbox and the Content-Security-Policy of the frame are
-// a second and a third defence; each of the three suffices.
+// rewriter makes a page safe to show in the frame: every address leads back through the phone, no
+// script remains, and nothing is loaded from elsewhere. It does not patch the page but writes it
+// again from the tokens of x/net/html, with allowed attributes only, all values quoted and escaped.
+// The sandbox and the Content-Security-Policy of the frame are a second and a third defence; each
+// of the three suffices.
 type rewriter struct {
 	page  *url.URL
 	base  *url.URL // for references: the page, or the address in its base element
@@ -73,8 +74,8 @@ func rawText(name string) bool {
 	return false
 }
 
-// text writes a text, escaped: it contains no tag whatever element a browser takes it to be in. The content of scripts
-// and of removed elements is dropped.
+// text writes a text, escaped: it contains no tag whatever element a browser takes it to be in. The
+// content of scripts and of removed elements is dropped.
 func (w *rewriter) text(s string) {
 	switch w.raw {
 	case "script", "iframe", "noembed", "noframes":
@@ -85,7 +86,8 @@ func (w *rewriter) text(s string) {
 	}
 }
 
-// escape escapes markup characters and replaces NUL, which browsers drop or replace depending on the place.
+// escape escapes markup characters and replaces NUL, which browsers drop or replace depending on
+// the place.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
 // renamed returns the name under which an element is written, "" for an element that is removed.
@@ -165,8 +167,8 @@ func value(t *html.Token, name string) string {
 	return v
 }
 
-// shape reports whether an element is an SVG shape. Those are written with "/>", which ends the element; left open, it
-// would contain all that follow.
+// shape reports whether an element is an SVG shape. Those are written with "/>", which ends the
+// element; left open, it would contain all that follow.
 func shape(name string) bool {
 	switch name {
 	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
@@ -186,8 +188,8 @@ func (w *rewriter) styleSheet(t *html.Token) {
 	}
 }
 
-// form makes every form a POST: with GET the browser would replace the query, which holds the form's own address. That
-// query also holds the method of the original form.
+// form makes every form a POST: with GET the browser would replace the query, which holds the
+// form's own address. That query also holds the method of the original form.
 func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute {
 	return append(attrs,
 		html.Attribute{Key: "method", Val: "post"},
@@ -223,7 +225,8 @@ func (w *rewriter) tag(name string, attrs []html.Attribute) {
 	w.out.WriteString(">")
 }
 
-// rewriteAttribute returns the value of an attribute in the frame, and whether the attribute is kept.
+// rewriteAttribute returns the value of an attribute in the frame, and whether the attribute is
+// kept.
 func (w *rewriter) rewriteAttribute(element string, a html.Attribute) (value string, keep bool) {
 	switch a.Key {
 	case "href":
@@ -274,8 +277,8 @@ func (w *rewriter) followRef(ref string) string {
 	return w.links.followPath(u.String())
 }
 
-// loadRef returns the frame's path for an image, a style sheet or a font. Embedded data and fragments are returned
-// unchanged; everything else that is not http or https becomes "".
+// loadRef returns the frame's path for an image, a style sheet or a font. Embedded data and
+// fragments are returned unchanged; everything else that is not http or https becomes "".
 func (w *rewriter) loadRef(ref string) string {
 	trimmed := strings.TrimSpace(ref)
 	if hasPrefixFold(trimmed, "data:image/") || hasPrefixFold(trimmed, "data:font/") || strings.HasPrefix(trimmed, "#") {
@@ -289,8 +292,8 @@ func (w *rewriter) loadRef(ref string) string {
 	return w.links.loadPath(u.String())
 }
 
-// srcset rewrites the candidates of a srcset attribute: an address ends at white space, and a comma at its end belongs
-// to the list.
+// srcset rewrites the candidates of a srcset attribute: an address ends at white space, and a comma
+// at its end belongs to the list.
 func (w *rewriter) srcset(s string) string {
 	var out []string
 	for {
@@ -316,8 +319,8 @@ func (w *rewriter) srcset(s string) string {
 	}
 }
 
-// allowedAttribute reports whether an attribute is kept unchanged. The list has what shapes a page; attributes that run
-// code, load or navigate are not on it, nor are unknown ones.
+// allowedAttribute reports whether an attribute is kept unchanged. The list has what shapes a page;
+// attributes that run code, load or navigate are not on it, nor are unknown ones.
 func allowedAttribute(name string) bool {
 	switch name {
 	case "abbr", "accept", "accept-charset", "align", "alt", "autocapitalize", "autocomplete", "bgcolor", "border",
@@ -341,7 +344,8 @@ func allowedAttribute(name string) bool {
 	return (strings.HasPrefix(name, "data-") || strings.HasPrefix(name, "aria-")) && validName(name)
 }
 
-// validName and validTagName reject names that would be parsed differently when they are written again.
+// validName and validTagName reject names that would be parsed differently when they are written
+// again.
 func validName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {

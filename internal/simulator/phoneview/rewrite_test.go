@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/phoneview"
 )
 
-// startTags returns the start tags of a page as the tokenizer finds them and as they are in the parsed tree, where the
-// content of SVG is parsed by other rules.
+// startTags returns the start tags of a page as the tokenizer finds them and as they are in the
+// parsed tree, where the content of SVG is parsed by other rules.
 func startTags(t *testing.T, src string) (out []html.Token) {
 	t.Helper()
 	z := html.NewTokenizer(strings.NewReader(src))
@@ -31,7 +31,8 @@ func startTags(t *testing.T, src string) (out []html.Token) {
 	return out
 }
 
-// Each of these pages would run a script, load from another host or leave the frame if it were not rewritten.
+// Each of these pages would run a script, load from another host or leave the frame if it were not
+// rewritten.
 func TestHostilePageStaysInTheFrame(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, src string }{
