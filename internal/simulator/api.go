@@ -55,8 +55,8 @@ func (c *control) apiState(w http.ResponseWriter, _ *http.Request) {
 	s := c.server
 	var apps, people, codes []map[string]any
 	for _, a := range s.Apps() {
-		apps = append(apps, map[string]any{"appid": a.AppID, "kind": a.Kind.String(), "name": a.Name, "domains": a.Domains,
-			"openPlatform": a.OpenPlatform, "ipList": a.IPList, "banned": a.Banned})
+		apps = append(apps, map[string]any{"appid": a.AppID, "kind": a.Kind.String(), "name": a.Name,
+			"domains": a.Domains, "openPlatform": a.OpenPlatform, "ipList": a.IPList, "banned": a.Banned})
 	}
 	for _, p := range s.People() {
 		people = append(people, map[string]any{"id": p.ID, "nickname": printable(p.Nickname), "follows": p.Follows,
@@ -98,8 +98,9 @@ func (c *control) apiLog(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		j := callJSON{
-			ID: call.ID, Time: call.Time, Duration: call.Duration.String(), Method: call.Method, Endpoint: call.Endpoint,
-			Params: [][2]string{}, AppID: call.AppID, Person: call.Person, Remote: call.Remote, Status: call.Status,
+			ID: call.ID, Time: call.Time, Duration: call.Duration.String(), Method: call.Method,
+			Endpoint: call.Endpoint, Params: [][2]string{}, AppID: call.AppID, Person: call.Person,
+			Remote: call.Remote, Status: call.Status,
 			Errcode: call.Errcode, Answer: call.Answer, Fault: call.Fault,
 		}
 		for _, p := range call.Params {
@@ -153,8 +154,9 @@ func faultsJSON(faults []wechattest.Fault) []faultJSON {
 	out := []faultJSON{}
 	for _, f := range faults {
 		j := faultJSON{
-			Endpoint: f.Endpoint, AppID: f.AppID, Skip: f.Skip, Times: f.Times, AfterWork: f.AfterWork, Errcode: f.Errcode,
-			Errmsg: f.Errmsg, Status: f.Status, Body: f.Body, ContentType: f.ContentType, Truncate: f.Truncate, Cut: f.Cut,
+			Endpoint: f.Endpoint, AppID: f.AppID, Skip: f.Skip, Times: f.Times, AfterWork: f.AfterWork,
+			Errcode: f.Errcode, Errmsg: f.Errmsg, Status: f.Status, Body: f.Body, ContentType: f.ContentType,
+			Truncate: f.Truncate, Cut: f.Cut,
 		}
 		if f.Latency > 0 {
 			j.Latency = f.Latency.String()

@@ -77,7 +77,8 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 
 // browsers returns the browsers of a phone in the order of the form.
 func browsers() []wechattest.Browser {
-	return []wechattest.Browser{wechattest.BrowserWeChat, wechattest.BrowserWeChatIPhone, wechattest.BrowserWeChatWindows,
+	return []wechattest.Browser{
+		wechattest.BrowserWeChat, wechattest.BrowserWeChatIPhone, wechattest.BrowserWeChatWindows,
 		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
 }
 
@@ -121,8 +122,10 @@ func (c *control) press(w http.ResponseWriter, r *http.Request, person, action s
 		return
 	}
 	phone := c.server.Phone(person)
-	phone.SetDefaultLanguage(c.texts(r).Lang)                                       // the developer's language, until the phone's is set
-	_, _ = c.do(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")}) // the phone shows what went wrong
+	// Until its language is set, the phone uses the developer's.
+	phone.SetDefaultLanguage(c.texts(r).Lang)
+	// The page of the phone shows the error.
+	_, _ = c.do(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
 	c.redirect(w, r, "/phones/"+person)
 }
 

@@ -19,11 +19,13 @@ func TestALinkIsHandedToAPhone(t *testing.T) {
 	for _, c := range []struct{ name, query, want string }{
 		{"somebody", "person=bob&open=" + url.QueryEscape(link), "/phones/bob?open=" + url.QueryEscape(link)},
 		{"nobody in particular", "open=" + url.QueryEscape(link), "/phones/alice?open=" + url.QueryEscape(link)},
-		{"somebody who is not there", "person=../apps&open=" + url.QueryEscape(link), "/phones/alice?open=" + url.QueryEscape(link)},
+		{"somebody who is not there", "person=../apps&open=" + url.QueryEscape(link),
+			"/phones/alice?open=" + url.QueryEscape(link)},
 		{"no link", "person=bob", "/phones/bob"},
 		{"a script", "person=bob&open=javascript:alert(1)", "/phones/bob"},
 		{"a file", "person=bob&open=file:///etc/passwd", "/phones/bob"},
-		{"a name before the host", "person=bob&open=" + url.QueryEscape("http://login.example.com@127.0.0.1/"), "/phones/bob"},
+		{"a name before the host", "person=bob&open=" + url.QueryEscape("http://login.example.com@127.0.0.1/"),
+			"/phones/bob"},
 		{"an endless one", "person=bob&open=http://127.0.0.1/" + strings.Repeat("x", 3000), "/phones/bob"},
 	} {
 		res, _ := d.ask("GET", "/phone?"+c.query, "")
@@ -32,7 +34,8 @@ func TestALinkIsHandedToAPhone(t *testing.T) {
 		}
 		// As a link of another site leads here.
 		_, body := d.ask("GET", c.want, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
-		if shown := strings.Contains(body, `name="at" type="text" inputmode="url" autocomplete="off" spellcheck="false" placeholder="http://127.0.0.1:8080/" value="`+template.HTMLEscapeString(link)+`"`); shown != strings.Contains(c.want, "open=") {
+		if shown := strings.Contains(body,
+			`name="at" type="text" inputmode="url" autocomplete="off" spellcheck="false" placeholder="http://127.0.0.1:8080/" value="`+template.HTMLEscapeString(link)+`"`); shown != strings.Contains(c.want, "open=") {
 			t.Errorf("%s: link in the address line: %t", c.name, shown)
 		}
 		if told := strings.Contains(body, `id="handed"`); told != strings.Contains(c.want, "open=") {
@@ -42,7 +45,8 @@ func TestALinkIsHandedToAPhone(t *testing.T) {
 	if opened != 0 || d.sim.Phone("alice").Page() != nil || d.sim.Phone("bob").Page() != nil {
 		t.Fatalf("links alone opened %d pages", opened)
 	}
-	if res, _ := d.ask("POST", "/phones/bob", url.Values{"do": {"open"}, "at": {link}}.Encode(), "Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test"); res.StatusCode != http.StatusForbidden || opened != 0 {
+	if res, _ := d.ask("POST", "/phones/bob", url.Values{"do": {"open"}, "at": {link}}.Encode(), "Sec-Fetch-Site",
+		"cross-site", "Origin", "http://evil.test"); res.StatusCode != http.StatusForbidden || opened != 0 {
 		t.Errorf("another site's form: %d, %d pages opened", res.StatusCode, opened)
 	}
 	d.ask("POST", "/phones/bob", url.Values{"do": {"open"}, "at": {link}}.Encode(), "Sec-Fetch-Site", "same-origin")

@@ -209,7 +209,8 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 	var views []quirkView
 	for _, f := range quirkFields() {
 		value := f.get(&now)
-		v := quirkView{Field: f.field, Name: f.json, Kind: "text", Value: fmt.Sprint(value), Changed: value != f.get(&zero)}
+		v := quirkView{Field: f.field, Name: f.json, Kind: "text", Value: fmt.Sprint(value),
+			Changed: value != f.get(&zero)}
 		if _, ok := value.(bool); ok {
 			v.Kind = "bool"
 		}

@@ -8,27 +8,30 @@
 //
 //	GET  /                        people, waiting QR codes, latest requests
 //	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
-//	GET  /phone?person=&open=     redirects there, for links on other pages; an unknown person becomes the first one
-//	POST /phones/{person}         do=open|scan|allow|deny|back|reload|home|refresh|full|clear|language|browser|password|revoke  at=…
+//	GET  /phone?person=&open=     redirects there, for links on other pages; the default person is the
+//	                              first one
+//	POST /phones/{person}         do=ACTION at=…, with the actions open, scan, allow, deny, back,
+//	                              reload, home, refresh, full, clear, language, browser, password
+//	                              and revoke
 //	POST /scan                    person=, at=LINK: scans a QR code with the person's phone
 //	GET  /apps                    appids, secrets, callback domains
 //	GET  /quirks  POST            every quirk with its meaning and default
 //	GET  /faults  POST            the pending faults, and a form to add one
 //	POST /clock                   advance=5m
 //	GET  /log                     requests and answers
-//	GET  /events                  server-sent events: "changed" when one of these pages would look different
-//	GET  /f/{token}/…             the page of a phone in its sandboxed frame, see package phoneview
+//	GET  /events                  server-sent events: "changed" when one of these pages has changed
+//	GET  /f/{token}/…             the rendered page of a phone, see package phoneview
 //
 // The JSON API answers in UTF-8. An error is {"error": "…"} with status 400, 404 or 502.
 //
 //	GET    /api/state             {"seed", "now", "quirks", "apps", "people", "qrCodes", "faults"}
 //	GET    /api/log?after=ID      {"last", "calls": […]}, oldest first
-//	POST   /api/quirks            {"doubleCallback": "first", "laxOrder": true}: changes these, returns all
-//	POST   /api/faults            {"endpoint": "/sns/userinfo", "errcode": -1, "times": 2, "latency": "15s"}
+//	POST   /api/quirks            {"doubleCallback": "first", "laxOrder": true}: returns all
+//	POST   /api/faults            {"endpoint": "/sns/userinfo", "errcode": -1, "latency": "15s"}
 //	DELETE /api/faults            removes all faults
 //	POST   /api/clock             {"advance": "5m"}: returns the time
-//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: as above, and follow (at: a link) and submit
-//	                              (at: a button, "fill": {…}); returns the page
+//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: as above, and follow (at: a link)
+//	                              and submit (at: a button, "fill": {…}); returns the page
 //
 // Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
 // with it they update automatically.

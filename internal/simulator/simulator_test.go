@@ -130,7 +130,8 @@ func TestControlPagesAreWholeInBothLanguages(t *testing.T) {
 			d.sim.Fail(wechattest.Fault{Body: `"><script>alert(1)</script>`})
 			d.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Suffix = wechattest.SuffixNone })
 		}
-		for path, status := range map[string]int{"/": 200, "/phones/alice": 200, "/phones/markup": 200, "/apps": 200, "/quirks": 200,
+		for path, status := range map[string]int{"/": 200, "/phones/alice": 200, "/phones/markup": 200, "/apps": 200,
+			"/quirks": 200,
 			"/faults": 200, "/log": 200, "/nothing": 404, "/phones/nobody": 404} {
 			for _, lang := range []string{"en", "zh-CN,zh;q=0.9,en;q=0.8"} {
 				res, body := d.ask("GET", path, "", "Accept-Language", lang)
@@ -146,10 +147,12 @@ func TestControlPagesAreWholeInBothLanguages(t *testing.T) {
 					t.Errorf("%s for %s is not in that language", path, lang)
 				}
 				policy := res.Header.Get("Content-Security-Policy")
-				if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || res.Header.Get("Referrer-Policy") != "no-referrer" {
+				if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") ||
+					res.Header.Get("Referrer-Policy") != "no-referrer" {
 					t.Errorf("%s: policy %q, referrer %q", path, policy, res.Header.Get("Referrer-Policy"))
 				}
-				if strings.Contains(body, " style=") || strings.Contains(body, "<style") || strings.Contains(body, " onclick") {
+				if strings.Contains(body, " style=") || strings.Contains(body, "<style") ||
+					strings.Contains(body, " onclick") {
 					t.Errorf("%s has a style or a script inline, which its policy forbids", path)
 				}
 			}
@@ -198,7 +201,8 @@ func TestControlScansAndAllowsWithTwoPresses(t *testing.T) {
 	if _, body := d.ask("GET", "/", ""); !strings.Contains(body, link) {
 		t.Fatal("the waiting code is not on the page")
 	}
-	res, _ := d.ask("POST", "/scan", url.Values{"person": {"xiaoming"}, "at": {link}}.Encode(), "Sec-Fetch-Site", "same-origin")
+	res, _ := d.ask("POST", "/scan", url.Values{"person": {"xiaoming"}, "at": {link}}.Encode(), "Sec-Fetch-Site",
+		"same-origin")
 	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/phones/xiaoming" {
 		t.Fatalf("scan: %d to %s", res.StatusCode, res.Header.Get("Location"))
 	}
@@ -229,13 +233,15 @@ func TestFrameShowsThePageAndSendsItsFormsAndLinks(t *testing.T) {
 	if _, body := d.ask("GET", frame+"/view", ""); !strings.Contains(body, "No page open") {
 		t.Errorf("the empty phone says %q", body)
 	}
-	d.ask("POST", "/phones/alice", url.Values{"do": {"open"}, "at": {strings.TrimPrefix(app, "http://") + "/one"}}.Encode())
+	d.ask("POST", "/phones/alice", url.Values{"do": {"open"},
+		"at": {strings.TrimPrefix(app, "http://") + "/one"}}.Encode())
 	res, body := d.ask("GET", frame+"/view", "")
 	if !strings.Contains(body, "GET /one ") || strings.Contains(body, "evil") {
 		t.Errorf("the frame shows %q", body)
 	}
 	policy := res.Header.Get("Content-Security-Policy")
-	for _, part := range []string{"default-src 'none'", "sandbox allow-forms", "base-uri 'none'", "form-action " + d.control + frame + "/submit", "frame-ancestors " + d.control} {
+	for _, part := range []string{"default-src 'none'", "sandbox allow-forms", "base-uri 'none'",
+		"form-action " + d.control + frame + "/submit", "frame-ancestors " + d.control} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the frame's policy %q lacks %q", policy, part)
 		}
@@ -243,7 +249,8 @@ func TestFrameShowsThePageAndSendsItsFormsAndLinks(t *testing.T) {
 	// What a sandboxed frame of an opaque origin sends.
 	foreign := []string{"Origin", "null", "Sec-Fetch-Site", "cross-site"}
 	res, _ = d.ask("GET", frame+"/go?u="+url.QueryEscape(app+"/two"), "", foreign...)
-	if _, body = d.ask("GET", res.Header.Get("Location"), ""); res.StatusCode != http.StatusSeeOther || !strings.Contains(body, "GET /two ") {
+	if _, body = d.ask("GET", res.Header.Get("Location"), ""); res.StatusCode != http.StatusSeeOther ||
+		!strings.Contains(body, "GET /two ") {
 		t.Errorf("a link: %d, then %q", res.StatusCode, body)
 	}
 	for method, want := range map[string]string{"get": "GET /f 1 2", "post": "POST /f 1 2"} {
@@ -252,10 +259,12 @@ func TestFrameShowsThePageAndSendsItsFormsAndLinks(t *testing.T) {
 			t.Errorf("a form by %s: %q, want %q", method, body, want)
 		}
 	}
-	if _, body = d.ask("GET", frame+"/load?u="+url.QueryEscape(app+"/s.css"), ""); !strings.Contains(body, frame+"/load?u="+url.QueryEscape(app+"/p.png")) {
+	if _, body = d.ask("GET", frame+"/load?u="+url.QueryEscape(app+"/s.css"), ""); !strings.Contains(body,
+		frame+"/load?u="+url.QueryEscape(app+"/p.png")) {
 		t.Errorf("a style sheet: %q", body)
 	}
-	if res, body = d.ask("GET", frame+"/load?u="+url.QueryEscape(app+"/p.png"), ""); body != "PNG" || !strings.Contains(res.Header.Get("Content-Security-Policy"), "sandbox") {
+	if res, body = d.ask("GET", frame+"/load?u="+url.QueryEscape(app+"/p.png"), ""); body != "PNG" ||
+		!strings.Contains(res.Header.Get("Content-Security-Policy"), "sandbox") {
 		t.Errorf("a picture: %q with policy %q", body, res.Header.Get("Content-Security-Policy"))
 	}
 	for _, address := range []string{app + "/secret", app + "/one", "http://8.8.8.8/x.png", "file:///etc/passwd", ""} {
@@ -264,7 +273,8 @@ func TestFrameShowsThePageAndSendsItsFormsAndLinks(t *testing.T) {
 		}
 	}
 	d.ask("GET", frame+"/go?u="+url.QueryEscape("http://127.0.0.1:1/?code=PLANTED"), "")
-	if _, body = d.ask("GET", frame+"/view", "", "Accept-Language", "zh-CN"); !strings.Contains(body, "没有响应") || strings.Contains(body, "PLANTED") {
+	if _, body = d.ask("GET", frame+"/view", "", "Accept-Language", "zh-CN"); !strings.Contains(body, "没有响应") ||
+		strings.Contains(body, "PLANTED") {
 		t.Errorf("a dead address: %q", body)
 	}
 }
@@ -276,13 +286,18 @@ func TestAnotherSiteCannotPressTheControlPage(t *testing.T) {
 		name, method, path, body string
 		header                   []string
 	}{
-		{"a form of another site", "POST", "/quirks", "anyBrowser=true", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test"}},
+		{"a form of another site", "POST", "/quirks", "anyBrowser=true",
+			[]string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test"}},
 		{"a form of another port", "POST", "/quirks", "anyBrowser=true", []string{"Sec-Fetch-Site", "same-site"}},
-		{"a form of a page on a phone", "POST", "/quirks", "anyBrowser=true", []string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}},
+		{"a form of a page on a phone", "POST", "/quirks", "anyBrowser=true",
+			[]string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}},
 		{"an old browser", "POST", "/quirks", "anyBrowser=true", []string{"Origin", "http://evil.test"}},
-		{"a script of another site", "POST", "/api/quirks", `{"anyBrowser":true}`, []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test", "Content-Type", "text/plain"}},
-		{"a name that was pointed here", "POST", "/quirks", "anyBrowser=true", []string{"Host", "evil.test", "Sec-Fetch-Site", "same-origin", "Origin", "http://evil.test"}},
-		{"the same, by the JSON interface", "POST", "/api/quirks", `{"anyBrowser":true}`, []string{"Host", "evil.test"}},
+		{"a script of another site", "POST", "/api/quirks", `{"anyBrowser":true}`,
+			[]string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test", "Content-Type", "text/plain"}},
+		{"a name that was pointed here", "POST", "/quirks", "anyBrowser=true",
+			[]string{"Host", "evil.test", "Sec-Fetch-Site", "same-origin", "Origin", "http://evil.test"}},
+		{"the same, by the JSON interface", "POST", "/api/quirks", `{"anyBrowser":true}`,
+			[]string{"Host", "evil.test"}},
 		{"WeChat's own name", "POST", "/quirks", "anyBrowser=true", []string{"Host", "open.weixin.qq.com"}},
 		{"a guessed frame", "POST", "/f/aaaaaaaaaaaaaaaaaaaaaaaaaa/submit?u=http://127.0.0.1/", "", nil},
 	} {
@@ -295,7 +310,8 @@ func TestAnotherSiteCannotPressTheControlPage(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"evil.test", "evil.test:80", "127.0.0.1.evil.test"} {
-		if res, body := d.ask("GET", "/phones/alice", "", "Host", host); res.StatusCode != http.StatusMisdirectedRequest || strings.Contains(body, "/f/") {
+		if res, body := d.ask("GET", "/phones/alice", "", "Host",
+			host); res.StatusCode != http.StatusMisdirectedRequest || strings.Contains(body, "/f/") {
 			t.Errorf("a page for %s: %d", host, res.StatusCode)
 		}
 	}
@@ -323,10 +339,12 @@ func TestControlFormsMoveTheSimulator(t *testing.T) {
 	}
 	d.ask("POST", "/quirks", "doubleCallback=late&quota=7&pollWait=2s&consentAs=bob&laxOrder=true")
 	s := d.sim.Quirks()
-	if s.DoubleCallback != wechattest.DoubleLate || s.Quota != 7 || s.PollWait != 2e9 || s.ConsentAs != "bob" || !s.LaxOrder {
+	if s.DoubleCallback != wechattest.DoubleLate || s.Quota != 7 || s.PollWait != 2e9 || s.ConsentAs != "bob" ||
+		!s.LaxOrder {
 		t.Errorf("quirks %+v", s)
 	}
-	for _, bad := range []string{"doubleCallback=sometimes", "quota=-1", "pollWait=1h", "consentAs=nobody", "laxOrder=maybe"} {
+	for _, bad := range []string{"doubleCallback=sometimes", "quota=-1", "pollWait=1h", "consentAs=nobody",
+		"laxOrder=maybe"} {
 		if res, _ := d.ask("POST", "/quirks", bad); res.StatusCode != http.StatusBadRequest || d.sim.Quirks() != s {
 			t.Errorf("%s: %d", bad, res.StatusCode)
 		}
@@ -334,7 +352,8 @@ func TestControlFormsMoveTheSimulator(t *testing.T) {
 	d.ask("POST", "/faults", "what=gateway&endpoint=/sns/auth&times=2&skip=1&after=1")
 	d.ask("POST", "/faults", "what=busy&endpoint=&times=1&skip=0&errcode=45011")
 	f := d.sim.Faults()
-	if len(f) != 2 || f[0].Status != 502 || f[0].Endpoint != "/sns/auth" || f[0].Times != 2 || f[0].Skip != 1 || !f[0].AfterWork || f[1].Errcode != 45011 {
+	if len(f) != 2 || f[0].Status != 502 || f[0].Endpoint != "/sns/auth" || f[0].Times != 2 || f[0].Skip != 1 ||
+		!f[0].AfterWork || f[1].Errcode != 45011 {
 		t.Errorf("faults %+v", f)
 	}
 	if res, _ := d.ask("POST", "/faults", "what=nothing&times=1&skip=0"); res.StatusCode != http.StatusBadRequest {
@@ -358,7 +377,8 @@ func TestScriptsUseTheJSONInterface(t *testing.T) {
 		}
 		return out
 	}
-	if got := call("POST", "/api/quirks", `{"doubleCallback":"first","quota":9,"laxOrder":true}`, 200); got["doubleCallback"] != "first" || got["quota"] != 9.0 || got["laxOrder"] != true {
+	if got := call("POST", "/api/quirks", `{"doubleCallback":"first","quota":9,"laxOrder":true}`,
+		200); got["doubleCallback"] != "first" || got["quota"] != 9.0 || got["laxOrder"] != true {
 		t.Errorf("quirks %v", got)
 	}
 	call("POST", "/api/quirks", `{"noQuirk":true}`, 400)
@@ -366,7 +386,8 @@ func TestScriptsUseTheJSONInterface(t *testing.T) {
 	call("POST", "/api/faults", `{"endpoint":"/sns/userinfo","errcode":-1,"times":2,"latency":"15s"}`, 200)
 	call("POST", "/api/faults", `{"surprise":1}`, 400)
 	state := call("GET", "/api/state", "", 200)
-	if state["seed"] != "5" || len(state["faults"].([]any)) != 1 || len(state["people"].([]any)) != len(d.sim.People()) {
+	if state["seed"] != "5" || len(state["faults"].([]any)) != 1 ||
+		len(state["people"].([]any)) != len(d.sim.People()) {
 		t.Errorf("state %v", state)
 	}
 	for _, a := range d.sim.Apps() {

@@ -70,12 +70,12 @@ type App struct {
 // platform.
 func DefaultApps() []App {
 	return []App{
-		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813", Name: "示例服务号 Example Service",
-			Domains: []string{"127.0.0.1", "localhost"}, OpenPlatform: "example"},
-		{Kind: TestAccount, AppID: "wx7e57acc000000002", Secret: "0b8e6d24f7a915c3d0e2b46a8c1f7953", Name: "测试号 Test Account",
-			Domains: []string{"127.0.0.1"}},
-		{Kind: WebsiteApp, AppID: "wx3eb517e000000003", Secret: "4fa2c80e6b1d937552ec7f90ab36d418", Name: "示例网站 Example Website",
-			Domains: []string{"127.0.0.1"}, OpenPlatform: "example"},
+		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813",
+			Name: "示例服务号 Example Service", Domains: []string{"127.0.0.1", "localhost"}, OpenPlatform: "example"},
+		{Kind: TestAccount, AppID: "wx7e57acc000000002", Secret: "0b8e6d24f7a915c3d0e2b46a8c1f7953",
+			Name: "测试号 Test Account", Domains: []string{"127.0.0.1"}},
+		{Kind: WebsiteApp, AppID: "wx3eb517e000000003", Secret: "4fa2c80e6b1d937552ec7f90ab36d418",
+			Name: "示例网站 Example Website", Domains: []string{"127.0.0.1"}, OpenPlatform: "example"},
 	}
 }
 
@@ -84,7 +84,8 @@ func (a *App) check() error {
 	bad := func(format string, v ...any) {
 		errs = append(errs, fmt.Errorf("wechattest: app "+a.AppID+": "+format, v...))
 	}
-	if rest, ok := strings.CutPrefix(a.AppID, "wx"); !ok || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
+	rest, ok := strings.CutPrefix(a.AppID, "wx")
+	if !ok || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
 		bad("the appid is not wx and 16 lower-case hex digits")
 	}
 	if a.Secret == "" {
@@ -154,7 +155,8 @@ func (a *App) hasScope(scope string) bool {
 // path.
 func (a *App) allowsRedirect(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(raw, `\`) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Contains(raw, `\`) {
 		return false
 	}
 	for _, d := range a.Domains {

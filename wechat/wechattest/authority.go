@@ -39,10 +39,11 @@ func NewAuthority() (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wechattest: make authority key: %w", err)
 	}
+	subject := pkix.Name{CommonName: "weigate simulator, temporary", Organization: []string{"not WeChat, not Tencent"}}
 	names := append([]string{"localhost"}, wechatHosts()...)
 	ca := &x509.Certificate{
 		SerialNumber:                serial(),
-		Subject:                     pkix.Name{CommonName: "weigate simulator, temporary", Organization: []string{"not WeChat, not Tencent"}},
+		Subject:                     subject,
 		NotBefore:                   now.Add(-time.Hour),
 		NotAfter:                    now.Add(authorityLife),
 		IsCA:                        true,

@@ -33,14 +33,16 @@ func (s *Server) authorize(r *request) answer {
 	}
 	who, silent := s.identify(r)
 	if who == nil && silent {
-		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person", args: []any{s.quirks.ConsentAs}})
+		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
+			args: []any{s.quirks.ConsentAs}})
 	}
 	if who == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
 	r.call.Person = who.ID
 	if req.app.Kind == TestAccount && !who.follows(req.app.AppID) {
-		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow", args: []any{who.ID, req.app.AppID}})
+		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
+			args: []any{who.ID, req.app.AppID}})
 	}
 	me := pair{app: req.app.AppID, person: who.ID}
 	switch {
@@ -89,7 +91,8 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	}
 	req.app = s.app(get("appid"))
 	if req.app == nil {
-		return req, &problem{text: "text-no-such-link", hint: "hint-no-app", args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+		return req, &problem{text: "text-no-such-link", hint: "hint-no-app",
+			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
 	}
 	return req, s.checkAuthorize(r, &req)
 }
@@ -113,7 +116,8 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 		return &problem{code: 10005, text: "text-bad-scope", hint: "hint-order"}
 	}
 	if !app.allowsRedirect(req.redirectURI) {
-		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain", args: []any{req.redirectURI, strings.Join(app.Domains, ", ")}}
+		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain",
+			args: []any{req.redirectURI, strings.Join(app.Domains, ", ")}}
 	}
 	if len(req.state) > 128 {
 		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{len(req.state)}}

@@ -97,8 +97,10 @@ func (s *Server) QRCodes() []QRCode {
 	var out []QRCode
 	for _, q := range s.state.qr {
 		if st := s.qrStatus(q); st != QRExpired && st != QRConfirmed {
-			out = append(out, QRCode{UUID: q.uuid, Link: q.link, AppID: q.app.AppID, AppName: q.app.title(), Made: q.made,
-				Status: st, Person: q.person})
+			out = append(out, QRCode{
+				UUID: q.uuid, Link: q.link, AppID: q.app.AppID, AppName: q.app.title(), Made: q.made, Status: st,
+				Person: q.person,
+			})
 		}
 	}
 	slices.SortFunc(out, func(a, b QRCode) int {

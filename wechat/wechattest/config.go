@@ -74,7 +74,8 @@ func (c *Config) check() error {
 		}
 	}
 	if as := c.Quirks.ConsentAs; as != "" && !seenPerson[as] {
-		errs = append(errs, fmt.Errorf("wechattest: consent as %q: unknown person; there are %s", as, strings.Join(personIDs(c.People), ", ")))
+		errs = append(errs, fmt.Errorf("wechattest: consent as %q: unknown person; there are %s", as,
+			strings.Join(personIDs(c.People), ", ")))
 	}
 	return errors.Join(errs...)
 }

@@ -20,7 +20,7 @@
 //		}
 //		server := httptest.NewServer(sim)
 //		defer server.Close()
-//		app := startApp(t, sim.Apps()[0], server.URL) // the program under test, with appid, secret and WeChat's address
+//		app := startApp(t, sim.Apps()[0], server.URL) // your program, with WeChat at server.URL
 //
 //		phone := sim.Phone("alice")
 //		if _, err := phone.Open(t.Context(), app.URL+"/sign-in"); err != nil {
@@ -34,19 +34,24 @@
 //
 // # Routes
 //
-//	open.weixin.qq.com     GET      /connect/oauth2/authorize          official accounts: redirect, consent page or error page
-//	                       GET POST /connect/oauth2/authorize_reply    the buttons of the consent page
-//	                       GET      /connect/qrconnect                 website apps: the page with the QR code
-//	                       GET      /connect/qrcode/{uuid}             its image (SVG here, JPEG at WeChat)
-//	                       GET      /connect/confirm                   the page that the QR code links to
-//	                       POST     /connect/confirm_reply             the buttons of that page
-//	lp.open.weixin.qq.com  GET      /connect/l/qrconnect               the long poll of the QR page
-//	res.wx.qq.com          GET      /connect/zh_CN/htmledition/js/wxLogin.js   a small version of the embedding script
-//	thirdwx.qlogo.cn       GET      /mmopen/vi_32/{name}/{size}        pictures of people
-//	api.weixin.qq.com      GET POST /sns/oauth2/access_token           exchanges a code
-//	                       GET POST /sns/oauth2/refresh_token
-//	                       GET POST /sns/userinfo                      nickname and picture
-//	                       GET POST /sns/auth                          checks a token
+//	open.weixin.qq.com
+//	    GET       /connect/oauth2/authorize         official accounts: redirect, consent or error page
+//	    GET POST  /connect/oauth2/authorize_reply   the buttons of the consent page
+//	    GET       /connect/qrconnect                website apps: the page with the QR code
+//	    GET       /connect/qrcode/{uuid}            its image (SVG here, JPEG at WeChat)
+//	    GET       /connect/confirm                  the page that the QR code links to
+//	    POST      /connect/confirm_reply            the buttons of that page
+//	lp.open.weixin.qq.com
+//	    GET       /connect/l/qrconnect              the long poll of the QR page
+//	res.wx.qq.com
+//	    GET       /connect/zh_CN/htmledition/js/wxLogin.js   a small version of the embedding script
+//	thirdwx.qlogo.cn
+//	    GET       /mmopen/vi_32/{name}/{size}       pictures of people
+//	api.weixin.qq.com
+//	    GET POST  /sns/oauth2/access_token          exchanges a code
+//	    GET POST  /sns/oauth2/refresh_token
+//	    GET POST  /sns/userinfo                     nickname and picture
+//	    GET POST  /sns/auth                         checks a token
 //
 // Every path is served on every accepted host name, so one address suffices:
 //

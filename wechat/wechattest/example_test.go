@@ -28,7 +28,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	exchange := server.URL + "/sns/oauth2/access_token?" + url.Values{"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode()
+	exchange := server.URL + "/sns/oauth2/access_token?" + url.Values{"appid": {app.AppID}, "secret": {app.Secret},
+		"code": {code}, "grant_type": {"authorization_code"}}.Encode()
 	for range 2 {
 		res, err := http.Get(exchange)
 		if err != nil {
@@ -99,7 +100,8 @@ func ExampleServer_Advance() {
 	sim.Advance(5 * time.Minute)
 
 	r := httptest.NewRequest(http.MethodGet, "http://api.weixin.qq.com/sns/oauth2/access_token?"+url.Values{
-		"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode(), nil)
+		"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode(),
+		nil)
 	w := httptest.NewRecorder()
 	sim.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Body)

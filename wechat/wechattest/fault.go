@@ -116,7 +116,8 @@ func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 	if f.Body != "" || f.Status != 0 && f.Errcode == 0 {
 		out := answer{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}
 		if f.Body == "" {
-			out.body = []byte("<html>\r\n<head><title>" + http.StatusText(f.Status) + "</title></head>\r\n<body><center><h1>" +
+			out.body = []byte("<html>\r\n<head><title>" + http.StatusText(f.Status) +
+				"</title></head>\r\n<body><center><h1>" +
 				http.StatusText(f.Status) + "</h1></center></body>\r\n</html>\r\n")
 		}
 		if f.ContentType == "" {
@@ -140,8 +141,8 @@ func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 
 // isWeChatPath reports whether a path is one of WeChat, not of the simulator.
 func isWeChatPath(path string) bool {
-	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/", "/connect/confirm",
-		"/connect/qrcode/"} {
+	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
+		"/connect/confirm", "/connect/qrcode/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

@@ -92,7 +92,8 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 		// A fault that closes the connection panics with this value; net/http would close the
 		// connection.
 		if v := recover(); v == http.ErrAbortHandler {
-			a, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w", io.ErrUnexpectedEOF)
+			a, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
+				io.ErrUnexpectedEOF)
 		} else if v != nil {
 			panic(v)
 		}
@@ -221,7 +222,8 @@ const (
 )
 
 func newPhoneError(reason, address, format string, args ...any) *PhoneError {
-	return &PhoneError{Reason: reason, Address: address, Err: fmt.Errorf("wechattest: open %s: %w", address, fmt.Errorf(format, args...))}
+	return &PhoneError{Reason: reason, Address: address,
+		Err: fmt.Errorf("wechattest: open %s: %w", address, fmt.Errorf(format, args...))}
 }
 
 // reachError returns the error for a request that got no response.

@@ -44,7 +44,8 @@ func (s *Server) choosePerson(r *request) answer {
 	a := redirect(next)
 	a.status = http.StatusSeeOther
 	c := &http.Cookie{
-		Name: personCookie, MaxAge: -1, Path: "/connect/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		Name: personCookie, MaxAge: -1, Path: "/connect/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: r.TLS != nil,
 	}
 	if !forget {
 		c.Value, c.MaxAge = p.ID+"."+s.ids.uinKey(p.ID), 0

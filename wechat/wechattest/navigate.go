@@ -56,7 +56,8 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 		}
 		if len(n.hops) == maxRedirects {
 			at := weburl.WithoutQuery(n.url.String())
-			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects, weburl.WithoutQuery(location))
+			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects,
+				weburl.WithoutQuery(location))
 		}
 		if err := n.redirect(a.status, location); err != nil {
 			return nil, err
@@ -147,7 +148,8 @@ func (n *navigation) redirect(status int, location string) error {
 	next, ok := weburl.Resolve(n.url, location)
 	if !ok {
 		scheme, _, _ := strings.Cut(location, ":")
-		return newPhoneError(failureScheme, weburl.Origin(n.url), "redirects to %s:…, which is not http or https", scheme)
+		return newPhoneError(failureScheme, weburl.Origin(n.url), "redirects to %s:…, which is not http or https",
+			scheme)
 	}
 	if next.Fragment == "" {
 		next.Fragment, next.RawFragment = n.url.Fragment, n.url.RawFragment

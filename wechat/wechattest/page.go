@@ -162,7 +162,8 @@ func (p *Page) submitButton(what string) (*form, *button) {
 }
 
 func (b *button) matches(what string) bool {
-	return what == b.Text || what == b.ID || what == b.Value || b.Name != "" && (what == b.Name || what == b.Name+"="+b.Value)
+	return what == b.Text || what == b.ID || what == b.Value ||
+		b.Name != "" && (what == b.Name || what == b.Name+"="+b.Value)
 }
 
 func (f *form) firstButton() *button {

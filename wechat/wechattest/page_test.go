@@ -22,11 +22,14 @@ func TestTagsAreCutAsBrowsersCutThem(t *testing.T) {
 		{"open comment swallows", `a<!-- <b>`, []string{"a"}},
 		{"doctype and bogus", `<!doctype html><?x?></1>y`, []string{"y"}},
 		{"stray less-than", `1 < 2 <3`, []string{"1 ", "<", " 2 ", "<", "3"}},
-		{"script is not markup", `<script>if (a<b) "<p>"</SCRIPT ><p>`, []string{"<script>", `script{if (a<b) "<p>"}`, "</script>", "<p>"}},
-		{"style ends at its own tag only", `<style></styles></style>`, []string{"<style>", "style{</styles>}", "</style>"}},
+		{"script is not markup", `<script>if (a<b) "<p>"</SCRIPT ><p>`,
+			[]string{"<script>", `script{if (a<b) "<p>"}`, "</script>", "<p>"}},
+		{"style ends at its own tag only", `<style></styles></style>`,
+			[]string{"<style>", "style{</styles>}", "</style>"}},
 		{"unended title", `<title>a<b>`, []string{"<title>", "title{a<b>}"}},
 		{"tag cut off by the end", `x<a href="`, []string{"x"}},
-		{"references in attributes", `<a href="?a=1&copy=2&amp;b=3&#x26;c&lt" title=&copy>`, []string{"<a href=[?a=1&copy=2&b=3&c<] title=[©]>"}},
+		{"references in attributes", `<a href="?a=1&copy=2&amp;b=3&#x26;c&lt" title=&copy>`,
+			[]string{"<a href=[?a=1&copy=2&b=3&c<] title=[©]>"}},
 		{"equals sign in a name", `<a =x=1>`, []string{"<a =x=[1]>"}},
 	} {
 		if got := wechattest.Tokens(c.src); !slices.Equal(got, c.want) {
@@ -69,7 +72,8 @@ x &lt; y</textarea><input name=off disabled><button name=b value=1>One</button><
 }
 
 func FuzzReadPage(f *testing.F) {
-	for _, s := range []string{`<form><input name=a><select name=b><option>c`, `<a href=//x>`, `<meta http-equiv=refresh content="1;url=x">`, `<form><button>a<button>b</form><form id=x>`,
+	for _, s := range []string{`<form><input name=a><select name=b><option>c`, `<a href=//x>`,
+		`<meta http-equiv=refresh content="1;url=x">`, `<form><button>a<button>b</form><form id=x>`,
 		`<input form=x><form id=x><textarea name=t>`, `<select><option></select><option>`} {
 		f.Add(s)
 	}

@@ -91,8 +91,9 @@ type qrFields struct {
 // also applies to the redirect to the app after the form. The page with the QR code may be
 // embedded, as wxLogin.js does.
 const (
-	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'"
-	pagePolicy     = embeddedPolicy + "; frame-ancestors 'none'"
+	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; " +
+		"connect-src 'self'; base-uri 'none'"
+	pagePolicy = embeddedPolicy + "; frame-ancestors 'none'"
 )
 
 func (s *Server) render(r *request, name string, v view) answer {
@@ -108,8 +109,9 @@ func (s *Server) render(r *request, name string, v view) answer {
 		policy = embeddedPolicy
 	}
 	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{
-		"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"}, "Content-Security-Policy": {policy},
-		"Referrer-Policy": {"no-referrer"}, "X-Content-Type-Options": {"nosniff"}}}
+		"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"},
+		"Content-Security-Policy": {policy}, "Referrer-Policy": {"no-referrer"},
+		"X-Content-Type-Options": {"nosniff"}}}
 }
 
 // errorPage returns an error page, with status 200 as WeChat's are believed to have.
@@ -201,7 +203,8 @@ func (s *Server) asset(r *request) answer {
 	switch p := r.URL.Path; {
 	case p == "/":
 		t := language("", r.Request)
-		return s.render(r, "message", view{T: t, Title: t.Text("home-title"), Text: t.Text("home-title"), Hint: t.Text("home-text")})
+		return s.render(r, "message", view{T: t, Title: t.Text("home-title"), Text: t.Text("home-title"),
+			Hint: t.Text("home-text")})
 	case p == "/connect/zh_CN/htmledition/js/wxLogin.js":
 		name = "wxLogin.js"
 	case strings.HasPrefix(p, assetBase+"wechat-"):

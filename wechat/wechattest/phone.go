@@ -246,7 +246,8 @@ func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
 	}
 	f, b := page.consentButton(allow)
 	if f == nil {
-		return nil, fmt.Errorf("%w: WeChat's consent; the phone shows %q (%s)", ErrNotOnPage, page.Title, weburl.WithoutQuery(page.URL))
+		return nil, fmt.Errorf("%w: WeChat's consent; the phone shows %q (%s)", ErrNotOnPage, page.Title,
+			weburl.WithoutQuery(page.URL))
 	}
 	return p.submit(ctx, page, target{method: f.method, form: f.encode(nil, b)}, f.action)
 }

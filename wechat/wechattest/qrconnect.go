@@ -54,7 +54,8 @@ func (s *Server) qrConnect(r *request) answer {
 	if s.quirks.ConsentAs != "" {
 		p, _ := s.identify(r)
 		if p == nil {
-			return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person", args: []any{s.quirks.ConsentAs}})
+			return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
+				args: []any{s.quirks.ConsentAs}})
 		}
 		r.call.Person = p.ID
 		code := s.putCode(pair{app: app.AppID, person: p.ID}, scopeLogin)
@@ -63,9 +64,10 @@ func (s *Server) qrConnect(r *request) answer {
 	now := s.now()
 	get := r.params.Get
 	q := &qrCode{
-		uuid: s.ids.uuid(), app: app, redirectURI: get("redirect_uri"), state: get("state"), made: now, expires: now.Add(qrLife),
-		lang: get("lang"), embedded: get("login_type") == "jssdk", selfRedirect: get("self_redirect"),
-		status: QRWaiting, changed: make(chan struct{}),
+		uuid: s.ids.uuid(), app: app, redirectURI: get("redirect_uri"), state: get("state"), made: now,
+		expires: now.Add(qrLife), lang: get("lang"), embedded: get("login_type") == "jssdk",
+		selfRedirect: get("self_redirect"),
+		status:       QRWaiting, changed: make(chan struct{}),
 	}
 	q.link = s.openBase(r) + "/connect/confirm?uuid=" + q.uuid
 	s.state.sweep(now)
@@ -78,7 +80,8 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	app := s.app(get("appid"))
 	switch {
 	case app == nil:
-		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app", args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app",
+			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
 	case app.Banned:
 		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
 	case app.Kind != WebsiteApp:
@@ -90,7 +93,8 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	case get("response_type") != "code":
 		return nil, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	case !app.allowsRedirect(get("redirect_uri")):
-		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain", args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
+		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain",
+			args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
 	}
 	return app, nil
 }
@@ -187,7 +191,8 @@ func (s *Server) qrPoll(r *request) answer {
 func pollAnswer(st QRStatus, code string) answer {
 	body := fmt.Appendf(nil, "window.wx_errcode=%d;window.wx_code='%s';", st, code)
 	return answer{status: http.StatusOK, body: body, header: http.Header{
-		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}}
+		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"},
+		"X-Content-Type-Options": {"nosniff"}}}
 }
 
 // confirm serves the page that the QR code links to, on the phone. Opening it marks the code as

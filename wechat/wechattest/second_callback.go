@@ -12,8 +12,8 @@ const lateAfter = 3*time.Hour + 30*time.Minute
 // A second callback came from Tencent's machines: with this user agent and address, and without
 // cookies. An app behind a reverse proxy sees the address in X-Forwarded-For.
 const (
-	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/53.0.2785.116 " +
-		"Safari/537.36 QBCore/4.0.1301.400 QQBrowser/9.0.2524.400"
+	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/53.0.2785.116 Safari/537.36 QBCore/4.0.1301.400 QQBrowser/9.0.2524.400"
 	secondAddress = "101.226.66.173"
 )
 

@@ -63,7 +63,8 @@ func TestDoubleCallback(t *testing.T) {
 			t.Parallel()
 			app := newCallbacks(t)
 			s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice", DoubleCallback: tt.mode}})
-			mine := s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", app.URL+"/back"), "User-Agent", inWeChat, "Cookie", "session=mine").location
+			mine := s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", app.URL+"/back"), "User-Agent", inWeChat,
+				"Cookie", "session=mine").location
 			early := len(app.requests())
 			switch tt.when {
 			case sometime:
@@ -73,7 +74,8 @@ func TestDoubleCallback(t *testing.T) {
 				early = len(app.requests())
 				s.Advance(time.Hour)
 			}
-			if got := app.requests(); tt.when == never && len(got) != 0 || tt.when != never && len(got) != 1 || tt.when == before && early != 1 || tt.when == afterHours && early != 0 {
+			if got := app.requests(); tt.when == never && len(got) != 0 || tt.when != never && len(got) != 1 ||
+				tt.when == before && early != 1 || tt.when == afterHours && early != 0 {
 				t.Fatalf("%d requests, %d of them early", len(got), early)
 			}
 			if tt.when == never {
@@ -81,13 +83,15 @@ func TestDoubleCallback(t *testing.T) {
 			}
 			r := app.requests()[0]
 			theirs := r.URL.Query()
-			if r.Header.Get("Cookie") != "" || r.Header.Get("X-Forwarded-For") == "" || theirs.Get("state") != "State123" {
+			if r.Header.Get("Cookie") != "" || r.Header.Get("X-Forwarded-For") == "" ||
+				theirs.Get("state") != "State123" {
 				t.Errorf("the stranger sent %v to %s", r.Header, r.URL)
 			}
 			if (theirs.Get("code") != mine.Query().Get("code")) != tt.other {
 				t.Errorf("code %s, the person's %s", theirs.Get("code"), mine.Query().Get("code"))
 			}
-			if f, _ := s.exchange(s.oa, theirs.Get("code")); tt.when != afterHours && f.OpenID != s.OpenID(s.oa.AppID, "alice") {
+			if f, _ := s.exchange(s.oa, theirs.Get("code")); tt.when != afterHours &&
+				f.OpenID != s.OpenID(s.oa.AppID, "alice") {
 				t.Errorf("the stranger's code: %+v", f)
 			}
 		})
@@ -100,13 +104,15 @@ func TestAStrangerBurnsTheCodeOfACarelessApp(t *testing.T) {
 	t.Parallel()
 	var s *sim
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret, "code", r.FormValue("code"), "grant_type", "authorization_code"))
+		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret,
+			"code", r.FormValue("code"), "grant_type", "authorization_code"))
 		if err == nil {
 			res.Body.Close()
 		}
 	}))
 	t.Cleanup(app.Close)
-	s = simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice", DoubleCallback: wechattest.DoubleFirst}})
+	s = simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice",
+		DoubleCallback: wechattest.DoubleFirst}})
 	mine := s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", app.URL), "User-Agent", inWeChat).location
 	if f, _ := s.exchange(s.oa, mine.Query().Get("code")); f.Errcode != 40163 {
 		t.Errorf("%+v", f)
@@ -125,7 +131,8 @@ func TestTheStrangersClientIsTheConfiguredOneWithoutCookies(t *testing.T) {
 		seen++
 		return http.DefaultTransport.RoundTrip(r)
 	})}
-	s := simulate(t, wechattest.Config{HTTPClient: client, Quirks: wechattest.Quirks{ConsentAs: "alice", DoubleCallback: wechattest.DoubleFirst}})
+	s := simulate(t, wechattest.Config{HTTPClient: client,
+		Quirks: wechattest.Quirks{ConsentAs: "alice", DoubleCallback: wechattest.DoubleFirst}})
 	s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", "http://"+u.Host+"/"), "User-Agent", inWeChat)
 	if got := app.requests(); seen != 1 || len(got) != 1 || got[0].Header.Get("Cookie") != "" {
 		t.Errorf("%d through the client, %v", seen, got)
@@ -146,7 +153,8 @@ func TestALateCallbackNeedsNoAdvance(t *testing.T) {
 	t.Parallel()
 	app := newCallbacks(t)
 	var later atomic.Bool
-	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice", DoubleCallback: wechattest.DoubleLate}, Now: func() time.Time {
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice",
+		DoubleCallback: wechattest.DoubleLate}, Now: func() time.Time {
 		if later.Load() {
 			return start.Add(5 * time.Hour)
 		}

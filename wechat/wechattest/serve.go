@@ -31,8 +31,10 @@ type endpoint func(*Server, *request) answer
 // ServeHTTP serves all of WeChat's hosts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if !s.acceptsHost(hr.Host) {
-		http.Error(w, "wechattest: host name "+strconv.Quote(hr.Host)+" not accepted (a defence against DNS rebinding); "+
-			"use 127.0.0.1 or localhost, or add it to Config.Hosts", http.StatusMisdirectedRequest)
+		text := "wechattest: host name " + strconv.Quote(hr.Host) +
+			" not accepted (a defence against DNS rebinding); " +
+			"use 127.0.0.1 or localhost, or add it to Config.Hosts"
+		http.Error(w, text, http.StatusMisdirectedRequest)
 		return
 	}
 	if s.phones.learn(hr) { // the phone repeats the request in process
@@ -195,5 +197,6 @@ func send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) {
 // plain returns a text answer.
 func plain(status int, text string) answer {
 	return answer{status: status, body: []byte(text + "\n"), header: http.Header{
-		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"}}}
+		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
+		"Cache-Control": {"no-store"}}}
 }

@@ -86,8 +86,15 @@ type state struct {
 
 func newState() state {
 	return state{
-		codes: map[string]*issuedCode{}, access: map[string]*issuedAccess{}, refresh: map[string]*grant{}, grants: map[pair]*grant{},
-		consents: map[pair]time.Time{}, full: map[pair]bool{}, pages: map[string]*consentPage{}, qr: map[string]*qrCode{}, quota: map[string]int{},
+		codes:    map[string]*issuedCode{},
+		access:   map[string]*issuedAccess{},
+		refresh:  map[string]*grant{},
+		grants:   map[pair]*grant{},
+		consents: map[pair]time.Time{},
+		full:     map[pair]bool{},
+		pages:    map[string]*consentPage{},
+		qr:       map[string]*qrCode{},
+		quota:    map[string]int{},
 	}
 }
 

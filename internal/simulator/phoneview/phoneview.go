@@ -74,7 +74,8 @@ func (v *View) policy(r *http.Request) string {
 	origin := scheme + r.Host
 	load := origin + v.path + "/load"
 	return "default-src 'none'; img-src " + load + " data:; style-src " + load + " 'unsafe-inline'; font-src " + load +
-		" data:; form-action " + origin + v.path + "/submit; frame-ancestors " + origin + "; base-uri 'none'; sandbox allow-forms"
+		" data:; form-action " + origin + v.path + "/submit; frame-ancestors " + origin +
+		"; base-uri 'none'; sandbox allow-forms"
 }
 
 // Serve handles a request below the view's path; action is the rest of the path. texts has the
@@ -111,7 +112,8 @@ func (v *View) submit(w http.ResponseWriter, r *http.Request) {
 	}
 	if v.phone.Page() != nil {
 		q := r.URL.Query()
-		_, _ = v.phone.SubmitURL(r.Context(), q.Get("u"), formMethod(q.Get("m")), string(body)) // the phone shows the error
+		// The phone shows the error.
+		_, _ = v.phone.SubmitURL(r.Context(), q.Get("u"), formMethod(q.Get("m")), string(body))
 	}
 	v.redirect(w, r)
 }
@@ -161,7 +163,8 @@ func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts *cat
 	case page.Body == "":
 		writeMessage(w, texts, texts.Text("frame-status", strconv.Itoa(page.Status)), texts.Text("frame-no-body"))
 	case strings.HasPrefix(kind, "image/"):
-		_, _ = io.WriteString(w, `<!doctype html><title></title><img alt="" src="`+html.EscapeString(v.loadPath(page.URL))+`">`)
+		src := html.EscapeString(v.loadPath(page.URL))
+		_, _ = io.WriteString(w, `<!doctype html><title></title><img alt="" src="`+src+`">`)
 	case isText(kind):
 		_, _ = io.WriteString(w, head+`<pre style="white-space:pre-wrap;overflow-wrap:anywhere">`+
 			html.EscapeString(strings.ToValidUTF8(page.Body, "\uFFFD"))+`</pre>`)
@@ -181,8 +184,9 @@ func writeMessage(w io.Writer, texts *catalog.Catalog, title, hint string) {
 		`body{font:16px/1.6 system-ui,sans-serif;margin:0;min-height:100%;display:grid;place-content:center;` +
 		`text-align:center;padding:0 24px;box-sizing:border-box}` +
 		`p{margin:.3em 0;overflow-wrap:anywhere}.h{opacity:.65;font-size:14px}`
-	_, _ = io.WriteString(w, `<!doctype html><html lang="`+texts.Lang+`"><meta name="viewport" content="width=device-width">`+
-		`<title></title><style>`+style+`</style><p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
+	_, _ = io.WriteString(w, `<!doctype html><html lang="`+texts.Lang+`">`+
+		`<meta name="viewport" content="width=device-width"><title></title><style>`+style+`</style>`+
+		`<p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
 }
 
 func (v *View) followPath(address string) string { return v.path + "/go?u=" + url.QueryEscape(address) }

@@ -184,7 +184,8 @@ func (w *rewriter) styleSheet(t *html.Token) {
 		return
 	}
 	if u := w.loadRef(value(t, "href")); u != "" {
-		w.tag("link", []html.Attribute{{Key: "rel", Val: "stylesheet"}, {Key: "href", Val: u}, {Key: "media", Val: value(t, "media")}})
+		w.tag("link", []html.Attribute{{Key: "rel", Val: "stylesheet"}, {Key: "href", Val: u},
+			{Key: "media", Val: value(t, "media")}})
 	}
 }
 
@@ -281,7 +282,8 @@ func (w *rewriter) followRef(ref string) string {
 // fragments are returned unchanged; everything else that is not http or https becomes "".
 func (w *rewriter) loadRef(ref string) string {
 	trimmed := strings.TrimSpace(ref)
-	if hasPrefixFold(trimmed, "data:image/") || hasPrefixFold(trimmed, "data:font/") || strings.HasPrefix(trimmed, "#") {
+	if hasPrefixFold(trimmed, "data:image/") || hasPrefixFold(trimmed, "data:font/") ||
+		strings.HasPrefix(trimmed, "#") {
 		return trimmed
 	}
 	u, ok := weburl.Resolve(w.base, ref)
@@ -323,20 +325,21 @@ func (w *rewriter) srcset(s string) string {
 // attributes that run code, load or navigate are not on it, nor are unknown ones.
 func allowedAttribute(name string) bool {
 	switch name {
-	case "abbr", "accept", "accept-charset", "align", "alt", "autocapitalize", "autocomplete", "bgcolor", "border",
-		"cellpadding", "cellspacing", "checked", "class", "color", "cols", "colspan", "content", "controls", "datetime",
-		"dir", "disabled", "enterkeyhint", "face", "for", "form", "headers", "height", "hidden", "high", "hspace", "id",
-		"inert", "inputmode", "itemprop", "kind", "label", "lang", "list", "low", "max", "maxlength", "min", "minlength",
-		"multiple", "name", "novalidate", "formnovalidate", "open", "optimum", "pattern", "placeholder", "readonly",
-		"required", "reversed", "role", "rows", "rowspan", "scope", "selected", "shape", "size", "sizes", "span",
-		"spellcheck", "start", "step", "tabindex", "text", "title", "translate", "type", "valign", "value", "vspace",
-		"width", "wrap",
+	case "abbr", "accept", "accept-charset", "align", "alt", "autocapitalize", "autocomplete", "bgcolor",
+		"border", "cellpadding", "cellspacing", "checked", "class", "color", "cols", "colspan", "content",
+		"controls", "datetime", "dir", "disabled", "enterkeyhint", "face", "for", "form", "headers", "height",
+		"hidden", "high", "hspace", "id", "inert", "inputmode", "itemprop", "kind", "label", "lang", "list",
+		"low", "max", "maxlength", "min", "minlength", "multiple", "name", "novalidate", "formnovalidate",
+		"open", "optimum", "pattern", "placeholder", "readonly", "required", "reversed", "role", "rows",
+		"rowspan", "scope", "selected", "shape", "size", "sizes", "span", "spellcheck", "start", "step",
+		"tabindex", "text", "title", "translate", "type", "valign", "value", "vspace", "width", "wrap",
 		// SVG
-		"cx", "cy", "d", "dx", "dy", "fill-opacity", "fill-rule", "clip-rule", "font-family", "font-size", "font-weight",
-		"gradienttransform", "gradientunits", "offset", "opacity", "pathlength", "points", "preserveaspectratio", "r",
-		"rx", "ry", "shape-rendering", "stop-color", "stop-opacity", "stroke-dasharray", "stroke-dashoffset",
-		"stroke-linecap", "stroke-linejoin", "stroke-opacity", "stroke-width", "text-anchor", "transform",
-		"vector-effect", "version", "viewbox", "x", "x1", "x2", "xmlns", "y", "y1", "y2":
+		"cx", "cy", "d", "dx", "dy", "fill-opacity", "fill-rule", "clip-rule", "font-family", "font-size",
+		"font-weight", "gradienttransform", "gradientunits", "offset", "opacity", "pathlength", "points",
+		"preserveaspectratio", "r", "rx", "ry", "shape-rendering", "stop-color", "stop-opacity",
+		"stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-opacity",
+		"stroke-width", "text-anchor", "transform", "vector-effect", "version", "viewbox", "x", "x1", "x2",
+		"xmlns", "y", "y1", "y2":
 		return true
 	case "fill", "stroke", "mask", "filter", "clip-path": // may contain url(#id), a reference within the page
 		return true

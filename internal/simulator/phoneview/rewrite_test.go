@@ -76,20 +76,30 @@ func TestAddressesLeadBackThroughThePhone(t *testing.T) {
 	t.Parallel()
 	const page = "https://app.test/dir/page?q=1"
 	for _, c := range []struct{ name, src, want string }{
-		{"link", `<a href="../x?a=1&amp;b=2#f">`, `<a href="/f/TOKEN/go?u=https%3A%2F%2Fapp.test%2Fx%3Fa%3D1%26b%3D2%23f">`},
+		{"link", `<a href="../x?a=1&amp;b=2#f">`,
+			`<a href="/f/TOKEN/go?u=https%3A%2F%2Fapp.test%2Fx%3Fa%3D1%26b%3D2%23f">`},
 		{"link within the page", `<a href="#f">`, `<a href="#f">`},
-		{"base", `<base href="/other/"><base href="/no/"><a href=x>`, `<a href="/f/TOKEN/go?u=https%3A%2F%2Fapp.test%2Fother%2Fx">`},
+		{"base", `<base href="/other/"><base href="/no/"><a href=x>`,
+			`<a href="/f/TOKEN/go?u=https%3A%2F%2Fapp.test%2Fother%2Fx">`},
 		{"backslashes", `<a href="\\evil.test\x">`, `<a href="/f/TOKEN/go?u=https%3A%2F%2Fevil.test%2Fx">`},
-		{"picture", `<img src=a.png alt="&quot;">`, `<img src="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fa.png" alt="&#34;">`},
+		{"picture", `<img src=a.png alt="&quot;">`,
+			`<img src="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fa.png" alt="&#34;">`},
 		{"picture in the page", `<img src="data:image/png;base64,AA">`, `<img src="data:image/png;base64,AA">`},
-		{"srcset", `<img srcset="a.png 1x, b.png 2x">`, `<img srcset="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fa.png 1x, /f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fb.png 2x">`},
-		{"style sheet", `<link rel=stylesheet href=/s.css><link rel=preload href=/x>`, `<link rel="stylesheet" href="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fs.css" media="">`},
-		{"style element", `<style>a{background:url(b.png)}</style>`, `<style>a{background:url("/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fb.png")}</style>`},
-		{"form", `<form action=/s method=GET>`, `<form method="post" enctype="application/x-www-form-urlencoded" action="/f/TOKEN/submit?m=get&amp;u=https%3A%2F%2Fapp.test%2Fs">`},
-		{"form to itself ignores base", `<base href=/o/><form method=post>`, `<form method="post" enctype="application/x-www-form-urlencoded" action="/f/TOKEN/submit?m=post&amp;u=https%3A%2F%2Fapp.test%2Fdir%2Fpage%3Fq%3D1">`},
+		{"srcset", `<img srcset="a.png 1x, b.png 2x">`,
+			`<img srcset="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fa.png 1x, /f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fb.png 2x">`},
+		{"style sheet", `<link rel=stylesheet href=/s.css><link rel=preload href=/x>`,
+			`<link rel="stylesheet" href="/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fs.css" media="">`},
+		{"style element", `<style>a{background:url(b.png)}</style>`,
+			`<style>a{background:url("/f/TOKEN/load?u=https%3A%2F%2Fapp.test%2Fdir%2Fb.png")}</style>`},
+		{"form", `<form action=/s method=GET>`,
+			`<form method="post" enctype="application/x-www-form-urlencoded" action="/f/TOKEN/submit?m=get&amp;u=https%3A%2F%2Fapp.test%2Fs">`},
+		{"form to itself ignores base", `<base href=/o/><form method=post>`,
+			`<form method="post" enctype="application/x-www-form-urlencoded" action="/f/TOKEN/submit?m=post&amp;u=https%3A%2F%2Fapp.test%2Fdir%2Fpage%3Fq%3D1">`},
 		{"text keeps its references", `a &amp; b &lt;i&gt;`, `a &amp; b &lt;i&gt;`},
-		{"no attribute breaks out", `<p title='"><img src=x onerror=e()>'>`, `<p title="&#34;&gt;&lt;img src=x onerror=e()&gt;">`},
-		{"drawing", `<svg><path d="M0 0"/><path d=M0/><circle r=1 /></svg>`, `<svg><path d="M0 0"></path><path d="M0/"><circle r="1"></circle></svg>`},
+		{"no attribute breaks out", `<p title='"><img src=x onerror=e()>'>`,
+			`<p title="&#34;&gt;&lt;img src=x onerror=e()&gt;">`},
+		{"drawing", `<svg><path d="M0 0"/><path d=M0/><circle r=1 /></svg>`,
+			`<svg><path d="M0 0"></path><path d="M0/"><circle r="1"></circle></svg>`},
 		{"other elements do not end so", `<p/>x<b/>`, `<p>x<b>`},
 		{"noscript is shown", `<noscript><p>x</p></noscript>`, `<p>x</p>`},
 	} {
@@ -124,8 +134,10 @@ func TestStyleSheetsAreRewritten(t *testing.T) {
 }
 
 func FuzzRewrite(f *testing.F) {
-	for _, s := range []string{`<a href=x>`, `<style>a{b:url(x)}</style>`, `<svg><style><img onerror=x></style>`, `<!--><script>`, `<form action="&quot;">`,
-		`<p title='"onclick=x'>`, `<textarea></textarea><title>`, "<a\x00href=x>", `<img srcset="a 1x,b">`, `<xmp><script>x</script></xmp>`, `<plaintext><p onclick=x>`,
+	for _, s := range []string{`<a href=x>`, `<style>a{b:url(x)}</style>`, `<svg><style><img onerror=x></style>`,
+		`<!--><script>`, `<form action="&quot;">`,
+		`<p title='"onclick=x'>`, `<textarea></textarea><title>`, "<a\x00href=x>", `<img srcset="a 1x,b">`,
+		`<xmp><script>x</script></xmp>`, `<plaintext><p onclick=x>`,
 		`<a href="javascript:x">`, `<style><!--</style><script>-->`} {
 		f.Add(s)
 	}
@@ -141,25 +153,29 @@ func FuzzRewrite(f *testing.F) {
 				if strings.HasPrefix(name, "on") || name == "srcdoc" || name == "target" || name == "ping" {
 					t.Fatalf("attribute %q came through: %q", name, out)
 				}
-				if name == "href" && tag.Data == "a" && !strings.HasPrefix(v, "/f/TOKEN/go?u=http") && !strings.HasPrefix(v, "#") {
+				if name == "href" && tag.Data == "a" && !strings.HasPrefix(v, "/f/TOKEN/go?u=http") &&
+					!strings.HasPrefix(v, "#") {
 					t.Fatalf("a link leads elsewhere: %q", v)
 				}
 			}
 		}
-		if again := phoneview.Rewrite("https://app.test/dir/page", out); strings.Contains(strings.ToLower(again), "<script") {
+		if again := phoneview.Rewrite("https://app.test/dir/page", out); strings.Contains(strings.ToLower(again),
+			"<script") {
 			t.Fatalf("second reading finds a script: %q", again)
 		}
 	})
 }
 
 func FuzzRewriteCSS(f *testing.F) {
-	for _, s := range []string{`a{b:url(x)}`, `@import "x";`, `/* </style> */`, `"\</style>"`, `url(\`, `\3c /style`, `@import'<`, "url('a\nb)"} {
+	for _, s := range []string{`a{b:url(x)}`, `@import "x";`, `/* </style> */`, `"\</style>"`, `url(\`, `\3c /style`,
+		`@import'<`, "url('a\nb)"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
 		out := phoneview.RewriteCSS(src)
 		for i := range len(out) {
-			if out[i] == '<' && i+1 < len(out) && (out[i+1] == '/' || out[i+1] == '!' || out[i+1]|0x20 >= 'a' && out[i+1]|0x20 <= 'z') {
+			if out[i] == '<' && i+1 < len(out) && (out[i+1] == '/' || out[i+1] == '!' || out[i+1]|0x20 >= 'a' &&
+				out[i+1]|0x20 <= 'z') {
 				t.Fatalf("a tag can open in %q from %q", out, src)
 			}
 		}
