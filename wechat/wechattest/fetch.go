@@ -155,7 +155,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	for _, ip := range ips {
 		if !isPrivate(ip) {
-			return nil, fmt.Errorf("%w; %s is %s", ErrHost, host, ip)
+			return nil, fmt.Errorf("%w (%s has the address %s)", ErrHost, host, ip)
 		}
 	}
 	for _, ip := range ips {
@@ -231,18 +231,18 @@ func reachError(u *url.URL, err error) *PhoneError {
 	var op *net.OpError
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
-	reason, problem := failureBroken, "no complete response"
+	reason, problem := failureBroken, "no complete response: "
 	switch {
 	case errors.Is(err, ErrHost):
-		reason, problem = failureHost, "not allowed"
+		reason, problem = failureHost, ""
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		reason, problem = failureTimeout, "no response in time"
+		reason, problem = failureTimeout, "no response in time: "
 	case errors.As(err, &dns):
-		reason, problem = failureName, "host not found"
+		reason, problem = failureName, "host not found: "
 	case errors.As(err, &cert):
-		reason, problem = failureCertificate, "certificate not trusted"
+		reason, problem = failureCertificate, "certificate not trusted: "
 	case errors.As(err, &op) && op.Op == "dial":
-		reason, problem = failureRefused, "no connection; is the app running?"
+		reason, problem = failureRefused, "is the app running? "
 	}
-	return newPhoneError(reason, weburl.Origin(u), "%s: %w", problem, err)
+	return newPhoneError(reason, weburl.Origin(u), "%s%w", problem, err)
 }

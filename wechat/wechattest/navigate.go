@@ -2,7 +2,6 @@ package wechattest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -258,10 +257,11 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 			return &Page{URL: u.String(), Status: a.status, Header: a.header, Body: a.body}, nil
 		}
 		if u, ok = weburl.Resolve(u, location); !ok {
-			return nil, errors.New("wechattest: a subresource redirects to an address that is not http or https")
+			return nil, newPhoneError(failureScheme, weburl.WithoutQuery(address),
+				"redirects to an address that is not http or https")
 		}
 	}
-	return nil, ErrRedirects
+	return nil, fmt.Errorf("wechattest: load %s: %w", weburl.WithoutQuery(address), ErrRedirects)
 }
 
 // subresource is the context in which a page loads a file.

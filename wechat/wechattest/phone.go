@@ -45,9 +45,9 @@ var (
 	ErrNotOnPage = errors.New("wechattest: not on the page")
 	// ErrHost: the host is neither loopback nor private, nor in [Config.PhoneHosts]. A simulator
 	// that opened every address would be an open proxy.
-	ErrHost = errors.New("wechattest: phones open only this machine, private addresses and Config.PhoneHosts")
+	ErrHost = errors.New("host not allowed: phones open only this machine, private addresses and Config.PhoneHosts")
 	// ErrRedirects: there were more than 20 redirects.
-	ErrRedirects = errors.New("wechattest: too many redirects")
+	ErrRedirects = errors.New("too many redirects")
 )
 
 // Tab opens another window of the same phone: the same person and cookies, its own history.
