@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -194,5 +196,45 @@ func TestFormsChangeTheSimulator(t *testing.T) {
 	d.send("POST", "/faults", "do=clear")
 	if n := len(d.sim.Faults()); n != 0 {
 		t.Errorf("%d faults are left", n)
+	}
+}
+
+// Keys that code or templates compose, by their first part.
+var composedKeys = regexp.MustCompile(`^(browser|choice|failure|faults|kind|quirk)-`)
+
+func TestEveryTextIsUsedAndExists(t *testing.T) {
+	t.Parallel()
+	texts, _ := simulator.Texts()
+	key := regexp.MustCompile(`(?:\bt |\.Text\()"([a-z0-9-]+)"|"((?:error|frame|failure|quirks|faults|nav|tag)-[a-z-]+)"`)
+	used := map[string]bool{}
+	for _, pattern := range []string{"*.go", "phoneview/*.go", "files/*.html"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, names, err)
+		}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range key.FindAllStringSubmatch(string(b), -1) {
+				used[m[1]+m[2]] = true
+			}
+		}
+	}
+	for k := range texts {
+		if !used[k] && !composedKeys.MatchString(k) {
+			t.Errorf("the text %s is not used", k)
+		}
+	}
+	for k := range used {
+		if _, ok := texts[k]; !ok && !strings.HasSuffix(k, "-") {
+			t.Errorf("the text %s does not exist", k)
+		}
+	}
+	for _, reason := range []string{"host", "name", "refused", "timeout", "certificate", "broken", "redirects", "scheme", "address"} {
+		if !strings.Contains(texts["failure-"+reason], "%s") {
+			t.Errorf("the failure %s has no text with the address", reason)
+		}
 	}
 }

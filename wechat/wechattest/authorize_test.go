@@ -22,7 +22,7 @@ func TestAuthorizeErrorPages(t *testing.T) {
 		scope  string
 		pairs  []string
 		quirks wechattest.Quirks
-		want   string // "" = goes on
+		want   string // "" for a redirect
 	}{
 		{name: "no appid", pairs: []string{"appid", ""}, want: "appid 不能为空，错误码：10012"},
 		{name: "no redirect_uri", pairs: []string{"redirect_uri", ""}, want: "redirect_uri 不能为空，错误码：10011"},

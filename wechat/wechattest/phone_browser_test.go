@@ -160,7 +160,7 @@ func TestRedirectsAreFollowedAsInBrowsers(t *testing.T) {
 		}
 	}
 	if mustPage(t)(phone.Open(ctx, app+"/nowhere")) != before || phone.Page() != before {
-		t.Error("a journey that ends nowhere moved the phone")
+		t.Error("a response of 204 changed the page")
 	}
 	if page := mustPage(t)(phone.Open(ctx, app+"/to?status=302#here")); !strings.HasSuffix(page.URL, "/end#here") {
 		t.Errorf("the fragment was lost on the way: %s", page.URL)
@@ -203,7 +203,7 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 		}
 	}
 	if _, err := phone.Back(ctx); !errors.Is(err, wechattest.ErrNoPage) {
-		t.Errorf("back from the first page: %v", err)
+		t.Errorf("back without history: %v", err)
 	}
 	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotOnPage) ||
 		!strings.Contains(err.Error(), `"b"`) {
