@@ -8,7 +8,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-func TestTagsAreCutAsBrowsersCutThem(t *testing.T) {
+func TestTokenizerFollowsTheHTMLStandard(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, src string
@@ -38,7 +38,7 @@ func TestTagsAreCutAsBrowsersCutThem(t *testing.T) {
 	}
 }
 
-func TestPhoneReadsThePage(t *testing.T) {
+func TestPhoneParsesThePage(t *testing.T) {
 	t.Parallel()
 	p := wechattest.Read("https://app.test/dir/page", "text/html; charset=utf-8", `<!doctype html><title> A
  &amp; B </title><meta http-equiv=Refresh content="3; URL='/next'"><p>See <a id=l1 href=../x>the <b>link</b></a>,<a href=mailto:x>no</a>

@@ -72,7 +72,7 @@ func TestHostilePageStaysInTheFrame(t *testing.T) {
 	}
 }
 
-func TestAddressesLeadBackThroughThePhone(t *testing.T) {
+func TestAddressesLeadThroughThePhone(t *testing.T) {
 	t.Parallel()
 	const page = "https://app.test/dir/page?q=1"
 	for _, c := range []struct{ name, src, want string }{
