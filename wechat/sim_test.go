@@ -14,8 +14,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simulated returns a simulator with the given switches and a client of its app of that index in DefaultApps. Secret, codes and
-// tokens are planted, and every error goes through leaktest.Check by Observe.
+// simulated returns a simulator with these switches and a client of the app with this index in
+// DefaultApps. Secret, codes and tokens are planted, and OnCall passes every error to
+// leaktest.Check.
 func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
@@ -30,7 +31,7 @@ func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest
 		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }}
 }
 
-// codeFor returns a code of the simulator.
+// codeFor returns a code that the simulator has issued.
 func codeFor(t *testing.T, sim *wechattest.Server, c *wechat.Client, person string, scope wechat.Scope) string {
 	t.Helper()
 	code, err := sim.Code(c.AppID, person, string(scope))
@@ -40,14 +41,14 @@ func codeFor(t *testing.T, sim *wechattest.Server, c *wechat.Client, person stri
 	return code
 }
 
-// The whole way, for each kind of app and scope, against an independent reading of WeChat's documents.
+// A complete sign-in for each kind of app and scope, against the simulator.
 func TestEachDoorOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		app     int
 		scope   wechat.Scope
-		profile bool // may user info be read
-		union   bool // is there a unionid
+		profile bool // whether UserInfo is permitted
+		union   bool // whether there is a unionid
 	}{
 		"official account, base":    {0, wechat.ScopeBase, false, false},
 		"official account, profile": {0, wechat.ScopeUserInfo, true, true},
@@ -64,7 +65,8 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 			}
 			leaktest.Check(t, "the token", token)
 			if token.OpenID != sim.OpenID(client.AppID, "xiaoming") || (token.UnionID != "") != c.union || !token.HasScope(c.scope) ||
-				token.ExpiresIn != 2*time.Hour || token.SnapshotUser || token.RefreshToken == "" {
+				token.ExpiresIn != 2*time.Hour || token.SnapshotUser ||
+				token.RefreshToken == "" {
 				t.Errorf("the token is %+v", token)
 			}
 			if err := client.CheckToken(t.Context(), token.AccessToken, token.OpenID); err != nil {
@@ -103,7 +105,8 @@ func TestLifeOfACodeOnTheSimulator(t *testing.T) {
 	}
 	_, err := client.Exchange(t.Context(), used)
 	var e *wechat.Error
-	if !errors.As(err, &e) || e.Message != "code been used" || !errors.Is(err, wechat.ErrCodeUsed) || !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$`).MatchString(e.RequestID) {
+	if !errors.As(err, &e) || e.Message != "code been used" || !errors.Is(err, wechat.ErrCodeUsed) ||
+		!regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$`).MatchString(e.RequestID) {
 		t.Errorf("a second exchange: %#v", e)
 	}
 	old := codeFor(t, sim, client, "alice", wechat.ScopeBase)
@@ -152,7 +155,7 @@ func TestSnapshotUserOnTheSimulator(t *testing.T) {
 	}
 }
 
-// Nicknames with raw control bytes and bad UTF-8 keep nobody out.
+// A nickname with raw control bytes and invalid UTF-8 does not prevent sign-in.
 func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	sim, client := simulated(t, 0, wechattest.Switches{})
@@ -167,7 +170,8 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 			checkClass(t, err, wechat.ErrUserRestricted)
 			continue
 		}
-		if err != nil || strings.ContainsFunc(user.Nickname, func(r rune) bool { return r < ' ' }) || strings.ToValidUTF8(user.Nickname, "") != user.Nickname {
+		if err != nil || strings.ContainsFunc(user.Nickname, func(r rune) bool { return r < ' ' }) ||
+			strings.ToValidUTF8(user.Nickname, "") != user.Nickname {
 			t.Errorf("%s: %+v, %v", p.ID, user, err)
 		}
 		if p.ID == "control" && user.Nickname != "bell  dc4  back  line end" {
@@ -190,7 +194,8 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 	}
 }
 
-// The server uses up the code and dies before it answers: the code must not be sent again, and the caller must know.
+// The server spends the code and crashes before it responds: the code is not sent again, and the
+// class is ErrReauthorize.
 func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	faults := map[string]struct {
@@ -207,7 +212,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sim, client := simulated(t, 0, wechattest.Switches{})
-			// A connection that is already there, as in a busy program.
+			// An open connection, as in a busy program.
 			if _, err := client.Exchange(t.Context(), codeFor(t, sim, client, "bob", wechat.ScopeBase)); err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +254,8 @@ func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 	checkClass(t, err, wechat.ErrRateLimited)
 }
 
-// Every form of the suffix, and every other answer that WeChat's documents leave open.
+// Every form of the errmsg suffix, and every other response that WeChat's documentation leaves
+// open.
 func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

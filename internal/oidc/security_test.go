@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/route"
 )
 
 func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
@@ -157,7 +158,7 @@ func TestUnknownClientCostsTheSameWork(t *testing.T) {
 			return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		}
 	})
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	e.handler.Mount(mux)
 	once := func(id string) time.Duration {
 		r := httptest.NewRequest("POST", "/oauth2/token", strings.NewReader("grant_type=authorization_code"))
@@ -256,7 +257,7 @@ func TestPlantedSecretsNeverShow(t *testing.T) {
 	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
 		withClient(func(c *oidc.Client) { c.Secrets = []oidc.SecretHash{oidc.HashSecret(leaktest.Secret)} }))
 	leaktest.Check(t, "client", e.clients[0], &e.clients[0])
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	e.handler.Mount(mux)
 	h := leaktest.Watch(t, mux)
 	send := func(path, auth string, form url.Values) {
