@@ -25,14 +25,21 @@ func TestFaults(t *testing.T) {
 		size   int    // of the body; 0 = any
 		burned bool   // the code is used up
 	}{
-		{"system error", wechattest.Fault{Endpoint: path, Errcode: -1}, 200, "text/plain", `{"errcode":-1,"errmsg":"system error, rid: `, 0, false},
-		{"own text", wechattest.Fault{Endpoint: path, Errcode: 50001, Errmsg: "no/way"}, 200, "text/plain", `{"errcode":50001,"errmsg":"no\/way, rid: `, 0, false},
-		{"error with a status", wechattest.Fault{Endpoint: path, Errcode: -1, Status: 500}, 500, "text/plain", `{"errcode":-1`, 0, false},
-		{"gateway's status", wechattest.Fault{Endpoint: path, Status: 502}, 502, "text/html", "<html>\r\n<head><title>Bad Gateway</title>", 0, false},
-		{"HTML with status 200", wechattest.Fault{Endpoint: path, Body: "<html>sorry"}, 200, "text/html; charset=utf-8", "<html>sorry", 11, false},
-		{"empty object", wechattest.Fault{Endpoint: path, Body: "{}", ContentType: "application/json; encoding=utf-8"}, 200, "application/json; encoding=utf-8", "{}", 2, false},
+		{"system error", wechattest.Fault{Endpoint: path, Errcode: -1}, 200, "text/plain",
+			`{"errcode":-1,"errmsg":"system error, rid: `, 0, false},
+		{"own text", wechattest.Fault{Endpoint: path, Errcode: 50001, Errmsg: "no/way"}, 200, "text/plain",
+			`{"errcode":50001,"errmsg":"no\/way, rid: `, 0, false},
+		{"error with a status", wechattest.Fault{Endpoint: path, Errcode: -1, Status: 500}, 500, "text/plain",
+			`{"errcode":-1`, 0, false},
+		{"gateway's status", wechattest.Fault{Endpoint: path, Status: 502}, 502, "text/html",
+			"<html>\r\n<head><title>Bad Gateway</title>", 0, false},
+		{"HTML with status 200", wechattest.Fault{Endpoint: path, Body: "<html>sorry"}, 200,
+			"text/html; charset=utf-8", "<html>sorry", 11, false},
+		{"empty object", wechattest.Fault{Endpoint: path, Body: "{}",
+			ContentType: "application/json; encoding=utf-8"}, 200, "application/json; encoding=utf-8", "{}", 2, false},
 		{"truncated", wechattest.Fault{Endpoint: path, Truncate: 40}, 200, "text/plain", whole, 40, true},
-		{"answer lost after the work", wechattest.Fault{Endpoint: path, Status: 504, AfterWork: true}, 504, "text/html", "<html>", 0, true},
+		{"answer lost after the work", wechattest.Fault{Endpoint: path, Status: 504, AfterWork: true}, 504,
+			"text/html", "<html>", 0, true},
 		{"any path", wechattest.Fault{Errcode: -1}, 200, "text/plain", `{"errcode":-1`, 0, false},
 		{"other path", wechattest.Fault{Endpoint: "/sns/userinfo", Errcode: -1}, 200, "text/plain", whole, 0, true},
 		{"other app", wechattest.Fault{AppID: "wx0000000000000000", Errcode: -1}, 200, "text/plain", whole, 0, true},
@@ -44,9 +51,11 @@ func TestFaults(t *testing.T) {
 			s := simulate(t, wechattest.Config{})
 			code := s.code(s.oa, "alice", "snsapi_base")
 			s.Fail(tt.fault)
-			params := []string{"appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type", "authorization_code"}
+			params := []string{"appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type",
+				"authorization_code"}
 			g := s.sns("oauth2/access_token", params...)
-			if g.status != tt.status || !strings.HasPrefix(g.header.Get("Content-Type"), tt.kind) || !strings.HasPrefix(g.body, tt.body) || tt.size != 0 && len(g.body) != tt.size {
+			if g.status != tt.status || !strings.HasPrefix(g.header.Get("Content-Type"), tt.kind) ||
+				!strings.HasPrefix(g.body, tt.body) || tt.size != 0 && len(g.body) != tt.size {
 				t.Errorf("%d %q %q", g.status, g.header.Get("Content-Type"), g.body)
 			}
 			s.ClearFaults()
@@ -87,8 +96,10 @@ func TestACutConnection(t *testing.T) {
 	for _, bytes := range []int{0, 40} {
 		s := simulate(t, wechattest.Config{})
 		code := s.code(s.oa, "alice", "snsapi_base")
-		s.Fail(wechattest.Fault{Cut: true, Truncate: bytes, AfterWork: true, Times: 2}) // two: net/http sends a GET again when nothing came
-		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type", "authorization_code"))
+		s.Fail(wechattest.Fault{Cut: true, Truncate: bytes, AfterWork: true,
+			Times: 2}) // two: net/http sends a GET again when nothing came
+		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret,
+			"code", code, "grant_type", "authorization_code"))
 		if bytes == 0 {
 			if err == nil {
 				res.Body.Close()
@@ -112,7 +123,7 @@ func TestACutConnection(t *testing.T) {
 
 func TestAFaultHitsPagesToo(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	s.Fail(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Status: 503})
 	if g := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); g.status != 503 {
 		t.Errorf("%d", g.status)

@@ -15,10 +15,11 @@ func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 	t.Parallel()
 	apps := wechattest.DefaultApps()
 	apps[0].Secret, apps[2].Secret = leaktest.Secret, leaktest.Secret+"2"
-	s := simulate(t, wechattest.Config{Apps: apps, Mark: leaktest.Mark, Switches: quick()})
+	s := simulate(t, wechattest.Config{Apps: apps, Mark: leaktest.Mark, Quirks: quick()})
 	cookie := s.as("alice")
 
-	page := s.get(s.authorize(s.oa, "snsapi_userinfo", "redirect_uri", "http://127.0.0.1:9/?code=old#/r"), "User-Agent", inWeChat, "Cookie", cookie)
+	page := s.get(s.authorize(s.oa, "snsapi_userinfo", "redirect_uri", "http://127.0.0.1:9/?code=old#/r"),
+		"User-Agent", inWeChat, "Cookie", cookie)
 	back := s.send(http.MethodPost, "/connect/oauth2/authorize_reply", with(page.form(), "allow", "1"))
 	_, code, _ := strings.Cut(back.header.Get("Location"), "&code=")
 	code = code[:32]
@@ -33,7 +34,8 @@ func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 	s.userInfo(f)
 	s.refresh(s.oa, f.RefreshToken)
 	s.sns("auth", "access_token", f.AccessToken, "openid", f.OpenID)
-	s.sns("oauth2/access_token", "appid", s.oa.AppID, "appsecret", leaktest.Secret, "js", code, "other", "x"+leaktest.Secret+"y") // misnamed
+	s.sns("oauth2/access_token", "appid", s.oa.AppID, "appsecret", leaktest.Secret, "js", code, "other",
+		"x"+leaktest.Secret+"y") // misnamed
 	s.send(http.MethodPost, "/sns/oauth2/access_token", url.Values{"secret": {leaktest.Secret}, "code": {code}})
 	uuid, _ := s.newQR()
 	form := s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", cookie).form()

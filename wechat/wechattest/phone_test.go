@@ -87,7 +87,8 @@ func TestPhoneRefuses(t *testing.T) {
 	if _, err := phone.Deny(context.Background()); !errors.Is(err, wechattest.ErrNoPage) {
 		t.Errorf("refusing on an empty phone: %v, want ErrNoPage", err)
 	}
-	if _, err := phone.Open(context.Background(), authorize(base, sim.Apps()[0].AppID, "snsapi_userinfo", back)); err != nil {
+	if _, err := phone.Open(context.Background(),
+		authorize(base, sim.Apps()[0].AppID, "snsapi_userinfo", back)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := phone.Deny(context.Background()); err != nil {
@@ -96,8 +97,8 @@ func TestPhoneRefuses(t *testing.T) {
 	if calls != 0 {
 		t.Error("the app heard of the refusal")
 	}
-	if _, err := phone.Allow(context.Background()); !errors.Is(err, wechattest.ErrNotThere) {
-		t.Errorf("allowing where nothing is asked: %v, want ErrNotThere", err)
+	if _, err := phone.Allow(context.Background()); !errors.Is(err, wechattest.ErrNotOnPage) {
+		t.Errorf("allowing where nothing is asked: %v, want ErrNotOnPage", err)
 	}
 }
 

@@ -44,7 +44,8 @@ func simulate(t *testing.T, cfg wechattest.Config) *sim {
 	t.Cleanup(server.Close)
 	apps := s.Apps()
 	noFollow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &sim{Server: s, t: t, base: server.URL, http: &http.Client{CheckRedirect: noFollow}, oa: apps[0], test: apps[1], web: apps[2]}
+	return &sim{Server: s, t: t, base: server.URL, http: &http.Client{CheckRedirect: noFollow}, oa: apps[0],
+		test: apps[1], web: apps[2]}
 }
 
 // newSim serves a simulator on loopback, and tells where.
@@ -136,7 +137,8 @@ func (s *sim) code(app wechattest.App, person, scope string) string {
 // exchange trades a code for tokens.
 func (s *sim) exchange(app wechattest.App, code string) (fields, got) {
 	s.t.Helper()
-	g := s.sns("oauth2/access_token", "appid", app.AppID, "secret", app.Secret, "code", code, "grant_type", "authorization_code")
+	g := s.sns("oauth2/access_token", "appid", app.AppID, "secret", app.Secret, "code", code, "grant_type",
+		"authorization_code")
 	return parse(s.t, g.body), g
 }
 
@@ -157,7 +159,8 @@ func (s *sim) userInfo(f fields) fields {
 
 func (s *sim) refresh(app wechattest.App, token string) fields {
 	s.t.Helper()
-	return parse(s.t, s.sns("oauth2/refresh_token", "appid", app.AppID, "grant_type", "refresh_token", "refresh_token", token).body)
+	return parse(s.t, s.sns("oauth2/refresh_token", "appid", app.AppID, "grant_type", "refresh_token",
+		"refresh_token", token).body)
 }
 
 // fields are those of every sns answer.
@@ -184,10 +187,12 @@ func parse(t *testing.T, body string) fields {
 	return f
 }
 
-// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the end.
+// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the
+// end.
 func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) string {
 	names := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
-	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back", "response_type": "code", "scope": scope, "state": "State123"}
+	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back",
+		"response_type": "code", "scope": scope, "state": "State123"}
 	for i := 0; i < len(pairs); i += 2 {
 		if _, ok := values[pairs[i]]; !ok {
 			names = append(names, pairs[i])
@@ -242,12 +247,14 @@ func do(t *testing.T, method, address string, body io.Reader, userAgent string) 
 func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := wechattest.New(wechattest.Config{
-		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Switches: wechattest.Switches{ConsentAs: "nobody"},
+		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Quirks: wechattest.Quirks{ConsentAs: "nobody"},
 		Apps: []wechattest.App{
 			{AppID: "wx123"},
 			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"a.example", "b.example", "c.example"}},
-			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"https://a.example/x"}, IPList: []string{"10.0.0.*"}, Scopes: []string{"snsapi_login"}},
-			{Kind: wechattest.WebsiteApp, AppID: "wx00000000000000bb", Secret: "s", Domains: []string{"10.1.2.3", "a.example"}},
+			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"https://a.example/x"},
+				IPList: []string{"10.0.0.*"}, Scopes: []string{"snsapi_login"}},
+			{Kind: wechattest.WebsiteApp, AppID: "wx00000000000000bb", Secret: "s",
+				Domains: []string{"10.1.2.3", "a.example"}},
 			{AppID: "wx00000000000000cc", Secret: "s", Domains: []string{"a.example:8080"}},
 		},
 		People: []wechattest.Person{{ID: "Upper"}, {ID: "a"}, {ID: "a"}},
@@ -255,8 +262,10 @@ func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret", "at most 2 callback domains, here are 3", "is there twice",
-		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP", "only a test account can fix a port", `"Upper"`, "person a is there twice", "at most 1"} {
+	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret",
+		"at most 2 callback domains for the kind official account, not 3", "duplicate appid",
+		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP",
+		"only a test account can fix a port", `"Upper"`, "person a: duplicate id", "at most 1"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell %q:\n%v", want, err)
 		}
@@ -286,8 +295,10 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 	s := simulate(t, wechattest.Config{OpenURL: "http://weixin.example.test:8090", Hosts: []string{"sim.example.net"}})
 	for host, ok := range map[string]bool{
 		"127.0.0.1:8090": true, "localhost": true, "weixin.localhost:1": true, "[::1]:80": true, "192.168.1.5:80": true,
-		"open.weixin.qq.com": true, "api.weixin.qq.com:443": true, "API.weixin.qq.com.": true, "weixin.example.test:8090": true, "sim.example.net": true,
-		"attacker.example": false, "127.0.0.1.attacker.example": false, "localhost.attacker.example": false, "weixin.qq.com.attacker.example": false, "": false,
+		"open.weixin.qq.com": true, "api.weixin.qq.com:443": true, "API.weixin.qq.com.": true,
+		"weixin.example.test:8090": true, "sim.example.net": true,
+		"attacker.example": false, "127.0.0.1.attacker.example": false, "localhost.attacker.example": false,
+		"weixin.qq.com.attacker.example": false, "": false,
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/sns/auth", nil)
@@ -301,7 +312,8 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 
 func TestAnOpenURLHasNoPath(t *testing.T) {
 	t.Parallel()
-	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true, "http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
+	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true,
+		"http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
 		if _, err := wechattest.New(wechattest.Config{OpenURL: address}); (err == nil) != ok {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -336,14 +348,16 @@ func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 	if got := s.Apps()[0].Domains; len(got) != 2 {
 		t.Errorf("a refused change stayed: %v", got)
 	}
-	if s.UpdateApp("wx0", func(*wechattest.App) {}) == nil || s.UpdatePerson("nobody", func(*wechattest.Person) {}) == nil {
+	if s.UpdateApp("wx0", func(*wechattest.App) {}) == nil ||
+		s.UpdatePerson("nobody", func(*wechattest.Person) {}) == nil {
 		t.Error("an unknown app or person was changed")
 	}
 	s.Apps()[0].Domains[0] = "changed.example"
 	if s.Apps()[0].Domains[0] == "changed.example" {
 		t.Error("Apps gives away the server's own slices")
 	}
-	for _, bad := range [][3]string{{"wx0", "alice", "snsapi_base"}, {s.oa.AppID, "nobody", "snsapi_base"}, {s.oa.AppID, "alice", "snsapi_login"}, {s.web.AppID, "alice", "snsapi_base"}} {
+	for _, bad := range [][3]string{{"wx0", "alice", "snsapi_base"}, {s.oa.AppID, "nobody", "snsapi_base"},
+		{s.oa.AppID, "alice", "snsapi_login"}, {s.web.AppID, "alice", "snsapi_base"}} {
 		if _, err := s.Code(bad[0], bad[1], bad[2]); err == nil {
 			t.Errorf("Code%v gave a code", bad)
 		}
