@@ -161,7 +161,7 @@ func (l layers) problems(found []goImport) (out []string, used map[string]bool) 
 			out,
 			fmt.Sprintf(
 				"%s: package %s may not import %s: do without it, or, if the rule should change, add %s "+
-				"to the line \"%s %s:\" of layers.txt and say why in the commit",
+					"to the line \"%s %s:\" of layers.txt and say why in the commit",
 				im.file,
 				im.pkg,
 				im.what,
