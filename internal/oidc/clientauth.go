@@ -100,7 +100,9 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	return client, nil
 }
 
-// authenticated reports whether the credentials are a client's. It takes the same time for a client that does not exist.
+// authenticated reports whether one of the secrets is the client's. It hashes and compares as often for an
+// unknown client (nil) as for a known one, so that the time of the response does not reveal which client
+// ids exist.
 func authenticated(client *Client, secrets []string) bool {
 	var known []route.SecretHash
 	if client != nil {

@@ -1,0 +1,183 @@
+package lang
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Catalogue holds texts by language and key. Make it with [Load]; it is safe for concurrent use.
+type Catalogue struct {
+	texts map[string]map[string]string // language → key → text
+}
+
+// Load reads en.json and zh-CN.json from a directory. Each file is one JSON object of keys and texts; a text may have
+// placeholders such as {app}. The error names every problem: a key that one language lacks or has twice, an empty text,
+// placeholders that differ between the languages.
+func Load(files fs.FS, dir string) (*Catalogue, error) {
+	c := &Catalogue{texts: map[string]map[string]string{}}
+	var problems []error
+	for _, language := range All() {
+		name := path.Join(dir, language+".json")
+		texts, err := readTexts(files, name)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		}
+		c.texts[language] = texts
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	english, chinese := c.texts[English], c.texts[Chinese]
+	for _, key := range c.Keys() {
+		en, inEnglish := english[key]
+		zh, inChinese := chinese[key]
+		switch {
+		case !inEnglish:
+			problems = append(problems, fmt.Errorf("%s: %q: missing in %s.json", dir, key, English))
+		case !inChinese:
+			problems = append(problems, fmt.Errorf("%s: %q: missing in %s.json", dir, key, Chinese))
+		case strings.TrimSpace(en) == "" || strings.TrimSpace(zh) == "":
+			problems = append(problems, fmt.Errorf("%s: %q: empty text", dir, key))
+		case !slices.Equal(placeholders(en), placeholders(zh)):
+			problems = append(problems, fmt.Errorf("%s: %q: placeholders differ between the languages", dir, key))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return c, nil
+}
+
+// readTexts decodes one file. It reads token by token, because json.Unmarshal accepts a key twice.
+func readTexts(files fs.FS, name string) (map[string]string, error) {
+	raw, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &map[string]string{}); err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil { // the opening brace
+		return nil, err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var text string
+		if err := d.Decode(&text); err != nil {
+			return nil, err
+		}
+		if _, twice := texts[key.(string)]; twice {
+			return nil, fmt.Errorf("key %q occurs twice", key)
+		}
+		texts[key.(string)] = text
+	}
+	return texts, nil
+}
+
+// Keys returns the keys, sorted.
+func (c *Catalogue) Keys() []string {
+	keys := map[string]bool{}
+	for _, texts := range c.texts {
+		for key := range texts {
+			keys[key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// Check returns an error that names each required key without a text, and each key that is neither required nor
+// optional. A package with a fixed list of keys calls it once, so that no text is missing and none is left over.
+func (c *Catalogue) Check(required, optional []string) error {
+	keys := c.Keys()
+	var problems []error
+	for _, key := range required {
+		if _, found := slices.BinarySearch(keys, key); !found {
+			problems = append(problems, fmt.Errorf("no text for %q", key))
+		}
+	}
+	for _, key := range keys {
+		if !slices.Contains(required, key) && !slices.Contains(optional, key) {
+			problems = append(problems, fmt.Errorf("text %q is not used", key))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// In returns the texts in one language; in English for a language that the catalogue does not have.
+func (c *Catalogue) In(language string) Texts {
+	texts, found := c.texts[language]
+	if !found {
+		language, texts = English, c.texts[English]
+	}
+	return Texts{Lang: language, texts: texts}
+}
+
+// Texts are the texts of a catalogue in one language. Its methods may be called from templates.
+type Texts struct {
+	Lang  string // for Content-Language and <html lang>
+	texts map[string]string
+}
+
+// Has reports whether there is a text for key.
+func (t Texts) Has(key string) bool {
+	_, found := t.texts[key]
+	return found
+}
+
+// Text returns the text for key with its placeholders filled in from pairs of name and value:
+//
+//	t.Text("refused.title", "app", "Wiki")   // {app} becomes Wiki
+//
+// Values are inserted as they are, and names that the text does not have are ignored. It returns an error for an unknown
+// key and for a placeholder without a value; in a template that error ends the execution.
+func (t Texts) Text(key string, pairs ...any) (string, error) {
+	text, found := t.texts[key]
+	if !found {
+		return "", fmt.Errorf("lang: no text for %q in %s", key, t.Lang)
+	}
+	if len(pairs)%2 != 0 {
+		return "", fmt.Errorf("lang: %q: a placeholder's name without a value", key)
+	}
+	var missing error
+	filled := placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == p[1:len(p)-1] {
+				return fmt.Sprint(pairs[i+1])
+			}
+		}
+		missing = fmt.Errorf("lang: %q: no value for %s", key, p)
+		return p
+	})
+	return filled, missing
+}
+
+// Lines returns the paragraphs of the text for key: it splits [Texts.Text] at line breaks.
+func (t Texts) Lines(key string, pairs ...any) ([]string, error) {
+	text, err := t.Text(key, pairs...)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(text, "\n"), nil
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// placeholders returns the placeholders of a text, sorted, each once.
+func placeholders(text string) []string {
+	found := placeholder.FindAllString(text, -1)
+	slices.Sort(found)
+	return slices.Compact(found)
+}
