@@ -142,7 +142,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		}
 	}
 
-	site, err := web.New(web.Config{Names: siteNames(c.Names), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
+	site, err := web.New(web.Config{Names: siteNames(c.Site), Pictures: pictures, RequestID: requestID, Logger: a.o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 			}
 			return proxies.RestartURL(address)
 		},
-		Scan: byPhone, Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
+		Scan: byPhone, Agreement: agreement(c.Site), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
@@ -282,12 +282,12 @@ func clients(apps []config.App) []oidc.Client {
 }
 
 // names are the operator's words on the pages.
-func siteNames(n config.Names) web.Names {
+func siteNames(n config.Site) web.Names {
 	return web.Names{Title: n.Title, Footer: n.Footer, PrivacyURL: n.PrivacyURL, ICP: n.ICP}
 }
 
 // agreement is what people agree to before they sign in; "" = nothing.
-func agreement(n config.Names) string {
+func agreement(n config.Site) string {
 	if n.Agreement {
 		return n.PrivacyURL
 	}
