@@ -36,7 +36,7 @@ func checkHost(u *url.URL) (errs []error) {
 		return []error{errNotURL}
 	}
 	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostName.MatchString(host)) {
-		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots (Punycode, xn--…, for other letters)"))
+		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots (otherwise Punycode)"))
 	}
 	if u.Hostname() != host {
 		errs = append(errs, errors.New("host must be in lower case"))
@@ -91,7 +91,7 @@ func checkBase(text string, insecure bool) (errs []error) {
 		errs = append(errs, errors.New("path must consist of plain letters, digits, hyphens and single slashes"))
 	}
 	if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !insecure {
-		errs = append(errs, errors.New("must start with https:// (plain http: only on this machine, or with insecure: true in a private network)"))
+		errs = append(errs, errors.New("must start with https:// (http only on this machine, or with insecure: true)"))
 	}
 	return errs
 }
@@ -102,7 +102,8 @@ func notASCII(r rune) bool { return r <= ' ' || r > '~' }
 // nativeScheme matches the schemes of native apps: a reversed domain name (RFC 8252, section 7.1).
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// checkRedirectURI checks an address that browsers are redirected to. Requests must repeat it byte for byte.
+// checkRedirectURI checks an address that browsers are redirected to. Requests must repeat it byte
+// for byte.
 func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil {
@@ -115,7 +116,7 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 		errs = append(errs, errUserInfo)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return notASCII(r) || r == '\\' }) {
-		errs = append(errs, errors.New("must not contain spaces, backslashes or non-ASCII characters: percent-encode them"))
+		errs = append(errs, errors.New("must be percent-encoded: no spaces, backslashes or non-ASCII characters"))
 	}
 	native := u.Scheme != "https" && u.Scheme != "http"
 	switch {
@@ -123,11 +124,11 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 		errs = append(errs, errWildcard)
 	case native && public && nativeScheme.MatchString(u.Scheme):
 	case native:
-		errs = append(errs, errors.New("must start with https:// (a public app may use a scheme of its own with a dot: com.example.app:/callback)"))
+		errs = append(errs, errors.New("must start with https:// (a public app may use one like com.example.app:)"))
 	default:
 		errs = append(errs, checkHost(u)...)
 		if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !insecure {
-			errs = append(errs, errors.New("must start with https:// (plain http: only on this machine)"))
+			errs = append(errs, errors.New("must start with https:// (http only on this machine)"))
 		}
 	}
 	return errs
@@ -140,7 +141,7 @@ func checkHostPort(text string, allowIP bool) (errs []error) {
 	case strings.Contains(text, "*"):
 		return []error{errWildcard}
 	case err != nil || u.Host != text || text == "":
-		return []error{errors.New("must be a host such as wiki.example.com or wiki.example.com:8443, without scheme and path")}
+		return []error{errors.New("must be a host without scheme and path, such as wiki.example.com:8443")}
 	}
 	if u.Port() == "443" || u.Port() == "80" {
 		errs = append(errs, errPort)

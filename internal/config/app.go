@@ -27,20 +27,24 @@ func appKeys() []key[App] {
 		{name: "redirect_uris", kinds: oidc, fileOnly: true, read: readRedirectURIs,
 			required: "where the browser returns to the app, such as [https://app.example.com/callback]"},
 		{name: "post_logout_redirect_uris", kinds: oidc, fileOnly: true, read: readPostLogoutRedirectURIs},
-		{name: "access", fileOnly: true, below: append([]string{""}, prefixed(".", paths(accessKeys()))...), read: readAccess,
+		{name: "access", fileOnly: true, read: readAccess,
+			below:    append([]string{""}, prefixed(".", paths(accessKeys()))...),
 			required: "who may use the app: signed_in, approved, or lists such as {groups: [staff]}"},
 		{name: "methods", fileOnly: true, read: readMethods},
 		{name: "subject", kinds: oidc, read: readSubject},
 		{name: "email", kinds: oidc, fileOnly: true, below: prefixed(".", paths(emailKeys())), read: readEmail},
-		{name: "id_token_alg", kinds: oidc, read: readChoice(func(a *App) *string { return &a.IDTokenAlg }, "RS256", "RS256", "ES256")},
-		{name: "id_token_claims", kinds: oidc, read: readBoolean(func(a *App) *bool { return &a.IDTokenClaims })},
+		{name: "id_token_alg", kinds: oidc,
+			read: func(_ *section, v value, a *App) { a.IDTokenAlg = v.choice("RS256", "RS256", "ES256") }},
+		{name: "id_token_claims", kinds: oidc,
+			read: func(_ *section, v value, a *App) { a.IDTokenClaims = v.boolean() }},
 		{name: "lifetimes", kinds: oidc, fileOnly: true, below: prefixed(".", paths(lifetimeKeys())),
 			read: func(_ *section, v value, a *App) { readMapping(v, lifetimeKeys(), &a.Lifetimes) }},
 		{name: "hosts", kinds: forwardAuth, fileOnly: true, read: readHosts,
 			required: "the hosts of the site, such as [wiki.example.com]"},
 		{name: "appid", kinds: relay, read: func(s *section, v value, a *App) { a.AppID = v.appID(s.line) },
-			required: "an appid for this app only, not one of WeChat's: wx and 16 hexadecimal digits (openssl rand -hex 8)"},
-		{name: "connector", kinds: relay, required: "the official account that users of this app sign in with", read: readRelayConnector},
+			required: "an appid for this app, not one of WeChat's: wx and 16 digits (openssl rand -hex 8)"},
+		{name: "connector", kinds: relay, read: readRelayConnector,
+			required: "the official account that users of this app sign in with"},
 		{name: "website_connector", kinds: relay, read: readRelayWebsiteConnector},
 		{name: "return_hosts", kinds: relay, fileOnly: true, read: readReturnHosts,
 			required: "the hosts of the app's redirect addresses, such as [shop.example.com]"},
@@ -48,11 +52,12 @@ func appKeys() []key[App] {
 }
 
 func accessKeys() []key[gateway.AccessRule] {
-	return []key[gateway.AccessRule]{
-		{name: "users", fileOnly: true, read: func(_ *section, v value, a *gateway.AccessRule) { a.Users, _ = v.texts() }},
-		{name: "openids", fileOnly: true, read: func(_ *section, v value, a *gateway.AccessRule) { a.OpenIDs, _ = v.texts() }},
-		{name: "unionids", fileOnly: true, read: func(_ *section, v value, a *gateway.AccessRule) { a.UnionIDs, _ = v.texts() }},
-		{name: "groups", fileOnly: true, read: func(_ *section, v value, a *gateway.AccessRule) { a.Groups, _ = v.texts() }},
+	type rule = gateway.AccessRule
+	return []key[rule]{
+		{name: "users", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Users, _ = v.texts() }},
+		{name: "openids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.OpenIDs, _ = v.texts() }},
+		{name: "unionids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.UnionIDs, _ = v.texts() }},
+		{name: "groups", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Groups, _ = v.texts() }},
 	}
 }
 
@@ -83,8 +88,8 @@ func (v value) apps() (out []App) {
 	return out
 }
 
-// likelyKind returns the kind that an app seems to have by its keys. An app whose kind is missing or misspelled is read as
-// that kind, so that its other problems are found as well.
+// likelyKind returns the kind that an app seems to have by its keys. An app whose kind is missing
+// or misspelled is read as that kind, so that its other problems are found as well.
 func (s *section) likelyKind() gateway.AppKind {
 	switch {
 	case s.has("hosts"):
@@ -98,7 +103,7 @@ func (s *section) likelyKind() gateway.AppKind {
 var appName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
 func readAppID(s *section, v value, a *App) {
-	const rule = "must start with a letter or digit and continue with letters, digits, dots, _ or -, at most 64 characters"
+	const rule = "must be a letter or digit, then letters, digits, dots, _ or -, at most 64 characters"
 	a.ID = v.name("apps", appName, rule, s.r.appNames)
 	a.Name = a.ID
 	s.rename("apps", a.ID)
@@ -115,7 +120,8 @@ func readAppKind(s *section, v value, a *App) {
 		a.Kind = s.likelyKind()
 	}
 	if a.Kind == gateway.AppForwardAuth && !s.r.hasProxies {
-		// Any other client could claim to be the proxy, and name a host and an address of its choice.
+		// Any other client could claim to be the proxy, and name a host and an address of its
+		// choice.
 		v.reject("requires trusted_proxies, the addresses of your reverse proxies, such as [127.0.0.1]")
 	}
 	if misspelled {
@@ -145,7 +151,7 @@ const minClientSecret = 16
 // readClientSecrets reads the secrets of an OpenID Connect client or a relay app.
 func readClientSecrets(s *section, v value, a *App) {
 	if a.Kind == gateway.AppRelay && !s.hasSecret() {
-		v.reject("missing: one or two secrets for this app only, or secret_file (openssl rand -hex 16 generates one in WeChat's format)")
+		v.reject("missing: one or two secrets for this app only, or secret_file (openssl rand -hex 16 generates one)")
 		return
 	}
 	for _, each := range s.secrets(v, 2) {

@@ -1,6 +1,7 @@
 package config
 
-// NeedsRestart returns the changed keys that take effect only at the next start. A running gateway applies all others.
+// NeedsRestart returns the changed keys that take effect only at the next start. A running gateway
+// applies all others.
 func NeedsRestart(running, read *Config) []string {
 	var out []string
 	differ := func(key string, same bool) {

@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Config is the gateway's configuration with its defaults. Its secrets are of type [wechat.Secret] and print as [redacted].
+// Config is the gateway's configuration with its defaults. Its secrets are of type [wechat.Secret]
+// and print as [redacted].
 type Config struct {
 	URL      string // base URL in browsers, without a final slash: issuer, callback and cookies; may have a path
 	Listen   string // host:port
@@ -86,7 +87,8 @@ const (
 	MethodWebsite = "website" // WeChat's QR code, through a website app
 )
 
-// App is an app that uses the gateway. Which fields are set depends on its kind. Methods has at least one element.
+// App is an app that uses the gateway. Which fields are set depends on its kind. Methods has at
+// least one element.
 type App struct {
 	gateway.App
 	Secrets []wechat.Secret // oidc and relay: one, or two during a rotation; none for a public app
@@ -101,8 +103,8 @@ type App struct {
 	IDTokenClaims          bool   // profile claims in the ID token too
 	Lifetimes              Lifetimes
 
-	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to one app only, because
-	// browsers send cookies to all ports of a host.
+	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
+	// one app only, because browsers send cookies to all ports of a host.
 	Hosts []string
 
 	// For kind relay.
@@ -133,8 +135,8 @@ func (c *Config) Connector(name string) (Connector, bool) {
 	return Connector{}, false
 }
 
-// Group returns the appids of the connectors that share unionids with conn, including its own. It returns nil if conn has no
-// open platform.
+// Group returns the appids of the connectors that share unionids with conn, including its own. It
+// returns nil if conn has no open platform.
 func (c *Config) Group(conn Connector) []string {
 	if conn.OpenPlatform == "" {
 		return nil

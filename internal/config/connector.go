@@ -22,13 +22,15 @@ func connectorKeys() []key[Connector] {
 	return []key[Connector]{
 		{name: "name", fileOnly: true, required: "a name of your choice, such as main", read: readConnectorName},
 		{name: "kind", required: "official_account or website",
-			read: readChoice(func(c *Connector) *string { return &c.Kind }, "", OfficialAccount, Website)},
+			read: func(_ *section, v value, c *Connector) { c.Kind = v.choice("", OfficialAccount, Website) }},
 		{name: "appid", read: readConnectorAppID},
 		{name: "secret", read: readAppSecret},
 		{name: "secret_file"}, // with secret
 		{name: "open_platform", read: readOpenPlatform},
-		{name: "api", read: func(s *section, v value, c *Connector) { c.API = v.base(wechatAPI, s.r.conf.Insecure) }},
-		{name: "open", read: func(s *section, v value, c *Connector) { c.Open = v.base(wechatOpen, s.r.conf.Insecure) }},
+		{name: "api",
+			read: func(s *section, v value, c *Connector) { c.API = v.base(wechatAPI, s.r.conf.Insecure) }},
+		{name: "open",
+			read: func(s *section, v value, c *Connector) { c.Open = v.base(wechatOpen, s.r.conf.Insecure) }},
 		{name: "any_browser", read: readAnyBrowser},
 		{name: "control", read: readControl},
 	}
@@ -54,14 +56,14 @@ func (v value) connectors() (out []Connector) {
 			return o.Kind != Website && o.OpenPlatform == c.OpenPlatform && c.OpenPlatform != ""
 		})
 		if c.Kind == Website && hasAccount && !shares {
-			at[i].warn("has no open_platform in common with an official account: a person who uses both becomes two users")
+			at[i].warn("no open_platform in common with an official account: who uses both becomes two users")
 		}
 	}
 	return out
 }
 
 func readConnectorName(s *section, v value, c *Connector) {
-	const rule = "must start with a lower-case letter and continue with lower-case letters, digits, _ or -, at most 32 characters"
+	const rule = "must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters"
 	c.Name = v.name("wechat", connectorName, rule, s.r.connectorNames)
 	s.rename("wechat", c.Name)
 }
@@ -105,7 +107,8 @@ func readAnyBrowser(_ *section, v value, c *Connector) {
 	}
 }
 
-// readControl reads the URL of a simulator's control page, whose phones can open a QR code of the gateway.
+// readControl reads the URL of a simulator's control page, whose phones can open a QR code of the
+// gateway.
 func readControl(_ *section, v value, c *Connector) {
 	if text, ok := v.text(); !ok || text == "" {
 		return
@@ -119,7 +122,8 @@ func readControl(_ *section, v value, c *Connector) {
 	}
 }
 
-// appID reads an appid that no other part of the configuration has. line is stored for messages about a second use.
+// appID reads an appid that no other part of the configuration has. line is stored for messages
+// about a second use.
 func (v value) appID(line int) string {
 	text, ok := v.text()
 	used := v.r.appIDs[text]
@@ -188,8 +192,8 @@ func (s *section) rename(list, name string) {
 	}
 }
 
-// connectorNames returns the names of the connectors of a kind; "" means of every kind. A connector whose kind was rejected
-// counts for every kind.
+// connectorNames returns the names of the connectors of a kind; "" means of every kind. A connector
+// whose kind was rejected counts for every kind.
 func connectorNames(all []Connector, kind string) (out []string) {
 	for _, c := range all {
 		if c.Name != "" && (kind == "" || c.Kind == kind || c.Kind == "") {

@@ -119,7 +119,8 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last digit.
+// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last
+// digit.
 func TestDigitsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345", "1.50"} {

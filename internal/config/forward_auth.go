@@ -1,6 +1,7 @@
 package config
 
-// readHosts reads the hosts of a site behind a reverse proxy. A host name may belong to one app only, whatever its ports.
+// readHosts reads the hosts of a site behind a reverse proxy. A host name may belong to one app
+// only, whatever its ports.
 func readHosts(s *section, v value, a *App) {
 	a.Hosts = v.hosts(false)
 	gateway := ""
@@ -13,7 +14,7 @@ func readHosts(s *section, v value, a *App) {
 		first := s.r.hosts[name]
 		switch at := v.item(host); {
 		case name == gateway:
-			at.reject("must not be the gateway's host, even with another port: browsers send cookies to all ports of a host")
+			at.reject("must not be the gateway's host: browsers send cookies to all ports of a host")
 		case own[name]:
 		case first > 0:
 			at.reject("already a host of the app on line %d: browsers send cookies to all ports of a host", first)

@@ -1,7 +1,7 @@
 package config
 
-// Keys returns the path of every key in the order of the example file: "session.idle", "wechat[].name". A test compares the
-// reference pages with it.
+// Keys returns the path of every key in the order of the example file: "session.idle",
+// "wechat[].name". A test compares the reference pages with it.
 func Keys() []string { return paths(topKeys()) }
 
 // paths returns the paths of keys. A mapping is represented by the keys below it.
@@ -15,7 +15,8 @@ func paths[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// prefixed returns paths with a prefix: a name, "." for the keys of a mapping, "[]." for those of a list's items.
+// prefixed returns paths with a prefix: a name, "." for the keys of a mapping, "[]." for those of a
+// list's items.
 func prefixed(prefix string, paths []string) (out []string) {
 	for _, path := range paths {
 		out = append(out, prefix+path)

@@ -13,9 +13,10 @@ import (
 // maxFile limits the size of a configuration file.
 const maxFile = 1 << 20
 
-// Load reads the configuration file at path. The environment has priority over it; getenv is os.Getenv or a replacement of
-// it, and nil is an empty environment. The error is of type [Problems] if the content is invalid, and lists every problem. It
-// is fs.ErrNotExist if the file does not exist.
+// Load reads the configuration file at path. The environment has priority over it; getenv is
+// os.Getenv or a replacement of it, and nil is an empty environment. The error is of type
+// [Problems] if the content is invalid, and lists every problem. It is fs.ErrNotExist if the file
+// does not exist.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
@@ -32,8 +33,8 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	return Parse(path, text, getenv)
 }
 
-// Parse reads a configuration from text. name is the file name in problems. It reads the secret files that the text names,
-// relative to the working directory.
+// Parse reads a configuration from text. name is the file name in problems. It reads the secret
+// files that the text names, relative to the working directory.
 func Parse(name string, text []byte, getenv func(string) string) (*Config, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
@@ -51,7 +52,7 @@ func Parse(name string, text []byte, getenv func(string) string) (*Config, error
 	return c, nil
 }
 
-// parse decodes the YAML. ok is false if there is no content to check.
+// parse decodes the YAML. ok is false if there is nothing to check.
 func (r *reader) parse(text []byte) (root value, ok bool) {
 	at := func(line int) value { return value{r: r, line: line} }
 	if len(text) > maxFile {
@@ -60,7 +61,8 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 	}
 	var docs []yaml.Node
 	if err := yaml.Load(text, &docs, yaml.WithAllDocuments()); err != nil {
-		at(errorLine(err)).reject("invalid YAML: check indentation, quotes, brackets, tabs, and texts with a colon, which need quotes")
+		const problem = "invalid YAML: check indentation, tabs, brackets, and quotes (a text with a colon needs them)"
+		at(errorLine(err)).reject(problem)
 		return value{}, false
 	}
 	if len(docs) == 0 {
@@ -82,8 +84,8 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 	return root, true
 }
 
-// errorLine returns the line of a YAML error: where an unfinished construct starts, else where the parser stopped. It returns
-// 0 if the error has no line.
+// errorLine returns the line of a YAML error: where an unfinished construct starts, else where the
+// parser stopped. It returns 0 if the error has no line.
 func errorLine(err error) int {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// nearest returns the known word that is most similar to a misspelled one, or "" if none is similar.
+// nearest returns the known word that is most similar to a misspelled one, or "" if none is
+// similar.
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
 	best, distance := "", 1+len(word)/3
@@ -17,7 +18,8 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// edits returns the Damerau-Levenshtein distance: insertions, deletions, replacements and swaps of neighbouring letters.
+// edits returns the Damerau-Levenshtein distance: insertions, deletions, replacements and swaps of
+// neighbouring letters.
 func edits(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {
@@ -51,7 +53,8 @@ func didYouMean(word string, known []string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
 
-// unknownKey names an unknown key. A key that does not look like a word is not repeated: it may be a misplaced secret.
+// unknownKey names an unknown key. A key that does not look like a word is not repeated: it may be
+// a misplaced secret.
 func unknownKey(key string) string {
 	if plainWord.MatchString(key) {
 		return "unknown key " + key

@@ -9,16 +9,24 @@ import (
 
 func emailKeys() []key[Email] {
 	return []key[Email]{
-		{name: "policy", read: readChoice(func(e *Email) *string { return &e.Policy }, "none", "none", "synthetic")},
+		{name: "policy", read: func(_ *section, v value, e *Email) {
+			e.Policy = v.choice("none", "none", "synthetic")
+		}},
 		{name: "domain", read: readEmailDomain},
 	}
 }
 
 func lifetimeKeys() []key[Lifetimes] {
 	return []key[Lifetimes]{
-		{name: "code", read: readDuration(func(l *Lifetimes) *time.Duration { return &l.Code }, time.Minute, 5*time.Second, 10*time.Minute)},
-		{name: "access", read: readDuration(func(l *Lifetimes) *time.Duration { return &l.Access }, 5*time.Minute, time.Minute, day)},
-		{name: "refresh", read: readDuration(func(l *Lifetimes) *time.Duration { return &l.Refresh }, 30*day, time.Hour, year)},
+		{name: "code", read: func(_ *section, v value, l *Lifetimes) {
+			l.Code = v.duration(time.Minute, 5*time.Second, 10*time.Minute)
+		}},
+		{name: "access", read: func(_ *section, v value, l *Lifetimes) {
+			l.Access = v.duration(5*time.Minute, time.Minute, day)
+		}},
+		{name: "refresh", read: func(_ *section, v value, l *Lifetimes) {
+			l.Refresh = v.duration(30*day, time.Hour, year)
+		}},
 	}
 }
 
@@ -27,7 +35,7 @@ func readPublic(s *section, v value, a *App) {
 	case a.Public && s.hasSecret():
 		v.reject("must not be true for an app with a secret")
 	case !a.Public && !s.hasSecret():
-		s.scalar("secret").reject("missing: one or two secrets, or secret_file; public: true for an app that cannot keep a secret")
+		s.scalar("secret").reject("missing: one or two secrets, or secret_file (public: true if it cannot keep one)")
 	}
 }
 
@@ -53,9 +61,9 @@ func readSubject(s *section, v value, a *App) {
 	connectors := connectorNames(s.r.conf.WeChat, "")
 	switch {
 	case isOpenID && !slices.Contains(connectors, name):
-		v.reject("openid: must be followed by a connector's name (%s)%s", among(connectors), didYouMean(name, connectors))
+		v.reject("openid: must be followed by a connector (%s)%s", among(connectors), didYouMean(name, connectors))
 	case !isOpenID && text != "user" && text != "unionid":
-		v.reject("must be user, unionid, or openid: and a connector's name%s", didYouMean(text, []string{"user", "unionid"}))
+		v.reject("must be user, unionid, or openid: and a connector%s", didYouMean(text, []string{"user", "unionid"}))
 	default:
 		a.Subject = text
 	}

@@ -26,8 +26,8 @@ type secret struct {
 	at    value
 }
 
-// secrets reads at most so many secrets from v, or from the file named by the key of v with _file after it. A variable for
-// one of the two keys replaces both keys of the file.
+// secrets reads at most so many secrets from v, or from the file named by the key of v with _file
+// after it. A variable for one of the two keys replaces both keys of the file.
 func (s *section) secrets(v value, most int) []secret {
 	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
 	file := s.scalar(name + "_file")
@@ -82,7 +82,8 @@ func (v value) secretList(most int) (out []secret) {
 	return out
 }
 
-// secretFile reads a secret from the file that v names: one value, or with most > 1 one value a line.
+// secretFile reads a secret from the file that v names: one value, or with most > 1 one value a
+// line.
 func (v value) secretFile(most int) []secret {
 	name := v.nonEmpty("")
 	if name == "" {
@@ -128,7 +129,8 @@ func (v value) checkSecrets(values []string, most int) (out []secret) {
 	return out
 }
 
-// readSecretFile reads a file. Its errors do not name the file, which may be a secret in the wrong place.
+// readSecretFile reads a file. Its errors do not name the file, which may be a secret in the wrong
+// place.
 func readSecretFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	switch {
@@ -155,8 +157,8 @@ func readSecretFile(name string) (string, error) {
 	return string(text), nil
 }
 
-// isReadableByAll reports whether every user can read a file. Container platforms mount secrets that way below /run/secrets,
-// which only the container sees.
+// isReadableByAll reports whether every user can read a file. Container platforms mount secrets
+// that way below /run/secrets, which only the container sees.
 func isReadableByAll(name string) bool {
 	if strings.HasPrefix(name, "/run/secrets/") || strings.HasPrefix(name, "/var/run/secrets/") {
 		return false

@@ -4,14 +4,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// key declares one key of a mapping that is read into a T. The order of the keys is that of the example file.
+// key declares one key of a mapping that is read into a T. The order of the keys is that of the
+// example file.
 type key[T any] struct {
 	name     string
 	kinds    []gateway.AppKind // of apps that have the key; nil = all
@@ -41,7 +41,8 @@ type section struct {
 	lines  map[string]int
 }
 
-// section reads the keys of a mapping. An absent mapping, or a value of another type, has no fields.
+// section reads the keys of a mapping. An absent mapping, or a value of another type, has no
+// fields.
 func (v value) section(known []string) *section {
 	s := &section{value: v, fields: map[string]*yaml.Node{}, lines: map[string]int{}}
 	if !v.present() {
@@ -115,8 +116,8 @@ func variable(path string) string {
 	return "WEIGATE_" + notInVariable.ReplaceAllString(strings.ToUpper(path), "_")
 }
 
-// readKey reads one key into a T, or rejects a required one that is missing. A key without a function is read together with
-// another one.
+// readKey reads one key into a T, or rejects a required one that is missing. A key without a
+// function is read together with another one.
 func readKey[T any](s *section, k key[T], into *T) {
 	if k.read == nil {
 		return
@@ -132,25 +133,12 @@ func readKey[T any](s *section, k key[T], into *T) {
 	k.read(s, v, into)
 }
 
-// readMapping reads a mapping with the given keys into a T. Keys that are absent get their defaults.
+// readMapping reads a mapping with the given keys into a T. Keys that are absent get their
+// defaults.
 func readMapping[T any](v value, keys []key[T], into *T) *section {
 	s := v.section(keyNames(keys))
 	for _, k := range keys {
 		readKey(s, k, into)
 	}
 	return s
-}
-
-// The functions of keys that hold a single value of a plain type:
-
-func readBoolean[T any](field func(*T) *bool) func(*section, value, *T) {
-	return func(_ *section, v value, into *T) { *field(into) = v.boolean() }
-}
-
-func readDuration[T any](field func(*T) *time.Duration, def, least, most time.Duration) func(*section, value, *T) {
-	return func(_ *section, v value, into *T) { *field(into) = v.duration(def, least, most) }
-}
-
-func readChoice[T any](field func(*T) *string, def string, words ...string) func(*section, value, *T) {
-	return func(_ *section, v value, into *T) { *field(into) = v.choice(def, words...) }
 }

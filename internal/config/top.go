@@ -24,17 +24,21 @@ const (
 
 func topKeys() []key[Config] {
 	return []key[Config]{
-		{name: "url", required: "the URL of this gateway in browsers, such as https://login.example.com", read: readURL},
+		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
 		{name: "listen", read: func(_ *section, v value, c *Config) { c.Listen = v.listen(defaultListen) }},
 		{name: "metrics", read: readMetrics},
-		{name: "insecure", read: readBoolean(func(c *Config) *bool { return &c.Insecure })},
+		{name: "insecure", read: func(_ *section, v value, c *Config) { c.Insecure = v.boolean() }},
 		{name: "store", read: readStore},
 		{name: "store_file"}, // with store
 		{name: "master_key_file", read: readMasterKey},
 		{name: "trusted_proxies", fileOnly: true, read: readProxies},
 		{name: "session", fileOnly: true, below: prefixed(".", paths(sessionKeys())), read: readSession},
-		{name: "profile_max_age", read: readDuration(func(c *Config) *time.Duration { return &c.ProfileMaxAge }, 30*day, time.Hour, 10*year)},
-		{name: "verify_cache", read: readDuration(func(c *Config) *time.Duration { return &c.VerifyCache }, 5*time.Second, 0, time.Minute)},
+		{name: "profile_max_age", read: func(_ *section, v value, c *Config) {
+			c.ProfileMaxAge = v.duration(30*day, time.Hour, 10*year)
+		}},
+		{name: "verify_cache", read: func(_ *section, v value, c *Config) {
+			c.VerifyCache = v.duration(5*time.Second, 0, time.Minute)
+		}},
 		{name: "verify_files", fileOnly: true, read: readVerifyFiles},
 		{name: "site", fileOnly: true, below: prefixed(".", paths(siteKeys())), read: readSite},
 		{name: "events", fileOnly: true, below: prefixed(".", paths(eventsKeys())),
@@ -51,31 +55,33 @@ func topKeys() []key[Config] {
 
 func sessionKeys() []key[Session] {
 	return []key[Session]{
-		{name: "idle", read: readDuration(func(s *Session) *time.Duration { return &s.Idle }, 0, time.Minute, year)},
-		{name: "max", read: readDuration(func(s *Session) *time.Duration { return &s.Max }, 30*day, time.Minute, year)},
+		{name: "idle", read: func(_ *section, v value, s *Session) { s.Idle = v.duration(0, time.Minute, year) }},
+		{name: "max", read: func(_ *section, v value, s *Session) { s.Max = v.duration(30*day, time.Minute, year) }},
 	}
 }
 
 func siteKeys() []key[Site] {
 	return []key[Site]{
-		{name: "title", read: readShortText(func(s *Site) *string { return &s.Title })},
-		{name: "footer", read: readShortText(func(s *Site) *string { return &s.Footer })},
+		{name: "title", read: func(_ *section, v value, s *Site) { s.Title = v.shortText() }},
+		{name: "footer", read: func(_ *section, v value, s *Site) { s.Footer = v.shortText() }},
 		{name: "privacy_url", read: readPrivacyURL},
 		{name: "agreement", read: readAgreement},
-		{name: "icp", read: readShortText(func(s *Site) *string { return &s.ICP })},
+		{name: "icp", read: func(_ *section, v value, s *Site) { s.ICP = v.shortText() }},
 	}
 }
 
 func eventsKeys() []key[Events] {
 	return []key[Events]{
-		{name: "keep", read: readDuration(func(e *Events) *time.Duration { return &e.Keep }, 180*day, day, 10*year)},
+		{name: "keep", read: func(_ *section, v value, e *Events) { e.Keep = v.duration(180*day, day, 10*year) }},
 	}
 }
 
 func logKeys() []key[Log] {
 	return []key[Log]{
-		{name: "format", read: readChoice(func(l *Log) *string { return &l.Format }, "text", "text", "json")},
-		{name: "level", read: readChoice(func(l *Log) *string { return &l.Level }, "info", "debug", "info", "warn", "error")},
+		{name: "format", read: func(_ *section, v value, l *Log) { l.Format = v.choice("text", "text", "json") }},
+		{name: "level", read: func(_ *section, v value, l *Log) {
+			l.Level = v.choice("info", "debug", "info", "warn", "error")
+		}},
 	}
 }
 
@@ -88,7 +94,8 @@ func (r *reader) config(root value) *Config {
 		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))
 		return c
 	}
-	// master_key is not a key, but people look for it here. The message for it says more than "unknown key".
+	// master_key is not a key, but people look for it here. The message for it says more than
+	// "unknown key".
 	const masterKey = "master_key"
 	s := root.section(append(keyNames(topKeys()), masterKey))
 	if s.has(masterKey) {
@@ -150,7 +157,8 @@ func readMasterKey(s *section, v value, c *Config) {
 	c.MasterKeyFile = v.nonEmpty(defaultKeyFile)
 }
 
-// readProxies reads IP addresses and networks. Host names are not allowed: they would have to be resolved for every request.
+// readProxies reads IP addresses and networks. Host names are not allowed: they would have to be
+// resolved for every request.
 func readProxies(_ *section, v value, c *Config) {
 	v.r.hasProxies = v.present() && len(v.node.Content) > 0
 	texts, at := v.texts()
@@ -189,7 +197,8 @@ func readSession(_ *section, v value, c *Config) {
 	}
 }
 
-// verifyFile matches the names that mp.weixin.qq.com generates: MP_verify_ and 16 characters in every known one.
+// verifyFile matches the names that mp.weixin.qq.com generates: MP_verify_ and 16 characters in
+// every known one.
 var verifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
 
 func readVerifyFiles(_ *section, v value, c *Config) {
@@ -203,11 +212,7 @@ func readVerifyFiles(_ *section, v value, c *Config) {
 
 func readSite(_ *section, v value, c *Config) { readMapping(v, siteKeys(), &c.Site) }
 
-// readShortText reads a text for the pages.
-func readShortText(field func(*Site) *string) func(*section, value, *Site) {
-	return func(_ *section, v value, into *Site) { *field(into) = v.shortText() }
-}
-
+// shortText reads a text for the pages.
 func (v value) shortText() string {
 	text, _ := v.text()
 	if len([]rune(text)) > 200 {

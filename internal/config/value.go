@@ -40,7 +40,8 @@ func (v value) isEmptyList() bool {
 	return v.present() && v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0
 }
 
-// reject records a problem of this value. The message must not contain a value of the configuration.
+// reject records a problem of this value. The message must not contain a value of the
+// configuration.
 func (v value) reject(format string, args ...any) {
 	v.r.problems = append(v.r.problems, v.problem(format, args...))
 }
@@ -65,8 +66,8 @@ func (v value) problem(format string, args ...any) Problem {
 	return p
 }
 
-// resolve follows aliases and returns nil for null. Every mapping has a fixed depth, so an alias inside its own anchor ends
-// at a value of the wrong type.
+// resolve follows aliases and returns nil for null. Every mapping has a fixed depth, so an alias
+// inside its own anchor ends at a value of the wrong type.
 func resolve(n *yaml.Node) *yaml.Node {
 	for range 8 {
 		if n == nil || n.Kind != yaml.AliasNode {
@@ -148,7 +149,8 @@ func (v value) nonEmpty(def string) string {
 	return text
 }
 
-// texts reads a list of strings that are not empty and differ from each other. at holds the place of each.
+// texts reads a list of strings that are not empty and differ from each other. at holds the place
+// of each.
 func (v value) texts() (texts []string, at []value) {
 	for _, item := range v.items() {
 		if !item.present() {
