@@ -7,59 +7,62 @@ import (
 	"strings"
 )
 
-// Scope is what a person is asked for.
+// Scope is an OAuth 2.0 scope of WeChat.
 type Scope string
 
 const (
-	// ScopeBase gives the openid and shows nothing.
+	// ScopeBase grants the openid. WeChat shows no page.
 	ScopeBase Scope = "snsapi_base"
-	// ScopeUserInfo gives nickname and picture too, after the person's consent. Ask for it when the person has pressed
-	// something: asked at page open it sends people to the snapshot page (WeChat's announcement, in force since 2022-07-12).
+	// ScopeUserInfo also grants nickname and avatar, after the user's consent. Request it after the
+	// user has pressed a button: without one WeChat shows the snapshot page (快照页; WeChat's
+	// announcement, in force since 2022-07-12).
 	ScopeUserInfo Scope = "snsapi_userinfo"
-	// ScopeLogin is the only scope of a website app.
+	// ScopeLogin is the only scope of a website app. QRConnectURL requests it.
 	ScopeLogin Scope = "snsapi_login"
 )
 
-// Errors of AuthorizeURL and QRConnectURL. WeChat shows all of these as a page on the person's phone that the app never hears
-// of; here they are errors, and the text says which rule was broken.
+// Errors of AuthorizeURL and QRConnectURL. The text names the rule that was violated. WeChat itself
+// shows these errors only as a page on the user's phone.
 var (
-	ErrAppID       = errors.New("wechat: appid refused")
-	ErrRedirectURI = errors.New("wechat: redirect_uri refused")
-	ErrState       = errors.New("wechat: state refused")
-	ErrScope       = errors.New("wechat: scope refused")
-	ErrLang        = errors.New("wechat: lang refused")
+	ErrAppID       = errors.New("wechat: invalid appid")
+	ErrRedirectURI = errors.New("wechat: invalid redirect_uri")
+	ErrState       = errors.New("wechat: invalid state")
+	ErrScope       = errors.New("wechat: invalid scope")
+	ErrLang        = errors.New("wechat: invalid lang")
 )
 
-// maxState is the longest state that WeChat takes, in bytes (its documentation, "网页授权"; a longer one was seen to end in an
-// error page).
+// maxState is the longest state that WeChat accepts, in bytes (WeChat's documentation, 网页授权; a
+// longer one was seen to lead to an error page).
 const maxState = 128
 
-// AuthorizeRequest is what AuthorizeURL puts into an address.
+// AuthorizeRequest has the parameters of [Client.AuthorizeURL].
 type AuthorizeRequest struct {
-	// RedirectURI is where WeChat sends the person back: an absolute http or https address on a callback domain (网页授权域名) of
-	// the account. It must not have a parameter code or state of its own, since WeChat would append a second one. A fragment is
-	// allowed: WeChat puts code and state in front of it. Keep it short; addresses over 1,000 bytes were reported to fail on
-	// some phones.
+	// RedirectURI is the address that WeChat redirects the browser to: an absolute http or https
+	// URL on a callback domain (网页授权域名) of the official account. It must not have a query
+	// parameter code or state, because WeChat appends both. A fragment is allowed: WeChat puts code
+	// and state in front of it. URLs over 1,000 bytes were reported to fail on some phones.
 	RedirectURI string
 
-	// State comes back unchanged: 1 to 128 bytes of A-Z, a-z, 0-9. WeChat does not escape it when it sends the person back, so
-	// other characters arrive damaged.
+	// State is returned unchanged in the callback. It has 1 to 128 bytes of A-Z, a-z and 0-9. Other
+	// characters arrive damaged, because WeChat does not escape them.
 	State string
 
 	// Scope is ScopeBase or ScopeUserInfo; "" means ScopeBase.
 	Scope Scope
 
-	// ForcePopup asks for the consent page even when WeChat would pass silently.
+	// ForcePopup shows the consent page even if the user has already given consent.
 	ForcePopup bool
 
-	// ForceSnapShot asks for the snapshot page, to try how an app looks in it.
+	// ForceSnapShot shows the snapshot page (快照页), to test an app in it.
 	ForceSnapShot bool
 }
 
-// AuthorizeURL returns the address that starts sign-in for a person inside WeChat. The parameters stand in WeChat's order, which
-// it checks ("网页授权", WeChat's documentation; an address with scope in front of response_type was refused in the field).
+// AuthorizeURL returns the URL that starts sign-in in WeChat's own browser. The parameters are in
+// the order of WeChat's documentation (网页授权), which WeChat checks: a URL with scope before
+// response_type was rejected.
 //
-// Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrScope], and [ErrConfiguration] for an unusable OpenURL.
+// Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrScope], and [ErrConfiguration]
+// for an invalid OpenURL.
 func (c *Client) AuthorizeURL(r AuthorizeRequest) (string, error) {
 	scope := r.Scope
 	switch scope {
@@ -67,56 +70,57 @@ func (c *Client) AuthorizeURL(r AuthorizeRequest) (string, error) {
 		scope = ScopeBase
 	case ScopeBase, ScopeUserInfo:
 	case ScopeLogin:
-		return "", fmt.Errorf("%w: snsapi_login belongs to website apps, use QRConnectURL", ErrScope)
+		return "", fmt.Errorf("%w: snsapi_login is for website apps; use QRConnectURL", ErrScope)
 	default:
-		return "", fmt.Errorf("%w: it must be snsapi_base or snsapi_userinfo", ErrScope)
+		return "", fmt.Errorf("%w: must be snsapi_base or snsapi_userinfo", ErrScope)
 	}
-	tail := ""
+	extra := ""
 	if r.ForcePopup {
-		tail += "&forcePopup=true"
+		extra += "&forcePopup=true"
 	}
 	if r.ForceSnapShot {
-		tail += "&forceSnapShot=true"
+		extra += "&forceSnapShot=true"
 	}
-	return c.address("/connect/oauth2/authorize", r.RedirectURI, scope, r.State, tail)
+	return c.buildURL("/connect/oauth2/authorize", r.RedirectURI, scope, r.State, extra)
 }
 
-// QRConnectRequest is what QRConnectURL puts into an address.
+// QRConnectRequest has the parameters of [Client.QRConnectURL].
 type QRConnectRequest struct {
-	// RedirectURI is where WeChat sends the browser back, on the callback domain (授权回调域) of the website app. The rules of
-	// AuthorizeRequest hold. In addition it must have no fragment: WeChat's QR page would put the code behind it, where no
-	// server sees it.
+	// RedirectURI is the address that WeChat redirects the browser to, on the callback domain
+	// (授权回调域) of the website app. The rules of AuthorizeRequest apply. It must not have a
+	// fragment either: WeChat's QR page would put the code behind it, where no server receives it.
 	RedirectURI string
 
-	// State follows the rules of AuthorizeRequest.
+	// State is returned unchanged in the callback. The rules of AuthorizeRequest apply.
 	State string
 
-	// Lang is the language of WeChat's page: "cn", "en", or "" for WeChat's own choice.
+	// Lang is the language of WeChat's page: "cn", "en", or "" for WeChat's default.
 	Lang string
 }
 
-// QRConnectURL returns the address of the page with a QR code that starts sign-in on a desktop. It asks for [ScopeLogin], the
-// only scope there is for a website app.
+// QRConnectURL returns the URL of WeChat's page with a QR code, which starts sign-in in a desktop
+// browser. It requests [ScopeLogin], the only scope of a website app.
 //
-// Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrLang], and [ErrConfiguration] for an unusable OpenURL.
+// Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrLang], and [ErrConfiguration]
+// for an invalid OpenURL.
 func (c *Client) QRConnectURL(r QRConnectRequest) (string, error) {
-	tail := ""
+	extra := ""
 	switch r.Lang {
 	case "":
 	case "cn", "en":
-		tail = "&lang=" + r.Lang
+		extra = "&lang=" + r.Lang
 	default:
-		return "", fmt.Errorf("%w: this page takes \"cn\" or \"en\"", ErrLang)
+		return "", fmt.Errorf("%w: must be cn or en", ErrLang)
 	}
 	if strings.Contains(r.RedirectURI, "#") {
-		return "", fmt.Errorf("%w: it has a fragment, and WeChat's QR page puts the code behind it", ErrRedirectURI)
+		return "", fmt.Errorf("%w: must not have a fragment; WeChat's QR page puts the code behind it", ErrRedirectURI)
 	}
-	return c.address("/connect/qrconnect", r.RedirectURI, ScopeLogin, r.State, tail)
+	return c.buildURL("/connect/qrconnect", r.RedirectURI, ScopeLogin, r.State, extra)
 }
 
-// address puts the parts together by hand: url.Values would sort the keys.
-func (c *Client) address(path, redirectURI string, scope Scope, state, tail string) (string, error) {
-	open, err := base("OpenURL", c.OpenURL, defaultOpenURL)
+// buildURL validates the parameters and returns the URL. It does not use url.Values, which sorts.
+func (c *Client) buildURL(path, redirectURI string, scope Scope, state, extra string) (string, error) {
+	open, err := baseURL("OpenURL", c.OpenURL, defaultOpenURL)
 	if err != nil {
 		return "", fmt.Errorf("wechat: %w", err)
 	}
@@ -130,20 +134,20 @@ func (c *Client) address(path, redirectURI string, scope Scope, state, tail stri
 		return "", err
 	}
 	return open + path + "?appid=" + c.AppID + "&redirect_uri=" + escape(redirectURI) +
-		"&response_type=code&scope=" + string(scope) + "&state=" + state + tail + "#wechat_redirect", nil
+		"&response_type=code&scope=" + string(scope) + "&state=" + state + extra + "#wechat_redirect", nil
 }
 
-// escape is url.QueryEscape with %20 for a space, which every decoder reads alike.
+// escape escapes s for a query. A space becomes %20, which every decoder accepts, unlike +.
 func escape(s string) string {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
 func checkAppID(id string) error {
 	if id == "" {
-		return fmt.Errorf("%w: it is empty", ErrAppID)
+		return fmt.Errorf("%w: must not be empty", ErrAppID)
 	}
 	if len(id) > 64 || !alphanumeric(id) {
-		return fmt.Errorf("%w: it must be at most 64 letters and digits", ErrAppID)
+		return fmt.Errorf("%w: must be at most 64 letters and digits", ErrAppID)
 	}
 	return nil
 }
@@ -151,11 +155,11 @@ func checkAppID(id string) error {
 func checkState(state string) error {
 	switch {
 	case state == "":
-		return fmt.Errorf("%w: it is empty", ErrState)
+		return fmt.Errorf("%w: must not be empty", ErrState)
 	case len(state) > maxState:
-		return fmt.Errorf("%w: it has %d bytes, WeChat takes %d", ErrState, len(state), maxState)
+		return fmt.Errorf("%w: has %d bytes; WeChat accepts at most %d", ErrState, len(state), maxState)
 	case !alphanumeric(state):
-		return fmt.Errorf("%w: only A-Z, a-z and 0-9 come back unharmed", ErrState)
+		return fmt.Errorf("%w: must have only A-Z, a-z and 0-9; WeChat damages other characters", ErrState)
 	}
 	return nil
 }
@@ -164,22 +168,22 @@ func checkRedirectURI(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case s == "":
-		return fmt.Errorf("%w: it is empty", ErrRedirectURI)
+		return fmt.Errorf("%w: must not be empty", ErrRedirectURI)
 	case err != nil:
-		return fmt.Errorf("%w: it cannot be parsed", ErrRedirectURI)
+		return fmt.Errorf("%w: cannot be parsed", ErrRedirectURI)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return fmt.Errorf("%w: it must be absolute: http or https, and a host", ErrRedirectURI)
+		return fmt.Errorf("%w: must be absolute, with http or https and a host", ErrRedirectURI)
 	case u.User != nil:
-		return fmt.Errorf("%w: it has a user name in front of the host", ErrRedirectURI)
+		return fmt.Errorf("%w: must not have a user name", ErrRedirectURI)
 	}
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		key, err := url.QueryUnescape(key)
 		if err != nil {
-			return fmt.Errorf("%w: its query has a broken escape", ErrRedirectURI)
+			return fmt.Errorf("%w: has an invalid escape in its query", ErrRedirectURI)
 		}
 		if key == "code" || key == "state" {
-			return fmt.Errorf("%w: it has a parameter %s, and WeChat appends its own", ErrRedirectURI, key)
+			return fmt.Errorf("%w: must not have a parameter %s; WeChat appends it", ErrRedirectURI, key)
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Names of the endpoints, as they stand in Error.Endpoint and Call.Endpoint.
+// Endpoints, as in Error.Endpoint and Call.Endpoint.
 const (
 	endpointToken    = "access_token"
 	endpointRefresh  = "refresh_token"
@@ -21,64 +21,66 @@ const (
 	endpointAuth     = "auth"
 )
 
-// request is one call to WeChat's server, ready to be sent more than once.
+// request is one call to WeChat's server. It can be sent more than once.
 type request struct {
-	endpoint string
-	query    string    // escaped
-	hidden   [2]string // values that must not show in any text
-	openID   string    // whom the answer must be about, or ""
-	spends   bool      // it carries a code: once it may have been received it must not be sent again
+	endpoint   string
+	query      string    // escaped
+	secrets    [2]string // values that are redacted in every error
+	openID     string    // the openid that the response must have; "" means any
+	spendsCode bool      // contains a code: not sent again once it may have arrived
 }
 
-// refuse is the error of a call that was not made.
-func refuse(endpoint string, err error) error {
+// notSent returns the error of a call for which no request was made.
+func notSent(endpoint string, err error) error {
 	return &Error{Endpoint: endpoint, Err: err, unsent: true}
 }
 
-// do sends q, at most twice, and returns the answer.
-func do[A any, P interface {
-	*A
-	answer
-}](ctx context.Context, c *Client, q *request) (*A, error) {
-	t := c.transport()
+// do sends q, at most twice, and returns the decoded response.
+func do[R any, P interface {
+	*R
+	response
+}](ctx context.Context, c *Client, q *request) (*R, error) {
+	t := c.setUp()
 	if t.err != nil {
-		return nil, refuse(q.endpoint, t.err)
+		return nil, notSent(q.endpoint, t.err)
 	}
-	if t.endsBefore(ctx) {
+	if t.timesOutBefore(ctx) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.limit)
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
 		defer cancel()
 	}
 	for attempt := 1; ; attempt++ {
-		a := new(A)
-		err := c.observed(ctx, t, q, attempt, P(a))
+		v := new(R)
+		err := c.attempt(ctx, t, q, attempt, P(v))
 		if err == nil {
-			return a, nil
+			return v, nil
 		}
-		if attempt == 2 || !q.repeatable(err) {
+		if attempt == 2 || !q.retryable(err) {
 			return nil, err
 		}
 		if cause := pause(ctx); cause != nil {
-			return nil, err.gaveUp(cause)
+			return nil, err.notRetried(cause)
 		}
 	}
 }
 
-// endsBefore reports whether the limit of a call that begins now ends before ctx does.
-func (t *transport) endsBefore(ctx context.Context) bool {
+// timesOutBefore reports whether the timeout of a call that begins now ends before ctx does.
+func (t *transport) timesOutBefore(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
-	return t.limit > 0 && (!ok || time.Until(end) > t.limit)
+	return t.timeout > 0 && (!ok || time.Until(end) > t.timeout)
 }
 
-// observed is one attempt, told to Observe.
-func (c *Client) observed(ctx context.Context, t *transport, q *request, attempt int, a answer) *Error {
+// attempt sends q once and calls OnCall.
+func (c *Client) attempt(ctx context.Context, t *transport, q *request, attempt int, v response) *Error {
 	if c.OnCall == nil {
-		_, err := q.send(ctx, t, a)
+		_, err := q.send(ctx, t, v)
 		return err
 	}
-	began := time.Now()
-	code, err := q.send(ctx, t, a)
-	call := Call{Endpoint: q.endpoint, AppID: c.AppID, Duration: time.Since(began), Attempt: attempt, HTTPStatus: code}
+	start := time.Now()
+	status, err := q.send(ctx, t, v)
+	call := Call{
+		Endpoint: q.endpoint, AppID: c.AppID, Duration: time.Since(start), Attempt: attempt, HTTPStatus: status,
+	}
 	if err != nil {
 		call.Code, call.Err = err.Code, err
 	}
@@ -86,88 +88,95 @@ func (c *Client) observed(ctx context.Context, t *transport, q *request, attempt
 	return err
 }
 
-// send makes one attempt and fills a. It returns the HTTP status, 0 without an answer.
-func (q *request) send(ctx context.Context, t *transport, a answer) (int, *Error) {
+// send sends q once and decodes the response into v. It returns the HTTP status, 0 without a
+// response.
+func (q *request) send(ctx context.Context, t *transport, v response) (int, *Error) {
 	if err := ctx.Err(); err != nil {
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, err), unsent: true}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.urls[q.endpoint], nil)
 	if err != nil {
-		// The query is not part of it yet, so the text holds nothing secret.
+		// The URL has no query yet, so err contains no secret.
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrConfiguration, err), unsent: true}
 	}
 	r.URL.RawQuery = q.query
-	if q.spends {
-		r.Body, r.TransferEncoding = onlyOnce{}, t.encoding
+	if q.spendsCode {
+		r.Body, r.TransferEncoding = noRewindBody{}, t.encoding
 	}
 	resp, err := t.rt.RoundTrip(r)
 	if err == nil && (resp == nil || resp.Body == nil) {
-		err = errors.New("the RoundTripper returned no answer and no error")
+		err = errors.New("the RoundTripper returned neither a response nor an error")
 	}
 	if err != nil {
-		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, q.stripped(err)), unsent: dialling(err)}
+		return 0, &Error{
+			Endpoint: q.endpoint,
+			Err:      fmt.Errorf("%w: %w", ErrTransport, q.redactError(err)),
+			unsent:   failedToDial(err),
+		}
 	}
 	defer resp.Body.Close()
-	e := q.judge(resp, a)
+	e := q.readResponse(resp, v)
 	if e != nil {
 		e.Endpoint, e.HTTPStatus = q.endpoint, resp.StatusCode
 	}
 	return resp.StatusCode, e
 }
 
-// judge reads an answer. The errcode counts before the status, and the status before the shape: an errcode is WeChat's own word,
-// while a bad status with a page of HTML is somebody else's.
-func (q *request) judge(resp *http.Response, a answer) *Error {
-	body, err := read(resp)
+// readResponse decodes and validates a response. An errcode takes precedence over the HTTP status,
+// because only WeChat sends one; the status takes precedence over the content, because a bad status
+// with an HTML page comes from a proxy.
+func (q *request) readResponse(resp *http.Response, v response) *Error {
+	body, err := readBody(resp)
 	if err == nil {
-		err = decode(body, a)
+		err = decode(body, v)
 	}
-	if s := a.said(); err == nil && s.Errcode.n != 0 {
-		e := &Error{Code: int(s.Errcode.n)}
-		e.Message, e.RequestID = splitMessage(q.hide(s.Errmsg))
+	if f := v.failure(); err == nil && f.Errcode.n != 0 {
+		e := &Error{Code: int(f.Errcode.n)}
+		e.Message, e.RequestID = splitErrmsg(q.redact(f.Errmsg))
 		return e
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return &Error{Err: ErrHTTPStatus}
 	}
 	if err == nil {
-		err = a.complete()
+		err = v.validate()
 	}
-	if u, ok := a.(*userAnswer); ok && err == nil && u.OpenID != q.openID {
+	if u, ok := v.(*userInfoResponse); ok && err == nil && u.OpenID != q.openID {
 		err = ErrOtherOpenID
 	}
 	if err != nil {
-		return &Error{Err: q.stripped(err)}
+		return &Error{Err: q.redactError(err)}
 	}
 	return nil
 }
 
-// repeatable reports whether q may be sent again after e. For an exchange only two things prove that the code is not spent: no
-// connection, and errcode -1. The other calls change nothing at WeChat, so any doubt is worth one more try.
-func (q *request) repeatable(e *Error) bool {
+// retryable reports whether q may be sent again after e. Only two results prove that the code of an
+// exchange is not spent: a failed dial, and errcode -1. The other calls change nothing at WeChat,
+// so they are retried whenever the result is unknown.
+func (q *request) retryable(e *Error) bool {
 	switch {
 	case e.Code != 0:
 		return e.Code == -1
-	case q.spends && !e.unsent, e.class() == ErrConfiguration:
+	case q.spendsCode && !e.unsent, e.class() == ErrConfiguration:
 		return false
 	}
 	return errors.Is(e.Err, ErrTransport) || errors.Is(e.Err, ErrTruncated) || errors.Is(e.Err, ErrNotJSON) ||
 		errors.Is(e.Err, ErrEmpty) || e.HTTPStatus >= 500
 }
 
-// gaveUp adds why there was no second attempt.
-func (e *Error) gaveUp(cause error) *Error {
-	again := *e
+// notRetried returns a copy of e that wraps the reason why there was no second attempt.
+func (e *Error) notRetried(cause error) *Error {
+	out := *e
 	if e.Err == nil {
-		again.Err = cause
+		out.Err = cause
 	} else {
-		again.Err = fmt.Errorf("%w (not tried again: %w)", e.Err, cause)
+		out.Err = fmt.Errorf("%w (not tried again: %w)", e.Err, cause)
 	}
-	return &again
+	return &out
 }
 
-// pause waits a moment between two attempts: long enough for a server to come back, short enough for a person who watches a
-// white page. It returns early, and with the reason, when ctx ends before the pause would.
+// pause waits between two attempts: long enough for a server to recover, short enough for a user
+// who waits for the page. It returns early, with the reason, when ctx ends before the pause does.
 func pause(ctx context.Context) error {
 	wait := 100*time.Millisecond + rand.N(200*time.Millisecond)
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
@@ -183,25 +192,27 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// onlyOnce is an empty body that cannot be had again. net/http sends a GET without a body a second time by itself when a reused
-// connection breaks before the answer, although the first may have arrived; with this body it does not. The encoding "identity"
-// beside it tells net/http not to probe in a goroutine of its own whether there is a body; neither shows on the wire.
-type onlyOnce struct{}
+// noRewindBody is an empty request body that cannot be read twice. When a reused connection breaks
+// before the response, net/http sends a GET without a body again, although the first request may
+// have arrived; with this body it does not. With the transfer encoding "identity", net/http does
+// not start a goroutine to probe the body. Neither changes the bytes sent.
+type noRewindBody struct{}
 
-func (onlyOnce) Read([]byte) (int, error)         { return 0, io.EOF }
-func (onlyOnce) WriteTo(io.Writer) (int64, error) { return 0, nil } // spares a copy's buffer
-func (onlyOnce) Close() error                     { return nil }
+func (noRewindBody) Read([]byte) (int, error)         { return 0, io.EOF }
+func (noRewindBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // avoids a copy buffer
+func (noRewindBody) Close() error                     { return nil }
 
-// dialling reports whether err came before any connection: nothing of the request can have left. It relies on net/http not
-// sending a request again by itself.
-func dialling(err error) bool {
+// failedToDial reports whether err occurred before there was a connection, so that no byte of the
+// request was sent. This holds because noRewindBody prevents net/http from sending a request twice.
+func failedToDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// stripped takes the address out of an error: *url.Error prints it, and the secret is in its query. Should the text of the cause
-// still hold a hidden value, as the error of a foreign RoundTripper may, only a masked text is left, and errors.Is.
-func (q *request) stripped(err error) error {
+// redactError removes secrets from the error of a RoundTripper. It unwraps *url.Error, whose text
+// contains the query. If the text of the cause still contains a secret, only the redacted text and
+// errors.Is remain.
+func (q *request) redactError(err error) error {
 	for {
 		u, ok := err.(*url.Error)
 		if !ok {
@@ -210,25 +221,25 @@ func (q *request) stripped(err error) error {
 		err = u.Err
 	}
 	text := err.Error()
-	if masked := q.hide(text); masked != text {
-		return &maskedError{masked, func(target error) bool { return errors.Is(err, target) }}
+	if clean := q.redact(text); clean != text {
+		return &redactedError{text: clean, is: func(target error) bool { return errors.Is(err, target) }}
 	}
 	return err
 }
 
-// maskedError keeps nothing of the error it stands for but a text and an answer to errors.Is.
-type maskedError struct {
+// redactedError keeps of another error only a redacted text and the result of errors.Is.
+type redactedError struct {
 	text string
 	is   func(target error) bool
 }
 
-func (m *maskedError) Error() string        { return m.text }
-func (m *maskedError) Is(target error) bool { return m.is(target) }
+func (r *redactedError) Error() string        { return r.text }
+func (r *redactedError) Is(target error) bool { return r.is(target) }
 
-// hide masks the hidden values in a text, as they are and as they stand in a query. Anything shorter than eight bytes is no
-// secret of WeChat's, and masking it would garble the text.
-func (q *request) hide(text string) string {
-	for _, v := range q.hidden {
+// redact replaces the secrets in a text, both plain and escaped. Values under eight bytes stay: no
+// secret of WeChat's is that short, and replacing them would garble the text.
+func (q *request) redact(text string) string {
+	for _, v := range q.secrets {
 		if len(v) < 8 {
 			continue
 		}

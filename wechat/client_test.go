@@ -19,7 +19,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-func TestObserveHearsEachAttempt(t *testing.T) {
+func TestOnCallReceivesEachAttempt(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
 		t.Run(call.name, func(t *testing.T) {
@@ -60,14 +60,14 @@ func TestObserveHearsEachAttempt(t *testing.T) {
 				if want := (wechat.Call{Endpoint: call.name, AppID: appID, Duration: time.Second, Attempt: 2, HTTPStatus: 200}); last != want {
 					t.Errorf("second %+v\nwant   %+v", last, want)
 				}
-				leaktest.Check(t, "what Observe hears", heard[0], heard[1])
+				leaktest.Check(t, "the calls of OnCall", heard[0], heard[1])
 			})
 		})
 	}
 }
 
-// The error that Observe hears is the one that the caller gets.
-func TestObserveAndCallerSeeOneError(t *testing.T) {
+// OnCall receives the error that the caller gets.
+func TestOnCallReceivesTheErrorOfTheCaller(t *testing.T) {
 	t.Parallel()
 	var heard error
 	c := answering(200, `{"errcode":40163}`)
@@ -77,7 +77,7 @@ func TestObserveAndCallerSeeOneError(t *testing.T) {
 	}
 }
 
-// The private client reuses its connections; otherwise each sign-in would pay for a new TLS handshake.
+// The private transport reuses connections; otherwise each sign-in would make a TLS handshake.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	var conns atomic.Int32
@@ -108,7 +108,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// A relay that stands in for WeChat may live below a path, however that is spelled.
+// APIURL may have a path with escapes, as a relay in place of WeChat may need.
 func TestAPIURLWithAPath(t *testing.T) {
 	t.Parallel()
 	var got string
@@ -125,7 +125,8 @@ func TestAPIURLWithAPath(t *testing.T) {
 	}
 }
 
-// The app secret goes only to a server that proves its name. Another library had the check switched off.
+// The app secret is sent only to a server with a valid certificate. Another library disabled the
+// check.
 func TestCertificateIsChecked(t *testing.T) {
 	t.Parallel()
 	var trusted atomic.Bool
@@ -139,7 +140,12 @@ func TestCertificateIsChecked(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	attempts := 0
-	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL, OnCall: func(context.Context, wechat.Call) { attempts++ }}
+	c := &wechat.Client{
+		AppID:  appID,
+		Secret: leaktest.Secret,
+		APIURL: s.URL,
+		OnCall: func(context.Context, wechat.Call) { attempts++ },
+	}
 	for _, call := range calls {
 		attempts = 0
 		err := call.call(t.Context(), c)
@@ -156,7 +162,7 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 }
 
-// HTTP/2 comes in with a client of the caller's. The body that keeps an exchange from being repeated must not disturb it.
+// A client that the caller sets may use HTTP/2. noRewindBody must work with it.
 func TestExchangeOverHTTP2(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +182,8 @@ func TestExchangeOverHTTP2(t *testing.T) {
 	}
 }
 
-// Calls honour HTTPS_PROXY. net/http reads the environment once in a process, so this test runs itself in a new one.
+// Calls honour HTTPS_PROXY. net/http reads the environment once per process, so this test runs
+// itself in a new process.
 func TestProxyFromEnvironment(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("WECHAT_TEST_PROXY") != "" {
@@ -208,7 +215,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 	}
 }
 
-// One client serves many people at once.
+// One Client makes calls for many users at once.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	c := served(t, func(w http.ResponseWriter, r *http.Request) {
@@ -225,7 +232,8 @@ func TestConcurrentUse(t *testing.T) {
 			}
 			if err == nil {
 				var u *wechat.UserInfo
-				if u, err = c.UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); err == nil && u.Nickname != token.OpenID {
+				if u, err = c.UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); err == nil &&
+					u.Nickname != token.OpenID {
 					err = errors.New(person + " got the name of " + u.Nickname)
 				}
 			}

@@ -1,25 +1,48 @@
-// Package wechat is a client of WeChat's web login: the two addresses that send a person to WeChat, and the four calls that turn
-// the code they come back with into an openid, a nickname and a picture.
+// Package wechat is a client for WeChat's web login (网页授权, OAuth 2.0 with WeChat's own
+// parameters). It builds the two addresses that send a browser to WeChat, and makes the calls that
+// turn the code of the callback into an openid, a nickname and an avatar.
 //
-// Start with these names:
+//	client := &wechat.Client{AppID: "wx0123456789abcdef", Secret: secret}
 //
-//   - [Client] is one app at WeChat: an AppID, a Secret, and optional fields whose zero values work.
-//   - [Client.AuthorizeURL] builds the address for a person inside WeChat (an official account, 服务号 or 测试号);
-//     [Client.QRConnectURL] builds the one for a desktop browser (a website app, 网站应用).
-//   - [Client.Exchange] trades the code for a [Token]: the openid, the scopes, and whether WeChat showed the snapshot page (快照页).
-//   - [Client.UserInfo] trades the token for a [UserInfo]: nickname and picture (头像昵称).
-//   - [Error] is every failure of a call. Ask errors.Is for its class: [ErrReauthorize], [ErrTokenExpired], [ErrRateLimited], [ErrTemporary],
-//     [ErrConfiguration] or [ErrUserRestricted].
+//	// 1. Redirect the browser to WeChat. Keep state for this browser, in a cookie for example.
+//	address, err := client.AuthorizeURL(wechat.AuthorizeRequest{
+//		RedirectURI: "https://app.example.com/callback",
+//		State:       state,
+//		Scope:       wechat.ScopeUserInfo,
+//	})
 //
-// The package holds no state about people. Every result is a value of its own, so one Client serves any number of people at once.
-// It imports only the standard library.
+//	// 2. In the callback, compare the state, then exchange the code.
+//	token, err := client.Exchange(ctx, r.FormValue("code"))
+//	if errors.Is(err, wechat.ErrReauthorize) {
+//		// Redirect to WeChat again.
+//	}
 //
-// What it does not do: it keeps no session and does not check the state that comes back (package login does both), it does not
-// speak to the global access_token, to third-party platforms, to mini-programs or to WeCom (企业微信), and it does not send an
-// exchange again when the first may have spent the code.
+//	// 3. Fetch the profile. The openid alone needs ScopeBase and no third step.
+//	info, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, wechat.LangZhCN)
+//
+// The names you need:
+//
+//   - [Client] is one app at WeChat. AppID and Secret are required; other fields may stay empty.
+//   - [Client.AuthorizeURL] starts sign-in inside WeChat, with an official account (公众号).
+//   - [Client.QRConnectURL] starts sign-in on a desktop, with a website app (网站应用).
+//   - [Client.Exchange] returns a [Token], [Client.UserInfo] a [UserInfo].
+//   - [Error] is the error of every call. Test its class with errors.Is: [ErrReauthorize],
+//     [ErrTokenExpired], [ErrRateLimited], [ErrTemporary], [ErrConfiguration], [ErrUserRestricted].
+//
+// # What it does not do
+//
+// It keeps no session and does not compare the state of the callback; package login does both. It
+// does not call the APIs of the global access_token, third-party platforms, mini-programs or WeCom
+// (企业微信). It never sends an exchange again when the first request may have spent the code.
+//
+// # Concurrency
+//
+// A Client is safe for concurrent use, and no result is shared between calls. The package imports
+// the standard library only.
 //
 // # Secrets
 //
-// The app secret, codes and tokens never become part of an error, and the type [Secret] prints as "[redacted]". They do travel in
-// the query of the request, as WeChat wants it: a RoundTripper of your own that logs addresses would log them.
+// The app secret, codes and tokens never become part of an error, and a [Secret] prints as
+// "[redacted]". WeChat requires them in the query of the request, so an http.RoundTripper of your
+// own that logs URLs would log them.
 package wechat

@@ -7,98 +7,108 @@ import (
 	"strconv"
 )
 
-// Classes of an [Error]: what the caller should do. Test with errors.Is. An Error has one class at most; an errcode that this
-// package does not know has none.
+// Classes of an [Error]: what the caller should do. Test with errors.Is. An Error has at most one
+// class; an unknown errcode has none.
 var (
-	// ErrReauthorize: the code or the tokens are of no use any more. Send the person to AuthorizeURL again. For Exchange this
-	// also covers every failure after which the code may have been spent.
-	ErrReauthorize = errors.New("start sign-in again")
-	// ErrTokenExpired: the access token is of no use. Call Refresh once; if that fails too, start again.
-	ErrTokenExpired = errors.New("refresh the token")
-	// ErrRateLimited: WeChat counts calls, and there were too many. Wait a minute.
-	ErrRateLimited = errors.New("slow down")
-	// ErrTemporary: WeChat or the network failed; the same call may be made again, later. An Exchange of this class was not
-	// sent, or WeChat answered errcode -1, which is taken to leave the code good.
-	ErrTemporary = errors.New("try again")
-	// ErrConfiguration: no person can repair this. Somebody must correct the AppID, the Secret, the IP allow-list, the account's
-	// permissions or this program.
-	ErrConfiguration = errors.New("the configuration is at fault")
-	// ErrUserRestricted: WeChat refuses this person (frozen, deregistered, high risk).
-	ErrUserRestricted = errors.New("WeChat refuses this person")
+	// ErrReauthorize means that the code or the tokens cannot be used any more: redirect the user
+	// to AuthorizeURL again. It covers every failure of Exchange after which the code may be spent.
+	ErrReauthorize = errors.New("sign-in must be started again")
+	// ErrTokenExpired means that the access token is invalid: call Refresh once, and start sign-in
+	// again if that fails too.
+	ErrTokenExpired = errors.New("access token expired")
+	// ErrRateLimited means that there were too many calls: wait a minute.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrTemporary means that WeChat or the network failed: the same call may be made again later.
+	// An Exchange of this class was not sent, or WeChat answered errcode -1, which is assumed to
+	// leave the code valid.
+	ErrTemporary = errors.New("temporary failure")
+	// ErrConfiguration means that no user can fix the failure: correct the AppID, the Secret, the
+	// IP allow-list, the permissions of the app, or this program.
+	ErrConfiguration = errors.New("configuration error")
+	// ErrUserRestricted means that WeChat rejects this user: frozen, deregistered or of high risk.
+	ErrUserRestricted = errors.New("user restricted by WeChat")
 )
 
-// Shapes of an [Error] that came without an errcode: what was wrong with the answer. Test with errors.Is.
+// Problems of an [Error] without an errcode. Test with errors.Is.
 var (
-	// ErrTransport: no answer came back. The cause is wrapped too, so errors.Is finds context.DeadlineExceeded.
-	ErrTransport = errors.New("no answer came back")
-	// ErrHTTPStatus: an answer with a status other than 2xx and without an errcode. A redirect is one: it is not followed.
-	ErrHTTPStatus = errors.New("the HTTP status is not a success")
-	// ErrNotJSON: the answer is something else than a JSON object, such as the HTML page of a proxy.
-	ErrNotJSON = errors.New("the answer is not a JSON object")
-	// ErrTruncated: the answer stops in the middle.
-	ErrTruncated = errors.New("the answer is cut off")
-	// ErrEmpty: the answer has no body, or is {}, or says neither yes nor no.
-	ErrEmpty = errors.New("the answer is empty")
-	// ErrNoOpenID: the answer has no openid, or one that is not printable ASCII. From UserInfo and CheckToken: they were called
-	// without one.
-	ErrNoOpenID = errors.New("there is no usable openid")
-	// ErrOtherOpenID: the user info is about somebody else than was asked for.
-	ErrOtherOpenID = errors.New("the answer is about another openid")
-	// ErrNoToken: the answer has no access token. From UserInfo, CheckToken and Refresh: they were called without a token.
-	ErrNoToken = errors.New("there is no token")
-	// ErrTooLarge: the answer is longer than 1 MiB.
-	ErrTooLarge = errors.New("the answer is longer than 1 MiB")
+	// ErrTransport means that there was no response. The cause is wrapped too, so errors.Is finds
+	// context.DeadlineExceeded.
+	ErrTransport = errors.New("no response")
+	// ErrHTTPStatus means a response without an errcode whose status is not 2xx. Redirects are not
+	// followed, so a redirect is one of them.
+	ErrHTTPStatus = errors.New("unexpected HTTP status")
+	// ErrNotJSON means that the response is not a JSON object: the HTML page of a proxy, for
+	// example.
+	ErrNotJSON = errors.New("response is not a JSON object")
+	// ErrTruncated means that the response ends early.
+	ErrTruncated = errors.New("response is truncated")
+	// ErrEmpty means that the response has no body, is {}, or has no errcode where one is required.
+	ErrEmpty = errors.New("response is empty")
+	// ErrNoOpenID means that the response has no openid, or one that is not printable ASCII. From
+	// UserInfo and CheckToken it can also mean that the argument is such an openid.
+	ErrNoOpenID = errors.New("no valid openid")
+	// ErrOtherOpenID means that UserInfo returned another user than was requested.
+	ErrOtherOpenID = errors.New("response is for another openid")
+	// ErrNoToken means that the response has no access token. From UserInfo, CheckToken and Refresh
+	// it can also mean that the token argument is empty.
+	ErrNoToken = errors.New("no token")
+	// ErrTooLarge means that the response is longer than 1 MiB.
+	ErrTooLarge = errors.New("response is longer than 1 MiB")
 )
 
-// Errcodes that a caller decides on. Test with errors.Is. Both are of class [ErrReauthorize].
+// Errcodes that callers often handle separately. Test with errors.Is. Both are of class
+// [ErrReauthorize].
 var (
-	// ErrCodeUsed is errcode 40163. In a callback it usually means that the same request came twice; look for a session before
-	// sending the person round again.
-	ErrCodeUsed = errors.New("the code was already used")
-	// ErrInvalidCode is errcode 40029: the code is unknown, expired, of another app, or was used long ago. It is also the error
-	// for a code that is not sent at all, because it is empty or longer than 512 bytes.
-	ErrInvalidCode = errors.New("the code is not valid")
+	// ErrCodeUsed is errcode 40163. It usually means that the callback was requested twice: check
+	// for a session before you redirect the user to WeChat again.
+	ErrCodeUsed = errors.New("code already used")
+	// ErrInvalidCode is errcode 40029: the code is unknown, expired, of another app, or was used
+	// long ago. It is also returned, without a request, for a code that is empty or over 512 bytes.
+	ErrInvalidCode = errors.New("invalid code")
 )
 
-// errNoSecret stands in Error.Err of an exchange that was not sent.
+// errNoSecret is wrapped by the error of an exchange without a Secret.
 var errNoSecret = errors.New("the Client has no Secret")
 
-// Error is every failure of Exchange, Refresh, UserInfo and CheckToken. It holds no secret, code or token; Message is WeChat's own
-// text, shortened to 256 bytes. Show it to operators, not to browsers.
+// Error is the error of Exchange, Refresh, UserInfo and CheckToken. It never contains a secret,
+// code or token. Show it to administrators, not to users.
 type Error struct {
 	Endpoint   string // "access_token", "refresh_token", "userinfo" or "auth"
 	Code       int    // WeChat's errcode; 0 when there was none
-	Message    string // WeChat's errmsg without its suffix, cleaned
-	RequestID  string // from the suffix: the rid, or the older hint; quote it to WeChat's support
-	HTTPStatus int    // 0 when no answer came back
-	Err        error  // the shape and its cause; beside an errcode nil, or why there was no second attempt
+	Message    string // WeChat's errmsg, at most 256 bytes, without its suffix and control characters
+	RequestID  string // from the errmsg's suffix: the rid, or the older hint; for WeChat's support
+	HTTPStatus int    // 0 when there was no response
 
-	unsent bool // no byte of the request can have left
+	// Err is the problem and its cause when there is no errcode. With an errcode it is nil, or the
+	// reason why the call was not tried a second time.
+	Err error
+
+	unsent bool // no byte of the request was sent
 }
 
-// Error says what happened, whose side it was on, and what to do next.
+// Error returns the endpoint, the problem and a hint what to do.
 func (e *Error) Error() string {
-	what, todo := "", ""
+	problem, hint := "", ""
 	if e.Code != 0 || e.Err == nil {
 		m := meaningOf(e.Endpoint, e.Code)
-		what, todo = m.what+e.quoted(), m.todo
+		problem, hint = m.problem+e.details(), m.hint
 		if e.Err != nil {
-			what += ", not tried again: " + e.Err.Error()
+			problem += ", not tried again: " + e.Err.Error()
 		}
 	} else {
-		what = e.Err.Error()
+		problem = e.Err.Error()
 		if e.HTTPStatus != 0 && e.HTTPStatus != http.StatusOK {
-			what += " (HTTP " + strconv.Itoa(e.HTTPStatus) + ")"
+			problem += " (HTTP " + strconv.Itoa(e.HTTPStatus) + ")"
 		}
 	}
-	if todo == "" {
-		todo = e.advice()
+	if hint == "" {
+		hint = e.hint()
 	}
-	return "wechat: " + e.Endpoint + ": " + what + ": " + todo
+	return "wechat: " + e.Endpoint + ": " + problem + "; " + hint
 }
 
-// quoted is what WeChat said, in brackets.
-func (e *Error) quoted() string {
+// details returns errcode, message and request id in parentheses.
+func (e *Error) details() string {
 	s := " (errcode " + strconv.Itoa(e.Code)
 	if e.Message != "" {
 		s += ", " + strconv.Quote(e.Message)
@@ -112,8 +122,8 @@ func (e *Error) quoted() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is the class of e, or ErrCodeUsed or ErrInvalidCode for their errcodes. The shapes are found by
-// Unwrap.
+// Is reports whether target is the class of e, or ErrCodeUsed or ErrInvalidCode for their errcodes.
+// The problems of a response are found through Unwrap.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrCodeUsed:
@@ -124,30 +134,30 @@ func (e *Error) Is(target error) bool {
 	return target != nil && target == e.class()
 }
 
-// class returns the class of e, or nil for an errcode without one.
+// class returns the class of e, or nil for an unknown errcode.
 func (e *Error) class() error {
 	if e.Code != 0 {
 		return meaningOf(e.Endpoint, e.Code).class
 	}
-	return e.classOfShape()
+	return e.classWithoutErrcode()
 }
 
-func (e *Error) classOfShape() error {
+func (e *Error) classWithoutErrcode() error {
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case e.Err == nil:
 		return nil
 	case errors.Is(e.Err, ErrInvalidCode):
 		return ErrReauthorize
-	case errors.Is(e.Err, errNoSecret), errors.Is(e.Err, ErrAppID), errors.Is(e.Err, ErrLang), errors.Is(e.Err, ErrConfiguration),
-		errors.As(e.Err, &untrusted):
+	case errors.Is(e.Err, errNoSecret), errors.Is(e.Err, ErrAppID), errors.Is(e.Err, ErrLang),
+		errors.Is(e.Err, ErrConfiguration), errors.As(e.Err, &untrusted):
 		return ErrConfiguration
 	case e.unsent && (errors.Is(e.Err, ErrNoToken) || errors.Is(e.Err, ErrNoOpenID)):
 		return ErrConfiguration
 	case e.HTTPStatus == http.StatusTooManyRequests:
 		return ErrRateLimited
 	case errors.Is(e.Err, ErrHTTPStatus) && e.HTTPStatus < 500 && e.HTTPStatus != http.StatusRequestTimeout:
-		// A redirect or "not found" says that this is not WeChat: a wrong APIURL, or something in between.
+		// A redirect or 404 comes from another server than WeChat's: a wrong APIURL, or a proxy.
 		return ErrConfiguration
 	case e.Endpoint == endpointToken && !e.unsent:
 		return ErrReauthorize
@@ -155,8 +165,9 @@ func (e *Error) classOfShape() error {
 	return ErrTemporary
 }
 
-// advice is what to do next, by class and, for a failure without an errcode, by what may have been sent.
-func (e *Error) advice() string {
+// hint returns what to do next. It depends on the class and, for an error without an errcode, on
+// whether the request may have been sent.
+func (e *Error) hint() string {
 	switch e.class() {
 	case ErrReauthorize:
 		if e.Err != nil && !errors.Is(e.Err, ErrInvalidCode) {
@@ -174,11 +185,11 @@ func (e *Error) advice() string {
 		return "try the same call again later"
 	case ErrConfiguration:
 		if e.unsent {
-			return "nothing was sent, correct the call"
+			return "nothing was sent, so correct the call"
 		}
-		return "check the app's settings, APIURL and the network in between"
+		return "check the app's settings, APIURL and proxies"
 	case ErrUserRestricted:
-		return "tell the person that WeChat refuses them"
+		return "ask the user to check their account in WeChat"
 	}
 	return "look the errcode up in WeChat's table of global return codes (全局返回码)"
 }

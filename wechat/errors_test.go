@@ -15,9 +15,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-var classes = []error{wechat.ErrReauthorize, wechat.ErrTokenExpired, wechat.ErrRateLimited, wechat.ErrTemporary, wechat.ErrConfiguration, wechat.ErrUserRestricted}
+var classes = []error{
+	wechat.ErrReauthorize,
+	wechat.ErrTokenExpired,
+	wechat.ErrRateLimited,
+	wechat.ErrTemporary,
+	wechat.ErrConfiguration,
+	wechat.ErrUserRestricted,
+}
 
-// checkClass makes sure that err is of the one class and of no other.
+// checkClass fails the test unless err has the class want and no other class.
 func checkClass(t *testing.T, err, want error) {
 	t.Helper()
 	for _, class := range classes {
@@ -27,7 +34,7 @@ func checkClass(t *testing.T, err, want error) {
 	}
 }
 
-// WeChat answers errors with status 200. Each errcode has one class; for some it depends on the call.
+// WeChat reports errors with status 200. Each errcode has one class; some depend on the endpoint.
 func TestErrcodes(t *testing.T) {
 	t.Parallel()
 	const token, refresh, user, auth = "access_token", "refresh_token", "userinfo", "auth"
@@ -37,7 +44,11 @@ func TestErrcodes(t *testing.T) {
 		on    string // "": every endpoint
 	}{
 		{-1, wechat.ErrTemporary, ""},
-		{40001, wechat.ErrConfiguration, token}, {40001, wechat.ErrReauthorize, refresh}, {40001, wechat.ErrTokenExpired, user}, {40001, wechat.ErrTokenExpired, auth},
+		{
+			40001,
+			wechat.ErrConfiguration,
+			token,
+		}, {40001, wechat.ErrReauthorize, refresh}, {40001, wechat.ErrTokenExpired, user}, {40001, wechat.ErrTokenExpired, auth},
 		{40002, wechat.ErrConfiguration, ""},
 		{40003, wechat.ErrReauthorize, ""},
 		{40013, wechat.ErrConfiguration, ""},
@@ -47,12 +58,24 @@ func TestErrcodes(t *testing.T) {
 		{40163, wechat.ErrReauthorize, ""},
 		{40164, wechat.ErrConfiguration, ""},
 		{40226, wechat.ErrUserRestricted, ""},
-		{41001, wechat.ErrConfiguration, ""}, {41002, wechat.ErrConfiguration, ""}, {41003, wechat.ErrConfiguration, ""},
-		{41004, wechat.ErrConfiguration, ""}, {41008, wechat.ErrConfiguration, ""}, {41009, wechat.ErrConfiguration, ""},
+		{
+			41001,
+			wechat.ErrConfiguration,
+			"",
+		}, {41002, wechat.ErrConfiguration, ""}, {41003, wechat.ErrConfiguration, ""},
+		{
+			41004,
+			wechat.ErrConfiguration,
+			"",
+		}, {41008, wechat.ErrConfiguration, ""}, {41009, wechat.ErrConfiguration, ""},
 		{42002, wechat.ErrReauthorize, ""}, {42003, wechat.ErrReauthorize, ""}, {42007, wechat.ErrReauthorize, ""},
 		{43001, wechat.ErrConfiguration, ""}, {43003, wechat.ErrConfiguration, ""},
 		{45009, wechat.ErrRateLimited, ""}, {45011, wechat.ErrRateLimited, ""},
-		{48001, wechat.ErrConfiguration, ""}, {48004, wechat.ErrConfiguration, ""}, {48017, wechat.ErrConfiguration, ""},
+		{
+			48001,
+			wechat.ErrConfiguration,
+			"",
+		}, {48004, wechat.ErrConfiguration, ""}, {48017, wechat.ErrConfiguration, ""},
 		{50001, wechat.ErrReauthorize, ""}, {50002, wechat.ErrUserRestricted, ""},
 		{61004, wechat.ErrConfiguration, ""}, {61007, wechat.ErrConfiguration, ""}, {61010, wechat.ErrReauthorize, ""},
 		{99999, nil, ""}, {-2, nil, ""},
@@ -64,16 +87,26 @@ func TestErrcodes(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(call.name, " ", c.code), func(t *testing.T) {
 				t.Parallel()
-				err := instantly(t, answering(200, fmt.Sprintf(`{"errcode":%d,"errmsg":"the text, rid: 65a33cd8-023106e1-2dc7e2f6"}`, c.code)), call.call)
+				err := instantly(
+					t,
+					answering(
+						200,
+						fmt.Sprintf(`{"errcode":%d,"errmsg":"the text, rid: 65a33cd8-023106e1-2dc7e2f6"}`, c.code),
+					),
+					call.call,
+				)
 				var e *wechat.Error
 				if !errors.As(err, &e) {
 					t.Fatalf("the error is %T: %v", err, err)
 				}
-				if e.Code != c.code || e.Message != "the text" || e.RequestID != "65a33cd8-023106e1-2dc7e2f6" || e.HTTPStatus != 200 || e.Endpoint != call.name {
+				if e.Code != c.code || e.Message != "the text" || e.RequestID != "65a33cd8-023106e1-2dc7e2f6" ||
+					e.HTTPStatus != 200 ||
+					e.Endpoint != call.name {
 					t.Errorf("got %+v", *e)
 				}
 				checkClass(t, err, c.class)
-				if errors.Is(err, wechat.ErrCodeUsed) != (c.code == 40163) || errors.Is(err, wechat.ErrInvalidCode) != (c.code == 40029) {
+				if errors.Is(err, wechat.ErrCodeUsed) != (c.code == 40163) ||
+					errors.Is(err, wechat.ErrInvalidCode) != (c.code == 40029) {
 					t.Error("ErrCodeUsed or ErrInvalidCode is wrong")
 				}
 				leaktest.Check(t, "the error", err, *e)
@@ -82,18 +115,25 @@ func TestErrcodes(t *testing.T) {
 	}
 }
 
-// An error says what happened, on whose side, and what to do next.
+// The text of an error has the endpoint, the problem and a hint.
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ body, want string }{
 		{`{"errcode":40163,"errmsg":"code been used, rid: 61783524-6e9fd6bc-59d4a1b8"}`,
-			`wechat: access_token: WeChat says the code was already used (errcode 40163, "code been used", rid 61783524-6e9fd6bc-59d4a1b8): start sign-in again`},
-		{`{"errcode":40164,"errmsg":"invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist rid: 66e55c80-023106e1-2dc7e2f6"}`,
-			`wechat: access_token: WeChat does not accept calls from this server's address (errcode 40164, "invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist", rid 66e55c80-023106e1-2dc7e2f6): add the address to the IP allow-list (IP白名单) of the account`},
+			`wechat: access_token: the code was already used (errcode 40163, "code been used", rid 61783524-6e9fd6bc-59d4a1b8); start sign-in again`},
+		{
+			`{"errcode":40164,"errmsg":"invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist rid: 66e55c80-023106e1-2dc7e2f6"}`,
+			`wechat: access_token: WeChat rejects calls from this server's IP address ` +
+				`(errcode 40164, "invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist", ` +
+				`rid 66e55c80-023106e1-2dc7e2f6); add the address to the IP allow-list (IP白名单) of the app`,
+		},
 		{`{"errcode":12345}`,
-			`wechat: access_token: WeChat answered an errcode that this package does not know (errcode 12345): look the errcode up in WeChat's table of global return codes (全局返回码)`},
-		{`{}`, `wechat: access_token: the answer is empty: the code may be spent, so start sign-in again`},
-		{`<!DOCTYPE html>`, `wechat: access_token: the answer is not a JSON object but looks like a page of HTML, 15 bytes: the code may be spent, so start sign-in again`},
+			`wechat: access_token: unknown errcode (errcode 12345); look the errcode up in WeChat's table of global return codes (全局返回码)`},
+		{`{}`, `wechat: access_token: response is empty; the code may be spent, so start sign-in again`},
+		{
+			`<!DOCTYPE html>`,
+			`wechat: access_token: response is not a JSON object: looks like HTML, 15 bytes; the code may be spent, so start sign-in again`,
+		},
 	}
 	for _, c := range cases {
 		_, err := answering(200, c.body).Exchange(t.Context(), code)
@@ -103,7 +143,7 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// badAnswer is an answer that must become an error of the shape want, on one endpoint or, with "", on all.
+// badAnswer is a response that must lead to the error want: on the endpoint on, or on all with "".
 type badAnswer struct {
 	name   string
 	status int
@@ -126,7 +166,13 @@ func badAnswers() []badAnswer {
 		{"a line of script", 200, "callback({})", wechat.ErrNotJSON, ""},
 		{"broken", 200, `{"openid":}`, wechat.ErrNotJSON, ""},
 		{"two objects", 200, `{"openid":"a"}{"openid":"b"}`, wechat.ErrNotJSON, ""},
-		{"an errcode that says nothing", 200, `{"errcode":"none","openid":"o1","access_token":"a"}`, wechat.ErrNotJSON, ""},
+		{
+			"an errcode that says nothing",
+			200,
+			`{"errcode":"none","openid":"o1","access_token":"a"}`,
+			wechat.ErrNotJSON,
+			"",
+		},
 		{"an errcode that is an object", 200, `{"errcode":{},"openid":"o1","access_token":"a"}`, wechat.ErrNotJSON, ""},
 		{"an empty errcode", 200, `{"errcode":"","openid":"o1","access_token":"a"}`, wechat.ErrNotJSON, ""},
 		{"nested too deep", 200, `{"a":` + strings.Repeat("[", 20000), wechat.ErrNotJSON, ""},
@@ -148,23 +194,50 @@ func badAnswers() []badAnswer {
 		{"openid empty", 200, `{"openid":"","access_token":"83_x"}`, wechat.ErrNoOpenID, "access_token"},
 		{"openid null", 200, `{"openid":null,"access_token":"83_x"}`, wechat.ErrNoOpenID, "access_token"},
 		{"openid a number", 200, `{"openid":12,"access_token":"83_x"}`, wechat.ErrNoOpenID, "access_token"},
-		{"openid with damaged bytes", 200, "{\"openid\":\"o\xff1\",\"access_token\":\"83_x\"}", wechat.ErrNoOpenID, "access_token"},
-		{"openid with a control byte", 200, "{\"openid\":\"o\x011\",\"access_token\":\"83_x\"}", wechat.ErrNoOpenID, "access_token"},
+		{
+			"openid with damaged bytes",
+			200,
+			"{\"openid\":\"o\xff1\",\"access_token\":\"83_x\"}",
+			wechat.ErrNoOpenID,
+			"access_token",
+		},
+		{
+			"openid with a control byte",
+			200,
+			"{\"openid\":\"o\x011\",\"access_token\":\"83_x\"}",
+			wechat.ErrNoOpenID,
+			"access_token",
+		},
 		{"no token", 200, `{"openid":"o1"}`, wechat.ErrNoToken, "access_token"},
 		{"no token", 200, `{"openid":"o1"}`, wechat.ErrNoToken, "refresh_token"},
 		{"errcode 0 and nothing else", 200, `{"errcode":0,"errmsg":"ok"}`, wechat.ErrNoOpenID, "access_token"},
 		{"errcode 0 and nothing else", 200, `{"errcode":0,"errmsg":"ok"}`, wechat.ErrNoOpenID, "userinfo"},
-		{"somebody else", 200, strings.Replace(userJSON, openID, "oSomebodyElse", 1), wechat.ErrOtherOpenID, "userinfo"},
+		{
+			"somebody else",
+			200,
+			strings.Replace(userJSON, openID, "oSomebodyElse", 1),
+			wechat.ErrOtherOpenID,
+			"userinfo",
+		},
 		{"neither yes nor no", 200, `{"errmsg":"ok"}`, wechat.ErrEmpty, "auth"},
 		{"errcode null", 200, `{"errcode":null}`, wechat.ErrEmpty, "auth"},
 	}
 }
 
-// Every bad answer is an error of its own, for each call; another library took {} for a success.
+// Every invalid response is an error on every endpoint. Another library accepted {} as a success.
 func TestBadAnswersCanBeToldApart(t *testing.T) {
 	t.Parallel()
-	shapes := []error{wechat.ErrTransport, wechat.ErrHTTPStatus, wechat.ErrNotJSON, wechat.ErrTruncated, wechat.ErrEmpty,
-		wechat.ErrNoOpenID, wechat.ErrOtherOpenID, wechat.ErrNoToken, wechat.ErrTooLarge}
+	shapes := []error{
+		wechat.ErrTransport,
+		wechat.ErrHTTPStatus,
+		wechat.ErrNotJSON,
+		wechat.ErrTruncated,
+		wechat.ErrEmpty,
+		wechat.ErrNoOpenID,
+		wechat.ErrOtherOpenID,
+		wechat.ErrNoToken,
+		wechat.ErrTooLarge,
+	}
 	for _, c := range badAnswers() {
 		for _, call := range calls {
 			if c.on != "" && c.on != call.name {
@@ -196,7 +269,7 @@ func TestBadAnswersCanBeToldApart(t *testing.T) {
 	}
 }
 
-// WeChat's own word counts even when something in between changed the status.
+// An errcode counts even when a proxy changed the HTTP status.
 func TestErrcodeBehindABadStatus(t *testing.T) {
 	t.Parallel()
 	_, err := answering(412, `{"errcode":40029,"errmsg":"invalid code"}`).Exchange(t.Context(), code)
@@ -210,7 +283,7 @@ func TestErrcodeBehindABadStatus(t *testing.T) {
 	}
 }
 
-// The header lies: text/plain, "encoding=" instead of "charset=", or nothing at all.
+// The Content-Type is unreliable: text/plain, "encoding=" instead of "charset=", or none.
 func TestAnswersAreReadByContent(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{"text/plain", "application/json; encoding=utf-8", "text/html; charset=iso-8859-1", "image/png", ""} {
@@ -235,8 +308,16 @@ func TestSuffixOfErrmsg(t *testing.T) {
 		{"invalid appsecret, rid: 61783524-6e9fd6bc-59d4a1b8", "invalid appsecret", "61783524-6e9fd6bc-59d4a1b8"},
 		{"access_token expired hint: [xJzlnA0121vr63!]", "access_token expired", "xJzlnA0121vr63!"},
 		{"invalid grant_type rid: 5f386c70-441d34a9-7baebd7c", "invalid grant_type", "5f386c70-441d34a9-7baebd7c"},
-		{"invalid code hint: [IfGfmt0sf-EcnJ2a] rid: 6371b395-2bd86df0-34b61245", "invalid code", "6371b395-2bd86df0-34b61245"},
-		{"invalid code, hint: [1591924732_61_57d8962d], from ip: 1.2.3.4, more info at https://open.work.weixin.qq.com/devtool/query?e=40029", "invalid code", "1591924732_61_57d8962d"},
+		{
+			"invalid code hint: [IfGfmt0sf-EcnJ2a] rid: 6371b395-2bd86df0-34b61245",
+			"invalid code",
+			"6371b395-2bd86df0-34b61245",
+		},
+		{
+			"invalid code, hint: [1591924732_61_57d8962d], from ip: 1.2.3.4, more info at https://open.work.weixin.qq.com/devtool/query?e=40029",
+			"invalid code",
+			"1591924732_61_57d8962d",
+		},
 		{"invalid code, rid: 61783524-6e9fd6bc-59d4a1b8 \n", "invalid code", "61783524-6e9fd6bc-59d4a1b8"},
 		{"grid: 5f386c70-441d34a9-7baebd7c is a word", "grid: 5f386c70-441d34a9-7baebd7c is a word", ""},
 		{"hint: [", "hint: [", ""},
@@ -258,7 +339,8 @@ func TestSuffixOfErrmsg(t *testing.T) {
 	}
 }
 
-// A check of a token is yes only when WeChat says yes; another library took "system busy" for no, without an error.
+// CheckToken returns nil for errcode 0 only. Another library reported "system busy" as an invalid
+// token.
 func TestCheckTokenIsNilOnlyOnErrcodeZero(t *testing.T) {
 	t.Parallel()
 	for body, good := range map[string]bool{
@@ -284,16 +366,22 @@ func TestCallsThatAreNotMade(t *testing.T) {
 		err  error
 		want error
 	}{
-		"exchange without a secret":     {second(client(appID, "").Exchange(ctx, code)), wechat.ErrConfiguration},
-		"exchange without an appid":     {second(client("", "x").Exchange(ctx, code)), wechat.ErrAppID},
-		"refresh without an appid":      {second(client("a&b", "x").Refresh(ctx, fresh)), wechat.ErrAppID},
-		"user info without a token":     {second(client(appID, "x").UserInfo(ctx, "", openID, "")), wechat.ErrNoToken},
-		"user info without an openid":   {second(client(appID, "x").UserInfo(ctx, access, "", "")), wechat.ErrNoOpenID},
-		"user info with lang cn":        {second(client(appID, "x").UserInfo(ctx, access, openID, "cn")), wechat.ErrLang},
-		"check of nothing":              {client(appID, "x").CheckToken(ctx, "", openID), wechat.ErrNoToken},
-		"check without an openid":       {client(appID, "x").CheckToken(ctx, access, ""), wechat.ErrNoOpenID},
-		"check with a damaged openid":   {client(appID, "x").CheckToken(ctx, access, "o\n1"), wechat.ErrNoOpenID},
-		"user info with lang of a page": {second(client(appID, "x").UserInfo(ctx, access, openID, "en&openid=o2")), wechat.ErrLang},
+		"exchange without a secret":   {second(client(appID, "").Exchange(ctx, code)), wechat.ErrConfiguration},
+		"exchange without an appid":   {second(client("", "x").Exchange(ctx, code)), wechat.ErrAppID},
+		"refresh without an appid":    {second(client("a&b", "x").Refresh(ctx, fresh)), wechat.ErrAppID},
+		"user info without a token":   {second(client(appID, "x").UserInfo(ctx, "", openID, "")), wechat.ErrNoToken},
+		"user info without an openid": {second(client(appID, "x").UserInfo(ctx, access, "", "")), wechat.ErrNoOpenID},
+		"user info with lang cn": {
+			second(client(appID, "x").UserInfo(ctx, access, openID, "cn")),
+			wechat.ErrLang,
+		},
+		"check of nothing":            {client(appID, "x").CheckToken(ctx, "", openID), wechat.ErrNoToken},
+		"check without an openid":     {client(appID, "x").CheckToken(ctx, access, ""), wechat.ErrNoOpenID},
+		"check with a damaged openid": {client(appID, "x").CheckToken(ctx, access, "o\n1"), wechat.ErrNoOpenID},
+		"user info with lang of a page": {
+			second(client(appID, "x").UserInfo(ctx, access, openID, "en&openid=o2")),
+			wechat.ErrLang,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -307,7 +395,7 @@ func TestCallsThatAreNotMade(t *testing.T) {
 	}
 }
 
-// slog prints errors by their text; the rest of the value must not follow it.
+// slog prints the text of an error and none of its fields.
 func TestErrorInALog(t *testing.T) {
 	t.Parallel()
 	_, err := answering(200, `{"errcode":40163,"errmsg":"code been used"}`).Exchange(t.Context(), code)
@@ -318,7 +406,7 @@ func TestErrorInALog(t *testing.T) {
 	}
 }
 
-// Programs make errors of their own in their tests; the exported fields are enough for the class.
+// Programs construct errors in their tests: the exported fields determine the class.
 func TestErrorMadeByHand(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -328,7 +416,10 @@ func TestErrorMadeByHand(t *testing.T) {
 		{wechat.Error{Endpoint: "access_token", Code: 40163}, wechat.ErrReauthorize},
 		{wechat.Error{Endpoint: "userinfo", Code: 42001}, wechat.ErrTokenExpired},
 		{wechat.Error{Endpoint: "userinfo", Err: wechat.ErrTransport}, wechat.ErrTemporary},
-		{wechat.Error{Endpoint: "access_token", Err: fmt.Errorf("%w: %w", wechat.ErrTransport, context.Canceled)}, wechat.ErrReauthorize},
+		{
+			wechat.Error{Endpoint: "access_token", Err: fmt.Errorf("%w: %w", wechat.ErrTransport, context.Canceled)},
+			wechat.ErrReauthorize,
+		},
 		{wechat.Error{}, nil},
 	}
 	for _, c := range cases {

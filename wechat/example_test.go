@@ -10,12 +10,12 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// The first address shows nothing to the person and gives the openid.
+// ScopeBase is the default: WeChat shows no page and grants the openid.
 func ExampleClient_AuthorizeURL() {
 	client := &wechat.Client{AppID: "wx0123456789abcdef"}
 	address, err := client.AuthorizeURL(wechat.AuthorizeRequest{
 		RedirectURI: "https://www.example.com/wechat/callback",
-		State:       "k3q7zr5xw2mt6ny4", // random, kept in the person's browser until the callback
+		State:       "k3q7zr5xw2mt6ny4", // random, kept in a cookie until the callback
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -26,7 +26,7 @@ func ExampleClient_AuthorizeURL() {
 	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_base&state=k3q7zr5xw2mt6ny4#wechat_redirect
 }
 
-// With ScopeUserInfo, WeChat asks the person for consent, and the code is good for nickname and picture too.
+// With ScopeUserInfo, WeChat asks the user for consent and also grants nickname and avatar.
 func ExampleClient_AuthorizeURL_profile() {
 	client := &wechat.Client{AppID: "wx0123456789abcdef"}
 	address, err := client.AuthorizeURL(wechat.AuthorizeRequest{
@@ -43,14 +43,14 @@ func ExampleClient_AuthorizeURL_profile() {
 	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_userinfo&state=k3q7zr5xw2mt6ny4#wechat_redirect
 }
 
-// A rule of WeChat's that is broken is an error here, not a page on somebody's phone.
-func ExampleClient_AuthorizeURL_refused() {
+// A parameter that WeChat would reject is an error.
+func ExampleClient_AuthorizeURL_invalid() {
 	client := &wechat.Client{AppID: "wx0123456789abcdef"}
 	_, err := client.AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: "/wechat/callback", State: "k3q7zr5xw2mt6ny4"})
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, wechat.ErrRedirectURI))
 	// Output:
-	// wechat: redirect_uri refused: it must be absolute: http or https, and a host
+	// wechat: invalid redirect_uri: must be absolute, with http or https and a host
 	// true
 }
 
@@ -70,7 +70,7 @@ func ExampleClient_QRConnectURL() {
 	// https://open.weixin.qq.com/connect/qrconnect?appid=wxfedcba9876543210&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_login&state=k3q7zr5xw2mt6ny4&lang=en#wechat_redirect
 }
 
-// A code for an openid. The simulator stands in for WeChat; leave APIURL out for the real one.
+// Exchange a code for an openid. The simulator replaces WeChat here; leave APIURL empty for WeChat.
 func ExampleClient_Exchange() {
 	sim, err := wechattest.New(wechattest.Config{})
 	if err != nil {
@@ -96,7 +96,7 @@ func ExampleClient_Exchange() {
 	fmt.Println("scopes:", token.Scopes)
 	fmt.Println("access token:", token.AccessToken)
 
-	// The same callback comes again: somebody pressed "refresh".
+	// The same callback again: the user has reloaded the page.
 	_, err = client.Exchange(context.Background(), code)
 	fmt.Println("used:", errors.Is(err, wechat.ErrCodeUsed))
 	// Output:
@@ -106,7 +106,7 @@ func ExampleClient_Exchange() {
 	// used: true
 }
 
-// A code for openid, nickname and picture.
+// Exchange a code for openid, nickname and avatar.
 func ExampleClient_UserInfo() {
 	sim, err := wechattest.New(wechattest.Config{})
 	if err != nil {
@@ -130,7 +130,7 @@ func ExampleClient_UserInfo() {
 		return
 	}
 	if token.SnapshotUser {
-		fmt.Println("a virtual account: ask the person to press 使用完整服务")
+		fmt.Println("a virtual user: ask the user to press 使用完整服务")
 		return
 	}
 	user, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, wechat.LangZhCN)
@@ -140,16 +140,16 @@ func ExampleClient_UserInfo() {
 	}
 	fmt.Println("openid:", user.OpenID == token.OpenID)
 	fmt.Println("nickname:", user.Nickname)
-	fmt.Println("picture:", user.AvatarURL != "")
+	fmt.Println("avatar:", user.AvatarURL != "")
 	// Output:
 	// openid: true
 	// nickname: 小明
-	// picture: true
+	// avatar: true
 }
 
-// What to do about an error is its class.
+// The class of an error decides what to do.
 func ExampleError() {
-	sim, err := wechattest.New(wechattest.Config{Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -161,17 +161,19 @@ func ExampleError() {
 	_, err = client.Exchange(context.Background(), "081zeCl93yctHa1G081zeCl93yctHa1G")
 	switch {
 	case errors.Is(err, wechat.ErrReauthorize):
-		fmt.Println("send the person to AuthorizeURL again")
+		fmt.Println("redirect the user to AuthorizeURL again")
 	case errors.Is(err, wechat.ErrConfiguration):
-		fmt.Println("tell an operator:", err)
+		fmt.Println("tell an administrator")
 	default:
-		fmt.Println("try again later:", err)
+		fmt.Println("try again later")
 	}
 	var e *wechat.Error
 	if errors.As(err, &e) {
 		fmt.Println("errcode:", e.Code)
+		fmt.Println(e)
 	}
 	// Output:
-	// tell an operator: wechat: access_token: WeChat refuses the AppSecret (errcode 40125, "invalid appsecret"): correct the Client's Secret
+	// tell an administrator
 	// errcode: 40125
+	// wechat: access_token: WeChat rejected the AppSecret (errcode 40125, "invalid appsecret"); correct the Client's Secret
 }

@@ -8,42 +8,47 @@ import (
 	"time"
 )
 
-// maxCode is the longest code that is sent, in bytes. WeChat's own have 32; 512 is the most that WeCom's documentation allows.
+// maxCode is the longest code that is sent, in bytes. WeChat's codes have 32 bytes; WeCom's
+// documentation allows 512.
 const maxCode = 512
 
-// Token is what WeChat says about a person who came back with a code. It is a value of its own: nothing in it is shared with the
-// Client or with another Token.
+// Token is the result of [Client.Exchange] and [Client.Refresh]: the user's ids, and the tokens for
+// further calls.
 type Token struct {
-	// AccessToken is for UserInfo and CheckToken. It is not the global access_token of the account.
+	// AccessToken is for UserInfo and CheckToken. It differs from the global access_token of an
+	// official account.
 	AccessToken Secret
 
-	// RefreshToken is for Refresh. It lasts 30 days and is not renewed (WeChat's documentation, api_snsrefreshtoken), though
-	// tokens were seen to die earlier.
+	// RefreshToken is for Refresh. It is valid for 30 days, which Refresh does not extend (WeChat's
+	// documentation, api_snsrefreshtoken). Tokens were seen to expire earlier.
 	RefreshToken Secret
 
-	// ExpiresIn is how long AccessToken lasts from the moment of the answer, 2 hours at WeChat; 0 when WeChat did not say.
+	// ExpiresIn is the lifetime of AccessToken from the time of the response: 2 hours at WeChat, 0
+	// when the response has none.
 	ExpiresIn time.Duration
 
-	// OpenID names the person within this app. It is never empty.
+	// OpenID identifies the user within this app. It is never empty.
 	OpenID string
 
-	// UnionID names the person within all apps of one Open Platform account. Often it is empty: with ScopeBase, from Refresh, and
-	// for an app that is not bound to an Open Platform account.
+	// UnionID identifies the user within all apps of one Open Platform account (开放平台账号). It
+	// is often empty: with ScopeBase, from Refresh, and for an app that is not bound to such an
+	// account.
 	UnionID string
 
-	// Scopes is what was granted; empty when WeChat did not say.
+	// Scopes lists the granted scopes. It is empty when the response has none.
 	Scopes []Scope
 
-	// SnapshotUser says that WeChat showed the snapshot page (快照页): OpenID, UnionID and the profile belong to a virtual
-	// account. Do not store them, do not sign anybody in, do not call UserInfo; ask the person to press 使用完整服务.
+	// SnapshotUser reports whether WeChat showed the snapshot page (快照页). OpenID, UnionID and
+	// the profile then belong to a virtual user: do not store them, do not sign the user in and do
+	// not call UserInfo. Ask the user to press 使用完整服务.
 	SnapshotUser bool
 }
 
 // HasScope reports whether s was granted.
 func (t *Token) HasScope(s Scope) bool { return slices.Contains(t.Scopes, s) }
 
-// tokenAnswer is the wire form of the access_token and refresh_token endpoints.
-type tokenAnswer struct {
+// tokenResponse is the response of the access_token and refresh_token endpoints.
+type tokenResponse struct {
 	AccessToken    string `json:"access_token"`
 	ExpiresIn      number `json:"expires_in"`
 	RefreshToken   string `json:"refresh_token"`
@@ -51,40 +56,42 @@ type tokenAnswer struct {
 	Scope          string `json:"scope"`
 	UnionID        string `json:"unionid"`
 	IsSnapshotUser number `json:"is_snapshotuser"`
-	fault
+	errcodeFields
 }
 
-func (a *tokenAnswer) complete() error {
+func (r *tokenResponse) validate() error {
 	switch {
-	case !printable(a.OpenID):
+	case !validID(r.OpenID):
 		return ErrNoOpenID
-	case a.AccessToken == "":
+	case r.AccessToken == "":
 		return ErrNoToken
 	}
 	return nil
 }
 
-func (a *tokenAnswer) token() *Token {
+func (r *tokenResponse) token() *Token {
 	t := &Token{
-		AccessToken:  Secret(a.AccessToken),
-		RefreshToken: Secret(a.RefreshToken),
-		ExpiresIn:    seconds(a.ExpiresIn),
-		OpenID:       a.OpenID,
-		Scopes:       scopes(a.Scope),
-		SnapshotUser: a.IsSnapshotUser.n != 0 || a.IsSnapshotUser.bad,
+		AccessToken:  Secret(r.AccessToken),
+		RefreshToken: Secret(r.RefreshToken),
+		ExpiresIn:    seconds(r.ExpiresIn),
+		OpenID:       r.OpenID,
+		Scopes:       scopes(r.Scope),
+		SnapshotUser: r.IsSnapshotUser.n != 0 || r.IsSnapshotUser.invalid,
 	}
-	if printable(a.UnionID) {
-		t.UnionID = a.UnionID
+	if validID(r.UnionID) {
+		t.UnionID = r.UnionID
 	}
 	return t
 }
 
-// seconds turns a number into a duration that cannot overflow.
+// seconds converts a number of seconds to a duration. It limits the number, so that the duration
+// cannot overflow.
 func seconds(x number) time.Duration {
 	return time.Duration(min(max(x.n, 0), 1<<31)) * time.Second
 }
 
-// scopes reads a list with commas. Real answers end in a comma now and then (seen in 2018: "snsapi_base,snsapi_userinfo,").
+// scopes parses a list separated by commas. WeChat's lists can end in a comma (seen in 2018:
+// "snsapi_base,snsapi_userinfo,").
 func scopes(list string) []Scope {
 	var out []Scope
 	for s := range strings.SplitSeq(list, ",") {
@@ -95,58 +102,62 @@ func scopes(list string) []Scope {
 	return out
 }
 
-// Exchange trades a code for a token. A code is good for one exchange: bind it to the browser that began the sign-in first, and
-// exchange it once. Exchange itself makes a second attempt only when the first cannot have spent the code: when no connection
-// could be made, or when WeChat answered errcode -1. The code is treated as opaque and escaped, whatever it holds.
+// Exchange exchanges the code of a callback for a token. WeChat accepts a code once: compare the
+// state with the browser's before you call Exchange, and call it once per code. Exchange tries a
+// second time only when the first attempt cannot have spent the code: no connection was made, or
+// WeChat answered errcode -1.
 //
-// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes. ErrTemporary means that the same
-// code may be tried again; every other doubt is ErrReauthorize.
+// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes.
+// With [ErrTemporary] the same code may be tried again. Whenever the code may be spent, the class
+// is [ErrReauthorize].
 func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	switch {
 	case code == "":
-		return nil, refuse(endpointToken, fmt.Errorf("%w: it is empty", ErrInvalidCode))
+		return nil, notSent(endpointToken, fmt.Errorf("%w: must not be empty", ErrInvalidCode))
 	case len(code) > maxCode:
-		return nil, refuse(endpointToken, fmt.Errorf("%w: it has more than %d bytes", ErrInvalidCode, maxCode))
+		return nil, notSent(endpointToken, fmt.Errorf("%w: has more than %d bytes", ErrInvalidCode, maxCode))
 	case c.Secret == "":
-		return nil, refuse(endpointToken, errNoSecret)
+		return nil, notSent(endpointToken, errNoSecret)
 	}
 	if err := checkAppID(c.AppID); err != nil {
-		return nil, refuse(endpointToken, err)
+		return nil, notSent(endpointToken, err)
 	}
-	a, err := do[tokenAnswer](ctx, c, &request{
+	r, err := do[tokenResponse](ctx, c, &request{
 		endpoint: endpointToken,
 		query: "appid=" + c.AppID + "&secret=" + escape(string(c.Secret)) + "&code=" + escape(code) +
 			"&grant_type=authorization_code",
-		hidden: [2]string{string(c.Secret), code},
-		spends: true,
+		secrets:    [2]string{string(c.Secret), code},
+		spendsCode: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a.token(), nil
+	return r.token(), nil
 }
 
-// Refresh trades a refresh token for a new access token, or for the same one with its time extended if it still lives
-// (WeChat's documentation, Authorized_Interface_Calling_UnionID). The app secret is not sent. The Token has no UnionID, and it
-// keeps refreshToken if WeChat sends none.
+// Refresh exchanges a refresh token for a new access token. If the old access token is still valid,
+// WeChat returns it with an extended lifetime (WeChat's documentation,
+// Authorized_Interface_Calling_UnionID). The request does not contain the app secret. The Token has
+// no UnionID; it has refreshToken if the response has no refresh token.
 //
-// Every error is an *[Error]. Errors to test for: the classes; [ErrReauthorize] when the refresh token has died.
+// Every error is an *[Error]. Errors to test for: the classes; [ErrReauthorize] when the refresh
+// token is invalid or expired.
 func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, error) {
 	if refreshToken == "" {
-		return nil, refuse(endpointRefresh, ErrNoToken)
+		return nil, notSent(endpointRefresh, ErrNoToken)
 	}
 	if err := checkAppID(c.AppID); err != nil {
-		return nil, refuse(endpointRefresh, err)
+		return nil, notSent(endpointRefresh, err)
 	}
-	a, err := do[tokenAnswer](ctx, c, &request{
+	r, err := do[tokenResponse](ctx, c, &request{
 		endpoint: endpointRefresh,
 		query:    "appid=" + c.AppID + "&grant_type=refresh_token&refresh_token=" + escape(string(refreshToken)),
-		hidden:   [2]string{string(refreshToken)},
+		secrets:  [2]string{string(refreshToken)},
 	})
 	if err != nil {
 		return nil, err
 	}
-	t := a.token()
+	t := r.token()
 	if t.RefreshToken == "" {
 		t.RefreshToken = refreshToken
 	}

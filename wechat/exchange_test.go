@@ -26,35 +26,68 @@ func TestExchangeReadsEveryField(t *testing.T) {
 		body string
 		want wechat.Token
 	}{
-		"as documented":                 {tokenJSON, full},
-		"snapshot user 1":               {flag(`1`), snapshot},
-		"snapshot user as string":       {flag(`"1"`), snapshot},
-		"snapshot user true":            {flag(`true`), snapshot},
-		"snapshot user, unreadable":     {flag(`"yes"`), snapshot},
-		"snapshot user, an object":      {flag(`{}`), snapshot},
-		"snapshot user 0":               {flag(`0`), full},
-		"snapshot user \"0\"":           {flag(`"0"`), full},
-		"snapshot user false":           {flag(`false`), full},
-		"snapshot user null":            {flag(`null`), full},
-		"errcode 0 beside a success":    {strings.Replace(tokenJSON, "{", `{"errcode":0,"errmsg":"ok",`, 1), full},
-		"errcode \"0\" as string":       {strings.Replace(tokenJSON, "{", `{"errcode":"0",`, 1), full},
-		"errcode null":                  {strings.Replace(tokenJSON, "{", `{"errcode":null,`, 1), full},
-		"unknown fields":                {strings.Replace(tokenJSON, "{", `{"new":{"a":[1]},"x":null,`, 1), full},
-		"spaces and lines":              {" \r\n" + strings.ReplaceAll(tokenJSON, ",", ",\n\t") + "\n\x00", full},
-		"byte order mark":               {"\xef\xbb\xbf" + tokenJSON, full},
-		"expires_in as string":          {strings.Replace(tokenJSON, "7200", `"7200"`, 1), full},
-		"expires_in as fraction":        {strings.Replace(tokenJSON, "7200", `7200.0`, 1), full},
-		"expires_in missing":            {strings.Replace(tokenJSON, `"expires_in":7200,`, "", 1), change(func(t *wechat.Token) { t.ExpiresIn = 0 })},
-		"expires_in not a number":       {strings.Replace(tokenJSON, "7200", `"soon"`, 1), change(func(t *wechat.Token) { t.ExpiresIn = 0 })},
-		"expires_in below zero":         {strings.Replace(tokenJSON, "7200", `-1`, 1), change(func(t *wechat.Token) { t.ExpiresIn = 0 })},
-		"expires_in cannot overflow":    {strings.Replace(tokenJSON, "7200", `9000000000000000000`, 1), change(func(t *wechat.Token) { t.ExpiresIn = 1 << 31 * time.Second })},
-		"expires_in of sixty or less":   {strings.Replace(tokenJSON, "7200", `60`, 1), change(func(t *wechat.Token) { t.ExpiresIn = time.Minute })},
-		"scope list, trailing comma":    {strings.Replace(tokenJSON, `"snsapi_userinfo"`, `"snsapi_base,snsapi_userinfo,"`, 1), change(func(t *wechat.Token) { t.Scopes = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo} })},
-		"scope missing":                 {strings.Replace(tokenJSON, `"scope":"snsapi_userinfo",`, "", 1), change(func(t *wechat.Token) { t.Scopes = nil })},
-		"scope of the wrong type":       {strings.Replace(tokenJSON, `"snsapi_userinfo"`, `["snsapi_userinfo"]`, 1), change(func(t *wechat.Token) { t.Scopes = nil })},
-		"unionid missing":               {strings.Replace(tokenJSON, `,"unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"`, "", 1), change(func(t *wechat.Token) { t.UnionID = "" })},
-		"unionid with damaged bytes":    {strings.Replace(tokenJSON, `"oTpR9x`, "\"o\xffTpR9x", 1), change(func(t *wechat.Token) { t.UnionID = "" })},
-		"refresh token missing":         {strings.Replace(tokenJSON, `"refresh_token"`, `"other"`, 1), change(func(t *wechat.Token) { t.RefreshToken = "" })},
+		"as documented":              {tokenJSON, full},
+		"snapshot user 1":            {flag(`1`), snapshot},
+		"snapshot user as string":    {flag(`"1"`), snapshot},
+		"snapshot user true":         {flag(`true`), snapshot},
+		"snapshot user, unreadable":  {flag(`"yes"`), snapshot},
+		"snapshot user, an object":   {flag(`{}`), snapshot},
+		"snapshot user 0":            {flag(`0`), full},
+		"snapshot user \"0\"":        {flag(`"0"`), full},
+		"snapshot user false":        {flag(`false`), full},
+		"snapshot user null":         {flag(`null`), full},
+		"errcode 0 beside a success": {strings.Replace(tokenJSON, "{", `{"errcode":0,"errmsg":"ok",`, 1), full},
+		"errcode \"0\" as string":    {strings.Replace(tokenJSON, "{", `{"errcode":"0",`, 1), full},
+		"errcode null":               {strings.Replace(tokenJSON, "{", `{"errcode":null,`, 1), full},
+		"unknown fields":             {strings.Replace(tokenJSON, "{", `{"new":{"a":[1]},"x":null,`, 1), full},
+		"spaces and lines":           {" \r\n" + strings.ReplaceAll(tokenJSON, ",", ",\n\t") + "\n\x00", full},
+		"byte order mark":            {"\xef\xbb\xbf" + tokenJSON, full},
+		"expires_in as string":       {strings.Replace(tokenJSON, "7200", `"7200"`, 1), full},
+		"expires_in as fraction":     {strings.Replace(tokenJSON, "7200", `7200.0`, 1), full},
+		"expires_in missing": {
+			strings.Replace(tokenJSON, `"expires_in":7200,`, "", 1),
+			change(func(t *wechat.Token) { t.ExpiresIn = 0 }),
+		},
+		"expires_in not a number": {
+			strings.Replace(tokenJSON, "7200", `"soon"`, 1),
+			change(func(t *wechat.Token) { t.ExpiresIn = 0 }),
+		},
+		"expires_in below zero": {
+			strings.Replace(tokenJSON, "7200", `-1`, 1),
+			change(func(t *wechat.Token) { t.ExpiresIn = 0 }),
+		},
+		"expires_in cannot overflow": {
+			strings.Replace(tokenJSON, "7200", `9000000000000000000`, 1),
+			change(func(t *wechat.Token) { t.ExpiresIn = 1 << 31 * time.Second }),
+		},
+		"expires_in of sixty or less": {
+			strings.Replace(tokenJSON, "7200", `60`, 1),
+			change(func(t *wechat.Token) { t.ExpiresIn = time.Minute }),
+		},
+		"scope list, trailing comma": {
+			strings.Replace(tokenJSON, `"snsapi_userinfo"`, `"snsapi_base,snsapi_userinfo,"`, 1),
+			change(func(t *wechat.Token) { t.Scopes = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo} }),
+		},
+		"scope missing": {
+			strings.Replace(tokenJSON, `"scope":"snsapi_userinfo",`, "", 1),
+			change(func(t *wechat.Token) { t.Scopes = nil }),
+		},
+		"scope of the wrong type": {
+			strings.Replace(tokenJSON, `"snsapi_userinfo"`, `["snsapi_userinfo"]`, 1),
+			change(func(t *wechat.Token) { t.Scopes = nil }),
+		},
+		"unionid missing": {
+			strings.Replace(tokenJSON, `,"unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"`, "", 1),
+			change(func(t *wechat.Token) { t.UnionID = "" }),
+		},
+		"unionid with damaged bytes": {
+			strings.Replace(tokenJSON, `"oTpR9x`, "\"o\xffTpR9x", 1),
+			change(func(t *wechat.Token) { t.UnionID = "" }),
+		},
+		"refresh token missing": {
+			strings.Replace(tokenJSON, `"refresh_token"`, `"other"`, 1),
+			change(func(t *wechat.Token) { t.RefreshToken = "" }),
+		},
 		"escaped slashes and non-ASCII": {strings.Replace(tokenJSON, "{", `{"note":"a\/b 归零 \u0007",`, 1), full},
 	}
 	for name, c := range cases {
@@ -99,7 +132,7 @@ func TestExchangeSendsWhatIsDocumented(t *testing.T) {
 	}
 }
 
-// The code of a callback is in an attacker's hand. Another library put it into the address as it was.
+// An attacker controls the code of a callback. Another library put it into the URL unescaped.
 func TestCodeCannotAddParameters(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{
@@ -135,7 +168,7 @@ func TestCodesThatAreNotSent(t *testing.T) {
 	}
 }
 
-// silent returns a client that must not send anything.
+// silent returns a client that fails the test when it sends a request.
 func silent(t *testing.T) *wechat.Client {
 	return clientOf(func(r *http.Request) (*http.Response, error) {
 		t.Errorf("something was sent to %s", r.URL.Path)
@@ -143,7 +176,8 @@ func silent(t *testing.T) *wechat.Client {
 	})
 }
 
-// A shared client of another library gave one person the unionid, and even the openid, of the one before.
+// A shared client of another library returned the unionid, and even the openid, of the previous
+// user.
 func TestPeopleAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	c := clientOf(func(r *http.Request) (*http.Response, error) {
@@ -151,7 +185,11 @@ func TestPeopleAreNotMixedUp(t *testing.T) {
 		case "alice":
 			return respond(r, 200, tokenJSON), nil
 		case "bob":
-			return respond(r, 200, `{"access_token":"83_bob","expires_in":7200,"openid":"oBob","scope":"snsapi_base"}`), nil
+			return respond(
+				r,
+				200,
+				`{"access_token":"83_bob","expires_in":7200,"openid":"oBob","scope":"snsapi_base"}`,
+			), nil
 		default:
 			return respond(r, 200, `{"access_token":"83_nobody","expires_in":7200}`), nil
 		}
@@ -188,7 +226,11 @@ func TestRefresh(t *testing.T) {
 			if r.URL.RawQuery != want {
 				t.Errorf("sent %s", r.URL.RawQuery)
 			}
-			return respond(r, 200, `{"openid":"`+openID+`","access_token":"83_new","expires_in":7200,"refresh_token":"83_next","scope":"snsapi_base,snsapi_userinfo,"}`), nil
+			return respond(
+				r,
+				200,
+				`{"openid":"`+openID+`","access_token":"83_new","expires_in":7200,"refresh_token":"83_next","scope":"snsapi_base,snsapi_userinfo,"}`,
+			), nil
 		})
 		got, err := c.Refresh(t.Context(), fresh)
 		if err != nil {

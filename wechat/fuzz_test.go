@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Go runs the seeds as tests; without seeds that would be a test of nothing.
+// go test runs the seeds; without seeds it would test nothing.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"FuzzAnswer", "FuzzAuthorizeURL", "FuzzErrmsg"} {
@@ -32,14 +32,16 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	}
 }
 
-// hurried returns a client that answers the same to everybody and has no time for a second attempt.
+// hurried returns a client that always receives the same response and has no time for a second
+// attempt.
 func hurried(status int, body []byte) *wechat.Client {
 	c := clientOf(func(r *http.Request) (*http.Response, error) { return respond(r, status, string(body)), nil })
 	c.Timeout = 90 * time.Millisecond
 	return c
 }
 
-// Whatever comes back is a whole result or an *Error without secrets, and a result has an openid that was in the answer.
+// Every response leads to a complete result or to an *Error without secrets. The openid of a result
+// is in the response.
 func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status uint16, body []byte) {
 		if status < 100 || status > 999 {
@@ -49,7 +51,8 @@ func FuzzAnswer(f *testing.F) {
 		token, err := c.Exchange(t.Context(), code)
 		checkResult(t, token == nil, err)
 		if token != nil {
-			if status > 299 || !hasValue(body, "openid", token.OpenID) || token.ExpiresIn < 0 || strings.ContainsFunc(token.OpenID+token.UnionID, notPrintable) {
+			if status > 299 || !hasValue(body, "openid", token.OpenID) || token.ExpiresIn < 0 ||
+				strings.ContainsFunc(token.OpenID+token.UnionID, notPrintable) {
 				t.Errorf("status %d, %q became %+v", status, body, token)
 			}
 		}
@@ -57,7 +60,10 @@ func FuzzAnswer(f *testing.F) {
 		checkResult(t, user == nil, err)
 		if user != nil {
 			text := user.Nickname + user.AvatarURL + user.Language + user.Province + user.City + user.Country
-			if status > 299 || user.OpenID != openID || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) || user.Sex < 0 || user.Sex > 2 {
+			if status > 299 || user.OpenID != openID || strings.ContainsFunc(text, unicode.IsControl) ||
+				!utf8.ValidString(text) ||
+				user.Sex < 0 ||
+				user.Sex > 2 {
 				t.Errorf("status %d, %q became %+v", status, body, user)
 			}
 		}
@@ -71,7 +77,8 @@ func FuzzAnswer(f *testing.F) {
 
 func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 
-// hasValue reports whether the object in body has a member of that name, in any case, with that value.
+// hasValue reports whether the object in body has a member of that name, in any case, with that
+// value.
 func hasValue(body []byte, name, value string) bool {
 	clean := bytes.Map(func(r rune) rune {
 		if r < ' ' {
@@ -91,7 +98,7 @@ func hasValue(body []byte, name, value string) bool {
 	return false
 }
 
-// checkResult holds for every call: a result or an *Error, and nothing planted in its text.
+// checkResult fails the test unless there is either a result or an *Error without planted secrets.
 func checkResult(t *testing.T, empty bool, err error) {
 	t.Helper()
 	var e *wechat.Error
@@ -105,11 +112,17 @@ func checkResult(t *testing.T, empty bool, err error) {
 	}
 }
 
-// Every address that is built reads back as what was put in; everything else is one of the errors.
+// Every URL parses back to its parameters; invalid parameters are one of the documented errors.
 func FuzzAuthorizeURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, redirectURI, state, scope, lang string, popup, snapshot bool) {
 		c := &wechat.Client{AppID: appID}
-		r := wechat.AuthorizeRequest{RedirectURI: redirectURI, State: state, Scope: wechat.Scope(scope), ForcePopup: popup, ForceSnapShot: snapshot}
+		r := wechat.AuthorizeRequest{
+			RedirectURI:   redirectURI,
+			State:         state,
+			Scope:         wechat.Scope(scope),
+			ForcePopup:    popup,
+			ForceSnapShot: snapshot,
+		}
 		got, err := c.AuthorizeURL(r)
 		if err == nil {
 			checkAddress(t, got, r)
@@ -139,7 +152,7 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// The message is a part of what came, short and without control characters, and so is the request id.
+// Message and request id are parts of the errmsg, short and without control characters.
 func FuzzErrmsg(f *testing.F) {
 	f.Fuzz(func(t *testing.T, errmsg string) {
 		body, err := json.Marshal(map[string]any{"errcode": 40029, "errmsg": errmsg})
@@ -161,7 +174,8 @@ func FuzzErrmsg(f *testing.F) {
 			if len(part) > 256 || !utf8.ValidString(part) || strings.TrimSpace(part) != part {
 				t.Errorf("%q gave %q", errmsg, part)
 			}
-			if !strings.Contains(errmsg, leaktest.Mark) && !strings.Contains(errmsg, leaktest.Secret) && !strings.Contains(squeeze(came), squeeze(part)) {
+			if !strings.Contains(errmsg, leaktest.Mark) && !strings.Contains(errmsg, leaktest.Secret) &&
+				!strings.Contains(squeeze(came), squeeze(part)) {
 				t.Errorf("%q gave %q, which was not in it", errmsg, part)
 			}
 		}
@@ -169,7 +183,7 @@ func FuzzErrmsg(f *testing.F) {
 	})
 }
 
-// squeeze makes runs of damaged characters equal: a run of bad bytes may become one U+FFFD or several.
+// squeeze replaces runs of U+FFFD with one: invalid bytes may become one U+FFFD or several.
 func squeeze(s string) string {
 	return strings.ReplaceAll(s, "\ufffd", "")
 }

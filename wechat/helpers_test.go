@@ -23,19 +23,19 @@ const (
 	openID = "oX6mX57QiiVC0DHls-eQ_igBfkbA"
 )
 
-// tokenJSON is a success as it looks on the wire: no spaces, and the fields in this order.
+// tokenJSON is a successful response as WeChat sends it: no spaces, fields in WeChat's order.
 const tokenJSON = `{"access_token":"83_` + leaktest.Mark + `access-token","expires_in":7200,"refresh_token":"83_` + leaktest.Mark +
 	`refresh-token","openid":"` + openID + `","scope":"snsapi_userinfo","unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"}`
 
 const userJSON = `{"openid":"` + openID + `","nickname":"归零","sex":0,"language":"","city":"","province":"","country":"",` +
 	`"headimgurl":"https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e\/132","privilege":[],"unionid":"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"}`
 
-// roundTrip is a server in the same goroutine.
+// roundTrip is a RoundTripper that responds in the goroutine of the call.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// respond makes an answer.
+// respond returns a response with this status and body.
 func respond(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{
 		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
@@ -45,17 +45,17 @@ func respond(r *http.Request, status int, body string) *http.Response {
 	}
 }
 
-// clientOf returns a client whose server is f.
+// clientOf returns a client whose RoundTripper is f.
 func clientOf(f roundTrip) *wechat.Client {
 	return &wechat.Client{AppID: appID, Secret: leaktest.Secret, HTTPClient: &http.Client{Transport: f}}
 }
 
-// answering returns a client whose server always answers the same.
+// answering returns a client that always receives the same response.
 func answering(status int, body string) *wechat.Client {
 	return clientOf(func(r *http.Request) (*http.Response, error) { return respond(r, status, body), nil })
 }
 
-// served returns a client of a real server on loopback.
+// served returns a client of an HTTP server on loopback.
 func served(t *testing.T, h http.HandlerFunc) *wechat.Client {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -63,11 +63,11 @@ func served(t *testing.T, h http.HandlerFunc) *wechat.Client {
 	return &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: s.URL}
 }
 
-// calls are the four server-to-server calls, for tests that hold for each.
+// calls are the four server-to-server calls, for tests that apply to each.
 var calls = []struct {
 	name string
 	path string
-	ok   string // a good answer
+	ok   string // a successful response
 	call func(context.Context, *wechat.Client) error
 }{
 	{"access_token", "/sns/oauth2/access_token", tokenJSON, func(ctx context.Context, c *wechat.Client) error {
@@ -84,7 +84,7 @@ var calls = []struct {
 	}},
 }
 
-// second keeps the error and makes sure that a failed call returns nothing else.
+// second returns err, or another error unless exactly one of v and err is nil.
 func second[T any](v *T, err error) error {
 	if (v == nil) != (err != nil) {
 		return fmt.Errorf("the result is %v and the error %v", v, err)
@@ -92,12 +92,12 @@ func second[T any](v *T, err error) error {
 	return err
 }
 
-// instantly makes a call with a clock that jumps over every pause.
+// instantly makes a call with the fake clock of synctest, so that pauses take no time.
 func instantly(t *testing.T, c *wechat.Client, call func(context.Context, *wechat.Client) error) (err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { err = call(t.Context(), c) })
 	return err
 }
 
-// discard is a log for servers whose complaints are part of a test.
+// discard returns the error log for servers whose errors are expected.
 func discard() *log.Logger { return log.New(io.Discard, "", 0) }

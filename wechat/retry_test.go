@@ -19,12 +19,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// refused is what a dial to a closed port gives.
+// refused returns the error of a dial to a closed port.
 func refused() error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// answers is a server that gives its answers one after the other and keeps the last.
+// answers returns a client that receives the steps one after the other, then the last one
+// repeatedly.
 func answers(tries *int, steps ...any) *wechat.Client {
 	return clientOf(func(r *http.Request) (*http.Response, error) {
 		step := steps[min(*tries, len(steps)-1)]
@@ -39,21 +40,27 @@ func answers(tries *int, steps ...any) *wechat.Client {
 	})
 }
 
-// A code is good for one exchange. Only a failure that cannot have spent it is followed by a second attempt; the other calls get
-// one after any doubt.
+// An exchange is retried only after a failure that cannot have spent the code. The other calls are
+// retried whenever the result is unknown.
 func TestSecondAttempts(t *testing.T) {
 	t.Parallel()
 	busy := `{"errcode":-1,"errmsg":"system error"}`
 	cases := []struct {
 		name            string
 		first           any
-		exchange, other int // how many requests there are
+		exchange, other int // expected number of requests
 		class           error
 	}{
 		{"success", "", 1, 1, nil},
 		{"system error", busy, 2, 2, nil},
 		{"connection refused", refused(), 2, 2, nil},
-		{"connection reset", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, 1, 2, wechat.ErrReauthorize},
+		{
+			"connection reset",
+			&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET},
+			1,
+			2,
+			wechat.ErrReauthorize,
+		},
 		{"end of file", io.ErrUnexpectedEOF, 1, 2, wechat.ErrReauthorize},
 		{"500", 500, 1, 2, wechat.ErrReauthorize},
 		{"a page of HTML", "<html>", 1, 2, wechat.ErrReauthorize},
@@ -94,7 +101,7 @@ func TestSecondAttempts(t *testing.T) {
 	}
 }
 
-// Two attempts are all there ever are.
+// There are at most two attempts.
 func TestNoThirdAttempt(t *testing.T) {
 	t.Parallel()
 	for _, first := range []any{refused(), `{"errcode":-1}`} {
@@ -141,7 +148,7 @@ func TestPauseEndsWithTheContext(t *testing.T) {
 	}
 }
 
-// There is no use in waiting for a moment that comes after the end.
+// The pause is skipped when the timeout would end during it.
 func TestNoPauseBeyondTheTimeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +156,8 @@ func TestNoPauseBeyondTheTimeLimit(t *testing.T) {
 		c := answers(&tries, 500)
 		c.Timeout = 80 * time.Millisecond
 		_, err := c.UserInfo(t.Context(), access, openID, "")
-		if tries != 1 || time.Since(began) != 0 || !errors.Is(err, wechat.ErrHTTPStatus) || !errors.Is(err, context.DeadlineExceeded) {
+		if tries != 1 || time.Since(began) != 0 || !errors.Is(err, wechat.ErrHTTPStatus) ||
+			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%d requests in %v: %v", tries, time.Since(began), err)
 		}
 	})
@@ -179,7 +187,8 @@ func TestTimeLimit(t *testing.T) {
 				client := clientOf(hang)
 				client.Timeout, client.HTTPClient.Timeout = c.field, c.client
 				_, err := client.Exchange(ctx, code)
-				if time.Since(began) != c.want || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, context.DeadlineExceeded) {
+				if time.Since(began) != c.want || !errors.Is(err, wechat.ErrTransport) ||
+					!errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 				checkClass(t, err, wechat.ErrReauthorize)
@@ -189,7 +198,7 @@ func TestTimeLimit(t *testing.T) {
 	}
 }
 
-// A RoundTripper that breaks its promise must not take the program down.
+// A RoundTripper that returns neither a response nor an error must not cause a panic.
 func TestRoundTripperReturnsNothing(t *testing.T) {
 	t.Parallel()
 	for name, resp := range map[string]*http.Response{"no response": nil, "no body": {StatusCode: http.StatusOK}} {
@@ -213,8 +222,9 @@ func TestNothingIsSentWithADeadContext(t *testing.T) {
 	}
 }
 
-// killer is a server that answers one request on each connection and, when the next has arrived whole, hangs up without a word:
-// what a server does that took an exchange and died. It counts the requests of each path.
+// killer starts a server that answers the first request of each connection and closes the
+// connection after it has received the second: a server that crashes during an exchange. count
+// returns how many requests a path has received since the last call.
 func killer(t *testing.T) (base string, count func(path string) int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -239,7 +249,12 @@ func killer(t *testing.T) (base string, count func(path string) int) {
 					}
 					seen <- r.URL.Path
 					if i == 0 {
-						_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(userJSON), userJSON)
+						_, _ = fmt.Fprintf(
+							conn,
+							"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s",
+							len(userJSON),
+							userJSON,
+						)
 					}
 				}
 			}()
@@ -256,8 +271,8 @@ func killer(t *testing.T) (base string, count func(path string) int) {
 	}
 }
 
-// net/http repeats a GET by itself when a reused connection breaks before the answer. The first part shows that it does; the
-// second that an exchange is not repeated, and is told apart as "may be spent".
+// net/http repeats a GET when a reused connection breaks before the response. The first part shows
+// that it does; the second shows that an exchange is sent once and has the class ErrReauthorize.
 func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 	t.Parallel()
 	base, count := killer(t)
@@ -294,7 +309,7 @@ func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 	}
 }
 
-// A closed port is the one failure of the network after which an exchange is tried again.
+// A failed dial is the only network failure after which an exchange is retried.
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -304,11 +319,16 @@ func TestConnectionRefused(t *testing.T) {
 	base := "http://" + listener.Addr().String()
 	_ = listener.Close()
 	var attempts atomic.Int32
-	c := &wechat.Client{AppID: appID, Secret: leaktest.Secret, APIURL: base, OnCall: func(_ context.Context, call wechat.Call) {
-		if int(attempts.Add(1)) != call.Attempt || call.HTTPStatus != 0 || call.Err == nil {
-			t.Errorf("observed %+v", call)
-		}
-	}}
+	c := &wechat.Client{
+		AppID:  appID,
+		Secret: leaktest.Secret,
+		APIURL: base,
+		OnCall: func(_ context.Context, call wechat.Call) {
+			if int(attempts.Add(1)) != call.Attempt || call.HTTPStatus != 0 || call.Err == nil {
+				t.Errorf("observed %+v", call)
+			}
+		},
+	}
 	_, err = c.Exchange(t.Context(), code)
 	if attempts.Load() != 2 || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%d attempts: %v", attempts.Load(), err)
@@ -343,7 +363,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	}
 }
 
-// endless is a body without an end that counts what was read of it.
+// endless is an endless body that counts the bytes read.
 type endless struct{ read *int }
 
 func (e endless) Read(b []byte) (int, error) {
@@ -356,7 +376,7 @@ func (e endless) Read(b []byte) (int, error) {
 
 func (endless) Close() error { return nil }
 
-// A hostile answer costs a megabyte of memory, not all of it.
+// A response of any length uses at most about 1 MiB of memory.
 func TestHugeAnswers(t *testing.T) {
 	t.Parallel()
 	for name, length := range map[string]int64{"no length": -1, "a terabyte by its own word": 1 << 40} {

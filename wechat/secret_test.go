@@ -33,21 +33,50 @@ func TestSecretDoesNotPrint(t *testing.T) {
 		Any   any
 	}
 	h := holder{"x", secret, &secret, []wechat.Secret{secret}, map[string]wechat.Secret{"a": secret}, secret}
-	leaktest.Check(t, "a secret", secret, &secret, h, &h, []holder{h}, map[wechat.Secret]int{}, []*wechat.Token{{AccessToken: secret}},
-		wechat.Token{RefreshToken: secret}, &wechat.Client{Secret: secret}, []*wechat.Client{{Secret: secret}}, struct{ Client *wechat.Client }{&wechat.Client{Secret: secret}})
+	leaktest.Check(
+		t,
+		"a secret",
+		secret,
+		&secret,
+		h,
+		&h,
+		[]holder{h},
+		map[wechat.Secret]int{},
+		[]*wechat.Token{{AccessToken: secret}},
+		wechat.Token{
+			RefreshToken: secret,
+		},
+		&wechat.Client{Secret: secret},
+		[]*wechat.Client{{Secret: secret}},
+		struct{ Client *wechat.Client }{&wechat.Client{Secret: secret}},
+	)
 	for _, verb := range "vsqxXdtbcoUeEfFgGpT" {
 		if verb == 'p' || verb == 'T' {
-			continue // these print an address and a type
+			continue // these print a pointer and a type
 		}
 		if got := fmt.Sprintf("%"+string(verb), secret); got != "[redacted]" {
 			t.Errorf("%%%c prints %s", verb, got)
 		}
 	}
 	var out bytes.Buffer
-	_, _ = fmt.Fprintf(&out, "%10s|%-10.3q|%+v|%#v|% x|%v", secret, secret, secret, secret, secret, errors.New("x: "+secret.String()))
+	_, _ = fmt.Fprintf(
+		&out,
+		"%10s|%-10.3q|%+v|%#v|% x|%v",
+		secret,
+		secret,
+		secret,
+		secret,
+		secret,
+		errors.New("x: "+secret.String()),
+	)
 	_ = json.NewEncoder(&out).Encode(h)
 	_ = xml.NewEncoder(&out).Encode(struct{ V wechat.Secret }{secret})
-	_ = template.Must(template.New("").Parse(`<a href="/?x={{.}}" title="{{.}}">{{.}}</a><script>let x={{.}}</script>`)).Execute(&out, secret)
+	_ = template.Must(
+		template.New("").Parse(`<a href="/?x={{.}}" title="{{.}}">{{.}}</a><script>let x={{.}}</script>`),
+	).Execute(
+		&out,
+		secret,
+	)
 	_ = texttemplate.Must(texttemplate.New("").Parse(`{{.}} {{printf "%s" .}}`)).Execute(&out, secret)
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", secret, "holder", h, slog.Group("g", "s", secret))
 	if found := leaktest.Find(out.Bytes()); found != "" {
@@ -68,13 +97,13 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	}
 }
 
-// loud is an error of a RoundTripper that tells everything it knows.
+// loud is an error of a RoundTripper whose text contains the request URL.
 type loud struct{ url string }
 
 func (l loud) Error() string { return "proxy could not fetch " + l.url }
 
-// The secret, the code and the tokens are in the address, and net/http puts the address into its errors. Other libraries show
-// them to browsers, and an attacker can bring that about with a code such as %0a.
+// Secret, code and tokens are in the URL, and net/http puts the URL into its errors. Other
+// libraries show these errors to browsers; an attacker can cause one with a code such as %0a.
 func TestSecretStaysOutOfErrors(t *testing.T) {
 	t.Parallel()
 	failures := map[string]roundTrip{
@@ -90,7 +119,11 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			return nil, errors.Join(io.EOF, loud{r.URL.String()})
 		},
 		"an echo in errmsg": func(r *http.Request) (*http.Response, error) {
-			return respond(r, 200, fmt.Sprintf(`{"errcode":40013,"errmsg":"%s, rid: 61783524-6e9fd6bc-59d4a1b8"}`, r.URL)), nil
+			return respond(
+				r,
+				200,
+				fmt.Sprintf(`{"errcode":40013,"errmsg":"%s, rid: 61783524-6e9fd6bc-59d4a1b8"}`, r.URL),
+			), nil
 		},
 		"an echo in the request id": func(r *http.Request) (*http.Response, error) {
 			return respond(r, 200, fmt.Sprintf(`{"errcode":-1,"errmsg":"x, hints: [ req_id: %s ]"}`, r.URL)), nil
@@ -121,7 +154,7 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			t.Run(call.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				c := clientOf(fail)
-				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }
+				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "the Call of OnCall", call, call.Err) }
 				err := instantly(t, c, call.call)
 				var e *wechat.Error
 				if !errors.As(err, &e) {
@@ -138,19 +171,22 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// What is left of a masked error still answers errors.Is.
+// errors.Is works on a redacted error.
 func TestMaskedErrorKeepsItsCause(t *testing.T) {
 	t.Parallel()
 	c := clientOf(func(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s: %w", r.URL, context.DeadlineExceeded)
 	})
 	_, err := c.Exchange(t.Context(), code)
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, wechat.ErrTransport) || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "[redacted]") {
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, wechat.ErrTransport) ||
+		errors.Is(err, context.Canceled) ||
+		!strings.Contains(err.Error(), "[redacted]") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A redirect would carry the secret to another place in the Referer. A given client's own rule for redirects does not count.
+// A followed redirect would send the secret to another host in the Referer. CheckRedirect of a
+// client that the caller sets is ignored.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -158,7 +194,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}))
 	t.Cleanup(elsewhere.Close)
 	followed := false
-	own := &http.Client{Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { followed = true; return nil }}
+	own := &http.Client{
+		Transport:     &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { followed = true; return nil },
+	}
 	t.Cleanup(own.CloseIdleConnections)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, given := range []*http.Client{nil, own} {

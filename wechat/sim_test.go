@@ -14,23 +14,23 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simulated returns a simulator with the given switches and a client of its app of that index in DefaultApps. Secret, codes and
+// simulated returns a simulator with the given quirks and a client of its app of that index in DefaultApps. Secret, codes and
 // tokens are planted, and every error goes through leaktest.Check by Observe.
-func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest.Server, *wechat.Client) {
+func simulated(t *testing.T, app int, quirks wechattest.Quirks) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	apps[app].Secret = leaktest.Secret
-	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Switches: switches})
+	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Quirks: quirks})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	return sim, &wechat.Client{AppID: apps[app].AppID, Secret: leaktest.Secret, APIURL: server.URL,
-		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }}
+		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "the calls of OnCall", call, call.Err) }}
 }
 
-// codeFor returns a code of the simulator.
+// codeFor returns a code that the simulator has issued.
 func codeFor(t *testing.T, sim *wechattest.Server, c *wechat.Client, person string, scope wechat.Scope) string {
 	t.Helper()
 	code, err := sim.Code(c.AppID, person, string(scope))
@@ -40,14 +40,14 @@ func codeFor(t *testing.T, sim *wechattest.Server, c *wechat.Client, person stri
 	return code
 }
 
-// The whole way, for each kind of app and scope, against an independent reading of WeChat's documents.
+// A complete sign-in for each kind of app and scope, against the simulator.
 func TestEachDoorOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		app     int
 		scope   wechat.Scope
-		profile bool // may user info be read
-		union   bool // is there a unionid
+		profile bool // whether UserInfo is permitted
+		union   bool // whether there is a unionid
 	}{
 		"official account, base":    {0, wechat.ScopeBase, false, false},
 		"official account, profile": {0, wechat.ScopeUserInfo, true, true},
@@ -57,14 +57,15 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, c.app, wechattest.Switches{})
+			sim, client := simulated(t, c.app, wechattest.Quirks{})
 			token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "xiaoming", c.scope))
 			if err != nil {
 				t.Fatal(err)
 			}
 			leaktest.Check(t, "the token", token)
 			if token.OpenID != sim.OpenID(client.AppID, "xiaoming") || (token.UnionID != "") != c.union || !token.HasScope(c.scope) ||
-				token.ExpiresIn != 2*time.Hour || token.SnapshotUser || token.RefreshToken == "" {
+				token.ExpiresIn != 2*time.Hour || token.SnapshotUser ||
+				token.RefreshToken == "" {
 				t.Errorf("the token is %+v", token)
 			}
 			if err := client.CheckToken(t.Context(), token.AccessToken, token.OpenID); err != nil {
@@ -96,14 +97,15 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 
 func TestLifeOfACodeOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	used := codeFor(t, sim, client, "alice", wechat.ScopeBase)
 	if _, err := client.Exchange(t.Context(), used); err != nil {
 		t.Fatal(err)
 	}
 	_, err := client.Exchange(t.Context(), used)
 	var e *wechat.Error
-	if !errors.As(err, &e) || e.Message != "code been used" || !errors.Is(err, wechat.ErrCodeUsed) || !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$`).MatchString(e.RequestID) {
+	if !errors.As(err, &e) || e.Message != "code been used" || !errors.Is(err, wechat.ErrCodeUsed) ||
+		!regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$`).MatchString(e.RequestID) {
 		t.Errorf("a second exchange: %#v", e)
 	}
 	old := codeFor(t, sim, client, "alice", wechat.ScopeBase)
@@ -117,7 +119,7 @@ func TestLifeOfACodeOnTheSimulator(t *testing.T) {
 
 func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 	if err != nil {
 		t.Fatal(err)
@@ -145,17 +147,17 @@ func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 
 func TestSnapshotUserOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{Snapshot: true})
+	sim, client := simulated(t, 0, wechattest.Quirks{Snapshot: true})
 	token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 	if err != nil || !token.SnapshotUser || token.OpenID == sim.OpenID(client.AppID, "alice") {
 		t.Errorf("got %+v, %v", token, err)
 	}
 }
 
-// Nicknames with raw control bytes and bad UTF-8 keep nobody out.
+// A nickname with raw control bytes and invalid UTF-8 does not prevent sign-in.
 func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	for _, p := range sim.People() {
 		token, err := client.Exchange(t.Context(), codeFor(t, sim, client, p.ID, wechat.ScopeUserInfo))
 		if err != nil {
@@ -167,7 +169,8 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 			checkClass(t, err, wechat.ErrUserRestricted)
 			continue
 		}
-		if err != nil || strings.ContainsFunc(user.Nickname, func(r rune) bool { return r < ' ' }) || strings.ToValidUTF8(user.Nickname, "") != user.Nickname {
+		if err != nil || strings.ContainsFunc(user.Nickname, func(r rune) bool { return r < ' ' }) ||
+			strings.ToValidUTF8(user.Nickname, "") != user.Nickname {
 			t.Errorf("%s: %+v, %v", p.ID, user, err)
 		}
 		if p.ID == "control" && user.Nickname != "bell  dc4  back  line end" {
@@ -178,7 +181,7 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 		}
 	}
 	for _, dirty := range []wechattest.Dirty{wechattest.DirtyControl, wechattest.DirtyUTF8, wechattest.DirtyEmoji, wechattest.DirtyNoAvatar} {
-		sim.Switch(func(s *wechattest.Switches) { s.Dirty = dirty })
+		sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Dirty = dirty })
 		token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +193,8 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 	}
 }
 
-// The server uses up the code and dies before it answers: the code must not be sent again, and the caller must know.
+// The server spends the code and crashes before it responds: the code is not sent again, and the
+// class is ErrReauthorize.
 func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	faults := map[string]struct {
@@ -206,7 +210,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 	for name, c := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, 0, wechattest.Switches{})
+			sim, client := simulated(t, 0, wechattest.Quirks{})
 			// A connection that is already there, as in a busy program.
 			if _, err := client.Exchange(t.Context(), codeFor(t, sim, client, "bob", wechat.ScopeBase)); err != nil {
 				t.Fatal(err)
@@ -229,7 +233,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 
 func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{Quota: 1})
+	sim, client := simulated(t, 0, wechattest.Quirks{Quota: 1})
 	if err := sim.UpdateApp(client.AppID, func(a *wechattest.App) { a.IPList = []string{"203.0.113.7"} }); err != nil {
 		t.Fatal(err)
 	}
@@ -249,21 +253,22 @@ func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 	checkClass(t, err, wechat.ErrRateLimited)
 }
 
-// Every form of the suffix, and every other answer that WeChat's documents leave open.
+// Every form of the errmsg suffix, and every other response that WeChat's documentation leaves
+// open.
 func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		switches wechattest.Switches
-		idFound  bool
+		quirks  wechattest.Quirks
+		idFound bool
 	}{
-		"rid":   {wechattest.Switches{}, true},
-		"hints": {wechattest.Switches{Suffix: wechattest.SuffixHints}, true},
-		"none":  {wechattest.Switches{Suffix: wechattest.SuffixNone}, false},
-		"table": {wechattest.Switches{ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true}, true},
+		"rid":   {wechattest.Quirks{}, true},
+		"hints": {wechattest.Quirks{Suffix: wechattest.SuffixHints}, true},
+		"none":  {wechattest.Quirks{Suffix: wechattest.SuffixNone}, false},
+		"table": {wechattest.Quirks{ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, 0, c.switches)
+			sim, client := simulated(t, 0, c.quirks)
 			code := codeFor(t, sim, client, "alice", wechat.ScopeBase)
 			token, err := client.Exchange(t.Context(), code)
 			if err != nil {
@@ -286,7 +291,7 @@ func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 	t.Run("wrong secret", func(t *testing.T) {
 		t.Parallel()
 		for _, old := range []bool{false, true} {
-			sim, client := simulated(t, 0, wechattest.Switches{WrongSecret40001: old})
+			sim, client := simulated(t, 0, wechattest.Quirks{WrongSecret40001: old})
 			client.Secret = "wrong"
 			_, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeBase))
 			checkClass(t, err, wechat.ErrConfiguration)

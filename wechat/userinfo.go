@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Lang is the language of place names in a UserInfo.
+// Lang is the language of the place names in a [UserInfo].
 type Lang string
 
 const (
@@ -14,34 +14,39 @@ const (
 	LangEN   Lang = "en"    // English
 )
 
-// UserInfo is what WeChat shows of a person. All but OpenID may be empty, and all but OpenID and UnionID changes: never use a
-// nickname or a picture as a key.
+// UserInfo is a user's profile at WeChat. All fields but OpenID may be empty. All fields but OpenID
+// and UnionID can change, so never use a nickname or an avatar as a key.
 type UserInfo struct {
-	// OpenID is the one that was asked for.
+	// OpenID is the openid that was requested.
 	OpenID string
 
 	// UnionID is set only for an app that is bound to an Open Platform account.
 	UnionID string
 
-	// Nickname is what the person calls themselves: any text, also "" and "用户已经注销" (deregistered). Control characters are
-	// taken out; bad UTF-8 has become U+FFFD. It may hold characters that change the direction of writing.
+	// Nickname is any text that the user has chosen; it may be "" or "用户已经注销" (deregistered).
+	// Control characters are removed, and invalid UTF-8 is replaced with U+FFFD. It may contain
+	// characters that change the text direction.
 	Nickname string
 
-	// AvatarURL is the address of the picture, on a host under qlogo.cn; "" when there is none. It dies when the person changes
-	// the picture. It comes as WeChat sent it: check it before you put it into a page.
+	// AvatarURL is the URL of the avatar, on a host below qlogo.cn; "" when there is none. It
+	// becomes invalid when the user changes the avatar. It is not validated: check it before you
+	// put it into a page.
 	AvatarURL string
 
-	// Sex is 1 for male, 2 for female, 0 for unknown. WeChat sends 0 for everybody since 2021-10-20, and "" for Language,
-	// Province, City and Country (WeChat's announcement of 2021-09-26).
-	Sex                               int
-	Language, Province, City, Country string
+	// Sex is 1 for male, 2 for female, 0 for unknown. Since 2021-10-20 WeChat sends 0 for every
+	// user, and "" for Language, Province, City and Country (WeChat's announcement of 2021-09-26).
+	Sex      int
+	Language string // such as "zh_CN"
+	Province string // a place name in the requested language
+	City     string // a place name in the requested language
+	Country  string // a place name in the requested language
 
-	// Privileges is a list of names such as "chinaunicom", usually empty.
+	// Privileges lists WeChat's names of privileges such as "chinaunicom". It is usually empty.
 	Privileges []string
 }
 
-// userAnswer is the wire form of /sns/userinfo.
-type userAnswer struct {
+// userInfoResponse is the response of /sns/userinfo.
+type userInfoResponse struct {
 	OpenID     string   `json:"openid"`
 	Nickname   string   `json:"nickname"`
 	Sex        number   `json:"sex"`
@@ -52,89 +57,100 @@ type userAnswer struct {
 	HeadImgURL string   `json:"headimgurl"`
 	Privilege  []string `json:"privilege"`
 	UnionID    string   `json:"unionid"`
-	fault
+	errcodeFields
 }
 
-func (a *userAnswer) complete() error {
-	if !printable(a.OpenID) {
+func (r *userInfoResponse) validate() error {
+	if !validID(r.OpenID) {
 		return ErrNoOpenID
 	}
 	return nil
 }
 
-// UserInfo trades an access token for nickname and picture. The token must have been granted with ScopeUserInfo or ScopeLogin;
-// with ScopeBase, WeChat answers errcode 48001, of class [ErrConfiguration]. Do not call it for a snapshot user. lang may be "".
+// UserInfo returns the user's nickname and avatar. The access token must have the scope
+// ScopeUserInfo or ScopeLogin; with ScopeBase, WeChat answers errcode 48001, of class
+// [ErrConfiguration]. Do not call it for a snapshot user. lang may be "".
 //
-// Every error is an *[Error]. Errors to test for: the classes, [ErrTokenExpired] above all, and [ErrOtherOpenID].
+// Every error is an *[Error]. Errors to test for: the classes, mainly [ErrTokenExpired], and
+// [ErrOtherOpenID].
 func (c *Client) UserInfo(ctx context.Context, accessToken Secret, openID string, lang Lang) (*UserInfo, error) {
-	tail := ""
+	langParam := ""
 	switch lang {
 	case "":
 	case LangZhCN, LangZhTW, LangEN:
-		tail = "&lang=" + string(lang)
+		langParam = "&lang=" + string(lang)
 	default:
-		return nil, refuse(endpointUserInfo, fmt.Errorf("%w: this call takes zh_CN, zh_TW or en", ErrLang))
+		return nil, notSent(endpointUserInfo, fmt.Errorf("%w: must be zh_CN, zh_TW or en", ErrLang))
 	}
-	if err := checkPair(endpointUserInfo, accessToken, openID); err != nil {
+	if err := checkArguments(endpointUserInfo, accessToken, openID); err != nil {
 		return nil, err
 	}
-	a, err := do[userAnswer](ctx, c, &request{
+	r, err := do[userInfoResponse](ctx, c, &request{
 		endpoint: endpointUserInfo,
-		query:    "access_token=" + escape(string(accessToken)) + "&openid=" + escape(openID) + tail,
-		hidden:   [2]string{string(accessToken)},
+		query:    "access_token=" + escape(string(accessToken)) + "&openid=" + escape(openID) + langParam,
+		secrets:  [2]string{string(accessToken)},
 		openID:   openID,
 	})
 	if err != nil {
 		return nil, err
 	}
 	u := &UserInfo{
-		OpenID: a.OpenID, Nickname: visible(a.Nickname), AvatarURL: visible(a.HeadImgURL), Sex: int(a.Sex.n),
-		Language: visible(a.Language), Province: visible(a.Province), City: visible(a.City), Country: visible(a.Country),
-		Privileges: a.Privilege,
+		OpenID:     r.OpenID,
+		Nickname:   removeControl(r.Nickname),
+		AvatarURL:  removeControl(r.HeadImgURL),
+		Sex:        int(r.Sex.n),
+		Language:   removeControl(r.Language),
+		Province:   removeControl(r.Province),
+		City:       removeControl(r.City),
+		Country:    removeControl(r.Country),
+		Privileges: r.Privilege,
 	}
 	if u.Sex < 0 || u.Sex > 2 {
 		u.Sex = 0
 	}
-	if printable(a.UnionID) {
-		u.UnionID = a.UnionID
+	if validID(r.UnionID) {
+		u.UnionID = r.UnionID
 	}
 	return u, nil
 }
 
-// authAnswer is the wire form of /sns/auth, the one endpoint whose success is an errcode: 0.
-type authAnswer struct{ fault }
+// authResponse is the response of /sns/auth, the only endpoint that reports success with errcode 0.
+type authResponse struct{ errcodeFields }
 
-func (a *authAnswer) complete() error {
-	if !a.Errcode.set {
-		return fmt.Errorf("%w of an errcode", ErrEmpty)
+func (r *authResponse) validate() error {
+	if !r.Errcode.set {
+		return fmt.Errorf("%w: no errcode", ErrEmpty)
 	}
 	return nil
 }
 
-// CheckToken returns nil when WeChat says that the access token is valid for openID, and for no other answer. It is of little
-// use: it was seen to say yes to tokens that UserInfo refuses, and no to good ones. Call UserInfo instead where you can.
+// CheckToken returns nil if WeChat reports the access token as valid for openID. WeChat's result is
+// not reliable: it was seen to accept tokens that UserInfo rejects, and to reject valid ones.
+// Prefer UserInfo where you can.
 //
-// Every error is an *[Error]. Errors to test for: the classes. [ErrTokenExpired] and [ErrReauthorize] mean that WeChat said no;
-// ErrTemporary means that nobody knows.
+// Every error is an *[Error]. Errors to test for: the classes. [ErrTokenExpired] and
+// [ErrReauthorize] mean that WeChat rejected the token; [ErrTemporary] means that the result is
+// unknown.
 func (c *Client) CheckToken(ctx context.Context, accessToken Secret, openID string) error {
-	if err := checkPair(endpointAuth, accessToken, openID); err != nil {
+	if err := checkArguments(endpointAuth, accessToken, openID); err != nil {
 		return err
 	}
-	_, err := do[authAnswer](ctx, c, &request{
+	_, err := do[authResponse](ctx, c, &request{
 		endpoint: endpointAuth,
 		query:    "access_token=" + escape(string(accessToken)) + "&openid=" + escape(openID),
-		hidden:   [2]string{string(accessToken)},
+		secrets:  [2]string{string(accessToken)},
 	})
 	return err
 }
 
-// checkPair refuses to ask about nothing: WeChat is known to ignore a wrong openid, so an empty one would go unnoticed.
-func checkPair(endpoint string, accessToken Secret, openID string) error {
+// checkArguments rejects an empty token and an invalid openid before anything is sent. WeChat was
+// seen to ignore a wrong openid.
+func checkArguments(endpoint string, accessToken Secret, openID string) error {
 	if accessToken == "" {
-		return refuse(endpoint, ErrNoToken)
+		return notSent(endpoint, ErrNoToken)
 	}
-	if !printable(openID) {
-		return refuse(endpoint, ErrNoOpenID)
+	if !validID(openID) {
+		return notSent(endpoint, ErrNoOpenID)
 	}
 	return nil
 }

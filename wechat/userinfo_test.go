@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// userCase is an answer of /sns/userinfo and what it must become.
+// userCase is a response of /sns/userinfo and the expected result.
 type userCase struct {
 	body string
 	want wechat.UserInfo
@@ -22,16 +22,23 @@ func userCases() map[string]userCase {
 	}
 	change := func(f func(*wechat.UserInfo)) wechat.UserInfo { c := full; f(&c); return c }
 	nick := func(json, want string) userCase {
-		return userCase{strings.Replace(userJSON, "归零", json, 1), change(func(u *wechat.UserInfo) { u.Nickname = want })}
+		return userCase{
+			strings.Replace(userJSON, "归零", json, 1),
+			change(func(u *wechat.UserInfo) { u.Nickname = want }),
+		}
 	}
 	with := func(old, new string, f func(*wechat.UserInfo)) userCase {
 		return userCase{strings.Replace(userJSON, old, new, 1), change(f)}
 	}
 	return map[string]userCase{
 		"as captured": {userJSON, full},
-		"before 2021": with(`"sex":0,"language":"","city":"","province":"","country":""`, `"sex":1,"language":"zh_CN","city":"广州","province":"广东","country":"中国"`, func(u *wechat.UserInfo) {
-			u.Sex, u.Language, u.City, u.Province, u.Country = 1, "zh_CN", "广州", "广东", "中国"
-		}),
+		"before 2021": with(
+			`"sex":0,"language":"","city":"","province":"","country":""`,
+			`"sex":1,"language":"zh_CN","city":"广州","province":"广东","country":"中国"`,
+			func(u *wechat.UserInfo) {
+				u.Sex, u.Language, u.City, u.Province, u.Country = 1, "zh_CN", "广州", "广东", "中国"
+			},
+		),
 		"emoji":                          nick(`a😀👨‍👩‍👧b`, `a😀👨‍👩‍👧b`),
 		"private use characters of 2012": nick("\ue13c", "\ue13c"),
 		"raw control bytes":              nick("Al\x14i\x07c\x08e", "Al i c e"),
@@ -42,17 +49,41 @@ func userCases() map[string]userCase {
 		"escapes":                        nick(`\"<b>\\\/`, `"<b>\/`),
 		"empty nickname":                 nick("", ""),
 		"deregistered":                   nick("用户已经注销", "用户已经注销"),
-		"no picture":                     with(`https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e\/132`, "", func(u *wechat.UserInfo) { u.AvatarURL = "" }),
-		"picture of garbage":             with(`https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e`, "\"@P?C\xff"[1:], func(u *wechat.UserInfo) { u.AvatarURL = "@P?C\ufffd/132" }),
-		"sex as string":                  with(`"sex":0`, `"sex":"2"`, func(u *wechat.UserInfo) { u.Sex = 2 }),
-		"sex out of range":               with(`"sex":0`, `"sex":900`, func(u *wechat.UserInfo) { u.Sex = 0 }),
-		"sex as a word":                  with(`"sex":0`, `"sex":"male"`, func(u *wechat.UserInfo) { u.Sex = 0 }),
-		"privileges":                     with(`"privilege":[]`, `"privilege":["chinaunicom"]`, func(u *wechat.UserInfo) { u.Privileges = []string{"chinaunicom"} }),
-		"privilege as string":            with(`"privilege":[]`, `"privilege":""`, func(u *wechat.UserInfo) { u.Privileges = nil }),
-		"no unionid":                     with(`,"unionid":"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"`, "", func(u *wechat.UserInfo) { u.UnionID = "" }),
-		"unionid null":                   with(`"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"`, "null", func(u *wechat.UserInfo) { u.UnionID = "" }),
-		"fields missing":                 {`{"openid":"` + openID + `"}`, wechat.UserInfo{OpenID: openID}},
-		"nickname of the wrong type":     with(`"归零"`, `{"text":"x"}`, func(u *wechat.UserInfo) { u.Nickname = "" }),
+		"no picture": with(
+			`https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e\/132`,
+			"",
+			func(u *wechat.UserInfo) { u.AvatarURL = "" },
+		),
+		"picture of garbage": with(
+			`https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e`,
+			"\"@P?C\xff"[1:],
+			func(u *wechat.UserInfo) { u.AvatarURL = "@P?C\ufffd/132" },
+		),
+		"sex as string":    with(`"sex":0`, `"sex":"2"`, func(u *wechat.UserInfo) { u.Sex = 2 }),
+		"sex out of range": with(`"sex":0`, `"sex":900`, func(u *wechat.UserInfo) { u.Sex = 0 }),
+		"sex as a word":    with(`"sex":0`, `"sex":"male"`, func(u *wechat.UserInfo) { u.Sex = 0 }),
+		"privileges": with(
+			`"privilege":[]`,
+			`"privilege":["chinaunicom"]`,
+			func(u *wechat.UserInfo) { u.Privileges = []string{"chinaunicom"} },
+		),
+		"privilege as string": with(
+			`"privilege":[]`,
+			`"privilege":""`,
+			func(u *wechat.UserInfo) { u.Privileges = nil },
+		),
+		"no unionid": with(
+			`,"unionid":"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"`,
+			"",
+			func(u *wechat.UserInfo) { u.UnionID = "" },
+		),
+		"unionid null": with(
+			`"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"`,
+			"null",
+			func(u *wechat.UserInfo) { u.UnionID = "" },
+		),
+		"fields missing":             {`{"openid":"` + openID + `"}`, wechat.UserInfo{OpenID: openID}},
+		"nickname of the wrong type": with(`"归零"`, `{"text":"x"}`, func(u *wechat.UserInfo) { u.Nickname = "" }),
 	}
 }
 
@@ -80,7 +111,9 @@ func TestUserInfoSendsWhatIsDocumented(t *testing.T) {
 			want += "&lang=" + string(lang)
 		}
 		c := clientOf(func(r *http.Request) (*http.Response, error) {
-			if r.Method != "GET" || r.URL.Host != "api.weixin.qq.com" || r.URL.Scheme != "https" || r.URL.Path != "/sns/userinfo" || r.URL.RawQuery != want {
+			if r.Method != "GET" || r.URL.Host != "api.weixin.qq.com" || r.URL.Scheme != "https" ||
+				r.URL.Path != "/sns/userinfo" ||
+				r.URL.RawQuery != want {
 				t.Errorf("sent %s %s", r.Method, r.URL)
 			}
 			return respond(r, 200, userJSON), nil
@@ -91,7 +124,7 @@ func TestUserInfoSendsWhatIsDocumented(t *testing.T) {
 	}
 }
 
-// Tokens and openids are opaque: whatever they hold arrives as it was.
+// Tokens and openids are opaque: they are sent unchanged.
 func TestTokensAreEscaped(t *testing.T) {
 	t.Parallel()
 	const odd = "83_a&openid=o2#+ %=\n"

@@ -222,16 +222,17 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 
-	mux := http.NewServeMux()
-	for _, feature := range []route.Mount{people, phones, provider, old, proxies, health{a, u.EscapedPath()}} {
-		feature.Mount(mux)
-	}
+	mux := route.NewMux()
+	people.Mount(mux)
+	phones.Mount(mux)
+	provider.Mount(mux)
+	old.Mount(mux)
+	proxies.Mount(mux)
+	health{a, u.EscapedPath()}.Mount(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	front, err := route.New(route.Config{
-		Origin: origin, TrustedProxy: c.TrustedProxies, ForeignPosts: slices.Concat(provider.ForeignPosts(), proxies.ForeignPosts()),
-		Limited: slices.Concat(people.Limited(), phones.Limited(), proxies.Limited()), Private: phones.Private(),
-		LimitedSignedIn: slices.Concat(provider.Limited(), old.Limited()),
-		CookiePrefix:    []string{"__Host-weigate", "__Secure-weigate", "weigate"}, SessionCookie: people.SessionCookie(), Strict: u.Scheme == "https" && u.Path == "",
+		Origin: origin, TrustedProxy: c.TrustedProxies, Mux: mux,
+		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, SessionCookie: people.SessionCookie(), Strict: u.Scheme == "https" && u.Path == "",
 		Fail: failure(site), Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {

@@ -56,8 +56,8 @@ type health struct {
 	path string
 }
 
-// Mount adds the routes, at the root for a load balancer beside us and under the path for one that sees only that.
-func (h health) Mount(mux *http.ServeMux) {
+// Mount registers the routes, at the root for a load balancer beside us and under the path for one that sees only that.
+func (h health) Mount(mux *route.Mux) {
 	paths := []string{""}
 	if h.path != "" {
 		paths = append(paths, h.path)

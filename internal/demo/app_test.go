@@ -31,7 +31,7 @@ func newWorld(t *testing.T) *world {
 	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
 	website := user
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Quirks: wechattest.Quirks{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 )
 
@@ -195,26 +195,17 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
 
-// Mount adds the routes to mux.
-func (h *Handler) Mount(mux *http.ServeMux) {
-	mux.HandleFunc(h.path+pathVerify, h.verify)
-	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff)
-	mux.HandleFunc("GET "+pathStart, h.onHost(h.start))
-	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish))
-	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut))
-	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut))
+// Mount registers the routes. /verify has no limit, since a proxy asks there for everybody and an answer from the cache costs nothing; and other
+// sites may POST there, since a proxy may use the method of the request that it asks about, and the answer changes nothing.
+func (h *Handler) Mount(mux *route.Mux) {
+	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
+	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
+	mux.HandleFunc("GET "+pathStart, h.onHost(h.start), route.Limited)
+	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish), route.Limited)
+	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
+	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
 	mux.HandleFunc("GET "+pathRefused, h.refused)
 }
-
-// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front. /verify is not among them: a proxy asks there
-// for everybody, and an answer from the cache costs nothing.
-func (h *Handler) Limited() []string {
-	return []string{h.path + pathHandoff, pathStart, pathFinish, pathSignOut}
-}
-
-// ForeignPosts lists the paths that a cross-origin check in front leaves out: a proxy may ask with the method of the request that it asks about, and the
-// answer changes nothing.
-func (h *Handler) ForeignPosts() []string { return []string{h.path + pathVerify} }
 
 // Again says where a request of ours begins anew, given the return address of its sign-in: on the host, since only a nonce that the browser has there
 // leads anywhere. ok is false for any other address.

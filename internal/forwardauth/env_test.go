@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
@@ -215,7 +216,7 @@ func (e *env) replica() (http.Handler, *forwardauth.Handler) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	h.Mount(mux)
 	return mux, h
 }

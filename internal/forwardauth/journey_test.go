@@ -2,6 +2,7 @@ package forwardauth_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // From the first page to the session, with the sign-in between, and nothing left in the address bar.
@@ -306,9 +308,14 @@ func TestGatewayBelowAPath(t *testing.T) {
 	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" || !strings.HasPrefix(e.signIn.last().ReturnURL, "/login/forward-auth?") {
 		t.Errorf("%d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
-	for _, path := range append(e.feature.Limited(), e.feature.ForeignPosts()...) {
-		if !strings.HasPrefix(path, "/login/") && !strings.HasPrefix(path, "/.weigate/") {
-			t.Errorf("path %s", path)
+	mux := route.NewMux()
+	e.feature.Mount(mux)
+	for path, want := range map[string]route.Policy{
+		"/login/verify": route.CrossSitePost, "/verify": 0, "/login/forward-auth": route.Limited, "/forward-auth": 0, "/.weigate/start": route.Limited,
+		"/.weigate/finish": route.Limited, "/.weigate/sign-out": route.Limited, "/.weigate/refused": 0, "/login/.weigate/start": 0,
+	} {
+		if got := mux.Policy(httptest.NewRequest(http.MethodGet, "https://www.example.com"+path, nil)); got != want {
+			t.Errorf("%s: policy %b, want %b", path, got, want)
 		}
 	}
 }

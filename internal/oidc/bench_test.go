@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -50,7 +51,7 @@ func BenchmarkLogin(b *testing.B) {
 		for _, alg := range []string{keys.RS256, keys.ES256} {
 			b.Run(name+"/"+alg, func(b *testing.B) {
 				e := newEnv(b, open[name](b), alg)
-				mux := http.NewServeMux()
+				mux := route.NewMux()
 				e.handler.Mount(mux)
 				var cookies []*http.Cookie
 				at, _ := url.Parse(e.issuer)

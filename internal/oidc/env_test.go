@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 )
 
@@ -93,7 +93,7 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 			RedirectURIs: []string{redirectURI}},
 		{App: gateway.App{ID: e.spa, Name: "Page"}, Public: true, IDTokenAlg: alg, RedirectURIs: []string{"https://page.example.com/", "http://127.0.0.1/cb"}},
 	}
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	e.server = httptest.NewUnstartedServer(mux)
 	e.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	e.server.StartTLS()

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/weigate/weigate/internal/route"
 )
 
 // Go runs the seeds as tests; without seeds that would be a test of nothing.
@@ -23,7 +25,7 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 // FuzzAuthorize sends any query, with and without a session. Whatever it says, the browser stays here or goes to the app's own address.
 func FuzzAuthorize(f *testing.F) {
 	e := newEnv(f, newMemory(), "ES256")
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	e.handler.Mount(mux)
 	signedIn := e.browser()
 	signedIn.code()
@@ -59,7 +61,7 @@ func FuzzAuthorize(f *testing.F) {
 // FuzzToken sends any body with any Authorization header. Nothing that it says is a token, and every answer is one that a client understands.
 func FuzzToken(f *testing.F) {
 	e := newEnv(f, newMemory(), "ES256")
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	e.handler.Mount(mux)
 	good := basic(e.app, secret)
 	f.Fuzz(func(t *testing.T, body, auth string) {

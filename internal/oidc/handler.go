@@ -139,32 +139,19 @@ const (
 	pathLogoutConfirm = "/oauth2/logout/confirm"
 )
 
-// Mount adds the routes to mux, under the path of the issuer.
-func (h *Handler) Mount(mux *http.ServeMux) {
+// Mount registers the routes, under the path of the issuer. What other sites may POST to is authenticated by the request itself, never by a cookie.
+func (h *Handler) Mount(mux *route.Mux) {
 	// Without a method in the pattern: the handlers answer other methods themselves, in the form that their clients understand.
 	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
 	mux.HandleFunc(h.path+pathJWKS, h.jwks)
-	mux.HandleFunc(h.path+pathAuthorize, h.authorize)
-	mux.HandleFunc(h.path+pathToken, h.token)
-	mux.HandleFunc(h.path+pathUserinfo, h.userinfo)
-	mux.HandleFunc(h.path+pathRevoke, h.revoke)
-	mux.HandleFunc(h.path+pathIntrospect, h.introspect)
-	mux.HandleFunc(h.path+pathLogout, h.logout)
+	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)
+	mux.HandleFunc(h.path+pathToken, h.token, route.CrossSitePost)
+	mux.HandleFunc(h.path+pathUserinfo, h.userinfo, route.CrossSitePost)
+	mux.HandleFunc(h.path+pathRevoke, h.revoke, route.CrossSitePost)
+	mux.HandleFunc(h.path+pathIntrospect, h.introspect, route.CrossSitePost)
+	mux.HandleFunc(h.path+pathLogout, h.logout, route.CrossSitePost)
 	mux.HandleFunc("POST "+h.path+pathLogoutConfirm, h.logoutConfirm)
 }
-
-// ForeignPosts lists the paths to which other sites may send POST: everything there is authenticated by what the request itself carries, never by a
-// cookie. A cross-origin check in front of the mux leaves them out.
-func (h *Handler) ForeignPosts() []string {
-	var out []string
-	for _, p := range []string{pathAuthorize, pathToken, pathUserinfo, pathRevoke, pathIntrospect, pathLogout} {
-		out = append(out, h.path+p)
-	}
-	return out
-}
-
-// Limited lists the paths at which people who are signed in make rows, for the rate limit in front.
-func (h *Handler) Limited() []string { return []string{h.path + pathAuthorize} }
 
 func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 	o := Observation{Endpoint: endpoint, Grant: grant, Outcome: "ok"}

@@ -120,17 +120,14 @@ const (
 	pathAuth         = "/sns/auth"
 )
 
-// Limited lists the paths at which people who are signed in make rows, for the rate limit in front.
-func (h *Handler) Limited() []string { return []string{h.path + pathAuthorize, h.path + pathQRConnect} }
-
-// Mount adds the routes to mux, under the path of the gateway's own address. Where no app uses them, WeChat's paths do not exist.
-func (h *Handler) Mount(mux *http.ServeMux) {
+// Mount registers the routes, under the path of the gateway's own address. Where no app uses them, WeChat's paths do not exist.
+func (h *Handler) Mount(mux *route.Mux) {
 	h.mountVerify(mux)
 	if len(h.byID) == 0 {
 		return
 	}
-	mux.HandleFunc(h.path+pathAuthorize, h.authorize)
-	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect)
+	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.LimitedSignedIn)
+	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect, route.LimitedSignedIn)
 	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken, pathUserInfo: h.userInfo, pathAuth: h.auth} {
 		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
 	}

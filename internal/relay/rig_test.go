@@ -18,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
@@ -33,7 +34,7 @@ const (
 // rig is a relay with a real store, and with everything around it made up.
 type rig struct {
 	t       testing.TB
-	mux     *http.ServeMux
+	mux     *route.Mux
 	handler *relay.Handler
 	store   gateway.Store
 	user    gateway.User
@@ -85,7 +86,7 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.mux = http.NewServeMux()
+	g.mux = route.NewMux()
 	g.handler.Mount(g.mux)
 	return g
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+
+	"github.com/weigate/weigate/internal/route"
 )
 
 // verifyName is the name of the file by which WeChat knows that a domain belongs to the owner of an account. Its text is the middle of its name (field
@@ -13,7 +15,7 @@ var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
 // mountVerify adds the files at the root, where WeChat looks for them, and under the path of the gateway's own address, which may be all of the host
 // that leads here.
-func (h *Handler) mountVerify(mux *http.ServeMux) {
+func (h *Handler) mountVerify(mux *route.Mux) {
 	paths := []string{""}
 	if h.path != "" {
 		paths = append(paths, h.path)

@@ -43,21 +43,25 @@ func newLimits() *limits {
 	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
 }
 
-// ceilings are what a class of paths allows.
+// ceilings are what the routes of a policy allow.
 type ceilings struct {
-	name         string // sets the class's buckets apart
-	paths        []string
+	policy       Policy
+	name         string // sets the policy's buckets apart
 	perAddress   rate.Limit
 	addressBurst int
 	perBrowser   rate.Limit
 	browserBurst int
 }
 
-func classes(cfg Config) []ceilings {
-	return []ceilings{
-		{"sign-in", cfg.Limited, perAddress, addressBurst, perBrowser, browserBurst},
-		{"signed in", cfg.LimitedSignedIn, signedPerAddress, signedBurst, signedPerBrowser, signedOwnBurst},
-	}
+var classes = []ceilings{
+	{
+		policy: Limited, name: "sign-in",
+		perAddress: perAddress, addressBurst: addressBurst, perBrowser: perBrowser, browserBurst: browserBurst,
+	},
+	{
+		policy: LimitedSignedIn, name: "signed in",
+		perAddress: signedPerAddress, addressBurst: signedBurst, perBrowser: signedPerBrowser, browserBurst: signedOwnBurst,
+	},
 }
 
 // limitKey is one thing to count by.
@@ -87,19 +91,10 @@ func (l *limits) allow(keys []limitKey, now time.Time) bool {
 	return ok
 }
 
-// limited tells whether a request is one too many.
-func (rt *Router) limited(r *http.Request) bool {
-	for _, class := range rt.classes {
-		if class.has(r.URL.Path) && !rt.limits.allow(rt.keys(r, class), rt.cfg.Now()) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c ceilings) has(asked string) bool {
-	for _, path := range c.paths {
-		if asked == path || strings.HasSuffix(path, "/") && strings.HasPrefix(asked, path) {
+// limited reports whether a request exceeds a limit of its route.
+func (rt *Router) limited(r *http.Request, policy Policy) bool {
+	for _, class := range classes {
+		if policy&class.policy != 0 && !rt.limits.allow(rt.keys(r, class), rt.cfg.Now()) {
 			return true
 		}
 	}

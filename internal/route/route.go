@@ -24,18 +24,14 @@ const (
 	TooMany                    // requests
 )
 
-// Config is what a [Router] is made of. Origin and Fail are required.
+// Config is what a [Router] is made of. Origin, Mux and Fail are required.
 type Config struct {
-	Origin       string         // of the gateway's own address: the cross-origin check trusts it also where a proxy changes Host
-	TrustedProxy []netip.Prefix // whose X-Forwarded-For is believed; empty = nobody's
-	ForeignPosts []string       // paths to which other sites may POST, since nothing there depends on a cookie
-	Limited      []string       // paths that anonymous visitors are counted at; one that ends in "/" covers what is below
-	// LimitedSignedIn are paths, in the same form, where people who are signed in make rows. Their ceilings are far above what people do.
-	LimitedSignedIn []string
-	CookiePrefix    []string // beginnings of the names of cookies that tell browsers apart; see limits.go
-	SessionCookie   string   // name of the cookie without which nobody is signed in: where it is sent, it alone tells; "" = there is none
-	Strict          bool     // browsers are told to keep to https on the whole host
-	Private         []string // beginnings of paths whose rest belongs in no log
+	Origin        string         // of the gateway's own address: the cross-origin check trusts it also where a proxy changes Host
+	TrustedProxy  []netip.Prefix // whose X-Forwarded-For is believed; empty = nobody's
+	Mux           *Mux           // the routes, whose policies apply
+	CookiePrefix  []string       // beginnings of the names of cookies that tell browsers apart; see limits.go
+	SessionCookie string         // name of the cookie without which nobody is signed in: where it is sent, it alone tells; "" = there is none
+	Strict        bool           // browsers are told to keep to https on the whole host
 
 	Fail   func(http.ResponseWriter, *http.Request, Failure) // shows the error
 	Logger *slog.Logger                                      // nil = discards
@@ -47,7 +43,6 @@ type Router struct {
 	cfg     Config
 	foreign *http.CrossOriginProtection
 	limits  *limits
-	classes []ceilings
 	warned  atomic.Bool // about X-Forwarded-For from a peer that nobody named
 }
 
@@ -56,8 +51,8 @@ const maxBody = 64 << 10
 
 // New checks the configuration.
 func New(cfg Config) (*Router, error) {
-	if cfg.Fail == nil {
-		return nil, errors.New("route: Config.Fail is missing")
+	if cfg.Fail == nil || cfg.Mux == nil {
+		return nil, errors.New("route: Config.Fail and Config.Mux are required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -65,12 +60,9 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Router{cfg: cfg, foreign: http.NewCrossOriginProtection(), limits: newLimits(), classes: classes(cfg)}
+	r := &Router{cfg: cfg, foreign: http.NewCrossOriginProtection(), limits: newLimits()}
 	if err := r.foreign.AddTrustedOrigin(cfg.Origin); err != nil {
 		return nil, fmt.Errorf("route: Config.Origin: %w", err)
-	}
-	for _, path := range cfg.ForeignPosts {
-		r.foreign.AddInsecureBypassPattern(path)
 	}
 	return r, nil
 }
@@ -94,7 +86,7 @@ func Address(r *http.Request) netip.Addr {
 	return peer(r)
 }
 
-// Wrap puts everything around next.
+// Wrap puts everything around next, which serves by the routes of Config.Mux.
 func (rt *Router) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:10])
@@ -112,28 +104,19 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 			header.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		r.Body = http.MaxBytesReader(seen, r.Body, maxBody)
-		if err := rt.foreign.Check(r); err != nil {
-			rt.cfg.Logger.WarnContext(ctx, "form from another site refused", "path", rt.logged(r.URL.Path), "request_id", id)
+		policy := rt.cfg.Mux.Policy(r)
+		if policy&CrossSitePost == 0 && rt.foreign.Check(r) != nil {
+			rt.cfg.Logger.WarnContext(ctx, "form from another site refused", "path", rt.cfg.Mux.loggedPath(r), "request_id", id)
 			rt.cfg.Fail(seen, r, ForeignForm)
 			return
 		}
-		if rt.limited(r) {
-			rt.cfg.Logger.WarnContext(ctx, "too many requests", "path", rt.logged(r.URL.Path), "request_id", id)
+		if rt.limited(r, policy) {
+			rt.cfg.Logger.WarnContext(ctx, "too many requests", "path", rt.cfg.Mux.loggedPath(r), "request_id", id)
 			rt.cfg.Fail(seen, r, TooMany)
 			return
 		}
 		next.ServeHTTP(seen, r)
 	})
-}
-
-// logged is a path as the log may have it.
-func (rt *Router) logged(path string) string {
-	for _, private := range rt.cfg.Private {
-		if strings.HasPrefix(path, private) {
-			return private + "…"
-		}
-	}
-	return path
 }
 
 // recovered answers for a handler that panicked. http.ErrAbortHandler is no accident: net/http knows it.
@@ -146,7 +129,7 @@ func (rt *Router) recovered(w *answer, r *http.Request) {
 		panic(cause)
 	}
 	// The cause may hold what the request said, so only its type goes to the log; the stack says where.
-	rt.cfg.Logger.ErrorContext(r.Context(), "panic", "path", rt.logged(r.URL.Path), "request_id", RequestID(r.Context()),
+	rt.cfg.Logger.ErrorContext(r.Context(), "panic", "path", rt.cfg.Mux.loggedPath(r), "request_id", RequestID(r.Context()),
 		"cause", fmt.Sprintf("%T", cause), "stack", frames(debug.Stack()))
 	if w.began {
 		panic(http.ErrAbortHandler) // a half answer must not look whole

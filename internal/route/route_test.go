@@ -26,7 +26,7 @@ func newRig(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config))
 	t.Helper()
 	rig := &rig{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
 	cfg := route.Config{
-		Origin: "https://login.example.com", ForeignPosts: []string{"/oauth2/token"}, Limited: []string{"/sign-in", "/sign-in/"}, LimitedSignedIn: []string{"/oauth2/authorize"}, CookiePrefix: []string{"__Host-weigate"},
+		Origin: "https://login.example.com", Mux: route.NewMux(), CookiePrefix: []string{"__Host-weigate"},
 		Fail: func(w http.ResponseWriter, _ *http.Request, f route.Failure) {
 			w.WriteHeader([]int{500, 403, 429}[f])
 			fmt.Fprint(w, "failure")
@@ -46,7 +46,14 @@ func newRig(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config))
 			fmt.Fprintf(w, "%s %s %d %v", route.Address(r), route.RequestID(r.Context()), len(body), err != nil)
 		}
 	}
-	rig.handler = rt.Wrap(inner)
+	cfg.Mux.Handle("/", inner)
+	cfg.Mux.Handle("POST /oauth2/token", inner, route.CrossSitePost)
+	cfg.Mux.Handle("/sign-in", inner, route.Limited)
+	cfg.Mux.Handle("/sign-in/", inner, route.Limited)
+	cfg.Mux.Handle("/oauth2/authorize", inner, route.LimitedSignedIn)
+	cfg.Mux.Handle("/scan/", inner, route.Limited, route.Private)
+	cfg.Mux.Handle("GET /scan/{ticket}/answer", inner, route.Private)
+	rig.handler = rt.Wrap(cfg.Mux)
 	return rig
 }
 
@@ -300,9 +307,8 @@ func TestPanicAfterHalfAnAnswerBreaksTheConnection(t *testing.T) {
 
 func TestPrivatePathIsInNoLog(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(http.ResponseWriter, *http.Request) { panic("oh") }, func(c *route.Config) {
-		c.Private, c.Limited = []string{"/scan/"}, []string{"/scan/"}
-	})
+	g := newRig(t, func(http.ResponseWriter, *http.Request) { panic("oh") })
+	g.do(httptest.NewRequest(http.MethodGet, "/scan/planted/answer", nil))
 	r := httptest.NewRequest(http.MethodPost, "/scan/planted", nil)
 	r.Header.Set("Origin", "https://evil.example")
 	g.do(r)

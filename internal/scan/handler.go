@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -81,8 +83,8 @@ func New(cfg Config) (*Handler, error) {
 		}
 	}
 	for i, key := range cfg.Keys {
-		if len(key) < minKey {
-			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), minKey))
+		if len(key) < seal.MinKey {
+			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), seal.MinKey))
 		}
 	}
 	u, err := url.Parse(cfg.URL)
@@ -93,7 +95,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.Join(problems...)
 	}
 	defaults(&cfg)
-	sealer, err := newSealer(cfg.Keys)
+	sealer, err := seal.New(cfg.Keys, "scan")
 	if err != nil {
 		return nil, err
 	}
@@ -144,28 +146,23 @@ const (
 	pathSignIn  = "/sign-in" // of package signin: begins an app's request over
 )
 
-// Mount adds the routes to mux, under the path of the gateway's own address.
-func (h *Handler) Mount(mux *http.ServeMux) {
+// Mount registers the routes, under the path of the gateway's own address. Anonymous visitors make the gateway work at all of them, and an id of a
+// ticket is in no log.
+func (h *Handler) Mount(mux *route.Mux) {
 	for pattern, handler := range map[string]http.HandlerFunc{
 		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " + pathSVG: h.codeSVG,
-		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel,
-		"GET /scan/{ticket}": h.scanned, "GET " + pathConfirm: h.confirm,
+		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
 		"POST " + pathScan: h.serveScan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
 		// Where a form ended, a person may load the page once more from the address bar.
-		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop, "GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
+		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop,
+		"GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+h.path+path, guarded(handler))
+		mux.HandleFunc(method+" "+h.path+path, guarded(handler), route.Limited)
 	}
+	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", guarded(h.scanned), route.Limited, route.Private)
+	mux.HandleFunc(h.path+pathDesktop+"/", func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }, route.Limited, route.Private)
 }
-
-// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
-func (h *Handler) Limited() []string {
-	return []string{h.path + pathDesktop, h.path + pathDesktop + "/"}
-}
-
-// Private lists the beginnings of paths whose rest is in nobody's log: a ticket's id.
-func (h *Handler) Private() []string { return []string{h.path + pathDesktop + "/"} }
 
 // guarded answers HEAD without doing anything, since what follows from a GET here is for a person who sees the page, and keeps answers out of caches.
 func guarded(next http.HandlerFunc) http.HandlerFunc {

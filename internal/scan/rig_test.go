@@ -20,6 +20,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -94,7 +95,7 @@ func (w *town) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	h.Mount(mux)
 	// What oidc does: send the browser to sign in.
 	mux.HandleFunc("GET /begin", func(rw http.ResponseWriter, r *http.Request) {

@@ -176,25 +176,20 @@ const (
 	pathEverywhere = "/sign-out/everywhere"
 )
 
-// Mount adds the routes to mux, under the path of the gateway's own address.
-func (h *Handler) Mount(mux *http.ServeMux) {
+// Mount registers the routes, under the path of the gateway's own address. Anonymous visitors make the gateway work at those that are limited.
+func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+h.path+pathHome, h.own)
-	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn)
-	mux.HandleFunc("POST "+h.path+pathProfile, h.declineProfile)
-	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree)
+	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn, route.Limited)
+	mux.HandleFunc("POST "+h.path+pathProfile, h.declineProfile, route.Limited)
+	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree, route.Limited)
 	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
-	for _, path := range []string{pathSignIn, pathSignIn + "/", pathSignOut} {
-		mux.Handle(h.path+path, h.login)
-	}
+	mux.Handle(h.path+pathSignIn, h.login, route.Limited)
+	mux.Handle(h.path+pathSignIn+"/", h.login, route.Limited)
+	mux.Handle(h.path+pathSignOut, h.login)
 	for _, w := range h.connectors {
-		mux.Handle(h.path+w.callback, w.login)
+		mux.Handle(h.path+w.callback, w.login, route.Limited)
 	}
 }
 
 // SessionCookie is the name of the cookie by which a browser is signed in.
 func (h *Handler) SessionCookie() string { return h.session }
-
-// Limited lists the paths at which anonymous visitors make the gateway work, for the rate limit in front.
-func (h *Handler) Limited() []string {
-	return []string{h.path + pathSignIn, h.path + pathSignIn + "/", h.path + pathCallback, h.path + pathCallback + "/"}
-}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -93,7 +94,7 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 	}
 	r.url = cfg.URL
 	r.path = strings.TrimPrefix(cfg.URL, "https://login.example.com")
-	mux := http.NewServeMux()
+	mux := route.NewMux()
 	r.h.Mount(mux)
 	mux.HandleFunc("GET "+r.path+"/app", r.serveApp)
 	r.mux = leaktest.Watch(t, mux)

@@ -1,0 +1,65 @@
+package route
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Policy is what [Router.Wrap] does with the requests of a route before its handler serves them. Policies combine with |.
+type Policy uint8
+
+// The policies. A route without one serves requests of the gateway's own pages only, and no limit applies to it.
+const (
+	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate what the request itself carries, never a cookie.
+	CrossSitePost Policy = 1 << iota
+	// Limited counts the requests of anonymous visitors: see limits.go.
+	Limited
+	// LimitedSignedIn counts requests that add rows for signed-in users. Its limits are far above what users do.
+	LimitedSignedIn
+	// Private keeps what the pattern does not spell out (a wildcard, the rest of a subtree) out of the log.
+	Private
+)
+
+// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]; it serves requests once all routes are registered.
+type Mux struct {
+	mux      *http.ServeMux
+	policies map[string]Policy // by pattern
+}
+
+// NewMux returns a Mux without routes.
+func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]Policy{}} }
+
+// Handle registers a route. The pattern is one of [http.ServeMux].
+func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
+	m.mux.Handle(pattern, handler)
+	for _, p := range policies {
+		m.policies[pattern] |= p
+	}
+}
+
+// HandleFunc registers a route as [Mux.Handle] does.
+func (m *Mux) HandleFunc(pattern string, handler http.HandlerFunc, policies ...Policy) {
+	m.Handle(pattern, handler, policies...)
+}
+
+// ServeHTTP serves a request by its route. It applies no policy: [Router.Wrap] does.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
+
+// Policy returns the policies of the route of a request.
+func (m *Mux) Policy(r *http.Request) Policy {
+	_, pattern := m.mux.Handler(r)
+	return m.policies[pattern]
+}
+
+// loggedPath returns the path of a request as the log may contain it.
+func (m *Mux) loggedPath(r *http.Request) string {
+	_, pattern := m.mux.Handler(r)
+	if m.policies[pattern]&Private == 0 {
+		return r.URL.Path
+	}
+	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
+		pattern = path
+	}
+	public, _, _ := strings.Cut(pattern, "{")
+	return public + "…"
+}
