@@ -7,7 +7,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// check looks at where everybody ended.
+// check tests the users in which the identities ended.
 func (r *joinRun) check() {
 	r.Helper()
 	for _, err := range r.errs {
@@ -29,29 +29,29 @@ func (r *joinRun) check() {
 	for class, members := range classes {
 		users := map[string]gateway.User{}
 		for _, i := range members {
-			a := r.whole(i, owner)
+			a := r.checkIdentities(i, owner)
 			users[a.ID] = a
 		}
 		for _, a := range users {
-			r.rights(a, class)
+			r.checkRights(a, class)
 		}
 		if contradictory[class] {
 			continue
 		}
 		if len(users) != 1 {
-			r.Errorf("class %q became %d accounts", class, len(users))
+			r.Errorf("class %q is %d users, want 1", class, len(users))
 			continue
 		}
 		for _, a := range users {
-			r.one(a, class, members)
+			r.checkOnlyUser(a, class, members)
 		}
 	}
-	r.subjects(classes)
+	r.checkSubjects(classes)
 }
 
-// whole returns the account of a visitor, after a look at its identities: all
-// of one class, no two of one appid, each with the first unionid that was told.
-func (r *joinRun) whole(i int, owner map[string]string) gateway.User {
+// checkIdentities returns the user of identity i. It checks that the user's identities are of one class,
+// no two of one appid, each with its first unionid.
+func (r *joinRun) checkIdentities(i int, owner map[string]string) gateway.User {
 	r.Helper()
 	v := r.identities[i]
 	a, err := r.handles[0].User(r.ctx, r.users[i])
@@ -65,41 +65,41 @@ func (r *joinRun) whole(i int, owner map[string]string) gateway.User {
 	appids, found := map[string]bool{}, false
 	for _, id := range all {
 		if appids[id.AppID] {
-			r.Errorf("account %s has two openids of %s", a.ID, id.AppID)
+			r.Errorf("user %s has two openids of %s", a.ID, id.AppID)
 		}
 		appids[id.AppID] = true
 		if class := owner[id.AppID+" "+id.OpenID]; class != v.class() {
-			r.Errorf("account %s has identities of %q and of %q", a.ID, v.class(), class)
+			r.Errorf("user %s has identities of %q and of %q", a.ID, v.class(), class)
 		}
 		if id.AppID == v.connector.appid && id.OpenID == v.openid {
 			found = true
 			if id.UnionID != v.unionid {
-				r.Errorf("%s %s has unionid %q, told first was %q", id.AppID, id.OpenID, id.UnionID, v.unionid)
+				r.Errorf("%s %s has unionid %q, the first was %q", id.AppID, id.OpenID, id.UnionID, v.unionid)
 			}
 		}
 	}
 	if !found {
-		r.Errorf("account %s of %+v has not this identity: %+v", a.ID, v, all)
+		r.Errorf("user %s of %+v does not have this identity: %+v", a.ID, v, all)
 	}
 	if r.statuses["block "+v.connector.appid+" "+v.openid] && a.Status != gateway.Blocked {
-		r.Errorf("%+v was blocked, and has account %s, which is %s", v, a.ID, a.Status)
+		r.Errorf("%+v was blocked, and has user %s, which is %s", v, a.ID, a.Status)
 	}
 	return a
 }
 
-// rights looks at what an account of a class may be at most.
-func (r *joinRun) rights(a gateway.User, class string) {
+// checkRights checks that a user of a class has no right or status that nobody gave the class.
+func (r *joinRun) checkRights(a gateway.User, class string) {
 	r.Helper()
 	if a.Admin != r.admins[a.ID] {
-		r.Errorf("account %s is an administrator: %v; was made one: %v", a.ID, a.Admin, r.admins[a.ID])
+		r.Errorf("user %s is an administrator: %v; was made one: %v", a.ID, a.Admin, r.admins[a.ID])
 	}
 	if a.Status == gateway.Blocked && !r.statuses["block "+class] || a.Status == gateway.Active && !r.statuses["approve "+class] {
-		r.Errorf("account %s of %q is %s, and nobody of it was made so", a.ID, class, a.Status)
+		r.Errorf("user %s of %q is %s, and no identity of the class was made so", a.ID, class, a.Status)
 	}
 }
 
-// one looks at the one account of a class.
-func (r *joinRun) one(a gateway.User, class string, members []int) {
+// checkOnlyUser checks the only user of a class without a contradiction.
+func (r *joinRun) checkOnlyUser(a gateway.User, class string, members []int) {
 	r.Helper()
 	want := gateway.Pending
 	if r.statuses["approve "+class] {
@@ -109,29 +109,29 @@ func (r *joinRun) one(a gateway.User, class string, members []int) {
 		want = gateway.Blocked
 	}
 	if a.Status != want {
-		r.Errorf("account %s of %q is %s, want %s", a.ID, class, a.Status, want)
+		r.Errorf("user %s of %q is %s, want %s", a.ID, class, a.Status, want)
 	}
 	all, err := r.handles[0].Identities(r.ctx, a.ID)
 	if err != nil || len(all) != len(members) {
-		r.Errorf("account %s of %q has %d identities of %d: %v", a.ID, class, len(all), len(members), err)
+		r.Errorf("user %s of %q has %d identities of %d: %v", a.ID, class, len(all), len(members), err)
 	}
 	var oldest string
 	for id, at := range r.created {
-		is, err := r.handles[0].User(r.ctx, id)
+		resolved, err := r.handles[0].User(r.ctx, id)
 		if err != nil {
 			r.Error(err)
 		}
-		if is.ID == a.ID && (oldest == "" || cmp.Or(at.Compare(r.created[oldest]), cmp.Compare(id, oldest)) < 0) {
+		if resolved.ID == a.ID && (oldest == "" || cmp.Or(at.Compare(r.created[oldest]), cmp.Compare(id, oldest)) < 0) {
 			oldest = id
 		}
 	}
 	if oldest != a.ID {
-		r.Errorf("class %q is account %s, made %v; older is %s, made %v", class, a.ID, a.CreatedAt, oldest, r.created[oldest])
+		r.Errorf("class %q is user %s, made %v; older is %s, made %v", class, a.ID, a.CreatedAt, oldest, r.created[oldest])
 	}
 }
 
-// subjects looks at what apps know people by.
-func (r *joinRun) subjects(classes map[string][]int) {
+// checkSubjects checks the subjects that apps have.
+func (r *joinRun) checkSubjects(classes map[string][]int) {
 	r.Helper()
 	for class, members := range classes {
 		ids := map[string]bool{}
@@ -152,7 +152,7 @@ func (r *joinRun) subjects(classes map[string][]int) {
 			}
 			id, err := r.handles[0].SubjectUser(r.ctx, p.app, sub)
 			if err != nil && !errors.Is(err, gateway.ErrNotFound) || err == nil && !ids[id] {
-				r.Errorf("subject %q of %q in %s is account %q now: %v", sub, class, p.app, id, err)
+				r.Errorf("subject %q of %q in %s is user %q now: %v", sub, class, p.app, id, err)
 			}
 		}
 		for id := range ids {
@@ -163,14 +163,14 @@ func (r *joinRun) subjects(classes map[string][]int) {
 			for _, g := range got {
 				p, known := r.pins[g.Subject]
 				if !known || p.class != class || p.app != g.App {
-					r.Errorf("account %s of %q is %q in %s, which is %+v", id, class, g.Subject, g.App, p)
+					r.Errorf("user %s of %q is %q in %s, which is %+v", id, class, g.Subject, g.App, p)
 				}
 				if len(ids) == 1 && !p.at.Equal(first[g.App].at) {
-					r.Errorf("account %s of %q is %q in %s, pinned at %v; the first was pinned at %v", id, class, g.Subject, g.App, p.at, first[g.App].at)
+					r.Errorf("user %s of %q is %q in %s, pinned at %v; the first was pinned at %v", id, class, g.Subject, g.App, p.at, first[g.App].at)
 				}
 			}
 			if len(ids) == 1 && len(got) != len(first) {
-				r.Errorf("account %s of %q has pins %+v, want one each of %v", id, class, got, first)
+				r.Errorf("user %s of %q has pins %+v, want one each of %v", id, class, got, first)
 			}
 		}
 	}

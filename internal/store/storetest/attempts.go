@@ -8,12 +8,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// attempt is a claim by owner at a moment, with a lease of 15 seconds.
+// newAttempt returns an attempt by owner with a lease of 15 seconds from at.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second), Expires: after(time.Hour)}
 }
 
-// claims takes the claim, and fails the case when somebody has it.
+// wantAttemptWon begins the attempt, and fails the test when another one exists.
 func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
@@ -25,15 +25,15 @@ func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 	}
 }
 
-// claimed fails the case unless the claim of row stands in the way.
-func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, row gateway.Attempt) {
+// wantAttemptLost begins the attempt, and fails the test unless the existing attempt is returned.
+func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existing gateway.Attempt) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if won || have != row {
-		f.t.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, row)
+	if won || have != existing {
+		f.t.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, existing)
 	}
 }
 
@@ -54,8 +54,8 @@ var attemptCases = []testCase{
 					seen.add(fmt.Sprint(won, " ", errorName(err)))
 					owners.add(have.Owner)
 				})
-				wantEqual(t, "claims", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
-				wantEqual(t, "owners that were told", len(owners.counts), 1)
+				wantEqual(t, "attempts", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+				wantEqual(t, "owners returned", len(owners.counts), 1)
 			}
 		},
 	},
@@ -96,7 +96,7 @@ var attemptCases = []testCase{
 			wantError(t, f.store.FinishAttempt(t.Context(), "k", "somebody", done, noon), gateway.ErrConflict)
 			wantError(t, f.store.FinishAttempt(t.Context(), "another", "one", done, noon), gateway.ErrConflict)
 			if err := f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
-				t.Fatal("a claim ended with no outcome")
+				t.Fatal("an attempt ended without an outcome")
 			}
 			var seen counter
 			concurrently(16, func(i int) {
@@ -122,7 +122,7 @@ var attemptCases = []testCase{
 				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
 				seen.add(fmt.Sprint(won, " ", errorName(err)))
 			})
-			wantEqual(t, "claims with the second code", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+			wantEqual(t, "attempts with the second code", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
 			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon), gateway.ErrConflict)
 		},
 	},

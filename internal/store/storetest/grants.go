@@ -28,7 +28,7 @@ var grantCases = []testCase{
 			}
 			grant := f.getGrant("grant-g1")
 			if !reflect.DeepEqual(grant, want.Grant) {
-				t.Fatalf("family %+v", grant)
+				t.Fatalf("grant %+v", grant)
 			}
 			wantError(t, f.store.PutCode(t.Context(), want), gateway.ErrConflict)
 			_, err := f.store.Code(t.Context(), hash("none"))
@@ -71,7 +71,7 @@ var grantCases = []testCase{
 				t.Fatal(err)
 			}
 			grant := f.getCode(hash("code g4")).Grant
-			wantEqual(t, "account and subject", grant.UserID+" "+grant.Subject, older.ID+" as notes")
+			wantEqual(t, "user and subject", grant.UserID+" "+grant.Subject, older.ID+" as notes")
 		},
 	},
 	{
@@ -95,13 +95,13 @@ var grantCases = []testCase{
 					grant, err := stores[i%2].Redeem(t.Context(), hash("code "+name), noon, issue)
 					seen.add(errorName(err))
 					if grant.ID != "grant-"+name {
-						t.Errorf("family with the answer %q: %q", errorName(err), grant.ID)
+						t.Errorf("grant with the result %q: %q", errorName(err), grant.ID)
 					}
 				})
 				wantEqual(t, "redemptions", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
 				for i := range f.concurrency() {
 					if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access ", name, i)), noon); !errors.Is(err, gateway.ErrNotFound) {
-						t.Fatalf("a token of a replayed code is alive: %v", err)
+						t.Fatalf("a token of a replayed code is valid: %v", err)
 					}
 				}
 			}
@@ -125,7 +125,7 @@ var grantCases = []testCase{
 				grant, err := stores[i%2].Redeem(t.Context(), hash("code g1"), noon, issue)
 				seen.add(errorName(err))
 				if grant.ID != "grant-g1" || !grant.RevokedAt.IsZero() {
-					t.Errorf("family with the answer %q: %q, revoked at %v", errorName(err), grant.ID, grant.RevokedAt)
+					t.Errorf("grant with the result %q: %q, revoked at %v", errorName(err), grant.ID, grant.RevokedAt)
 				}
 			})
 			wantEqual(t, "redemptions", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
@@ -138,7 +138,7 @@ var grantCases = []testCase{
 			wantEqual(t, "tokens alive", alive, 1)
 			_, err := f.store.Redeem(t.Context(), hash("code g1"), after(time.Second), newIssue("g2"))
 			wantError(t, err, gateway.ErrReplay)
-			wantEqual(t, "revoked by one that is not forgiving", f.getGrant("grant-g1").RevokedAt, after(time.Second))
+			wantEqual(t, "revoked by a replay that is not tolerated", f.getGrant("grant-g1").RevokedAt, after(time.Second))
 		},
 	},
 	{
@@ -154,12 +154,12 @@ var grantCases = []testCase{
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(grant, g) {
-				t.Fatalf("family of the redemption %+v\nfamily of the token %+v", grant, g)
+				t.Fatalf("grant of the redemption %+v\nfamily of the token %+v", grant, g)
 			}
 			wantEqual(t, "token", fmt.Sprint(a.Grant, a.CreatedAt, a.ExpiresAt), fmt.Sprint("grant-g1", noon, after(5*time.Minute)))
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute))
 			wantError(t, err, gateway.ErrExpired)
-			wantEqual(t, "taken", f.getCode(hash("code g1")).RedeemedAt, noon)
+			wantEqual(t, "redeemed at", f.getCode(hash("code g1")).RedeemedAt, noon)
 			grant, err = f.store.Redeem(t.Context(), hash("code g1"), after(time.Second), newIssue("again"))
 			wantError(t, err, gateway.ErrReplay)
 			wantEqual(t, "revoked", grant.RevokedAt, after(time.Second))
@@ -193,11 +193,11 @@ var grantCases = []testCase{
 		reason: "an app would lose its users, or the table would grow forever",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			f.addGrant(id, "wiki", "long") // its refresh tokens end in a month
+			f.addGrant(id, "wiki", "long") // its refresh tokens expire in a month
 			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "short")); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "never taken")); err != nil {
+			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "never redeemed")); err != nil {
 				t.Fatal(err)
 			}
 			issue := newIssue("short")
@@ -213,7 +213,7 @@ var grantCases = []testCase{
 				for f.sweep(after(k.at), time.Time{}, 1) > 0 {
 				}
 				var left []string
-				for _, name := range []string{"long", "never taken", "short"} {
+				for _, name := range []string{"long", "never redeemed", "short"} {
 					if _, err := f.store.Grant(t.Context(), "grant-"+name); err == nil {
 						left = append(left, name)
 					}
@@ -232,7 +232,7 @@ var grantCases = []testCase{
 			}
 			_, err := f.store.Redeem(t.Context(), hash("code g1"), after(time.Minute), newIssue("g1"))
 			wantError(t, err, gateway.ErrExpired)
-			wantEqual(t, "taken", f.getCode(hash("code g1")).RedeemedAt, time.Time{})
+			wantEqual(t, "redeemed at", f.getCode(hash("code g1")).RedeemedAt, time.Time{})
 			_, err = f.store.Redeem(t.Context(), hash("none"), noon, newIssue("g1"))
 			wantError(t, err, gateway.ErrNotFound)
 			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")); err != nil {
@@ -268,7 +268,7 @@ var grantCases = []testCase{
 				ended string
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},
-				{gateway.Revocation{UserID: a}, 3, "[a shop a wiki]"}, // and one of the round before
+				{gateway.Revocation{UserID: a}, 3, "[a shop a wiki]"}, // and one of the previous round
 				{gateway.Revocation{UserID: a, App: "wiki"}, 1, "[a wiki]"},
 				{gateway.Revocation{Session: hash("session b wiki3")}, 1, "[b wiki]"},
 				{gateway.Revocation{Token: hash("access a shop4")}, 1, "[a shop]"},
@@ -284,7 +284,7 @@ var grantCases = []testCase{
 				wantEqual(t, "again in round "+round, f.revoke(k.r, noon), 0)
 			}
 			if _, err := f.store.Revoke(t.Context(), gateway.Revocation{App: "wiki"}, noon); err == nil {
-				t.Fatal("a revocation that names nobody was carried out")
+				t.Fatal("a revocation without a user, grant, session or token was executed")
 			}
 			f.getGrant("grant-a shop4")
 			_, err := f.store.Rotate(t.Context(), newRotation("a shop4", 1, 0)) // only that token was revoked
@@ -294,5 +294,3 @@ var grantCases = []testCase{
 		},
 	},
 }
-
-// newRotation presents refresh token n of the grant.

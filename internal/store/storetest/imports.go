@@ -20,19 +20,19 @@ var importCases = []testCase{
 			known := f.addUser("o1")
 			a := mainConnector.signIn(after(time.Hour), "o3", "u3")
 			a.Profile = &gateway.Profile{Nickname: "from the table"}
-			people := []gateway.ImportedUser{
+			users := []gateway.ImportedUser{
 				importLine("1", mainConnector.signIn(after(time.Hour), "o1", "")), // known
 				importLine("2", mainConnector.signIn(after(time.Hour), "o2", "u2")),
-				importLine("2", siteConnector.signIn(after(time.Hour), "s2", "")), // the same person, by the old id
+				importLine("2", siteConnector.signIn(after(time.Hour), "s2", "")), // the same user, by the old id
 				importLine("3", a),
 				importLine("3", siteConnector.signIn(after(time.Hour), "s3", "u3")), // by both
 				importLine("", mainConnector.signIn(after(time.Hour), "o4", "")),
 				importLine("5", mainConnector.signIn(after(time.Hour), "", "u5")),
 				importLine("2", mainConnector.signIn(after(time.Hour), "o9", "")),   // a second openid
 				importLine("9", mainConnector.signIn(after(time.Hour), "o2", "u2")), // another old id
-				importLine("2", mainConnector.signIn(after(time.Hour), "o1", "")),   // two accounts
+				importLine("2", mainConnector.signIn(after(time.Hour), "o1", "")),   // two users
 			}
-			res := f.importUsers(people)
+			res := f.importUsers(users)
 			var problems []int
 			for _, p := range res.Problems {
 				problems = append(problems, p.Index)
@@ -45,12 +45,12 @@ var importCases = []testCase{
 			}
 			for _, i := range f.listIdentities(found[0].ID) {
 				if !i.SeenAt.IsZero() {
-					t.Fatalf("an imported person counts as seen: %+v", i)
+					t.Fatalf("an imported identity has a time of sign-in: %+v", i)
 				}
 			}
-			res = f.importUsers(people[:5])
+			res = f.importUsers(users[:5])
 			wantEqual(t, "the same again", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems)), "0 0 0 5 0")
-			wantEqual(t, "who arrives is the imported one", f.recordSignIn(siteConnector.signIn(after(2*time.Hour), "s2", "")).OldID, "2")
+			wantEqual(t, "old id after a sign-in", f.recordSignIn(siteConnector.signIn(after(2*time.Hour), "s2", "")).OldID, "2")
 		},
 	},
 }

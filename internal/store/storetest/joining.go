@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// kinds lists the kinds of events.
+// kinds returns kind and outcome of each event, sorted.
 func kinds(events []gateway.Event) (all []string) {
 	for _, e := range events {
 		all = append(all, e.Kind+" "+e.Outcome)
@@ -18,18 +18,18 @@ func kinds(events []gateway.Event) (all []string) {
 	return all
 }
 
-// told arrives and returns the kinds of what it told.
+// recordSignInEvents records a sign-in and returns the kinds of its events.
 func (f *fixture) recordSignInEvents(a gateway.SignIn) (gateway.User, []string) {
 	f.t.Helper()
-	acc, events, err := f.store.RecordSignIn(f.t.Context(), a)
+	user, events, err := f.store.RecordSignIn(f.t.Context(), a)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return acc, kinds(events)
+	return user, kinds(events)
 }
 
-// two stores two accounts that a later unionid will join: the older came by
-// main at noon, the younger by site a minute later.
+// addTwoUsers stores two users that a later unionid joins: the older signed in at the main connector at
+// noon, the younger at the site connector a minute later.
 func (f *fixture) addTwoUsers() (older, younger gateway.User) {
 	f.t.Helper()
 	return f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")), f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", ""))
@@ -41,9 +41,9 @@ var joinCases = []testCase{
 		reason: "people sign in on the phone and on the desktop",
 		run: func(t *testing.T, f *fixture) {
 			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			b, told := f.recordSignInEvents(siteConnector.signIn(after(time.Minute), "s1", "u1"))
-			wantEqual(t, "account", b.ID, a.ID)
-			wantEqual(t, "events", fmt.Sprint(told), "[identity_added ok]")
+			b, events := f.recordSignInEvents(siteConnector.signIn(after(time.Minute), "s1", "u1"))
+			wantEqual(t, "user", b.ID, a.ID)
+			wantEqual(t, "events", fmt.Sprint(events), "[identity_added ok]")
 			wantEqual(t, "identities", len(f.listIdentities(a.ID)), 2)
 		},
 	},
@@ -64,13 +64,13 @@ var joinCases = []testCase{
 		reason: "WeChat contradicts itself; one of the two openids is another person's",
 		run: func(t *testing.T, f *fixture) {
 			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			b, told := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o2", "u1"))
+			b, events := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o2", "u1"))
 			if b.ID == a.ID {
-				t.Fatal("one account has two openids of one appid")
+				t.Fatal("one user has two openids of one appid")
 			}
-			wantEqual(t, "events", fmt.Sprint(told), "[join_conflict refused user_created ok]")
+			wantEqual(t, "events", fmt.Sprint(events), "[join_conflict refused user_created ok]")
 			joined := f.recordSignIn(siteConnector.signIn(after(2*time.Minute), "s1", "u1"))
-			wantEqual(t, "a third entry joins the older", joined.ID, a.ID)
+			wantEqual(t, "a third connector joins the older", joined.ID, a.ID)
 		},
 	},
 	{
@@ -79,13 +79,13 @@ var joinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
 			b := f.recordSignIn(siteConnector.signIn(noon, "s1", "u2"))
-			again, told := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o1", "u2"))
-			wantEqual(t, "account", again.ID, a.ID)
-			wantEqual(t, "events", fmt.Sprint(told), "[unionid_changed refused]")
+			again, events := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o1", "u2"))
+			wantEqual(t, "user", again.ID, a.ID)
+			wantEqual(t, "events", fmt.Sprint(events), "[unionid_changed refused]")
 			wantEqual(t, "kept unionid", f.listIdentities(a.ID)[0].UnionID, "u1")
 			again, _ = f.recordSignInEvents(mainConnector.signIn(after(2*time.Minute), "o1", "u2"))
-			wantEqual(t, "account after a second try", again.ID, a.ID)
-			wantEqual(t, "the other account", f.getUser(b.ID).ID, b.ID)
+			wantEqual(t, "user after a second try", again.ID, a.ID)
+			wantEqual(t, "the other user", f.getUser(b.ID).ID, b.ID)
 		},
 	},
 	{
@@ -96,10 +96,10 @@ var joinCases = []testCase{
 			f.addSession(older.ID, "old session")
 			f.addSession(younger.ID, "young session")
 			f.addGrant(younger.ID, "wiki", "g1")
-			acc, told := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "account", acc.ID, older.ID)
-			wantEqual(t, "events", fmt.Sprint(told), "[users_joined ok]")
-			wantEqual(t, "the younger id resolves", f.getUser(younger.ID).ID, older.ID)
+			user, events := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			wantEqual(t, "user", user.ID, older.ID)
+			wantEqual(t, "events", fmt.Sprint(events), "[users_joined ok]")
+			wantEqual(t, "user by the younger id", f.getUser(younger.ID).ID, older.ID)
 			wantEqual(t, "identities by the younger id", len(f.listIdentities(younger.ID)), 2)
 			_, err := f.store.Session(t.Context(), hash("young session"), noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -108,8 +108,8 @@ var joinCases = []testCase{
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "the grant's account", grant.UserID, older.ID)
-			wantEqual(t, "listed accounts", len(f.listUsers(gateway.UserQuery{})), 1)
+			wantEqual(t, "the grant's user", grant.UserID, older.ID)
+			wantEqual(t, "listed users", len(f.listUsers(gateway.UserQuery{})), 1)
 			if err := f.store.PutSession(t.Context(), newSession(younger.ID, "late"), noon); err != nil {
 				t.Fatal(err)
 			}
@@ -148,8 +148,8 @@ var joinCases = []testCase{
 			if err != nil {
 				t.Fatal(err)
 			}
-			acc, _ := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "status", acc.Status, gateway.Blocked)
+			user, _ := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			wantEqual(t, "status", user.Status, gateway.Blocked)
 			_, err = f.store.Session(t.Context(), hash("old session"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
@@ -168,11 +168,11 @@ var joinCases = []testCase{
 			if err != nil {
 				t.Fatal(err)
 			}
-			acc, told := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "account", acc.ID, older.ID)
-			wantEqual(t, "admin", acc.Admin, false)
-			wantEqual(t, "groups", len(acc.Groups), 0)
-			wantEqual(t, "events", fmt.Sprint(told), "[users_joined ok users_joined refused users_joined refused]")
+			user, events := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			wantEqual(t, "user", user.ID, older.ID)
+			wantEqual(t, "admin", user.Admin, false)
+			wantEqual(t, "groups", len(user.Groups), 0)
+			wantEqual(t, "events", fmt.Sprint(events), "[users_joined ok users_joined refused users_joined refused]")
 		},
 	},
 	{
@@ -187,16 +187,16 @@ var joinCases = []testCase{
 			}
 			f.addGrant(younger.ID, "wiki", "g1")
 			f.addGrant(younger.ID, "shop", "g2")
-			_, told := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "events", fmt.Sprint(told), "[subject_dropped ok users_joined ok]")
+			_, events := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			wantEqual(t, "events", fmt.Sprint(events), "[subject_dropped ok users_joined ok]")
 			for app, want := range map[string]string{"wiki": older.ID, "shop": younger.ID} {
 				wantEqual(t, "sub in "+app, f.pinSubject(younger.ID, app, "new", noon), want)
-				wantEqual(t, "account of the sub", f.subjectUser(app, want), older.ID)
+				wantEqual(t, "user of the sub", f.subjectUser(app, want), older.ID)
 			}
 			_, err := f.store.SubjectUser(t.Context(), "wiki", younger.ID)
 			wantError(t, err, gateway.ErrNotFound)
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
-			wantError(t, err, gateway.ErrNotFound) // it names a subject that was given up
+			wantError(t, err, gateway.ErrNotFound) // its subject was dropped by the join
 			_, _, err = f.store.Token(t.Context(), hash("access g2"), noon)
 			if err != nil {
 				t.Fatal(err)
@@ -224,7 +224,7 @@ var joinCases = []testCase{
 				})
 				for i := range 10 {
 					if n, err := f.store.Session(t.Context(), hash(fmt.Sprint(round, " ", i)), noon); err == nil && n.UserID != older.ID {
-						t.Fatalf("session of the joined account %s", n.UserID)
+						t.Fatalf("session of the joined user %s", n.UserID)
 					}
 				}
 			}
@@ -253,8 +253,8 @@ var joinCases = []testCase{
 					t.Error(err)
 				}
 			})
-			acc := f.recordSignIn(thirdConnector.signIn(after(2*time.Hour), "t1", "u1"))
-			wantEqual(t, "account", acc.ID, older.ID)
+			user := f.recordSignIn(thirdConnector.signIn(after(2*time.Hour), "t1", "u1"))
+			wantEqual(t, "user", user.ID, older.ID)
 			wantEqual(t, "identities", len(f.listIdentities(older.ID)), 3)
 		},
 	},

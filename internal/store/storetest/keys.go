@@ -73,10 +73,10 @@ var keyCases = []testCase{
 			}
 			var seen counter
 			concurrently(16, func(i int) {
-				seen.add(errorName(f.store.ReplaceSealed(t.Context(), "k1", []byte("sealed k1"), fmt.Append(nil, "anew ", i))))
+				seen.add(errorName(f.store.ReplaceSealed(t.Context(), "k1", []byte("sealed k1"), fmt.Append(nil, "new ", i))))
 			})
 			wantEqual(t, "sealed", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
-			if k := f.listKeys()[0]; !bytes.HasPrefix(k.Sealed, []byte("anew ")) {
+			if k := f.listKeys()[0]; !bytes.HasPrefix(k.Sealed, []byte("new ")) {
 				t.Fatalf("sealed: %q", k.Sealed)
 			}
 			wantError(t, f.store.ReplaceSealed(t.Context(), "none", nil, []byte("x")), gateway.ErrNotFound)

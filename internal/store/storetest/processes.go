@@ -14,16 +14,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// The environment of a worker process.
+// The environment variables of a worker process.
 const (
 	workEnv    = "WEIGATE_STORETEST_WORK"    // redeem or signin
 	addressEnv = "WEIGATE_STORETEST_ADDRESS" // of the database
-	personEnv  = "WEIGATE_STORETEST_PERSON"  // an account
+	userEnv    = "WEIGATE_STORETEST_USER"    // a user id
 )
 
-// Worker does the work of a second process when this process is one, and does
-// not return then. TestMain calls it first. open opens the database at an
-// address, as Database.Address gave it.
+// Worker makes this process the second process of a case when the environment says so, and does not
+// return then. TestMain calls it first. open opens the database at a Database.Address.
 func Worker(open func(ctx context.Context, address string) (gateway.Store, error)) {
 	work := os.Getenv(workEnv)
 	if work == "" {
@@ -44,7 +43,7 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 		case "redeem":
 			return redeemAll(ctx, store, os.Stdout)
 		case "signin":
-			return signInForEver(ctx, store, os.Getenv(personEnv))
+			return signInRepeatedly(ctx, store, os.Getenv(userEnv))
 		}
 		return fmt.Errorf("no such work: %q", work)
 	}()
@@ -55,10 +54,10 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 	os.Exit(0)
 }
 
-// codes is how many codes two processes fight for.
+// contested is the number of codes, attempts and tickets that two processes try to get.
 const contested = 200
 
-// redeemAll tries to take every code, every claim and every ticket, and prints which it got.
+// redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its successes.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 	for i := range contested {
 		name := fmt.Sprint("g", i)
@@ -74,7 +73,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 			return err
 		}
 		if won {
-			fmt.Fprintln(out, "claim", i)
+			fmt.Fprintln(out, "attempt", i)
 		}
 		ticket := newTicket(name)
 		if _, err := store.RedeemTicket(ctx, ticket.Hash, ticket.Desktop, noon); err == nil {
@@ -86,8 +85,8 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 	return nil
 }
 
-// signInForEver stores sessions and says after each that it is stored.
-func signInForEver(ctx context.Context, store gateway.Store, user string) error {
+// signInRepeatedly stores sessions, codes and tokens, and prints a number after each.
+func signInRepeatedly(ctx context.Context, store gateway.Store, user string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprint("s", i)
 		if err := store.PutSession(ctx, newSession(user, name), noon); err != nil {
@@ -103,14 +102,14 @@ func signInForEver(ctx context.Context, store gateway.Store, user string) error 
 	}
 }
 
-// worker is a second process.
+// worker is a second process on the same database.
 type worker struct {
 	*exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
 }
 
-// start starts a worker and waits until it has opened the database.
+// startWorker starts a worker process and waits until it has opened the database.
 func (f *fixture) startWorker(work, user string) *worker {
 	f.t.Helper()
 	exe, err := os.Executable()
@@ -118,7 +117,7 @@ func (f *fixture) startWorker(work, user string) *worker {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, personEnv+"="+user)
+	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, userEnv+"="+user)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -134,7 +133,7 @@ func (f *fixture) startWorker(work, user string) *worker {
 	w := &worker{cmd, in, bufio.NewScanner(out)}
 	f.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	if !w.out.Scan() || w.out.Text() != "ready" {
-		f.t.Fatalf("a worker said %q", w.out.Text())
+		f.t.Fatalf("a worker wrote %q", w.out.Text())
 	}
 	return w
 }
@@ -175,7 +174,7 @@ var processCases = []testCase{
 					t.Fatalf("a worker failed: %v (%v)", err, got)
 				}
 			}
-			wantEqual(t, "codes, claims and tickets that were won", len(got), 3*contested)
+			wantEqual(t, "codes, attempts and tickets", len(got), 3*contested)
 			for what, n := range got {
 				if n != 1 || strings.HasPrefix(what, "error") {
 					t.Fatalf("%s was won %d times", what, n)
@@ -198,7 +197,7 @@ var processCases = []testCase{
 			for w.out.Scan() {
 				n, err := strconv.Atoi(w.out.Text())
 				if err != nil {
-					t.Fatalf("a worker said %q", w.out.Text())
+					t.Fatalf("a worker wrote %q", w.out.Text())
 				}
 				last = n
 				if last == 100 {
@@ -212,7 +211,7 @@ var processCases = []testCase{
 				t.Fatalf("the worker ended at %d", last)
 			}
 			if !f.reopen() {
-				t.Fatal("a database that outlives its handle does not")
+				t.Fatal("the database ended with its handle")
 			}
 			for i := range last + 1 {
 				name := fmt.Sprint("s", i)
@@ -224,11 +223,11 @@ var processCases = []testCase{
 					t.Fatalf("code %d of %d is good again: %v", i, last, err)
 				}
 			}
-			// The one that was in the middle: all of it or none.
+			// The write that was interrupted is stored completely or not at all.
 			name := fmt.Sprint("s", last+1)
 			if code, err := f.store.Code(t.Context(), hash("code "+name)); err == nil {
 				_, _, err := f.store.Token(t.Context(), hash("access "+name), noon)
-				wantEqual(t, "taken and token", code.RedeemedAt.IsZero(), err != nil)
+				wantEqual(t, "not redeemed, no token", code.RedeemedAt.IsZero(), err != nil)
 			}
 		},
 	},

@@ -9,6 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// newRotation returns the rotation of refresh token n of the grant.
 func newRotation(id string, n int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
 		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", n, " ", id)), Next: hash(fmt.Sprint("refresh ", n+1, " ", id)),
@@ -33,7 +34,7 @@ var refreshCases = []testCase{
 					t.Fatal(err)
 				}
 				if !reflect.DeepEqual(grant, out.Grant) {
-					t.Fatalf("family of the rotation %+v\nfamily of the token %+v", out.Grant, grant)
+					t.Fatalf("grant of the rotation %+v\nfamily of the token %+v", out.Grant, grant)
 				}
 			}
 		},
@@ -64,7 +65,7 @@ var refreshCases = []testCase{
 			f.rotate(r)
 			out, err := f.store.Rotate(t.Context(), newRotation("g1", 1, time.Hour+30*time.Second))
 			wantError(t, err, gateway.ErrReplay)
-			wantEqual(t, "family", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt), fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
+			wantEqual(t, "grant", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt), fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
 			_, _, err = f.store.Token(t.Context(), r.Access.Hash, after(time.Hour+time.Minute))
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Rotate(t.Context(), newRotation("g1", 2, time.Hour+time.Minute))
@@ -116,11 +117,11 @@ var refreshCases = []testCase{
 					_, _, err = f.store.Token(t.Context(), r.Access.Hash, r.Now)
 				}
 				if err != nil || out.Refresh != r.Presented {
-					t.Errorf("one of a crowd: %v, successor %x", err, out.Refresh)
+					t.Errorf("one of the requests: %v, successor %x", err, out.Refresh)
 				}
 			})
 			wantEqual(t, "end", f.rotate(same(700*time.Hour)).Grant.ExpiresAt, after(720*time.Hour))
-			_, err := f.store.Rotate(t.Context(), newRotation("g1", 2, 701*time.Hour)) // not the one that is current
+			_, err := f.store.Rotate(t.Context(), newRotation("g1", 2, 701*time.Hour)) // not the current token
 			wantError(t, err, gateway.ErrReplay)
 		},
 	},

@@ -49,7 +49,7 @@ var sessionCases = []testCase{
 				t.Fatal(err)
 			}
 			if got := f.getSession(hash("s1"), after(time.Hour)); !reflect.DeepEqual(got, late) {
-				t.Fatalf("over an expired one: got  %+v\nwant %+v", got, late)
+				t.Fatalf("in place of an expired one: got  %+v\nwant %+v", got, late)
 			}
 			wantError(t, f.store.PutSession(t.Context(), newSession(gateway.NewID(), "s2"), noon), gateway.ErrNotFound)
 		},
@@ -141,7 +141,7 @@ var sessionCases = []testCase{
 				err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
 					n.Data = append(n.Data, 'x')
 					n.UserID, n.CreatedAt = "somebody", time.Time{}
-					n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither goes back
+					n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither is set to an earlier time
 					return nil
 				})
 				if err != nil {
@@ -151,7 +151,7 @@ var sessionCases = []testCase{
 			got := f.getSession(n.Hash, noon)
 			wantEqual(t, "updates", len(got.Data), (crowd+1)/2)
 			wantEqual(t, "end", got.ExpiresAt, after(9*time.Hour))
-			wantEqual(t, "account", got.UserID, n.UserID)
+			wantEqual(t, "user", got.UserID, n.UserID)
 			wantEqual(t, "created", got.CreatedAt, noon)
 			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error { n.ExpiresAt = after(10 * time.Hour); return nil }); err != nil {
 				t.Fatal(err)
@@ -159,9 +159,9 @@ var sessionCases = []testCase{
 			wantEqual(t, "a later end", f.getSession(n.Hash, noon).ExpiresAt, after(10*time.Hour))
 			mine := fmt.Errorf("mine")
 			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return mine }); err != mine {
-				t.Fatalf("the caller's own error came back as %v", err)
+				t.Fatalf("the error of the callback was returned as %v", err)
 			}
-			wantEqual(t, "updates after an error", len(f.getSession(n.Hash, noon).Data), (crowd+1)/2)
+			wantEqual(t, "data after an error", len(f.getSession(n.Hash, noon).Data), (crowd+1)/2)
 		},
 	},
 	{
@@ -182,7 +182,7 @@ var sessionCases = []testCase{
 			wantEqual(t, "ended", f.deleteUserSessions(a), 5)
 			wantEqual(t, "left", len(f.listSessions(a, noon)), 0)
 			f.getSession(hash("b1"), noon)
-			wantEqual(t, "of nobody", f.deleteUserSessions(gateway.NewID()), 0)
+			wantEqual(t, "sessions of an unknown user", f.deleteUserSessions(gateway.NewID()), 0)
 		},
 	},
 }

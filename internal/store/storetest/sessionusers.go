@@ -20,17 +20,17 @@ var sessionUserCases = []testCase{
 					a.Status, a.Nickname, a.Groups, a.Admin = status, "name "+string(status), []string{"a", "b"}, true
 					return nil
 				})
-				got, who, err := f.store.SessionUser(t.Context(), n.Hash, noon)
+				got, user, err := f.store.SessionUser(t.Context(), n.Hash, noon)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !reflect.DeepEqual(got, n) || !reflect.DeepEqual(who, want) {
-					t.Fatalf("got  %+v\n     %+v\nwant %+v\n     %+v", got, who, n, want)
+				if !reflect.DeepEqual(got, n) || !reflect.DeepEqual(user, want) {
+					t.Fatalf("got  %+v\n     %+v\nwant %+v\n     %+v", got, user, n, want)
 				}
 			}
-			_, who, err := f.store.SessionUser(t.Context(), n.Hash, after(time.Hour))
+			_, user, err := f.store.SessionUser(t.Context(), n.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
-			wantEqual(t, "account of an expired session", who.ID, "")
+			wantEqual(t, "user of an expired session", user.ID, "")
 			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
 				t.Fatal(err)
 			}
@@ -44,23 +44,23 @@ var sessionUserCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			want := f.addGrant(younger.ID, "wiki", "g1")
-			tok, grant, who, err := f.store.TokenUser(t.Context(), hash("access g1"), noon)
+			tok, grant, user, err := f.store.TokenUser(t.Context(), hash("access g1"), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(grant, want) || !reflect.DeepEqual(who, younger) || tok.Grant != grant.ID {
-				t.Fatalf("got  %+v\n     %+v\n     %+v\nwant %+v\n     %+v", tok, grant, who, want, younger)
+			if !reflect.DeepEqual(grant, want) || !reflect.DeepEqual(user, younger) || tok.Grant != grant.ID {
+				t.Fatalf("got  %+v\n     %+v\n     %+v\nwant %+v\n     %+v", tok, grant, user, want, younger)
 			}
 			wantEqual(t, "joined", f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1")).ID, older.ID)
-			_, grant, who, err = f.store.TokenUser(t.Context(), hash("access g1"), noon)
+			_, grant, user, err = f.store.TokenUser(t.Context(), hash("access g1"), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "of the family and of the account, after a join", grant.UserID+who.ID, older.ID+older.ID)
+			wantEqual(t, "of the grant and of the user, after a join", grant.UserID+user.ID, older.ID+older.ID)
 
-			_, _, who, err = f.store.TokenUser(t.Context(), hash("access g1"), after(5*time.Minute))
+			_, _, user, err = f.store.TokenUser(t.Context(), hash("access g1"), after(5*time.Minute))
 			wantError(t, err, gateway.ErrExpired)
-			wantEqual(t, "account of an expired token", who.ID, "")
+			wantEqual(t, "user of an expired token", user.ID, "")
 			_, _, _, err = f.store.TokenUser(t.Context(), hash("none"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			f.revoke(gateway.Revocation{Grant: "grant-g1"}, noon)

@@ -45,7 +45,7 @@ var subjectCases = []testCase{
 			if _, err := f.store.PinSubject(t.Context(), a, "shop", "", noon); err == nil {
 				t.Fatal("an empty subject was pinned")
 			}
-			wantEqual(t, "pins of nobody", len(f.listSubjects(gateway.NewID())), 0)
+			wantEqual(t, "pins of an unknown user", len(f.listSubjects(gateway.NewID())), 0)
 		},
 	},
 }

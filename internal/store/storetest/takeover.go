@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// victim is an administrator with all that there is to take.
+// victim is an administrator and everything that an attacker could take.
 type victim struct {
 	account  gateway.User
 	identity []gateway.Identity
@@ -27,47 +27,45 @@ func (f *fixture) addVictim() victim {
 	return victim{a, f.listIdentities(id)}
 }
 
-// unharmed fails the case unless everything of the victim's is as it was, and
-// theirs alone.
+// wantUnharmed fails the test unless the victim's user, identities, session and subject are unchanged.
 func (f *fixture) wantUnharmed(v victim) {
 	f.t.Helper()
 	id := v.account.ID
 	if a := f.getUser(id); !reflect.DeepEqual(a, v.account) {
-		f.t.Fatalf("the victim's account was %+v\nand is %+v", v.account, a)
+		f.t.Fatalf("the victim's user was %+v\nand is %+v", v.account, a)
 	}
 	if i := f.listIdentities(id); !reflect.DeepEqual(i, v.identity) {
 		f.t.Fatalf("the victim's identities were %+v\nand are %+v", v.identity, i)
 	}
 	f.getSession(hash("victim's session"), noon)
-	wantEqual(f.t, "the account of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
+	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
 }
 
-// attack lets the arrivals happen one by one, then all at once and through
-// several handles, and fails the case when one gets more than an account of
-// the attacker's own.
-func (f *fixture) attack(v victim, arrivals ...gateway.SignIn) {
+// attack records the sign-ins one by one, then all at once and through several handles. It fails the
+// test when one of them gets the victim's user or its rights.
+func (f *fixture) attack(v victim, signIns ...gateway.SignIn) {
 	f.t.Helper()
 	gets := func(s gateway.Store, a gateway.SignIn) {
-		acc, _, err := s.RecordSignIn(f.t.Context(), a)
+		user, _, err := s.RecordSignIn(f.t.Context(), a)
 		if err != nil {
 			f.t.Errorf("%s at %s: %v", a.OpenID, a.Connector, err)
 		}
-		if acc.ID == v.account.ID || acc.Admin || len(acc.Groups) > 0 || acc.Nickname != "" || acc.OldID != "" {
-			f.t.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Connector, acc)
+		if user.ID == v.account.ID || user.Admin || len(user.Groups) > 0 || user.Nickname != "" || user.OldID != "" {
+			f.t.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Connector, user)
 		}
 	}
-	for _, a := range arrivals {
+	for _, a := range signIns {
 		gets(f.store, a)
 	}
 	handles := f.handles()
-	concurrently(4*len(arrivals), func(i int) { gets(handles[i%2], arrivals[i%len(arrivals)]) })
+	concurrently(4*len(signIns), func(i int) { gets(handles[i%2], signIns[i%len(signIns)]) })
 	if !f.t.Failed() {
 		f.wantUnharmed(v)
 	}
 }
 
-// What joins by design is what WeChat itself says, first and of an entry of the
-// group, where the account has no openid yet. All else is an attack.
+// A sign-in joins by design when its unionid is the identity's first, its connector is in the group, and
+// the user has no openid at that connector. Everything else is an attack.
 var takeoverCases = []testCase{
 	{
 		name:   "takeover by a forged unionid",
@@ -75,11 +73,11 @@ var takeoverCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
 			f.attack(v,
-				mainConnector.signIn(after(time.Minute), "m1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"), // the attacker's own entry, known
-				mainConnector.signIn(after(time.Hour), "m2", "uV"),                                                     // unknown there, where the victim has an openid
+				mainConnector.signIn(after(time.Minute), "m1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"), // the attacker's own identity at a known connector
+				mainConnector.signIn(after(time.Hour), "m2", "uV"),                                                     // unknown at the connector where the victim has an openid
 				mainConnector.signIn(after(time.Minute), "m3", ""), mainConnector.signIn(after(time.Hour), "m3", "uV"), // known without a unionid
-				siteConnector.signIn(after(time.Minute), "s1", "uM"), siteConnector.signIn(after(time.Hour), "s1", "uV"), // through another entry
-				mainConnector.signIn(after(-time.Hour), "m4", ""), mainConnector.signIn(after(time.Hour), "m4", "uV"), // older than the victim, so that it would be the one that stays
+				siteConnector.signIn(after(time.Minute), "s1", "uM"), siteConnector.signIn(after(time.Hour), "s1", "uV"), // at another connector
+				mainConnector.signIn(after(-time.Hour), "m4", ""), mainConnector.signIn(after(time.Hour), "m4", "uV"), // older than the victim, so that a join would keep the attacker
 			)
 		},
 	},
@@ -92,12 +90,12 @@ var takeoverCases = []testCase{
 			f.importUsers([]gateway.ImportedUser{
 				importLine("8", mainConnector.signIn(after(time.Hour), "m1", "uV")), // known, with another unionid
 				importLine("9", mainConnector.signIn(after(time.Hour), "m2", "uV")), // unknown, beside the victim's openid
-				importLine("7", mainConnector.signIn(after(time.Hour), "m3", "uM")), // by the victim's old id
-				importLine("7", siteConnector.signIn(after(time.Hour), "s1", "uM")), // the same where the victim has no openid, with another unionid
+				importLine("7", mainConnector.signIn(after(time.Hour), "m3", "uM")), // with the victim's old id
+				importLine("7", siteConnector.signIn(after(time.Hour), "s1", "uM")), // where the victim has no openid, with another unionid
 				importLine("9", siteConnector.signIn(after(time.Hour), "s2", "uV")), // by the unionid, with another old id than the victim's
 			})
 			f.wantUnharmed(v)
-			wantEqual(t, "the attacker's account", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID, mallory.ID)
+			wantEqual(t, "the attacker's user", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID, mallory.ID)
 		},
 	},
 	{
@@ -105,14 +103,14 @@ var takeoverCases = []testCase{
 		reason: "in another Open Platform account the same text is another person's, and an attacker may own one",
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
-			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV") // an entry in no group that names the victim's group's appids
+			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV") // outside any group, but with the appids of the victim's group
 			lies.Group = appidsOf("ours")
 			f.attack(v,
 				foreignConnector.signIn(after(time.Minute), "x1", "uV"), foreignConnector.signIn(after(time.Hour), "x1", "uV"),
 				foreignConnector.signIn(after(-time.Hour), "x2", "uV"), // older
 				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"), ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), lies,
 			)
-			// The foreign accounts with that unionid are no bridge to the victim, either.
+			// The foreign users with that unionid do not lead to the victim either.
 			f.attack(v, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"), ungroupedConnector.signIn(after(2*time.Hour), "l1", ""))
 		},
 	},
@@ -123,10 +121,10 @@ var takeoverCases = []testCase{
 			v := f.addVictim()
 			a := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", "uM"))
 			b := f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", "uM"))
-			wantEqual(t, "the attacker's two entries are one account", b.ID, a.ID)
+			wantEqual(t, "the attacker's two identities are one user", b.ID, a.ID)
 			f.attack(v,
 				siteConnector.signIn(after(time.Hour), "s1", "uV"), thirdConnector.signIn(after(time.Hour), "t1", "uV"),
-				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"), // forgotten in between
+				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"), // without a unionid in between
 				thirdConnector.signIn(after(3*time.Hour), "t1", "uX"), thirdConnector.signIn(after(4*time.Hour), "t1", "uV"), // step by step
 				siteConnector.signIn(after(5*time.Hour), "s1", "uM"), siteConnector.signIn(after(6*time.Hour), "s1", "uV"),
 			)
@@ -137,9 +135,9 @@ var takeoverCases = []testCase{
 			if !slices.Equal(kept, []string{"uM", "uM"}) {
 				t.Fatalf("the attacker's unionids: %q", kept)
 			}
-			told := f.listEvents(gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: a.ID})
-			if len(told) < 5 {
-				t.Fatalf("an administrator is told of %d of the changes", len(told))
+			events := f.listEvents(gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: a.ID})
+			if len(events) < 5 {
+				t.Fatalf("an administrator sees %d of the changes", len(events))
 			}
 		},
 	},
@@ -148,7 +146,7 @@ var takeoverCases = []testCase{
 		reason: "no connector may let a blocked person in",
 		run: func(t *testing.T, f *fixture) {
 			f.block(f.recordSignIn(mainConnector.signIn(noon, "m1", "uM")).ID)
-			f.recordSignIn(thirdConnector.signIn(after(time.Minute), "t1", "")) // came before, by an entry that said no unionid
+			f.recordSignIn(thirdConnector.signIn(after(time.Minute), "t1", "")) // signed in before, without a unionid
 			for _, a := range []gateway.SignIn{
 				siteConnector.signIn(after(time.Hour), "s1", "uM"), thirdConnector.signIn(after(time.Hour), "t1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"), mainConnector.signIn(after(time.Hour), "m1", ""),
 			} {

@@ -18,7 +18,7 @@ var ticketAnswerCases = []testCase{
 			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
 			ticket := f.addTicket("t0")
 			_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
-			wantError(t, err, gateway.ErrConflict) // nobody holds it
+			wantError(t, err, gateway.ErrConflict) // it was not scanned
 			for _, nobody := range []string{"", gateway.NewID()} {
 				_, err = f.store.AnswerTicket(t.Context(), ticket.Hash, nobody, gateway.TicketApproved, noon)
 				wantError(t, err, gateway.ErrConflict)
@@ -41,7 +41,7 @@ var ticketAnswerCases = []testCase{
 					states.add(string(got.State))
 				})
 				wantEqual(t, "answers", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
-				wantEqual(t, "states that were told", len(states.counts), 1)
+				wantEqual(t, "states returned", len(states.counts), 1)
 			}
 		},
 	},
@@ -59,24 +59,24 @@ var ticketAnswerCases = []testCase{
 					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, odd, noon)
 					wantError(t, err, gateway.ErrConflict)
 				}
-				var back, take error
+				var withdrawErr, redeemErr error
 				concurrently(2, func(i int) {
 					if i == 0 {
-						_, back = stores[0].AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketRefused, noon)
+						_, withdrawErr = stores[0].AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketRefused, noon)
 						return
 					}
-					_, take = stores[1].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
+					_, redeemErr = stores[1].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
 				})
-				if (back == nil) == (take == nil) {
-					t.Fatalf("taken back: %v; taken: %v", back, take)
+				if (withdrawErr == nil) == (redeemErr == nil) {
+					t.Fatalf("withdrawn: %v; redeemed: %v", withdrawErr, redeemErr)
 				}
-				if back == nil {
+				if withdrawErr == nil {
 					f.wantTicketState(ticket, gateway.TicketRefused)
-					wantError(t, take, gateway.ErrConflict)
+					wantError(t, redeemErr, gateway.ErrConflict)
 					continue
 				}
 				f.wantTicketState(ticket, gateway.TicketRedeemed)
-				wantError(t, back, gateway.ErrConflict)
+				wantError(t, withdrawErr, gateway.ErrConflict)
 			}
 		},
 	},
@@ -88,14 +88,14 @@ var ticketAnswerCases = []testCase{
 			id := f.addUser("o1").ID
 			for round := range 3 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
-				var seen, told counter
+				var seen, events counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
 					seen.add(errorName(err))
-					told.add(fmt.Sprint(got.State, got.Approver.UserID))
+					events.add(fmt.Sprint(got.State, got.Approver.UserID))
 				})
-				wantEqual(t, "taken", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
-				wantEqual(t, "what was told", fmt.Sprint(told.counts), fmt.Sprint(map[string]int{"used" + id: f.concurrency()}))
+				wantEqual(t, "redeemed at", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+				wantEqual(t, "results", fmt.Sprint(events.counts), fmt.Sprint(map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()}))
 			}
 		},
 	},
@@ -104,16 +104,20 @@ var ticketAnswerCases = []testCase{
 		reason: "the QR code on the screen contains it",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			for name, ticket := range map[string]gateway.Ticket{"open": f.addTicket("t1"), "held": f.addScannedTicket("t2", id), "approved": f.addApprovedTicket("t3", id)} {
+			for name, ticket := range map[string]gateway.Ticket{
+				"open":     f.addTicket("t1"),
+				"scanned":  f.addScannedTicket("t2", id),
+				"approved": f.addApprovedTicket("t3", id),
+			} {
 				for _, guess := range [][32]byte{{}, ticket.Hash, hash("desktop t9")} {
 					for _, when := range []time.Time{noon, after(time.Hour)} {
 						got, err := f.store.RedeemTicket(t.Context(), ticket.Hash, guess, when)
 						if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) || got.State != "" {
-							t.Fatalf("%s: taken with a guess: %+v, %v", name, got, err)
+							t.Fatalf("%s: redeemed with a guess: %+v, %v", name, got, err)
 						}
 						err = f.store.CancelTicket(t.Context(), ticket.Hash, guess, when)
 						if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) {
-							t.Fatalf("%s: dropped with a guess: %v", name, err)
+							t.Fatalf("%s: cancelled with a guess: %v", name, err)
 						}
 					}
 				}
@@ -142,30 +146,36 @@ var ticketAnswerCases = []testCase{
 		reason: "the desktop must wait for the answer of the phone",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			answered := func(name string, s gateway.TicketState) gateway.Ticket {
-				return f.answerTicket(f.addScannedTicket(name, id).Hash, id, s, noon)
+			answered := func(answer gateway.TicketState) gateway.Ticket {
+				return f.answerTicket(f.addScannedTicket(string(answer), id).Hash, id, answer, noon)
 			}
-			used := f.addApprovedTicket("used", id)
-			f.redeemTicket(used.Hash, used.Desktop, noon)
-			dropped := f.addTicket("dropped")
-			if err := f.store.CancelTicket(t.Context(), dropped.Hash, dropped.Desktop, noon); err != nil {
+			redeemed := f.addApprovedTicket("redeemed", id)
+			f.redeemTicket(redeemed.Hash, redeemed.Desktop, noon)
+			cancelled := f.addTicket("cancelled")
+			if err := f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon); err != nil {
 				t.Fatal(err)
 			}
 			for _, k := range []struct {
-				name       string
-				ticket     gateway.Ticket
-				take, drop string
+				state          gateway.TicketState
+				ticket         gateway.Ticket
+				redeem, cancel string // results
 			}{
-				{"open", f.addTicket("open"), "conflict", "ok"}, {"held", f.addScannedTicket("held", id), "conflict", "ok"},
-				{"refused", answered("refused", gateway.TicketRefused), "conflict", "conflict"}, {"wrong", answered("wrong", gateway.TicketMismatch), "conflict", "conflict"},
-				{"approved", answered("approved", gateway.TicketApproved), "", "conflict"}, {"used", used, "replay", "conflict"}, {"dropped", dropped, "conflict", "ok"},
+				{gateway.TicketOpen, f.addTicket("open"), "conflict", "ok"},
+				{gateway.TicketScanned, f.addScannedTicket("scanned", id), "conflict", "ok"},
+				{gateway.TicketRefused, answered(gateway.TicketRefused), "conflict", "conflict"},
+				{gateway.TicketMismatch, answered(gateway.TicketMismatch), "conflict", "conflict"},
+				{gateway.TicketApproved, answered(gateway.TicketApproved), "", "conflict"},
+				{gateway.TicketRedeemed, redeemed, "replay", "conflict"},
+				{gateway.TicketCancelled, cancelled, "conflict", "ok"},
 			} {
-				if k.take != "" {
+				if k.redeem != "" {
 					got, err := f.store.RedeemTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
-					wantEqual(t, "taking one that is "+k.name, errorName(err)+" "+string(got.State), k.take+" "+k.name)
+					wantEqual(t, "redeeming a ticket that is "+string(k.state), errorName(err), k.redeem)
+					wantEqual(t, "state returned", got.State, k.state)
 				}
-				wantEqual(t, "dropping one that is "+k.name, errorName(f.store.CancelTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)), k.drop)
-				if k.drop == "ok" {
+				err := f.store.CancelTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
+				wantEqual(t, "cancelling a ticket that is "+string(k.state), errorName(err), k.cancel)
+				if k.cancel == "ok" {
 					f.wantTicketState(k.ticket, gateway.TicketCancelled)
 					_, err := f.store.ScanTicket(t.Context(), k.ticket.Hash, newApprover(id), noon)
 					wantError(t, err, gateway.ErrConflict)
@@ -185,15 +195,15 @@ var ticketAnswerCases = []testCase{
 				var seen counter
 				concurrently(8, func(i int) {
 					if i%2 == 0 {
-						seen.add("drop " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
+						seen.add("cancel " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
 						return
 					}
 					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
 					seen.add("answer " + errorName(err))
 				})
-				want := map[string]int{"drop ok": 4, "answer conflict": 4}
+				want := map[string]int{"cancel ok": 4, "answer conflict": 4}
 				if f.getTicket(ticket.Hash, noon).State == gateway.TicketApproved {
-					want = map[string]int{"drop conflict": 4, "answer ok": 1, "answer conflict": 3}
+					want = map[string]int{"cancel conflict": 4, "answer ok": 1, "answer conflict": 3}
 				}
 				wantEqual(t, "answers", fmt.Sprint(seen.counts), fmt.Sprint(want))
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// What becomes of a ticket when its holder's account is joined or blocked.
+// Cases about tickets whose approver is joined or blocked.
 var ticketApproverCases = []testCase{
 	{
 		name:   "a join moves the tickets of the joined user",
@@ -28,7 +28,7 @@ var ticketApproverCases = []testCase{
 			wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
 			wantEqual(t, "by an approval from before", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID, older.ID)
 			late := f.addScannedTicket("t3", younger.ID)
-			wantEqual(t, "a hold for the younger id", late.Approver.UserID, older.ID)
+			wantEqual(t, "a scan by the younger id", late.Approver.UserID, older.ID)
 		},
 	},
 	{
@@ -129,7 +129,7 @@ var ticketApproverCases = []testCase{
 				for i, ticket := range tickets {
 					got := f.getTicket(ticket.Hash, noon)
 					if got.State == gateway.TicketScanned || got.State == gateway.TicketApproved {
-						t.Fatalf("ticket %d is %s for a blocked account", i, got.State)
+						t.Fatalf("ticket %d is %s for a blocked user", i, got.State)
 					}
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// How many tickets there may be.
+// Cases about the limit on the number of tickets.
 var ticketLimitCases = []testCase{
 	{
 		name:   "concurrent requests do not exceed the limit",

@@ -10,11 +10,6 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// many is a limit that no case reaches by accident.
-// shows stores a ticket.
-// held stores a ticket that the account holds, and approved one it said yes to.
-// state fails the case unless the ticket is in the state at noon.
-// both returns the store and another handle where there is one.
 var ticketCases = []testCase{
 	{
 		name:   "a new ticket is returned as stored, open and without approver",
@@ -46,9 +41,12 @@ var ticketCases = []testCase{
 		reason: "a ticket that the visible id redeems would sign in everybody who sees it",
 		run: func(t *testing.T, f *fixture) {
 			for name, change := range map[string]func(*gateway.Ticket){
-				"no hash": func(ticket *gateway.Ticket) { ticket.Hash = [32]byte{} }, "no desktop": func(ticket *gateway.Ticket) { ticket.Desktop = [32]byte{} },
-				"the id as secret": func(ticket *gateway.Ticket) { ticket.Desktop = ticket.Hash }, "no number": func(ticket *gateway.Ticket) { ticket.Number = "" },
-				"no end": func(ticket *gateway.Ticket) { ticket.ExpiresAt = time.Time{} }, "no beginning": func(ticket *gateway.Ticket) { ticket.CreatedAt = time.Time{} },
+				"no hash":          func(t *gateway.Ticket) { t.Hash = [32]byte{} },
+				"no desktop":       func(t *gateway.Ticket) { t.Desktop = [32]byte{} },
+				"the id as secret": func(t *gateway.Ticket) { t.Desktop = t.Hash },
+				"no number":        func(t *gateway.Ticket) { t.Number = "" },
+				"no expiry":        func(t *gateway.Ticket) { t.ExpiresAt = time.Time{} },
+				"no creation time": func(t *gateway.Ticket) { t.CreatedAt = time.Time{} },
 			} {
 				n := newTicket(name)
 				change(&n)
@@ -96,15 +94,15 @@ var ticketCases = []testCase{
 		reason: "a stranger who photographs the code must not approve too",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			var people []string
+			var users []string
 			for i := range 10 {
-				people = append(people, f.addUser(fmt.Sprint("o", i)).ID)
+				users = append(users, f.addUser(fmt.Sprint("o", i)).ID)
 			}
 			for round := range 3 {
 				ticket := f.addTicket(fmt.Sprint("t", round))
 				var seen, holders counter
 				concurrently(f.concurrency(), func(i int) {
-					got, err := stores[i%2].ScanTicket(t.Context(), ticket.Hash, newApprover(people[i%10]), noon)
+					got, err := stores[i%2].ScanTicket(t.Context(), ticket.Hash, newApprover(users[i%10]), noon)
 					seen.add(errorName(err))
 					holders.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
 				})
@@ -148,30 +146,30 @@ var ticketCases = []testCase{
 			id := f.addUser("o1").ID
 			end := 2 * time.Minute
 			ticket := f.addTicket("t1")
-			over := func(what string, at time.Duration) {
+			wantExpired := func(what string, at time.Duration) {
 				t.Helper()
 				got, err := f.store.Ticket(t.Context(), ticket.Hash, after(at))
-				_, hold := f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(id), after(at))
-				_, answer := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, after(at))
-				_, take := f.store.RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
-				drop := f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
+				_, scanErr := f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(id), after(at))
+				_, answerErr := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, after(at))
+				_, redeemErr := f.store.RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
+				cancelErr := f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
 				states := f.ticketStates([][32]byte{ticket.Hash}, after(at))
-				for _, err := range []error{err, hold, answer, take, drop} {
+				for _, err := range []error{err, scanErr, answerErr, redeemErr, cancelErr} {
 					wantError(t, err, gateway.ErrExpired)
 				}
 				wantEqual(t, what+": what comes with it", fmt.Sprint(got.State, len(states)), "0")
 			}
-			over("open", end)
+			wantExpired("open", end)
 			held := f.scanTicket(ticket.Hash, newApprover(id), after(end-time.Microsecond))
 			end = end - time.Microsecond + gateway.TicketMinimum
-			wantEqual(t, "end of one that is held", held.ExpiresAt, after(end))
-			over("held", end)
+			wantEqual(t, "end of a scanned ticket", held.ExpiresAt, after(end))
+			wantExpired("scanned", end)
 			yes := f.answerTicket(ticket.Hash, id, gateway.TicketApproved, after(end-time.Second))
 			end = end - time.Second + gateway.TicketMinimum
-			wantEqual(t, "end of one that is approved", yes.ExpiresAt, after(end))
-			over("approved", end)
+			wantEqual(t, "end of an approved ticket", yes.ExpiresAt, after(end))
+			wantExpired("approved", end)
 			f.redeemTicket(ticket.Hash, ticket.Desktop, after(end-time.Second))
-			over("used", end)
+			wantExpired("used", end)
 			wantEqual(t, "swept too early", f.sweep(after(end-time.Second), time.Time{}, 0), 0)
 			wantEqual(t, "swept", f.sweep(after(end), time.Time{}, 0), 1)
 			_, err := f.store.Ticket(t.Context(), ticket.Hash, noon)
@@ -195,7 +193,7 @@ var ticketCases = []testCase{
 					hashes[i] = ticket.Hash
 					var err error
 					if i%5 != 0 { // a fifth is missing
-						if i%5 == 1 { // a fifth is over
+						if i%5 == 1 { // a fifth is expired
 							ticket.ExpiresAt = noon
 						}
 						err = f.store.PutTicket(t.Context(), ticket, noon, noLimit)
@@ -237,7 +235,7 @@ var ticketCases = []testCase{
 				return
 			}
 			got := f.redeemTicket(ticket.Hash, ticket.Desktop, noon)
-			wantEqual(t, "account", got.Approver.UserID, id)
+			wantEqual(t, "user", got.Approver.UserID, id)
 		},
 	},
 	{

@@ -17,7 +17,7 @@ var upkeepCases = []testCase{
 		name:   "ten thousand rows are swept in small batches during sign-ins",
 		reason: "the database would grow forever, or sweeping would stop all sign-ins",
 		run: func(t *testing.T, f *fixture) {
-			n := 3400 // of each of three kinds
+			n := 3400 // of each of three tables
 			if f.Race {
 				n = 340
 			}
@@ -51,7 +51,7 @@ var upkeepCases = []testCase{
 			for {
 				got := f.sweep(after(2*time.Hour), time.Time{}, 250)
 				if got > 4*250 {
-					t.Errorf("one call swept %d rows, asked for 250 of each table", got)
+					t.Errorf("one call deleted %d rows, more than 250 of each table", got)
 				}
 				total += got
 				calls++
@@ -62,9 +62,9 @@ var upkeepCases = []testCase{
 			close(done)
 			writers.Wait()
 			if written.Load() < int64(calls) {
-				t.Errorf("%d writes during %d sweeps: writers stood still", written.Load(), calls)
+				t.Errorf("%d writes during %d sweeps: the sweep stopped the writers", written.Load(), calls)
 			}
-			// Sessions, claims and grants; the grants' tokens were not made.
+			// Sessions, attempts and grants. The grants have no tokens.
 			if total < 3*n {
 				t.Errorf("swept %d rows of %d", total, 3*n)
 			}
@@ -161,7 +161,7 @@ var upkeepCases = []testCase{
 				}
 				_, _, err = f.store.Token(t.Context(), hash("access "+name), noon)
 				if taken := !code.RedeemedAt.IsZero(); taken != (err == nil) || sure == true && !taken {
-					t.Fatalf("%s: taken %v, token %v, told %v", name, taken, err, sure)
+					t.Fatalf("%s: redeemed %v, token %v, result %v", name, taken, err, sure)
 				}
 			}
 		},
@@ -185,7 +185,7 @@ var upkeepCases = []testCase{
 			_, err = f.store.Session(t.Context(), hash("s"), noon)
 			wantError(t, err, gateway.ErrUnavailable)
 			if errors.Is(err, gateway.ErrNotFound) {
-				t.Fatal("an unavailable store says that there is no session")
+				t.Fatal("an unavailable store returns ErrNotFound")
 			}
 			wantError(t, f.store.PutSession(t.Context(), newSession(id, "s"), noon), gateway.ErrUnavailable)
 			wantError(t, f.store.Ping(t.Context()), gateway.ErrUnavailable)
@@ -207,7 +207,7 @@ var upkeepCases = []testCase{
 			if !f.reopen() {
 				return
 			}
-			wantEqual(t, "account", f.getUser(id).ID, id)
+			wantEqual(t, "user", f.getUser(id).ID, id)
 			f.getSession(hash("s1"), noon)
 			_, _, err := f.store.Token(t.Context(), hash("access g1"), noon)
 			if err != nil {
@@ -247,7 +247,7 @@ func newLongSession(user, id string) gateway.Session {
 	return n
 }
 
-// fill stores n sessions, claims and grants that are over at 13:00.
+// fill stores n sessions, attempts and grants that are expired at 13:00.
 func fill(t *testing.T, f *fixture, user string, n int) {
 	t.Helper()
 	concurrently(16, func(w int) {

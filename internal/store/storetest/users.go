@@ -19,22 +19,22 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			a := mainConnector.signIn(noon, "o1", "u1")
 			a.Profile = &gateway.Profile{Nickname: "小明 🙂", AvatarURL: "https://thirdwx.qlogo.cn/x", Locale: "zh-CN"}
-			first, told, err := f.store.RecordSignIn(t.Context(), a)
+			first, events, err := f.store.RecordSignIn(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(told) != 1 || told[0].Kind != gateway.EventUserCreated || told[0].UserID != first.ID {
-				t.Fatalf("events of a first arrival: %+v", told)
+			if len(events) != 1 || events[0].Kind != gateway.EventUserCreated || events[0].UserID != first.ID {
+				t.Fatalf("events of a first sign-in: %+v", events)
 			}
 			wantEqual(t, "nickname", first.Nickname, "小明 🙂")
 			wantEqual(t, "profile time", first.ProfileAt, noon)
 			wantEqual(t, "created", first.CreatedAt, noon)
-			again, told, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Hour), "o1", "u1"))
+			again, events, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Hour), "o1", "u1"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(told) != 0 {
-				t.Fatalf("a second arrival is no event, got %+v", told)
+			if len(events) != 0 {
+				t.Fatalf("a second sign-in has the events %+v", events)
 			}
 			wantEqual(t, "id", again.ID, first.ID)
 			wantEqual(t, "nickname without a new profile", again.Nickname, "小明 🙂")
@@ -61,7 +61,7 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			a, b := f.recordSignIn(mainConnector.signIn(noon, "o1", "")), f.recordSignIn(foreignConnector.signIn(noon, "o1", ""))
 			if a.ID == b.ID {
-				t.Fatal("two appids, one account")
+				t.Fatal("two appids, one user")
 			}
 		},
 	},
@@ -71,13 +71,13 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			var seen counter
 			concurrently(f.concurrency(), func(int) {
-				acc, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, "o1", "u1"))
-				seen.add(acc.ID + " " + errorName(err))
+				user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, "o1", "u1"))
+				seen.add(user.ID + " " + errorName(err))
 			})
 			if len(seen.counts) != 1 {
-				t.Fatalf("accounts and errors: %v", seen.counts)
+				t.Fatalf("users and errors: %v", seen.counts)
 			}
-			wantEqual(t, "stored accounts", len(f.listUsers(gateway.UserQuery{})), 1)
+			wantEqual(t, "stored users", len(f.listUsers(gateway.UserQuery{})), 1)
 		},
 	},
 	{
@@ -89,11 +89,11 @@ var userCases = []testCase{
 				var seen counter
 				concurrently(16, func(i int) {
 					e := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
-					acc, _, err := f.store.RecordSignIn(t.Context(), e.signIn(noon, fmt.Sprint("o-", e.name, round), u))
-					seen.add(acc.ID + " " + errorName(err))
+					user, _, err := f.store.RecordSignIn(t.Context(), e.signIn(noon, fmt.Sprint("o-", e.name, round), u))
+					seen.add(user.ID + " " + errorName(err))
 				})
 				if len(seen.counts) != 1 {
-					t.Fatalf("accounts and errors: %v", seen.counts)
+					t.Fatalf("users and errors: %v", seen.counts)
 				}
 			}
 		},
@@ -107,7 +107,7 @@ var userCases = []testCase{
 					t.Fatalf("stored %+v", a)
 				}
 			}
-			wantEqual(t, "accounts", len(f.listUsers(gateway.UserQuery{})), 0)
+			wantEqual(t, "users", len(f.listUsers(gateway.UserQuery{})), 0)
 		},
 	},
 	{
@@ -121,7 +121,7 @@ var userCases = []testCase{
 			_, err = f.store.UpdateUser(t.Context(), gateway.NewID(), noon, func(*gateway.User) error { return nil })
 			wantError(t, err, gateway.ErrNotFound)
 			if errors.Is(err, gateway.ErrUnavailable) {
-				t.Fatal("a missing row is not an unavailable store")
+				t.Fatal("a missing row is reported as an unavailable store")
 			}
 		},
 	},
@@ -140,10 +140,10 @@ var userCases = []testCase{
 					t.Error(err)
 				}
 			})
-			acc := f.getUser(id)
-			wantEqual(t, "groups", len(acc.Groups), n+1)
-			if !slices.IsSorted(acc.Groups) {
-				t.Fatalf("groups are not sorted: %v", acc.Groups)
+			user := f.getUser(id)
+			wantEqual(t, "groups", len(user.Groups), n+1)
+			if !slices.IsSorted(user.Groups) {
+				t.Fatalf("groups are not sorted: %v", user.Groups)
 			}
 		},
 	},
@@ -152,14 +152,14 @@ var userCases = []testCase{
 		reason: "apps store the id in their databases",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			acc := f.updateUser(id, after(time.Hour), func(a *gateway.User) error {
+			user := f.updateUser(id, after(time.Hour), func(a *gateway.User) error {
 				a.ID, a.CreatedAt, a.Admin, a.Locale = "x", time.Time{}, true, "en"
 				return nil
 			})
-			wantEqual(t, "id", acc.ID, id)
-			wantEqual(t, "created", acc.CreatedAt, noon)
-			wantEqual(t, "updated", acc.UpdatedAt, after(time.Hour))
-			wantEqual(t, "admin", acc.Admin, true)
+			wantEqual(t, "id", user.ID, id)
+			wantEqual(t, "created", user.CreatedAt, noon)
+			wantEqual(t, "updated", user.UpdatedAt, after(time.Hour))
+			wantEqual(t, "admin", user.Admin, true)
 			_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Status = "odd"; return nil })
 			if err == nil || errors.Is(err, gateway.ErrUnavailable) {
 				t.Fatalf("an invalid status: %v", err)
@@ -167,7 +167,7 @@ var userCases = []testCase{
 			mine := errors.New("mine")
 			_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Admin = false; return mine })
 			if err != mine {
-				t.Fatalf("the caller's own error came back as %v", err)
+				t.Fatalf("the error of the callback was returned as %v", err)
 			}
 			wantEqual(t, "admin after an error", f.getUser(id).Admin, true)
 		},
@@ -194,11 +194,11 @@ var userCases = []testCase{
 			wantError(t, err, gateway.ErrExpired)
 			wantError(t, f.store.PutSession(t.Context(), newSession(id, "s2"), noon), gateway.ErrBlocked)
 			wantError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g3")), gateway.ErrBlocked)
-			acc, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Minute), "o1", ""))
+			user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Minute), "o1", ""))
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "status after another arrival", acc.Status, gateway.Blocked)
+			wantEqual(t, "status after another sign-in", user.Status, gateway.Blocked)
 		},
 	},
 	{
@@ -235,9 +235,9 @@ var userCases = []testCase{
 			const odd = "a'\"\\%_\x00\xff\u202e😀\r\n;--"
 			a := mainConnector.signIn(noon, "o'1\"", "u'1")
 			a.Profile = &gateway.Profile{Nickname: odd, AvatarURL: odd, Locale: odd}
-			acc := f.recordSignIn(a)
-			if !utf8.ValidString(acc.Nickname) || !strings.Contains(acc.Nickname, "😀") || strings.Contains(acc.Nickname, "\x00") {
-				t.Fatalf("nickname %q", acc.Nickname)
+			user := f.recordSignIn(a)
+			if !utf8.ValidString(user.Nickname) || !strings.Contains(user.Nickname, "😀") || strings.Contains(user.Nickname, "\x00") {
+				t.Fatalf("nickname %q", user.Nickname)
 			}
 			_, err := f.store.Users(t.Context(), gateway.UserQuery{Text: odd})
 			if err != nil {
@@ -246,13 +246,13 @@ var userCases = []testCase{
 			if err := f.store.AppendEvents(t.Context(), gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}); err != nil {
 				t.Fatal(err)
 			}
-			code := newCode(acc.ID, "wiki", "g1")
+			code := newCode(user.ID, "wiki", "g1")
 			code.Nonce = odd
 			if err := f.store.PutCode(t.Context(), code); err != nil {
 				t.Fatal(err)
 			}
 			wantEqual(t, "nonce", f.getCode(code.Hash).Nonce, odd)
-			_, err = f.store.UpdateUser(t.Context(), acc.ID, noon, func(a *gateway.User) error { a.Nickname = odd; return nil })
+			_, err = f.store.UpdateUser(t.Context(), user.ID, noon, func(a *gateway.User) error { a.Nickname = odd; return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,7 +264,7 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			var want []string
 			for i := range 7 {
-				a := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i)) // pairs share a time
+				a := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i)) // pairs have the same time
 				a.Profile = &gateway.Profile{Nickname: fmt.Sprintf("Name %d 100%%_x", i)}
 				if i%3 == 0 {
 					a.InitialStatus = gateway.Pending
