@@ -93,7 +93,8 @@ func (r *joinRun) checkRights(a gateway.User, class string) {
 	if a.Admin != r.admins[a.ID] {
 		r.Errorf("user %s is an administrator: %v; was made one: %v", a.ID, a.Admin, r.admins[a.ID])
 	}
-	if a.Status == gateway.Blocked && !r.statuses["block "+class] || a.Status == gateway.Active && !r.statuses["approve "+class] {
+	if a.Status == gateway.Blocked && !r.statuses["block "+class] || a.Status == gateway.Active &&
+		!r.statuses["approve "+class] {
 		r.Errorf("user %s of %q is %s, and no identity of the class was made so", a.ID, class, a.Status)
 	}
 }
@@ -166,7 +167,8 @@ func (r *joinRun) checkSubjects(classes map[string][]int) {
 					r.Errorf("user %s of %q is %q in %s, which is %+v", id, class, g.Subject, g.App, p)
 				}
 				if len(ids) == 1 && !p.at.Equal(first[g.App].at) {
-					r.Errorf("user %s of %q is %q in %s, pinned at %v; the first was pinned at %v", id, class, g.Subject, g.App, p.at, first[g.App].at)
+					r.Errorf("user %s of %q is %q in %s, pinned at %v; the first was pinned at %v", id, class, g.Subject, g.App, p.at,
+						first[g.App].at)
 				}
 			}
 			if len(ids) == 1 && len(got) != len(first) {

@@ -10,7 +10,8 @@ import (
 
 // newAttempt returns an attempt by owner with a lease of 15 seconds from at.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
-	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second), Expires: after(time.Hour)}
+	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
+		Expires: after(time.Hour)}
 }
 
 // wantAttemptWon begins the attempt, and fails the test when another one exists.
@@ -54,7 +55,8 @@ var attemptCases = []testCase{
 					seen.add(fmt.Sprint(won, " ", errorName(err)))
 					owners.add(have.Owner)
 				})
-				wantEqual(t, "attempts", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+				wantEqual(t, "attempts", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
 				wantEqual(t, "owners returned", len(owners.counts), 1)
 			}
 		},
@@ -83,7 +85,8 @@ var attemptCases = []testCase{
 			f.wantAttemptWon(row, 0)
 			f.wantAttemptLost(newAttempt("k", "code", "two", 0), 15*time.Second, row)
 			f.wantAttemptLost(newAttempt("k", "another code", "two", 0), time.Minute, row)
-			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{Kind: "signed_in", At: noon}, after(15*time.Second)), gateway.ErrConflict)
+			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{Kind: "signed_in", At: noon},
+				after(15*time.Second)), gateway.ErrConflict)
 			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Minute, row)
 		},
 	},
@@ -100,7 +103,8 @@ var attemptCases = []testCase{
 			}
 			var seen counter
 			concurrently(16, func(i int) {
-				seen.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
+				seen.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one",
+					gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
 			})
 			wantEqual(t, "finished", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
 		},
@@ -122,7 +126,8 @@ var attemptCases = []testCase{
 				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
 				seen.add(fmt.Sprint(won, " ", errorName(err)))
 			})
-			wantEqual(t, "attempts with the second code", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+			wantEqual(t, "attempts with the second code", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
 			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon), gateway.ErrConflict)
 		},
 	},

@@ -15,7 +15,8 @@ var eventCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			for i := range 10 {
 				e := gateway.Event{
-					At: after(time.Duration(i) * time.Minute), Kind: []string{"signin", "token"}[i%2], UserID: fmt.Sprint("a", i%3), App: fmt.Sprint("app", i%2),
+					At: after(time.Duration(i) * time.Minute), Kind: []string{"signin", "token"}[i%2], UserID: fmt.Sprint("a", i%3),
+					App:       fmt.Sprint("app", i%2),
 					Connector: "main", Method: "wechat", Outcome: "ok", RequestID: fmt.Sprint("r", i), Detail: "细节",
 				}
 				if err := f.store.AppendEvents(t.Context(), e); err != nil {
@@ -27,7 +28,8 @@ var eventCases = []testCase{
 			}
 			first := f.listEvents(gateway.EventQuery{Limit: 4})
 			wantEqual(t, "first page", first[0].RequestID+first[3].RequestID, "r9r6")
-			if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.UserID != "a0" || e.App != "app1" || e.Connector != "main" || e.Method != "wechat" || e.Outcome != "ok" || e.Detail != "细节" || e.ID <= first[1].ID {
+			if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.UserID != "a0" || e.App != "app1" ||
+				e.Connector != "main" || e.Method != "wechat" || e.Outcome != "ok" || e.Detail != "细节" || e.ID <= first[1].ID {
 				t.Fatalf("event %+v", e)
 			}
 			next := f.listEvents(gateway.EventQuery{Before: first[3].ID})

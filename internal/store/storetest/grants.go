@@ -64,7 +64,8 @@ var grantCases = []testCase{
 			f.updateUser(a.ID, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 			wantError(t, f.store.PutCode(t.Context(), code(a.ID, "wiki", "g3")), gateway.ErrBlocked)
 
-			older, younger := f.recordSignIn(mainConnector.signIn(noon, "o2", "u2")), f.recordSignIn(siteConnector.signIn(after(time.Minute), "s2", ""))
+			older := f.recordSignIn(mainConnector.signIn(noon, "o2", "u2"))
+			younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s2", ""))
 			f.pinSubject(younger.ID, "notes", "as notes", noon)
 			wantEqual(t, "joined", f.recordSignIn(siteConnector.signIn(after(time.Hour), "s2", "u2")).ID, older.ID)
 			if err := f.store.PutCode(t.Context(), code(younger.ID, "notes", "g4")); err != nil {
@@ -98,9 +99,11 @@ var grantCases = []testCase{
 						t.Errorf("grant with the result %q: %q", errorName(err), grant.ID)
 					}
 				})
-				wantEqual(t, "redemptions", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+				wantEqual(t, "redemptions", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
 				for i := range f.concurrency() {
-					if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access ", name, i)), noon); !errors.Is(err, gateway.ErrNotFound) {
+					if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access ", name, i)), noon); !errors.Is(err,
+						gateway.ErrNotFound) {
 						t.Fatalf("a token of a replayed code is valid: %v", err)
 					}
 				}
@@ -128,7 +131,8 @@ var grantCases = []testCase{
 					t.Errorf("grant with the result %q: %q, revoked at %v", errorName(err), grant.ID, grant.RevokedAt)
 				}
 			})
-			wantEqual(t, "redemptions", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+			wantEqual(t, "redemptions", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
 			alive := 0
 			for i := range f.concurrency() {
 				if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access g1", i)), noon); err == nil {
@@ -156,7 +160,8 @@ var grantCases = []testCase{
 			if !reflect.DeepEqual(grant, g) {
 				t.Fatalf("grant of the redemption %+v\nfamily of the token %+v", grant, g)
 			}
-			wantEqual(t, "token", fmt.Sprint(a.Grant, a.CreatedAt, a.ExpiresAt), fmt.Sprint("grant-g1", noon, after(5*time.Minute)))
+			wantEqual(t, "token", fmt.Sprint(a.Grant, a.CreatedAt, a.ExpiresAt),
+				fmt.Sprint("grant-g1", noon, after(5*time.Minute)))
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "redeemed at", f.getCode(hash("code g1")).RedeemedAt, noon)
@@ -184,7 +189,8 @@ var grantCases = []testCase{
 			grant := f.redeemCode(hash("code g1"), noon, issue)
 			wantEqual(t, "end and counter", fmt.Sprint(grant.ExpiresAt, grant.Counter), fmt.Sprint(after(5*time.Minute), 0))
 			var none [32]byte
-			_, err := f.store.Rotate(t.Context(), gateway.Rotation{Grant: "grant-g1", Presented: none, Next: hash("n"), Access: newIssue("x").Access, Now: noon})
+			_, err := f.store.Rotate(t.Context(),
+				gateway.Rotation{Grant: "grant-g1", Presented: none, Next: hash("n"), Access: newIssue("x").Access, Now: noon})
 			wantError(t, err, gateway.ErrReplay)
 		},
 	},

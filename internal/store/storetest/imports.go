@@ -37,7 +37,8 @@ var importCases = []testCase{
 			for _, p := range res.Problems {
 				problems = append(problems, p.Index)
 			}
-			wantEqual(t, "result", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, problems), "2 2 1 0 [5 6 7 8 9]")
+			wantEqual(t, "result", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, problems),
+				"2 2 1 0 [5 6 7 8 9]")
 			wantEqual(t, "the known one", f.getUser(known.ID).OldID, "1")
 			found := f.listUsers(gateway.UserQuery{Text: "3"})
 			if len(found) != 1 || found[0].Nickname != "from the table" || !found[0].ProfileAt.IsZero() {
@@ -49,7 +50,8 @@ var importCases = []testCase{
 				}
 			}
 			res = f.importUsers(users[:5])
-			wantEqual(t, "the same again", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems)), "0 0 0 5 0")
+			wantEqual(t, "the same again", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems)),
+				"0 0 0 5 0")
 			wantEqual(t, "old id after a sign-in", f.recordSignIn(siteConnector.signIn(after(2*time.Hour), "s2", "")).OldID, "2")
 		},
 	},

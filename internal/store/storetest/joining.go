@@ -32,7 +32,9 @@ func (f *fixture) recordSignInEvents(a gateway.SignIn) (gateway.User, []string) 
 // noon, the younger at the site connector a minute later.
 func (f *fixture) addTwoUsers() (older, younger gateway.User) {
 	f.t.Helper()
-	return f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")), f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", ""))
+	older = f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
+	younger = f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", ""))
+	return older, younger
 }
 
 var joinCases = []testCase{
@@ -144,13 +146,10 @@ var joinCases = []testCase{
 			older, younger := f.addTwoUsers()
 			f.addSession(older.ID, "old session")
 			f.addGrant(older.ID, "wiki", "g1")
-			_, err := f.store.UpdateUser(t.Context(), younger.ID, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
+			f.block(younger.ID)
 			user, _ := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
 			wantEqual(t, "status", user.Status, gateway.Blocked)
-			_, err = f.store.Session(t.Context(), hash("old session"), noon)
+			_, err := f.store.Session(t.Context(), hash("old session"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -223,7 +222,8 @@ var joinCases = []testCase{
 					}
 				})
 				for i := range 10 {
-					if n, err := f.store.Session(t.Context(), hash(fmt.Sprint(round, " ", i)), noon); err == nil && n.UserID != older.ID {
+					if n, err := f.store.Session(t.Context(), hash(fmt.Sprint(round, " ", i)), noon); err == nil &&
+						n.UserID != older.ID {
 						t.Fatalf("session of the joined user %s", n.UserID)
 					}
 				}
@@ -248,7 +248,11 @@ var joinCases = []testCase{
 			older, _ := f.addTwoUsers()
 			f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", ""))
 			concurrently(16, func(i int) {
-				a := []gateway.SignIn{mainConnector.signIn(after(time.Hour), "o1", "u1"), siteConnector.signIn(after(time.Hour), "s1", "u1"), thirdConnector.signIn(after(time.Hour), "t1", "u1")}[i%3]
+				a := []gateway.SignIn{
+					mainConnector.signIn(after(time.Hour), "o1", "u1"),
+					siteConnector.signIn(after(time.Hour), "s1", "u1"),
+					thirdConnector.signIn(after(time.Hour), "t1", "u1"),
+				}[i%3]
 				if _, _, err := f.store.RecordSignIn(t.Context(), a); err != nil {
 					t.Error(err)
 				}

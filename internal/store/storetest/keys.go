@@ -10,7 +10,8 @@ import (
 )
 
 func newKey(id, slot string) gateway.Key {
-	return gateway.Key{ID: id, Slot: slot, Use: "sign", Alg: "RS256", Sealed: []byte("sealed " + id), CreatedAt: noon, ActiveAt: after(time.Hour)}
+	return gateway.Key{ID: id, Slot: slot, Use: "sign", Alg: "RS256", Sealed: []byte("sealed " + id), CreatedAt: noon,
+		ActiveAt: after(time.Hour)}
 }
 
 var keyCases = []testCase{
@@ -37,7 +38,8 @@ var keyCases = []testCase{
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(keys) != 2 || keys[1].ID != "next" || string(keys[1].Sealed) != "sealed next" || keys[1].ActiveAt != after(time.Hour) || !keys[1].RetiredAt.IsZero() {
+			if len(keys) != 2 || keys[1].ID != "next" || string(keys[1].Sealed) != "sealed next" ||
+				keys[1].ActiveAt != after(time.Hour) || !keys[1].RetiredAt.IsZero() {
 				t.Fatalf("keys: %+v", keys)
 			}
 			if err := f.store.PutKey(t.Context(), gateway.Key{ID: "x"}); err == nil {

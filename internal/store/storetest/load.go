@@ -47,7 +47,8 @@ func mixedLoad(t *testing.T, f *fixture) {
 
 // expected reports whether err is a result that a mixed load may have.
 func expected(err error) bool {
-	for _, k := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull} {
+	for _, k := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
+		gateway.ErrFull} {
 		if errors.Is(err, k) {
 			return true
 		}
@@ -60,7 +61,9 @@ func (f *fixture) randomOperation(r *rand.Rand, user, name string) (err error) {
 	switch r.IntN(13) {
 	case 0:
 		e := []connector{mainConnector, siteConnector, thirdConnector}[r.IntN(3)]
-		_, _, err = f.store.RecordSignIn(f.t.Context(), e.signIn(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)), []string{"", "u1", "u2"}[r.IntN(3)]))
+		_, _, err = f.store.RecordSignIn(f.t.Context(),
+			e.signIn(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)),
+				[]string{"", "u1", "u2"}[r.IntN(3)]))
 	case 1, 2:
 		err = f.store.PutSession(f.t.Context(), newSession(user, name), noon)
 	case 3, 4:

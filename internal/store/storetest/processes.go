@@ -219,7 +219,8 @@ var processCases = []testCase{
 				if _, _, err := f.store.Token(t.Context(), hash("access "+name), noon); err != nil {
 					t.Fatalf("token %d of %d: %v", i, last, err)
 				}
-				if _, err := f.store.Redeem(t.Context(), hash("code "+name), noon, newIssue("again "+name)); errorName(err) != "replay" {
+				if _, err := f.store.Redeem(t.Context(), hash("code "+name), noon,
+					newIssue("again "+name)); errorName(err) != "replay" {
 					t.Fatalf("code %d of %d is good again: %v", i, last, err)
 				}
 			}

@@ -12,8 +12,10 @@ import (
 // newRotation returns the rotation of refresh token n of the grant.
 func newRotation(id string, n int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
-		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", n, " ", id)), Next: hash(fmt.Sprint("refresh ", n+1, " ", id)),
-		Access:  gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", n, " ", at, " ", gateway.NewID())), CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
+		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", n, " ", id)),
+		Next: hash(fmt.Sprint("refresh ", n+1, " ", id)),
+		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", n, " ", at, " ", gateway.NewID())),
+			CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
 		Expires: after(at + 720*time.Hour), Now: after(at), Grace: 30 * time.Second,
 	}
 }
@@ -27,7 +29,8 @@ var refreshCases = []testCase{
 			for n := 1; n <= 5; n++ {
 				r := newRotation("g1", n, time.Duration(n)*time.Hour)
 				out := f.rotate(r)
-				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == r.Next, out.Grant.RotatedAt, out.Grant.ExpiresAt),
+				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == r.Next, out.Grant.RotatedAt,
+					out.Grant.ExpiresAt),
 					fmt.Sprint(n+1, false, true, r.Now, r.Expires))
 				_, grant, err := f.store.Token(t.Context(), r.Access.Hash, r.Now)
 				if err != nil {
@@ -65,7 +68,8 @@ var refreshCases = []testCase{
 			f.rotate(r)
 			out, err := f.store.Rotate(t.Context(), newRotation("g1", 1, time.Hour+30*time.Second))
 			wantError(t, err, gateway.ErrReplay)
-			wantEqual(t, "grant", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt), fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
+			wantEqual(t, "grant", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt),
+				fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
 			_, _, err = f.store.Token(t.Context(), r.Access.Hash, after(time.Hour+time.Minute))
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Rotate(t.Context(), newRotation("g1", 2, time.Hour+time.Minute))
@@ -95,9 +99,11 @@ var refreshCases = []testCase{
 			var seen counter
 			concurrently(f.concurrency(), func(i int) {
 				out, err := stores[i%2].Rotate(t.Context(), newRotation("g1", 1, time.Hour))
-				seen.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ", out.Grant.Counter))
+				seen.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ",
+					out.Grant.Counter))
 			})
-			wantEqual(t, "rotations", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1}))
+			wantEqual(t, "rotations", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1}))
 		},
 	},
 	{

@@ -16,7 +16,8 @@ func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {
 		return gateway.Ticket{
-			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42", Others: []string{"17", "93"},
+			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42",
+			Others:    []string{"17", "93"},
 			CreatedAt: noon, ExpiresAt: noon.Add(2 * time.Minute),
 		}
 	}

@@ -65,7 +65,9 @@ var sessionCases = []testCase{
 			wantError(t, err, gateway.ErrExpired)
 			wantError(t, err, gateway.ErrNotFound)
 			wantEqual(t, "what comes with the error", got.UserID, "")
-			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, after(time.Hour), func(*gateway.Session) error { return nil }), gateway.ErrExpired)
+			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, after(time.Hour), func(*gateway.Session) error {
+				return nil
+			}), gateway.ErrExpired)
 			if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Hour), after(2*time.Hour)); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +118,9 @@ var sessionCases = []testCase{
 			}
 			_, err := f.store.Session(t.Context(), n.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
-			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, noon, func(*gateway.Session) error { return nil }), gateway.ErrNotFound)
+			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, noon, func(*gateway.Session) error {
+				return nil
+			}), gateway.ErrNotFound)
 			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
 				t.Fatal(err)
 			}
@@ -127,13 +131,17 @@ var sessionCases = []testCase{
 		reason: "tabs of one browser write at the same time",
 		run: func(t *testing.T, f *fixture) {
 			n := f.addSession(f.addUser("o1").ID, "s1")
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return nil }); err != nil {
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.Data = nil
+				return nil
+			}); err != nil {
 				t.Fatal(err)
 			}
 			crowd := f.concurrency()
 			concurrently(crowd, func(i int) {
 				if i%2 == 1 {
-					if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Duration(i)*time.Minute), after(9*time.Hour)); err != nil {
+					if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Duration(i)*time.Minute),
+						after(9*time.Hour)); err != nil {
 						t.Error(err)
 					}
 					return
@@ -153,12 +161,18 @@ var sessionCases = []testCase{
 			wantEqual(t, "end", got.ExpiresAt, after(9*time.Hour))
 			wantEqual(t, "user", got.UserID, n.UserID)
 			wantEqual(t, "created", got.CreatedAt, noon)
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error { n.ExpiresAt = after(10 * time.Hour); return nil }); err != nil {
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.ExpiresAt = after(10 * time.Hour)
+				return nil
+			}); err != nil {
 				t.Fatal(err)
 			}
 			wantEqual(t, "a later end", f.getSession(n.Hash, noon).ExpiresAt, after(10*time.Hour))
 			mine := fmt.Errorf("mine")
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return mine }); err != mine {
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.Data = nil
+				return mine
+			}); err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
 			wantEqual(t, "data after an error", len(f.getSession(n.Hash, noon).Data), (crowd+1)/2)

@@ -73,11 +73,16 @@ var takeoverCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
 			f.attack(v,
-				mainConnector.signIn(after(time.Minute), "m1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"), // the attacker's own identity at a known connector
-				mainConnector.signIn(after(time.Hour), "m2", "uV"),                                                     // unknown at the connector where the victim has an openid
-				mainConnector.signIn(after(time.Minute), "m3", ""), mainConnector.signIn(after(time.Hour), "m3", "uV"), // known without a unionid
-				siteConnector.signIn(after(time.Minute), "s1", "uM"), siteConnector.signIn(after(time.Hour), "s1", "uV"), // at another connector
-				mainConnector.signIn(after(-time.Hour), "m4", ""), mainConnector.signIn(after(time.Hour), "m4", "uV"), // older than the victim, so that a join would keep the attacker
+				// the attacker's own identity at a known connector
+				mainConnector.signIn(after(time.Minute), "m1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"),
+				// unknown at the connector where the victim has an openid
+				mainConnector.signIn(after(time.Hour), "m2", "uV"),
+				// known without a unionid
+				mainConnector.signIn(after(time.Minute), "m3", ""), mainConnector.signIn(after(time.Hour), "m3", "uV"),
+				// at another connector
+				siteConnector.signIn(after(time.Minute), "s1", "uM"), siteConnector.signIn(after(time.Hour), "s1", "uV"),
+				// older than the victim, so that a join would keep the attacker
+				mainConnector.signIn(after(-time.Hour), "m4", ""), mainConnector.signIn(after(time.Hour), "m4", "uV"),
 			)
 		},
 	},
@@ -91,11 +96,14 @@ var takeoverCases = []testCase{
 				importLine("8", mainConnector.signIn(after(time.Hour), "m1", "uV")), // known, with another unionid
 				importLine("9", mainConnector.signIn(after(time.Hour), "m2", "uV")), // unknown, beside the victim's openid
 				importLine("7", mainConnector.signIn(after(time.Hour), "m3", "uM")), // with the victim's old id
-				importLine("7", siteConnector.signIn(after(time.Hour), "s1", "uM")), // where the victim has no openid, with another unionid
-				importLine("9", siteConnector.signIn(after(time.Hour), "s2", "uV")), // by the unionid, with another old id than the victim's
+				// where the victim has no openid, with another unionid
+				importLine("7", siteConnector.signIn(after(time.Hour), "s1", "uM")),
+				// by the unionid, with another old id than the victim's
+				importLine("9", siteConnector.signIn(after(time.Hour), "s2", "uV")),
 			})
 			f.wantUnharmed(v)
-			wantEqual(t, "the attacker's user", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID, mallory.ID)
+			wantEqual(t, "the attacker's user", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID,
+				mallory.ID)
 		},
 	},
 	{
@@ -103,15 +111,18 @@ var takeoverCases = []testCase{
 		reason: "in another Open Platform account the same text is another person's, and an attacker may own one",
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
-			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV") // outside any group, but with the appids of the victim's group
+			// outside any group, but with the appids of the victim's group
+			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV")
 			lies.Group = appidsOf("ours")
 			f.attack(v,
 				foreignConnector.signIn(after(time.Minute), "x1", "uV"), foreignConnector.signIn(after(time.Hour), "x1", "uV"),
 				foreignConnector.signIn(after(-time.Hour), "x2", "uV"), // older
-				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"), ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), lies,
+				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"),
+				ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), lies,
 			)
 			// The foreign users with that unionid do not lead to the victim either.
-			f.attack(v, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"), ungroupedConnector.signIn(after(2*time.Hour), "l1", ""))
+			f.attack(v, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"),
+				ungroupedConnector.signIn(after(2*time.Hour), "l1", ""))
 		},
 	},
 	{
@@ -124,8 +135,10 @@ var takeoverCases = []testCase{
 			wantEqual(t, "the attacker's two identities are one user", b.ID, a.ID)
 			f.attack(v,
 				siteConnector.signIn(after(time.Hour), "s1", "uV"), thirdConnector.signIn(after(time.Hour), "t1", "uV"),
-				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"), // without a unionid in between
-				thirdConnector.signIn(after(3*time.Hour), "t1", "uX"), thirdConnector.signIn(after(4*time.Hour), "t1", "uV"), // step by step
+				// without a unionid in between
+				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"),
+				// step by step
+				thirdConnector.signIn(after(3*time.Hour), "t1", "uX"), thirdConnector.signIn(after(4*time.Hour), "t1", "uV"),
 				siteConnector.signIn(after(5*time.Hour), "s1", "uM"), siteConnector.signIn(after(6*time.Hour), "s1", "uV"),
 			)
 			var kept []string
@@ -148,7 +161,8 @@ var takeoverCases = []testCase{
 			f.block(f.recordSignIn(mainConnector.signIn(noon, "m1", "uM")).ID)
 			f.recordSignIn(thirdConnector.signIn(after(time.Minute), "t1", "")) // signed in before, without a unionid
 			for _, a := range []gateway.SignIn{
-				siteConnector.signIn(after(time.Hour), "s1", "uM"), thirdConnector.signIn(after(time.Hour), "t1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"), mainConnector.signIn(after(time.Hour), "m1", ""),
+				siteConnector.signIn(after(time.Hour), "s1", "uM"), thirdConnector.signIn(after(time.Hour), "t1", "uM"),
+				mainConnector.signIn(after(time.Hour), "m1", "uV"), mainConnector.signIn(after(time.Hour), "m1", ""),
 			} {
 				wantEqual(t, "status of "+a.OpenID, f.recordSignIn(a).Status, gateway.Blocked)
 			}

@@ -40,7 +40,8 @@ var ticketAnswerCases = []testCase{
 					seen.add(errorName(err))
 					states.add(string(got.State))
 				})
-				wantEqual(t, "answers", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
+				wantEqual(t, "answers", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
 				wantEqual(t, "states returned", len(states.counts), 1)
 			}
 		},
@@ -94,8 +95,10 @@ var ticketAnswerCases = []testCase{
 					seen.add(errorName(err))
 					events.add(fmt.Sprint(got.State, got.Approver.UserID))
 				})
-				wantEqual(t, "redeemed at", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
-				wantEqual(t, "results", fmt.Sprint(events.counts), fmt.Sprint(map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()}))
+				wantEqual(t, "redeemed at", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+				wantEqual(t, "results", fmt.Sprint(events.counts),
+					fmt.Sprint(map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()}))
 			}
 		},
 	},

@@ -17,16 +17,17 @@ var ticketApproverCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			stranger := f.addUser("o9").ID
-			held, approved := f.addScannedTicket("t1", younger.ID), f.addApprovedTicket("t2", younger.ID)
+			scanned, approved := f.addScannedTicket("t1", younger.ID), f.addApprovedTicket("t2", younger.ID)
 			f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "holder", f.getTicket(held.Hash, noon).Approver.UserID, older.ID)
-			f.scanTicket(held.Hash, newApprover(younger.ID), noon)
-			f.scanTicket(held.Hash, newApprover(older.ID), noon)
-			_, err := f.store.ScanTicket(t.Context(), held.Hash, newApprover(stranger), noon)
+			wantEqual(t, "holder", f.getTicket(scanned.Hash, noon).Approver.UserID, older.ID)
+			f.scanTicket(scanned.Hash, newApprover(younger.ID), noon)
+			f.scanTicket(scanned.Hash, newApprover(older.ID), noon)
+			_, err := f.store.ScanTicket(t.Context(), scanned.Hash, newApprover(stranger), noon)
 			wantError(t, err, gateway.ErrConflict)
-			got := f.answerTicket(held.Hash, younger.ID, gateway.TicketApproved, noon)
+			got := f.answerTicket(scanned.Hash, younger.ID, gateway.TicketApproved, noon)
 			wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
-			wantEqual(t, "by an approval from before", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID, older.ID)
+			wantEqual(t, "by an approval from before", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID,
+				older.ID)
 			late := f.addScannedTicket("t3", younger.ID)
 			wantEqual(t, "a scan by the younger id", late.Approver.UserID, older.ID)
 		},
@@ -65,18 +66,20 @@ var ticketApproverCases = []testCase{
 		name:   "blocking refuses the tickets of the user",
 		reason: "a blocked user must not sign in a desktop, also not one that waits",
 		run: func(t *testing.T, f *fixture) {
-			id, foreignConnector := f.addUser("o1").ID, f.addUser("o2").ID
-			held, yes, no, open, theirs := f.addScannedTicket("t1", id), f.addApprovedTicket("t2", id), f.addScannedTicket("t3", id), f.addTicket("t4"), f.addScannedTicket("t5", foreignConnector)
-			f.answerTicket(no.Hash, id, gateway.TicketMismatch, noon)
+			id, other := f.addUser("o1").ID, f.addUser("o2").ID
+			scanned, approved := f.addScannedTicket("t1", id), f.addApprovedTicket("t2", id)
+			mismatch, open := f.addScannedTicket("t3", id), f.addTicket("t4")
+			ofOther := f.addScannedTicket("t5", other)
+			f.answerTicket(mismatch.Hash, id, gateway.TicketMismatch, noon)
 			f.block(id)
-			f.wantTicketState(held, gateway.TicketRefused)
-			f.wantTicketState(yes, gateway.TicketRefused)
-			f.wantTicketState(no, gateway.TicketMismatch)
+			f.wantTicketState(scanned, gateway.TicketRefused)
+			f.wantTicketState(approved, gateway.TicketRefused)
+			f.wantTicketState(mismatch, gateway.TicketMismatch)
 			f.wantTicketState(open, gateway.TicketOpen)
-			f.wantTicketState(theirs, gateway.TicketScanned)
-			_, err := f.store.RedeemTicket(t.Context(), yes.Hash, yes.Desktop, noon)
+			f.wantTicketState(ofOther, gateway.TicketScanned)
+			_, err := f.store.RedeemTicket(t.Context(), approved.Hash, approved.Desktop, noon)
 			wantError(t, err, gateway.ErrConflict)
-			_, err = f.store.AnswerTicket(t.Context(), held.Hash, id, gateway.TicketApproved, noon)
+			_, err = f.store.AnswerTicket(t.Context(), scanned.Hash, id, gateway.TicketApproved, noon)
 			wantError(t, err, gateway.ErrConflict)
 			_, err = f.store.ScanTicket(t.Context(), open.Hash, newApprover(id), noon)
 			wantError(t, err, gateway.ErrBlocked)
@@ -114,7 +117,10 @@ var ticketApproverCases = []testCase{
 					var err error
 					switch {
 					case i == len(tickets):
-						_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
+						_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
+							a.Status = gateway.Blocked
+							return nil
+						})
 					case i%3 == 0:
 						_, err = f.store.ScanTicket(t.Context(), tickets[i].Hash, newApprover(id), noon)
 					case i%3 == 1:

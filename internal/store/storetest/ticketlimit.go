@@ -20,8 +20,10 @@ var ticketLimitCases = []testCase{
 			concurrently(f.concurrency(), func(i int) {
 				seen.add(errorName(stores[i%2].PutTicket(t.Context(), newTicket(fmt.Sprint("t", i)), noon, limit)))
 			})
-			wantEqual(t, "put", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": limit, "full": f.concurrency() - limit}))
-			wantError(t, f.store.PutTicket(t.Context(), newTicket("late"), after(2*time.Minute-time.Microsecond), limit), gateway.ErrFull)
+			wantEqual(t, "put", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"ok": limit, "full": f.concurrency() - limit}))
+			wantError(t, f.store.PutTicket(t.Context(), newTicket("late"), after(2*time.Minute-time.Microsecond), limit),
+				gateway.ErrFull)
 			late := newTicket("late")
 			late.ExpiresAt = after(time.Hour)
 			if err := f.store.PutTicket(t.Context(), late, after(2*time.Minute), limit); err != nil {
@@ -61,7 +63,9 @@ var ticketLimitCases = []testCase{
 			put := func(name string) string {
 				return errorName(f.store.PutTicket(t.Context(), newTicket(name), noon, limit))
 			}
-			for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketApproved} {
+			for i, answer := range []gateway.TicketState{
+				gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketApproved,
+			} {
 				ticket := f.addScannedTicket(fmt.Sprint("answered", i), id)
 				f.answerTicket(ticket.Hash, id, answer, noon)
 				if i == 3 {

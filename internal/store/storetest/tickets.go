@@ -27,7 +27,8 @@ var ticketCases = []testCase{
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("got  %+v\nwant %+v", got, want)
 			}
-			bare := gateway.Ticket{Hash: hash("x"), Desktop: hash("y"), Number: "1", State: gateway.TicketOpen, CreatedAt: noon, ExpiresAt: after(time.Minute)}
+			bare := gateway.Ticket{Hash: hash("x"), Desktop: hash("y"), Number: "1", State: gateway.TicketOpen, CreatedAt: noon,
+				ExpiresAt: after(time.Minute)}
 			if err := f.store.PutTicket(t.Context(), bare, noon, noLimit); err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +76,7 @@ var ticketCases = []testCase{
 			want := ticket
 			want.State, want.Approver, want.ScannedAt = gateway.TicketScanned, newApprover(id), after(time.Second)
 			if !reflect.DeepEqual(got, want) {
-				t.Fatalf("held: got  %+v\nwant %+v", got, want)
+				t.Fatalf("scanned: got  %+v\nwant %+v", got, want)
 			}
 			got = f.answerTicket(ticket.Hash, id, gateway.TicketApproved, after(2*time.Second))
 			want.State = gateway.TicketApproved
@@ -100,15 +101,16 @@ var ticketCases = []testCase{
 			}
 			for round := range 3 {
 				ticket := f.addTicket(fmt.Sprint("t", round))
-				var seen, holders counter
+				var seen, approvers counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].ScanTicket(t.Context(), ticket.Hash, newApprover(users[i%10]), noon)
 					seen.add(errorName(err))
-					holders.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
+					approvers.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
 				})
 				n := (f.concurrency() + 9) / 10
-				if seen.counts["ok"] < n-1 || seen.counts["ok"] > n || seen.counts["ok"]+seen.counts["conflict"] != f.concurrency() || len(holders.counts) != 1 {
-					t.Fatalf("answers %v, holders %v", seen.counts, holders.counts)
+				if seen.counts["ok"] < n-1 || seen.counts["ok"] > n ||
+					seen.counts["ok"]+seen.counts["conflict"] != f.concurrency() || len(approvers.counts) != 1 {
+					t.Fatalf("answers %v, approvers %v", seen.counts, approvers.counts)
 				}
 			}
 		},
@@ -160,9 +162,9 @@ var ticketCases = []testCase{
 				wantEqual(t, what+": what comes with it", fmt.Sprint(got.State, len(states)), "0")
 			}
 			wantExpired("open", end)
-			held := f.scanTicket(ticket.Hash, newApprover(id), after(end-time.Microsecond))
+			scanned := f.scanTicket(ticket.Hash, newApprover(id), after(end-time.Microsecond))
 			end = end - time.Microsecond + gateway.TicketMinimum
-			wantEqual(t, "end of a scanned ticket", held.ExpiresAt, after(end))
+			wantEqual(t, "end of a scanned ticket", scanned.ExpiresAt, after(end))
 			wantExpired("scanned", end)
 			yes := f.answerTicket(ticket.Hash, id, gateway.TicketApproved, after(end-time.Second))
 			end = end - time.Second + gateway.TicketMinimum

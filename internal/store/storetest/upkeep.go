@@ -73,7 +73,11 @@ var upkeepCases = []testCase{
 			wantEqual(t, "sessions that must not be swept", len(f.listSessions(id, after(2*time.Hour))), int(written.Load())+1)
 		},
 	},
-	{name: "all operations at once cause no ErrUnavailable", reason: "a busy morning must not cause a 503", run: mixedLoad},
+	{
+		name:   "all operations at once cause no ErrUnavailable",
+		reason: "a busy morning must not cause a 503",
+		run:    mixedLoad,
+	},
 	{
 		name:   "an ended context stops the operation",
 		reason: "a request whose client has gone should cost nothing",
@@ -114,11 +118,16 @@ var upkeepCases = []testCase{
 					_, err := f.store.RedeemTicket(x, hash("t"), hash("d"), noon)
 					return err
 				},
-				"PinSubject":  func(x context.Context) error { _, err := f.store.PinSubject(x, id, "wiki", "sub", noon); return err },
-				"PutKey":      func(x context.Context) error { return f.store.PutKey(x, newKey("k", "s")) },
-				"AppendEvent": func(x context.Context) error { return f.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"}) },
-				"Sweep":       func(x context.Context) error { _, err := f.store.Sweep(x, noon, noon, 1); return err },
-				"Ping":        f.store.Ping,
+				"PinSubject": func(x context.Context) error {
+					_, err := f.store.PinSubject(x, id, "wiki", "sub", noon)
+					return err
+				},
+				"PutKey": func(x context.Context) error { return f.store.PutKey(x, newKey("k", "s")) },
+				"AppendEvent": func(x context.Context) error {
+					return f.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"})
+				},
+				"Sweep": func(x context.Context) error { _, err := f.store.Sweep(x, noon, noon, 1); return err },
+				"Ping":  f.store.Ping,
 			} {
 				for want, x := range map[error]context.Context{context.Canceled: ended, context.DeadlineExceeded: late} {
 					err := call(x)

@@ -102,7 +102,11 @@ var userCases = []testCase{
 		name:   "a sign-in without openid or time is rejected",
 		reason: "an empty openid would make one user of all people without one",
 		run: func(t *testing.T, f *fixture) {
-			for _, a := range []gateway.SignIn{mainConnector.signIn(noon, "", "u1"), mainConnector.signIn(time.Time{}, "o1", ""), {}} {
+			for _, a := range []gateway.SignIn{
+				mainConnector.signIn(noon, "", "u1"),
+				mainConnector.signIn(time.Time{}, "o1", ""),
+				{},
+			} {
 				if _, _, err := f.store.RecordSignIn(t.Context(), a); err == nil {
 					t.Fatalf("stored %+v", a)
 				}
@@ -182,11 +186,8 @@ var userCases = []testCase{
 			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")); err != nil {
 				t.Fatal(err)
 			}
-			_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = f.store.Session(t.Context(), hash("s1"), noon)
+			f.block(id)
+			_, err := f.store.Session(t.Context(), hash("s1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -209,17 +210,22 @@ var userCases = []testCase{
 				id := f.addUser(fmt.Sprint("o", round)).ID
 				concurrently(12, func(i int) {
 					if i == 5 {
-						_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
+						_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
+							a.Status = gateway.Blocked
+							return nil
+						})
 						if err != nil {
 							t.Error(err)
 						}
 						return
 					}
 					name := fmt.Sprint(round, " ", i)
-					if err := f.store.PutSession(t.Context(), newSession(id, name), noon); err != nil && !errors.Is(err, gateway.ErrBlocked) {
+					if err := f.store.PutSession(t.Context(), newSession(id, name), noon); err != nil &&
+						!errors.Is(err, gateway.ErrBlocked) {
 						t.Error(err)
 					}
-					if err := f.store.PutCode(t.Context(), newCode(id, "wiki", name)); err != nil && !errors.Is(err, gateway.ErrBlocked) {
+					if err := f.store.PutCode(t.Context(), newCode(id, "wiki", name)); err != nil &&
+						!errors.Is(err, gateway.ErrBlocked) {
 						t.Error(err)
 					}
 				})
@@ -236,14 +242,16 @@ var userCases = []testCase{
 			a := mainConnector.signIn(noon, "o'1\"", "u'1")
 			a.Profile = &gateway.Profile{Nickname: odd, AvatarURL: odd, Locale: odd}
 			user := f.recordSignIn(a)
-			if !utf8.ValidString(user.Nickname) || !strings.Contains(user.Nickname, "😀") || strings.Contains(user.Nickname, "\x00") {
+			if !utf8.ValidString(user.Nickname) || !strings.Contains(user.Nickname, "😀") ||
+				strings.Contains(user.Nickname, "\x00") {
 				t.Fatalf("nickname %q", user.Nickname)
 			}
 			_, err := f.store.Users(t.Context(), gateway.UserQuery{Text: odd})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := f.store.AppendEvents(t.Context(), gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}); err != nil {
+			if err := f.store.AppendEvents(t.Context(),
+				gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}); err != nil {
 				t.Fatal(err)
 			}
 			code := newCode(user.ID, "wiki", "g1")
@@ -264,7 +272,8 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			var want []string
 			for i := range 7 {
-				a := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i)) // pairs have the same time
+				// pairs have the same time
+				a := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i))
 				a.Profile = &gateway.Profile{Nickname: fmt.Sprintf("Name %d 100%%_x", i)}
 				if i%3 == 0 {
 					a.InitialStatus = gateway.Pending
