@@ -177,7 +177,7 @@ func (w *world) SubjectUser(_ context.Context, app, subject string) (string, err
 // database.
 func TestAnyOrderOfArrivalsEndsTheSame(t *testing.T) {
 	t.Parallel()
-	storetest.CheckAnyOrder(t, func() []storetest.UserStore { return []storetest.UserStore{newWorld()} })
+	storetest.CheckAnyOrder(t, 0, func() []storetest.UserStore { return []storetest.UserStore{newWorld()} })
 }
 
 // Here nothing about WeChat holds: any openid comes with any unionid, anew each

@@ -51,7 +51,7 @@ func (id testIdentity) class() string {
 // CheckAnyOrder tests that sign-ins of the same people end in the same users, whatever their order, also
 // when they happen at once and through several handles on one database. It calls handles for each run.
 // Each run has people of its own, so handles may return the same database every time. The flag
-// -rapid.checks sets the number of runs.
+// -rapid.checks sets the number of runs; limit, if not 0, is the most that are executed.
 //
 // A class is the set of all identities with one unionid in one open_platform group. An identity that
 // never had a unionid, or whose connector is in no group, is a class of its own. The first unionid of an
@@ -66,10 +66,14 @@ func (id testIdentity) class() string {
 //   - it is blocked if an identity of the class was ever blocked, else active if one was approved;
 //   - it is an administrator only if that very user was made one;
 //   - an app gets the subject that was pinned first, and never a subject of another class.
-func CheckAnyOrder(t *testing.T, handles func() []UserStore) {
+func CheckAnyOrder(t *testing.T, limit int64, handles func() []UserStore) {
 	var runs atomic.Int64
 	rapid.Check(t, func(t *rapid.T) {
-		prefix := fmt.Sprint(runs.Add(1), "-")
+		run := runs.Add(1)
+		if limit > 0 && run > limit {
+			return
+		}
+		prefix := fmt.Sprint(run, "-")
 		r := &joinRun{
 			T: t, ctx: context.Background(), handles: handles(), identities: drawIdentities(t, prefix),
 			users: map[int]string{}, created: map[string]time.Time{}, admins: map[string]bool{},
