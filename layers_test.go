@@ -174,6 +174,42 @@ func (l layers) problems(found []goImport) (out []string, used map[string]bool) 
 	return out, used
 }
 
+// isPublic reports whether programs outside this module can import a package.
+func isPublic(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return first != "." && first != "internal" && first != "cmd" && first != "build"
+}
+
+// foreign follows the imports of the public packages and returns a problem for each package of
+// another module that they would compile into a program, directly or through internal packages.
+func (l layers) foreign() (out []string) {
+	for _, pkg := range slices.Sorted(maps.Keys(l.imports)) {
+		if !isPublic(pkg) {
+			continue
+		}
+		seen := map[string]bool{pkg: true}
+		for queue := []string{pkg}; len(queue) > 0; queue = queue[1:] {
+			for _, what := range l.imports[queue[0]] {
+				if strings.Contains(strings.Split(what, "/")[0], ".") {
+					out = append(
+						out,
+						fmt.Sprintf(
+							"layers.txt: the public package %s may not need %s (allowed for %s): public packages compile the standard library only",
+							pkg,
+							what,
+							queue[0],
+						),
+					)
+				} else if !seen[what] {
+					seen[what] = true
+					queue = append(queue, what)
+				}
+			}
+		}
+	}
+	return out
+}
+
 // idle returns a problem for each line and allowance of layers.txt that no import uses.
 func (l layers) idle(found []goImport, used map[string]bool) []string {
 	exists := map[string]bool{}
@@ -231,8 +267,29 @@ func TestLayers(t *testing.T) {
 		t.Fatal("no Go file was found: the test looks at the wrong folder")
 	}
 	problems, used := l.problems(found)
-	for _, p := range append(problems, l.idle(found, used)...) {
+	for _, p := range slices.Concat(problems, l.idle(found, used), l.foreign()) {
 		t.Error(p)
+	}
+}
+
+// TestPublicPackagesCompileTheStandardLibraryOnly checks the rule for public packages on import
+// rules that break it.
+func TestPublicPackagesCompileTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"in order", "import wechat: internal/seal\nimport internal/seal:\nimport internal/cli: example.com/x\nimport build/report: example.com/x\n", ""},
+		{"direct", "import wechat: example.com/x\n", "the public package wechat may not need example.com/x (allowed for wechat)"},
+		{"through an internal package", "import login: internal/flow\nimport internal/flow: internal/seal\nimport internal/seal: example.com/x/y\n",
+			"the public package login may not need example.com/x/y (allowed for internal/seal)"},
+		{"of packages that import each other", "import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
+	} {
+		l, err := parseLayers(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(l.foreign(), "\n"); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: problems %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

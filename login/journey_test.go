@@ -21,13 +21,13 @@ type town struct {
 	app *httptest.Server
 }
 
-func newTown(t *testing.T, switches wechattest.Switches) *town {
+func newTown(t *testing.T, quirks wechattest.Quirks) *town {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	for i := range apps {
 		apps[i].Secret = leaktest.Secret
 	}
-	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: apps, Switches: switches})
+	sim, err := wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: apps, Quirks: quirks})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (w *town) wantPage(t *testing.T, p *wechattest.Page, err error, path, holds
 
 func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{})
+	w := newTown(t, wechattest.Quirks{})
 	phone := w.sim.Phone("xiaoming")
 	openID := w.sim.OpenID(w.sim.Apps()[0].AppID, "xiaoming")
 	p, err := phone.Open(t.Context(), w.app.URL+"/private")
@@ -108,7 +108,7 @@ func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 
 func TestPhoneGoesOnWithoutAProfile(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{})
+	w := newTown(t, wechattest.Quirks{})
 	phone := w.sim.Phone("alice")
 	p, err := phone.Open(t.Context(), w.app.URL+"/named")
 	w.wantPage(t, p, err, "/sign-in/profile?return=%2Fnamed", "头像昵称")
@@ -121,7 +121,7 @@ func TestPhoneGoesOnWithoutAProfile(t *testing.T) {
 // Denial: WeChat tells the app nothing today, and did once.
 func TestPhoneDenies(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{LegacyDenial: true})
+	w := newTown(t, wechattest.Quirks{LegacyDenial: true})
 	phone := w.sim.Phone("bob")
 	if _, err := phone.Open(t.Context(), w.app.URL+"/sign-in?scope=profile&return=/named"); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestPhoneDenies(t *testing.T) {
 
 func TestPhoneOfASnapshotPage(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{Snapshot: true})
+	w := newTown(t, wechattest.Quirks{Snapshot: true})
 	phone := w.sim.Phone("alice")
 	start := "/sign-in?return=%2Fnamed&scope=profile"
 	p, err := phone.Open(t.Context(), w.app.URL+start)
@@ -154,7 +154,7 @@ func TestStrangerWhoFetchesTheCallback(t *testing.T) {
 	for name, double := range map[string]wechattest.DoubleCallback{"before": wechattest.DoubleFirst, "at the same time": wechattest.DoubleTogether} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, wechattest.Switches{DoubleCallback: double})
+			w := newTown(t, wechattest.Quirks{DoubleCallback: double})
 			p, err := w.sim.Phone("alice").Open(t.Context(), w.app.URL+"/private")
 			w.wantPage(t, p, err, "/private", "||false</p>")
 			if n := w.exchanges(); n != 1 {
@@ -166,7 +166,7 @@ func TestStrangerWhoFetchesTheCallback(t *testing.T) {
 
 func TestDesktopSignsInByTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{ConsentAs: "xiaoming"})
+	w := newTown(t, wechattest.Quirks{ConsentAs: "xiaoming"})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestDesktopSignsInByTheWebsiteApp(t *testing.T) {
 // A phone that lost its cookies between WeChat and the callback.
 func TestPhoneThatForgetsItsCookies(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Switches{})
+	w := newTown(t, wechattest.Quirks{})
 	phone := w.sim.Phone("alice")
 	if _, err := phone.Open(t.Context(), w.app.URL+"/sign-in?scope=profile&return=/private"); err != nil {
 		t.Fatal(err)

@@ -149,7 +149,7 @@ func ExampleClient_UserInfo() {
 
 // The class of an error decides what to do.
 func ExampleError() {
-	sim, err := wechattest.New(wechattest.Config{Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -14,14 +14,13 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simulated returns a simulator with these switches and a client of the app with this index in
-// DefaultApps. Secret, codes and tokens are planted, and OnCall passes every error to
-// leaktest.Check.
-func simulated(t *testing.T, app int, switches wechattest.Switches) (*wechattest.Server, *wechat.Client) {
+// simulated returns a simulator with the given quirks and a client of its app of that index in DefaultApps. Secret, codes and
+// tokens are planted, and every error goes through leaktest.Check by Observe.
+func simulated(t *testing.T, app int, quirks wechattest.Quirks) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	apps[app].Secret = leaktest.Secret
-	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Switches: switches})
+	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Quirks: quirks})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +57,7 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, c.app, wechattest.Switches{})
+			sim, client := simulated(t, c.app, wechattest.Quirks{})
 			token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "xiaoming", c.scope))
 			if err != nil {
 				t.Fatal(err)
@@ -98,7 +97,7 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 
 func TestLifeOfACodeOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	used := codeFor(t, sim, client, "alice", wechat.ScopeBase)
 	if _, err := client.Exchange(t.Context(), used); err != nil {
 		t.Fatal(err)
@@ -120,7 +119,7 @@ func TestLifeOfACodeOnTheSimulator(t *testing.T) {
 
 func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +147,7 @@ func TestLifeOfATokenOnTheSimulator(t *testing.T) {
 
 func TestSnapshotUserOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{Snapshot: true})
+	sim, client := simulated(t, 0, wechattest.Quirks{Snapshot: true})
 	token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 	if err != nil || !token.SnapshotUser || token.OpenID == sim.OpenID(client.AppID, "alice") {
 		t.Errorf("got %+v, %v", token, err)
@@ -158,7 +157,7 @@ func TestSnapshotUserOnTheSimulator(t *testing.T) {
 // A nickname with raw control bytes and invalid UTF-8 does not prevent sign-in.
 func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{})
+	sim, client := simulated(t, 0, wechattest.Quirks{})
 	for _, p := range sim.People() {
 		token, err := client.Exchange(t.Context(), codeFor(t, sim, client, p.ID, wechat.ScopeUserInfo))
 		if err != nil {
@@ -182,7 +181,7 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 		}
 	}
 	for _, dirty := range []wechattest.Dirty{wechattest.DirtyControl, wechattest.DirtyUTF8, wechattest.DirtyEmoji, wechattest.DirtyNoAvatar} {
-		sim.Switch(func(s *wechattest.Switches) { s.Dirty = dirty })
+		sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Dirty = dirty })
 		token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 		if err != nil {
 			t.Fatal(err)
@@ -211,8 +210,8 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 	for name, c := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, 0, wechattest.Switches{})
-			// An open connection, as in a busy program.
+			sim, client := simulated(t, 0, wechattest.Quirks{})
+			// A connection that is already there, as in a busy program.
 			if _, err := client.Exchange(t.Context(), codeFor(t, sim, client, "bob", wechat.ScopeBase)); err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +233,7 @@ func TestExchangeWhoseAnswerIsLostOnTheSimulator(t *testing.T) {
 
 func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 	t.Parallel()
-	sim, client := simulated(t, 0, wechattest.Switches{Quota: 1})
+	sim, client := simulated(t, 0, wechattest.Quirks{Quota: 1})
 	if err := sim.UpdateApp(client.AppID, func(a *wechattest.App) { a.IPList = []string{"203.0.113.7"} }); err != nil {
 		t.Fatal(err)
 	}
@@ -259,17 +258,17 @@ func TestQuotaAndAllowListOnTheSimulator(t *testing.T) {
 func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		switches wechattest.Switches
-		idFound  bool
+		quirks  wechattest.Quirks
+		idFound bool
 	}{
-		"rid":   {wechattest.Switches{}, true},
-		"hints": {wechattest.Switches{Suffix: wechattest.SuffixHints}, true},
-		"none":  {wechattest.Switches{Suffix: wechattest.SuffixNone}, false},
-		"table": {wechattest.Switches{ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true}, true},
+		"rid":   {wechattest.Quirks{}, true},
+		"hints": {wechattest.Quirks{Suffix: wechattest.SuffixHints}, true},
+		"none":  {wechattest.Quirks{Suffix: wechattest.SuffixNone}, false},
+		"table": {wechattest.Quirks{ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, client := simulated(t, 0, c.switches)
+			sim, client := simulated(t, 0, c.quirks)
 			code := codeFor(t, sim, client, "alice", wechat.ScopeBase)
 			token, err := client.Exchange(t.Context(), code)
 			if err != nil {
@@ -292,7 +291,7 @@ func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 	t.Run("wrong secret", func(t *testing.T) {
 		t.Parallel()
 		for _, old := range []bool{false, true} {
-			sim, client := simulated(t, 0, wechattest.Switches{WrongSecret40001: old})
+			sim, client := simulated(t, 0, wechattest.Quirks{WrongSecret40001: old})
 			client.Secret = "wrong"
 			_, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeBase))
 			checkClass(t, err, wechat.ErrConfiguration)

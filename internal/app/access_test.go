@@ -30,7 +30,7 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	w := newTown(t)
 	alice := w.phone("alice")
 	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
-	if page.Refresh == nil {
+	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	for range 3 {
@@ -53,7 +53,7 @@ func TestWaitingPageIsNoCapability(t *testing.T) {
 	alice, bob := w.phone("alice"), w.phone("bob")
 	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
 	w.set(gateway.Active)
-	bobs := bob.on(bob.Open(t.Context(), page.Refresh.URL))
+	bobs := bob.on(bob.Open(t.Context(), page.RefreshURL))
 	if strings.HasPrefix(bobs.URL, w.app.URL) {
 		t.Error("a stranger got in by the address of the waiting page")
 	}

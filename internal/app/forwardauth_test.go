@@ -168,7 +168,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	g := behindProxy(t, gateway.AccessApproved)
 	alice := g.phone("alice")
 	page := alice.want(alice.on(alice.Open(t.Context(), g.origin+"/page")), "waiting", 200)
-	if page.Refresh == nil {
+	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	g.set(gateway.Active)
@@ -181,7 +181,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	g.set(gateway.Pending)
 	g.later(5 * time.Second)
 	page = alice.want(alice.on(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
-	if page.Refresh == nil {
+	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	g.set(gateway.Active)

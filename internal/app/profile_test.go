@@ -40,7 +40,7 @@ func TestGoOnWithoutAProfile(t *testing.T) {
 	alice := w.phone("alice")
 	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
 	page := alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "going_on", 200)
-	if page.Refresh == nil {
+	if page.RefreshURL == "" {
 		t.Fatal("the page does not go on by itself")
 	}
 	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
@@ -120,7 +120,7 @@ func TestPromptLoginAsksAtWeChatAgain(t *testing.T) {
 func TestDenialHasAWayOn(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	w.sim.Switch(func(s *wechattest.Switches) { s.LegacyDenial = true })
+	w.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.LegacyDenial = true })
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
 	alice.press()

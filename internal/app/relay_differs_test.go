@@ -143,7 +143,7 @@ func (a *wireAnswer) shape() string {
 func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withShop)
-	w.sim.Switch(func(s *wechattest.Switches) { s.KeepOldTokens = true })
+	w.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
 	made := "61_" + strings.Repeat("A", 107)
 	type step struct {
 		name string

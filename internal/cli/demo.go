@@ -18,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/demo"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -59,7 +60,7 @@ func (c *demoCmd) Run(s *session) (err error) {
 	run.handle(site, d.apps)
 	run.handle(front, d.served.Handler())
 	run.handle(pages, d.sim)
-	run.handle(control, d.sim.Control())
+	run.handle(control, simulator.New(simulator.Config{Server: d.sim, OpenURL: d.wechat}))
 
 	lines := demoEnglish
 	if s.chinese() {
@@ -76,7 +77,7 @@ const (
 
   tour         %[1]s   open this in a browser: four apps, and what to press
   gateway      %[2]s   "weigate serve": what signs people in
-  simulator    %[3]s   people, phones, switches, log
+  simulator    %[3]s   people, phones, quirks, log
 
 WeChat's own pages and API are at %[4]s. Nothing is saved. Seed %[5]d.
 Ctrl-C stops it.`
@@ -84,7 +85,7 @@ Ctrl-C stops it.`
 
   导览       %[1]s   用浏览器打开：四个应用，以及操作步骤
   网关       %[2]s   “weigate serve”：登录都由它完成
-  模拟器     %[3]s   用户、手机、开关、记录
+  模拟器     %[3]s   用户、手机、行为开关、记录
 
 微信自己的页面和接口在 %[4]s。不保存任何数据。种子 %[5]d。
 按 Ctrl-C 停止。`
@@ -122,12 +123,12 @@ func (d *demoParts) make(ctx context.Context) error {
 		QR:         qrSVG,
 		OpenURL:    d.wechat,
 		ControlURL: d.control,
-		Switches:   wechattest.Switches{AnyBrowser: true}, // the first look is in a desktop browser
+		Quirks:     wechattest.Quirks{AnyBrowser: true}, // the first look is in a desktop browser
 	})
 	if err != nil {
 		return simError(err)
 	}
-	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
+	side := &demo.GatewayConfig{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
 	if err := d.serve(ctx, user, side); err != nil {
 		return fmt.Errorf("the gateway: %w", err)
 	}
@@ -163,7 +164,7 @@ const demoClient = `  - {id: %[1]s, kind: oidc, name: %[2]s, secret: %[3]s, acce
 `
 
 // serve makes the gateway. The keys are new in each run, like everything else here.
-func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.Gateway) error {
+func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.GatewayConfig) error {
 	text := fmt.Appendf(nil, demoConfig, d.gateway, user.AppID, user.Secret, d.wechat,
 		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)), d.control)
 	for _, c := range []struct{ id, name, secret, more string }{
@@ -171,7 +172,7 @@ func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.G
 		{demo.PhotosID, "Photos 相册", side.PhotosSecret, ""},
 		{demo.BoardID, "Board 看板", side.BoardSecret, ", methods: [scan]"}, // as if its people sat at desktops
 	} {
-		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.AfterSignOut(d.site, c.id), c.more)
+		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.PostLogoutRedirectURI(d.site, c.id), c.more)
 	}
 	conf, err := config.Parse("the demo", text, nil)
 	if err != nil {

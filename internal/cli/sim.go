@@ -10,23 +10,24 @@ import (
 	"os"
 	"strings"
 
+	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simCmd is "weigate sim": WeChat on this machine.
+// simCmd is the command "weigate sim", which serves a simulated WeChat.
 type simCmd struct {
-	Addr        string   `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Where WeChat's pages and API are served (${default})."`
-	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Where the control page is served (${default})."`
-	App         []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN[,DOMAIN]" help:"An official account. A DOMAIN that is an IP address makes it a test account, on every port. May be repeated; without any app there are three examples."`
-	WebsiteApp  []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN" help:"A website app of the open platform. May be repeated."`
-	ConsentAs   string   `placeholder:"PERSON" help:"Ask nobody: every sign-in succeeds at once as this person (alice, xiaoming, …)."`
-	AnyBrowser  bool     `help:"Show the in-WeChat pages to every browser, not only to WeChat's."`
-	TLSAddr     string   `name:"tls-addr" and:"tls" placeholder:"HOST:PORT" help:"Also serve as https://open.weixin.qq.com and https://api.weixin.qq.com here, for programs that cannot change hosts."`
-	CAOut       string   `name:"ca-out" and:"tls" type:"path" placeholder:"FILE" help:"Write the certificate to trust for --tls-addr to this file. It is good for this run only."`
-	Seed        uint64   `placeholder:"N" help:"Repeat the run that printed this seed: the same openids, codes and tokens."`
+	Addr        string   `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Address of WeChat's pages and API (${default})."`
+	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Address of the control page (${default})."`
+	App         []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN[,DOMAIN]" help:"An official account with its callback domains; an IP address makes it a test account. Repeatable. Without apps there are three examples."`
+	WebsiteApp  []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN" help:"A website app of the open platform. Repeatable."`
+	ConsentAs   string   `placeholder:"PERSON" help:"Every sign-in succeeds at once as this person (alice, xiaoming, …), without a consent page."`
+	AnyBrowser  bool     `help:"Show the pages of official accounts to every browser, not only to WeChat."`
+	TLSAddr     string   `name:"tls-addr" and:"tls" placeholder:"HOST:PORT" help:"Also serve TLS as open.weixin.qq.com and api.weixin.qq.com here, for programs with fixed host names."`
+	CAOut       string   `name:"ca-out" and:"tls" type:"path" placeholder:"FILE" help:"Write the certificate authority of --tls-addr to this file. It is valid for this run only."`
+	Seed        uint64   `placeholder:"N" help:"Repeat the run that printed this seed: same openids, codes and tokens."`
 }
 
-// Run serves until the context ends.
+// Run serves until the context is cancelled.
 func (c *simCmd) Run(s *session) error {
 	apps, err := c.apps()
 	if err != nil {
@@ -47,20 +48,20 @@ func (c *simCmd) Run(s *session) error {
 		Seed:       c.Seed,
 		QR:         qrSVG,
 		ControlURL: address(control),
-		Switches:   wechattest.Switches{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
+		Quirks:     wechattest.Quirks{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
 	})
 	if err != nil {
 		return simError(err)
 	}
 	defer wx.Close()
 	run.handle(pages, wx)
-	run.handle(control, wx.Control())
+	run.handle(control, simulator.New(simulator.Config{Server: wx}))
 	open := []net.Listener{pages, control}
 
-	s.out.say("WeChat, simulated. Not the real one: anybody may be anybody, and all is forgotten at exit.\n")
+	s.out.say("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
 	s.out.say("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
 	s.out.say("  API       %s   in place of https://api.weixin.qq.com", address(pages))
-	s.out.say("  control   %s   people, phones, switches, faults, log", address(control))
+	s.out.say("  control   %s   people, phones, quirks, faults, log", address(control))
 	if c.TLSAddr != "" {
 		l, err := c.serveTLS(run, wx)
 		if err != nil {
@@ -85,14 +86,15 @@ func (c *simCmd) Run(s *session) error {
 
 	for _, l := range open {
 		if !loopback(l) {
-			s.out.warn("%s can be reached from other machines, and whoever reaches it may sign in as anybody: only in a network that you trust", l.Addr())
+			s.out.warn("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+
+				"use it in a trusted network only", l.Addr())
 			break
 		}
 	}
 	return run.run(s.ctx)
 }
 
-// serveTLS speaks TLS under WeChat's own names with an authority made for this run.
+// serveTLS serves TLS under WeChat's host names with a certificate authority made for this run.
 func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, error) {
 	authority, err := wechattest.NewAuthority()
 	if err != nil {
@@ -109,8 +111,8 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	return l, nil
 }
 
-// writePEM writes a certificate, over an earlier one but over nothing else: the file's name
-// may be a typing mistake.
+// writePEM writes a certificate. It replaces a file that holds a certificate, and no other, since
+// the name may be a typing mistake.
 func writePEM(name string, certificate []byte) error {
 	old, err := os.ReadFile(name)
 	switch {
@@ -118,12 +120,13 @@ func writePEM(name string, certificate []byte) error {
 	case err != nil:
 		return err
 	case len(old) > 0 && !bytes.HasPrefix(old, []byte("-----BEGIN CERTIFICATE-----")):
-		return fmt.Errorf("%s holds something else than a certificate: choose another name", name)
+		return fmt.Errorf("%s exists and is not a certificate: choose another name", name)
 	}
-	return os.WriteFile(name, certificate, 0o644) // a certificate is no secret
+	return os.WriteFile(name, certificate, 0o644) // a certificate is not secret
 }
 
-// apps reads --app and --website-app. Without both it returns nil: the simulator's examples.
+// apps parses --app and --website-app. Without both it returns nil, which means the simulator's
+// example apps.
 func (c *simCmd) apps() ([]wechattest.App, error) {
 	var apps []wechattest.App
 	for _, each := range c.App {
@@ -147,7 +150,7 @@ func (c *simCmd) apps() ([]wechattest.App, error) {
 		apps = append(apps, a)
 	}
 	for i := range apps {
-		apps[i].OpenPlatform = "sim" // what one person runs on one machine is one owner's
+		apps[i].OpenPlatform = "sim" // all apps share an owner, and so their unionids
 	}
 	return apps, nil
 }
@@ -155,13 +158,14 @@ func (c *simCmd) apps() ([]wechattest.App, error) {
 func parseApp(flag, value string) (wechattest.App, error) {
 	parts := strings.SplitN(value, ":", 3)
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-		// The value is not repeated: it may hold the secret of a real app.
-		return wechattest.App{}, fmt.Errorf("%s wants APPID:SECRET:DOMAIN, such as %s wx0123456789abcdef:any-secret:localhost", flag, flag)
+		// The value is not in the error: it may contain the secret of a real app.
+		return wechattest.App{}, fmt.Errorf("%[1]s: expected APPID:SECRET:DOMAIN, "+
+			"such as %[1]s wx0123456789abcdef:any-secret:localhost", flag)
 	}
 	return wechattest.App{AppID: parts[0], Secret: parts[1], Domains: strings.Split(parts[2], ",")}, nil
 }
 
-// isIP tells whether a callback domain is an IP address, with or without a port.
+// isIP reports whether a callback domain is an IP address, with or without a port.
 func isIP(domain string) bool {
 	if host, _, err := net.SplitHostPort(domain); err == nil {
 		domain = host
@@ -170,12 +174,12 @@ func isIP(domain string) bool {
 	return err == nil
 }
 
-// simError tells a problem of the simulator's configuration in the words of the command line.
+// simError returns an error of the simulator's configuration with the names of the command's flags.
 func simError(err error) error {
 	return errors.New(strings.NewReplacer("wechattest: ", "", "consent as", "--consent-as").Replace(err.Error()))
 }
 
-// address is how a browser on this machine reaches the listener.
+// address returns the URL of a listener for a browser on this machine.
 func address(l net.Listener) string {
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
@@ -186,7 +190,7 @@ func address(l net.Listener) string {
 		case ip.IsUnspecified():
 			host = "127.0.0.1"
 		case ip.Is6() && ip.IsLoopback():
-			host = "localhost" // WeChat knows no callback domain in brackets
+			host = "localhost" // WeChat has no callback domains in brackets
 		}
 	}
 	return "http://" + net.JoinHostPort(host, port)

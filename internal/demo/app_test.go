@@ -31,7 +31,7 @@ func newWorld(t *testing.T) *world {
 	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
 	website := user
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Switches: wechattest.Switches{AnyBrowser: true}})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Quirks: wechattest.Quirks{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +169,9 @@ func TestPages(t *testing.T) {
 		words              []string
 	}{
 		{"/sample/", "en", "en", 200, []string{"Go package “login”", "Sign in with name and picture", "QR code", "Open the simulator"}},
-		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包 login", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
-		{"/nothing/here", "en", "en", 404, []string{"There is no such page"}},
-		{"/nothing/here", "zh", "zh-CN", 404, []string{"没有这个页面"}},
+		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包「login」", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
+		{"/nothing/here", "en", "en", 404, []string{"Page not found"}},
+		{"/nothing/here", "zh", "zh-CN", 404, []string{"页面不存在"}},
 	} {
 		t.Run(tt.path+" "+tt.accept, func(t *testing.T) {
 			t.Parallel()

@@ -135,7 +135,7 @@ func newVisitor(t *testing.T) *visitor {
 	t.Cleanup(site.Close)
 	v := &visitor{t: t, site: "http://" + site.Listener.Addr().String(), p: p}
 	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leaktest.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+		Gateway:         &demo.GatewayConfig{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 
 	v.ask(http.MethodGet, v.begin())
 	status, _, to := v.ask(http.MethodPost, "/notes/sign-out-of-weigate")
-	if status != http.StatusSeeOther || to.Path != "/logout" || to.Query().Get("post_logout_redirect_uri") != demo.AfterSignOut(v.site, demo.NotesID) || v.in() {
+	if status != http.StatusSeeOther || to.Path != "/logout" || to.Query().Get("post_logout_redirect_uri") != demo.PostLogoutRedirectURI(v.site, demo.NotesID) || v.in() {
 		t.Errorf("sign-out of the gateway too: %d %v", status, to)
 	}
 }

@@ -29,7 +29,7 @@ func (w *window) signedOut() {
 
 func TestReloadAfterSignIn(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	openid := w.signIn()
 	if want := site.wx.OpenID(site.account.AppID, "alice"); openid != want {
@@ -45,7 +45,7 @@ func TestReloadAfterSignIn(t *testing.T) {
 // TestCallbackOpenedAgain: the address with the code stands in the history, or the browser restores it.
 func TestCallbackOpenedAgain(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.signIn()
 	w.visit(w.wire.callback(t))
@@ -57,7 +57,7 @@ func TestCallbackOpenedAgain(t *testing.T) {
 // state and another code.
 func TestBackAfterSignIn(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.signIn()
 	w.back()
@@ -67,7 +67,7 @@ func TestBackAfterSignIn(t *testing.T) {
 
 func TestBackAfterSignOutStaysSignedOut(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.signIn()
 	callback := w.wire.callback(t)
@@ -88,7 +88,7 @@ func TestBackAfterSignOutStaysSignedOut(t *testing.T) {
 
 func TestCallbackWithoutCodeInTheAddressBar(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	if status := w.visit(site.app + "/wechat/callback"); status != 400 {
 		t.Errorf("status %d", status)
@@ -103,7 +103,7 @@ func TestCallbackWithoutCodeInTheAddressBar(t *testing.T) {
 // TestSharedCallback: somebody sends the address with the code to somebody else.
 func TestSharedCallback(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	a, b := open(t, &site.site, desktop), open(t, &site.site, desktop)
 	a.signIn()
 	if status := b.visit(a.wire.callback(t)); status != 400 {
@@ -118,7 +118,7 @@ func TestSharedCallback(t *testing.T) {
 
 func TestTwoTabs(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	one := open(t, &site.site, desktop)
 	two := one.tab()
 	one.visit(site.app + "/profile")
@@ -144,7 +144,7 @@ func TestSecondCallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			site := newWorld(t, wechattest.Switches{DoubleCallback: when})
+			site := newWorld(t, wechattest.Quirks{DoubleCallback: when})
 			w := open(t, &site.site, desktop)
 			openid := w.signIn()
 			site.wx.Advance(5 * time.Hour)
@@ -160,7 +160,7 @@ func TestSecondCallback(t *testing.T) {
 // TestDenialIsNotHeard: WeChat today tells the app nothing, so the person comes back by the address.
 func TestDenialIsNotHeard(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
@@ -174,7 +174,7 @@ func TestDenialIsNotHeard(t *testing.T) {
 
 func TestDenialOfOldDays(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{LegacyDenial: true})
+	site := newWorld(t, wechattest.Quirks{LegacyDenial: true})
 	w := open(t, &site.site, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
@@ -193,7 +193,7 @@ func TestDenialOfOldDays(t *testing.T) {
 // TestSnapshotPage: a virtual user is not signed in, and 使用完整服务 leads on.
 func TestSnapshotPage(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{Snapshot: true})
+	site := newWorld(t, wechattest.Quirks{Snapshot: true})
 	w := open(t, &site.site, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
@@ -209,7 +209,7 @@ func TestSnapshotPage(t *testing.T) {
 
 func TestConsentPageReloaded(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
@@ -222,7 +222,7 @@ func TestConsentPageReloaded(t *testing.T) {
 // TestWithoutCookies ends at a page that says so, not in a loop.
 func TestWithoutCookies(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{ConsentAs: "alice"})
+	site := newWorld(t, wechattest.Quirks{ConsentAs: "alice"})
 	w := open(t, &site.site, desktop, withoutCookies(t))
 	if status := w.visit(site.app + "/base"); status != 400 {
 		t.Errorf("status %d", status)

@@ -34,7 +34,7 @@ func (w *window) appPages(demo *program) {
 		status     int64
 		en, zh     string
 	}{
-		{"not-found", "/nothing/here", 404, "There is no such page", "没有这个页面"},
+		{"not-found", "/nothing/here", 404, "Page not found", "页面不存在"},
 		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in is over", "本次登录已失效"},
 		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads somewhere else", "此链接指向别处"},
 		{"bad-request", "/sign-in?scope=everything", 400, "This request makes no sense", "无法理解此请求"},
@@ -68,17 +68,17 @@ func (w *window) refusalPages(demo *program) {
 	w.says("You refused", "你已拒绝")
 	w.see("wechat-refused")
 
-	demo.tell("/api/switches", `{"legacyDenial": true}`)
+	demo.tell("/api/quirks", `{"legacyDenial": true}`)
 	w.visit(demo.app + "/profile")
 	w.press("button.deny")
 	w.says("You declined at WeChat", "你在微信中选择了拒绝")
 	w.see("denied")
 
-	demo.tell("/api/switches", `{"legacyDenial": false, "snapshot": true}`)
+	demo.tell("/api/quirks", `{"legacyDenial": false, "snapshot": true}`)
 	w.visit(demo.app + "/profile")
 	w.says("使用完整服务", "使用完整服务")
 	w.see("snapshot")
-	demo.tell("/api/switches", `{"snapshot": false}`)
+	demo.tell("/api/quirks", `{"snapshot": false}`)
 }
 
 // troublePages are what a person sees when something is broken.
@@ -111,17 +111,17 @@ func (w *window) controlPages(demo *program) {
 	demo.tell("/api/phones/alice", `{"do": "open", "at": "`+demo.app+`/"}`)
 	demo.tell("/api/phones/bob", `{"do": "open", "at": "`+demo.app+`/profile"}`)
 	demo.tell("/api/faults", `{"endpoint": "/sns/userinfo", "errcode": -1, "times": 2}`)
-	demo.tell("/api/switches", `{"doubleCallback": "first"}`)
+	demo.tell("/api/quirks", `{"doubleCallback": "first"}`)
 	for _, page := range []struct{ name, path, en, zh string }{
 		{"control-people", "/", "People", "用户"},
 		{"control-phone", "/phones/alice", "Alice’s phone", "Alice 的手机"},
 		{"control-phone-asks", "/phones/bob", "Bob’s phone", "Bob 的手机"},
 		{"control-phone-empty", "/phones/xiaoming", "小明’s phone", "小明 的手机"},
 		{"control-apps", "/apps", "wx0000000000000de1", "wx0000000000000de1"},
-		{"control-switches", "/switches", "DoubleCallback", "DoubleCallback"},
+		{"control-quirks", "/quirks", "DoubleCallback", "DoubleCallback"},
 		{"control-faults", "/faults", "/sns/userinfo", "/sns/userinfo"},
 		{"control-log", "/log", "/connect/oauth2/authorize", "/connect/oauth2/authorize"},
-		{"control-error", "/nothing", "There is nothing here", "这里什么都没有"},
+		{"control-error", "/nothing", "Page not found", "页面不存在"},
 	} {
 		w.visit(demo.control + page.path)
 		w.says(page.en, page.zh)

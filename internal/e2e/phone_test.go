@@ -114,12 +114,12 @@ func TestQRCode(t *testing.T) {
 			desk.press("form.code button")
 			w.do("hearing of the scan", chromedp.WaitVisible(chromedp.CSS("#wx_after_scan")))
 			w.see("qr-scanned")
-			desk.says("WeChat asks", "微信正在询问")
+			desk.says("WeChat asks for consent", "微信正在征求授权")
 			desk.see("phone-confirm")
 			desk.press(".ask button[value=allow]")
 			w.do("being signed in", chromedp.WaitVisible(chromedp.CSS("#openid")))
 			w.signedIn("snsapi_login", "小明")
-			if method := w.text("#door"); method != "website" {
+			if method := w.text("#method"); method != "website" {
 				t.Errorf("way in: %q", method)
 			}
 			w.see("signed-in-qr")
@@ -130,7 +130,7 @@ func TestQRCode(t *testing.T) {
 			w.press("#sign-out")
 			w.press("#sign-in-qr")
 			desk.visit(eval[string](w, `document.querySelector(".chrome a").href`))
-			desk.says("Another page hands this link to the phone", "另一个页面把这个链接交给了手机")
+			desk.says("Another page sent this link to the phone", "另一个页面把这个链接发到了手机上")
 			desk.see("phone-handed")
 			desk.press("button[value=open]")
 			w.do("hearing of the scan", chromedp.WaitVisible(chromedp.CSS("#wx_after_scan")))

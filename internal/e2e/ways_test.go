@@ -19,7 +19,7 @@ import (
 // TestWithoutJavaScript goes the main way in a browser that runs no scripts.
 func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	w.signIn()
@@ -33,7 +33,7 @@ func TestWithoutJavaScript(t *testing.T) {
 // TestWithTheKeyboard goes the main way without a mouse.
 func TestWithTheKeyboard(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Switches{})
+	site := newWorld(t, wechattest.Quirks{})
 	w := open(t, &site.site, desktop)
 	w.visit(site.sample())
 	for _, selector := range []string{"#sign-in-profile", "button[value=alice]", "button.allow"} {

@@ -41,6 +41,7 @@ type Code struct {
 	Nonce       string
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = still good
+	PinSubject  string    // subject to pin when Grant.Subject is empty and none is pinned; never read back
 }
 
 // Token is an access token.
@@ -96,8 +97,9 @@ type Grants interface {
 	// PutCode stores a code and its family. The account is resolved;
 	// ErrNotFound when there is none, ErrBlocked when it is blocked,
 	// ErrConflict when the hash or the family id is taken. An empty
-	// Family.Subject stands for the one that is pinned for the account in this
-	// app (see Subjects), which saves the question; ErrNotFound when none is.
+	// Grant.Subject stands for the one that is pinned for the user in this app (see Subjects). When
+	// none is pinned, c.PinSubject is pinned in the same transaction: ErrConflict, and nothing is
+	// stored, when another user has it in this app; ErrNotFound when c.PinSubject is empty too.
 	PutCode(ctx context.Context, c Code) error
 
 	// Code reads a code without taking it, so that its client, its redirect

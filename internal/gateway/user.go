@@ -94,6 +94,17 @@ type Users interface {
 	// InitialStatus is an error, and nothing is stored.
 	RecordSignIn(ctx context.Context, a SignIn) (User, []Event, error)
 
+	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
+	// RecordSignIn does, stores c.Session for the user as PutSession does, deletes the session
+	// c.Previous, writes c.Outcome into the attempt, and appends c.Event with outcome "ok" before
+	// the events of joining. For a blocked user it stores no session, keeps the previous one, writes
+	// c.Refused, and appends c.Event with outcome "refused".
+	//
+	// It returns the user as stored afterwards, also a blocked one, and the events of joining.
+	// ErrConflict, and nothing is written, when the attempt is missing, has another owner or an
+	// outcome, or its lease is not after c.Now, and when a live session has the hash of c.Session.
+	CompleteSignIn(ctx context.Context, c Completion) (User, []Event, error)
+
 	// Account returns the account with this id, or the one it was joined into.
 	// Compare the ID of the result when that matters. ErrNotFound.
 	User(ctx context.Context, id string) (User, error)

@@ -67,6 +67,13 @@ func plain(s *store, operation string, f func() error) error {
 	return err
 }
 
+func (s *store) CompleteSignIn(ctx context.Context, c gateway.Completion) (gateway.User, []gateway.Event, error) {
+	began := time.Now()
+	user, events, err := s.next.CompleteSignIn(ctx, c)
+	s.done("complete_sign_in", began, err)
+	return user, events, err
+}
+
 func (s *store) RecordSignIn(ctx context.Context, a gateway.SignIn) (gateway.User, []gateway.Event, error) {
 	began := time.Now()
 	user, events, err := s.next.RecordSignIn(ctx, a)

@@ -106,7 +106,7 @@ func wrongContentType(t *testing.T, e *env) {
 }
 
 // unknownClient compares an unknown client with a wrong secret, at every endpoint where clients authenticate. That the two take the same time follows
-// from how the secret is compared; TestUnknownClientCostsTheSameWork looks at that. The authorize endpoint authenticates nobody: it shows a page.
+// from how the secret is compared; TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates nobody: it shows a page.
 func unknownClient(t *testing.T, e *env) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI}, "token": {"x"}}
 	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -82,8 +83,8 @@ func New(cfg Config) (*Handler, error) {
 		}
 	}
 	for i, key := range cfg.Keys {
-		if len(key) < minKey {
-			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), minKey))
+		if len(key) < seal.MinKey {
+			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), seal.MinKey))
 		}
 	}
 	u, err := url.Parse(cfg.URL)
@@ -94,7 +95,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.Join(problems...)
 	}
 	defaults(&cfg)
-	sealer, err := newSealer(cfg.Keys)
+	sealer, err := seal.New(cfg.Keys, "scan")
 	if err != nil {
 		return nil, err
 	}

@@ -9,16 +9,18 @@ import (
 	"strings"
 )
 
-// AppKind is what an appid is registered as.
+// AppKind is the kind of an appid.
 type AppKind int
 
 const (
-	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside WeChat, up to two callback domains.
+	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside
+	// WeChat, at most two callback domains.
 	OfficialAccount AppKind = iota
-	// TestAccount is a sandbox account (测试号): as an official account, but its callback domain may be an IP address or host:port, and
-	// only its followers may sign in (10006).
+	// TestAccount is a sandbox account (测试号): like an official account, but its callback domain may
+	// be an IP address or host:port, and only its followers can sign in (10006).
 	TestAccount
-	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one callback domain.
+	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one
+	// callback domain.
 	WebsiteApp
 )
 
@@ -35,39 +37,45 @@ func (k AppKind) String() string {
 	return fmt.Sprintf("AppKind(%d)", int(k))
 }
 
-// App is one appid.
+// App is an app registered with WeChat.
 type App struct {
 	Kind   AppKind
 	AppID  string // "wx" and 16 lower-case hex digits, as WeChat's are
-	Secret string // compared in whole; not empty
+	Secret string // not empty
 	Name   string // shown on the consent and confirm pages; "" shows the appid
-	// Domains are the callback domains: bare host names, matched exactly, port and path free. At most two for an official account, one for a
-	// website app. A loopback address is accepted too, so that local apps work; for a test account any IP address, and host:port to
-	// fix the port.
+	// Domains are the callback domains: host names that must match exactly, with any port and path.
+	// An official account has at most two, a website app one. Loopback addresses are accepted, so
+	// that local apps work; a test account may have any IP address, and host:port to fix the port.
 	Domains []string
-	// OpenPlatform names the open-platform account that the app is bound to: apps with the same name share unionids. "" means not bound, and no unionid;
-	// a website app with "" has an open platform of its own, since a website app always has one.
+	// OpenPlatform is the open-platform account that the app is bound to. Apps with the same one
+	// share unionids. "" means not bound: no unionid. A website app with "" has an open platform of
+	// its own, since website apps always have one.
 	OpenPlatform string
-	// IPList are addresses or CIDR ranges that calls with the secret or an access token must come from (40164). Empty means anywhere.
+	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges
+	// (40164). Empty means any.
 	IPList []string
-	// Banned makes the authorize pages answer 10004.
+	// Banned apps get error 10004 on the authorize pages.
 	Banned bool
-	// Scopes are what the account may ask for. Nil means all of its kind. Not nil but empty means none, as an unverified account (10005).
+	// Scopes are the permitted scopes. Nil means all of the kind. Empty but not nil means none,
+	// like an unverified account (10005).
 	Scopes []string
-	// Snapshot opens this app's snsapi_userinfo pages in snapshot mode, as [Switches.Snapshot] does for all apps.
+	// Snapshot opens the app's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for
+	// all apps.
 	Snapshot bool
 }
 
-// DefaultApps returns, in this order, an official account, a test account and a website app. All accept callbacks to 127.0.0.1, the official account
-// to localhost as well. The official account and the website app are bound to one open platform, so they share unionids; the test account is not bound.
+// DefaultApps returns an official account, a test account and a website app, in this order. All
+// accept callbacks to 127.0.0.1, the official account to localhost too. The official account and
+// the website app share an open platform and so their unionids; the test account has no open
+// platform.
 func DefaultApps() []App {
 	return []App{
-		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813", Name: "示例服务号 Example Service",
-			Domains: []string{"127.0.0.1", "localhost"}, OpenPlatform: "example"},
-		{Kind: TestAccount, AppID: "wx7e57acc000000002", Secret: "0b8e6d24f7a915c3d0e2b46a8c1f7953", Name: "测试号 Test Account",
-			Domains: []string{"127.0.0.1"}},
-		{Kind: WebsiteApp, AppID: "wx3eb517e000000003", Secret: "4fa2c80e6b1d937552ec7f90ab36d418", Name: "示例网站 Example Website",
-			Domains: []string{"127.0.0.1"}, OpenPlatform: "example"},
+		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813",
+			Name: "示例服务号 Example Service", Domains: []string{"127.0.0.1", "localhost"}, OpenPlatform: "example"},
+		{Kind: TestAccount, AppID: "wx7e57acc000000002", Secret: "0b8e6d24f7a915c3d0e2b46a8c1f7953",
+			Name: "测试号 Test Account", Domains: []string{"127.0.0.1"}},
+		{Kind: WebsiteApp, AppID: "wx3eb517e000000003", Secret: "4fa2c80e6b1d937552ec7f90ab36d418",
+			Name: "示例网站 Example Website", Domains: []string{"127.0.0.1"}, OpenPlatform: "example"},
 	}
 }
 
@@ -76,11 +84,12 @@ func (a *App) check() error {
 	bad := func(format string, v ...any) {
 		errs = append(errs, fmt.Errorf("wechattest: app "+a.AppID+": "+format, v...))
 	}
-	if rest, ok := strings.CutPrefix(a.AppID, "wx"); !ok || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
+	rest, ok := strings.CutPrefix(a.AppID, "wx")
+	if !ok || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
 		bad("the appid is not wx and 16 lower-case hex digits")
 	}
 	if a.Secret == "" {
-		bad("there is no secret")
+		bad("no secret")
 	}
 	most := 2
 	if a.Kind == WebsiteApp {
@@ -90,7 +99,7 @@ func (a *App) check() error {
 		bad("%v is not a kind", a.Kind)
 	}
 	if len(a.Domains) > most {
-		bad("a %v has at most %d callback domains, here are %d", a.Kind, most, len(a.Domains))
+		bad("at most %[2]d callback domains for the kind %[1]v, not %[3]d", a.Kind, most, len(a.Domains))
 	}
 	for _, d := range a.Domains {
 		if why := a.domainProblem(d); why != "" {
@@ -104,7 +113,7 @@ func (a *App) check() error {
 	}
 	for _, s := range a.Scopes {
 		if !slices.Contains(a.Kind.scopes(), s) {
-			bad("a %v cannot have the scope %q", a.Kind, s)
+			bad("the kind %v cannot have the scope %q", a.Kind, s)
 		}
 	}
 	return errors.Join(errs...)
@@ -127,7 +136,7 @@ func (a *App) domainProblem(d string) string {
 	return ""
 }
 
-// scopes are what an account of this kind can have at most.
+// scopes returns all scopes of a kind.
 func (k AppKind) scopes() []string {
 	if k == WebsiteApp {
 		return []string{scopeLogin}
@@ -142,10 +151,12 @@ func (a *App) hasScope(scope string) bool {
 	return slices.Contains(a.Kind.scopes(), scope)
 }
 
-// allowsRedirect applies the callback-domain rule: the host must equal a configured one, port and path are free.
+// allowsRedirect reports whether the host of an address is a callback domain, whatever its port and
+// path.
 func (a *App) allowsRedirect(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(raw, `\`) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Contains(raw, `\`) {
 		return false
 	}
 	for _, d := range a.Domains {
@@ -156,7 +167,7 @@ func (a *App) allowsRedirect(raw string) bool {
 	return false
 }
 
-// platform is the name under which the app's unionids are made; "" when it has none.
+// platform returns the open platform from which unionids are derived; "" for none.
 func (a *App) platform() string {
 	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
 		return "of " + a.AppID
@@ -171,7 +182,7 @@ func (a *App) title() string {
 	return a.Name
 }
 
-// allowsIP applies the IP allow-list, which comes before every other check.
+// allowsIP reports whether the IP allow-list permits an address. WeChat checks it first.
 func (a *App) allowsIP(ip netip.Addr) bool {
 	if len(a.IPList) == 0 {
 		return true

@@ -14,34 +14,36 @@ import (
 	"time"
 )
 
-// authorityLife is how long a throw-away authority is good for: a working week of one run, no longer.
+// authorityLife is the lifetime of an authority: longer than a run, and short enough to be useless
+// afterwards.
 const authorityLife = 7 * 24 * time.Hour
 
-// An Authority is a throw-away certificate authority, for clients that cannot be told another host than WeChat's:
-// such a client is given the authority's certificate ([Authority.PEM]) and has the two names pointed at the simulator,
-// and then speaks TLS with it under WeChat's own names. Make one with [NewAuthority].
+// Authority is a temporary certificate authority for clients whose host names cannot be configured.
+// Such a client trusts the authority's certificate ([Authority.PEM]), resolves WeChat's names to
+// the simulator, and connects to it by TLS. Make one with [NewAuthority].
 //
-// Its key exists in memory only, and is dropped once it has signed its one certificate. The authority may sign for
-// the names that it serves and no other. Never add it to the trust store of a system; give it to the one client.
-// It is safe for concurrent use.
+// The key of the authority is discarded after it has signed one certificate, and a name constraint
+// limits it to the names of that certificate. Do not add it to the trust store of a system, only to
+// the one client. It is safe for concurrent use.
 type Authority struct {
 	cert *x509.Certificate
 	leaf tls.Certificate
 }
 
-// NewAuthority makes an authority and its server certificate for open.weixin.qq.com, api.weixin.qq.com, the other
-// hosts that WeChat's login uses, localhost, 127.0.0.1 and ::1, good for seven days from now by the machine's clock
-// (clients check by theirs, not by the simulator's). It fails only when the system has no randomness.
+// NewAuthority makes an authority and a server certificate for open.weixin.qq.com,
+// api.weixin.qq.com, the other hosts of WeChat's login, localhost, 127.0.0.1 and ::1. Both are
+// valid for seven days by the machine's clock, which clients use.
 func NewAuthority() (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: make the authority's key: %w", err)
+		return nil, fmt.Errorf("wechattest: make authority key: %w", err)
 	}
+	subject := pkix.Name{CommonName: "weigate simulator, temporary", Organization: []string{"not WeChat, not Tencent"}}
 	names := append([]string{"localhost"}, wechatHosts()...)
 	ca := &x509.Certificate{
 		SerialNumber:                serial(),
-		Subject:                     pkix.Name{CommonName: "weigate simulator, throw-away", Organization: []string{"not WeChat, not Tencent"}},
+		Subject:                     subject,
 		NotBefore:                   now.Add(-time.Hour),
 		NotAfter:                    now.Add(authorityLife),
 		IsCA:                        true,
@@ -57,15 +59,15 @@ func NewAuthority() (*Authority, error) {
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: make the authority's certificate: %w", err)
+		return nil, fmt.Errorf("wechattest: make authority certificate: %w", err)
 	}
 	parent, err := x509.ParseCertificate(caDER)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: read the authority's certificate: %w", err)
+		return nil, fmt.Errorf("wechattest: parse authority certificate: %w", err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: make the server's key: %w", err)
+		return nil, fmt.Errorf("wechattest: make server key: %w", err)
 	}
 	leaf := &x509.Certificate{
 		SerialNumber: serial(),
@@ -79,7 +81,7 @@ func NewAuthority() (*Authority, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, parent, &key.PublicKey, caKey)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: make the server's certificate: %w", err)
+		return nil, fmt.Errorf("wechattest: make server certificate: %w", err)
 	}
 	return &Authority{
 		cert: parent,
@@ -87,27 +89,27 @@ func NewAuthority() (*Authority, error) {
 	}, nil
 }
 
-// serial is a random serial number; 63 bits of it, so that it stays positive.
+// serial returns a random positive serial number.
 func serial() *big.Int {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // never fails
 	b[0] &= 0x7f
 	return new(big.Int).SetBytes(b[:])
 }
 
-// PEM is the authority's certificate, for the trust list of the client under test. It holds no key.
+// PEM returns the authority's certificate, for the client under test. It contains no key.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// Pool is a certificate pool with this authority alone, for a client in the same program.
+// Pool returns a certificate pool with this authority only, for a client in the same program.
 func (a *Authority) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(a.cert)
 	return p
 }
 
-// TLSConfig is a server's configuration that shows the authority's certificate. Each call returns a new one.
+// TLSConfig returns a server configuration with the certificate. Each call returns a new one.
 func (a *Authority) TLSConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.leaf}, MinVersion: tls.VersionTLS12}
 }

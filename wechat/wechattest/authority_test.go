@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A client that cannot be told another host speaks TLS with the simulator under WeChat's own names.
+// A client with fixed host names connects to the simulator by TLS under WeChat's names.
 func TestAuthorityServesWeChatsNames(t *testing.T) {
 	t.Parallel()
 	authority, err := wechattest.NewAuthority()
@@ -41,7 +41,8 @@ func TestAuthorityServesWeChatsNames(t *testing.T) {
 			return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String())
 		},
 	}}
-	for host, good := range map[string]bool{"open.weixin.qq.com": true, "api.weixin.qq.com": true, "localhost": true, "127.0.0.1": true,
+	for host, good := range map[string]bool{"open.weixin.qq.com": true, "api.weixin.qq.com": true, "localhost": true,
+		"127.0.0.1":        true,
 		"mp.weixin.qq.com": false, "example.com": false} {
 		res, err := client.Get("https://" + host + "/sns/auth")
 		if good != (err == nil) {
@@ -53,8 +54,9 @@ func TestAuthorityServesWeChatsNames(t *testing.T) {
 	}
 }
 
-// Somebody will add the certificate to a system's trust store, whatever the comment says. It must be of little use there.
-func TestAuthorityIsOfNoUseToAThief(t *testing.T) {
+// Some user will add the certificate to the trust store of a system, against the advice. It must be
+// of little use to an attacker there.
+func TestAuthorityIsUselessToAnAttacker(t *testing.T) {
 	t.Parallel()
 	authority, err := wechattest.NewAuthority()
 	if err != nil {
@@ -71,7 +73,8 @@ func TestAuthorityIsOfNoUseToAThief(t *testing.T) {
 	if life := time.Until(cert.NotAfter); life > 8*24*time.Hour || life < 24*time.Hour {
 		t.Errorf("it is good for %v", life)
 	}
-	if !strings.Contains(cert.Subject.CommonName, "throw-away") || !cert.IsCA || !cert.MaxPathLenZero || !cert.PermittedDNSDomainsCritical || len(cert.PermittedDNSDomains) == 0 {
+	if !strings.Contains(cert.Subject.CommonName, "temporary") || !cert.IsCA || !cert.MaxPathLenZero ||
+		!cert.PermittedDNSDomainsCritical || len(cert.PermittedDNSDomains) == 0 {
 		t.Errorf("%v: CA %t, names %v", cert.Subject, cert.IsCA, cert.PermittedDNSDomains)
 	}
 	other, err := wechattest.NewAuthority()

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// authorizeRequest is what an authorize address asks for.
+// authorizeRequest is a request to the authorize page.
 type authorizeRequest struct {
 	app                   *App
 	scope                 string
@@ -13,104 +13,123 @@ type authorizeRequest struct {
 	forcePopup, forceSnap bool
 }
 
-// authorize is GET /connect/oauth2/authorize: silent redirect, snapshot, consent page or error page. Errors are pages for the person; the app never hears of them.
+// modeHeader marks a redirect in snapshot mode for the phone, which then has the button 使用完整服务.
+const (
+	modeHeader   = "X-Wechattest-Mode"
+	modeSnapshot = "snapshot"
+)
+
+// authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent
+// page or an error page. The app is not notified of errors.
 func (s *Server) authorize(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.switches.AnyBrowser && !inWeChat(r.Request) {
+	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
-	ask, bad := s.readAuthorize(r)
+	req, bad := s.readAuthorize(r)
 	if bad != nil {
 		return s.errorPage(r, *bad)
 	}
-	who, silent := s.whoIs(r)
+	who, silent := s.identify(r)
 	if who == nil && silent {
-		return s.errorPage(r, problem{text: textNoSuchLink, hint: hintNoPerson, args: []any{s.switches.ConsentAs}})
+		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
+			args: []any{s.quirks.ConsentAs}})
 	}
 	if who == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
 	r.call.Person = who.ID
-	if ask.app.Kind == TestAccount && !who.follows(ask.app.AppID) {
-		return s.errorPage(r, problem{code: 10006, text: textFollowFirst, hint: hintFollow, args: []any{who.ID, ask.app.AppID}})
+	if req.app.Kind == TestAccount && !who.follows(req.app.AppID) {
+		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
+			args: []any{who.ID, req.app.AppID}})
 	}
-	me := pair{app: ask.app.AppID, person: who.ID}
+	me := pair{app: req.app.AppID, person: who.ID}
 	switch {
-	case !hasScope(ask.scope, scopeUserInfo):
-		return s.goBack(r, me, ask)
-	case s.snapshotMode(ask.app, who, ask.forceSnap): // forcePopup did not prevent it, by a field report
+	case !hasScope(req.scope, scopeUserInfo):
+		return s.redirectWithCode(r, me, req)
+	case s.snapshotMode(req.app, who, req.forceSnap): // even with forcePopup, by a field report
 		me.virtual = true
-		a := s.goBack(r, me, ask)
-		a.header.Set("X-Wechattest-Mode", "snapshot") // for the phone, which draws the button 使用完整服务
+		a := s.redirectWithCode(r, me, req)
+		a.header.Set(modeHeader, modeSnapshot)
 		return a
 	case silent:
 		s.consent(me)
-		return s.goBack(r, me, ask)
-	case s.consented(me) && !ask.forcePopup:
-		return s.goBack(r, me, ask)
+		return s.redirectWithCode(r, me, req)
+	case s.consented(me) && !req.forcePopup:
+		return s.redirectWithCode(r, me, req)
 	}
 	uuid := s.ids.uuid()
 	s.state.sweep(s.now())
-	s.state.pages[uuid] = &consentPage{pair: me, scope: ask.scope, redirectURI: ask.redirectURI, state: ask.state, expires: s.now().Add(pageLife)}
-	return s.consentView(r, ask.app, who, uuid)
+	s.state.pages[uuid] = &consentPage{pair: me, scope: req.scope, redirectURI: req.redirectURI, state: req.state,
+		expires: s.now().Add(pageLife)}
+	return s.consentView(r, req.app, who, uuid)
 }
 
-// readAuthorize checks everything that does not need to know the person. The order of the checks is not documented.
+// readAuthorize validates what does not depend on the person. The order of the checks is not
+// documented.
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
-	ask := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
+	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
 		forcePopup: isTrue(get("forcePopup")), forceSnap: isTrue(get("forceSnapShot"))}
 	for _, p := range []struct {
 		name string
 		code int
-		text textKey
-	}{{"appid", 10012, textNoAppID}, {"redirect_uri", 10011, textNoRedirect}, {"scope", 10010, textNoScope}, {"state", 10013, textNoState}} {
+		text string
+	}{
+		{"appid", 10012, "text-no-appid"},
+		{"redirect_uri", 10011, "text-no-redirect"},
+		{"scope", 10010, "text-no-scope"},
+		{"state", 10013, "text-no-state"},
+	} {
 		if get(p.name) == "" {
-			return ask, &problem{code: p.code, text: p.text, hint: hintMissing, args: []any{p.name}}
+			return req, &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{p.name}}
 		}
 	}
 	if cr, sent := r.params["connect_redirect"]; get("response_type") != "code" || sent && cr[0] == "" {
-		return ask, &problem{text: textBadResponseType, hint: hintResponseType}
+		return req, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	}
-	ask.app = s.app(get("appid"))
-	if ask.app == nil {
-		return ask, &problem{text: textNoSuchLink, hint: hintNoApp, args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+	req.app = s.app(get("appid"))
+	if req.app == nil {
+		return req, &problem{text: "text-no-such-link", hint: "hint-no-app",
+			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
 	}
-	return ask, s.checkAuthorize(r, &ask)
+	return req, s.checkAuthorize(r, &req)
 }
 
-func (s *Server) checkAuthorize(r *request, ask *authorizeRequest) *problem {
-	app := ask.app
+func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
+	app := req.app
 	switch {
 	case app.Banned:
-		return &problem{code: 10004, text: textBanned, hint: hintBanned, args: []any{app.AppID}}
+		return &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
 	case app.Kind == WebsiteApp:
-		return &problem{code: 10016, text: textWrongKind, hint: hintWrongKind, args: []any{app.AppID}}
+		return &problem{code: 10016, text: "text-wrong-kind", hint: "hint-wrong-kind", args: []any{app.AppID}}
 	case r.params.Get("component_appid") != "":
-		return &problem{code: 10015, text: textNoComponent, hint: hintComponent}
+		return &problem{code: 10015, text: "text-no-component", hint: "hint-component"}
 	}
-	for scope := range strings.SplitSeq(ask.scope, ",") {
+	for scope := range strings.SplitSeq(req.scope, ",") {
 		if scope != "" && !app.hasScope(scope) {
-			return &problem{code: 10005, text: textBadScope, hint: hintScope, args: []any{app.AppID, scope}}
+			return &problem{code: 10005, text: "text-bad-scope", hint: "hint-scope", args: []any{app.AppID, scope}}
 		}
 	}
-	if hasScope(ask.scope, scopeUserInfo) && !s.switches.LaxOrder && !inOrder(r.URL.RawQuery) {
-		return &problem{code: 10005, text: textBadScope, hint: hintOrder}
+	if hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder && !inOrder(r.URL.RawQuery) {
+		return &problem{code: 10005, text: "text-bad-scope", hint: "hint-order"}
 	}
-	if !app.allowsRedirect(ask.redirectURI) {
-		return &problem{code: 10003, text: textBadDomain, hint: hintDomain, args: []any{ask.redirectURI, strings.Join(app.Domains, ", ")}}
+	if !app.allowsRedirect(req.redirectURI) {
+		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain",
+			args: []any{req.redirectURI, strings.Join(app.Domains, ", ")}}
 	}
-	if len(ask.state) > 128 {
-		return &problem{text: textLongState, hint: hintLongState, args: []any{len(ask.state)}}
+	if len(req.state) > 128 {
+		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{len(req.state)}}
 	}
-	if s.switches.StrictState && strings.Trim(ask.state, alnum) != "" {
-		return &problem{text: textBadState, hint: hintBadState}
+	if s.quirks.StrictState && strings.Trim(req.state, alnum) != "" {
+		return &problem{text: "text-bad-state", hint: "hint-bad-state"}
 	}
 	return nil
 }
 
-// inOrder applies the rule that the documents state: exactly this order, including case. Parameters after state are free, since the client appends its own.
+// inOrder reports whether the parameters have the documented order and case. Parameters after state
+// are ignored, since WeChat's client appends some.
 func inOrder(rawQuery string) bool {
 	want := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	parts := strings.Split(rawQuery, "&")
@@ -125,41 +144,42 @@ func inOrder(rawQuery string) bool {
 	return true
 }
 
-// authorizeReply is what the person pressed on the consent page. A refusal closes the page and tells the app nothing: many reports from 2019 to
-// 2024, and WeChat's staff.
+// authorizeReply handles the buttons of the consent page. A refusal closes the page and does not
+// notify the app (many reports from 2019 to 2024, and WeChat's staff).
 func (s *Server) authorizeReply(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page := s.state.pages[r.params.Get("uuid")]
 	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if page == nil || !s.now().Before(page.expires) || who != page.person {
-		return s.errorPage(r, problem{text: textNoSuchLink, hint: hintOldPage})
+		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
 	r.call.AppID, r.call.Person = page.app, page.person
-	ask := authorizeRequest{app: s.app(page.app), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
+	req := authorizeRequest{app: s.app(page.app), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
 	if r.params.Get("allow") == "1" && r.params.Get(scopeUserInfo) == "on" {
 		s.consent(page.pair)
-		return s.goBack(r, page.pair, ask)
+		return s.redirectWithCode(r, page.pair, req)
 	}
-	if s.switches.LegacyDenial {
+	if s.quirks.LegacyDenial {
 		return redirect(appendQuery(page.redirectURI, "state="+page.state))
 	}
-	r.call.Answer = "refused; the app is not told"
-	return s.messageView(r, textRefused, hintRefused)
+	r.call.Answer = "refused; the app is not notified"
+	return s.messageView(r, "text-refused", "hint-refused")
 }
 
 func (s *Server) consent(who pair) { s.state.consents[who] = s.now().Add(consentLife) }
 
-// goBack redirects to the app with a code. It runs under the lock and gives it up while a stranger's fetch comes first.
-func (s *Server) goBack(r *request, who pair, ask authorizeRequest) answer {
-	target := func(code string) string { return appendQuery(ask.redirectURI, "code="+code+"&state="+ask.state) }
-	address := target(s.putCode(who, ask.scope))
-	s.doubleCallback(address, func() string { return target(s.putCode(who, ask.scope)) })
+// redirectWithCode redirects to the app with a code. The caller holds the lock, which is released
+// during a second callback that comes first.
+func (s *Server) redirectWithCode(r *request, who pair, req authorizeRequest) answer {
+	target := func(code string) string { return appendQuery(req.redirectURI, "code="+code+"&state="+req.state) }
+	address := target(s.putCode(who, req.scope))
+	s.doubleCallback(address, func() string { return target(s.putCode(who, req.scope)) })
 	return redirect(address)
 }
 
-// appendQuery adds to the query of an address as WeChat does: "?" or "&", before a fragment, nothing merged and nothing encoded. A state with "&" or "#"
-// breaks, as it does there.
+// appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a
+// fragment, without encoding. A state with "&" or "#" is broken, as it is at WeChat.
 func appendQuery(address, query string) string {
 	rest, fragment, hash := strings.Cut(address, "#")
 	sep := "?"
@@ -174,10 +194,12 @@ func appendQuery(address, query string) string {
 }
 
 func redirect(address string) answer {
-	return answer{status: http.StatusFound, header: http.Header{"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
+	return answer{status: http.StatusFound, header: http.Header{
+		"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
 }
 
-// headerSafe encodes what cannot stand in a header; all else of an address stays as it was given.
+// headerSafe percent-encodes the characters of an address that a header must not contain, and no
+// others.
 func headerSafe(address string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -1,47 +1,89 @@
-// Package wechattest is WeChat's web login as an http.Handler that runs on your machine: for tests, and for developing without a
-// verified account. It is an independent reading of WeChat's documents and of field reports: it shares nothing with any client.
+// Package wechattest simulates WeChat's web login for tests, and for development without a verified
+// account.
 //
-// Four names are enough: [New] makes a [Server] from a [Config]; the Server is the handler for both of WeChat's hosts; a Phone, from
-// [Server.Phone], is the WeChat of one person, with cookies of its own; [Server.Code] gives a code without any browser, for unit tests.
-// [Server.Switch] changes what WeChat leaves open, [Server.Fail] injects faults, [Server.Advance] moves the clock, [Server.Calls] tells
-// what was asked and answered. [Server.Control] is a page for people: their phones, the switches, a live log, and the same as JSON for scripts. An
-// [Authority] lets clients that cannot be told another host speak TLS with it under WeChat's names.
+// Goals: strict where WeChat is strict, so that a program that works here works there; every
+// behaviour that is not documented can be changed; a failed run can be repeated by its seed. It is
+// written from WeChat's documents and from field reports, and shares no code with any client.
 //
-//	open.weixin.qq.com     GET      /connect/oauth2/authorize          official accounts: silent redirect, consent page, or error page
-//	                       GET POST /connect/oauth2/authorize_reply    what the person pressed on the consent page
-//	                       GET      /connect/qrconnect                 website apps: the page with the QR code
-//	                       GET      /connect/qrcode/{uuid}             its picture (SVG here, JPEG at WeChat)
-//	                       GET      /connect/confirm                   what the QR code says: the phone's confirm page
-//	                       POST     /connect/confirm_reply             what the person pressed there
-//	lp.open.weixin.qq.com  GET      /connect/l/qrconnect               the long poll of the QR page
-//	res.wx.qq.com          GET      /connect/zh_CN/htmledition/js/wxLogin.js   a small stand-in for the embedding script
-//	thirdwx.qlogo.cn       GET      /mmopen/vi_32/{name}/{size}        pictures of the people
-//	api.weixin.qq.com      GET POST /sns/oauth2/access_token           a code for an openid
-//	                       GET POST /sns/oauth2/refresh_token
-//	                       GET POST /sns/userinfo                      nickname and picture
-//	                       GET POST /sns/auth                          is this token good
+// Limits: it is not WeChat. Everyone who reaches it can sign in as anyone, so it belongs on
+// loopback. It keeps its state in memory. What it does not simulate is listed at the end.
 //
-// Every path answers on every host name that the server accepts, so one plain address is enough:
+// A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts.
+// [Server.Code] returns a code without a browser; a [Phone] from [Server.Phone] opens pages as
+// WeChat on a person's phone does. [Server.UpdateQuirks], [Server.Fail] and [Server.Advance] change
+// undocumented behaviour, make requests fail and move the clock; [Server.Calls] returns the log.
+//
+//	func TestSignIn(t *testing.T) {
+//		sim, err := wechattest.New(wechattest.Config{})
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		server := httptest.NewServer(sim)
+//		defer server.Close()
+//		app := startApp(t, sim.Apps()[0], server.URL) // your program, with WeChat at server.URL
+//
+//		phone := sim.Phone("alice")
+//		if _, err := phone.Open(t.Context(), app.URL+"/sign-in"); err != nil {
+//			t.Fatal(err)
+//		}
+//		page, err := phone.Allow(t.Context()) // on WeChat's consent page
+//		if err != nil || page.Status != http.StatusOK {
+//			t.Errorf("signed in: %v, %v", page, err)
+//		}
+//	}
+//
+// # Routes
+//
+//	open.weixin.qq.com
+//	    GET       /connect/oauth2/authorize         official accounts: redirect, consent or error page
+//	    GET POST  /connect/oauth2/authorize_reply   the buttons of the consent page
+//	    GET       /connect/qrconnect                website apps: the page with the QR code
+//	    GET       /connect/qrcode/{uuid}            its image (SVG here, JPEG at WeChat)
+//	    GET       /connect/confirm                  the page that the QR code links to
+//	    POST      /connect/confirm_reply            the buttons of that page
+//	lp.open.weixin.qq.com
+//	    GET       /connect/l/qrconnect              the long poll of the QR page
+//	res.wx.qq.com
+//	    GET       /connect/zh_CN/htmledition/js/wxLogin.js   a small version of the embedding script
+//	thirdwx.qlogo.cn
+//	    GET       /mmopen/vi_32/{name}/{size}       pictures of people
+//	api.weixin.qq.com
+//	    GET POST  /sns/oauth2/access_token          exchanges a code
+//	    GET POST  /sns/oauth2/refresh_token
+//	    GET POST  /sns/userinfo                     nickname and picture
+//	    GET POST  /sns/auth                         checks a token
+//
+// Every path is served on every accepted host name, so one address suffices:
 //
 //	http://127.0.0.1:8090/connect/oauth2/authorize?...    http://127.0.0.1:8090/sns/userinfo?...
 //
-// The simulator's own paths are under /connect/simulator/: files of the pages, the choice of a person, and the QR page again for browsers without JavaScript.
-// A phone tells who it is by the parameters uin and key that WeChat's client appends to an address; a browser that is no phone is asked once.
+// Paths under /connect/simulator/ are not WeChat's: files of the pages, the choice of a person, and
+// the QR page for browsers without JavaScript. A phone identifies the person by the parameters uin
+// and key, which WeChat's client appends to an address. In any other browser a page asks for the
+// person once.
 //
-// The server is strict and unkind by default: it checks the order of the authorize parameters, the callback domain, the browser; it says
-// nothing to the app when a person refuses; it kills older tokens at each new sign-in. Everything that WeChat's documents leave open is a
-// field of [Switches], whose zero value is what the field reports say.
+// # Strictness
 //
-// A host name that is not loopback, not an IP address, not WeChat's and not in [Config.Hosts] or [Config.OpenURL] is refused with 421. So a web page on
-// the internet that points its own name at 127.0.0.1 (DNS rebinding) cannot talk to a simulator on a developer's machine.
+// By default the server checks the order of the authorize parameters, the callback domain and the
+// browser, does not notify the app of a refusal, and invalidates older tokens at each new sign-in.
+// What WeChat's documents leave open is a field of [Quirks], whose zero value is what field reports
+// say.
 //
-// # What it does not imitate
+// A request whose Host is not loopback, an IP address, a name of WeChat, the host of
+// [Config.OpenURL] or in [Config.Hosts] is answered with 421. So a website whose name resolves to
+// 127.0.0.1 (DNS rebinding) cannot reach a simulator on a developer's machine.
 //
-//   - Mini-programs (/sns/jscode2session), the third-party platform (component) endpoints, WeCom, the global access_token, payment.
-//   - The silent snsapi_userinfo of a follower who comes from the account's own menu: the consent page is shown.
-//   - Desktop quick login, and every look of wxLogin.js but the plain one.
-//   - Error 43003 for plain http: the point of the simulator is that plain http on loopback works.
-//   - WeChat's rule that an official account needs a registered domain: a loopback name or address is accepted as well.
-//   - JPEG as the format of the QR code, and the exact words and looks of WeChat's pages, which are not documented.
-//   - Limits other than the quota of 50 000 calls a minute; nothing is kept when the process ends.
+// # What it does not simulate
+//
+//   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom, the
+//     global access_token, payment.
+//   - The silent snsapi_userinfo for followers who come from the account's menu: the consent page
+//     is shown.
+//   - Desktop quick login, and the styles of wxLogin.js except the plain one.
+//   - Error 43003 for plain http, which must work on loopback.
+//   - The rule that an official account needs a registered domain: loopback names and addresses are
+//     accepted.
+//   - JPEG as the format of the QR code, and the wording and design of WeChat's pages, which are
+//     not documented.
+//   - Rate limits other than the quota of 50,000 calls per minute.
 package wechattest

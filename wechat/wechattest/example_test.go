@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A program under test is pointed at one address for both of WeChat's hosts. Code gives it a code without a browser.
+// The program under test uses one address for both of WeChat's hosts. Code returns a code without a
+// browser.
 func Example() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {
@@ -27,7 +28,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	exchange := server.URL + "/sns/oauth2/access_token?" + url.Values{"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode()
+	exchange := server.URL + "/sns/oauth2/access_token?" + url.Values{"appid": {app.AppID}, "secret": {app.Secret},
+		"code": {code}, "grant_type": {"authorization_code"}}.Encode()
 	for range 2 {
 		res, err := http.Get(exchange)
 		if err != nil {
@@ -48,9 +50,9 @@ func Example() {
 	// 2 /sns/oauth2/access_token xiaoming 40163
 }
 
-// Faults are data: what is answered, how often, and whether the work is done all the same.
+// A fault determines the answer to the next matching requests.
 func ExampleServer_Fail() {
-	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -78,13 +80,13 @@ func ExampleServer_Fail() {
 	// 502 text/html; charset=utf-8 <html>
 	// 200 text/plain {"errc
 	// 1 200 {"errcode":-1,"errmsg":"system error"}
-	// 2 502 a fault's own answer
+	// 2 502 answer of the fault
 	// 3 200 {"errcode":41001,"errmsg":"access_token missing"}
 }
 
-// The clock belongs to the test: five minutes and an unused code is gone.
+// A code expires after five minutes by the simulator's clock.
 func ExampleServer_Advance() {
-	sim, err := wechattest.New(wechattest.Config{Seed: 1, Switches: wechattest.Switches{Suffix: wechattest.SuffixNone}})
+	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -98,7 +100,8 @@ func ExampleServer_Advance() {
 	sim.Advance(5 * time.Minute)
 
 	r := httptest.NewRequest(http.MethodGet, "http://api.weixin.qq.com/sns/oauth2/access_token?"+url.Values{
-		"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode(), nil)
+		"appid": {app.AppID}, "secret": {app.Secret}, "code": {code}, "grant_type": {"authorization_code"}}.Encode(),
+		nil)
 	w := httptest.NewRecorder()
 	sim.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Body)

@@ -1,35 +1,73 @@
 package wechattest
 
-// Catalogues returns both languages of the pages and the first keys beyond their tables, for the test of their parity.
-func Catalogues() (zh, en any, zhTexts, enTexts, zhHints, enHints map[int]string, textEnd_, hintEnd_ int) {
-	flat := func(texts map[textKey]string) map[int]string {
-		out := map[int]string{}
-		for k, v := range texts {
-			out[int(k)] = v
-		}
-		return out
+// Texts returns the texts of the pages by language.
+func Texts() map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for _, c := range catalogs() {
+		out[c.Lang] = c.Texts
 	}
-	flatHints := func(hints map[hintKey]string) map[int]string {
-		out := map[int]string{}
-		for k, v := range hints {
-			out[int(k)] = v
-		}
-		return out
-	}
-	c, e := chinese(), english()
-	return c, e, flat(c.texts), flat(e.texts), flatHints(c.hints), flatHints(e.hints), int(textEnd), int(hintEnd)
+	return out
 }
 
-// CodesKept tells how many codes the server remembers.
+// CodesKept returns the number of codes in the server's state.
 func CodesKept(s *Server) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.state.codes)
 }
 
-// PagesKept tells how many consent pages the server remembers.
+// PagesKept returns the number of consent pages in the server's state.
 func PagesKept(s *Server) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.state.pages)
+}
+
+// Read returns a page as a phone parses it.
+func Read(address, contentType, src string) *Page {
+	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}}
+	p.read()
+	return p
+}
+
+// FormTarget returns the number of forms of a page, and method and address of the first.
+func FormTarget(p *Page) (n int, target string) {
+	if len(p.forms) == 0 {
+		return 0, ""
+	}
+	return len(p.forms), p.forms[0].method + " " + p.forms[0].action
+}
+
+// FormFields returns the fields of the first form as name=value; with a mark behind those that are
+// not sent.
+func FormFields(p *Page) (out string) {
+	for _, d := range p.forms[0].fields {
+		out += d.name + "=" + d.value
+		if !d.sent {
+			out += "(not sent)"
+		}
+		out += ";"
+	}
+	return out
+}
+
+// Tokens returns the tokens of a page: tags with their attributes, and texts.
+func Tokens(src string) (out []string) {
+	scanHTML(src, func(t htmlToken) {
+		switch t.kind {
+		case startToken:
+			s := "<" + t.name
+			for _, a := range t.attrs {
+				s += " " + a.name + "=[" + a.value + "]"
+			}
+			out = append(out, s+">")
+		case endToken:
+			out = append(out, "</"+t.name+">")
+		case rawToken:
+			out = append(out, t.name+"{"+t.text+"}")
+		default:
+			out = append(out, t.text)
+		}
+	})
+	return out
 }

@@ -3,43 +3,50 @@ package wechattest
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// Fault is one thing that goes wrong, as data. The zero value of each field means "not this". Several fields work together: Latency first, then one of Cut, Body,
-// Errcode, Status, Truncate. Give it to [Server.Fail].
+// Fault describes a failure for [Server.Fail]. The zero value of a field has no effect. Latency is
+// combined with one of Cut, Body, Errcode, Status and Truncate.
 type Fault struct {
-	// Endpoint is the path that it applies to, for example "/sns/userinfo". "" means every path of WeChat's.
+	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
+	// WeChat.
 	Endpoint string
-	// AppID limits it to one app. "" means every app. Calls that carry only a token have no appid to match.
+	// AppID restricts the fault to one app. "" means every app. Calls with only a token have no
+	// appid.
 	AppID string
-	// Skip lets that many matching requests pass first.
+	// Skip is the number of matching requests to let through first.
 	Skip int
-	// Times is how many requests it hits; 0 means 1, negative means until [Server.ClearFaults].
+	// Times is the number of requests that fail; 0 means 1, negative means all until
+	// [Server.ClearFaults].
 	Times int
-	// AfterWork does the work first and spoils only the answer: a code is used up, but the caller does not hear.
+	// AfterWork processes the request and replaces only the answer: a code is used up, and the
+	// caller does not learn the result.
 	AfterWork bool
 
-	// Latency is waited, in real time, before the answer. It ends early when the caller goes away.
+	// Latency delays the answer, in real time. It ends early when the caller disconnects.
 	Latency time.Duration
-	// Errcode is answered instead of the work, in WeChat's form with status 200. -1 is "system error".
+	// Errcode is answered in WeChat's format with status 200. -1 is "system error".
 	Errcode int
-	// Errmsg is the text of Errcode. "" means WeChat's own.
+	// Errmsg is the text of Errcode. "" means WeChat's text.
 	Errmsg string
-	// Status is the HTTP status. Alone it comes with a short HTML page, as a gateway in front sends it.
+	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, like that
+	// of a reverse proxy.
 	Status int
-	// Body is sent as it is, with status 200 unless Status is set.
+	// Body is sent unchanged, with status 200 unless Status is set.
 	Body string
-	// ContentType goes with Body. "" means text/html; charset=utf-8.
+	// ContentType is that of Body. "" means text/html; charset=utf-8.
 	ContentType string
-	// Truncate sends only the first so many bytes of the answer. The message ends properly; with Cut the connection breaks there.
+	// Truncate sends only the first bytes of the answer. The response is complete; with Cut the
+	// connection is closed there.
 	Truncate int
-	// Cut breaks the connection: before the first byte, or after Truncate bytes. It needs a network connection: the handler panics with
-	// http.ErrAbortHandler, as net/http wants it.
+	// Cut closes the connection before the first byte, or after Truncate bytes. The handler panics
+	// with http.ErrAbortHandler, which net/http turns into a closed connection.
 	Cut bool
 }
 
-// Fail adds a fault. Several may wait; the oldest that matches a request hits it.
+// Fail adds a fault. Of several, the oldest matching one applies to a request.
 func (s *Server) Fail(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +56,7 @@ func (s *Server) Fail(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
-// Faults returns copies of the faults that still wait, with what is left of Skip and Times.
+// Faults returns copies of the pending faults, with the remaining Skip and Times.
 func (s *Server) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,12 +74,13 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault that hits this request, or nil. "Every path" means WeChat's: a style sheet of the simulator's own pages uses up no fault.
+// takeFault returns the fault for a request; nil for none. "Every path" excludes the simulator's
+// own files.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if f.Endpoint != "" && f.Endpoint != r.URL.Path || f.Endpoint == "" && !isWeChatPath(r.URL.Path) || f.AppID != "" && f.AppID != r.call.AppID {
+		if !f.matches(r) {
 			continue
 		}
 		if f.Skip > 0 {
@@ -90,17 +98,26 @@ func (s *Server) takeFault(r *request) *Fault {
 	return nil
 }
 
-// replaces reports whether the fault has an answer of its own, so that the work is not done.
+// matches reports whether the fault applies to a request.
+func (f *Fault) matches(r *request) bool {
+	if f.Endpoint == "" && !isWeChatPath(r.URL.Path) || f.Endpoint != "" && f.Endpoint != r.URL.Path {
+		return false
+	}
+	return f.AppID == "" || f.AppID == r.call.AppID
+}
+
+// replaces reports whether the fault has its own answer, so that the request is not processed.
 func (f *Fault) replaces() bool {
 	return f.Errcode != 0 || f.Status != 0 || f.Body != "" || f.Cut && f.Truncate == 0
 }
 
-// spoil returns what the fault makes of the answer. Truncate and Cut act when it is sent.
-func (s *Server) spoil(f *Fault, r *request, a answer) answer {
+// applyFault returns the answer with the fault. Truncate and Cut are applied when it is sent.
+func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 	if f.Body != "" || f.Status != 0 && f.Errcode == 0 {
 		out := answer{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}
 		if f.Body == "" {
-			out.body = []byte("<html>\r\n<head><title>" + http.StatusText(f.Status) + "</title></head>\r\n<body><center><h1>" +
+			out.body = []byte("<html>\r\n<head><title>" + http.StatusText(f.Status) +
+				"</title></head>\r\n<body><center><h1>" +
 				http.StatusText(f.Status) + "</h1></center></body>\r\n</html>\r\n")
 		}
 		if f.ContentType == "" {
@@ -109,7 +126,7 @@ func (s *Server) spoil(f *Fault, r *request, a answer) answer {
 		if out.status == 0 {
 			out.status = http.StatusOK
 		}
-		r.call.Answer = "a fault's own answer"
+		r.call.Answer = "answer of the fault"
 		return out
 	}
 	if f.Errcode != 0 {
@@ -122,15 +139,18 @@ func (s *Server) spoil(f *Fault, r *request, a answer) answer {
 	return a
 }
 
+// isWeChatPath reports whether a path is one of WeChat, not of the simulator.
 func isWeChatPath(path string) bool {
-	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/", "/connect/confirm", "/connect/qrcode/"} {
-		if len(path) >= len(prefix) && path[:len(prefix)] == prefix {
+	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
+		"/connect/confirm", "/connect/qrcode/"} {
+		if strings.HasPrefix(path, prefix) {
 			return true
 		}
 	}
 	return false
 }
 
+// wait waits for d or until the context ends.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

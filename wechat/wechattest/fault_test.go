@@ -25,14 +25,21 @@ func TestFaults(t *testing.T) {
 		size   int    // of the body; 0 = any
 		burned bool   // the code is used up
 	}{
-		{"system error", wechattest.Fault{Endpoint: path, Errcode: -1}, 200, "text/plain", `{"errcode":-1,"errmsg":"system error, rid: `, 0, false},
-		{"own text", wechattest.Fault{Endpoint: path, Errcode: 50001, Errmsg: "no/way"}, 200, "text/plain", `{"errcode":50001,"errmsg":"no\/way, rid: `, 0, false},
-		{"error with a status", wechattest.Fault{Endpoint: path, Errcode: -1, Status: 500}, 500, "text/plain", `{"errcode":-1`, 0, false},
-		{"gateway's status", wechattest.Fault{Endpoint: path, Status: 502}, 502, "text/html", "<html>\r\n<head><title>Bad Gateway</title>", 0, false},
-		{"HTML with status 200", wechattest.Fault{Endpoint: path, Body: "<html>sorry"}, 200, "text/html; charset=utf-8", "<html>sorry", 11, false},
-		{"empty object", wechattest.Fault{Endpoint: path, Body: "{}", ContentType: "application/json; encoding=utf-8"}, 200, "application/json; encoding=utf-8", "{}", 2, false},
+		{"system error", wechattest.Fault{Endpoint: path, Errcode: -1}, 200, "text/plain",
+			`{"errcode":-1,"errmsg":"system error, rid: `, 0, false},
+		{"own text", wechattest.Fault{Endpoint: path, Errcode: 50001, Errmsg: "no/way"}, 200, "text/plain",
+			`{"errcode":50001,"errmsg":"no\/way, rid: `, 0, false},
+		{"error with a status", wechattest.Fault{Endpoint: path, Errcode: -1, Status: 500}, 500, "text/plain",
+			`{"errcode":-1`, 0, false},
+		{"gateway's status", wechattest.Fault{Endpoint: path, Status: 502}, 502, "text/html",
+			"<html>\r\n<head><title>Bad Gateway</title>", 0, false},
+		{"HTML with status 200", wechattest.Fault{Endpoint: path, Body: "<html>sorry"}, 200,
+			"text/html; charset=utf-8", "<html>sorry", 11, false},
+		{"empty object", wechattest.Fault{Endpoint: path, Body: "{}",
+			ContentType: "application/json; encoding=utf-8"}, 200, "application/json; encoding=utf-8", "{}", 2, false},
 		{"truncated", wechattest.Fault{Endpoint: path, Truncate: 40}, 200, "text/plain", whole, 40, true},
-		{"answer lost after the work", wechattest.Fault{Endpoint: path, Status: 504, AfterWork: true}, 504, "text/html", "<html>", 0, true},
+		{"answer lost after the work", wechattest.Fault{Endpoint: path, Status: 504, AfterWork: true}, 504,
+			"text/html", "<html>", 0, true},
 		{"any path", wechattest.Fault{Errcode: -1}, 200, "text/plain", `{"errcode":-1`, 0, false},
 		{"other path", wechattest.Fault{Endpoint: "/sns/userinfo", Errcode: -1}, 200, "text/plain", whole, 0, true},
 		{"other app", wechattest.Fault{AppID: "wx0000000000000000", Errcode: -1}, 200, "text/plain", whole, 0, true},
@@ -44,9 +51,11 @@ func TestFaults(t *testing.T) {
 			s := simulate(t, wechattest.Config{})
 			code := s.code(s.oa, "alice", "snsapi_base")
 			s.Fail(tt.fault)
-			params := []string{"appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type", "authorization_code"}
+			params := []string{"appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type",
+				"authorization_code"}
 			g := s.sns("oauth2/access_token", params...)
-			if g.status != tt.status || !strings.HasPrefix(g.header.Get("Content-Type"), tt.kind) || !strings.HasPrefix(g.body, tt.body) || tt.size != 0 && len(g.body) != tt.size {
+			if g.status != tt.status || !strings.HasPrefix(g.header.Get("Content-Type"), tt.kind) ||
+				!strings.HasPrefix(g.body, tt.body) || tt.size != 0 && len(g.body) != tt.size {
 				t.Errorf("%d %q %q", g.status, g.header.Get("Content-Type"), g.body)
 			}
 			s.ClearFaults()
@@ -62,7 +71,7 @@ func TestFaultsCountAndQueue(t *testing.T) {
 	s := simulate(t, wechattest.Config{})
 	s.Fail(wechattest.Fault{Endpoint: "/sns/auth", Times: 2, Skip: 1, Errcode: -1})
 	s.Fail(wechattest.Fault{Endpoint: "/sns/auth", Errcode: 45011})
-	want := []int{45011, -1, -1, 41001} // the first skips one, which the second takes
+	want := []int{45011, -1, -1, 41001} // the first lets one through, to which the second applies
 	for i, code := range want {
 		if f := parse(t, s.get("/sns/auth").body); f.Errcode != code {
 			t.Errorf("call %d: %d, want %d", i+1, f.Errcode, code)
@@ -82,13 +91,15 @@ func TestFaultsCountAndQueue(t *testing.T) {
 	}
 }
 
-func TestACutConnection(t *testing.T) {
+func TestClosedConnection(t *testing.T) {
 	t.Parallel()
 	for _, bytes := range []int{0, 40} {
 		s := simulate(t, wechattest.Config{})
 		code := s.code(s.oa, "alice", "snsapi_base")
-		s.Fail(wechattest.Fault{Cut: true, Truncate: bytes, AfterWork: true, Times: 2}) // two: net/http sends a GET again when nothing came
-		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type", "authorization_code"))
+		s.Fail(wechattest.Fault{Cut: true, Truncate: bytes, AfterWork: true,
+			Times: 2}) // two, since net/http repeats a GET without a response
+		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret,
+			"code", code, "grant_type", "authorization_code"))
 		if bytes == 0 {
 			if err == nil {
 				res.Body.Close()
@@ -110,9 +121,9 @@ func TestACutConnection(t *testing.T) {
 	}
 }
 
-func TestAFaultHitsPagesToo(t *testing.T) {
+func TestFaultAppliesToPages(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "alice"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	s.Fail(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Status: 503})
 	if g := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); g.status != 503 {
 		t.Errorf("%d", g.status)
@@ -123,7 +134,7 @@ func TestAFaultHitsPagesToo(t *testing.T) {
 	}
 }
 
-func TestLatencyIsWaitedAndEndsWithTheCaller(t *testing.T) {
+func TestLatencyEndsWhenTheCallerDisconnects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, err := wechattest.New(wechattest.Config{Seed: 1})
@@ -156,7 +167,7 @@ func TestLatencyIsWaitedAndEndsWithTheCaller(t *testing.T) {
 	})
 }
 
-// discard is a response that nobody reads.
+// discard is a ResponseWriter that discards everything.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// The alphabets are those of captured values: codes are alphanumeric, all other identifiers base64url.
+// The alphabets of captured values: codes are alphanumeric, all other identifiers base64url.
 const (
 	alnum     = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	base64url = alnum + "-_"
 )
 
-// ids makes every identifier. What belongs to a person is derived from the seed and so does not depend on the order of requests; codes and
-// tokens come from a stream. It is used under the server's lock.
+// ids makes all identifiers. Those of a person are derived from the seed, so they do not depend on
+// the order of requests; codes and tokens come from a pseudo-random stream. The caller holds the
+// server's lock.
 type ids struct {
 	key    [32]byte
 	stream *rand.ChaCha8
@@ -33,7 +34,7 @@ func newIDs(seed uint64, mark string) *ids {
 	return &ids{key: key, stream: rand.NewChaCha8(key), mark: mark}
 }
 
-// derive returns n characters that are the same for the same seed and parts.
+// derive returns n characters that depend only on the seed and the parts.
 func (g *ids) derive(n int, alphabet string, parts ...string) string {
 	out := make([]byte, 0, n)
 	for block := 0; len(out) < n; block++ {
@@ -56,30 +57,32 @@ func (g *ids) random(n int, alphabet string) string {
 	return string(out)
 }
 
-// openID is 28 characters and begins with o, as all captured ones are.
+// openID returns 28 characters beginning with o, like all captured ones.
 func (g *ids) openID(app, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "openid", app, person, fmt.Sprint(virtual))
 }
 
-// unionID looks like an openid; a snapshot's virtual account has another one than the person.
+// unionID returns the format of an openid. A virtual account has another unionid than its person.
 func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
 
-// code is 32 alphanumeric characters that begin with 0 and a digit. The mark stands at the end, since logs show the beginning.
+// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end,
+// since logs show the beginning.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }
 
-// token is a number, an underscore and 107 base64url characters, as every sample since 2022.
+// token returns a number, an underscore and 107 base64url characters, like every sample since 2022.
 func (g *ids) token() string {
 	return g.random(1, "123456789") + g.random(1, "0123456789") + "_" + g.random(107-len(g.mark), base64url) + g.mark
 }
 
-// uuid names a consent page or a QR code: 16 characters.
+// uuid returns the 16 characters that identify a consent page or a QR code.
 func (g *ids) uuid() string { return "0" + g.random(15, alnum) }
 
-// suffix returns what WeChat puts behind an errmsg. In a rid the first group is the Unix time of the request.
+// suffix returns the request id behind an errmsg. The first group of a rid is the Unix time of the
+// request.
 func (g *ids) suffix(style Suffix, now time.Time) string {
 	switch style {
 	case SuffixHints:
@@ -91,8 +94,8 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
-// uin and key are how a phone says whose it is: WeChat's client appends them to the addresses that it opens. The key proves the uin, so
-// that nobody becomes a person by a link.
+// uin and uinKey return the parameters by which WeChat's client identifies the person. The key
+// authenticates the uin, so that a crafted link cannot change the person.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }
 
 func (g *ids) uinKey(person string) string {
@@ -101,7 +104,7 @@ func (g *ids) uinKey(person string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// person returns who a uin and its key are; "" when they do not fit.
+// person returns the person of a uin; "" when the key is wrong.
 func (g *ids) person(uin, key string) string {
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(uin, " ", "+"))
 	if err != nil || !hmac.Equal([]byte(g.uinKey(string(b))), []byte(key)) {

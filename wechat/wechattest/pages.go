@@ -3,7 +3,6 @@ package wechattest
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -11,30 +10,60 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/weigate/weigate/internal/catalog"
 )
 
 //go:embed pages
 var pageFiles embed.FS
 
-// pages are parsed once. Templates are not changed afterwards and may run at the same time.
+// pages returns the templates, parsed at the first call.
 var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.ParseFS(pageFiles, "pages/wechat-*.html"))
 })
 
-// assetBase is where the pages' own files live, out of the way of WeChat's paths.
-const assetBase = "/connect/simulator/"
+// catalogs returns the texts of the pages, in Chinese and English. Keys with "text-" are sentences
+// of WeChat, those with "hint-" are explanations for the developer.
+var catalogs = sync.OnceValue(func() []*catalog.Catalog {
+	return catalog.MustLoad(pageFiles, "pages", chinese, english)
+})
 
-// problem is an error page: WeChat's sentence and code, and what the simulator knows about the cause.
-type problem struct {
-	code int
-	text textKey
-	hint hintKey
-	args []any
+const (
+	chinese = "zh-CN"
+	english = "en"
+)
+
+// language returns the texts in the language of the parameter lang, else of the browser. WeChat's
+// pages are Chinese unless the browser prefers English.
+func language(lang string, r *http.Request) *catalog.Catalog {
+	zh, en := catalogs()[0], catalogs()[1]
+	switch strings.ToLower(lang) {
+	case "en":
+		return en
+	case "cn", "zh_cn", "zh-cn":
+		return zh
+	}
+	if catalog.Preferred(r.Header.Get("Accept-Language"), "zh", "en") == "en" {
+		return en
+	}
+	return zh
 }
 
-// view is what every page's template gets.
+// assetBase is the path of the simulator's own files and forms.
+const assetBase = "/connect/simulator/"
+
+// problem is the content of an error page: WeChat's sentence and code, and an explanation for the
+// developer.
+type problem struct {
+	code int
+	text string // catalog key
+	hint string // catalog key
+	args []any  // of the hint
+}
+
+// view is the data of all templates.
 type view struct {
-	T          words
+	T          *catalog.Catalog
 	Title      string
 	Text, Hint string
 	Code       int
@@ -42,7 +71,7 @@ type view struct {
 	Person     *personView
 	People     []personView
 	Fields     []Param // hidden fields of the form
-	Next       string  // where the choice of a person leads
+	Next       string  // the page to which the choice of a person redirects
 	QR         *qrFields
 	RefreshURL string // for browsers without JavaScript
 }
@@ -53,68 +82,77 @@ type qrFields struct {
 	UUID, Link, Target, State, SelfRedirect string
 	Picture                                 bool
 	Status                                  QRStatus
-	Phone                                   string // where a phone of the control page takes the link
-	Here                                    bool   // the link opens in this browser as well
-	Embedded                                bool   // in a small frame of the app
+	Phone                                   string // address at which a phone of the control page scans the code
+	Here                                    bool   // the link can be opened in this browser
+	Embedded                                bool   // shown in a small frame of the app
 }
 
-// The policy of the pages. There is no form-action: Chromium applies it to the redirect that follows a form, and that leads to the app.
+// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, which Chromium
+// also applies to the redirect to the app after the form. The page with the QR code may be
+// embedded, as wxLogin.js does.
 const (
-	pagePolicy     = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'"
+	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; " +
+		"connect-src 'self'; base-uri 'none'"
+	pagePolicy = embeddedPolicy + "; frame-ancestors 'none'"
 )
 
 func (s *Server) render(r *request, name string, v view) answer {
 	var b bytes.Buffer
 	if err := pages().ExecuteTemplate(&b, "wechat-"+name+".html", v); err != nil {
-		return plain(http.StatusInternalServerError, "the page cannot be shown")
+		return plain(http.StatusInternalServerError, "render page: internal error")
 	}
 	if r.call.Answer == "" {
 		r.call.Answer = "page " + name
 	}
 	policy := pagePolicy
 	if name == "qrconnect" {
-		policy = embeddedPolicy // wxLogin.js shows it in a frame of the app
+		policy = embeddedPolicy
 	}
 	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{
-		"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"}, "Content-Security-Policy": {policy},
-		"Referrer-Policy": {"no-referrer"}, "X-Content-Type-Options": {"nosniff"}}}
+		"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"},
+		"Content-Security-Policy": {policy}, "Referrer-Policy": {"no-referrer"},
+		"X-Content-Type-Options": {"nosniff"}}}
 }
 
-// errorPage has status 200, as WeChat's are believed to have.
+// errorPage returns an error page, with status 200 as WeChat's are believed to have.
 func (s *Server) errorPage(r *request, p problem) answer {
 	t := language(r.params.Get("lang"), r.Request)
-	v := view{T: t, Title: t.ErrorTitle, Text: t.texts[p.text], Code: p.code, Hint: fmt.Sprintf(t.hints[p.hint], p.args...)}
-	r.call.Errcode, r.call.Answer = p.code, "error page: "+chinese().texts[p.text]
+	v := view{T: t, Title: t.Text("error-title"), Text: t.Text(p.text), Code: p.code, Hint: t.Text(p.hint, p.args...)}
+	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogs()[0].Text(p.text)
 	return s.render(r, "error", v)
 }
 
 func (s *Server) notInWeChat(r *request) answer {
-	return s.errorPage(r, problem{text: textNotInWeChat, hint: hintNotInWeChat})
+	return s.errorPage(r, problem{text: "text-not-in-wechat", hint: "hint-not-in-wechat"})
 }
 
-// messageView is a page that says one thing and has nothing to press.
-func (s *Server) messageView(r *request, text textKey, hint hintKey) answer {
+// messageView returns a page with a sentence and an explanation, both by their catalog keys.
+func (s *Server) messageView(r *request, text, hint string) answer {
 	t := language("", r.Request)
-	return s.render(r, "message", view{T: t, Title: t.LoginTitle, Text: t.texts[text], Hint: t.hints[hint]})
+	return s.render(r, "message", view{T: t, Title: t.Text("login-title"), Text: t.Text(text), Hint: t.Text(hint)})
 }
 
 func (s *Server) consentView(r *request, app *App, who *Person, uuid string) answer {
 	t := language("", r.Request)
-	return s.render(r, "consent", view{T: t, Title: t.ConsentTitle, App: app.title(), Person: s.personView(who), Next: r.ownPath(),
-		Fields: append([]Param{{scopeUserInfo, "on"}, {"uuid", uuid}}, s.identity(who.ID)...)})
+	return s.render(r, "consent", view{
+		T: t, Title: t.Text("consent-title"), App: app.title(), Person: s.personView(who), Next: r.ownPath(),
+		Fields: append([]Param{{scopeUserInfo, "on"}, {"uuid", uuid}}, s.identity(who.ID)...),
+	})
 }
 
 func (s *Server) confirmView(r *request, q *qrCode, who *Person) answer {
 	t := language("", r.Request)
-	return s.render(r, "confirm", view{T: t, Title: t.ConfirmTitle, App: q.app.title(), Person: s.personView(who), Next: r.ownPath(),
-		Fields: append([]Param{{scopeLogin, "on"}, {"uuid", q.uuid}}, s.identity(who.ID)...)})
+	return s.render(r, "confirm", view{
+		T: t, Title: t.Text("confirm-title"), App: q.app.title(), Person: s.personView(who), Next: r.ownPath(),
+		Fields: append([]Param{{scopeLogin, "on"}, {"uuid", q.uuid}}, s.identity(who.ID)...),
+	})
 }
 
-// choosePage is the simulator's own: a browser that is not a phone says whose phone it plays.
+// choosePage returns the page that asks for the person in a browser that is not a phone of the
+// simulator.
 func (s *Server) choosePage(r *request, next string) answer {
 	t := language("", r.Request)
-	v := view{T: t, Title: t.ChooseTitle, Next: next}
+	v := view{T: t, Title: t.Text("choose-title"), Next: next}
 	for _, p := range s.people {
 		v.People = append(v.People, *s.personView(p))
 	}
@@ -126,10 +164,13 @@ func (s *Server) qrView(r *request, q *qrCode) answer {
 	if s.cfg.ControlURL != "" {
 		phone = strings.TrimSuffix(s.cfg.ControlURL, "/") + "/phone?open=" + url.QueryEscape(q.link)
 	}
-	return s.render(r, "qrconnect", view{T: t, Title: t.QRTitle, App: q.app.title(),
-		RefreshURL: assetBase + "qr?uuid=" + q.uuid,
-		QR: &qrFields{UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
-			Target: q.redirectURI, State: q.state, Phone: phone, Here: s.switches.AnyBrowser, Embedded: q.embedded}})
+	return s.render(r, "qrconnect", view{
+		T: t, Title: t.Text("qr-title"), App: q.app.title(), RefreshURL: assetBase + "qr?uuid=" + q.uuid,
+		QR: &qrFields{
+			UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
+			Target: q.redirectURI, State: q.state, Phone: phone, Here: s.quirks.AnyBrowser, Embedded: q.embedded,
+		},
+	})
 }
 
 func (s *Server) personView(p *Person) *personView {
@@ -146,22 +187,24 @@ func (s *Server) personView(p *Person) *personView {
 	return &personView{ID: p.ID, Nickname: name, Picture: "/mmopen/vi_32/" + p.ID + "/96"}
 }
 
-// ownPath is the address of this page without who is looking at it, for "somebody else".
+// ownPath returns the address of the page for the button that changes the person; "" on a phone of
+// the simulator, whose person is fixed.
 func (r *request) ownPath() string {
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	if q.Has("uin") {
-		return "" // a phone of the simulator stays whose it is
+		return ""
 	}
 	return r.URL.RequestURI()
 }
 
-// asset serves the pages' own files and a front page.
+// asset serves the files of the pages and a front page.
 func (s *Server) asset(r *request) answer {
 	name, kind := "", ""
 	switch p := r.URL.Path; {
 	case p == "/":
 		t := language("", r.Request)
-		return s.render(r, "message", view{T: t, Title: t.HomeTitle, Text: t.HomeTitle, Hint: t.HomeText})
+		return s.render(r, "message", view{T: t, Title: t.Text("home-title"), Text: t.Text("home-title"),
+			Hint: t.Text("home-text")})
 	case p == "/connect/zh_CN/htmledition/js/wxLogin.js":
 		name = "wxLogin.js"
 	case strings.HasPrefix(p, assetBase+"wechat-"):
@@ -175,7 +218,8 @@ func (s *Server) asset(r *request) answer {
 	}
 	b, err := pageFiles.ReadFile("pages/" + name)
 	if err != nil || kind == "" {
-		return plain(http.StatusNotFound, "wechattest: the simulator has nothing at this path")
+		return plain(http.StatusNotFound, "wechattest: not found")
 	}
-	return answer{status: http.StatusOK, body: b, header: http.Header{"Content-Type": {kind}, "Cache-Control": {"max-age=300"}, "X-Content-Type-Options": {"nosniff"}}}
+	return answer{status: http.StatusOK, body: b, header: http.Header{
+		"Content-Type": {kind}, "Cache-Control": {"max-age=300"}, "X-Content-Type-Options": {"nosniff"}}}
 }

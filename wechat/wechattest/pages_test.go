@@ -6,38 +6,65 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-func TestBothLanguagesSayTheSameThings(t *testing.T) {
+// catalogKey matches a key in a template or in Go code.
+var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
+
+func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 	t.Parallel()
-	zh, en, zhTexts, enTexts, zhHints, enHints, textEnd, hintEnd := wechattest.Catalogues()
-	a, b := reflect.ValueOf(zh), reflect.ValueOf(en)
-	for i := range a.NumField() {
-		name := a.Type().Field(i).Name
-		if a.Field(i).Kind() == reflect.String && (a.Field(i).Len() == 0 || b.Field(i).Len() == 0) {
-			t.Errorf("%s is empty in a language", name)
+	zh, en := wechattest.Texts()["zh-CN"], wechattest.Texts()["en"]
+	verbs := regexp.MustCompile(`%[a-z]`)
+	for key, text := range zh {
+		if strings.TrimSpace(text) == "" || strings.TrimSpace(en[key]) == "" {
+			t.Errorf("%s: %q in Chinese, %q in English", key, text, en[key])
+		}
+		if a, b := verbs.FindAllString(en[key], -1), verbs.FindAllString(text, -1); !slices.Equal(a, b) {
+			t.Errorf("%s: verbs %v in English, %v in Chinese", key, a, b)
 		}
 	}
-	verbs := regexp.MustCompile(`%[a-z]`)
-	for name, tables := range map[string][2]map[int]string{"text": {zhTexts, enTexts}, "hint": {zhHints, enHints}} {
-		end := map[string]int{"text": textEnd, "hint": hintEnd}[name]
-		for k := 1; k < end; k++ {
-			zh, en := tables[0][k], tables[1][k]
-			if zh == "" || en == "" {
-				t.Errorf("%s %d is missing: %q, %q", name, k, zh, en)
+	if len(zh) != len(en) {
+		t.Errorf("%d texts in Chinese, %d in English", len(zh), len(en))
+	}
+}
+
+func TestEveryTextIsUsedAndExists(t *testing.T) {
+	t.Parallel()
+	texts, used := wechattest.Texts()["en"], map[string]bool{}
+	for _, pattern := range []string{"pages/wechat-*.html", "*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-			if got, want := verbs.FindAllString(en, -1), verbs.FindAllString(zh, -1); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s %d: verbs %v and %v", name, k, want, got)
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range catalogKey.FindAllStringSubmatch(string(b), -1) {
+				for _, key := range m[1:] {
+					used[key] = true
+				}
 			}
 		}
-		if len(tables[0]) != end-1 || len(tables[1]) != end-1 {
-			t.Errorf("%s: %d and %d entries, %d keys", name, len(tables[0]), len(tables[1]), end-1)
+	}
+	for key := range texts {
+		if !used[key] {
+			t.Errorf("the text %s is not used", key)
+		}
+	}
+	for key := range used {
+		if _, ok := texts[key]; !ok && (strings.HasPrefix(key, "text-") || strings.HasPrefix(key, "hint-")) {
+			t.Errorf("the text %s does not exist", key)
 		}
 	}
 }
@@ -47,7 +74,7 @@ var (
 	inlined   = regexp.MustCompile(`(?i)<script[^>]*>[^<]|<script>|<style|<[^>]*\s(?:style|on[a-z]+)=`)
 )
 
-// Every page in both languages, with a hostile name of app and person.
+// Every page in both languages, with hostile names of the app and the person.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	const evil = `<img src=x onerror=alert(1)>`
@@ -55,7 +82,7 @@ func TestPages(t *testing.T) {
 	for i := range apps {
 		apps[i].Name = evil
 	}
-	s := simulate(t, wechattest.Config{Apps: apps, Switches: quick()})
+	s := simulate(t, wechattest.Config{Apps: apps, Quirks: quick()})
 	if err := s.UpdatePerson("alice", func(p *wechattest.Person) { p.Nickname = evil + "\xff" }); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +90,8 @@ func TestPages(t *testing.T) {
 	uuid, _ := s.newQR()
 	pages := map[string]func(language string) got{
 		"consent": func(l string) got {
-			return s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat, "Cookie", cookie, "Accept-Language", l)
+			return s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat, "Cookie", cookie,
+				"Accept-Language", l)
 		},
 		"choose": func(l string) got {
 			return s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat, "Accept-Language", l)
@@ -72,14 +100,17 @@ func TestPages(t *testing.T) {
 			return s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", cookie, "Accept-Language", l)
 		},
 		"qrconnect": func(l string) got {
-			return s.get(s.qrConnect("state", evil, "redirect_uri", "http://127.0.0.1/?"+evil), "User-Agent", desktop, "Accept-Language", l)
+			return s.get(s.qrConnect("state", evil, "redirect_uri", "http://127.0.0.1/?"+evil), "User-Agent", desktop,
+				"Accept-Language", l)
 		},
 		"error": func(l string) got {
-			return s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", evil), "User-Agent", inWeChat, "Accept-Language", l)
+			return s.get(s.authorize(s.oa, "snsapi_base", "redirect_uri", evil), "User-Agent", inWeChat,
+				"Accept-Language", l)
 		},
 		"refused": func(l string) got {
 			form := s.get(s.authorize(s.oa, "snsapi_userinfo"), "User-Agent", inWeChat, "Cookie", cookie).form()
-			return s.send(http.MethodPost, "/connect/oauth2/authorize_reply", with(form, "allow", "0"), "Accept-Language", l)
+			return s.send(http.MethodPost, "/connect/oauth2/authorize_reply", with(form, "allow", "0"),
+				"Accept-Language", l)
 		},
 		"home": func(l string) got { return s.get("/", "Accept-Language", l) },
 	}
@@ -89,14 +120,16 @@ func TestPages(t *testing.T) {
 			"en-GB,en;q=0.9,zh;q=0.5": {`lang="en"`, "simulator – not WeChat"}, "fr": {`lang="zh-CN"`, "模拟器，不是微信"},
 		} {
 			g := open(language)
-			if g.status != http.StatusOK || g.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(g.body, mark[0]) || !strings.Contains(g.body, mark[1]) {
+			if g.status != http.StatusOK || g.header.Get("Content-Type") != "text/html; charset=utf-8" ||
+				!strings.Contains(g.body, mark[0]) || !strings.Contains(g.body, mark[1]) {
 				t.Errorf("%s, %q: %d %s", name, language, g.status, g.body)
 			}
 			if strings.Contains(g.body, evil) || strings.Contains(g.body, "onerror=alert(1)>") {
 				t.Errorf("%s, %q: a name became an element: %s", name, language, g.body)
 			}
 			csp := g.header.Get("Content-Security-Policy")
-			if !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || g.header.Get("Cache-Control") != "no-store" || g.header.Get("Referrer-Policy") != "no-referrer" {
+			if !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") ||
+				g.header.Get("Cache-Control") != "no-store" || g.header.Get("Referrer-Policy") != "no-referrer" {
 				t.Errorf("%s: headers %v", name, g.header)
 			}
 			bare := attribute.ReplaceAllString(g.body, "=")
@@ -110,7 +143,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestTemplatesHoldNoTextOfTheirOwn(t *testing.T) {
+func TestTemplatesHaveNoTexts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("pages/wechat-*.html")
 	if err != nil || len(files) < 6 {
@@ -122,36 +155,40 @@ func TestTemplatesHoldNoTextOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := strings.Trim(tags.ReplaceAllString(string(b), ""), " \n:·"); regexp.MustCompile(`\pL`).MatchString(text) {
+		if text := strings.Trim(tags.ReplaceAllString(string(b), ""),
+			" \n:·"); regexp.MustCompile(`\pL`).MatchString(text) {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
 }
 
-func TestPagesTakeOnlyTheirMethods(t *testing.T) {
+func TestPagesAcceptOnlyTheirMethods(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	for path, methods := range map[string]string{
-		"/connect/oauth2/authorize": "GET", "/connect/oauth2/authorize_reply": "GET, POST", "/connect/qrconnect": "GET", "/connect/confirm": "GET",
+		"/connect/oauth2/authorize": "GET", "/connect/oauth2/authorize_reply": "GET, POST",
+		"/connect/qrconnect": "GET", "/connect/confirm": "GET",
 		"/connect/confirm_reply": "POST", "/connect/l/qrconnect": "GET", "/connect/qrcode/x": "GET", "/": "GET",
 	} {
-		if g := s.send(http.MethodDelete, path, nil); g.status != http.StatusMethodNotAllowed || g.header.Get("Allow") != methods {
+		if g := s.send(http.MethodDelete, path, nil); g.status != http.StatusMethodNotAllowed ||
+			g.header.Get("Allow") != methods {
 			t.Errorf("%s: %d, Allow %q", path, g.status, g.header.Get("Allow"))
 		}
 	}
 	if g := s.send(http.MethodHead, "/", nil); g.status != http.StatusOK || g.body != "" {
 		t.Errorf("HEAD: %d %q", g.status, g.body)
 	}
-	for _, path := range []string{"/nothing", "/connect/simulator/wechat-error.html", "/connect/simulator/wechat-../../doc.go", "/connect/simulator/", "/mmopen/vi_32/alice/7", "/mmopen/alice"} {
+	for _, path := range []string{"/nothing", "/connect/simulator/wechat-error.html",
+		"/connect/simulator/wechat-../../doc.go", "/connect/simulator/", "/mmopen/vi_32/alice/7", "/mmopen/alice"} {
 		if g := s.get(path); g.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, g.status)
 		}
 	}
 }
 
-func TestAHeadRequestScansNothing(t *testing.T) {
+func TestHeadRequestDoesNotScan(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	s.send(http.MethodHead, "/connect/confirm?uuid="+uuid, nil, "User-Agent", inWeChat, "Cookie", s.as("alice"))
 	if got := s.poll(uuid, ""); !strings.Contains(got, "=408;") {
@@ -167,7 +204,8 @@ func TestPicturesOfPeople(t *testing.T) {
 		for size, pixels := range map[string]int{"0": 640, "46": 46, "64": 64, "96": 96, "132": 132} {
 			g := s.get("/mmopen/vi_32/"+who+"/"+size, "Host", "thirdwx.qlogo.cn")
 			img, err := png.Decode(bytes.NewReader([]byte(g.body)))
-			if err != nil || img.Bounds().Dx() != pixels || img.Bounds().Dy() != pixels || g.header.Get("Content-Type") != "image/png" {
+			if err != nil || img.Bounds().Dx() != pixels || img.Bounds().Dy() != pixels ||
+				g.header.Get("Content-Type") != "image/png" {
 				t.Errorf("%s %s: %v, %v", who, size, err, g.header)
 			}
 			seen[who+size] = g.body
@@ -177,7 +215,8 @@ func TestPicturesOfPeople(t *testing.T) {
 		t.Error("a picture is not that of one person")
 	}
 	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	for host, want := range map[string]string{"127.0.0.1:8090": "http://127.0.0.1:8090/mmopen/vi_32/alice/132", "api.weixin.qq.com": "https://thirdwx.qlogo.cn/mmopen/vi_32/alice/132"} {
+	for host, want := range map[string]string{"127.0.0.1:8090": "http://127.0.0.1:8090/mmopen/vi_32/alice/132",
+		"api.weixin.qq.com": "https://thirdwx.qlogo.cn/mmopen/vi_32/alice/132"} {
 		g := s.get("/sns/userinfo?"+query("access_token", f.AccessToken, "openid", f.OpenID), "Host", host)
 		if u := parse(t, g.body).Headimgurl; u != want {
 			t.Errorf("asked at %s: %s, want %s", host, u, want)

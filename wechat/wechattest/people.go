@@ -8,27 +8,30 @@ import (
 
 // Person is one WeChat user.
 type Person struct {
-	ID       string // how tests and the control page name the person: [a-z0-9-]{1,32}
-	Nickname string // sent byte for byte, as WeChat does: control bytes and bad UTF-8 included
-	// Avatar is the address of the picture. "" means one that the simulator draws and serves.
+	ID       string // [a-z0-9-]{1,32}, used by tests and the control page
+	Nickname string // sent unchanged, as WeChat does: with control bytes and malformed UTF-8
+	// Avatar is the address of the picture. "" means a picture that the simulator serves.
 	Avatar string
 	// NoAvatar makes headimgurl empty.
 	NoAvatar bool
-	// Follows are the appids that the person follows; "*" means all. Only followers can sign in to a test account.
+	// Follows are the appids that the person follows; "*" means all. Only followers can sign in to
+	// a test account.
 	Follows []string
-	// Deregistered makes the nickname 用户已经注销 and the picture empty.
+	// Deregistered sets the nickname 用户已经注销 and an empty picture.
 	Deregistered bool
-	// Frozen makes user info and refresh answer 50002.
+	// Frozen people get 50002 for user info and refresh.
 	Frozen bool
-	// Snapshot opens this person's snsapi_userinfo pages in snapshot mode, as [Switches.Snapshot] does for all people.
+	// Snapshot opens the person's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot]
+	// for all people.
 	Snapshot bool
-	// Privileges is the "privilege" list of user info; normally empty.
+	// Privileges is the list "privilege" of user info, usually empty.
 	Privileges []string
 }
 
-// DefaultPeople returns alice, xiaoming and bob, and people who break programs: emoji (joined emoji), markup (a script element), quotes (quotes and
-// backslashes), control (raw control bytes), broken (bad UTF-8), noface (no picture), gone (deregistered), frozen.
-// All follow every account, bob follows none.
+// DefaultPeople returns alice, xiaoming and bob, and people whose data is hard to process: emoji
+// (emoji sequences), markup (a script element), quotes (quotes and backslashes), control (control
+// bytes), broken (malformed UTF-8), noface (no picture), gone (deregistered) and frozen. All follow
+// every account, except bob, who follows none.
 func DefaultPeople() []Person {
 	all := []string{"*"}
 	return []Person{

@@ -6,115 +6,156 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/weigate/weigate/internal/weburl"
 )
 
-// A Phone is one window of WeChat on one person's phone: a small browser on the simulator's side, without JavaScript ([Phone.SetBrowser]
-// makes it a window of another program).
-// [Server.Phone] returns it. It sends WeChat's user agent, keeps cookies as Chromium does (Secure ones and __Host- names
-// on plain-http loopback too, SameSite honoured, ports ignored), follows redirects, and is known to the simulator as
-// that person; no app is told who it is. The names of WeChat's hosts lead to the simulator, and so do the addresses at
-// which the simulator itself is reached. Other hosts must be this machine or a private address (see [ErrHost]).
+// Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned
+// by [Server.Phone]. [Phone.SetBrowser] makes it a window of another browser. It sends WeChat's
+// user agent, keeps cookies as Chromium does (Secure and __Host- cookies on plain-http loopback
+// too, SameSite, ports ignored) and follows redirects. It identifies the person to the simulator,
+// and to no app.
 //
-// Its methods may be called from several goroutines; the journeys of one window happen one after the other. [Phone.Tab]
-// opens another window, for what happens at the same time.
+// The names of WeChat's hosts and every address at which the simulator is reached lead to the
+// simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
-// Each journey ends at a [Page]. An error page of an app is a page, not an error: look at its Status. An answer of 204
-// leaves the phone where it is, as in every browser.
+// Each step that opens an address returns the [Page] at the end. An error page of an app is a page,
+// not an error: check its Status. A response of 204 leaves the page unchanged, as in browsers.
+//
+// The methods may be called concurrently; one window opens one address after the other. [Phone.Tab]
+// returns another window.
 type Phone struct {
-	device  *device
-	journey sync.Mutex // held during a journey
+	device     *device
+	navigating sync.Mutex // held while an address is opened
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	history []*Page
-	at      int   // index in history of the page that is shown
-	seq     int   // grows with each change of what is shown
-	seen    int   // the seq that the frame last drew
-	last    error // of the last journey, for the control page
+	at      int   // index of the page in history
+	err     error // of the last navigation
 }
 
-// ErrNoPage is wrapped by the error of a step that needs a page when the phone shows none.
-var ErrNoPage = errors.New("wechattest: the phone shows no page")
+// Errors of a [Phone]. Use errors.Is.
+var (
+	// ErrNoPage: the step needs a page, and the phone shows none.
+	ErrNoPage = errors.New("wechattest: the phone shows no page")
+	// ErrNotOnPage: the page has no such link, form or button. The text lists what it has.
+	ErrNotOnPage = errors.New("wechattest: not on the page")
+	// ErrHost: the host is neither loopback nor private, nor in [Config.PhoneHosts]. A simulator
+	// that opened every address would be an open proxy.
+	ErrHost = errors.New("host not allowed: phones open only this machine, private addresses and Config.PhoneHosts")
+	// ErrRedirects: there were more than 20 redirects.
+	ErrRedirects = errors.New("too many redirects")
+)
 
-// ErrNotThere is wrapped by the error of a step that looks for a link, a form or a button that the page does not have. Its text
-// tells what the page has.
-var ErrNotThere = errors.New("wechattest: the page has no such thing")
-
-// Tab opens another window of the same phone: same person, same cookies, a history of its own.
+// Tab opens another window of the same phone: the same person and cookies, its own history.
 func (p *Phone) Tab() *Phone { return &Phone{device: p.device, at: -1} }
 
-// Person is the id of the person whose phone it is.
+// Person returns the id of the person.
 func (p *Phone) Person() string { return p.device.person }
 
-// UserAgent is what the phone calls itself.
+// UserAgent returns the User-Agent header that the phone sends.
 func (p *Phone) UserAgent() string {
 	h := http.Header{}
-	p.device.headers(h)
+	p.device.setHeaders(h)
 	return h.Get("User-Agent")
 }
 
-// SetLanguage sets the language of the phone: "zh-CN", which phones start with, or any other, for example "en". It
-// is in the user agent and in Accept-Language from the next request on, for every window of the phone.
+// SetLanguage sets the language of all windows, for example "en"; phones start with "zh-CN". It is
+// sent in the user agent and in Accept-Language.
 func (p *Phone) SetLanguage(tag string) { p.device.setLanguage(tag) }
 
-// Page is what the phone shows now, nil when it shows nothing yet.
+// SetDefaultLanguage sets the language of a phone for which [Phone.SetLanguage] has not been
+// called.
+func (p *Phone) SetDefaultLanguage(tag string) { p.device.setDefaultLanguage(tag) }
+
+// Language returns the language in use.
+func (p *Phone) Language() string { return p.device.language() }
+
+// Page returns the page that the phone shows; nil for none.
 func (p *Phone) Page() *Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.current()
+}
+
+func (p *Phone) current() *Page {
 	if p.at < 0 || p.at >= len(p.history) {
 		return nil
 	}
 	return p.history[p.at]
 }
 
-// Cookies are the cookies that a page at address would be sent, whatever their SameSite. Only Name and Value are set.
+// Err returns the error of the last step that opened an address, nil after a successful one.
+func (p *Phone) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Cookies returns the cookies for an address, whatever their SameSite. Only Name and Value are set.
 func (p *Phone) Cookies(address string) []*http.Cookie {
-	u, ok := resolve(nil, address)
+	u, ok := weburl.Resolve(nil, address)
 	if !ok {
 		return nil
 	}
 	return p.device.cookies().all(u)
 }
 
-// ClearCookies forgets every cookie of the browser in use, as WeChat's web view does now and then by itself.
+// ClearCookies deletes all cookies of the current browser.
 func (p *Phone) ClearCookies() { p.device.cookies().clear() }
 
-// Open goes to an address as if the person had pressed it in a chat: without a Referer, with every cookie of the host.
+// Open opens an address as a link in a chat does: without a Referer, with all cookies of the host.
 func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
-	u, ok := resolve(nil, address)
+	u, ok := weburl.Resolve(nil, address)
 	if !ok {
-		return nil, p.fail(troubled(troubleAddress, withoutQueryString(address), "%q is not an http or https address", withoutQueryString(address)))
+		return nil, p.fail(addressError(address))
 	}
-	return p.visit(ctx, visit{method: http.MethodGet, url: u})
+	return p.open(ctx, target{method: http.MethodGet, url: u})
 }
 
-// Scan does what WeChat does with the text of a QR code: it opens the link in it.
+func addressError(address string) *PhoneError {
+	return newPhoneError(failureAddress, weburl.WithoutQuery(address), "not an http or https address")
+}
+
+// Scan scans a QR code with this text: it opens the link in it.
 func (p *Phone) Scan(ctx context.Context, text string) (*Page, error) {
 	return p.Open(ctx, strings.TrimSpace(text))
 }
 
-// Follow presses a link of the page that is shown. what is the link's id, its text, or its address.
+// Follow opens a link of the page. what is the link's id, text or address.
 func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	l := page.Link(what)
-	if l == nil {
-		return nil, fmt.Errorf("%w: link %q; there are %s", ErrNotThere, what, linkNames(page))
+	link := page.Link(what)
+	if link == nil {
+		return nil, fmt.Errorf("%w: link %q; there are %s", ErrNotOnPage, what, texts(page.Links, "no links"))
 	}
-	return p.follow(ctx, page, l.URL)
+	return p.follow(ctx, page, link.URL)
+}
+
+// FollowURL opens an absolute address as a link of the page to it would be, with its Referer and
+// SameSite cookies. It is for programs that draw the page.
+func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
+	page := p.Page()
+	if page == nil {
+		return nil, ErrNoPage
+	}
+	return p.follow(ctx, page, address)
 }
 
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
-	u, ok := resolve(nil, address)
+	u, ok := weburl.Resolve(nil, address)
 	if !ok {
-		return nil, p.fail(troubled(troubleAddress, withoutQueryString(address), "%q is not an http or https address", withoutQueryString(address)))
+		return nil, p.fail(addressError(address))
 	}
 	from, err := url.Parse(page.URL)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: the page's own address: %w", err)
+		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
 	}
 	if u.Fragment != "" && withoutFragment(u) == withoutFragment(from) {
 		moved := *page
@@ -122,137 +163,124 @@ func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, 
 		p.show(&moved)
 		return &moved, nil
 	}
-	return p.visit(ctx, visit{method: http.MethodGet, url: u, initiator: from, policy: page.referrer})
+	return p.open(ctx, target{method: http.MethodGet, url: u, initiator: from, policy: page.referrer})
 }
 
-// Submit fills in a form of the page that is shown and presses a submit button. button is the button's text, id, name,
-// value or name=value, or the id, name or last part of the address of a form, whose first button is pressed then; "" is
-// the page's only form. fill replaces the values of the fields it names; a field that it gives no value is not sent.
-func (p *Phone) Submit(ctx context.Context, button string, fill url.Values) (*Page, error) {
+func withoutFragment(u *url.URL) string {
+	c := *u
+	c.Fragment, c.RawFragment = "", ""
+	return c.String()
+}
+
+// Submit fills in a form of the page and presses a submit button.
+//
+// what identifies the button by text, id, name, value or name=value; or a form by id, name or the
+// last part of its address, whose first button is pressed; "" means the only form of the page. fill
+// replaces the values of the fields that it names; a field with an empty list is not sent.
+func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	f, b := page.button(button)
+	f, b := page.submitButton(what)
 	if f == nil {
-		return nil, fmt.Errorf("%w: button %q; there are %s", ErrNotThere, button, buttonNames(page))
+		return nil, fmt.Errorf("%w: button %q; there are %s", ErrNotOnPage, what, texts(page.Buttons, "no buttons"))
 	}
-	action, method, data := f.Action, f.Method, f.values(fill)
+	action, method := f.action, f.method
 	if b != nil {
-		if b.action != "" {
-			action = b.action
-		}
-		if b.method != "" {
-			method = b.method
-		}
-		if b.Name != "" {
-			data = append(data, [2]string{b.Name, b.Value})
-		}
+		action, method = b.URL, b.method
 	}
-	return p.submit(ctx, page, action, method, encodeForm(data))
+	return p.submit(ctx, page, target{method: method, form: f.encode(fill, b)}, action)
 }
 
-func (p *Phone) submit(ctx context.Context, page *Page, action, method, form string) (*Page, error) {
-	u, ok := resolve(nil, action)
+// SubmitURL sends urlencoded fields to an absolute address as a form of the page would, by GET or
+// POST. It is for programs that draw the page.
+func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (*Page, error) {
+	page := p.Page()
+	if page == nil {
+		return nil, ErrNoPage
+	}
+	return p.submit(ctx, page, target{method: method, form: fields}, address)
+}
+
+func (p *Phone) submit(ctx context.Context, page *Page, t target, address string) (*Page, error) {
+	u, ok := weburl.Resolve(nil, address)
 	if !ok {
-		return nil, p.fail(troubled(troubleAddress, page.URL, "the form leads to an address that is not http or https"))
+		return nil, p.fail(addressError(address))
 	}
 	from, err := url.Parse(page.URL)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: the page's own address: %w", err)
+		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
 	}
-	v := visit{method: method, url: u, form: form, initiator: from, policy: page.referrer}
-	if method == http.MethodGet {
-		u.RawQuery, v.form = form, ""
+	t.url, t.initiator, t.policy = u, from, page.referrer
+	if t.method == http.MethodGet {
+		u.RawQuery, t.form = t.form, ""
 	}
-	return p.visit(ctx, v)
+	return p.open(ctx, t)
 }
 
-// FollowRefresh goes where the page says that it will go by itself, at once.
+// FollowRefresh opens the target of the page's refresh at once. A phone does not follow it
+// automatically, so that a test sees every page.
 func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	if page.Refresh == nil {
-		return nil, fmt.Errorf("%w: a refresh", ErrNotThere)
+	if page.RefreshURL == "" {
+		return nil, fmt.Errorf("%w: a refresh", ErrNotOnPage)
 	}
-	return p.follow(ctx, page, page.Refresh.URL)
+	return p.follow(ctx, page, page.RefreshURL)
 }
 
-// Allow presses the button of consent on the page that is shown: 允许 on WeChat's consent page, 同意 after a QR code. It
-// fails with [ErrNotThere] on every other page.
-func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.decide(ctx, true) }
+// Allow presses the button of consent: 允许 on WeChat's consent page or after a QR code. On other
+// pages it returns [ErrNotOnPage].
+func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answer(ctx, true) }
 
 // Deny presses the button of refusal there.
-func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.decide(ctx, false) }
+func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answer(ctx, false) }
 
-func (p *Phone) decide(ctx context.Context, yes bool) (*Page, error) {
+func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	f, b := page.decision(yes)
+	f, b := page.consentButton(allow)
 	if f == nil {
-		return nil, fmt.Errorf("%w: the question of WeChat; the phone shows %q (%s)", ErrNotThere, page.Title, withoutQueryString(page.URL))
+		return nil, fmt.Errorf("%w: WeChat's consent; the phone shows %q (%s)", ErrNotOnPage, page.Title,
+			weburl.WithoutQuery(page.URL))
 	}
-	data := f.values(nil)
-	if b.Name != "" {
-		data = append(data, [2]string{b.Name, b.Value})
-	}
-	return p.submit(ctx, page, f.Action, f.Method, encodeForm(data))
+	return p.submit(ctx, page, target{method: f.method, form: f.encode(nil, b)}, f.action)
 }
 
-// decision finds the buttons of WeChat's own question, which is asked by the simulator only.
-func (p *Page) decision(yes bool) (*Form, *Button) {
-	if !p.simulator {
-		return nil, nil
-	}
-	for i := range p.Forms {
-		f := &p.Forms[i]
-		u, err := url.Parse(f.Action)
-		if err != nil || u.Path != "/connect/authorize_reply" && u.Path != "/connect/oauth2/authorize_reply" && u.Path != "/connect/confirm_reply" {
-			continue
-		}
-		for j := range f.Buttons {
-			b := &f.Buttons[j]
-			if allows := b.Name == "allow" && (b.Value == "1" || b.Value == "allow"); allows == yes {
-				return f, b
-			}
-		}
-	}
-	return nil, nil
-}
-
-// UseFullService presses 使用完整服务, which WeChat draws on a page in snapshot mode: the person gets WeChat's question from now on, and
-// the page is asked for again. It fails with [ErrNotThere] on every other page.
+// UseFullService presses 使用完整服务, which WeChat shows on a page in snapshot mode: it reloads the
+// page, and from now on the person gets the consent page. On other pages it returns [ErrNotOnPage].
 func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
 	if !page.Snapshot {
-		return nil, fmt.Errorf("%w: 使用完整服务, which is on pages in snapshot mode only", ErrNotThere)
+		return nil, fmt.Errorf("%w: 使用完整服务, which only pages in snapshot mode have", ErrNotOnPage)
 	}
-	p.device.server.UseFullService(page.asked, p.device.person)
+	p.device.server.UseFullService(page.snapshotApp, p.device.person)
 	u, err := url.Parse(page.URL)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: the page's own address: %w", err)
+		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
 	}
-	return p.visit(ctx, visit{method: http.MethodGet, url: u})
+	return p.open(ctx, target{method: http.MethodGet, url: u})
 }
 
-// Reload asks for the page again, in the way it was asked for: a POST is sent again.
+// Reload repeats the request of the page, also a POST.
 func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	return p.again(ctx, page, 0)
+	return p.repeat(ctx, page, 0)
 }
 
-// Back goes back to the page before. WeChat's web view asks for it again, so this does too; a page that was the answer
-// to a POST is shown as it was.
+// Back returns to the previous page. Like WeChat's web view it requests the page again, except the
+// response to a POST, which it shows as it was.
 func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	p.mu.Lock()
 	if p.at < 1 {
@@ -265,33 +293,33 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 		p.replace(page, -1)
 		return page, nil
 	}
-	return p.again(ctx, page, -1)
+	return p.repeat(ctx, page, -1)
 }
 
-// again asks for a page of the history and puts the answer in its place.
-func (p *Phone) again(ctx context.Context, old *Page, move int) (*Page, error) {
+// repeat requests a page of the history again and replaces it.
+func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
 	u, err := url.Parse(old.URL)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: the page's own address: %w", err)
+		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
 	}
-	p.journey.Lock()
-	defer p.journey.Unlock()
-	page, err := p.travel(ctx, visit{method: old.method, url: u, form: old.sent, initiator: old.initiator})
+	p.navigating.Lock()
+	defer p.navigating.Unlock()
+	page, err := p.navigate(ctx, target{method: old.method, url: u, form: old.sent, initiator: old.initiator})
 	if err != nil {
 		return nil, p.fail(err)
 	}
 	if old.Snapshot && !page.Snapshot {
-		page.Snapshot, page.asked = true, old.asked
+		page.Snapshot, page.snapshotApp = true, old.snapshotApp
 	}
 	p.replace(page, move)
 	return page, nil
 }
 
-// visit makes a journey and shows the page at its end.
-func (p *Phone) visit(ctx context.Context, v visit) (*Page, error) {
-	p.journey.Lock()
-	defer p.journey.Unlock()
-	page, err := p.travel(ctx, v)
+// open opens a target and shows the page at the end.
+func (p *Phone) open(ctx context.Context, t target) (*Page, error) {
+	p.navigating.Lock()
+	defer p.navigating.Unlock()
+	page, err := p.navigate(ctx, t)
 	if err != nil {
 		return nil, p.fail(err)
 	}
@@ -305,60 +333,65 @@ func (p *Phone) visit(ctx context.Context, v visit) (*Page, error) {
 	return page, nil
 }
 
-// show adds a page to the history, dropping what lay ahead.
+// Home closes the page and deletes the history. Cookies are kept.
+func (p *Phone) Home() {
+	p.navigating.Lock()
+	defer p.navigating.Unlock()
+	p.close()
+}
+
+// SetBrowser changes the browser of all windows, [BrowserWeChat] at first. Each browser has its own
+// cookies. The window shows no page afterwards.
+func (p *Phone) SetBrowser(b Browser) {
+	p.navigating.Lock()
+	defer p.navigating.Unlock()
+	p.device.setBrowser(b)
+	p.close()
+}
+
+// Browser returns the browser in use.
+func (p *Phone) Browser() Browser { return p.device.currentBrowser() }
+
+// maxHistory bounds the history of a phone that is used for a long time.
+const maxHistory = 50
+
+// show adds a page to the history and drops the pages after the current one.
 func (p *Phone) show(page *Page) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.history = append(p.history[:p.at+1], page)
-	if drop := len(p.history) - 50; drop > 0 { // a phone that nobody closes must not grow for ever
-		p.history = append([]*Page(nil), p.history[drop:]...)
-	}
-	p.at, p.last = len(p.history)-1, nil
-	p.seq++
-	p.device.changed()
+	p.update(func() {
+		p.history = append(p.history[:p.at+1], page)
+		if drop := len(p.history) - maxHistory; drop > 0 {
+			p.history = slices.Clone(p.history[drop:])
+		}
+		p.at, p.err = len(p.history)-1, nil
+	})
 }
 
-// replace moves within the history and puts a page there.
+// replace moves in the history and replaces the page there.
 func (p *Phone) replace(page *Page, move int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := p.at + move; i >= 0 && i < len(p.history) {
-		p.at = i
-		p.history[i] = page
-	}
-	p.last = nil
-	p.seq++
-	p.device.changed()
+	p.update(func() {
+		if i := p.at + move; i >= 0 && i < len(p.history) {
+			p.at = i
+			p.history[i] = page
+		}
+		p.err = nil
+	})
 }
 
-// fail keeps the error for the control page and gives it back.
+// fail stores the error for [Phone.Err] and returns it.
 func (p *Phone) fail(err error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = err
-	p.seq++
-	p.device.changed()
+	p.update(func() { p.err = err })
 	return err
 }
 
-// drawn returns what the phone shows for the frame, and notes that the frame has drawn it.
-func (p *Phone) drawn() (*Page, *trouble) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.seen = p.seq
-	var t *trouble
-	if p.last != nil && !errors.As(p.last, &t) {
-		t = &trouble{kind: troubleBroken, err: p.last}
-	}
-	if p.at < 0 || p.at >= len(p.history) {
-		return nil, t
-	}
-	return p.history[p.at], t
+// close removes the page. The caller holds navigating.
+func (p *Phone) close() {
+	p.update(func() { p.history, p.at, p.err = nil, -1, nil })
 }
 
-// state is how often the phone showed something else, and which of these the frame drew last.
-func (p *Phone) state() (seq, seen int) {
+// update changes what the phone shows and then calls the hooks of [Server.OnPhoneChange].
+func (p *Phone) update(change func()) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seq, p.seen
+	change()
+	p.mu.Unlock()
+	p.device.server.phones.changed(p.device.person)
 }

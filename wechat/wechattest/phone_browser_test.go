@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// phoneOf is a phone of a fresh simulator.
+// phoneOf returns a phone of a new simulator.
 func phoneOf(t *testing.T, cfg wechattest.Config) *wechattest.Phone {
 	t.Helper()
 	sim, _ := newSim(t, cfg)
@@ -30,7 +30,8 @@ func mustPage(t *testing.T) func(*wechattest.Page, error) *wechattest.Page {
 	}
 }
 
-// named is the address of a loopback server under another name of loopback: another site, as browsers see it.
+// named returns the address of a loopback server under another name of loopback, which is another
+// site to browsers.
 func named(address, name string) string { return strings.Replace(address, "127.0.0.1", name, 1) }
 
 func html(w http.ResponseWriter, format string, v ...any) {
@@ -38,7 +39,7 @@ func html(w http.ResponseWriter, format string, v ...any) {
 	fmt.Fprintf(w, format, v...)
 }
 
-func TestCookiesAreKeptAsChromiumKeepsThem(t *testing.T) {
+func TestCookiesAreStoredAsInChromium(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if c := r.URL.Query().Get("set"); c != "" {
@@ -74,7 +75,7 @@ func TestCookiesAreKeptAsChromiumKeepsThem(t *testing.T) {
 	}
 }
 
-func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
+func TestSameSiteRestrictsOtherSites(t *testing.T) {
 	t.Parallel()
 	app := named(site(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -83,7 +84,8 @@ func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
 				w.Header().Add("Set-Cookie", strings.ToLower(v[:1])+"=1; Path=/; SameSite="+v)
 			}
 		default:
-			fmt.Fprintf(w, "%s %s site=%s origin=%s", r.Method, r.Header.Get("Cookie"), r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin"))
+			fmt.Fprintf(w, "%s %s site=%s origin=%s", r.Method, r.Header.Get("Cookie"),
+				r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin"))
 		}
 	}), "app.localhost")
 	other := named(site(t, func(w http.ResponseWriter, r *http.Request) {
@@ -101,10 +103,14 @@ func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
 		do   func() (*wechattest.Page, error)
 		want string
 	}{
-		{"typed", func() (*wechattest.Page, error) { return phone.Open(ctx, app+"/") }, "GET n=1; l=1; s=1 site=none origin="},
-		{"link of another site", func() (*wechattest.Page, error) { return phone.Follow(ctx, "l") }, "GET n=1; l=1 site=cross-site origin="},
-		{"form of another site", func() (*wechattest.Page, error) { return phone.Submit(ctx, "f", nil) }, "POST n=1 site=cross-site origin=" + other},
-		{"redirect of another site", func() (*wechattest.Page, error) { return phone.Follow(ctx, "r") }, "GET n=1; l=1 site=cross-site origin="},
+		{"typed", func() (*wechattest.Page, error) { return phone.Open(ctx, app+"/") },
+			"GET n=1; l=1; s=1 site=none origin="},
+		{"link of another site", func() (*wechattest.Page, error) { return phone.Follow(ctx, "l") },
+			"GET n=1; l=1 site=cross-site origin="},
+		{"form of another site", func() (*wechattest.Page, error) { return phone.Submit(ctx, "f", nil) },
+			"POST n=1 site=cross-site origin=" + other},
+		{"redirect of another site", func() (*wechattest.Page, error) { return phone.Follow(ctx, "r") },
+			"GET n=1; l=1 site=cross-site origin="},
 	} {
 		mustPage(t)(phone.Open(ctx, other+"/"))
 		if got := mustPage(t)(c.do()).Body; got != c.want {
@@ -113,7 +119,7 @@ func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
 	}
 }
 
-func TestRedirectsAreFollowedAsBrowsersFollowThem(t *testing.T) {
+func TestRedirectsAreFollowedAsInBrowsers(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -154,7 +160,7 @@ func TestRedirectsAreFollowedAsBrowsersFollowThem(t *testing.T) {
 		}
 	}
 	if mustPage(t)(phone.Open(ctx, app+"/nowhere")) != before || phone.Page() != before {
-		t.Error("a journey that ends nowhere moved the phone")
+		t.Error("a response of 204 changed the page")
 	}
 	if page := mustPage(t)(phone.Open(ctx, app+"/to?status=302#here")); !strings.HasSuffix(page.URL, "/end#here") {
 		t.Errorf("the fragment was lost on the way: %s", page.URL)
@@ -167,7 +173,8 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		n++
 		w.Header().Set("Refresh", "0; url=/c")
-		html(w, `%d %s %s <a href="/b">b</a><form method=post action="/p"><button>p</button></form>`, n, r.Method, r.URL.Path)
+		html(w, `%d %s %s <a href="/b">b</a><form method=post action="/p"><button>p</button></form>`, n, r.Method,
+			r.URL.Path)
 	})
 	phone := phoneOf(t, wechattest.Config{})
 	ctx := context.Background()
@@ -180,11 +187,14 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 		{"link", func() (*wechattest.Page, error) { return phone.Follow(ctx, "b") }, "2 GET /b"},
 		{"reload", func() (*wechattest.Page, error) { return phone.Reload(ctx) }, "3 GET /b"},
 		{"form", func() (*wechattest.Page, error) { return phone.Submit(ctx, "", nil) }, "4 POST /p"},
-		{"reload of a form's answer sends it again", func() (*wechattest.Page, error) { return phone.Reload(ctx) }, "5 POST /p"},
+		{"reload of a form's answer sends it again", func() (*wechattest.Page, error) { return phone.Reload(ctx) },
+			"5 POST /p"},
 		{"refresh", func() (*wechattest.Page, error) { return phone.FollowRefresh(ctx) }, "6 GET /c"},
-		{"back to a form's answer shows it as it was", func() (*wechattest.Page, error) { return phone.Back(ctx) }, "5 POST /p"},
+		{"back to a form's answer shows it as it was", func() (*wechattest.Page, error) { return phone.Back(ctx) },
+			"5 POST /p"},
 		{"back asks again", func() (*wechattest.Page, error) { return phone.Back(ctx) }, "7 GET /b"},
-		{"another window has its own page", func() (*wechattest.Page, error) { return phone.Tab().Open(ctx, app+"/t") }, "8 GET /t"},
+		{"another window has its own page",
+			func() (*wechattest.Page, error) { return phone.Tab().Open(ctx, app+"/t") }, "8 GET /t"},
 		{"and leaves this one", func() (*wechattest.Page, error) { return phone.Back(ctx) }, "9 GET /a"},
 	}
 	for _, s := range steps {
@@ -193,20 +203,23 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 		}
 	}
 	if _, err := phone.Back(ctx); !errors.Is(err, wechattest.ErrNoPage) {
-		t.Errorf("back from the first page: %v", err)
+		t.Errorf("back without history: %v", err)
 	}
-	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotThere) || !strings.Contains(err.Error(), `"b"`) {
-		t.Errorf("a link that is not there: %v, want ErrNotThere with what is there", err)
+	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotOnPage) ||
+		!strings.Contains(err.Error(), `"b"`) {
+		t.Errorf("a link that is not there: %v, want ErrNotOnPage with what is there", err)
 	}
 }
 
-// A simulator that fetched any address for whoever reaches it would be a proxy into the network that it stands in.
-func TestPhoneIsNoProxy(t *testing.T) {
+// A simulator that opened every address would be an open proxy into its network.
+func TestPhoneIsNotAProxy(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	phone := phoneOf(t, wechattest.Config{})
-	for _, address := range []string{"http://93.184.216.34/", "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fd00:ec2::254]/latest/meta-data/", "http://[fd20:ce::254]/", "http://0.0.0.0:1/", "http://[::ffff:8.8.8.8]/"} {
+	for _, address := range []string{"http://93.184.216.34/", "http://169.254.169.254/latest/meta-data/",
+		"http://[fe80::1]/", "http://[fd00:ec2::254]/latest/meta-data/", "http://[fd20:ce::254]/",
+		"http://0.0.0.0:1/", "http://[::ffff:8.8.8.8]/"} {
 		if _, err := phone.Open(ctx, address); !errors.Is(err, wechattest.ErrHost) {
 			t.Errorf("%s: %v, want ErrHost", address, err)
 		}
@@ -220,18 +233,21 @@ func TestPhoneIsNoProxy(t *testing.T) {
 	if _, err := phone.Open(ctx, named(app, "deep.name.localhost")); err != nil {
 		t.Errorf("a name of loopback: %v", err)
 	}
-	if _, err := phoneOf(t, wechattest.Config{PhoneHosts: []string{"0.0.0.0"}}).Open(ctx, named(app, "0.0.0.0")); err != nil {
+	if _, err := phoneOf(t, wechattest.Config{PhoneHosts: []string{"0.0.0.0"}}).Open(ctx,
+		named(app, "0.0.0.0")); err != nil {
 		t.Errorf("a host on the list: %v", err)
 	}
 }
 
-// An error is what people paste into an issue: no code of an address may stand in it.
-func TestPhoneErrorsKeepCodesToThemselves(t *testing.T) {
+// Errors are pasted into issues, so they must not contain a code.
+func TestPhoneErrorsContainNoCode(t *testing.T) {
 	t.Parallel()
 	dead := site(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
 	phone := phoneOf(t, wechattest.Config{})
-	for _, address := range []string{dead + "/cb?code=PLANTED", "http://127.0.0.1:1/cb?code=PLANTED", "gopher://h/?code=PLANTED", "http://8.8.8.8/?code=PLANTED"} {
-		if _, err := phone.Open(context.Background(), address); err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err), "PLANTED") {
+	for _, address := range []string{dead + "/cb?code=PLANTED", "http://127.0.0.1:1/cb?code=PLANTED",
+		"gopher://h/?code=PLANTED", "http://8.8.8.8/?code=PLANTED"} {
+		if _, err := phone.Open(context.Background(), address); err == nil ||
+			strings.Contains(fmt.Sprintf("%v %+v", err, err), "PLANTED") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -264,29 +280,31 @@ func TestRefererFollowsThePolicy(t *testing.T) {
 		}
 		mustPage(t)(phone.Open(ctx, app+"/p?policy="+c.policy))
 		if _, got, _ := strings.Cut(mustPage(t)(phone.Submit(ctx, "f", nil)).Body, "|"); got != c.origin {
-			t.Errorf("%s: a form says Origin %q, want %q", c.policy, got, c.origin)
+			t.Errorf("%s: a form sends Origin %q, want %q", c.policy, got, c.origin)
 		}
 	}
 }
 
-func TestPhoneCallsItselfWeChat(t *testing.T) {
+func TestPhoneSendsWeChatsUserAgent(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.UserAgent()+"|"+r.Header.Get("Accept-Language"))
 	})
 	phone := phoneOf(t, wechattest.Config{})
-	for tag, want := range map[string][2]string{"zh-CN": {"Language/zh_CN", "zh-CN,zh;q=0.9,en-US;q=0.8,en;q=0.7"}, "en": {"Language/en ", "en"}, "zh-TW": {"Language/zh_TW", "zh-TW,zh;q=0.9"}} {
+	for tag, want := range map[string][2]string{"zh-CN": {"Language/zh_CN", "zh-CN,zh;q=0.9,en-US;q=0.8,en;q=0.7"},
+		"en": {"Language/en ", "en"}, "zh-TW": {"Language/zh_TW", "zh-TW,zh;q=0.9"}} {
 		phone.SetLanguage(tag)
 		agent, accept, _ := strings.Cut(mustPage(t)(phone.Open(context.Background(), app)).Body, "|")
-		if !strings.Contains(agent, "MicroMessenger/") || strings.Contains(agent, "wxwork") || !strings.Contains(agent, want[0]) || !strings.HasPrefix(accept, want[1]) {
+		if !strings.Contains(agent, "MicroMessenger/") || strings.Contains(agent, "wxwork") ||
+			!strings.Contains(agent, want[0]) || !strings.HasPrefix(accept, want[1]) {
 			t.Errorf("%s: %q, %q", tag, agent, accept)
 		}
 	}
 }
 
-func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
+func TestUseFullServiceEndsSnapshotMode(t *testing.T) {
 	t.Parallel()
-	sim, base := newSim(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
+	sim, base := newSim(t, wechattest.Config{Quirks: wechattest.Quirks{Snapshot: true}})
 	app := sim.Apps()[0].AppID
 	landing := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cb" {
@@ -305,7 +323,74 @@ func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
 	if page.Snapshot || !strings.HasPrefix(page.URL, base) {
 		t.Errorf("after 使用完整服务 the phone is at %s, want WeChat's question", page.URL)
 	}
-	if _, err := phone.UseFullService(context.Background()); !errors.Is(err, wechattest.ErrNotThere) {
-		t.Errorf("the button on a full page: %v, want ErrNotThere", err)
+	if _, err := phone.UseFullService(context.Background()); !errors.Is(err, wechattest.ErrNotOnPage) {
+		t.Errorf("the button on a full page: %v, want ErrNotOnPage", err)
+	}
+}
+
+func TestQRPageLinksToAPhone(t *testing.T) {
+	t.Parallel()
+	sim, base := newSim(t, wechattest.Config{ControlURL: "http://127.0.0.1:9"})
+	page := mustPage(t)(sim.Phone("alice").Open(context.Background(),
+		base+"/connect/qrconnect?appid="+sim.Apps()[2].AppID+
+			"&redirect_uri="+url.QueryEscape("http://127.0.0.1/cb")+"&response_type=code&scope=snsapi_login&state=x"))
+	want := "http://127.0.0.1:9/phone?open=" + url.QueryEscape(sim.QRCodes()[0].Link)
+	if page.Link(want) == nil {
+		t.Errorf("no link to %s in %+v", want, page.Links)
+	}
+	if _, err := wechattest.New(wechattest.Config{ControlURL: "127.0.0.1:9"}); err == nil ||
+		!strings.Contains(err.Error(), "control URL") {
+		t.Errorf("a control URL that is none: %v", err)
+	}
+}
+
+func TestBrowsersOfAPhone(t *testing.T) {
+	t.Parallel()
+	sim, base := newSim(t, wechattest.Config{})
+	app := site(t, func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "seen", Value: "yes"})
+		fmt.Fprint(w, r.UserAgent()+"|"+r.Header.Get("Cookie"))
+	})
+	phone, window := sim.Phone("alice"), sim.Phone("alice").Tab()
+	ctx := context.Background()
+	agents := map[string]bool{}
+	for _, c := range []struct {
+		browser     wechattest.Browser
+		name        string
+		mark, never string
+	}{
+		{wechattest.BrowserWeChat, "wechat", "MicroMessenger/8", "wxwork"},
+		{wechattest.BrowserWeChatIPhone, "wechat-iphone", "MicroMessenger/8", "wxwork"},
+		{wechattest.BrowserWeChatWindows, "wechat-windows", "WindowsWechat", "wxwork"},
+		{wechattest.BrowserWeCom, "wecom", "wxwork", "never"},
+		{wechattest.BrowserChrome, "chrome", "Chrome/", "MicroMessenger"},
+		{wechattest.BrowserSafari, "safari", "Version/17", "MicroMessenger"},
+	} {
+		if phone.SetBrowser(c.browser); phone.Page() != nil || phone.Browser() != c.browser ||
+			c.browser.String() != c.name {
+			t.Errorf("%s: shows %v, is %s", c.name, phone.Page(), phone.Browser())
+		}
+		agent, cookie, _ := strings.Cut(mustPage(t)(window.Open(ctx, app)).Body, "|")
+		if !strings.Contains(agent, c.mark) || strings.Contains(agent, c.never) || agents[agent] {
+			t.Errorf("%s calls itself %q", c.name, agent)
+		}
+		agents[agent] = true
+		if cookie != "" {
+			t.Errorf("%s has the cookies of another browser: %q", c.name, cookie)
+		}
+		if got := mustPage(t)(phone.Open(ctx, app)).Body; !strings.HasSuffix(got, "|seen=yes") {
+			t.Errorf("%s lost its cookie: %q", c.name, got)
+		}
+		// Only WeChat identifies the person.
+		page := mustPage(t)(phone.Open(ctx, authorize(base, sim.Apps()[0].AppID, "snsapi_base", app)))
+		if inWeChat := strings.HasPrefix(page.URL, app); inWeChat != (c.browser <= wechattest.BrowserWeChatWindows) {
+			t.Errorf("%s: snsapi_base ends at %s", c.name, page.URL)
+		}
+		if phone.Home(); phone.Page() != nil || len(phone.Cookies(app)) != 1 {
+			t.Errorf("%s: after Home %v is shown, with %d cookies", c.name, phone.Page(), len(phone.Cookies(app)))
+		}
+	}
+	if got := wechattest.Browser(99).String(); got != "unknown" {
+		t.Errorf("a browser that is none: %q", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A person opens an app's link in WeChat, is asked, and allows it.
+// A person opens a link of an app in WeChat and consents.
 func ExampleServer_Phone() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {

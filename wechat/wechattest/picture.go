@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// avatar draws a person's picture: a symmetric pattern of the name, so that every name looks different and the same each time. The last part
-// of the path is the size in pixels, 0 meaning 640, as in WeChat's addresses.
+// avatar serves a person's picture, a symmetric pattern derived from the name. The last part of the
+// path is the size in pixels, 0 for 640, as in WeChat's addresses.
 func (s *Server) avatar(r *request) answer {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/mmopen/"), "/")
 	if len(parts) != 3 {
@@ -31,11 +31,12 @@ func (s *Server) avatar(r *request) answer {
 	if err := png.Encode(&b, drawPicture(parts[1], size)); err != nil {
 		return plain(http.StatusInternalServerError, "the picture cannot be drawn")
 	}
-	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{"Content-Type": {"image/png"}, "Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"}}}
+	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{
+		"Content-Type": {"image/png"}, "Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"}}}
 }
 
 func drawPicture(name string, size int) image.Image {
-	const cells = 7 // a border of one, five in the middle
+	const cells = 7 // five, and a border
 	sum := sha256.Sum256([]byte(name))
 	dark := color.RGBA{60 + sum[0]%120, 60 + sum[1]%120, 60 + sum[2]%120, 255}
 	light := color.RGBA{225 + sum[0]%24, 225 + sum[1]%24, 225 + sum[2]%24, 255}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// qrCode is one QR page of a website app.
+// qrCode is the state of one QR page.
 type qrCode struct {
 	uuid, link         string
 	app                *App
@@ -35,15 +35,15 @@ func (q *qrCode) set(st QRStatus) {
 	q.changed = make(chan struct{})
 }
 
-// wakePolls lets waiting polls look at the clock again.
+// wakePolls makes waiting polls check the clock.
 func (st *state) wakePolls() {
 	for _, q := range st.qr {
 		q.set(q.status)
 	}
 }
 
-// qrConnect is GET /connect/qrconnect. The order of its parameters does not matter (a widely used link begins with scope), and no limit of its state was
-// met.
+// qrConnect serves GET /connect/qrconnect. The order of the parameters does not matter (a widely
+// used link begins with scope), and no limit of the state is known.
 func (s *Server) qrConnect(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,19 +51,24 @@ func (s *Server) qrConnect(r *request) answer {
 	if bad != nil {
 		return s.errorPage(r, *bad)
 	}
-	if s.switches.ConsentAs != "" {
-		p, _ := s.whoIs(r)
+	if s.quirks.ConsentAs != "" {
+		p, _ := s.identify(r)
 		if p == nil {
-			return s.errorPage(r, problem{text: textNoSuchLink, hint: hintNoPerson, args: []any{s.switches.ConsentAs}})
+			return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
+				args: []any{s.quirks.ConsentAs}})
 		}
 		r.call.Person = p.ID
 		code := s.putCode(pair{app: app.AppID, person: p.ID}, scopeLogin)
 		return redirect(appendPlain(r.params.Get("redirect_uri"), code, r.params.Get("state")))
 	}
 	now := s.now()
-	q := &qrCode{uuid: s.ids.uuid(), app: app, redirectURI: r.params.Get("redirect_uri"), state: r.params.Get("state"), made: now, expires: now.Add(qrLife),
-		lang: r.params.Get("lang"), embedded: r.params.Get("login_type") == "jssdk", selfRedirect: r.params.Get("self_redirect"),
-		status: QRWaiting, changed: make(chan struct{})}
+	get := r.params.Get
+	q := &qrCode{
+		uuid: s.ids.uuid(), app: app, redirectURI: get("redirect_uri"), state: get("state"), made: now,
+		expires: now.Add(qrLife), lang: get("lang"), embedded: get("login_type") == "jssdk",
+		selfRedirect: get("self_redirect"),
+		status:       QRWaiting, changed: make(chan struct{}),
+	}
 	q.link = s.openBase(r) + "/connect/confirm?uuid=" + q.uuid
 	s.state.sweep(now)
 	s.state.qr[q.uuid] = q
@@ -75,24 +80,27 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	app := s.app(get("appid"))
 	switch {
 	case app == nil:
-		return nil, &problem{text: textBadScope, hint: hintNoApp, args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app",
+			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
 	case app.Banned:
-		return nil, &problem{code: 10004, text: textBanned, hint: hintBanned, args: []any{app.AppID}}
+		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
 	case app.Kind != WebsiteApp:
-		return nil, &problem{text: textBadScope, hint: hintNotWebsite, args: []any{app.AppID}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{app.AppID}}
 	case get("scope") == scopeBase:
-		return nil, &problem{text: textNoParam, hint: hintScope, args: []any{app.AppID, scopeBase}}
+		return nil, &problem{text: "text-no-param", hint: "hint-scope", args: []any{app.AppID, scopeBase}}
 	case get("scope") != scopeLogin || !app.hasScope(scopeLogin):
-		return nil, &problem{text: textBadScope, hint: hintScope, args: []any{app.AppID, get("scope")}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-scope", args: []any{app.AppID, get("scope")}}
 	case get("response_type") != "code":
-		return nil, &problem{text: textBadResponseType, hint: hintResponseType}
+		return nil, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	case !app.allowsRedirect(get("redirect_uri")):
-		return nil, &problem{text: textBadRedirect, hint: hintDomain, args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
+		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain",
+			args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
 	}
 	return app, nil
 }
 
-// appendPlain is the string work of WeChat's QR page: it knows no fragment, so the code lands behind "#/route".
+// appendPlain concatenates strings as the script of WeChat's QR page does. It ignores a fragment,
+// so the code is appended to "#/route".
 func appendPlain(address, code, state string) string {
 	sep := "?"
 	if strings.Contains(address, "?") {
@@ -101,13 +109,14 @@ func appendPlain(address, code, state string) string {
 	return address + sep + "code=" + code + "&state=" + state
 }
 
-// qrAgain is the same page again, for browsers without JavaScript, which reload it until the person has confirmed.
+// qrAgain serves the same page for browsers without JavaScript, which reload it until the person
+// has confirmed.
 func (s *Server) qrAgain(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.state.qr[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired {
-		return s.errorPage(r, problem{text: textNoSuchLink, hint: hintOldPage})
+		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
 	r.call.AppID, r.call.Person = q.app.AppID, q.person
 	if q.status == QRConfirmed {
@@ -116,7 +125,7 @@ func (s *Server) qrAgain(r *request) answer {
 	return s.qrView(r, q)
 }
 
-// qrPicture is the picture of the QR code.
+// qrPicture serves the image of the QR code.
 func (s *Server) qrPicture(r *request) answer {
 	s.mu.Lock()
 	q := s.state.qr[strings.TrimPrefix(r.URL.Path, "/connect/qrcode/")]
@@ -128,16 +137,18 @@ func (s *Server) qrPicture(r *request) answer {
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
 	}
-	return answer{status: http.StatusOK, body: svg, header: http.Header{"Content-Type": {"image/svg+xml"}, "Cache-Control": {"no-store"},
-		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}, "X-Content-Type-Options": {"nosniff"}}}
+	return answer{status: http.StatusOK, body: svg, header: http.Header{
+		"Content-Type": {"image/svg+xml"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"},
+		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
 }
 
-// qrPoll is the long poll, a line of JavaScript: 408 nothing, 404 scanned, 403 cancelled, 402 expired, 405 confirmed with the code. The parameter last is the
-// answer that the page has already seen. Nothing new is told after about 25 seconds, as one measurement had it.
+// qrPoll serves the long poll, a line of JavaScript with a [QRStatus]. The parameter last is the
+// status that the page has already received. Without a change it answers after about 25 seconds, by
+// one measurement.
 func (s *Server) qrPoll(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hold := s.switches.PollWait
+	hold := s.quirks.PollWait
 	if hold == 0 {
 		hold = 25 * time.Second
 	}
@@ -156,18 +167,18 @@ func (s *Server) qrPoll(r *request) answer {
 		}
 		changed := q.changed
 		s.mu.Unlock()
-		over := false
+		done := false
 		select {
 		case <-changed:
 		case <-timeout.C:
-			over = true
+			done = true
 		case <-r.Context().Done():
-			over = true
+			done = true
 		case <-s.closing.Done():
-			over = true
+			done = true
 		}
 		s.mu.Lock()
-		if over {
+		if done {
 			if st = s.qrStatus(q); st == QRConfirmed {
 				continue
 			}
@@ -178,24 +189,26 @@ func (s *Server) qrPoll(r *request) answer {
 }
 
 func pollAnswer(st QRStatus, code string) answer {
-	return answer{status: http.StatusOK, body: fmt.Appendf(nil, "window.wx_errcode=%d;window.wx_code='%s';", st, code), header: http.Header{
-		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}}
+	body := fmt.Appendf(nil, "window.wx_errcode=%d;window.wx_code='%s';", st, code)
+	return answer{status: http.StatusOK, body: body, header: http.Header{
+		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"},
+		"X-Content-Type-Options": {"nosniff"}}}
 }
 
-// confirm is what the QR code says: the phone's page. Opening it tells the QR page that the code was scanned. Until somebody has confirmed, whoever scanned last
-// holds it.
+// confirm serves the page that the QR code links to, on the phone. Opening it marks the code as
+// scanned. Until the code is confirmed, it belongs to the person who scanned it last.
 func (s *Server) confirm(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.switches.AnyBrowser && !inWeChat(r.Request) {
+	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
 	q := s.state.qr[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired || q.status == QRConfirmed {
-		return s.errorPage(r, problem{text: textQRExpired, hint: hintQRExpired})
+		return s.errorPage(r, problem{text: "text-qr-expired", hint: "hint-qr-expired"})
 	}
 	r.call.AppID = q.app.AppID
-	who, _ := s.whoIs(r)
+	who, _ := s.identify(r)
 	if who == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
@@ -207,31 +220,31 @@ func (s *Server) confirm(r *request) answer {
 	return s.confirmView(r, q, who)
 }
 
-// confirmReply is what the person pressed on that page.
+// confirmReply handles the buttons of that page.
 func (s *Server) confirmReply(r *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.state.qr[r.params.Get("uuid")]
 	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if q == nil || who == "" || s.qrStatus(q) == QRExpired || who != q.person {
-		return s.errorPage(r, problem{text: textQRExpired, hint: hintQRExpired})
+		return s.errorPage(r, problem{text: "text-qr-expired", hint: "hint-qr-expired"})
 	}
 	r.call.AppID, r.call.Person = q.app.AppID, who
 	if q.status == QRConfirmed {
-		return s.messageView(r, textLoggedIn, hintLoggedIn)
+		return s.messageView(r, "text-logged-in", "hint-logged-in")
 	}
 	if r.params.Get("allow") != "allow" || r.params.Get(scopeLogin) != "on" {
 		q.set(QRCancelled)
 		r.call.Answer = "cancelled"
-		return s.messageView(r, textCancelled, hintCancelled)
+		return s.messageView(r, "text-cancelled", "hint-cancelled")
 	}
 	q.code = s.putCode(pair{app: q.app.AppID, person: who}, scopeLogin)
 	q.set(QRConfirmed)
 	r.call.Answer = "confirmed"
-	return s.messageView(r, textLoggedIn, hintLoggedIn)
+	return s.messageView(r, "text-logged-in", "hint-logged-in")
 }
 
-// openBase is where people's browsers reach this server.
+// openBase returns the address of this server for browsers.
 func (s *Server) openBase(r *request) string {
 	if s.cfg.OpenURL != "" {
 		return strings.TrimSuffix(s.cfg.OpenURL, "/")

@@ -13,11 +13,12 @@ import (
 )
 
 func (s *sim) qrConnect(pairs ...string) string {
-	v := url.Values{"appid": {s.web.AppID}, "redirect_uri": {"http://127.0.0.1:9/back"}, "response_type": {"code"}, "scope": {"snsapi_login"}, "state": {"s1"}}
+	v := url.Values{"appid": {s.web.AppID}, "redirect_uri": {"http://127.0.0.1:9/back"}, "response_type": {"code"},
+		"scope": {"snsapi_login"}, "state": {"s1"}}
 	for i := 0; i < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
 	}
-	return "/connect/qrconnect?" + v.Encode() // sorted: no order is demanded here
+	return "/connect/qrconnect?" + v.Encode() // sorted, since the order does not matter
 }
 
 var uuidForm = regexp.MustCompile(`data-uuid="([A-Za-z0-9_-]{16})"`)
@@ -42,14 +43,15 @@ func (s *sim) poll(uuid, last string) string {
 	return s.get(path + "&_=1").body
 }
 
-func quick() wechattest.Switches { return wechattest.Switches{PollWait: time.Millisecond} }
+func quick() wechattest.Quirks { return wechattest.Quirks{PollWait: time.Millisecond} }
 
 func TestQRSignIn(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, page := s.newQR()
 	link := s.base + "/connect/confirm?uuid=" + uuid
-	for _, want := range []string{"<title>微信登录</title>", "js_qrcode_img web_qrcode_img", `id="wx_default_tip"`, `id="wx_after_scan"`, `id="wx_after_cancel"`, link} {
+	for _, want := range []string{"<title>微信登录</title>", "js_qrcode_img web_qrcode_img", `id="wx_default_tip"`,
+		`id="wx_after_scan"`, `id="wx_after_cancel"`, link} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page has no %s", want)
 		}
@@ -58,7 +60,8 @@ func TestQRSignIn(t *testing.T) {
 		t.Errorf("before: %s", got)
 	}
 	codes := s.QRCodes()
-	if len(codes) != 1 || codes[0].Link != link || codes[0].Status != wechattest.QRWaiting || codes[0].AppName != s.web.Name {
+	if len(codes) != 1 || codes[0].Link != link || codes[0].Status != wechattest.QRWaiting ||
+		codes[0].AppName != s.web.Name {
 		t.Errorf("QRCodes: %+v", codes)
 	}
 
@@ -71,14 +74,15 @@ func TestQRSignIn(t *testing.T) {
 		t.Errorf("scanned: %s", got)
 	}
 
-	if g := s.send(http.MethodPost, "/connect/confirm_reply", with(form, "allow", "cancel")); !strings.Contains(g.body, "已取消登录") {
+	if g := s.send(http.MethodPost, "/connect/confirm_reply",
+		with(form, "allow", "cancel")); !strings.Contains(g.body, "已取消登录") {
 		t.Errorf("cancel: %s", g.body)
 	}
 	if got := s.poll(uuid, "404"); got != "window.wx_errcode=403;window.wx_code='';" {
 		t.Errorf("cancelled: %s", got)
 	}
 
-	form = s.get(link, "User-Agent", inWeChat, "Cookie", s.as("xiaoming")).form() // once more
+	form = s.get(link, "User-Agent", inWeChat, "Cookie", s.as("xiaoming")).form() // again
 	done := s.send(http.MethodPost, "/connect/confirm_reply", with(form, "allow", "allow"))
 	if done.location != nil || !strings.Contains(done.body, "应用登录") {
 		t.Errorf("allow: %d %s", done.status, done.body)
@@ -99,9 +103,9 @@ func TestQRSignIn(t *testing.T) {
 	}
 }
 
-func TestAPollWaitsForThePhone(t *testing.T) {
+func TestPollWaitsForThePhone(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{PollWait: time.Minute}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{PollWait: time.Minute}})
 	uuid, _ := s.newQR()
 	answer := make(chan string)
 	go func() {
@@ -121,9 +125,9 @@ func TestAPollWaitsForThePhone(t *testing.T) {
 	}
 }
 
-func TestAQRCodeExpires(t *testing.T) {
+func TestQRCodeExpires(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	s.Advance(5*time.Minute - time.Second)
 	if got := s.poll(uuid, ""); !strings.Contains(got, "=408;") {
@@ -138,12 +142,13 @@ func TestAQRCodeExpires(t *testing.T) {
 	}
 }
 
-func TestOnlyWhoScannedLastConfirms(t *testing.T) {
+func TestOnlyTheLastScannerConfirms(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
 	scan := func(person string) url.Values {
-		return with(s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", s.as(person)).form(), "allow", "allow")
+		return with(s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", s.as(person)).form(),
+			"allow", "allow")
 	}
 	alice, bob := scan("alice"), scan("bob")
 	if g := s.send(http.MethodPost, "/connect/confirm_reply", alice); !strings.Contains(g.body, "二维码已过期") {
@@ -167,7 +172,8 @@ func TestQRPageErrors(t *testing.T) {
 		s.oa.AppID + " 不是网站应用":          {"appid", s.oa.AppID},
 		"Parameter error: redirect_uri": {"redirect_uri", "x", "lang", "en"},
 	} {
-		if g := s.get(s.qrConnect(pairs...), "User-Agent", desktop); g.status != http.StatusOK || g.location != nil || !strings.Contains(g.body, want) {
+		if g := s.get(s.qrConnect(pairs...), "User-Agent", desktop); g.status != http.StatusOK || g.location != nil ||
+			!strings.Contains(g.body, want) {
 			t.Errorf("%v: %d %s", pairs, g.status, g.body)
 		}
 	}
@@ -184,19 +190,22 @@ func TestQRPageErrors(t *testing.T) {
 
 func TestQRPageWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: quick()})
+	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, page := s.newQR("redirect_uri", "http://127.0.0.1:9/#/route")
 	again := "/connect/simulator/qr?uuid=" + uuid
 	if !strings.Contains(page.body, `<noscript><meta http-equiv="refresh" content="3;url=`+again+`"></noscript>`) {
 		t.Fatalf("no refresh: %s", page.body)
 	}
 	form := s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", s.as("alice")).form()
-	if g := s.get(again); !strings.Contains(g.body, `id="wx_default_tip" hidden`) || strings.Contains(g.body, `id="wx_after_scan" role="status" hidden`) {
+	if g := s.get(again); !strings.Contains(g.body, `id="wx_default_tip" hidden`) ||
+		strings.Contains(g.body, `id="wx_after_scan" role="status" hidden`) {
 		t.Errorf("scanned: %s", g.body)
 	}
 	s.send(http.MethodPost, "/connect/confirm_reply", with(form, "allow", "allow"))
-	if g := s.get(again); g.status != http.StatusFound || !strings.HasPrefix(g.header.Get("Location"), "http://127.0.0.1:9/#/route?code=0") {
-		t.Errorf("the code does not land behind the fragment, as on WeChat's page: %d %s", g.status, g.header.Get("Location"))
+	if g := s.get(again); g.status != http.StatusFound ||
+		!strings.HasPrefix(g.header.Get("Location"), "http://127.0.0.1:9/#/route?code=0") {
+		t.Errorf("the code does not land behind the fragment, as on WeChat's page: %d %s", g.status,
+			g.header.Get("Location"))
 	}
 }
 
@@ -214,7 +223,9 @@ func TestQRPicture(t *testing.T) {
 		}
 		g := s.get("/connect/qrcode/" + uuid)
 		want := map[string]int{"drawn": 200, "broken": 500, "none": 404}[name]
-		if g.status != want || name == "drawn" && g.body != "<svg>https://weixin.localhost:8090/connect/confirm?uuid="+uuid+"</svg>" || strings.Contains(g.body, "ink") {
+		if g.status != want || name == "drawn" &&
+			g.body != "<svg>https://weixin.localhost:8090/connect/confirm?uuid="+uuid+"</svg>" ||
+			strings.Contains(g.body, "ink") {
 			t.Errorf("%s: %d %s", name, g.status, g.body)
 		}
 	}
@@ -222,7 +233,7 @@ func TestQRPicture(t *testing.T) {
 
 func TestConsentAsSkipsTheQRCode(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ConsentAs: "bob"}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "bob"}})
 	g := s.get(s.qrConnect("redirect_uri", "http://127.0.0.1:9/b?x=1", "state", "zz"))
 	if g.location == nil || g.location.Query().Get("state") != "zz" || g.location.Query().Get("x") != "1" {
 		t.Fatalf("%d %s", g.status, g.header.Get("Location"))
@@ -236,14 +247,17 @@ func TestWxLoginFramesTheQRPage(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	js := s.get("/connect/zh_CN/htmledition/js/wxLogin.js", "Host", "res.wx.qq.com")
-	if js.status != http.StatusOK || !strings.Contains(js.header.Get("Content-Type"), "javascript") || !strings.Contains(js.body, "window.WxLogin") {
+	if js.status != http.StatusOK || !strings.Contains(js.header.Get("Content-Type"), "javascript") ||
+		!strings.Contains(js.body, "window.WxLogin") {
 		t.Errorf("%d %v", js.status, js.header)
 	}
 	_, page := s.newQR("login_type", "jssdk", "self_redirect", "true")
-	if strings.Contains(page.header.Get("Content-Security-Policy"), "frame-ancestors") || !strings.Contains(page.body, `data-self-redirect="true"`) {
+	if strings.Contains(page.header.Get("Content-Security-Policy"), "frame-ancestors") ||
+		!strings.Contains(page.body, `data-self-redirect="true"`) {
 		t.Errorf("%v", page.header)
 	}
-	if consent := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent", inWeChat); !strings.Contains(consent.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+	if consent := s.get(s.authorize(s.oa, "snsapi_base"), "User-Agent",
+		inWeChat); !strings.Contains(consent.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Error("another page can be framed")
 	}
 }

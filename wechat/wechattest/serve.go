@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// request is one request with what all endpoints need: its parameters, and the log entry that it becomes.
+// request is a request with its parameters and its entry in the log.
 type request struct {
 	*http.Request
 	params url.Values
 	call   Call
 }
 
-// answer is what an endpoint wants to send. Nothing is written before a fault has had its say.
+// answer is the response of an endpoint. It is written after a fault has been applied.
 type answer struct {
 	status int
 	header http.Header
@@ -28,14 +28,16 @@ type answer struct {
 
 type endpoint func(*Server, *request) answer
 
-// ServeHTTP answers for all of WeChat's hosts.
+// ServeHTTP serves all of WeChat's hosts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if !s.acceptsHost(hr.Host) {
-		http.Error(w, "wechattest: the host name "+strconv.Quote(hr.Host)+" is not one of this simulator's (a guard against DNS rebinding); "+
-			"use 127.0.0.1 or localhost, or name it in Config.Hosts", http.StatusMisdirectedRequest)
+		text := "wechattest: host name " + strconv.Quote(hr.Host) +
+			" not accepted (a defence against DNS rebinding); " +
+			"use 127.0.0.1 or localhost, or add it to Config.Hosts"
+		http.Error(w, text, http.StatusMisdirectedRequest)
 		return
 	}
-	if s.phones.cameBack(hr) { // a phone finds out that this address is the simulator's, and asks again in process
+	if s.phones.learn(hr) { // the phone repeats the request in process
 		w.WriteHeader(http.StatusMisdirectedRequest)
 		return
 	}
@@ -52,25 +54,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		a = s.run(run, page, r)
 	}
 	if fault != nil {
-		a = s.spoil(fault, r, a)
+		a = s.applyFault(fault, r, a)
 	}
 	s.record(r, a, began, fault)
 	s.startDueReplays()
 	send(w, r.Request, a, fault)
 }
 
-// run does the work of an endpoint. A form of another web site cannot press 允许: the pages check where a form comes from. The sns endpoints
-// read no cookie and need no such check.
+// run calls an endpoint. On pages it rejects cross-site forms, which could otherwise press 允许. The
+// sns endpoints read no cookie and need no such check.
 func (s *Server) run(run endpoint, page bool, r *request) answer {
 	if page {
 		if err := http.NewCrossOriginProtection().Check(r.Request); err != nil {
-			return plain(http.StatusForbidden, "a form of another web site cannot be sent here")
+			return plain(http.StatusForbidden, "cross-site form rejected")
 		}
 	}
 	return run(s, r)
 }
 
-// route returns the endpoint of a path, and whether it is for people's browsers.
+// route returns the endpoint of a path, and whether it is a page.
 func route(path string) (run endpoint, page bool) {
 	switch path {
 	case "/connect/oauth2/authorize":
@@ -122,7 +124,8 @@ func pageMethods(run endpoint, methods ...string) endpoint {
 	}
 }
 
-// snsMethods: the documents say GET; POST with form fields or a query works in the field as well.
+// snsMethods permits GET, the documented method, and POST with form fields or a query, which works
+// at WeChat too.
 func snsMethods(run endpoint) endpoint {
 	return func(s *Server, r *request) answer {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -140,15 +143,16 @@ func (s *Server) newRequest(hr *http.Request) *request {
 	}
 	r.call = Call{Time: s.Now(), Method: hr.Method, Endpoint: hr.URL.Path, Remote: host}
 	r.addParams(hr.URL.RawQuery)
-	if kind, _, _ := mime.ParseMediaType(hr.Header.Get("Content-Type")); hr.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
-		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // a broken body is one with missing parameters
+	kind, _, _ := mime.ParseMediaType(hr.Header.Get("Content-Type"))
+	if hr.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
+		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // a broken body has missing parameters
 		r.addParams(string(body))
 	}
 	r.call.AppID = r.params.Get("appid")
 	return r
 }
 
-// addParams keeps the order for the log, and the first of equal names.
+// addParams adds the parameters of a query, in order for the log.
 func (r *request) addParams(query string) {
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -158,11 +162,11 @@ func (r *request) addParams(query string) {
 			continue
 		}
 		r.params[n] = append(r.params[n], v)
-		r.call.Params = append(r.call.Params, Param{n, v})
+		r.call.Params = append(r.call.Params, Param{Name: n, Value: v})
 	}
 }
 
-// send writes the answer, or breaks the connection where the fault says so.
+// send writes the answer, or closes the connection if the fault demands it.
 func send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) {
 	if f != nil && f.Cut && f.Truncate == 0 {
 		panic(http.ErrAbortHandler)
@@ -182,15 +186,17 @@ func send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) {
 	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
-		io.Copy(w, bytes.NewReader(body)) // the caller is gone when this fails
+		_, _ = io.Copy(w, bytes.NewReader(body)) // fails only when the caller has disconnected
 	}
 	if cut && f.Cut {
-		http.NewResponseController(w).Flush() // so that the first bytes do leave
+		_ = http.NewResponseController(w).Flush() // so that the first bytes are sent
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// plain returns a text answer.
 func plain(status int, text string) answer {
 	return answer{status: status, body: []byte(text + "\n"), header: http.Header{
-		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"}}}
+		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
+		"Cache-Control": {"no-store"}}}
 }

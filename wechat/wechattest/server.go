@@ -12,30 +12,31 @@ import (
 	"time"
 )
 
-// Server is WeChat. Make it with [New]. All methods may be called at the same time. Its state lives in memory only.
+// Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its
+// state is in memory.
 type Server struct {
-	cfg   Config // apps, people and switches move to the fields below
-	hosts []string
-	fetch *http.Client
+	cfg    Config // without Apps and People
+	hosts  []string
+	client *http.Client // for second callbacks
 
 	background sync.WaitGroup
 	closing    context.Context
 	close      context.CancelFunc
 
-	mu       sync.Mutex
-	offset   time.Duration
-	switches Switches
-	apps     []*App
-	people   []*Person
-	ids      *ids
-	state    state
-	faults   []*Fault
-	log      callLog
+	mu     sync.Mutex // guards the fields below
+	offset time.Duration
+	quirks Quirks
+	apps   []*App
+	people []*Person
+	ids    *ids
+	state  state
+	faults []*Fault
+	log    callLog
 
-	phones phoneBook
+	phones phones
 }
 
-// New returns a server for the configuration, or an error that lists every problem of it.
+// New returns a server, or an error that lists all problems of the configuration.
 func New(cfg Config) (*Server, error) {
 	if cfg.Apps == nil {
 		cfg.Apps = DefaultApps()
@@ -52,7 +53,10 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, switches: cfg.Switches, ids: newIDs(cfg.Seed, cfg.Mark), state: newState(), fetch: strangerClient(cfg.HTTPClient)}
+	s := &Server{
+		cfg: cfg, quirks: cfg.Quirks, ids: newIDs(cfg.Seed, cfg.Mark), state: newState(),
+		client: callbackClient(cfg.HTTPClient),
+	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	for _, a := range cfg.Apps {
 		a = a.clone()
@@ -62,25 +66,48 @@ func New(cfg Config) (*Server, error) {
 		p = p.clone()
 		s.people = append(s.people, &p)
 	}
-	s.hosts = append([]string{}, cfg.Hosts...)
+	s.cfg.Apps, s.cfg.People = nil, nil
+	s.hosts = slices.Clone(cfg.Hosts)
 	if u, err := url.Parse(cfg.OpenURL); err == nil && u.Host != "" {
 		s.hosts = append(s.hosts, u.Hostname())
 	}
-	s.phones.setUp(s)
-	s.cfg.Apps, s.cfg.People = nil, nil // the live ones are s.apps and s.people
+	s.phones.init(s)
 	return s, nil
 }
 
-// Close ends what the server does by itself (second callbacks, waiting polls, subscriptions) and waits for it. It is not needed when nothing of that is
-// used. Afterwards the server still answers.
+// Close ends second callbacks, long polls and subscriptions, and waits for them. A server without
+// any of these need not be closed. A closed server still answers requests.
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
 	s.unsubscribeAll()
 }
 
-// Seed returns the seed in use: that of the configuration, or the random one.
+// Seed returns the seed in use.
 func (s *Server) Seed() uint64 { return s.cfg.Seed }
+
+// Now returns the server's time: [Config.Now] plus what [Server.Advance] has added.
+func (s *Server) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now()
+}
+
+func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
+
+// Advance moves the clock, by which codes, tokens, consents and QR codes expire. Callbacks of
+// [DoubleLate] that become due are sent before it returns. A negative duration moves the clock
+// back.
+func (s *Server) Advance(d time.Duration) {
+	s.mu.Lock()
+	s.offset += d
+	s.state.wakePolls()
+	due := s.state.takeDue(s.now())
+	s.mu.Unlock()
+	for _, address := range due {
+		s.secondCallback(address)
+	}
+}
 
 // Apps returns copies of the apps, in the order of the configuration.
 func (s *Server) Apps() []App {
@@ -104,14 +131,14 @@ func (s *Server) People() []Person {
 	return out
 }
 
-// UpdateApp changes an app, for example bans it. The appid stays what it was. An unknown appid and a change that the configuration would not
-// accept are errors, and nothing is changed.
+// UpdateApp changes an app, for example bans it. The appid cannot be changed. It returns an error,
+// and changes nothing, for an unknown appid and for an app that [New] would reject.
 func (s *Server) UpdateApp(appID string, change func(*App)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.app(appID)
 	if a == nil {
-		return fmt.Errorf("wechattest: no app %q", appID)
+		return fmt.Errorf("wechattest: unknown app %q", appID)
 	}
 	next := a.clone()
 	change(&next)
@@ -123,13 +150,14 @@ func (s *Server) UpdateApp(appID string, change func(*App)) error {
 	return nil
 }
 
-// UpdatePerson changes a person, for example the nickname. The id stays what it was. An unknown id is an error.
+// UpdatePerson changes a person, for example the nickname. The id cannot be changed. An unknown id
+// is an error.
 func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.person(id)
 	if p == nil {
-		return fmt.Errorf("wechattest: no person %q; there are %s", id, strings.Join(s.personIDs(), ", "))
+		return s.unknownPerson(id)
 	}
 	next := p.clone()
 	change(&next)
@@ -138,10 +166,11 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	return nil
 }
 
-// OpenID returns the openid that the app sees for the person. The pair need not exist.
+// OpenID returns the person's openid at an app, also for a pair that does not exist.
 func (s *Server) OpenID(appID, person string) string { return s.ids.openID(appID, person, false) }
 
-// UnionID returns the unionid that the app sees for the person, or "" when the app is unknown or bound to no open platform.
+// UnionID returns the person's unionid at an app; "" for an unknown app and one without an open
+// platform.
 func (s *Server) UnionID(appID, person string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,21 +181,22 @@ func (s *Server) UnionID(appID, person string) string {
 	return s.ids.unionID(a.platform(), person, false)
 }
 
-// Switches returns the positions of the switches.
-func (s *Server) Switches() Switches {
+// Quirks returns the quirks in effect.
+func (s *Server) Quirks() Quirks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.switches
+	return s.quirks
 }
 
-// Switch changes switches; the change takes effect with the next request. The function runs under the server's lock and must not call the server.
-func (s *Server) Switch(change func(*Switches)) {
+// UpdateQuirks changes quirks from the next request on. The function must not call the server,
+// which holds a lock meanwhile.
+func (s *Server) UpdateQuirks(change func(*Quirks)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	change(&s.switches)
+	change(&s.quirks)
 }
 
-// app, person, personIDs and ids are used under the lock.
+// app returns an app; nil for an unknown appid. The caller holds the lock.
 func (s *Server) app(id string) *App {
 	for _, a := range s.apps {
 		if a.AppID == id {
@@ -176,6 +206,7 @@ func (s *Server) app(id string) *App {
 	return nil
 }
 
+// person returns a person; nil for an unknown id. The caller holds the lock.
 func (s *Server) person(id string) *Person {
 	for _, p := range s.people {
 		if p.ID == id {
@@ -185,16 +216,17 @@ func (s *Server) person(id string) *Person {
 	return nil
 }
 
-func (s *Server) personIDs() []string {
-	out := make([]string, len(s.people))
+// unknownPerson returns the error for an unknown id. The caller holds the lock.
+func (s *Server) unknownPerson(id string) error {
+	ids := make([]string, len(s.people))
 	for i, p := range s.people {
-		out[i] = p.ID
+		ids[i] = p.ID
 	}
-	return out
+	return fmt.Errorf("wechattest: unknown person %q; there are %s", id, strings.Join(ids, ", "))
 }
 
-// acceptsHost is the guard against DNS rebinding: a name on the internet that is pointed at this machine is not one of ours. An IP address cannot be
-// rebound.
+// acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
+// name on the internet that resolves to this machine is rejected. IP addresses cannot be rebound.
 func (s *Server) acceptsHost(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
@@ -202,26 +234,6 @@ func (s *Server) acceptsHost(hostport string) bool {
 	}
 	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
 	return net.ParseIP(host) != nil || host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		isWeChatHost(host) || slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
-}
-
-// isWeChatHost knows the names under which WeChat serves what this package imitates.
-func isWeChatHost(host string) bool {
-	switch host {
-	case "open.weixin.qq.com", "lp.open.weixin.qq.com", "long.open.weixin.qq.com", "res.wx.qq.com", "thirdwx.qlogo.cn", "wx.qlogo.cn",
-		"api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com", "sz.api.weixin.qq.com", "hk.api.weixin.qq.com":
-		return true
-	}
-	return false
-}
-
-// strangerClient copies c without what a stranger would not have: the person's cookies. It follows nothing, since Tencent's fetches are single ones.
-func strangerClient(c *http.Client) *http.Client {
-	out := &http.Client{Timeout: 10 * time.Second}
-	if c != nil {
-		*out = *c
-	}
-	out.Jar = nil
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return out
+		slices.Contains(wechatHosts(), host) ||
+		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }

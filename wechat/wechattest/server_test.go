@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// sim is a simulator on loopback with a clock that does not move by itself.
+// sim is a simulator on loopback whose clock stands still.
 type sim struct {
 	*wechattest.Server
 	t    *testing.T
@@ -44,10 +44,11 @@ func simulate(t *testing.T, cfg wechattest.Config) *sim {
 	t.Cleanup(server.Close)
 	apps := s.Apps()
 	noFollow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &sim{Server: s, t: t, base: server.URL, http: &http.Client{CheckRedirect: noFollow}, oa: apps[0], test: apps[1], web: apps[2]}
+	return &sim{Server: s, t: t, base: server.URL, http: &http.Client{CheckRedirect: noFollow}, oa: apps[0],
+		test: apps[1], web: apps[2]}
 }
 
-// newSim serves a simulator on loopback, and tells where.
+// newSim serves a simulator on loopback and returns its address.
 func newSim(t *testing.T, cfg wechattest.Config) (*wechattest.Server, string) {
 	t.Helper()
 	s := simulate(t, cfg)
@@ -59,7 +60,7 @@ const (
 	desktop  = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 )
 
-// got is an answer, read.
+// got is a response.
 type got struct {
 	status   int
 	header   http.Header
@@ -133,14 +134,15 @@ func (s *sim) code(app wechattest.App, person, scope string) string {
 	return c
 }
 
-// exchange trades a code for tokens.
+// exchange exchanges a code for tokens.
 func (s *sim) exchange(app wechattest.App, code string) (fields, got) {
 	s.t.Helper()
-	g := s.sns("oauth2/access_token", "appid", app.AppID, "secret", app.Secret, "code", code, "grant_type", "authorization_code")
+	g := s.sns("oauth2/access_token", "appid", app.AppID, "secret", app.Secret, "code", code, "grant_type",
+		"authorization_code")
 	return parse(s.t, g.body), g
 }
 
-// signIn is a code and its exchange.
+// signIn makes a code and exchanges it.
 func (s *sim) signIn(app wechattest.App, person, scope string) fields {
 	s.t.Helper()
 	f, g := s.exchange(app, s.code(app, person, scope))
@@ -157,10 +159,11 @@ func (s *sim) userInfo(f fields) fields {
 
 func (s *sim) refresh(app wechattest.App, token string) fields {
 	s.t.Helper()
-	return parse(s.t, s.sns("oauth2/refresh_token", "appid", app.AppID, "grant_type", "refresh_token", "refresh_token", token).body)
+	return parse(s.t, s.sns("oauth2/refresh_token", "appid", app.AppID, "grant_type", "refresh_token",
+		"refresh_token", token).body)
 }
 
-// fields are those of every sns answer.
+// fields are the fields of all sns answers.
 type fields struct {
 	Errcode      int    `json:"errcode"`
 	Errmsg       string `json:"errmsg"`
@@ -184,10 +187,12 @@ func parse(t *testing.T, body string) fields {
 	return f
 }
 
-// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the end.
+// authorize returns an authorize address in WeChat's order. Pairs replace parameters or are
+// appended.
 func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) string {
 	names := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
-	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back", "response_type": "code", "scope": scope, "state": "State123"}
+	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back",
+		"response_type": "code", "scope": scope, "state": "State123"}
 	for i := 0; i < len(pairs); i += 2 {
 		if _, ok := values[pairs[i]]; !ok {
 			names = append(names, pairs[i])
@@ -203,7 +208,7 @@ func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) strin
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
 
-// form reads the hidden fields of a page.
+// form returns the hidden fields of a page.
 func (g got) form() url.Values {
 	v := url.Values{}
 	for _, m := range hidden.FindAllStringSubmatch(g.body, -1) {
@@ -212,7 +217,7 @@ func (g got) form() url.Values {
 	return v
 }
 
-// as makes the client of a browser play a person, by the form of the page that asks.
+// as chooses a person by the form for other browsers and returns the cookie.
 func (s *sim) as(person string) string {
 	s.t.Helper()
 	g := s.send(http.MethodPost, "/connect/simulator/person", url.Values{"next": {"/connect/x"}, "person": {person}})
@@ -223,7 +228,7 @@ func (s *sim) as(person string) string {
 	return cookie
 }
 
-// do sends one request as a browser and follows nothing.
+// do sends one request and follows no redirect.
 func do(t *testing.T, method, address string, body io.Reader, userAgent string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequest(method, address, body)
@@ -239,15 +244,17 @@ func do(t *testing.T, method, address string, body io.Reader, userAgent string) 
 	return res
 }
 
-func TestNewTellsEveryProblemAtOnce(t *testing.T) {
+func TestNewReturnsAllProblems(t *testing.T) {
 	t.Parallel()
 	_, err := wechattest.New(wechattest.Config{
-		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Switches: wechattest.Switches{ConsentAs: "nobody"},
+		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Quirks: wechattest.Quirks{ConsentAs: "nobody"},
 		Apps: []wechattest.App{
 			{AppID: "wx123"},
 			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"a.example", "b.example", "c.example"}},
-			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"https://a.example/x"}, IPList: []string{"10.0.0.*"}, Scopes: []string{"snsapi_login"}},
-			{Kind: wechattest.WebsiteApp, AppID: "wx00000000000000bb", Secret: "s", Domains: []string{"10.1.2.3", "a.example"}},
+			{AppID: "wx00000000000000aa", Secret: "s", Domains: []string{"https://a.example/x"},
+				IPList: []string{"10.0.0.*"}, Scopes: []string{"snsapi_login"}},
+			{Kind: wechattest.WebsiteApp, AppID: "wx00000000000000bb", Secret: "s",
+				Domains: []string{"10.1.2.3", "a.example"}},
 			{AppID: "wx00000000000000cc", Secret: "s", Domains: []string{"a.example:8080"}},
 		},
 		People: []wechattest.Person{{ID: "Upper"}, {ID: "a"}, {ID: "a"}},
@@ -255,15 +262,17 @@ func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret", "at most 2 callback domains, here are 3", "is there twice",
-		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP", "only a test account can fix a port", `"Upper"`, "person a is there twice", "at most 1"} {
+	for _, want := range []string{"mark", "open URL", `"nobody"`, "wx and 16", "no secret",
+		"at most 2 callback domains for the kind official account, not 3", "duplicate appid",
+		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP",
+		"only a test account can fix a port", `"Upper"`, "person a: duplicate id", "at most 1"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not tell %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }
 
-func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
+func TestSeedDeterminesTheServer(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
 		s := simulate(t, wechattest.Config{Seed: seed})
@@ -281,13 +290,15 @@ func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
 	}
 }
 
-func TestDNSRebindingIsRefused(t *testing.T) {
+func TestDNSRebindingIsRejected(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{OpenURL: "http://weixin.example.test:8090", Hosts: []string{"sim.example.net"}})
 	for host, ok := range map[string]bool{
 		"127.0.0.1:8090": true, "localhost": true, "weixin.localhost:1": true, "[::1]:80": true, "192.168.1.5:80": true,
-		"open.weixin.qq.com": true, "api.weixin.qq.com:443": true, "API.weixin.qq.com.": true, "weixin.example.test:8090": true, "sim.example.net": true,
-		"attacker.example": false, "127.0.0.1.attacker.example": false, "localhost.attacker.example": false, "weixin.qq.com.attacker.example": false, "": false,
+		"open.weixin.qq.com": true, "api.weixin.qq.com:443": true, "API.weixin.qq.com.": true,
+		"weixin.example.test:8090": true, "sim.example.net": true,
+		"attacker.example": false, "127.0.0.1.attacker.example": false, "localhost.attacker.example": false,
+		"weixin.qq.com.attacker.example": false, "": false,
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/sns/auth", nil)
@@ -299,17 +310,18 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnOpenURLHasNoPath(t *testing.T) {
+func TestOpenURLHasNoPath(t *testing.T) {
 	t.Parallel()
-	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true, "http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
+	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true,
+		"http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
 		if _, err := wechattest.New(wechattest.Config{OpenURL: address}); (err == nil) != ok {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
 }
 
-// A long-lived simulator forgets what no answer depends on; what can still be answered stays.
-func TestTheServerForgetsOldCodes(t *testing.T) {
+// A long-lived simulator deletes what no answer depends on, and nothing else.
+func TestServerDeletesOldCodes(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	kept := s.signIn(s.oa, "bob", "snsapi_userinfo")
@@ -336,22 +348,24 @@ func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 	if got := s.Apps()[0].Domains; len(got) != 2 {
 		t.Errorf("a refused change stayed: %v", got)
 	}
-	if s.UpdateApp("wx0", func(*wechattest.App) {}) == nil || s.UpdatePerson("nobody", func(*wechattest.Person) {}) == nil {
+	if s.UpdateApp("wx0", func(*wechattest.App) {}) == nil ||
+		s.UpdatePerson("nobody", func(*wechattest.Person) {}) == nil {
 		t.Error("an unknown app or person was changed")
 	}
 	s.Apps()[0].Domains[0] = "changed.example"
 	if s.Apps()[0].Domains[0] == "changed.example" {
 		t.Error("Apps gives away the server's own slices")
 	}
-	for _, bad := range [][3]string{{"wx0", "alice", "snsapi_base"}, {s.oa.AppID, "nobody", "snsapi_base"}, {s.oa.AppID, "alice", "snsapi_login"}, {s.web.AppID, "alice", "snsapi_base"}} {
+	for _, bad := range [][3]string{{"wx0", "alice", "snsapi_base"}, {s.oa.AppID, "nobody", "snsapi_base"},
+		{s.oa.AppID, "alice", "snsapi_login"}, {s.web.AppID, "alice", "snsapi_base"}} {
 		if _, err := s.Code(bad[0], bad[1], bad[2]); err == nil {
 			t.Errorf("Code%v gave a code", bad)
 		}
 	}
 }
 
-// Pages of consent that nobody answers must not fill the memory.
-func TestTheServerForgetsOldConsentPages(t *testing.T) {
+// Unanswered consent pages must not fill the memory.
+func TestServerDeletesOldConsentPages(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	cookie, address := s.as("alice"), s.authorize(s.oa, "snsapi_userinfo")

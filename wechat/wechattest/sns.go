@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// The error codes of the sns endpoints that this package answers, from WeChat's global table of return codes and from captured answers.
+// The error codes of the sns endpoints, from WeChat's global table of return codes and from
+// captured answers.
 const (
 	codeSystem             = -1
 	codeBadCredential      = 40001
@@ -104,13 +105,14 @@ func errmsg(code int) string {
 	return "error " + strconv.Itoa(code)
 }
 
-// snsError is an error as WeChat sends it: status 200, an errcode, an errmsg with its suffix.
+// snsError returns an error as WeChat sends it: status 200, an errcode and an errmsg with its
+// suffix.
 func (s *Server) snsError(r *request, code int, text string) answer {
 	if text == "" {
 		text = errmsg(code)
 	}
 	s.mu.Lock()
-	text += s.ids.suffix(s.switches.Suffix, s.now())
+	text += s.ids.suffix(s.quirks.Suffix, s.now())
 	s.mu.Unlock()
 	var b wire
 	b.open()
@@ -123,19 +125,19 @@ func (s *Server) snsError(r *request, code int, text string) answer {
 
 func (s *Server) snsAnswer(body string, code int) answer {
 	h := http.Header{"Content-Type": {contentTypeSNS}}
-	if s.Switches().ResultHeaders {
+	if s.Quirks().ResultHeaders {
 		h["RetKey"], h["LogicRet"] = []string{"11"}, []string{strconv.Itoa(code)}
 	}
 	return answer{status: http.StatusOK, header: h, body: []byte(body)}
 }
 
-// failure is why an sns call is refused; the zero value is none.
+// failure is the error of an sns call; the zero value is none.
 type failure struct {
 	code int
 	text string
 }
 
-// checkIP is the first check of all, where the app has a list.
+// checkIP applies the IP allow-list of an app, the first of all checks.
 func (s *Server) checkIP(a *App, r *request) failure {
 	if a == nil || len(a.IPList) == 0 {
 		return failure{}
@@ -152,8 +154,9 @@ func (s *Server) checkIP(a *App, r *request) failure {
 	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes JSON as WeChat does: no spaces, "/" escaped, every other byte as it is. So a nickname with a raw control byte or with bad UTF-8 makes
-// the whole answer invalid, as it does in the field.
+// wire writes JSON as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
+// control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
+// WeChat.
 type wire struct{ strings.Builder }
 
 func (b *wire) open()  { b.WriteByte('{') }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -34,9 +33,11 @@ func TestExchangeChecksInWeChatsOrder(t *testing.T) {
 		{"code of another app", s.oa.AppID, s.oa.Secret, other, "authorization_code", 40029, "invalid code"},
 	}
 	for _, tt := range tests {
-		g := s.sns("oauth2/access_token", "appid", tt.appid, "secret", tt.secret, "code", tt.code, "grant_type", tt.grant)
+		g := s.sns("oauth2/access_token", "appid", tt.appid, "secret", tt.secret, "code", tt.code, "grant_type",
+			tt.grant)
 		f := parse(t, g.body)
-		if msg, _, _ := strings.Cut(f.Errmsg, ", rid: "); f.Errcode != tt.errcode || msg != tt.errmsg || g.status != http.StatusOK {
+		if msg, _, _ := strings.Cut(f.Errmsg, ", rid: "); f.Errcode != tt.errcode || msg != tt.errmsg ||
+			g.status != http.StatusOK {
 			t.Errorf("%s: %d %s, want %d %s", tt.name, g.status, g.body, tt.errcode, tt.errmsg)
 		}
 	}
@@ -51,7 +52,7 @@ var (
 	tokenForm  = regexp.MustCompile(`^[0-9]{2}_[A-Za-z0-9_-]{107}$`)
 )
 
-func TestExchangeWireForm(t *testing.T) {
+func TestExchangeFormat(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_userinfo")
@@ -64,7 +65,8 @@ func TestExchangeWireForm(t *testing.T) {
 	if got := g.header["Content-Type"]; len(got) != 1 || got[0] != "text/plain" {
 		t.Errorf("Content-Type %q: WeChat sends no charset", got)
 	}
-	if !codeForm.MatchString(code) || !openIDForm.MatchString(f.OpenID) || !openIDForm.MatchString(f.UnionID) || !tokenForm.MatchString(f.AccessToken) || !tokenForm.MatchString(f.RefreshToken) {
+	if !codeForm.MatchString(code) || !openIDForm.MatchString(f.OpenID) || !openIDForm.MatchString(f.UnionID) ||
+		!tokenForm.MatchString(f.AccessToken) || !tokenForm.MatchString(f.RefreshToken) {
 		t.Errorf("code %s, answer %s", code, g.body)
 	}
 	if f.OpenID == s.signIn(s.web, "alice", "snsapi_login").OpenID {
@@ -79,17 +81,18 @@ func TestExchangeWireForm(t *testing.T) {
 	if test := s.signIn(s.test, "alice", "snsapi_userinfo"); test.UnionID != "" {
 		t.Error("an app without open platform has a unionid")
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.BaseUnionID = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.BaseUnionID = true })
 	if base := s.signIn(s.oa, "alice", "snsapi_base"); base.UnionID != f.UnionID {
 		t.Errorf("with BaseUnionID snsapi_base has unionid %q", base.UnionID)
 	}
 }
 
-func TestSNSTakesGETAndPOST(t *testing.T) {
+func TestSNSAcceptsGETAndPOST(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	for _, how := range []string{"form", "query"} {
-		form := url.Values{"appid": {s.oa.AppID}, "secret": {s.oa.Secret}, "code": {s.code(s.oa, "alice", "snsapi_base")}, "grant_type": {"authorization_code"}}
+		form := url.Values{"appid": {s.oa.AppID}, "secret": {s.oa.Secret},
+			"code": {s.code(s.oa, "alice", "snsapi_base")}, "grant_type": {"authorization_code"}}
 		path := "/sns/oauth2/access_token"
 		if how == "query" {
 			path, form = path+"?"+form.Encode(), nil
@@ -106,30 +109,34 @@ func TestSNSTakesGETAndPOST(t *testing.T) {
 	}
 }
 
-func TestCodeIsUsedOnceAndLives(t *testing.T) {
+func TestCodeIsUsedOnceAndExpires(t *testing.T) {
 	t.Parallel()
 	type step struct {
 		advance time.Duration
 		errcode int
 	}
 	tests := []struct {
-		name     string
-		website  bool
-		switches wechattest.Switches
-		steps    []step
+		name    string
+		website bool
+		quirks  wechattest.Quirks
+		steps   []step
 	}{
-		{"used: 40163 while it would have lived, then 40029", false, wechattest.Switches{}, []step{{0, 0}, {0, 40163}, {4*time.Minute + 59*time.Second, 40163}, {time.Second, 40029}, {5 * time.Hour, 40029}}},
-		{"official account: 5 minutes", false, wechattest.Switches{}, []step{{5 * time.Minute, 40029}}},
-		{"official account: just in time", false, wechattest.Switches{}, []step{{5*time.Minute - time.Second, 0}}},
-		{"website app: 10 minutes", true, wechattest.Switches{}, []step{{10*time.Minute - time.Second, 0}, {0, 40163}, {time.Second, 40029}}},
-		{"UsedIsInvalid", false, wechattest.Switches{UsedCode: wechattest.UsedIsInvalid}, []step{{0, 0}, {0, 40029}}},
-		{"ExpiredCode42003", false, wechattest.Switches{ExpiredCode42003: true}, []step{{5 * time.Minute, 42003}}},
-		{"ExpiredCode42003 of a used code", false, wechattest.Switches{ExpiredCode42003: true}, []step{{0, 0}, {5 * time.Minute, 40029}}},
+		{"used: 40163 while it would have lived, then 40029", false, wechattest.Quirks{},
+			[]step{{0, 0}, {0, 40163}, {4*time.Minute + 59*time.Second, 40163}, {time.Second, 40029},
+				{5 * time.Hour, 40029}}},
+		{"official account: 5 minutes", false, wechattest.Quirks{}, []step{{5 * time.Minute, 40029}}},
+		{"official account: just in time", false, wechattest.Quirks{}, []step{{5*time.Minute - time.Second, 0}}},
+		{"website app: 10 minutes", true, wechattest.Quirks{},
+			[]step{{10*time.Minute - time.Second, 0}, {0, 40163}, {time.Second, 40029}}},
+		{"UsedIsInvalid", false, wechattest.Quirks{UsedCode: wechattest.UsedIsInvalid}, []step{{0, 0}, {0, 40029}}},
+		{"ExpiredCode42003", false, wechattest.Quirks{ExpiredCode42003: true}, []step{{5 * time.Minute, 42003}}},
+		{"ExpiredCode42003 of a used code", false, wechattest.Quirks{ExpiredCode42003: true},
+			[]step{{0, 0}, {5 * time.Minute, 40029}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := simulate(t, wechattest.Config{Switches: tt.switches})
+			s := simulate(t, wechattest.Config{Quirks: tt.quirks})
 			app, scope := s.oa, "snsapi_base"
 			if tt.website {
 				app, scope = s.web, "snsapi_login"
@@ -145,14 +152,15 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 	}
 }
 
-func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
+func TestOneOfEightExchangesSucceeds(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_base")
 	results := make(chan int, 8)
 	for range cap(results) {
 		go func() {
-			res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret, "code", code, "grant_type", "authorization_code"))
+			res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret",
+				s.oa.Secret, "code", code, "grant_type", "authorization_code"))
 			if err != nil {
 				results <- -2
 				return
@@ -172,10 +180,10 @@ func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
 	}
 }
 
-func TestAFailedExchangeLeavesTheCodeGood(t *testing.T) {
+func TestFailedExchangeKeepsTheCodeValid(t *testing.T) {
 	t.Parallel()
 	for _, burns := range []bool{false, true} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{FailureBurnsCode: burns, WrongSecret40001: burns}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{FailureBurnsCode: burns, WrongSecret40001: burns}})
 		code := s.code(s.oa, "alice", "snsapi_base")
 		wrong := s.oa
 		wrong.Secret = "wrong"
@@ -195,11 +203,12 @@ func TestAFailedExchangeLeavesTheCodeGood(t *testing.T) {
 func TestErrmsgSuffix(t *testing.T) {
 	t.Parallel()
 	for suffix, want := range map[wechattest.Suffix]string{
-		wechattest.SuffixRID:   fmt.Sprintf(`^invalid code, rid: %08x-[0-9a-f]{8}-[0-9a-f]{8}$`, start.Add(time.Hour).Unix()),
+		wechattest.SuffixRID: fmt.Sprintf(`^invalid code, rid: %08x-[0-9a-f]{8}-[0-9a-f]{8}$`,
+			start.Add(time.Hour).Unix()),
 		wechattest.SuffixHints: `^invalid code, hints: \[ req_id: [A-Za-z0-9]{14} \]$`,
 		wechattest.SuffixNone:  `^invalid code$`,
 	} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Suffix: suffix}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Suffix: suffix}})
 		s.Advance(time.Hour)
 		if f, _ := s.exchange(s.oa, "x"); !regexp.MustCompile(want).MatchString(f.Errmsg) {
 			t.Errorf("suffix %d: %q does not match %s", suffix, f.Errmsg, want)
@@ -209,131 +218,9 @@ func TestErrmsgSuffix(t *testing.T) {
 
 func TestResultHeaders(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{ResultHeaders: true}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ResultHeaders: true}})
 	if _, g := s.exchange(s.oa, "x"); g.header.Get("LogicRet") != "40029" || g.header.Get("RetKey") != "11" {
 		t.Errorf("headers %v", g.header)
-	}
-}
-
-func TestIPListComesFirst(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{})
-	old := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	list := func(ips ...string) {
-		if err := s.UpdateApp(s.oa.AppID, func(a *wechattest.App) { a.IPList = ips }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	list("203.0.113.7", "10.0.0.0/8")
-	const want = "invalid ip 127.0.0.1 ipv6 ::ffff:127.0.0.1, not in whitelist, rid: "
-	if f := parse(t, s.sns("oauth2/access_token", "appid", s.oa.AppID).body); f.Errcode != 40164 || !strings.HasPrefix(f.Errmsg, want) {
-		t.Errorf("exchange without a secret: %+v", f)
-	}
-	if f := s.userInfo(old); f.Errcode != 40164 {
-		t.Errorf("user info: %+v", f)
-	}
-	list("127.0.0.0/8")
-	if f := s.userInfo(old); f.Errcode != 0 {
-		t.Errorf("user info from a listed address: %+v", f)
-	}
-}
-
-func TestUserInfoWireForm(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{OpenURL: "http://localhost:8090"})
-	f := s.signIn(s.oa, "xiaoming", "snsapi_userinfo")
-	g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID, "lang", "zh_CN")
-	want := `{"openid":"` + f.OpenID + `","nickname":"小明","sex":0,"language":"","city":"","province":"","country":"",` +
-		`"headimgurl":"http:\/\/localhost:8090\/mmopen\/vi_32\/xiaoming\/132","privilege":[],"unionid":"` + f.UnionID + `"}`
-	if g.body != want || g.header.Get("Content-Type") != "text/plain" {
-		t.Errorf("got  %s\nwant %s", g.body, want)
-	}
-}
-
-func TestUserInfoErrors(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{})
-	good := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	base := s.signIn(s.oa, "bob", "snsapi_base")
-	frozen := s.signIn(s.oa, "frozen", "snsapi_userinfo")
-	tests := []struct {
-		name, token, openid string
-		errcode             int
-	}{
-		{"no token", "", good.OpenID, 41001},
-		{"no openid", good.AccessToken, "", 41009},
-		{"malformed token", "hello", good.OpenID, 40014},
-		{"unknown token", "83_" + strings.Repeat("a", 107), good.OpenID, 40001},
-		{"a refresh token", good.RefreshToken, good.OpenID, 40001},
-		{"foreign openid", good.AccessToken, base.OpenID, 40003},
-		{"snsapi_base", base.AccessToken, base.OpenID, 48001},
-		{"frozen", frozen.AccessToken, frozen.OpenID, 50002},
-		{"good", good.AccessToken, good.OpenID, 0},
-	}
-	for _, tt := range tests {
-		for _, path := range []string{"userinfo", "auth"} {
-			want := tt.errcode
-			if path == "auth" && (want == 48001 || want == 50002) {
-				want = 0
-			}
-			if f := parse(t, s.sns(path, "access_token", tt.token, "openid", tt.openid).body); f.Errcode != want {
-				t.Errorf("%s: %s: %+v, want %d", path, tt.name, f, want)
-			}
-		}
-	}
-	if g := s.sns("auth", "access_token", good.AccessToken, "openid", good.OpenID); g.body != `{"errcode":0,"errmsg":"ok"}` {
-		t.Errorf("auth: %s", g.body)
-	}
-	s.Switch(func(sw *wechattest.Switches) { sw.LaxOpenID = true })
-	if f := parse(t, s.sns("userinfo", "access_token", good.AccessToken, "openid", "oX").body); f.OpenID != good.OpenID {
-		t.Errorf("with LaxOpenID: %+v", f)
-	}
-	s.Advance(2 * time.Hour)
-	if f := s.userInfo(good); f.Errcode != 42001 {
-		t.Errorf("two hours later: %+v", f)
-	}
-}
-
-func TestUnkindProfilesReachTheAppByteForByte(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		person string
-		dirty  wechattest.Dirty
-		want   string
-		valid  bool
-	}{
-		{"emoji", 0, `"nickname":"🌊 阿海 👩‍👩‍👧 ⚡️"`, true},
-		{"markup", 0, `"nickname":"<script>alert(\"x\")<\/script>&amp;"`, true},
-		{"quotes", 0, `"nickname":"\"O'Neill\" \\ 100%\/day"`, true},
-		{"control", 0, "\"nickname\":\"bell\x07 dc4\x14 back\x08 line\nend\"", true},
-		{"broken", 0, "\"nickname\":\"half\xe5\xb0 bad\xff\xfe\"", false},
-		{"noface", 0, `"headimgurl":""`, true},
-		{"gone", 0, `"nickname":"用户已经注销"`, true},
-		{"gone", 0, `"headimgurl":""`, true},
-		{"alice", wechattest.DirtyControl, "\"nickname\":\"\x14Alice\x07\x08\n\"", true},
-		{"alice", wechattest.DirtyUTF8, "\"nickname\":\"Alice\xff\xe5\xb0\"", false},
-		{"alice", wechattest.DirtyEmoji, "Alice 👩‍👩‍👧", true},
-		{"alice", wechattest.DirtyNoAvatar, `"headimgurl":""`, true},
-	}
-	for _, tt := range tests {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Dirty: tt.dirty}})
-		f := s.signIn(s.oa, tt.person, "snsapi_userinfo")
-		g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
-		if !strings.Contains(g.body, tt.want) || utf8.ValidString(g.body) != tt.valid {
-			t.Errorf("%s, dirty %d: %q has no %q", tt.person, tt.dirty, g.body, tt.want)
-		}
-	}
-	s := simulate(t, wechattest.Config{})
-	err := s.UpdatePerson("alice", func(p *wechattest.Person) {
-		p.Privileges, p.Avatar = []string{"chinaunicom", "x"}, "http://wx.qlogo.cn/a/0"
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
-	if !strings.Contains(g.body, `"headimgurl":"http:\/\/wx.qlogo.cn\/a\/0","privilege":["chinaunicom","x"]`) {
-		t.Errorf("%s", g.body)
 	}
 }
 
@@ -343,11 +230,15 @@ func TestRefresh(t *testing.T) {
 	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
 	s.Advance(90 * time.Minute)
 	again := s.refresh(s.oa, f.RefreshToken)
-	if again.AccessToken != f.AccessToken || again.RefreshToken != f.RefreshToken || again.Scope != "snsapi_base,snsapi_userinfo," || again.ExpiresIn != 7200 || again.UnionID != "" {
+	if again.AccessToken != f.AccessToken || again.RefreshToken != f.RefreshToken ||
+		again.Scope != "snsapi_base,snsapi_userinfo," || again.ExpiresIn != 7200 || again.UnionID != "" {
 		t.Errorf("before the end: %+v", again)
 	}
-	g := s.sns("oauth2/refresh_token", "appid", s.oa.AppID, "grant_type", "refresh_token", "refresh_token", f.RefreshToken)
-	if want := `{"openid":"` + f.OpenID + `","access_token":"` + f.AccessToken + `","expires_in":7200,"refresh_token":"` + f.RefreshToken + `","scope":"snsapi_base,snsapi_userinfo,"}`; g.body != want {
+	g := s.sns("oauth2/refresh_token", "appid", s.oa.AppID, "grant_type", "refresh_token", "refresh_token",
+		f.RefreshToken)
+	if want := `{"openid":"` + f.OpenID + `","access_token":"` + f.AccessToken +
+		`","expires_in":7200,"refresh_token":"` + f.RefreshToken +
+		`","scope":"snsapi_base,snsapi_userinfo,"}`; g.body != want {
 		t.Errorf("got  %s\nwant %s", g.body, want)
 	}
 	s.Advance(119 * time.Minute)
@@ -369,7 +260,7 @@ func TestRefresh(t *testing.T) {
 	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 40030 {
 		t.Errorf("after 30 days: %+v", r)
 	}
-	s.Switch(func(sw *wechattest.Switches) { sw.ExpiredRefresh42002 = true })
+	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.ExpiredRefresh42002 = true })
 	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 42002 {
 		t.Errorf("after 30 days, 42002: %+v", r)
 	}
@@ -400,7 +291,8 @@ func TestRefreshErrors(t *testing.T) {
 		{"frozen", s.oa.AppID, "refresh_token", frozen.RefreshToken, 50002},
 	}
 	for _, tt := range tests {
-		if r := parse(t, s.sns("oauth2/refresh_token", "appid", tt.appid, "grant_type", tt.grant, "refresh_token", tt.token).body); r.Errcode != tt.errcode {
+		if r := parse(t, s.sns("oauth2/refresh_token", "appid", tt.appid, "grant_type", tt.grant, "refresh_token",
+			tt.token).body); r.Errcode != tt.errcode {
 			t.Errorf("%s: %+v, want %d", tt.name, r, tt.errcode)
 		}
 	}
@@ -408,7 +300,7 @@ func TestRefreshErrors(t *testing.T) {
 
 func TestRotateRefresh(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{RotateRefresh: true}})
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{RotateRefresh: true}})
 	f := s.signIn(s.oa, "alice", "snsapi_base")
 	s.Advance(29 * 24 * time.Hour)
 	next := s.refresh(s.oa, f.RefreshToken)
@@ -421,10 +313,10 @@ func TestRotateRefresh(t *testing.T) {
 	}
 }
 
-func TestANewSignInKillsOlderTokens(t *testing.T) {
+func TestNewSignInInvalidatesOlderTokens(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
-		s := simulate(t, wechattest.Config{Switches: wechattest.Switches{KeepOldTokens: keep}})
+		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{KeepOldTokens: keep}})
 		old := s.signIn(s.oa, "alice", "snsapi_userinfo")
 		elsewhere := s.signIn(s.test, "alice", "snsapi_userinfo")
 		s.signIn(s.oa, "alice", "snsapi_base")
@@ -444,7 +336,7 @@ func TestANewSignInKillsOlderTokens(t *testing.T) {
 	}
 }
 
-func TestChangePasswordKillsEveryToken(t *testing.T) {
+func TestChangePasswordInvalidatesAllTokens(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	f, other := s.signIn(s.oa, "alice", "snsapi_userinfo"), s.signIn(s.oa, "bob", "snsapi_userinfo")
@@ -454,59 +346,5 @@ func TestChangePasswordKillsEveryToken(t *testing.T) {
 	}
 	if s.userInfo(other).Errcode != 0 || s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")).Errcode != 0 {
 		t.Error("it hit others, or the next sign-in")
-	}
-}
-
-func TestQuota(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Quota: 2}})
-	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	steps := []struct {
-		advance time.Duration
-		errcode int
-	}{{0, 0}, {0, 0}, {0, 45011}, {time.Minute, 0}}
-	for i, st := range steps {
-		s.Advance(st.advance)
-		if u := s.userInfo(f); u.Errcode != st.errcode {
-			t.Errorf("call %d: %+v, want %d", i+1, u, st.errcode)
-		}
-	}
-	for range 2 {
-		s.refresh(s.oa, f.RefreshToken)
-	}
-	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 45011 {
-		t.Errorf("refresh: %+v", r)
-	}
-}
-
-func TestSnapshotUserIsSomebodyElse(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{Switches: wechattest.Switches{Snapshot: true}})
-	f, g := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_userinfo"))
-	if f.Snapshot != 1 || !strings.HasSuffix(g.body, `,"is_snapshotuser":1}`) {
-		t.Errorf("%s", g.body)
-	}
-	if f.OpenID == s.OpenID(s.oa.AppID, "alice") || f.UnionID == s.UnionID(s.oa.AppID, "alice") || f.UnionID == "" {
-		t.Errorf("the virtual identity is the real one: %s", g.body)
-	}
-	if again := s.signIn(s.oa, "alice", "snsapi_userinfo"); again.OpenID != f.OpenID || again.UnionID != f.UnionID {
-		t.Error("the virtual identity is not stable")
-	}
-	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Nickname != "微信用户" {
-		t.Errorf("profile: %+v", u)
-	}
-	s.Switch(func(sw *wechattest.Switches) { sw.SnapshotNoProfile = true })
-	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Errcode != 48001 {
-		t.Errorf("SnapshotNoProfile: %+v", u)
-	}
-	if base := s.signIn(s.oa, "alice", "snsapi_base"); base.Snapshot != 0 {
-		t.Error("snsapi_base is a snapshot")
-	}
-	s.UseFullService(s.oa.AppID, "alice")
-	if full := s.signIn(s.oa, "alice", "snsapi_userinfo"); full.Snapshot != 0 || full.OpenID != s.OpenID(s.oa.AppID, "alice") {
-		t.Errorf("after 使用完整服务: %+v", full)
-	}
-	if bob := s.signIn(s.oa, "bob", "snsapi_userinfo"); bob.Snapshot != 1 {
-		t.Error("somebody else's 使用完整服务 counted for bob")
 	}
 }

@@ -5,56 +5,59 @@ import (
 	"strings"
 )
 
-// accessToken is GET /sns/oauth2/access_token. The order of the checks was measured on the sibling jscode2session on 2026-09-29: IP allow-list, missing
-// parameters, credentials, code.
+// accessToken serves GET /sns/oauth2/access_token. The order of the checks was measured on the
+// similar jscode2session on 2026-09-29: IP allow-list, missing parameters, credentials, code.
 func (s *Server) accessToken(r *request) answer {
 	s.mu.Lock()
-	g, virtual, unionID, why := s.exchange(r)
-	if why.code != 0 {
+	g, unionID, f := s.exchange(r)
+	if f.code != 0 {
 		s.mu.Unlock()
-		return s.snsError(r, why.code, why.text)
+		return s.snsError(r, f.code, f.text)
 	}
+	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
 	b.open()
 	b.str("access_token", g.access)
 	b.num("expires_in", int(accessLife.Seconds()))
 	b.str("refresh_token", g.refresh)
-	b.str("openid", s.ids.openID(g.app, g.person, virtual))
+	b.str("openid", openID)
 	b.str("scope", g.scope)
 	if unionID != "" {
 		b.str("unionid", unionID)
 	}
-	if virtual {
+	if g.virtual {
 		b.num("is_snapshotuser", 1)
 	}
 	b.close()
 	r.call.Person = g.person
-	r.call.Answer = "tokens, openid " + s.ids.openID(g.app, g.person, virtual) + ", scope " + g.scope
+	r.call.Answer = "tokens, openid " + openID + ", scope " + g.scope
 	s.mu.Unlock()
 	return s.snsAnswer(b.String(), 0)
 }
 
-func (s *Server) exchange(r *request) (g *grant, virtual bool, unionID string, why failure) {
+// exchange redeems the code of a request.
+func (s *Server) exchange(r *request) (g *grant, unionID string, f failure) {
 	get := r.params.Get
 	app := s.app(get("appid"))
-	if f := s.checkIP(app, r); f.code != 0 {
-		return nil, false, "", f
+	if f = s.checkIP(app, r); f.code != 0 {
+		return nil, "", f
 	}
-	if f := s.checkExchange(app, r); f.code != 0 {
-		return nil, false, "", f
+	if f = s.checkExchange(app, r); f.code != 0 {
+		return nil, "", f
 	}
 	c, f := s.takeCode(app, get("code"))
 	if c != nil {
 		r.call.Person = c.person
 	}
 	if f.code != 0 {
-		return nil, false, "", f
+		return nil, "", f
 	}
 	g = s.putGrant(c.pair, c.scope)
-	if p := app.platform(); p != "" && (app.Kind == WebsiteApp || hasScope(c.scope, scopeUserInfo) || s.switches.BaseUnionID) {
+	withUnionID := app.Kind == WebsiteApp || hasScope(c.scope, scopeUserInfo) || s.quirks.BaseUnionID
+	if p := app.platform(); p != "" && withUnionID {
 		unionID = s.ids.unionID(p, c.person, c.virtual)
 	}
-	return g, c.virtual, unionID, failure{}
+	return g, unionID, failure{}
 }
 
 // checkExchange checks parameters, quota and credentials.
@@ -77,16 +80,16 @@ func (s *Server) checkExchange(app *App, r *request) failure {
 	if subtle.ConstantTimeCompare([]byte(app.Secret), []byte(get("secret"))) == 1 {
 		return failure{}
 	}
-	if c := s.state.codes[get("code")]; c != nil && c.app == app.AppID && s.switches.FailureBurnsCode {
+	if c := s.state.codes[get("code")]; c != nil && c.app == app.AppID && s.quirks.FailureBurnsCode {
 		c.used = true
 	}
-	if s.switches.WrongSecret40001 {
+	if s.quirks.WrongSecret40001 {
 		return failure{code: codeBadCredential, text: "invalid credential"}
 	}
 	return failure{code: codeBadSecret}
 }
 
-// takeCode uses a code up. A used one is remembered until its lifetime is over.
+// takeCode uses up a code.
 func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
 	c := s.state.codes[value]
 	if c == nil || c.app != app.AppID {
@@ -94,11 +97,11 @@ func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
 	}
 	expired := !s.now().Before(c.expires)
 	switch {
-	case c.used && (expired || s.switches.UsedCode == UsedIsInvalid):
+	case c.used && (expired || s.quirks.UsedCode == UsedIsInvalid):
 		return c, failure{code: codeBadCode}
 	case c.used:
 		return c, failure{code: codeCodeUsed}
-	case expired && s.switches.ExpiredCode42003:
+	case expired && s.quirks.ExpiredCode42003:
 		return c, failure{code: codeCodeExpired}
 	case expired:
 		return c, failure{code: codeBadCode}
@@ -107,18 +110,19 @@ func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
 	return c, failure{}
 }
 
-// refreshToken is GET /sns/oauth2/refresh_token. It takes no secret. While the access token is good the same one comes back with a full lifetime,
-// afterwards a new one (WeChat's documentation for website and mobile apps; assumed equal for official accounts). The order of the fields and the scope
-// with its trailing comma are as captured in 2018.
+// refreshToken serves GET /sns/oauth2/refresh_token. It needs no secret. While the access token is
+// valid, the answer has the same token with a full lifetime, afterwards a new one (WeChat's
+// documentation for website and mobile apps; assumed for official accounts). The order of the
+// fields and the scope with its trailing comma are as captured in 2018.
 func (s *Server) refreshToken(r *request) answer {
 	s.mu.Lock()
-	g, why := s.refresh(r)
+	g, f := s.refresh(r)
 	if g != nil {
 		r.call.Person = g.person
 	}
-	if why.code != 0 {
+	if f.code != 0 {
 		s.mu.Unlock()
-		return s.snsError(r, why.code, why.text)
+		return s.snsError(r, f.code, f.text)
 	}
 	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
@@ -134,6 +138,7 @@ func (s *Server) refreshToken(r *request) answer {
 	return s.snsAnswer(b.String(), 0)
 }
 
+// refresh validates a refresh and renews or replaces the access token.
 func (s *Server) refresh(r *request) (*grant, failure) {
 	get := r.params.Get
 	app := s.app(get("appid"))
@@ -155,7 +160,7 @@ func (s *Server) refresh(r *request) (*grant, failure) {
 		return nil, failure{code: codeBadAppID}
 	case g.dead != 0:
 		return g, failure{code: g.dead}
-	case !s.now().Before(g.refreshExpires) && s.switches.ExpiredRefresh42002:
+	case !s.now().Before(g.refreshExpires) && s.quirks.ExpiredRefresh42002:
 		return g, failure{code: codeRefreshExpired}
 	case !s.now().Before(g.refreshExpires):
 		return g, failure{code: codeBadRefreshToken}
@@ -168,15 +173,15 @@ func (s *Server) refresh(r *request) (*grant, failure) {
 	} else {
 		s.putAccess(g)
 	}
-	if s.switches.RotateRefresh {
+	if s.quirks.RotateRefresh {
 		delete(s.state.refresh, g.refresh)
-		g.refresh = s.ids.token() // its end stays: a refresh token is not renewable
+		g.refresh = s.ids.token() // it expires with the old one: a refresh token is not renewable
 		s.state.refresh[g.refresh] = g
 	}
 	return g, failure{}
 }
 
-// refreshScope is the list that a refresh answers for official accounts.
+// refreshScope returns the scope in the answer to a refresh, a list for official accounts.
 func refreshScope(scope string) string {
 	switch {
 	case hasScope(scope, scopeUserInfo):

@@ -3,23 +3,26 @@ package wechattest
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// tokenForm tells a malformed token (40014) from one that is merely not good (40001).
+// tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are
+// answered with 40014.
 var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo is GET /sns/userinfo. Sex is always 0 and the places are empty since 2021-10-20 (WeChat's announcement of 2021-09-26); the order of the
-// keys, with the undocumented "language", is as captured.
+// userInfo serves GET /sns/userinfo. Since 2021-10-20 sex is 0 and the places are empty (WeChat's
+// announcement of 2021-09-26). The order of the keys, with the undocumented "language", is as
+// captured.
 func (s *Server) userInfo(r *request) answer {
 	s.mu.Lock()
-	a, app, why := s.token(r)
-	if why.code == 0 {
-		why = s.mayReadProfile(a, app, r)
+	a, app, f := s.token(r)
+	if f.code == 0 {
+		f = s.checkProfile(a, app, r)
 	}
-	if why.code != 0 {
+	if f.code != 0 {
 		s.mu.Unlock()
-		return s.snsError(r, why.code, why.text)
+		return s.snsError(r, f.code, f.text)
 	}
 	nickname, picture, privileges := s.profile(a.pair, r)
 	openID := s.ids.openID(a.app, a.person, a.virtual)
@@ -42,7 +45,8 @@ func (s *Server) userInfo(r *request) answer {
 	return s.snsAnswer(b.String(), 0)
 }
 
-func (s *Server) mayReadProfile(a *issuedAccess, app *App, r *request) failure {
+// checkProfile returns why a valid token may not read the profile.
+func (s *Server) checkProfile(a *issuedAccess, app *App, r *request) failure {
 	p := s.person(a.person)
 	switch {
 	case s.overQuota(app.AppID, r.URL.Path):
@@ -51,13 +55,14 @@ func (s *Server) mayReadProfile(a *issuedAccess, app *App, r *request) failure {
 		return failure{code: codePersonRestricted}
 	case !hasScope(a.scope, scopeUserInfo) && !hasScope(a.scope, scopeLogin):
 		return failure{code: codeUnauthorized}
-	case a.virtual && s.switches.SnapshotNoProfile:
+	case a.virtual && s.quirks.SnapshotNoProfile:
 		return failure{code: codeUnauthorized}
 	}
 	return failure{}
 }
 
-// token finds the access token of a request: the app's IP list, missing parameters, the token, the openid.
+// token returns the access token of a request. It checks the IP allow-list of the app, missing
+// parameters, the token and the openid.
 func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 	value, openID := r.params.Get("access_token"), r.params.Get("openid")
 	a := s.state.access[value]
@@ -82,19 +87,19 @@ func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 		return nil, nil, failure{code: a.dead}
 	case !s.now().Before(a.expires):
 		return nil, nil, failure{code: codeTokenExpired}
-	case openID != s.ids.openID(a.app, a.person, a.virtual) && !s.switches.LaxOpenID:
+	case openID != s.ids.openID(a.app, a.person, a.virtual) && !s.quirks.LaxOpenID:
 		return nil, nil, failure{code: codeBadOpenID}
 	}
 	return a, app, failure{}
 }
 
-// auth is GET /sns/auth, the only sns answer that says errcode 0.
+// auth serves GET /sns/auth, the only sns endpoint that answers with errcode 0.
 func (s *Server) auth(r *request) answer {
 	s.mu.Lock()
-	_, _, why := s.token(r)
+	_, _, f := s.token(r)
 	s.mu.Unlock()
-	if why.code != 0 {
-		return s.snsError(r, why.code, why.text)
+	if f.code != 0 {
+		return s.snsError(r, f.code, f.text)
 	}
 	var b wire
 	b.open()
@@ -105,7 +110,7 @@ func (s *Server) auth(r *request) answer {
 	return s.snsAnswer(b.String(), 0)
 }
 
-// profile returns what the app is told about the person, or about the virtual account of a snapshot page.
+// profile returns the profile of a person, or of the virtual account in snapshot mode.
 func (s *Server) profile(who pair, r *request) (nickname, picture string, privileges []string) {
 	p := s.person(who.person)
 	switch {
@@ -121,7 +126,7 @@ func (s *Server) profile(who pair, r *request) (nickname, picture string, privil
 	if p.NoAvatar {
 		picture = ""
 	}
-	switch s.switches.Dirty {
+	switch s.quirks.Dirty {
 	case DirtyControl:
 		nickname = "\x14" + nickname + "\x07\x08\n"
 	case DirtyUTF8:
@@ -134,7 +139,8 @@ func (s *Server) profile(who pair, r *request) (nickname, picture string, privil
 	return nickname, picture, p.Privileges
 }
 
-// pictureURL is an address of this server where a browser can reach it, else WeChat's.
+// pictureURL returns the address of a picture on this server, or WeChat's address for requests to
+// WeChat's host names.
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
 	if base == "" {
@@ -142,14 +148,14 @@ func (s *Server) pictureURL(r *request, name string) string {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		if base = r.base(); isWeChatHost(host) {
+		if base = r.base(); slices.Contains(wechatHosts(), host) {
 			base = "https://thirdwx.qlogo.cn"
 		}
 	}
 	return base + "/mmopen/vi_32/" + name + "/132"
 }
 
-// base is the address that this request came to.
+// base returns the address of the server to which the request was sent.
 func (r *request) base() string {
 	if r.TLS != nil {
 		return "https://" + r.Host

@@ -2,8 +2,9 @@ package wechattest
 
 import "time"
 
-// The lifetimes that WeChat's documents state: codes 5 minutes for official accounts and 10 for website apps, access tokens 2 hours, refresh
-// tokens 30 days and not renewable; a consent 30 days by WeChat's staff, 2024-05-27. Those of the pages are not documented.
+// The lifetimes in WeChat's documents: codes 5 minutes for official accounts and 10 for website
+// apps, access tokens 2 hours, refresh tokens 30 days and not renewable. A consent lasts 30 days
+// (WeChat's staff, 2024-05-27). Those of pages are not documented.
 const (
 	codeLife        = 5 * time.Minute
 	codeLifeWebsite = 10 * time.Minute
@@ -20,13 +21,15 @@ const (
 	scopeLogin    = "snsapi_login"
 )
 
-// pair is a person at an app; virtual marks the snapshot account of that person, which is somebody else to the app.
+// pair is a person at an app. virtual marks the virtual account of snapshot mode, a different user
+// to the app.
 type pair struct {
 	app, person string
 	virtual     bool
 }
 
-// issuedCode is kept after its use until its lifetime is over, so that a second use can be told from an unknown code.
+// issuedCode is kept after its use until it expires, to distinguish a second use from an unknown
+// code.
 type issuedCode struct {
 	pair
 	scope   string
@@ -34,31 +37,33 @@ type issuedCode struct {
 	used    bool
 }
 
-// grant is what one exchange gave. A newer grant of the same pair replaces it.
+// grant holds the tokens of one exchange. A newer grant of the same pair replaces it.
 type grant struct {
 	pair
 	scope          string
 	refresh        string
 	refreshExpires time.Time
 	access         string   // the current one
-	all            []string // every access token so far, to forget them together
-	dead           int      // errcode for its tokens; 0 = alive
+	all            []string // every access token so far, for their removal
+	dead           int      // errcode for its tokens; 0 while they are valid
 }
 
-// issuedAccess is one access token; those before the last refresh stay known so that they can be called expired.
+// issuedAccess is one access token. Those before the last refresh are kept, to distinguish expired
+// from unknown.
 type issuedAccess struct {
 	*grant
 	expires time.Time
 }
 
-// consentPage is a consent page that waits for the person. It may be answered more than once: each press makes a new code, as pressing "back" does.
+// consentPage is a pending consent page. It may be answered repeatedly, after "back" in the
+// browser: each answer makes a new code.
 type consentPage struct {
 	pair
 	scope, redirectURI, state string
 	expires                   time.Time
 }
 
-// replay is a callback address that [DoubleLate] fetches at its time.
+// replay is a callback address that [DoubleLate] requests at its time.
 type replay struct {
 	address string
 	due     time.Time
@@ -69,31 +74,39 @@ type state struct {
 	access   map[string]*issuedAccess
 	refresh  map[string]*grant
 	grants   map[pair]*grant
-	consents map[pair]time.Time // until when
+	consents map[pair]time.Time // when they expire
 	full     map[pair]bool      // pressed 使用完整服务
 	pages    map[string]*consentPage
 	qr       map[string]*qrCode
 	quota    map[string]int // calls in the minute quotaAt, by app and endpoint
 	quotaAt  int64
 	replays  []replay
-	sweepAt  int // the size at which sweep looks through everything
+	sweepAt  int // the size at which sweep deletes
 }
 
 func newState() state {
 	return state{
-		codes: map[string]*issuedCode{}, access: map[string]*issuedAccess{}, refresh: map[string]*grant{}, grants: map[pair]*grant{},
-		consents: map[pair]time.Time{}, full: map[pair]bool{}, pages: map[string]*consentPage{}, qr: map[string]*qrCode{}, quota: map[string]int{},
+		codes:    map[string]*issuedCode{},
+		access:   map[string]*issuedAccess{},
+		refresh:  map[string]*grant{},
+		grants:   map[pair]*grant{},
+		consents: map[pair]time.Time{},
+		full:     map[pair]bool{},
+		pages:    map[string]*consentPage{},
+		qr:       map[string]*qrCode{},
+		quota:    map[string]int{},
 	}
 }
 
-// sweep forgets what no answer depends on any more. It looks when the state has doubled, which keeps a long-lived simulator small and each insert cheap.
+// sweep deletes what no answer depends on. It runs when the state has doubled, so that a long-lived
+// simulator stays small and inserts stay cheap.
 func (st *state) sweep(now time.Time) {
 	if st.size() < st.sweepAt {
 		return
 	}
 	defer func() { st.sweepAt = 2*st.size() + 1024 }()
 	for k, c := range st.codes {
-		if now.After(c.expires.Add(time.Hour)) { // an hour more, to tell "expired" from "unknown"
+		if now.After(c.expires.Add(time.Hour)) { // kept one hour longer, to distinguish expired from unknown
 			delete(st.codes, k)
 		}
 	}
@@ -123,7 +136,7 @@ func (st *state) size() int {
 	return len(st.codes) + len(st.access) + len(st.refresh) + len(st.pages) + len(st.qr)
 }
 
-// putCode makes a code for the pair.
+// putCode makes a code.
 func (s *Server) putCode(p pair, scope string) string {
 	life := codeLife
 	if scope == scopeLogin {
@@ -135,10 +148,11 @@ func (s *Server) putCode(p pair, scope string) string {
 	return c
 }
 
-// putGrant makes the tokens for a code and, unless the switch says otherwise, forgets those that the pair had: they are "invalid or not latest" then.
+// putGrant makes the tokens for a code. Unless [Quirks.KeepOldTokens] is set, it deletes the older
+// ones of the pair, which are then "invalid or not latest".
 func (s *Server) putGrant(p pair, scope string) *grant {
 	now := s.now()
-	if old := s.state.grants[p]; old != nil && !s.switches.KeepOldTokens {
+	if old := s.state.grants[p]; old != nil && !s.quirks.KeepOldTokens {
 		s.forget(old)
 	}
 	g := &grant{pair: p, scope: scope, refresh: s.ids.token(), refreshExpires: now.Add(refreshLife)}
@@ -162,7 +176,7 @@ func (s *Server) forget(g *grant) {
 	}
 }
 
-// takeDue removes and returns the late callbacks whose time has come.
+// takeDue removes and returns the late callbacks that are due.
 func (st *state) takeDue(now time.Time) []string {
 	var due []string
 	var rest []replay
@@ -177,14 +191,14 @@ func (st *state) takeDue(now time.Time) []string {
 	return due
 }
 
-// overQuota counts a call and reports whether the minute's quota is used up.
+// overQuota counts a call and reports whether the quota of the minute is exceeded.
 func (s *Server) overQuota(app, endpoint string) bool {
 	minute := s.now().Unix() / 60
 	if minute != s.state.quotaAt {
 		s.state.quotaAt = minute
 		clear(s.state.quota)
 	}
-	limit := s.switches.Quota
+	limit := s.quirks.Quota
 	if limit == 0 {
 		limit = 50_000
 	}

@@ -35,15 +35,17 @@ func (s *Store) BeginAttempt(ctx context.Context, want gateway.Attempt, now time
 	return gateway.Attempt{}, false, failed("claim a sign-in", errAgain)
 }
 
-// FinishClaim implements gateway.Claims.
+// finishAttempt writes an outcome, once.
+const finishAttempt = `
+	UPDATE claims SET outcome = $3, finished_at = $4, told = $5
+	WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`
+
+// FinishAttempt implements gateway.Claims.
 func (s *Store) FinishAttempt(ctx context.Context, key, owner string, out gateway.Outcome, now time.Time) error {
 	if out.Kind == "" {
 		return errors.New("postgres: an outcome needs its kind")
 	}
-	done, err := s.exec(ctx, `
-		UPDATE claims SET outcome = $3, finished_at = $4, told = $5
-		WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`,
-		key, owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(now))
+	done, err := s.exec(ctx, finishAttempt, key, owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(now))
 	if err == nil && done.RowsAffected() == 0 {
 		err = gateway.ErrConflict
 	}

@@ -42,6 +42,14 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 				return err
 			}
 			args[1] = id
+			if f.Subject == "" && c.PinSubject != "" {
+				_, err := tx.Exec(ctx, `
+					INSERT INTO subjects (account_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
+					ON CONFLICT (account_id, app) DO NOTHING`, id, f.App, c.PinSubject, micros(f.CreatedAt))
+				if err != nil {
+					return err
+				}
+			}
 			done, err := tx.Exec(ctx, insert, args...)
 			if err == nil && done.RowsAffected() == 0 {
 				err = gateway.ErrNotFound
@@ -49,7 +57,7 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 			return err
 		})
 	}
-	if taken(err) {
+	if taken(err) { // the hash, the grant's id, or the subject that was to be pinned
 		return gateway.ErrConflict
 	}
 	return failed("store a code", err)

@@ -31,17 +31,19 @@ func admitted(ctx context.Context, tx pgx.Tx, userID string) (string, error) {
 // locks the row: blocking or joining waits, or is seen.
 const welcome = ` FROM accounts WHERE id = $2 AND joined_into = '' AND status <> 'blocked' FOR SHARE`
 
+// insertSession stores a session, unless a live session has its hash.
+const insertSession = `
+	INSERT INTO sessions (` + sessionColumns + `)
+	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11` + welcome + `
+	ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, entry = $3, app_id = $4, open_id = $5, door = $6, auth_time = $7,
+		created_at = $8, seen_at = $9, expires_at = $10, data = $11
+	WHERE sessions.expires_at <= $12`
+
 // PutSession implements gateway.Sessions.
 func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time) error {
 	args := []any{n.Hash[:], n.UserID, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
 		micros(n.ExpiresAt), n.Data, micros(now)}
-	const insert = `
-		INSERT INTO sessions (` + sessionColumns + `)
-		SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11` + welcome + `
-		ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, entry = $3, app_id = $4, open_id = $5, door = $6, auth_time = $7,
-			created_at = $8, seen_at = $9, expires_at = $10, data = $11
-		WHERE sessions.expires_at <= $12`
-	done, err := s.exec(ctx, insert, args...)
+	done, err := s.exec(ctx, insertSession, args...)
 	if err != nil || done.RowsAffected() == 1 {
 		return failed("store a session", err)
 	}
@@ -51,7 +53,7 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 			return err
 		}
 		args[1] = id
-		done, err := tx.Exec(ctx, insert, args...)
+		done, err := tx.Exec(ctx, insertSession, args...)
 		if err == nil && done.RowsAffected() == 0 {
 			err = gateway.ErrConflict
 		}

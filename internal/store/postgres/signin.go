@@ -11,33 +11,92 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Arrive implements gateway.Accounts.
-func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (who gateway.User, told []gateway.Event, err error) {
+// RecordSignIn implements gateway.Users.
+func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
 	if err := a.Check(); err != nil {
 		return gateway.User{}, nil, err
 	}
-	err = s.write(ctx, "store an arrival", func(tx pgx.Tx) error {
-		if err := lockSignIns(ctx, tx, a); err != nil {
+	err = s.write(ctx, "record a sign-in", func(tx pgx.Tx) error {
+		if user, events, err = record(ctx, tx, a); err != nil {
 			return err
 		}
-		known, matches, err := loadCandidates(ctx, tx, a)
-		if err != nil {
-			return err
-		}
-		plan := gateway.Join(a, known, matches, gateway.NewID())
-		if told, err = apply(ctx, tx, a, plan); err != nil {
-			return err
-		}
-		if err := appendEvents(ctx, tx, told); err != nil {
-			return err
-		}
-		who, err = readUser(ctx, tx, plan.Keep.ID)
-		return err
+		return appendEvents(ctx, tx, events)
 	})
 	if err != nil {
 		return gateway.User{}, nil, err
 	}
-	return who, told, nil
+	return user, events, nil
+}
+
+// record writes a sign-in, without its events.
+func record(ctx context.Context, tx pgx.Tx, a gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+	if err := lockSignIns(ctx, tx, a); err != nil {
+		return user, nil, err
+	}
+	known, matches, err := loadCandidates(ctx, tx, a)
+	if err != nil {
+		return user, nil, err
+	}
+	plan := gateway.Join(a, known, matches, gateway.NewID())
+	if events, err = apply(ctx, tx, a, plan); err != nil {
+		return user, nil, err
+	}
+	user, err = readUser(ctx, tx, plan.Keep.ID)
+	return user, events, err
+}
+
+// CompleteSignIn implements gateway.Users. The row of the attempt is locked first: of callers at
+// once with the same attempt, one continues and the others find the outcome.
+func (s *Store) CompleteSignIn(ctx context.Context, c gateway.Completion) (user gateway.User, events []gateway.Event, err error) {
+	if err := c.Check(); err != nil {
+		return gateway.User{}, nil, err
+	}
+	err = s.write(ctx, "complete a sign-in", func(tx pgx.Tx) error {
+		var unfinished bool
+		err := get(ctx, tx, `
+			SELECT true FROM claims WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $3 AND expires_at > $3 FOR UPDATE`,
+			[]any{c.AttemptKey, c.Owner, micros(c.Now)}, &unfinished)
+		if errors.Is(err, gateway.ErrNotFound) {
+			return gateway.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		if user, events, err = record(ctx, tx, c.SignIn); err != nil {
+			return err
+		}
+		signedIn, out, event := c.Decide(user)
+		if signedIn {
+			if err := replaceSession(ctx, tx, c, user.ID); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, finishAttempt, c.AttemptKey, c.Owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(c.Now))
+		if err != nil {
+			return err
+		}
+		return appendEvents(ctx, tx, append([]gateway.Event{event}, events...))
+	})
+	if err != nil {
+		return gateway.User{}, nil, err
+	}
+	return user, events, nil
+}
+
+// replaceSession stores the session of a completion and ends the browser's previous one. The
+// user's row is locked, or was made in this transaction.
+func replaceSession(ctx context.Context, tx pgx.Tx, c gateway.Completion, userID string) error {
+	n := c.Session
+	done, err := tx.Exec(ctx, insertSession, n.Hash[:], userID, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt),
+		micros(n.SeenAt), micros(n.ExpiresAt), n.Data, micros(c.Now))
+	if err != nil {
+		return err
+	}
+	if done.RowsAffected() == 0 {
+		return gateway.ErrConflict
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM sessions WHERE hash = $1`, c.Previous[:])
+	return err
 }
 
 // lockArrivals makes arrivals of one person wait for each other, whether or not

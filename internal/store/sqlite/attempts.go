@@ -35,14 +35,17 @@ func (s *Store) FinishAttempt(ctx context.Context, key, owner string, out gatewa
 	if out.Kind == "" {
 		return errors.New("sqlite: an outcome needs its kind")
 	}
-	return s.write(ctx, "finish a sign-in", func(t tx) error {
-		n, err := t.exec(`
-			UPDATE claims SET outcome = ?3, finished_at = ?4, told = ?5
-			WHERE key = ?1 AND owner = ?2 AND outcome = '' AND lease > ?6 AND expires_at > ?6`,
-			key, owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(now))
-		if err == nil && n == 0 {
-			err = gateway.ErrConflict
-		}
-		return err
-	})
+	return s.write(ctx, "finish a sign-in", func(t tx) error { return finishAttempt(t, key, owner, out, now) })
+}
+
+// finishAttempt writes an outcome, once.
+func finishAttempt(t tx, key, owner string, out gateway.Outcome, now time.Time) error {
+	n, err := t.exec(`
+		UPDATE claims SET outcome = ?3, finished_at = ?4, told = ?5
+		WHERE key = ?1 AND owner = ?2 AND outcome = '' AND lease > ?6 AND expires_at > ?6`,
+		key, owner, out.Kind, micros(out.At), gateway.Clean(out.Text), micros(now))
+	if err == nil && n == 0 {
+		err = gateway.ErrConflict
+	}
+	return err
 }

@@ -25,7 +25,7 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 		f := c.Grant
 		id, err := admitted(t, f.UserID)
 		if err == nil && f.Subject == "" {
-			err = t.get(`SELECT subject FROM subjects WHERE account_id = ?1 AND app = ?2`, []any{id, f.App}, &f.Subject)
+			f.Subject, err = pinFor(t, id, c)
 		}
 		if err != nil {
 			return err
@@ -41,6 +41,20 @@ func (s *Store) PutCode(ctx context.Context, c gateway.Code) error {
 		}
 		return err
 	})
+}
+
+// pinFor returns the subject of a user in the app of a code. When none is pinned it pins the code's.
+func pinFor(t tx, userID string, c gateway.Code) (subject string, err error) {
+	err = t.get(`SELECT subject FROM subjects WHERE account_id = ?1 AND app = ?2`, []any{userID, c.Grant.App}, &subject)
+	if !errors.Is(err, gateway.ErrNotFound) || c.PinSubject == "" {
+		return subject, err
+	}
+	_, err = t.exec(`INSERT INTO subjects (account_id, app, subject, created_at) VALUES (?1, ?2, ?3, ?4)`,
+		userID, c.Grant.App, c.PinSubject, micros(c.Grant.CreatedAt))
+	if taken(err) {
+		err = gateway.ErrConflict
+	}
+	return c.PinSubject, err
 }
 
 func code(t tx, h [32]byte) (c gateway.Code, err error) {

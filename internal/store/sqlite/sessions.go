@@ -33,18 +33,24 @@ func (s *Store) PutSession(ctx context.Context, n gateway.Session, now time.Time
 		if err != nil {
 			return err
 		}
-		stored, err := t.exec(`
-			INSERT INTO sessions (`+sessionColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-			ON CONFLICT (hash) DO UPDATE SET account_id = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, auth_time = ?7,
-				created_at = ?8, seen_at = ?9, expires_at = ?10, data = ?11
-			WHERE sessions.expires_at <= ?12`,
-			n.Hash[:], id, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
-			micros(n.ExpiresAt), n.Data, micros(now))
-		if err == nil && stored == 0 {
-			err = gateway.ErrConflict
-		}
-		return err
+		n.UserID = id
+		return putSession(t, n, now)
 	})
+}
+
+// putSession stores a session of a user who is not blocked, unless a live session has its hash.
+func putSession(t tx, n gateway.Session, now time.Time) error {
+	stored, err := t.exec(`
+		INSERT INTO sessions (`+sessionColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+		ON CONFLICT (hash) DO UPDATE SET account_id = ?2, entry = ?3, app_id = ?4, open_id = ?5, door = ?6, auth_time = ?7,
+			created_at = ?8, seen_at = ?9, expires_at = ?10, data = ?11
+		WHERE sessions.expires_at <= ?12`,
+		n.Hash[:], n.UserID, n.Connector, n.AppID, n.OpenID, n.Method, micros(n.AuthTime), micros(n.CreatedAt), micros(n.SeenAt),
+		micros(n.ExpiresAt), n.Data, micros(now))
+	if err == nil && stored == 0 {
+		err = gateway.ErrConflict
+	}
+	return err
 }
 
 func session(t tx, h [32]byte, now time.Time) (n gateway.Session, err error) {
@@ -115,10 +121,12 @@ func (s *Store) UpdateSession(ctx context.Context, h [32]byte, now time.Time, ch
 
 // DeleteSession implements gateway.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, h [32]byte) error {
-	return s.write(ctx, "end a session", func(t tx) error {
-		_, err := t.exec(`DELETE FROM sessions WHERE hash = ?1`, h[:])
-		return err
-	})
+	return s.write(ctx, "end a session", func(t tx) error { return deleteSession(t, h) })
+}
+
+func deleteSession(t tx, h [32]byte) error {
+	_, err := t.exec(`DELETE FROM sessions WHERE hash = ?1`, h[:])
+	return err
 }
 
 // DeleteAccountSessions implements gateway.Sessions.

@@ -8,34 +8,65 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Arrive implements gateway.Accounts.
-func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (who gateway.User, told []gateway.Event, err error) {
+// RecordSignIn implements gateway.Users.
+func (s *Store) RecordSignIn(ctx context.Context, a gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
 	if err := a.Check(); err != nil {
 		return gateway.User{}, nil, err
 	}
-	err = s.write(ctx, "store an arrival", func(t tx) error {
-		known, matches, err := candidates(t, a)
-		if err != nil {
+	err = s.write(ctx, "record a sign-in", func(t tx) error {
+		if user, events, err = record(t, a); err != nil {
 			return err
 		}
-		told, err = apply(t, a, gateway.Join(a, known, matches, gateway.NewID()))
-		if err != nil {
-			return err
-		}
-		if err := appendEvents(t, told); err != nil {
-			return err
-		}
-		var owner string
-		if err := t.get(`SELECT account_id FROM identities WHERE app_id = ?1 AND open_id = ?2`, []any{a.AppID, a.OpenID}, &owner); err != nil {
-			return err
-		}
-		who, err = readUser(t, owner)
-		return err
+		return appendEvents(t, events)
 	})
 	if err != nil {
 		return gateway.User{}, nil, err
 	}
-	return who, told, nil
+	return user, events, nil
+}
+
+// record writes a sign-in, without its events.
+func record(t tx, a gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+	known, matches, err := candidates(t, a)
+	if err != nil {
+		return user, nil, err
+	}
+	plan := gateway.Join(a, known, matches, gateway.NewID())
+	if events, err = apply(t, a, plan); err != nil {
+		return user, nil, err
+	}
+	user, err = readUser(t, plan.Keep.ID)
+	return user, events, err
+}
+
+// CompleteSignIn implements gateway.Users.
+func (s *Store) CompleteSignIn(ctx context.Context, c gateway.Completion) (user gateway.User, events []gateway.Event, err error) {
+	if err := c.Check(); err != nil {
+		return gateway.User{}, nil, err
+	}
+	err = s.write(ctx, "complete a sign-in", func(t tx) error {
+		if user, events, err = record(t, c.SignIn); err != nil {
+			return err
+		}
+		signedIn, out, event := c.Decide(user)
+		if err := finishAttempt(t, c.AttemptKey, c.Owner, out, c.Now); err != nil {
+			return err
+		}
+		if signedIn {
+			c.Session.UserID = user.ID
+			if err := putSession(t, c.Session, c.Now); err != nil {
+				return err
+			}
+			if err := deleteSession(t, c.Previous); err != nil {
+				return err
+			}
+		}
+		return appendEvents(t, append([]gateway.Event{event}, events...))
+	})
+	if err != nil {
+		return gateway.User{}, nil, err
+	}
+	return user, events, nil
 }
 
 // parties reads what Join decides from.

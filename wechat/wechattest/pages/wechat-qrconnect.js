@@ -1,5 +1,5 @@
-// The polling of WeChat's QR page: 408 again after 2 s; 404 scanned, again at once; 403 cancelled, keep polling; 402 or 500 load the page anew;
-// 405 go to the app with the code. An error of the network: again after 5 s.
+// The polling of WeChat's QR page. 408: again after 2 s. 404 (scanned): again immediately. 403 (cancelled): keep polling.
+// 402 and 500: reload the page. 405: redirect to the app with the code. After a network error: again after 5 s.
 (function () {
   "use strict";
   var box = document.getElementById("wx_login");
@@ -11,7 +11,7 @@
     });
   }
 
-  // Plain string work, as WeChat's own: a redirect address with "#/route" gets the code behind the fragment.
+  // String concatenation, as in WeChat's script: in an address with "#/route" the code follows the fragment.
   function go(code) {
     var url = box.dataset.target;
     if (!/^https?:\/\//i.test(url)) { return; }
@@ -19,7 +19,7 @@
     var self = box.dataset.selfRedirect;
     if (window === window.top || self === "true") { window.location = url; return; }
     if (self === "false") { window.top.location = url; return; }
-    var same = false; // not said: the frame when the page around it is the app's own origin, else the top window
+    var same = false; // default: this frame if the page around it has the same origin, else the top window
     try { same = Boolean(window.parent.location.host); } catch (e) { same = false; }
     (same ? window : window.top).location = url;
   }

@@ -1,5 +1,5 @@
-// A stand-in for WeChat's wxLogin.js: the same frame with the same address, led to the simulator that served this script. As the original it does not encode
-// redirect_uri: the caller must.
+// A replacement for WeChat's wxLogin.js: the same frame with the same address, served by the simulator that served this
+// script. Like the original it does not encode redirect_uri, which is up to the caller.
 (function (window, document) {
   "use strict";
   var base = document.currentScript ? new URL(document.currentScript.src).origin : "https://open.weixin.qq.com";

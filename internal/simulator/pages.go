@@ -1,0 +1,196 @@
+package simulator
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/simulator/phoneview"
+	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// contentPolicy is the Content-Security-Policy of the control page. Its one frame is of the same
+// origin and sandboxed.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func setHeaders(w http.ResponseWriter) {
+	phoneview.SetHeaders(w, contentPolicy)
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// parseTemplates returns the pages with the texts of one language.
+func parseTemplates(texts *catalog.Catalog) *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"t":     texts.Text,
+		"lang":  func() string { return texts.Lang },
+		"clock": func(t time.Time) string { return t.Format(time.DateTime) },
+		"hms":   func(t time.Time) string { return t.Format(time.TimeOnly) },
+	}).ParseFS(files, "files/*.html"))
+}
+
+// layout is the data of layout.html, which every page uses.
+type layout struct {
+	Part  string // the current section of the navigation
+	Path  string // the path to which the clock's form returns
+	Title string
+	Now   time.Time
+	Seed  uint64
+	Page  any // the data of the page's own template
+}
+
+func (c *control) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) {
+	var b bytes.Buffer
+	err := c.templates[c.language(r)].ExecuteTemplate(&b, name+".html", layout{
+		Part: name, Path: r.URL.Path, Title: title, Now: c.server.Now(), Seed: c.server.Seed(), Page: page,
+	})
+	setHeaders(w)
+	if err != nil {
+		http.Error(w, "render page: internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Vary", "Accept-Language")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+// problem serves an error page, or an error of the JSON API. key is the catalog key of the text.
+func (c *control) problem(w http.ResponseWriter, r *http.Request, status int, key string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		writeError(w, status, c.catalogs[0].Text(key))
+		return
+	}
+	texts := c.texts(r)
+	c.render(w, r, status, "error", texts.Text("error-title"), texts.Text(key))
+}
+
+func (c *control) redirect(w http.ResponseWriter, r *http.Request, to string) {
+	setHeaders(w)
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+func (c *control) asset(w http.ResponseWriter, r *http.Request) {
+	name := path.Base(r.URL.Path)
+	b, err := files.ReadFile("files/" + name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	setHeaders(w)
+	kind := "text/css; charset=utf-8"
+	if path.Ext(name) == ".js" {
+		kind = "text/javascript; charset=utf-8"
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(b)
+}
+
+// personCard is a person as the pages show them.
+type personCard struct {
+	ID, Nickname string
+	Tags         []string // catalog keys
+	At           string   // title or masked address of the page on the phone
+}
+
+func (c *control) card(p *wechattest.Person) personCard {
+	card := personCard{ID: p.ID, Nickname: printable(p.Nickname)}
+	for _, tag := range []struct {
+		key string
+		on  bool
+	}{
+		{"tag-deregistered", p.Deregistered},
+		{"tag-follows-none", len(p.Follows) == 0},
+		{"tag-frozen", p.Frozen},
+		{"tag-snapshot", p.Snapshot},
+	} {
+		if tag.on {
+			card.Tags = append(card.Tags, tag.key)
+		}
+	}
+	if page := c.server.Phone(p.ID).Page(); page != nil {
+		if card.At = page.Title; card.At == "" {
+			card.At = weburl.Mask(page.URL)
+		}
+	}
+	return card
+}
+
+func (c *control) cards() []personCard {
+	people := c.server.People()
+	out := make([]personCard, len(people))
+	for i := range people {
+		out[i] = c.card(&people[i])
+	}
+	return out
+}
+
+// printable replaces control characters and malformed UTF-8, which some nicknames of the simulator
+// contain on purpose.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// recentCalls returns the last n calls, newest first, of one person or, for "", of all.
+func (c *control) recentCalls(n int, person string) []wechattest.Call {
+	var out []wechattest.Call
+	for _, call := range slices.Backward(c.server.Calls()) {
+		if person != "" && call.Person != person {
+			continue
+		}
+		call.Answer = printable(call.Answer)
+		if out = append(out, call); len(out) == n {
+			break
+		}
+	}
+	return out
+}
+
+func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
+	c.render(w, r, http.StatusOK, "people", c.texts(r).Text("nav-people"), map[string]any{
+		"People": c.cards(), "Codes": c.server.QRCodes(), "Calls": c.recentCalls(8, ""),
+	})
+}
+
+// picture serves a person's picture, which the simulator draws.
+func (c *control) picture(w http.ResponseWriter, r *http.Request) {
+	req := r.Clone(r.Context())
+	req.Method, req.Body = http.MethodGet, http.NoBody
+	req.URL = &url.URL{Path: "/mmopen/vi_32/" + url.PathEscape(r.PathValue("person")) + "/132"}
+	req.Host = "thirdwx.qlogo.cn"
+	c.server.ServeHTTP(w, req)
+}
+
+func (c *control) appsPage(w http.ResponseWriter, r *http.Request) {
+	c.render(w, r, http.StatusOK, "apps", c.texts(r).Text("nav-apps"), map[string]any{
+		"Apps": c.server.Apps(), "Open": c.openURL,
+	})
+}
+
+func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
+	c.render(w, r, http.StatusOK, "log", c.texts(r).Text("nav-log"), c.recentCalls(200, ""))
+}
+
+func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {
+	if d, err := time.ParseDuration(r.PostFormValue("advance")); err == nil {
+		c.server.Advance(d)
+		c.changed()
+	}
+	to := r.PostFormValue("to")
+	if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n") {
+		to = "/"
+	}
+	c.redirect(w, r, to)
+}

@@ -1,0 +1,206 @@
+package simulator
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// maxLink is the longest link that WeChat's scanner accepts, and so the longest that another page
+// can hand over.
+const maxLink = 2048
+
+// phonePage is the data of phone.html.
+type phonePage struct {
+	personCard
+	Page     *wechattest.Page
+	Title    string
+	Address  string // masked
+	Hops     []wechattest.Hop
+	Frame    string // path of the rendered phone
+	Version  int64
+	Drawn    int64
+	Consent  bool // WeChat asks for consent
+	Lang     string
+	Langs    []string
+	Open     string // a link that another page handed over
+	People   []personCard
+	Browser  string
+	Browsers []string
+	Codes    []wechattest.QRCode
+	Calls    []wechattest.Call
+}
+
+func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("person")
+	people := c.server.People()
+	i := slices.IndexFunc(people, func(p wechattest.Person) bool { return p.ID == id })
+	if i < 0 {
+		c.problem(w, r, http.StatusNotFound, "error-missing")
+		return
+	}
+	phone, view := c.server.Phone(id), c.view(id)
+	data := phonePage{
+		personCard: c.card(&people[i]),
+		Frame:      view.Path(),
+		Version:    view.Version(),
+		Drawn:      view.Drawn(),
+		Page:       phone.Page(),
+		Lang:       phone.Language(),
+		Langs:      []string{"zh-CN", "zh-TW", "en"},
+		Open:       handedOver(r),
+		People:     c.cards(),
+		Browser:    phone.Browser().String(),
+		Codes:      c.server.QRCodes(),
+		Calls:      c.recentCalls(6, id),
+	}
+	for _, b := range browsers() {
+		data.Browsers = append(data.Browsers, b.String())
+	}
+	if !slices.Contains(data.Langs, data.Lang) {
+		data.Langs = append(data.Langs, data.Lang)
+	}
+	if page := data.Page; page != nil {
+		// Addresses are masked as in the log: the page may stay open or be shared as a screenshot.
+		data.Title, data.Address, data.Consent = page.Title, weburl.Mask(page.URL), page.AsksConsent()
+		for _, hop := range page.Hops {
+			data.Hops = append(data.Hops, wechattest.Hop{Status: hop.Status, To: weburl.Mask(hop.To)})
+		}
+	}
+	c.render(w, r, http.StatusOK, "phone", c.texts(r).Text("phone-of", data.Nickname), data)
+}
+
+// browsers returns the browsers of a phone in the order of the form.
+func browsers() []wechattest.Browser {
+	return []wechattest.Browser{
+		wechattest.BrowserWeChat, wechattest.BrowserWeChatIPhone, wechattest.BrowserWeChatWindows,
+		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
+}
+
+// handOver redirects to a person's phone with a link in its address line. Other websites may link
+// here, so the link is opened only when the developer presses the button.
+func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
+	id := r.FormValue("person")
+	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
+		id = people[0].ID
+	}
+	to := url.URL{Path: "/phones/" + id}
+	if link := handedOver(r); link != "" {
+		to.RawQuery = url.Values{"open": {link}}.Encode()
+	}
+	c.redirect(w, r, to.String())
+}
+
+// handedOver returns the link in the parameter open, or "" when it is missing, too long or not an
+// http or https address.
+func handedOver(r *http.Request) string {
+	link := strings.TrimSpace(r.FormValue("open"))
+	if u, ok := weburl.Resolve(nil, link); ok && len(link) <= maxLink && u.User == nil {
+		return link
+	}
+	return ""
+}
+
+// pressPhone handles the buttons of a phone and redirects to its page, which shows the result.
+func (c *control) pressPhone(w http.ResponseWriter, r *http.Request) {
+	c.press(w, r, r.PathValue("person"), r.FormValue("do"))
+}
+
+// scan handles the form beside a waiting QR code.
+func (c *control) scan(w http.ResponseWriter, r *http.Request) {
+	c.press(w, r, r.FormValue("person"), "scan")
+}
+
+func (c *control) press(w http.ResponseWriter, r *http.Request, person, action string) {
+	if !c.hasPerson(person) {
+		c.problem(w, r, http.StatusNotFound, "error-missing")
+		return
+	}
+	phone := c.server.Phone(person)
+	// Until its language is set, the phone uses the developer's.
+	phone.SetDefaultLanguage(c.texts(r).Lang)
+	// The page of the phone shows the error.
+	_, _ = c.do(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
+	c.redirect(w, r, "/phones/"+person)
+}
+
+// phoneAction is a press of a button on a phone.
+type phoneAction struct {
+	do   string
+	at   string     // the link, button, language or browser
+	fill url.Values // form fields, for submit
+}
+
+// do performs an action. The first result is false for an unknown action or browser.
+func (c *control) do(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
+	switch a.do {
+	case "open":
+		_, err = p.Open(ctx, withScheme(a.at))
+	case "scan":
+		_, err = p.Scan(ctx, a.at)
+	case "allow":
+		_, err = p.Allow(ctx)
+	case "deny":
+		_, err = p.Deny(ctx)
+	case "follow":
+		_, err = p.Follow(ctx, a.at)
+	case "submit":
+		_, err = p.Submit(ctx, a.at, a.fill)
+	case "back":
+		_, err = p.Back(ctx)
+	case "reload":
+		_, err = p.Reload(ctx)
+	case "home":
+		p.Home()
+	case "refresh":
+		_, err = p.FollowRefresh(ctx)
+	case "full":
+		_, err = p.UseFullService(ctx)
+	case "clear":
+		p.ClearCookies()
+	case "language":
+		p.SetLanguage(languageTag(a.at))
+	case "browser":
+		return setBrowser(p, a.at), nil
+	case "password":
+		c.server.ChangePassword(p.Person())
+	case "revoke":
+		for _, app := range c.server.Apps() {
+			c.server.RevokeConsent(app.AppID, p.Person())
+		}
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func setBrowser(p *wechattest.Phone, name string) bool {
+	for _, b := range browsers() {
+		if b.String() == name {
+			p.SetBrowser(b)
+			return true
+		}
+	}
+	return false
+}
+
+// languageTag returns a language tag, or "" when it has characters that a header must not contain.
+func languageTag(s string) string {
+	if len(s) > 35 || strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return ""
+	}
+	return s
+}
+
+// withScheme adds http:// to an address without a scheme, such as 127.0.0.1:8080.
+func withScheme(address string) string {
+	if address = strings.TrimSpace(address); address != "" && !strings.Contains(address, "://") {
+		return "http://" + address
+	}
+	return address
+}

@@ -1,0 +1,194 @@
+package phoneview
+
+import "strings"
+
+// rewriteCSS returns a style sheet with every address replaced by link(address): those in url(…)
+// and the strings after @import. link receives the address as written, without its escapes, and
+// returns "" for one that must not be loaded. Comments are removed. The result contains no "<" that
+// could begin a tag, so it cannot end a style element.
+func rewriteCSS(src string, link func(string) string) string {
+	var b strings.Builder
+	importing := false // after @import and before its address
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case strings.HasPrefix(src[i:], "/*"):
+			n := strings.Index(src[i+2:], "*/")
+			if n < 0 {
+				return b.String()
+			}
+			i += n + 4
+			b.WriteByte(' ')
+		case c == '"' || c == '\'':
+			s, next := cssString(src, i)
+			if importing {
+				b.WriteString(cssURL(link(s)))
+				importing = false
+			} else {
+				b.WriteString(cssSafe(src[i:next]))
+			}
+			i = next
+		case c == '\\' && i+1 < len(src):
+			b.WriteString(cssSafe(src[i : i+2]))
+			i += 2
+		case hasPrefixFold(src[i:], "@import"):
+			b.WriteString("@import")
+			i += len("@import")
+			importing = true
+		case hasPrefixFold(src[i:], "url(") && !cssNameEnds(src[:i]):
+			s, next := cssURLValue(src, i+4)
+			b.WriteString(cssURL(link(s)))
+			i = next
+			importing = false
+		default:
+			if c == ';' || c == '{' {
+				importing = false
+			}
+			if c == '<' && opensTag(src[i:]) {
+				b.WriteString(`\3C `)
+			} else {
+				b.WriteByte(c)
+			}
+			i++
+		}
+	}
+	return b.String()
+}
+
+// cssString parses the string that begins at the quote src[i]. A line break ends an unterminated
+// one, as in browsers.
+func cssString(src string, i int) (value string, next int) {
+	var b strings.Builder
+	q := src[i]
+	for i++; i < len(src); i++ {
+		switch c := src[i]; {
+		case c == q:
+			return b.String(), i + 1
+		case c == '\n':
+			return b.String(), i
+		case c == '\\' && i+1 < len(src):
+			i = cssEscape(&b, src, i)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), len(src)
+}
+
+// cssURLValue parses the address between "url(" and ")".
+func cssURLValue(src string, i int) (value string, next int) {
+	for i < len(src) && isSpace(src[i]) {
+		i++
+	}
+	if i < len(src) && (src[i] == '"' || src[i] == '\'') {
+		value, i = cssString(src, i)
+		if n := strings.IndexByte(src[i:], ')'); n >= 0 {
+			return value, i + n + 1
+		}
+		return value, len(src)
+	}
+	var b strings.Builder
+	for ; i < len(src) && src[i] != ')'; i++ {
+		if src[i] == '\\' && i+1 < len(src) {
+			i = cssEscape(&b, src, i)
+			continue
+		}
+		b.WriteByte(src[i])
+	}
+	return strings.TrimSpace(b.String()), min(i+1, len(src))
+}
+
+// cssEscape writes the character of the escape at src[i] and returns the index of its last byte.
+func cssEscape(b *strings.Builder, src string, i int) int {
+	v, n := rune(0), 0
+	for n < 6 && i+1+n < len(src) {
+		d, ok := hexDigit(src[i+1+n])
+		if !ok {
+			break
+		}
+		v, n = v*16+d, n+1
+	}
+	if n == 0 {
+		if src[i+1] != '\n' {
+			b.WriteByte(src[i+1])
+		}
+		return i + 1
+	}
+	if v == 0 {
+		v = '\uFFFD'
+	}
+	b.WriteRune(v)
+	if i+1+n < len(src) && isSpace(src[i+1+n]) {
+		n++
+	}
+	return i + n
+}
+
+// hexDigit returns the value of a hexadecimal digit.
+func hexDigit(c byte) (rune, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10, true
+	}
+	return 0, false
+}
+
+// cssURL returns an address as a quoted url(), with the characters escaped that could end it.
+func cssURL(address string) string {
+	var b strings.Builder
+	b.WriteString(`url("`)
+	for i := 0; i < len(address); i++ {
+		switch c := address[i]; c {
+		case '"', '\\', '<', '\n', '\r', '\f':
+			const hex = "0123456789abcdef"
+			b.WriteByte('\\')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+			b.WriteByte(' ')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteString(`")`)
+	return b.String()
+}
+
+// cssSafe returns a piece of the source with each "<" escaped.
+func cssSafe(s string) string {
+	if !strings.Contains(s, "<") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '<' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i > 0 && s[i-1] == '\\' {
+			b.WriteString("3C ") // after the backslash of the source
+		} else {
+			b.WriteString(`\3C `)
+		}
+	}
+	return b.String()
+}
+
+// opensTag reports whether the "<" at the beginning of s could begin a tag. The one in "(width <
+// 600px)" could not.
+func opensTag(s string) bool {
+	return len(s) < 2 || isLetter(s[1]) || s[1] == '/' || s[1] == '!' || s[1] == '?' || s[1] == '\\'
+}
+
+// cssNameEnds reports whether the text ends inside a name, so that "curl(" is not parsed as "url(".
+func cssNameEnds(before string) bool {
+	if before == "" {
+		return false
+	}
+	c := before[len(before)-1]
+	return isLetter(c) || '0' <= c && c <= '9' || c == '-' || c == '_' || c >= 0x80
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r' }

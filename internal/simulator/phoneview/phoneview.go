@@ -1,0 +1,245 @@
+// Package phoneview shows the page of a simulated phone inside the control page. The page comes
+// from the app under test, so it is untrusted: it is shown in a sandboxed frame of an opaque origin
+// without scripts, it is rewritten so that every address leads back through the phone, and a
+// Content-Security-Policy allows it to load from its own frame only.
+//
+// Requests of such a frame carry "Origin: null" and count as cross-site. A random token in the path
+// authenticates them instead. It does not leak: the frame sends no referrer and can reach no other
+// host.
+//
+//	GET  /f/{token}/view            the page on the phone, rewritten
+//	GET  /f/{token}/go?u=           follows a link
+//	POST /f/{token}/submit?u=&m=    sends a form to u by the method m
+//	GET  /f/{token}/load?u=         loads an image, a style sheet or a font
+package phoneview
+
+import (
+	"errors"
+	"html"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// View is the rendered screen of one phone. Make it with [New].
+type View struct {
+	phone   *wechattest.Phone
+	path    string
+	version atomic.Int64 // number of changes of the page
+	drawn   atomic.Int64 // the version that the frame shows
+}
+
+// New returns the view of a phone under a path such as /f/TOKEN. The caller routes requests below
+// the path to [View.Serve] and calls [View.Changed] when the phone shows another page.
+func New(phone *wechattest.Phone, path string) *View { return &View{phone: phone, path: path} }
+
+// Path returns the path of the view.
+func (v *View) Path() string { return v.path }
+
+// Changed records that the phone shows another page.
+func (v *View) Changed() { v.version.Add(1) }
+
+// Version returns the number of changes.
+func (v *View) Version() int64 { return v.version.Load() }
+
+// Drawn returns the version that the frame has loaded last. If it is not the current one, the frame
+// must be reloaded.
+func (v *View) Drawn() int64 { return v.drawn.Load() }
+
+// SetHeaders sets the security headers of a page with the given Content-Security-Policy.
+func SetHeaders(w http.ResponseWriter, policy string) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+}
+
+// policy returns the Content-Security-Policy of the frame. It spells out the addresses, since
+// 'self' matches nothing in an opaque origin.
+func (v *View) policy(r *http.Request) string {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	origin := scheme + r.Host
+	load := origin + v.path + "/load"
+	return "default-src 'none'; img-src " + load + " data:; style-src " + load + " 'unsafe-inline'; font-src " + load +
+		" data:; form-action " + origin + v.path + "/submit; frame-ancestors " + origin +
+		"; base-uri 'none'; sandbox allow-forms"
+}
+
+// Serve handles a request below the view's path; action is the rest of the path. texts has the
+// messages of the phone.
+func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts *catalog.Catalog) {
+	switch r.Method + " " + action {
+	case "GET view":
+		v.show(w, r, texts)
+	case "GET go":
+		if v.phone.Page() != nil {
+			_, _ = v.phone.FollowURL(r.Context(), r.FormValue("u")) // the phone shows the error
+		}
+		v.redirect(w, r)
+	case "POST submit":
+		v.submit(w, r)
+	case "GET load":
+		v.load(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// redirect sends the frame to the page that the phone shows now.
+func (v *View) redirect(w http.ResponseWriter, r *http.Request) {
+	SetHeaders(w, v.policy(r))
+	http.Redirect(w, r, v.path+"/view", http.StatusSeeOther)
+}
+
+func (v *View) submit(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		http.Error(w, "the form is larger than 1 MiB", http.StatusRequestEntityTooLarge)
+		return
+	}
+	if v.phone.Page() != nil {
+		q := r.URL.Query()
+		// The phone shows the error.
+		_, _ = v.phone.SubmitURL(r.Context(), q.Get("u"), formMethod(q.Get("m")), string(body))
+	}
+	v.redirect(w, r)
+}
+
+// show serves the page on the phone, or a message of the phone.
+func (v *View) show(w http.ResponseWriter, r *http.Request, texts *catalog.Catalog) {
+	version := v.version.Load() // read before the page: a change in between makes the frame reload
+	page, err := v.phone.Page(), v.phone.Err()
+	v.drawn.Store(version)
+	SetHeaders(w, v.policy(r))
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	switch {
+	case err != nil:
+		writeMessage(w, texts, failureText(texts, err), texts.Text("failure-stays"))
+	case page == nil:
+		writeMessage(w, texts, texts.Text("frame-empty"), texts.Text("frame-empty-hint"))
+	case isHTML(page):
+		u, err := url.Parse(page.URL)
+		if err != nil {
+			return // the address of a page that was opened can be parsed
+		}
+		rw := &rewriter{page: u, base: u, links: v}
+		_, _ = io.WriteString(w, rw.rewrite(strings.ToValidUTF8(page.Body, "\uFFFD")))
+	default:
+		v.showFile(w, page, texts)
+	}
+}
+
+// failureText returns why the phone could not open an address.
+func failureText(texts *catalog.Catalog, err error) string {
+	if e := (*wechattest.PhoneError)(nil); errors.As(err, &e) {
+		return texts.Text("failure-"+e.Reason, e.Address)
+	}
+	return texts.Text("failure-broken", "")
+}
+
+func isHTML(page *wechattest.Page) bool {
+	kind, _, _ := mime.ParseMediaType(page.Header.Get("Content-Type"))
+	return kind == "text/html" || kind == "application/xhtml+xml"
+}
+
+// showFile serves what is not HTML: images as images, text as text.
+func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts *catalog.Catalog) {
+	const head = `<!doctype html><meta name="viewport" content="width=device-width"><title></title>`
+	kind, _, _ := mime.ParseMediaType(page.Header.Get("Content-Type"))
+	switch {
+	case page.Body == "":
+		writeMessage(w, texts, texts.Text("frame-status", strconv.Itoa(page.Status)), texts.Text("frame-no-body"))
+	case strings.HasPrefix(kind, "image/"):
+		src := html.EscapeString(v.loadPath(page.URL))
+		_, _ = io.WriteString(w, `<!doctype html><title></title><img alt="" src="`+src+`">`)
+	case isText(kind):
+		_, _ = io.WriteString(w, head+`<pre style="white-space:pre-wrap;overflow-wrap:anywhere">`+
+			html.EscapeString(strings.ToValidUTF8(page.Body, "\uFFFD"))+`</pre>`)
+	default:
+		writeMessage(w, texts, texts.Text("frame-kind", kind), "")
+	}
+}
+
+func isText(kind string) bool {
+	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") ||
+		strings.HasSuffix(kind, "xml") || strings.HasSuffix(kind, "javascript")
+}
+
+// writeMessage writes a message of the phone itself.
+func writeMessage(w io.Writer, texts *catalog.Catalog, title, hint string) {
+	const style = `html{color-scheme:light dark;height:100%}` +
+		`body{font:16px/1.6 system-ui,sans-serif;margin:0;min-height:100%;display:grid;place-content:center;` +
+		`text-align:center;padding:0 24px;box-sizing:border-box}` +
+		`p{margin:.3em 0;overflow-wrap:anywhere}.h{opacity:.65;font-size:14px}`
+	_, _ = io.WriteString(w, `<!doctype html><html lang="`+texts.Lang+`">`+
+		`<meta name="viewport" content="width=device-width"><title></title><style>`+style+`</style>`+
+		`<p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
+}
+
+func (v *View) followPath(address string) string { return v.path + "/go?u=" + url.QueryEscape(address) }
+
+func (v *View) loadPath(address string) string { return v.path + "/load?u=" + url.QueryEscape(address) }
+
+func (v *View) submitPath(address, method string) string {
+	return v.path + "/submit?m=" + strings.ToLower(method) + "&u=" + url.QueryEscape(address)
+}
+
+// load serves an image, a style sheet or a font of the page, and nothing else.
+func (v *View) load(w http.ResponseWriter, r *http.Request) {
+	if v.phone.Page() == nil {
+		http.NotFound(w, r)
+		return
+	}
+	dest := "image"
+	if d := r.Header.Get("Sec-Fetch-Dest"); d == "style" || d == "font" {
+		dest = d
+	}
+	address := r.FormValue("u")
+	file, err := v.phone.Load(r.Context(), address, dest)
+	if err != nil {
+		http.Error(w, "the phone could not load the file", http.StatusBadGateway)
+		return
+	}
+	kind, _, _ := mime.ParseMediaType(file.Header.Get("Content-Type"))
+	body := file.Body
+	var params map[string]string
+	switch {
+	case kind == "text/css":
+		base, _ := weburl.Resolve(nil, address)
+		rw := &rewriter{page: base, base: base, links: v}
+		body = rewriteCSS(strings.ToValidUTF8(body, "\uFFFD"), rw.loadRef)
+		params = map[string]string{"charset": "utf-8"}
+	case !isImageOrFont(kind):
+		http.NotFound(w, r)
+		return
+	}
+	// An image opened on its own, such as SVG, is a document: this policy forbids it everything but
+	// inline styles.
+	SetHeaders(w, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	w.Header().Set("Content-Type", mime.FormatMediaType(kind, params))
+	w.Header().Set("Access-Control-Allow-Origin", "null") // the opaque origin of the frame; fonts require it
+	w.WriteHeader(file.Status)
+	_, _ = io.WriteString(w, body)
+}
+
+func isImageOrFont(kind string) bool {
+	for _, prefix := range []string{"image/", "font/", "application/font", "application/x-font"} {
+		if strings.HasPrefix(kind, prefix) {
+			return true
+		}
+	}
+	return kind == "application/vnd.ms-fontobject"
+}

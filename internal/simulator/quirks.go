@@ -1,0 +1,245 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// maxPollWait bounds the quirk PollWait, so that a typing mistake does not block the QR page for
+// hours.
+const maxPollWait = 10 * time.Minute
+
+// quirkField is a field of wechattest.Quirks on the page and in the JSON API. The fields are found
+// by reflection, so a new field appears on both; a test then requires its text.
+type quirkField struct {
+	field string // name in Quirks
+	json  string // the same with a lower-case first letter
+}
+
+// quirkFields returns the fields of Quirks in their order.
+func quirkFields() []quirkField {
+	t := reflect.TypeFor[wechattest.Quirks]()
+	out := make([]quirkField, t.NumField())
+	for i := range out {
+		name := t.Field(i).Name
+		out[i] = quirkField{field: name, json: strings.ToLower(name[:1]) + name[1:]}
+	}
+	return out
+}
+
+// choice is a value of an enumeration. Its text in the catalog is "choice-FIELD-NAME".
+type choice struct {
+	name  string // in JSON
+	value int
+}
+
+// quirkChoices returns the values of an enumeration type, the default first; nil for other types.
+func quirkChoices(t reflect.Type) []choice {
+	switch t {
+	case reflect.TypeFor[wechattest.DoubleCallback]():
+		return []choice{
+			{"off", int(wechattest.DoubleOff)},
+			{"first", int(wechattest.DoubleFirst)},
+			{"together", int(wechattest.DoubleTogether)},
+			{"late", int(wechattest.DoubleLate)},
+			{"otherCode", int(wechattest.DoubleOtherCode)},
+		}
+	case reflect.TypeFor[wechattest.UsedCode]():
+		return []choice{
+			{"thenInvalid", int(wechattest.UsedThenInvalid)},
+			{"isInvalid", int(wechattest.UsedIsInvalid)},
+		}
+	case reflect.TypeFor[wechattest.Suffix]():
+		return []choice{
+			{"rid", int(wechattest.SuffixRID)},
+			{"hints", int(wechattest.SuffixHints)},
+			{"none", int(wechattest.SuffixNone)},
+		}
+	case reflect.TypeFor[wechattest.Dirty]():
+		return []choice{
+			{"off", int(wechattest.DirtyOff)},
+			{"control", int(wechattest.DirtyControl)},
+			{"utf8", int(wechattest.DirtyUTF8)},
+			{"emoji", int(wechattest.DirtyEmoji)},
+			{"noAvatar", int(wechattest.DirtyNoAvatar)},
+		}
+	}
+	return nil
+}
+
+func (f quirkField) of(q *wechattest.Quirks) reflect.Value {
+	return reflect.ValueOf(q).Elem().FieldByName(f.field)
+}
+
+// get returns the value of a quirk as JSON has it: a boolean, a number or a string.
+func (f quirkField) get(q *wechattest.Quirks) any {
+	v := f.of(q)
+	for _, c := range quirkChoices(v.Type()) {
+		if int64(c.value) == v.Int() {
+			return c.name
+		}
+	}
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		return time.Duration(v.Int()).String()
+	}
+	return v.Interface()
+}
+
+// set parses a value: true or false, a number, a duration, or the name of a choice.
+func (f quirkField) set(q *wechattest.Quirks, text string) error {
+	v := f.of(q)
+	if choices := quirkChoices(v.Type()); choices != nil {
+		return f.setChoice(v, choices, text)
+	}
+	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 || d > maxPollWait {
+			return fmt.Errorf("quirk %s: %q is not a duration between 0s and 10m", f.json, text)
+		}
+		v.SetInt(int64(d))
+	case v.Kind() == reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("quirk %s: %q is neither true nor false", f.json, text)
+		}
+		v.SetBool(b)
+	case v.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return fmt.Errorf("quirk %s: %q is not a number of at least 0", f.json, text)
+		}
+		v.SetInt(int64(n))
+	default:
+		v.SetString(text)
+	}
+	return nil
+}
+
+func (f quirkField) setChoice(v reflect.Value, choices []choice, text string) error {
+	names := make([]string, len(choices))
+	for i, c := range choices {
+		if c.name == text {
+			v.SetInt(int64(c.value))
+			return nil
+		}
+		names[i] = c.name
+	}
+	return fmt.Errorf("quirk %s: %q is not one of %s", f.json, text, strings.Join(names, ", "))
+}
+
+// quirksJSON returns all quirks by their JSON names.
+func quirksJSON(q wechattest.Quirks) map[string]any {
+	out := map[string]any{}
+	for _, f := range quirkFields() {
+		out[f.json] = f.get(&q)
+	}
+	return out
+}
+
+// setQuirks changes the quirks that values names. On an error it changes none.
+func (c *control) setQuirks(values map[string]string) error {
+	next := c.server.Quirks()
+	known := map[string]quirkField{}
+	for _, f := range quirkFields() {
+		known[f.json] = f
+	}
+	for name, text := range values {
+		f, ok := known[name]
+		if !ok {
+			return fmt.Errorf("unknown quirk %q", name)
+		}
+		if err := f.set(&next, text); err != nil {
+			return err
+		}
+	}
+	if person := next.ConsentAs; person != "" && !c.hasPerson(person) {
+		return fmt.Errorf("quirk consentAs: no person %q", person)
+	}
+	// Only the named fields are written, so that a concurrent change of another field is kept.
+	c.server.UpdateQuirks(func(q *wechattest.Quirks) {
+		for name, text := range values {
+			_ = known[name].set(q, text) // validated above
+		}
+	})
+	return nil
+}
+
+// jsonText returns a JSON string, number or boolean as the text that set parses.
+func jsonText(raw json.RawMessage) (string, error) {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return "", err
+	}
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	}
+	return "", fmt.Errorf("%s is not a string, number or boolean", raw)
+}
+
+// quirkView is a quirk as the form shows it.
+type quirkView struct {
+	Field, Name string
+	Kind        string // "bool", "choice", "person" or "text"
+	Value       string
+	Changed     bool
+	Choices     []string
+	People      []personCard
+}
+
+func (c *control) quirksPage(w http.ResponseWriter, r *http.Request) {
+	c.renderQuirks(w, r, http.StatusOK, "")
+}
+
+// renderQuirks serves the form with a message, a catalog key; "" for none.
+func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status int, message string) {
+	now, zero := c.server.Quirks(), wechattest.Quirks{}
+	var views []quirkView
+	for _, f := range quirkFields() {
+		value := f.get(&now)
+		v := quirkView{Field: f.field, Name: f.json, Kind: "text", Value: fmt.Sprint(value),
+			Changed: value != f.get(&zero)}
+		if _, ok := value.(bool); ok {
+			v.Kind = "bool"
+		}
+		if choices := quirkChoices(f.of(&now).Type()); choices != nil {
+			v.Kind = "choice"
+			for _, ch := range choices {
+				v.Choices = append(v.Choices, ch.name)
+			}
+		}
+		if f.field == "ConsentAs" {
+			v.Kind, v.People = "person", c.cards()
+		}
+		views = append(views, v)
+	}
+	c.render(w, r, status, "quirks", c.texts(r).Text("nav-quirks"), map[string]any{"Quirks": views, "Note": message})
+}
+
+// saveQuirks handles the form, which contains all quirks.
+func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
+	values := map[string]string{}
+	for _, f := range quirkFields() {
+		if value := r.PostFormValue(f.json); value != "" || r.PostForm.Has(f.json) {
+			values[f.json] = value
+		}
+	}
+	if err := c.setQuirks(values); err != nil {
+		c.renderQuirks(w, r, http.StatusBadRequest, "quirks-invalid")
+		return
+	}
+	c.changed()
+	c.redirect(w, r, "/quirks")
+}

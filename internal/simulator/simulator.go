@@ -1,0 +1,207 @@
+// Package simulator serves the control page of the simulated WeChat: the people and their phones,
+// the quirks, faults, a clock and a log of requests, as pages for a developer and as JSON for
+// scripts. [New] returns the handler. The simulated WeChat itself is package wechattest, of which
+// this package uses the exported API only.
+//
+// Serve the handler on a loopback listener of its own: whoever reaches it can act as every person
+// and read every secret.
+//
+//	GET  /                        people, waiting QR codes, latest requests
+//	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
+//	GET  /phone?person=&open=     redirects there, for links on other pages; the default person is the
+//	                              first one
+//	POST /phones/{person}         do=ACTION at=…, with the actions open, scan, allow, deny, back,
+//	                              reload, home, refresh, full, clear, language, browser, password
+//	                              and revoke
+//	POST /scan                    person=, at=LINK: scans a QR code with the person's phone
+//	GET  /apps                    appids, secrets, callback domains
+//	GET  /quirks  POST            every quirk with its meaning and default
+//	GET  /faults  POST            the pending faults, and a form to add one
+//	POST /clock                   advance=5m
+//	GET  /log                     requests and answers
+//	GET  /events                  server-sent events: "changed" when one of these pages has changed
+//	GET  /f/{token}/…             the rendered page of a phone, see package phoneview
+//
+// The JSON API answers in UTF-8. An error is {"error": "…"} with status 400, 404 or 502.
+//
+//	GET    /api/state             {"seed", "now", "quirks", "apps", "people", "qrCodes", "faults"}
+//	GET    /api/log?after=ID      {"last", "calls": […]}, oldest first
+//	POST   /api/quirks            {"doubleCallback": "first", "laxOrder": true}: returns all
+//	POST   /api/faults            {"endpoint": "/sns/userinfo", "errcode": -1, "latency": "15s"}
+//	DELETE /api/faults            removes all faults
+//	POST   /api/clock             {"advance": "5m"}: returns the time
+//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: as above, and follow (at: a link)
+//	                              and submit (at: a button, "fill": {…}); returns the page
+//
+// Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
+// with it they update automatically.
+//
+// Requests whose Host is a name on the internet are rejected, as a defence against DNS rebinding.
+// So are requests from other websites that change something. A link that another site hands over
+// opens only when the developer presses the button.
+package simulator
+
+import (
+	"crypto/rand"
+	"embed"
+	"html/template"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/simulator/phoneview"
+	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// Config holds what [New] needs.
+type Config struct {
+	// Server is the simulated WeChat. Required.
+	Server *wechattest.Server
+	// OpenURL is the address at which Server is served, shown on the page of apps. Empty omits it.
+	OpenURL string
+	// Hosts are further host names, without port, that requests may name. Names of loopback and IP
+	// addresses are always accepted.
+	Hosts []string
+}
+
+//go:embed files
+var files embed.FS
+
+// New returns the control page. Several handlers may share a server; each has its own frame tokens.
+func New(cfg Config) http.Handler {
+	c := &control{
+		server:   cfg.Server,
+		openURL:  strings.TrimSuffix(cfg.OpenURL, "/"),
+		hosts:    slices.Clone(cfg.Hosts),
+		catalogs: catalog.MustLoad(files, "files", "en", "zh-CN"),
+		views:    map[string]*phoneview.View{},
+		tokens:   map[string]*phoneview.View{},
+		watchers: map[chan struct{}]bool{},
+	}
+	for _, texts := range c.catalogs {
+		c.templates = append(c.templates, parseTemplates(texts))
+	}
+	cfg.Server.OnPhoneChange(c.phoneChanged)
+	return c.guard(c.routes())
+}
+
+// control serves the control page.
+type control struct {
+	server    *wechattest.Server
+	openURL   string
+	hosts     []string
+	catalogs  []*catalog.Catalog   // English, Chinese
+	templates []*template.Template // one for each catalog
+
+	mu       sync.Mutex
+	views    map[string]*phoneview.View // by person
+	tokens   map[string]*phoneview.View // by frame token
+	watchers map[chan struct{}]bool     // of events
+}
+
+func (c *control) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.peoplePage)
+	mux.HandleFunc("GET /phone", c.handOver)
+	mux.HandleFunc("GET /phones/{person}", c.phonePage)
+	mux.HandleFunc("POST /phones/{person}", c.pressPhone)
+	mux.HandleFunc("POST /scan", c.scan)
+	mux.HandleFunc("GET /people/{person}/picture", c.picture)
+	mux.HandleFunc("GET /apps", c.appsPage)
+	mux.HandleFunc("GET /quirks", c.quirksPage)
+	mux.HandleFunc("POST /quirks", c.saveQuirks)
+	mux.HandleFunc("GET /faults", c.faultsPage)
+	mux.HandleFunc("POST /faults", c.addFault)
+	mux.HandleFunc("POST /clock", c.advanceClock)
+	mux.HandleFunc("GET /log", c.logPage)
+	mux.HandleFunc("GET /events", c.events)
+	mux.HandleFunc("GET /control.css", c.asset)
+	mux.HandleFunc("GET /control.js", c.asset)
+	c.mountAPI(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		c.problem(w, r, http.StatusNotFound, "error-missing")
+	})
+	return mux
+}
+
+// guard rejects foreign host names and cross-site requests. Frames are exempt from the second
+// check: their origin is opaque, so they count as cross-site, and the token in their path
+// authenticates them instead.
+func (c *control) guard(next http.Handler) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.problem(w, r, http.StatusForbidden, "error-origin")
+	}))
+	guarded := sameOrigin.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !c.acceptsHost(r.Host) {
+			c.problem(w, r, http.StatusMisdirectedRequest, "error-host")
+			return
+		}
+		if view, action := c.viewOfPath(r.URL.Path); view != nil {
+			view.Serve(w, r, action, c.texts(r))
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	})
+}
+
+// acceptsHost reports whether a Host header names this machine or a configured host.
+func (c *control) acceptsHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if _, err := netip.ParseAddr(host); err == nil || weburl.IsLoopback(host) {
+		return true
+	}
+	return slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// view returns the rendered phone of a person, under a token that is made at the first call.
+func (c *control) view(person string) *phoneview.View {
+	phone := c.server.Phone(person)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.views[person] == nil {
+		token := strings.ToLower(rand.Text())
+		c.views[person] = phoneview.New(phone, "/f/"+token)
+		c.tokens[token] = c.views[person]
+	}
+	return c.views[person]
+}
+
+// viewOfPath returns the rendered phone that a path belongs to, and the rest of the path; nil for
+// other paths.
+func (c *control) viewOfPath(path string) (view *phoneview.View, action string) {
+	rest, ok := strings.CutPrefix(path, "/f/")
+	if !ok {
+		return nil, ""
+	}
+	token, action, _ := strings.Cut(rest, "/")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokens[token], action
+}
+
+// hasPerson reports whether the simulator has a person with this id.
+func (c *control) hasPerson(id string) bool {
+	return slices.ContainsFunc(c.server.People(), func(p wechattest.Person) bool { return p.ID == id })
+}
+
+// texts returns the catalog for a request: Chinese for browsers that prefer it, else English.
+func (c *control) texts(r *http.Request) *catalog.Catalog { return c.catalogs[c.language(r)] }
+
+// language returns the index of that catalog.
+func (c *control) language(r *http.Request) int {
+	if catalog.Preferred(r.Header.Get("Accept-Language"), "zh", "en") == "zh" {
+		return 1
+	}
+	return 0
+}

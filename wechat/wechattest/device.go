@@ -1,0 +1,159 @@
+package wechattest
+
+import (
+	"hash/fnv"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// device is what the windows of one phone share.
+type device struct {
+	person string
+	server *Server
+
+	mu              sync.Mutex // guards the fields below
+	tag             string     // language; "" means the default
+	defaultLanguage string     // "" means zh-CN
+	browser         Browser
+	jars            map[Browser]*cookieStore
+}
+
+// cookies returns the cookies of the current browser.
+func (d *device) cookies() *cookieStore {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.jars == nil {
+		d.jars = map[Browser]*cookieStore{}
+	}
+	if d.jars[d.browser] == nil {
+		d.jars[d.browser] = newCookieStore()
+	}
+	return d.jars[d.browser]
+}
+
+func (d *device) currentBrowser() Browser {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.browser
+}
+
+func (d *device) setBrowser(b Browser) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.browser = b
+}
+
+func (d *device) setLanguage(tag string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if tag == "" {
+		tag = chinese
+	}
+	d.tag = tag
+}
+
+func (d *device) setDefaultLanguage(tag string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.defaultLanguage = tag
+}
+
+func (d *device) language() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.tag != "":
+		return d.tag
+	case d.defaultLanguage != "":
+		return d.defaultLanguage
+	}
+	return chinese
+}
+
+// setHeaders sets the headers of every request of the phone. Apps recognize WeChat by
+// "MicroMessenger" in the user agent.
+func (d *device) setHeaders(h http.Header) {
+	tag := d.language()
+	h.Set("User-Agent", d.currentBrowser().userAgent(d.id(), userAgentLanguage(tag)))
+	base, _, hasRegion := strings.Cut(tag, "-")
+	accept := tag
+	if hasRegion {
+		accept += "," + base + ";q=0.9"
+	}
+	if base != "en" {
+		accept += ",en-US;q=0.8,en;q=0.7"
+	}
+	h.Set("Accept-Language", accept)
+}
+
+// id returns the number that identifies a phone in WeChat's user agent. It is constant for a
+// person.
+func (d *device) id() string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(d.person))
+	return strconv.Itoa(1000 + int(h.Sum32()%9000))
+}
+
+// userAgentLanguage returns a language as WeChat's user agent has it.
+func userAgentLanguage(tag string) string {
+	switch {
+	case strings.HasPrefix(tag, "zh-TW"), strings.HasPrefix(tag, "zh-HK"), strings.HasPrefix(tag, "zh-Hant"):
+		return "zh_TW"
+	case strings.HasPrefix(tag, "zh"):
+		return "zh_CN"
+	}
+	base, _, _ := strings.Cut(tag, "-")
+	return base
+}
+
+// Browser is a program that opens links on a phone or a computer. [Phone.SetBrowser] selects one.
+// Apps distinguish them by the user agent.
+type Browser int
+
+// The first three browsers are WeChat and identify the person to the simulator. The others do not.
+const (
+	BrowserWeChat        Browser = iota // WeChat on Android
+	BrowserWeChatIPhone                 // WeChat on an iPhone
+	BrowserWeChatWindows                // WeChat on a computer
+	BrowserWeCom                        // 企业微信, which has "MicroMessenger" in its user agent but is not WeChat
+	BrowserChrome                       // Chrome on Android
+	BrowserSafari                       // Safari on an iPhone
+)
+
+// String returns a name such as "wechat-iphone".
+func (b Browser) String() string {
+	names := []string{"wechat", "wechat-iphone", "wechat-windows", "wecom", "chrome", "safari"}
+	if b >= 0 && int(b) < len(names) {
+		return names[b]
+	}
+	return "unknown"
+}
+
+// isWeChat reports whether the browser identifies the person to WeChat.
+func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
+
+// userAgent returns the User-Agent header. id identifies the phone. Those of WeChat on Android and
+// Windows were captured (2022, last seen true 2024); the others follow their documented form.
+func (b Browser) userAgent(id, lang string) string {
+	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
+		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 "
+	const iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+	switch b {
+	case BrowserWeChatIPhone:
+		return iphone + "Mobile/15E148 MicroMessenger/8.0.49(0x18003137) NetType/WIFI Language/" + lang
+	case BrowserWeChatWindows:
+		return "Mozilla/5.0 (Windows NT 10.0; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0.4044.138 " +
+			"Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat(0x6305002e)"
+	case BrowserWeCom:
+		return android + "wxwork/4.1.10 MicroMessenger/7.0.1 NetType/WIFI Language/zh Lang/zh ColorScheme/Light"
+	case BrowserChrome:
+		return "Mozilla/5.0 (Linux; Android 12; M2102K1C) AppleWebKit/537.36 (KHTML, like Gecko) " +
+			"Chrome/131.0.0.0 Mobile Safari/537.36"
+	case BrowserSafari:
+		return iphone + "Version/17.5 Mobile/15E148 Safari/604.1"
+	}
+	return android + "XWEB/5023 MMWEBSDK/20220204 MMWEBID/" + id + " MicroMessenger/8.0.18.2060(0x28001237) " +
+		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + lang + " ABI/arm64"
+}

@@ -1,0 +1,248 @@
+package wechattest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/weburl"
+)
+
+// maxBody is the size at which a phone cuts off the body of a response.
+const maxBody = 4 << 20
+
+// wechatHosts returns the host names of WeChat's login. A phone finds the simulator behind each of
+// them.
+func wechatHosts() []string {
+	return []string{"open.weixin.qq.com", "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com",
+		"sz.api.weixin.qq.com", "hk.api.weixin.qq.com", "long.open.weixin.qq.com", "lp.open.weixin.qq.com",
+		"res.wx.qq.com", "thirdwx.qlogo.cn", "wx.qlogo.cn"}
+}
+
+// fetcher sends the requests of phones: to the simulator in process, to all other hosts over the
+// network.
+type fetcher struct {
+	simulator http.Handler
+	phones    *phones // the addresses of the simulator
+	transport *http.Transport
+}
+
+// fetched is a response with its whole body.
+type fetched struct {
+	status    int
+	header    http.Header
+	body      string
+	simulator bool // the simulator served it
+}
+
+// fetch sends one request and follows no redirect. It calls identify for requests to the simulator
+// only, so that no app learns who the person is.
+func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetched, error) {
+	if f.phones.isSimulator(req.URL) {
+		identify(req)
+		return f.inProcess(req)
+	}
+	done := f.phones.expect(req.URL)
+	resp, err := f.transport.RoundTrip(req)
+	done()
+	if err != nil {
+		return nil, reachError(req.URL, err)
+	}
+	if f.phones.isSimulator(req.URL) { // the simulator received the request and learned its own address
+		_ = resp.Body.Close()
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, fmt.Errorf("wechattest: repeat the form: %w", err)
+			}
+		}
+		identify(req)
+		return f.inProcess(req)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return nil, newPhoneError(failureBroken, weburl.Origin(req.URL), "response incomplete: %w", err)
+	}
+	return &fetched{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
+}
+
+// inProcess calls the simulator's handler as its listener would.
+func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
+	in := req.Clone(inProcess(req.Context()))
+	in.RequestURI = req.URL.RequestURI()
+	in.Host = req.URL.Host
+	in.RemoteAddr = "127.0.0.1:1"
+	in.URL = &url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := &recorder{header: http.Header{}}
+	at := weburl.Origin(req.URL)
+	defer func() {
+		// A fault that closes the connection panics with this value; net/http would close the
+		// connection.
+		if v := recover(); v == http.ErrAbortHandler {
+			a, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
+				io.ErrUnexpectedEOF)
+		} else if v != nil {
+			panic(v)
+		}
+	}()
+	f.simulator.ServeHTTP(w, in)
+	if err := req.Context().Err(); err != nil {
+		return nil, newPhoneError(failureTimeout, at, "wait for the simulator: %w", err)
+	}
+	w.WriteHeader(http.StatusOK)
+	if w.sent.Get("Content-Type") == "" && w.body.Len() > 0 {
+		w.sent.Set("Content-Type", http.DetectContentType(w.body.Bytes()))
+	}
+	return &fetched{status: w.status, header: w.sent, body: w.body.String(), simulator: true}, nil
+}
+
+// recorder is the ResponseWriter of inProcess.
+type recorder struct {
+	header, sent http.Header
+	status       int
+	body         bytes.Buffer
+}
+
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+// Flush implements http.Flusher.
+func (w *recorder) Flush() { w.WriteHeader(http.StatusOK) }
+
+// dialer opens the connections of phones. It resolves a name once and connects to the addresses
+// that it has checked, so a name that changes its address (DNS rebinding) does not lead to a public
+// host.
+type dialer struct {
+	allowed []string // hosts that may have any address; "*" is every host
+}
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	n := net.Dialer{Timeout: 10 * time.Second}
+	host = strings.TrimSuffix(lowerASCII(host), ".")
+	if slices.Contains(d.allowed, host) || slices.Contains(d.allowed, "*") {
+		return n.DialContext(ctx, network, address)
+	}
+	ips, err := lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range ips {
+		if !isPrivate(ip) {
+			return nil, fmt.Errorf("%w (%s has the address %s)", ErrHost, host, ip)
+		}
+	}
+	for _, ip := range ips {
+		var c net.Conn
+		if c, err = n.DialContext(ctx, network, net.JoinHostPort(ip.String(), port)); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// lookup returns the addresses of a host. It does not ask a name server for names of loopback.
+func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	if weburl.IsLoopback(host) {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// isPrivate reports whether an address is loopback or in a private network. Link-local addresses
+// are excluded: cloud providers serve the metadata of a machine there, with its credentials.
+func isPrivate(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return ip.IsLoopback() || ip.IsPrivate() && !slices.Contains(metadataAddresses(), ip)
+}
+
+// metadataAddresses returns the metadata addresses of Amazon and Google that are in private
+// networks.
+func metadataAddresses() []netip.Addr {
+	return []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254")}
+}
+
+// PhoneError is the error of a [Phone] that could not open an address. Neither Address nor the text
+// has a query, which may hold a code.
+type PhoneError struct {
+	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection),
+	// "timeout", "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]),
+	// "scheme" (a redirect to an address that is not http or https) and "address" (the same of the
+	// address to open).
+	Reason  string
+	Address string
+	Err     error
+}
+
+// Error returns the text of Err.
+func (e *PhoneError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *PhoneError) Unwrap() error { return e.Err }
+
+const (
+	failureHost        = "host"
+	failureName        = "name"
+	failureRefused     = "refused"
+	failureTimeout     = "timeout"
+	failureCertificate = "certificate"
+	failureBroken      = "broken"
+	failureRedirects   = "redirects"
+	failureScheme      = "scheme"
+	failureAddress     = "address"
+)
+
+func newPhoneError(reason, address, format string, args ...any) *PhoneError {
+	return &PhoneError{Reason: reason, Address: address,
+		Err: fmt.Errorf("wechattest: open %s: %w", address, fmt.Errorf(format, args...))}
+}
+
+// reachError returns the error for a request that got no response.
+func reachError(u *url.URL, err error) *PhoneError {
+	var op *net.OpError
+	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	reason, problem := failureBroken, "no complete response: "
+	switch {
+	case errors.Is(err, ErrHost):
+		reason, problem = failureHost, ""
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		reason, problem = failureTimeout, "no response in time: "
+	case errors.As(err, &dns):
+		reason, problem = failureName, "host not found: "
+	case errors.As(err, &cert):
+		reason, problem = failureCertificate, "certificate not trusted: "
+	case errors.As(err, &op) && op.Op == "dial":
+		reason, problem = failureRefused, "is the app running? "
+	}
+	return newPhoneError(reason, weburl.Origin(u), "%s%w", problem, err)
+}

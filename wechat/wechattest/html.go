@@ -1,0 +1,292 @@
+package wechattest
+
+import (
+	"html"
+	"strings"
+	"unicode/utf8"
+)
+
+type tokenKind int
+
+const (
+	textToken  tokenKind = iota // character data with its character references
+	rawToken                    // content of an element without markup: style, script, title, textarea
+	startToken                  // <name attr=value>
+	endToken                    // </name>
+)
+
+// htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions have no
+// token.
+type htmlToken struct {
+	kind  tokenKind
+	name  string     // of the tag, or of the element around a rawToken; lower case
+	attrs []htmlAttr // in order; of a repeated name the first only, as in browsers
+	text  string     // of textToken and rawToken
+}
+
+// htmlAttr is an attribute with its character references decoded.
+type htmlAttr struct{ name, value string }
+
+// attr returns the value of an attribute, and whether the tag has it.
+func (t *htmlToken) attr(name string) (string, bool) {
+	for _, a := range t.attrs {
+		if a.name == name {
+			return a.value, true
+		}
+	}
+	return "", false
+}
+
+// value returns the value of an attribute, "" without one.
+func (t *htmlToken) value(name string) string {
+	v, _ := t.attr(name)
+	return v
+}
+
+// scanHTML calls yield for each token of a page, by the tokenizer of the HTML standard (13.2.5),
+// without building a tree. It accepts any input; a tag that is cut off by the end is dropped, as
+// the standard demands. It is written by hand because this package imports the standard library
+// only.
+func scanHTML(src string, yield func(htmlToken)) {
+	z := htmlScanner{src: src, yield: yield}
+	for z.pos < len(src) {
+		lt := strings.IndexByte(src[z.pos:], '<')
+		if lt < 0 {
+			z.text(src[z.pos:])
+			return
+		}
+		z.text(src[z.pos : z.pos+lt])
+		z.pos += lt
+		z.markup()
+	}
+}
+
+type htmlScanner struct {
+	src   string
+	pos   int // of the next byte
+	yield func(htmlToken)
+}
+
+func (z *htmlScanner) text(s string) {
+	if s != "" {
+		z.yield(htmlToken{kind: textToken, text: s})
+	}
+}
+
+// markup scans what begins with the "<" at pos.
+func (z *htmlScanner) markup() {
+	rest := z.src[z.pos:]
+	switch {
+	case strings.HasPrefix(rest, "<!--"):
+		z.comment()
+	case len(rest) > 1 && (rest[1] == '!' || rest[1] == '?'):
+		z.skipPast(">")
+	case len(rest) > 2 && rest[1] == '/' && isLetter(rest[2]):
+		z.tag(endToken, 2)
+	case len(rest) > 2 && rest[1] == '/':
+		z.skipPast(">") // "</>" is ignored, "</1>" is a bogus comment
+	case len(rest) > 1 && isLetter(rest[1]):
+		z.tag(startToken, 1)
+	default:
+		z.text("<")
+		z.pos++
+	}
+}
+
+// comment skips a comment, by each of the ways in which one ends in browsers.
+func (z *htmlScanner) comment() {
+	body := z.src[z.pos+4:]
+	for _, abrupt := range []string{">", "->"} {
+		if strings.HasPrefix(body, abrupt) {
+			z.pos += 4 + len(abrupt)
+			return
+		}
+	}
+	end := len(body)
+	for _, mark := range []string{"-->", "--!>"} {
+		if i := strings.Index(body, mark); i >= 0 && i+len(mark) < end {
+			end = i + len(mark)
+		}
+	}
+	z.pos += 4 + end
+}
+
+func (z *htmlScanner) skipPast(mark string) {
+	if i := strings.Index(z.src[z.pos:], mark); i >= 0 {
+		z.pos += i + len(mark)
+		return
+	}
+	z.pos = len(z.src)
+}
+
+// tag scans a tag whose name begins skip bytes behind pos.
+func (z *htmlScanner) tag(kind tokenKind, skip int) {
+	i := z.pos + skip
+	from := i
+	for i < len(z.src) && !isSpace(z.src[i]) && z.src[i] != '/' && z.src[i] != '>' {
+		i++
+	}
+	t := htmlToken{kind: kind, name: lowerASCII(z.src[from:i])}
+	i, closed := z.attributes(&t, i)
+	z.pos = i
+	if !closed {
+		return
+	}
+	z.yield(t)
+	if kind == startToken {
+		z.content(t.name)
+	}
+}
+
+// attributes scans past the ">" of a tag. closed is false when the input ended first.
+func (z *htmlScanner) attributes(t *htmlToken, i int) (next int, closed bool) {
+	src := z.src
+	seen := map[string]bool{}
+	for {
+		for i < len(src) && (isSpace(src[i]) || src[i] == '/') {
+			i++
+		}
+		if i >= len(src) {
+			return i, false
+		}
+		if src[i] == '>' {
+			return i + 1, true
+		}
+		from := i
+		i++ // a leading "=" belongs to the name
+		for i < len(src) && !isSpace(src[i]) && src[i] != '/' && src[i] != '>' && src[i] != '=' {
+			i++
+		}
+		a := htmlAttr{name: lowerASCII(src[from:i])}
+		for i < len(src) && isSpace(src[i]) {
+			i++
+		}
+		if i < len(src) && src[i] == '=' {
+			var ok bool
+			if a.value, i, ok = attributeValue(src, i+1); !ok {
+				return len(src), false
+			}
+		}
+		if !seen[a.name] {
+			seen[a.name] = true
+			t.attrs = append(t.attrs, a)
+		}
+	}
+}
+
+// attributeValue scans the value behind the "=".
+func attributeValue(src string, i int) (value string, next int, ok bool) {
+	for i < len(src) && isSpace(src[i]) {
+		i++
+	}
+	if i >= len(src) {
+		return "", i, false
+	}
+	switch q := src[i]; q {
+	case '>':
+		return "", i, true
+	case '"', '\'':
+		n := strings.IndexByte(src[i+1:], q)
+		if n < 0 {
+			return "", len(src), false
+		}
+		return unescapeAttr(src[i+1 : i+1+n]), i + n + 2, true
+	}
+	from := i
+	for i < len(src) && !isSpace(src[i]) && src[i] != '>' {
+		i++
+	}
+	return unescapeAttr(src[from:i]), i, true
+}
+
+// content scans the content of an element without markup, up to its end tag.
+func (z *htmlScanner) content(name string) {
+	switch name {
+	case "plaintext":
+		z.raw(name, len(z.src))
+		return
+	case "script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes":
+	default:
+		return
+	}
+	for i := z.pos; ; {
+		n := strings.Index(z.src[i:], "</")
+		if n < 0 {
+			z.raw(name, len(z.src))
+			return
+		}
+		i += n
+		after := i + 2 + len(name)
+		if after <= len(z.src) && strings.EqualFold(z.src[i+2:after], name) &&
+			(after == len(z.src) || isSpace(z.src[after]) || z.src[after] == '/' || z.src[after] == '>') {
+			z.raw(name, i)
+			return
+		}
+		i += 2
+	}
+}
+
+func (z *htmlScanner) raw(name string, end int) {
+	s := z.src[z.pos:end]
+	z.pos = end
+	if s != "" {
+		z.yield(htmlToken{kind: rawToken, name: name, text: s})
+	}
+}
+
+// unescapeAttr decodes character references by the rule for attributes: a name without ";" that is
+// followed by "=" or a letter is text, or "?a=1&copy=2" would lose its parameter.
+// [html.UnescapeString] has the rule for text only.
+func unescapeAttr(s string) string {
+	if !strings.Contains(s, "&") {
+		return s
+	}
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '&')
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:i])
+		s = s[i:]
+		n := 1
+		if n < len(s) && s[n] == '#' {
+			n++
+		}
+		for n < len(s) && (isLetter(s[n]) || s[n] >= '0' && s[n] <= '9') {
+			n++
+		}
+		ref := s[:n]
+		s = s[n:]
+		switch {
+		case strings.HasPrefix(s, ";"):
+			b.WriteString(html.UnescapeString(ref + ";"))
+			s = s[1:]
+		case strings.HasPrefix(ref, "&#"):
+			b.WriteString(html.UnescapeString(ref))
+		case strings.HasPrefix(s, "="):
+			b.WriteString(ref)
+		default:
+			if u := html.UnescapeString(ref); utf8.RuneCountInString(u) == 1 {
+				b.WriteString(u)
+			} else {
+				b.WriteString(ref)
+			}
+		}
+	}
+}
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r' }
+
+// lowerASCII lowers A to Z only, the rule for names of tags and attributes.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,304 @@
+package wechattest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/weigate/weigate/internal/weburl"
+)
+
+// maxRedirects is the limit of Chromium.
+const maxRedirects = 20
+
+// maxLoadRedirects limits the redirects of a subresource.
+const maxLoadRedirects = 5
+
+// target is an address to open and how.
+type target struct {
+	method    string
+	url       *url.URL
+	form      string   // urlencoded body of a POST
+	initiator *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
+	policy    string   // referrer policy of that page
+}
+
+// navigation is a target being opened, through its redirects.
+type navigation struct {
+	target
+	phone       *Phone
+	hops        []Hop
+	chain       []*url.URL // all addresses so far, for Sec-Fetch-Site
+	snapshotApp string     // appid that received a virtual account on the way
+	tainted     bool       // a POST was redirected to another origin: its Origin is null from then on
+}
+
+// navigate opens a target, follows its redirects and returns the page at the end.
+func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
+	if s := p.device.server; !s.hasPerson(p.device.person) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return nil, s.unknownPerson(p.device.person)
+	}
+	n := navigation{target: t, phone: p}
+	for {
+		dropMarker(n.url)
+		a, err := n.request(ctx)
+		if err != nil {
+			return nil, err
+		}
+		location := a.header.Get("Location")
+		if !isRedirect(a.status) || location == "" {
+			return n.page(a), nil
+		}
+		if len(n.hops) == maxRedirects {
+			at := weburl.WithoutQuery(n.url.String())
+			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects,
+				weburl.WithoutQuery(location))
+		}
+		if err := n.redirect(a.status, location); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// dropMarker removes the fragment that marks an authorize address for WeChat's client. It never
+// reaches a page.
+func dropMarker(u *url.URL) {
+	if u.Fragment == "wechat_redirect" {
+		u.Fragment, u.RawFragment = "", ""
+	}
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// request sends the request for the current address and stores the cookies of the response.
+func (n *navigation) request(ctx context.Context) (*fetched, error) {
+	u := *n.url
+	u.Fragment, u.RawFragment = "", ""
+	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
+	if n.method == http.MethodPost {
+		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.form))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(&u), err)
+	}
+	if n.method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	n.chain = append(n.chain, &u)
+	n.setHeaders(req.Header, &u)
+	a, err := n.phone.fetcher().fetch(req, n.phone.identify)
+	if err != nil {
+		return nil, err
+	}
+	n.phone.device.cookies().set(&u, (&http.Response{Header: a.header}).Cookies())
+	if a.simulator && a.header.Get(modeHeader) == modeSnapshot {
+		n.snapshotApp = u.Query().Get("appid")
+	}
+	return a, nil
+}
+
+// setHeaders sets the headers that WeChat's web view, a Chromium, sends with a navigation.
+func (n *navigation) setHeaders(h http.Header, u *url.URL) {
+	n.phone.device.setHeaders(h)
+	h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
+	h.Set("Upgrade-Insecure-Requests", "1")
+	if weburl.PotentiallyTrustworthy(u) {
+		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.chain))
+		h.Set("Sec-Fetch-Mode", "navigate")
+		h.Set("Sec-Fetch-User", "?1")
+		h.Set("Sec-Fetch-Dest", "document")
+	}
+	if n.initiator != nil {
+		if r := referer(n.initiator, u, n.policy); r != "" {
+			h.Set("Referer", r)
+		}
+	}
+	if n.method == http.MethodPost {
+		h.Set("Origin", "null")
+		if n.initiator != nil && !n.tainted && n.policy != "no-referrer" {
+			h.Set("Origin", weburl.Origin(n.initiator))
+		}
+	}
+	relation := sameSite
+	if n.initiator != nil && weburl.Site(n.initiator) != weburl.Site(u) {
+		relation = crossNavigate
+		if n.method == http.MethodPost {
+			relation = crossOther
+		}
+	}
+	if c := n.phone.device.cookies().get(u, relation); c != "" {
+		h.Set("Cookie", c)
+	}
+}
+
+// redirect makes the address in Location the current one.
+func (n *navigation) redirect(status int, location string) error {
+	next, ok := weburl.Resolve(n.url, location)
+	if !ok {
+		scheme, _, _ := strings.Cut(location, ":")
+		return newPhoneError(failureScheme, weburl.Origin(n.url), "redirects to %s:…, which is not http or https",
+			scheme)
+	}
+	if next.Fragment == "" {
+		next.Fragment, next.RawFragment = n.url.Fragment, n.url.RawFragment
+	}
+	if n.method == http.MethodPost {
+		if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
+			n.method, n.form = http.MethodGet, ""
+		} else if weburl.Origin(next) != weburl.Origin(n.url) {
+			n.tainted = true
+		}
+	}
+	n.hops = append(n.hops, Hop{Status: status, From: n.url.String(), To: next.String()})
+	n.url = next
+	return nil
+}
+
+// page returns the page of the last response.
+func (n *navigation) page(a *fetched) *Page {
+	p := &Page{
+		URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: n.hops,
+		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp,
+		method: n.method, sent: n.form, simulator: a.simulator, initiator: n.initiator,
+	}
+	p.read()
+	return p
+}
+
+// fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an
+// address of the chain.
+func fetchSite(initiator *url.URL, chain []*url.URL) string {
+	if initiator == nil {
+		return "none"
+	}
+	out := "same-origin"
+	for _, u := range chain {
+		switch {
+		case weburl.Site(u) != weburl.Site(initiator):
+			return "cross-site"
+		case weburl.Origin(u) != weburl.Origin(initiator):
+			out = "same-site"
+		}
+	}
+	return out
+}
+
+// referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8).
+// The default policy is strict-origin-when-cross-origin.
+func referer(from, to *url.URL, policy string) string {
+	page := *from
+	page.Fragment, page.RawFragment, page.User = "", "", nil
+	full, origin := page.String(), weburl.Origin(from)+"/"
+	same := weburl.Origin(from) == weburl.Origin(to)
+	downgrade := weburl.PotentiallyTrustworthy(from) && !weburl.PotentiallyTrustworthy(to)
+	switch policy {
+	case "no-referrer":
+		return ""
+	case "unsafe-url":
+		return full
+	case "origin":
+		return origin
+	case "same-origin":
+		if same {
+			return full
+		}
+		return ""
+	case "origin-when-cross-origin":
+		if same {
+			return full
+		}
+		return origin
+	}
+	switch {
+	case downgrade:
+		return ""
+	case policy == "strict-origin", policy != "no-referrer-when-downgrade" && !same:
+		return origin
+	}
+	return full
+}
+
+// Load fetches a subresource of the page that is shown, such as an image, with the cookies that a
+// browser would send. dest is the value of Sec-Fetch-Dest. The phone still shows its page. It is
+// for programs that draw the page.
+func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
+	page := p.Page()
+	if page == nil {
+		return nil, ErrNoPage
+	}
+	from, err := url.Parse(page.URL)
+	if err != nil {
+		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
+	}
+	u, ok := weburl.Resolve(nil, address)
+	if !ok {
+		return nil, addressError(address)
+	}
+	var chain []*url.URL
+	for range maxLoadRedirects {
+		chain = append(chain, u)
+		a, err := p.loadOnce(ctx, u, subresource{from: from, chain: chain, policy: page.referrer, dest: dest})
+		if err != nil {
+			return nil, err
+		}
+		location := a.header.Get("Location")
+		if !isRedirect(a.status) || location == "" {
+			return &Page{URL: u.String(), Status: a.status, Header: a.header, Body: a.body}, nil
+		}
+		if u, ok = weburl.Resolve(u, location); !ok {
+			return nil, newPhoneError(failureScheme, weburl.WithoutQuery(address),
+				"redirects to an address that is not http or https")
+		}
+	}
+	return nil, fmt.Errorf("wechattest: load %s: %w", weburl.WithoutQuery(address), ErrRedirects)
+}
+
+// subresource is the context in which a page loads a file.
+type subresource struct {
+	from   *url.URL
+	chain  []*url.URL
+	policy string
+	dest   string
+}
+
+// loadOnce sends one request for a subresource.
+func (p *Phone) loadOnce(ctx context.Context, u *url.URL, s subresource) (*fetched, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(u), err)
+	}
+	p.device.setHeaders(req.Header)
+	req.Header.Set("Accept", "*/*")
+	if weburl.PotentiallyTrustworthy(u) {
+		req.Header.Set("Sec-Fetch-Site", fetchSite(s.from, s.chain))
+		req.Header.Set("Sec-Fetch-Mode", "no-cors")
+		req.Header.Set("Sec-Fetch-Dest", s.dest)
+	}
+	if r := referer(s.from, u, s.policy); r != "" {
+		req.Header.Set("Referer", r)
+	}
+	relation := sameSite
+	if weburl.Site(s.from) != weburl.Site(u) {
+		relation = crossOther
+	}
+	if c := p.device.cookies().get(u, relation); c != "" {
+		req.Header.Set("Cookie", c)
+	}
+	a, err := p.fetcher().fetch(req, p.identify)
+	if err != nil {
+		return nil, err
+	}
+	p.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
+	return a, nil
+}

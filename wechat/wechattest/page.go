@@ -1,0 +1,309 @@
+package wechattest
+
+import (
+	"html"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/weburl"
+)
+
+// Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A
+// phone does not change a Page after it has returned it.
+type Page struct {
+	URL          string        // the address in the address bar
+	Status       int           // of the response, for example 200
+	Header       http.Header   // of the response
+	Body         string        // of the response, at most 4 MiB
+	Title        string        // of an HTML page
+	Links        []Element     // in page order
+	Buttons      []Element     // submit buttons of all forms, in page order
+	RefreshURL   string        // target of a Refresh header or meta element, "" for none; see [Phone.FollowRefresh]
+	RefreshAfter time.Duration // delay of the refresh
+	Hops         []Hop         // redirects that led to the page, in order
+	// Snapshot reports that WeChat opened this page in snapshot mode (快照页): the app received a
+	// virtual account. See [Phone.UseFullService].
+	Snapshot bool
+
+	forms       []form
+	method      string   // of the request, for Reload
+	sent        string   // body of the request
+	simulator   bool     // the simulator served the page
+	referrer    string   // referrer policy
+	initiator   *url.URL // page that linked here
+	snapshotApp string   // appid whose authorize page led here in snapshot mode
+}
+
+// Hop is one redirect.
+type Hop struct {
+	Status   int
+	From, To string // addresses
+}
+
+// Element is a link or a submit button of a page.
+type Element struct {
+	ID, Name, Value string // attributes
+	Text            string // visible text, white space collapsed; the alt text of an image
+	URL             string // absolute address of the link, or of the form that the button sends
+}
+
+// form is a form of a page.
+type form struct {
+	id, name string
+	action   string // absolute
+	method   string
+	fields   []field
+	buttons  []button
+}
+
+// field is a named control of a form.
+type field struct {
+	name, kind, value string
+	options           []string // values of a select or a radio group
+	sent              bool     // false for an unchecked box
+}
+
+// button is a submit button. formaction and formmethod replace URL and method.
+type button struct {
+	Element
+	method string
+}
+
+// Link returns the link with an id, a text or an address; nil for none.
+func (p *Page) Link(what string) *Element {
+	for i, l := range p.Links {
+		if what != "" && (l.ID == what || l.Text == what || l.URL == what) {
+			return &p.Links[i]
+		}
+	}
+	return nil
+}
+
+// Text returns the visible text, white space collapsed, without scripts and styles.
+func (p *Page) Text() string {
+	if !p.isHTML() {
+		return p.Body
+	}
+	var b strings.Builder
+	scanHTML(p.Body, func(t htmlToken) {
+		switch t.kind {
+		case textToken:
+			b.WriteString(html.UnescapeString(t.text))
+		case rawToken:
+			if t.name == "textarea" {
+				b.WriteString(html.UnescapeString(t.text))
+			}
+		default:
+			if !inlineElement(t.name) {
+				b.WriteByte(' ')
+			}
+		}
+	})
+	return collapse(b.String())
+}
+
+// AsksConsent reports whether the page is WeChat's consent page or the confirmation after a QR
+// code, which [Phone.Allow] and [Phone.Deny] answer.
+func (p *Page) AsksConsent() bool {
+	f, _ := p.consentButton(true)
+	return f != nil
+}
+
+// consentButton returns the button of consent or of refusal on a page of the simulator; nil on
+// other pages.
+func (p *Page) consentButton(allow bool) (*form, *button) {
+	if !p.simulator {
+		return nil, nil
+	}
+	for i := range p.forms {
+		f := &p.forms[i]
+		u, err := url.Parse(f.action)
+		if err != nil || u.Path != "/connect/oauth2/authorize_reply" && u.Path != "/connect/confirm_reply" {
+			continue
+		}
+		for j := range f.buttons {
+			b := &f.buttons[j]
+			if isAllow := b.Name == "allow" && (b.Value == "1" || b.Value == "allow"); isAllow == allow {
+				return f, b
+			}
+		}
+	}
+	return nil, nil
+}
+
+// submitButton finds the button that Submit presses. The button is nil for a form without one.
+func (p *Page) submitButton(what string) (*form, *button) {
+	if what == "" {
+		if len(p.forms) == 1 {
+			return &p.forms[0], p.forms[0].firstButton()
+		}
+		return nil, nil
+	}
+	for i := range p.forms {
+		for j := range p.forms[i].buttons {
+			if b := &p.forms[i].buttons[j]; b.matches(what) {
+				return &p.forms[i], b
+			}
+		}
+	}
+	for i := range p.forms {
+		f := &p.forms[i]
+		u, err := url.Parse(f.action)
+		if what == f.id || what == f.name || err == nil && (what == u.Path || strings.HasSuffix(u.Path, "/"+what)) {
+			return f, f.firstButton()
+		}
+	}
+	return nil, nil
+}
+
+func (b *button) matches(what string) bool {
+	return what == b.Text || what == b.ID || what == b.Value ||
+		b.Name != "" && (what == b.Name || what == b.Name+"="+b.Value)
+}
+
+func (f *form) firstButton() *button {
+	if len(f.buttons) == 0 {
+		return nil
+	}
+	return &f.buttons[0]
+}
+
+// encode returns the form's fields urlencoded in page order, which url.Values would lose, with fill
+// in place of their values, and the pressed button.
+func (f *form) encode(fill url.Values, pressed *button) string {
+	var pairs []string
+	add := func(name, value string) {
+		pairs = append(pairs, url.QueryEscape(name)+"="+url.QueryEscape(value))
+	}
+	used := map[string]bool{}
+	for _, d := range f.fields {
+		values, filled := fill[d.name]
+		switch {
+		case filled && used[d.name]:
+		case filled:
+			used[d.name] = true
+			for _, v := range values {
+				add(d.name, v)
+			}
+		case d.sent:
+			add(d.name, d.value)
+		}
+	}
+	for name, values := range fill { // fields that a script would have added
+		if !used[name] {
+			for _, v := range values {
+				add(name, v)
+			}
+		}
+	}
+	if pressed != nil && pressed.Name != "" {
+		add(pressed.Name, pressed.Value)
+	}
+	return strings.Join(pairs, "&")
+}
+
+// texts returns the quoted texts of elements for an error message.
+func texts(elements []Element, none string) string {
+	if len(elements) == 0 {
+		return none
+	}
+	quoted := make([]string, len(elements))
+	for i, e := range elements {
+		quoted[i] = strconv.Quote(e.Text)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func (p *Page) isHTML() bool {
+	t, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type"))
+	return t == "text/html" || t == "application/xhtml+xml"
+}
+
+// read fills in the fields that are parsed from the body and the header.
+func (p *Page) read() {
+	u, err := url.Parse(p.URL)
+	if err != nil {
+		return
+	}
+	p.referrer = lastPolicy(p.Header.Get("Referrer-Policy"), "")
+	if p.isHTML() {
+		r := pageReader{page: p, base: u}
+		scanHTML(p.Body, r.token)
+		r.endText()
+	}
+	for _, f := range p.forms {
+		for _, b := range f.buttons {
+			p.Buttons = append(p.Buttons, b.Element)
+		}
+	}
+	if v := p.Header.Get("Refresh"); v != "" {
+		p.readRefresh(v, u)
+	}
+}
+
+// readRefresh parses a refresh such as "5" or "5; url=/next". The page ignores a malformed one.
+func (p *Page) readRefresh(s string, base *url.URL) {
+	s = strings.TrimSpace(s)
+	n := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	if n < 0 {
+		n = len(s)
+	}
+	seconds, err := strconv.ParseFloat(s[:n], 64)
+	if err != nil || seconds > 1e6 {
+		return
+	}
+	address := base.String()
+	if ref := refreshTarget(s[n:]); ref != "" {
+		u, ok := weburl.Resolve(base, ref)
+		if !ok {
+			return
+		}
+		address = u.String()
+	}
+	p.RefreshURL, p.RefreshAfter = address, time.Duration(seconds*float64(time.Second))
+}
+
+// refreshTarget returns the address behind the delay: "; url=/next", with or without "url=" and
+// quotes.
+func refreshTarget(s string) string {
+	const blanks = " \t\n\f\r"
+	s = strings.TrimLeft(s, blanks+";,")
+	if len(s) >= 3 && strings.EqualFold(s[:3], "url") {
+		if after, ok := strings.CutPrefix(strings.TrimLeft(s[3:], blanks), "="); ok {
+			s = strings.TrimLeft(after, blanks)
+		}
+	}
+	if s != "" && (s[0] == '"' || s[0] == '\'') {
+		s, _, _ = strings.Cut(s[1:], s[:1])
+	}
+	return s
+}
+
+// lastPolicy returns the last known referrer policy of a list, or fallback.
+func lastPolicy(list, fallback string) string {
+	known := []string{"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin",
+		"origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url"}
+	for p := range strings.SplitSeq(list, ",") {
+		if p = lowerASCII(strings.TrimSpace(p)); slices.Contains(known, p) {
+			fallback = p
+		}
+	}
+	return fallback
+}
+
+func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// inlineElement reports whether the tags of an element do not separate words.
+func inlineElement(name string) bool {
+	switch name {
+	case "a", "abbr", "b", "bdi", "bdo", "code", "em", "font", "i", "kbd", "mark", "q", "s", "small", "span", "strong",
+		"sub", "sup", "u", "wbr":
+		return true
+	}
+	return false
+}
