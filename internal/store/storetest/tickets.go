@@ -239,7 +239,7 @@ var ticketChecks = []check{
 				told.add(fmt.Sprint(got.State, got.Approver.UserID))
 			})
 			equal(c, "taken", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "replay": c.crowd() - 1}))
-			equal(c, "what was told", fmt.Sprint(told.n), fmt.Sprint(map[string]int{"used" + id: c.crowd()}))
+			equal(c, "what was told", fmt.Sprint(told.n), fmt.Sprint(map[string]int{"redeemed" + id: c.crowd()}))
 		}
 	}},
 	{"the id alone takes and drops nothing", "everybody who sees the screen has it", func(c *cas) {
@@ -286,9 +286,9 @@ var ticketChecks = []check{
 			t          gateway.Ticket
 			take, drop string
 		}{
-			{"open", c.shows("open"), "conflict", "ok"}, {"held", c.held("held", id), "conflict", "ok"},
-			{"refused", answered("refused", gateway.TicketRefused), "conflict", "conflict"}, {"wrong", answered("wrong", gateway.TicketMismatch), "conflict", "conflict"},
-			{"approved", answered("approved", gateway.TicketApproved), "", "conflict"}, {"used", used, "replay", "conflict"}, {"dropped", dropped, "conflict", "ok"},
+			{"open", c.shows("open"), "conflict", "ok"}, {"scanned", c.held("held", id), "conflict", "ok"},
+			{"refused", answered("refused", gateway.TicketRefused), "conflict", "conflict"}, {"wrong_number", answered("wrong", gateway.TicketMismatch), "conflict", "conflict"},
+			{"approved", answered("approved", gateway.TicketApproved), "", "conflict"}, {"redeemed", used, "replay", "conflict"}, {"cancelled", dropped, "conflict", "ok"},
 		} {
 			if k.take != "" {
 				got, err := c.store.RedeemTicket(c.ctx, k.t.Hash, k.t.Desktop, noon)
