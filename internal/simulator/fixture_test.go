@@ -52,6 +52,13 @@ func authorizeURL(base, appid, scope, callback string) string {
 		"&response_type=code&scope=" + scope + "&state=abc#wechat_redirect"
 }
 
+// openQRPage opens the sign-in page of the website app.
+func (d *fixture) openQRPage(callback, state string) {
+	d.t.Helper()
+	d.send("GET", d.base+"/connect/qrconnect?appid="+d.sim.Apps()[2].AppID+"&redirect_uri="+url.QueryEscape(callback)+
+		"&response_type=code&scope=snsapi_login&state="+state, "")
+}
+
 func open(t *testing.T, phone *wechattest.Phone, address string) {
 	t.Helper()
 	if _, err := phone.Open(t.Context(), address); err != nil {

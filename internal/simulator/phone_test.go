@@ -34,8 +34,9 @@ func TestLinkIsHandedOverToAPhone(t *testing.T) {
 		}
 		// Another site links to this page.
 		_, body := d.send("GET", c.want, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
-		if shown := strings.Contains(body,
-			`name="at" type="text" inputmode="url" autocomplete="off" spellcheck="false" placeholder="http://127.0.0.1:8080/" value="`+template.HTMLEscapeString(link)+`"`); shown != strings.Contains(c.want, "open=") {
+		field := `name="at" type="text" inputmode="url" autocomplete="off" spellcheck="false" ` +
+			`placeholder="http://127.0.0.1:8080/" value="` + template.HTMLEscapeString(link) + `"`
+		if shown := strings.Contains(body, field); shown != strings.Contains(c.want, "open=") {
 			t.Errorf("%s: link in the address line: %t", c.name, shown)
 		}
 		if told := strings.Contains(body, `id="handed"`); told != strings.Contains(c.want, "open=") {

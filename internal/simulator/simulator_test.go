@@ -27,7 +27,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		if filled {
 			open(t, d.sim.Phone("markup"), hostile)
 			open(t, d.sim.Phone("alice"), authorizeURL(d.base, d.sim.Apps()[0].AppID, "snsapi_userinfo", hostile))
-			d.send("GET", d.base+"/connect/qrconnect?appid="+d.sim.Apps()[2].AppID+"&redirect_uri="+url.QueryEscape(hostile)+`&response_type=code&scope=snsapi_login&state="><script>`, "")
+			d.openQRPage(hostile, `"><script>`)
 			d.sim.Fail(wechattest.Fault{Body: `"><script>alert(1)</script>`})
 			d.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Suffix = wechattest.SuffixNone })
 		}
@@ -97,7 +97,7 @@ func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 func TestScanAndAllow(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{})
-	d.send("GET", d.base+"/connect/qrconnect?appid="+d.sim.Apps()[2].AppID+"&redirect_uri="+url.QueryEscape("http://127.0.0.1:9/cb")+"&response_type=code&scope=snsapi_login&state=x", "")
+	d.openQRPage("http://127.0.0.1:9/cb", "x")
 	link := d.sim.QRCodes()[0].Link
 	if _, body := d.send("GET", "/", ""); !strings.Contains(body, link) {
 		t.Fatal("the waiting code is not on the page")
@@ -205,7 +205,8 @@ var composedKeys = regexp.MustCompile(`^(browser|choice|failure|faults|kind|quir
 func TestEveryTextIsUsedAndExists(t *testing.T) {
 	t.Parallel()
 	texts, _ := simulator.Texts()
-	key := regexp.MustCompile(`(?:\bt |\.Text\()"([a-z0-9-]+)"|"((?:error|frame|failure|quirks|faults|nav|tag)-[a-z-]+)"`)
+	key := regexp.MustCompile(`(?:\bt |\.Text\()"([a-z0-9-]+)"|` +
+		`"((?:error|frame|failure|quirks|faults|nav|tag)-[a-z-]+)"`)
 	used := map[string]bool{}
 	for _, pattern := range []string{"*.go", "phoneview/*.go", "files/*.html"} {
 		names, err := filepath.Glob(pattern)
@@ -232,7 +233,8 @@ func TestEveryTextIsUsedAndExists(t *testing.T) {
 			t.Errorf("the text %s does not exist", k)
 		}
 	}
-	for _, reason := range []string{"host", "name", "refused", "timeout", "certificate", "broken", "redirects", "scheme", "address"} {
+	for _, reason := range []string{"host", "name", "refused", "timeout", "certificate", "broken", "redirects",
+		"scheme", "address"} {
 		if !strings.Contains(texts["failure-"+reason], "%s") {
 			t.Errorf("the failure %s has no text with the address", reason)
 		}

@@ -87,7 +87,9 @@ func TestMask(t *testing.T) {
 			t.Errorf("%s becomes %s, want %s", address, got, want)
 		}
 	}
-	for address, want := range map[string]string{"http://h/p?code=1": "http://h/p", "http://h/p#code": "http://h/p", "x": "x"} {
+	for address, want := range map[string]string{
+		"http://h/p?code=1": "http://h/p", "http://h/p#code": "http://h/p", "x": "x",
+	} {
 		if got := weburl.WithoutQuery(address); got != want {
 			t.Errorf("%s becomes %s, want %s", address, got, want)
 		}

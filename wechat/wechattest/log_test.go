@@ -58,7 +58,8 @@ func TestLogHasNoSecretCodeOrToken(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(calls[1].Endpoint, " ", calls[1].Person, " ", calls[1].AppID, " ", calls[1].Answer); got !=
-		"/connect/oauth2/authorize_reply alice "+s.oa.AppID+" to http://127.0.0.1:9/?code=o…&code="+code[:6]+"…&state=State123#/r" {
+		"/connect/oauth2/authorize_reply alice "+s.oa.AppID+
+			" to http://127.0.0.1:9/?code=o…&code="+code[:6]+"…&state=State123#/r" {
 		t.Errorf("%s", got)
 	}
 	if c := calls[3]; c.Errcode != 40163 || !strings.HasPrefix(c.Answer, `{"errcode":40163`) || c.Person != "alice" {

@@ -15,7 +15,8 @@ import (
 )
 
 // catalogKey matches a key in a template or in Go code.
-var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
+var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*` +
+	`"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
 
 func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 	t.Parallel()

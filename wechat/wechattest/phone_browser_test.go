@@ -93,7 +93,8 @@ func TestSameSiteRestrictsOtherSites(t *testing.T) {
 			http.Redirect(w, r, app+"/", http.StatusFound)
 			return
 		}
-		html(w, `<a id=l href="%[1]s/">l</a><form id=f method=post action="%[1]s/"><button>b</button></form><a id=r href="/to">r</a>`, app)
+		html(w, `<a id=l href="%[1]s/">l</a><form id=f method=post action="%[1]s/"><button>b</button></form>`+
+			`<a id=r href="/to">r</a>`, app)
 	}), "other.localhost")
 	phone := phoneOf(t, wechattest.Config{})
 	ctx := context.Background()
@@ -258,7 +259,9 @@ func TestRefererFollowsThePolicy(t *testing.T) {
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.Query().Get("policy"); p != "" {
 			w.Header().Set("Referrer-Policy", p)
-			html(w, `<a id=same href="/x">s</a><a id=other href="%s/x">o</a><form id=f method=post action="/x"><button>b</button></form>`, named("http://"+r.Host, "other.localhost"))
+			html(w, `<a id=same href="/x">s</a><a id=other href="%s/x">o</a>`+
+				`<form id=f method=post action="/x"><button>b</button></form>`,
+				named("http://"+r.Host, "other.localhost"))
 			return
 		}
 		fmt.Fprintf(w, "%s|%s", r.Header.Get("Referer"), r.Header.Get("Origin"))

@@ -106,7 +106,8 @@ func TestPhoneScansAQRCode(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{})
 	app := sim.Apps()[2].AppID
-	res := do(t, http.MethodGet, base+"/connect/qrconnect?appid="+app+"&redirect_uri="+url.QueryEscape("http://127.0.0.1:9/back")+
+	res := do(t, http.MethodGet, base+"/connect/qrconnect?appid="+app+
+		"&redirect_uri="+url.QueryEscape("http://127.0.0.1:9/back")+
 		"&response_type=code&scope=snsapi_login&state=abc", nil, "Mozilla/5.0 Chrome/130")
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		t.Fatal(err)

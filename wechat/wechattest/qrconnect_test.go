@@ -87,7 +87,8 @@ func TestQRSignIn(t *testing.T) {
 	if done.location != nil || !strings.Contains(done.body, "应用登录") {
 		t.Errorf("allow: %d %s", done.status, done.body)
 	}
-	m := regexp.MustCompile(`^window\.wx_errcode=405;window\.wx_code='([A-Za-z0-9]{32})';$`).FindStringSubmatch(s.poll(uuid, "404"))
+	confirmed := regexp.MustCompile(`^window\.wx_errcode=405;window\.wx_code='([A-Za-z0-9]{32})';$`)
+	m := confirmed.FindStringSubmatch(s.poll(uuid, "404"))
 	if m == nil {
 		t.Fatalf("confirmed: %s", s.poll(uuid, "404"))
 	}

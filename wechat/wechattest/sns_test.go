@@ -57,7 +57,8 @@ func TestExchangeFormat(t *testing.T) {
 	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_userinfo")
 	f, g := s.exchange(s.oa, code)
-	want := fmt.Sprintf(`{"access_token":"%s","expires_in":7200,"refresh_token":"%s","openid":"%s","scope":"snsapi_userinfo","unionid":"%s"}`,
+	want := fmt.Sprintf(`{"access_token":"%s","expires_in":7200,"refresh_token":"%s","openid":"%s",`+
+		`"scope":"snsapi_userinfo","unionid":"%s"}`,
 		f.AccessToken, f.RefreshToken, s.OpenID(s.oa.AppID, "alice"), s.UnionID(s.oa.AppID, "alice"))
 	if g.body != want {
 		t.Errorf("got  %s\nwant %s", g.body, want)
