@@ -18,6 +18,7 @@ var dialect = sqlstore.Dialect{
 	In: func(column, placeholder string) string {
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},
+	InQuery:   func(column, query string) string { return column + ` IN (` + query + `)` },
 	List:      func(l []string) any { return sqlstore.JSON(l) },
 	Duplicate: duplicate,
 }

@@ -64,7 +64,7 @@ type importer struct {
 	byUnionID map[string][]string           // ids of the users with an identity that has this unionid
 	byOldID   map[string]string             // id of the user
 
-	newID     func() string
+	newID func() string
 	// What is to be written, and whether its row is new.
 	changedUsers      map[string]bool
 	changedIdentities map[openID]bool

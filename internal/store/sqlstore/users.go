@@ -95,9 +95,9 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 	if q.Text != "" {
 		where.add(`(`+b.dialect.Position+`(lower(nickname), lower(?)) > 0 OR id IN (
 			SELECT id FROM users WHERE id = ?
-			UNION SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
-			UNION SELECT user_id FROM identities WHERE open_id = ?
-			UNION SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
+			UNION ALL SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
+			UNION ALL SELECT user_id FROM identities WHERE open_id = ?
+			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args}
