@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// outline is what the two languages of a page must share.
+// outline is the structure that both languages of a page must share.
 type outline struct {
-	headings []string // "#", "##", …: the levels, in order
-	code     []string // the text of each fenced block, comments in it too
-	rows     int      // lines of tables
-	links    []string // where it leads, less the language
+	headings []string // "#", "##", …: levels, in order
+	code     []string // text of each fenced block, with its comments
+	rows     int      // number of table rows
+	links    []string // targets of links
 }
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -74,9 +74,9 @@ func same(t *testing.T, en, zh string) {
 		}
 	}
 	if a.rows != b.rows {
-		t.Errorf("%s has %d lines of tables, %s has %d", en, a.rows, zh, b.rows)
+		t.Errorf("%s has %d number of table rows, %s has %d", en, a.rows, zh, b.rows)
 	}
-	strip := strings.NewReplacer("docs/zh-CN/", "docs/en/", "README.zh-CN.md", "README.md")
+	strip := strings.NewReplacer("docs/zh-CN/", "docs/en/", "README.zh-CN.md", "README.md", "demo.zh-CN.png", "demo.png")
 	for i, l := range b.links {
 		b.links[i] = strip.Replace(l)
 	}
@@ -111,7 +111,7 @@ func TestDocsAreTheSameInBothLanguages(t *testing.T) {
 	}
 }
 
-// TestLinksLeadSomewhere follows each link of each page that leads to a file of ours.
+// TestLinksLeadSomewhere checks that the target of each link to a file of the repository exists.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	var pages []string

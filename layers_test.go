@@ -18,14 +18,14 @@ import (
 
 const modulePath = "github.com/weigate/weigate"
 
-// layers is what layers.txt says.
+// layers is the content of layers.txt.
 type layers struct {
-	imports map[string][]string // package -> what its own files may import
-	tests   map[string][]string // package -> what its tests may import as well
+	imports map[string][]string // package -> allowed imports of its own files
+	tests   map[string][]string // package -> further allowed imports of its tests
 }
 
-// parseLayers reads the form that the head of layers.txt explains. A line it does not
-// understand is an error: a wall with a typing mistake must not be a hole.
+// parseLayers parses the format that the head of layers.txt describes. An invalid line is an
+// error: a typing mistake must not disable an import rule.
 func parseLayers(text string) (layers, error) {
 	l := layers{imports: map[string][]string{}, tests: map[string][]string{}}
 	for i, line := range strings.Split(text, "\n") {
@@ -36,11 +36,19 @@ func parseLayers(text string) (layers, error) {
 		head, what, ok := strings.Cut(line, ":")
 		words := strings.Fields(head)
 		if !ok || len(words) != 2 {
-			return layers{}, fmt.Errorf("layers.txt:%d: want \"import PACKAGE: …\" or \"tests PACKAGE: …\", have %q", i+1, line)
+			return layers{}, fmt.Errorf(
+				"layers.txt:%d: want \"import PACKAGE: …\" or \"tests PACKAGE: …\", have %q",
+				i+1,
+				line,
+			)
 		}
 		into := map[string]map[string][]string{"import": l.imports, "tests": l.tests}[words[0]]
 		if into == nil {
-			return layers{}, fmt.Errorf("layers.txt:%d: a line begins with \"import\" or \"tests\", not %q", i+1, words[0])
+			return layers{}, fmt.Errorf(
+				"layers.txt:%d: a line begins with \"import\" or \"tests\", not %q",
+				i+1,
+				words[0],
+			)
 		}
 		if _, again := into[words[1]]; again {
 			return layers{}, fmt.Errorf("layers.txt:%d: a second %q line for %s: join the two", i+1, words[0], words[1])
@@ -50,15 +58,14 @@ func parseLayers(text string) (layers, error) {
 	return l, nil
 }
 
-// goImport is one import that some file of a package has.
+// goImport is one import of one file of a package.
 type goImport struct {
 	pkg, what, file string
 	test            bool
 }
 
-// readImports reads every Go file of the module at fsys, whatever its build tags say: an
-// import that only another operating system sees is an import. Modules of their own below
-// (examples, bench) are not this module.
+// readImports returns the imports of every Go file of the module at fsys, whatever its build tags:
+// an import on another operating system counts. Nested modules (examples, bench) are skipped.
 func readImports(fsys fs.FS) ([]goImport, error) {
 	var found []goImport
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
@@ -67,7 +74,8 @@ func readImports(fsys fs.FS) ([]goImport, error) {
 		}
 		base := path.Base(name)
 		if d.IsDir() {
-			hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "out")
+			hidden := name != "." &&
+				(strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "out")
 			if _, err := fs.Stat(fsys, path.Join(name, "go.mod")); err == nil && name != "." || hidden {
 				return fs.SkipDir
 			}
@@ -104,10 +112,10 @@ func readImports(fsys fs.FS) ([]goImport, error) {
 	return found, err
 }
 
-// covers tells which of the allowed names lets what in.
+// covers returns the allowed name that permits importing what.
 func covers(allowed []string, what string) (string, bool) {
 	for _, a := range allowed {
-		// Below a foreign path everything is allowed; a folder of ours allows only itself.
+		// An external path also allows the packages below it; a folder of this module does not.
 		if a == what || strings.Contains(strings.Split(a, "/")[0], ".") && strings.HasPrefix(what, a+"/") {
 			return a, true
 		}
@@ -115,8 +123,8 @@ func covers(allowed []string, what string) (string, bool) {
 	return "", false
 }
 
-// problems holds the imports against the walls. Each problem is a sentence that says what to do.
-// The map tells which allowances some import needed.
+// problems checks the imports against the rules. It returns a sentence with a hint for each
+// violation, and the set of allowances that an import has used.
 func (l layers) problems(found []goImport) (out []string, used map[string]bool) {
 	used = map[string]bool{}
 	missing := map[string]bool{}
@@ -125,7 +133,14 @@ func (l layers) problems(found []goImport) (out []string, used map[string]bool) 
 		switch {
 		case !known && !missing[im.pkg]:
 			missing[im.pkg] = true
-			out = append(out, fmt.Sprintf("package %s has no line in layers.txt: add \"import %s:\" with what it may import", im.pkg, im.pkg))
+			out = append(
+				out,
+				fmt.Sprintf(
+					"package %s has no line in layers.txt: add \"import %s:\" with what it may import",
+					im.pkg,
+					im.pkg,
+				),
+			)
 			continue
 		case !known, im.what == "", im.test && im.what == im.pkg:
 			continue
@@ -142,13 +157,60 @@ func (l layers) problems(found []goImport) (out []string, used map[string]bool) 
 				continue
 			}
 		}
-		out = append(out, fmt.Sprintf("%s: package %s may not import %s: do without it, or, if the wall should move, add %s to the line \"%s %s:\" of layers.txt and say why in the commit",
-			im.file, im.pkg, im.what, im.what, kind, im.pkg))
+		out = append(
+			out,
+			fmt.Sprintf(
+				"%s: package %s may not import %s: do without it, or, if the rule should change, add %s "+
+					"to the line \"%s %s:\" of layers.txt and say why in the commit",
+				im.file,
+				im.pkg,
+				im.what,
+				im.what,
+				kind,
+				im.pkg,
+			),
+		)
 	}
 	return out, used
 }
 
-// idle names the lines and words that nothing uses: a door left open for nobody.
+// isPublic reports whether programs outside this module can import a package.
+func isPublic(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return first != "." && first != "internal" && first != "cmd" && first != "build"
+}
+
+// foreign follows the imports of the public packages and returns a problem for each package of
+// another module that they would compile into a program, directly or through internal packages.
+func (l layers) foreign() (out []string) {
+	for _, pkg := range slices.Sorted(maps.Keys(l.imports)) {
+		if !isPublic(pkg) {
+			continue
+		}
+		seen := map[string]bool{pkg: true}
+		for queue := []string{pkg}; len(queue) > 0; queue = queue[1:] {
+			for _, what := range l.imports[queue[0]] {
+				if strings.Contains(strings.Split(what, "/")[0], ".") {
+					out = append(
+						out,
+						fmt.Sprintf(
+							"layers.txt: the public package %s may not need %s (allowed for %s): public packages compile the standard library only",
+							pkg,
+							what,
+							queue[0],
+						),
+					)
+				} else if !seen[what] {
+					seen[what] = true
+					queue = append(queue, what)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// idle returns a problem for each line and allowance of layers.txt that no import uses.
 func (l layers) idle(found []goImport, used map[string]bool) []string {
 	exists := map[string]bool{}
 	for _, im := range found {
@@ -158,12 +220,27 @@ func (l layers) idle(found []goImport, used map[string]bool) []string {
 	for kind, lines := range map[string]map[string][]string{"import": l.imports, "tests": l.tests} {
 		for _, pkg := range slices.Sorted(maps.Keys(lines)) {
 			if !exists[pkg] {
-				out = append(out, fmt.Sprintf("layers.txt: \"%s %s:\" is about a package that does not exist: remove the line", kind, pkg))
+				out = append(
+					out,
+					fmt.Sprintf(
+						"layers.txt: \"%s %s:\" names a package that does not exist: remove the line",
+						kind,
+						pkg,
+					),
+				)
 				continue
 			}
 			for _, a := range lines[pkg] {
 				if !used[kind+" "+pkg+" "+a] {
-					out = append(out, fmt.Sprintf("layers.txt: \"%s %s:\" allows %s, which nothing there imports: remove the word", kind, pkg, a))
+					out = append(
+						out,
+						fmt.Sprintf(
+							"layers.txt: \"%s %s:\" allows %s, which no file imports: remove the word",
+							kind,
+							pkg,
+							a,
+						),
+					)
 				}
 			}
 		}
@@ -190,13 +267,34 @@ func TestLayers(t *testing.T) {
 		t.Fatal("no Go file was found: the test looks at the wrong folder")
 	}
 	problems, used := l.problems(found)
-	for _, p := range append(problems, l.idle(found, used)...) {
+	for _, p := range slices.Concat(problems, l.idle(found, used), l.foreign()) {
 		t.Error(p)
 	}
 }
 
-// TestArchitectureNamesEveryRoom: a newcomer looks a package up in ARCHITECTURE.md, so each one has its place there.
-func TestArchitectureNamesEveryRoom(t *testing.T) {
+// TestPublicPackagesCompileTheStandardLibraryOnly checks the rule for public packages on import
+// rules that break it.
+func TestPublicPackagesCompileTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"in order", "import wechat: internal/seal\nimport internal/seal:\nimport internal/cli: example.com/x\nimport build/report: example.com/x\n", ""},
+		{"direct", "import wechat: example.com/x\n", "the public package wechat may not need example.com/x (allowed for wechat)"},
+		{"through an internal package", "import login: internal/flow\nimport internal/flow: internal/seal\nimport internal/seal: example.com/x/y\n",
+			"the public package login may not need example.com/x/y (allowed for internal/seal)"},
+		{"of packages that import each other", "import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
+	} {
+		l, err := parseLayers(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(l.foreign(), "\n"); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: problems %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestArchitectureNamesEveryPackage checks that a reader finds each package in ARCHITECTURE.md.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
 	t.Parallel()
 	rules, err := os.ReadFile("layers.txt")
 	if err != nil {
@@ -217,7 +315,7 @@ func TestArchitectureNamesEveryRoom(t *testing.T) {
 	}
 }
 
-// TestLayersFailWhenBroken breaks one wall at a time and expects the sentence that says so.
+// TestLayersFailWhenBroken violates one rule at a time and expects the sentence that reports it.
 func TestLayersFailWhenBroken(t *testing.T) {
 	t.Parallel()
 	tree := func(over map[string]string) fstest.MapFS {
@@ -248,7 +346,7 @@ func TestLayersFailWhenBroken(t *testing.T) {
 		{"all in order", good, nil, nil},
 		{"a third-party import in a public package", good,
 			map[string]string{"wechat/extra.go": "package wechat\nimport \"example.com/json\"\n"},
-			[]string{`wechat/extra.go: package wechat may not import example.com/json: do without it, or, if the wall should move, add example.com/json to the line "import wechat:"`}},
+			[]string{`wechat/extra.go: package wechat may not import example.com/json: do without it, or, if the rule should change, add example.com/json to the line "import wechat:"`}},
 		{"the simulator imports the client", good,
 			map[string]string{"wechattest/extra.go": "package wechattest\nimport \"" + modulePath + "/wechat\"\n"},
 			[]string{`package wechattest may not import wechat`}},
@@ -265,14 +363,14 @@ func TestLayersFailWhenBroken(t *testing.T) {
 			map[string]string{"cli/extra.go": "package cli\nimport \"example.com/flagship\"\n"},
 			[]string{`package cli may not import example.com/flagship`}},
 		{"a new package without a line", good,
-			map[string]string{"room/room.go": "package room\n", "room/b.go": "package room\nimport \"example.com/x\"\n"},
-			[]string{`package room has no line in layers.txt: add "import room:"`}},
+			map[string]string{"extra/extra.go": "package extra\n", "extra/b.go": "package extra\nimport \"example.com/x\"\n"},
+			[]string{`package extra has no line in layers.txt: add "import extra:"`}},
 		{"a broken line: the allowance is gone", strings.Replace(good, "cli: wechat ", "cli: ", 1), nil,
 			[]string{`package cli may not import wechat`}},
 		{"an allowance for nobody", strings.Replace(good, "import wechattest:", "import wechattest: wechat", 1), nil,
-			[]string{`"import wechattest:" allows wechat, which nothing there imports`}},
+			[]string{`"import wechattest:" allows wechat, which no file imports`}},
 		{"a line for no package", good + "import gone:\n", nil,
-			[]string{`"import gone:" is about a package that does not exist`}},
+			[]string{`"import gone:" names a package that does not exist`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

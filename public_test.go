@@ -15,7 +15,7 @@ import (
 // public are the packages that other programs import.
 var public = []string{"wechat", "wechat/wechattest", "login", "login/storetest"}
 
-// parseDir parses the Go files of a folder that keep lets through.
+// parseDir parses the Go files of a folder for whose names keep returns true.
 func parseDir(t *testing.T, fset *token.FileSet, dir string, keep func(name string) bool) (files []*ast.File) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -40,8 +40,8 @@ func parseDir(t *testing.T, fset *token.FileSet, dir string, keep func(name stri
 
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
-// TestPublicNamesAreDocumented: what a program can name has a comment of its own, or stands
-// in a group that has one. Fields of structs may be told by the comment behind them.
+// TestPublicNamesAreDocumented checks that every exported name has a comment, or is in a group that
+// has one.
 func TestPublicNamesAreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, dir := range public {
@@ -85,10 +85,10 @@ func TestPublicNamesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestPublicPackagesHaveExamples: whose output is checked, so that it is true.
+// TestPublicPackagesHaveExamples checks that each has an example whose output is compared.
 func TestPublicPackagesHaveExamples(t *testing.T) {
 	t.Parallel()
-	for _, dir := range public[:3] { // storetest is called in one way, which its comment shows
+	for _, dir := range public[:3] { // the comment of storetest shows its only use
 		files := parseDir(t, token.NewFileSet(), dir, isTest)
 		checked := 0
 		for _, ex := range doc.Examples(files...) {
@@ -102,7 +102,7 @@ func TestPublicPackagesHaveExamples(t *testing.T) {
 	}
 }
 
-// TestFuzzTargetsHaveSeeds: a target without seeds finds nothing in the seconds it is given.
+// TestFuzzTargetsHaveSeeds checks for seeds: without them a short run finds nothing.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	t.Parallel()
 	targets := 0
@@ -144,7 +144,7 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	}
 }
 
-// adds tells whether a fuzz target calls f.Add.
+// adds reports whether a fuzz target calls f.Add.
 func adds(fn *ast.FuncDecl) (found bool) {
 	ast.Inspect(fn, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Add" {

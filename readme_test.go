@@ -23,8 +23,8 @@ func TestReadmeIsTheSameInBothLanguages(t *testing.T) {
 	same(t, "README.md", "README.zh-CN.md")
 }
 
-// TestReadmeBeginsWithTheDemo holds the first screen: one sentence, one command, and what
-// the command really prints, within twenty lines.
+// TestReadmeBeginsWithTheDemo checks that the first twenty lines have one command and its output,
+// and that the command prints this output.
 func TestReadmeBeginsWithTheDemo(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("README.md")
@@ -40,7 +40,7 @@ func TestReadmeBeginsWithTheDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, told bytes.Buffer
-	// The command has printed all it prints by itself when the last line is there.
+	// The last line of the output has "Ctrl-C".
 	until := writerFunc(func(p []byte) (int, error) {
 		out.Write(p)
 		if bytes.Contains(out.Bytes(), []byte("Ctrl-C")) {
@@ -48,15 +48,27 @@ func TestReadmeBeginsWithTheDemo(t *testing.T) {
 		}
 		return len(p), nil
 	})
-	err = cli.Run(ctx, []string{"demo", "--addr=127.0.0.1:0", "--gateway-addr=127.0.0.1:0", "--sim-addr=127.0.0.1:0", "--control-addr=127.0.0.1:0"},
-		nil, until, &told, func(string) string { return "" })
+	err = cli.Run(
+		ctx,
+		[]string{
+			"demo",
+			"--addr=127.0.0.1:0",
+			"--gateway-addr=127.0.0.1:0",
+			"--sim-addr=127.0.0.1:0",
+			"--control-addr=127.0.0.1:0",
+		},
+		nil,
+		until,
+		&told,
+		func(string) string { return "" },
+	)
 	if err != nil || told.Len() > 0 {
 		t.Fatalf("the demo: %v %s", err, told.String())
 	}
 	numbers := regexp.MustCompile(`127\.0\.0\.1:\d+|Seed \d+`)
 	want, got := numbers.ReplaceAllString(blocks[1][1], "#"), numbers.ReplaceAllString(out.String(), "#")
 	if got != want {
-		t.Errorf("the README says that the demo prints\n%s\nand it prints\n%s", want, got)
+		t.Errorf("the README shows the output\n%s\nand the demo prints\n%s", want, got)
 	}
 }
 
@@ -64,7 +76,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// goBlocks returns the Go code of a page.
+// goBlocks returns the blocks of Go code of a page.
 func goBlocks(t *testing.T, name string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -80,8 +92,8 @@ func goBlocks(t *testing.T, name string) (blocks []string) {
 	return blocks
 }
 
-// goTool runs the Go command at the root of the module, so that code that lies elsewhere
-// imports the module as it is here.
+// goTool runs the go command in the root of the module, so that code in a temporary folder imports
+// this module.
 func goTool(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
@@ -90,8 +102,8 @@ func goTool(t *testing.T, args ...string) {
 	}
 }
 
-// TestReadmeProgramSignsIn builds the README's program as it stands, starts it against the
-// simulator, and signs somebody in.
+// TestReadmeProgramSignsIn builds the program of the README, starts it with the simulator, and
+// signs a user in.
 func TestReadmeProgramSignsIn(t *testing.T) {
 	t.Parallel()
 	program := goBlocks(t, "README.md")[0]
@@ -122,7 +134,12 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 
 	var said bytes.Buffer
 	app := exec.CommandContext(t.Context(), binary)
-	app.Env = append(os.Environ(), "WECHAT_URL="+server.URL, "WECHAT_APPID="+account.AppID, "WECHAT_SECRET="+account.Secret)
+	app.Env = append(
+		os.Environ(),
+		"WECHAT_URL="+server.URL,
+		"WECHAT_APPID="+account.AppID,
+		"WECHAT_SECRET="+account.Secret,
+	)
 	app.Stdout, app.Stderr = &said, &said
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
@@ -139,7 +156,7 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 	}
 }
 
-// waitFor returns when something listens at addr.
+// waitFor waits until a process listens at addr.
 func waitFor(t *testing.T, addr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -159,13 +176,13 @@ func waitFor(t *testing.T, addr string) {
 	}
 }
 
-// pieces are the packages that code in the docs uses, by the name that it uses.
+// pieces are the packages that code in the documents imports.
 var pieces = []string{
 	"context", "errors", "fmt", "net/http", "net/http/httptest", "testing",
 	modulePath + "/login", modulePath + "/wechat", modulePath + "/wechat/wechattest",
 }
 
-// asTest makes a test file of code that has no head.
+// asTest returns a test file: the code with a package clause and imports.
 func asTest(code string) string {
 	head := "package docs_test\n\nimport (\n"
 	for _, p := range pieces {
@@ -176,7 +193,7 @@ func asTest(code string) string {
 	return head + ")\n\n" + code
 }
 
-// runReadmeCalls uses what the README shows as its three calls.
+// runReadmeCalls tests the functions of the README's section on package wechat.
 const runReadmeCalls = `
 func TestReadmeCalls(t *testing.T) {
 	wx, err := wechattest.New(wechattest.Config{})
@@ -206,8 +223,7 @@ func TestReadmeCalls(t *testing.T) {
 }
 `
 
-// TestCodeInDocsRuns compiles every piece of Go in the README and the docs, and runs the
-// parts that are tests.
+// TestCodeInDocsRuns compiles all Go code of the README and the documents, and runs its tests.
 func TestCodeInDocsRuns(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -13,8 +13,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// TestErrorTableIsTrue lets the simulator answer each code of the table in
-// docs/*/troubleshooting.md, and expects the client to give it the class that stands there.
+// TestErrorTableIsTrue checks the table of docs/*/troubleshooting.md: the simulator answers each
+// errcode, and the error of the client must have the class of its row.
 func TestErrorTableIsTrue(t *testing.T) {
 	t.Parallel()
 	classes := map[string]error{

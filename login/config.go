@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -137,12 +139,12 @@ func New(c Config) (*Handler, error) {
 	}
 	origins := func(field string, hosts []string, into map[string]bool) {
 		for _, host := range hosts {
-			origin, err := canonicalOrigin(host)
+			allowed, err := origin.Canonical(host)
 			if err != nil {
 				fault("Config.%s %q: %w", field, redactUser(host), err)
 				continue
 			}
-			into[origin] = true
+			into[allowed] = true
 		}
 	}
 	h.returns.allowed, h.avatars = map[string]bool{h.returns.own: true}, map[string]bool{}
@@ -174,7 +176,7 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 	if err != nil || u.Host == "" {
 		return errors.New("is not an absolute address")
 	}
-	origin, err := canonicalOrigin(u.Scheme + "://" + u.Host)
+	own, err := origin.Canonical(u.Scheme + "://" + u.Host)
 	if err != nil {
 		return err
 	}
@@ -185,7 +187,7 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 	if err != nil {
 		return err
 	}
-	h.returns.own, h.returns.prefix = origin, prefix
+	h.returns.own, h.returns.prefix = own, prefix
 	h.cookies.path = prefix
 	if prefix == "" {
 		h.cookies.path = "/"
@@ -195,7 +197,7 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 		h.cookies.stem, h.cookies.secure = "__Host-"+stem, true
 	case u.Scheme == "https":
 		h.cookies.stem, h.cookies.secure = "__Secure-"+stem, true
-	case isLoopback(u.Hostname()) || insecure:
+	case origin.IsLoopback(u.Hostname()) || insecure:
 		h.cookies.stem = stem + u.Port()
 	default:
 		return errors.New("is plain http at an address that is not loopback; use https, or Insecure for a test account in a private network")
@@ -208,17 +210,17 @@ func (h *Handler) useKeys(keys [][]byte) (err error) {
 		return errors.New("at least one is needed, of 32 random bytes")
 	}
 	for i, key := range keys {
-		if len(key) < minKey {
-			return fmt.Errorf("number %d has %d bytes, fewer than %d", i+1, len(key), minKey)
+		if len(key) < seal.MinKey {
+			return fmt.Errorf("number %d has %d bytes, fewer than %d", i+1, len(key), seal.MinKey)
 		}
 	}
-	if h.cookies.flows, err = newSealer(keys, "flow"); err != nil {
+	if h.cookies.flows, err = seal.New(keys, "login flow"); err != nil {
 		return err
 	}
-	if h.cookies.traces, err = newSealer(keys, "trace"); err != nil {
+	if h.cookies.traces, err = seal.New(keys, "login trace"); err != nil {
 		return err
 	}
-	h.endings, err = newSealer(keys, "ending")
+	h.endings, err = seal.New(keys, "login ending")
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/seal"
 )
 
 // flowBudget is what all flow cookies of one browser may weigh together, in
@@ -25,8 +27,8 @@ type cookies struct {
 	stem   string
 	path   string
 	secure bool
-	flows  *sealer
-	traces *sealer
+	flows  *seal.Sealer
+	traces *seal.Sealer
 }
 
 const (
@@ -77,7 +79,11 @@ func (c *cookies) keepFlow(w http.ResponseWriter, r *http.Request, f *flow, now 
 		return err
 	}
 	name := c.flow(f.state)
-	own := &http.Cookie{Name: name, Value: c.flows.seal(name, plain)}
+	value, err := c.flows.Seal(name, plain)
+	if err != nil {
+		return err
+	}
+	own := &http.Cookie{Name: name, Value: value}
 	type pending struct {
 		cookie  *http.Cookie
 		created time.Time
@@ -108,7 +114,7 @@ func (c *cookies) keepFlow(w http.ResponseWriter, r *http.Request, f *flow, now 
 }
 
 func (c *cookies) openFlow(cookie *http.Cookie) (*flow, error) {
-	plain, err := c.flows.open(cookie.Name, cookie.Value)
+	plain, err := c.flows.Open(cookie.Name, cookie.Value)
 	if err != nil {
 		return nil, err
 	}
@@ -157,12 +163,14 @@ func (c *cookies) sessionValue(r *http.Request) string {
 
 func (c *cookies) leaveTrace(w http.ResponseWriter, count int, now time.Time) {
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
-	c.set(w, c.trace(), c.traces.seal(c.trace(), plain), traceAge)
+	if value, err := c.traces.Seal(c.trace(), plain); err == nil {
+		c.set(w, c.trace(), value, traceAge)
+	}
 }
 
 func (c *cookies) readTrace(r *http.Request, now time.Time) int {
 	for _, cookie := range r.CookiesNamed(c.trace()) {
-		plain, err := c.traces.open(cookie.Name, cookie.Value)
+		plain, err := c.traces.Open(cookie.Name, cookie.Value)
 		if err != nil || len(plain) != 9 {
 			continue
 		}

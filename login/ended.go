@@ -1,6 +1,7 @@
 package login
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -31,7 +32,10 @@ const endingName = "ending"
 
 // end leads from the callback to the page that tells what came of it.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request, f *flow, kind PageKind, text string) {
-	plain, err := json.Marshal(ending{
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false) // a return address is full of "&"
+	err := enc.Encode(ending{
 		Kind: kind, Return: f.returnTo, Scope: f.scope, Text: text,
 		RequestID: h.requestID(r), Until: h.cfg.Now().Add(flowLife).Unix(),
 	})
@@ -39,13 +43,18 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request, f *flow, kind Page
 		h.fail(w, r, err)
 		return
 	}
-	seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(h.endings.seal(endingName, plain)))
+	value, err := h.endings.Seal(endingName, plain.Bytes())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(value))
 }
 
 // serveEnded shows an ending. One that is over, or not ours, is a lost callback.
 func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 	var e ending
-	plain, err := h.endings.open(endingName, r.URL.Query().Get("page"))
+	plain, err := h.endings.Open(endingName, r.URL.Query().Get("page"))
 	if err == nil {
 		err = json.Unmarshal(plain, &e)
 	}

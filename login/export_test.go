@@ -34,19 +34,5 @@ func SampleFlow(returnTo string, data []byte) ([]byte, error) {
 	return f.marshal()
 }
 
-// OpenFlowCookie tries to open a cookie value with a key, as findFlow does.
-func OpenFlowCookie(key []byte, name, value string) (opened bool, err error) {
-	s, err := newSealer([][]byte{key}, "flow")
-	if err != nil {
-		return false, err
-	}
-	plain, err := s.open(name, value)
-	if err != nil {
-		return false, nil
-	}
-	_, err = unmarshalFlow(plain)
-	return err == nil, nil
-}
-
 // SessionIDOf is the session id that a callback derives from the secret of its flow.
 func SessionIDOf(secret []byte) (string, error) { return sessionID(secret) }

@@ -6,6 +6,8 @@ import (
 	"encoding/base32"
 	"net/http"
 	"strings"
+
+	"github.com/weigate/weigate/internal/seal"
 )
 
 // The paths, below the path of Config.URL.
@@ -26,7 +28,7 @@ type Handler struct {
 	cfg         Config
 	returns     returnPolicy
 	cookies     cookies
-	endings     *sealer
+	endings     *seal.Sealer
 	avatars     map[string]bool // allowed origins besides WeChat's
 	crossOrigin http.CrossOriginProtection
 	pages       *pages

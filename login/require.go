@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -98,16 +99,7 @@ func (h *Handler) here(r *http.Request) string {
 	if below, found := strings.CutPrefix(address, h.returns.prefix); !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
 		address = h.returns.prefix + address
 	}
-	var b strings.Builder
-	for _, c := range []byte(address) {
-		if c <= ' ' || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' {
-			const digits = "0123456789ABCDEF"
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
-			continue
-		}
-		b.WriteByte(c)
-	}
-	checked, err := h.returns.check(b.String())
+	checked, err := h.returns.check(origin.EscapeBytes(address))
 	if err != nil {
 		return h.returns.home()
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -154,11 +155,11 @@ func (h *Handler) safeAvatar(text string) string {
 	if err != nil || u.User != nil || u.Opaque != "" || len(text) > 1000 || strings.ContainsAny(text, "\"'<>\\` ") {
 		return ""
 	}
-	origin, err := canonicalOrigin(u.Scheme + "://" + u.Host)
+	host, err := origin.Canonical(u.Scheme + "://" + u.Host)
 	if err != nil {
 		return ""
 	}
-	if h.avatars[origin] {
+	if h.avatars[host] {
 		return u.String()
 	}
 	if !strings.HasSuffix(strings.ToLower(u.Host), ".qlogo.cn") {

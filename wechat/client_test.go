@@ -19,7 +19,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-func TestObserveHearsEachAttempt(t *testing.T) {
+func TestOnCallReceivesEachAttempt(t *testing.T) {
 	t.Parallel()
 	for _, call := range calls {
 		t.Run(call.name, func(t *testing.T) {
@@ -60,14 +60,14 @@ func TestObserveHearsEachAttempt(t *testing.T) {
 				if want := (wechat.Call{Endpoint: call.name, AppID: appID, Duration: time.Second, Attempt: 2, HTTPStatus: 200}); last != want {
 					t.Errorf("second %+v\nwant   %+v", last, want)
 				}
-				leaktest.Check(t, "what Observe hears", heard[0], heard[1])
+				leaktest.Check(t, "the calls of OnCall", heard[0], heard[1])
 			})
 		})
 	}
 }
 
 // OnCall receives the error that the caller gets.
-func TestObserveAndCallerSeeOneError(t *testing.T) {
+func TestOnCallReceivesTheErrorOfTheCaller(t *testing.T) {
 	t.Parallel()
 	var heard error
 	c := answering(200, `{"errcode":40163}`)

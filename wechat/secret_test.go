@@ -154,7 +154,7 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			t.Run(call.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				c := clientOf(fail)
-				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }
+				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "the Call of OnCall", call, call.Err) }
 				err := instantly(t, c, call.call)
 				var e *wechat.Error
 				if !errors.As(err, &e) {

@@ -27,7 +27,7 @@ func simulated(t *testing.T, app int, quirks wechattest.Quirks) (*wechattest.Ser
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	return sim, &wechat.Client{AppID: apps[app].AppID, Secret: leaktest.Secret, APIURL: server.URL,
-		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "what Observe hears", call, call.Err) }}
+		OnCall: func(_ context.Context, call wechat.Call) { leaktest.Check(t, "the calls of OnCall", call, call.Err) }}
 }
 
 // codeFor returns a code that the simulator has issued.

@@ -128,7 +128,7 @@ func (d *demoParts) make(ctx context.Context) error {
 	if err != nil {
 		return simError(err)
 	}
-	side := &demo.Gateway{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
+	side := &demo.GatewayConfig{Issuer: d.gateway, NotesSecret: randomSecret(), PhotosSecret: randomSecret(), BoardSecret: randomSecret(), ShopSecret: randomSecret()}
 	if err := d.serve(ctx, user, side); err != nil {
 		return fmt.Errorf("the gateway: %w", err)
 	}
@@ -150,7 +150,7 @@ func (d *demoParts) make(ctx context.Context) error {
 const demoConfig = `
 url: %[1]s
 store: "sqlite::memory:"
-names: {title: Weigate}
+site: {title: Weigate}
 trusted_proxies: [127.0.0.1, "::1"]
 wechat:
   - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true, control: %[9]s}
@@ -164,7 +164,7 @@ const demoClient = `  - {id: %[1]s, kind: oidc, name: %[2]s, secret: %[3]s, acce
 `
 
 // serve makes the gateway. The keys are new in each run, like everything else here.
-func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.Gateway) error {
+func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.GatewayConfig) error {
 	text := fmt.Appendf(nil, demoConfig, d.gateway, user.AppID, user.Secret, d.wechat,
 		demo.Host(demo.WikiURL(d.site)), demo.ShopAppID, side.ShopSecret, demo.Host(demo.ShopURL(d.site)), d.control)
 	for _, c := range []struct{ id, name, secret, more string }{
@@ -172,7 +172,7 @@ func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.G
 		{demo.PhotosID, "Photos 相册", side.PhotosSecret, ""},
 		{demo.BoardID, "Board 看板", side.BoardSecret, ", methods: [scan]"}, // as if its people sat at desktops
 	} {
-		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.AfterSignOut(d.site, c.id), c.more)
+		text = fmt.Appendf(text, demoClient, c.id, c.name, c.secret, demo.RedirectURI(d.site, c.id), demo.PostLogoutRedirectURI(d.site, c.id), c.more)
 	}
 	conf, err := config.Parse("the demo", text, nil)
 	if err != nil {

@@ -86,7 +86,8 @@ func (c *simCmd) Run(s *session) error {
 
 	for _, l := range open {
 		if !loopback(l) {
-			s.out.warn("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: use it in a trusted network only", l.Addr())
+			s.out.warn("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+
+				"use it in a trusted network only", l.Addr())
 			break
 		}
 	}
@@ -158,7 +159,8 @@ func parseApp(flag, value string) (wechattest.App, error) {
 	parts := strings.SplitN(value, ":", 3)
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
 		// The value is not in the error: it may contain the secret of a real app.
-		return wechattest.App{}, fmt.Errorf("%s: expected APPID:SECRET:DOMAIN, such as %s wx0123456789abcdef:any-secret:localhost", flag, flag)
+		return wechattest.App{}, fmt.Errorf("%[1]s: expected APPID:SECRET:DOMAIN, "+
+			"such as %[1]s wx0123456789abcdef:any-secret:localhost", flag)
 	}
 	return wechattest.App{AppID: parts[0], Secret: parts[1], Domains: strings.Split(parts[2], ",")}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"embed"
-	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
@@ -19,39 +19,51 @@ import (
 //go:embed pages
 var files embed.FS
 
-// Config says where the app is and which WeChat it asks.
+// Config configures the sample apps.
 type Config struct {
-	// URL is the app's own address, as in http://127.0.0.1:8080.
+	// URL is the base URL of the apps, as in http://127.0.0.1:8080.
 	URL string
-	// SimulatorURL is the address of the WeChat that OfficialAccount and WebsiteApp name. Pictures come from there.
+	// SimulatorURL is the base URL of the WeChat that OfficialAccount and WebsiteApp use. Profile
+	// pictures come from it.
 	SimulatorURL string
-	// ControlURL is where the pages lead for a look behind the scenes.
+	// ControlURL is the simulator's control page. Every page links to it.
 	ControlURL string
-	// OfficialAccount is required; WebsiteApp nil leaves out the QR code.
+	// OfficialAccount is required. WebsiteApp is optional: nil leaves out the QR code.
 	OfficialAccount, WebsiteApp *wechat.Client
-	// Gateway nil leaves out the apps that sign in by OpenID Connect.
-	Gateway *Gateway
-	// Logger hears what package login has to say. Nil discards.
+	// Gateway is optional: nil leaves out the apps that sign users in at the gateway.
+	Gateway *GatewayConfig
+	// Logger receives errors, and the log of package login. Nil discards them.
 	Logger *slog.Logger
 }
 
-// app is the sample app.
-type app struct {
-	conf  Config
-	login *login.Handler
-	pages *template.Template
-	log   *slog.Logger
-	host  string
+// GatewayConfig is what the apps know of the gateway.
+type GatewayConfig struct {
+	// Issuer is the gateway's base URL.
+	Issuer string
+	// NotesSecret, PhotosSecret and BoardSecret are the client secrets of [NotesID], [PhotosID] and
+	// [BoardID].
+	NotesSecret, PhotosSecret, BoardSecret string
+	// ShopSecret is the secret of [ShopAppID] at the gateway's relay.
+	ShopSecret string
 }
 
-// New returns the sample app as a handler. The error tells what is wrong with the configuration.
+// app is what the sample apps share, and the app on package login.
+type app struct {
+	conf      Config
+	login     *login.Handler
+	catalogue *lang.Catalogue
+	pages     *template.Template
+	log       *slog.Logger
+	host      string
+}
+
+// New returns the sample apps as one handler. It returns an error if the configuration is invalid.
 func New(conf Config) (http.Handler, error) {
 	self, err := url.Parse(conf.URL)
 	if err != nil {
-		return nil, fmt.Errorf("demo: the address of the app: %w", err)
+		return nil, fmt.Errorf("demo: URL: %w", err)
 	}
-	// The key seals cookies. It lives as long as the process, as the sessions do.
-	key := make([]byte, 32)
+	key := make([]byte, 32) // seals cookies; sessions are kept in memory, so they end with the key
 	rand.Read(key)
 	signIn, err := login.New(login.Config{
 		URL:             conf.URL,
@@ -59,51 +71,48 @@ func New(conf Config) (http.Handler, error) {
 		Keys:            [][]byte{key},
 		OfficialAccount: conf.OfficialAccount,
 		WebsiteApp:      conf.WebsiteApp,
-		CookieName:      "sample", // the gateway may be on the same host, and cookies know no ports
-		AnyBrowser:      true,     // the person tries it in a desktop browser
+		CookieName:      "sample", // cookies ignore ports, and the gateway may be on the same host
+		AnyBrowser:      true,     // the demo is opened in a desktop browser
 		Logger:          conf.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"lines": func(s string) []string { return strings.Split(s, "\n") }}).ParseFS(files, "pages/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
-	}
-	a := &app{conf: conf, login: signIn, pages: pages, log: conf.Logger, host: self.Host}
+	a := &app{conf: conf, login: signIn, log: conf.Logger, host: self.Host}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.catalogue, err = lang.Load(files, "pages"); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	if a.pages, err = template.ParseFS(files, "pages/*.html"); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
 	}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.tour)
-	mux.HandleFunc("GET "+samplePath+"{$}", a.sample)
-	mux.HandleFunc("GET /base", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeBase}))
-	mux.HandleFunc("GET /profile", a.begin(login.StartOptions{Return: samplePath, Scope: wechat.ScopeUserInfo}))
-	mux.HandleFunc("GET /qr", a.begin(login.StartOptions{Return: samplePath, Method: login.MethodWebsite}))
-	for _, path := range []string{"/sign-in", "/sign-in/", "/wechat/callback", "/sign-out"} {
-		mux.Handle(path, signIn)
-	}
-	a.assets(mux)
+	a.mountSample(mux)
+	a.mountAssets(mux)
 	mux.HandleFunc("/", a.notFound)
 	if conf.Gateway == nil {
-		return a.oneAddress(mux), nil
+		return a.redirectToOwnHost(mux), nil
 	}
-	a.clients(mux)
+	a.mountClients(mux)
 	wiki, err := newProxy(conf.Gateway.Issuer, WikiURL(conf.URL), a.wiki(), a.log)
 	if err != nil {
 		return nil, err
 	}
-	return a.hosts(a.oneAddress(mux), map[string]http.Handler{
+	return byHost(a.redirectToOwnHost(mux), map[string]http.Handler{
 		Host(WikiURL(conf.URL)): wiki,
 		Host(ShopURL(conf.URL)): newShop(a, conf.Gateway).handler(),
 	}), nil
 }
 
-// hosts sends a request to the site of the host that it names. All listen at one port.
-func (a *app) hosts(apps http.Handler, others map[string]http.Handler) http.Handler {
+// byHost returns a handler that chooses the site by the host of the request. All sites share one
+// port.
+func byHost(apps http.Handler, sites map[string]http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if site := others[strings.ToLower(r.Host)]; site != nil {
+		if site := sites[strings.ToLower(r.Host)]; site != nil {
 			site.ServeHTTP(w, r)
 			return
 		}
@@ -111,113 +120,26 @@ func (a *app) hosts(apps http.Handler, others map[string]http.Handler) http.Hand
 	})
 }
 
-// assets are on every site of the demo.
-func (a *app) assets(mux *http.ServeMux) {
-	mux.HandleFunc("GET /demo.css", a.file("text/css; charset=utf-8"))
-	mux.HandleFunc("GET /demo.svg", a.file("image/svg+xml"))
-}
-
-// samplePath is where the app on package login is.
-const samplePath = "/sample/"
-
-// leave sends the browser on. No address of ours goes with it.
-func (a *app) leave(w http.ResponseWriter, address string) {
-	w.Header().Set("Location", address)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.WriteHeader(http.StatusSeeOther)
-}
-
-// begin sends the browser to WeChat.
-func (a *app) begin(options login.StartOptions) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { a.login.Start(w, r, options) }
-}
-
-// sample is the page of the app on package login, before and after sign-in.
-func (a *app) sample(w http.ResponseWriter, r *http.Request) {
-	in, err := a.login.Session(r)
-	if err != nil && !errors.Is(err, login.ErrNoSession) {
-		a.log.ErrorContext(r.Context(), "session", "error", err)
-		words := wordsFor(r)
-		a.show(w, r, http.StatusInternalServerError, "notice", page{Heading: words.Trouble, Text: words.TroubleNote})
-		return
-	}
-	words := wordsFor(r)
-	if in == nil {
-		a.show(w, r, http.StatusOK, "signed-out", page{Heading: words.ByLibrary, QR: a.conf.WebsiteApp != nil})
-		return
-	}
-	var scopes []string
-	for _, s := range in.Scopes {
-		scopes = append(scopes, string(s))
-	}
-	a.show(w, r, http.StatusOK, "signed-in", page{
-		Heading: words.SignedIn, Nickname: in.Nickname, AvatarURL: in.AvatarURL, HasProfile: !in.ProfileAt.IsZero(),
-		OpenID: in.OpenID, UnionID: in.UnionID, AppID: in.AppID, Scope: strings.Join(scopes, ", "), Method: string(in.Method),
-		At: in.SignedInAt.Format("2006-01-02 15:04:05"),
+// redirectToOwnHost redirects requests for another name of this machine (localhost for 127.0.0.1)
+// to the apps' own URL. A browser does not send a cookie of the one host to the other.
+func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			http.Redirect(w, r, a.conf.URL+r.URL.RequestURI(), http.StatusFound)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
-func (a *app) notFound(w http.ResponseWriter, r *http.Request) {
-	words := wordsFor(r)
-	a.show(w, r, http.StatusNotFound, "notice", page{Heading: words.NotFound, Text: words.NotFoundNote})
+// mountAssets adds the style sheet and the icon, which every site of the demo serves.
+func (a *app) mountAssets(mux *http.ServeMux) {
+	mux.HandleFunc("GET /demo.css", serveFile("text/css; charset=utf-8"))
+	mux.HandleFunc("GET /demo.svg", serveFile("image/svg+xml"))
 }
 
-// page is what the templates are given.
-type page struct {
-	Words      *words
-	ControlURL string
-	Home       string // address of the first screen, from every host
-	Heading    string
-	Wide       bool
-
-	Cards []card // tour
-	Facts []fact // wiki, shop
-	Inner bool   // wiki: not its first page
-
-	Text string // notice
-	QR   bool   // signed-out
-
-	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Method, At string // signed-in
-	HasProfile                                                     bool
-
-	Issuer              string  // of the gateway; "" leaves it out
-	App, AppName, Other string  // client-in, client-out
-	Ended               bool    // client-out
-	Person              *person // client-in
-}
-
-// show writes a page. It is rendered whole before the first byte is sent, so that no half
-// page goes out.
-func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Words, p.ControlURL, p.Home = wordsFor(r), a.conf.ControlURL, a.conf.URL+"/"
-	forms := "'self'"
-	if g := a.conf.Gateway; g != nil {
-		p.Issuer = g.Issuer
-		forms += " " + g.Issuer // a sign-out goes on there
-	}
-	var out bytes.Buffer
-	if err := a.pages.ExecuteTemplate(&out, name, p); err != nil {
-		a.log.ErrorContext(r.Context(), "page", "name", name, "error", err)
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", p.Words.Lang)
-	h.Set("Vary", "Accept-Language, Cookie")
-	h.Set("Cache-Control", "no-store")
-	// Not "no-referrer": the page has a sign-out form, and with that policy a browser sends "Origin: null".
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+
-		"; form-action "+forms+"; base-uri 'none'; frame-ancestors 'none'")
-	w.WriteHeader(status)
-	out.WriteTo(w)
-}
-
-// file serves an embedded file under its own name.
-func (a *app) file(contentType string) http.HandlerFunc {
+// serveFile serves the embedded file with the name in the request's path.
+func serveFile(contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -226,14 +148,76 @@ func (a *app) file(contentType string) http.HandlerFunc {
 	}
 }
 
-// oneAddress leads a browser that came by another name of this machine (localhost for
-// 127.0.0.1) to the app's own: a cookie of one name does not come back at the other.
-func (a *app) oneAddress(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			http.Redirect(w, r, a.conf.URL+r.URL.RequestURI(), http.StatusFound)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// redirect sends the browser to another address, without a Referer: the current address may contain
+// a code.
+func redirect(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// page is the data of the templates. Fields that a template does not need are empty.
+type page struct {
+	lang.Texts
+	ControlURL string
+	Home       string // URL of the tour, which is on another host than the wiki and the shop
+	Heading    string // key of a text
+	Wide       bool
+
+	Notice string // notice: key of a text
+	Cards  []card // tour
+	Facts  []fact // wiki, shop
+	Inner  bool   // wiki: another page than the first
+	QR     bool   // signed-out
+
+	// signed-in, shop
+	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Method, At string
+
+	HasProfile bool // signed-in
+
+	Issuer     string    // URL of the gateway; "" leaves out links to it
+	App, Other string    // client-in, client-out: the client IDs of the app and of the one to try next
+	Ended      bool      // client-out
+	User       *userInfo // client-in
+}
+
+// show renders a page completely before it sends the first byte, so that an error cannot truncate
+// it.
+func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	p.Texts = a.catalogue.In(lang.FromHeader(r.Header, lang.English))
+	p.ControlURL, p.Home = a.conf.ControlURL, a.conf.URL+"/"
+	forms := "'self'"
+	if g := a.conf.Gateway; g != nil {
+		p.Issuer = g.Issuer
+		forms += " " + g.Issuer // Chromium applies form-action to the redirect after the form too
+	}
+	var out bytes.Buffer
+	if err := a.pages.ExecuteTemplate(&out, name, p); err != nil {
+		a.log.ErrorContext(r.Context(), "page not rendered", "name", name, "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Lang)
+	h.Set("Vary", "Accept-Language, Cookie")
+	h.Set("Cache-Control", "no-store")
+	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, which looks
+	// like another site's.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+
+		"; form-action "+forms+"; base-uri 'none'; frame-ancestors 'none'")
+	w.WriteHeader(status)
+	_, _ = out.WriteTo(w) // an error here means that the browser has closed the connection
+}
+
+// notice shows a page with a heading and a sentence: the texts name and name.text.
+func (a *app) notice(w http.ResponseWriter, r *http.Request, status int, name string) {
+	a.show(w, r, status, "notice", page{Heading: name, Notice: name + ".text"})
+}
+
+func (a *app) notFound(w http.ResponseWriter, r *http.Request) {
+	a.notice(w, r, http.StatusNotFound, "not_found")
 }

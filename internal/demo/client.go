@@ -11,38 +11,27 @@ import (
 	"time"
 )
 
-// Gateway is the Weigate that all but one of the apps sign people in with.
-type Gateway struct {
-	// Issuer is its address.
-	Issuer string
-	// NotesSecret, PhotosSecret and BoardSecret are what it and the apps [NotesID], [PhotosID] and [BoardID] share.
-	NotesSecret, PhotosSecret, BoardSecret string
-	// ShopSecret is the secret of [ShopAppID] at its relay.
-	ShopSecret string
-}
-
-// The client ids of the apps that speak OpenID Connect. RedirectURI and AfterSignOut are what the gateway has to know of them.
+// The client IDs of the apps that use OpenID Connect.
 const (
 	NotesID  = "notes"
 	PhotosID = "photos"
 	BoardID  = "board"
 )
 
-// ShopAppID is the appid that the gateway's relay has for the old app.
+// ShopAppID is the appid of the shop at the gateway's relay.
 const ShopAppID = "wx0000000000000de3"
 
-// RedirectURI is where the app with this client id takes people back; site is Config.URL.
-func RedirectURI(site, id string) string { return site + "/" + id + "/callback" }
+// RedirectURI returns the redirect URI of an app, for Config.URL and a client ID.
+func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/callback" }
 
-// AfterSignOut is where the app with this client id wants people after they signed out at the gateway too.
-func AfterSignOut(site, id string) string { return site + "/" + id + "/" }
+// PostLogoutRedirectURI returns the address of an app that the gateway redirects to after a logout.
+func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
-// client is an app that signs people in by OpenID Connect, with a session of its own.
+// client is an app that signs users in with OpenID Connect and has sessions of its own.
 type client struct {
 	*app
 	rp    *relyingParty
-	other string // client id of the other app
-	name  func(*words) string
+	other string // client ID of the app to try next
 
 	mu       sync.Mutex
 	sessions map[string]tokens
@@ -50,22 +39,24 @@ type client struct {
 
 const (
 	attemptAge  = 10 * time.Minute
-	maxSessions = 1000 // it is a demo; the sessions live in memory
+	maxSessions = 1000 // limits memory
 )
 
-// clients adds these apps to mux.
-func (a *app) clients(mux *http.ServeMux) {
+// mountClients adds Notes, Photos and Board.
+func (a *app) mountClients(mux *http.ServeMux) {
 	g := a.conf.Gateway
 	for _, c := range []*client{
-		{rp: &relyingParty{id: NotesID, secret: g.NotesSecret}, other: PhotosID, name: func(w *words) string { return w.Notes }},
-		{rp: &relyingParty{id: PhotosID, secret: g.PhotosSecret}, other: NotesID, name: func(w *words) string { return w.Photos }},
-		{rp: &relyingParty{id: BoardID, secret: g.BoardSecret}, other: NotesID, name: func(w *words) string { return w.Board }},
+		{rp: &relyingParty{id: NotesID, secret: g.NotesSecret}, other: PhotosID},
+		{rp: &relyingParty{id: PhotosID, secret: g.PhotosSecret}, other: NotesID},
+		{rp: &relyingParty{id: BoardID, secret: g.BoardSecret}, other: NotesID},
 	} {
 		c.app, c.sessions = a, map[string]tokens{}
-		c.rp.issuer, c.rp.redirectURI, c.rp.afterSignOut = g.Issuer, RedirectURI(a.conf.URL, c.rp.id), AfterSignOut(a.conf.URL, c.rp.id)
+		c.rp.issuer = g.Issuer
+		c.rp.redirectURI = RedirectURI(a.conf.URL, c.rp.id)
+		c.rp.postLogoutRedirectURI = PostLogoutRedirectURI(a.conf.URL, c.rp.id)
 		c.rp.http = &http.Client{Timeout: 10 * time.Second}
 		path := "/" + c.rp.id
-		// Forms that end a session come from our own pages only.
+		// A form of another site must not end a session.
 		own := http.NewCrossOriginProtection()
 		mux.HandleFunc("GET "+path+"/{$}", c.home)
 		mux.HandleFunc("GET "+path+"/sign-in", c.begin)
@@ -75,72 +66,75 @@ func (a *app) clients(mux *http.ServeMux) {
 	}
 }
 
-// home shows who is signed in. It asks the gateway each time, so that a sign-out everywhere counts here at once.
+// home serves the page of the app. It reads UserInfo for every request, so that "sign out
+// everywhere" takes effect at once.
 func (c *client) home(w http.ResponseWriter, r *http.Request) {
-	p := page{App: c.rp.id, AppName: c.name(wordsFor(r)), Other: c.other}
+	p := page{Heading: c.rp.id, App: c.rp.id, Other: c.other}
 	t, in := c.session(r)
 	if !in {
-		p.Heading = p.AppName
 		c.show(w, r, http.StatusOK, "client-out", p)
 		return
 	}
-	who, err := c.rp.userinfo(r.Context(), t)
+	user, err := c.rp.userInfo(r.Context(), t)
 	switch {
-	case errors.Is(err, errOver):
+	case errors.Is(err, errUnauthorized):
 		c.end(w, r)
-		p.Heading, p.Ended = p.AppName, true
+		p.Ended = true
 		c.show(w, r, http.StatusOK, "client-out", p)
 		return
 	case err != nil:
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
-	p.Heading, p.Person, p.At = wordsFor(r).SignedIn, &who, t.authTime.Format("2006-01-02 15:04:05")
+	p.Heading, p.User = "signed_in", &user
+	p.At = t.authTime.Format("2006-01-02 15:04:05")
 	c.show(w, r, http.StatusOK, "client-in", p)
 }
 
-// begin sends the browser to the gateway. What the callback needs waits in a cookie named after the state, so that two tabs do not meet.
+// begin redirects to the gateway. The cookie with the attempt is named after the state, so that two
+// tabs can sign in at once.
 func (c *client) begin(w http.ResponseWriter, r *http.Request) {
 	e, err := c.rp.discover(r.Context())
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
 	a := newAttempt()
 	c.setCookie(w, c.attemptCookie(a.state), a.nonce+"."+a.verifier, int(attemptAge.Seconds()))
-	c.leave(w, c.rp.authorize(e, a))
+	redirect(w, c.rp.authorizeURL(e, a))
 }
 
-// callback takes the code, from the browser that began and from the gateway that it began with.
+// callback redeems the code. The browser must be the one that started, and iss the gateway that it
+// was sent to (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
-	q, words := r.URL.Query(), wordsFor(r)
+	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}
 	cookie, err := r.Cookie(c.attemptCookie(a.state))
 	if err == nil {
 		a.nonce, a.verifier, _ = strings.Cut(cookie.Value, ".")
 	}
 	if a.state == "" || a.verifier == "" || subtle.ConstantTimeCompare([]byte(q.Get("iss")), []byte(c.rp.issuer)) != 1 {
-		c.show(w, r, http.StatusBadRequest, "notice", page{Heading: words.Over, Text: words.OverNote})
+		c.notice(w, r, http.StatusBadRequest, "expired")
 		return
 	}
 	c.setCookie(w, cookie.Name, "", -1)
 	if q.Get("error") != "" {
-		c.show(w, r, http.StatusOK, "notice", page{Heading: words.NotIn, Text: words.NotInNote})
+		c.notice(w, r, http.StatusOK, "not_signed_in")
 		return
 	}
 	t, err := c.rp.redeem(r.Context(), q.Get("code"), a)
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
 	c.keep(w, t)
-	c.leave(w, c.rp.afterSignOut) // its first page; the code does not stay in the address bar
+	redirect(w, c.rp.postLogoutRedirectURI) // the first page: the code must not stay in the address bar
 }
 
-// signOutHere ends this app's session only. The next sign-in needs no screen.
+// signOutHere ends this app's session only. The next sign-in shows no page.
 func (c *client) signOutHere(w http.ResponseWriter, r *http.Request) {
 	c.end(w, r)
-	c.leave(w, c.rp.afterSignOut)
+	redirect(w, c.rp.postLogoutRedirectURI)
 }
 
 // signOutOfGateway ends the browser's session at the gateway too.
@@ -148,15 +142,15 @@ func (c *client) signOutOfGateway(w http.ResponseWriter, r *http.Request) {
 	t, in := c.session(r)
 	c.end(w, r)
 	if !in {
-		c.leave(w, c.rp.afterSignOut)
+		redirect(w, c.rp.postLogoutRedirectURI)
 		return
 	}
 	e, err := c.rp.discover(r.Context())
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
-	c.leave(w, c.rp.signOut(e, t))
+	redirect(w, c.rp.logoutURL(e, t))
 }
 
 func (c *client) session(r *http.Request) (tokens, bool) {
@@ -192,13 +186,16 @@ func (c *client) end(w http.ResponseWriter, r *http.Request) {
 
 func (c *client) attemptCookie(state string) string { return c.rp.id + "-" + url.QueryEscape(state) }
 
-// setCookie sets a cookie of this app. Everything is plain http on this machine, so none is Secure.
+// setCookie sets a cookie of this app. It is not Secure, because the demo is served by plain HTTP
+// on this machine.
 func (c *client) setCookie(w http.ResponseWriter, name, value string, age int) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/" + c.rp.id + "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/" + c.rp.id + "/", MaxAge: age,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 }
 
-func (c *client) trouble(w http.ResponseWriter, r *http.Request, err error) {
-	c.log.ErrorContext(r.Context(), "OpenID Connect", "app", c.rp.id, "error", err)
-	words := wordsFor(r)
-	c.show(w, r, http.StatusBadGateway, "notice", page{Heading: words.Trouble, Text: words.TroubleNote})
+func (c *client) fail(w http.ResponseWriter, r *http.Request, err error) {
+	c.log.ErrorContext(r.Context(), "OpenID Connect request failed", "app", c.rp.id, "error", err)
+	c.notice(w, r, http.StatusBadGateway, "error")
 }

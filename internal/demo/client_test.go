@@ -24,7 +24,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// provider is an OpenID Connect provider that can be told to misbehave: the apps must not believe everybody who answers at the right address.
+// provider is an OpenID Connect provider that can be told to misbehave: the apps must not believe
+// everybody who answers at the right address.
 type provider struct {
 	t      *testing.T
 	server *httptest.Server
@@ -135,7 +136,7 @@ func newVisitor(t *testing.T) *visitor {
 	t.Cleanup(site.Close)
 	v := &visitor{t: t, site: "http://" + site.Listener.Addr().String(), p: p}
 	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leaktest.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+		Gateway:         &demo.GatewayConfig{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +221,8 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || !v.in() {
 		t.Errorf("a foreign form: %d", status)
 	}
-	// Signed out everywhere: the app hears of it at the next view, and the session is gone for good.
+	// Signed out everywhere: the app hears of it at the next view, and the session is gone for
+	// good.
 	v.p.mu.Lock()
 	v.p.over = true
 	v.p.mu.Unlock()
@@ -236,12 +238,13 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 
 	v.ask(http.MethodGet, v.begin())
 	status, _, to := v.ask(http.MethodPost, "/notes/sign-out-of-weigate")
-	if status != http.StatusSeeOther || to.Path != "/logout" || to.Query().Get("post_logout_redirect_uri") != demo.AfterSignOut(v.site, demo.NotesID) || v.in() {
+	if status != http.StatusSeeOther || to.Path != "/logout" || to.Query().Get("post_logout_redirect_uri") != demo.PostLogoutRedirectURI(v.site, demo.NotesID) || v.in() {
 		t.Errorf("sign-out of the gateway too: %d %v", status, to)
 	}
 }
 
-// TestOpenIDConnectBelievesNoStranger: a token that is not the provider's, not of this app, not of this attempt or not about this person signs nobody in.
+// TestOpenIDConnectBelievesNoStranger: a token that is not the provider's, not of this app, not of
+// this attempt or not about this person signs nobody in.
 func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*provider){
@@ -270,7 +273,8 @@ func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 	}
 }
 
-// TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another issuer answers, or that comes twice is over.
+// TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another
+// issuer answers, or that comes twice is over.
 func TestOpenIDConnectCallbackIsBoundToTheBrowser(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t)

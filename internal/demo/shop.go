@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// shop is an old app as many teams have one: WeChat's three calls, written by hand, with WeChat's documents beside the keyboard. It speaks no OpenID
-// Connect, and it does not know that Weigate exists. What has changed in it is what its configuration holds: open and api were
-// https://open.weixin.qq.com and https://api.weixin.qq.com, and appid and secret were the service account's own.
+// shop is an app that calls WeChat's API directly, as many existing apps do. It works with WeChat
+// and with the gateway's relay: only openURL and apiURL (https://open.weixin.qq.com and
+// https://api.weixin.qq.com at WeChat), the appid and the secret differ.
 type shop struct {
 	*app
-	open, api     string
-	appID, secret string
-	self          string // its own address
-	http          *http.Client
+	openURL, apiURL string
+	appID, secret   string
+	url             string // its own URL
+	http            *http.Client
 
 	mu       sync.Mutex
-	sessions map[string]buyer
+	sessions map[string]wechatUser
 }
 
-// buyer is who is signed in: what user info says, with WeChat's names.
-type buyer struct {
+// wechatUser is the response of /sns/userinfo.
+type wechatUser struct {
 	OpenID   string `json:"openid"`
 	UnionID  string `json:"unionid"`
 	Nickname string `json:"nickname"`
@@ -47,47 +47,49 @@ func (s *shop) handler() http.Handler {
 	mux.HandleFunc("GET /sign-in", s.begin)
 	mux.HandleFunc("GET /callback", s.callback)
 	mux.Handle("POST /sign-out", own.Handler(http.HandlerFunc(s.signOut)))
-	s.assets(mux)
+	s.mountAssets(mux)
 	mux.HandleFunc("/", s.notFound)
 	return mux
 }
 
 func (s *shop) home(w http.ResponseWriter, r *http.Request) {
-	words := wordsFor(r)
-	p := page{Heading: words.ShopWelcome, Facts: []fact{
-		{"https://open.weixin.qq.com", s.open}, {"https://api.weixin.qq.com", s.api}, {words.FactAppID, s.appID}, {words.FactSecret, words.ShopOwnSecret},
+	p := page{Heading: "shop.welcome", Facts: []fact{
+		{"https://open.weixin.qq.com", s.openURL}, {"https://api.weixin.qq.com", s.apiURL}, {"appid", s.appID},
 	}}
 	if c, err := r.Cookie(shopCookie); err == nil {
 		s.mu.Lock()
-		who, in := s.sessions[c.Value]
+		user, found := s.sessions[c.Value]
 		s.mu.Unlock()
-		if in {
-			p.Heading, p.Nickname, p.AvatarURL, p.OpenID, p.UnionID = words.SignedIn, who.Nickname, who.Picture, who.OpenID, who.UnionID
+		if found {
+			p.Heading, p.Nickname, p.AvatarURL = "signed_in", user.Nickname, user.Picture
+			p.OpenID, p.UnionID = user.OpenID, user.UnionID
 		}
 	}
 	s.show(w, r, http.StatusOK, "shop", p)
 }
 
-// begin sends the browser to the authorize page, with the parameters in the order that WeChat wants.
+// begin redirects to the authorize page, with the parameters in the order of WeChat's
+// documentation.
 func (s *shop) begin(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
-	s.cookie(w, shopStateCookie, state, 600)
-	s.leave(w, s.open+"/connect/oauth2/authorize?appid="+url.QueryEscape(s.appID)+"&redirect_uri="+url.QueryEscape(s.self+"/callback")+
+	s.setCookie(w, shopStateCookie, state, 600)
+	redirect(w, s.openURL+"/connect/oauth2/authorize?appid="+url.QueryEscape(s.appID)+
+		"&redirect_uri="+url.QueryEscape(s.url+"/callback")+
 		"&response_type=code&scope=snsapi_userinfo&state="+state+"#wechat_redirect")
 }
 
 func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
-	words, q := wordsFor(r), r.URL.Query()
+	q := r.URL.Query()
 	state, err := r.Cookie(shopStateCookie)
 	if err != nil || subtle.ConstantTimeCompare([]byte(state.Value), []byte(q.Get("state"))) != 1 {
-		s.show(w, r, http.StatusBadRequest, "notice", page{Heading: words.Over, Text: words.OverNote})
+		s.notice(w, r, http.StatusBadRequest, "expired")
 		return
 	}
-	s.cookie(w, shopStateCookie, "", -1)
-	who, err := s.exchange(r, q.Get("code"))
+	s.setCookie(w, shopStateCookie, "", -1)
+	user, err := s.exchange(r, q.Get("code"))
 	if err != nil {
-		s.log.ErrorContext(r.Context(), "shop", "error", err)
-		s.show(w, r, http.StatusBadGateway, "notice", page{Heading: words.Trouble, Text: words.TroubleNote})
+		s.log.ErrorContext(r.Context(), "WeChat call failed", "error", err)
+		s.notice(w, r, http.StatusBadGateway, "error")
 		return
 	}
 	id := rand.Text()
@@ -95,54 +97,59 @@ func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	if len(s.sessions) >= maxSessions {
 		clear(s.sessions)
 	}
-	s.sessions[id] = who
+	s.sessions[id] = user
 	s.mu.Unlock()
-	s.cookie(w, shopCookie, id, 0)
-	s.leave(w, s.self+"/")
+	s.setCookie(w, shopCookie, id, 0)
+	redirect(w, s.url+"/")
 }
 
-// exchange makes the two calls from server to server: the code for a token, the token for nickname and picture.
-func (s *shop) exchange(r *http.Request, code string) (who buyer, err error) {
+// exchange redeems the code and reads the nickname and picture.
+func (s *shop) exchange(r *http.Request, code string) (user wechatUser, err error) {
 	if code == "" {
-		return who, errors.New("demo: the callback has no code")
+		return user, errors.New("demo: callback without a code")
 	}
 	var token struct {
 		AccessToken string `json:"access_token"`
 		OpenID      string `json:"openid"`
 	}
-	if err := s.call(r, "/sns/oauth2/access_token", url.Values{"appid": {s.appID}, "secret": {s.secret}, "code": {code}, "grant_type": {"authorization_code"}}, &token); err != nil {
-		return who, err
+	params := url.Values{
+		"appid": {s.appID}, "secret": {s.secret}, "code": {code}, "grant_type": {"authorization_code"},
 	}
-	err = s.call(r, "/sns/userinfo", url.Values{"access_token": {token.AccessToken}, "openid": {token.OpenID}, "lang": {"zh_CN"}}, &who)
-	if err == nil && (who.OpenID == "" || who.OpenID != token.OpenID) {
-		err = errors.New("demo: user info is about somebody else than the code")
+	if err := s.call(r, "/sns/oauth2/access_token", params, &token); err != nil {
+		return user, err
 	}
-	return who, err
+	params = url.Values{"access_token": {token.AccessToken}, "openid": {token.OpenID}, "lang": {"zh_CN"}}
+	err = s.call(r, "/sns/userinfo", params, &user)
+	if err == nil && (user.OpenID == "" || user.OpenID != token.OpenID) {
+		err = errors.New("demo: /sns/userinfo: openid differs from the token's")
+	}
+	return user, err
 }
 
-// call asks WeChat, or who answers in its place. The error has no address in it, since the address has the secret.
+// call makes a call of WeChat's API. Its errors do not contain the URL, because the URL contains
+// the secret.
 func (s *shop) call(r *http.Request, path string, params url.Values, into any) error {
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.api+path+"?"+params.Encode(), nil)
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.apiURL+path+"?"+params.Encode(), nil)
 	if err != nil {
-		return errors.New("demo: no request can be made of the address of the API")
+		return fmt.Errorf("demo: %s: invalid URL", path)
 	}
 	res, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("demo: %s is out of reach", path)
+		return fmt.Errorf("demo: %s: unavailable", path)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxResponse))
 	if err != nil {
-		return fmt.Errorf("demo: the answer of %s broke off: %w", path, err)
+		return fmt.Errorf("demo: %s: read the response: %w", path, err)
 	}
 	var failed struct {
 		Errcode int `json:"errcode"`
 	}
 	if err := json.Unmarshal(body, &failed); err != nil {
-		return fmt.Errorf("demo: the answer of %s is no JSON", path)
+		return fmt.Errorf("demo: %s: response is not JSON", path)
 	}
 	if failed.Errcode != 0 {
-		return fmt.Errorf("demo: %s answers errcode %d", path, failed.Errcode)
+		return fmt.Errorf("demo: %s: errcode %d", path, failed.Errcode)
 	}
 	return json.Unmarshal(body, into)
 }
@@ -153,15 +160,19 @@ func (s *shop) signOut(w http.ResponseWriter, r *http.Request) {
 		delete(s.sessions, c.Value)
 		s.mu.Unlock()
 	}
-	s.cookie(w, shopCookie, "", -1)
-	s.leave(w, s.self+"/")
+	s.setCookie(w, shopCookie, "", -1)
+	redirect(w, s.url+"/")
 }
 
-func (s *shop) cookie(w http.ResponseWriter, name, value string, age int) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+func (s *shop) setCookie(w http.ResponseWriter, name, value string, age int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 }
 
-func newShop(a *app, g *Gateway) *shop {
-	return &shop{app: a, open: g.Issuer, api: g.Issuer, appID: ShopAppID, secret: g.ShopSecret, self: ShopURL(a.conf.URL),
-		http: &http.Client{Timeout: 10 * time.Second}, sessions: map[string]buyer{}}
+func newShop(a *app, g *GatewayConfig) *shop {
+	return &shop{
+		app: a, openURL: g.Issuer, apiURL: g.Issuer, appID: ShopAppID, secret: g.ShopSecret, url: ShopURL(a.conf.URL),
+		http: &http.Client{Timeout: 10 * time.Second}, sessions: map[string]wechatUser{},
+	}
 }

@@ -24,7 +24,7 @@ func sites(t *testing.T, gateway string) (address string) {
 	t.Cleanup(server.Close)
 	address = "http://" + server.Listener.Addr().String()
 	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL, Logger: leaktest.Logger(t),
-		Gateway:         &demo.Gateway{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+		Gateway:         &demo.GatewayConfig{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,8 @@ func sites(t *testing.T, gateway string) (address string) {
 	return address
 }
 
-// at sends a request to a name of this machine, as a browser does that knows where *.localhost leads.
+// at sends a request to a name of this machine, as a browser does that knows where *.localhost
+// leads.
 func at(t *testing.T, method, address string, header ...string) (status int, body string, answer http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)

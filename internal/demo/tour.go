@@ -5,19 +5,20 @@ import (
 	"net/url"
 )
 
-// The hosts of the demo's other sites. Names under .localhost lead to this machine by themselves in Chrome, Edge and Firefox.
+// The hosts of the wiki and the shop. Chrome, Edge and Firefox resolve names under .localhost to
+// this machine.
 const (
 	wikiHost = "wiki.localhost"
 	shopHost = "shop.localhost"
 )
 
-// WikiURL is the address of the wiki when the apps are at site, which is Config.URL: another host name at the same port.
-func WikiURL(site string) string { return underName(site, wikiHost) }
+// WikiURL returns the URL of the wiki for the apps' URL: the same port on another host.
+func WikiURL(appsURL string) string { return withHost(appsURL, wikiHost) }
 
-// ShopURL is the address of the shop when the apps are at site.
-func ShopURL(site string) string { return underName(site, shopHost) }
+// ShopURL returns the URL of the shop for the apps' URL.
+func ShopURL(appsURL string) string { return withHost(appsURL, shopHost) }
 
-// Host is the host of an address, with its port: what the gateway's configuration names as the host of an app.
+// Host returns the host of a URL with its port, as the gateway's configuration lists it.
 func Host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -26,37 +27,35 @@ func Host(address string) string {
 	return u.Host
 }
 
-func underName(site, name string) string {
-	u, err := url.Parse(site)
+func withHost(address, host string) string {
+	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
 	if port := u.Port(); port != "" {
-		name += ":" + port
+		host += ":" + port
 	}
-	return u.Scheme + "://" + name
+	return u.Scheme + "://" + host
 }
 
-// card is one part of the tour.
+// card is one app of the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and
+// APP.open.
 type card struct {
-	ID           string // of its button
-	Title, Note  string
-	Steps        string // a line each
-	Button, Open string // what to press, and where it leads
-	More, MoreAt string // a second button
+	App    string
+	URL    string
+	Second string // client ID of another app to sign in to, "" = none
 }
 
-// tour is the first screen.
+// tour serves the first page. Without a gateway the app on package login is the only one.
 func (a *app) tour(w http.ResponseWriter, r *http.Request) {
-	g, t := a.conf.Gateway, wordsFor(r)
-	if g == nil {
+	if a.conf.Gateway == nil {
 		http.Redirect(w, r, samplePath, http.StatusFound)
 		return
 	}
-	a.show(w, r, http.StatusOK, "tour", page{Heading: t.Welcome, Wide: true, Cards: []card{
-		{ID: NotesID, Title: t.CardOIDC, Note: t.CardOIDCNote, Steps: t.CardOIDCSteps, Button: t.OpenNotes, Open: "/notes/", More: t.OpenPhotos, MoreAt: "/photos/sign-in"},
-		{ID: "wiki", Title: t.CardWiki, Note: t.CardWikiNote, Steps: t.CardWikiSteps, Button: t.OpenWiki, Open: WikiURL(a.conf.URL) + "/"},
-		{ID: "shop", Title: t.CardShop, Note: t.CardShopNote, Steps: t.CardShopSteps, Button: t.OpenShop, Open: ShopURL(a.conf.URL) + "/"},
-		{ID: BoardID, Title: t.CardScan, Note: t.CardScanNote, Steps: t.CardScanSteps, Button: t.OpenBoard, Open: "/board/"},
+	a.show(w, r, http.StatusOK, "tour", page{Heading: "tour", Wide: true, Cards: []card{
+		{App: NotesID, URL: "/notes/", Second: PhotosID},
+		{App: "wiki", URL: WikiURL(a.conf.URL) + "/"},
+		{App: "shop", URL: ShopURL(a.conf.URL) + "/"},
+		{App: BoardID, URL: "/board/"},
 	}})
 }

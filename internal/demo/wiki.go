@@ -5,30 +5,33 @@ import (
 	"net/url"
 )
 
-// fact is a line of a page: a name of a protocol, and what it holds.
+// fact is one row of a page: a name that is the same in every language, and its value.
 type fact struct{ Name, Value string }
 
-// wiki is a site without a sign-in. It trusts what the proxy in front of it says; nobody reaches it but through the proxy.
+// wiki returns a site without a sign-in. It trusts the headers of the proxy in front of it, and is
+// reachable only through that proxy.
 func (a *app) wiki() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.wikiPage)
 	mux.HandleFunc("GET /page", a.wikiPage)
-	a.assets(mux)
+	a.mountAssets(mux)
 	mux.HandleFunc("/", a.notFound)
 	return mux
 }
 
-// wikiPage shows what the proxy told. Values are percent-encoded there, since headers know no Chinese.
+// wikiPage shows the identity headers. Their values are percent-encoded, because headers are ASCII.
 func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
-	words := wordsFor(r)
-	p := page{Heading: words.Wiki, Inner: r.URL.Path != "/"}
-	for _, name := range []string{"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups", "X-Weigate-Assertion"} {
+	p := page{Heading: "wiki", Inner: r.URL.Path != "/"}
+	for _, name := range []string{
+		"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid",
+		"X-Weigate-Groups", "X-Weigate-Assertion",
+	} {
 		value := r.Header.Get(name)
 		if text, err := url.PathUnescape(value); err == nil {
 			value = text
 		}
 		if name == "X-Weigate-Assertion" && len(value) > 12 {
-			value = value[:12] + "…" // it is for programs, and long
+			value = value[:12] + "…" // a JWT, too long to read
 		}
 		p.Facts = append(p.Facts, fact{name, value})
 	}

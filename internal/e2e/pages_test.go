@@ -34,7 +34,7 @@ func (w *window) appPages(demo *program) {
 		status     int64
 		en, zh     string
 	}{
-		{"not-found", "/nothing/here", 404, "There is no such page", "没有这个页面"},
+		{"not-found", "/nothing/here", 404, "Page not found", "页面不存在"},
 		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in is over", "本次登录已失效"},
 		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads somewhere else", "此链接指向别处"},
 		{"bad-request", "/sign-in?scope=everything", 400, "This request makes no sense", "无法理解此请求"},

@@ -119,7 +119,7 @@ func TestQRCode(t *testing.T) {
 			desk.press(".ask button[value=allow]")
 			w.do("being signed in", chromedp.WaitVisible(chromedp.CSS("#openid")))
 			w.signedIn("snsapi_login", "小明")
-			if method := w.text("#door"); method != "website" {
+			if method := w.text("#method"); method != "website" {
 				t.Errorf("way in: %q", method)
 			}
 			w.see("signed-in-qr")

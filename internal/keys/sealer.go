@@ -1,16 +1,14 @@
 package keys
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/weigate/weigate/internal/seal"
 )
 
 // MinMasterKey is the least number of bytes that a master key may have.
@@ -108,11 +106,8 @@ func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, headerSize, headerSize+len(plain)+aead.Overhead())
-	out[0] = sealVersion
-	copy(out[1:], k.id[:])
-	rand.Read(out[1+idSize : headerSize])
-	return aead.Seal(out, out[1+idSize:headerSize], plain, associated(purpose, place)), nil
+	out := append([]byte{sealVersion}, k.id[:]...)
+	return aead.Seal(out, nil, plain, associated(purpose, place)), nil
 }
 
 // Open decrypts what [Master.Seal] made, with whichever of the keys sealed it. Errors to test for: [ErrMasterKey], whose text names the key that is
@@ -129,7 +124,7 @@ func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(nil, sealed[1+idSize:headerSize], sealed[headerSize:], associated(purpose, place))
+	plain, err := aead.Open(nil, nil, sealed[1+idSize:], associated(purpose, place))
 	if err != nil {
 		return nil, ErrTampered
 	}
@@ -167,7 +162,7 @@ func (m *Sealer) key(sealed []byte) (masterKey, bool) {
 }
 
 func (k masterKey) derive(info string, n int) []byte {
-	out, err := hkdf.Key(sha256.New, k.root, nil, "weigate "+info, n)
+	out, err := seal.Derive(k.root, "weigate "+info, n)
 	if err != nil {
 		// The lengths are constants of this package, far below HKDF's limit; only a FIPS mode that refuses SHA-256 could lead here.
 		panic("keys: hkdf: " + err.Error())
@@ -176,15 +171,7 @@ func (k masterKey) derive(info string, n int) []byte {
 }
 
 func (k masterKey) aead(purpose string) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(k.derive("seal "+purpose, 32))
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	return aead, nil
+	return seal.Cipher(k.root, "weigate seal "+purpose)
 }
 
 func associated(purpose, place string) []byte {

@@ -18,9 +18,13 @@ import (
 func TestFind(t *testing.T) {
 	t.Parallel()
 	code := "0A" + leaktest.Mark + "zz"
-	every := ""
-	for _, b := range []byte(leaktest.Secret) {
-		every += fmt.Sprintf("%%%02x", b)
+	mixed := strings.ToUpper(hex.EncodeToString([]byte(code[:8]))) + hex.EncodeToString([]byte(code[8:]))
+	inAddress := "?x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("\xff\xff\xff"+code+"\xff")))
+	escape := func(text string) (out string) {
+		for _, b := range []byte(text) {
+			out += fmt.Sprintf("%%%02x", b)
+		}
+		return out
 	}
 	cases := map[string]struct {
 		text string
@@ -31,28 +35,62 @@ func TestFind(t *testing.T) {
 		"the secret":                   {"secret=" + leaktest.Secret + "&x=1", true},
 		"a code":                       {"/callback?code=" + code, true},
 		"a code inside an address":     {"?return=" + url.QueryEscape("https://a.test/?code="+code), true},
-		"every byte escaped":           {every, true},
-		"escaped twice":                {url.QueryEscape(every), true},
+		"every byte escaped":           {escape(leaktest.Secret), true},
+		"escaped twice":                {url.QueryEscape(escape(leaktest.Secret)), true},
 		"base64, first place":          {base64.StdEncoding.EncodeToString([]byte(leaktest.Secret)), true},
 		"base64, second place":         {base64.URLEncoding.EncodeToString([]byte("?" + leaktest.Secret + "?")), true},
 		"base64, third place":          {base64.RawURLEncoding.EncodeToString([]byte("ab" + leaktest.Secret)), true},
 		"a code in base64":             {base64.StdEncoding.EncodeToString([]byte(`{"code":"` + code + `"}`)), true},
-		"a code in base64, in address": {"?x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("\xff\xff\xff"+code+"\xff"))), true},
+		"a code in base64, in address": {inAddress, true},
 		"hexadecimal":                  {hex.EncodeToString([]byte("x" + code)), true},
 		"hexadecimal, upper case":      {strings.ToUpper(hex.EncodeToString([]byte(code))), true},
+		"hexadecimal, mixed case":      {mixed, true},
 		"a stray per cent sign":        {"100% " + code, true},
+		"every byte escaped twice":     {escape(escape(leaktest.Mark)), true},
+		"every byte escaped, 3 times":  {"x" + escape(escape(escape(leaktest.Mark))) + "x", true},
+		"escaped digits of an escape":  {"%5%30" + leaktest.Secret[1:], true},
+		"an escape at the end":         {leaktest.Secret[:len(leaktest.Secret)-1] + "%62", true},
+		"half an escape at the end":    {leaktest.Secret[:len(leaktest.Secret)-1] + "%6", false},
+		"escaped hexadecimal":          {escape(hex.EncodeToString([]byte(code))), true},
+		"escapes of something else":    {strings.Repeat("%2525", 20) + leaktest.Mark[1:], false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := leaktest.Find([]byte(c.text)); (got != "") != c.hit {
-				t.Errorf("Find said %q for %q", got, c.text)
+				t.Errorf("Find(%q) = %q, want a hit: %v", c.text, got, c.hit)
 			}
 		})
 	}
 }
 
-// failures is a test that takes down failures instead of failing.
+// A form is found wherever it begins and ends, so no shift of the search is too long.
+func TestFindAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{
+		leaktest.Secret,
+		leaktest.Mark,
+		hex.EncodeToString([]byte(leaktest.Secret)),
+		strings.ToUpper(hex.EncodeToString([]byte(leaktest.Mark))),
+		base64.StdEncoding.EncodeToString([]byte(leaktest.Mark)),
+		base64.StdEncoding.EncodeToString([]byte("a" + leaktest.Mark)),
+	} {
+		// The neighbours repeat parts of the form, which tempts the search to move too far.
+		for before := range 2 * len(form) {
+			for after := range 3 {
+				text := strings.Repeat(form[1:], 3)[:before] + form + form[:after]
+				if leaktest.Find([]byte(text)) == "" {
+					t.Errorf("not found in %q", text)
+				}
+			}
+		}
+		if found := leaktest.Find([]byte(form[4:])); found != "" {
+			t.Errorf("found %s in %q", found, form[4:])
+		}
+	}
+}
+
+// failures records failures instead of failing.
 type failures struct {
 	testing.TB
 	text []string
@@ -76,7 +114,9 @@ func TestWatch(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			fmt.Fprint(w, leaktest.Mark[5:])
 		}, true},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x?code="+leaktest.Mark, 303) }, true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/x?code="+leaktest.Mark, http.StatusSeeOther)
+		}, true},
 		"cookie": {func(w http.ResponseWriter, r *http.Request) {
 			http.SetCookie(w, &http.Cookie{Name: "s", Value: base64.RawURLEncoding.EncodeToString([]byte(leaktest.Secret))})
 		}, true},

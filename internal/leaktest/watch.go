@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// Watch returns a handler that serves with h and fails the test when a response header, a trailer or the body holds a planted
-// value. The whole body is kept until h returns. Flush and the rest of http.ResponseController still work.
+// Watch returns a handler that calls h and fails the test when a response header, a trailer or the
+// body holds a planted value. It keeps the whole body until h returns. Flush and the rest of
+// http.ResponseController still work.
 func Watch(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &watched{ResponseWriter: w}
@@ -40,18 +41,18 @@ func (w *watched) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// Flush keeps handlers working that ask for an http.Flusher.
+// Flush implements http.Flusher for handlers that assert it.
 func (w *watched) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the inner writer for http.ResponseController.
 func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Logger returns a logger of every level that fails the test when a record holds a planted value, and passes the record on to
-// the output of the test.
+// Logger returns a logger for every level. It fails the test when a record holds a planted value,
+// and writes the record to the output of the test.
 func Logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(&lines{t: t}, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 }
@@ -69,8 +70,8 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Check fails the test when one of the values holds a planted value in any way of printing it: with the verbs of package fmt, as
-// JSON, in log/slog, and, for an error, in every error that it wraps.
+// Check prints each value with the verbs of package fmt, as JSON and with log/slog, and fails the
+// test when the output holds a planted value. It also checks every error that an error wraps.
 func Check(t testing.TB, what string, values ...any) {
 	t.Helper()
 	for _, v := range values {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestAnswers is the list of cases that the conformance suite does not ask about.
@@ -106,7 +107,7 @@ func wrongContentType(t *testing.T, e *env) {
 }
 
 // unknownClient compares an unknown client with a wrong secret, at every endpoint where clients authenticate. That the two take the same time follows
-// from how the secret is compared; TestUnknownClientCostsTheSameWork looks at that. The authorize endpoint authenticates nobody: it shows a page.
+// from how the secret is compared; TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates nobody: it shows a page.
 func unknownClient(t *testing.T, e *env) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI}, "token": {"x"}}
 	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"} {
@@ -124,7 +125,7 @@ func unknownClient(t *testing.T, e *env) {
 		}
 	}
 	e.signIn.as(&e.alice)
-	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonUnknownApp {
+	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil || a.shown().Kind != web.UnknownApp {
 		t.Errorf("authorize: %d %v", a.status, a.location)
 	}
 }

@@ -3,6 +3,8 @@ package scan
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/seal"
 )
 
 // waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is derived from Seed.
@@ -66,11 +69,29 @@ const (
 type cookies struct {
 	desktops http.Cookie // its name is the beginning of the name of each
 	phone    http.Cookie
-	sealer   sealer
+	sealer   *seal.Sealer
 }
 
-func newCookies(own *url.URL, s sealer) cookies {
+func newCookies(own *url.URL, s *seal.Sealer) cookies {
 	return cookies{desktops: route.Cookie(own, "d-"), phone: route.Cookie(own, "k"), sealer: s}
+}
+
+// seal returns v as the value of the cookie called name.
+func (c *cookies) seal(name string, v any) (string, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("scan: seal a cookie: %w", err)
+	}
+	return c.sealer.Seal(name, plain)
+}
+
+// open reads what seal wrote.
+func (c *cookies) open(name, value string, into any) error {
+	plain, err := c.sealer.Open(name, value)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(plain, into)
 }
 
 func (c *cookies) desktop(key string) string { return c.desktops.Name + key }
@@ -94,7 +115,7 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	name := c.desktop(key)
 	for _, cookie := range r.CookiesNamed(name) {
 		s := desktopFlow{key: key}
-		if c.sealer.open(name, cookie.Value, &s) == nil && len(s.Seed) == seedSize {
+		if c.open(name, cookie.Value, &s) == nil && len(s.Seed) == seedSize {
 			return &s
 		}
 	}
@@ -104,7 +125,7 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 // keepDesktop sends the cookie of s, and drops the oldest others until all of them fit the budget. What does not open goes first.
 func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	name := c.desktop(s.key)
-	value, err := c.sealer.seal(name, s)
+	value, err := c.seal(name, s)
 	if err != nil {
 		return err
 	}
@@ -146,7 +167,7 @@ func (c *cookies) dropDesktop(w http.ResponseWriter, s *desktopFlow) {
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for _, cookie := range r.CookiesNamed(c.phone.Name) {
 		var p phoneTicket
-		if c.sealer.open(c.phone.Name, cookie.Value, &p) == nil {
+		if c.open(c.phone.Name, cookie.Value, &p) == nil {
 			return &p
 		}
 	}
@@ -154,7 +175,7 @@ func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 }
 
 func (c *cookies) keepPhone(w http.ResponseWriter, p phoneTicket) error {
-	value, err := c.sealer.seal(c.phone.Name, p)
+	value, err := c.seal(c.phone.Name, p)
 	if err != nil {
 		return err
 	}

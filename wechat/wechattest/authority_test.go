@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A client that cannot be told another host speaks TLS with the simulator under WeChat's own names.
+// A client with fixed host names connects to the simulator by TLS under WeChat's names.
 func TestAuthorityServesWeChatsNames(t *testing.T) {
 	t.Parallel()
 	authority, err := wechattest.NewAuthority()
@@ -54,9 +54,9 @@ func TestAuthorityServesWeChatsNames(t *testing.T) {
 	}
 }
 
-// Somebody will add the certificate to a system's trust store, whatever the comment says. It must
-// be of little use there.
-func TestAuthorityIsOfNoUseToAThief(t *testing.T) {
+// Some user will add the certificate to the trust store of a system, against the advice. It must be
+// of little use to an attacker there.
+func TestAuthorityIsUselessToAnAttacker(t *testing.T) {
 	t.Parallel()
 	authority, err := wechattest.NewAuthority()
 	if err != nil {

@@ -32,7 +32,7 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 // consented before nor pressed 使用完整服务 (WeChat's announcement of 2022-05-09).
 func (s *Server) snapshotMode(app *App, p *Person, forced bool) bool {
 	who := pair{app: app.AppID, person: p.ID}
-	return (forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot) && !s.state.full[who] && !s.consented(who)
+	return (forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot) && !s.state.fullService[who] && !s.consented(who)
 }
 
 func (s *Server) consented(who pair) bool {
@@ -45,7 +45,7 @@ func (s *Server) consented(who pair) bool {
 func (s *Server) UseFullService(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.full[pair{app: appID, person: person}] = true
+	s.state.fullService[pair{app: appID, person: person}] = true
 }
 
 // RevokeConsent deletes the consent of a person to an app, which people can do in WeChat: the next
@@ -54,7 +54,7 @@ func (s *Server) RevokeConsent(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.state.consents, pair{app: appID, person: person})
-	delete(s.state.full, pair{app: appID, person: person})
+	delete(s.state.fullService, pair{app: appID, person: person})
 }
 
 // ChangePassword invalidates all tokens of a person: they are answered with 42007.
@@ -63,7 +63,7 @@ func (s *Server) ChangePassword(person string) {
 	defer s.mu.Unlock()
 	for _, g := range s.state.refresh {
 		if g.person == person {
-			g.dead = codePasswordChanged
+			g.revoked = codePasswordChanged
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A program under test is pointed at one address for both of WeChat's hosts. Code gives it a code
-// without a browser.
+// The program under test uses one address for both of WeChat's hosts. Code returns a code without a
+// browser.
 func Example() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {
@@ -50,7 +50,7 @@ func Example() {
 	// 2 /sns/oauth2/access_token xiaoming 40163
 }
 
-// Faults are data: what is answered, how often, and whether the work is done all the same.
+// A fault determines the answer to the next matching requests.
 func ExampleServer_Fail() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {
@@ -84,7 +84,7 @@ func ExampleServer_Fail() {
 	// 3 200 {"errcode":41001,"errmsg":"access_token missing"}
 }
 
-// The clock belongs to the test: five minutes and an unused code is gone.
+// A code expires after five minutes by the simulator's clock.
 func ExampleServer_Advance() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1, Quirks: wechattest.Quirks{Suffix: wechattest.SuffixNone}})
 	if err != nil {

@@ -71,7 +71,7 @@ func TestFaultsCountAndQueue(t *testing.T) {
 	s := simulate(t, wechattest.Config{})
 	s.Fail(wechattest.Fault{Endpoint: "/sns/auth", Times: 2, Skip: 1, Errcode: -1})
 	s.Fail(wechattest.Fault{Endpoint: "/sns/auth", Errcode: 45011})
-	want := []int{45011, -1, -1, 41001} // the first skips one, which the second takes
+	want := []int{45011, -1, -1, 41001} // the first lets one through, to which the second applies
 	for i, code := range want {
 		if f := parse(t, s.get("/sns/auth").body); f.Errcode != code {
 			t.Errorf("call %d: %d, want %d", i+1, f.Errcode, code)
@@ -91,13 +91,13 @@ func TestFaultsCountAndQueue(t *testing.T) {
 	}
 }
 
-func TestACutConnection(t *testing.T) {
+func TestClosedConnection(t *testing.T) {
 	t.Parallel()
 	for _, bytes := range []int{0, 40} {
 		s := simulate(t, wechattest.Config{})
 		code := s.code(s.oa, "alice", "snsapi_base")
 		s.Fail(wechattest.Fault{Cut: true, Truncate: bytes, AfterWork: true,
-			Times: 2}) // two: net/http sends a GET again when nothing came
+			Times: 2}) // two, since net/http repeats a GET without a response
 		res, err := http.Get(s.base + "/sns/oauth2/access_token?" + query("appid", s.oa.AppID, "secret", s.oa.Secret,
 			"code", code, "grant_type", "authorization_code"))
 		if bytes == 0 {
@@ -121,7 +121,7 @@ func TestACutConnection(t *testing.T) {
 	}
 }
 
-func TestAFaultHitsPagesToo(t *testing.T) {
+func TestFaultAppliesToPages(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ConsentAs: "alice"}})
 	s.Fail(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Status: 503})
@@ -134,7 +134,7 @@ func TestAFaultHitsPagesToo(t *testing.T) {
 	}
 }
 
-func TestLatencyIsWaitedAndEndsWithTheCaller(t *testing.T) {
+func TestLatencyEndsWhenTheCallerDisconnects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, err := wechattest.New(wechattest.Config{Seed: 1})
@@ -167,7 +167,7 @@ func TestLatencyIsWaitedAndEndsWithTheCaller(t *testing.T) {
 	})
 }
 
-// discard is a response that nobody reads.
+// discard is a ResponseWriter that discards everything.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
+func TestLogHasNoSecretCodeOrToken(t *testing.T) {
 	t.Parallel()
 	apps := wechattest.DefaultApps()
 	apps[0].Secret, apps[2].Secret = leaktest.Secret, leaktest.Secret+"2"
@@ -35,7 +35,7 @@ func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 	s.refresh(s.oa, f.RefreshToken)
 	s.sns("auth", "access_token", f.AccessToken, "openid", f.OpenID)
 	s.sns("oauth2/access_token", "appid", s.oa.AppID, "appsecret", leaktest.Secret, "js", code, "other",
-		"x"+leaktest.Secret+"y") // misnamed
+		"x"+leaktest.Secret+"y") // with other names
 	s.send(http.MethodPost, "/sns/oauth2/access_token", url.Values{"secret": {leaktest.Secret}, "code": {code}})
 	uuid, _ := s.newQR()
 	form := s.get("/connect/confirm?uuid="+uuid, "User-Agent", inWeChat, "Cookie", cookie).form()
@@ -58,7 +58,8 @@ func TestTheLogTellsNoSecretCodeOrToken(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(calls[1].Endpoint, " ", calls[1].Person, " ", calls[1].AppID, " ", calls[1].Answer); got !=
-		"/connect/oauth2/authorize_reply alice "+s.oa.AppID+" to http://127.0.0.1:9/?code=o…&code="+code[:6]+"…&state=State123#/r" {
+		"/connect/oauth2/authorize_reply alice "+s.oa.AppID+
+			" to http://127.0.0.1:9/?code=o…&code="+code[:6]+"…&state=State123#/r" {
 		t.Errorf("%s", got)
 	}
 	if c := calls[3]; c.Errcode != 40163 || !strings.HasPrefix(c.Answer, `{"errcode":40163`) || c.Person != "alice" {
@@ -71,16 +72,16 @@ func TestSubscribe(t *testing.T) {
 	s := simulate(t, wechattest.Config{})
 	ch, cancel := s.Subscribe()
 	s.get("/sns/auth")
-	s.get("/connect/simulator/wechat-page.css") // not a call
+	s.get("/connect/simulator/wechat-page.css") // not in the log
 	s.get("/sns/userinfo")
 	if a, b := <-ch, <-ch; a.Endpoint != "/sns/auth" || b.Endpoint != "/sns/userinfo" || b.ID != 2 {
 		t.Errorf("%+v, %+v", a, b)
 	}
-	for range 100 { // nobody reads: the server does not wait
+	for range 100 { // the server does not wait for a slow subscriber
 		s.get("/sns/auth")
 	}
 	cancel()
-	cancel() // once more does no harm
+	cancel() // harmless
 	n := 0
 	for range ch {
 		n++
@@ -95,7 +96,7 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-func TestTheLogKeepsTheLastThousand(t *testing.T) {
+func TestLogKeepsTheLastThousand(t *testing.T) {
 	t.Parallel()
 	s, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-func TestTagsAreCutAsBrowsersCutThem(t *testing.T) {
+func TestTokenizerFollowsTheHTMLStandard(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, src string
@@ -38,13 +38,17 @@ func TestTagsAreCutAsBrowsersCutThem(t *testing.T) {
 	}
 }
 
-func TestPhoneReadsThePage(t *testing.T) {
+func TestPhoneParsesThePage(t *testing.T) {
 	t.Parallel()
-	p := wechattest.Read("https://app.test/dir/page", "text/html; charset=utf-8", `<!doctype html><title> A
- &amp; B </title><meta http-equiv=Refresh content="3; URL='/next'"><p>See <a id=l1 href=../x>the <b>link</b></a>,<a href=mailto:x>no</a>
-<form id=f action=go method=post><input name=h type=hidden value=1><input name=t value="a b"><input type=checkbox name=c><input type=checkbox name=d checked>
-<input type=radio name=r value=1><input type=radio name=r value=2 checked><select name=s><option value=x>X<option selected>Y</select><textarea name=a>
-x &lt; y</textarea><input name=off disabled><button name=b value=1>One</button><button type=button>No</button><input type=submit name=b value=Two formaction=/two formmethod=get></form>`)
+	p := wechattest.Read("https://app.test/dir/page", "text/html; charset=utf-8",
+		"<!doctype html><title> A\n &amp; B </title><meta http-equiv=Refresh content=\"3; URL='/next'\">"+
+			"<p>See <a id=l1 href=../x>the <b>link</b></a>,<a href=mailto:x>no</a>\n"+
+			`<form id=f action=go method=post><input name=h type=hidden value=1><input name=t value="a b">`+
+			"<input type=checkbox name=c><input type=checkbox name=d checked>\n"+
+			`<input type=radio name=r value=1><input type=radio name=r value=2 checked>`+
+			"<select name=s><option value=x>X<option selected>Y</select><textarea name=a>\nx &lt; y</textarea>"+
+			`<input name=off disabled><button name=b value=1>One</button><button type=button>No</button>`+
+			`<input type=submit name=b value=Two formaction=/two formmethod=get></form>`)
 	if p.Title != "A & B" || p.RefreshURL != "https://app.test/next" || p.RefreshAfter.Seconds() != 3 {
 		t.Errorf("title %q, refresh %q after %v", p.Title, p.RefreshURL, p.RefreshAfter)
 	}

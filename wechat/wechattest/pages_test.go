@@ -15,7 +15,8 @@ import (
 )
 
 // catalogKey matches a key in a template or in Go code.
-var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
+var catalogKey = regexp.MustCompile(`(?:\.Text\(?|text:|hint:|messageView\(r,|, )\s*` +
+	`"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
 
 func TestBothLanguagesHaveTheSameTexts(t *testing.T) {
 	t.Parallel()
@@ -74,7 +75,7 @@ var (
 	inlined   = regexp.MustCompile(`(?i)<script[^>]*>[^<]|<script>|<style|<[^>]*\s(?:style|on[a-z]+)=`)
 )
 
-// Every page in both languages, with a hostile name of app and person.
+// Every page in both languages, with hostile names of the app and the person.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	const evil = `<img src=x onerror=alert(1)>`
@@ -143,7 +144,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestTemplatesHoldNoTextOfTheirOwn(t *testing.T) {
+func TestTemplatesHaveNoTexts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("pages/wechat-*.html")
 	if err != nil || len(files) < 6 {
@@ -162,7 +163,7 @@ func TestTemplatesHoldNoTextOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestPagesTakeOnlyTheirMethods(t *testing.T) {
+func TestPagesAcceptOnlyTheirMethods(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	for path, methods := range map[string]string{
@@ -186,7 +187,7 @@ func TestPagesTakeOnlyTheirMethods(t *testing.T) {
 	}
 }
 
-func TestAHeadRequestScansNothing(t *testing.T) {
+func TestHeadRequestDoesNotScan(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()

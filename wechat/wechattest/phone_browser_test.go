@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// phoneOf is a phone of a fresh simulator.
+// phoneOf returns a phone of a new simulator.
 func phoneOf(t *testing.T, cfg wechattest.Config) *wechattest.Phone {
 	t.Helper()
 	sim, _ := newSim(t, cfg)
@@ -30,8 +30,8 @@ func mustPage(t *testing.T) func(*wechattest.Page, error) *wechattest.Page {
 	}
 }
 
-// named is the address of a loopback server under another name of loopback: another site, as
-// browsers see it.
+// named returns the address of a loopback server under another name of loopback, which is another
+// site to browsers.
 func named(address, name string) string { return strings.Replace(address, "127.0.0.1", name, 1) }
 
 func html(w http.ResponseWriter, format string, v ...any) {
@@ -39,7 +39,7 @@ func html(w http.ResponseWriter, format string, v ...any) {
 	fmt.Fprintf(w, format, v...)
 }
 
-func TestCookiesAreKeptAsChromiumKeepsThem(t *testing.T) {
+func TestCookiesAreStoredAsInChromium(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if c := r.URL.Query().Get("set"); c != "" {
@@ -75,7 +75,7 @@ func TestCookiesAreKeptAsChromiumKeepsThem(t *testing.T) {
 	}
 }
 
-func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
+func TestSameSiteRestrictsOtherSites(t *testing.T) {
 	t.Parallel()
 	app := named(site(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -93,7 +93,8 @@ func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
 			http.Redirect(w, r, app+"/", http.StatusFound)
 			return
 		}
-		html(w, `<a id=l href="%[1]s/">l</a><form id=f method=post action="%[1]s/"><button>b</button></form><a id=r href="/to">r</a>`, app)
+		html(w, `<a id=l href="%[1]s/">l</a><form id=f method=post action="%[1]s/"><button>b</button></form>`+
+			`<a id=r href="/to">r</a>`, app)
 	}), "other.localhost")
 	phone := phoneOf(t, wechattest.Config{})
 	ctx := context.Background()
@@ -119,7 +120,7 @@ func TestSameSiteDecidesWhatAnotherSiteCanSend(t *testing.T) {
 	}
 }
 
-func TestRedirectsAreFollowedAsBrowsersFollowThem(t *testing.T) {
+func TestRedirectsAreFollowedAsInBrowsers(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -160,7 +161,7 @@ func TestRedirectsAreFollowedAsBrowsersFollowThem(t *testing.T) {
 		}
 	}
 	if mustPage(t)(phone.Open(ctx, app+"/nowhere")) != before || phone.Page() != before {
-		t.Error("a journey that ends nowhere moved the phone")
+		t.Error("a response of 204 changed the page")
 	}
 	if page := mustPage(t)(phone.Open(ctx, app+"/to?status=302#here")); !strings.HasSuffix(page.URL, "/end#here") {
 		t.Errorf("the fragment was lost on the way: %s", page.URL)
@@ -203,7 +204,7 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 		}
 	}
 	if _, err := phone.Back(ctx); !errors.Is(err, wechattest.ErrNoPage) {
-		t.Errorf("back from the first page: %v", err)
+		t.Errorf("back without history: %v", err)
 	}
 	if _, err := phone.Follow(ctx, "nothing"); !errors.Is(err, wechattest.ErrNotOnPage) ||
 		!strings.Contains(err.Error(), `"b"`) {
@@ -211,9 +212,8 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 	}
 }
 
-// A simulator that fetched any address for whoever reaches it would be a proxy into the network
-// that it stands in.
-func TestPhoneIsNoProxy(t *testing.T) {
+// A simulator that opened every address would be an open proxy into its network.
+func TestPhoneIsNotAProxy(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -240,8 +240,8 @@ func TestPhoneIsNoProxy(t *testing.T) {
 	}
 }
 
-// An error is what people paste into an issue: no code of an address may stand in it.
-func TestPhoneErrorsKeepCodesToThemselves(t *testing.T) {
+// Errors are pasted into issues, so they must not contain a code.
+func TestPhoneErrorsContainNoCode(t *testing.T) {
 	t.Parallel()
 	dead := site(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
 	phone := phoneOf(t, wechattest.Config{})
@@ -259,7 +259,9 @@ func TestRefererFollowsThePolicy(t *testing.T) {
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.Query().Get("policy"); p != "" {
 			w.Header().Set("Referrer-Policy", p)
-			html(w, `<a id=same href="/x">s</a><a id=other href="%s/x">o</a><form id=f method=post action="/x"><button>b</button></form>`, named("http://"+r.Host, "other.localhost"))
+			html(w, `<a id=same href="/x">s</a><a id=other href="%s/x">o</a>`+
+				`<form id=f method=post action="/x"><button>b</button></form>`,
+				named("http://"+r.Host, "other.localhost"))
 			return
 		}
 		fmt.Fprintf(w, "%s|%s", r.Header.Get("Referer"), r.Header.Get("Origin"))
@@ -281,12 +283,12 @@ func TestRefererFollowsThePolicy(t *testing.T) {
 		}
 		mustPage(t)(phone.Open(ctx, app+"/p?policy="+c.policy))
 		if _, got, _ := strings.Cut(mustPage(t)(phone.Submit(ctx, "f", nil)).Body, "|"); got != c.origin {
-			t.Errorf("%s: a form says Origin %q, want %q", c.policy, got, c.origin)
+			t.Errorf("%s: a form sends Origin %q, want %q", c.policy, got, c.origin)
 		}
 	}
 }
 
-func TestPhoneCallsItselfWeChat(t *testing.T) {
+func TestPhoneSendsWeChatsUserAgent(t *testing.T) {
 	t.Parallel()
 	app := site(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.UserAgent()+"|"+r.Header.Get("Accept-Language"))
@@ -303,7 +305,7 @@ func TestPhoneCallsItselfWeChat(t *testing.T) {
 	}
 }
 
-func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
+func TestUseFullServiceEndsSnapshotMode(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{Quirks: wechattest.Quirks{Snapshot: true}})
 	app := sim.Apps()[0].AppID
@@ -329,7 +331,7 @@ func TestSnapshotEndsWhenThePersonSaysSo(t *testing.T) {
 	}
 }
 
-func TestQRPageLeadsToAPhone(t *testing.T) {
+func TestQRPageLinksToAPhone(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{ControlURL: "http://127.0.0.1:9"})
 	page := mustPage(t)(sim.Phone("alice").Open(context.Background(),
@@ -382,7 +384,7 @@ func TestBrowsersOfAPhone(t *testing.T) {
 		if got := mustPage(t)(phone.Open(ctx, app)).Body; !strings.HasSuffix(got, "|seen=yes") {
 			t.Errorf("%s lost its cookie: %q", c.name, got)
 		}
-		// Who the person is, only WeChat says.
+		// Only WeChat identifies the person.
 		page := mustPage(t)(phone.Open(ctx, authorize(base, sim.Apps()[0].AppID, "snsapi_base", app)))
 		if inWeChat := strings.HasPrefix(page.URL, app); inWeChat != (c.browser <= wechattest.BrowserWeChatWindows) {
 			t.Errorf("%s: snsapi_base ends at %s", c.name, page.URL)

@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A person opens an app's link in WeChat, is asked, and allows it.
+// A person opens a link of an app in WeChat and consents.
 func ExampleServer_Phone() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {
@@ -26,7 +26,8 @@ func ExampleServer_Phone() {
 	phone := sim.Phone("alice")
 	phone.SetLanguage("en")
 	page, err := phone.Open(ctx, "https://open.weixin.qq.com/connect/oauth2/authorize?appid="+sim.Apps()[0].AppID+
-		"&redirect_uri="+url.QueryEscape(app.URL+"/callback")+"&response_type=code&scope=snsapi_userinfo&state=abc#wechat_redirect")
+		"&redirect_uri="+url.QueryEscape(app.URL+"/callback")+
+		"&response_type=code&scope=snsapi_userinfo&state=abc#wechat_redirect")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// site serves handler on loopback and returns its address.
+// site serves a handler on loopback and returns its address.
 func site(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -56,7 +56,7 @@ func TestPhoneSignsInSilentlyAndByConsent(t *testing.T) {
 		}
 		if c.ask {
 			if page.URL == "" || !strings.HasPrefix(page.URL, base+"/connect/") {
-				t.Fatalf("%s: the phone is at %s, not at WeChat's question", c.name, page.URL)
+				t.Fatalf("%s: the phone is at %s, not at WeChat's consent page", c.name, page.URL)
 			}
 			if page, err = phone.Allow(context.Background()); err != nil {
 				t.Fatalf("%s: allow: %v", c.name, err)
@@ -73,19 +73,19 @@ func TestPhoneSignsInSilentlyAndByConsent(t *testing.T) {
 	}
 	for _, q := range seen {
 		if strings.Contains(q, "uin") || strings.Contains(q, "key=") {
-			t.Errorf("the app was told who the person is: %s", q)
+			t.Errorf("the app received the identity of the person: %s", q)
 		}
 	}
 }
 
-func TestPhoneRefuses(t *testing.T) {
+func TestPhoneDenies(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{})
 	calls := 0
 	back := site(t, func(http.ResponseWriter, *http.Request) { calls++ })
 	phone := sim.Phone("xiaoming")
 	if _, err := phone.Deny(context.Background()); !errors.Is(err, wechattest.ErrNoPage) {
-		t.Errorf("refusing on an empty phone: %v, want ErrNoPage", err)
+		t.Errorf("denying without a page: %v, want ErrNoPage", err)
 	}
 	if _, err := phone.Open(context.Background(),
 		authorize(base, sim.Apps()[0].AppID, "snsapi_userinfo", back)); err != nil {
@@ -95,18 +95,19 @@ func TestPhoneRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if calls != 0 {
-		t.Error("the app heard of the refusal")
+		t.Error("the app was notified of the refusal")
 	}
 	if _, err := phone.Allow(context.Background()); !errors.Is(err, wechattest.ErrNotOnPage) {
-		t.Errorf("allowing where nothing is asked: %v, want ErrNotOnPage", err)
+		t.Errorf("allowing on a page without consent: %v, want ErrNotOnPage", err)
 	}
 }
 
-func TestPhoneScansTheCodeOfAWebsite(t *testing.T) {
+func TestPhoneScansAQRCode(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{})
 	app := sim.Apps()[2].AppID
-	res := do(t, http.MethodGet, base+"/connect/qrconnect?appid="+app+"&redirect_uri="+url.QueryEscape("http://127.0.0.1:9/back")+
+	res := do(t, http.MethodGet, base+"/connect/qrconnect?appid="+app+
+		"&redirect_uri="+url.QueryEscape("http://127.0.0.1:9/back")+
 		"&response_type=code&scope=snsapi_login&state=abc", nil, "Mozilla/5.0 Chrome/130")
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		t.Fatal(err)
@@ -120,21 +121,21 @@ func TestPhoneScansTheCodeOfAWebsite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := sim.QRCodes()[0]; got.Person != "xiaoming" || got.Status != wechattest.QRScanned {
-		t.Errorf("after the scan the code says %+v", got)
+		t.Errorf("after the scan: %+v", got)
 	}
 	if _, err := phone.Allow(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(sim.QRCodes()); n != 0 {
-		t.Errorf("%d codes wait after the person confirmed", n)
+		t.Errorf("%d codes wait after the confirmation", n)
 	}
 }
 
-func TestPhoneOfNobodyGoesNowhere(t *testing.T) {
+func TestPhoneOfAnUnknownPerson(t *testing.T) {
 	t.Parallel()
 	sim, base := newSim(t, wechattest.Config{})
 	_, err := sim.Phone("nobody").Open(context.Background(), base)
 	if err == nil || !strings.Contains(err.Error(), "alice") {
-		t.Errorf("got %v, want an error that names who there is", err)
+		t.Errorf("got %v, want an error with the known people", err)
 	}
 }

@@ -18,7 +18,7 @@ func (s *sim) qrConnect(pairs ...string) string {
 	for i := 0; i < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
 	}
-	return "/connect/qrconnect?" + v.Encode() // sorted: no order is demanded here
+	return "/connect/qrconnect?" + v.Encode() // sorted, since the order does not matter
 }
 
 var uuidForm = regexp.MustCompile(`data-uuid="([A-Za-z0-9_-]{16})"`)
@@ -82,12 +82,13 @@ func TestQRSignIn(t *testing.T) {
 		t.Errorf("cancelled: %s", got)
 	}
 
-	form = s.get(link, "User-Agent", inWeChat, "Cookie", s.as("xiaoming")).form() // once more
+	form = s.get(link, "User-Agent", inWeChat, "Cookie", s.as("xiaoming")).form() // again
 	done := s.send(http.MethodPost, "/connect/confirm_reply", with(form, "allow", "allow"))
 	if done.location != nil || !strings.Contains(done.body, "应用登录") {
 		t.Errorf("allow: %d %s", done.status, done.body)
 	}
-	m := regexp.MustCompile(`^window\.wx_errcode=405;window\.wx_code='([A-Za-z0-9]{32})';$`).FindStringSubmatch(s.poll(uuid, "404"))
+	confirmed := regexp.MustCompile(`^window\.wx_errcode=405;window\.wx_code='([A-Za-z0-9]{32})';$`)
+	m := confirmed.FindStringSubmatch(s.poll(uuid, "404"))
 	if m == nil {
 		t.Fatalf("confirmed: %s", s.poll(uuid, "404"))
 	}
@@ -103,7 +104,7 @@ func TestQRSignIn(t *testing.T) {
 	}
 }
 
-func TestAPollWaitsForThePhone(t *testing.T) {
+func TestPollWaitsForThePhone(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{PollWait: time.Minute}})
 	uuid, _ := s.newQR()
@@ -125,7 +126,7 @@ func TestAPollWaitsForThePhone(t *testing.T) {
 	}
 }
 
-func TestAQRCodeExpires(t *testing.T) {
+func TestQRCodeExpires(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()
@@ -142,7 +143,7 @@ func TestAQRCodeExpires(t *testing.T) {
 	}
 }
 
-func TestOnlyWhoScannedLastConfirms(t *testing.T) {
+func TestOnlyTheLastScannerConfirms(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{Quirks: quick()})
 	uuid, _ := s.newQR()

@@ -12,11 +12,11 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// callbacks is an app that notes who comes to its callback.
+// callbacks is an app that records the requests to its callback.
 type callbacks struct {
 	mu   sync.Mutex
 	seen []*http.Request
-	came chan struct{} // told of each
+	came chan struct{} // receives a value for each
 	*httptest.Server
 }
 
@@ -27,7 +27,7 @@ func newCallbacks(t *testing.T) *callbacks {
 		defer c.mu.Unlock()
 		c.seen = append(c.seen, r)
 		c.came <- struct{}{}
-		http.Redirect(w, r, "/elsewhere", http.StatusFound) // a stranger does not go on
+		http.Redirect(w, r, "/elsewhere", http.StatusFound) // a second callback follows no redirect
 	}))
 	t.Cleanup(c.Close)
 	return c
@@ -85,22 +85,22 @@ func TestDoubleCallback(t *testing.T) {
 			theirs := r.URL.Query()
 			if r.Header.Get("Cookie") != "" || r.Header.Get("X-Forwarded-For") == "" ||
 				theirs.Get("state") != "State123" {
-				t.Errorf("the stranger sent %v to %s", r.Header, r.URL)
+				t.Errorf("the second callback sent %v to %s", r.Header, r.URL)
 			}
 			if (theirs.Get("code") != mine.Query().Get("code")) != tt.other {
 				t.Errorf("code %s, the person's %s", theirs.Get("code"), mine.Query().Get("code"))
 			}
 			if f, _ := s.exchange(s.oa, theirs.Get("code")); tt.when != afterHours &&
 				f.OpenID != s.OpenID(s.oa.AppID, "alice") {
-				t.Errorf("the stranger's code: %+v", f)
+				t.Errorf("the code of the second callback: %+v", f)
 			}
 		})
 	}
 }
 
-// The app may ask the simulator before it answers the stranger, whose fetch runs inside a request
-// of the person.
-func TestAStrangerBurnsTheCodeOfACarelessApp(t *testing.T) {
+// The app may call the simulator before it answers the second callback, which happens during a
+// request of the person.
+func TestSecondCallbackUsesUpTheCode(t *testing.T) {
 	t.Parallel()
 	var s *sim
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +119,7 @@ func TestAStrangerBurnsTheCodeOfACarelessApp(t *testing.T) {
 	}
 }
 
-func TestTheStrangersClientIsTheConfiguredOneWithoutCookies(t *testing.T) {
+func TestSecondCallbackUsesTheConfiguredClientWithoutCookies(t *testing.T) {
 	t.Parallel()
 	app := newCallbacks(t)
 	u, err := url.Parse(app.URL)
@@ -143,13 +143,13 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// jar has a cookie for everybody.
+// jar has a cookie for every address.
 type jar struct{}
 
 func (jar) SetCookies(*url.URL, []*http.Cookie) {}
 func (jar) Cookies(*url.URL) []*http.Cookie     { return []*http.Cookie{{Name: "session", Value: "mine"}} }
 
-func TestALateCallbackNeedsNoAdvance(t *testing.T) {
+func TestLateCallbackNeedsNoAdvance(t *testing.T) {
 	t.Parallel()
 	app := newCallbacks(t)
 	var later atomic.Bool

@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// sim is a simulator on loopback with a clock that does not move by itself.
+// sim is a simulator on loopback whose clock stands still.
 type sim struct {
 	*wechattest.Server
 	t    *testing.T
@@ -48,7 +48,7 @@ func simulate(t *testing.T, cfg wechattest.Config) *sim {
 		test: apps[1], web: apps[2]}
 }
 
-// newSim serves a simulator on loopback, and tells where.
+// newSim serves a simulator on loopback and returns its address.
 func newSim(t *testing.T, cfg wechattest.Config) (*wechattest.Server, string) {
 	t.Helper()
 	s := simulate(t, cfg)
@@ -60,7 +60,7 @@ const (
 	desktop  = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 )
 
-// got is an answer, read.
+// got is a response.
 type got struct {
 	status   int
 	header   http.Header
@@ -134,7 +134,7 @@ func (s *sim) code(app wechattest.App, person, scope string) string {
 	return c
 }
 
-// exchange trades a code for tokens.
+// exchange exchanges a code for tokens.
 func (s *sim) exchange(app wechattest.App, code string) (fields, got) {
 	s.t.Helper()
 	g := s.sns("oauth2/access_token", "appid", app.AppID, "secret", app.Secret, "code", code, "grant_type",
@@ -142,7 +142,7 @@ func (s *sim) exchange(app wechattest.App, code string) (fields, got) {
 	return parse(s.t, g.body), g
 }
 
-// signIn is a code and its exchange.
+// signIn makes a code and exchanges it.
 func (s *sim) signIn(app wechattest.App, person, scope string) fields {
 	s.t.Helper()
 	f, g := s.exchange(app, s.code(app, person, scope))
@@ -163,7 +163,7 @@ func (s *sim) refresh(app wechattest.App, token string) fields {
 		"refresh_token", token).body)
 }
 
-// fields are those of every sns answer.
+// fields are the fields of all sns answers.
 type fields struct {
 	Errcode      int    `json:"errcode"`
 	Errmsg       string `json:"errmsg"`
@@ -187,8 +187,8 @@ func parse(t *testing.T, body string) fields {
 	return f
 }
 
-// authorize is an authorize address in WeChat's order; pairs replace parameters, or are put at the
-// end.
+// authorize returns an authorize address in WeChat's order. Pairs replace parameters or are
+// appended.
 func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) string {
 	names := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	values := map[string]string{"appid": app.AppID, "redirect_uri": "http://127.0.0.1:9/back",
@@ -208,7 +208,7 @@ func (s *sim) authorize(app wechattest.App, scope string, pairs ...string) strin
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
 
-// form reads the hidden fields of a page.
+// form returns the hidden fields of a page.
 func (g got) form() url.Values {
 	v := url.Values{}
 	for _, m := range hidden.FindAllStringSubmatch(g.body, -1) {
@@ -217,7 +217,7 @@ func (g got) form() url.Values {
 	return v
 }
 
-// as makes the client of a browser play a person, by the form of the page that asks.
+// as chooses a person by the form for other browsers and returns the cookie.
 func (s *sim) as(person string) string {
 	s.t.Helper()
 	g := s.send(http.MethodPost, "/connect/simulator/person", url.Values{"next": {"/connect/x"}, "person": {person}})
@@ -228,7 +228,7 @@ func (s *sim) as(person string) string {
 	return cookie
 }
 
-// do sends one request as a browser and follows nothing.
+// do sends one request and follows no redirect.
 func do(t *testing.T, method, address string, body io.Reader, userAgent string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequest(method, address, body)
@@ -244,7 +244,7 @@ func do(t *testing.T, method, address string, body io.Reader, userAgent string) 
 	return res
 }
 
-func TestNewTellsEveryProblemAtOnce(t *testing.T) {
+func TestNewReturnsAllProblems(t *testing.T) {
 	t.Parallel()
 	_, err := wechattest.New(wechattest.Config{
 		Mark: "not-alnum", OpenURL: "127.0.0.1:80", Quirks: wechattest.Quirks{ConsentAs: "nobody"},
@@ -267,12 +267,12 @@ func TestNewTellsEveryProblemAtOnce(t *testing.T) {
 		"bare host name", "10.0.0.*", `scope "snsapi_login"`, "only a test account can have an IP",
 		"only a test account can fix a port", `"Upper"`, "person a: duplicate id", "at most 1"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not tell %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }
 
-func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
+func TestSeedDeterminesTheServer(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
 		s := simulate(t, wechattest.Config{Seed: seed})
@@ -290,7 +290,7 @@ func TestOneSeedGivesTheSameServerTwice(t *testing.T) {
 	}
 }
 
-func TestDNSRebindingIsRefused(t *testing.T) {
+func TestDNSRebindingIsRejected(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{OpenURL: "http://weixin.example.test:8090", Hosts: []string{"sim.example.net"}})
 	for host, ok := range map[string]bool{
@@ -310,7 +310,7 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnOpenURLHasNoPath(t *testing.T) {
+func TestOpenURLHasNoPath(t *testing.T) {
 	t.Parallel()
 	for address, ok := range map[string]bool{"http://127.0.0.1:8090": true, "https://weixin.localhost/": true,
 		"http://127.0.0.1/sim": false, "ftp://127.0.0.1": false, "http://": false} {
@@ -320,8 +320,8 @@ func TestAnOpenURLHasNoPath(t *testing.T) {
 	}
 }
 
-// A long-lived simulator forgets what no answer depends on; what can still be answered stays.
-func TestTheServerForgetsOldCodes(t *testing.T) {
+// A long-lived simulator deletes what no answer depends on, and nothing else.
+func TestServerDeletesOldCodes(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	kept := s.signIn(s.oa, "bob", "snsapi_userinfo")
@@ -364,8 +364,8 @@ func TestUpdatesAreCheckedAndCopied(t *testing.T) {
 	}
 }
 
-// Pages of consent that nobody answers must not fill the memory.
-func TestTheServerForgetsOldConsentPages(t *testing.T) {
+// Unanswered consent pages must not fill the memory.
+func TestServerDeletesOldConsentPages(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	cookie, address := s.as("alice"), s.authorize(s.oa, "snsapi_userinfo")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -53,12 +52,13 @@ var (
 	tokenForm  = regexp.MustCompile(`^[0-9]{2}_[A-Za-z0-9_-]{107}$`)
 )
 
-func TestExchangeWireForm(t *testing.T) {
+func TestExchangeFormat(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_userinfo")
 	f, g := s.exchange(s.oa, code)
-	want := fmt.Sprintf(`{"access_token":"%s","expires_in":7200,"refresh_token":"%s","openid":"%s","scope":"snsapi_userinfo","unionid":"%s"}`,
+	want := fmt.Sprintf(`{"access_token":"%s","expires_in":7200,"refresh_token":"%s","openid":"%s",`+
+		`"scope":"snsapi_userinfo","unionid":"%s"}`,
 		f.AccessToken, f.RefreshToken, s.OpenID(s.oa.AppID, "alice"), s.UnionID(s.oa.AppID, "alice"))
 	if g.body != want {
 		t.Errorf("got  %s\nwant %s", g.body, want)
@@ -88,7 +88,7 @@ func TestExchangeWireForm(t *testing.T) {
 	}
 }
 
-func TestSNSTakesGETAndPOST(t *testing.T) {
+func TestSNSAcceptsGETAndPOST(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	for _, how := range []string{"form", "query"} {
@@ -110,17 +110,17 @@ func TestSNSTakesGETAndPOST(t *testing.T) {
 	}
 }
 
-func TestCodeIsUsedOnceAndLives(t *testing.T) {
+func TestCodeIsUsedOnceAndExpires(t *testing.T) {
 	t.Parallel()
 	type step struct {
 		advance time.Duration
 		errcode int
 	}
 	tests := []struct {
-		name     string
-		website  bool
-		switches wechattest.Quirks
-		steps    []step
+		name    string
+		website bool
+		quirks  wechattest.Quirks
+		steps   []step
 	}{
 		{"used: 40163 while it would have lived, then 40029", false, wechattest.Quirks{},
 			[]step{{0, 0}, {0, 40163}, {4*time.Minute + 59*time.Second, 40163}, {time.Second, 40029},
@@ -137,7 +137,7 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := simulate(t, wechattest.Config{Quirks: tt.switches})
+			s := simulate(t, wechattest.Config{Quirks: tt.quirks})
 			app, scope := s.oa, "snsapi_base"
 			if tt.website {
 				app, scope = s.web, "snsapi_login"
@@ -153,7 +153,7 @@ func TestCodeIsUsedOnceAndLives(t *testing.T) {
 	}
 }
 
-func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
+func TestOneOfEightExchangesSucceeds(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	code := s.code(s.oa, "alice", "snsapi_base")
@@ -181,7 +181,7 @@ func TestEightExchangesOfOneCodeGiveOneSuccess(t *testing.T) {
 	}
 }
 
-func TestAFailedExchangeLeavesTheCodeGood(t *testing.T) {
+func TestFailedExchangeKeepsTheCodeValid(t *testing.T) {
 	t.Parallel()
 	for _, burns := range []bool{false, true} {
 		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{FailureBurnsCode: burns, WrongSecret40001: burns}})
@@ -222,132 +222,6 @@ func TestResultHeaders(t *testing.T) {
 	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{ResultHeaders: true}})
 	if _, g := s.exchange(s.oa, "x"); g.header.Get("LogicRet") != "40029" || g.header.Get("RetKey") != "11" {
 		t.Errorf("headers %v", g.header)
-	}
-}
-
-func TestIPListComesFirst(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{})
-	old := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	list := func(ips ...string) {
-		if err := s.UpdateApp(s.oa.AppID, func(a *wechattest.App) { a.IPList = ips }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	list("203.0.113.7", "10.0.0.0/8")
-	const want = "invalid ip 127.0.0.1 ipv6 ::ffff:127.0.0.1, not in whitelist, rid: "
-	if f := parse(t, s.sns("oauth2/access_token", "appid", s.oa.AppID).body); f.Errcode != 40164 ||
-		!strings.HasPrefix(f.Errmsg, want) {
-		t.Errorf("exchange without a secret: %+v", f)
-	}
-	if f := s.userInfo(old); f.Errcode != 40164 {
-		t.Errorf("user info: %+v", f)
-	}
-	list("127.0.0.0/8")
-	if f := s.userInfo(old); f.Errcode != 0 {
-		t.Errorf("user info from a listed address: %+v", f)
-	}
-}
-
-func TestUserInfoWireForm(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{OpenURL: "http://localhost:8090"})
-	f := s.signIn(s.oa, "xiaoming", "snsapi_userinfo")
-	g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID, "lang", "zh_CN")
-	want := `{"openid":"` + f.OpenID + `","nickname":"小明","sex":0,"language":"","city":"","province":"","country":"",` +
-		`"headimgurl":"http:\/\/localhost:8090\/mmopen\/vi_32\/xiaoming\/132","privilege":[],"unionid":"` +
-		f.UnionID + `"}`
-	if g.body != want || g.header.Get("Content-Type") != "text/plain" {
-		t.Errorf("got  %s\nwant %s", g.body, want)
-	}
-}
-
-func TestUserInfoErrors(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{})
-	good := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	base := s.signIn(s.oa, "bob", "snsapi_base")
-	frozen := s.signIn(s.oa, "frozen", "snsapi_userinfo")
-	tests := []struct {
-		name, token, openid string
-		errcode             int
-	}{
-		{"no token", "", good.OpenID, 41001},
-		{"no openid", good.AccessToken, "", 41009},
-		{"malformed token", "hello", good.OpenID, 40014},
-		{"unknown token", "83_" + strings.Repeat("a", 107), good.OpenID, 40001},
-		{"a refresh token", good.RefreshToken, good.OpenID, 40001},
-		{"foreign openid", good.AccessToken, base.OpenID, 40003},
-		{"snsapi_base", base.AccessToken, base.OpenID, 48001},
-		{"frozen", frozen.AccessToken, frozen.OpenID, 50002},
-		{"good", good.AccessToken, good.OpenID, 0},
-	}
-	for _, tt := range tests {
-		for _, path := range []string{"userinfo", "auth"} {
-			want := tt.errcode
-			if path == "auth" && (want == 48001 || want == 50002) {
-				want = 0
-			}
-			if f := parse(t, s.sns(path, "access_token", tt.token, "openid", tt.openid).body); f.Errcode != want {
-				t.Errorf("%s: %s: %+v, want %d", path, tt.name, f, want)
-			}
-		}
-	}
-	if g := s.sns("auth", "access_token", good.AccessToken, "openid",
-		good.OpenID); g.body != `{"errcode":0,"errmsg":"ok"}` {
-		t.Errorf("auth: %s", g.body)
-	}
-	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.LaxOpenID = true })
-	if f := parse(t, s.sns("userinfo", "access_token", good.AccessToken, "openid",
-		"oX").body); f.OpenID != good.OpenID {
-		t.Errorf("with LaxOpenID: %+v", f)
-	}
-	s.Advance(2 * time.Hour)
-	if f := s.userInfo(good); f.Errcode != 42001 {
-		t.Errorf("two hours later: %+v", f)
-	}
-}
-
-func TestUnkindProfilesReachTheAppByteForByte(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		person string
-		dirty  wechattest.Dirty
-		want   string
-		valid  bool
-	}{
-		{"emoji", 0, `"nickname":"🌊 阿海 👩‍👩‍👧 ⚡️"`, true},
-		{"markup", 0, `"nickname":"<script>alert(\"x\")<\/script>&amp;"`, true},
-		{"quotes", 0, `"nickname":"\"O'Neill\" \\ 100%\/day"`, true},
-		{"control", 0, "\"nickname\":\"bell\x07 dc4\x14 back\x08 line\nend\"", true},
-		{"broken", 0, "\"nickname\":\"half\xe5\xb0 bad\xff\xfe\"", false},
-		{"noface", 0, `"headimgurl":""`, true},
-		{"gone", 0, `"nickname":"用户已经注销"`, true},
-		{"gone", 0, `"headimgurl":""`, true},
-		{"alice", wechattest.DirtyControl, "\"nickname\":\"\x14Alice\x07\x08\n\"", true},
-		{"alice", wechattest.DirtyUTF8, "\"nickname\":\"Alice\xff\xe5\xb0\"", false},
-		{"alice", wechattest.DirtyEmoji, "Alice 👩‍👩‍👧", true},
-		{"alice", wechattest.DirtyNoAvatar, `"headimgurl":""`, true},
-	}
-	for _, tt := range tests {
-		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Dirty: tt.dirty}})
-		f := s.signIn(s.oa, tt.person, "snsapi_userinfo")
-		g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
-		if !strings.Contains(g.body, tt.want) || utf8.ValidString(g.body) != tt.valid {
-			t.Errorf("%s, dirty %d: %q has no %q", tt.person, tt.dirty, g.body, tt.want)
-		}
-	}
-	s := simulate(t, wechattest.Config{})
-	err := s.UpdatePerson("alice", func(p *wechattest.Person) {
-		p.Privileges, p.Avatar = []string{"chinaunicom", "x"}, "http://wx.qlogo.cn/a/0"
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	g := s.sns("userinfo", "access_token", f.AccessToken, "openid", f.OpenID)
-	if !strings.Contains(g.body, `"headimgurl":"http:\/\/wx.qlogo.cn\/a\/0","privilege":["chinaunicom","x"]`) {
-		t.Errorf("%s", g.body)
 	}
 }
 
@@ -440,7 +314,7 @@ func TestRotateRefresh(t *testing.T) {
 	}
 }
 
-func TestANewSignInKillsOlderTokens(t *testing.T) {
+func TestNewSignInInvalidatesOlderTokens(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
 		s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{KeepOldTokens: keep}})
@@ -463,7 +337,7 @@ func TestANewSignInKillsOlderTokens(t *testing.T) {
 	}
 }
 
-func TestChangePasswordKillsEveryToken(t *testing.T) {
+func TestChangePasswordInvalidatesAllTokens(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})
 	f, other := s.signIn(s.oa, "alice", "snsapi_userinfo"), s.signIn(s.oa, "bob", "snsapi_userinfo")
@@ -473,60 +347,5 @@ func TestChangePasswordKillsEveryToken(t *testing.T) {
 	}
 	if s.userInfo(other).Errcode != 0 || s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")).Errcode != 0 {
 		t.Error("it hit others, or the next sign-in")
-	}
-}
-
-func TestQuota(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Quota: 2}})
-	f := s.signIn(s.oa, "alice", "snsapi_userinfo")
-	steps := []struct {
-		advance time.Duration
-		errcode int
-	}{{0, 0}, {0, 0}, {0, 45011}, {time.Minute, 0}}
-	for i, st := range steps {
-		s.Advance(st.advance)
-		if u := s.userInfo(f); u.Errcode != st.errcode {
-			t.Errorf("call %d: %+v, want %d", i+1, u, st.errcode)
-		}
-	}
-	for range 2 {
-		s.refresh(s.oa, f.RefreshToken)
-	}
-	if r := s.refresh(s.oa, f.RefreshToken); r.Errcode != 45011 {
-		t.Errorf("refresh: %+v", r)
-	}
-}
-
-func TestSnapshotUserIsSomebodyElse(t *testing.T) {
-	t.Parallel()
-	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Snapshot: true}})
-	f, g := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_userinfo"))
-	if f.Snapshot != 1 || !strings.HasSuffix(g.body, `,"is_snapshotuser":1}`) {
-		t.Errorf("%s", g.body)
-	}
-	if f.OpenID == s.OpenID(s.oa.AppID, "alice") || f.UnionID == s.UnionID(s.oa.AppID, "alice") || f.UnionID == "" {
-		t.Errorf("the virtual identity is the real one: %s", g.body)
-	}
-	if again := s.signIn(s.oa, "alice", "snsapi_userinfo"); again.OpenID != f.OpenID || again.UnionID != f.UnionID {
-		t.Error("the virtual identity is not stable")
-	}
-	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Nickname != "微信用户" {
-		t.Errorf("profile: %+v", u)
-	}
-	s.UpdateQuirks(func(sw *wechattest.Quirks) { sw.SnapshotNoProfile = true })
-	if u := s.userInfo(s.signIn(s.oa, "alice", "snsapi_userinfo")); u.Errcode != 48001 {
-		t.Errorf("SnapshotNoProfile: %+v", u)
-	}
-	if base := s.signIn(s.oa, "alice", "snsapi_base"); base.Snapshot != 0 {
-		t.Error("snsapi_base is a snapshot")
-	}
-	s.UseFullService(s.oa.AppID, "alice")
-	if full := s.signIn(s.oa, "alice", "snsapi_userinfo"); full.Snapshot != 0 ||
-		full.OpenID != s.OpenID(s.oa.AppID, "alice") {
-		t.Errorf("after 使用完整服务: %+v", full)
-	}
-	if bob := s.signIn(s.oa, "bob", "snsapi_userinfo"); bob.Snapshot != 1 {
-		t.Error("somebody else's 使用完整服务 counted for bob")
 	}
 }

@@ -158,8 +158,8 @@ func (s *Server) refresh(r *request) (*grant, failure) {
 		return nil, failure{code: codeBadRefreshToken}
 	case g.app != app.AppID:
 		return nil, failure{code: codeBadAppID}
-	case g.dead != 0:
-		return g, failure{code: g.dead}
+	case g.revoked != 0:
+		return g, failure{code: g.revoked}
 	case !s.now().Before(g.refreshExpires) && s.quirks.ExpiredRefresh42002:
 		return g, failure{code: codeRefreshExpired}
 	case !s.now().Before(g.refreshExpires):

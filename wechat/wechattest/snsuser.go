@@ -83,8 +83,8 @@ func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 		return nil, nil, failure{code: codeBadAccessToken}
 	case a == nil || app == nil:
 		return nil, nil, failure{code: codeBadCredential}
-	case a.dead != 0:
-		return nil, nil, failure{code: a.dead}
+	case a.revoked != 0:
+		return nil, nil, failure{code: a.revoked}
 	case !s.now().Before(a.expires):
 		return nil, nil, failure{code: codeTokenExpired}
 	case openID != s.ids.openID(a.app, a.person, a.virtual) && !s.quirks.LaxOpenID:

@@ -45,7 +45,7 @@ type grant struct {
 	refreshExpires time.Time
 	access         string   // the current one
 	all            []string // every access token so far, for their removal
-	dead           int      // errcode for its tokens; 0 while they are valid
+	revoked        int      // errcode for its tokens; 0 while they are valid
 }
 
 // issuedAccess is one access token. Those before the last refresh are kept, to distinguish expired
@@ -70,31 +70,31 @@ type replay struct {
 }
 
 type state struct {
-	codes    map[string]*issuedCode
-	access   map[string]*issuedAccess
-	refresh  map[string]*grant
-	grants   map[pair]*grant
-	consents map[pair]time.Time // when they expire
-	full     map[pair]bool      // pressed 使用完整服务
-	pages    map[string]*consentPage
-	qr       map[string]*qrCode
-	quota    map[string]int // calls in the minute quotaAt, by app and endpoint
-	quotaAt  int64
-	replays  []replay
-	sweepAt  int // the size at which sweep deletes
+	codes       map[string]*issuedCode
+	access      map[string]*issuedAccess
+	refresh     map[string]*grant
+	grants      map[pair]*grant
+	consents    map[pair]time.Time // when they expire
+	fullService map[pair]bool      // pressed 使用完整服务
+	pages       map[string]*consentPage
+	qr          map[string]*qrCode
+	quota       map[string]int // calls in the minute quotaAt, by app and endpoint
+	quotaAt     int64
+	replays     []replay
+	sweepAt     int // the size at which sweep deletes
 }
 
 func newState() state {
 	return state{
-		codes:    map[string]*issuedCode{},
-		access:   map[string]*issuedAccess{},
-		refresh:  map[string]*grant{},
-		grants:   map[pair]*grant{},
-		consents: map[pair]time.Time{},
-		full:     map[pair]bool{},
-		pages:    map[string]*consentPage{},
-		qr:       map[string]*qrCode{},
-		quota:    map[string]int{},
+		codes:       map[string]*issuedCode{},
+		access:      map[string]*issuedAccess{},
+		refresh:     map[string]*grant{},
+		grants:      map[pair]*grant{},
+		consents:    map[pair]time.Time{},
+		fullService: map[pair]bool{},
+		pages:       map[string]*consentPage{},
+		qr:          map[string]*qrCode{},
+		quota:       map[string]int{},
 	}
 }
 

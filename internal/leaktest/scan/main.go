@@ -1,5 +1,5 @@
-// Command scan searches every file of a folder for the values that the tests plant. It prints file and line of each hit and ends
-// with status 1 when there is one, 2 when it could not look.
+// Command scan searches every file of a folder for the values that the tests plant. It prints the
+// file and line of each hit. It exits with status 1 when there is a hit, and 2 when it cannot search.
 //
 //	go run ./internal/leaktest/scan out
 package main
@@ -39,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "scan:", err)
 		return 2
 	case files == 0:
-		fmt.Fprintf(stderr, "scan: %s holds no file, so there was nothing to look at\n", args[0])
+		fmt.Fprintf(stderr, "scan: no files in %s\n", args[0])
 		return 2
 	case hits > 0:
 		return 1

@@ -12,6 +12,7 @@ import (
 
 func TestScan(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("x", 1<<20) + leaktest.Secret + "\n"
 	cases := map[string]struct {
 		files  map[string]string
 		status int
@@ -19,8 +20,8 @@ func TestScan(t *testing.T) {
 	}{
 		"clean":             {map[string]string{"a.log": "one\ntwo\n"}, 0, "1 files"},
 		"a hit names lines": {map[string]string{"sub/a.log": "one\ntwo\nx=" + leaktest.Mark}, 1, "a.log:3: the planted mark"},
-		"a very long line":  {map[string]string{"a.png": strings.Repeat("x", 1<<20) + leaktest.Secret + "\n"}, 1, "a.png:1: the planted secret"},
-		"an empty folder":   {nil, 2, "nothing to look at"},
+		"a very long line":  {map[string]string{"a.png": long}, 1, "a.png:1: the planted secret"},
+		"an empty folder":   {nil, 2, "no files"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,174 @@
+// Package origin reads web addresses the way browsers do, for code that decides where a browser may be sent.
+//
+// [Canonical] and [Of] return the origin of an address, [IsLoopback] recognizes this machine, and [CheckBytes] and [CheckPath]
+// reject addresses that some browser or proxy reads differently than this program: backslashes, control bytes, dot segments,
+// several layers of percent-encoding. [Split] and [LocalPath] combine them.
+//
+// The package imports the standard library only, so that the public packages of this module may use it.
+package origin
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Canonical returns scheme://host[:port] in lower case and without a default port. A bare host means https. It accepts nothing
+// but a scheme, a host, a port and a slash.
+func Canonical(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", errors.New("not an address")
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", errors.New("neither http nor https")
+	case u.User != nil || strings.ContainsAny(u.Host, "@%\\"):
+		return "", errors.New("contains a user name")
+	case host == "" || strings.HasPrefix(host, ".") || strings.HasSuffix(host, "."):
+		return "", errors.New("has no valid host")
+	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", errors.New("is more than a scheme, a host and a port")
+	case strings.HasSuffix(u.Host, ":"):
+		return "", errors.New("has an empty port")
+	}
+	if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-._:") != "" {
+		return "", errors.New("has a host that is not of letters, digits, hyphens and dots (write others in Punycode)")
+	}
+	return Of(u), nil
+}
+
+// Of returns the origin of an http or https address as a browser writes it in the header Origin: lower case, no default port.
+// It returns "" for other schemes, and for an address without a host.
+func Of(u *url.URL) string {
+	if u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		return ""
+	}
+	host := strings.ToLower(u.Host)
+	if p := u.Port(); p == "" || u.Scheme == "http" && p == "80" || u.Scheme == "https" && p == "443" {
+		host = strings.TrimSuffix(strings.TrimSuffix(host, p), ":")
+	}
+	return u.Scheme + "://" + host
+}
+
+// IsLoopback reports whether browsers treat a host as this machine, whatever a name server says: localhost, names below it,
+// 127.0.0.0/8 and ::1 (the specification "Secure Contexts" of the W3C, section 3.1). host has no port and no brackets.
+func IsLoopback(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || IsLoopbackIP(host)
+}
+
+// IsLoopbackIP reports whether a host is an IP address of this machine. RFC 8252, section 8.3, recommends the address over
+// the name localhost, which may resolve to another machine.
+func IsLoopbackIP(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// CheckBytes returns an error for an address with a byte that must be percent-encoded: spaces, control characters, bytes
+// outside ASCII, quotes, angle brackets, and backslashes, which browsers read as slashes.
+func CheckBytes(address string) error {
+	for _, c := range []byte(address) {
+		if !plain(c) {
+			return fmt.Errorf("it contains the byte %#02x", c)
+		}
+	}
+	return nil
+}
+
+// EscapeBytes percent-encodes the bytes that CheckBytes rejects.
+func EscapeBytes(address string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for _, c := range []byte(address) {
+		if plain(c) {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+func plain(c byte) bool {
+	return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'
+}
+
+// maxEncodings is how many layers of percent-encoding CheckPath decodes.
+const maxEncodings = 4
+
+// CheckPath returns the decoded path of an address that begins with a path and may have a query and a fragment. Servers and
+// proxies decode a path once or several times: a path that names a host or another directory in any of these readings is an
+// error, and so is a fragment that is not well encoded, which browsers and Go read differently.
+func CheckPath(address string) (decoded string, err error) {
+	if _, fragment, _ := strings.Cut(address, "#"); strings.Contains(fragment, "%") {
+		if _, err := url.PathUnescape(fragment); err != nil {
+			return "", errors.New("its fragment is not well encoded")
+		}
+	}
+	decoded = address
+	if end := strings.IndexAny(address, "?#"); end >= 0 {
+		decoded = address[:end]
+	}
+	for round := 0; ; round++ {
+		if strings.HasPrefix(decoded, "//") || strings.Contains(decoded, `\`) {
+			return "", errors.New("its path names a host")
+		}
+		for _, c := range []byte(decoded) {
+			if c < ' ' || c == 0x7f {
+				return "", errors.New("its path contains a control byte")
+			}
+		}
+		if strings.Contains(decoded+"/", "/./") || strings.Contains(decoded+"/", "/../") {
+			return "", errors.New("its path contains a dot segment")
+		}
+		next, err := url.PathUnescape(decoded)
+		switch {
+		case err != nil && round == 0:
+			return "", errors.New("its path is not well encoded")
+		case err != nil || next == decoded:
+			return decoded, nil // a literal % from an earlier round is not an encoding
+		case round == maxEncodings:
+			return "", errors.New("its path is encoded too many times")
+		}
+		decoded = next
+	}
+}
+
+// LocalPath checks an address that is a path of the own origin, with a query and a fragment if need be, and returns the
+// decoded path. Every browser stays on the own origin with an address that it accepts.
+func LocalPath(address string) (decoded string, err error) {
+	if !strings.HasPrefix(address, "/") {
+		return "", errors.New("it is not a path")
+	}
+	if err := CheckBytes(address); err != nil {
+		return "", err
+	}
+	return CheckPath(address)
+}
+
+// Split returns the canonical origin of an absolute address, and the rest of it, which begins with a slash.
+func Split(address string) (origin, rest string, err error) {
+	scheme, after, found := strings.Cut(address, "://")
+	if !found {
+		return "", "", errors.New("neither a path nor http(s)://")
+	}
+	end := strings.IndexAny(after, "/?#")
+	if end < 0 {
+		end = len(after)
+	}
+	if origin, err = Canonical(scheme + "://" + after[:end]); err != nil {
+		return "", "", err
+	}
+	rest = after[end:]
+	if !strings.HasPrefix(rest, "/") {
+		rest = "/" + rest
+	}
+	return origin, rest, nil
+}
