@@ -18,6 +18,7 @@ var dialect = sqlstore.Dialect{
 	SkipLocked:  "FOR UPDATE SKIP LOCKED",
 	Position:    "strpos",
 	In:          func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	InQuery:     func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
 	List:        func(l []string) any { return l },
 	Duplicate:   duplicate,
 	LockSignIns: lockSignIns,

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -17,6 +18,7 @@ var dialect = sqlstore.Dialect{
 	In: func(column, placeholder string) string {
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},
+	InQuery:   func(column, query string) string { return column + ` IN (` + query + `)` },
 	List:      func(l []string) any { return sqlstore.JSON(l) },
 	Duplicate: duplicate,
 }
@@ -28,6 +30,22 @@ func (s *Store) Ping(ctx context.Context) error {
 		_, err := c.Exec(`UPDATE migrations SET version = version WHERE version = 1`)
 		return err
 	})
+}
+
+// Settings of the writer's connection while it imports: most pages that a batch changes stay in
+// memory until they are written once, and many commits share the copying of the log into the file.
+const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 50000`
+
+// ImportUsers implements gateway.Users.
+func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
+	err := s.db.writer.outside(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, importSettings)
+		return err
+	})
+	if err != nil {
+		return gateway.ImportResult{}, failed("import_users", err)
+	}
+	return s.Base.ImportUsers(ctx, people)
 }
 
 // TouchSession implements gateway.Sessions. It reads first, because a statement that changes

@@ -52,6 +52,9 @@ type Dialect struct {
 	// In returns a condition: the column is an element of the list in the placeholder.
 	In func(column, placeholder string) string
 
+	// InQuery returns a condition: the column is among the few rows of a query.
+	InQuery func(column, query string) string
+
 	// List returns a list as In takes it.
 	List func([]string) any
 

@@ -90,19 +90,19 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.sql = append(where.sql, `status <> 'active'`) // the condition of the index
 	}
 	if q.After != "" {
-		where.add(`(created_at, id) < (SELECT created_at, id FROM users WHERE id = ?)`, q.After)
+		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
 	}
 	if q.Text != "" {
 		where.add(`(`+b.dialect.Position+`(lower(nickname), lower(?)) > 0 OR id IN (
 			SELECT id FROM users WHERE id = ?
-			UNION SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
-			UNION SELECT user_id FROM identities WHERE open_id = ?
-			UNION SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
+			UNION ALL SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
+			UNION ALL SELECT user_id FROM identities WHERE open_id = ?
+			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args}
 	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY created_at DESC, id DESC ` + limit.where()
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
 	err = b.db.Do(ctx, "users", func(c Conn) error {
 		all, err = list(c, query, limit.args, userFields)
 		return err
@@ -144,9 +144,10 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time, change f
 	return u, nil
 }
 
-// putUser inserts or updates a user.
-const putUser = `
-	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+// insertUser inserts a new user, putUser inserts or updates one.
+const insertUser = `INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
+const putUser = insertUser + `
 	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
 		admin = $7, groups = $8, old_id = $9, updated_at = $11`
 
@@ -155,9 +156,10 @@ func userArgs(u gateway.User) []any {
 		u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
 }
 
-// putIdentity inserts or updates an identity.
-const putIdentity = `
-	INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)
+// insertIdentity inserts a new identity, putIdentity inserts or updates one.
+const insertIdentity = `INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+const putIdentity = insertIdentity + `
 	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7`
 
 func identityArgs(i gateway.Identity) []any {
