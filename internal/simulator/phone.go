@@ -72,7 +72,7 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 			data.Hops = append(data.Hops, wechattest.Hop{Status: hop.Status, To: weburl.Mask(hop.To)})
 		}
 	}
-	c.render(w, r, http.StatusOK, "phone", c.texts(r).Text("phone-of", data.Nickname), data)
+	c.render(w, r, http.StatusOK, "phone", c.texts(r).MustText("phone-of", "person", data.Nickname), data)
 }
 
 // browsers returns the browsers of a phone in the order of the form.

@@ -52,7 +52,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/simulator/phoneview"
 	"github.com/weigate/weigate/internal/weburl"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -75,16 +75,17 @@ var files embed.FS
 // New returns the control page. Several handlers may share a server; each has its own frame tokens.
 func New(cfg Config) http.Handler {
 	c := &control{
-		server:   cfg.Server,
-		openURL:  strings.TrimSuffix(cfg.OpenURL, "/"),
-		hosts:    slices.Clone(cfg.Hosts),
-		catalogs: catalog.MustLoad(files, "files", "en", "zh-CN"),
-		views:    map[string]*phoneview.View{},
-		tokens:   map[string]*phoneview.View{},
-		watchers: map[chan struct{}]bool{},
+		server:    cfg.Server,
+		openURL:   strings.TrimSuffix(cfg.OpenURL, "/"),
+		hosts:     slices.Clone(cfg.Hosts),
+		catalogue: lang.MustLoad(files, "files"),
+		templates: map[string]*template.Template{},
+		views:     map[string]*phoneview.View{},
+		tokens:    map[string]*phoneview.View{},
+		watchers:  map[chan struct{}]bool{},
 	}
-	for _, texts := range c.catalogs {
-		c.templates = append(c.templates, parseTemplates(texts))
+	for _, language := range lang.All() {
+		c.templates[language] = parseTemplates(c.catalogue.In(language))
 	}
 	cfg.Server.OnPhoneChange(c.phoneChanged)
 	return c.guard(c.routes())
@@ -95,8 +96,8 @@ type control struct {
 	server    *wechattest.Server
 	openURL   string
 	hosts     []string
-	catalogs  []*catalog.Catalog   // English, Chinese
-	templates []*template.Template // one for each catalog
+	catalogue *lang.Catalogue
+	templates map[string]*template.Template // by language
 
 	mu       sync.Mutex
 	views    map[string]*phoneview.View // by person
@@ -195,13 +196,7 @@ func (c *control) hasPerson(id string) bool {
 	return slices.ContainsFunc(c.server.People(), func(p wechattest.Person) bool { return p.ID == id })
 }
 
-// texts returns the catalog for a request: Chinese for browsers that prefer it, else English.
-func (c *control) texts(r *http.Request) *catalog.Catalog { return c.catalogs[c.language(r)] }
-
-// language returns the index of that catalog.
-func (c *control) language(r *http.Request) int {
-	if catalog.Preferred(r.Header.Get("Accept-Language"), "zh", "en") == "zh" {
-		return 1
-	}
-	return 0
+// texts returns the texts in the language that the browser prefers, else in English.
+func (c *control) texts(r *http.Request) lang.Texts {
+	return c.catalogue.In(lang.FromHeader(r.Header, lang.English))
 }

@@ -1,13 +1,7 @@
 package wechattest
 
-// Texts returns the texts of the pages by language.
-func Texts() map[string]map[string]string {
-	out := map[string]map[string]string{}
-	for _, c := range catalogs() {
-		out[c.Lang] = c.Texts
-	}
-	return out
-}
+// TextKeys returns the keys of the pages' texts.
+func TextKeys() []string { return catalogue().Keys() }
 
 // CodesKept returns the number of codes in the server's state.
 func CodesKept(s *Server) int {
