@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -70,7 +71,7 @@ func (h *Handler) establish(r *http.Request, s *desktopFlow, t gateway.Ticket, r
 		return nil, err
 	}
 	out := headers{}
-	return out, h.cfg.SignIn.CreateSession(out, r, session.Authentication{
+	return out, h.signIn.CreateSession(out, r, session.Authentication{
 		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID, Method: Method, AuthTime: t.Approver.AuthTime,
 		App: t.App, LoginRequestID: s.LoginRequestID.ID, Seed: sec.session, Repeat: repeat,
 	})
@@ -100,9 +101,9 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		h.fail(w, r, err)
 		return
 	}
-	here, signedIn, err := h.cfg.SignIn.Session(r)
+	here, signedIn, err := h.signIn.Session(r)
 	if err == nil && signedIn && here.Hash == hash {
-		redirectSeeOther(w, s.LoginRequestID.Return)
+		route.SeeOther(w, s.LoginRequestID.Return)
 		return
 	}
 	over := s.Done
@@ -128,7 +129,7 @@ func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	if err != nil {
 		return hash, err
 	}
-	return h.cfg.SignIn.SessionHash(sec.session)
+	return h.signIn.SessionHash(sec.session)
 }
 
 // cancel gives the sign-in up. After it has ended well it is "not me": the session that was made ends.
@@ -188,12 +189,12 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *desktopFlow) 
 		h.fail(w, r, err)
 		return
 	}
-	here, signedIn, err := h.cfg.SignIn.Session(r)
+	here, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
 	}
 	if err == nil && signedIn && here.Hash == hash {
-		err = h.cfg.SignIn.End(w, r)
+		err = h.signIn.End(w, r)
 	}
 	if err != nil {
 		h.fail(w, r, err)

@@ -3,24 +3,25 @@ package forwardauth
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // verdict is what /verify knows of a host session. It is never changed once it is in the cache; the header values in it are shared by all answers.
 type decision struct {
-	reason Reason        // "" = let in
-	owner  *gateway.User // nil = nobody
+	denied web.Kind      // the page that says why; "" = allowed
+	user   *gateway.User // nil = nobody
 	grant  string
 
-	user, name, openid, unionid, groups []string // as headers
-	assertion                           []string
-	claims                              string    // what the assertion says, its times left out
-	renew                               time.Time // when the assertion is to be made anew
+	subject, name, openid, unionid, groups []string // as headers
+	assertion                              []string
+	claims                                 string    // what the assertion says, its times left out
+	renew                                  time.Time // when the assertion is to be made anew
 }
 
 // judge asks the store about a host session, whose cookie is genuine. before is what was known of it a while ago, or nil. An error is the store's: it
@@ -40,16 +41,17 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 	if err != nil {
 		return h.over(ctx, grant, err)
 	}
-	v := &decision{owner: &user, grant: f.ID}
-	if len(s.app.Methods) > 0 && !slices.Contains(s.app.Methods, session.Method) {
-		v.reason = ReasonMethod
-		return v, nil
-	}
-	decision, err := h.cfg.Access.Decide(ctx, user, s.app.App)
+	v := &decision{user: &user, grant: f.ID}
+	// The handoff has settled everything else.
+	next, err := admission.Check(admission.Facts{
+		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method), Subject: admission.SubjectKnown,
+	}, admission.Lookups{
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(ctx, user, s.app.App) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	if v.reason = reasonOf(decision); v.reason != "" {
+	if v.denied = next.Page; v.denied != "" {
 		return v, nil
 	}
 	identities, err := h.cfg.Users.Identities(ctx, user.ID)
@@ -59,19 +61,9 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
 }
 
-func reasonOf(d access.Decision) Reason {
-	switch d {
-	case access.Allowed:
-		return ""
-	case access.Pending:
-		return ReasonWaiting
-	}
-	return ReasonRefused
-}
-
 // over finds out whether a session that is over is a blocked person's: they are told so instead of being sent to sign in.
 func (h *Handler) over(ctx context.Context, grant string, err error) (*decision, error) {
-	nobody := &decision{reason: ReasonNotSignedIn}
+	nobody := &decision{denied: web.NotSignedIn}
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
@@ -79,7 +71,7 @@ func (h *Handler) over(ctx context.Context, grant string, err error) (*decision,
 	if err == nil {
 		var a gateway.User
 		if a, err = h.cfg.Users.User(ctx, f.UserID); err == nil && a.Status == gateway.Blocked {
-			return &decision{reason: ReasonBlocked, owner: &a}, nil
+			return &decision{denied: web.Blocked, user: &a}, nil
 		}
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
@@ -90,7 +82,7 @@ func (h *Handler) over(ctx context.Context, grant string, err error) (*decision,
 
 // tell fills in what the site is told.
 func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision, now time.Time) error {
-	v.user, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
+	v.subject, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
 	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
 	groups := make([]string, len(a.Groups))
 	for i, g := range a.Groups {
