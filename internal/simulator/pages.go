@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/internal/simulator/phoneview"
-	"github.com/weigate/weigate/internal/weburl"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -117,7 +117,7 @@ func (c *control) card(p *wechattest.Person) personCard {
 	}
 	if page := c.server.Phone(p.ID).Page(); page != nil {
 		if card.At = page.Title; card.At == "" {
-			card.At = weburl.Mask(page.URL)
+			card.At = link.Mask(page.URL)
 		}
 	}
 	return card

@@ -225,7 +225,9 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 		}
 		views = append(views, v)
 	}
-	c.render(w, r, status, "quirks", c.texts(r).MustText("nav-quirks"), map[string]any{"Quirks": views, "Note": message})
+	c.render(w, r, status, "quirks", c.texts(r).MustText("nav-quirks"), map[string]any{
+		"Quirks": views, "Note": message,
+	})
 }
 
 // saveQuirks handles the form, which contains all quirks.

@@ -45,7 +45,6 @@ import (
 	"crypto/rand"
 	"embed"
 	"html/template"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -53,8 +52,8 @@ import (
 	"sync"
 
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/simulator/phoneview"
-	"github.com/weigate/weigate/internal/weburl"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -154,12 +153,8 @@ func (c *control) guard(next http.Handler) http.Handler {
 
 // acceptsHost reports whether a Host header names this machine or a configured host.
 func (c *control) acceptsHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if _, err := netip.ParseAddr(host); err == nil || weburl.IsLoopback(host) {
+	host := origin.Hostname(hostport)
+	if _, err := netip.ParseAddr(host); err == nil || origin.IsLoopback(host) {
 		return true
 	}
 	return slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, host) })

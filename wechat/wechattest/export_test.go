@@ -1,7 +1,12 @@
 package wechattest
 
+import "net/url"
+
 // TextKeys returns the keys of the pages' texts.
 func TextKeys() []string { return catalogue().Keys() }
+
+// PotentiallyTrustworthy is potentiallyTrustworthy.
+func PotentiallyTrustworthy(u *url.URL) bool { return potentiallyTrustworthy(u) }
 
 // CodesKept returns the number of codes in the server's state.
 func CodesKept(s *Server) int {

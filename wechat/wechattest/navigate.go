@@ -7,7 +7,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // maxRedirects is the limit of Chromium.
@@ -54,9 +55,9 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 			return n.page(a), nil
 		}
 		if len(n.hops) == maxRedirects {
-			at := weburl.WithoutQuery(n.url.String())
+			at := withoutQuery(n.url.String())
 			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects,
-				weburl.WithoutQuery(location))
+				withoutQuery(location))
 		}
 		if err := n.redirect(a.status, location); err != nil {
 			return nil, err
@@ -90,7 +91,7 @@ func (n *navigation) request(ctx context.Context) (*fetched, error) {
 		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.form))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(&u), err)
+		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(&u), err)
 	}
 	if n.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -113,7 +114,7 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	n.phone.device.setHeaders(h)
 	h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
 	h.Set("Upgrade-Insecure-Requests", "1")
-	if weburl.PotentiallyTrustworthy(u) {
+	if potentiallyTrustworthy(u) {
 		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.chain))
 		h.Set("Sec-Fetch-Mode", "navigate")
 		h.Set("Sec-Fetch-User", "?1")
@@ -127,11 +128,11 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	if n.method == http.MethodPost {
 		h.Set("Origin", "null")
 		if n.initiator != nil && !n.tainted && n.policy != "no-referrer" {
-			h.Set("Origin", weburl.Origin(n.initiator))
+			h.Set("Origin", origin.Of(n.initiator))
 		}
 	}
 	relation := sameSite
-	if n.initiator != nil && weburl.Site(n.initiator) != weburl.Site(u) {
+	if n.initiator != nil && origin.Site(n.initiator) != origin.Site(u) {
 		relation = crossNavigate
 		if n.method == http.MethodPost {
 			relation = crossOther
@@ -144,10 +145,10 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 
 // redirect makes the address in Location the current one.
 func (n *navigation) redirect(status int, location string) error {
-	next, ok := weburl.Resolve(n.url, location)
+	next, ok := link.Resolve(n.url, location)
 	if !ok {
 		scheme, _, _ := strings.Cut(location, ":")
-		return newPhoneError(failureScheme, weburl.Origin(n.url), "redirects to %s:…, which is not http or https",
+		return newPhoneError(failureScheme, origin.Of(n.url), "redirects to %s:…, which is not http or https",
 			scheme)
 	}
 	if next.Fragment == "" {
@@ -156,7 +157,7 @@ func (n *navigation) redirect(status int, location string) error {
 	if n.method == http.MethodPost {
 		if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
 			n.method, n.form = http.MethodGet, ""
-		} else if weburl.Origin(next) != weburl.Origin(n.url) {
+		} else if origin.Of(next) != origin.Of(n.url) {
 			n.tainted = true
 		}
 	}
@@ -176,6 +177,21 @@ func (n *navigation) page(a *fetched) *Page {
 	return p
 }
 
+// potentiallyTrustworthy reports whether browsers treat an address as secure (W3C Secure Contexts,
+// section 3.1): https, or loopback by either scheme.
+func potentiallyTrustworthy(u *url.URL) bool {
+	return u.Scheme == "https" || origin.IsLoopback(u.Hostname())
+}
+
+// withoutQuery returns an address without query and fragment, either of which may contain a code.
+// Errors contain addresses in this form.
+func withoutQuery(address string) string {
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		return address[:i]
+	}
+	return address
+}
+
 // fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an
 // address of the chain.
 func fetchSite(initiator *url.URL, chain []*url.URL) string {
@@ -185,9 +201,9 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 	out := "same-origin"
 	for _, u := range chain {
 		switch {
-		case weburl.Site(u) != weburl.Site(initiator):
+		case origin.Site(u) != origin.Site(initiator):
 			return "cross-site"
-		case weburl.Origin(u) != weburl.Origin(initiator):
+		case origin.Of(u) != origin.Of(initiator):
 			out = "same-site"
 		}
 	}
@@ -199,16 +215,16 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 func referer(from, to *url.URL, policy string) string {
 	page := *from
 	page.Fragment, page.RawFragment, page.User = "", "", nil
-	full, origin := page.String(), weburl.Origin(from)+"/"
-	same := weburl.Origin(from) == weburl.Origin(to)
-	downgrade := weburl.PotentiallyTrustworthy(from) && !weburl.PotentiallyTrustworthy(to)
+	full, short := page.String(), origin.Of(from)+"/"
+	same := origin.Of(from) == origin.Of(to)
+	downgrade := potentiallyTrustworthy(from) && !potentiallyTrustworthy(to)
 	switch policy {
 	case "no-referrer":
 		return ""
 	case "unsafe-url":
 		return full
 	case "origin":
-		return origin
+		return short
 	case "same-origin":
 		if same {
 			return full
@@ -218,13 +234,13 @@ func referer(from, to *url.URL, policy string) string {
 		if same {
 			return full
 		}
-		return origin
+		return short
 	}
 	switch {
 	case downgrade:
 		return ""
 	case policy == "strict-origin", policy != "no-referrer-when-downgrade" && !same:
-		return origin
+		return short
 	}
 	return full
 }
@@ -241,7 +257,7 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
 	}
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil, addressError(address)
 	}
@@ -256,12 +272,12 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 		if !isRedirect(a.status) || location == "" {
 			return &Page{URL: u.String(), Status: a.status, Header: a.header, Body: a.body}, nil
 		}
-		if u, ok = weburl.Resolve(u, location); !ok {
-			return nil, newPhoneError(failureScheme, weburl.WithoutQuery(address),
+		if u, ok = link.Resolve(u, location); !ok {
+			return nil, newPhoneError(failureScheme, withoutQuery(address),
 				"redirects to an address that is not http or https")
 		}
 	}
-	return nil, fmt.Errorf("wechattest: load %s: %w", weburl.WithoutQuery(address), ErrRedirects)
+	return nil, fmt.Errorf("wechattest: load %s: %w", withoutQuery(address), ErrRedirects)
 }
 
 // subresource is the context in which a page loads a file.
@@ -276,11 +292,11 @@ type subresource struct {
 func (p *Phone) loadOnce(ctx context.Context, u *url.URL, s subresource) (*fetched, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(u), err)
+		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
 	}
 	p.device.setHeaders(req.Header)
 	req.Header.Set("Accept", "*/*")
-	if weburl.PotentiallyTrustworthy(u) {
+	if potentiallyTrustworthy(u) {
 		req.Header.Set("Sec-Fetch-Site", fetchSite(s.from, s.chain))
 		req.Header.Set("Sec-Fetch-Mode", "no-cors")
 		req.Header.Set("Sec-Fetch-Dest", s.dest)
@@ -289,7 +305,7 @@ func (p *Phone) loadOnce(ctx context.Context, u *url.URL, s subresource) (*fetch
 		req.Header.Set("Referer", r)
 	}
 	relation := sameSite
-	if weburl.Site(s.from) != weburl.Site(u) {
+	if origin.Site(s.from) != origin.Site(u) {
 		relation = crossOther
 	}
 	if c := p.device.cookies().get(u, relation); c != "" {

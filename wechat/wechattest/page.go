@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A
@@ -259,7 +259,7 @@ func (p *Page) readRefresh(s string, base *url.URL) {
 	}
 	address := base.String()
 	if ref := refreshTarget(s[n:]); ref != "" {
-		u, ok := weburl.Resolve(base, ref)
+		u, ok := link.Resolve(base, ref)
 		if !ok {
 			return
 		}

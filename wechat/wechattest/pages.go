@@ -106,7 +106,8 @@ func (s *Server) render(r *request, name string, v view) answer {
 // errorPage returns an error page, with status 200 as WeChat's are believed to have.
 func (s *Server) errorPage(r *request, p problem) answer {
 	t := pageTexts(r.params.Get("lang"), r.Request)
-	v := view{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code, Hint: t.MustText(p.hint, p.args...)}
+	v := view{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
+		Hint: t.MustText(p.hint, p.args...)}
 	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogue().In(lang.Chinese).MustText(p.text)
 	return s.render(r, "error", v)
 }
@@ -118,7 +119,8 @@ func (s *Server) notInWeChat(r *request) answer {
 // messageView returns a page with a sentence and an explanation, both by their key of the texts.
 func (s *Server) messageView(r *request, text, hint string) answer {
 	t := pageTexts("", r.Request)
-	return s.render(r, "message", view{T: t, Title: t.MustText("login-title"), Text: t.MustText(text), Hint: t.MustText(hint)})
+	return s.render(r, "message", view{T: t, Title: t.MustText("login-title"), Text: t.MustText(text),
+		Hint: t.MustText(hint)})
 }
 
 func (s *Server) consentView(r *request, app *App, who *Person, uuid string) answer {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned
@@ -97,7 +97,7 @@ func (p *Phone) Err() error {
 
 // Cookies returns the cookies for an address, whatever their SameSite. Only Name and Value are set.
 func (p *Phone) Cookies(address string) []*http.Cookie {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (p *Phone) ClearCookies() { p.device.cookies().clear() }
 
 // Open opens an address as a link in a chat does: without a Referer, with all cookies of the host.
 func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil, p.fail(addressError(address))
 	}
@@ -117,7 +117,7 @@ func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
 }
 
 func addressError(address string) *PhoneError {
-	return newPhoneError(failureAddress, weburl.WithoutQuery(address), "not an http or https address")
+	return newPhoneError(failureAddress, withoutQuery(address), "not an http or https address")
 }
 
 // Scan scans a QR code with this text: it opens the link in it.
@@ -149,7 +149,7 @@ func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 }
 
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil, p.fail(addressError(address))
 	}
@@ -204,7 +204,7 @@ func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (
 }
 
 func (p *Phone) submit(ctx context.Context, page *Page, t target, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil, p.fail(addressError(address))
 	}
@@ -247,7 +247,7 @@ func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
 	f, b := page.consentButton(allow)
 	if f == nil {
 		return nil, fmt.Errorf("%w: WeChat's consent; the phone shows %q (%s)", ErrNotOnPage, page.Title,
-			weburl.WithoutQuery(page.URL))
+			withoutQuery(page.URL))
 	}
 	return p.submit(ctx, page, target{method: f.method, form: f.encode(nil, b)}, f.action)
 }

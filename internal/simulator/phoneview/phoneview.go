@@ -24,7 +24,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weigate/weigate/internal/lang"
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -217,7 +217,7 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 	var params map[string]string
 	switch {
 	case kind == "text/css":
-		base, _ := weburl.Resolve(nil, address)
+		base, _ := link.Resolve(nil, address)
 		rw := &rewriter{page: base, base: base, links: v}
 		body = rewriteCSS(strings.ToValidUTF8(body, "\uFFFD"), rw.loadRef)
 		params = map[string]string{"charset": "utf-8"}
