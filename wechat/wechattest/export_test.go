@@ -24,7 +24,8 @@ func PagesKept(s *Server) int {
 
 // Read returns a page as a phone parses it.
 func Read(address, contentType, src string) *Page {
-	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}}
+	u, _ := url.Parse(address)
+	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}, address: u}
 	p.read()
 	return p
 }

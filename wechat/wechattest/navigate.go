@@ -14,19 +14,26 @@ import (
 // maxRedirects is the limit of Chromium.
 const maxRedirects = 20
 
-// maxLoadRedirects limits the redirects of a subresource.
-const maxLoadRedirects = 5
-
-// target is an address to open and how.
+// target is an address to request, and how.
 type target struct {
 	method    string
 	url       *url.URL
 	form      string   // urlencoded body of a POST
 	initiator *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
 	policy    string   // referrer policy of that page
+	dest      string   // Sec-Fetch-Dest of a subresource; "" for a page
 }
 
-// navigation is a target being opened, through its redirects.
+// link returns the target of a link of the page to an absolute address.
+func (p *Page) link(address string) (target, error) {
+	u, ok := link.Resolve(nil, address)
+	if !ok {
+		return target{}, addressError(address)
+	}
+	return target{method: http.MethodGet, url: u, initiator: p.address, policy: p.referrer}, nil
+}
+
+// navigation is a target being requested, through its redirects.
 type navigation struct {
 	target
 	phone       *Phone
@@ -44,15 +51,24 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 		return nil, s.unknownPerson(p.device.person)
 	}
 	n := navigation{target: t, phone: p}
+	a, err := n.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return n.page(a), nil
+}
+
+// run requests the target, follows its redirects and returns the last response.
+func (n *navigation) run(ctx context.Context) (*fetched, error) {
 	for {
-		dropMarker(n.url)
+		n.url = withoutMarker(n.url)
 		a, err := n.request(ctx)
 		if err != nil {
 			return nil, err
 		}
 		location := a.header.Get("Location")
 		if !isRedirect(a.status) || location == "" {
-			return n.page(a), nil
+			return a, nil
 		}
 		if len(n.hops) == maxRedirects {
 			at := withoutQuery(n.url.String())
@@ -65,12 +81,19 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 	}
 }
 
-// dropMarker removes the fragment that marks an authorize address for WeChat's client. It never
-// reaches a page.
-func dropMarker(u *url.URL) {
+// withoutMarker returns an address without the fragment that marks an authorize address for WeChat's
+// client. The client does not pass it on to the page.
+func withoutMarker(u *url.URL) *url.URL {
 	if u.Fragment == "wechat_redirect" {
-		u.Fragment, u.RawFragment = "", ""
+		return withoutFragment(u)
 	}
+	return u
+}
+
+func withoutFragment(u *url.URL) *url.URL {
+	c := *u
+	c.Fragment, c.RawFragment = "", ""
+	return &c
 }
 
 func isRedirect(status int) bool {
@@ -84,41 +107,49 @@ func isRedirect(status int) bool {
 
 // request sends the request for the current address and stores the cookies of the response.
 func (n *navigation) request(ctx context.Context) (*fetched, error) {
-	u := *n.url
-	u.Fragment, u.RawFragment = "", ""
+	u := withoutFragment(n.url)
 	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
 	if n.method == http.MethodPost {
 		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.form))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(&u), err)
+		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
 	}
 	if n.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	n.chain = append(n.chain, &u)
-	n.setHeaders(req.Header, &u)
+	n.chain = append(n.chain, u)
+	n.setHeaders(req.Header, u)
 	a, err := n.phone.fetcher().fetch(req, n.phone.identify)
 	if err != nil {
 		return nil, err
 	}
-	n.phone.device.cookies().set(&u, (&http.Response{Header: a.header}).Cookies())
+	n.phone.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
 	if a.simulator && a.header.Get(modeHeader) == modeSnapshot {
 		n.snapshotApp = u.Query().Get("appid")
 	}
 	return a, nil
 }
 
-// setHeaders sets the headers that WeChat's web view, a Chromium, sends with a navigation.
+// setHeaders sets the headers that WeChat's web view, a Chromium, sends.
 func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	n.phone.device.setHeaders(h)
-	h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
-	h.Set("Upgrade-Insecure-Requests", "1")
+	if n.dest == "" {
+		h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
+		h.Set("Upgrade-Insecure-Requests", "1")
+	} else {
+		h.Set("Accept", "*/*")
+	}
 	if potentiallyTrustworthy(u) {
 		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.chain))
-		h.Set("Sec-Fetch-Mode", "navigate")
-		h.Set("Sec-Fetch-User", "?1")
-		h.Set("Sec-Fetch-Dest", "document")
+		if n.dest == "" {
+			h.Set("Sec-Fetch-Mode", "navigate")
+			h.Set("Sec-Fetch-User", "?1")
+			h.Set("Sec-Fetch-Dest", "document")
+		} else {
+			h.Set("Sec-Fetch-Mode", "no-cors")
+			h.Set("Sec-Fetch-Dest", n.dest)
+		}
 	}
 	if n.initiator != nil {
 		if r := referer(n.initiator, u, n.policy); r != "" {
@@ -134,7 +165,7 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	relation := sameSite
 	if n.initiator != nil && origin.Site(n.initiator) != origin.Site(u) {
 		relation = crossNavigate
-		if n.method == http.MethodPost {
+		if n.method == http.MethodPost || n.dest != "" {
 			relation = crossOther
 		}
 	}
@@ -170,7 +201,7 @@ func (n *navigation) redirect(status int, location string) error {
 func (n *navigation) page(a *fetched) *Page {
 	p := &Page{
 		URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: n.hops,
-		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp,
+		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp, address: n.url,
 		method: n.method, sent: n.form, simulator: a.simulator, initiator: n.initiator,
 	}
 	p.read()
@@ -213,8 +244,8 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 // referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8).
 // The default policy is strict-origin-when-cross-origin.
 func referer(from, to *url.URL, policy string) string {
-	page := *from
-	page.Fragment, page.RawFragment, page.User = "", "", nil
+	page := withoutFragment(from)
+	page.User = nil
 	full, short := page.String(), origin.Of(from)+"/"
 	same := origin.Of(from) == origin.Of(to)
 	downgrade := potentiallyTrustworthy(from) && !potentiallyTrustworthy(to)
@@ -253,68 +284,15 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	from, err := url.Parse(page.URL)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
-	}
-	u, ok := link.Resolve(nil, address)
-	if !ok {
-		return nil, addressError(address)
-	}
-	var chain []*url.URL
-	for range maxLoadRedirects {
-		chain = append(chain, u)
-		a, err := p.loadOnce(ctx, u, subresource{from: from, chain: chain, policy: page.referrer, dest: dest})
-		if err != nil {
-			return nil, err
-		}
-		location := a.header.Get("Location")
-		if !isRedirect(a.status) || location == "" {
-			return &Page{URL: u.String(), Status: a.status, Header: a.header, Body: a.body}, nil
-		}
-		if u, ok = link.Resolve(u, location); !ok {
-			return nil, newPhoneError(failureScheme, withoutQuery(address),
-				"redirects to an address that is not http or https")
-		}
-	}
-	return nil, fmt.Errorf("wechattest: load %s: %w", withoutQuery(address), ErrRedirects)
-}
-
-// subresource is the context in which a page loads a file.
-type subresource struct {
-	from   *url.URL
-	chain  []*url.URL
-	policy string
-	dest   string
-}
-
-// loadOnce sends one request for a subresource.
-func (p *Phone) loadOnce(ctx context.Context, u *url.URL, s subresource) (*fetched, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
-	}
-	p.device.setHeaders(req.Header)
-	req.Header.Set("Accept", "*/*")
-	if potentiallyTrustworthy(u) {
-		req.Header.Set("Sec-Fetch-Site", fetchSite(s.from, s.chain))
-		req.Header.Set("Sec-Fetch-Mode", "no-cors")
-		req.Header.Set("Sec-Fetch-Dest", s.dest)
-	}
-	if r := referer(s.from, u, s.policy); r != "" {
-		req.Header.Set("Referer", r)
-	}
-	relation := sameSite
-	if origin.Site(s.from) != origin.Site(u) {
-		relation = crossOther
-	}
-	if c := p.device.cookies().get(u, relation); c != "" {
-		req.Header.Set("Cookie", c)
-	}
-	a, err := p.fetcher().fetch(req, p.identify)
+	t, err := page.link(address)
 	if err != nil {
 		return nil, err
 	}
-	p.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
-	return a, nil
+	t.dest = dest
+	n := navigation{target: t, phone: p}
+	a, err := n.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Page{URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body}, nil
 }

@@ -145,7 +145,7 @@ func (r *pageReader) openForm(t *htmlToken) {
 func (r *pageReader) action(s string) string {
 	base := r.base
 	if strings.TrimSpace(s) == "" {
-		base, _ = url.Parse(r.page.URL)
+		base = r.page.address
 	}
 	if u, ok := link.Resolve(base, s); ok {
 		return u.String()
