@@ -20,6 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -68,12 +69,12 @@ func newFixture(t *testing.T, options ...option) *gatewayFixture {
 		}},
 		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn), w.client("closed", gateway.AccessApproved)},
 	}
-	w.options = app.Options{Sealer: fixture.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now}
+	w.options = app.Options{Sealer: sqlitetest.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now}
 	for _, o := range options {
 		o(w)
 	}
 	if w.store == nil {
-		w.store = fixture.NewStore(t)
+		w.store = sqlitetest.New(t)
 	}
 	w.config.URL = w.url
 	w.start()

@@ -18,11 +18,11 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
-	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
 // guarded is a site behind a proxy that asks the gateway, at a host name of its own.
@@ -349,7 +349,7 @@ func inFile(name string) option {
 			w.t.Fatal(err)
 		}
 		w.t.Cleanup(func() { store.Close() })
-		fixture.PutSigningKeys(w.t, store)
+		sqlitetest.PutSigningKeys(w.t, store)
 		w.store = store
 	}
 }

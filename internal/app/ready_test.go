@@ -12,6 +12,7 @@ import (
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
 // slowPing is a store whose Ping waits for leave, and is counted.
@@ -43,7 +44,7 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	t.Parallel()
 	store := &slowPing{leave: make(chan error)}
 	w := newFixture(t, func(w *gatewayFixture) {
-		store.Store = fixture.NewStore(t)
+		store.Store = sqlitetest.New(t)
 		w.store = store
 	})
 	// The first asker goes away before there is an answer; that is no answer for the others.

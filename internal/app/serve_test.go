@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -220,7 +221,7 @@ func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
 	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true}, "claims": {claims: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store.Store = fixture.NewStore(t)
+			store.Store = sqlitetest.New(t)
 			w := newFixture(t, func(w *gatewayFixture) { w.store = store })
 			alice := phone{w.wechat.NewPhone(t, "alice")}
 			page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "busy", 503)
