@@ -13,12 +13,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// wire is an address of this machine that is known before the program behind it runs. It notes the answers that pass.
-type wire struct {
+// frontProxy is a reverse proxy whose address is known before the program behind it runs. It records the
+// cookies of the responses.
+type frontProxy struct {
 	url    string
 	target atomic.Pointer[url.URL]
 
@@ -26,9 +27,9 @@ type wire struct {
 	cookies []*http.Cookie // set by answers
 }
 
-func newWire(t *testing.T) *wire {
+func newFrontProxy(t *testing.T) *frontProxy {
 	t.Helper()
-	w := &wire{}
+	w := &frontProxy{}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(w.target.Load())
@@ -49,7 +50,8 @@ func newWire(t *testing.T) *wire {
 	return w
 }
 
-func (w *wire) lead(t *testing.T, address string) {
+// forwardTo sets the address behind the proxy.
+func (w *frontProxy) forwardTo(t *testing.T, address string) {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -58,36 +60,27 @@ func (w *wire) lead(t *testing.T, address string) {
 	w.target.Store(u)
 }
 
-// world is a simulated WeChat, and a gateway that runs as a program of its own.
-type world struct {
+// gatewayFixture is a simulated WeChat, and a gateway that runs as a program of its own.
+type gatewayFixture struct {
 	t       *testing.T
-	sim     *wechattest.Server
-	simURL  string
+	wechat  *fixture.WeChat
 	account wechattest.App // the official account
-	wire    *wire          // in front of the gateway
-	dir     string         // where the gateway runs
+	front   *frontProxy    // in front of the gateway
+	dir     string         // the working directory of the gateway
 	gateway *process
 }
 
-// newWorld makes all but the gateway, whose configuration wants to know the addresses.
-func newWorld(t *testing.T) *world {
+// newFixture makes everything but the gateway, whose configuration needs the addresses.
+func newFixture(t *testing.T) *gatewayFixture {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), account: wechattest.DefaultApps()[0]}
-	w.account.Secret = leaktest.Secret
-	var err error
-	if w.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: []wechattest.App{w.account}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.sim.Close)
-	simulated := httptest.NewServer(w.sim)
-	t.Cleanup(simulated.Close)
-	w.simURL = simulated.URL
-	w.wire = newWire(t)
-	return w
+	f := &gatewayFixture{t: t, dir: t.TempDir(), account: fixture.OfficialAccount()}
+	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{f.account}})
+	f.front = newFrontProxy(t)
+	return f
 }
 
 // config is a configuration for the gateway at an address, with these apps.
-func (w *world) config(address, apps string) string {
+func (w *gatewayFixture) config(address, apps string) string {
 	return fmt.Sprintf(`url: %s
 listen: 127.0.0.1:0
 metrics: ""
@@ -95,96 +88,49 @@ trusted_proxies: [127.0.0.1]
 wechat:
   - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
 apps:
-%s`, address, w.account.AppID, w.account.Secret, w.simURL, w.simURL, apps)
+%s`, address, w.account.AppID, w.account.Secret, w.wechat.URL, w.wechat.URL, apps)
 }
 
 // adapted is a configuration of the examples, at the addresses of this world; pairs are further texts to replace.
-func (w *world) adapted(path string, pairs ...string) string {
+func (w *gatewayFixture) adapted(path string, pairs ...string) string {
 	w.t.Helper()
 	return adapt(w.t, path, append([]string{
-		"https://login.example.com", w.wire.url, "listen: 127.0.0.1:8080", "listen: 127.0.0.1:0\nmetrics: \"\"",
-		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.simURL + "\n    open: " + w.simURL,
+		"https://login.example.com", w.front.url, "listen: 127.0.0.1:8080", "listen: 127.0.0.1:0\nmetrics: \"\"",
+		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.wechat.URL + "\n    open: " + w.wechat.URL,
 	}, pairs...)...)
 }
 
 // serve starts the gateway.
-func (w *world) serve(config string) {
+func (w *gatewayFixture) serve(config string) {
 	w.t.Helper()
 	write(w.t, filepath.Join(w.dir, "weigate.yaml"), config)
 	w.gateway = start(w.t, w.weigate("serve"), "weigate serve")
-	w.wire.lead(w.t, w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1])
+	w.front.forwardTo(w.t, w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1])
 }
 
 // weigate is a command beside the gateway.
-func (w *world) weigate(args ...string) *exec.Cmd { return command(w.dir, weigate, args...) }
+func (w *gatewayFixture) weigate(args ...string) *exec.Cmd { return command(w.dir, weigate, args...) }
 
-// phone is a person's phone; whatever goes wrong with it fails the test.
-type phone struct {
-	*wechattest.Phone
-	t *testing.T
-}
+// phone is a user's phone, with the steps of the tests of this package.
+type phone struct{ fixture.Phone }
 
-func (w *world) phone(person string) phone { return phone{w.sim.Phone(person), w.t} }
+func (f *gatewayFixture) phone(user string) phone { return phone{f.wechat.NewPhone(f.t, user)} }
 
-func (p phone) on(page *wechattest.Page, err error) *wechattest.Page {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return page
-}
-
-func (p phone) open(address string) *wechattest.Page {
-	p.t.Helper()
-	return p.on(p.Open(p.t.Context(), address))
-}
-
-// want fails unless the phone shows that page of the gateway's.
-func (p phone) want(name string) *wechattest.Page {
-	p.t.Helper()
+// wantPage fails the test unless the phone shows the gateway's page of that name.
+func (p phone) wantPage(name string) *wechattest.Page {
+	p.T.Helper()
 	page := p.Page()
 	if !strings.Contains(page.Body, ` id="`+name+`"`) {
-		p.t.Fatalf("the phone shows %d at %s, want the page %q; it came by %v\n%s", page.Status, page.URL, name, page.Hops, page.Body)
+		p.T.Fatalf("the phone shows %d at %s, want the page %q; it came by %v\n%s", page.Status, page.URL, name, page.Hops, page.Body)
 	}
 	return page
 }
 
-// signIn goes to an address that wants a profile, says yes to the gateway's question and to WeChat's, and ends where the app takes the person.
+// signIn opens an address that asks for the profile, consents at the gateway and at WeChat, and returns the page of the app.
 func (p phone) signIn(address string) *wechattest.Page {
-	p.t.Helper()
-	p.open(address)
-	p.want("profile")
-	p.on(p.Follow(p.t.Context(), "go"))
-	return p.on(p.Allow(p.t.Context()))
-}
-
-// app is the address of an app: it remembers what its callback was told.
-type app struct {
-	url string
-
-	mu   sync.Mutex
-	told url.Values
-}
-
-func newApp(t *testing.T) *app {
-	t.Helper()
-	a := &app{}
-	server := httptest.NewServer(a)
-	t.Cleanup(server.Close)
-	a.url = server.URL
-	return a
-}
-
-func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.told = r.URL.Query()
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprint(w, "<!doctype html><title>the app</title><h1>the app</h1>")
-}
-
-func (a *app) last() url.Values {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.told
+	p.T.Helper()
+	p.Visit(address)
+	p.wantPage("profile")
+	p.Must(p.Follow(p.T.Context(), "go"))
+	return p.Must(p.Allow(p.T.Context()))
 }
