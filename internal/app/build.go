@@ -35,7 +35,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, fmt.Errorf("app: url %q: want scheme, host and perhaps a path, without a slash at the end", c.URL)
 	}
 	site, err := web.New(web.Config{
-		Names:    web.Names{Title: c.Names.Title, Footer: c.Names.Footer, PrivacyURL: c.Names.PrivacyURL, ICP: c.Names.ICP},
+		Names:    web.Names{Title: c.Site.Title, Footer: c.Site.Footer, PrivacyURL: c.Site.PrivacyURL, ICP: c.Site.ICP},
 		Pictures: pictureOrigins(c.WeChat), RequestID: route.RequestID, Logger: a.o.Logger,
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (a *App) newSignIn(c *config.Config, s *services, byScan *scan.Handler, res
 	cfg := signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Sealer.Derive("login flow"), Connectors: a.connectors(c.WeChat),
 		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site,
-		Agreement: agreementURL(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
+		Agreement: agreementURL(c.Site), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
 		RestartURL: restart.find, RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	}
 	if hasOfficialAccount(c.WeChat) {
@@ -151,7 +151,7 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 }
 
 // agreementURL returns the address of what users agree to before they sign in; "" = nothing.
-func agreementURL(n config.Names) string {
+func agreementURL(n config.Site) string {
 	if n.Agreement {
 		return n.PrivacyURL
 	}

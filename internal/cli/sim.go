@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -167,10 +168,7 @@ func parseApp(flag, value string) (wechattest.App, error) {
 
 // isIP reports whether a callback domain is an IP address, with or without a port.
 func isIP(domain string) bool {
-	if host, _, err := net.SplitHostPort(domain); err == nil {
-		domain = host
-	}
-	_, err := netip.ParseAddr(strings.Trim(domain, "[]"))
+	_, err := netip.ParseAddr(origin.Hostname(domain))
 	return err == nil
 }
 
