@@ -15,6 +15,7 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -26,7 +27,6 @@ import (
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
-	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -147,8 +147,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	sessions := &session.Manager{
-		Sessions: a.store, Grants: a.store,
-		Idle: c.Session.Idle, Max: c.Session.Max, OnError: a.unrecorded,
+		Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"),
+		Idle: c.Session.Idle, Max: c.Session.Max, Now: a.o.Now, OnError: a.unrecorded,
 	}
 	rules := access.Rules{Identities: a.store}
 	apps, err := oidc.NewRegistry(clients(c.Apps))
@@ -169,15 +169,6 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	people, err := signin.New(signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Sealer.Derive("login flow"), Connectors: a.connectors(c.WeChat),
 		Users: a.store, Attempts: a.store, Events: a.store, Sessions: sessions, Site: site,
-		RestartURL: func(address string) (string, bool) {
-			if anew, ofApp := provider.RestartURL(address); ofApp {
-				return anew, true
-			}
-			if anew, ofApp := old.RestartURL(address); ofApp {
-				return anew, true
-			}
-			return proxies.RestartURL(address)
-		},
 		Scan: byPhone, Agreement: agreement(c.Names), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictures,
 		RequestID: requestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	})
@@ -197,7 +188,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: people, Access: rules, Pages: relayPages{site, u.EscapedPath() + "/"},
 		Users: a.store, Grants: a.store, Sealer: a.o.Sealer,
-		InWeChat: login.InWeChat, Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
+		InWeChat: inWeChatBrowser, Address: route.Address, RequestID: requestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
 		return nil, err

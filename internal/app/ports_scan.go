@@ -5,9 +5,9 @@ import (
 	"net/http"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/scan"
-	"github.com/weigate/weigate/login"
 )
 
 // hasAccount says whether there is an official account: phones confirm through it.
@@ -26,8 +26,11 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	for _, e := range connectors {
 		any = any || e.AnyBrowser
 	}
-	return func(r *http.Request) bool { return any || login.InWeChat(r) }
+	return func(r *http.Request) bool { return any || inWeChatBrowser(r) }
 }
+
+// inWeChatBrowser reports whether a request comes from WeChat's own browser, judging by the user agent.
+func inWeChatBrowser(r *http.Request) bool { return flow.ClassOf(r) == flow.InWeChat }
 
 // simulatedPhone is where a simulator has its phones; "" = people have their own.
 func simulatedPhone(connectors []config.Connector) string {

@@ -167,6 +167,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, fresh
 		e.target = "/"
 		d.ReturnURL = h.address(e)
 	}
+	d.RestartURL = e.site.start(e.target)
 	return h.cfg.SignIn.Begin(w, r, d)
 }
 

@@ -130,11 +130,11 @@ func (h *Handler) fits(req *authorizeRequest, s session.Browser) fit {
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, fresh bool) error {
 	id := h.newLoginRequestID(req)
-	own := []string{paramLoginRequest, id}
+	var confirmed []string
 	if req.proceed {
-		own = append(own, paramContinue, "1") // who begins over on the way, such as to agree to something, has confirmed all the same
+		confirmed = []string{paramContinue, "1"} // who begins over on the way, such as to agree to something, has confirmed all the same
 	}
-	d := session.LoginRequest{ID: id, ReturnURL: h.restartURL(req, own...), App: req.client.App, Connector: access.SubjectConnector(req.client.Subject), Reauthenticate: fresh, Consent: req.asksAnew(),
+	d := session.LoginRequest{ID: id, ReturnURL: h.restartURL(req, append(confirmed, paramLoginRequest, id)...), RestartURL: h.restartURL(req, confirmed...), App: req.client.App, Connector: access.SubjectConnector(req.client.Subject), Reauthenticate: fresh, Consent: req.asksAnew(),
 		Profile: slices.Contains(req.scopes, scopeProfile), CancelURL: h.restartURL(req, paramCancel, "1"), UILocales: req.uiLocales}
 	if len(d.ReturnURL) > session.MaxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")

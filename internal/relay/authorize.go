@@ -81,7 +81,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) e
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, fresh bool) error {
 	id := h.newLoginRequestID(req)
-	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{ID: id, ReturnURL: h.restartURL(req, paramLoginRequest, id), App: req.app.App, Connector: req.connector(), Reauthenticate: fresh,
+	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{ID: id, RestartURL: h.restartURL(req), ReturnURL: h.restartURL(req, paramLoginRequest, id), App: req.app.App, Connector: req.connector(), Reauthenticate: fresh,
 		Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language()})
 }
 

@@ -198,11 +198,6 @@ func redirectSeeOther(w http.ResponseWriter, address string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// again begins the whole sign-in anew: the app's own request, with its own demands.
-func (h *Handler) again(returnTo string) string {
-	return h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
-}
-
 // note writes an event. What it tells of has happened, so a store that is away costs the event and nothing else.
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
