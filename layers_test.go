@@ -180,8 +180,8 @@ func isPublic(pkg string) bool {
 	return first != "." && first != "internal" && first != "cmd" && first != "build"
 }
 
-// foreign follows the imports of the public packages and returns a problem for each package of another module that they
-// would compile into a program, directly or through internal packages.
+// foreign follows the imports of the public packages and returns a problem for each package of
+// another module that they would compile into a program, directly or through internal packages.
 func (l layers) foreign() (out []string) {
 	for _, pkg := range slices.Sorted(maps.Keys(l.imports)) {
 		if !isPublic(pkg) {
@@ -191,7 +191,15 @@ func (l layers) foreign() (out []string) {
 		for queue := []string{pkg}; len(queue) > 0; queue = queue[1:] {
 			for _, what := range l.imports[queue[0]] {
 				if strings.Contains(strings.Split(what, "/")[0], ".") {
-					out = append(out, fmt.Sprintf("layers.txt: the public package %s may not need %s (allowed for %s): public packages compile the standard library only", pkg, what, queue[0]))
+					out = append(
+						out,
+						fmt.Sprintf(
+							"layers.txt: the public package %s may not need %s (allowed for %s): public packages compile the standard library only",
+							pkg,
+							what,
+							queue[0],
+						),
+					)
 				} else if !seen[what] {
 					seen[what] = true
 					queue = append(queue, what)
@@ -264,7 +272,8 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// TestPublicPackagesCompileTheStandardLibraryOnly checks the rule for public packages on import rules that break it.
+// TestPublicPackagesCompileTheStandardLibraryOnly checks the rule for public packages on import
+// rules that break it.
 func TestPublicPackagesCompileTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{

@@ -20,7 +20,7 @@ const (
 // InWeChat reports whether a request comes from WeChat's own browser, where an official account can sign users in, judging by
 // the user agent. It is false for WeCom and mini-programs. It decides what a visitor is shown, never what the visitor may do:
 // every client can send any user agent.
-func InWeChat(r *http.Request) bool { return flow.ClassOf(r) == flow.InWeChat }
+func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
 // OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false, judging by the user agent: its
 // user has no other screen at hand from which to scan a code.

@@ -14,13 +14,13 @@ import (
 //go:embed home.html
 var home []byte
 
-// newApp mounts sign-in and three pages on a chi router. Sign-in is a plain
-// http.Handler and plain middleware, so chi takes both as they are.
+// newApp returns a chi router with the sign-in handler and three pages. The
+// handler and its middleware are those of net/http, which chi uses too.
 func newApp(sign *login.Handler) http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.Recoverer) // not middleware.Logger: it prints the query, and on the callback that holds WeChat's code
+	r.Use(middleware.Recoverer) // not middleware.Logger: it logs the query, which has WeChat's code in the callback
 
-	// Sign-in answers its own paths, whatever the method.
+	// The sign-in handler serves all methods of these paths.
 	r.Handle("/sign-in", sign)
 	r.Handle("/sign-in/*", sign)
 	r.Handle("/sign-out", sign)

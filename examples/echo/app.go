@@ -13,12 +13,12 @@ import (
 //go:embed home.html
 var home []byte
 
-// newApp mounts sign-in and three pages on an echo instance.
+// newApp returns an echo instance with the sign-in handler and three pages.
 func newApp(sign *login.Handler) http.Handler {
 	e := echo.New()
-	e.Use(middleware.Recover()) // an access log logs URIPath, not URI: on the callback the query holds WeChat's code
+	e.Use(middleware.Recover()) // in an access log use URIPath, not URI: the query of the callback has WeChat's code
 
-	// Sign-in answers its own paths, whatever the method.
+	// The sign-in handler serves all methods of these paths.
 	e.Any("/sign-in", echo.WrapHandler(sign))
 	e.Any("/sign-in/*", echo.WrapHandler(sign))
 	e.Any("/sign-out", echo.WrapHandler(sign))

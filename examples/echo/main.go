@@ -1,6 +1,6 @@
-// Command echo is the smallest echo app with WeChat sign-in: a public
-// page, one for people who signed in, one that also wants name and picture.
-// app.go holds what matters; this file starts it.
+// Command echo is a minimal echo app with WeChat sign-in: a public page, a
+// page for signed-in users, and one that also asks for nickname and avatar.
+// app.go has the app; this file starts it.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
-	sim := flag.String("sim", "http://127.0.0.1:8090", `where weigate sim listens; "" is the real WeChat`)
+	sim := flag.String("sim", "http://127.0.0.1:8090", `address of weigate sim; "" is WeChat itself`)
 	appID := flag.String("appid", "wx0123456789abcdef", "appid of the official account; its secret is WECHAT_SECRET")
 	flag.Parse()
 
@@ -44,10 +44,10 @@ func main() {
 	}
 }
 
-// newSignIn makes WeChat sign-in for an app at url. With a simulated WeChat it
-// takes every browser for WeChat's, so that a desktop browser will do, and shows
-// the simulator's pictures. The key is new at each start, so a restart signs
-// everybody out; a real app reads it from its configuration.
+// newSignIn returns the sign-in handler for an app at url. With the simulator,
+// every browser is treated as WeChat's, so that a desktop browser works, and
+// the simulator's avatars are shown. The key is new at each start, so a restart
+// ends pending sign-ins; in production read a fixed key.
 func newSignIn(url string, account *wechat.Client, simulated bool) (*login.Handler, error) {
 	key := make([]byte, 32)
 	rand.Read(key)

@@ -12,14 +12,14 @@ import (
 //go:embed home.html
 var home []byte
 
-// newApp mounts sign-in and three pages on a gin engine.
+// newApp returns a gin engine with the sign-in handler and three pages.
 func newApp(sign *login.Handler) http.Handler {
 	r := gin.New()
 	r.SetTrustedProxies(nil)
-	// No query in the access log: on the callback it holds WeChat's code.
+	// The access log has no query: that of the callback has WeChat's code.
 	r.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery())
 
-	// Sign-in answers its own paths, whatever the method.
+	// The sign-in handler serves all methods of these paths.
 	r.Any("/sign-in", gin.WrapH(sign))
 	r.Any("/sign-in/*rest", gin.WrapH(sign))
 	r.Any("/sign-out", gin.WrapH(sign))
@@ -37,14 +37,14 @@ func newApp(sign *login.Handler) http.Handler {
 	return r
 }
 
-// wrap turns net/http middleware into gin's. A request that the middleware
-// answers itself, with a redirect or a 401, goes no further.
+// wrap adapts net/http middleware to gin. A request that the middleware answers,
+// with a redirect or 401, is aborted.
 func wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false
 		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			passed = true
-			c.Request = r // carries the session
+			c.Request = r // has the session in its context
 			c.Next()
 		})
 		middleware(next).ServeHTTP(c.Writer, c.Request)

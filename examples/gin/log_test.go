@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// gin's logger prints whole addresses unless told otherwise, and the callback's
-// holds WeChat's code.
+// gin's default logger logs the query, and that of the callback has WeChat's
+// code.
 func TestAccessLogHoldsNoCode(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "access.log")
 	out, err := os.Create(file)

@@ -11,11 +11,11 @@ import (
 //go:embed home.html
 var home []byte
 
-// newApp mounts sign-in and three pages on a ServeMux.
+// newApp returns a ServeMux with the sign-in handler and three pages.
 func newApp(sign *login.Handler) http.Handler {
 	mux := http.NewServeMux()
 
-	// Sign-in answers its own paths, whatever the method.
+	// The sign-in handler serves all methods of these paths.
 	mux.Handle("/sign-in", sign)
 	mux.Handle("/sign-in/", sign)
 	mux.Handle("/sign-out", sign)
@@ -30,14 +30,14 @@ func newApp(sign *login.Handler) http.Handler {
 	return mux
 }
 
-// account is for people who signed in, whatever they let the app know.
+// account is for all signed-in users.
 func account(w http.ResponseWriter, r *http.Request) {
 	session, _ := login.FromContext(r.Context())
 	writeJSON(w, map[string]string{"openid": session.OpenID})
 }
 
-// profile also has the name and picture of those who gave them. Who went on
-// without has empty ones.
+// profile also has nickname and avatar. They are empty for users who continued
+// without them.
 func profile(w http.ResponseWriter, r *http.Request) {
 	session, _ := login.FromContext(r.Context())
 	writeJSON(w, map[string]string{

@@ -13,8 +13,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// start runs the app beside a simulated WeChat, and returns the app's address
-// and Alice's phone. No answer of the app may hold the secret, a code or a token.
+// start runs the app with the simulator, and returns the app's address and
+// Alice's phone. It fails the test if a response of the app contains the secret,
+// a code or a token.
 func start(t *testing.T) (app string, phone *wechattest.Phone) {
 	t.Helper()
 	const appID = "wx0123456789abcdef"
@@ -42,7 +43,7 @@ func start(t *testing.T) (app string, phone *wechattest.Phone) {
 	return app, sim.Phone("alice")
 }
 
-// shown decodes the JSON that the phone shows, which must be the answer of want.
+// shown decodes the JSON that the phone shows. Its address must be want.
 func shown(t *testing.T, want string, page *wechattest.Page, err error) (answer struct{ OpenID, Nickname, Avatar string }) {
 	t.Helper()
 	if err != nil {
@@ -61,14 +62,14 @@ func TestSignInThenProfileThenSignOut(t *testing.T) {
 	app, phone := start(t)
 	ctx := t.Context()
 
-	// A protected page leads through WeChat, which asks nothing, and back to itself.
+	// A protected page redirects through WeChat, without a consent page, and back.
 	page, err := phone.Open(ctx, app+"/account")
 	openID := shown(t, app+"/account", page, err).OpenID
 	if len(openID) != 28 {
 		t.Errorf("openid %q, want 28 characters", openID)
 	}
 
-	// A page that wants a profile asks first; its first link leads to WeChat's question.
+	// A page that needs a profile asks first; its first link leads to WeChat's consent page.
 	if page, err = phone.Open(ctx, app+"/profile"); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestSignInThenProfileThenSignOut(t *testing.T) {
 		t.Errorf("profile %+v, want Alice with openid %s and a picture", profile, openID)
 	}
 
-	// Signed out, the same phone is nobody.
+	// After sign-out, the same phone has no session.
 	if _, err = phone.Open(ctx, app+"/"); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestSignInThenProfileThenSignOut(t *testing.T) {
 	}
 }
 
-// A program without a session is told so, and the page's own code does not run.
+// An API request without a session gets 401, and the handler does not run.
 func TestSignedOutProgramIsStopped(t *testing.T) {
 	app, _ := start(t)
 	for _, path := range []string{"/account", "/profile"} {

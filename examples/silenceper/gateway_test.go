@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// started runs a command of weigate until the end of the test, and returns what
-// the pattern caught in what it said.
+// started runs a command of weigate until the end of the test, and returns the
+// submatches of the pattern in its output.
 func started(t *testing.T, pattern string, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command(weigate, args...)
@@ -54,8 +54,8 @@ func started(t *testing.T, pattern string, args ...string) []string {
 		if t.Failed() {
 			t.Logf("weigate %s said:\n%s", args[0], said.String())
 		}
-		// The library sends secret, code and tokens in addresses. None may be in
-		// what the gateway says.
+		// The library sends secret, code and tokens in URLs. The output of the
+		// gateway must not contain any of them.
 		for _, secret := range []string{relaySecret, realSecret, "secret=", "access_token=", "&code="} {
 			if strings.Contains(said.String(), secret) {
 				t.Errorf("weigate %s said %q", args[0], secret)
@@ -80,14 +80,14 @@ const (
 	relaySecret = "fedcba9876543210fedcba9876543210"
 )
 
-// gatewayBefore runs a simulated WeChat and a gateway before it, and returns the
+// gatewayBefore runs the simulator and a gateway that uses it, and returns the
 // gateway's address.
 func gatewayBefore(t *testing.T, path string) string {
 	t.Helper()
 	sim := started(t, `(http://127\.0\.0\.1:\d+)`, "sim", "--addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0", "--consent-as", "alice",
 		"--app", realAppID+":"+realSecret+":localhost")[1]
 
-	// The gateway wants to know its address before it has a port.
+	// The configuration needs the address before the gateway listens.
 	target := make(chan *url.URL, 1)
 	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		to := <-target
@@ -118,8 +118,8 @@ apps:
 	return address
 }
 
-// The library is the same, unchanged; the program names another host, and an
-// appid and a secret of the gateway's making.
+// The library is unchanged; the program has another host, and the appid and
+// secret of the app.
 func TestTheSameJourneyThroughAGateway(t *testing.T) {
 	for _, path := range []string{"", "/login"} {
 		address := gatewayBefore(t, path)
@@ -127,9 +127,9 @@ func TestTheSameJourneyThroughAGateway(t *testing.T) {
 		if err := run(t.Context(), []string{"-gateway", address, "-appid", relayAppID, "-secret", relaySecret}, &out, &out); err != nil {
 			t.Fatalf("%v\n%s", err, &out)
 		}
-		told := journey.FindStringSubmatch(out.String())
+		told := complete.FindStringSubmatch(out.String())
 		if told == nil {
-			t.Fatalf("the journey was told otherwise:\n%s", &out)
+			t.Fatalf("the complete was told otherwise:\n%s", &out)
 		}
 		if told[1] != told[2] || told[1] != told[3] {
 			t.Errorf("one person, three openids:\n%s", &out)

@@ -1,15 +1,15 @@
-// Command silenceper signs a person in with github.com/silenceper/wechat/v2
-// against a WeChat that runs on this machine. The library is not changed and
-// not told: it calls https://api.weixin.qq.com as always.
+// Command silenceper signs a user in with github.com/silenceper/wechat/v2 and a
+// simulated WeChat. The library is unchanged: it calls
+// https://api.weixin.qq.com.
 //
-// Without -gateway the connection ends at `weigate sim`. That shows that code
-// which cannot change its hosts can be tried, and tested, all the same: trust
-// the simulator's throw-away certificate authority, and dial the simulator for
-// WeChat's two names (simulated.go). That much is not for production.
+// Without -gateway the calls go to `weigate sim`. This shows how to test code
+// with fixed host names: trust the simulator's temporary certificate authority,
+// and dial the simulator for WeChat's two hosts (simulated.go). It is for tests
+// only.
 //
-// With -gateway it ends at `weigate serve`, which has this program as an app of
-// kind relay. What an app changes for that stands in moved.go, and that much is
-// for production: a transport, and one host name in the authorize address.
+// With -gateway the calls go to `weigate serve`, which has this program as an
+// app of kind relay. The changes for this are in moved.go, and are for
+// production: a transport, and one host name in the authorize URL.
 package main
 
 import (
@@ -37,15 +37,15 @@ func main() {
 	}
 }
 
-// run is the program: flags in args, the journey told on stdout.
+// run parses the flags, signs a user in and prints each step.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("silenceper", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	tlsAddr := flags.String("tls-addr", "127.0.0.1:8443", "address that weigate sim was given as --tls-addr")
 	caFile := flags.String("ca", "weigate-ca.pem", "file that weigate sim was given as --ca-out")
-	gateway := flags.String("gateway", "", "address of weigate serve, which stands in for WeChat then, such as http://127.0.0.1:8080")
+	gateway := flags.String("gateway", "", "address of weigate serve, used in place of WeChat, such as http://127.0.0.1:8080")
 	appID := flags.String("appid", "wx0123456789abcdef", "appid of an official account of the simulator, or of an app of the gateway")
-	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret, the simulator's or the gateway's own, not a real one")
+	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret at the simulator or the gateway, not a real one")
 	callback := flags.String("callback", "https://shop.example.com/wechat/callback", "callback address on that account's domain, or on the app's return host")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 		defer transport.CloseIdleConnections()
-		// The library has one HTTP client for the whole process.
+		// The library has one HTTP client per process.
 		util.DefaultHTTPClient.Transport = transport
 		p.open, p.visitor.transport = wechatOpen, transport
 	}
@@ -80,17 +80,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return p.signIn(ctx)
 }
 
-// program is an app as its author wrote it: of Weigate it knows an address.
+// program is an existing app. Of Weigate it has only an address.
 type program struct {
 	oauth    *oauth.Oauth
-	open     string // where people are sent: WeChat's host, or what stands in for it
+	open     string // base of the authorize URL: WeChat's host, or the gateway
 	visitor  visitor
 	callback string
 	out      io.Writer
 }
 
-// signIn goes the whole way: openid alone, openid with a profile, refresh,
-// check. The first step that does not end as it should ends it.
+// signIn runs all steps: openid only, openid with profile, refresh, check. It
+// returns the first error.
 func (p program) signIn(ctx context.Context) error {
 	base, err := p.exchange(ctx, "snsapi_base", "base1")
 	if err != nil {
@@ -121,18 +121,18 @@ func (p program) signIn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	stranger, err := p.oauth.CheckAccessTokenContext(ctx, fresh.AccessToken, "o000000000000000000000000000")
+	other, err := p.oauth.CheckAccessTokenContext(ctx, fresh.AccessToken, "o000000000000000000000000000")
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	if !valid || stranger {
-		return fmt.Errorf("check: valid for its own openid: %t, for another: %t", valid, stranger)
+	if !valid || other {
+		return fmt.Errorf("check: valid for its own openid: %t, for another: %t", valid, other)
 	}
 	fmt.Fprintln(p.out, "check    the token is valid for this openid and for no other")
 	return nil
 }
 
-// exchange sends the visitor to WeChat and trades the code that comes back.
+// exchange opens the authorize URL as the visitor and exchanges the code.
 func (p program) exchange(ctx context.Context, scope, state string) (oauth.ResAccessToken, error) {
 	var token oauth.ResAccessToken
 	authorize, err := p.oauth.GetRedirectURL(p.callback, scope, state)

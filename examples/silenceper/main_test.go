@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	}
 	weigate = filepath.Join(dir, "weigate")
 	build := exec.Command("go", "build", "-o", weigate, "./cmd/weigate")
-	build.Dir = filepath.Join("..", "..") // a module of its own
+	build.Dir = filepath.Join("..", "..") // this folder is a separate module
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build ./cmd/weigate: %v\n%s", err, out)
 		os.RemoveAll(dir)
@@ -70,8 +70,8 @@ func simulator(t *testing.T) (addr, caFile string) {
 	return "", ""
 }
 
-// journey is what the program says when all went well.
-var journey = regexp.MustCompile(`^base     openid (o[\w-]{27}), scope snsapi_base
+// complete matches the output of a complete sign-in.
+var complete = regexp.MustCompile(`^base     openid (o[\w-]{27}), scope snsapi_base
 profile  openid (o[\w-]{27}), nickname Alice, avatar https?://\S+/132
 refresh  openid (o[\w-]{27}), 7200 more seconds
 check    the token is valid for this openid and for no other
@@ -83,16 +83,16 @@ func TestBaseProfileRefreshAndCheck(t *testing.T) {
 	if err := run(t.Context(), []string{"-tls-addr", addr, "-ca", ca}, &out, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	told := journey.FindStringSubmatch(out.String())
+	told := complete.FindStringSubmatch(out.String())
 	if told == nil {
-		t.Fatalf("the journey was told otherwise:\n%s", &out)
+		t.Fatalf("the complete was told otherwise:\n%s", &out)
 	}
 	if told[1] != told[2] || told[1] != told[3] {
 		t.Errorf("one person, three openids:\n%s", &out)
 	}
 }
 
-// A wrong secret must not pass: the simulator would be no test otherwise.
+// A wrong secret must fail.
 func TestWrongSecretIsRefused(t *testing.T) {
 	addr, ca := simulator(t)
 	var out strings.Builder
@@ -102,7 +102,7 @@ func TestWrongSecretIsRefused(t *testing.T) {
 	}
 }
 
-// Another run's certificate authority must not be trusted.
+// The certificate authority of another run must not be trusted.
 func TestForeignAuthorityIsRefused(t *testing.T) {
 	addr, _ := simulator(t)
 	_, foreign := simulator(t)
@@ -113,7 +113,7 @@ func TestForeignAuthorityIsRefused(t *testing.T) {
 	}
 }
 
-// A slip in an address must not send a code or a secret out of this machine.
+// A mistake in an address must not send a code or secret to another machine.
 func TestNoOtherHostIsDialled(t *testing.T) {
 	addr, ca := simulator(t)
 	pem, err := os.ReadFile(ca)

@@ -11,30 +11,27 @@ import (
 	"strings"
 )
 
-// wechatOpen is the host that the library writes into the address to which
-// people are sent. It cannot be set there, so the program puts the gateway's in
-// its place.
+// wechatOpen is the host of the authorize URL that the library builds. It cannot
+// be configured, so the program replaces it with the gateway's.
 const wechatOpen = "https://open.weixin.qq.com"
 
-// moved returns a transport that makes at gateway what the library calls at
-// https://api.weixin.qq.com. That is all that an app which uses this library
-// changes to be an app of a gateway; other calls, such as those with the global
-// access token, have no business there and fail.
+// moved returns a transport that sends the library's calls of
+// https://api.weixin.qq.com to the gateway. Calls to other hosts fail.
 func moved(gateway string) (http.RoundTripper, error) {
 	to, err := url.Parse(gateway)
 	if err != nil || to.Host == "" {
-		return nil, errors.New("the gateway's address must be one such as https://login.example.com")
+		return nil, errors.New("the gateway's address must be like https://login.example.com")
 	}
 	return move{to}, nil
 }
 
 type move struct{ to *url.URL }
 
-// RoundTrip changes the scheme and the host, and puts a path in front where the
-// gateway has one.
+// RoundTrip replaces scheme and host, and prepends the path of the gateway's
+// address.
 func (m move) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" || r.URL.Host != "api.weixin.qq.com" {
-		return nil, fmt.Errorf("%s is not WeChat's interface", r.URL.Host)
+		return nil, fmt.Errorf("%s is not WeChat's API", r.URL.Host)
 	}
 	r = r.Clone(r.Context())
 	r.URL.Scheme, r.URL.Host, r.Host = m.to.Scheme, m.to.Host, ""
@@ -42,8 +39,8 @@ func (m move) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// loopback is the visitor's network when a gateway is tried out: this machine,
-// so that nothing reaches the real WeChat by a slip.
+// loopback returns a transport that reaches this machine only, so that a mistake
+// in an address does not send anything to WeChat.
 func loopback() *http.Transport {
 	return &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(addr)

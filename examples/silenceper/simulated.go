@@ -10,9 +10,9 @@ import (
 	"net/http"
 )
 
-// simulated returns a transport on which WeChat's two hosts are the simulator
-// at tlsAddr, and no other host exists: a slip cannot reach the real WeChat.
-// ca is the PEM text that the simulator wrote. Certificates are verified.
+// simulated returns a transport that connects to the simulator at tlsAddr for
+// WeChat's two hosts, and to no other host. ca is the PEM text that the simulator
+// has written. Certificates are verified.
 func simulated(tlsAddr string, ca []byte) (*http.Transport, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {

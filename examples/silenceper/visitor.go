@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// phoneAgent is how WeChat's own browser on Android calls itself. The
-// authorize page shows itself to no other browser.
+// phoneAgent is the user agent of WeChat's browser on Android. The authorize page
+// rejects other browsers.
 const phoneAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 " +
 	"Chrome/116.0.0.0 Mobile Safari/537.36 MMWEBID/8157 MicroMessenger/8.0.50.2701(0x28003255) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64"
 
-// visitor stands for the person's phone: it opens the authorize address and
-// reads the code from the redirect, where a real phone would go on to the app.
+// visitor acts as the user's phone: it opens the authorize URL and reads the code
+// from the redirect to the app.
 type visitor struct{ transport http.RoundTripper }
 
-// open follows the redirects from authorize until they lead to callback, and
-// returns the code found there. On the way a gateway may ask for nickname and
-// picture; the visitor agrees. The state has to come back unchanged.
+// open follows the redirects from authorize to callback and returns the code. If
+// the gateway asks for nickname and avatar, the visitor agrees. The state must be
+// unchanged.
 func (v visitor) open(ctx context.Context, authorize, callback, state string) (code string, err error) {
 	var landed *url.URL
 	jar, err := cookiejar.New(nil)
@@ -50,9 +50,9 @@ func (v visitor) open(ctx context.Context, authorize, callback, state string) (c
 		if err != nil {
 			return "", err
 		}
-		agree := goOn.FindStringSubmatch(page.body)
+		agree := mainButton.FindStringSubmatch(page.body)
 		if landed == nil && (agree == nil || pages == 3) {
-			return "", errors.New("a page was shown instead of going on; start weigate sim with --consent-as alice")
+			return "", errors.New("a page was shown instead of a redirect; start weigate sim with --consent-as alice")
 		}
 		if agree != nil {
 			next, err := page.at.Parse(html.UnescapeString(agree[1]))
@@ -69,10 +69,10 @@ func (v visitor) open(ctx context.Context, authorize, callback, state string) (c
 	return query.Get("code"), nil
 }
 
-// goOn is the main button of the gateway's pages.
-var goOn = regexp.MustCompile(`<a [^>]*id="go"[^>]* href="([^"]+)"`)
+// mainButton matches the main button of the gateway's pages.
+var mainButton = regexp.MustCompile(`<a [^>]*id="go"[^>]* href="([^"]+)"`)
 
-// page is what the visitor sees at the end of some redirects.
+// page is the page at the end of the redirects.
 type page struct {
 	at   *url.URL
 	body string

@@ -18,10 +18,11 @@ import (
 // Decision is what a rule says about an account.
 type Decision int
 
-// The decisions. The zero value refuses, so that a rule nobody thought of lets nobody in.
+// The decisions. Only Allowed admits, so that a case that no rule covers admits nobody.
 const (
-	Denied  Decision = iota
-	Pending          // for an administrator's approval
+	Undecided Decision = iota // no policy was asked
+	Denied
+	Pending // an administrator has to approve the user
 	Allowed
 )
 

@@ -45,21 +45,35 @@ type Subjects struct {
 	Pins       Pins
 }
 
-// Subject is what the app is told of the account, which came in by the session. The first one that an app was told of an account stays, whatever is
-// joined or configured later. When what the app wants is not known of the person, it is an error; another kind is never put in its place, since two
-// kinds could name two people alike.
+// Subject is the id by which an app knows a user.
+type Subject struct {
+	Value  string
+	Pinned bool // the app knows the user by it already; else storing it may show that the app knows the user by another id, which stays
+}
+
+// Find returns the id by which the app knows the user, who signed in by the session, or will know them if it knows none yet. The first id that an app
+// gets of a user stays, whatever is joined or configured later. Another kind of id never takes the place of the one that the app needs, since two kinds
+// could give two users the same id.
 //
-// Errors to test for: ErrNoOpenID, ErrNoUnionID, gateway.ErrConflict (the app knows another account by this id), gateway.ErrNotFound (the account is
-// gone). Any other error is the store's.
-func (s Subjects) Subject(ctx context.Context, app, kind, userID string, in gateway.Session, now time.Time) (string, error) {
+// Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
+func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
 	candidate, err := s.candidate(ctx, kind, userID, in)
 	if errors.Is(err, ErrNoOpenID) || errors.Is(err, ErrNoUnionID) {
-		return s.pinned(ctx, app, userID, err)
+		pinned, err := s.pinned(ctx, app, userID, err)
+		return Subject{Value: pinned, Pinned: true}, err
 	}
-	if err != nil {
-		return "", err
+	return Subject{Value: candidate}, err
+}
+
+// Pin returns the id by which the app knows the user from now on: what it knew already, else found.
+//
+// Errors to test for: gateway.ErrConflict (the app knows another user by this id), gateway.ErrNotFound (the user does not exist any more). Any other error
+// is the store's.
+func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, now time.Time) (string, error) {
+	if found.Pinned {
+		return found.Value, nil
 	}
-	return s.Pins.PinSubject(ctx, userID, app, candidate, now)
+	return s.Pins.PinSubject(ctx, userID, app, found.Value, now)
 }
 
 // candidate is the id of the kind that the app wants.

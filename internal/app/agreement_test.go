@@ -12,7 +12,7 @@ import (
 
 const privacy = "https://www.example.com/privacy"
 
-func withAgreement(w *town) { w.config.Names = config.Names{PrivacyURL: privacy, Agreement: true} }
+func withAgreement(w *town) { w.config.Site = config.Site{PrivacyURL: privacy, Agreement: true} }
 
 func ticked() url.Values { return url.Values{"agree": {"1"}} }
 
@@ -110,7 +110,7 @@ func TestSignedInBeforeTheAgreement(t *testing.T) {
 	}
 	// What is agreed to has moved: a new question.
 	moved := next
-	moved.Names.PrivacyURL += "/2"
+	moved.Site.PrivacyURL += "/2"
 	if err := w.apps[0].Reload(&moved); err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (d *demoParts) make(ctx context.Context) error {
 const demoConfig = `
 url: %[1]s
 store: "sqlite::memory:"
-names: {title: Weigate}
+site: {title: Weigate}
 trusted_proxies: [127.0.0.1, "::1"]
 wechat:
   - {name: main, kind: official_account, appid: %[2]s, secret: %[3]s, open_platform: demo, api: %[4]s, open: %[4]s, any_browser: true, control: %[9]s}

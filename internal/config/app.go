@@ -8,179 +8,216 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/wechat"
 )
 
-func appKeys() []string {
-	return []string{"id", "kind", "name", "secret", "secret_file", "public", "redirect_uris", "post_logout_redirect_uris", "access", "methods", "subject",
-		"email", "id_token_alg", "id_token_claims", "lifetimes", "hosts", "appid", "connector", "website_connector", "return_hosts"}
-}
-
-func accessKeys() []string { return []string{"users", "openids", "unionids", "groups"} }
-
-func appKinds() []string {
-	return []string{string(gateway.AppOIDC), string(gateway.AppForwardAuth), string(gateway.AppRelay)}
-}
-
-// kindsOf lists the kinds of app that have a key; nil = all.
-func kindsOf(key string) []string {
-	switch key {
-	case "hosts":
-		return []string{string(gateway.AppForwardAuth)}
-	case "appid", "connector", "website_connector", "return_hosts":
-		return []string{string(gateway.AppRelay)}
-	case "secret", "secret_file":
-		return []string{string(gateway.AppOIDC), string(gateway.AppRelay)}
-	case "public", "redirect_uris", "post_logout_redirect_uris", "subject", "email", "id_token_alg", "id_token_claims", "lifetimes":
-		return []string{string(gateway.AppOIDC)}
+func appKeys() []key[App] {
+	var (
+		oidc        = []gateway.AppKind{gateway.AppOIDC}
+		forwardAuth = []gateway.AppKind{gateway.AppForwardAuth}
+		relay       = []gateway.AppKind{gateway.AppRelay}
+		withSecret  = []gateway.AppKind{gateway.AppOIDC, gateway.AppRelay}
+	)
+	return []key[App]{
+		{name: "id", fileOnly: true, required: "the client_id, or another name of your choice", read: readAppID},
+		{name: "kind", read: readAppKind},
+		{name: "name", read: readAppName},
+		{name: "secret", kinds: withSecret, read: readClientSecrets},
+		{name: "secret_file", kinds: withSecret}, // with secret
+		{name: "public", kinds: oidc, read: readPublic},
+		{name: "redirect_uris", kinds: oidc, fileOnly: true, read: readRedirectURIs,
+			required: "where the browser returns to the app, such as [https://app.example.com/callback]"},
+		{name: "post_logout_redirect_uris", kinds: oidc, fileOnly: true, read: readPostLogoutRedirectURIs},
+		{name: "access", fileOnly: true, read: readAccess,
+			below:    append([]string{""}, prefixed(".", paths(accessKeys()))...),
+			required: "who may use the app: signed_in, approved, or lists such as {groups: [staff]}"},
+		{name: "methods", fileOnly: true, read: readMethods},
+		{name: "subject", kinds: oidc, read: readSubject},
+		{name: "email", kinds: oidc, fileOnly: true, below: prefixed(".", paths(emailKeys())), read: readEmail},
+		{name: "id_token_alg", kinds: oidc,
+			read: func(_ *section, v value, a *App) { a.IDTokenAlg = v.choice("RS256", "RS256", "ES256") }},
+		{name: "id_token_claims", kinds: oidc,
+			read: func(_ *section, v value, a *App) { a.IDTokenClaims = v.boolean() }},
+		{name: "lifetimes", kinds: oidc, fileOnly: true, below: prefixed(".", paths(lifetimeKeys())),
+			read: func(_ *section, v value, a *App) { readMapping(v, lifetimeKeys(), &a.Lifetimes) }},
+		{name: "hosts", kinds: forwardAuth, fileOnly: true, read: readHosts,
+			required: "the hosts of the site, such as [wiki.example.com]"},
+		{name: "appid", kinds: relay, read: func(s *section, v value, a *App) { a.AppID = v.appID(s.line) },
+			required: "an appid for this app, not one of WeChat's: wx and 16 digits (openssl rand -hex 8)"},
+		{name: "connector", kinds: relay, read: readRelayConnector,
+			required: "the official account that users of this app sign in with"},
+		{name: "website_connector", kinds: relay, read: readRelayWebsiteConnector},
+		{name: "return_hosts", kinds: relay, fileOnly: true, read: readReturnHosts,
+			required: "the hosts of the app's redirect addresses, such as [shop.example.com]"},
 	}
-	return nil
 }
 
-var appName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+func accessKeys() []key[gateway.AccessRule] {
+	type rule = gateway.AccessRule
+	return []key[rule]{
+		{name: "users", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Users, _ = v.texts() }},
+		{name: "openids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.OpenIDs, _ = v.texts() }},
+		{name: "unionids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.UnionIDs, _ = v.texts() }},
+		{name: "groups", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Groups, _ = v.texts() }},
+	}
+}
 
-// minClientSecret keeps guessing hopeless: the gateway stores a plain hash of it.
-const minClientSecret = 16
+func appKinds() []string { return kindNames(gateway.AppOIDC, gateway.AppForwardAuth, gateway.AppRelay) }
 
-// apps reads the list of apps. What they refer to, in c, has been read before; appIDs are the lines of the entries' appids, proxied tells whether any proxy
-// is trusted.
-func (r *reader) apps(list value, c *Config, appIDs map[string]int, proxied bool) (out []App) {
-	taken, seen := newNames(), seenApps{appIDs: appIDs, hosts: map[string]int{}}
-	for _, item := range list.items() {
-		s := item.section(appKeys()...)
-		if !s.mapping() {
+func kindNames(kinds ...gateway.AppKind) (out []string) {
+	for _, kind := range kinds {
+		out = append(out, string(kind))
+	}
+	return out
+}
+
+// apps reads the list of apps. The rest of the configuration has been read before.
+func (v value) apps() (out []App) {
+	for _, item := range v.items() {
+		s := item.section(keyNames(appKeys()))
+		if !s.isMapping() {
 			continue
 		}
 		var a App
-		a.ID = s.name("id", "apps", appName, "a letter or digit, then letters, digits, dots, _ and -, at most 64", taken)
-		s.rename("apps", a.ID)
-		s.kind(&a)
-		s.everyKind(&a, c)
-		switch a.Kind {
-		case gateway.AppOIDC:
-			s.oidc(&a, c)
-		case gateway.AppForwardAuth:
-			s.forwardAuth(&a, c, seen, proxied)
-		case gateway.AppRelay:
-			s.relay(&a, c, seen)
+		for _, k := range appKeys() {
+			if k.validFor(a.Kind) {
+				readKey(s, k, &a)
+			}
 		}
 		out = append(out, a)
 	}
 	return out
 }
 
-// seenApps are the lines of what may stand in one app only.
-type seenApps struct {
-	appIDs map[string]int // of entries too
-	hosts  map[string]int
+// likelyKind returns the kind that an app seems to have by its keys. An app whose kind is missing
+// or misspelled is read as that kind, so that its other problems are found as well.
+func (s *section) likelyKind() gateway.AppKind {
+	switch {
+	case s.has("hosts"):
+		return gateway.AppForwardAuth
+	case s.has("appid"), s.has("return_hosts"):
+		return gateway.AppRelay
+	}
+	return gateway.AppOIDC
 }
 
-// kind reads the kind and faults the keys of other kinds. An app whose kind is missing or misspelt is judged by what its keys look like, so that all is
-// told at once.
-func (s section) kind(a *App) {
-	v := s.one("kind")
-	if a.Kind = gateway.AppKind(v.choice("", appKinds()...)); !v.given() {
-		v.fault("is missing: %s", alternatives(appKinds()))
+var appName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+func readAppID(s *section, v value, a *App) {
+	const rule = "must be a letter or digit, then letters, digits, dots, _ or -, at most 64 characters"
+	a.ID = v.name("apps", appName, rule, s.r.appNames)
+	a.Name = a.ID
+	s.rename("apps", a.ID)
+}
+
+// readAppKind also rejects the keys of other kinds. The keys after it are read if a.Kind has them.
+func readAppKind(s *section, v value, a *App) {
+	if !v.present() {
+		v.reject("missing: %s", alternatives(appKinds()))
 	}
-	if a.Kind == "" {
-		switch {
-		case s.has("hosts"):
-			a.Kind = gateway.AppForwardAuth
-		case s.has("appid"), s.has("return_hosts"):
-			a.Kind = gateway.AppRelay
-		default:
-			a.Kind = gateway.AppOIDC
-		}
+	a.Kind = gateway.AppKind(v.choice("", appKinds()...))
+	misspelled := a.Kind == ""
+	if misspelled {
+		a.Kind = s.likelyKind()
+	}
+	if a.Kind == gateway.AppForwardAuth && !s.r.hasProxies {
+		// Any other client could claim to be the proxy, and name a host and an address of its
+		// choice.
+		v.reject("requires trusted_proxies, the addresses of your reverse proxies, such as [127.0.0.1]")
+	}
+	if misspelled {
 		return
 	}
-	for _, key := range appKeys() {
-		if kinds := kindsOf(key); s.has(key) && kinds != nil && !slices.Contains(kinds, string(a.Kind)) {
-			s.at(key).fault("is no key of an app of kind %s, but of %s", a.Kind, alternatives(kinds))
+	for _, k := range appKeys() {
+		if s.has(k.name) && !k.validFor(a.Kind) {
+			s.listed(k.name).reject("only valid for kind %s", alternatives(kindNames(k.kinds...)))
 		}
 	}
 }
 
-// everyKind reads what every app has: its name, and who may use it through which doors.
-func (s section) everyKind(a *App, c *Config) {
-	name := s.one("name")
-	a.Name = a.ID
-	if text, ok := name.text(); ok {
-		if a.Name = text; text == "" || len([]rune(text)) > 100 {
-			name.fault("must have 1 to 100 characters: people read it")
-		}
+func readAppName(_ *section, v value, a *App) {
+	text, ok := v.text()
+	if !ok {
+		return
 	}
-	a.Access = s.access()
-	a.Methods = s.methods(c)
+	if text == "" || len([]rune(text)) > 100 {
+		v.reject("must have 1 to 100 characters")
+	}
+	a.Name = text
 }
 
-// clientSecrets reads the app's own secrets, and tells whether any is given.
-func (s section) clientSecrets() (out []wechat.Secret, given bool) {
-	for _, each := range s.secrets("secret", 2) {
+// minClientSecret makes guessing infeasible: the gateway stores an unsalted hash of the secret.
+const minClientSecret = 16
+
+// readClientSecrets reads the secrets of an OpenID Connect client or a relay app.
+func readClientSecrets(s *section, v value, a *App) {
+	if a.Kind == gateway.AppRelay && !s.hasSecret() {
+		v.reject("missing: one or two secrets for this app only, or secret_file (openssl rand -hex 16 generates one)")
+		return
+	}
+	for _, each := range s.secrets(v, 2) {
 		if len(each.value) < minClientSecret {
-			each.at.fault("must have %d characters or more: make one with openssl rand -base64 32", minClientSecret)
+			each.at.reject("must have at least %d characters (openssl rand -base64 32 generates one)", minClientSecret)
 		}
-		out = append(out, each.value)
+		a.Secrets = append(a.Secrets, each.value)
 	}
-	return out, s.one("secret").given() || s.one("secret_file").given()
 }
 
-func (s section) access() gateway.AccessRule {
-	v := s.at("access")
-	if !v.given() {
-		v.fault("is missing: who may use the app? signed_in, approved, or lists such as {groups: [staff]}")
-		return gateway.AccessRule{}
-	}
+// hasSecret reports whether a secret is configured, valid or not.
+func (s *section) hasSecret() bool {
+	return s.scalar("secret").present() || s.scalar("secret_file").present()
+}
+
+func readAccess(s *section, v value, a *App) {
 	if v.node.Kind == yaml.ScalarNode {
-		return gateway.AccessRule{Rule: gateway.Access(v.choice("", string(gateway.AccessSignedIn), string(gateway.AccessApproved)))}
+		rule := v.choice("", string(gateway.AccessSignedIn), string(gateway.AccessApproved))
+		a.Access = gateway.AccessRule{Rule: gateway.Access(rule)}
+		return
 	}
-	known, people := len(s.r.problems), 0
-	lists := v.section(accessKeys()...)
-	rule := gateway.AccessRule{Rule: gateway.AccessListed}
-	into := map[string]*[]string{"users": &rule.Users, "openids": &rule.OpenIDs, "unionids": &rule.UnionIDs, "groups": &rule.Groups}
-	for _, key := range accessKeys() {
-		list, _ := lists.at(key).texts()
-		*into[key] = list
-		people += len(list)
+	before := len(s.r.problems)
+	a.Access = gateway.AccessRule{Rule: gateway.AccessListed}
+	readMapping(v, accessKeys(), &a.Access)
+	listed := len(a.Access.Users) + len(a.Access.OpenIDs) + len(a.Access.UnionIDs) + len(a.Access.Groups)
+	if listed == 0 && before == len(s.r.problems) {
+		v.reject("must list users, openids, unionids or groups: nobody could use the app")
 	}
-	if people == 0 && v.node.Kind == yaml.MappingNode && known == len(s.r.problems) {
-		v.fault("lists nobody: name users, openids, unionids or groups")
-	}
-	return rule
 }
 
-// doors reads the ways in. A door that no entry can serve would be a way in that is none.
-func (s section) methods(c *Config) []string {
+// readMethods reads the sign-in methods. Each requires a connector of its kind.
+func readMethods(s *section, v value, a *App) {
 	all := []string{MethodWeChat, MethodScan, MethodWebsite}
-	list := s.at("methods")
-	texts, at := list.texts()
-	var out []string
+	connectors := s.r.conf.WeChat
+	texts, at := v.texts()
 	for i, text := range texts {
-		wants := OfficialAccount
+		kind := OfficialAccount
 		if text == MethodWebsite {
-			wants = Website
+			kind = Website
 		}
 		switch {
 		case !slices.Contains(all, text):
-			at[i].fault("must be %s%s", alternatives(all), hint(text, all))
-		case len(c.WeChat) > 0 && !slices.ContainsFunc(c.WeChat, func(e Connector) bool { return e.Kind == wants || e.Kind == "" }):
-			at[i].fault("the door %s needs an entry of kind %s below wechat, and there is none", text, wants) // two fixed words
+			at[i].reject("must be %s%s", alternatives(all), didYouMean(text, all))
+		case len(connectors) > 0 && !hasKind(connectors, kind):
+			at[i].reject("%s requires a connector of kind %s", text, kind) // two of our own words
 		default:
-			out = append(out, text)
+			a.Methods = append(a.Methods, text)
 		}
 	}
-	if list.given() && list.node.Kind == yaml.SequenceNode && len(list.node.Content) == 0 {
-		list.fault("is empty, so nobody could come in: leave it out for every door")
+	if v.isEmptyList() {
+		v.reject("must not be empty: nobody could sign in; remove the key to allow every method")
 	}
-	if len(out) == 0 {
-		return all
+	if len(a.Methods) == 0 {
+		a.Methods = all
 	}
-	return out
 }
 
-// existing says which names there are.
-func existing(names []string) string {
+// hasKind reports whether there is a connector of a kind, or one whose kind was rejected.
+func hasKind(connectors []Connector, kind string) bool {
+	return slices.ContainsFunc(connectors, func(c Connector) bool { return c.Kind == kind || c.Kind == "" })
+}
+
+// among lists the names that a reference may have, for messages.
+func among(names []string) string {
 	if len(names) == 0 {
-		return "there is none"
+		return "none is configured"
 	}
-	return "there is " + strings.Join(names, ", ")
+	return "configured: " + strings.Join(names, ", ")
 }

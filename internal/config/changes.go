@@ -1,7 +1,7 @@
 package config
 
-// NeedsRestart lists the keys that differ between what runs and what was read anew and that take effect only at the next start. A running gateway takes
-// up all others.
+// NeedsRestart returns the changed keys that take effect only at the next start. A running gateway
+// applies all others.
 func NeedsRestart(running, read *Config) []string {
 	var out []string
 	differ := func(key string, same bool) {
@@ -19,10 +19,14 @@ func NeedsRestart(running, read *Config) []string {
 	return out
 }
 
-// Keep returns a copy of read with the values of running for the keys that [NeedsRestart] names: what a running gateway takes up.
+// Keep returns read with the running values of the keys that [NeedsRestart] returns.
 func Keep(running, read *Config) *Config {
 	c := *read
-	c.URL, c.Listen, c.Metrics, c.Insecure = running.URL, running.Listen, running.Metrics, running.Insecure
-	c.Store, c.MasterKey, c.MasterKeyFile, c.Log.Format = running.Store, running.MasterKey, running.MasterKeyFile, running.Log.Format
+	c.URL = running.URL
+	c.Listen, c.Metrics = running.Listen, running.Metrics
+	c.Insecure = running.Insecure
+	c.Store = running.Store
+	c.MasterKey, c.MasterKeyFile = running.MasterKey, running.MasterKeyFile
+	c.Log.Format = running.Log.Format
 	return &c
 }

@@ -9,147 +9,148 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Config is the gateway's configuration. It is checked, and its defaults are filled in. It prints without its secrets in every form that package
-// wechat's Secret names.
+// Config is the gateway's configuration with its defaults. Its secrets are of type [wechat.Secret]
+// and print as [redacted].
 type Config struct {
-	URL      string // the gateway's own address, no slash at its end: issuer, callback, cookies; may have a path
+	URL      string // base URL in browsers, without a final slash: issuer, callback and cookies; may have a path
 	Listen   string // host:port
-	Metrics  string // host:port for metrics, and for /healthz and /readyz once more; "" = none
-	Insecure bool   // plain http at an address that is not loopback
+	Metrics  string // host:port for metrics, /healthz and /readyz; "" = none
+	Insecure bool   // allows plain http on addresses that are not loopback
 
-	Store         wechat.Secret // sqlite:PATH or postgres://…; a secret since it may hold a password. StoreName is for people
-	MasterKey     wechat.Secret // the key itself, from WEIGATE_MASTER_KEY; "" = in MasterKeyFile
-	MasterKeyFile string        // made on the first start when it is missing
+	Store         wechat.Secret // sqlite:PATH or postgres://…, which may contain a password; see StoreName
+	MasterKey     wechat.Secret // from WEIGATE_MASTER_KEY; "" = in MasterKeyFile
+	MasterKeyFile string        // created at the first start
 
-	TrustedProxies []netip.Prefix // whose X-Forwarded-* is read; empty = nobody's
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded headers are trusted
 	Session        Session
-	ProfileMaxAge  time.Duration // a nickname and avatar older than this are asked for again
-	VerifyCache    time.Duration // how long an answer to a proxy's question may be kept; 0 = not at all
-	VerifyFiles    []string      // names of WeChat's files of ownership, MP_verify_xxx.txt; the part after MP_verify_ is what each holds
-	Names          Names
+	ProfileMaxAge  time.Duration // age at which nickname and avatar are requested again
+	VerifyCache    time.Duration // how long a decision for a proxy may be cached; 0 = not at all
+	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; xxx is the content of each
+	Site           Site
 	Events         Events
 	Log            Log
 
 	WeChat []Connector // at least one
 	Apps   []App       // may be empty
 
-	// Warnings are what stops nothing, in the order of the file.
-	Warnings Problems
+	Warnings Problems // in the order of the file
 }
 
-// Session says how long people stay signed in.
+// Session limits how long users stay signed in.
 type Session struct {
-	Idle time.Duration // without any use
-	Max  time.Duration // in all
+	Idle time.Duration // since the last request
+	Max  time.Duration // since the sign-in
 }
 
-// Names are what the pages show.
-type Names struct {
-	Title      string // "" = a neutral one
+// Site configures the gateway's pages.
+type Site struct {
+	Title      string // "" = Weigate
 	Footer     string
 	PrivacyURL string // "" = no link
-	Agreement  bool   // people tick a box, with the link, before they sign in; PrivacyURL is then set
-	ICP        string // 备案号, for the foot of the page
+	Agreement  bool   // users must agree to PrivacyURL before they sign in
+	ICP        string // 备案号, shown in the footer
 }
 
-// Events says how long the record of what happened is kept.
+// Events configures the event log.
 type Events struct {
 	Keep time.Duration
 }
 
-// Log says how the gateway logs.
+// Log configures the log output.
 type Log struct {
 	Format string // "text" or "json"
 	Level  string // "debug", "info", "warn" or "error"
 }
 
-// The kinds of entries.
+// The kinds of connectors.
 const (
-	OfficialAccount = "official_account" // 认证服务号, or a 测试号
-	Website         = "website"          // 网站应用 of the open platform, for browsers outside WeChat
+	OfficialAccount = "official_account" // a verified service account (认证服务号) or a test account (测试号)
+	Website         = "website"          // a website app (网站应用), for browsers outside WeChat
 )
 
-// Entry is an app of ours on WeChat's side.
+// Connector is an app at WeChat.
 type Connector struct {
-	Name         string // how the rest of the configuration calls it
+	Name         string // referred to by other parts of the configuration
 	Kind         string // OfficialAccount or Website
 	AppID        string
 	Secret       wechat.Secret
-	OpenPlatform string // entries with the same name share unionids; "" = none
-	API, Open    string // bases of WeChat's addresses, no slash at the end
-	AnyBrowser   bool   // take every browser for WeChat's; only with a simulator on loopback
-	Control      string // the control page of that simulator, no slash at the end; "" = none
+	OpenPlatform string // connectors with the same value share unionids; "" = none
+	API, Open    string // base URLs of WeChat's two hosts
+	AnyBrowser   bool   // treats every browser as WeChat's; only with a simulator on this machine
+	Control      string // URL of that simulator's control page; "" = none
 }
 
-// The methods: the ways in that an app can allow.
+// The sign-in methods.
 const (
 	MethodWeChat  = "wechat"  // inside WeChat, through an official account
-	MethodScan    = "scan"    // our QR code on a desktop, a phone in WeChat, an official account
-	MethodWebsite = "website" // WeChat's QR code on a desktop, a website app
+	MethodScan    = "scan"    // the gateway's QR code, scanned with WeChat, through an official account
+	MethodWebsite = "website" // WeChat's QR code, through a website app
 )
 
-// App is an app on our side. Which fields are set hangs on its kind; Doors always names at least one door.
+// App is an app that uses the gateway. Which fields are set depends on its kind. Methods has at
+// least one element.
 type App struct {
 	gateway.App
-	Secrets []wechat.Secret // oidc and relay: one, or two during a roll-over; none for a public app
+	Secrets []wechat.Secret // oidc and relay: one, or two during a rotation; none for a public app
 
-	// gateway.AppOIDC.
+	// For kind oidc.
 	Public                 bool
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
-	Subject                string // "account", "unionid" or "openid:" and the name of an entry
+	Subject                string // "user", "unionid", or "openid:" and the name of a connector
 	Email                  Email
 	IDTokenAlg             string // "RS256" or "ES256"
 	IDTokenClaims          bool   // profile claims in the ID token too
 	Lifetimes              Lifetimes
 
-	// gateway.AppForwardAuth: the hosts that the proxy keeps, as browsers write them in Host: in lower case, with a port only where it is not the usual
-	// one. No host name stands in two apps, whatever the ports, since browsers keep one set of cookies for all of them.
+	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
+	// one app only, because browsers send cookies to all ports of a host.
 	Hosts []string
 
-	// gateway.AppRelay.
-	AppID            string   // of the gateway's making, in the form of WeChat's; no entry's, and no other app's
-	Connector        string   // name of the official account behind it
-	WebsiteConnector string   // name of the website app behind its QR code; "" = none
-	ReturnHosts      []string // where the old program takes people back: hosts in lower case, with a port only where it is not the usual one
+	// For kind relay.
+	AppID            string   // of this app only: not a connector's, and not another app's
+	Connector        string   // name of an official account
+	WebsiteConnector string   // name of a website app for the QR code; "" = none
+	ReturnHosts      []string // hosts of redirect addresses, in lower case, without the default port
 }
 
-// Email says what an app hears as e-mail address.
+// Email configures the email claim.
 type Email struct {
 	Policy string // "none" or "synthetic"
 	Domain string // for "synthetic"
 }
 
-// Lifetimes of what an app is given.
+// Lifetimes are the lifetimes of authorization codes and tokens.
 type Lifetimes struct {
 	Code, Access, Refresh time.Duration
 }
 
-// Entry returns the entry with this name.
+// Connector returns the connector with this name.
 func (c *Config) Connector(name string) (Connector, bool) {
-	for _, e := range c.WeChat {
-		if e.Name == name {
-			return e, true
+	for _, conn := range c.WeChat {
+		if conn.Name == name {
+			return conn, true
 		}
 	}
 	return Connector{}, false
 }
 
-// Group lists the appids of the entries that share unionids with e, its own among them; nil when it shares with none.
-func (c *Config) Group(e Connector) []string {
-	if e.OpenPlatform == "" {
+// Group returns the appids of the connectors that share unionids with conn, including its own. It
+// returns nil if conn has no open platform.
+func (c *Config) Group(conn Connector) []string {
+	if conn.OpenPlatform == "" {
 		return nil
 	}
 	var ids []string
 	for _, other := range c.WeChat {
-		if other.OpenPlatform == e.OpenPlatform {
+		if other.OpenPlatform == conn.OpenPlatform {
 			ids = append(ids, other.AppID)
 		}
 	}
 	return ids
 }
 
-// StoreName tells which store is configured, without user or password.
+// StoreName describes the store without user name and password.
 func (c *Config) StoreName() string {
 	s := string(c.Store)
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
@@ -158,5 +159,5 @@ func (c *Config) StoreName() string {
 	if u, err := parseAddress(s); err == nil {
 		return "PostgreSQL, " + u.Host + u.Path
 	}
-	return "an unknown kind of store"
+	return "unknown store"
 }

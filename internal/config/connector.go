@@ -4,13 +4,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v4"
 )
 
-func connectorKeys() []string {
-	return []string{"name", "kind", "appid", "secret", "secret_file", "open_platform", "api", "open", "any_browser", "control"}
-}
+// The hosts of WeChat.
+const (
+	wechatAPI  = "https://api.weixin.qq.com"
+	wechatOpen = "https://open.weixin.qq.com"
+)
 
 var (
 	connectorName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
@@ -18,186 +18,186 @@ var (
 	platform      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 )
 
-// WeChat's own addresses.
-const (
-	wechatAPI  = "https://api.weixin.qq.com"
-	wechatOpen = "https://open.weixin.qq.com"
-)
-
-// entries reads the entries, and where the appid of each stands.
-func (r *reader) connectors(list value, insecure bool) (out []Connector, appIDs map[string]int) {
-	appIDs = map[string]int{}
-	items := list.items()
-	if len(items) == 0 && (!list.given() || list.node.Kind == yaml.SequenceNode) {
-		list.fault("is missing: at least one entry, an official account or a website app of yours at WeChat")
-		return nil, appIDs
+func connectorKeys() []key[Connector] {
+	return []key[Connector]{
+		{name: "name", fileOnly: true, required: "a name of your choice, such as main", read: readConnectorName},
+		{name: "kind", required: "official_account or website",
+			read: func(_ *section, v value, c *Connector) { c.Kind = v.choice("", OfficialAccount, Website) }},
+		{name: "appid", read: readConnectorAppID},
+		{name: "secret", read: readAppSecret},
+		{name: "secret_file"}, // with secret
+		{name: "open_platform", read: readOpenPlatform},
+		{name: "api",
+			read: func(s *section, v value, c *Connector) { c.API = v.base(wechatAPI, s.r.conf.Insecure) }},
+		{name: "open",
+			read: func(s *section, v value, c *Connector) { c.Open = v.base(wechatOpen, s.r.conf.Insecure) }},
+		{name: "any_browser", read: readAnyBrowser},
+		{name: "control", read: readControl},
 	}
-	taken := newNames()
-	var at []value
-	for _, item := range items {
-		s := item.section(connectorKeys()...)
-		if !s.mapping() {
+}
+
+// connectors reads the list of connectors.
+func (v value) connectors() (out []Connector) {
+	var at []*section
+	for _, item := range v.items() {
+		s := item.section(keyNames(connectorKeys()))
+		if !s.isMapping() {
 			continue
 		}
-		e := Connector{Name: s.name("name", "wechat", connectorName, "a lower-case letter, then letters, digits, _ and -, at most 32", taken)}
-		s.rename("wechat", e.Name)
-		s.connector(&e, insecure, appIDs)
-		out = append(out, e)
-		at = append(at, s.value)
+		var c Connector
+		for _, k := range connectorKeys() {
+			readKey(s, k, &c)
+		}
+		out, at = append(out, c), append(at, s)
 	}
-	for i, e := range out {
-		if e.Kind == Website && !slices.ContainsFunc(out, func(o Connector) bool {
-			return o.Kind != Website && o.OpenPlatform == e.OpenPlatform && e.OpenPlatform != ""
-		}) &&
-			slices.ContainsFunc(out, func(o Connector) bool { return o.Kind == OfficialAccount }) {
-			at[i].warn("shares no open_platform with an official account: who comes in through both has two accounts")
+	hasAccount := slices.ContainsFunc(out, func(c Connector) bool { return c.Kind == OfficialAccount })
+	for i, c := range out {
+		shares := slices.ContainsFunc(out, func(o Connector) bool {
+			return o.Kind != Website && o.OpenPlatform == c.OpenPlatform && c.OpenPlatform != ""
+		})
+		if c.Kind == Website && hasAccount && !shares {
+			at[i].warn("no open_platform in common with an official account: who uses both becomes two users")
 		}
 	}
-	return out, appIDs
+	return out
 }
 
-// entry reads what stands beside the name.
-func (s section) connector(e *Connector, insecure bool, ids map[string]int) {
-	kind := s.one("kind")
-	if e.Kind = kind.choice("", OfficialAccount, Website); !kind.given() {
-		kind.fault("is missing: official_account or website")
-	}
-	e.AppID = s.appID(ids, "it begins with wx, see "+s.place(e.Kind))
-
-	if all := s.secrets("secret", 1); len(all) > 0 {
-		e.Secret = all[0].value
-	} else if !s.one("secret").given() && !s.one("secret_file").given() {
-		s.missing("secret", "the AppSecret, or its file as secret_file")
-	}
-
-	if v := s.one("open_platform"); v.given() {
-		if text, ok := v.text(); ok && text != "" {
-			if !platform.MatchString(text) {
-				v.fault("must be a name of letters, digits, dots, _ and -, of your own choice")
-			}
-			e.OpenPlatform = text
-		}
-	}
-	e.API, e.Open = s.base("api", wechatAPI, insecure), s.base("open", wechatOpen, insecure)
-	if v := s.one("any_browser"); v.yes() {
-		e.AnyBrowser = true
-		if e.Kind == Website {
-			v.fault("is for official accounts: a website app serves every browser outside WeChat as it is")
-		} else if !isLocal(e.API) || !isLocal(e.Open) {
-			v.fault("is for a simulator on this machine: api and open must both be loopback addresses")
-		}
-	}
-	s.control(e)
+func readConnectorName(s *section, v value, c *Connector) {
+	const rule = "must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters"
+	c.Name = v.name("wechat", connectorName, rule, s.r.connectorNames)
+	s.rename("wechat", c.Name)
 }
 
-// control reads where the control page of a simulator is, whose phones can take a QR code.
-func (s section) control(e *Connector) {
-	v := s.one("control")
+func readConnectorAppID(s *section, v value, c *Connector) {
+	console := "mp.weixin.qq.com, 设置与开发 › 开发接口管理"
+	if c.Kind == Website {
+		console = "open.weixin.qq.com, 管理中心 › 网站应用"
+	}
+	if !v.present() {
+		v.reject("missing: see %s", console)
+		return
+	}
+	c.AppID = v.appID(s.line)
+}
+
+func readAppSecret(s *section, v value, c *Connector) {
+	if !s.hasSecret() {
+		v.reject("missing: the AppSecret, or secret_file with the path of a file that contains it")
+		return
+	}
+	if all := s.secrets(v, 1); len(all) > 0 {
+		c.Secret = all[0].value
+	}
+}
+
+func readOpenPlatform(_ *section, v value, c *Connector) {
+	c.OpenPlatform, _ = v.text()
+	if c.OpenPlatform != "" && !platform.MatchString(c.OpenPlatform) {
+		v.reject("must consist of letters, digits, dots, _ and -")
+	}
+}
+
+func readAnyBrowser(_ *section, v value, c *Connector) {
+	switch c.AnyBrowser = v.boolean(); {
+	case !c.AnyBrowser:
+	case c.Kind == Website:
+		v.reject("only valid for kind official_account: a website app works in every browser")
+	case !isLoopback(c.API) || !isLoopback(c.Open):
+		v.reject("only valid with a simulator: api and open must be loopback addresses")
+	}
+}
+
+// readControl reads the URL of a simulator's control page, whose phones can open a QR code of the
+// gateway.
+func readControl(_ *section, v value, c *Connector) {
 	if text, ok := v.text(); !ok || text == "" {
 		return
 	}
-	switch e.Control = s.base("control", "", true); {
-	case e.Control == "": // a fault of its own
-	case e.Kind == Website:
-		v.fault("is for official accounts: their phones open our own QR code")
-	case !isLocal(e.API) || !isLocal(e.Open) || !isLocal(e.Control):
-		v.fault("is the control page of a simulator on this machine: it, api and open must be loopback addresses")
+	switch c.Control = v.base("", true); {
+	case c.Control == "": // rejected already
+	case c.Kind == Website:
+		v.reject("only valid for kind official_account")
+	case !isLoopback(c.API) || !isLoopback(c.Open) || !isLoopback(c.Control):
+		v.reject("only valid with a simulator: control, api and open must be loopback addresses")
 	}
 }
 
-// place is where an entry's appid and secret are to be seen.
-func (section) place(kind string) string {
-	if kind == Website {
-		return "open.weixin.qq.com, 管理中心 › 网站应用"
-	}
-	return "mp.weixin.qq.com, 设置与开发 › 开发接口管理"
-}
-
-// appID reads an appid that is in none of ids yet, which hold the lines of all so far.
-func (s section) appID(ids map[string]int, missing string) string {
-	id := s.one("appid")
-	text, ok := id.text()
+// appID reads an appid that no other part of the configuration has. line is stored for messages
+// about a second use.
+func (v value) appID(line int) string {
+	text, ok := v.text()
+	used := v.r.appIDs[text]
 	switch {
-	case !id.given():
-		id.fault("is missing: %s", missing)
-	case ok && strings.HasPrefix(text, "gh_"):
-		id.fault("that is the account's original id (原始ID): the appid begins with wx")
-	case ok && !appID.MatchString(text):
-		id.fault("must be wx and 16 digits of 0-9a-f")
-	case ok && ids[text] > 0:
-		id.fault("is the appid of the one on line %d already", ids[text])
-	case ok:
-		ids[text] = s.line
+	case !ok:
+	case strings.HasPrefix(text, "gh_"):
+		v.reject("must be the appid, which starts with wx, not the original ID (原始ID)")
+	case !appID.MatchString(text):
+		v.reject("must be wx and 16 hexadecimal digits in lower case")
+	case used > 0:
+		v.reject("already used on line %d", used)
+	default:
+		v.r.appIDs[text] = line
 		return text
 	}
 	return ""
 }
 
-// missing records that a required key of the section is not there.
-func (s section) missing(key, want string) {
-	s.one(key).fault("is missing: %s", want)
-}
-
-func (s section) base(key, def string, insecure bool) string {
-	v := s.one(key)
+// base reads a URL that paths are appended to.
+func (v value) base(def string, insecure bool) string {
 	text, ok := v.text()
 	if !ok {
 		return def
 	}
-	if wrong := checkBase(text, insecure); len(wrong) > 0 {
-		v.faults(wrong)
+	if errs := checkBase(text, insecure); len(errs) > 0 {
+		v.rejectAll(errs)
 		return def
 	}
 	return text
 }
 
-// rename puts the item's own name into the path of its keys, in place of its number.
-func (s *section) rename(list, name string) {
-	if name != "" {
-		s.key = list + "." + name
-	}
-}
-
-// names are the names of a list's items that are taken, as they are and as the environment writes them.
+// names are the names of a list's items and their environment variables, each with its line.
 type names struct {
-	lines map[string]int
-	vars  map[string]int
+	lines     map[string]int
+	variables map[string]int
 }
 
-func newNames() *names { return &names{map[string]int{}, map[string]int{}} }
+func newNames() *names { return &names{lines: map[string]int{}, variables: map[string]int{}} }
 
-// name reads the name of an item. It is "" when there is none that can be used.
-func (s section) name(key, list string, form *regexp.Regexp, rule string, taken *names) string {
-	v := s.at(key)
+// name reads the name of an item of a list. It returns "" if the name is rejected.
+func (v value) name(list string, form *regexp.Regexp, rule string, taken *names) string {
 	text, ok := v.text()
-	switch {
-	case !v.given():
-		v.fault("is missing")
-		return ""
-	case !ok:
-		return ""
-	case !form.MatchString(text):
-		v.fault("must be %s characters", rule)
-		return ""
-	case taken.lines[text] > 0:
-		v.fault("is taken by the one on line %d", taken.lines[text])
+	if !ok {
 		return ""
 	}
 	env := variable(list + "." + text)
-	if line := taken.vars[env]; line > 0 {
-		v.fault("is too like the one on line %d: both would read the same variables %s_…", line, env)
-		return ""
+	first, similar := taken.lines[text], taken.variables[env]
+	switch {
+	case !form.MatchString(text):
+		v.reject("%s", rule)
+	case first > 0:
+		v.reject("already used on line %d", first)
+	case similar > 0:
+		v.reject("too similar to the name on line %d: both have the environment variables %s_…", similar, env)
+	default:
+		taken.lines[text], taken.variables[env] = v.line, v.line
+		return text
 	}
-	taken.lines[text], taken.vars[env] = v.line, v.line
-	return text
+	return ""
 }
 
-// entryNames lists the names that apps may refer to: of one kind, or with "" of all. An entry whose kind is misspelt is there for every kind, since its
-// own problem is told.
+// rename replaces the index in the path of an item with its name.
+func (s *section) rename(list, name string) {
+	if name != "" {
+		s.path = list + "." + name
+	}
+}
+
+// connectorNames returns the names of the connectors of a kind; "" means of every kind. A connector
+// whose kind was rejected counts for every kind.
 func connectorNames(all []Connector, kind string) (out []string) {
-	for _, e := range all {
-		if e.Name != "" && (kind == "" || e.Kind == kind || e.Kind == "") {
-			out = append(out, e.Name)
+	for _, c := range all {
+		if c.Name != "" && (kind == "" || c.Kind == kind || c.Kind == "") {
+			out = append(out, c.Name)
 		}
 	}
 	slices.Sort(out)

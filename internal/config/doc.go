@@ -1,27 +1,27 @@
-// Package config reads the gateway's configuration: one YAML file, and the environment over it.
+// Package config reads the gateway's configuration from a YAML file and from environment variables.
 //
-// [Load] returns a [Config], a plain struct whose values are checked and whose defaults are filled in. What is wrong comes back all at once, as
-// [Problems], each with its line; [Config.Warnings] are what an operator should know and what stops nothing. [Keys] lists every key, [NeedsRestart]
-// tells which changes a running gateway cannot take up.
+// [Load] returns a [Config] with checked values and with defaults. If the configuration is invalid,
+// it returns all [Problems], each with its line. [Config.Warnings] are problems that do not prevent
+// a start. [Keys] lists every key, and [NeedsRestart] those that a running gateway cannot change.
 //
-// # The environment
+// # Environment variables
 //
-// Every key that holds one value can also be given as an environment variable, which wins over the file. Its name is WEIGATE_ and the path of the
-// key in capital letters, with an underscore for everything that is not a letter or a digit; an item of a list goes by its name or id:
+// Every key with a single value can also be set by an environment variable, which has priority over
+// the file. Its name is WEIGATE_ and the path of the key in capital letters, with an underscore for
+// each sequence of other characters. Items of a list are named by their name or id:
 //
 //	listen                          WEIGATE_LISTEN
 //	session: {idle: 24h}            WEIGATE_SESSION_IDLE
 //	wechat: [{name: main, secret}]  WEIGATE_WECHAT_MAIN_SECRET (or …_SECRET_FILE)
-//	apps: [{id: my-wiki, secret}]   WEIGATE_APPS_MY_WIKI_SECRET, two values with a space between
+//	apps: [{id: my-wiki, secret}]   WEIGATE_APPS_MY_WIKI_SECRET, two values separated by a space
 //	the master key itself           WEIGATE_MASTER_KEY, which has no key in the file
 //
-// Lists and whole entries stand in the file only. An empty variable counts as not set. A variable that begins with WEIGATE_ and is none of ours is
-// no error: Kubernetes makes such names (WEIGATE_SERVICE_HOST) for every container beside a service called weigate.
+// Lists, connectors and apps cannot be set by variables. An empty variable counts as unset. Unknown
+// variables that start with WEIGATE_ are ignored: Kubernetes sets some (WEIGATE_SERVICE_HOST) in
+// every container beside a service named weigate.
 //
-// # What a problem may say
+// # Redaction
 //
-// No problem repeats a value. A secret that slipped onto the wrong line would stand in the log; the line number tells as much. The YAML library's own
-// messages quote values, so they are never shown.
-//
-// The package reads the file and the secret files that it names, and does nothing else: it opens no store and asks nobody.
+// A problem never repeats a value, because a misplaced secret would appear in a log; the line
+// number is enough to find it. The errors of the YAML library quote values and are never shown.
 package config

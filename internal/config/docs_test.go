@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/config"
 )
 
-// TestThePagesTellEveryKey: the table of each language has a row for each key of the file, in the order of the example, and for no other.
+// TestThePagesTellEveryKey: the table of each language has a row for each key of the file, in the
+// order of the example, and for no other.
 func TestThePagesTellEveryKey(t *testing.T) {
 	t.Parallel()
 	row := regexp.MustCompile("(?m)^\\| `([a-z_.\\[\\]]+)` \\| [^|]* \\| [^|]+ \\|$")

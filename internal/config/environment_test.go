@@ -66,9 +66,9 @@ func TestProblemsOfTheEnvironment(t *testing.T) {
 	})
 	want := []string{
 		"WEIGATE_INSECURE: must be true or false",
-		"WEIGATE_SESSION_IDLE: must be a time span such as 90s, 5m or 24h (there is no unit for days)",
-		"WEIGATE_WECHAT_MAIN_APPID: must be wx and 16 digits of 0-9a-f",
-		"WEIGATE_WECHAT_MAIN_SECRET: secret and secret_file are both given: keep one",
+		"WEIGATE_SESSION_IDLE: must be a duration such as 90s, 5m or 24h (there is no unit for days)",
+		"WEIGATE_WECHAT_MAIN_APPID: must be wx and 16 hexadecimal digits in lower case",
+		"WEIGATE_WECHAT_MAIN_SECRET: only one of secret and secret_file is allowed",
 	}
 	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))
@@ -87,15 +87,15 @@ func TestSecretFiles(t *testing.T) {
 		{"one newline", leaktest.Secret + "\n", 0o600, "", ""},
 		{"no newline", leaktest.Secret, 0o600, "", ""},
 		{"a newline of Windows", leaktest.Secret + "\r\n", 0o400, "", ""},
-		{"two newlines", leaktest.Secret + "\n\n", 0o600, "has a space, a line break", ""},
-		{"a second line", leaktest.Secret + "\n" + long, 0o600, "has a space, a line break", ""},
-		{"a space at the end", leaktest.Secret + " \n", 0o600, "has a space, a line break", ""},
-		{"nothing", "", 0o600, "the file is empty", ""},
-		{"only a newline", "\n", 0o600, "the file is empty", ""},
+		{"two newlines", leaktest.Secret + "\n\n", 0o600, "must not contain spaces, line breaks", ""},
+		{"a second line", leaktest.Secret + "\n" + long, 0o600, "must not contain spaces, line breaks", ""},
+		{"a space at the end", leaktest.Secret + " \n", 0o600, "must not contain spaces, line breaks", ""},
+		{"nothing", "", 0o600, "empty file", ""},
+		{"only a newline", "\n", 0o600, "empty file", ""},
 		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret", ""},
-		{"readable by all", leaktest.Secret, 0o644, "", "others on this machine can read the file"},
+		{"readable by all", leaktest.Secret, 0o644, "", "file is readable by other users"},
 		{"readable by the group", leaktest.Secret, 0o640, "", ""},
-		{"writable by all", leaktest.Secret, 0o666, "everybody on this machine can change the file", ""},
+		{"writable by all", leaktest.Secret, 0o666, "file is writable by all users", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +119,8 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last digit.
+// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last
+// digit.
 func TestDigitsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345", "1.50"} {

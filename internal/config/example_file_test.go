@@ -84,7 +84,7 @@ func TestAgreementWithItsLink(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(example(t), `privacy_url: "", agreement: false`, "privacy_url: https://www.example.com/privacy, agreement: true", 1)
 	c, err := config.Parse("weigate.yaml", []byte(text), nil)
-	if err != nil || !c.Names.Agreement || c.Names.PrivacyURL != "https://www.example.com/privacy" {
+	if err != nil || !c.Site.Agreement || c.Site.PrivacyURL != "https://www.example.com/privacy" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -96,7 +96,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	least := "url: https://login.example.com\nnames: {title: Example Login}\n" +
+	least := "url: https://login.example.com\nsite: {title: Example Login}\n" +
 		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leaktest.Secret + ", open_platform: example}]\n" +
 		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leaktest.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
 	c, err := config.Parse("weigate.yaml", []byte(least), nil)
@@ -106,7 +106,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	if changed := config.NeedsRestart(shipped, c); len(changed) > 0 {
 		t.Errorf("these differ from the example: %v", changed)
 	}
-	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Names != c.Names || shipped.WeChat[0] != c.WeChat[0] {
+	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Site != c.Site || shipped.WeChat[0] != c.WeChat[0] {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]

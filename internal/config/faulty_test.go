@@ -16,8 +16,9 @@ var update = flag.Bool("update", false, "write the expected problems anew, to be
 // canary is in the place of every secret of the faulty files.
 const canary = "CANARY"
 
-// TestFaultyFiles: each file of testdata/faulty has all its problems told at once, with their lines, as the .txt beside it has them; and no problem
-// repeats a secret, wherever in the file it stands.
+// TestFaultyFiles: each file of testdata/faulty has all its problems told at once, with their
+// lines, as the .txt beside it has them; and no problem repeats a secret, wherever in the file it
+// stands.
 func TestFaultyFiles(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/faulty/*.yaml")

@@ -11,8 +11,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// FuzzParse: whatever stands in the file, the reader comes back, with a configuration or with problems that have words, and what was good once is good
-// in the form in which it was read. A value that looks like a secret is in no problem.
+// FuzzParse: whatever stands in the file, the reader comes back, with a configuration or with
+// problems that have words, and what was good once is good in the form in which it was read. A
+// value that looks like a secret is in no problem.
 func FuzzParse(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/faulty/*.yaml")
 	if err != nil || len(seeds) == 0 {
@@ -43,7 +44,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for line := range strings.Lines(err.Error()) {
-			// Words may be told where a name stands: the id of an app, in the path or in a variable's name, and an unknown key of letters only.
+			// Words may be told where a name stands: the id of an app, in the path or in a
+			// variable's name, and an unknown key of letters only.
 			if strings.Contains(names.ReplaceAllString(line, ""), canary) {
 				t.Errorf("a value is repeated: %s", line)
 			}

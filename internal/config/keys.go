@@ -1,54 +1,25 @@
 package config
 
-// Keys lists every key of the file by its path, in the order in which the example has them: "session.idle", "wechat[].name". The reference pages are
-// held against it.
-func Keys() []string {
-	var out []string
-	below := func(prefix string, keys []string) {
-		for _, k := range keys {
-			out = append(out, prefix+k)
+// Keys returns the path of every key in the order of the example file: "session.idle",
+// "wechat[].name". A test compares the reference pages with it.
+func Keys() []string { return paths(topKeys()) }
+
+// paths returns the paths of keys. A mapping is represented by the keys below it.
+func paths[T any](keys []key[T]) (out []string) {
+	for _, k := range keys {
+		if k.below == nil {
+			out = append(out, k.name)
 		}
-	}
-	for _, k := range topKeys() {
-		switch k {
-		case "session":
-			below("session.", sessionKeys())
-		case "names":
-			below("names.", namesKeys())
-		case "events":
-			below("events.", eventsKeys())
-		case "log":
-			below("log.", logKeys())
-		case "wechat":
-			below("wechat[].", connectorKeys())
-		case "apps":
-			out = append(out, appPaths()...)
-		default:
-			out = append(out, k)
-		}
+		out = append(out, prefixed(k.name, k.below)...)
 	}
 	return out
 }
 
-func appPaths() []string {
-	var out []string
-	for _, k := range appKeys() {
-		path := "apps[]." + k
-		var sub []string
-		switch k {
-		case "access":
-			out = append(out, path) // it may be one word
-			sub = accessKeys()
-		case "email":
-			sub = emailKeys()
-		case "lifetimes":
-			sub = lifetimeKeys()
-		default:
-			out = append(out, path)
-		}
-		for _, s := range sub {
-			out = append(out, path+"."+s)
-		}
+// prefixed returns paths with a prefix: a name, "." for the keys of a mapping, "[]." for those of a
+// list's items.
+func prefixed(prefix string, paths []string) (out []string) {
+	for _, path := range paths {
+		out = append(out, prefix+path)
 	}
 	return out
 }

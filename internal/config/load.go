@@ -10,28 +10,31 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// maxFile is the size above which a configuration file is taken for something else.
+// maxFile limits the size of a configuration file.
 const maxFile = 1 << 20
 
-// Load reads the configuration file at path and the environment over it; getenv is os.Getenv, or a test's own, and nil is an empty environment. The
-// error is Problems when the content is at fault, all of it at once. A file that does not exist gives an error that is fs.ErrNotExist.
+// Load reads the configuration file at path. The environment has priority over it; getenv is
+// os.Getenv or a replacement of it, and nil is an empty environment. The error is of type
+// [Problems] if the content is invalid, and lists every problem. It is fs.ErrNotExist if the file
+// does not exist.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no configuration: %s: %w: write one (weigate.example.yaml is the model), or name another with -c", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("configuration file %s: %w", path, fs.ErrNotExist)
 	case err != nil:
-		return nil, fmt.Errorf("the configuration file cannot be opened: %w", err)
+		return nil, fmt.Errorf("open the configuration file: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("the configuration file cannot be read: %w", err)
+		return nil, fmt.Errorf("read the configuration file: %w", err)
 	}
 	return Parse(path, text, getenv)
 }
 
-// Parse is Load for a text; name stands for the file in problems. Secret files that the text names are read, relative to the working directory.
+// Parse reads a configuration from text. name is the file name in problems. It reads the secret
+// files that the text names, relative to the working directory.
 func Parse(name string, text []byte, getenv func(string) string) (*Config, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
@@ -49,45 +52,47 @@ func Parse(name string, text []byte, getenv func(string) string) (*Config, error
 	return c, nil
 }
 
-// parse reads the YAML. ok is false when nothing can be said of its content.
+// parse decodes the YAML. ok is false if there is nothing to check.
 func (r *reader) parse(text []byte) (root value, ok bool) {
 	at := func(line int) value { return value{r: r, line: line} }
 	if len(text) > maxFile {
-		at(0).fault("the file is larger than 1 MiB: that is no configuration of this program")
+		at(0).reject("larger than 1 MiB: not a configuration file")
 		return value{}, false
 	}
 	var docs []yaml.Node
 	if err := yaml.Load(text, &docs, yaml.WithAllDocuments()); err != nil {
-		at(errorLine(err)).fault("this is not valid YAML from here on: look for a wrong indentation, a missing quote or bracket, a tab, or a colon inside a text that needs quotes")
+		const problem = "invalid YAML: check indentation, tabs, brackets, and quotes (a text with a colon needs them)"
+		at(errorLine(err)).reject(problem)
 		return value{}, false
 	}
 	if len(docs) == 0 {
-		at(0).fault("the file is empty")
+		at(0).reject("empty file")
 		return value{}, false
 	}
 	if len(docs) > 1 {
-		at(docs[1].Line).fault("a second document (---) begins here: keep one")
+		at(docs[1].Line).reject("second YAML document (---): only one is allowed")
 	}
 	root = at(1)
 	if docs[0].Kind == yaml.DocumentNode && len(docs[0].Content) > 0 {
 		root.node = resolve(docs[0].Content[0])
 	}
 	if root.node == nil {
-		at(0).fault("the file is empty")
+		at(0).reject("empty file")
 		return value{}, false
 	}
 	root.line = root.node.Line
 	return root, true
 }
 
-// errorLine is where the library stopped, or where the thing begins that does not end. 0 = it does not say.
+// errorLine returns the line of a YAML error: where an unfinished construct starts, else where the
+// parser stopped. It returns 0 if the error has no line.
 func errorLine(err error) int {
-	var each *yaml.LoadError
-	if !errors.As(err, &each) {
+	var load *yaml.LoadError
+	if !errors.As(err, &load) {
 		return 0
 	}
-	if each.ContextMark.Line > 0 {
-		return each.ContextMark.Line
+	if load.ContextMark.Line > 0 {
+		return load.ContextMark.Line
 	}
-	return each.Mark.Line
+	return load.Mark.Line
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// nearest returns the known word that a misspelt one was most likely meant to be, or "".
+// nearest returns the known word that is most similar to a misspelled one, or "" if none is
+// similar.
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
 	best, distance := "", 1+len(word)/3
@@ -17,7 +18,8 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// edits counts the letters to put in, take out, change or swap with their neighbour.
+// edits returns the Damerau-Levenshtein distance: insertions, deletions, replacements and swaps of
+// neighbouring letters.
 func edits(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {
@@ -41,8 +43,8 @@ func edits(a, b string) int {
 	return rows[1][len(b)]
 }
 
-// hint is nearest as the end of a sentence.
-func hint(word string, known []string) string {
+// didYouMean returns the end of a message that suggests the nearest known word, or "".
+func didYouMean(word string, known []string) string {
 	if n := nearest(word, known); n != "" {
 		return ", did you mean " + n + "?"
 	}
@@ -51,8 +53,9 @@ func hint(word string, known []string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
 
-// shown is the name of an unknown key. A key that does not look like a word may be a secret in the wrong place.
-func shown(key string) string {
+// unknownKey names an unknown key. A key that does not look like a word is not repeated: it may be
+// a misplaced secret.
+func unknownKey(key string) string {
 	if plainWord.MatchString(key) {
 		return "unknown key " + key
 	}

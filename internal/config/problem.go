@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the configuration. It never repeats a value.
+// Problem is one problem of the configuration. It never repeats a value.
 type Problem struct {
 	File string // "" = the environment
 	Line int    // 0 = the file as a whole
-	Key  string // the path of the key such as apps.grafana.subject, or the name of the variable; "" = none
-	What string // what is wrong, and what to write instead
+	Key  string // path of the key, such as apps.grafana.subject, or name of the variable; "" = none
+	Text string
 }
 
-// String is the problem on one line, in the form that editors jump to.
+// String returns the problem on one line, as FILE:LINE: KEY: TEXT. Editors jump to such a location.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -28,13 +28,13 @@ func (p Problem) String() string {
 	if p.Key != "" {
 		b.WriteString(p.Key + ": ")
 	}
-	return b.String() + p.What
+	return b.String() + p.Text
 }
 
-// Problems is all that is wrong, in the order of the file; what is wrong in the environment comes last. As an error it has a line for each.
+// Problems are all problems, in the order of the file, with those of the environment last.
 type Problems []Problem
 
-// Error lists the problems, a line for each.
+// Error returns one line for each problem.
 func (ps Problems) Error() string {
 	lines := make([]string, 0, len(ps))
 	for _, p := range ps {

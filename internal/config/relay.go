@@ -2,37 +2,27 @@ package config
 
 import "slices"
 
-// relay reads what old code that speaks WeChat's own protocol has: an appid and a secret of the gateway's making in place of WeChat's, which entries stand
-// behind them, and where people may be taken back.
-func (s section) relay(a *App, c *Config, seen seenApps) {
-	a.AppID = s.appID(seen.appIDs, "make one up for the old program, wx and 16 digits of 0-9a-f, which is not WeChat's; openssl rand -hex 8 gives the digits")
-	secrets, given := s.clientSecrets()
-	a.Secrets = secrets
-	if !given {
-		s.missing("secret", "one or two values for the old program in place of the AppSecret, or their file as secret_file; openssl rand -hex 16 makes one as long as WeChat's")
-	}
-	a.Connector = s.connectorName("connector", OfficialAccount, c)
-	if !s.one("connector").given() {
-		s.missing("connector", "the name of the official account that people sign in through")
-	}
-	a.WebsiteConnector = s.connectorName("website_connector", Website, c)
-	a.ReturnHosts = s.hosts("return_hosts", "where the old program takes people back, such as [shop.example.com]", true)
+func readRelayConnector(s *section, v value, a *App) {
+	a.Connector = v.connector(OfficialAccount, s.r.conf.WeChat)
 }
 
-// entryName reads the name of an entry of a kind; "" when there is none that can be used.
-func (s section) connectorName(key, kind string, c *Config) string {
-	v := s.one(key)
+func readRelayWebsiteConnector(s *section, v value, a *App) {
+	a.WebsiteConnector = v.connector(Website, s.r.conf.WeChat)
+}
+
+func readReturnHosts(_ *section, v value, a *App) { a.ReturnHosts = v.hosts(true) }
+
+// connector reads the name of a connector of a kind. It returns "" if the name is rejected.
+func (v value) connector(kind string, all []Connector) string {
 	text, ok := v.text()
-	known := connectorNames(c.WeChat, kind)
+	known := connectorNames(all, kind)
 	switch {
-	case !ok:
-		return ""
-	case slices.Contains(known, text):
+	case !ok || slices.Contains(known, text):
 		return text
-	case slices.Contains(connectorNames(c.WeChat, ""), text):
-		v.fault("must be the name of an entry of kind %s, and that one is of another: %s", kind, existing(known))
+	case slices.Contains(connectorNames(all, ""), text):
+		v.reject("must be a connector of kind %s (%s)", kind, among(known))
 	default:
-		v.fault("must be the name of an entry of kind %s below wechat: %s%s", kind, existing(known), hint(text, known))
+		v.reject("no such connector of kind %s (%s)%s", kind, among(known), didYouMean(text, known))
 	}
 	return ""
 }

@@ -14,87 +14,88 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// maxSecretFile bounds what is read: a wrong path may name anything.
+// maxSecretFile limits what is read, because a wrong path may name any file.
 const maxSecretFile = 16 << 10
 
-// modes tells whether the permission bits of a file mean something here.
-const modes = runtime.GOOS != "windows"
+// hasModes reports whether permission bits of files have a meaning on this operating system.
+const hasModes = runtime.GOOS != "windows"
 
-// secrets reads a secret and the key with _file beside it, at most so many values. The environment stands in for both: a variable for either of the
-// two leaves the file's own unread.
-func (s section) secrets(key string, most int) []secret {
-	direct, file := s.one(key), s.one(key+"_file")
-	switch {
-	case direct.over && !file.over:
-		file.node = nil
-	case file.over && !direct.over:
-		direct.node = nil
-	}
-	if direct.given() && file.given() {
-		direct.fault("%s and %s are both given: keep one", key, key+"_file")
-		return nil
-	}
-	if file.given() {
-		return file.secretFile(most)
-	}
-	return direct.secretValues(most)
-}
-
-// secret is one value and where it stands.
+// secret is one value and its place.
 type secret struct {
 	value wechat.Secret
 	at    value
 }
 
-func (v value) secretValues(most int) []secret {
-	if !v.given() {
+// secrets reads at most so many secrets from v, or from the file named by the key of v with _file
+// after it. A variable for one of the two keys replaces both keys of the file.
+func (s *section) secrets(v value, most int) []secret {
+	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
+	file := s.scalar(name + "_file")
+	switch {
+	case v.env != "" && file.env == "":
+		file.node = nil
+	case file.env != "" && v.env == "":
+		v.node = nil
+	}
+	if v.present() && file.present() {
+		v.reject("only one of %s and %s_file is allowed", name, name)
 		return nil
 	}
-	if v.over && most > 1 {
-		return v.keep(strings.Fields(v.node.Value), most)
+	if file.present() {
+		return file.secretFile(most)
 	}
-	if v.node.Kind == yaml.SequenceNode && most > 1 {
-		var out []secret
-		for _, item := range v.items() {
-			out = append(out, item.secretValues(1)...)
-		}
-		if len(out) > most {
-			v.fault("has more than %d values", most)
-		}
-		values := map[wechat.Secret]bool{}
-		for _, each := range out {
-			if values[each.value] {
-				each.at.fault("is in the list already")
-			}
-			values[each.value] = true
-		}
-		return out
-	}
-	// A secret of digits only looks like a number. Its text is kept as it stands, so nothing is lost.
-	if v.node.Kind != yaml.ScalarNode || !slices.Contains([]string{"!!str", "!!int", "!!float"}, v.node.Tag) {
-		v.fault("must be a text, and is %s", what(v.node))
-		return nil
-	}
-	return v.keep([]string{v.node.Value}, most)
+	return v.secretValues(most)
 }
 
-// secretFile reads the file that v names: one value on one line, or with most > 1 a value on each.
-func (v value) secretFile(most int) []secret {
-	name, ok := v.text()
-	if !ok {
+func (v value) secretValues(most int) []secret {
+	if !v.present() {
 		return nil
 	}
+	if v.env != "" && most > 1 {
+		return v.checkSecrets(strings.Fields(v.node.Value), most)
+	}
+	if v.node.Kind == yaml.SequenceNode && most > 1 {
+		return v.secretList(most)
+	}
+	// A secret of digits only is a number in YAML. Its text is kept, so nothing is lost.
+	if v.node.Kind != yaml.ScalarNode || !slices.Contains([]string{"!!str", "!!int", "!!float"}, v.node.Tag) {
+		v.reject("must be a string, not %s", typeName(v.node))
+		return nil
+	}
+	return v.checkSecrets([]string{v.node.Value}, most)
+}
+
+func (v value) secretList(most int) (out []secret) {
+	for _, item := range v.items() {
+		out = append(out, item.secretValues(1)...)
+	}
+	if len(out) > most {
+		v.reject("at most %d values", most)
+	}
+	values := map[wechat.Secret]bool{}
+	for _, each := range out {
+		if values[each.value] {
+			each.at.reject("duplicate value")
+		}
+		values[each.value] = true
+	}
+	return out
+}
+
+// secretFile reads a secret from the file that v names: one value, or with most > 1 one value a
+// line.
+func (v value) secretFile(most int) []secret {
+	name := v.nonEmpty("")
 	if name == "" {
-		v.fault("is empty: write the path of a file")
 		return nil
 	}
 	text, err := readSecretFile(name)
 	if err != nil {
-		v.fault("%s", err)
+		v.reject("%s", err)
 		return nil
 	}
-	if exposed(name) {
-		v.warn("others on this machine can read the file: chmod 600")
+	if isReadableByAll(name) {
+		v.warn("file is readable by other users: chmod 600")
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	values := []string{text}
@@ -102,65 +103,66 @@ func (v value) secretFile(most int) []secret {
 		values = strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 	}
 	if strings.TrimSpace(text) == "" {
-		v.fault("the file is empty")
+		v.reject("empty file")
 		return nil
 	}
-	return v.keep(values, most)
+	return v.checkSecrets(values, most)
 }
 
-// keep checks the values themselves.
-func (v value) keep(values []string, most int) []secret {
+// checkSecrets returns the values that are valid.
+func (v value) checkSecrets(values []string, most int) (out []secret) {
 	if len(values) > most {
-		v.fault("has more than %d values", most)
+		v.reject("at most %d values", most)
 	}
-	var out []secret
 	for _, text := range values {
 		switch {
 		case text == "":
-			v.fault("is empty")
+			v.reject("must not be empty")
 		case strings.ContainsFunc(text, notASCII):
-			v.fault("has a space, a line break or a character outside ASCII in it")
+			v.reject("must not contain spaces, line breaks or non-ASCII characters")
 		case slices.ContainsFunc(out, func(s secret) bool { return string(s.value) == text }):
-			v.fault("has the same value twice")
+			v.reject("duplicate value")
 		default:
-			out = append(out, secret{wechat.Secret(text), v})
+			out = append(out, secret{value: wechat.Secret(text), at: v})
 		}
 	}
 	return out
 }
 
+// readSecretFile reads a file. Its errors do not name the file, which may be a secret in the wrong
+// place.
 func readSecretFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", errors.New("there is no such file")
+		return "", errors.New("file does not exist")
 	case err != nil:
-		return "", errors.New("the file cannot be looked at: see its permissions, and those of its folder")
+		return "", errors.New("cannot access the file: check its permissions, and those of its folder")
 	case !info.Mode().IsRegular():
-		return "", errors.New("that is no file but a folder or a device")
+		return "", errors.New("not a regular file")
 	case info.Size() > maxSecretFile:
-		return "", errors.New("the file is too large for a secret")
-	case modes && info.Mode().Perm()&0o002 != 0:
-		return "", errors.New("everybody on this machine can change the file: chmod 600")
+		return "", errors.New("file is too large for a secret")
+	case hasModes && info.Mode().Perm()&0o002 != 0:
+		return "", errors.New("file is writable by all users: chmod 600")
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return "", errors.New("the file cannot be read: see its permissions")
+		return "", errors.New("cannot open the file: check its permissions")
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
 	if err != nil {
-		return "", errors.New("the file cannot be read to its end")
+		return "", errors.New("cannot read the file")
 	}
 	return string(text), nil
 }
 
-// exposed tells whether a file is readable by more than its owner. Container platforms mount secrets that way below /run/secrets, where only the
-// container sees them.
-func exposed(name string) bool {
+// isReadableByAll reports whether every user can read a file. Container platforms mount secrets
+// that way below /run/secrets, which only the container sees.
+func isReadableByAll(name string) bool {
 	if strings.HasPrefix(name, "/run/secrets/") || strings.HasPrefix(name, "/var/run/secrets/") {
 		return false
 	}
 	info, err := os.Stat(name)
-	return err == nil && modes && info.Mode().Perm()&0o004 != 0
+	return err == nil && hasModes && info.Mode().Perm()&0o004 != 0
 }

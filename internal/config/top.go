@@ -1,10 +1,9 @@
 package config
 
 import (
-	"maps"
+	"errors"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,187 +12,229 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-func topKeys() []string {
-	return []string{"url", "listen", "metrics", "insecure", "store", "store_file", "master_key_file", "trusted_proxies", "session", "profile_max_age",
-		"verify_cache", "verify_files", "names", "events", "log", "wechat", "apps"}
-}
+const (
+	defaultListen  = "127.0.0.1:8080"
+	defaultMetrics = "127.0.0.1:9090"
+	defaultStore   = "sqlite:weigate.db"
+	defaultKeyFile = "weigate.key"
 
-func sessionKeys() []string { return []string{"idle", "max"} }
-func namesKeys() []string   { return []string{"title", "footer", "privacy_url", "agreement", "icp"} }
-func eventsKeys() []string  { return []string{"keep"} }
-func logKeys() []string     { return []string{"format", "level"} }
+	day  = 24 * time.Hour
+	year = 365 * day
+)
 
-// elsewhere are keys that people look for here, with the words that say where the thing is, instead of "unknown".
-func (s section) elsewhere(keys map[string]string) {
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if s.has(key) {
-			s.at(key).fault("%s", keys[key])
-		}
+func topKeys() []key[Config] {
+	return []key[Config]{
+		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
+		{name: "listen", read: func(_ *section, v value, c *Config) { c.Listen = v.listen(defaultListen) }},
+		{name: "metrics", read: readMetrics},
+		{name: "insecure", read: func(_ *section, v value, c *Config) { c.Insecure = v.boolean() }},
+		{name: "store", read: readStore},
+		{name: "store_file"}, // with store
+		{name: "master_key_file", read: readMasterKey},
+		{name: "trusted_proxies", fileOnly: true, read: readProxies},
+		{name: "session", fileOnly: true, below: prefixed(".", paths(sessionKeys())), read: readSession},
+		{name: "profile_max_age", read: func(_ *section, v value, c *Config) {
+			c.ProfileMaxAge = v.duration(30*day, time.Hour, 10*year)
+		}},
+		{name: "verify_cache", read: func(_ *section, v value, c *Config) {
+			c.VerifyCache = v.duration(5*time.Second, 0, time.Minute)
+		}},
+		{name: "verify_files", fileOnly: true, read: readVerifyFiles},
+		{name: "site", fileOnly: true, below: prefixed(".", paths(siteKeys())), read: readSite},
+		{name: "events", fileOnly: true, below: prefixed(".", paths(eventsKeys())),
+			read: func(_ *section, v value, c *Config) { readMapping(v, eventsKeys(), &c.Events) }},
+		{name: "log", fileOnly: true, below: prefixed(".", paths(logKeys())),
+			read: func(_ *section, v value, c *Config) { readMapping(v, logKeys(), &c.Log) }},
+		{name: "wechat", fileOnly: true, below: prefixed("[].", paths(connectorKeys())),
+			required: "at least one connector, an official account or a website app of yours at WeChat",
+			read:     func(_ *section, v value, c *Config) { c.WeChat = v.connectors() }},
+		{name: "apps", fileOnly: true, below: prefixed("[].", paths(appKeys())),
+			read: func(_ *section, v value, c *Config) { c.Apps = v.apps() }},
 	}
 }
 
+func sessionKeys() []key[Session] {
+	return []key[Session]{
+		{name: "idle", read: func(_ *section, v value, s *Session) { s.Idle = v.duration(0, time.Minute, year) }},
+		{name: "max", read: func(_ *section, v value, s *Session) { s.Max = v.duration(30*day, time.Minute, year) }},
+	}
+}
+
+func siteKeys() []key[Site] {
+	return []key[Site]{
+		{name: "title", read: func(_ *section, v value, s *Site) { s.Title = v.shortText() }},
+		{name: "footer", read: func(_ *section, v value, s *Site) { s.Footer = v.shortText() }},
+		{name: "privacy_url", read: readPrivacyURL},
+		{name: "agreement", read: readAgreement},
+		{name: "icp", read: func(_ *section, v value, s *Site) { s.ICP = v.shortText() }},
+	}
+}
+
+func eventsKeys() []key[Events] {
+	return []key[Events]{
+		{name: "keep", read: func(_ *section, v value, e *Events) { e.Keep = v.duration(180*day, day, 10*year) }},
+	}
+}
+
+func logKeys() []key[Log] {
+	return []key[Log]{
+		{name: "format", read: func(_ *section, v value, l *Log) { l.Format = v.choice("text", "text", "json") }},
+		{name: "level", read: func(_ *section, v value, l *Log) {
+			l.Level = v.choice("info", "debug", "info", "warn", "error")
+		}},
+	}
+}
+
+// config reads the whole file.
 func (r *reader) config(root value) *Config {
-	elsewhere := map[string]string{
-		"master_key": "the master key does not stand in this file: name its file with master_key_file, or set WEIGATE_MASTER_KEY",
-	}
+	c := &Config{}
+	r.conf, r.connectorNames, r.appNames = c, newNames(), newNames()
+	r.appIDs, r.hosts = map[string]int{}, map[string]int{}
 	if root.node.Kind != yaml.MappingNode {
-		root.fault("must be a mapping, with keys such as url, wechat and apps, and is %s", what(root.node))
-		return nil
+		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))
+		return c
 	}
-	s := root.section(append(topKeys(), slices.Sorted(maps.Keys(elsewhere))...)...)
-	s.elsewhere(elsewhere)
-	c := &Config{Insecure: s.one("insecure").yes()}
-	c.URL = s.ownURL(c.Insecure)
-	c.Listen = s.listen("listen", "127.0.0.1:8080")
-	c.Metrics = s.listen("metrics", "127.0.0.1:9090")
-	if c.Metrics == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
-		s.one("metrics").fault("must be another address than listen: metrics are not for visitors")
+	// master_key is not a key, but people look for it here. The message for it says more than
+	// "unknown key".
+	const masterKey = "master_key"
+	s := root.section(append(keyNames(topKeys()), masterKey))
+	if s.has(masterKey) {
+		s.listed(masterKey).reject("not allowed in the file: use master_key_file or WEIGATE_MASTER_KEY")
 	}
-	c.Store = s.store()
-	c.MasterKey, c.MasterKeyFile = wechat.Secret(r.getenv("WEIGATE_MASTER_KEY")), s.path("master_key_file", "weigate.key")
-	c.TrustedProxies = s.at("trusted_proxies").proxies()
-
-	session := s.at("session").section(sessionKeys()...)
-	session.key = "session"
-	c.Session.Max = session.one("max").duration(720*time.Hour, time.Minute, 8760*time.Hour)
-	c.Session.Idle = session.one("idle").duration(min(24*time.Hour, c.Session.Max), time.Minute, 8760*time.Hour)
-	if c.Session.Idle > c.Session.Max {
-		session.one("idle").fault("must not be longer than max")
+	for _, k := range topKeys() {
+		readKey(s, k, c)
 	}
-	c.ProfileMaxAge = s.one("profile_max_age").duration(720*time.Hour, time.Hour, 87600*time.Hour)
-	c.VerifyCache = s.one("verify_cache").duration(5*time.Second, 0, time.Minute)
-	c.VerifyFiles = s.at("verify_files").verifyFiles()
-	c.Names = s.at("names").names()
-	c.Events.Keep = s.at("events").section(eventsKeys()...).one("keep").duration(4320*time.Hour, 24*time.Hour, 87600*time.Hour)
-	logs := s.at("log").section(logKeys()...)
-	c.Log.Format = logs.one("format").choice("text", "text", "json")
-	c.Log.Level = logs.one("level").choice("info", "debug", "info", "warn", "error")
-
-	var appIDs map[string]int
-	c.WeChat, appIDs = r.connectors(s.at("wechat"), c.Insecure)
-	proxies := s.at("trusted_proxies")
-	c.Apps = r.apps(s.at("apps"), c, appIDs, proxies.given() && len(proxies.node.Content) > 0)
+	if c.URL != "" {
+		s.scalar("url").rejectAll(checkBase(c.URL, c.Insecure))
+	}
 	return c
 }
 
-func (s section) ownURL(insecure bool) string {
-	v := s.one("url")
-	text, ok := v.text()
-	switch {
-	case !v.given():
-		v.fault("is missing: the address under which browsers reach this gateway, such as https://login.example.com")
-	case ok:
-		v.faults(checkBase(text, insecure))
+func readURL(_ *section, v value, c *Config) { c.URL, _ = v.text() }
+
+func readMetrics(_ *section, v value, c *Config) {
+	if text, ok := v.text(); ok && text == "" {
+		return // no metrics listener
 	}
-	return text
+	c.Metrics = v.listen(defaultMetrics)
+	if c.Metrics == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+		v.reject("must differ from listen: metrics are not public")
+	}
 }
 
-func (s section) listen(key, def string) string {
-	v := s.one(key)
-	text, ok := v.text()
-	switch {
-	case !ok:
-		return def
-	case text == "" && key == "metrics":
-		return ""
-	}
-	if err := checkListen(text); err != nil {
-		v.fault("%s", err)
-		return def
-	}
-	return text
-}
-
-func (s section) path(key, def string) string {
-	v := s.one(key)
+// listen reads an address to listen on.
+func (v value) listen(def string) string {
 	text, ok := v.text()
 	if !ok {
 		return def
 	}
-	if text == "" {
-		v.fault("is empty: write the path of a file")
+	if err := checkListen(text); err != nil {
+		v.reject("%s", err)
 		return def
 	}
 	return text
 }
 
-func (s section) store() wechat.Secret {
-	all := s.secrets("store", 1)
+func readStore(s *section, v value, c *Config) {
+	c.Store = defaultStore
+	all := s.secrets(v, 1)
 	if len(all) == 0 {
-		return "sqlite:weigate.db"
+		return
 	}
 	text := string(all[0].value)
 	path, isFile := strings.CutPrefix(text, "sqlite:")
 	u, err := parseAddress(text)
-	switch {
-	case isFile && path != "":
-		return all[0].value
-	case !isFile && err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql"):
-		return all[0].value
+	isURL := err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql")
+	if isFile && path == "" || !isFile && !isURL {
+		all[0].at.reject("must be sqlite:PATH, such as sqlite:weigate.db, or postgres://user:password@host/database")
+		return
 	}
-	all[0].at.fault("must be sqlite: and a path, such as sqlite:weigate.db, or postgres://user:password@host/database")
-	return "sqlite:weigate.db"
+	c.Store = all[0].value
 }
 
-func (v value) proxies() (out []netip.Prefix) {
+func readMasterKey(s *section, v value, c *Config) {
+	c.MasterKey = wechat.Secret(s.r.getenv("WEIGATE_MASTER_KEY"))
+	c.MasterKeyFile = v.nonEmpty(defaultKeyFile)
+}
+
+// readProxies reads IP addresses and networks. Host names are not allowed: they would have to be
+// resolved for every request.
+func readProxies(_ *section, v value, c *Config) {
+	v.r.hasProxies = v.present() && len(v.node.Content) > 0
 	texts, at := v.texts()
 	for i, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			var ip netip.Addr
-			if ip, err = netip.ParseAddr(text); err == nil {
-				prefix, err = ip.WithZone("").Prefix(ip.BitLen())
-			}
-		}
+		prefix, err := parsePrefix(text)
 		switch {
 		case err != nil:
-			at[i].fault("must be an IP address or a network such as 10.0.0.0/8 (a name would have to be asked for on every request)")
+			at[i].reject("must be an IP address, or a network such as 10.0.0.0/8")
 		case prefix.Bits() == 0:
-			at[i].fault("trusts everybody: whoever calls could claim any address; name your proxies")
+			at[i].reject("must not include every address: any client could then forge its own")
 		default:
-			out = append(out, prefix.Masked())
+			c.TrustedProxies = append(c.TrustedProxies, prefix)
 		}
 	}
-	return out
 }
 
-// verifyFile is the name that mp.weixin.qq.com gives the file: 16 characters in all that were seen.
+// parsePrefix parses a network, or an IP address as the network that contains only it.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		return prefix.Masked(), nil
+	}
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return ip.WithZone("").Prefix(ip.BitLen())
+}
+
+func readSession(_ *section, v value, c *Config) {
+	s := readMapping(v, sessionKeys(), &c.Session)
+	if c.Session.Idle == 0 { // absent or rejected
+		c.Session.Idle = min(day, c.Session.Max)
+	}
+	if c.Session.Idle > c.Session.Max {
+		s.scalar("idle").reject("must not be longer than max")
+	}
+}
+
+// verifyFile matches the names that mp.weixin.qq.com generates: MP_verify_ and 16 characters in
+// every known one.
 var verifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
 
-func (v value) verifyFiles() (out []string) {
-	texts, at := v.texts()
-	for i, text := range texts {
-		if !verifyFile.MatchString(text) {
-			at[i].fault("must be the name of the file that WeChat gave you, such as MP_verify_0123456789abcdef.txt: its content is that name's middle part")
-			continue
+func readVerifyFiles(_ *section, v value, c *Config) {
+	c.VerifyFiles = v.checkedTexts(func(text string) []error {
+		if verifyFile.MatchString(text) {
+			return nil
 		}
-		out = append(out, text)
-	}
-	return out
+		return []error{errors.New("must be the name of a file from WeChat, such as MP_verify_0123456789abcdef.txt")}
+	})
 }
 
-func (v value) names() (n Names) {
-	s := v.section(namesKeys()...)
-	into := map[string]*string{"title": &n.Title, "footer": &n.Footer, "icp": &n.ICP, "privacy_url": &n.PrivacyURL}
-	for _, key := range namesKeys() {
-		if into[key] == nil {
-			continue
-		}
-		at := s.one(key)
-		text, _ := at.text()
-		if len([]rune(text)) > 200 {
-			at.fault("is longer than 200 characters")
-			continue
-		}
-		if key == "privacy_url" && text != "" {
-			if u, err := parseAddress(text); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-				at.fault("must be a whole https address such as https://www.example.com/privacy")
-			}
-		}
-		*into[key] = text
+func readSite(_ *section, v value, c *Config) { readMapping(v, siteKeys(), &c.Site) }
+
+// shortText reads a text for the pages.
+func (v value) shortText() string {
+	text, _ := v.text()
+	if len([]rune(text)) > 200 {
+		v.reject("must not be longer than 200 characters")
+		return ""
 	}
-	if n.Agreement = s.one("agreement").yes(); n.Agreement && n.PrivacyURL == "" {
-		s.one("agreement").fault("needs privacy_url: what people agree to must be there to read")
+	return text
+}
+
+func readPrivacyURL(_ *section, v value, into *Site) {
+	into.PrivacyURL = v.shortText()
+	if into.PrivacyURL == "" {
+		return
 	}
-	return n
+	u, err := parseAddress(into.PrivacyURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		v.reject("must be an https URL such as https://www.example.com/privacy")
+	}
+}
+
+func readAgreement(_ *section, v value, into *Site) {
+	if into.Agreement = v.boolean(); into.Agreement && into.PrivacyURL == "" {
+		v.reject("requires privacy_url, the page that users agree to")
+	}
 }

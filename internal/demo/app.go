@@ -23,7 +23,8 @@ var files embed.FS
 type Config struct {
 	// URL is the base URL of the apps, as in http://127.0.0.1:8080.
 	URL string
-	// SimulatorURL is the base URL of the WeChat that OfficialAccount and WebsiteApp use. Profile pictures come from it.
+	// SimulatorURL is the base URL of the WeChat that OfficialAccount and WebsiteApp use. Profile
+	// pictures come from it.
 	SimulatorURL string
 	// ControlURL is the simulator's control page. Every page links to it.
 	ControlURL string
@@ -39,7 +40,8 @@ type Config struct {
 type GatewayConfig struct {
 	// Issuer is the gateway's base URL.
 	Issuer string
-	// NotesSecret, PhotosSecret and BoardSecret are the client secrets of [NotesID], [PhotosID] and [BoardID].
+	// NotesSecret, PhotosSecret and BoardSecret are the client secrets of [NotesID], [PhotosID] and
+	// [BoardID].
 	NotesSecret, PhotosSecret, BoardSecret string
 	// ShopSecret is the secret of [ShopAppID] at the gateway's relay.
 	ShopSecret string
@@ -106,7 +108,8 @@ func New(conf Config) (http.Handler, error) {
 	}), nil
 }
 
-// byHost returns a handler that chooses the site by the host of the request. All sites share one port.
+// byHost returns a handler that chooses the site by the host of the request. All sites share one
+// port.
 func byHost(apps http.Handler, sites map[string]http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if site := sites[strings.ToLower(r.Host)]; site != nil {
@@ -117,8 +120,8 @@ func byHost(apps http.Handler, sites map[string]http.Handler) http.Handler {
 	})
 }
 
-// redirectToOwnHost redirects requests for another name of this machine (localhost for 127.0.0.1) to the apps' own URL.
-// A browser does not send a cookie of the one host to the other.
+// redirectToOwnHost redirects requests for another name of this machine (localhost for 127.0.0.1)
+// to the apps' own URL. A browser does not send a cookie of the one host to the other.
 func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -145,7 +148,8 @@ func serveFile(contentType string) http.HandlerFunc {
 	}
 }
 
-// redirect sends the browser to another address, without a Referer: the current address may contain a code.
+// redirect sends the browser to another address, without a Referer: the current address may contain
+// a code.
 func redirect(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.Header().Set("Cache-Control", "no-store")
@@ -178,7 +182,8 @@ type page struct {
 	User       *userInfo // client-in
 }
 
-// show renders a page completely before it sends the first byte, so that an error cannot truncate it.
+// show renders a page completely before it sends the first byte, so that an error cannot truncate
+// it.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Texts = a.catalogue.In(lang.FromHeader(r.Header, lang.English))
 	p.ControlURL, p.Home = a.conf.ControlURL, a.conf.URL+"/"
@@ -198,7 +203,8 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Content-Language", p.Lang)
 	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Cache-Control", "no-store")
-	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, which looks like another site's.
+	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, which looks
+	// like another site's.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+

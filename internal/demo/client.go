@@ -66,7 +66,8 @@ func (a *app) mountClients(mux *http.ServeMux) {
 	}
 }
 
-// home serves the page of the app. It reads UserInfo for every request, so that "sign out everywhere" takes effect at once.
+// home serves the page of the app. It reads UserInfo for every request, so that "sign out
+// everywhere" takes effect at once.
 func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	p := page{Heading: c.rp.id, App: c.rp.id, Other: c.other}
 	t, in := c.session(r)
@@ -90,7 +91,8 @@ func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "client-in", p)
 }
 
-// begin redirects to the gateway. The cookie with the attempt is named after the state, so that two tabs can sign in at once.
+// begin redirects to the gateway. The cookie with the attempt is named after the state, so that two
+// tabs can sign in at once.
 func (c *client) begin(w http.ResponseWriter, r *http.Request) {
 	e, err := c.rp.discover(r.Context())
 	if err != nil {
@@ -102,7 +104,8 @@ func (c *client) begin(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.rp.authorizeURL(e, a))
 }
 
-// callback redeems the code. The browser must be the one that started, and iss the gateway that it was sent to (RFC 9207).
+// callback redeems the code. The browser must be the one that started, and iss the gateway that it
+// was sent to (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}
@@ -183,10 +186,12 @@ func (c *client) end(w http.ResponseWriter, r *http.Request) {
 
 func (c *client) attemptCookie(state string) string { return c.rp.id + "-" + url.QueryEscape(state) }
 
-// setCookie sets a cookie of this app. It is not Secure, because the demo is served by plain HTTP on this machine.
+// setCookie sets a cookie of this app. It is not Secure, because the demo is served by plain HTTP
+// on this machine.
 func (c *client) setCookie(w http.ResponseWriter, name, value string, age int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/" + c.rp.id + "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/" + c.rp.id + "/", MaxAge: age,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -24,7 +24,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// provider is an OpenID Connect provider that can be told to misbehave: the apps must not believe everybody who answers at the right address.
+// provider is an OpenID Connect provider that can be told to misbehave: the apps must not believe
+// everybody who answers at the right address.
 type provider struct {
 	t      *testing.T
 	server *httptest.Server
@@ -220,7 +221,8 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || !v.in() {
 		t.Errorf("a foreign form: %d", status)
 	}
-	// Signed out everywhere: the app hears of it at the next view, and the session is gone for good.
+	// Signed out everywhere: the app hears of it at the next view, and the session is gone for
+	// good.
 	v.p.mu.Lock()
 	v.p.over = true
 	v.p.mu.Unlock()
@@ -241,7 +243,8 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	}
 }
 
-// TestOpenIDConnectBelievesNoStranger: a token that is not the provider's, not of this app, not of this attempt or not about this person signs nobody in.
+// TestOpenIDConnectBelievesNoStranger: a token that is not the provider's, not of this app, not of
+// this attempt or not about this person signs nobody in.
 func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*provider){
@@ -270,7 +273,8 @@ func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 	}
 }
 
-// TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another issuer answers, or that comes twice is over.
+// TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another
+// issuer answers, or that comes twice is over.
 func TestOpenIDConnectCallbackIsBoundToTheBrowser(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t)

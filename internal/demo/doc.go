@@ -1,10 +1,12 @@
 // Package demo contains the sample apps of "weigate demo". They are small and meant to be read.
 //
 // [New] returns all of them as one handler:
-//   - sample.go is an app on package login: one login.Config, and calls of Handler.Start and Handler.Session.
-//   - client.go and relying_party.go are three apps, Notes, Photos and Board, that sign users in at the gateway with
-//     OpenID Connect. They contain nothing about WeChat.
-//   - proxy.go is a reverse proxy that checks every request with the gateway, and wiki.go the site behind it.
+//   - sample.go is an app on package login: one login.Config, and calls of Handler.Start and
+//     Handler.Session.
+//   - client.go and relying_party.go are three apps, Notes, Photos and Board, that sign users in at
+//     the gateway with OpenID Connect. They contain nothing about WeChat.
+//   - proxy.go is a reverse proxy that checks every request with the gateway, and wiki.go the site
+//     behind it.
 //   - shop.go is an app with WeChat's own calls, whose host names point to the gateway's relay.
 //
 // The routes:
@@ -32,6 +34,6 @@
 //	GET  /callback                     redirect URI
 //	POST /sign-out
 //
-// Sessions are kept in memory. The apps are not a template for production: use your language's OpenID Connect library
-// instead of relying_party.go.
+// Sessions are kept in memory. The apps are not a template for production: use your language's
+// OpenID Connect library instead of relying_party.go.
 package demo

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// proxy is the reverse proxy in front of the wiki. Like nginx (auth_request), Traefik (forwardAuth) and Caddy
-// (forward_auth), it checks every request with the gateway, passes on only the allowed ones, and adds the user's identity
-// headers.
+// proxy is the reverse proxy in front of the wiki. Like nginx (auth_request), Traefik (forwardAuth)
+// and Caddy (forward_auth), it checks every request with the gateway, passes on only the allowed
+// ones, and adds the user's identity headers.
 type proxy struct {
 	gateway string // URL of the gateway
 	host    string // host that browsers use, as in wiki.localhost:8080
@@ -59,7 +59,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		// Not allowed: the gateway's response is a redirect to the sign-in, or a page that gives the reason.
+		// Not allowed: the gateway's response is a redirect to the sign-in, or a page that gives
+		// the reason.
 		for name, values := range answer.Header {
 			if !isIdentity(name) {
 				w.Header()[name] = values
@@ -94,7 +95,8 @@ func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for _, name := range []string{
-		"Accept", "Accept-Language", "Cookie", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent", "X-Requested-With",
+		"Accept", "Accept-Language", "Cookie", "User-Agent", "X-Requested-With",
+		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
 	} {
 		if values := r.Header.Values(name); len(values) > 0 {
 			q.Header[name] = values
@@ -104,7 +106,8 @@ func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 	return p.client.Do(q)
 }
 
-// setForwarded sets the X-Forwarded headers from the request. Values that the browser sent are overwritten or deleted.
+// setForwarded sets the X-Forwarded headers from the request. Values that the browser sent are
+// overwritten or deleted.
 func (p *proxy) setForwarded(h http.Header, r *http.Request) {
 	h.Set("X-Forwarded-Method", r.Method)
 	h.Set("X-Forwarded-Proto", "http")

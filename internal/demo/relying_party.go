@@ -18,7 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// relyingParty is the OpenID Connect client of a sample app. A production app uses its language's library instead.
+// relyingParty is the OpenID Connect client of a sample app. A production app uses its language's
+// library instead.
 type relyingParty struct {
 	issuer, id, secret    string
 	redirectURI           string
@@ -36,7 +37,8 @@ type endpoints struct {
 	EndSession    string `json:"end_session_endpoint"`
 }
 
-// attempt holds the values of a sign-in in progress. They are kept in a cookie of the browser that started it.
+// attempt holds the values of a sign-in in progress. They are kept in a cookie of the browser that
+// started it.
 type attempt struct{ state, nonce, verifier string }
 
 // tokens are the result of redeeming a code, with claims of the ID token.
@@ -56,10 +58,12 @@ type userInfo struct {
 	UnionID  string `json:"unionid"`
 }
 
-// errUnauthorized is returned when the provider rejects the access token: the user was signed out, or it has expired.
+// errUnauthorized is returned when the provider rejects the access token: the user was signed out,
+// or it has expired.
 var errUnauthorized = errors.New("demo: access token rejected")
 
-// scopes are requested by every app. profile asks the user for nickname and picture; wechat adds openid and unionid.
+// scopes are requested by every app. profile asks the user for nickname and picture; wechat adds
+// openid and unionid.
 const scopes = "openid profile wechat"
 
 // maxResponse limits how much of a response is read.
@@ -96,7 +100,8 @@ func (p *relyingParty) redeem(ctx context.Context, code string, a attempt) (toke
 		return tokens{}, err
 	}
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirectURI}, "code_verifier": {a.verifier},
+		"grant_type": {"authorization_code"}, "code": {code},
+		"redirect_uri": {p.redirectURI}, "code_verifier": {a.verifier},
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Token, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -114,7 +119,8 @@ func (p *relyingParty) redeem(ctx context.Context, code string, a attempt) (toke
 	return p.validate(ctx, e, got.AccessToken, got.IDToken, a.nonce)
 }
 
-// validate checks the ID token: signature, issuer, audience, expiry and nonce (OpenID Connect Core 3.1.3.7).
+// validate checks the ID token: signature, issuer, audience, expiry and nonce (OpenID Connect Core
+// 3.1.3.7).
 func (p *relyingParty) validate(ctx context.Context, e endpoints, access, raw, nonce string) (tokens, error) {
 	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
@@ -143,7 +149,8 @@ func (p *relyingParty) validate(ctx context.Context, e endpoints, access, raw, n
 	return tokens{access: access, id: raw, subject: standard.Subject, authTime: time.Unix(more.AuthTime, 0)}, nil
 }
 
-// userInfo reads the UserInfo endpoint. It returns errUnauthorized if the access token is no longer valid.
+// userInfo reads the UserInfo endpoint. It returns errUnauthorized if the access token is no longer
+// valid.
 func (p *relyingParty) userInfo(ctx context.Context, t tokens) (user userInfo, err error) {
 	e, err := p.discover(ctx)
 	if err != nil {
@@ -158,8 +165,8 @@ func (p *relyingParty) userInfo(ctx context.Context, t tokens) (user userInfo, e
 	return user, nil
 }
 
-// logoutURL returns the URL of the logout request (OpenID Connect RP-Initiated Logout 1.0), which ends the session at the
-// provider.
+// logoutURL returns the URL of the logout request (OpenID Connect RP-Initiated Logout 1.0), which
+// ends the session at the provider.
 func (p *relyingParty) logoutURL(e endpoints, t tokens) string {
 	return e.EndSession + "?" + url.Values{
 		"id_token_hint": {t.id}, "client_id": {p.id}, "post_logout_redirect_uri": {p.postLogoutRedirectURI},

@@ -43,8 +43,9 @@ func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 		scopes = append(scopes, string(s))
 	}
 	a.show(w, r, http.StatusOK, "signed-in", page{
-		Heading: "signed_in", Nickname: session.Nickname, AvatarURL: session.AvatarURL, HasProfile: !session.ProfileAt.IsZero(),
-		OpenID: session.OpenID, UnionID: session.UnionID, AppID: session.AppID, Scope: strings.Join(scopes, ", "),
+		Heading: "signed_in", Nickname: session.Nickname, AvatarURL: session.AvatarURL,
+		HasProfile: !session.ProfileAt.IsZero(),
+		OpenID:     session.OpenID, UnionID: session.UnionID, AppID: session.AppID, Scope: strings.Join(scopes, ", "),
 		Method: string(session.Method), At: session.SignedInAt.Format("2006-01-02 15:04:05"),
 	})
 }

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// shop is an app that calls WeChat's API directly, as many existing apps do. It works with WeChat and with the gateway's
-// relay: only openURL and apiURL (https://open.weixin.qq.com and https://api.weixin.qq.com at WeChat), the appid and the
-// secret differ.
+// shop is an app that calls WeChat's API directly, as many existing apps do. It works with WeChat
+// and with the gateway's relay: only openURL and apiURL (https://open.weixin.qq.com and
+// https://api.weixin.qq.com at WeChat), the appid and the secret differ.
 type shop struct {
 	*app
 	openURL, apiURL string
@@ -68,7 +68,8 @@ func (s *shop) home(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "shop", p)
 }
 
-// begin redirects to the authorize page, with the parameters in the order of WeChat's documentation.
+// begin redirects to the authorize page, with the parameters in the order of WeChat's
+// documentation.
 func (s *shop) begin(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
 	s.setCookie(w, shopStateCookie, state, 600)
@@ -125,7 +126,8 @@ func (s *shop) exchange(r *http.Request, code string) (user wechatUser, err erro
 	return user, err
 }
 
-// call makes a call of WeChat's API. Its errors do not contain the URL, because the URL contains the secret.
+// call makes a call of WeChat's API. Its errors do not contain the URL, because the URL contains
+// the secret.
 func (s *shop) call(r *http.Request, path string, params url.Values, into any) error {
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.apiURL+path+"?"+params.Encode(), nil)
 	if err != nil {

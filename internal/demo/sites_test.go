@@ -34,7 +34,8 @@ func sites(t *testing.T, gateway string) (address string) {
 	return address
 }
 
-// at sends a request to a name of this machine, as a browser does that knows where *.localhost leads.
+// at sends a request to a name of this machine, as a browser does that knows where *.localhost
+// leads.
 func at(t *testing.T, method, address string, header ...string) (status int, body string, answer http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)

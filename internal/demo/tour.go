@@ -5,7 +5,8 @@ import (
 	"net/url"
 )
 
-// The hosts of the wiki and the shop. Chrome, Edge and Firefox resolve names under .localhost to this machine.
+// The hosts of the wiki and the shop. Chrome, Edge and Firefox resolve names under .localhost to
+// this machine.
 const (
 	wikiHost = "wiki.localhost"
 	shopHost = "shop.localhost"
@@ -37,7 +38,8 @@ func withHost(address, host string) string {
 	return u.Scheme + "://" + host
 }
 
-// card is one app of the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and APP.open.
+// card is one app of the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and
+// APP.open.
 type card struct {
 	App    string
 	URL    string

@@ -8,8 +8,8 @@ import (
 // fact is one row of a page: a name that is the same in every language, and its value.
 type fact struct{ Name, Value string }
 
-// wiki returns a site without a sign-in. It trusts the headers of the proxy in front of it, and is reachable only through
-// that proxy.
+// wiki returns a site without a sign-in. It trusts the headers of the proxy in front of it, and is
+// reachable only through that proxy.
 func (a *app) wiki() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.wikiPage)
@@ -23,7 +23,8 @@ func (a *app) wiki() http.Handler {
 func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
 	p := page{Heading: "wiki", Inner: r.URL.Path != "/"}
 	for _, name := range []string{
-		"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups", "X-Weigate-Assertion",
+		"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid",
+		"X-Weigate-Groups", "X-Weigate-Assertion",
 	} {
 		value := r.Header.Get(name)
 		if text, err := url.PathUnescape(value); err == nil {

@@ -88,7 +88,7 @@ func (g *inside) config(wiki string) *config.Config {
 	}
 	return &config.Config{
 		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
-		Names: config.Names{Title: "Example Login"}, VerifyCache: time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Site: config.Site{Title: "Example Login"}, VerifyCache: time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account), connector("site", config.Website, g.website)},
 		Apps: []config.App{
 			old("closed", "The Shop", closedAppID, gateway.AccessApproved), old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),

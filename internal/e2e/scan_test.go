@@ -67,7 +67,7 @@ func startGateway(t *testing.T) *gatewayWorld {
 	address := free.Addr().String()
 	g.gateway = "http://" + address
 	dir := t.TempDir()
-	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nnames: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
+	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nsite: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
 		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

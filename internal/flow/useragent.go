@@ -32,3 +32,6 @@ func ClassOf(r *http.Request) UserAgentClass {
 	}
 	return OnDesktop
 }
+
+// FromWeChat reports whether a request comes from WeChat's own browser, where an official account can sign users in.
+func FromWeChat(r *http.Request) bool { return ClassOf(r) == InWeChat }

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // App is an app of kind forward_auth.
@@ -23,6 +25,13 @@ type App struct {
 	gateway.App
 	Hosts   []string // host names in lower case, with a port where it is not the scheme's own; at least one, each on one app's list only
 	Subject string   // what the site is told as X-Weigate-User: one of the kinds of package access; "" = access.SubjectAccount
+}
+
+// Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
+type Sessions interface {
+	// Find returns a session that is live at now, with its user, and records that it was used. gateway.ErrNotFound: it has expired, or its user has been
+	// deleted or blocked. Any other error is the store's.
+	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
@@ -38,7 +47,7 @@ type Config struct {
 	Sessions Sessions
 	Access   access.Policy
 	Users    access.Users
-	Pages    Pages
+	Site     *web.Site
 	Grants   gateway.Grants
 	Attempts gateway.Attempts
 	Subjects gateway.Subjects
@@ -59,6 +68,7 @@ type Handler struct {
 	origins map[string]*site
 	secrets [][]byte
 	cache   *cache
+	events  audit.Recorder
 
 	none, noStore []string // header values that all answers of /verify share; net/http only reads them
 
@@ -94,14 +104,8 @@ const (
 // New checks the configuration and makes a Handler. All problems are reported at once, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
-	for name, missing := range map[string]bool{
-		"SessionMax": cfg.SessionMax <= 0, "SignIn": cfg.SignIn == nil, "Sessions": cfg.Sessions == nil, "Access": cfg.Access == nil, "People": cfg.Users == nil,
-		"Pages": cfg.Pages == nil, "Grants": cfg.Grants == nil, "Claims": cfg.Attempts == nil, "Subjects": cfg.Subjects == nil, "Events": cfg.Events == nil,
-		"Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil, "TrustedProxies": len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0,
-	} {
-		if missing {
-			problems = append(problems, fmt.Errorf("forwardauth: Config.%s is missing", name))
-		}
+	if len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0 {
+		problems = append(problems, errors.New("forwardauth: apps of kind forward_auth need Config.TrustedProxies"))
 	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
@@ -119,8 +123,11 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	h := &Handler{cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
-		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"}}
+	h := &Handler{
+		cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
+		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"},
+		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+	}
 	return h, h.addHosts()
 }
 
@@ -205,21 +212,6 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
 	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
 	mux.HandleFunc("GET "+pathRefused, h.refused)
-}
-
-// Again says where a request of ours begins anew, given the return address of its sign-in: on the host, since only a nonce that the browser has there
-// leads anywhere. ok is false for any other address.
-func (h *Handler) RestartURL(returnTo string) (address string, ok bool) {
-	rest, ok := strings.CutPrefix(returnTo, h.path+pathHandoff+"?")
-	if !ok {
-		return "", false
-	}
-	q, err := url.ParseQuery(rest)
-	s := h.origins[q.Get("to")]
-	if err != nil || s == nil {
-		return "", false
-	}
-	return s.start(cleanReturn(q.Get("return"))), true
 }
 
 // start is where signing in on this host begins.

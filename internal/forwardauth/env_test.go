@@ -24,6 +24,8 @@ import (
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 const (
@@ -157,19 +159,6 @@ func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Deci
 	return access.Decision(a.says.Load()), nil
 }
 
-// pages shows which page it is.
-type pages struct{}
-
-func (pages) Show(w http.ResponseWriter, _ *http.Request, p forwardauth.Page) {
-	if p.Status == 0 {
-		p.Status = http.StatusOK
-	}
-	w.Header().Set("X-Page", string(p.Reason))
-	w.Header().Set("X-Go", p.Go)
-	w.WriteHeader(p.Status)
-	fmt.Fprintf(w, "page %s of %s", p.Reason, p.App)
-}
-
 var master = sync.OnceValue(func() *keys.Sealer {
 	m, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
@@ -192,6 +181,10 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	e.config = forwardauth.Config{
 		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second, SessionMax: sessionFor,
 		Apps: []forwardauth.App{
@@ -199,7 +192,7 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 			{App: gateway.App{ID: "public", Kind: gateway.AppForwardAuth, Name: "Public"}, Hosts: []string{"public.example.com"}},
 			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"}, Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Pages: pages{}, Users: e.store, Grants: e.store, Attempts: e.store, Subjects: e.store,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Users: e.store, Grants: e.store, Attempts: e.store, Subjects: e.store,
 		Events: e.store, Keys: ring, Sealer: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.now,
 	}
 	for _, f := range change {
@@ -372,8 +365,8 @@ func (b *browser) verify(address string, more ...string) *httptest.ResponseRecor
 
 func want(t *testing.T, what string, w *httptest.ResponseRecorder, status int, page string) {
 	t.Helper()
-	if w.Code != status || w.Header().Get("X-Page") != page {
-		t.Errorf("%s: %d, page %q, want %d, page %q; %s", what, w.Code, w.Header().Get("X-Page"), status, page, w.Body)
+	if w.Code != status || string(webtest.Kind(w.Body.String())) != page {
+		t.Errorf("%s: %d, page %q, want %d, page %q; %s", what, w.Code, string(webtest.Kind(w.Body.String())), status, page, w.Body)
 	}
 }
 

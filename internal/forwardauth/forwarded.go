@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/weigate/weigate/internal/web"
 )
 
 // question is what a proxy asks about: one request of a browser or a program to a site.
@@ -144,7 +146,7 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 		privately(w)
 		s := h.hosted(r)
 		if s == nil {
-			h.cfg.Pages.Show(w, r, Page{Reason: ReasonNoSuchAddress})
+			h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 			return
 		}
 		f(w, r, s)

@@ -6,27 +6,32 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
-const handoffLifetime = 30 * time.Second
+const (
+	handoffLifetime   = 30 * time.Second
+	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
+)
 
 // Parameters of the hand-over, which is an address of the gateway that the browser carries through sign-in. None of them is a secret.
 const (
 	paramTo             = "to"        // origin of the host
 	paramChallenge      = "challenge" // of the nonce that the browser has there
 	paramReturn         = "return"    // path on the host
-	paramLoginRequest   = "demand"    // what sign-in was asked for
-	paramReauthenticate = "anew"      // the person pressed the button that signs in anew
+	paramLoginRequest   = "login_request"
+	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"
 )
 
-// errand is a hand-over that was asked for.
+// handoff is a request for the one-time transfer of a session to the host of an app.
 type handoff struct {
 	site           *site
 	challenge      string
@@ -35,44 +40,47 @@ type handoff struct {
 	reauthenticate bool
 }
 
-// handOver takes a person who is signed in at the gateway to the host of an app. Who crafts its address for somebody else gains nothing: it leads to a
-// host on the app's list, with a token that only the browser with the nonce can use.
+// serveHandoff transfers the session of a signed-in browser to the host of an app. An address that somebody crafts for another user gains nothing: it leads
+// to a host on the app's list, with a token that only the browser with the nonce can use.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	e, reason := h.parseHandoff(r)
-	if reason != "" {
-		h.cfg.Pages.Show(w, r, Page{Reason: reason, Status: http.StatusBadRequest, Home: h.cfg.URL + "/"})
+	e, problem := h.parseHandoff(r)
+	if problem != "" {
+		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/"})
 		return
 	}
-	err := h.run(w, r, e)
-	var s *stop
+	err := h.admit(w, r, e)
+	var known *pageError
 	switch {
-	case errors.As(err, &s):
-		h.cfg.Pages.Show(w, r, h.stopPage(e, s))
+	case errors.As(err, &known):
+		h.cfg.Site.Show(w, r, h.problemPage(e, known))
 	case err != nil:
 		h.failed(w, r, forwardedRequest{site: e.site, target: e.target}, err)
 	}
 }
 
-func (h *Handler) parseHandoff(r *http.Request) (handoff, Reason) {
+func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	for _, values := range q {
 		if len(values) > 1 {
-			return handoff{}, ReasonRequest
+			return handoff{}, web.BadRequest
 		}
 	}
-	e := handoff{site: h.origins[q.Get(paramTo)], challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)), loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate)}
+	e := handoff{
+		site: h.origins[q.Get(paramTo)], challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
+		loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate),
+	}
 	switch {
-	case err != nil || !isKey(e.challenge) || e.loginRequestID != "" && !isKey(e.loginRequestID):
-		return e, ReasonRequest
+	case err != nil || !isKey(e.challenge) || len(e.loginRequestID) > maxLoginRequestID:
+		return e, web.BadRequest
 	case e.site == nil:
-		return e, ReasonUnknownHost
+		return e, web.UnknownHost
 	}
 	return e, ""
 }
 
-// address is the errand as an address of the gateway.
+// address returns the handoff as an address of the gateway.
 func (h *Handler) address(e handoff) string {
 	q := url.Values{paramTo: {e.site.origin}, paramChallenge: {e.challenge}, paramReturn: {e.target}}
 	if e.loginRequestID != "" {
@@ -84,125 +92,134 @@ func (h *Handler) address(e handoff) string {
 	return h.path + pathHandoff + "?" + q.Encode()
 }
 
-// stop is a reason for which a person cannot go on.
-type stop struct {
-	reason Reason
-	owner  *gateway.User
+// pageError is an error that the user reads on a page.
+type pageError struct {
+	kind web.Kind
+	user *gateway.User // nil = nobody
 }
 
-func (s *stop) Error() string { return "forwardauth: a person cannot go on: " + string(s.reason) }
+func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }
 
-func (h *Handler) stopPage(e handoff, s *stop) Page {
-	page := Page{Reason: s.reason, Status: http.StatusForbidden, App: e.site.app.Name, User: s.owner, Home: h.cfg.URL + "/"}
+// problemPage returns the page for a user who was denied.
+func (h *Handler) problemPage(e handoff, problem *pageError) web.Page {
+	page := web.Page{Kind: problem.kind, App: e.site.app.Name, Home: h.cfg.URL + "/"}
+	if problem.user != nil {
+		page.User = web.UserOf(*problem.user)
+	}
 	again := e
 	again.reauthenticate = false
-	switch s.reason {
-	case ReasonWaiting:
-		page.Refresh, page.Status = true, http.StatusOK
-	case ReasonMethod:
+	switch problem.kind {
+	case web.NotSignedIn:
+		page.Go = e.site.start(e.target) // from the beginning, with a new nonce
+		return page
+	case web.Blocked:
+		return page
+	case web.WrongMethod:
 		again.loginRequestID, again.reauthenticate = "", true
-	case ReasonNotSignedIn:
-		page.Go = e.site.start(e.target) // over from the beginning, with a new nonce
-		return page
-	case ReasonSubjectTaken:
-		page.Status = http.StatusConflict
-	case ReasonBlocked:
-		return page
 	}
 	page.Go = h.address(again)
 	return page
 }
 
-// run answers the request, or says why it cannot.
-func (h *Handler) run(w http.ResponseWriter, r *http.Request, e handoff) error {
+// admit answers a handoff: with the redirect to the host, with the page or the sign-in that the user needs first, or with an error, which is left to
+// serveHandoff.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, e handoff) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return err
 	}
 	app := e.site.app
-	answered := signedIn && e.loginRequestID != "" && s.LoginRequestID == e.loginRequestID
-	switch {
-	case !signedIn && e.loginRequestID != "":
-		// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
-		return &stop{reason: ReasonNotSignedIn}
-	case !signedIn:
-		return h.begin(w, r, e, false)
-	case len(app.Methods) > 0 && !slices.Contains(app.Methods, s.Method):
-		if e.reauthenticate && !answered {
-			return h.begin(w, r, e, true)
-		}
-		return &stop{reason: ReasonMethod, owner: &s.User}
+	facts := admission.Facts{Returned: e.loginRequestID != "", Confirmed: e.reauthenticate, WantsProfile: true}
+	if signedIn {
+		facts.SetSession(s, app.App, h.address(e.begun("")), e.loginRequestID, h.cfg.Now())
 	}
-	decision, err := h.cfg.Access.Decide(r.Context(), s.User, app.App)
+	var subject access.Subject
+	next, err := admission.Check(facts, admission.Lookups{
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), s.User, app.App) },
+		Subject: func() (admission.Subject, error) {
+			subject, err = h.subjects().Find(r.Context(), app.ID, app.Subject, s.User.ID, s.Session)
+			return admission.SubjectOf(err)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	if reason := reasonOf(decision); reason != "" {
-		return &stop{reason: reason, owner: &s.User}
-	}
-	if h.cfg.SignIn.AskProfile(w, r, s, h.address(e)) {
+	switch next.Step {
+	case admission.SignIn, admission.Reauthenticate:
+		return h.begin(w, r, e, next.Step == admission.Reauthenticate)
+	case admission.Wait:
+		page := web.WaitingPage(app.App, s.User, h.address(e))
+		page.Home = h.cfg.URL + "/"
+		h.cfg.Site.Show(w, r, page)
 		return nil
-	}
-	subject, err := h.subject(r.Context(), app, s)
-	var missing *stop
-	if errors.As(err, &missing) && missing.reason == ReasonNoOpenID && !answered {
-		// They came in through another entry. Through the one that the app knows people by they have never been: now they go there.
-		return h.begin(w, r, e, true)
-	}
-	if err != nil {
-		return err
+	case admission.Deny:
+		return &pageError{next.Page, userOf(s, signedIn)}
+	case admission.AskProfile:
+		if h.cfg.SignIn.AskProfile(w, r, s, h.address(e)) {
+			return nil
+		}
 	}
 	token, err := h.newToken(r.Context(), e, s, subject)
 	if err != nil {
 		return err
 	}
-	redirectSeeOther(w, e.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {e.target}}.Encode())
+	route.SeeOther(w, e.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {e.target}}.Encode())
 	return nil
 }
 
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, fresh bool) error {
-	e.loginRequestID = newKey()
-	d := session.LoginRequest{ID: e.loginRequestID, ReturnURL: h.address(e), App: e.site.app.App, Connector: access.SubjectConnector(e.site.app.Subject), Reauthenticate: fresh, Profile: true}
-	if len(d.ReturnURL) > session.MaxReturn {
-		e.target = "/"
-		d.ReturnURL = h.address(e)
+func userOf(s session.Browser, signedIn bool) *gateway.User {
+	if !signedIn {
+		return nil
 	}
-	d.RestartURL = e.site.start(e.target)
-	return h.cfg.SignIn.Begin(w, r, d)
+	return &s.User
 }
 
-// newToken stores a hand-over. The grant of the host session exists from here on, and dies with what ends grants: a block, signing out everywhere.
-func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, subject string) (string, error) {
+// begun returns the handoff as it is after a sign-in with a login request id.
+func (e handoff) begun(loginRequestID string) handoff {
+	e.loginRequestID = loginRequestID
+	return e
+}
+
+// begin sends the browser to sign in.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, reauthenticate bool) error {
+	id := admission.NewLoginRequestID(h.address(e.begun("")))
+	if len(h.address(e.begun(id))) > session.MaxReturn {
+		e.target = "/"
+		id = admission.NewLoginRequestID(h.address(e.begun("")))
+	}
+	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
+		ID: id, ReturnURL: h.address(e.begun(id)), RestartURL: e.site.start(e.target), App: e.site.app.App,
+		Connector: access.SubjectConnector(e.site.app.Subject), Reauthenticate: reauthenticate, Profile: true,
+	})
+}
+
+// newToken stores a one-time token of a handoff. The grant of the host session exists from here on, and ends with what ends grants: a block, signing out
+// everywhere.
+func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, subject access.Subject) (string, error) {
 	now := h.cfg.Now()
 	token := newKey()
 	expires := now.Add(handoffLifetime)
-	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
-		Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
-		Grant: gateway.Grant{ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, Subject: subject, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires},
-	})
+	pinned, err := h.subjects().Pin(ctx, e.site.app.ID, s.User.ID, subject, now)
+	if err == nil {
+		err = h.cfg.Grants.PutCode(ctx, gateway.Code{
+			Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
+			Grant: gateway.Grant{
+				ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, Subject: pinned, AuthTime: s.AuthTime,
+				Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires,
+			},
+		})
+	}
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
-		return "", &stop{reason: ReasonBlocked, owner: &s.User}
+		return "", &pageError{web.Blocked, &s.User}
+	case errors.Is(err, gateway.ErrConflict):
+		return "", &pageError{web.SubjectTaken, &s.User}
 	case errors.Is(err, gateway.ErrNotFound):
-		return "", &stop{reason: ReasonNotSignedIn}
+		return "", &pageError{kind: web.NotSignedIn}
 	}
 	return token, err
 }
 
-// subject is what the site is told as X-Weigate-User.
-func (h *Handler) subject(ctx context.Context, app *App, s session.Browser) (string, error) {
-	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
-	subject, err := subjects.Subject(ctx, app.ID, app.Subject, s.User.ID, s.Session, h.cfg.Now())
-	switch {
-	case errors.Is(err, access.ErrNoOpenID):
-		return "", &stop{reason: ReasonNoOpenID, owner: &s.User}
-	case errors.Is(err, access.ErrNoUnionID):
-		return "", &stop{reason: ReasonNoUnionID, owner: &s.User}
-	case errors.Is(err, gateway.ErrConflict):
-		return "", &stop{reason: ReasonSubjectTaken, owner: &s.User}
-	case errors.Is(err, gateway.ErrNotFound):
-		return "", &stop{reason: ReasonNotSignedIn}
-	}
-	return subject, err
+func (h *Handler) subjects() access.Subjects {
+	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
 }

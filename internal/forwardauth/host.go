@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/web"
 )
 
 const (
@@ -40,25 +42,25 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()))
 		}
 		s.clear(w, s.nonce)
-		h.cfg.Pages.Show(w, r, Page{Reason: ReasonLoop, Status: http.StatusInternalServerError, App: s.app.Name, Go: s.origin + target})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, App: s.app.Name, Go: s.origin + target})
 		return
 	case in:
 		s.set(w, s.nonce, newKey()+".1", passedLife)
-		redirectSeeOther(w, s.origin+target)
+		route.SeeOther(w, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
 		nonce = newKey()
 	}
 	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at once share it
-	redirectSeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
+	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
 func (h *Handler) gatewayOrigin() string { return h.cfg.URL[:len(h.cfg.URL)-len(h.path)] }
 
 func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 	v, err := h.decideNow(r, s)
-	return err == nil && v.reason == "", err
+	return err == nil && v.denied == "", err
 }
 
 // finish turns a hand-over token into the session of this host. It does so only for the browser that began, which has the nonce: a token that somebody
@@ -74,7 +76,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	case err == nil:
 		s.set(w, s.session, grant+"."+h.hostToken(s, grant), h.cfg.SessionMax)
 		s.clear(w, s.nonce)
-		redirectSeeOther(w, s.origin+target)
+		route.SeeOther(w, s.origin+target)
 		return
 	case !errors.Is(err, gateway.ErrNotFound):
 		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
@@ -86,9 +88,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	case err != nil:
 		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
 	case in:
-		redirectSeeOther(w, s.origin+target)
+		route.SeeOther(w, s.origin+target)
 	default:
-		h.cfg.Pages.Show(w, r, Page{Reason: ReasonLost, Status: http.StatusBadRequest, App: s.app.Name, Go: s.start(target)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.start(target)})
 	}
 }
 
@@ -171,7 +173,9 @@ func (h *Handler) awaitTaken(ctx context.Context, s *site, nonce string, hash [3
 const EventSignOut = "host_sign_out"
 
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignOut, App: s.app.Name, Post: pathSignOut, Back: s.origin + "/"})
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.HostSignOut, App: s.app.Name, Back: s.origin + "/", Forms: []web.Form{{Action: pathSignOut, Label: web.LabelSignOut}},
+	})
 }
 
 // signOut ends the session on this host, on every replica within the time of the cache. The gateway's own goes on; the page says so.
@@ -186,7 +190,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 	s.clear(w, s.session)
 	s.clear(w, s.nonce)
-	h.cfg.Pages.Show(w, r, Page{Reason: ReasonSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" + url.Values{"return": {h.path + "/"}}.Encode()})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.HostSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" + url.Values{"return": {h.path + "/"}}.Encode()})
 }
 
 // end revokes the grant. The person has pressed the button: it does not stop because they close the page.
@@ -198,12 +202,10 @@ func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	event := gateway.Event{At: now, Kind: EventSignOut, App: s.app.ID, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)}
-	if f, err := h.cfg.Grants.Grant(ctx, grant); err == nil {
-		event.UserID, event.Connector = f.UserID, f.Connector
+	event := gateway.Event{Kind: EventSignOut, App: s.app.ID, Outcome: "ok"}
+	if g, err := h.cfg.Grants.Grant(ctx, grant); err == nil {
+		event.UserID, event.Connector = g.UserID, g.Connector
 	}
-	if err := h.cfg.Events.AppendEvents(ctx, event); err != nil {
-		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", event.Kind, "error", err, "request_id", event.RequestID)
-	}
+	h.events.Record(ctx, event)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 // From the first page to the session, with the sign-in between, and nothing left in the address bar.
@@ -59,17 +60,11 @@ func TestBackFromSignInWithoutASession(t *testing.T) {
 	b.open("https://" + wiki + "/.weigate/start?return=/page")
 	w := b.open(gatewayURL + e.signIn.last().ReturnURL)
 	want(t, "no session", w, http.StatusForbidden, "not_signed_in")
-	if got := w.Header().Get("X-Go"); got != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
+	if got := webtest.Read(t, w.Body.String()).Go; got != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
 		t.Errorf("the way on leads to %s", got)
 	}
-	again, ok := e.feature.RestartURL(e.signIn.last().ReturnURL)
-	if !ok || again != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
-		t.Errorf("the request begins anew at %q, %v", again, ok)
-	}
-	for _, other := range []string{"/", "/forward-auth", "/forward-auth?to=https%3A%2F%2Fevil.example", "/oauth2/authorize?x=1"} {
-		if at, ok := e.feature.RestartURL(other); ok {
-			t.Errorf("%s is no request of ours, but begins anew at %s", other, at)
-		}
+	if got := e.signIn.last().RestartURL; got != "https://"+wiki+"/.weigate/start?return=%2Fpage" {
+		t.Errorf("the request begins from the start at %q", got)
 	}
 }
 
@@ -116,7 +111,7 @@ func TestRuleAtTheHandOver(t *testing.T) {
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "waiting", w, http.StatusOK, "waiting")
 	e.access.says.Store(int64(access.Allowed))
-	b.open(gatewayURL + w.Header().Get("X-Go")) // what the page does by itself
+	b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go) // what the page does by itself
 	if b.at() != "https://"+wiki+"/page" {
 		t.Errorf("approved, the browser is at %v", b.hops)
 	}
@@ -129,7 +124,7 @@ func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 	b := e.browser(cookie)
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "another door", w, http.StatusForbidden, "wrong_method")
-	if w = b.open(gatewayURL + w.Header().Get("X-Go")); w.Body.String() != "sign-in" || !e.signIn.last().Reauthenticate {
+	if w = b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go); w.Body.String() != "sign-in" || !e.signIn.last().Reauthenticate {
 		t.Fatalf("the button leads to %d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
@@ -186,7 +181,7 @@ func TestSignOutOnTheHost(t *testing.T) {
 	want(t, "the question", b.open("https://"+wiki+"/.weigate/sign-out"), http.StatusOK, "host_sign_out")
 	w := b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out"))
 	want(t, "the answer", w, http.StatusOK, "host_signed_out")
-	if got := w.Header().Get("X-Go"); got != gatewayURL+"/sign-out?return=%2F" {
+	if got := webtest.Read(t, w.Body.String()).Go; got != gatewayURL+"/sign-out?return=%2F" {
 		t.Errorf("the gateway's sign-out is at %s", got)
 	}
 	if b.cookies[wiki]["__Host-weigate-auth"] != "" {
@@ -256,8 +251,8 @@ func TestPlainHTTPOnLoopback(t *testing.T) {
 
 func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := forwardauth.New(forwardauth.Config{URL: "https://login.example.com/"})
-	for _, word := range []string{"Config.URL", "Grants", "Claims", "SignIn", "Keys", "Master", "SessionMax"} {
+	_, err := forwardauth.New(forwardauth.Config{URL: "https://login.example.com/", Apps: []forwardauth.App{{}}})
+	for _, word := range []string{"Config.URL", "TrustedProxies"} {
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%v says nothing of %s", err, word)
 		}

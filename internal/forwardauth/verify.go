@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // The headers that tell a site who is there, as net/http spells them.
@@ -45,8 +45,8 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		h.failed(w, r, q, err)
-	case v.reason == "":
-		header[headerUser], header[headerName], header[headerOpenID] = v.user, v.name, v.openid
+	case v.denied == "":
+		header[headerUser], header[headerName], header[headerOpenID] = v.subject, v.name, v.openid
 		header[headerUnionID], header[headerGroups], header[headerAssertion] = v.unionid, v.groups, v.assertion
 		header[headerCookie] = []string{others}
 		w.WriteHeader(http.StatusOK)
@@ -58,7 +58,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 // verdict says who has a cookie on a site, from the cache where it may.
 func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
-		return &decision{reason: ReasonNotSignedIn}, nil
+		return &decision{denied: web.NotSignedIn}, nil
 	}
 	k := key{s, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
@@ -68,7 +68,7 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	grant, hash, ok := h.genuine(s, cookie)
 	if !ok {
-		return &decision{reason: ReasonNotSignedIn}, nil
+		return &decision{denied: web.NotSignedIn}, nil
 	}
 	ask := func() (*decision, time.Time, error) {
 		v, err := h.revalidate(ctx, s, grant, hash, before, now)
@@ -76,7 +76,7 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 			return nil, now, err
 		}
 		until := now.Add(h.cfg.Cache)
-		if v.reason == "" && v.renew.Before(until) {
+		if v.denied == "" && v.renew.Before(until) {
 			until = v.renew
 		}
 		return v, until, nil
@@ -96,7 +96,7 @@ func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
 	grant, hash, ok := h.genuine(s, cookie)
 	if !ok {
-		return &decision{reason: ReasonNotSignedIn}, nil
+		return &decision{denied: web.NotSignedIn}, nil
 	}
 	return h.revalidate(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
@@ -111,15 +111,15 @@ func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error)
 		host, _ := single(r, "X-Forwarded-Host")
 		h.cfg.Logger.WarnContext(r.Context(), "/verify was asked in vain, and will not be logged again: "+err.Error(), "peer", r.RemoteAddr, "forwarded_host", host)
 	}
-	reason := ReasonUnknownHost
+	kind := web.UnknownHost
 	if errors.Is(err, errForm) {
-		reason = ReasonRequest
+		kind = web.BadRequest
 	}
 	if isPage(r) {
-		h.cfg.Pages.Show(w, r, Page{Reason: reason, Status: http.StatusForbidden})
+		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden})
 		return
 	}
-	say(w, http.StatusForbidden, reason)
+	say(w, http.StatusForbidden, kind)
 }
 
 // deny answers for a visitor who is not let in: programs hear it in JSON; people who are nobody are sent to sign in, others read why.
@@ -130,16 +130,16 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedReques
 	switch {
 	case !isPage(r):
 		status := http.StatusForbidden
-		if v.reason == ReasonNotSignedIn {
+		if v.denied == web.NotSignedIn {
 			status = http.StatusUnauthorized
 			w.Header().Set("WWW-Authenticate", "Weigate")
 		}
-		say(w, status, v.reason)
-	case v.reason == ReasonNotSignedIn && navigates:
+		say(w, status, v.denied)
+	case v.denied == web.NotSignedIn && navigates:
 		h.send(w, q, q.site.start(cleanReturn(q.target)))
-	case v.reason == ReasonNotSignedIn && q.nginx:
+	case v.denied == web.NotSignedIn && q.nginx:
 		h.send(w, q, q.site.origin+pathRefused+"?form=1")
-	case v.reason == ReasonNotSignedIn:
+	case v.denied == web.NotSignedIn:
 		h.pleaseSignIn(w, r, q.site)
 	default:
 		h.explain(w, r, q.site, v, here)
@@ -148,14 +148,14 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedReques
 
 // pleaseSignIn answers a form whose session is over. To send the browser away would look as if it had been taken.
 func (h *Handler) pleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Pages.Show(w, r, Page{Reason: ReasonPleaseSignIn, Status: http.StatusUnauthorized, App: s.app.Name, Go: s.start("/")})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.start("/")})
 }
 
 // send sends a browser to sign in, in the form that the proxy understands: nginx takes the address from a header, and makes the redirect itself.
 func (h *Handler) send(w http.ResponseWriter, q forwardedRequest, address string) {
 	if q.nginx {
 		w.Header().Set(headerRedirect, address)
-		say(w, http.StatusUnauthorized, ReasonNotSignedIn)
+		say(w, http.StatusUnauthorized, web.NotSignedIn)
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -163,39 +163,41 @@ func (h *Handler) send(w http.ResponseWriter, q forwardedRequest, address string
 	w.WriteHeader(http.StatusFound)
 }
 
-// explain tells a person why they are not let in. A waiting person's page looks again by itself.
+// explain shows the user why they are denied. The page of a user who waits for approval loads itself again.
 func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *decision, here string) {
-	page := Page{Reason: v.reason, Status: http.StatusForbidden, App: s.app.Name, User: v.owner, Go: here, Home: h.cfg.URL + "/"}
-	switch v.reason {
-	case ReasonWaiting:
-		page.Refresh = true
-	case ReasonMethod:
+	page := web.Page{Kind: v.denied, App: s.app.Name, User: web.UserOf(*v.user), Go: here}
+	switch v.denied {
+	case web.Waiting:
+		page = web.WaitingPage(s.app.App, *v.user, here)
+		page.Status = http.StatusForbidden // with 200 a proxy would let the request through
+	case web.WrongMethod:
 		page.Go = s.start(strings.TrimPrefix(here, s.origin))
-	case ReasonBlocked:
+	case web.Blocked:
 		page.Go = ""
 	}
-	h.cfg.Pages.Show(w, r, page)
+	page.Home = h.cfg.URL + "/"
+	h.cfg.Site.Show(w, r, page)
 }
 
 // failed answers when the store or a key did not do its work. That is never "signed out".
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequest, err error) {
-	status, reason := http.StatusInternalServerError, ReasonInternal
-	if errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		status, reason = http.StatusServiceUnavailable, ReasonUnavailable
+	kind := web.Fault
+	if web.KindOf(err) == web.Busy {
+		kind = web.Busy
 		w.Header().Set("Retry-After", "5")
 	}
 	if r.Context().Err() == nil {
 		h.cfg.Logger.ErrorContext(r.Context(), "forward auth failed", "path", r.URL.Path, "error", err, "request_id", h.cfg.RequestID(r.Context()))
 	}
 	if !isPage(r) {
-		say(w, status, reason)
+		say(w, kind.Status(), kind)
 		return
 	}
-	page := Page{Reason: reason, Status: status, Go: h.cfg.URL + "/"}
+	page := web.Page{Kind: kind, Go: h.cfg.URL + "/"}
 	if q.site != nil {
 		page.App, page.Go = q.site.app.Name, q.site.origin+cleanReturn(q.target)
 	}
-	h.cfg.Pages.Show(w, r, page)
+	h.cfg.Site.Show(w, r, page)
 }
 
 // refused says in words what /verify has answered. nginx comes here by error_page, with the address that the browser asked for.
@@ -207,17 +209,17 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	}
 	q.nginx = false
 	if q.site == nil {
-		h.cfg.Pages.Show(w, r, Page{Reason: ReasonNoSuchAddress})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 		return
 	}
 	v, err := h.decideNow(r, q.site)
 	switch {
 	case err != nil:
 		h.failed(w, r, q, err)
-	case v.reason == "":
+	case v.denied == "":
 		// Let in since, or by this replica before the others: a redirect could go in a circle until all of them know.
-		h.cfg.Pages.Show(w, r, Page{Reason: ReasonGoingOn, App: q.site.app.Name, Go: q.site.origin + cleanReturn(q.target), Refresh: true})
-	case v.reason == ReasonNotSignedIn && r.URL.Query().Get("form") == "1":
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, App: q.site.app.Name, Go: q.site.origin + cleanReturn(q.target), Every: time.Second})
+	case v.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
 		h.pleaseSignIn(w, r, q.site)
 	default:
 		h.deny(w, r, q, v)
@@ -238,14 +240,8 @@ func isPage(r *http.Request) bool {
 }
 
 // say answers a program.
-func say(w http.ResponseWriter, status int, reason Reason) {
+func say(w http.ResponseWriter, status int, kind web.Kind) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]Reason{"error": reason}) // a failure here is a client that has gone
-}
-
-// see answers 303: the browser goes on by GET whatever it came by.
-func redirectSeeOther(w http.ResponseWriter, address string) {
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusSeeOther)
+	_ = json.NewEncoder(w).Encode(map[string]web.Kind{"error": kind}) // a failure here is a client that has gone
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // world is a store without a database: what Join decided, applied. It is
-// storetest.People, so that the rules alone, and each store, meet one property.
+// storetest.UserStore, so that the rules alone, and each store, meet one property.
 type world struct {
 	rest
 
@@ -177,7 +177,7 @@ func (w *world) SubjectUser(_ context.Context, app, subject string) (string, err
 // database.
 func TestAnyOrderOfArrivalsEndsTheSame(t *testing.T) {
 	t.Parallel()
-	storetest.InAnyOrder(t, func() []storetest.People { return []storetest.People{newWorld()} })
+	storetest.CheckAnyOrder(t, 0, func() []storetest.UserStore { return []storetest.UserStore{newWorld()} })
 }
 
 // Here nothing about WeChat holds: any openid comes with any unionid, anew each

@@ -18,9 +18,9 @@ type Catalogue struct {
 	texts map[string]map[string]string // language → key → text
 }
 
-// Load reads en.json and zh-CN.json from a directory. Each file is one JSON object of keys and texts; a text may have
-// placeholders such as {app}. The error names every problem: a key that one language lacks or has twice, an empty text,
-// placeholders that differ between the languages.
+// Load reads en.json and zh-CN.json from a directory. Each file is one JSON object of keys and
+// texts; a text may have placeholders such as {app}. The error names every problem: a key that one
+// language lacks or has twice, an empty text, placeholders that differ between the languages.
 func Load(files fs.FS, dir string) (*Catalogue, error) {
 	c := &Catalogue{texts: map[string]map[string]string{}}
 	var problems []error
@@ -98,8 +98,9 @@ func (c *Catalogue) Keys() []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// Check returns an error that names each required key without a text, and each key that is neither required nor
-// optional. A package with a fixed list of keys calls it once, so that no text is missing and none is left over.
+// Check returns an error that names each required key without a text, and each key that is neither
+// required nor optional. A package with a fixed list of keys calls it once, so that no text is
+// missing and none is left over.
 func (c *Catalogue) Check(required, optional []string) error {
 	keys := c.Keys()
 	var problems []error
@@ -141,8 +142,9 @@ func (t Texts) Has(key string) bool {
 //
 //	t.Text("refused.title", "app", "Wiki")   // {app} becomes Wiki
 //
-// Values are inserted as they are, and names that the text does not have are ignored. It returns an error for an unknown
-// key and for a placeholder without a value; in a template that error ends the execution.
+// Values are inserted as they are, and names that the text does not have are ignored. It returns an
+// error for an unknown key and for a placeholder without a value; in a template that error ends the
+// execution.
 func (t Texts) Text(key string, pairs ...any) (string, error) {
 	text, found := t.texts[key]
 	if !found {

@@ -1,8 +1,10 @@
-// Package lang chooses between the two languages of the program, English and Chinese, and loads the texts of its pages.
+// Package lang chooses between the two languages of the program, English and Chinese, and loads the
+// texts of its pages.
 //
-// A browser states its languages in the Accept-Language header ([FromRequest], [FromHeader]), an app in the ui_locales
-// parameter of OpenID Connect ([FromLocales]), a terminal in its environment ([FromEnvironment]). A part of the program
-// that has pages keeps its texts in two embedded JSON files, en.json and zh-CN.json, and reads them with [Load].
+// A browser states its languages in the Accept-Language header ([FromRequest], [FromHeader]), an
+// app in the ui_locales parameter of OpenID Connect ([FromLocales]), a terminal in its environment
+// ([FromEnvironment]). A part of the program that has pages keeps its texts in two embedded JSON
+// files, en.json and zh-CN.json, and reads them with [Load].
 //
 // It does not negotiate regional variants: every Chinese tag selects zh-CN.
 package lang
@@ -22,8 +24,8 @@ const (
 // All returns the languages. Every catalogue has texts in each of them.
 func All() []string { return []string{English, Chinese} }
 
-// FromRequest returns the language for a page: the first known tag of the ui_locales parameter, else the language that
-// the browser prefers, else English.
+// FromRequest returns the language for a page: the first known tag of the ui_locales parameter,
+// else the language that the browser prefers, else English.
 func FromRequest(r *http.Request) string {
 	if language, found := FromLocales(r.URL.Query().Get("ui_locales")); found {
 		return language
@@ -31,8 +33,8 @@ func FromRequest(r *http.Request) string {
 	return FromHeader(r.Header, English)
 }
 
-// FromLocales returns the first known language of a space-separated list of tags, the form of ui_locales (OpenID Connect
-// Core 3.1.2.1). It reports false where the list has no known language.
+// FromLocales returns the first known language of a space-separated list of tags, the form of
+// ui_locales (OpenID Connect Core 3.1.2.1). It reports false where the list has no known language.
 func FromLocales(locales string) (language string, found bool) {
 	for tag := range strings.FieldsSeq(locales) {
 		if language, found = fromTag(tag); found {
@@ -42,9 +44,9 @@ func FromLocales(locales string) (language string, found bool) {
 	return "", false
 }
 
-// FromHeader returns the known language with the highest quality value in Accept-Language (RFC 9110, 12.5.4); of equal
-// ones the first. It returns fallback where the header has none, and for "*". Ranges with a malformed or zero quality
-// value are ignored.
+// FromHeader returns the known language with the highest quality value in Accept-Language (RFC
+// 9110, 12.5.4); of equal ones the first. It returns fallback where the header has none, and for
+// "*". Ranges with a malformed or zero quality value are ignored.
 func FromHeader(h http.Header, fallback string) string {
 	best, highest := fallback, 0.0
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Language"), ","), ",") {
@@ -68,8 +70,8 @@ func FromHeader(h http.Header, fallback string) string {
 	return best
 }
 
-// FromEnvironment returns the language of a terminal. The first variable that is set decides, in the order of POSIX:
-// LC_ALL, LC_MESSAGES, LANG.
+// FromEnvironment returns the language of a terminal. The first variable that is set decides, in
+// the order of POSIX: LC_ALL, LC_MESSAGES, LANG.
 func FromEnvironment(getenv func(string) string) string {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if value := getenv(name); value != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestPeople is who may use an app, and how the app knows them, on every store.
@@ -26,7 +27,7 @@ func TestPeople(t *testing.T) {
 	t.Run("subject openid", func(t *testing.T) {
 		t.Parallel()
 		run(t, []module{{"of this entry", subjectOpenID}}, withClient(func(c *oidc.Client) { c.Subject = "openid:main" }))
-		run(t, []module{{"of an entry that the person never used", subjectMissing(oidc.ReasonNoOpenID)}}, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }))
+		run(t, []module{{"of an entry that the person never used", subjectMissing(web.NoOpenID)}}, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }))
 	})
 	t.Run("subject unionid", func(t *testing.T) {
 		t.Parallel()
@@ -56,23 +57,23 @@ func waiting(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
-	page := data[oidc.WaitingPage](t, a)
-	if a.page() != "waiting" || page.AppName != "App" || page.User.ID != e.alice.ID {
+	page := a.shown()
+	if a.page() != "waiting" || !strings.Contains(page.Text, "App") || !strings.Contains(page.Text, e.alice.ID) {
 		t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
 	if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
 		t.Errorf("prompt=none: %v", a.location)
 	}
-	if a = b.follow(b.get(e.server.URL + page.Cancel)); a.param("error") != "access_denied" {
+	if a = b.follow(b.get(e.server.URL + page.Back)); a.param("error") != "access_denied" {
 		t.Errorf("cancel: %v", a.location)
 	}
 	e.access.set(access.Allowed, nil)
-	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" || a.param("state") != "the state" || e.signIn.count() != 1 {
+	if a = b.follow(b.get(e.server.URL + page.Go)); a.param("code") == "" || a.param("state") != "the state" || e.signIn.count() != 1 {
 		t.Errorf("approved: %d %v", a.status, a.location)
 	}
 	// Somebody else who opens the waiting person's address is somebody else.
 	e.signIn.as(nil)
-	if a = e.browser().get(e.server.URL + page.Retry); a.param("code") != "" {
+	if a = e.browser().get(e.server.URL + page.Go); a.param("code") != "" {
 		t.Errorf("the address alone lets people in: %v", a.location)
 	}
 }
@@ -82,8 +83,8 @@ func refusedByRule(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.authorize(e.request())
-	page := data[oidc.ProblemPage](t, a)
-	if a.status != http.StatusForbidden || page.Reason != oidc.ReasonRefused || page.AppName != "App" || !strings.HasPrefix(page.Back, redirectURI+"?") ||
+	page := a.shown()
+	if a.status != http.StatusForbidden || page.Kind != web.Refused || !strings.Contains(page.Text, "App") || !strings.HasPrefix(page.Back, redirectURI+"?") ||
 		!strings.Contains(page.Back, "error=access_denied") {
 		t.Errorf("answer: %d %+v", a.status, page)
 	}
@@ -97,11 +98,11 @@ func rulesUnknown(t *testing.T, e *env) {
 	for _, tt := range []struct {
 		err    error
 		status int
-		reason oidc.Reason
-	}{{errDown, http.StatusServiceUnavailable, oidc.ReasonUnavailable}, {errBoom, http.StatusInternalServerError, oidc.ReasonInternal}} {
+		reason web.Kind
+	}{{errDown, http.StatusServiceUnavailable, web.Busy}, {errBoom, http.StatusInternalServerError, web.Fault}} {
 		e.access.set(access.Denied, tt.err)
 		a := e.browser().authorize(e.request())
-		if page := data[oidc.ProblemPage](t, a); a.status != tt.status || page.Reason != tt.reason || strings.Contains(a.body, tt.err.Error()) {
+		if page := a.shown(); a.status != tt.status || page.Kind != tt.reason || strings.Contains(a.body, tt.err.Error()) {
 			t.Errorf("%v: %d %+v", tt.err, a.status, page)
 		}
 	}
@@ -213,15 +214,15 @@ func subjectNoUnionID(t *testing.T, e *env) {
 		t.Fatal(err)
 	}
 	e.alice = a
-	subjectMissing(oidc.ReasonNoUnionID)(t, e)
+	subjectMissing(web.NoUnionID)(t, e)
 }
 
-func subjectMissing(reason oidc.Reason) func(*testing.T, *env) {
+func subjectMissing(reason web.Kind) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
 		e.signIn.as(&e.alice)
 		b := e.browser()
 		a := b.authorize(e.request())
-		if page := data[oidc.ProblemPage](t, a); a.page() != "problem" || page.Reason != reason || page.Back == "" {
+		if page := a.shown(); a.page() != "problem" || page.Kind != reason || page.Back == "" {
 			t.Errorf("answer: %d %+v %v", a.status, page, a.location)
 		}
 		if a = b.authorize(e.request("prompt", "none")); a.param("error") != "interaction_required" {
@@ -244,7 +245,7 @@ func subjectTaken(t *testing.T, e *env) {
 	}
 	e.signIn.as(&e.bob)
 	a := e.browser().authorize(e.request())
-	if page := data[oidc.ProblemPage](t, a); a.status != http.StatusConflict || page.Reason != oidc.ReasonSubjectTaken {
+	if page := a.shown(); a.status != http.StatusConflict || page.Kind != web.SubjectTaken {
 		t.Errorf("answer: %d %+v %v", a.status, page, a.location)
 	}
 }
@@ -303,17 +304,17 @@ func otherDoor(t *testing.T, e *env) {
 	// A page says why they have to sign in once more, and its button does that.
 	before := e.signIn.count()
 	a := b.authorize(e.request())
-	page := data[oidc.ProblemPage](t, a)
-	if page.Reason != oidc.ReasonMethod || page.Retry == "" || page.Back == "" || e.signIn.count() != before {
+	page := a.shown()
+	if page.Kind != web.WrongMethod || page.Go == "" || page.Back == "" || e.signIn.count() != before {
 		t.Fatalf("answer: %d %+v %v", a.status, page, a.location)
 	}
 	// Back by the same door: the page once more, and nothing goes round in a circle.
-	a = b.follow(b.get(e.server.URL + page.Retry))
-	if page := data[oidc.ProblemPage](t, a); page.Reason != oidc.ReasonMethod || e.signIn.count() != before+1 || !e.signIn.lastDemand().Reauthenticate {
+	a = b.follow(b.get(e.server.URL + page.Go))
+	if page := a.shown(); page.Kind != web.WrongMethod || e.signIn.count() != before+1 || !e.signIn.lastDemand().Reauthenticate {
 		t.Errorf("answer: %d %+v %v, %d sign-ins", a.status, page, a.location, e.signIn.count()-before)
 	}
 	e.signIn.method = "wechat"
-	if a = b.follow(b.get(e.server.URL + page.Retry)); a.param("code") == "" {
+	if a = b.follow(b.get(e.server.URL + page.Go)); a.param("code") == "" {
 		t.Errorf("by the right door: %d %v", a.status, a.location)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestAnswers is the list of cases that the conformance suite does not ask about.
@@ -124,7 +125,7 @@ func unknownClient(t *testing.T, e *env) {
 		}
 	}
 	e.signIn.as(&e.alice)
-	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonUnknownApp {
+	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil || a.shown().Kind != web.UnknownApp {
 		t.Errorf("authorize: %d %v", a.status, a.location)
 	}
 }

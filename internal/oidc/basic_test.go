@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
 	"github.com/weigate/weigate/internal/keys"
 )
 
@@ -214,8 +215,8 @@ func promptLogin(t *testing.T, e *env) {
 	if a.page() != "confirm" {
 		t.Fatalf("prompt=login did not ask: %d %v", a.status, a.location)
 	}
-	page := data[struct{ Continue, Cancel string }](t, a)
-	a = b.follow(b.get(e.server.URL + page.Continue))
+	page := a.shown()
+	a = b.follow(b.get(e.server.URL + page.Go))
 	d := e.signIn.lastDemand()
 	if !d.Reauthenticate || !d.Consent || d.App.ID != e.app {
 		t.Errorf("demand: %+v", d)

@@ -2,7 +2,6 @@ package oidc_test
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,10 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 // browser keeps cookies and follows redirects as long as they stay with the provider.
@@ -36,27 +38,36 @@ func (e *env) browser() *browser {
 
 // answer is an answer, read.
 type answer struct {
+	t        testing.TB
 	status   int
 	header   http.Header
 	body     string
 	location *url.URL // nil = no redirect
 }
 
-func (a answer) page() string { return a.header.Get("Test-Page") }
-
-// data reads what the page was given.
-func data[T any](t testing.TB, a answer) T {
-	t.Helper()
-	var out T
-	raw, err := base64.StdEncoding.DecodeString(a.header.Get("Test-Data"))
-	if err == nil {
-		err = json.Unmarshal(raw, &out)
+// page names what the answer shows: "problem" for every page that says what went wrong, "" for no page.
+func (a answer) page() string {
+	switch kind := webtest.Kind(a.body); kind {
+	case web.ConfirmSignIn:
+		return "confirm"
+	case web.Waiting:
+		return "waiting"
+	case web.AppSignOut:
+		return "sign-out"
+	case web.AppSignedOut:
+		return "signed-out"
+	case "":
+		return ""
+	default:
+		if a.status < http.StatusBadRequest || a.status != kind.Status() {
+			return "unexpected: " + string(kind)
+		}
+		return "problem"
 	}
-	if err != nil {
-		t.Fatalf("page %q has no data: %v; answer %d %s", a.page(), err, a.status, a.body)
-	}
-	return out
 }
+
+// shown reads the page.
+func (a answer) shown() webtest.Page { return webtest.Read(a.t, a.body) }
 
 // param is a parameter of the address to which the answer leads.
 func (a answer) param(name string) string {
@@ -77,7 +88,7 @@ func (b *browser) do(r *http.Request) answer {
 	if err != nil {
 		b.e.t.Fatal(err)
 	}
-	out := answer{status: res.StatusCode, header: res.Header, body: string(body)}
+	out := answer{t: b.e.t, status: res.StatusCode, header: res.Header, body: string(body)}
 	if l, err := res.Location(); err == nil {
 		out.location = l
 	}

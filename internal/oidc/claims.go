@@ -4,34 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/session"
 )
 
 func has(f gateway.Grant, scope string) bool { return slices.Contains(f.Scopes, scope) }
-
-// subject is what the app is told as sub.
-func (h *Handler) subject(ctx context.Context, client *Client, s session.Browser) (string, error) {
-	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
-	subject, err := subjects.Subject(ctx, client.ID, client.Subject, s.User.ID, s.Session, h.cfg.Now())
-	switch {
-	case errors.Is(err, access.ErrNoOpenID):
-		return "", &stop{http.StatusForbidden, ReasonNoOpenID, client}
-	case errors.Is(err, access.ErrNoUnionID):
-		return "", &stop{http.StatusForbidden, ReasonNoUnionID, client}
-	case errors.Is(err, gateway.ErrConflict):
-		return "", &stop{http.StatusConflict, ReasonSubjectTaken, client}
-	case errors.Is(err, gateway.ErrNotFound):
-		return "", &stop{http.StatusForbidden, ReasonRefused, client}
-	}
-	return subject, err
-}
 
 // claims are what the granted scopes tell about the person, sub left out.
 func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any, error) {

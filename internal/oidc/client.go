@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // Email policies.
@@ -37,9 +37,9 @@ type Lifetimes struct {
 // Client is an app that speaks OpenID Connect. ID, Name, Access and Doors are in App.
 type Client struct {
 	gateway.App
-	Secrets                []SecretHash // one, or two during a roll-over: both are good
-	Public                 bool         // a program that can keep no secret: PKCE is required instead
-	RedirectURIs           []string     // compared byte for byte; a public client's http loopback address may have any port
+	Secrets                []route.SecretHash // one, or two during a roll-over: both are good
+	Public                 bool               // a program that can keep no secret: PKCE is required instead
+	RedirectURIs           []string           // compared byte for byte; a public client's http loopback address may have any port
 	PostLogoutRedirectURIs []string
 	Subject                string // one of the kinds of package access; "" = access.SubjectAccount
 	Email                  EmailPolicy
@@ -47,13 +47,6 @@ type Client struct {
 	IDTokenClaims          bool   // the claims of the scopes also in the ID token, not only at userinfo
 	Lifetimes              Lifetimes
 }
-
-// SecretHash is the SHA-256 of a client secret. Client secrets are long and random, so a plain hash is enough, and the secret itself is in no value
-// that could be printed.
-type SecretHash [32]byte
-
-// HashSecret hashes a client secret for [Client.Secrets].
-func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
 // Registry is a set of apps. It is immutable, so a reload of the configuration puts a new one in its place. Make it with [NewRegistry].
 type Registry struct {
@@ -100,7 +93,7 @@ func (c *Client) prepare() (problems []error) {
 	case !c.Public && (n < 1 || n > 2):
 		fault("it has %d secrets, want one, or two during a roll-over", n)
 	}
-	if slices.Contains(c.Secrets, SecretHash{}) || slices.Contains(c.Secrets, HashSecret("")) {
+	if slices.Contains(c.Secrets, route.SecretHash{}) || slices.Contains(c.Secrets, route.HashSecret("")) {
 		fault("a secret is empty")
 	}
 	if len(c.RedirectURIs) == 0 {

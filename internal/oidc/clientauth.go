@@ -1,11 +1,12 @@
 package oidc
 
 import (
-	"crypto/subtle"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+
+	"github.com/weigate/weigate/internal/route"
 )
 
 const maxForm = 64 << 10
@@ -91,7 +92,7 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	if h.failures.Exhausted(from, id, h.cfg.Now()) {
 		return nil, &Error{http.StatusTooManyRequests, codeSlowDown, "too many failed authentications; wait a minute"}
 	}
-	if !secretFits(client, cred.secrets, subtle.ConstantTimeCompare) {
+	if !authenticated(client, cred.secrets) {
 		h.failures.Add(from, id, h.cfg.Now())
 		h.cfg.Logger.InfoContext(r.Context(), "a client failed to authenticate", "app", id, "request_id", h.cfg.RequestID(r.Context()))
 		return nil, badClient()
@@ -99,23 +100,17 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	return client, nil
 }
 
-// secretFits reports whether one of the sent secrets is a secret of the client. It hashes and compares
-// as often for an unknown client (nil) as for a known one, so that the time of the response does not
-// reveal which client ids exist. compare is subtle.ConstantTimeCompare; a test counts its calls.
-func secretFits(client *Client, sent []string, compare func(x, y []byte) int) bool {
-	var known [2]SecretHash // no secret has the hash of zero bytes
+// authenticated reports whether one of the secrets is the client's. It hashes and compares as often for an
+// unknown client (nil) as for a known one, so that the time of the response does not reveal which client
+// ids exist.
+func authenticated(client *Client, secrets []string) bool {
+	var known []route.SecretHash
 	if client != nil {
-		copy(known[:], client.Secrets)
+		known = client.Secrets
 	}
-	fits := 0
-	for _, s := range sent {
-		sum := HashSecret(s)
-		for i := range known {
-			fits |= compare(sum[:], known[i][:])
-		}
-	}
+	matches := route.SecretMatches(known, secrets...)
 	if client != nil && client.Public {
-		return sent[0] == ""
+		return secrets[0] == ""
 	}
-	return fits == 1
+	return matches
 }

@@ -7,20 +7,21 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/route"
 )
 
 func TestRegistryTellsEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
-	one := []oidc.SecretHash{oidc.HashSecret("x")}
+	one := []route.SecretHash{route.HashSecret("x")}
 	good := []string{redirectURI}
 	_, err := oidc.NewRegistry([]oidc.Client{
 		{App: gateway.App{ID: "a"}, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "a"}, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "with space"}, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "none"}, RedirectURIs: good},
-		{App: gateway.App{ID: "three"}, Secrets: []oidc.SecretHash{{1}, {2}, {3}}, RedirectURIs: good},
-		{App: gateway.App{ID: "empty"}, Secrets: []oidc.SecretHash{oidc.HashSecret("")}, RedirectURIs: good},
-		{App: gateway.App{ID: "unset"}, Secrets: []oidc.SecretHash{{}}, RedirectURIs: good},
+		{App: gateway.App{ID: "three"}, Secrets: []route.SecretHash{{1}, {2}, {3}}, RedirectURIs: good},
+		{App: gateway.App{ID: "empty"}, Secrets: []route.SecretHash{route.HashSecret("")}, RedirectURIs: good},
+		{App: gateway.App{ID: "unset"}, Secrets: []route.SecretHash{{}}, RedirectURIs: good},
 		{App: gateway.App{ID: "open"}, Public: true, Secrets: one, RedirectURIs: good},
 		{App: gateway.App{ID: "nowhere"}, Secrets: one},
 		{App: gateway.App{ID: "kind"}, Secrets: one, RedirectURIs: good, Subject: "nickname"},
@@ -54,20 +55,17 @@ func TestRedirectAddressesThatNoAppMayHave(t *testing.T) {
 		"https://user@app.example.com/cb": false, "https://*.example.com/cb": false, "https://app.example.com/c b": false, "https://app.example.com/\u00e9": false,
 		`https://app.example.com\@evil.example.com/`: false, "javascript:alert(1)": false, "data:text/html,x": false, "JavaScript:alert(1)": false, "file:///etc/passwd": false,
 	} {
-		_, err := oidc.NewRegistry([]oidc.Client{{App: gateway.App{ID: "a"}, Secrets: []oidc.SecretHash{{1}}, RedirectURIs: []string{uri}}})
+		_, err := oidc.NewRegistry([]oidc.Client{{App: gateway.App{ID: "a"}, Secrets: []route.SecretHash{{1}}, RedirectURIs: []string{uri}}})
 		if (err == nil) != good {
 			t.Errorf("%q: %v", uri, err)
 		}
 	}
 }
 
-func TestNewTellsEveryProblemAtOnce(t *testing.T) {
+func TestIssuer(t *testing.T) {
 	t.Parallel()
-	_, err := oidc.New(oidc.Config{Issuer: "http://login.example.com/"})
-	for _, want := range []string{"Clients", "SignIn", "Access", "Pages", "People", "Subjects", "Grants", "Events", "Keys", "Master", "must not end in a slash"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no word of %s in: %v", want, err)
-		}
+	if _, err := oidc.New(oidc.Config{Issuer: "http://login.example.com/"}); err == nil || !strings.Contains(err.Error(), "must not end in a slash") {
+		t.Errorf("an issuer with a slash at the end: %v", err)
 	}
 	good := newEnv(t, newMemory(), "")
 	for issuer, ok := range map[string]bool{

@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // store is what an oidc.Handler needs of a gateway.Store.
@@ -86,10 +87,10 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	e.app, e.other, e.spa = fmt.Sprintf("app-%d", n), fmt.Sprintf("other-%d", n), fmt.Sprintf("spa-%d", n)
 	e.alice, e.bob = e.arrive("alice"), e.arrive("bob")
 	e.clients = []oidc.Client{
-		{App: gateway.App{ID: e.app, Name: "App"}, Secrets: []oidc.SecretHash{oidc.HashSecret(secret), oidc.HashSecret("the next secret")}, IDTokenAlg: alg,
+		{App: gateway.App{ID: e.app, Name: "App"}, Secrets: []route.SecretHash{route.HashSecret(secret), route.HashSecret("the next secret")}, IDTokenAlg: alg,
 			RedirectURIs: []string{redirectURI, redirectURI + "?own=1"}, PostLogoutRedirectURIs: []string{signedOut},
 			Email: oidc.EmailPolicy{Policy: oidc.EmailSynthetic, Domain: "people.example.com"}},
-		{App: gateway.App{ID: e.other, Name: "Other"}, Secrets: []oidc.SecretHash{oidc.HashSecret("other's secret")}, IDTokenAlg: alg,
+		{App: gateway.App{ID: e.other, Name: "Other"}, Secrets: []route.SecretHash{route.HashSecret("other's secret")}, IDTokenAlg: alg,
 			RedirectURIs: []string{redirectURI}},
 		{App: gateway.App{ID: e.spa, Name: "Page"}, Public: true, IDTokenAlg: alg, RedirectURIs: []string{"https://page.example.com/", "http://127.0.0.1/cb"}},
 	}
@@ -108,7 +109,11 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Pages: pages{}, Users: e.store, Subjects: e.store, Grants: e.store, Events: e.store,
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Users: e.store, Subjects: e.store, Grants: e.store, Events: e.store,
 		Keys: ring, Sealer: master, Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)

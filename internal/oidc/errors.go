@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Error is an error that a client may hear of. Code is the protocol's word, Description is one sentence for the developer of the client and holds
@@ -63,62 +64,63 @@ func deadToken() *Error {
 // work is 503, so that clients try again and never take it for a dead token; anything else is 500.
 func protocol(err error) *Error {
 	var e *Error
-	var s *stop
+	var page *pageError
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.As(err, &s):
-		return &Error{s.status, s.code(), "the person was shown why: " + string(s.reason)}
+	case errors.As(err, &page):
+		return &Error{page.kind.Status(), page.code(), "the user was shown why: " + string(page.kind)}
 	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{http.StatusServiceUnavailable, codeUnavailable, "the server cannot do this right now; try again soon"}
 	}
 	return &Error{http.StatusInternalServerError, codeServerError, "the server failed"}
 }
 
-// stop is a reason for which a person cannot go on. They get a page that says why.
-type stop struct {
-	status int
-	reason Reason
+// pageError is an error that the user reads on a page.
+type pageError struct {
+	kind   web.Kind
 	client *Client // nil = not known
 }
 
-func (s *stop) Error() string { return "oidc: a person cannot go on: " + string(s.reason) }
+func (e *pageError) Error() string { return "oidc: page " + string(e.kind) }
 
-func (s *stop) code() string {
+func (e *pageError) code() string {
 	switch {
-	case s.reason == ReasonUnknownApp:
+	case e.kind == web.UnknownApp:
 		return codeInvalidClient
-	case s.status == http.StatusBadRequest:
+	case e.kind.Status() == http.StatusBadRequest:
 		return codeInvalidRequest
 	}
 	return codeAccessDenied
 }
 
-// ways are the addresses that lead on from an error page; "" where there is none. own are those that the app registered.
+// links are the addresses to which an error page leads; "" where there is none. own are those that the app registered.
 type links struct {
 	back, retry string
 	own         []string
 }
 
-// showProblem answers a person with an error page.
-func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, on links) {
+// showProblem answers with an error page.
+func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, to links) {
 	e := protocol(err)
 	h.logFailure(r, e, err)
-	page := ProblemPage{Status: e.Status, Reason: ReasonInternal, Back: on.back, Own: on.own, Retry: on.retry}
-	var s *stop
+	page := web.Page{Kind: web.Fault, Status: e.Status, Go: to.retry, BackToApp: web.ToApp(to.back, to.own)}
+	if to.back == "" {
+		page.Home = h.path + "/"
+	}
+	var known *pageError
 	var client *Client
 	switch {
-	case errors.As(err, &s):
-		page.Reason, client = s.reason, s.client
+	case errors.As(err, &known):
+		page.Kind, client = known.kind, known.client
 	case e.Status == http.StatusServiceUnavailable:
-		page.Reason = ReasonUnavailable
-		w.Header().Set("Retry-After", "5")
+		page.Kind = web.Busy
 	}
 	if client != nil {
-		page.AppName = client.Name
+		page.App = client.Name
 	}
 	h.observe(endpoint, "", client, e)
-	h.cfg.Pages.Problem(w, r, page)
+	h.cfg.Site.Show(w, r, page)
 }
 
 // fail answers a client with an error as JSON, and logs what is our own fault.

@@ -3,10 +3,7 @@ package oidc_test
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
 	"slices"
 	"sync"
@@ -15,7 +12,6 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/session"
 )
 
@@ -226,37 +222,4 @@ func (s *signIn) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.demands)
-}
-
-// pages shows what it was given as HTML with data that tests read.
-type pages struct{}
-
-var pageTemplate = template.Must(template.New("").Parse(`<!doctype html><title>{{.Kind}}</title><pre>{{.JSON}}</pre>`))
-
-func show(w http.ResponseWriter, status int, kind string, data any) {
-	text, err := json.Marshal(data)
-	if err != nil {
-		panic(err)
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Test-Page", kind)
-	w.Header().Set("Test-Data", base64.StdEncoding.EncodeToString(text))
-	w.WriteHeader(status)
-	_ = pageTemplate.Execute(w, map[string]string{"Kind": kind, "JSON": string(text)})
-}
-
-func (pages) Problem(w http.ResponseWriter, _ *http.Request, p oidc.ProblemPage) {
-	show(w, p.Status, "problem", p)
-}
-func (pages) Confirm(w http.ResponseWriter, _ *http.Request, p oidc.ConfirmPage) {
-	show(w, http.StatusOK, "confirm", p)
-}
-func (pages) Waiting(w http.ResponseWriter, _ *http.Request, p oidc.WaitingPage) {
-	show(w, http.StatusForbidden, "waiting", p)
-}
-func (pages) SignOut(w http.ResponseWriter, _ *http.Request, p oidc.SignOutPage) {
-	show(w, http.StatusOK, "sign-out", p)
-}
-func (pages) SignedOut(w http.ResponseWriter, _ *http.Request, p oidc.SignedOutPage) {
-	show(w, http.StatusOK, "signed-out", p)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestFAPI2 is what of the FAPI 2 security profile's plan is worth having for plain clients. PAR itself is not part of this profile; its modules are
@@ -133,7 +133,7 @@ func expiredCode(t *testing.T, e *env) {
 
 func redirectURIMissing(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
-	if a := e.browser().authorize(e.request("redirect_uri", "-")); a.page() != "problem" || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonRedirect {
+	if a := e.browser().authorize(e.request("redirect_uri", "-")); a.page() != "problem" || a.shown().Kind != web.RedirectURI {
 		t.Errorf("answer: %d %v", a.status, a.location)
 	}
 	code := e.browser().code()
@@ -198,8 +198,8 @@ func rejects(t *testing.T, e *env) {
 	}
 	// At our own question.
 	b.login()
-	page := data[oidc.ConfirmPage](t, b.authorize(e.request("prompt", "login")))
-	if a = b.follow(b.get(e.server.URL + page.Cancel)); a.param("error") != "access_denied" {
+	page := b.authorize(e.request("prompt", "login")).shown()
+	if a = b.follow(b.get(e.server.URL + page.Back)); a.param("error") != "access_denied" {
 		t.Errorf("cancel at the question: %v", a.location)
 	}
 }

@@ -12,10 +12,21 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
+
+// SignIn is who this browser is, how to find out, and how it is signed out. signin.Handler is one.
+type SignIn interface {
+	session.Authenticator
+
+	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is not an error.
+	End(w http.ResponseWriter, r *http.Request) error
+}
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
 type Config struct {
@@ -24,7 +35,7 @@ type Config struct {
 	Clients  func() *Registry // the apps as they are now; called once per request
 	SignIn   SignIn
 	Access   access.Policy
-	Pages    Pages
+	Site     *web.Site
 	Users    access.Users
 	Subjects gateway.Subjects
 	Grants   gateway.Grants
@@ -52,6 +63,7 @@ type Handler struct {
 	cfg      Config
 	path     string // of the issuer; "" at the root
 	origin   string // of the issuer
+	events   audit.Recorder
 	failures *route.Failures
 	foreign  *http.CrossOriginProtection
 	recent   recent
@@ -60,32 +72,17 @@ type Handler struct {
 // graceAfterRotation is how long a refresh token that was just exchanged still gets the same successor: a client whose answer was lost sends twice.
 const graceAfterRotation = 30 * time.Second
 
-// eventPatience is how long an answer waits for its event to be stored.
-const eventPatience = 5 * time.Second
-
-// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+// New checks the issuer and makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	var problems []error
-	for name, missing := range map[string]bool{
-		"Clients": cfg.Clients == nil, "SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.Users == nil,
-		"Subjects": cfg.Subjects == nil, "Grants": cfg.Grants == nil, "Events": cfg.Events == nil, "Keys": cfg.Keys == nil, "Master": cfg.Sealer == nil,
-	} {
-		if missing {
-			problems = append(problems, fmt.Errorf("oidc: Config.%s is missing", name))
-		}
-	}
 	u, err := url.Parse(cfg.Issuer)
 	if err == nil {
 		err = checkIssuer(u, cfg.Insecure)
 	}
 	if err != nil {
-		problems = append(problems, fmt.Errorf("oidc: issuer %q: %w", cfg.Issuer, err))
-	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
+		return nil, fmt.Errorf("oidc: issuer %q: %w", cfg.Issuer, err)
 	}
 	if cfg.Address == nil {
-		cfg.Address = peer
+		cfg.Address = route.Address
 	}
 	if cfg.RequestID == nil {
 		cfg.RequestID = func(context.Context) string { return "" }
@@ -99,7 +96,10 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	h := &Handler{cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(), foreign: http.NewCrossOriginProtection()}
+	h := &Handler{
+		cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(), foreign: http.NewCrossOriginProtection(),
+		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+	}
 	return h, h.foreign.AddTrustedOrigin(h.origin)
 }
 
@@ -116,14 +116,6 @@ func checkIssuer(u *url.URL, insecure bool) error {
 		return errors.New("must be https")
 	}
 	return nil
-}
-
-func peer(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
 }
 
 // Paths below the issuer's.
@@ -164,15 +156,4 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 		}
 	}
 	h.cfg.Observe(o)
-}
-
-// note writes an event. What it tells of has happened already, so a store that is away costs the event and nothing else.
-func (h *Handler) recordEvent(ctx context.Context, e gateway.Event) {
-	e.At, e.RequestID = h.cfg.Now(), h.cfg.RequestID(ctx)
-	// The client may have gone by now; what it did is worth knowing all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventPatience)
-	defer cancel()
-	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
-		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", e.Kind, "error", err)
-	}
 }

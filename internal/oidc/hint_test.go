@@ -31,7 +31,7 @@ func idTokenHint(t *testing.T, e *env) {
 	if a.page() != "confirm" {
 		t.Fatalf("alice's hint in bob's browser: %d %v", a.status, a.location)
 	}
-	next := data[struct{ Continue string }](t, a).Continue
+	next := a.shown().Go
 	if a = other.follow(other.get(e.server.URL + next)); a.param("error") != "login_required" {
 		t.Errorf("bob signed in again: %v", a.location)
 	}

@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Sign-out begun by an app (OpenID Connect RP-Initiated Logout 1.0).
@@ -37,7 +40,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.URL.Query() {
 			form[name] = append(form[name], values...)
 		}
-		redirectSeeOther(w, h.path+pathLogout+"?"+form.Encode())
+		route.SeeOther(w, h.path+pathLogout+"?"+form.Encode())
 	default:
 		notAllowed(w, "GET, POST")
 	}
@@ -50,14 +53,14 @@ func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values
 			return form, true
 		}
 	}
-	h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
+	h.showProblem(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
 	return nil, false
 }
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "logout", &stop{http.StatusBadRequest, ReasonRequest, nil}, links{})
+		h.showProblem(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
 		return
 	}
 	out, problem := h.readSignOut(r, q)
@@ -88,7 +91,7 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	h.observe("logout", "", out.client, nil)
 	// Without a hint nobody vouches for the app that sent the person here, so they are shown the link instead of being sent on.
 	if out.address != "" && out.subject != "" {
-		redirectSeeOther(w, out.address)
+		route.SeeOther(w, out.address)
 		return
 	}
 	h.signedOut(w, r, out)
@@ -98,19 +101,19 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 	var out signOut
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
 		if len(q[name]) > 1 {
-			return out, &stop{http.StatusBadRequest, ReasonRequest, nil}
+			return out, &pageError{kind: web.BadRequest}
 		}
 	}
 	clients := h.cfg.Clients()
 	if id := q.Get("client_id"); id != "" {
 		if out.client = clients.byID[id]; out.client == nil {
-			return out, &stop{http.StatusBadRequest, ReasonUnknownApp, nil}
+			return out, &pageError{kind: web.UnknownApp}
 		}
 	}
 	if token := q.Get("id_token_hint"); token != "" {
 		hint, err := h.readHint(r.Context(), token)
 		if err != nil || clients.byID[hint.Audience] == nil || out.client != nil && out.client.ID != hint.Audience {
-			return out, &stop{http.StatusBadRequest, ReasonSignOutHint, out.client}
+			return out, &pageError{web.SignOutHint, out.client}
 		}
 		out.client, out.subject = clients.byID[hint.Audience], hint.Subject
 	}
@@ -119,7 +122,7 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 		return out, nil // an address of nobody known is left out
 	}
 	if !slices.Contains(out.client.PostLogoutRedirectURIs, address) {
-		return out, &stop{http.StatusBadRequest, ReasonSignOutAddress, out.client}
+		return out, &pageError{web.SignOutAddress, out.client}
 	}
 	out.address = address
 	if state, ok := q["state"]; ok {
@@ -141,17 +144,19 @@ func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, 
 }
 
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut, q url.Values) {
-	page := SignOutPage{Action: h.path + pathLogoutConfirm, Fields: map[string]string{}}
+	form := web.Form{Action: h.path + pathLogoutConfirm, Label: web.LabelSignOut, Fields: map[string]string{}}
+	page := web.Page{Kind: web.AppSignOut, Home: h.path + "/"}
 	if out.client != nil {
-		page.AppName, page.Fields["client_id"] = out.client.Name, out.client.ID
+		page.App, form.Fields["client_id"] = out.client.Name, out.client.ID
 	}
 	if out.address != "" {
-		page.Fields["post_logout_redirect_uri"] = q.Get("post_logout_redirect_uri")
+		form.Fields["post_logout_redirect_uri"] = q.Get("post_logout_redirect_uri")
 		if q.Has("state") {
-			page.Fields["state"] = q.Get("state")
+			form.Fields["state"] = q.Get("state")
 		}
 	}
-	h.cfg.Pages.SignOut(w, r, page)
+	page.Forms = []web.Form{form}
+	h.cfg.Site.Show(w, r, page)
 }
 
 // logoutConfirm is the person's own answer, so it must come from our own page.
@@ -159,7 +164,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	if err := h.foreign.Check(r); err != nil {
-		h.showProblem(w, r, "logout", &stop{http.StatusForbidden, ReasonRequest, nil}, links{})
+		h.showProblem(w, r, "logout", &pageError{kind: web.ForeignForm}, links{})
 		return
 	}
 	form, ok := h.logoutForm(w, r)
@@ -196,14 +201,19 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	if err := h.cfg.SignIn.End(w, r); err != nil {
 		return err
 	}
-	h.recordEvent(r.Context(), event)
+	h.events.Record(r.Context(), event)
 	return nil
 }
 
+// signedOut shows that the session has ended. It leads on by a link and a refresh, never by a redirect: the policy form-action stops a form that ends at
+// another origin.
 func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
-	page := SignedOutPage{Continue: out.address}
+	page := web.Page{Kind: web.AppSignedOut}
 	if out.client != nil {
-		page.AppName, page.Own = out.client.Name, out.client.PostLogoutRedirectURIs
+		page.App = out.client.Name
 	}
-	h.cfg.Pages.SignedOut(w, r, page)
+	if out.address != "" {
+		page.GoToApp, page.Every = web.ToApp(out.address, out.client.PostLogoutRedirectURIs), time.Second
+	}
+	h.cfg.Site.Show(w, r, page)
 }

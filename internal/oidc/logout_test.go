@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestLogout is oidcc-rp-initiated-logout-certification-test-plan, and what of the back-channel plan there is to say.
@@ -17,8 +18,8 @@ func TestLogout(t *testing.T) {
 		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", logoutDiscovery},
 		{"oidcc-rp-initiated-logout", logout},
 		{"oidcc-rp-initiated-logout-no-state", logoutNoState},
-		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", oidc.ReasonSignOutAddress)},
-		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", oidc.ReasonSignOutAddress)},
+		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", web.SignOutAddress)},
+		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", web.SignOutAddress)},
 		{"oidcc-rp-initiated-logout-modified-id-token-hint", logoutModifiedHint},
 		{"oidcc-rp-initiated-logout-bad-id-token-hint", logoutForeignHint},
 		{"oidcc-rp-initiated-logout-no-id-token-hint", logoutNoHint},
@@ -86,12 +87,12 @@ func logoutNoState(t *testing.T, e *env) {
 }
 
 // logoutRefused wants an error page, and the person still signed in.
-func logoutRefused(name, value string, reason oidc.Reason) func(*testing.T, *env) {
+func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
 		b := e.browser()
 		tok := b.login()
 		a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "x", name, value)
-		if a.page() != "problem" || a.status != http.StatusBadRequest || a.location != nil || data[oidc.ProblemPage](t, a).Reason != reason {
+		if a.page() != "problem" || a.status != http.StatusBadRequest || a.location != nil || a.shown().Kind != reason {
 			t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 		}
 		if !b.silent() {
@@ -105,7 +106,7 @@ func logoutModifiedHint(t *testing.T, e *env) {
 	parts := strings.Split(b.login().ID, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
 	a := b.logout("id_token_hint", none, "post_logout_redirect_uri", signedOut)
-	if a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonSignOutHint || !b.silent() {
+	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
 		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
 }
@@ -117,7 +118,7 @@ func logoutForeignHint(t *testing.T, e *env) {
 	stranger := newEnv(t, newMemory(), e.clients[0].IDTokenAlg, withOwnKeys)
 	foreign := stranger.browser().login().ID
 	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
-	if a.page() != "problem" || a.location != nil || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonSignOutHint || !b.silent() {
+	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
 		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
 }
@@ -131,7 +132,7 @@ func logoutNoHint(t *testing.T, e *env) {
 	}
 	// Nobody vouches for the address, so it is not even a link.
 	a = b.confirm(a)
-	if a.page() != "signed-out" || data[oidc.SignedOutPage](t, a).Continue != "" || b.silent() {
+	if a.page() != "signed-out" || a.shown().Go != "" || b.silent() {
 		t.Errorf("after the confirmation: %d %s", a.status, a.page())
 	}
 }
@@ -139,7 +140,7 @@ func logoutNoHint(t *testing.T, e *env) {
 // confirm presses the button of the sign-out page.
 func (b *browser) confirm(a answer) answer {
 	b.e.t.Helper()
-	page := data[oidc.SignOutPage](b.e.t, a)
+	page := a.shown()
 	form := url.Values{}
 	for name, value := range page.Fields {
 		form.Set(name, value)
@@ -164,7 +165,7 @@ func logoutAsks(pairs ...string) func(*testing.T, *env) {
 func logoutNoAddress(t *testing.T, e *env) {
 	b := e.browser()
 	tok := b.login()
-	if a := b.logout("id_token_hint", tok.ID); a.page() != "signed-out" || data[oidc.SignedOutPage](t, a).AppName != "App" || b.silent() {
+	if a := b.logout("id_token_hint", tok.ID); a.page() != "signed-out" || b.silent() {
 		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
 }
@@ -182,7 +183,7 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	}
 	// The app vouched for the address, so it becomes a link on the page; a redirect would be stopped by form-action.
 	a = b.confirm(a)
-	if a.page() != "signed-out" || a.location != nil || data[oidc.SignedOutPage](t, a).Continue != signedOut || b.silent() {
+	if a.page() != "signed-out" || a.location != nil || a.shown().Go != signedOut || b.silent() {
 		t.Errorf("after the confirmation: %d %s", a.status, a.page())
 	}
 }
@@ -191,15 +192,15 @@ func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, newMemory(), "")
 	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
-	if page := data[oidc.SignedOutPage](t, a); a.location != nil || page.Continue != signedOut+"?state=x" || page.AppName != "App" {
+	if page := a.shown(); a.location != nil || page.Go != signedOut+"?state=x" || !strings.Contains(page.Text, "App") {
 		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
 	}
 	b := e.browser()
 	b.login()
-	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" || data[oidc.SignOutPage](t, a).AppName != "App" {
+	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" || !strings.Contains(a.shown().Text, "App") {
 		t.Fatalf("answer: %d %s", a.status, a.page())
 	}
-	if a = b.confirm(a); a.location != nil || data[oidc.SignedOutPage](t, a).Continue != signedOut || b.silent() {
+	if a = b.confirm(a); a.location != nil || a.shown().Go != signedOut || b.silent() {
 		t.Errorf("after the confirmation: %d %s", a.status, a.page())
 	}
 }
@@ -249,7 +250,7 @@ func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
 	e := newEnv(t, newMemory(), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
-	page := data[oidc.SignOutPage](t, b.logout("client_id", e.app))
+	page := b.logout("client_id", e.app).shown()
 	form := url.Values{}
 	for name, value := range page.Fields {
 		form.Set(name, value)

@@ -12,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestTokens is what happens to tokens after the sign-in, on every store.
@@ -186,7 +187,7 @@ func blockedAccount(t *testing.T, e *env) {
 		t.Errorf("code: %+v", late)
 	}
 	// A session that a cache still knows gets no code.
-	if a := b.authorize(e.request()); a.page() != "problem" || data[oidc.ProblemPage](t, a).Reason != oidc.ReasonRefused {
+	if a := b.authorize(e.request()); a.page() != "problem" || a.shown().Kind != web.Refused {
 		t.Errorf("authorize: %d %v", a.status, a.location)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/web"
 )
 
 // The scopes that mean something here. Others are left out of what is granted.
@@ -48,7 +50,7 @@ type authorizeRequest struct {
 	challenge      string
 	prompt         []string
 	maxAge         time.Duration // negative = not given
-	wantSub        string        // whom the id_token_hint names; "" = anybody
+	expectedSub    string        // whom the id_token_hint names; "" = anybody
 	uiLocales      string
 	loginRequestID string
 	proceed        bool
@@ -57,26 +59,26 @@ type authorizeRequest struct {
 
 // redirectable is a request whose client and redirect address are good, so that errors go to the app and not to the person.
 type redirectable struct {
-	client          *Client
-	redirectURI     string
-	state           string
-	hasState        bool
-	mayNotShowPages bool // prompt=none
+	client      *Client
+	redirectURI string
+	state       string
+	hasState    bool
+	noPages     bool // prompt=none
 }
 
 // target finds out where answers may go. Nothing else of the request matters until that is known; the errors go to the person.
 func (h *Handler) target(q url.Values) (*redirectable, error) {
 	if len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1 {
-		return nil, &stop{http.StatusBadRequest, ReasonRequest, nil}
+		return nil, &pageError{kind: web.BadRequest}
 	}
 	client := h.cfg.Clients().byID[q.Get("client_id")]
 	if client == nil {
-		return nil, &stop{http.StatusBadRequest, ReasonUnknownApp, nil}
+		return nil, &pageError{kind: web.UnknownApp}
 	}
 	if !client.redirectAllowed(q.Get("redirect_uri")) {
-		return nil, &stop{http.StatusBadRequest, ReasonRedirect, client}
+		return nil, &pageError{web.RedirectURI, client}
 	}
-	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"), mayNotShowPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
+	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"), noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
 	if len(q["state"]) == 1 {
 		t.state, t.hasState = q["state"][0], true
 	}
@@ -92,7 +94,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState, nonce: q.Get("nonce"),
-		wantSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
+		expectedSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
 	if err := checkProfile(q); err != nil {
 		return nil, err
 	}
@@ -141,20 +143,6 @@ func checkProfile(q url.Values) error {
 	return nil
 }
 
-// Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
-// other address. What was done for the request so far counts no more, but for the person's wish to go on.
-func (h *Handler) RestartURL(address string) (anew string, ok bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || u.EscapedPath() != h.path+pathAuthorize {
-		return "", false
-	}
-	q := u.Query()
-	for _, own := range []string{paramLoginRequest, paramCancel} {
-		q.Del(own)
-	}
-	return h.path + pathAuthorize + "?" + q.Encode(), true
-}
-
 func (req *authorizeRequest) parsePKCE(q url.Values) error {
 	req.challenge = q.Get("code_challenge")
 	switch {
@@ -176,14 +164,14 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 
 func (req *authorizeRequest) asks(prompt string) bool { return slices.Contains(req.prompt, prompt) }
 
-// asksAnew says whether the app wants the person to be asked although they are signed in. WeChat has one way of asking, its consent page, so the three
+// reauthenticates says whether the app wants the person to be asked although they are signed in. WeChat has one way of asking, its consent page, so the three
 // values mean the same here.
-func (req *authorizeRequest) asksAnew() bool {
+func (req *authorizeRequest) reauthenticates() bool {
 	return req.asks("login") || req.asks("consent") || req.asks("select_account")
 }
 
-// again is the address of this same request with our own parameters, less what means nothing to us: it has to fit into a cookie.
-func (h *Handler) restartURL(req *authorizeRequest, own ...string) string {
+// requestURL returns the address of this same request with parameters of our own, without what means nothing here: it has to fit into a cookie.
+func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI}, "scope": {strings.Join(req.scopes, " ")}}
 	if req.hasState {
 		q.Set("state", req.state)
@@ -195,7 +183,7 @@ func (h *Handler) restartURL(req *authorizeRequest, own ...string) string {
 		q.Set("code_challenge_method", "S256")
 	}
 	for name, value := range map[string]string{"nonce": req.nonce, "code_challenge": req.challenge, "prompt": strings.Join(req.prompt, " "),
-		paramSub: req.wantSub, "ui_locales": req.uiLocales} {
+		paramSub: req.expectedSub, "ui_locales": req.uiLocales} {
 		if value != "" {
 			q.Set(name, value)
 		}

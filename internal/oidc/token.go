@@ -133,7 +133,7 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 }
 
 func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Grant) {
-	h.recordEvent(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
+	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
 	h.cfg.Logger.WarnContext(ctx, "used twice; everything that grew from it is revoked", "kind", kind, "app", f.App, "request_id", h.cfg.RequestID(ctx))
 }
 

@@ -1,32 +1,24 @@
 package relay
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // App is old code that speaks WeChat's protocol. ID, Name, Access and Doors are in gateway.App.
 type App struct {
 	gateway.App
-	AppID            string       // of the gateway's making: what the app sends as appid
-	Secrets          []SecretHash // one, or two during a roll-over: both are good
-	Connector        string       // at whose appid the people have the openids that the app knows; "" = only qrconnect is used
-	WebsiteConnector string       // the same for qrconnect; "" = Entry
-	ReturnHosts      []string     // where codes may go: hosts, with a port where it is not the usual one of http or https
+	AppID            string             // of the gateway's making: what the app sends as appid
+	Secrets          []route.SecretHash // one, or two during a roll-over: both are good
+	Connector        string             // at whose appid the people have the openids that the app knows; "" = only qrconnect is used
+	WebsiteConnector string             // the same for qrconnect; "" = Entry
+	ReturnHosts      []string           // where codes may go: hosts, with a port where it is not the usual one of http or https
 }
-
-// SecretHash is the SHA-256 of an app's secret. Secrets are long and random, so a plain hash is enough, and the secret itself is in no value that could
-// be printed.
-type SecretHash [32]byte
-
-// HashSecret hashes a secret for [App.Secrets].
-func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
 func (a *App) prepare() (problems []error) {
 	fault := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -37,7 +29,7 @@ func (a *App) prepare() (problems []error) {
 	if n := len(a.Secrets); n < 1 || n > 2 {
 		fault("it has %d secrets, want one, or two during a roll-over", n)
 	}
-	if slices.Contains(a.Secrets, SecretHash{}) || slices.Contains(a.Secrets, HashSecret("")) {
+	if slices.Contains(a.Secrets, route.SecretHash{}) || slices.Contains(a.Secrets, route.HashSecret("")) {
 		fault("a secret is empty")
 	}
 	if a.Connector == "" && a.WebsiteConnector == "" {
@@ -61,15 +53,11 @@ func checkHost(host string) error {
 	return nil
 }
 
-// secretFits compares in constant time, with as many comparisons for an unknown app as for a known one.
-func (a *App) secretFits(sent string) bool {
-	var known [2]SecretHash // all zero bytes is the hash of nothing that anybody could send
+// secretMatches reports whether sent is a secret of the app. It takes the same time for an app that does not exist.
+func (a *App) secretMatches(sent string) bool {
+	var known []route.SecretHash
 	if a != nil {
-		copy(known[:], a.Secrets)
+		known = a.Secrets
 	}
-	sum, fits := HashSecret(sent), 0
-	for i := range known {
-		fits |= subtle.ConstantTimeCompare(sum[:], known[i][:])
-	}
-	return fits == 1
+	return route.SecretMatches(known, sent)
 }

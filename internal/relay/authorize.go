@@ -8,115 +8,119 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
-const (
-	// codeLife is that of WeChat's codes for official accounts, in its documentation. Codes for website apps are said to live 10 minutes there; apps
-	// redeem them at once.
-	codeLife = 5 * time.Minute
-	// demandLife is how long after an exchange the request that demanded it may still be completed by it.
-	loginRequestLifetime = 10 * time.Minute
-)
+// codeLifetime is that of WeChat's codes for official accounts, by its documentation. Codes for website apps live 10 minutes there; apps redeem them at
+// once.
+const codeLifetime = 5 * time.Minute
 
-func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.begun(w, r, false) }
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, false) }
 
-func (h *Handler) qrConnect(w http.ResponseWriter, r *http.Request) { h.begun(w, r, true) }
+func (h *Handler) qrConnect(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, true) }
 
-// begun is a person's browser at one of the two authorize addresses.
-func (h *Handler) begun(w http.ResponseWriter, r *http.Request, website bool) {
+// serveAuthorize serves both authorize addresses.
+func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	req := &request{website: website}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		h.showProblem(w, r, req, &stop{http.StatusMethodNotAllowed, ReasonHTTPMethod, nil, ""})
+		h.showProblem(w, r, req, &pageError{kind: web.MethodNotAllowed})
 		return
 	}
 	parsed, err := h.parse(r, website)
 	if err == nil {
 		req = parsed
-		err = h.decide(w, r, req)
+		err = h.admit(w, r, req)
 	}
 	if err != nil {
 		h.showProblem(w, r, req, err)
 	}
 }
 
-// decide finds the session that fits the request, or sends the browser to get one.
-func (h *Handler) decide(w http.ResponseWriter, r *http.Request, req *request) error {
+// admit answers a request: with a code for the app, with the page or the sign-in that the user needs first, or with an error, which is left to
+// showProblem.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
-	switch {
-	case err != nil:
-		return err
-	case !signedIn && req.loginRequestID != "":
-		// Sent to sign in, and back without a session. To send the browser once more could go on for ever.
-		return &stop{http.StatusForbidden, ReasonNotSignedIn, req.app, h.restartURL(req)}
-	case !signedIn:
-		return h.begin(w, r, req, req.forcePopup)
-	}
-	answered := h.loginRequestMatches(req) && s.LoginRequestID == req.loginRequestID && h.cfg.Now().Sub(s.AuthTime) < loginRequestLifetime
-	method := len(req.app.Methods) == 0 || slices.Contains(req.app.Methods, s.Method)
-	switch {
-	case !method && answered:
-		return &stop{http.StatusForbidden, ReasonMethod, req.app, ""}
-	case !method && !req.proceed:
-		return &stop{http.StatusForbidden, ReasonMethod, req.app, h.restartURL(req, paramContinue, "1")}
-	case !method:
-		return h.begin(w, r, req, true)
-	case req.forcePopup && !answered && !req.proceed:
-		// To open WeChat's consent page unasked is what makes WeChat show a snapshot page instead.
-		h.cfg.Pages.Confirm(w, r, ConfirmPage{AppName: req.app.Name, User: s.User, Continue: h.restartURL(req, paramContinue, "1")})
-		return nil
-	case req.forcePopup && !answered:
-		return h.begin(w, r, req, true)
-	}
-	return h.complete(w, r, req, s, answered)
-}
-
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, fresh bool) error {
-	id := h.newLoginRequestID(req)
-	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{ID: id, RestartURL: h.restartURL(req), ReturnURL: h.restartURL(req, paramLoginRequest, id), App: req.app.App, Connector: req.connector(), Reauthenticate: fresh,
-		Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language()})
-}
-
-// complete gives the app its code, when the person may use the app.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request, s session.Browser, answered bool) error {
-	decision, err := h.cfg.Access.Decide(r.Context(), s.User, req.app.App)
-	switch {
-	case err != nil:
-		return err
-	case decision == access.Pending:
-		h.cfg.Pages.Waiting(w, r, WaitingPage{AppName: req.app.Name, User: s.User, Retry: h.restartURL(req, paramLoginRequest, req.loginRequestID)})
-		return nil
-	case decision != access.Allowed:
-		return &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
-	}
-	who, known, err := access.IdentityAt(r.Context(), h.cfg.Users, s.User.ID, s.Session, req.connector())
-	switch {
-	case err != nil:
-		return err
-	case !known && req.loginRequestID == "":
-		// They came in through another entry. Through the one that the app wants they have never been: now they go there.
-		return h.begin(w, r, req, true)
-	case !known && answered:
-		return &stop{http.StatusForbidden, ReasonNoOpenID, req.app, ""}
-	case !known:
-		return &stop{http.StatusForbidden, ReasonNoOpenID, req.app, h.restartURL(req)}
-	}
-	if wantsProfile(req.scopes) && h.cfg.SignIn.AskProfile(w, r, s, h.restartURL(req, paramLoginRequest, req.loginRequestID)) {
-		return nil
-	}
-	code, err := h.newCode(r.Context(), req, s, who)
 	if err != nil {
 		return err
 	}
-	h.cfg.Observe(Observation{req.endpoint(), req.app.ID, "ok"})
+	facts := admission.Facts{
+		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup, WantsProfile: wantsProfile(req.scopes),
+	}
+	if signedIn {
+		facts.SetSession(s, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
+	}
+	var identity gateway.Identity
+	next, err := admission.Check(facts, admission.Lookups{
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), s.User, req.app.App) },
+		Subject: func() (admission.Subject, error) {
+			var known bool
+			identity, known, err = access.IdentityAt(r.Context(), h.cfg.Users, s.User.ID, s.Session, req.connector())
+			if err == nil && !known {
+				return admission.SubjectNoOpenID, nil
+			}
+			return admission.SubjectOf(err)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	again := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	switch next.Step {
+	case admission.SignIn, admission.Reauthenticate:
+		return h.begin(w, r, req, next.Step == admission.Reauthenticate)
+	case admission.Confirm:
+		h.show(w, r, web.ConfirmPage(req.app.App, s.User, h.requestURL(req, paramContinue, "1")))
+		return nil
+	case admission.Wait:
+		h.show(w, r, web.WaitingPage(req.app.App, s.User, again))
+		return nil
+	case admission.Deny:
+		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered)}
+	case admission.AskProfile:
+		if h.cfg.SignIn.AskProfile(w, r, s, again) {
+			return nil
+		}
+	}
+	return h.sendCode(w, r, req, s, identity)
+}
+
+// retryURL returns the address at which a user who was denied may try again; "" = a second try would end the same.
+func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
+	switch {
+	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
+		return h.requestURL(req)
+	case page == web.WrongMethod && !answered:
+		return h.requestURL(req, paramContinue, "1")
+	}
+	return ""
+}
+
+// begin sends the browser to sign in.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
+	restart := h.requestURL(req)
+	id := admission.NewLoginRequestID(restart)
+	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
+		ID: id, ReturnURL: h.requestURL(req, paramLoginRequest, id), RestartURL: restart, App: req.app.App, Connector: req.connector(),
+		Reauthenticate: reauthenticate, Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language(),
+	})
+}
+
+// sendCode redirects to the app with a code.
+func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, s session.Browser, identity gateway.Identity) error {
+	code, err := h.newCode(r.Context(), req, s, identity)
+	if err != nil {
+		return err
+	}
+	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: "ok"})
 	to := withCode(req.redirectURI, code, req.state, req.website)
 	if !h.cfg.InWeChat(r) {
 		to = withoutInherited(to)
@@ -127,17 +131,19 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, req *request,
 	return nil
 }
 
-// newCode stores a code and the family that it opens.
-func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, who gateway.Identity) (string, error) {
+// newCode stores a code and the grant that it opens.
+func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string, error) {
 	now := h.cfg.Now()
 	code := newCode()
 	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
-		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLife),
-		Grant: gateway.Grant{ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: who.OpenID, Scopes: req.scopes, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: who.Connector, AppID: who.AppID, OpenID: who.OpenID, CreatedAt: now, ExpiresAt: now.Add(codeLife)},
+		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLifetime),
+		Grant: gateway.Grant{
+			ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: identity.OpenID, Scopes: req.scopes, AuthTime: s.AuthTime, Session: s.Hash,
+			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, CreatedAt: now, ExpiresAt: now.Add(codeLifetime),
+		},
 	})
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
-		return "", &stop{http.StatusForbidden, ReasonRefused, req.app, ""}
+		return "", &pageError{kind: web.Refused, app: req.app}
 	}
 	return code, err
 }
@@ -169,48 +175,48 @@ func newToken() string {
 	return tokenText(raw)
 }
 
-// stop is a reason for which a person cannot go on. They get a page that says why; the app hears nothing, as from WeChat.
-type stop struct {
-	status int
-	reason Reason
-	app    *App   // nil = not known
-	retry  string // where to begin again; "" = nowhere
+// pageError is an error that the user reads on a page; the app receives nothing, as from WeChat.
+type pageError struct {
+	kind  web.Kind
+	app   *App   // nil = not known
+	retry string // where to try again; "" = nowhere
 }
 
-func (s *stop) Error() string { return "relay: a person cannot go on: " + string(s.reason) }
+func (e *pageError) Error() string { return "relay: page " + string(e.kind) }
 
-// showProblem answers a person with an error page.
+// showProblem answers with an error page.
 func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, req *request, err error) {
-	var s *stop
-	switch {
-	case errors.As(err, &s):
-	case unavailable(err):
-		w.Header().Set("Retry-After", "5")
-		s = &stop{http.StatusServiceUnavailable, ReasonUnavailable, req.app, ""}
-	default:
-		s = &stop{http.StatusInternalServerError, ReasonInternal, req.app, ""}
+	var known *pageError
+	if !errors.As(err, &known) {
+		known = &pageError{kind: web.Fault, app: req.app}
+		if unavailable(err) {
+			known.kind = web.Busy
+		}
+		if req.app != nil {
+			known.retry = h.requestURL(req)
+			err = fmt.Errorf("%s for %s: %w", req.endpoint(), req.app.ID, err)
+		}
 	}
-	page := ProblemPage{Status: s.status, Reason: s.reason, Retry: s.retry}
-	app := ""
-	if s.app != nil {
-		page.AppName, app = s.app.Name, s.app.ID
-	}
-	if s.status >= http.StatusInternalServerError && req.app != nil {
-		page.Retry = h.restartURL(req)
-		err = fmt.Errorf("%s for %s: %w", req.endpoint(), req.app.ID, err)
+	page, app := web.Page{Kind: known.kind, Go: known.retry}, ""
+	if known.app != nil {
+		page.App, app = known.app.Name, known.app.ID
 	}
 	switch {
 	case r.Context().Err() != nil:
-	case s.status >= http.StatusInternalServerError:
+	case known.kind.Status() >= http.StatusInternalServerError:
 		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id", h.cfg.RequestID(r.Context()))
 	default:
-		h.cfg.Logger.InfoContext(r.Context(), "relay request refused", "endpoint", req.endpoint(), "app", app, "reason", string(s.reason),
+		h.cfg.Logger.InfoContext(r.Context(), "relay request refused", "endpoint", req.endpoint(), "app", app, "reason", string(known.kind),
 			"request_id", h.cfg.RequestID(r.Context()))
 	}
-	h.cfg.Observe(Observation{req.endpoint(), app, string(s.reason)})
-	h.cfg.Pages.Problem(w, r, page)
+	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: app, Outcome: string(known.kind)})
+	h.show(w, r, page)
 }
 
-func unavailable(err error) bool {
-	return errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// show shows a page. None leads back to the app: WeChat's do not either, and an app that was written for WeChat expects no error at its callback.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, p web.Page) {
+	p.Home = h.path + "/"
+	h.cfg.Site.Show(w, r, p)
 }
+
+func unavailable(err error) bool { return web.KindOf(err) == web.Busy }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // location is where the browser is sent, with the code taken out.
@@ -125,21 +125,21 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 	for _, k := range []struct {
 		name, path string
 		change     []string
-		want       relay.Reason
+		want       web.Kind
 	}{
-		{"unknown appid", "", []string{"appid", "wx0"}, relay.ReasonUnknownApp},
-		{"no appid", "", []string{"appid", "-"}, relay.ReasonUnknownApp},
-		{"no address", "", []string{"redirect_uri", "-"}, relay.ReasonRedirect},
-		{"another app's address", "", []string{"redirect_uri", "https://bank.example.com/"}, relay.ReasonRedirect},
-		{"response type", "", []string{"response_type", "token"}, relay.ReasonRequest},
-		{"no scope", "", []string{"scope", "-"}, relay.ReasonScope},
-		{"website scope", "", []string{"scope", "snsapi_login"}, relay.ReasonScope},
-		{"made-up scope", "", []string{"scope", "snsapi_base,admin"}, relay.ReasonScope},
-		{"long state", "", []string{"state", strings.Repeat("s", 129)}, relay.ReasonState},
-		{"longer than a cookie", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 1500)}, relay.ReasonRequest},
-		{"website page, base", "/connect/qrconnect", []string{"scope", "snsapi_base"}, relay.ReasonScope},
-		{"website page, user info", "/connect/qrconnect", []string{"scope", "snsapi_userinfo"}, relay.ReasonScope},
-		{"website page, address", "/connect/qrconnect", []string{"redirect_uri", "https://evil.example.net/"}, relay.ReasonRedirect},
+		{"unknown appid", "", []string{"appid", "wx0"}, web.UnknownApp},
+		{"no appid", "", []string{"appid", "-"}, web.UnknownApp},
+		{"no address", "", []string{"redirect_uri", "-"}, web.RedirectURI},
+		{"another app's address", "", []string{"redirect_uri", "https://bank.example.com/"}, web.RedirectURI},
+		{"response type", "", []string{"response_type", "token"}, web.BadRequest},
+		{"no scope", "", []string{"scope", "-"}, web.Scope},
+		{"website scope", "", []string{"scope", "snsapi_login"}, web.Scope},
+		{"made-up scope", "", []string{"scope", "snsapi_base,admin"}, web.Scope},
+		{"long state", "", []string{"state", strings.Repeat("s", 129)}, web.State},
+		{"longer than a cookie", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 1500)}, web.BadRequest},
+		{"website page, base", "/connect/qrconnect", []string{"scope", "snsapi_base"}, web.Scope},
+		{"website page, user info", "/connect/qrconnect", []string{"scope", "snsapi_userinfo"}, web.Scope},
+		{"website page, address", "/connect/qrconnect", []string{"redirect_uri", "https://evil.example.net/"}, web.RedirectURI},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +154,7 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 				} else {
 					w = g.get(k.path, with(website, k.change)...)
 				}
-				if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || g.problem().Reason != k.want || len(g.begun) > 0 {
+				if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || g.problem().Kind != k.want || len(g.begun) > 0 {
 					t.Errorf("signed in %t: %d, %q, %+v, begun %+v", signedIn, w.Code, w.Header().Get("Location"), g.shown, g.begun)
 				}
 			}
@@ -174,7 +174,7 @@ func TestParameterGivenTwice(t *testing.T) {
 		}
 	}
 	for _, method := range []string{http.MethodPost, http.MethodHead} {
-		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed || g.problem().Reason != relay.ReasonHTTPMethod {
+		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed || g.problem().Kind != web.MethodNotAllowed {
 			t.Errorf("%s: %d", method, w.Code)
 		}
 	}
@@ -209,28 +209,23 @@ func TestSignInComesFirst(t *testing.T) {
 	}
 	// Back without a session: a page, and not the same again.
 	g.comeBack(nil)
-	if p := g.problem(); p.Reason != relay.ReasonNotSignedIn || p.Retry == "" || len(g.begun) != 1 {
+	if p := g.problem(); p.Kind != web.NotSignedIn || p.Go == "" || len(g.begun) != 1 {
 		t.Errorf("%+v", g.shown)
 	}
 }
 
-func TestAgain(t *testing.T) {
+func TestRestartURL(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	g.session = nil
 	g.authorize("snsapi_base", "redirect_uri", "https://shop.example.com/?a=b&c#/d", "state", "ü")
-	anew, ok := g.handler.RestartURL(g.begun[0].ReturnURL)
-	if !ok || strings.Contains(anew, "weigate_") {
-		t.Fatalf("%q, %t", anew, ok)
+	restart := g.begun[0].RestartURL
+	if !strings.HasPrefix(restart, "/connect/oauth2/authorize?") || strings.Contains(restart, "weigate_") {
+		t.Fatalf("%q", restart)
 	}
-	g.do(http.MethodGet, anew, nil)
-	if len(g.begun) != 2 || g.begun[1].ID == g.begun[0].ID {
+	g.do(http.MethodGet, restart, nil)
+	if len(g.begun) != 2 || g.begun[1].ID == g.begun[0].ID || g.begun[1].RestartURL != restart {
 		t.Errorf("%+v", g.begun)
-	}
-	for _, other := range []string{"/", "/oauth2/authorize?appid=" + appID, "https://login.example.com" + anew, "//evil.example.net" + anew, "/connect/oauth2/authorize?appid=x", "%"} {
-		if got, ok := g.handler.RestartURL(other); ok {
-			t.Errorf("%q begins anew as %q", other, got)
-		}
 	}
 }
 
@@ -259,12 +254,12 @@ func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 	}
 	// They come back, and still are nobody there: no circle.
 	g.comeBack(bob)
-	if p := g.problem(); p.Reason != relay.ReasonNoOpenID || p.Retry != "" || len(g.begun) != 1 {
+	if p := g.problem(); p.Kind != web.NoOpenID || p.Go != "" || len(g.begun) != 1 {
 		t.Errorf("%+v", g.shown)
 	}
 	bob.AuthTime = g.clock().Add(-time.Hour)
 	g.comeBack(bob)
-	if p := g.problem(); p.Reason != relay.ReasonNoOpenID || p.Retry == "" || len(g.begun) != 1 {
+	if p := g.problem(); p.Kind != web.NoOpenID || p.Go == "" || len(g.begun) != 1 {
 		t.Errorf("an answer that is old: %+v", g.shown)
 	}
 	g.arrive("main", realAppID, "oBobMain", "")
@@ -299,15 +294,15 @@ func TestDoors(t *testing.T) {
 	bank := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/"}
 	g.authorize("snsapi_base", bank...)
 	p := g.problem()
-	if p.Reason != relay.ReasonMethod || p.Retry == "" {
+	if p.Kind != web.WrongMethod || p.Go == "" {
 		t.Fatalf("%+v", g.shown)
 	}
-	g.do(http.MethodGet, p.Retry, nil)
+	g.do(http.MethodGet, p.Go, nil)
 	if len(g.begun) != 1 || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v", g.shown)
 	}
 	g.comeBack(s)
-	if p := g.problem(); p.Reason != relay.ReasonMethod || p.Retry != "" {
+	if p := g.problem(); p.Kind != web.WrongMethod || p.Go != "" {
 		t.Errorf("through the same door once more: %+v", p)
 	}
 	s.Method = "wechat"
@@ -318,11 +313,11 @@ func TestForcePopup(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
-	confirm, ok := g.shown[0].(relay.ConfirmPage)
-	if !ok || confirm.AppName != "The Shop" {
+	confirm := g.shown[0]
+	if confirm.Kind != web.ConfirmSignIn || !strings.Contains(confirm.Text, "The Shop") {
 		t.Fatalf("%+v", g.shown)
 	}
-	g.do(http.MethodGet, confirm.Continue, nil)
+	g.do(http.MethodGet, confirm.Go, nil)
 	if len(g.begun) != 1 || !g.begun[0].Consent || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v", g.begun)
 	}
@@ -330,7 +325,7 @@ func TestForcePopup(t *testing.T) {
 	// An answer to this request is none to another one.
 	g.session.LoginRequestID = g.begun[0].ID
 	g.authorize("snsapi_userinfo", "forcePopup", "1", "state", "another", "weigate_login_request", g.begun[0].ID)
-	if _, ok := g.shown[len(g.shown)-1].(relay.ConfirmPage); !ok {
+	if g.shown[len(g.shown)-1].Kind != web.ConfirmSignIn {
 		t.Errorf("%+v", g.shown)
 	}
 	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for them.
@@ -361,18 +356,18 @@ func TestAccessRules(t *testing.T) {
 	g := newRig(t)
 	g.allow = access.Pending
 	g.authorize("snsapi_base")
-	if p, ok := g.shown[0].(relay.WaitingPage); !ok || p.AppName != "The Shop" || !strings.HasPrefix(p.Retry, "/connect/oauth2/authorize?") {
+	if p := g.shown[0]; p.Kind != web.Waiting || !strings.Contains(p.Text, "The Shop") || !strings.HasPrefix(p.Go, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", g.shown)
 	}
 	g.allow = access.Denied
-	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Reason != relay.ReasonRefused {
+	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Kind != web.Refused {
 		t.Errorf("%d %+v", w.Code, g.shown)
 	}
 	g.allow = access.Allowed
 	if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Reason != relay.ReasonRefused {
+	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Kind != web.Refused {
 		t.Errorf("blocked while the session was cached: %d %+v", w.Code, g.shown)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/web"
 )
 
 func TestWireForm(t *testing.T) {
@@ -189,7 +191,7 @@ func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	hash := relay.HashSecret("a code of OpenID Connect")
+	hash := route.HashSecret("a code of OpenID Connect")
 	now := g.clock()
 	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute), Grant: gateway.Grant{ID: gateway.NewID(), App: "shop",
 		UserID: g.user.ID, Subject: "s", Scopes: []string{"openid"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}); err != nil {
@@ -278,7 +280,7 @@ func TestStoreAway(t *testing.T) {
 	if a := g.redeem(code); a.code() != -1 || !strings.HasPrefix(a.Errmsg, "system error") {
 		t.Errorf("store away: %s", a.raw)
 	}
-	if w := g.authorize("snsapi_base"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || g.problem().Reason != relay.ReasonUnavailable {
+	if w := g.authorize("snsapi_base"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || g.problem().Kind != web.Busy {
 		t.Errorf("store away: %d, %+v", w.Code, g.shown)
 	}
 	g.down = false

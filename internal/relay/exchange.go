@@ -51,7 +51,7 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 	if h.failures.Exhausted(from, id, now) {
 		return app, errSlowDown
 	}
-	if app.secretFits(secret) {
+	if app.secretMatches(secret) {
 		return app, nil
 	}
 	h.failures.Add(from, id, now)

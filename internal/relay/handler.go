@@ -16,6 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Config is what a [Handler] is made of. Every field is required unless it says otherwise.
@@ -25,7 +26,7 @@ type Config struct {
 	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
 	SignIn      session.Authenticator
 	Access      access.Policy
-	Pages       Pages
+	Site        *web.Site
 	Users       access.Users
 	Grants      gateway.Grants
 	Sealer      *keys.Sealer // derives refresh tokens
@@ -42,7 +43,7 @@ type Config struct {
 type Observation struct {
 	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"
 	App      string // a configured app's id; "" = none was recognised
-	Outcome  string // "ok", a Reason at the first two, an errcode at the others
+	Outcome  string // "ok"; else the page's kind at the first two, an errcode at the others
 }
 
 // Handler answers for WeChat. Make it with [New]; it is safe for concurrent use.
@@ -57,14 +58,6 @@ type Handler struct {
 // New checks the configuration and makes a Handler. All problems are reported at once, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
-	for name, missing := range map[string]bool{
-		"SignIn": cfg.SignIn == nil, "Access": cfg.Access == nil, "Pages": cfg.Pages == nil, "People": cfg.Users == nil, "Grants": cfg.Grants == nil,
-		"Master": cfg.Sealer == nil,
-	} {
-		if missing {
-			problems = append(problems, fmt.Errorf("relay: Config.%s is missing", name))
-		}
-	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
 		problems = append(problems, errors.New("relay: Config.URL: want scheme, host and perhaps a path, without a slash at the end"))

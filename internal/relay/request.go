@@ -1,15 +1,14 @@
 package relay
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // WeChat's scopes.
@@ -46,34 +45,34 @@ type request struct {
 func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		return nil, &stop{http.StatusBadRequest, ReasonRequest, nil, ""}
+		return nil, &pageError{kind: web.BadRequest}
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			return nil, &stop{http.StatusBadRequest, ReasonRequest, nil, ""} // which of them counts would be for everybody on the way to guess
+			return nil, &pageError{kind: web.BadRequest} // which of them counts would be for everybody on the way to guess
 		}
 	}
 	app := h.byAppID[q.Get("appid")]
 	if app == nil {
-		return nil, &stop{http.StatusBadRequest, ReasonUnknownApp, nil, ""}
+		return nil, &pageError{kind: web.UnknownApp}
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"), lang: q.Get("lang"),
 		loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue)}
-	refuse := func(reason Reason) (*request, error) { return nil, &stop{http.StatusBadRequest, reason, app, ""} }
+	refuse := func(page web.Kind) (*request, error) { return nil, &pageError{kind: page, app: app} }
 	switch {
 	case app.checkReturn(req.redirectURI) != nil:
-		return refuse(ReasonRedirect)
+		return refuse(web.RedirectURI)
 	case q.Get("response_type") != "code":
-		return refuse(ReasonRequest)
+		return refuse(web.BadRequest)
 	case !req.readScope(q.Get("scope")) || req.connector() == "":
-		return refuse(ReasonScope)
+		return refuse(web.Scope)
 	case !website && len(req.state) > maxState:
-		return refuse(ReasonState)
+		return refuse(web.State)
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	if len(h.restartURL(req, paramLoginRequest, h.newLoginRequestID(req))) > session.MaxReturn {
-		return refuse(ReasonRequest)
+	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
+		return refuse(web.BadRequest)
 	}
 	return req, nil
 }
@@ -123,8 +122,8 @@ func (req *request) language() string {
 	return ""
 }
 
-// again is the address of this same request with our own parameters, less what means nothing to us: it has to fit into a cookie.
-func (h *Handler) restartURL(req *request, own ...string) string {
+// requestURL returns the address of this same request with parameters of our own, without what means nothing here: it has to fit into a cookie.
+func (h *Handler) requestURL(req *request, own ...string) string {
 	path := pathAuthorize
 	if req.website {
 		path = pathQRConnect
@@ -153,37 +152,4 @@ func (h *Handler) restartURL(req *request, own ...string) string {
 		}
 	}
 	return b.String()
-}
-
-// Again is the address at which an authorize request begins anew, given an address of it that was on its way through sign-in; ok is false for any
-// other address. What was done for the request so far counts no more.
-func (h *Handler) RestartURL(address string) (anew string, ok bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" {
-		return "", false
-	}
-	website := u.EscapedPath() == h.path+pathQRConnect
-	if !website && u.EscapedPath() != h.path+pathAuthorize {
-		return "", false
-	}
-	req, err := h.parse(&http.Request{URL: u}, website)
-	if err != nil {
-		return "", false
-	}
-	return h.restartURL(req), true
-}
-
-// newDemand names a demand. The name holds a hash of the request, so that an answer to it is none to another request.
-func (h *Handler) newLoginRequestID(req *request) string { return gateway.NewID() + h.requestHash(req) }
-
-// madeFor says whether the demand that the request carries was made for this very request.
-func (h *Handler) loginRequestMatches(req *request) bool {
-	return len(req.loginRequestID) > imprintSize && strings.HasSuffix(req.loginRequestID, h.requestHash(req))
-}
-
-const imprintSize = 22 // 128 bits in base64url
-
-func (h *Handler) requestHash(req *request) string {
-	sum := sha256.Sum256([]byte(h.restartURL(req)))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

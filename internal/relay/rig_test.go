@@ -21,6 +21,8 @@ import (
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 const (
@@ -48,7 +50,7 @@ type rig struct {
 	outside bool // the browser is not WeChat's
 	down    bool
 	begun   []session.LoginRequest
-	shown   []any
+	shown   []webtest.Page
 	seen    []relay.Observation
 }
 
@@ -66,15 +68,19 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := relay.Config{
 		URL: "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{
-			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID, Secrets: []relay.SecretHash{relay.HashSecret(secret)},
+			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID, Secrets: []route.SecretHash{route.HashSecret(secret)},
 				Connector: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080", "[::1]"}},
 			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Methods: []string{"wechat"}}, AppID: "wx00000000000000bb",
-				Secrets: []relay.SecretHash{relay.HashSecret("old"), relay.HashSecret("new")}, Connector: "main", WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
+				Secrets: []route.SecretHash{route.HashSecret("old"), route.HashSecret("new")}, Connector: "main", WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
 		},
-		SignIn: g, Access: g, Pages: g, Users: g, Grants: grants{store, g}, Sealer: master,
+		SignIn: g, Access: g, Site: site, Users: g, Grants: grants{store, g}, Sealer: master,
 		InWeChat: func(*http.Request) bool { return !g.outside },
 		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
 		Observe: g.observe, Logger: leaktest.Logger(t), Now: g.clock,
@@ -160,19 +166,6 @@ func (g *rig) Identities(ctx context.Context, id string) ([]gateway.Identity, er
 	return g.store.Identities(ctx, id)
 }
 
-func (g *rig) Problem(w http.ResponseWriter, _ *http.Request, p relay.ProblemPage) {
-	g.shown = append(g.shown, p)
-	w.WriteHeader(p.Status)
-}
-
-func (g *rig) Confirm(_ http.ResponseWriter, _ *http.Request, p relay.ConfirmPage) {
-	g.shown = append(g.shown, p)
-}
-
-func (g *rig) Waiting(_ http.ResponseWriter, _ *http.Request, p relay.WaitingPage) {
-	g.shown = append(g.shown, p)
-}
-
 // grants is a store that can be away.
 type grants struct {
 	gateway.Grants
@@ -194,6 +187,9 @@ func (g *rig) do(method, target string, form url.Values) *httptest.ResponseRecor
 	}
 	w := httptest.NewRecorder()
 	g.mux.ServeHTTP(w, r)
+	if body := w.Body.String(); webtest.Kind(body) != "" {
+		g.shown = append(g.shown, webtest.Read(g.t, body))
+	}
 	return w
 }
 
@@ -298,15 +294,15 @@ func (g *rig) bearer(path, token string, change ...string) answer {
 	return g.read(g.get(path, with([]string{"access_token", token, "openid", openID, "lang", "zh_CN"}, change)...))
 }
 
-// problem is the last page that was shown, which must be of a problem.
-func (g *rig) problem() relay.ProblemPage {
+// problem returns the last page that was shown, which must report a problem.
+func (g *rig) problem() webtest.Page {
 	g.t.Helper()
 	if len(g.shown) == 0 {
 		g.t.Fatal("no page was shown")
 	}
-	p, ok := g.shown[len(g.shown)-1].(relay.ProblemPage)
-	if !ok {
-		g.t.Fatalf("the page is %+v", g.shown)
+	p := g.shown[len(g.shown)-1]
+	if p.Kind.Status() < http.StatusBadRequest {
+		g.t.Fatalf("the page is %+v", p)
 	}
 	return p
 }

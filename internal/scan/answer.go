@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -21,7 +22,7 @@ func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok boo
 	}
 	v, ok = h.look(w, r)
 	if ok && r.PostForm.Get("m") != mark(v.ticket) {
-		redirectSeeOther(w, h.path+pathConfirm)
+		route.SeeOther(w, h.path+pathConfirm)
 		return v, false
 	}
 	return v, ok
@@ -37,7 +38,7 @@ func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	redirectSeeOther(w, h.path+pathConfirm) // which tells how it stands now
+	route.SeeOther(w, h.path+pathConfirm) // which tells how it stands now
 }
 
 func (h *Handler) redeem(ctx context.Context, v seen) (gateway.Ticket, error) {
@@ -59,11 +60,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		case number == v.ticket.Number:
 			state = gateway.TicketApproved
 		case !slices.Contains(v.ticket.Others, number):
-			redirectSeeOther(w, h.path+pathConfirm)
+			route.SeeOther(w, h.path+pathConfirm)
 			return
 		}
 	} else if r.PostForm.Get("refuse") != "1" {
-		redirectSeeOther(w, h.path+pathConfirm)
+		route.SeeOther(w, h.path+pathConfirm)
 		return
 	}
 	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
@@ -81,7 +82,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	redirectSeeOther(w, h.path+pathConfirm)
+	route.SeeOther(w, h.path+pathConfirm)
 }
 
 // tellAnswer writes down what the phone said. That a desktop was signed in is written when it was.
@@ -128,7 +129,7 @@ func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
 	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
-		redirectSeeOther(w, h.path+pathConfirm)
+		route.SeeOther(w, h.path+pathConfirm)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)

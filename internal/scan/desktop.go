@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -30,7 +31,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	redirectSeeOther(w, h.at(pathDesktop, s))
+	route.SeeOther(w, h.at(pathDesktop, s))
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	case itself && (err == nil || !h.present(s)), s.Done, err == nil && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
-		redirectSeeOther(w, h.at(pathDesktop, s)) // nothing to renew
+		route.SeeOther(w, h.at(pathDesktop, s)) // nothing to renew
 		return
 	case err == nil:
 		if err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err, gateway.ErrUnavailable) {
@@ -224,7 +225,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 			return
 		} // one that was answered at this moment is over as well, or the next look finds that it was approved
 		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil && now.State == gateway.TicketApproved {
-			redirectSeeOther(w, h.at(pathDesktop, s))
+			route.SeeOther(w, h.at(pathDesktop, s))
 			return
 		}
 	}
@@ -238,6 +239,6 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		redirectSeeOther(w, h.at(pathDesktop, s))
+		route.SeeOther(w, h.at(pathDesktop, s))
 	}
 }

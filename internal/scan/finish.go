@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -62,7 +63,7 @@ func (h *Handler) createSession(r *http.Request, s *desktopFlow, t gateway.Ticke
 	if err != nil {
 		return nil, err
 	}
-	return h.cfg.SignIn.CreateSession(r, session.Authentication{
+	return h.signIn.CreateSession(r, session.Authentication{
 		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID,
 		Method: Method, AuthTime: t.Approver.AuthTime,
 		App: t.App, LoginRequestID: s.LoginRequestID.ID, Seed: sec.session, Repeat: repeat,
@@ -99,9 +100,9 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		h.fail(w, r, err)
 		return
 	}
-	here, signedIn, err := h.cfg.SignIn.Session(r)
+	here, signedIn, err := h.signIn.Session(r)
 	if err == nil && signedIn && here.Hash == hash {
-		redirectSeeOther(w, s.LoginRequestID.Return)
+		route.SeeOther(w, s.LoginRequestID.Return)
 		return
 	}
 	over := s.Done
@@ -127,7 +128,7 @@ func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	if err != nil {
 		return hash, err
 	}
-	return h.cfg.SignIn.SessionHash(sec.session)
+	return h.signIn.SessionHash(sec.session)
 }
 
 // cancel gives the sign-in up. After it has ended well it is "not me": the session that was made ends.
@@ -187,12 +188,12 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *desktopFlow) 
 		h.fail(w, r, err)
 		return
 	}
-	here, signedIn, err := h.cfg.SignIn.Session(r)
+	here, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
 	}
 	if err == nil && signedIn && here.Hash == hash {
-		err = h.cfg.SignIn.End(w, r)
+		err = h.signIn.End(w, r)
 	}
 	if err != nil {
 		h.fail(w, r, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/seal"
@@ -47,7 +48,6 @@ type Config struct {
 	MaxTickets int // optional: 0 = MaxTickets
 	Users      People
 	Events     Events
-	SignIn     SignIn
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
 	Site       *web.Site
@@ -64,6 +64,8 @@ type Config struct {
 // Handler signs desktops in. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg      Config
+	signIn   SignIn // set by Mount
+	events   audit.Recorder
 	origin   string
 	path     string // of the gateway's own address; "" at the root
 	cookies  cookies
@@ -74,13 +76,8 @@ type Handler struct {
 // New checks the configuration. All problems are reported at once, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
-	for name, missing := range map[string]bool{
-		"Keys": len(cfg.Keys) == 0, "InWeChat": cfg.InWeChat == nil, "Tickets": cfg.Tickets == nil, "People": cfg.Users == nil, "Events": cfg.Events == nil, "SignIn": cfg.SignIn == nil,
-		"Sessions": cfg.Sessions == nil, "Apps": cfg.Apps == nil, "Site": cfg.Site == nil,
-	} {
-		if missing {
-			problems = append(problems, fmt.Errorf("scan: Config.%s is missing", name))
-		}
+	if len(cfg.Keys) == 0 {
+		problems = append(problems, errors.New("scan: Config.Keys is empty"))
 	}
 	for i, key := range cfg.Keys {
 		if len(key) < seal.MinKey {
@@ -105,7 +102,8 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer), networks: marks,
-		watch: newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		watch:  newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
 	}
 	return h, nil
 }
@@ -148,7 +146,10 @@ const (
 
 // Mount registers the routes, under the path of the gateway's own address. Anonymous visitors make the gateway work at all of them, and an id of a
 // ticket is in no log.
-func (h *Handler) Mount(mux *route.Mux) {
+//
+// signIn finds and makes the sessions of browsers. It comes here and not with the Config since it is itself made with [Handler.Begin].
+func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
+	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
 		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " + pathSVG: h.codeSVG,
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
@@ -185,30 +186,18 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (h *Handler) toDesktop(w http.ResponseWriter, r *http.Request) {
-	redirectSeeOther(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
+	route.SeeOther(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
 }
 
 func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) {
-	redirectSeeOther(w, h.path+pathConfirm)
+	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// see answers 303: the browser goes on by GET whatever it came by.
-func redirectSeeOther(w http.ResponseWriter, address string) {
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusSeeOther)
-}
-
-// note writes an event. What it tells of has happened, so a store that is away costs the event and nothing else.
+// recordEvent writes an event about a ticket.
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	e := gateway.Event{
-		At: h.cfg.Now(), Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method,
-		RequestID: h.cfg.RequestID(ctx), Detail: t.Browser,
-	}
-	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
-		h.cfg.Logger.ErrorContext(ctx, "an event could not be stored", "kind", kind, "error", err, "request_id", e.RequestID)
-	}
+	h.events.Record(ctx, gateway.Event{
+		Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method, Detail: t.Browser,
+	})
 }
 
 func (h *Handler) observe(ctx context.Context, outcome string) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -31,7 +32,7 @@ func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	redirectSeeOther(w, h.path+pathConfirm)
+	route.SeeOther(w, h.path+pathConfirm)
 }
 
 // isID says whether text has the form of a ticket's id, so that no page repeats what a stranger put into a link.
@@ -75,7 +76,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 	}
 	var signedIn bool
 	if err == nil {
-		v.who, signedIn, err = h.cfg.SignIn.Session(r)
+		v.who, signedIn, err = h.signIn.Session(r)
 	}
 	switch {
 	case err != nil:
@@ -105,7 +106,7 @@ func (v seen) fits() bool {
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
-	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
+	err := h.signIn.Begin(w, r, session.LoginRequest{
 		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID, Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
 		App: gateway.App{Methods: []string{methodWeChat}}, // from another phone it could have what it vouches for
 	})
@@ -127,7 +128,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		h.ask(w, r, v)
 		return
 	case t.State == gateway.TicketScanned && mine:
-		if v.data.Profile && h.cfg.SignIn.AskProfile(w, r, v.who, h.path+pathConfirm) {
+		if v.data.Profile && h.signIn.AskProfile(w, r, v.who, h.path+pathConfirm) {
 			return
 		}
 		h.askNumber(w, r, v)

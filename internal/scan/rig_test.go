@@ -63,7 +63,7 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 		t.Fatal(err)
 	}
 	w.config = scan.Config{
-		URL: origin, Keys: [][]byte{[]byte(leaktest.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people, SignIn: w.people,
+		URL: origin, Keys: [][]byte{[]byte(leaktest.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people,
 		Sessions: ender{w.people}, Site: site, Now: w.now, Logger: log,
 		InWeChat: func(r *http.Request) bool { return strings.Contains(r.UserAgent(), "MicroMessenger") },
 		Apps: func(id string) (gateway.App, bool) {
@@ -96,7 +96,7 @@ func (w *town) start() {
 		w.t.Fatal(err)
 	}
 	mux := route.NewMux()
-	h.Mount(mux)
+	h.Mount(mux, w.people)
 	// What oidc does: send the browser to sign in.
 	mux.HandleFunc("GET /begin", func(rw http.ResponseWriter, r *http.Request) {
 		if err := h.Begin(rw, r, w.demand(r.URL.Query())); err != nil {

@@ -123,7 +123,7 @@ func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gat
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	session, err := h.cfg.SignIn.SessionHash(sec.session)
+	session, err := h.signIn.SessionHash(sec.session)
 	if err != nil {
 		return gateway.Ticket{}, err
 	}

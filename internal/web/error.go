@@ -33,26 +33,36 @@ func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 
 // Fail answers with an error of a kind, as a page or, to a program, as JSON.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
-	switch kind {
-	case Busy:
-		w.Header().Set("Retry-After", "5")
-	case TooMany:
-		w.Header().Set("Retry-After", "60")
-	}
 	if !isProgram(r) {
 		s.Show(w, r, Page{Kind: kind})
 		return
 	}
 	header := w.Header()
+	setRetryAfter(header, kind)
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(s.looks[kind].status)
+	w.WriteHeader(kind.Status())
 	// A failure here is a client that has gone.
 	_ = json.NewEncoder(w).Encode(struct {
 		Error     string `json:"error"`
 		RequestID string `json:"request_id,omitempty"`
 	}{string(kind), s.cfg.RequestID(r.Context())})
+}
+
+func setRetryAfter(header http.Header, kind Kind) {
+	switch kind {
+	case Busy:
+		header.Set("Retry-After", "5")
+	case TooMany:
+		header.Set("Retry-After", "60")
+	}
+}
+
+// KindOf returns the page for an error: see [Site.Error].
+func KindOf(err error) Kind {
+	kind, _ := classify(err)
+	return kind
 }
 
 func classify(err error) (kind Kind, ours bool) {

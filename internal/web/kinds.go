@@ -114,33 +114,34 @@ type look struct {
 	tone   tone
 }
 
-// looks has every kind; New refuses to start when one has no words, or words have no kind.
-func looks() map[Kind]look {
-	return map[Kind]look{
-		OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain}, NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
-		SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
-		NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
-		Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
+// Status returns the HTTP status of the pages of a kind.
+func (k Kind) Status() int { return looks[k].status }
 
-		Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
-		AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
+// looks has every kind; New fails when a kind has no words, or words have no kind.
+var looks = map[Kind]look{
+	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain}, NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
+	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
+	NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
+	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
 
-		ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain}, ScanStill: {200, plain}, ScanRefused: {200, bad},
-		ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanIn: {200, good}, ScanUndone: {200, plain},
-		ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good}, ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
-		ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad}, ScanNone: {http.StatusNotFound, bad},
+	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
+	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 
-		UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
-		Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
-		NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
-		SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
+	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain}, ScanStill: {200, plain}, ScanRefused: {200, bad},
+	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanIn: {200, good}, ScanUndone: {200, plain},
+	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good}, ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
+	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad}, ScanNone: {http.StatusNotFound, bad},
 
-		UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
+	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
+	Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
+	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
+	SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
 
-		Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
-		ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
-		TooMany: {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
-	}
+	UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
+
+	Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
+	ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
+	TooMany: {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 }
 
 // shared are the words that belong to no single kind.

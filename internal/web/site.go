@@ -46,7 +46,6 @@ type Site struct {
 	cfg    Config
 	layout *template.Template
 	words  map[string]map[string]string // language → key → text
-	looks  map[Kind]look
 	policy string
 	script template.JS
 	watch  string // policy of the pages that run it
@@ -69,7 +68,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{cfg: cfg, looks: looks(), words: map[string]map[string]string{}}
+	s := &Site{cfg: cfg, words: map[string]map[string]string{}}
 	style, err := files.ReadFile("files/style.css")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -121,7 +120,7 @@ func (s *Site) catalogue(lang string) (map[string]string, error) {
 		}
 		delete(left, key)
 	}
-	for kind := range s.looks {
+	for kind := range looks {
 		use(string(kind)+".title", true)
 		use(string(kind)+".text", true)
 		use(string(kind)+".button", false)
@@ -253,6 +252,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	header.Add("Vary", "Accept-Language")
+	setRetryAfter(header, p.Kind)
 	w.WriteHeader(v.Status)
 	if r.Method != http.MethodHead {
 		_, _ = body.WriteTo(w) // a failure here is a browser that has gone
@@ -260,7 +260,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 }
 
 func (s *Site) view(r *http.Request, p Page) (view, error) {
-	look, known := s.looks[p.Kind]
+	look, known := looks[p.Kind]
 	if !known {
 		return view{}, fmt.Errorf("web: no page %q", p.Kind)
 	}

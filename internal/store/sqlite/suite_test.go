@@ -66,7 +66,7 @@ func TestFile(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, storetest.Subject{Race: race, Alone: true, New: func(t *testing.T) storetest.Database {
+	storetest.Run(t, storetest.Subject{Race: race, SingleHandle: true, New: func(t *testing.T) storetest.Database {
 		return storetest.Database{Open: func(t *testing.T) gateway.Store { return open(t, ":memory:", sqlite.Options{}) }}
 	}})
 }

@@ -3,12 +3,13 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// completion returns a sign-in that the owner of an attempt completes at a moment.
+// completion returns the completion of a sign-in by the owner of an attempt.
 func completion(s gateway.SignIn, key, owner, session string) gateway.Completion {
 	n := newSession("", session)
 	n.Connector, n.AppID, n.OpenID = s.Connector, s.AppID, s.OpenID
@@ -20,287 +21,288 @@ func completion(s gateway.SignIn, key, owner, session string) gateway.Completion
 	}
 }
 
-// begin begins the attempt key for owner at noon; its lease is 15 seconds.
-func (c *cas) begin(key, owner string) {
-	c.Helper()
-	c.claims(attempt(key, "code", owner, 0), 0)
+// beginAttempt begins the attempt key for owner at noon; its lease is 15 seconds.
+func (f *fixture) beginAttempt(key, owner string) {
+	f.t.Helper()
+	f.wantAttemptWon(newAttempt(key, "code", owner, 0), 0)
 }
 
-// outcome returns what is stored about an attempt.
-func (c *cas) outcome(key string) gateway.Outcome {
-	c.Helper()
-	have, won, err := c.store.BeginAttempt(c.ctx, attempt(key, "code", "reader", 0), noon)
-	c.ok(err)
+// attemptOutcome returns what is stored about an attempt.
+func (f *fixture) attemptOutcome(key string) gateway.Outcome {
+	f.t.Helper()
+	have, won, err := f.store.BeginAttempt(f.t.Context(), newAttempt(key, "code", "reader", 0), noon)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	if won {
-		c.Fatalf("the attempt %q was not stored", key)
+		f.t.Fatalf("the attempt %q was not stored", key)
 	}
 	return have.Outcome
 }
 
-// untouched fails the case when a completion that failed has left something behind.
-func (c *cas) untouched(what string, n gateway.Completion, users, events int) {
-	c.Helper()
-	equal(c, what+": users", len(must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{}))), users)
-	equal(c, what+": events", len(must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{}))), events)
-	_, err := c.store.Session(c.ctx, n.Session.Hash, n.Now)
-	c.is(err, gateway.ErrNotFound)
+// wantNothingStored fails the test when a completion that failed has left something behind.
+func (f *fixture) wantNothingStored(what string, n gateway.Completion, users, events int) {
+	f.t.Helper()
+	wantEqual(f.t, what+": users", len(f.listUsers(gateway.UserQuery{})), users)
+	wantEqual(f.t, what+": events", len(f.listEvents(gateway.EventQuery{})), events)
+	_, err := f.store.Session(f.t.Context(), n.Session.Hash, n.Now)
+	wantError(f.t, err, gateway.ErrNotFound)
 }
 
-var completionChecks = []check{
-	{"a completed sign-in is all there after one call", "the session, the outcome and the event belong to one sign-in", func(c *cas) {
-		old := c.signIn(c.person("o0").ID, "previous")
-		other := c.signIn(c.person("o9").ID, "another browser")
-		c.begin("k", "one")
-		n := completion(main.at(after(time.Second), "o1", "u1"), "k", "one", "s1")
-		n.Previous = old.Hash
-		user, joins, err := c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-		equal(c, "status", user.Status, gateway.Active)
-		equal(c, "events of joining", fmt.Sprint(kinds(joins)), "[user_created ok]")
-
-		stored, who, err := c.store.SessionUser(c.ctx, n.Session.Hash, noon)
-		c.ok(err)
-		equal(c, "user of the session", who.ID, user.ID)
-		equal(c, "openid of the session", stored.OpenID, "o1")
-		_, err = c.store.Session(c.ctx, old.Hash, noon)
-		c.is(err, gateway.ErrNotFound)
-		must[gateway.Session](c)(c.store.Session(c.ctx, other.Hash, noon))
-		equal(c, "outcome", c.outcome("k"), n.Outcome)
-
-		events := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{UserID: user.ID}))
-		equal(c, "events", fmt.Sprint(kinds(events)), "[sign_in ok user_created ok]")
-		signIn := events[slices.IndexFunc(events, func(e gateway.Event) bool { return e.Kind == "sign_in" })]
-		signIn.ID = 0
-		equal(c, "event", signIn, gateway.Event{
-			At: n.Now, Kind: "sign_in", UserID: user.ID, App: "wiki", Connector: "main", Method: "wechat", Outcome: "ok", RequestID: "r1",
-		})
-	}},
-	{"a sign-in is not completed without its attempt", "another request has answered for it, so a second session would be a replay", func(c *cas) {
-		c.begin("mine", "one")
-		c.begin("finished", "one")
-		c.ok(c.store.FinishAttempt(c.ctx, "finished", "one", gateway.Outcome{Kind: "busy", At: noon}, noon))
-		for name, n := range map[string]gateway.Completion{
-			"unknown attempt":  completion(main.at(noon, "o1", ""), "unknown", "one", "s1"),
-			"another owner":    completion(main.at(noon, "o1", ""), "mine", "two", "s1"),
-			"finished attempt": completion(main.at(noon, "o1", ""), "finished", "one", "s1"),
-			"lease over":       completion(main.at(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
-		} {
-			_, _, err := c.store.CompleteSignIn(c.ctx, n)
-			if word(err) != "conflict" {
-				c.Fatalf("%s: got %v, want ErrConflict", name, err)
+var completionCases = []testCase{
+	{
+		name:   "a completed sign-in is all there after one call",
+		reason: "the session, the outcome and the event belong to one sign-in",
+		run: func(t *testing.T, f *fixture) {
+			old := f.addSession(f.addUser("o0").ID, "previous")
+			other := f.addSession(f.addUser("o9").ID, "another browser")
+			f.beginAttempt("k", "one")
+			n := completion(mainConnector.signIn(after(time.Second), "o1", "u1"), "k", "one", "s1")
+			n.Previous = old.Hash
+			user, joins, err := f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
 			}
-			c.untouched(name, n, 0, 0)
-		}
-		equal(c, "outcome of the finished attempt", c.outcome("finished").Kind, "busy")
-		equal(c, "outcome of the other attempt", c.outcome("mine").Kind, "")
-	}},
-	{"an incomplete completion is refused", "it would store a session without a user, or an attempt without an outcome", func(c *cas) {
-		c.begin("k", "one")
-		for name, spoil := range map[string]func(*gateway.Completion){
-			"no openid":  func(n *gateway.Completion) { n.SignIn.OpenID = "" },
-			"no owner":   func(n *gateway.Completion) { n.Owner = "" },
-			"no session": func(n *gateway.Completion) { n.Session.Hash = [32]byte{} },
-			"no outcome": func(n *gateway.Completion) { n.Outcome.Kind = "" },
-			"no refusal": func(n *gateway.Completion) { n.Refused.Kind = "" },
-			"no event":   func(n *gateway.Completion) { n.Event.Kind = "" },
-			"no time":    func(n *gateway.Completion) { n.Now = time.Time{} },
-		} {
-			n := completion(main.at(noon, "o1", ""), "k", "one", "s1")
-			spoil(&n)
-			if _, _, err := c.store.CompleteSignIn(c.ctx, n); err == nil {
-				c.Fatalf("%s: stored", name)
+			wantEqual(t, "status", user.Status, gateway.Active)
+			wantEqual(t, "events of joining", fmt.Sprint(kinds(joins)), "[user_created ok]")
+
+			stored, who, err := f.store.SessionUser(t.Context(), n.Session.Hash, noon)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		c.untouched("refused", completion(main.at(noon, "o1", ""), "k", "one", "s1"), 0, 0)
-		equal(c, "outcome", c.outcome("k").Kind, "")
-	}},
-	{"a blocked user gets no session", "the attempt must end all the same, or the browser would wait for it", func(c *cas) {
-		user := c.person("o1")
-		_, err := c.store.UpdateUser(c.ctx, user.ID, noon, func(u *gateway.User) error { u.Status = gateway.Blocked; return nil })
-		c.ok(err)
-		old := c.signIn(c.person("o2").ID, "previous")
-		c.begin("k", "one")
-		n := completion(main.at(noon, "o1", ""), "k", "one", "s1")
-		n.Previous = old.Hash
-		got, _, err := c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-		equal(c, "user", got.ID, user.ID)
-		equal(c, "status", got.Status, gateway.Blocked)
-		_, err = c.store.Session(c.ctx, n.Session.Hash, noon)
-		c.is(err, gateway.ErrNotFound)
-		must[gateway.Session](c)(c.store.Session(c.ctx, old.Hash, noon))
-		equal(c, "outcome", c.outcome("k"), n.Refused)
-		events := must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: "sign_in"}))
-		equal(c, "events", len(events), 1)
-		equal(c, "outcome of the event", events[0].Outcome, "refused")
-		equal(c, "detail of the event", events[0].Detail, "the user is blocked")
-		equal(c, "user of the event", events[0].UserID, user.ID)
-	}},
-	{"a session that is live is not replaced", "two browsers would share it", func(c *cas) {
-		theirs := c.signIn(c.person("o1").ID, "s1")
-		c.begin("k", "one")
-		n := completion(site.at(after(time.Second), "s9", ""), "k", "one", "s1")
-		_, _, err := c.store.CompleteSignIn(c.ctx, n)
-		c.is(err, gateway.ErrConflict)
-		equal(c, "user of the session", must[gateway.Session](c)(c.store.Session(c.ctx, theirs.Hash, noon)).UserID, theirs.UserID)
-		equal(c, "users", len(must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{}))), 1)
-		equal(c, "outcome", c.outcome("k").Kind, "")
-		c.ok(c.store.DeleteSession(c.ctx, theirs.Hash))
-		_, _, err = c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-	}},
-	{"users are joined by unionid as part of it", "the session must name the user who stays", func(c *cas) {
-		older, younger := c.two()
-		c.signIn(younger.ID, "young session")
-		c.begin("k", "one")
-		n := completion(site.at(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
-		got, joins, err := c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-		equal(c, "user", got.ID, older.ID)
-		equal(c, "events of joining", fmt.Sprint(kinds(joins)), "[users_joined ok]")
-		equal(c, "user of the session", must[gateway.Session](c)(c.store.Session(c.ctx, n.Session.Hash, noon)).UserID, older.ID)
-		_, err = c.store.Session(c.ctx, sum("young session"), noon)
-		c.is(err, gateway.ErrNotFound)
-		equal(c, "the younger id resolves", must[gateway.User](c)(c.store.User(c.ctx, younger.ID)).ID, older.ID)
-	}},
-	{"joining with a blocked user blocks the sign-in", "a blocked person would come back through another connector", func(c *cas) {
-		older, _ := c.two()
-		_, err := c.store.UpdateUser(c.ctx, older.ID, noon, func(u *gateway.User) error { u.Status = gateway.Blocked; return nil })
-		c.ok(err)
-		c.begin("k", "one")
-		n := completion(site.at(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
-		got, _, err := c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-		equal(c, "status", got.Status, gateway.Blocked)
-		_, err = c.store.Session(c.ctx, n.Session.Hash, noon)
-		c.is(err, gateway.ErrNotFound)
-		equal(c, "outcome", c.outcome("k"), n.Refused)
-	}},
-	{"of many completions of one attempt one counts", "a lost answer is sent again, and two sessions would remain", func(c *cas) {
-		stores := []gateway.Store{c.store, c.store}
-		if s := c.second(); s != nil {
-			stores[1] = s
-		}
-		for round := range 3 {
-			key := fmt.Sprint("k", round)
-			c.begin(key, "one")
-			var seen tally
-			together(c.crowd(), func(i int) {
-				n := completion(main.at(noon, fmt.Sprint("o", round), ""), key, "one", fmt.Sprint("s", round, " ", i))
-				_, _, err := stores[i%2].CompleteSignIn(c.ctx, n)
-				seen.add(word(err))
+			wantEqual(t, "user of the session", who.ID, user.ID)
+			wantEqual(t, "openid of the session", stored.OpenID, "o1")
+			_, err = f.store.Session(t.Context(), old.Hash, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			f.getSession(other.Hash, noon)
+			wantEqual(t, "outcome", f.attemptOutcome("k"), n.Outcome)
+
+			events := f.listEvents(gateway.EventQuery{UserID: user.ID})
+			wantEqual(t, "events", fmt.Sprint(kinds(events)), "[sign_in ok user_created ok]")
+			signIn := events[slices.IndexFunc(events, func(e gateway.Event) bool { return e.Kind == "sign_in" })]
+			signIn.ID = 0
+			wantEqual(t, "event", signIn, gateway.Event{
+				At: n.Now, Kind: "sign_in", UserID: user.ID, App: "wiki", Connector: "main", Method: "wechat", Outcome: "ok",
+				RequestID: "r1",
 			})
-			equal(c, "answers", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": c.crowd() - 1}))
-		}
-		for _, u := range must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{})) {
-			equal(c, "sessions", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, u.ID, noon))), 1)
-		}
-		equal(c, "events", len(must[[]gateway.Event](c)(c.store.Events(c.ctx, gateway.EventQuery{Kind: "sign_in"}))), 3)
-	}},
-	{"sign-ins of one person that complete at once are one user", "each browser gets a session of the same user", func(c *cas) {
-		n := c.crowd()
-		var seen tally
-		for i := range n {
-			c.begin(fmt.Sprint("k", i), "one")
-		}
-		together(n, func(i int) {
-			e := []entry{main, site, third}[i%3]
-			s := e.at(noon, "o-"+e.name, "u1")
-			user, _, err := c.store.CompleteSignIn(c.ctx, completion(s, fmt.Sprint("k", i), "one", fmt.Sprint("s", i)))
-			seen.add(user.ID + " " + word(err))
-		})
-		if len(seen.n) != 1 {
-			c.Fatalf("users and errors: %v", seen.n)
-		}
-		users := must[[]gateway.User](c)(c.store.Users(c.ctx, gateway.UserQuery{}))
-		equal(c, "users", len(users), 1)
-		equal(c, "sessions", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, users[0].ID, noon))), n)
-	}},
-	{"a completion survives a restart", "the answer that was sent must stay true", func(c *cas) {
-		c.begin("k", "one")
-		n := completion(main.at(noon, "o1", ""), "k", "one", "s1")
-		user, _, err := c.store.CompleteSignIn(c.ctx, n)
-		c.ok(err)
-		if !c.restart() {
-			return
-		}
-		equal(c, "user", must[gateway.Session](c)(c.store.Session(c.ctx, n.Session.Hash, noon)).UserID, user.ID)
-		equal(c, "outcome", c.outcome("k"), n.Outcome)
-		_, _, err = c.store.CompleteSignIn(c.ctx, n)
-		c.is(err, gateway.ErrConflict)
-	}},
+		},
+	},
+	{
+		name:   "a sign-in is not completed without its attempt",
+		reason: "another request has answered for it, so a second session would be a replay",
+		run: func(t *testing.T, f *fixture) {
+			f.beginAttempt("mine", "one")
+			f.beginAttempt("finished", "one")
+			if err := f.store.FinishAttempt(t.Context(), "finished", "one", gateway.Outcome{Kind: "busy", At: noon},
+				noon); err != nil {
+				t.Fatal(err)
+			}
+			for name, n := range map[string]gateway.Completion{
+				"unknown attempt":  completion(mainConnector.signIn(noon, "o1", ""), "unknown", "one", "s1"),
+				"another owner":    completion(mainConnector.signIn(noon, "o1", ""), "mine", "two", "s1"),
+				"finished attempt": completion(mainConnector.signIn(noon, "o1", ""), "finished", "one", "s1"),
+				"lease over":       completion(mainConnector.signIn(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
+			} {
+				_, _, err := f.store.CompleteSignIn(t.Context(), n)
+				if errorName(err) != "conflict" {
+					t.Fatalf("%s: got %v, want ErrConflict", name, err)
+				}
+				f.wantNothingStored(name, n, 0, 0)
+			}
+			wantEqual(t, "outcome of the finished attempt", f.attemptOutcome("finished").Kind, "busy")
+			wantEqual(t, "outcome of the other attempt", f.attemptOutcome("mine").Kind, "")
+		},
+	},
+	{
+		name:   "an incomplete completion is refused",
+		reason: "it would store a session without a user, or an attempt without an outcome",
+		run: func(t *testing.T, f *fixture) {
+			f.beginAttempt("k", "one")
+			for name, spoil := range map[string]func(*gateway.Completion){
+				"no openid":  func(n *gateway.Completion) { n.SignIn.OpenID = "" },
+				"no owner":   func(n *gateway.Completion) { n.Owner = "" },
+				"no session": func(n *gateway.Completion) { n.Session.Hash = [32]byte{} },
+				"no outcome": func(n *gateway.Completion) { n.Outcome.Kind = "" },
+				"no refusal": func(n *gateway.Completion) { n.Refused.Kind = "" },
+				"no event":   func(n *gateway.Completion) { n.Event.Kind = "" },
+				"no time":    func(n *gateway.Completion) { n.Now = time.Time{} },
+			} {
+				n := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+				spoil(&n)
+				if _, _, err := f.store.CompleteSignIn(t.Context(), n); err == nil {
+					t.Fatalf("%s: stored", name)
+				}
+			}
+			f.wantNothingStored("refused", completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1"), 0, 0)
+			wantEqual(t, "outcome", f.attemptOutcome("k").Kind, "")
+		},
+	},
+	{
+		name:   "a blocked user gets no session",
+		reason: "the attempt must end all the same, or the browser would wait for it",
+		run: func(t *testing.T, f *fixture) {
+			user := f.addUser("o1")
+			_, err := f.store.UpdateUser(t.Context(), user.ID, noon, func(u *gateway.User) error {
+				u.Status = gateway.Blocked
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := f.addSession(f.addUser("o2").ID, "previous")
+			f.beginAttempt("k", "one")
+			n := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+			n.Previous = old.Hash
+			got, _, err := f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "user", got.ID, user.ID)
+			wantEqual(t, "status", got.Status, gateway.Blocked)
+			_, err = f.store.Session(t.Context(), n.Session.Hash, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			f.getSession(old.Hash, noon)
+			wantEqual(t, "outcome", f.attemptOutcome("k"), n.Refused)
+			events := f.listEvents(gateway.EventQuery{Kind: "sign_in"})
+			wantEqual(t, "events", len(events), 1)
+			wantEqual(t, "outcome of the event", events[0].Outcome, "refused")
+			wantEqual(t, "detail of the event", events[0].Detail, "the user is blocked")
+			wantEqual(t, "user of the event", events[0].UserID, user.ID)
+		},
+	},
+	{
+		name:   "a session that is live is not replaced",
+		reason: "two browsers would share it",
+		run: func(t *testing.T, f *fixture) {
+			theirs := f.addSession(f.addUser("o1").ID, "s1")
+			f.beginAttempt("k", "one")
+			n := completion(siteConnector.signIn(after(time.Second), "s9", ""), "k", "one", "s1")
+			_, _, err := f.store.CompleteSignIn(t.Context(), n)
+			wantError(t, err, gateway.ErrConflict)
+			wantEqual(t, "user of the session", f.getSession(theirs.Hash, noon).UserID, theirs.UserID)
+			wantEqual(t, "users", len(f.listUsers(gateway.UserQuery{})), 1)
+			wantEqual(t, "outcome", f.attemptOutcome("k").Kind, "")
+			if err := f.store.DeleteSession(t.Context(), theirs.Hash); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	},
+	{
+		name:   "users are joined by unionid as part of it",
+		reason: "the session must name the user who stays",
+		run: func(t *testing.T, f *fixture) {
+			older, younger := f.addTwoUsers()
+			f.addSession(younger.ID, "young session")
+			f.beginAttempt("k", "one")
+			n := completion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
+			got, joins, err := f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "user", got.ID, older.ID)
+			wantEqual(t, "events of joining", fmt.Sprint(kinds(joins)), "[users_joined ok]")
+			wantEqual(t, "user of the session", f.getSession(n.Session.Hash, noon).UserID, older.ID)
+			_, err = f.store.Session(t.Context(), hash("young session"), noon)
+			wantError(t, err, gateway.ErrNotFound)
+			wantEqual(t, "the younger id resolves", f.getUser(younger.ID).ID, older.ID)
+		},
+	},
+	{
+		name:   "joining with a blocked user blocks the sign-in",
+		reason: "a blocked person would come back through another connector",
+		run: func(t *testing.T, f *fixture) {
+			older, _ := f.addTwoUsers()
+			_, err := f.store.UpdateUser(t.Context(), older.ID, noon, func(u *gateway.User) error {
+				u.Status = gateway.Blocked
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.beginAttempt("k", "one")
+			n := completion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
+			got, _, err := f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "status", got.Status, gateway.Blocked)
+			_, err = f.store.Session(t.Context(), n.Session.Hash, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			wantEqual(t, "outcome", f.attemptOutcome("k"), n.Refused)
+		},
+	},
+	{
+		name:   "of many completions of one attempt one counts",
+		reason: "a lost answer is sent again, and two sessions would remain",
+		run: func(t *testing.T, f *fixture) {
+			stores := []gateway.Store{f.store, f.store}
+			if s := f.secondHandle(); s != nil {
+				stores[1] = s
+			}
+			for round := range 3 {
+				key := fmt.Sprint("k", round)
+				f.beginAttempt(key, "one")
+				var seen counter
+				concurrently(f.concurrency(), func(i int) {
+					n := completion(mainConnector.signIn(noon, fmt.Sprint("o", round), ""), key, "one", fmt.Sprint("s", round, " ", i))
+					_, _, err := stores[i%2].CompleteSignIn(t.Context(), n)
+					seen.add(errorName(err))
+				})
+				wantEqual(t, "answers", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
+			}
+			for _, u := range f.listUsers(gateway.UserQuery{}) {
+				wantEqual(t, "sessions", len(f.listSessions(u.ID, noon)), 1)
+			}
+			wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{Kind: "sign_in"})), 3)
+		},
+	},
+	{
+		name:   "sign-ins of one person that complete at once are one user",
+		reason: "each browser gets a session of the same user",
+		run: func(t *testing.T, f *fixture) {
+			n := f.concurrency()
+			var seen counter
+			for i := range n {
+				f.beginAttempt(fmt.Sprint("k", i), "one")
+			}
+			concurrently(n, func(i int) {
+				e := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
+				s := e.signIn(noon, "o-"+e.name, "u1")
+				user, _, err := f.store.CompleteSignIn(t.Context(), completion(s, fmt.Sprint("k", i), "one", fmt.Sprint("s", i)))
+				seen.add(user.ID + " " + errorName(err))
+			})
+			if len(seen.counts) != 1 {
+				t.Fatalf("users and errors: %v", seen.counts)
+			}
+			users := f.listUsers(gateway.UserQuery{})
+			wantEqual(t, "users", len(users), 1)
+			wantEqual(t, "sessions", len(f.listSessions(users[0].ID, noon)), n)
+		},
+	},
+	{
+		name:   "a completion survives a restart",
+		reason: "the answer that was sent must stay true",
+		run: func(t *testing.T, f *fixture) {
+			f.beginAttempt("k", "one")
+			n := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+			user, _, err := f.store.CompleteSignIn(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !f.reopen() {
+				return
+			}
+			wantEqual(t, "user", f.getSession(n.Session.Hash, noon).UserID, user.ID)
+			wantEqual(t, "outcome", f.attemptOutcome("k"), n.Outcome)
+			_, _, err = f.store.CompleteSignIn(t.Context(), n)
+			wantError(t, err, gateway.ErrConflict)
+		},
+	},
 }
 
 // unpinned returns a code whose subject is to be pinned.
-func unpinned(user, id, candidate string) gateway.Code {
-	code := newCode(user, "wiki", id)
-	code.Grant.Subject, code.PinSubject = "", candidate
-	return code
-}
-
-var codePinChecks = []check{
-	{"a first code pins the subject", "the app knows the user by it from then on", func(c *cas) {
-		user := c.person("o1").ID
-		c.ok(c.store.PutCode(c.ctx, unpinned(user, "g1", "sub-1")))
-		code := must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g1")))
-		equal(c, "subject", code.Grant.Subject, "sub-1")
-		equal(c, "pin field of a stored code", code.PinSubject, "")
-		equal(c, "user by subject", must[string](c)(c.store.SubjectUser(c.ctx, "wiki", "sub-1")), user)
-		pins := must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, user))
-		equal(c, "pins", fmt.Sprint(pins), fmt.Sprint([]gateway.Pin{{UserID: user, App: "wiki", Subject: "sub-1", CreatedAt: noon}}))
-	}},
-	{"a pinned subject stays", "the first one that the app was told counts", func(c *cas) {
-		user := c.person("o1").ID
-		must[string](c)(c.store.PinSubject(c.ctx, user, "wiki", "first", noon))
-		c.ok(c.store.PutCode(c.ctx, unpinned(user, "g1", "second")))
-		equal(c, "subject", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g1"))).Grant.Subject, "first")
-		given := newCode(user, "wiki", "g2")
-		given.PinSubject = "third"
-		c.ok(c.store.PutCode(c.ctx, given))
-		equal(c, "a given subject", must[gateway.Code](c)(c.store.Code(c.ctx, sum("code g2"))).Grant.Subject, given.Grant.Subject)
-		equal(c, "pins", len(must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, user))), 1)
-	}},
-	{"a subject of another user is not pinned", "the app would take one person for another", func(c *cas) {
-		theirs, mine := c.person("o1").ID, c.person("o2").ID
-		must[string](c)(c.store.PinSubject(c.ctx, theirs, "wiki", "sub-1", noon))
-		c.is(c.store.PutCode(c.ctx, unpinned(mine, "g1", "sub-1")), gateway.ErrConflict)
-		_, err := c.store.Code(c.ctx, sum("code g1"))
-		c.is(err, gateway.ErrNotFound)
-		equal(c, "pins", len(must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, mine))), 0)
-		equal(c, "user by subject", must[string](c)(c.store.SubjectUser(c.ctx, "wiki", "sub-1")), theirs)
-	}},
-	{"nothing is pinned for a code that is not stored", "the pin and the code are one transaction", func(c *cas) {
-		user := c.person("o1").ID
-		c.is(c.store.PutCode(c.ctx, unpinned(user, "g1", "")), gateway.ErrNotFound)
-		c.is(c.store.PutCode(c.ctx, unpinned(gateway.NewID(), "g1", "sub-1")), gateway.ErrNotFound)
-		c.ok(c.store.PutCode(c.ctx, newCode(user, "wiki", "g1")))
-		c.is(c.store.PutCode(c.ctx, unpinned(user, "g1", "sub-1")), gateway.ErrConflict)
-		equal(c, "pins", len(must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, user))), 0)
-		_, err := c.store.UpdateUser(c.ctx, user, noon, func(u *gateway.User) error { u.Status = gateway.Blocked; return nil })
-		c.ok(err)
-		c.is(c.store.PutCode(c.ctx, unpinned(user, "g2", "sub-1")), gateway.ErrBlocked)
-		equal(c, "pins of a blocked user", len(must[[]gateway.Pin](c)(c.store.UserSubjects(c.ctx, user))), 0)
-	}},
-	{"a joined user's code pins for the one who stays", "the younger id is still in a session or a link", func(c *cas) {
-		older, younger := c.two()
-		c.arrive(site.at(after(time.Hour), "s1", "u1"))
-		c.ok(c.store.PutCode(c.ctx, unpinned(younger.ID, "g1", "sub-1")))
-		equal(c, "user by subject", must[string](c)(c.store.SubjectUser(c.ctx, "wiki", "sub-1")), older.ID)
-	}},
-	{"first codes at once agree on one subject", "tokens of one user must not name two subjects", func(c *cas) {
-		user, n := c.person("o1").ID, c.crowd()
-		var seen tally
-		together(n, func(i int) {
-			id := fmt.Sprint("g", i)
-			if err := c.store.PutCode(c.ctx, unpinned(user, id, fmt.Sprint("sub-", i))); err != nil {
-				c.Error(err)
-				return
-			}
-			code, err := c.store.Code(c.ctx, sum("code "+id))
-			seen.add(code.Grant.Subject + " " + word(err))
-		})
-		if len(seen.n) != 1 {
-			c.Fatalf("subjects and errors: %v", seen.n)
-		}
-	}},
-}

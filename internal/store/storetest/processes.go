@@ -14,16 +14,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// The environment of a worker process.
+// The environment variables of a worker process.
 const (
 	workEnv    = "WEIGATE_STORETEST_WORK"    // redeem or signin
 	addressEnv = "WEIGATE_STORETEST_ADDRESS" // of the database
-	personEnv  = "WEIGATE_STORETEST_PERSON"  // an account
+	userEnv    = "WEIGATE_STORETEST_USER"    // a user id
 )
 
-// Worker does the work of a second process when this process is one, and does
-// not return then. TestMain calls it first. open opens the database at an
-// address, as Database.Address gave it.
+// Worker makes this process the second process of a case when the environment says so, and does not
+// return then. TestMain calls it first. open opens the database at a Database.Address.
 func Worker(open func(ctx context.Context, address string) (gateway.Store, error)) {
 	work := os.Getenv(workEnv)
 	if work == "" {
@@ -44,7 +43,7 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 		case "redeem":
 			return redeemAll(ctx, store, os.Stdout)
 		case "signin":
-			return signInForEver(ctx, store, os.Getenv(personEnv))
+			return signInRepeatedly(ctx, store, os.Getenv(userEnv))
 		}
 		return fmt.Errorf("no such work: %q", work)
 	}()
@@ -55,39 +54,39 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 	os.Exit(0)
 }
 
-// codes is how many codes two processes fight for.
-const codes = 200
+// contested is the number of codes, attempts and tickets that two processes try to get.
+const contested = 200
 
-// redeemAll tries to take every code, every claim and every ticket, and prints which it got.
+// redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its successes.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
-	for i := range codes {
+	for i := range contested {
 		name := fmt.Sprint("g", i)
 		issue := newIssue(name)
-		issue.Access.Hash = sum(fmt.Sprint("access ", name, os.Getpid()))
-		if _, err := store.Redeem(ctx, sum("code "+name), noon, issue); err == nil {
+		issue.Access.Hash = hash(fmt.Sprint("access ", name, os.Getpid()))
+		if _, err := store.Redeem(ctx, hash("code "+name), noon, issue); err == nil {
 			fmt.Fprintln(out, "code", i)
-		} else if w := word(err); w != "replay" {
+		} else if w := errorName(err); w != "replay" {
 			return err
 		}
-		_, won, err := store.BeginAttempt(ctx, attempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
+		_, won, err := store.BeginAttempt(ctx, newAttempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
 		if err != nil {
 			return err
 		}
 		if won {
-			fmt.Fprintln(out, "claim", i)
+			fmt.Fprintln(out, "attempt", i)
 		}
-		t := newTicket(name)
-		if _, err := store.RedeemTicket(ctx, t.Hash, t.Desktop, noon); err == nil {
+		ticket := newTicket(name)
+		if _, err := store.RedeemTicket(ctx, ticket.Hash, ticket.Desktop, noon); err == nil {
 			fmt.Fprintln(out, "ticket", i)
-		} else if w := word(err); w != "replay" {
+		} else if w := errorName(err); w != "replay" {
 			return err
 		}
 	}
 	return nil
 }
 
-// signInForEver stores sessions and says after each that it is stored.
-func signInForEver(ctx context.Context, store gateway.Store, user string) error {
+// signInRepeatedly stores sessions, codes and tokens, and prints a number after each.
+func signInRepeatedly(ctx context.Context, store gateway.Store, user string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprint("s", i)
 		if err := store.PutSession(ctx, newSession(user, name), noon); err != nil {
@@ -96,120 +95,141 @@ func signInForEver(ctx context.Context, store gateway.Store, user string) error 
 		if err := store.PutCode(ctx, newCode(user, "wiki", name)); err != nil {
 			return err
 		}
-		if _, err := store.Redeem(ctx, sum("code "+name), noon, newIssue(name)); err != nil {
+		if _, err := store.Redeem(ctx, hash("code "+name), noon, newIssue(name)); err != nil {
 			return err
 		}
 		fmt.Println(i)
 	}
 }
 
-// worker is a second process.
+// worker is a second process on the same database.
 type worker struct {
 	*exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
 }
 
-// start starts a worker and waits until it has opened the database.
-func (c *cas) start(work, user string) *worker {
-	c.Helper()
+// startWorker starts a worker process and waits until it has opened the database.
+func (f *fixture) startWorker(work, user string) *worker {
+	f.t.Helper()
 	exe, err := os.Executable()
-	c.ok(err)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+c.db.Address, personEnv+"="+user)
+	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, userEnv+"="+user)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
-	c.ok(err)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
-	c.ok(err)
-	c.ok(cmd.Start())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
 	w := &worker{cmd, in, bufio.NewScanner(out)}
-	c.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	f.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	if !w.out.Scan() || w.out.Text() != "ready" {
-		c.Fatalf("a worker said %q", w.out.Text())
+		f.t.Fatalf("a worker wrote %q", w.out.Text())
 	}
 	return w
 }
 
-func (w *worker) begin(t testing.TB) {
-	t.Helper()
+func (w *worker) begin(ticket testing.TB) {
+	ticket.Helper()
 	if _, err := io.WriteString(w.in, "go\n"); err != nil {
-		t.Fatal(err)
+		ticket.Fatal(err)
 	}
 }
 
-var processChecks = []check{
-	{"two processes share out the codes", "replicas behind one address get the same code at once", func(c *cas) {
-		if c.Alone {
-			c.second()
-			return
-		}
-		id := c.person("o1").ID
-		for i := range codes {
-			c.ok(c.store.PutCode(c.ctx, newCode(id, "wiki", fmt.Sprint("g", i))))
-			c.approved(fmt.Sprint("g", i), id)
-		}
-		workers := []*worker{c.start("redeem", ""), c.start("redeem", "")}
-		for _, w := range workers {
-			w.begin(c)
-		}
-		got := map[string]int{}
-		for _, w := range workers {
+var processCases = []testCase{
+	{
+		name:   "of two processes one redeems each code",
+		reason: "replicas behind one address can get the same code at the same time",
+		run: func(t *testing.T, f *fixture) {
+			if f.SingleHandle {
+				f.secondHandle()
+				return
+			}
+			id := f.addUser("o1").ID
+			for i := range contested {
+				if err := f.store.PutCode(t.Context(), newCode(id, "wiki", fmt.Sprint("g", i))); err != nil {
+					t.Fatal(err)
+				}
+				f.addApprovedTicket(fmt.Sprint("g", i), id)
+			}
+			workers := []*worker{f.startWorker("redeem", ""), f.startWorker("redeem", "")}
+			for _, w := range workers {
+				w.begin(t)
+			}
+			got := map[string]int{}
+			for _, w := range workers {
+				for w.out.Scan() {
+					got[w.out.Text()]++
+				}
+				if err := w.Wait(); err != nil {
+					t.Fatalf("a worker failed: %v (%v)", err, got)
+				}
+			}
+			wantEqual(t, "codes, attempts and tickets", len(got), 3*contested)
+			for what, n := range got {
+				if n != 1 || strings.HasPrefix(what, "error") {
+					t.Fatalf("%s was won %d times", what, n)
+				}
+			}
+		},
+	},
+	{
+		name:   "a confirmed write survives a killed process",
+		reason: "a user who saw the page must be signed in after the crash",
+		run: func(t *testing.T, f *fixture) {
+			if f.SingleHandle {
+				f.secondHandle()
+				return
+			}
+			id := f.addUser("o1").ID
+			w := f.startWorker("signin", id)
+			w.begin(t)
+			last := -1
 			for w.out.Scan() {
-				got[w.out.Text()]++
+				n, err := strconv.Atoi(w.out.Text())
+				if err != nil {
+					t.Fatalf("a worker wrote %q", w.out.Text())
+				}
+				last = n
+				if last == 100 {
+					if err := w.Process.Kill(); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
-			if err := w.Wait(); err != nil {
-				c.Fatalf("a worker failed: %v (%v)", err, got)
+			_ = w.Wait()
+			if last < 100 {
+				t.Fatalf("the worker ended at %d", last)
 			}
-		}
-		equal(c, "codes, claims and tickets that were won", len(got), 3*codes)
-		for what, n := range got {
-			if n != 1 || strings.HasPrefix(what, "error") {
-				c.Fatalf("%s was won %d times", what, n)
+			if !f.reopen() {
+				t.Fatal("the database ended with its handle")
 			}
-		}
-	}},
-	{"what was answered survives a kill", "a person who saw the page is signed in after the crash", func(c *cas) {
-		if c.Alone {
-			c.second()
-			return
-		}
-		id := c.person("o1").ID
-		w := c.start("signin", id)
-		w.begin(c)
-		last := -1
-		for w.out.Scan() {
-			n, err := strconv.Atoi(w.out.Text())
-			if err != nil {
-				c.Fatalf("a worker said %q", w.out.Text())
+			for i := range last + 1 {
+				name := fmt.Sprint("s", i)
+				f.getSession(hash(name), noon)
+				if _, _, err := f.store.Token(t.Context(), hash("access "+name), noon); err != nil {
+					t.Fatalf("token %d of %d: %v", i, last, err)
+				}
+				if _, err := f.store.Redeem(t.Context(), hash("code "+name), noon,
+					newIssue("again "+name)); errorName(err) != "replay" {
+					t.Fatalf("code %d of %d is good again: %v", i, last, err)
+				}
 			}
-			last = n
-			if last == 100 {
-				c.ok(w.Process.Kill())
+			// The write that was interrupted is stored completely or not at all.
+			name := fmt.Sprint("s", last+1)
+			if code, err := f.store.Code(t.Context(), hash("code "+name)); err == nil {
+				_, _, err := f.store.Token(t.Context(), hash("access "+name), noon)
+				wantEqual(t, "not redeemed, no token", code.RedeemedAt.IsZero(), err != nil)
 			}
-		}
-		_ = w.Wait()
-		if last < 100 {
-			c.Fatalf("the worker ended at %d", last)
-		}
-		if !c.restart() {
-			c.Fatal("a database that outlives its handle does not")
-		}
-		for i := range last + 1 {
-			name := fmt.Sprint("s", i)
-			must[gateway.Session](c)(c.store.Session(c.ctx, sum(name), noon))
-			if _, _, err := c.store.Token(c.ctx, sum("access "+name), noon); err != nil {
-				c.Fatalf("token %d of %d: %v", i, last, err)
-			}
-			if _, err := c.store.Redeem(c.ctx, sum("code "+name), noon, newIssue("again "+name)); word(err) != "replay" {
-				c.Fatalf("code %d of %d is good again: %v", i, last, err)
-			}
-		}
-		// The one that was in the middle: all of it or none.
-		name := fmt.Sprint("s", last+1)
-		if code, err := c.store.Code(c.ctx, sum("code "+name)); err == nil {
-			_, _, err := c.store.Token(c.ctx, sum("access "+name), noon)
-			equal(c, "taken and token", code.RedeemedAt.IsZero(), err != nil)
-		}
-	}},
+		},
+	},
 }

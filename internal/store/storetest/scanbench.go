@@ -10,13 +10,14 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// BenchmarkScan is the store's part of a desktop's sign-in by a phone of
-// account, 16 at once, while a thousand other desktops wait.
+// BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand other
+// tickets are open. user is the approver.
 func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {
 		return gateway.Ticket{
-			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42", Others: []string{"17", "93"},
+			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42",
+			Others:    []string{"17", "93"},
 			CreatedAt: noon, ExpiresAt: noon.Add(2 * time.Minute),
 		}
 	}

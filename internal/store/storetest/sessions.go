@@ -3,135 +3,200 @@ package storetest
 import (
 	"fmt"
 	"reflect"
+	"testing"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-var sessionChecks = []check{
-	{"what was put is what comes back", "a field that gets lost signs people in as somebody else", func(c *cas) {
-		id := c.person("o1").ID
-		n := newSession(id, "s1")
-		n.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
-		c.ok(c.store.PutSession(c.ctx, n, noon))
-		got := must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon))
-		n.AuthTime = after(123456 * time.Microsecond)
-		if !reflect.DeepEqual(got, n) {
-			c.Fatalf("got  %+v\nwant %+v", got, n)
-		}
-		n.Data[0] = 'X'
-		got.Data[1] = 'X'
-		equal(c, "stored data", string(must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).Data), "data of s1")
-	}},
-	{"one of a hundred takes a hash", "a second session under one id would be somebody else's", func(c *cas) {
-		a, b := c.person("o1").ID, c.person("o2").ID
-		var seen tally
-		together(c.crowd(), func(i int) {
-			seen.add(word(c.store.PutSession(c.ctx, newSession([]string{a, b}[i%2], "s1"), noon)))
-		})
-		equal(c, "put", fmt.Sprint(seen.n), fmt.Sprint(map[string]int{"ok": 1, "conflict": c.crowd() - 1}))
-		first := must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon))
-		late := newSession(b, "s1")
-		late.ExpiresAt, late.Data = after(9*time.Hour), nil
-		c.is(c.store.PutSession(c.ctx, late, after(time.Hour-time.Microsecond)), gateway.ErrConflict)
-		equal(c, "end", must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), noon)).ExpiresAt, first.ExpiresAt)
-		c.ok(c.store.PutSession(c.ctx, late, after(time.Hour)))
-		if got := must[gateway.Session](c)(c.store.Session(c.ctx, sum("s1"), after(time.Hour))); !reflect.DeepEqual(got, late) {
-			c.Fatalf("over an expired one: got  %+v\nwant %+v", got, late)
-		}
-		c.is(c.store.PutSession(c.ctx, newSession(gateway.NewID(), "s2"), noon), gateway.ErrNotFound)
-	}},
-	{"a session ends on time", "a laptop that was lent stays signed in otherwise", func(c *cas) {
-		id := c.person("o1").ID
-		n := c.signIn(id, "s1")
-		must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, after(time.Hour-time.Microsecond)))
-		got, err := c.store.Session(c.ctx, n.Hash, after(time.Hour))
-		c.is(err, gateway.ErrExpired)
-		c.is(err, gateway.ErrNotFound)
-		equal(c, "what comes with the error", got.UserID, "")
-		c.is(c.store.UpdateSession(c.ctx, n.Hash, after(time.Hour), func(*gateway.Session) error { return nil }), gateway.ErrExpired)
-		c.ok(c.store.TouchSession(c.ctx, n.Hash, after(time.Hour), after(2*time.Hour)))
-		_, err = c.store.Session(c.ctx, n.Hash, after(time.Hour))
-		c.is(err, gateway.ErrExpired)
-		equal(c, "listed", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, id, after(time.Hour)))), 0)
-	}},
-	{"a touch writes once a minute and never back", "clocks of replicas differ, and pages load in dozens", func(c *cas) {
-		n := c.signIn(c.person("o1").ID, "s1")
-		touch := func(d time.Duration) gateway.Session {
-			c.Helper()
-			c.ok(c.store.TouchSession(c.ctx, n.Hash, after(d), after(d+time.Hour)))
-			return must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon))
-		}
-		for _, k := range []struct{ at, seen time.Duration }{
-			{59 * time.Second, 0},
-			{time.Minute, time.Minute},
-			{90 * time.Second, time.Minute},
-			{10 * time.Minute, 10 * time.Minute},
-			{5 * time.Minute, 10 * time.Minute},
-		} {
-			got := touch(k.at)
-			equal(c, fmt.Sprint("seen after a touch at ", k.at), got.SeenAt, after(k.seen))
-			equal(c, "end", got.ExpiresAt, after(k.seen+time.Hour))
-		}
-		c.ok(c.store.TouchSession(c.ctx, n.Hash, after(20*time.Minute), after(30*time.Minute)))
-		equal(c, "end after a shorter touch", must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).ExpiresAt, after(70*time.Minute))
-	}},
-	{"a touch does not bring back a session that was ended", "sign-out would be undone by a page that still loads", func(c *cas) {
-		n := c.signIn(c.person("o1").ID, "s1")
-		c.ok(c.store.DeleteSession(c.ctx, n.Hash))
-		c.ok(c.store.TouchSession(c.ctx, n.Hash, after(time.Minute), after(2*time.Hour)))
-		_, err := c.store.Session(c.ctx, n.Hash, noon)
-		c.is(err, gateway.ErrNotFound)
-		c.is(c.store.UpdateSession(c.ctx, n.Hash, noon, func(*gateway.Session) error { return nil }), gateway.ErrNotFound)
-		c.ok(c.store.DeleteSession(c.ctx, n.Hash))
-	}},
-	{"no update is lost", "tabs of one browser write at once", func(c *cas) {
-		n := c.signIn(c.person("o1").ID, "s1")
-		c.ok(c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return nil }))
-		crowd := c.crowd()
-		together(crowd, func(i int) {
-			if i%2 == 1 {
-				if err := c.store.TouchSession(c.ctx, n.Hash, after(time.Duration(i)*time.Minute), after(9*time.Hour)); err != nil {
-					c.Error(err)
-				}
-				return
+var sessionCases = []testCase{
+	{
+		name:   "a stored value is returned unchanged",
+		reason: "a lost field could sign a person in as another user",
+		run: func(t *testing.T, f *fixture) {
+			id := f.addUser("o1").ID
+			n := newSession(id, "s1")
+			n.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
+			if err := f.store.PutSession(t.Context(), n, noon); err != nil {
+				t.Fatal(err)
 			}
-			err := c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error {
-				n.Data = append(n.Data, 'x')
-				n.UserID, n.CreatedAt = "somebody", time.Time{}
-				n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither goes back
-				return nil
+			got := f.getSession(n.Hash, noon)
+			n.AuthTime = after(123456 * time.Microsecond)
+			if !reflect.DeepEqual(got, n) {
+				t.Fatalf("got  %+v\nwant %+v", got, n)
+			}
+			n.Data[0] = 'X'
+			got.Data[1] = 'X'
+			wantEqual(t, "stored data", string(f.getSession(n.Hash, noon).Data), "data of s1")
+		},
+	},
+	{
+		name:   "one of a hundred sessions gets a hash",
+		reason: "a second session with the same id would be another user's",
+		run: func(t *testing.T, f *fixture) {
+			a, b := f.addUser("o1").ID, f.addUser("o2").ID
+			var seen counter
+			concurrently(f.concurrency(), func(i int) {
+				seen.add(errorName(f.store.PutSession(t.Context(), newSession([]string{a, b}[i%2], "s1"), noon)))
 			})
-			if err != nil {
-				c.Error(err)
+			wantEqual(t, "put", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
+			first := f.getSession(hash("s1"), noon)
+			late := newSession(b, "s1")
+			late.ExpiresAt, late.Data = after(9*time.Hour), nil
+			wantError(t, f.store.PutSession(t.Context(), late, after(time.Hour-time.Microsecond)), gateway.ErrConflict)
+			wantEqual(t, "end", f.getSession(hash("s1"), noon).ExpiresAt, first.ExpiresAt)
+			if err := f.store.PutSession(t.Context(), late, after(time.Hour)); err != nil {
+				t.Fatal(err)
 			}
-		})
-		got := must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon))
-		equal(c, "updates", len(got.Data), (crowd+1)/2)
-		equal(c, "end", got.ExpiresAt, after(9*time.Hour))
-		equal(c, "account", got.UserID, n.UserID)
-		equal(c, "created", got.CreatedAt, noon)
-		c.ok(c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.ExpiresAt = after(10 * time.Hour); return nil }))
-		equal(c, "a later end", must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).ExpiresAt, after(10*time.Hour))
-		mine := fmt.Errorf("mine")
-		if err := c.store.UpdateSession(c.ctx, n.Hash, noon, func(n *gateway.Session) error { n.Data = nil; return mine }); err != mine {
-			c.Fatalf("the caller's own error came back as %v", err)
-		}
-		equal(c, "updates after an error", len(must[gateway.Session](c)(c.store.Session(c.ctx, n.Hash, noon)).Data), (crowd+1)/2)
-	}},
-	{"sign-out everywhere ends every session of that account alone", "a lost phone", func(c *cas) {
-		a, b := c.person("o1").ID, c.person("o2").ID
-		for i := range 5 {
-			n := newSession(a, fmt.Sprint("a", i))
-			n.SeenAt = after(time.Duration(i) * time.Minute)
-			c.ok(c.store.PutSession(c.ctx, n, noon))
-		}
-		c.signIn(b, "b1")
-		list := must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, a, noon))
-		equal(c, "listed first", list[0].Hash, sum("a4"))
-		equal(c, "ended", must[int](c)(c.store.DeleteUserSessions(c.ctx, a)), 5)
-		equal(c, "left", len(must[[]gateway.Session](c)(c.store.UserSessions(c.ctx, a, noon))), 0)
-		must[gateway.Session](c)(c.store.Session(c.ctx, sum("b1"), noon))
-		equal(c, "of nobody", must[int](c)(c.store.DeleteUserSessions(c.ctx, gateway.NewID())), 0)
-	}},
+			if got := f.getSession(hash("s1"), after(time.Hour)); !reflect.DeepEqual(got, late) {
+				t.Fatalf("in place of an expired one: got  %+v\nwant %+v", got, late)
+			}
+			wantError(t, f.store.PutSession(t.Context(), newSession(gateway.NewID(), "s2"), noon), gateway.ErrNotFound)
+		},
+	},
+	{
+		name:   "a session expires on time",
+		reason: "a laptop that was lent must not stay signed in",
+		run: func(t *testing.T, f *fixture) {
+			id := f.addUser("o1").ID
+			n := f.addSession(id, "s1")
+			f.getSession(n.Hash, after(time.Hour-time.Microsecond))
+			got, err := f.store.Session(t.Context(), n.Hash, after(time.Hour))
+			wantError(t, err, gateway.ErrExpired)
+			wantError(t, err, gateway.ErrNotFound)
+			wantEqual(t, "what comes with the error", got.UserID, "")
+			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, after(time.Hour), func(*gateway.Session) error {
+				return nil
+			}), gateway.ErrExpired)
+			if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Hour), after(2*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.store.Session(t.Context(), n.Hash, after(time.Hour))
+			wantError(t, err, gateway.ErrExpired)
+			wantEqual(t, "listed", len(f.listSessions(id, after(time.Hour))), 0)
+		},
+	},
+	{
+		name:   "a touch writes once a minute and never an earlier time",
+		reason: "clocks of replicas differ, and pages send dozens of requests",
+		run: func(t *testing.T, f *fixture) {
+			n := f.addSession(f.addUser("o1").ID, "s1")
+			touch := func(d time.Duration) gateway.Session {
+				t.Helper()
+				if err := f.store.TouchSession(t.Context(), n.Hash, after(d), after(d+time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+				return f.getSession(n.Hash, noon)
+			}
+			for _, k := range []struct{ at, seen time.Duration }{
+				{59 * time.Second, 0},
+				{time.Minute, time.Minute},
+				{90 * time.Second, time.Minute},
+				{10 * time.Minute, 10 * time.Minute},
+				{5 * time.Minute, 10 * time.Minute},
+			} {
+				got := touch(k.at)
+				wantEqual(t, fmt.Sprint("seen after a touch at ", k.at), got.SeenAt, after(k.seen))
+				wantEqual(t, "end", got.ExpiresAt, after(k.seen+time.Hour))
+			}
+			if err := f.store.TouchSession(t.Context(), n.Hash, after(20*time.Minute), after(30*time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "end after a shorter touch", f.getSession(n.Hash, noon).ExpiresAt, after(70*time.Minute))
+		},
+	},
+	{
+		name:   "a touch does not restore a deleted session",
+		reason: "a page that still loads would undo the sign-out",
+		run: func(t *testing.T, f *fixture) {
+			n := f.addSession(f.addUser("o1").ID, "s1")
+			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Minute), after(2*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := f.store.Session(t.Context(), n.Hash, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, noon, func(*gateway.Session) error {
+				return nil
+			}), gateway.ErrNotFound)
+			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
+				t.Fatal(err)
+			}
+		},
+	},
+	{
+		name:   "no update is lost",
+		reason: "tabs of one browser write at the same time",
+		run: func(t *testing.T, f *fixture) {
+			n := f.addSession(f.addUser("o1").ID, "s1")
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.Data = nil
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			crowd := f.concurrency()
+			concurrently(crowd, func(i int) {
+				if i%2 == 1 {
+					if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Duration(i)*time.Minute),
+						after(9*time.Hour)); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+					n.Data = append(n.Data, 'x')
+					n.UserID, n.CreatedAt = "somebody", time.Time{}
+					n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither is set to an earlier time
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			got := f.getSession(n.Hash, noon)
+			wantEqual(t, "updates", len(got.Data), (crowd+1)/2)
+			wantEqual(t, "end", got.ExpiresAt, after(9*time.Hour))
+			wantEqual(t, "user", got.UserID, n.UserID)
+			wantEqual(t, "created", got.CreatedAt, noon)
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.ExpiresAt = after(10 * time.Hour)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "a later end", f.getSession(n.Hash, noon).ExpiresAt, after(10*time.Hour))
+			mine := fmt.Errorf("mine")
+			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
+				n.Data = nil
+				return mine
+			}); err != mine {
+				t.Fatalf("the error of the callback was returned as %v", err)
+			}
+			wantEqual(t, "data after an error", len(f.getSession(n.Hash, noon).Data), (crowd+1)/2)
+		},
+	},
+	{
+		name:   "sign-out everywhere deletes every session of that user only",
+		reason: "the user lost a phone",
+		run: func(t *testing.T, f *fixture) {
+			a, b := f.addUser("o1").ID, f.addUser("o2").ID
+			for i := range 5 {
+				n := newSession(a, fmt.Sprint("a", i))
+				n.SeenAt = after(time.Duration(i) * time.Minute)
+				if err := f.store.PutSession(t.Context(), n, noon); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.addSession(b, "b1")
+			list := f.listSessions(a, noon)
+			wantEqual(t, "listed first", list[0].Hash, hash("a4"))
+			wantEqual(t, "ended", f.deleteUserSessions(a), 5)
+			wantEqual(t, "left", len(f.listSessions(a, noon)), 0)
+			f.getSession(hash("b1"), noon)
+			wantEqual(t, "sessions of an unknown user", f.deleteUserSessions(gateway.NewID()), 0)
+		},
+	},
 }

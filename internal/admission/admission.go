@@ -1,0 +1,222 @@
+package admission
+
+import (
+	"errors"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// Facts is what a decision is made of. Access and Subject cost a look into the store: they stay at their zero values until [Decide] asks for them.
+type Facts struct {
+	// The browser's session. The last three hold only with SignedIn.
+	SignedIn      bool
+	Answered      bool // the session is the answer to the login request of this very request
+	MethodAllowed bool // the app accepts the sign-in method
+	TooOld        bool // the authentication is older than the app accepts
+
+	// The request.
+	Returned       bool // the browser has been sent to sign in for it, and is back
+	Confirmed      bool // the user has agreed to sign in again
+	Cancelled      bool // the user has chosen not to sign in
+	Reauthenticate bool // the app wants the user asked although they are signed in: prompt=login, forcePopup
+	LimitsAge      bool // the app limits the age of the authentication
+	NoPages        bool // no page may be shown: prompt=none
+	WantsProfile   bool // the app wants nickname and picture
+
+	Access  access.Decision
+	Subject Subject
+}
+
+// Subject says whether the app can know the user.
+type Subject int
+
+// The values of Subject.
+const (
+	SubjectNotLookedUp Subject = iota
+	SubjectKnown
+	SubjectOther     // it is not the user whom the app expects
+	SubjectNoOpenID  // the app knows users by their openids at a connector that this user has never used
+	SubjectNoUnionID // the app knows users by unionid, and WeChat sent none
+	SubjectTaken     // the app knows another user by this user's id
+	SubjectGone      // the user has been deleted meanwhile
+)
+
+// Step is what happens next.
+type Step int
+
+// The steps.
+const (
+	next Step = iota // to the next check
+
+	LookUpAccess  // look up Facts.Access, then decide again
+	LookUpSubject // look up Facts.Subject, then decide again
+
+	Admit
+	SignIn         // send the browser to sign in; a session that exists elsewhere (the phone's, for a scanned code) is enough
+	Reauthenticate // send the browser to sign in; WeChat must authenticate the user anew
+	Confirm        // ask the user whether to sign in again
+	Wait           // for an administrator's approval
+	AskProfile     // ask for nickname and picture if there is anything to ask, else admit
+	Deny           // show the page Next.Page
+	Cancelled      // by the user
+
+	// Only with Facts.NoPages.
+	LoginRequired       // the user would have to sign in
+	InteractionRequired // the page Next.Page would have to be shown
+)
+
+// Next is a decision.
+type Next struct {
+	Step Step
+	Page web.Kind // of Confirm, Wait, Deny and InteractionRequired
+}
+
+// Decide returns what happens next. It looks nothing up and keeps nothing.
+func Decide(f Facts) Next {
+	for _, check := range []func(Facts) Next{checkBrowser, checkSession, checkAccess, checkSubject} {
+		if n := check(f); n.Step != next {
+			return n
+		}
+	}
+	if f.WantsProfile && !f.NoPages {
+		return Next{Step: AskProfile}
+	}
+	return Next{Step: Admit}
+}
+
+func checkBrowser(f Facts) Next {
+	switch {
+	case f.Cancelled:
+		return Next{Step: Cancelled}
+	case f.SignedIn:
+		return Next{}
+	case f.NoPages:
+		return Next{Step: LoginRequired}
+	case f.Returned:
+		// The sign-in did not hold. To send the browser once more could repeat for ever.
+		return f.deny(web.NotSignedIn)
+	case f.Reauthenticate || f.LimitsAge:
+		return Next{Step: Reauthenticate}
+	}
+	return Next{Step: SignIn}
+}
+
+func checkSession(f Facts) Next {
+	switch {
+	case f.Answered && f.MethodAllowed:
+		return Next{}
+	case f.Answered:
+		return f.deny(web.WrongMethod)
+	case f.MethodAllowed && !f.TooOld && !f.Reauthenticate:
+		return Next{}
+	case f.NoPages:
+		return Next{Step: LoginRequired}
+	case !f.MethodAllowed && !f.Confirmed:
+		// The user is signed in, and would be asked to sign in without knowing why.
+		return f.deny(web.WrongMethod)
+	case f.Reauthenticate && !f.Confirmed:
+		// To open WeChat's consent page unasked is what makes WeChat show a snapshot page instead.
+		return Next{Step: Confirm, Page: web.ConfirmSignIn}
+	}
+	return Next{Step: Reauthenticate}
+}
+
+func checkAccess(f Facts) Next {
+	switch f.Access {
+	case access.Undecided:
+		return Next{Step: LookUpAccess}
+	case access.Allowed:
+		return Next{}
+	case access.Pending:
+		if f.NoPages {
+			return f.deny(web.Waiting)
+		}
+		return Next{Step: Wait, Page: web.Waiting}
+	}
+	return f.deny(web.Refused)
+}
+
+func checkSubject(f Facts) Next {
+	switch f.Subject {
+	case SubjectNotLookedUp:
+		return Next{Step: LookUpSubject}
+	case SubjectKnown:
+		return Next{}
+	case SubjectOther:
+		switch {
+		case f.NoPages || f.Answered:
+			return Next{Step: LoginRequired}
+		case !f.Confirmed:
+			return Next{Step: Confirm, Page: web.ConfirmSignIn}
+		}
+		return Next{Step: Reauthenticate}
+	case SubjectNoOpenID:
+		if !f.Returned && !f.NoPages {
+			// The user signed in through another connector. Sign-in leads through the one that the app needs.
+			return Next{Step: Reauthenticate}
+		}
+		return f.deny(web.NoOpenID)
+	case SubjectNoUnionID:
+		return f.deny(web.NoUnionID)
+	case SubjectTaken:
+		return f.deny(web.SubjectTaken)
+	}
+	return f.deny(web.NotSignedIn)
+}
+
+func (f Facts) deny(page web.Kind) Next {
+	if f.NoPages {
+		return Next{Step: InteractionRequired, Page: page}
+	}
+	return Next{Step: Deny, Page: page}
+}
+
+// Lookups look facts up in the store. Their errors are the store's.
+type Lookups struct {
+	Access  func() (access.Decision, error)
+	Subject func() (Subject, error)
+}
+
+// Check decides, and looks up what the decision asks for. It returns a step that is neither [LookUpAccess] nor [LookUpSubject], or an error of a lookup.
+func Check(f Facts, l Lookups) (Next, error) {
+	for {
+		n := Decide(f)
+		var err error
+		switch n.Step {
+		case LookUpAccess:
+			f.Access, err = l.Access()
+			if f.Access == access.Undecided {
+				f.Access = access.Denied
+			}
+		case LookUpSubject:
+			f.Subject, err = l.Subject()
+			if f.Subject == SubjectNotLookedUp && err == nil {
+				err = errors.New("admission: a lookup of the subject returned nothing")
+			}
+		default:
+			return n, nil
+		}
+		if err != nil {
+			return Next{}, err
+		}
+	}
+}
+
+// SubjectOf turns an error of package access, or of a store that pins a subject, into a fact. Any other error is returned.
+func SubjectOf(err error) (Subject, error) {
+	switch {
+	case err == nil:
+		return SubjectKnown, nil
+	case errors.Is(err, access.ErrNoOpenID):
+		return SubjectNoOpenID, nil
+	case errors.Is(err, access.ErrNoUnionID):
+		return SubjectNoUnionID, nil
+	case errors.Is(err, gateway.ErrConflict):
+		return SubjectTaken, nil
+	case errors.Is(err, gateway.ErrNotFound):
+		return SubjectGone, nil
+	}
+	return SubjectNotLookedUp, err
+}

@@ -1,0 +1,46 @@
+// Package audit appends events to the event log.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// patience is how long a request waits for its event to be stored.
+const patience = 5 * time.Second
+
+// Events stores events. gateway.Store is one.
+type Events interface {
+	// AppendEvents is gateway.Events.AppendEvents.
+	AppendEvents(ctx context.Context, events ...gateway.Event) error
+}
+
+// Recorder appends events. Events and Logger are required; it is safe for concurrent use.
+type Recorder struct {
+	Events    Events
+	Logger    *slog.Logger
+	Now       func() time.Time             // nil = time.Now
+	RequestID func(context.Context) string // nil = events without
+}
+
+// Record appends an event; it sets At and RequestID where they are missing. What the event reports has happened already, so it is stored although the
+// client may have gone, and a store that fails costs the event and not the request: the failure is logged.
+func (r Recorder) Record(ctx context.Context, e gateway.Event) {
+	if e.At.IsZero() {
+		e.At = time.Now()
+		if r.Now != nil {
+			e.At = r.Now()
+		}
+	}
+	if e.RequestID == "" && r.RequestID != nil {
+		e.RequestID = r.RequestID(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := r.Events.AppendEvents(ctx, e); err != nil {
+		r.Logger.ErrorContext(ctx, "event not stored", "kind", e.Kind, "error", err, "request_id", e.RequestID)
+	}
+}

@@ -1,0 +1,112 @@
+package forwardauth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// verdict is what /verify knows of a host session. It is never changed once it is in the cache; the header values in it are shared by all answers.
+type decision struct {
+	denied web.Kind      // the page that says why; "" = allowed
+	user   *gateway.User // nil = nobody
+	grant  string
+
+	subject, name, openid, unionid, groups []string // as headers
+	assertion                              []string
+	claims                                 string    // what the assertion says, its times left out
+	renew                                  time.Time // when the assertion is to be made anew
+}
+
+// judge asks the store about a host session, whose cookie is genuine. before is what was known of it a while ago, or nil. An error is the store's: it
+// says nothing about the person.
+func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision, now time.Time) (*decision, error) {
+	// Others may wait for the answer too: it does not end with the request that asks.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
+	if err == nil && (f.ID != grant || f.App != s.app.ID) {
+		err = gateway.ErrNotFound // the host went to another app since
+	}
+	if err != nil {
+		return h.over(ctx, grant, err)
+	}
+	session, user, err := h.cfg.Sessions.Find(ctx, f.Session, now)
+	if err != nil {
+		return h.over(ctx, grant, err)
+	}
+	v := &decision{user: &user, grant: f.ID}
+	// The handoff has settled everything else.
+	next, err := admission.Check(admission.Facts{
+		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method), Subject: admission.SubjectKnown,
+	}, admission.Lookups{
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(ctx, user, s.app.App) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if v.denied = next.Page; v.denied != "" {
+		return v, nil
+	}
+	identities, err := h.cfg.Users.Identities(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
+	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
+}
+
+// over finds out whether a session that is over is a blocked person's: they are told so instead of being sent to sign in.
+func (h *Handler) over(ctx context.Context, grant string, err error) (*decision, error) {
+	nobody := &decision{denied: web.NotSignedIn}
+	if !errors.Is(err, gateway.ErrNotFound) {
+		return nil, err
+	}
+	f, err := h.cfg.Grants.Grant(ctx, grant)
+	if err == nil {
+		var a gateway.User
+		if a, err = h.cfg.Users.User(ctx, f.UserID); err == nil && a.Status == gateway.Blocked {
+			return &decision{denied: web.Blocked, user: &a}, nil
+		}
+	}
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
+		return nil, err
+	}
+	return nobody, nil
+}
+
+// tell fills in what the site is told.
+func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision, now time.Time) error {
+	v.subject, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
+	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
+	groups := make([]string, len(a.Groups))
+	for i, g := range a.Groups {
+		groups[i] = encode(g) // a comma in a name is encoded, so commas divide
+	}
+	v.groups = value(strings.Join(groups, ","))
+	return h.assert(v, s, claims{Subject: f.Subject, Name: a.Nickname, Groups: append([]string{}, a.Groups...),
+		WeChat: identity{AppID: f.AppID, OpenID: f.OpenID, UnionID: union}}, before, now)
+}
+
+func value(s string) []string { return []string{s} }
+
+// encode percent-encodes everything but letters, digits and "-._~" (RFC 3986, section 2.3): nicknames hold whatever people like, headers hold ASCII.
+func encode(s string) string {
+	plain := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+	}
+	var out strings.Builder
+	for _, c := range []byte(s) {
+		if plain(c) {
+			out.WriteByte(c)
+			continue
+		}
+		escape(&out, c)
+	}
+	return out.String()
+}

@@ -1,0 +1,9 @@
+package route
+
+import "net/http"
+
+// SeeOther redirects the browser by status 303: it loads address by GET, whatever method it used here.
+func SeeOther(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}

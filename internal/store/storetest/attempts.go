@@ -1,0 +1,161 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// newAttempt returns an attempt by owner with a lease of 15 seconds from at.
+func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
+	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
+		Expires: after(time.Hour)}
+}
+
+// wantAttemptWon begins the attempt, and fails the test when another one exists.
+func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
+	f.t.Helper()
+	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if !won || have != want {
+		f.t.Fatalf("won %v: %+v", won, have)
+	}
+}
+
+// wantAttemptLost begins the attempt, and fails the test unless the existing attempt is returned.
+func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existing gateway.Attempt) {
+	f.t.Helper()
+	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if won || have != existing {
+		f.t.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, existing)
+	}
+}
+
+var attemptCases = []testCase{
+	{
+		name:   "one of a hundred requests gets the attempt",
+		reason: "WeChat rejects a code that is sent twice, and both requests would fail",
+		run: func(t *testing.T, f *fixture) {
+			stores := []gateway.Store{f.store, f.store}
+			if s := f.secondHandle(); s != nil {
+				stores[1] = s
+			}
+			for round := range 3 {
+				key := fmt.Sprint("k", round)
+				var seen, owners counter
+				concurrently(f.concurrency(), func(i int) {
+					have, won, err := stores[i%2].BeginAttempt(t.Context(), newAttempt(key, "code", fmt.Sprint("owner", i), 0), noon)
+					seen.add(fmt.Sprint(won, " ", errorName(err)))
+					owners.add(have.Owner)
+				})
+				wantEqual(t, "attempts", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+				wantEqual(t, "owners returned", len(owners.counts), 1)
+			}
+		},
+	},
+	{
+		name:   "later requests get the outcome of the first",
+		reason: "the browser's reload and back buttons request the callback again",
+		run: func(t *testing.T, f *fixture) {
+			row := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(row, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, row)
+			row.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
+			if err := f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, after(2*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			f.wantAttemptLost(newAttempt("k", "code", "three", 0), time.Minute, row)
+			f.wantAttemptLost(newAttempt("k", "another code", "four", 0), time.Minute, row)
+			f.wantAttemptWon(newAttempt("another", "code", "five", 0), 0)
+		},
+	},
+	{
+		name:   "an attempt whose lease expired is not repeated",
+		reason: "the code may have been sent already, and a second exchange would fail the sign-in",
+		run: func(t *testing.T, f *fixture) {
+			row := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(row, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), 15*time.Second, row)
+			f.wantAttemptLost(newAttempt("k", "another code", "two", 0), time.Minute, row)
+			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{Kind: "signed_in", At: noon},
+				after(15*time.Second)), gateway.ErrConflict)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Minute, row)
+		},
+	},
+	{
+		name:   "only the owner finishes an attempt, and only once",
+		reason: "another outcome would redirect the waiting requests to a wrong page",
+		run: func(t *testing.T, f *fixture) {
+			done := gateway.Outcome{Kind: "signed_in", At: noon}
+			f.wantAttemptWon(newAttempt("k", "code", "one", 0), 0)
+			wantError(t, f.store.FinishAttempt(t.Context(), "k", "somebody", done, noon), gateway.ErrConflict)
+			wantError(t, f.store.FinishAttempt(t.Context(), "another", "one", done, noon), gateway.ErrConflict)
+			if err := f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
+				t.Fatal("an attempt ended without an outcome")
+			}
+			var seen counter
+			concurrently(16, func(i int) {
+				seen.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one",
+					gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
+			})
+			wantEqual(t, "finished", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
+		},
+	},
+	{
+		name:   "a rejected code is not sent again, another code is",
+		reason: "WeChat sometimes sends two codes with one state",
+		run: func(t *testing.T, f *fixture) {
+			row := newAttempt("k", "code 1", "one", 0)
+			f.wantAttemptWon(row, 0)
+			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 0, row)
+			row.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
+			if err := f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon); err != nil {
+				t.Fatal(err)
+			}
+			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, row)
+			var seen counter
+			concurrently(f.concurrency(), func(i int) {
+				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
+				seen.add(fmt.Sprint(won, " ", errorName(err)))
+			})
+			wantEqual(t, "attempts with the second code", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon), gateway.ErrConflict)
+		},
+	},
+	{
+		name:   "other outcomes are final",
+		reason: "a second code must not replace a person who is signed in",
+		run: func(t *testing.T, f *fixture) {
+			for _, kind := range []string{"signed_in", "app_refused", "busy", "fault"} {
+				row := newAttempt(kind, "code", "one", 0)
+				f.wantAttemptWon(row, 0)
+				row.Outcome = gateway.Outcome{Kind: kind, At: noon}
+				if err := f.store.FinishAttempt(t.Context(), kind, "one", row.Outcome, noon); err != nil {
+					t.Fatal(err)
+				}
+				f.wantAttemptLost(newAttempt(kind, "another code", "two", 0), 0, row)
+			}
+		},
+	},
+	{
+		name:   "an attempt is kept until it expires",
+		reason: "a repeat hours later must not send the code",
+		run: func(t *testing.T, f *fixture) {
+			row := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(row, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Hour-time.Microsecond, row)
+			again := newAttempt("k", "code", "two", time.Hour)
+			again.Expires = after(2 * time.Hour)
+			f.wantAttemptWon(again, time.Hour)
+		},
+	},
+}

@@ -1,0 +1,169 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// fixture is what a running case works with: a database and a handle on it.
+type fixture struct {
+	Subject
+	t     *testing.T
+	db    Database
+	store gateway.Store
+}
+
+// noon is the time of the suite. No case reads the real clock.
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// after returns the time d after noon.
+func after(d time.Duration) time.Time { return noon.Add(d) }
+
+// hash returns the hash under which a store keeps the secret s.
+func hash(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+// concurrency returns the number of goroutines that do the same at once.
+func (f *fixture) concurrency() int {
+	if f.Race {
+		return 32
+	}
+	return 100
+}
+
+// secondHandle returns another handle on the database, or nil when the database has one handle only.
+func (f *fixture) secondHandle() gateway.Store {
+	f.t.Helper()
+	if !f.SingleHandle {
+		return f.db.Open(f.t)
+	}
+	another, err := f.New(f.t).Open(f.t).Users(f.t.Context(), gateway.UserQuery{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(another) != 0 {
+		f.t.Fatal("a second store in memory has the users of the first")
+	}
+	f.t.Log("in memory a second handle is another, empty database: nothing is shared")
+	return nil
+}
+
+// handles returns two handles on the database, which are the same when it has one handle only.
+func (f *fixture) handles() []gateway.Store {
+	f.t.Helper()
+	if s := f.secondHandle(); s != nil {
+		return []gateway.Store{f.store, s}
+	}
+	return []gateway.Store{f.store, f.store}
+}
+
+// reopen closes the store and opens the database again. It reports false when the database ended with
+// its handle.
+func (f *fixture) reopen() bool {
+	f.t.Helper()
+	if err := f.store.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	if f.SingleHandle {
+		f.secondHandle()
+		return false
+	}
+	f.store = f.db.Open(f.t)
+	return true
+}
+
+// addUser stores a sign-in of openid at the main connector and returns the user.
+func (f *fixture) addUser(openid string) gateway.User {
+	f.t.Helper()
+	return f.recordSignIn(mainConnector.signIn(noon, openid, ""))
+}
+
+// block sets the status of the user to blocked.
+func (f *fixture) block(user string) {
+	f.t.Helper()
+	f.updateUser(user, noon, func(u *gateway.User) error { u.Status = gateway.Blocked; return nil })
+}
+
+// addSession stores a session of the user.
+func (f *fixture) addSession(user, id string) gateway.Session {
+	f.t.Helper()
+	s := newSession(user, id)
+	if err := f.store.PutSession(f.t.Context(), s, noon); err != nil {
+		f.t.Fatal(err)
+	}
+	return s
+}
+
+// addGrant stores a code and redeems it.
+func (f *fixture) addGrant(user, app, id string) gateway.Grant {
+	f.t.Helper()
+	if err := f.store.PutCode(f.t.Context(), newCode(user, app, id)); err != nil {
+		f.t.Fatal(err)
+	}
+	return f.redeemCode(hash("code "+id), noon, newIssue(id))
+}
+
+// wantError fails the test unless errors.Is(err, want).
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
+// wantEqual fails the test unless got == want.
+func wantEqual[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// concurrently calls f(0) to f(n-1) at once, each in its own goroutine, and waits for all of them.
+func concurrently(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+// counter counts the results of many goroutines.
+type counter struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *counter) add(result string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[result]++
+}
+
+// errorName returns a short name for the kind of an error, for a counter.
+func errorName(err error) string {
+	for _, k := range []struct {
+		err  error
+		name string
+	}{
+		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
+		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
+	} {
+		if err == k.err || k.err != nil && errors.Is(err, k.err) {
+			return k.name
+		}
+	}
+	return err.Error()
+}

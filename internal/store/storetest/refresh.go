@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// newRotation returns the rotation of refresh token n of the grant.
+func newRotation(id string, n int, at time.Duration) gateway.Rotation {
+	return gateway.Rotation{
+		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", n, " ", id)),
+		Next: hash(fmt.Sprint("refresh ", n+1, " ", id)),
+		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", n, " ", at, " ", gateway.NewID())),
+			CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
+		Expires: after(at + 720*time.Hour), Now: after(at), Grace: 30 * time.Second,
+	}
+}
+
+var refreshCases = []testCase{
+	{
+		name:   "a refresh token is replaced at each use",
+		reason: "each is valid once, so that a stolen one is detected",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			for n := 1; n <= 5; n++ {
+				r := newRotation("g1", n, time.Duration(n)*time.Hour)
+				out := f.rotate(r)
+				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == r.Next, out.Grant.RotatedAt,
+					out.Grant.ExpiresAt),
+					fmt.Sprint(n+1, false, true, r.Now, r.Expires))
+				_, grant, err := f.store.Token(t.Context(), r.Access.Hash, r.Now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !reflect.DeepEqual(grant, out.Grant) {
+					t.Fatalf("grant of the rotation %+v\nfamily of the token %+v", out.Grant, grant)
+				}
+			}
+		},
+	},
+	{
+		name:   "a token sent twice within the grace period gets the same successor",
+		reason: "clients repeat a request whose response was lost",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			first := f.rotate(newRotation("g1", 1, time.Hour))
+			r := newRotation("g1", 1, time.Hour+30*time.Second-time.Microsecond)
+			again := f.rotate(r)
+			wantEqual(t, "successor", again.Refresh, first.Refresh)
+			wantEqual(t, "repeated, counter", fmt.Sprint(again.Repeated, again.Grant.Counter), "true 2")
+			_, _, err := f.store.Token(t.Context(), r.Access.Hash, r.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.rotate(newRotation("g1", 2, 2*time.Hour))
+		},
+	},
+	{
+		name:   "a replaced token sent after the grace period revokes the grant",
+		reason: "two clients have the token, and one of them stole it",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			r := newRotation("g1", 1, time.Hour)
+			f.rotate(r)
+			out, err := f.store.Rotate(t.Context(), newRotation("g1", 1, time.Hour+30*time.Second))
+			wantError(t, err, gateway.ErrReplay)
+			wantEqual(t, "grant", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt),
+				fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
+			_, _, err = f.store.Token(t.Context(), r.Access.Hash, after(time.Hour+time.Minute))
+			wantError(t, err, gateway.ErrNotFound)
+			_, err = f.store.Rotate(t.Context(), newRotation("g1", 2, time.Hour+time.Minute))
+			wantError(t, err, gateway.ErrExpired)
+		},
+	},
+	{
+		name:   "the token before the replaced one revokes the grant at once",
+		reason: "its successor was used, so no response was lost",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			f.rotate(newRotation("g1", 1, 0))
+			f.rotate(newRotation("g1", 2, time.Second))
+			_, err := f.store.Rotate(t.Context(), newRotation("g1", 1, 2*time.Second))
+			wantError(t, err, gateway.ErrReplay)
+		},
+	},
+	{
+		name:   "a hundred requests with one token replace it once",
+		reason: "a browser opens ten tabs at once, and each refreshes",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			stores := []gateway.Store{f.store, f.store}
+			if s := f.secondHandle(); s != nil {
+				stores[1] = s
+			}
+			var seen counter
+			concurrently(f.concurrency(), func(i int) {
+				out, err := stores[i%2].Rotate(t.Context(), newRotation("g1", 1, time.Hour))
+				seen.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ",
+					out.Grant.Counter))
+			})
+			wantEqual(t, "rotations", fmt.Sprint(seen.counts),
+				fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1}))
+		},
+	},
+	{
+		name:   "a token can be its own successor",
+		reason: "WeChat does not replace refresh tokens, and apps send one in many requests at once",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "shop", "g1")
+			same := func(at time.Duration) gateway.Rotation {
+				r := newRotation("g1", 1, at)
+				r.Next, r.Expires, r.Grace = r.Presented, time.Time{}, 0
+				return r
+			}
+			concurrently(f.concurrency(), func(int) {
+				r := same(time.Hour)
+				out, err := f.store.Rotate(t.Context(), r)
+				if err == nil {
+					_, _, err = f.store.Token(t.Context(), r.Access.Hash, r.Now)
+				}
+				if err != nil || out.Refresh != r.Presented {
+					t.Errorf("one of the requests: %v, successor %x", err, out.Refresh)
+				}
+			})
+			wantEqual(t, "end", f.rotate(same(700*time.Hour)).Grant.ExpiresAt, after(720*time.Hour))
+			_, err := f.store.Rotate(t.Context(), newRotation("g1", 2, 701*time.Hour)) // not the current token
+			wantError(t, err, gateway.ErrReplay)
+		},
+	},
+	{
+		name:   "a grant expires",
+		reason: "a refresh token must not be valid forever",
+		run: func(t *testing.T, f *fixture) {
+			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
+			_, err := f.store.Rotate(t.Context(), newRotation("g1", 1, 720*time.Hour))
+			wantError(t, err, gateway.ErrExpired)
+			_, err = f.store.Rotate(t.Context(), newRotation("none", 1, 0))
+			wantError(t, err, gateway.ErrNotFound)
+			r := newRotation("g1", 1, time.Hour)
+			r.Expires = after(time.Hour)
+			wantEqual(t, "end after a shorter rotation", f.rotate(r).Grant.ExpiresAt, after(720*time.Hour))
+		},
+	},
+}

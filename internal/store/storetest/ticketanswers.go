@@ -1,0 +1,215 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+var ticketAnswerCases = []testCase{
+	{
+		name:   "an answer counts once",
+		reason: "a second tap must not turn a refusal into an approval",
+		run: func(t *testing.T, f *fixture) {
+			stores := f.handles()
+			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
+			ticket := f.addTicket("t0")
+			_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
+			wantError(t, err, gateway.ErrConflict) // it was not scanned
+			for _, nobody := range []string{"", gateway.NewID()} {
+				_, err = f.store.AnswerTicket(t.Context(), ticket.Hash, nobody, gateway.TicketApproved, noon)
+				wantError(t, err, gateway.ErrConflict)
+			}
+			for round := range 3 {
+				ticket := f.addScannedTicket(fmt.Sprint("t", round+1), id)
+				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketApproved, noon)
+				wantError(t, err, gateway.ErrConflict)
+				for _, odd := range []gateway.TicketState{gateway.TicketRedeemed, gateway.TicketOpen, "", "yes"} {
+					if _, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, odd, noon); err == nil {
+						t.Fatalf("answered by %q", odd)
+					}
+				}
+				f.wantTicketState(ticket, gateway.TicketScanned)
+				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
+				var seen, states counter
+				concurrently(f.concurrency(), func(i int) {
+					got, err := stores[i%2].AnswerTicket(t.Context(), ticket.Hash, id, answers[i/2%2], noon)
+					seen.add(errorName(err))
+					states.add(string(got.State))
+				})
+				wantEqual(t, "answers", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
+				wantEqual(t, "states returned", len(states.counts), 1)
+			}
+		},
+	},
+	{
+		name:   "a withdrawn approval signs nobody in",
+		reason: "\"Not me\" on the phone must be final",
+		run: func(t *testing.T, f *fixture) {
+			stores := f.handles()
+			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
+			for round := range 10 {
+				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
+				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketRefused, noon)
+				wantError(t, err, gateway.ErrConflict)
+				for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch} {
+					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, odd, noon)
+					wantError(t, err, gateway.ErrConflict)
+				}
+				var withdrawErr, redeemErr error
+				concurrently(2, func(i int) {
+					if i == 0 {
+						_, withdrawErr = stores[0].AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketRefused, noon)
+						return
+					}
+					_, redeemErr = stores[1].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
+				})
+				if (withdrawErr == nil) == (redeemErr == nil) {
+					t.Fatalf("withdrawn: %v; redeemed: %v", withdrawErr, redeemErr)
+				}
+				if withdrawErr == nil {
+					f.wantTicketState(ticket, gateway.TicketRefused)
+					wantError(t, redeemErr, gateway.ErrConflict)
+					continue
+				}
+				f.wantTicketState(ticket, gateway.TicketRedeemed)
+				wantError(t, withdrawErr, gateway.ErrConflict)
+			}
+		},
+	},
+	{
+		name:   "one of a hundred requests redeems the ticket",
+		reason: "a ticket that is valid twice would sign in anybody with a copy",
+		run: func(t *testing.T, f *fixture) {
+			stores := f.handles()
+			id := f.addUser("o1").ID
+			for round := range 3 {
+				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
+				var seen, events counter
+				concurrently(f.concurrency(), func(i int) {
+					got, err := stores[i%2].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
+					seen.add(errorName(err))
+					events.add(fmt.Sprint(got.State, got.Approver.UserID))
+				})
+				wantEqual(t, "redeemed at", fmt.Sprint(seen.counts),
+					fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+				wantEqual(t, "results", fmt.Sprint(events.counts),
+					fmt.Sprint(map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()}))
+			}
+		},
+	},
+	{
+		name:   "the id alone can neither redeem nor cancel a ticket",
+		reason: "the QR code on the screen contains it",
+		run: func(t *testing.T, f *fixture) {
+			id := f.addUser("o1").ID
+			for name, ticket := range map[string]gateway.Ticket{
+				"open":     f.addTicket("t1"),
+				"scanned":  f.addScannedTicket("t2", id),
+				"approved": f.addApprovedTicket("t3", id),
+			} {
+				for _, guess := range [][32]byte{{}, ticket.Hash, hash("desktop t9")} {
+					for _, when := range []time.Time{noon, after(time.Hour)} {
+						got, err := f.store.RedeemTicket(t.Context(), ticket.Hash, guess, when)
+						if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) || got.State != "" {
+							t.Fatalf("%s: redeemed with a guess: %+v, %v", name, got, err)
+						}
+						err = f.store.CancelTicket(t.Context(), ticket.Hash, guess, when)
+						if !errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired) {
+							t.Fatalf("%s: cancelled with a guess: %v", name, err)
+						}
+					}
+				}
+				f.wantTicketState(ticket, ticket.State)
+			}
+		},
+	},
+	{
+		name:   "a guessed id is not found",
+		reason: "guessing must reveal nothing",
+		run: func(t *testing.T, f *fixture) {
+			id, guess := f.addUser("o1").ID, hash("guess")
+			_, err := f.store.Ticket(t.Context(), guess, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			_, err = f.store.ScanTicket(t.Context(), guess, newApprover(id), noon)
+			wantError(t, err, gateway.ErrNotFound)
+			_, err = f.store.AnswerTicket(t.Context(), guess, id, gateway.TicketApproved, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			_, err = f.store.RedeemTicket(t.Context(), guess, guess, noon)
+			wantError(t, err, gateway.ErrNotFound)
+			wantError(t, f.store.CancelTicket(t.Context(), guess, guess, noon), gateway.ErrNotFound)
+		},
+	},
+	{
+		name:   "only an approved ticket is redeemed, only one without an answer is cancelled",
+		reason: "the desktop must wait for the answer of the phone",
+		run: func(t *testing.T, f *fixture) {
+			id := f.addUser("o1").ID
+			answered := func(answer gateway.TicketState) gateway.Ticket {
+				return f.answerTicket(f.addScannedTicket(string(answer), id).Hash, id, answer, noon)
+			}
+			redeemed := f.addApprovedTicket("redeemed", id)
+			f.redeemTicket(redeemed.Hash, redeemed.Desktop, noon)
+			cancelled := f.addTicket("cancelled")
+			if err := f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon); err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range []struct {
+				state          gateway.TicketState
+				ticket         gateway.Ticket
+				redeem, cancel string // results
+			}{
+				{gateway.TicketOpen, f.addTicket("open"), "conflict", "ok"},
+				{gateway.TicketScanned, f.addScannedTicket("scanned", id), "conflict", "ok"},
+				{gateway.TicketRefused, answered(gateway.TicketRefused), "conflict", "conflict"},
+				{gateway.TicketMismatch, answered(gateway.TicketMismatch), "conflict", "conflict"},
+				{gateway.TicketApproved, answered(gateway.TicketApproved), "", "conflict"},
+				{gateway.TicketRedeemed, redeemed, "replay", "conflict"},
+				{gateway.TicketCancelled, cancelled, "conflict", "ok"},
+			} {
+				if k.redeem != "" {
+					got, err := f.store.RedeemTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
+					wantEqual(t, "redeeming a ticket that is "+string(k.state), errorName(err), k.redeem)
+					wantEqual(t, "state returned", got.State, k.state)
+				}
+				err := f.store.CancelTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
+				wantEqual(t, "cancelling a ticket that is "+string(k.state), errorName(err), k.cancel)
+				if k.cancel == "ok" {
+					f.wantTicketState(k.ticket, gateway.TicketCancelled)
+					_, err := f.store.ScanTicket(t.Context(), k.ticket.Hash, newApprover(id), noon)
+					wantError(t, err, gateway.ErrConflict)
+					_, err = f.store.AnswerTicket(t.Context(), k.ticket.Hash, id, gateway.TicketApproved, noon)
+					wantError(t, err, gateway.ErrConflict)
+				}
+			}
+		},
+	},
+	{
+		name:   "of an answer and a cancellation at the same time one wins",
+		reason: "the phone would show a success, and the desktop a new code",
+		run: func(t *testing.T, f *fixture) {
+			id := f.addUser("o1").ID
+			for round := range 10 {
+				ticket := f.addScannedTicket(fmt.Sprint("t", round), id)
+				var seen counter
+				concurrently(8, func(i int) {
+					if i%2 == 0 {
+						seen.add("cancel " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
+						return
+					}
+					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
+					seen.add("answer " + errorName(err))
+				})
+				want := map[string]int{"cancel ok": 4, "answer conflict": 4}
+				if f.getTicket(ticket.Hash, noon).State == gateway.TicketApproved {
+					want = map[string]int{"cancel conflict": 4, "answer ok": 1, "answer conflict": 3}
+				}
+				wantEqual(t, "answers", fmt.Sprint(seen.counts), fmt.Sprint(want))
+			}
+		},
+	},
+}

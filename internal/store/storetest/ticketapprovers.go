@@ -1,0 +1,144 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Cases about tickets whose approver is joined or blocked.
+var ticketApproverCases = []testCase{
+	{
+		name:   "a join moves the tickets of the joined user",
+		reason: "the unionid may arrive while the phone shows the question",
+		run: func(t *testing.T, f *fixture) {
+			older, younger := f.addTwoUsers()
+			stranger := f.addUser("o9").ID
+			scanned, approved := f.addScannedTicket("t1", younger.ID), f.addApprovedTicket("t2", younger.ID)
+			f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			wantEqual(t, "holder", f.getTicket(scanned.Hash, noon).Approver.UserID, older.ID)
+			f.scanTicket(scanned.Hash, newApprover(younger.ID), noon)
+			f.scanTicket(scanned.Hash, newApprover(older.ID), noon)
+			_, err := f.store.ScanTicket(t.Context(), scanned.Hash, newApprover(stranger), noon)
+			wantError(t, err, gateway.ErrConflict)
+			got := f.answerTicket(scanned.Hash, younger.ID, gateway.TicketApproved, noon)
+			wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
+			wantEqual(t, "by an approval from before", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID,
+				older.ID)
+			late := f.addScannedTicket("t3", younger.ID)
+			wantEqual(t, "a scan by the younger id", late.Approver.UserID, older.ID)
+		},
+	},
+	{
+		name:   "a join during an answer loses neither",
+		reason: "the user would see an error and scan again",
+		run: func(t *testing.T, f *fixture) {
+			for round := range 5 {
+				o, s, u := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
+				older := f.recordSignIn(mainConnector.signIn(noon, o, u))
+				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), s, ""))
+				var tickets []gateway.Ticket
+				for i := range 10 {
+					tickets = append(tickets, f.addScannedTicket(fmt.Sprint(round, " ", i), younger.ID))
+				}
+				concurrently(11, func(i int) {
+					var err error
+					if i == 10 {
+						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), s, u))
+					} else {
+						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, younger.ID, gateway.TicketApproved, noon)
+					}
+					if err != nil {
+						t.Errorf("%d: %v", i, err)
+					}
+				})
+				for _, ticket := range tickets {
+					got := f.redeemTicket(ticket.Hash, ticket.Desktop, noon)
+					wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
+				}
+			}
+		},
+	},
+	{
+		name:   "blocking refuses the tickets of the user",
+		reason: "a blocked user must not sign in a desktop, also not one that waits",
+		run: func(t *testing.T, f *fixture) {
+			id, other := f.addUser("o1").ID, f.addUser("o2").ID
+			scanned, approved := f.addScannedTicket("t1", id), f.addApprovedTicket("t2", id)
+			mismatch, open := f.addScannedTicket("t3", id), f.addTicket("t4")
+			ofOther := f.addScannedTicket("t5", other)
+			f.answerTicket(mismatch.Hash, id, gateway.TicketMismatch, noon)
+			f.block(id)
+			f.wantTicketState(scanned, gateway.TicketRefused)
+			f.wantTicketState(approved, gateway.TicketRefused)
+			f.wantTicketState(mismatch, gateway.TicketMismatch)
+			f.wantTicketState(open, gateway.TicketOpen)
+			f.wantTicketState(ofOther, gateway.TicketScanned)
+			_, err := f.store.RedeemTicket(t.Context(), approved.Hash, approved.Desktop, noon)
+			wantError(t, err, gateway.ErrConflict)
+			_, err = f.store.AnswerTicket(t.Context(), scanned.Hash, id, gateway.TicketApproved, noon)
+			wantError(t, err, gateway.ErrConflict)
+			_, err = f.store.ScanTicket(t.Context(), open.Hash, newApprover(id), noon)
+			wantError(t, err, gateway.ErrBlocked)
+			f.wantTicketState(open, gateway.TicketOpen)
+		},
+	},
+	{
+		name:   "a join with a blocked user refuses the tickets of both",
+		reason: "both users are the blocked person",
+		run: func(t *testing.T, f *fixture) {
+			older, younger := f.addTwoUsers()
+			a, b := f.addApprovedTicket("t1", older.ID), f.addScannedTicket("t2", older.ID)
+			f.block(younger.ID)
+			f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			f.wantTicketState(a, gateway.TicketRefused)
+			f.wantTicketState(b, gateway.TicketRefused)
+		},
+	},
+	{
+		name:   "blocking during a scan wins",
+		reason: "the desktop would be signed in after the block",
+		run: func(t *testing.T, f *fixture) {
+			for round := range 5 {
+				id := f.addUser(fmt.Sprint("o", round)).ID
+				var tickets []gateway.Ticket
+				for i := range 12 {
+					name := fmt.Sprint(round, " ", i)
+					tickets = append(tickets, []func() gateway.Ticket{
+						func() gateway.Ticket { return f.addTicket(name) },
+						func() gateway.Ticket { return f.addScannedTicket(name, id) },
+						func() gateway.Ticket { return f.addApprovedTicket(name, id) },
+					}[i%3]())
+				}
+				concurrently(len(tickets)+1, func(i int) {
+					var err error
+					switch {
+					case i == len(tickets):
+						_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
+							a.Status = gateway.Blocked
+							return nil
+						})
+					case i%3 == 0:
+						_, err = f.store.ScanTicket(t.Context(), tickets[i].Hash, newApprover(id), noon)
+					case i%3 == 1:
+						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, id, gateway.TicketApproved, noon)
+					default:
+						_, err = f.store.RedeemTicket(t.Context(), tickets[i].Hash, tickets[i].Desktop, noon)
+					}
+					if err != nil && !errors.Is(err, gateway.ErrBlocked) && !errors.Is(err, gateway.ErrConflict) {
+						t.Error(err)
+					}
+				})
+				for i, ticket := range tickets {
+					got := f.getTicket(ticket.Hash, noon)
+					if got.State == gateway.TicketScanned || got.State == gateway.TicketApproved {
+						t.Fatalf("ticket %d is %s for a blocked user", i, got.State)
+					}
+				}
+			}
+		},
+	},
+}
