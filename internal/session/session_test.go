@@ -40,7 +40,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.Manager = &session.Manager{Sessions: store, Grants: store, Cookies: cookie.For(own, "weigate"), Idle: time.Hour, Max: 3 * time.Hour,
-		Now: func() time.Time { return start },
+		Now:     func() time.Time { return start },
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	r.account, _, err = store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
