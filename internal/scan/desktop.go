@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -24,7 +25,10 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector, Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL},
 	}
 	if d.UILocales != "" {
-		s.LoginRequestID.Lang = web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}})
+		s.LoginRequestID.Lang = lang.FromHeader(r.Header, lang.English)
+		if language, found := lang.FromLocales(d.UILocales); found {
+			s.LoginRequestID.Lang = language
+		}
 	}
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		return err

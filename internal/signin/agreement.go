@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
@@ -91,7 +92,7 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 	}
 	page := web.Page{Kind: web.Agreement, App: q.app, Back: q.cancel, Forms: []web.Form{{
 		// An app may have asked for a language, which the next page must be told.
-		Action: h.path + pathAgreement + "?ui_locales=" + url.QueryEscape(web.Language(r)),
+		Action: h.path + pathAgreement + "?ui_locales=" + url.QueryEscape(lang.FromRequest(r)),
 		Label:  web.LabelAgree, Tick: true, Missed: q.missed, Fields: fields,
 	}}}
 	if q.missed {

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/session"
-	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
@@ -93,7 +93,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 	if d.UILocales != "" {
 		r = r.Clone(r.Context())
 		// Package login chooses the language by this header alone.
-		r.Header.Set("Accept-Language", web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}}))
+		r.Header.Set("Accept-Language", lang.FromRequest(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}}))
 	}
 	r = r.WithContext(context.WithValue(r.Context(), demandKey{}, d))
 	w.Header().Set("Cache-Control", "no-store")
