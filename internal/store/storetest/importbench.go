@@ -26,8 +26,8 @@ func BenchLines() int {
 // imported returns line i of a user table: every openid has a unionid, and the ids are in no order,
 // as in a real table.
 func imported(i int) gateway.ImportedUser {
-	h := sum(fmt.Sprint("imported ", i))
-	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i), SignIn: main.at(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
+	h := hash(fmt.Sprint("imported ", i))
+	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i), SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
 }
 
 // Import imports n lines, as many at a time as the command does.
@@ -116,7 +116,7 @@ func BenchmarkSignIn(b *testing.B, s gateway.Store) {
 			for b.Loop() {
 				i = (i + 7919) % users // a prime, so that the users come in no order
 				known := imported(i).SignIn
-				c := site.at(after(time.Hour), "site-"+known.OpenID, known.UnionID)
+				c := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
 				if _, _, err := s.RecordSignIn(b.Context(), c); err != nil {
 					b.Fatal(err)
 				}
