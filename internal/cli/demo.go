@@ -184,7 +184,7 @@ func (d *demoParts) serve(ctx context.Context, user wechattest.App, side *demo.G
 	if err != nil {
 		return err
 	}
-	if d.store, err = openStore(ctx, conf, true); err != nil {
+	if d.store, err = openStore(ctx, conf, app.StoreOptions{Serve: true}); err != nil {
 		return err
 	}
 	d.served, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Sealer: master, Logger: d.log})

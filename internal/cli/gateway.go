@@ -39,12 +39,12 @@ func (c configured) visit(s *session) (*config.Config, gateway.Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	return conf, store, err
 }
 
-func openStore(ctx context.Context, conf *config.Config, serve bool) (gateway.Store, error) {
-	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.OpenStore(ctx, conf.Store, serve) })
+func openStore(ctx context.Context, conf *config.Config, o app.StoreOptions) (gateway.Store, error) {
+	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.OpenStore(ctx, conf.Store, o) })
 }
 
 // lookAtStore opens the store for a command that must change nothing, its schema neither.

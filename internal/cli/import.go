@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -22,9 +23,6 @@ type userImportCmd struct {
 	Approved  bool   `help:"The people are approved. Without it they wait for approval when they first come."`
 	DryRun    bool   `name:"dry-run" help:"Read the file and tell what is wrong in it; import nothing."`
 }
-
-// importBatch is what the store takes in one transaction.
-const importBatch = 1000
 
 // Run reads the whole file before anything is stored: a line that cannot be right stops all. Lines that contradict what is stored already are left out
 // and told; the others are in, and a second run of the same file changes nothing.
@@ -57,7 +55,7 @@ func (c *userImportCmd) Run(s *session) error {
 		s.out.say("%s can be imported. Nothing was stored.", count(len(lines), "line", "lines"))
 		return nil
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	if err != nil {
 		return err
 	}
@@ -69,7 +67,7 @@ func (c *userImportCmd) Run(s *session) error {
 func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLine) error {
 	var sum gateway.ImportResult
 	done := 0
-	for batch := range slices.Chunk(lines, importBatch) {
+	for batch := range slices.Chunk(lines, gateway.ImportBatch) {
 		people := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
 			people = append(people, l.person)

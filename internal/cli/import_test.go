@@ -33,17 +33,17 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	t.Parallel()
 	table := strings.Builder{}
 	table.WriteString("openid,old_id\n")
-	for i := range 2500 {
+	for i := range 50000 {
 		fmt.Fprintf(&table, "o%d,%d\n", i, i)
 	}
 	lines, problems := readPeople(strings.NewReader(table.String()), config.Connector{Name: "main", AppID: "wx1"}, nil, gateway.Pending, time.Now())
-	if len(lines) != 2500 || len(problems) > 0 {
+	if len(lines) != 50000 || len(problems) > 0 {
 		t.Fatalf("%d lines, %v", len(lines), problems)
 	}
 	for answers, want := range []string{
 		"old.csv: no line is known to be in; ",
-		"old.csv: all up to line 1001 is in, from line 1002 on not for certain; ",
-		"old.csv: all up to line 2001 is in, from line 2002 on not for certain; ",
+		"old.csv: all up to line 20001 is in, from line 20002 on not for certain; ",
+		"old.csv: all up to line 40001 is in, from line 40002 on not for certain; ",
 		"",
 	} {
 		var out, errs bytes.Buffer
@@ -51,7 +51,7 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 		store := &flaky{answers: answers}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {
-			if err != nil || fmt.Sprint(store.batches) != "[1000 1000 500]" || !strings.HasPrefix(out.String(), "2500 lines: 2500 accounts made") {
+			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" || !strings.HasPrefix(out.String(), "50000 lines: 50000 accounts made") {
 				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
 			}
 			continue

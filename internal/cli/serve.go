@@ -58,7 +58,8 @@ func (c *serveCmd) Run(s *session) (err error) {
 			return err
 		}
 	}
-	store, err := openStore(s.ctx, conf, true)
+	counted := metrics.New()
+	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counted.Store})
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (c *serveCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	g := &serving{path: c.Config, conf: conf, master: master.IDs(), getenv: s.getenv, level: &slog.LevelVar{}, metrics: metrics.New()}
+	g := &serving{path: c.Config, conf: conf, master: master.IDs(), getenv: s.getenv, level: &slog.LevelVar{}, metrics: counted}
 	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
 	g.level.Set(logLevel(conf.Log.Level))
 	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Sealer: master, Metrics: g.metrics, Logger: g.log})
