@@ -34,8 +34,6 @@ func (s *Server) identify(r *request) (who *Person, silent bool) {
 // choosePerson handles the form that asks for the person. An empty person makes the next page ask
 // again. The form redirects to a page of this server only.
 func (s *Server) choosePerson(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	next, p := r.params.Get("next"), s.person(r.params.Get("person"))
 	forget := r.params.Get("person") == ""
 	if p == nil && !forget || !strings.HasPrefix(next, "/connect/") || strings.ContainsAny(next, "\\\r\n") {

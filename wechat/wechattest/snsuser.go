@@ -16,14 +16,12 @@ var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 // announcement of 2021-09-26). The order of the keys, with the undocumented "language", is as
 // captured.
 func (s *Server) userInfo(r *request) answer {
-	s.mu.Lock()
 	a, app, f := s.token(r)
 	if f.code == 0 {
 		f = s.checkProfile(a, app, r)
 	}
 	if f.code != 0 {
-		s.mu.Unlock()
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	nickname, picture, privileges := s.profile(a.pair, r)
 	openID := s.ids.openID(a.app, a.person, a.virtual)
@@ -42,7 +40,6 @@ func (s *Server) userInfo(r *request) answer {
 	}
 	b.close()
 	r.call.Answer = "profile, openid " + openID + ", nickname " + strings.ToValidUTF8(nickname, "\uFFFD")
-	s.mu.Unlock()
 	return s.snsAnswer(b.String(), 0)
 }
 
@@ -96,11 +93,9 @@ func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 
 // auth serves GET /sns/auth, the only sns endpoint that answers with errcode 0.
 func (s *Server) auth(r *request) answer {
-	s.mu.Lock()
 	_, _, f := s.token(r)
-	s.mu.Unlock()
 	if f.code != 0 {
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	var b wire
 	b.open()
