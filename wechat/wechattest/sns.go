@@ -90,10 +90,8 @@ func (s *Server) snsError(r *request, f failure) answer {
 	}
 	text += s.ids.suffix(s.quirks.Suffix, s.now())
 	var b wire
-	b.open()
 	b.num("errcode", code)
 	b.str("errmsg", text)
-	b.close()
 	r.call.Errcode, r.call.Answer = code, b.String()
 	return s.snsAnswer(b.String(), code)
 }
@@ -129,25 +127,24 @@ func (s *Server) checkIP(a *App, r *request) failure {
 	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes JSON as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
+// wire writes a JSON object as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
 // control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
 // WeChat.
-type wire struct{ strings.Builder }
+type wire struct{ members strings.Builder }
 
-func (b *wire) open()  { b.WriteByte('{') }
-func (b *wire) close() { b.WriteByte('}') }
+func (b *wire) String() string { return "{" + b.members.String() + "}" }
 
 func (b *wire) key(name string) {
-	if b.Len() > 1 {
-		b.WriteByte(',')
+	if b.members.Len() > 0 {
+		b.members.WriteByte(',')
 	}
 	b.quote(name)
-	b.WriteByte(':')
+	b.members.WriteByte(':')
 }
 
 func (b *wire) num(name string, v int) {
 	b.key(name)
-	b.WriteString(strconv.Itoa(v))
+	b.members.WriteString(strconv.Itoa(v))
 }
 
 func (b *wire) str(name, v string) {
@@ -157,26 +154,26 @@ func (b *wire) str(name, v string) {
 
 func (b *wire) list(name string, values []string) {
 	b.key(name)
-	b.WriteByte('[')
+	b.members.WriteByte('[')
 	for i, v := range values {
 		if i > 0 {
-			b.WriteByte(',')
+			b.members.WriteByte(',')
 		}
 		b.quote(v)
 	}
-	b.WriteByte(']')
+	b.members.WriteByte(']')
 }
 
 func (b *wire) quote(v string) {
-	b.WriteByte('"')
+	b.members.WriteByte('"')
 	for i := range len(v) {
 		switch c := v[i]; c {
 		case '"', '\\', '/':
-			b.WriteByte('\\')
+			b.members.WriteByte('\\')
 			fallthrough
 		default:
-			b.WriteByte(c)
+			b.members.WriteByte(c)
 		}
 	}
-	b.WriteByte('"')
+	b.members.WriteByte('"')
 }

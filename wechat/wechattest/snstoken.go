@@ -14,7 +14,6 @@ func (s *Server) accessToken(r *request) answer {
 	}
 	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
-	b.open()
 	b.str("access_token", g.access)
 	b.num("expires_in", int(accessLife.Seconds()))
 	b.str("refresh_token", g.refresh)
@@ -26,7 +25,6 @@ func (s *Server) accessToken(r *request) answer {
 	if g.virtual {
 		b.num("is_snapshotuser", 1)
 	}
-	b.close()
 	r.call.Person = g.person
 	r.call.Answer = "tokens, openid " + openID + ", scope " + g.scope
 	return s.snsAnswer(b.String(), 0)
@@ -121,13 +119,11 @@ func (s *Server) refreshToken(r *request) answer {
 	}
 	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
-	b.open()
 	b.str("openid", openID)
 	b.str("access_token", g.access)
 	b.num("expires_in", int(accessLife.Seconds()))
 	b.str("refresh_token", g.refresh)
 	b.str("scope", refreshScope(g.scope))
-	b.close()
 	r.call.Answer = "tokens, openid " + openID
 	return s.snsAnswer(b.String(), 0)
 }

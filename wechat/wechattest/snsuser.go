@@ -26,7 +26,6 @@ func (s *Server) userInfo(r *request) answer {
 	nickname, picture, privileges := s.profile(a.pair, r)
 	openID := s.ids.openID(a.app, a.person, a.virtual)
 	var b wire
-	b.open()
 	b.str("openid", openID)
 	b.str("nickname", nickname)
 	b.num("sex", 0)
@@ -38,7 +37,6 @@ func (s *Server) userInfo(r *request) answer {
 	if p := app.platform(); p != "" {
 		b.str("unionid", s.ids.unionID(p, a.person, a.virtual))
 	}
-	b.close()
 	r.call.Answer = "profile, openid " + openID + ", nickname " + strings.ToValidUTF8(nickname, "\uFFFD")
 	return s.snsAnswer(b.String(), 0)
 }
@@ -98,10 +96,8 @@ func (s *Server) auth(r *request) answer {
 		return s.snsError(r, f)
 	}
 	var b wire
-	b.open()
 	b.num("errcode", 0)
 	b.str("errmsg", errmsg(0))
-	b.close()
 	r.call.Answer = b.String()
 	return s.snsAnswer(b.String(), 0)
 }
