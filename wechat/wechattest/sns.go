@@ -127,8 +127,8 @@ func (s *Server) checkIP(a *App, r *request) failure {
 	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes a JSON object as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
-// control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
+// wire writes a JSON object as WeChat does: without spaces, "/" escaped, all other bytes unchanged.
+// So a control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
 // WeChat.
 type wire struct{ members strings.Builder }
 
