@@ -26,7 +26,8 @@ func (c *control) changed() {
 	}
 }
 
-// watch returns a channel that receives the notifications of changed, and a function that ends it.
+// watch returns a channel that receives a value after each call of changed, and a function that
+// removes it.
 func (c *control) watch() (ch chan struct{}, stop func()) {
 	ch = make(chan struct{}, 1)
 	c.mu.Lock()
