@@ -278,10 +278,13 @@ func TestPublicPackagesCompileTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
 		{"in order", "import wechat: internal/seal\nimport internal/seal:\nimport internal/cli: example.com/x\nimport build/report: example.com/x\n", ""},
-		{"direct", "import wechat: example.com/x\n", "the public package wechat may not need example.com/x (allowed for wechat)"},
-		{"through an internal package", "import login: internal/flow\nimport internal/flow: internal/seal\nimport internal/seal: example.com/x/y\n",
+		{"direct", "import wechat: example.com/x\n",
+			"the public package wechat may not need example.com/x (allowed for wechat)"},
+		{"through an internal package",
+			"import login: internal/flow\nimport internal/flow: internal/seal\nimport internal/seal: example.com/x/y\n",
 			"the public package login may not need example.com/x/y (allowed for internal/seal)"},
-		{"of packages that import each other", "import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
+		{"of packages that import each other",
+			"import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
 	} {
 		l, err := parseLayers(tt.text)
 		if err != nil {
@@ -320,9 +323,10 @@ func TestLayersFailWhenBroken(t *testing.T) {
 	t.Parallel()
 	tree := func(over map[string]string) fstest.MapFS {
 		files := map[string]string{
-			"go.mod":                   "module " + modulePath,
-			"wechat/client.go":         "package wechat\nimport \"net/http\"\n",
-			"wechat/client_test.go":    "package wechat_test\nimport \"" + modulePath + "/wechat\"\nimport \"" + modulePath + "/wechattest\"\n",
+			"go.mod":           "module " + modulePath,
+			"wechat/client.go": "package wechat\nimport \"net/http\"\n",
+			"wechat/client_test.go": "package wechat_test\nimport \"" + modulePath + "/wechat\"\nimport \"" + modulePath +
+				"/wechattest\"\n",
 			"wechattest/server.go":     "package wechattest\n",
 			"cli/cli.go":               "package cli\nimport \"example.com/flags/sub\"\nimport \"" + modulePath + "/wechat\"\n",
 			"bench/go.mod":             "module bench",

@@ -18,8 +18,10 @@ import (
 func TestErrorTableIsTrue(t *testing.T) {
 	t.Parallel()
 	classes := map[string]error{
-		"ErrReauthorize": wechat.ErrReauthorize, "ErrTokenExpired": wechat.ErrTokenExpired, "ErrRateLimited": wechat.ErrRateLimited,
-		"ErrTemporary": wechat.ErrTemporary, "ErrConfiguration": wechat.ErrConfiguration, "ErrUserRestricted": wechat.ErrUserRestricted,
+		"ErrReauthorize": wechat.ErrReauthorize, "ErrTokenExpired": wechat.ErrTokenExpired,
+		"ErrRateLimited": wechat.ErrRateLimited,
+		"ErrTemporary":   wechat.ErrTemporary, "ErrConfiguration": wechat.ErrConfiguration,
+		"ErrUserRestricted": wechat.ErrUserRestricted,
 	}
 	wx, err := wechattest.New(wechattest.Config{})
 	if err != nil {

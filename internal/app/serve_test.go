@@ -18,7 +18,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// url with a path: the gateway shares its host with another site, and keeps to its path in everything.
+// url with a path: the gateway shares its host with another site, and keeps to its path in
+// everything.
 func TestUnderAPath(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, func(w *gatewayFixture) { w.url += "/login" })
@@ -125,13 +126,15 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	b.callback("alice") // leaves a sign-in under way, whose demand nobody answers
 	for _, link := range []string{
 		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold%26weigate_cancel%3D1",
-		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold",
+		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") +
+			"%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold",
 	} {
 		if status, location, body := b.get(w.url + link); status != 303 || location != "/oauth2/authorize?client_id=sample" {
 			t.Errorf("%s: %d %s %s", link, status, location, body)
 		}
 	}
-	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
+	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize",
+		"/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
 		if _, location, body := b.get(w.url + link); location != "" || !strings.Contains(body, `id="bad_return"`) {
 			t.Errorf("%s: %s %s", link, location, body)
 		}
@@ -141,7 +144,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 func TestDesktopIsToldToUseWeChat(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, doors(t, "wechat"))
-	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/sign-in?return=") {
+	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) ||
+		!strings.Contains(body, w.url+"/sign-in?return=") {
 		t.Errorf("a desktop sees %s", body)
 	}
 	if body := w.page(w.url + "/nowhere"); !strings.Contains(body, `id="not_found"`) {
@@ -177,7 +181,8 @@ func TestMetricsCountTheJourney(t *testing.T) {
 	seen := w.scrape(m)
 	for _, want := range []string{
 		`weigate_sign_ins_begun_total{method="wechat"} 1`, `weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
-		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`, `weigate_tokens_issued_total`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`,
+		`weigate_tokens_issued_total`,
 	} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("no %s among the metrics", want)
@@ -218,7 +223,8 @@ func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Tim
 // The store goes away while the person is at WeChat.
 func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
 	t.Parallel()
-	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true}, "claims": {claims: true}} {
+	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true},
+		"claims": {claims: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store.Store = sqlitetest.New(t)

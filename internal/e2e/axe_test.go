@@ -14,7 +14,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axe-core judges pages for those who read them by voice, by keyboard or with weak eyes. It comes from npm, by name and checksum.
+// axe-core judges pages for those who read them by voice, by keyboard or with weak eyes. It comes
+// from npm, by name and checksum.
 //
 //go:embed axe/package.json axe/package-lock.json
 var axePackage embed.FS
@@ -51,7 +52,8 @@ var auditedLooks = map[look]bool{{"en", 1280}: true, {"zh-CN", 390}: true}
 // exempt are the rules that the page breaks on purpose, for axe-core.
 func (w *window) exempt() string {
 	w.t.Helper()
-	// The pages look again by themselves, and without JavaScript: nothing that is typed gets lost, and what is shown stays the same.
+	// The pages look again by themselves, and without JavaScript: nothing that is typed gets lost,
+	// and what is shown stays the same.
 	rules := `"meta-refresh": {enabled: false}`
 	if strings.HasPrefix(w.at(), w.site.wechat) {
 		// The simulator's messages are headed as WeChat's own are, by an h4.
@@ -60,7 +62,8 @@ func (w *window) exempt() string {
 	return "{" + rules + "}"
 }
 
-// audit fails the test when axe-core finds fault with the page, in light colours or in dark ones. It keeps a picture of the dark page.
+// audit fails the test when axe-core finds fault with the page, in light colours or in dark ones.
+// It keeps a picture of the dark page.
 func (w *window) audit(name string) {
 	w.t.Helper()
 	if _, done := audited.LoadOrStore(name+w.look.String(), true); done || !auditedLooks[w.look] {
@@ -97,8 +100,10 @@ func (w *window) dark(on bool) {
 func (w *window) judged(what, options string) {
 	w.t.Helper()
 	// Colours that fade from light to dark are looked at when they have.
-	script := fmt.Sprintf(`document.getAnimations().forEach((a) => a.finish()); axe.run(document, %s).then((r) => r.violations.flatMap((v) => v.nodes.map((n) =>
-		v.impact + " " + v.id + " (" + v.help + "): " + n.html + " " + (n.any[0] || n.all[0] || n.none[0]).message)).join("\n"))`, options)
+	script := fmt.Sprintf(`document.getAnimations().forEach((a) => a.finish()); axe.run(document, %s).then((r) =>
+		r.violations.flatMap((v) => v.nodes.map((n) =>
+			v.impact + " " + v.id + " (" + v.help + "): " + n.html + " " +
+			(n.any[0] || n.all[0] || n.none[0]).message)).join("\n"))`, options)
 	if found := ask(w, "running axe-core", chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise)); found != "" {
 		w.t.Errorf("axe-core on the page %s (%s):\n%s", what, w.look, found)
 	}
