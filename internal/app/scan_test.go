@@ -93,7 +93,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("scan_code", 200)
 		alice := w.phone("alice")
 		alice.scans(desk)
-		if got := desk.next(); got != `{"state":"held"}`+"\n" {
+		if got := desk.next(); got != `{"state":"scanned"}`+"\n" {
 			t.Errorf("the desktop hears %q", got)
 		}
 		number := desk.reloaded().want("scan_held", 200).number()
@@ -167,7 +167,7 @@ func TestSignOutAfterAScanIsFinal(t *testing.T) {
 
 func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"held", "approved"} {
+	for _, moment := range []string{"scanned", "approved"} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			onBothStores(t, func(t *testing.T, options ...option) {
@@ -180,7 +180,7 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 				}
 				w.set(gateway.Blocked)
 				desk.reloaded().want("scan_refused", 200)
-				if moment == "held" {
+				if moment == "scanned" {
 					if page := alice.Must(alice.Submit(t.Context(), "number="+number, nil)); fixture.PageName(page) != "scan_used" {
 						t.Errorf("the phone shows %q", fixture.PageName(page))
 					}

@@ -48,12 +48,12 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 	g.term()
 
 	server.Kill()
-	g.refused(nil, "weigate", "the store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
+	g.refused(nil, "weigate", "store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
 	if err := server.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	tell(t, server, `INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.refused(nil, "weigate", "the store (PostgreSQL, ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
+	g.refused(nil, "weigate", "store (PostgreSQL, ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
 	tell(t, server, `DELETE FROM migrations WHERE version = 99`)
 
 	right, err := os.ReadFile(filepath.Join(g.dir, "weigate.key"))
@@ -61,11 +61,11 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leaktest.Secret+" of another gateway"))+"\n")
-	g.refused(nil, "weigate", "sealed with a master key that is not among those given", "put back the master key file that belongs to this database")
+	g.refused(nil, "weigate", "sealed with a master key that is not among those given", "restore the master key file of this database")
 	if err := os.Remove(filepath.Join(g.dir, "weigate.key")); err != nil {
 		t.Fatal(err)
 	}
-	g.refused(nil, "weigate", "the master key file weigate.key is missing, and the store holds 2 keys sealed with it: put the file back")
+	g.refused(nil, "weigate", "master key weigate.key: file does not exist, and the store contains 2 keys sealed with it")
 	g.write("weigate.key", string(right))
 	g.still()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {

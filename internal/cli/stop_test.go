@@ -111,7 +111,7 @@ func TestHangupUnderLoad(t *testing.T) {
 	for i := range 10 {
 		g.configure("lsten: nowhere\n")
 		g.hangup()
-		g.await("configuration not reloaded, the present one goes on", i+1)
+		g.await("configuration not reloaded, previous one kept", i+1)
 		g.configure(fmt.Sprintf("  - {id: more%d, kind: oidc, secret: %s, access: signed_in, redirect_uris: [https://more.example.com/cb]}\n", i, gateSecret))
 		g.hangup()
 		g.await("configuration reloaded", i+1)

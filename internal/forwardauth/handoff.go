@@ -199,16 +199,19 @@ func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, su
 	now := h.cfg.Now()
 	token := newKey()
 	expires := now.Add(handoffLifetime)
-	pinned, err := h.subjects().Pin(ctx, e.site.app.ID, s.User.ID, subject, now)
-	if err == nil {
-		err = h.cfg.Grants.PutCode(ctx, gateway.Code{
-			Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
-			Grant: gateway.Grant{
-				ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, Subject: pinned, AuthTime: s.AuthTime,
-				Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires,
-			},
-		})
+	c := gateway.Code{
+		Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
+		Grant: gateway.Grant{
+			ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
+			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires,
+		},
 	}
+	if subject.Pinned {
+		c.Grant.Subject = subject.Value
+	} else {
+		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
+	}
+	err := h.cfg.Grants.PutCode(ctx, c)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
 		return "", &pageError{web.Blocked, &s.User}

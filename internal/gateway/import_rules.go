@@ -79,9 +79,9 @@ func (p ImportedUser) imported(plan Plan, known *Candidate, res *ImportResult) (
 	plan.Keep.OldID = p.OldID
 	if p.Profile != nil && plan.Keep.ProfileAt.IsZero() {
 		k := &plan.Keep
-		k.Nickname = cmp.Or(k.Nickname, p.Profile.Nickname)
-		k.AvatarURL = cmp.Or(k.AvatarURL, p.Profile.AvatarURL)
-		k.Locale = cmp.Or(k.Locale, p.Profile.Locale)
+		k.Nickname = cmp.Or(k.Nickname, Clean(p.Profile.Nickname))
+		k.AvatarURL = cmp.Or(k.AvatarURL, Clean(p.Profile.AvatarURL))
+		k.Locale = cmp.Or(k.Locale, Clean(p.Profile.Locale))
 	}
 	plan.Events = slices.DeleteFunc(plan.Events, func(e Event) bool {
 		return e.Kind == EventUserCreated || e.Kind == EventIdentityAdded

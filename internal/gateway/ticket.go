@@ -10,13 +10,13 @@ type TicketState string
 
 // The states of a ticket. The first three are on the way, the others are ends.
 const (
-	TicketOpen      TicketState = "open"     // the desktop shows its code, no phone has it
-	TicketScanned   TicketState = "held"     // one account's phone has it, and has not answered
-	TicketApproved  TicketState = "approved" // the phone said yes; the desktop has not come for it
-	TicketRedeemed  TicketState = "used"     // the desktop was signed in with it
-	TicketRefused   TicketState = "refused"  // the phone said no, or its account was blocked
-	TicketMismatch  TicketState = "wrong"    // the phone picked another number than the desktop's
-	TicketCancelled TicketState = "dropped"  // the desktop gave up, or renewed its code
+	TicketOpen      TicketState = "open"         // the desktop shows its code, no phone has it
+	TicketScanned   TicketState = "scanned"      // one account's phone has it, and has not answered
+	TicketApproved  TicketState = "approved"     // the phone said yes; the desktop has not come for it
+	TicketRedeemed  TicketState = "redeemed"     // the desktop was signed in with it
+	TicketRefused   TicketState = "refused"      // the phone said no, or its account was blocked
+	TicketMismatch  TicketState = "wrong_number" // the phone picked another number than the desktop's
+	TicketCancelled TicketState = "cancelled"    // the desktop gave up, or renewed its code
 )
 
 // TicketPause is how long a ticket lives at least after a phone took hold of it

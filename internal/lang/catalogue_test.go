@@ -95,3 +95,34 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+func TestMustPanics(t *testing.T) {
+	t.Parallel()
+	c, err := load(`{"phone": "{person}’s phone"}`, `{"phone": "{person} 的手机"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := c.In(lang.English)
+	if got := texts.MustText("phone", "person", "Alice"); got != "Alice’s phone" {
+		t.Errorf("%q", got)
+	}
+	for name, call := range map[string]func(){
+		"a missing file":      func() { lang.MustLoad(fstest.MapFS{}, ".") },
+		"an unknown key":      func() { texts.MustText("nothing") },
+		"a missing value":     func() { texts.MustText("phone") },
+		"a name and no value": func() { texts.MustText("phone", "person") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+	files := fstest.MapFS{"en.json": {Data: []byte(`{}`)}, "zh-CN.json": {Data: []byte(`{}`)}}
+	if keys := lang.MustLoad(files, ".").Keys(); len(keys) != 0 {
+		t.Errorf("keys %q", keys)
+	}
+}

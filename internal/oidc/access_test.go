@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -250,17 +251,30 @@ func subjectTaken(t *testing.T, e *env) {
 	}
 }
 
+// moreIdentities is a store in which every user has more identities.
+type moreIdentities struct {
+	store
+	more []gateway.Identity
+}
+
+func (m *moreIdentities) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
+	all, err := m.store.Identities(ctx, id)
+	return append(all, m.more...), err
+}
+
 func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := &moreIdentities{store: newMemory(t)}
 	e := newEnv(t, m, "")
-	m.mu.Lock()
-	own := m.identities[e.alice.ID][0]
+	all, err := m.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := all[0]
 	older, newer := own, own
 	older.AppID, older.Connector, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
 	newer.AppID, newer.Connector, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
-	m.identities[e.alice.ID] = []gateway.Identity{own, older, newer}
-	m.mu.Unlock()
+	m.more = []gateway.Identity{older, newer}
 	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID || got["appid"] != own.AppID {
 		t.Errorf("claims: %v, want unionid %s", got, own.UnionID)
 	}
@@ -268,7 +282,7 @@ func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 
 func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := newMemory(t)
 	e := newEnv(t, m, "")
 	tok := e.browser().login("scope", "openid offline_access")
 	without := newEnv(t, m, "", func(n *env, cfg *oidc.Config) { cfg.Now = e.clock.now })

@@ -143,15 +143,10 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.
 	}
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
+	} else {
+		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
 	}
-	// Nearly always the app knows the user already: then the store finds the subject while it stores the code.
-	err := h.cfg.Grants.PutCode(ctx, c)
-	if errors.Is(err, gateway.ErrNotFound) && !subject.Pinned {
-		if c.Grant.Subject, err = h.subjects().Pin(ctx, req.client.ID, s.User.ID, subject, now); err == nil {
-			err = h.cfg.Grants.PutCode(ctx, c)
-		}
-	}
-	if err != nil {
+	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
 		return "", err
 	}
 	h.recent.put(c)

@@ -115,7 +115,7 @@ func idTokenSignature(t *testing.T, e *env) {
 		}
 	}
 	// The default, which an app gets that says nothing, is RS256.
-	plain := newEnv(t, newMemory(), "")
+	plain := newEnv(t, newMemory(t), "")
 	if header, _ := plain.idToken(plain.browser().login().ID); header.Algorithm != keys.RS256 {
 		t.Errorf("default alg %s", header.Algorithm)
 	}

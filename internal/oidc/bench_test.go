@@ -29,7 +29,7 @@ import (
 // in at once, as it takes to let a database group their commits.
 func BenchmarkLogin(b *testing.B) {
 	open := map[string]func(*testing.B) store{
-		"memory": func(*testing.B) store { return newMemory() },
+		"memory": func(b *testing.B) store { return newMemory(b) },
 		"sqlite": func(b *testing.B) store {
 			s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "weigate.db"), sqlite.Options{})
 			if err != nil {

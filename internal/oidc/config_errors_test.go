@@ -67,7 +67,7 @@ func TestIssuer(t *testing.T) {
 	if _, err := oidc.New(oidc.Config{Issuer: "http://login.example.com/"}); err == nil || !strings.Contains(err.Error(), "must not end in a slash") {
 		t.Errorf("an issuer with a slash at the end: %v", err)
 	}
-	good := newEnv(t, newMemory(), "")
+	good := newEnv(t, newMemory(t), "")
 	for issuer, ok := range map[string]bool{
 		"https://login.example.com": true, "https://www.example.com/login": true, "http://127.0.0.1:8080": true, "http://login.localhost:8080": true, "http://[::1]:80": true,
 		"http://login.example.com": false, "http://192.168.1.5": false, "login.example.com": false, "https://": false, "https://x@login.example.com": false,

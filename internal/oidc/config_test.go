@@ -105,7 +105,7 @@ func keySet(t *testing.T, jwks answer) {
 
 func TestMethodsThatAreNotServed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	for path, methods := range map[string]string{
 		"/.well-known/openid-configuration": "GET", "/oauth2/jwks": "GET", "/oauth2/authorize": "GET, POST", "/oauth2/token": "POST",
 		"/oauth2/userinfo": "GET, POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST", "/oauth2/logout": "GET, POST", "/oauth2/logout/confirm": "POST",
@@ -131,7 +131,7 @@ func TestMethodsThatAreNotServed(t *testing.T) {
 
 func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	const page, foreign = "https://page.example.com", "https://evil.example.com"
 	call := func(method, path, origin string, form url.Values, headers ...string) answer {
 		t.Helper()

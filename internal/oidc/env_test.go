@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -27,6 +28,17 @@ type store interface {
 	gateway.Grants
 	gateway.Keys
 	gateway.Events
+}
+
+// newMemory opens a store of its own in memory.
+func newMemory(t testing.TB) store {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // clock is a time that tests move.

@@ -50,7 +50,7 @@ func idTokenHint(t *testing.T, e *env) {
 
 func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	t.Parallel()
-	s := newMemory()
+	s := newMemory(t)
 	e := newEnv(t, s, "")
 	b := e.browser()
 	b.login()

@@ -115,7 +115,7 @@ func logoutForeignHint(t *testing.T, e *env) {
 	b := e.browser()
 	b.login()
 	// Another provider whose keys are its own.
-	stranger := newEnv(t, newMemory(), e.clients[0].IDTokenAlg, withOwnKeys)
+	stranger := newEnv(t, newMemory(t), e.clients[0].IDTokenAlg, withOwnKeys)
 	foreign := stranger.browser().login().ID
 	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
 	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
@@ -172,7 +172,7 @@ func logoutNoAddress(t *testing.T, e *env) {
 
 func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	hint := e.browser().login().ID // alice's
 	b := e.browser()
 	e.signIn.as(&e.bob)
@@ -190,7 +190,7 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 
 func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
 	if page := a.shown(); a.location != nil || page.Go != signedOut+"?state=x" || !strings.Contains(page.Text, "App") {
 		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
@@ -207,7 +207,7 @@ func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 
 func TestSignOutForgedByAnotherSite(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	b.login()
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
@@ -226,7 +226,7 @@ func TestSignOutForgedByAnotherSite(t *testing.T) {
 
 func TestSignOutParametersThatContradict(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	hint := b.login().ID
 	for name, query := range map[string]string{
@@ -247,7 +247,7 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 // The person presses the button again when the store is back. Nothing that the app was given may be left over then.
 func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	page := b.logout("client_id", e.app).shown()

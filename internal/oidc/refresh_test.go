@@ -293,7 +293,7 @@ func databaseDown(t *testing.T, e *env) {
 func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	t.Parallel()
 	old, fresh := []byte(strings.Repeat("m", 32)), []byte(strings.Repeat("n", 32))
-	s := newMemory()
+	s := newMemory(t)
 	e := newEnv(t, s, "")
 	tok := e.browser().login("scope", "openid offline_access")
 	both, err := keys.NewSealer(fresh, old)

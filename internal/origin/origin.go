@@ -10,6 +10,7 @@ package origin
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -55,6 +56,28 @@ func Of(u *url.URL) string {
 		host = strings.TrimSuffix(strings.TrimSuffix(host, p), ":")
 	}
 	return u.Scheme + "://" + host
+}
+
+// Site returns the part of an http or https address that two addresses of one site share: the
+// scheme and the registrable domain (HTML standard, "schemeful same-site"). The registrable domain
+// is taken to be the last two labels of the host, which is wrong for public suffixes of several
+// labels such as co.uk.
+func Site(u *url.URL) string {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return u.Scheme + "://" + host
+	}
+	labels := strings.Split(host, ".")
+	return u.Scheme + "://" + strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+// Hostname returns the host of a Host header in lower case, without port and without the brackets
+// of an IPv6 address.
+func Hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		hostport = host
+	}
+	return strings.ToLower(strings.Trim(hostport, "[]"))
 }
 
 // IsLoopback reports whether browsers treat a host as this machine, whatever a name server says: localhost, names below it,

@@ -45,6 +45,36 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestSite(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://A.b.example:443/x": "https://b.example", "http://b.example./": "http://b.example",
+		"http://127.0.0.1:1/": "http://127.0.0.1", "http://[::1]:1/": "http://::1",
+		"http://app.localhost:1/": "http://app.localhost", "http://127.0.0.1.evil.test/": "http://evil.test",
+		"http://localhost/": "http://localhost",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := origin.Site(u); got != want {
+			t.Errorf("Site(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestHostname(t *testing.T) {
+	t.Parallel()
+	for hostport, want := range map[string]string{
+		"App.example.com:8080": "app.example.com", "app.example.com": "app.example.com", "127.0.0.1:1": "127.0.0.1",
+		"[::1]:1": "::1", "[::1]": "::1", "::1": "::1", "": "",
+	} {
+		if got := origin.Hostname(hostport); got != want {
+			t.Errorf("Hostname(%q) = %q, want %q", hostport, got, want)
+		}
+	}
+}
+
 func TestIsLoopback(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]struct{ host, ip bool }{

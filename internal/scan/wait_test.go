@@ -36,14 +36,14 @@ func TestPollAnswersWhenThePhoneIsThere(t *testing.T) {
 		desktop := w.desktop()
 		phone := w.phone("alice").open(desktop.link()).want(web.ScanAsk)
 		time.AfterFunc(10*time.Second, func() { phone.press("Continue") })
-		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"held"}` || took < 10*time.Second || took > 11*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` || took < 10*time.Second || took > 11*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 		// A page that is behind hears of it at the next look.
-		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"held"}` || took > time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` || took > time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		if answer, took := desktop.polls(w.t.Context(), "held"); answer != `{"state":"held"}` || took != 25*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"scanned"}` || took != 25*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 	})
@@ -122,7 +122,7 @@ func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
 			w.tickets.mu.Unlock()
 			phone.press(w.ticket().Number)
 		})
-		if answer, took := desktop.polls(w.t.Context(), "held"); answer != `{"state":"approved"}` || took > 9*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"approved"}` || took > 9*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 		if n := strings.Count(w.log.String(), "until the store answers again"); n != 1 {

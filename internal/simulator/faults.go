@@ -50,9 +50,9 @@ func (c *control) faultsPage(w http.ResponseWriter, r *http.Request) {
 	c.renderFaults(w, r, http.StatusOK, "")
 }
 
-// renderFaults serves the page of faults with a message, a catalog key; "" for none.
+// renderFaults serves the page of faults with a message, the key of a text; "" for none.
 func (c *control) renderFaults(w http.ResponseWriter, r *http.Request, status int, message string) {
-	c.render(w, r, status, "faults", c.texts(r).Text("nav-faults"), map[string]any{
+	c.render(w, r, status, "faults", c.texts(r).MustText("nav-faults"), map[string]any{
 		"Kinds": faultKinds(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
 		"Waiting": faultsJSON(c.server.Faults()), "Note": message,
 	})

@@ -34,7 +34,7 @@ func quirkFields() []quirkField {
 	return out
 }
 
-// choice is a value of an enumeration. Its text in the catalog is "choice-FIELD-NAME".
+// choice is a value of an enumeration. The key of its text is "choice-FIELD-NAME".
 type choice struct {
 	name  string // in JSON
 	value int
@@ -203,7 +203,7 @@ func (c *control) quirksPage(w http.ResponseWriter, r *http.Request) {
 	c.renderQuirks(w, r, http.StatusOK, "")
 }
 
-// renderQuirks serves the form with a message, a catalog key; "" for none.
+// renderQuirks serves the form with a message, the key of a text; "" for none.
 func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status int, message string) {
 	now, zero := c.server.Quirks(), wechattest.Quirks{}
 	var views []quirkView
@@ -225,7 +225,9 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 		}
 		views = append(views, v)
 	}
-	c.render(w, r, status, "quirks", c.texts(r).Text("nav-quirks"), map[string]any{"Quirks": views, "Note": message})
+	c.render(w, r, status, "quirks", c.texts(r).MustText("nav-quirks"), map[string]any{
+		"Quirks": views, "Note": message,
+	})
 }
 
 // saveQuirks handles the form, which contains all quirks.

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // maxBody is the size at which a phone cuts off the body of a response.
@@ -71,7 +71,7 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return nil, newPhoneError(failureBroken, weburl.Origin(req.URL), "response incomplete: %w", err)
+		return nil, newPhoneError(failureBroken, origin.Of(req.URL), "response incomplete: %w", err)
 	}
 	return &fetched{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
 }
@@ -87,7 +87,7 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 		in.Body = http.NoBody
 	}
 	w := &recorder{header: http.Header{}}
-	at := weburl.Origin(req.URL)
+	at := origin.Of(req.URL)
 	defer func() {
 		// A fault that closes the connection panics with this value; net/http would close the
 		// connection.
@@ -172,7 +172,7 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip}, nil
 	}
-	if weburl.IsLoopback(host) {
+	if origin.IsLoopback(host) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -244,5 +244,5 @@ func reachError(u *url.URL, err error) *PhoneError {
 	case errors.As(err, &op) && op.Op == "dial":
 		reason, problem = failureRefused, "is the app running? "
 	}
-	return newPhoneError(reason, weburl.Origin(u), "%s%w", problem, err)
+	return newPhoneError(reason, origin.Of(u), "%s%w", problem, err)
 }

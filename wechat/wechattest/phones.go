@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // phones holds the phones of a simulator and what they share.
@@ -23,8 +24,8 @@ type phones struct {
 
 func (b *phones) init(s *Server) {
 	b.byID, b.origins, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
-	if u, ok := weburl.Resolve(nil, s.cfg.OpenURL); ok {
-		b.origins[weburl.Origin(u)] = true
+	if u, ok := link.Resolve(nil, s.cfg.OpenURL); ok {
+		b.origins[origin.Of(u)] = true
 	}
 	d := &dialer{allowed: slices.Clone(s.cfg.PhoneHosts)}
 	b.fetcher = &fetcher{
@@ -109,13 +110,13 @@ func (b *phones) isSimulator(u *url.URL) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.origins[weburl.Origin(u)]
+	return b.origins[origin.Of(u)]
 }
 
 // expect records that a phone sends a request over the network. The caller calls done when it has
 // the response.
 func (b *phones) expect(u *url.URL) (done func()) {
-	key := weburl.Origin(u) + u.RequestURI()
+	key := origin.Of(u) + u.RequestURI()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pending[key]++
@@ -138,13 +139,13 @@ func (b *phones) learn(r *http.Request) bool {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	origin := weburl.Origin(&url.URL{Scheme: scheme, Host: r.Host})
+	at := origin.Of(&url.URL{Scheme: scheme, Host: r.Host})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pending[origin+r.URL.RequestURI()] == 0 {
+	if b.pending[at+r.URL.RequestURI()] == 0 {
 		return false
 	}
-	b.origins[origin] = true
+	b.origins[at] = true
 	return true
 }
 

@@ -3,6 +3,7 @@ package wechattest
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,7 +56,7 @@ func (s *Server) qrConnect(r *request) answer {
 		p, _ := s.identify(r)
 		if p == nil {
 			return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
-				args: []any{s.quirks.ConsentAs}})
+				args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 		}
 		r.call.Person = p.ID
 		code := s.putCode(pair{app: app.AppID, person: p.ID}, scopeLogin)
@@ -81,20 +82,22 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	switch {
 	case app == nil:
 		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app",
-			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+			args: []any{"appid", strconv.Quote(get("appid")), "known", strings.Join(s.appIDs(), ", ")}}
 	case app.Banned:
-		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
+		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{"appid", app.AppID}}
 	case app.Kind != WebsiteApp:
-		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{app.AppID}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{"appid", app.AppID}}
 	case get("scope") == scopeBase:
-		return nil, &problem{text: "text-no-param", hint: "hint-scope", args: []any{app.AppID, scopeBase}}
+		return nil, &problem{text: "text-no-param", hint: "hint-scope",
+			args: []any{"appid", app.AppID, "scope", strconv.Quote(scopeBase)}}
 	case get("scope") != scopeLogin || !app.hasScope(scopeLogin):
-		return nil, &problem{text: "text-bad-scope", hint: "hint-scope", args: []any{app.AppID, get("scope")}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-scope",
+			args: []any{"appid", app.AppID, "scope", strconv.Quote(get("scope"))}}
 	case get("response_type") != "code":
 		return nil, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	case !app.allowsRedirect(get("redirect_uri")):
 		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain",
-			args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
+			args: []any{"redirect_uri", strconv.Quote(get("redirect_uri")), "domains", strings.Join(app.Domains, ", ")}}
 	}
 	return app, nil
 }

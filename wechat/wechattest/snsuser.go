@@ -1,10 +1,11 @@
 package wechattest
 
 import (
-	"net"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are
@@ -144,11 +145,7 @@ func (s *Server) profile(who pair, r *request) (nickname, picture string, privil
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
 	if base == "" {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		if base = r.base(); slices.Contains(wechatHosts(), host) {
+		if base = r.base(); slices.Contains(wechatHosts(), origin.Hostname(r.Host)) {
 			base = "https://thirdwx.qlogo.cn"
 		}
 	}

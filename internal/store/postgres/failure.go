@@ -3,47 +3,26 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// failed turns what the database said into the gateway's words. doing says
-// what was tried. Errors of the vocabulary and of a context pass through.
-func failed(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !connecting(err):
-		return fmt.Errorf("postgres: %s: %w", doing, err)
-	case known(err):
-		return err
+// failed returns the error of an operation as gateway.Store promises. The time limit of making a
+// connection is ours, not the caller's.
+func failed(op string, err error) error {
+	if connecting(err) && !errors.Is(err, context.Canceled) {
+		return sqlstore.Unavailable("postgres", op, err, advice(err))
 	}
-	return fmt.Errorf("postgres: %s: %w: %s: %w", doing, gateway.ErrUnavailable, advice(err), err)
+	return sqlstore.Failure("postgres", op, err, advice)
 }
 
-// connecting reports whether err is of making a connection. Its time limit is
-// ours, not the caller's.
+// connecting reports whether err is of making a connection.
 func connecting(err error) bool {
 	var e *pgconn.ConnectError
 	return errors.As(err, &e)
-}
-
-// known reports whether err is one that the vocabulary has, so that it means
-// something to the caller as it is.
-func known(err error) bool {
-	for _, target := range []error{
-		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrUnavailable,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
 }
 
 // sqlState returns the server's code of err; "" when the server said nothing.
@@ -55,7 +34,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-// advice says whose side a failure is on, and what to do.
+// advice returns what went wrong and what to do about it.
 func advice(err error) string {
 	state := sqlState(err)
 	switch {
@@ -79,15 +58,14 @@ func advice(err error) string {
 	return "the database failed"
 }
 
-// taken reports whether err says that a primary key or a unique value is there
-// already.
-func taken(err error) bool { return sqlState(err) == "23505" }
+// duplicate reports whether err says that a primary key or a unique value exists already.
+func duplicate(err error) bool { return sqlState(err) == "23505" }
 
-// again reports whether the transaction may well succeed when it is run again.
+// again reports whether the transaction may succeed when it is run again.
 func again(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01": // serialization failure, deadlock
 		return true
 	}
-	return errors.Is(err, errAgain)
+	return errors.Is(err, sqlstore.ErrRepeat)
 }

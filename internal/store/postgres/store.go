@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
 //go:embed migrations/*.sql
@@ -29,13 +29,25 @@ type Options struct {
 	// gateway.ErrOlderDatabase, an empty one too.
 	Look bool
 
+	// Observe is called after each operation of the store with its name, such as "put_session", its
+	// duration and its error; nil = nobody. It is called by many goroutines at once.
+	Observe func(op string, d time.Duration, err error)
+
+	// OnCommit is called after each commit that changed a row; nil = nobody. It is called by many
+	// goroutines at once.
+	OnCommit func()
+
 	// migrations are the schema; nil = the embedded ones. Tests set it.
 	migrations fs.FS
+
+	// tracer is told of each statement; nil = nobody. Tests set it.
+	tracer pgx.QueryTracer
 }
 
 // Store is a gateway.Store in a PostgreSQL database.
 type Store struct {
-	pool    *pgxpool.Pool
+	sqlstore.Base
+	db      *database
 	closing sync.Once
 }
 
@@ -71,93 +83,21 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
+	config.ConnConfig.Tracer = o.tracer
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, failed("connect", err)
 	}
-	s := &Store{pool: pool}
+	db := &database{pool: pool, observe: o.Observe, onCommit: o.OnCommit}
+	s := &Store{Base: sqlstore.New(db, dialect), db: db}
 	if err := s.migrate(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// Ping implements gateway.Upkeep: a commit of an unchanged row, which a
-// standby, or a server with a full disk, refuses.
-func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.exec(ctx, `UPDATE arrival_locks SET n = n WHERE n = (SELECT n FROM arrival_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
-	return failed("ping", err)
-}
-
 // Close waits for what is in flight, and closes the connections.
 func (s *Store) Close() error {
-	s.closing.Do(s.pool.Close)
+	s.closing.Do(s.db.pool.Close)
 	return nil
-}
-
-// attempts is how often a transaction is tried that the server gave up.
-const attempts = 8
-
-// errAgain asks write to begin anew: somebody else moved a row between two of
-// its statements.
-var errAgain = errors.New("the rows moved")
-
-// write runs f in a transaction. It is run again when the server resolved a
-// deadlock at its cost, so f must have no effect outside the database.
-func (s *Store) write(ctx context.Context, doing string, f func(pgx.Tx) error) error {
-	var err error
-	for range attempts {
-		err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
-		if !again(err) {
-			break
-		}
-	}
-	return failed(doing, err)
-}
-
-// exec runs one statement by itself, again when the server gave it up for
-// another one's sake: two that change many rows may meet in different orders.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (done pgconn.CommandTag, err error) {
-	for range attempts {
-		if done, err = s.pool.Exec(ctx, query, args...); !again(err) {
-			break
-		}
-	}
-	return done, err
-}
-
-// get is get on the pool, again as exec is.
-func (s *Store) get(ctx context.Context, query string, args []any, into ...any) (err error) {
-	for range attempts {
-		if err = get(ctx, s.pool, query, args, into...); !again(err) {
-			break
-		}
-	}
-	return err
-}
-
-// querier is where a statement runs: the pool, or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// get scans the one row of a query. No row is gateway.ErrNotFound.
-func get(ctx context.Context, q querier, query string, args []any, into ...any) error {
-	err := q.QueryRow(ctx, query, args...).Scan(into...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return gateway.ErrNotFound
-	}
-	return err
-}
-
-// list collects the rows of a query. fields are the places of a T to scan into.
-func list[T any](ctx context.Context, q querier, query string, args []any, fields func(*T) []any) ([]T, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.AppendRows([]T(nil), rows, func(r pgx.CollectableRow) (v T, err error) {
-		return v, r.Scan(fields(&v)...)
-	})
 }

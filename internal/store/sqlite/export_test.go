@@ -26,7 +26,7 @@ func Migrations() fs.FS {
 
 // Exec runs a statement on the writer's connection, outside a transaction.
 func (s *Store) Exec(ctx context.Context, query string) error {
-	return s.writer.outside(ctx, func(c *sql.Conn) error {
+	return s.db.writer.outside(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, query)
 		return err
 	})
@@ -34,11 +34,14 @@ func (s *Store) Exec(ctx context.Context, query string) error {
 
 // Pragma reads a number from each kind of connection.
 func (s *Store) Pragma(ctx context.Context, name string) (writer, reader string, err error) {
-	err = s.writer.outside(ctx, func(c *sql.Conn) error {
+	err = s.db.writer.outside(ctx, func(c *sql.Conn) error {
 		return c.QueryRowContext(ctx, `PRAGMA `+name).Scan(&writer)
 	})
 	if err == nil {
-		err = s.readers.db.QueryRowContext(ctx, `PRAGMA `+name).Scan(&reader)
+		err = s.db.readers.db.QueryRowContext(ctx, `PRAGMA `+name).Scan(&reader)
 	}
 	return writer, reader, err
 }
+
+// WithOnPrepare returns o with a function that is called with each statement.
+func (o Options) WithOnPrepare(f func(query string)) Options { o.onPrepare = f; return o }

@@ -1,45 +1,18 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
-	"fmt"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
-	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// failed turns what the database said into the gateway's words. doing says
-// what was tried. Errors of the vocabulary and of a context pass through.
-func failed(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("sqlite: %s: %w", doing, err)
-	case known(err):
-		return err
-	}
-	return fmt.Errorf("sqlite: %s: %w: %s: %w", doing, gateway.ErrUnavailable, advice(err), err)
-}
+// failed returns the error of an operation as gateway.Store promises.
+func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, err, advice) }
 
-// known reports whether err is one that the vocabulary has, so that it means
-// something to the caller as it is.
-func known(err error) bool {
-	for _, target := range []error{
-		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
-
-// advice says whose side a failure is on, and what to do.
+// advice returns what went wrong and what to do about it.
 func advice(err error) string {
 	switch sqliteCode(err) & 0xff {
 	case lib.SQLITE_FULL:
@@ -57,12 +30,12 @@ func advice(err error) string {
 	case lib.SQLITE_CORRUPT:
 		return "the database is damaged: restore a backup"
 	case lib.SQLITE_IOERR:
-		return "the disk does not read or write"
+		return "the disk cannot be read or written"
 	}
 	return "the database failed"
 }
 
-// sqliteCode returns SQLite's extended result code of err; 0 when it is none.
+// sqliteCode returns SQLite's extended result code of err; 0 for another error.
 func sqliteCode(err error) int {
 	var e *driver.Error
 	if errors.As(err, &e) {
@@ -71,9 +44,8 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-// taken reports whether err says that a primary key or a unique value is there
-// already.
-func taken(err error) bool {
+// duplicate reports whether err says that a primary key or a unique value exists already.
+func duplicate(err error) bool {
 	c := sqliteCode(err)
 	return c == lib.SQLITE_CONSTRAINT_PRIMARYKEY || c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_ROWID
 }

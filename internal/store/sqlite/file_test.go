@@ -69,13 +69,13 @@ func TestASecondGatewayIsRefused(t *testing.T) {
 func TestACommandDoesNotMigrateUnderAGateway(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
-	old := open(t, path, sqlite.Options{Serve: true}.WithMigrations(only(t, 1)))
-	_, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	old := open(t, path, sqlite.Options{Serve: true})
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{}.WithMigrations(later(t)))
 	fails(t, "a newer command", err, gateway.ErrInUse, "migrations")
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
-	open(t, path, sqlite.Options{})
+	open(t, path, sqlite.Options{}.WithMigrations(later(t)))
 }
 
 func TestFilesAreForTheirOwnerOnly(t *testing.T) {

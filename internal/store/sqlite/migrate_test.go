@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -31,16 +32,34 @@ func next(t *testing.T, n int, name string) string {
 	return fmt.Sprintf("%04d_%s.sql", len(names(t))+n, name)
 }
 
-// only is the schema of an earlier version: the first n migrations.
-func only(t *testing.T, n int) fstest.MapFS {
+// current is the embedded schema.
+func current(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := fstest.MapFS{}
-	for _, name := range names(t)[:n] {
+	for _, name := range names(t) {
 		b, err := fs.ReadFile(sqlite.Migrations(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m[name] = &fstest.MapFile{Data: b}
+	}
+	return m
+}
+
+// later is the schema of a later version, which has two more migrations.
+func later(t *testing.T) fstest.MapFS {
+	t.Helper()
+	m := current(t)
+	m[next(t, 1, "fan_clubs")] = &fstest.MapFile{Data: []byte(`CREATE TABLE fan_clubs (id INTEGER)`)}
+	m[next(t, 2, "fan_mail")] = &fstest.MapFile{Data: []byte(`ALTER TABLE fan_clubs ADD COLUMN mail text; UPDATE users SET locale = 'en'`)}
+	return m
+}
+
+// until is the schema with the first n migrations of files.
+func until(files fstest.MapFS, n int) fstest.MapFS {
+	m := fstest.MapFS{}
+	for _, name := range slices.Sorted(maps.Keys(files))[:n] {
+		m[name] = files[name]
 	}
 	return m
 }
@@ -70,32 +89,33 @@ func versions(t *testing.T, path string) (applied []string) {
 
 func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 	t.Parallel()
-	for n := 1; n <= len(names(t)); n++ {
+	all := later(t)
+	for n := 1; n <= len(all); n++ {
 		path := filepath.Join(t.TempDir(), "w.db")
-		old, err := sqlite.Open(t.Context(), path, sqlite.Options{}.WithMigrations(only(t, n)))
+		old, err := sqlite.Open(t.Context(), path, sqlite.Options{}.WithMigrations(until(all, n)))
 		if err != nil {
 			t.Fatalf("version %d: %v", n, err)
 		}
 		if got := len(versions(t, path)); got != n {
 			t.Fatalf("version %d has %d migrations", n, got)
 		}
-		// Accounts are there since the first version; they must survive.
 		id := arrive(t, old, "o1").ID
 		if err := old.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s := open(t, path, sqlite.Options{Serve: true})
-		if got := arrive(t, s, "o1").ID; got != id {
-			t.Errorf("from version %d: account %s became %s", n, id, got)
+		s := open(t, path, sqlite.Options{Serve: true}.WithMigrations(all))
+		u, err := s.User(t.Context(), id)
+		if err != nil || n < len(all) && u.Locale != "en" {
+			t.Errorf("from version %d: user %+v, %v", n, u, err)
 		}
-		if err := s.PutKey(t.Context(), gateway.Key{ID: "k", Slot: "s", Sealed: []byte("x"), CreatedAt: noon}); err != nil {
-			t.Errorf("from version %d: %v", n, err)
+		if got := arrive(t, s, "o1").ID; got != id {
+			t.Errorf("from version %d: user %s became %s", n, id, got)
 		}
 		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon, ExpiresAt: noon.Add(time.Minute)}
 		if err := s.PutTicket(t.Context(), ticket, noon, 1); err != nil {
 			t.Errorf("from version %d: %v", n, err)
 		}
-		if got := len(versions(t, path)); got != len(names(t)) {
+		if got := len(versions(t, path)); got != len(all) {
 			t.Errorf("from version %d: %d migrations", n, got)
 		}
 	}
@@ -111,11 +131,11 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all := only(t, len(names(t)))
+	all := current(t)
 	all[next(t, 1, "good")] = &fstest.MapFile{Data: []byte(`CREATE TABLE good (id INTEGER)`)}
 	all[next(t, 2, "bad")] = &fstest.MapFile{Data: []byte(`
 		CREATE TABLE half (id INTEGER);
-		UPDATE accounts SET nickname = 'half';
+		UPDATE users SET nickname = 'half';
 		DROP TABLE sessions;
 		INSERT INTO nowhere VALUES (1);`)}
 	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Serve: true}.WithMigrations(all))
@@ -137,7 +157,7 @@ func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 func TestANewerDatabaseIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
-	newer := only(t, len(names(t)))
+	newer := current(t)
 	newer[next(t, 1, "fan_clubs")] = &fstest.MapFile{Data: []byte(`CREATE TABLE fan_clubs (id INTEGER)`)}
 	s := open(t, path, sqlite.Options{}.WithMigrations(newer))
 	if err := s.Close(); err != nil {

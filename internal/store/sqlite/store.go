@@ -10,8 +10,10 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
 // memory is the path of a store that lives in memory.
@@ -20,30 +22,40 @@ const memory = ":memory:"
 //go:embed migrations/*.sql
 var embedded embed.FS
 
-// Options are the settings of a store. The zero value is a visitor: a command
-// that looks at a database, or changes a row, while the gateway may be serving.
+// Options are the settings of a store. The zero value is for a command that reads a database, or
+// changes a row, while a gateway may be serving.
 type Options struct {
-	// Serve takes the right to serve from this file. While a store has it,
-	// another that asks for it gets gateway.ErrInUse.
+	// Serve takes the exclusive lock of a gateway that serves from this file. While a store has it,
+	// opening another one with Serve returns gateway.ErrInUse.
 	Serve bool
 
 	// Look leaves the schema as it is: a database that lacks migrations is
 	// gateway.ErrOlderDatabase, an empty one too.
 	Look bool
 
+	// Observe is called after each operation of the store with its name, such as "put_session", its
+	// duration and its error; nil = nobody. It is called by many goroutines at once.
+	Observe func(op string, d time.Duration, err error)
+
+	// OnCommit is called after each commit that changed a row; nil = nobody. One commit serves all
+	// writes that were waiting.
+	OnCommit func()
+
 	// migrations are the schema; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 
-	// batch is how many writes one commit may hold; 0 = 128. The benchmark
-	// sets it.
+	// batch is how many writes one commit may hold; 0 = 128. The benchmark sets it.
 	batch int
+
+	// onPrepare is called with each statement when it is prepared. Tests set it.
+	onPrepare func(query string)
 }
 
 // Store is a gateway.Store in one SQLite file.
 type Store struct {
+	sqlstore.Base
+	db      *database
 	path    string
-	writer  *writer
-	readers *reader // nil in memory: there the writer's connection is the only one
 	lock    *os.File
 	closing sync.Once
 	closed  error
@@ -63,7 +75,8 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("sqlite: no path given")
 	}
-	s := &Store{path: path}
+	db := &database{observe: o.Observe}
+	s := &Store{Base: sqlstore.New(db, dialect), db: db, path: path}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -92,15 +105,18 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		db.Close()
 		return failed("open "+s.path, err)
 	}
-	s.writer = newWriter(db, conn, o.batch)
+	s.db.writer = newWriter(db, conn, o)
 	if err := s.migrate(ctx, conn, o); err != nil {
 		return err
 	}
-	s.writer.start()
+	s.db.writer.start()
 	if s.path == memory {
 		return nil
 	}
-	s.readers, err = newReader(s.path, max(4, runtime.GOMAXPROCS(0)))
+	s.db.readers, err = newReader(s.path, max(4, runtime.GOMAXPROCS(0)))
+	if err == nil {
+		s.db.readers.onPrepare = o.onPrepare
+	}
 	return err
 }
 
@@ -120,24 +136,15 @@ func create(path string) error {
 	return fmt.Errorf("sqlite: open: %w: %s: %w", gateway.ErrUnavailable, what, err)
 }
 
-// Ping answers whether the store can read and write, by an empty commit that
-// takes the write lock.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.write(ctx, "ping", func(t tx) error {
-		_, err := t.exec(`UPDATE migrations SET version = version WHERE version = 1`)
-		return err
-	})
-}
-
 // Close waits for the writes that are in flight, and lets go of the file.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		var errs []error
-		if s.readers != nil {
-			errs = append(errs, s.readers.close())
+		if s.db.readers != nil {
+			errs = append(errs, s.db.readers.close())
 		}
-		if s.writer != nil {
-			errs = append(errs, s.writer.close())
+		if s.db.writer != nil {
+			errs = append(errs, s.db.writer.close())
 		}
 		if s.lock != nil {
 			errs = append(errs, s.lock.Close())
@@ -145,23 +152,6 @@ func (s *Store) Close() error {
 		s.closed = failed("close", errors.Join(errs...))
 	})
 	return s.closed
-}
-
-// write runs f in the writer, in a transaction of its own as far as f can see.
-func (s *Store) write(ctx context.Context, doing string, f func(tx) error) error {
-	return failed(doing, s.writer.do(ctx, f))
-}
-
-// read runs f on a connection that reads. Its statements may each see another
-// moment; f that needs one moment says so in one statement.
-func (s *Store) read(ctx context.Context, doing string, f func(tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return failed(doing, err)
-	}
-	if s.readers == nil {
-		return s.write(ctx, doing, f)
-	}
-	return failed(doing, f(tx{ctx: ctx, prepare: s.readers.prepare}))
 }
 
 // Backup writes a copy of the database, as of one moment, to the file at
@@ -181,10 +171,10 @@ func (s *Store) Backup(ctx context.Context, target string) error {
 		_, err := db.ExecContext(ctx, `VACUUM INTO ?1`, target)
 		return err
 	}
-	if s.readers != nil {
-		err = into(s.readers.backup)
+	if s.db.readers != nil {
+		err = into(s.db.readers.backup)
 	} else {
-		err = s.writer.outside(ctx, func(c *sql.Conn) error { return into(c) })
+		err = s.db.writer.outside(ctx, func(c *sql.Conn) error { return into(c) })
 	}
 	if err != nil {
 		return errors.Join(failed("backup to "+target, err), os.Remove(target))

@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +20,8 @@ type writer struct {
 	stmts statements
 	batch int
 
+	onCommit func() // called after a commit that changed a row; nil = nobody
+
 	mu     sync.RWMutex // held for reading while sending, so that close cannot close ops under a sender
 	closed bool
 	ops    chan *op
@@ -29,9 +33,11 @@ type op struct {
 	run   func(tx) error
 	alone bool // needs the connection outside a transaction
 	state atomic.Int32
-	err   error
-	panic any
-	done  chan struct{}
+
+	changed bool // a statement of it changed a row
+	err     error
+	panic   any
+	done    chan struct{}
 }
 
 // The states of an op. It leaves waiting once: for running, or for given up.
@@ -41,11 +47,11 @@ const (
 	givenUp
 )
 
-func newWriter(db *sql.DB, conn *sql.Conn, batch int) *writer {
-	if batch == 0 {
-		batch = 128
+func newWriter(db *sql.DB, conn *sql.Conn, o Options) *writer {
+	batch := cmp.Or(o.batch, 128)
+	return &writer{
+		db: db, conn: conn, batch: batch, onCommit: o.OnCommit, stmts: statements{on: conn, onPrepare: o.onPrepare}, ops: make(chan *op, batch),
 	}
-	return &writer{db: db, conn: conn, batch: batch, stmts: statements{on: conn}, ops: make(chan *op, batch)}
 }
 
 func (w *writer) start() {
@@ -172,33 +178,46 @@ func (w *writer) commit(batch []*op) {
 // an op's own error is in the op, and its statements are undone.
 func (w *writer) transact(ops []*op) error {
 	t := w.tx()
-	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
+	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
 	err := w.runAll(t, ops)
+	if err == nil && len(ops) == 1 && ops[0].err != nil {
+		_, _ = t.Exec(`ROLLBACK`) // fails when a full disk has ended the transaction already
+		return nil
+	}
 	if err == nil {
-		_, err = t.exec(`COMMIT`)
+		_, err = t.Exec(`COMMIT`)
+	}
+	if err == nil && w.onCommit != nil && slices.ContainsFunc(ops, func(o *op) bool { return o.err == nil && o.changed }) {
+		w.onCommit()
 	}
 	if err != nil {
 		// A full disk or an interrupt may have ended the transaction already;
 		// then this fails, and that is fine.
-		_, _ = t.exec(`ROLLBACK`)
+		_, _ = t.Exec(`ROLLBACK`)
 	}
 	return err
 }
 
+// runAll runs each op in a savepoint, so that its statements can be undone alone. The only op of a
+// transaction needs none: a savepoint keeps a copy of each page that changes.
 func (w *writer) runAll(t tx, ops []*op) error {
+	if len(ops) == 1 {
+		ops[0].err = w.guard(ops[0])
+		return nil
+	}
 	for _, o := range ops {
-		if _, err := t.exec(`SAVEPOINT op`); err != nil {
+		if _, err := t.Exec(`SAVEPOINT op`); err != nil {
 			return err
 		}
 		o.err = w.guard(o)
 		if o.err != nil {
-			if _, err := t.exec(`ROLLBACK TO op`); err != nil {
+			if _, err := t.Exec(`ROLLBACK TO op`); err != nil {
 				return errors.Join(o.err, err) // the database undid the whole transaction
 			}
 		}
-		if _, err := t.exec(`RELEASE op`); err != nil {
+		if _, err := t.Exec(`RELEASE op`); err != nil {
 			return err
 		}
 	}
@@ -213,7 +232,9 @@ func (w *writer) guard(o *op) (err error) {
 			o.panic, err = p, fmt.Errorf("panic in a write: %v", p)
 		}
 	}()
-	return o.run(w.tx())
+	t := w.tx()
+	t.changed = &o.changed
+	return o.run(t)
 }
 
 // tx is the writer's side of a transaction. It has no context that ends: an

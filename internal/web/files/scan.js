@@ -71,7 +71,7 @@
           wait = 1000;
           continue;
         }
-        if (state !== 'open' && state !== 'held') return;
+        if (state !== 'open' && state !== 'scanned') return;
         const asked = Date.now();
         const answer = await fetch(poll + '&seen=' + state, { credentials: 'same-origin' });
         if (!answer.ok) throw new Error('not now');

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
+)
+
+// database runs the operations of a store on a pool of connections.
+type database struct {
+	pool     *pgxpool.Pool
+	observe  func(op string, d time.Duration, err error)
+	onCommit func()
+}
+
+// Do implements sqlstore.DB.
+func (d *database) Do(ctx context.Context, op string, f func(sqlstore.Conn) error) error {
+	began := time.Now()
+	err := failed(op, f(conn{querier{ctx: ctx, on: d.pool}, d}))
+	if d.observe != nil {
+		d.observe(op, time.Since(began), err)
+	}
+	return err
+}
+
+// committed tells of a commit that changed a row.
+func (d *database) committed() {
+	if d.onCommit != nil {
+		d.onCommit()
+	}
+}
+
+// attempts is how often a statement or a transaction is run that the server gave up.
+const attempts = 8
+
+// conn implements sqlstore.Conn. What the server gives up for the sake of another transaction is
+// run again: two that change many rows may meet in different orders.
+type conn struct {
+	querier
+	db *database
+}
+
+// Tx runs f in a transaction.
+func (c conn) Tx(f func(sqlstore.Querier) error) (err error) {
+	for range attempts {
+		changed := false
+		err = pgx.BeginTxFunc(c.ctx, c.db.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			return f(querier{ctx: c.ctx, on: tx, changed: &changed})
+		})
+		if err == nil && changed {
+			c.db.committed()
+		}
+		if !again(err) {
+			break
+		}
+	}
+	return err
+}
+
+// Exec runs a statement, which is a transaction of its own.
+func (c conn) Exec(query string, args ...any) (n int, err error) {
+	for range attempts {
+		changed := false
+		q := c.querier
+		q.changed = &changed
+		if n, err = q.Exec(query, args...); err == nil && changed {
+			c.db.committed()
+		}
+		if !again(err) {
+			break
+		}
+	}
+	return n, err
+}
+
+// Bulk runs a statement for each element of args in one transaction.
+func (c conn) Bulk(query string, args [][]any) error {
+	return c.Tx(func(q sqlstore.Querier) error { return q.Bulk(query, args) })
+}
+
+// Get scans the only row of a query.
+func (c conn) Get(query string, args []any, into ...any) (err error) {
+	for range attempts {
+		if err = c.querier.Get(query, args, into...); !again(err) {
+			break
+		}
+	}
+	return err
+}
+
+// querier runs statements on the pool or in a transaction. It implements sqlstore.Querier.
+type querier struct {
+	ctx context.Context
+	on  interface {
+		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+		SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	}
+	changed *bool // set when a statement has changed a row; nil = nobody asks
+}
+
+// Exec runs a statement and returns how many rows it changed.
+func (q querier) Exec(query string, args ...any) (int, error) {
+	done, err := q.on.Exec(q.ctx, query, args...)
+	if q.changed != nil && done.RowsAffected() > 0 && !done.Select() {
+		*q.changed = true
+	}
+	return int(done.RowsAffected()), err
+}
+
+// Bulk sends a statement with each element of args in one round trip.
+func (q querier) Bulk(query string, args [][]any) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if q.changed != nil {
+		*q.changed = true
+	}
+	var b pgx.Batch
+	for _, a := range args {
+		b.Queue(query, a...)
+	}
+	return q.on.SendBatch(q.ctx, &b).Close()
+}
+
+// Get scans the only row of a query.
+func (q querier) Get(query string, args []any, into ...any) error {
+	err := q.on.QueryRow(q.ctx, query, args...).Scan(into...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return gateway.ErrNotFound
+	}
+	return err
+}
+
+// Each calls row for each row of a query.
+func (q querier) Each(query string, args []any, row func(func(...any) error) error) error {
+	rows, err := q.on.Query(q.ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlstore"
+)
+
+// dialect is what the shared statements need on PostgreSQL.
+var dialect = sqlstore.Dialect{
+	ForUpdate:   "FOR UPDATE OF users",
+	ForShare:    "FOR SHARE OF users",
+	LockRow:     "FOR UPDATE",
+	SkipLocked:  "FOR UPDATE SKIP LOCKED",
+	Position:    "strpos",
+	In:          func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	InQuery:     func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
+	List:        func(l []string) any { return l },
+	Duplicate:   duplicate,
+	LockSignIns: lockSignIns,
+}
+
+// lockSignIns locks the numbers of the openids and unionids, in one order.
+func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
+	var numbers []int32
+	number := func(parts ...string) {
+		h := fnv.New32a()
+		for _, p := range parts {
+			h.Write([]byte(p))
+			h.Write([]byte{0})
+		}
+		numbers = append(numbers, int32(h.Sum32()%1024))
+	}
+	for _, s := range signIns {
+		number("openid", s.AppID, s.OpenID)
+		if s.SharedAppIDs() != nil {
+			number("unionid", s.UnionID)
+		}
+	}
+	_, err := q.Exec(`SELECT n FROM sign_in_locks WHERE n = ANY ($1) ORDER BY n FOR UPDATE`, numbers)
+	return err
+}
+
+// Ping returns nil when the store can read and write. It commits an unchanged row, which a standby
+// or a server with a full disk refuses.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
+		_, err := c.Exec(`UPDATE sign_in_locks SET n = n WHERE n = (SELECT n FROM sign_in_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
+		return err
+	})
+}
+
+// TouchSession implements gateway.Sessions.
+func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
+	return s.db.Do(ctx, "touch_session", func(c sqlstore.Conn) error {
+		_, err := c.Exec(`
+			UPDATE sessions SET seen_at = $3, expires_at = greatest(expires_at, $4)
+			WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`,
+			h[:], sqlstore.Micros(now.Add(-time.Minute)), sqlstore.Micros(now), sqlstore.Micros(expires))
+		return err
+	})
+}
+
+// redeemCode takes a code and stores its token: the row of the grant decides who is first.
+const redeemCode = `
+	WITH g AS (
+		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5::integer,
+			rotated_at = CASE $5::integer WHEN 0 THEN 0 ELSE $2 END
+		WHERE code_hash = $1 AND code_redeemed_at = 0 AND revoked_at = 0 AND code_expires_at > $2 AND expires_at > $2
+		RETURNING *
+	), issued AS (
+		INSERT INTO tokens (hash, grant_id, created_at, expires_at) SELECT $6, id, $7, $8 FROM g
+	)
+	SELECT ` + sqlstore.GrantColumns + ` FROM g`
+
+// Redeem implements gateway.Grants.
+func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
+	counter, replayed := 0, false
+	if issue.Refresh != ([32]byte{}) {
+		counter = 1
+	}
+	err = s.db.Do(ctx, sqlstore.RedeemOp(issue), func(c sqlstore.Conn) error {
+		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.End()), sqlstore.NullHash(issue.Refresh), counter,
+			issue.Access.Hash[:], sqlstore.Micros(issue.Access.CreatedAt), sqlstore.Micros(issue.Access.ExpiresAt)}, sqlstore.GrantFields(&g)...)
+		switch {
+		case duplicate(err):
+			return gateway.ErrConflict
+		case err == nil:
+			s.db.committed()
+			return nil
+		case !errors.Is(err, gateway.ErrNotFound):
+			return err
+		}
+		replayed, err = s.replay(c, &g, h, now, issue)
+		return err
+	})
+	switch {
+	case err != nil:
+		return gateway.Grant{}, err
+	case replayed:
+		return g, gateway.ErrReplay
+	}
+	return g, nil
+}
+
+// replay finds out why a code could not be redeemed, and revokes its grant when it was redeemed
+// before.
+func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.Time, issue gateway.TokenIssue) (replayed bool, err error) {
+	err = c.Get(`
+		UPDATE grants g SET revoked_at = CASE WHEN revoked_at = 0 AND NOT $3 THEN $2 ELSE revoked_at END
+		WHERE code_hash = $1 AND code_redeemed_at <> 0 RETURNING `+sqlstore.GrantColumns,
+		[]any{h[:], sqlstore.Micros(now), issue.ReplayTolerated}, sqlstore.GrantFields(g)...)
+	if err == nil {
+		s.db.committed()
+		return true, nil
+	}
+	if errors.Is(err, gateway.ErrNotFound) {
+		var id string
+		if err = c.Get(`SELECT id FROM grants WHERE code_hash = $1`, []any{h[:]}, &id); err == nil {
+			err = gateway.ErrExpired
+		}
+	}
+	return false, err
+}
+
+// ticketMargin is how far from the limit tickets are counted without a lock: more than all replicas
+// together store at one moment.
+const ticketMargin = 256
+
+// PutTicket implements gateway.Tickets. Far from the limit one statement counts and stores. Near it
+// everybody takes a lock first, so that nobody counts while another stores.
+func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
+	t, err := sqlstore.NewTicket(t, limit)
+	if err != nil {
+		return err
+	}
+	put := func(q sqlstore.Querier, limit int) (stored bool, err error) {
+		n, err := q.Exec(sqlstore.InsertTicket, sqlstore.TicketArgs(t, now, limit)...)
+		if duplicate(err) {
+			err = gateway.ErrConflict
+		}
+		return n == 1, err
+	}
+	return s.db.Do(ctx, "put_ticket", func(c sqlstore.Conn) error {
+		if limit > ticketMargin {
+			if stored, err := put(c, limit-ticketMargin); err != nil || stored {
+				return err
+			}
+		}
+		return c.Tx(func(q sqlstore.Querier) error {
+			if _, err := q.Exec(`SELECT n FROM ticket_lock FOR UPDATE`); err != nil {
+				return err
+			}
+			stored, err := put(q, limit)
+			if err == nil && !stored {
+				err = gateway.ErrFull
+			}
+			return err
+		})
+	})
+}
+
+// TicketStates implements gateway.Tickets.
+func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+	states := make(map[[32]byte]gateway.TicketState, len(hashes))
+	if len(hashes) == 0 {
+		return states, nil
+	}
+	wanted := make([][]byte, len(hashes))
+	for i := range hashes {
+		wanted[i] = hashes[i][:]
+	}
+	const query = `SELECT hash, state FROM tickets WHERE hash = ANY ($1) AND expires_at > $2`
+	err := s.db.Do(ctx, "ticket_states", func(c sqlstore.Conn) error {
+		return c.Each(query, []any{wanted, sqlstore.Micros(now)}, func(scan func(...any) error) error {
+			var h [32]byte
+			var state gateway.TicketState
+			err := scan(sqlstore.Hash{To: &h}, &state)
+			states[h] = state
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return states, nil
+}

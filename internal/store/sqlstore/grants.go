@@ -1,0 +1,248 @@
+package sqlstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// GrantColumns are the columns of a grant g, as GrantFields scans them.
+const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, g.session, g.connector, g.app_id, g.open_id,
+	g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
+
+// GrantFields returns where to scan the columns of a grant.
+func GrantFields(g *gateway.Grant) []any {
+	return []any{&g.ID, &g.App, &g.UserID, &g.Subject, jsonList{&g.Scopes}, Time{&g.AuthTime}, Hash{&g.Session}, &g.Connector, &g.AppID,
+		&g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter, Time{&g.RotatedAt}, &g.Data}
+}
+
+// insertCode returns the statement that stores a code and its grant for a user who is not blocked
+// and, when the grant has no subject, has one pinned. The user's row is locked as for a session.
+func (b Base) insertCode() string {
+	return `
+	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at,
+		expires_at, sweep_at, revoked_at, counter, rotated_at, data, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
+	SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
+		$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
+	FROM users LEFT JOIN subjects s ON s.user_id = id AND s.app = $3
+	WHERE ` + admitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
+}
+
+// PutCode implements gateway.Grants. Nearly always one statement does it; when it stores nothing,
+// the transaction finds out why, or pins the subject.
+func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
+	if err := code.Check(); err != nil {
+		return err
+	}
+	g := code.Grant
+	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session), g.Connector, g.AppID, g.OpenID,
+		Micros(g.CreatedAt), Micros(code.End()), g.Data, code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
+	return b.db.Do(ctx, "put_code", func(c Conn) error {
+		n, err := c.Exec(b.insertCode(), args...)
+		if err != nil || n == 1 {
+			return b.conflict(err)
+		}
+		return c.Tx(func(q Querier) error {
+			id, err := b.admit(q, g.UserID)
+			if err != nil {
+				return err
+			}
+			if g.Subject == "" && code.PinSubject != "" {
+				if _, err := q.Exec(pin, id, g.App, code.PinSubject, Micros(g.CreatedAt)); err != nil {
+					return b.conflict(err)
+				}
+			}
+			resolved := slices.Clone(args)
+			resolved[1] = id
+			n, err := q.Exec(b.insertCode(), resolved...)
+			if err == nil && n == 0 {
+				err = gateway.ErrNotFound // no subject is pinned
+			}
+			return b.conflict(err)
+		})
+	})
+}
+
+// ReadCode returns a code.
+func ReadCode(q Querier, h [32]byte) (c gateway.Code, err error) {
+	c.Hash = h
+	const query = `SELECT ` + GrantColumns + `, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at FROM grants g WHERE code_hash = $1`
+	into := append(GrantFields(&c.Grant), &c.RedirectURI, &c.Challenge, bytesText{&c.Nonce}, Time{&c.ExpiresAt}, Time{&c.RedeemedAt})
+	if err := q.Get(query, []any{h[:]}, into...); err != nil {
+		return gateway.Code{}, err
+	}
+	return c, nil
+}
+
+// Code implements gateway.Grants.
+func (b Base) Code(ctx context.Context, h [32]byte) (code gateway.Code, err error) {
+	err = b.db.Do(ctx, "code", func(c Conn) error {
+		code, err = ReadCode(c, h)
+		return err
+	})
+	return code, err
+}
+
+// PutToken stores an access token of a grant.
+func (b Base) PutToken(q Querier, grant string, t gateway.Token) error {
+	_, err := q.Exec(`INSERT INTO tokens (hash, grant_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
+		t.Hash[:], grant, Micros(t.CreatedAt), Micros(t.ExpiresAt))
+	return b.conflict(err)
+}
+
+const tokenColumns = `t.grant_id, t.created_at, t.expires_at`
+
+func tokenFields(t *gateway.Token) []any {
+	return []any{&t.Grant, Time{&t.CreatedAt}, Time{&t.ExpiresAt}}
+}
+
+// live returns gateway.ErrExpired when the token or its grant is not live at now.
+func live(t gateway.Token, g gateway.Grant, now time.Time) error {
+	if !now.Before(t.ExpiresAt) || !g.Live(now) {
+		return gateway.ErrExpired
+	}
+	return nil
+}
+
+// Token implements gateway.Grants.
+func (b Base) Token(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant, err error) {
+	t.Hash = h
+	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + ` FROM tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = $1`
+	err = b.db.Do(ctx, "token", func(c Conn) error {
+		if err := c.Get(query, []any{h[:]}, append(GrantFields(&g), tokenFields(&t)...)...); err != nil {
+			return err
+		}
+		return live(t, g, now)
+	})
+	if err != nil {
+		return gateway.Token{}, gateway.Grant{}, err
+	}
+	return t, g, nil
+}
+
+// TokenUser implements gateway.Grants.
+func (b Base) TokenUser(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant, u gateway.User, err error) {
+	t.Hash = h
+	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + `, ` + ofUser + `
+		FROM tokens t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id WHERE t.hash = $1`
+	err = b.db.Do(ctx, "token_user", func(c Conn) error {
+		if err := c.Get(query, []any{h[:]}, slices.Concat(GrantFields(&g), tokenFields(&t), userFields(&u))...); err != nil {
+			return err
+		}
+		return live(t, g, now)
+	})
+	if err != nil {
+		return gateway.Token{}, gateway.Grant{}, gateway.User{}, err
+	}
+	return t, g, u, nil
+}
+
+// Grant implements gateway.Grants.
+func (b Base) Grant(ctx context.Context, id string) (g gateway.Grant, err error) {
+	err = b.db.Do(ctx, "grant", func(c Conn) error {
+		return c.Get(`SELECT `+GrantColumns+` FROM grants g WHERE id = $1`, []any{id}, GrantFields(&g)...)
+	})
+	if err != nil {
+		return gateway.Grant{}, err
+	}
+	return g, nil
+}
+
+// Rotate implements gateway.Grants.
+func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.RotatedGrant, err error) {
+	replayed := false
+	err = b.db.Do(ctx, "rotate", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			out, replayed, err = b.rotate(q, r)
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		return gateway.RotatedGrant{}, err
+	case replayed:
+		return out, gateway.ErrReplay
+	}
+	return out, nil
+}
+
+// rotate writes what the rule decides. A replay is no error here, since its revocation is kept.
+func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, replayed bool, err error) {
+	var state gateway.RefreshState
+	g := &out.Grant
+	err = q.Get(`SELECT `+GrantColumns+`, refresh_hash, previous_hash FROM grants g WHERE id = $1 `+b.dialect.LockRow,
+		[]any{r.Grant}, append(GrantFields(g), Hash{&state.Current}, Hash{&state.Previous})...)
+	if err != nil {
+		return out, false, err
+	}
+	switch g.Rotate(state, r) {
+	case gateway.RotationMoves:
+		*g, out.Refresh = g.Rotated(r), r.Next
+		_, err = q.Exec(`
+			UPDATE grants SET previous_hash = refresh_hash, refresh_hash = $2, counter = counter + 1, rotated_at = $3, expires_at = $4
+			WHERE id = $1`, r.Grant, NullHash(r.Next), Micros(r.Now), Micros(g.ExpiresAt))
+	case gateway.RotationRepeated:
+		out.Repeated, out.Refresh = true, state.Current
+		g.ExpiresAt = g.EndAfter(r)
+		_, err = q.Exec(`UPDATE grants SET expires_at = $2 WHERE id = $1`, r.Grant, Micros(g.ExpiresAt))
+	case gateway.RotationReplay:
+		g.RevokedAt = gateway.Micro(r.Now)
+		_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE id = $1`, r.Grant, Micros(r.Now))
+		return out, true, err
+	default:
+		return out, false, gateway.ErrExpired
+	}
+	if err != nil {
+		return out, false, err
+	}
+	g.RotatedAt, g.ExpiresAt = gateway.Micro(g.RotatedAt), gateway.Micro(g.ExpiresAt)
+	return out, false, b.PutToken(q, r.Grant, r.Access)
+}
+
+// Revoke implements gateway.Grants.
+func (b Base) Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (n int, err error) {
+	if err := r.Check(); err != nil {
+		return 0, err
+	}
+	query, args := revocation(r, now)
+	err = b.db.Do(ctx, "revoke", func(c Conn) error {
+		n, err = c.Exec(query, args...)
+		return err
+	})
+	return n, err
+}
+
+func revocation(r gateway.Revocation, now time.Time) (query string, args []any) {
+	if r.Token != ([32]byte{}) {
+		return `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, []any{r.Token[:], Micros(now)}
+	}
+	// The user stands first, since resolved reads it from $1.
+	var where conditions
+	if r.UserID != "" {
+		where.add(`user_id = (SELECT id FROM users WHERE `+resolved+`)`, r.UserID)
+	}
+	if r.Grant != "" {
+		where.add(`id = ?`, r.Grant)
+	}
+	if r.App != "" {
+		where.add(`app = ?`, r.App)
+	}
+	if r.Session != ([32]byte{}) {
+		where.add(`session = ?`, r.Session[:])
+	}
+	where.add(`revoked_at = 0 AND expires_at > ?`, Micros(now))
+	set := conditions{args: where.args}
+	set.add(`SET revoked_at = ?`, Micros(now))
+	return `UPDATE grants ` + set.where() + ` WHERE ` + where.where(), set.args
+}
+
+// RedeemOp returns the name of the operation that redeems a code with issue. Metrics count refresh
+// tokens by it.
+func RedeemOp(issue gateway.TokenIssue) string {
+	if issue.Refresh != ([32]byte{}) {
+		return "redeem_with_refresh"
+	}
+	return "redeem"
+}

@@ -1,0 +1,157 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+const sessionColumns = `hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at, data`
+
+func sessionFields(s *gateway.Session) []any {
+	return []any{Hash{&s.Hash}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, Time{&s.AuthTime},
+		Time{&s.CreatedAt}, Time{&s.SeenAt}, Time{&s.ExpiresAt}, &s.Data}
+}
+
+// admitted is a condition on users: the user $2 may get a session or a code.
+const admitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
+
+// insertSession returns the statement that stores a session for a user who is not blocked, unless a
+// live session has its hash. The user's row is locked, so that blocking or joining waits, or is seen.
+func (b Base) insertSession() string {
+	return `
+	INSERT INTO sessions (` + sessionColumns + `)
+	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + admitted + b.dialect.ForShare + `
+	ON CONFLICT (hash) DO UPDATE SET user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6, auth_time = $7,
+		created_at = $8, seen_at = $9, expires_at = $10, data = $11
+	WHERE sessions.expires_at <= $12`
+}
+
+func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
+	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime), Micros(s.CreatedAt), Micros(s.SeenAt),
+		Micros(s.ExpiresAt), s.Data, Micros(now)}
+}
+
+// PutSession implements gateway.Sessions. Nearly always one statement does it; when it stores
+// nothing, the transaction finds out why.
+func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
+	return b.db.Do(ctx, "put_session", func(c Conn) error {
+		if n, err := c.Exec(b.insertSession(), sessionArgs(s, s.UserID, now)...); err != nil || n == 1 {
+			return err
+		}
+		return c.Tx(func(q Querier) error {
+			id, err := b.admit(q, s.UserID)
+			if err != nil {
+				return err
+			}
+			return b.putSession(q, s, id, now)
+		})
+	})
+}
+
+// putSession stores a session of a user who is not blocked and whose row is locked.
+func (b Base) putSession(q Querier, s gateway.Session, userID string, now time.Time) error {
+	n, err := q.Exec(b.insertSession(), sessionArgs(s, userID, now)...)
+	if err == nil && n == 0 {
+		err = gateway.ErrConflict
+	}
+	return err
+}
+
+func readSession(q Querier, h [32]byte, now time.Time, clause string) (s gateway.Session, err error) {
+	err = q.Get(`SELECT `+sessionColumns+` FROM sessions WHERE hash = $1 `+clause, []any{h[:]}, sessionFields(&s)...)
+	if err == nil && !now.Before(s.ExpiresAt) {
+		err = gateway.ErrExpired
+	}
+	if err != nil {
+		return gateway.Session{}, err
+	}
+	return s, nil
+}
+
+// Session implements gateway.Sessions.
+func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway.Session, err error) {
+	err = b.db.Do(ctx, "session", func(c Conn) error {
+		s, err = readSession(c, h, now, "")
+		return err
+	})
+	return s, err
+}
+
+// The columns of a user and of a session in a statement with several tables. A user who was joined
+// into another has no session and no grant, so these statements find the user by its own id.
+const (
+	ofUser    = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, u.old_id, u.created_at, u.updated_at`
+	ofSession = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, s.created_at, s.seen_at, s.expires_at, s.data`
+)
+
+// SessionUser implements gateway.Sessions.
+func (b Base) SessionUser(ctx context.Context, h [32]byte, now time.Time) (s gateway.Session, u gateway.User, err error) {
+	const query = `SELECT ` + ofSession + `, ` + ofUser + ` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1`
+	err = b.db.Do(ctx, "session_user", func(c Conn) error {
+		err := c.Get(query, []any{h[:]}, append(sessionFields(&s), userFields(&u)...)...)
+		if err == nil && !now.Before(s.ExpiresAt) {
+			err = gateway.ErrExpired
+		}
+		return err
+	})
+	if err != nil {
+		return gateway.Session{}, gateway.User{}, err
+	}
+	return s, u, nil
+}
+
+// UpdateSession implements gateway.Sessions.
+func (b Base) UpdateSession(ctx context.Context, h [32]byte, now time.Time, change func(*gateway.Session) error) error {
+	return b.db.Do(ctx, "update_session", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			s, err := readSession(q, h, now, b.dialect.LockRow)
+			if err != nil {
+				return err
+			}
+			if err := change(&s); err != nil {
+				return CallerError{err}
+			}
+			_, err = q.Exec(`
+				UPDATE sessions SET auth_time = $2, connector = $3, app_id = $4, open_id = $5, method = $6, data = $7,
+					seen_at = CASE WHEN seen_at < $8 THEN $8 ELSE seen_at END,
+					expires_at = CASE WHEN expires_at < $9 THEN $9 ELSE expires_at END
+				WHERE hash = $1`,
+				h[:], Micros(s.AuthTime), s.Connector, s.AppID, s.OpenID, s.Method, s.Data, Micros(s.SeenAt), Micros(s.ExpiresAt))
+			return err
+		})
+	})
+}
+
+const deleteSession = `DELETE FROM sessions WHERE hash = $1`
+
+// DeleteSession implements gateway.Sessions.
+func (b Base) DeleteSession(ctx context.Context, h [32]byte) error {
+	return b.db.Do(ctx, "delete_session", func(c Conn) error {
+		_, err := c.Exec(deleteSession, h[:])
+		return err
+	})
+}
+
+// DeleteUserSessions implements gateway.Sessions.
+func (b Base) DeleteUserSessions(ctx context.Context, userID string) (n int, err error) {
+	err = b.db.Do(ctx, "delete_user_sessions", func(c Conn) error {
+		n, err = c.Exec(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE `+resolved+`)`, userID)
+		return err
+	})
+	return n, err
+}
+
+// UserSessions implements gateway.Sessions.
+func (b Base) UserSessions(ctx context.Context, userID string, now time.Time) (all []gateway.Session, err error) {
+	const query = `
+		SELECT ` + sessionColumns + ` FROM sessions
+		WHERE user_id = (SELECT id FROM users WHERE ` + resolved + `) AND expires_at > $2
+		ORDER BY seen_at DESC, created_at DESC, hash`
+	err = b.db.Do(ctx, "user_sessions", func(c Conn) error {
+		all, err = list(c, query, []any{userID, Micros(now)}, sessionFields)
+		return err
+	})
+	return all, err
+}

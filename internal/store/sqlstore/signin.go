@@ -1,0 +1,230 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// RecordSignIn implements gateway.Users.
+func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+	if err := s.Check(); err != nil {
+		return gateway.User{}, nil, err
+	}
+	err = b.db.Do(ctx, "record_sign_in", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			if user, events, err = b.record(q, s); err != nil {
+				return err
+			}
+			return appendEvents(q, events)
+		})
+	})
+	if err != nil {
+		return gateway.User{}, nil, err
+	}
+	return user, events, nil
+}
+
+// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of callers at once
+// with the same attempt, one continues and the others find its outcome.
+func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user gateway.User, events []gateway.Event, err error) {
+	if err := n.Check(); err != nil {
+		return gateway.User{}, nil, err
+	}
+	err = b.db.Do(ctx, "complete_sign_in", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			var key string
+			err := q.Get(`
+				SELECT key FROM attempts WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $3 AND expires_at > $3 `+b.dialect.LockRow,
+				[]any{n.AttemptKey, n.Owner, Micros(n.Now)}, &key)
+			if errors.Is(err, gateway.ErrNotFound) {
+				return gateway.ErrConflict
+			}
+			if err != nil {
+				return err
+			}
+			if user, events, err = b.record(q, n.SignIn); err != nil {
+				return err
+			}
+			return b.complete(q, n, user, events)
+		})
+	})
+	if err != nil {
+		return gateway.User{}, nil, err
+	}
+	return user, events, nil
+}
+
+// complete writes what follows from a recorded sign-in: the session, the outcome and the events.
+func (b Base) complete(q Querier, n gateway.Completion, user gateway.User, joins []gateway.Event) error {
+	signedIn, out, event := n.Decide(user)
+	if signedIn {
+		if err := b.putSession(q, n.Session, user.ID, n.Now); err != nil {
+			return err
+		}
+		if n.Previous != ([32]byte{}) {
+			if _, err := q.Exec(deleteSession, n.Previous[:]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := finish(q, n.AttemptKey, n.Owner, out, n.Now); err != nil {
+		return err
+	}
+	return appendEvents(q, append([]gateway.Event{event}, joins...))
+}
+
+// record writes a sign-in, without its events.
+func (b Base) record(q Querier, s gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+	if b.dialect.LockSignIns != nil {
+		if err := b.dialect.LockSignIns(q, []gateway.SignIn{s}); err != nil {
+			return user, nil, err
+		}
+	}
+	known, matches, err := b.candidates(q, s)
+	if err != nil {
+		return user, nil, err
+	}
+	plan := gateway.Join(s, known, matches, gateway.NewID())
+	if events, err = apply(q, s, plan); err != nil {
+		return user, nil, err
+	}
+	user, err = readUser(q, plan.Keep.ID)
+	return user, events, err
+}
+
+// identified returns the id of the user who has the openid of a sign-in ("" = nobody), and the ids
+// of the users who have its unionid, sorted.
+func identified(q Querier, s gateway.SignIn) (owner string, others []string, err error) {
+	err = q.Get(`SELECT user_id FROM identities WHERE open_id = $1 AND app_id = $2`, []any{s.OpenID, s.AppID}, &owner)
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
+		return "", nil, err
+	}
+	shared := s.SharedAppIDs()
+	if shared == nil {
+		return owner, nil, nil
+	}
+	found, err := list(q, `SELECT user_id, app_id FROM identities WHERE union_id = $1 AND union_id <> ''`, []any{s.UnionID},
+		func(i *gateway.Identity) []any { return []any{&i.UserID, &i.AppID} })
+	for _, i := range found {
+		if slices.Contains(shared, i.AppID) && i.UserID != owner {
+			others = append(others, i.UserID)
+		}
+	}
+	slices.Sort(others)
+	return owner, slices.Compact(others), err
+}
+
+// candidates reads the users that gateway.Join decides about, and locks them. Identities are looked
+// up again under the lock, because a join may have moved them.
+func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate, err error) {
+	owner, others, err := identified(q, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := others
+	if owner != "" {
+		ids = append(slices.Clone(others), owner)
+	}
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	users, err := b.lockUsers(q, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b.dialect.ForUpdate != "" {
+		ownerNow, othersNow, err := identified(q, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ownerNow != owner || !slices.Equal(othersNow, others) || len(users) != len(ids) {
+			return nil, nil, ErrRepeat
+		}
+	}
+	for _, u := range users {
+		candidate := gateway.Candidate{User: u}
+		if candidate.Identities, err = identities(q, u.ID); err != nil {
+			return nil, nil, err
+		}
+		if u.ID == owner {
+			known = &candidate
+		} else {
+			matches = append(matches, candidate)
+		}
+	}
+	return known, matches, nil
+}
+
+// lockUsers returns the users with these ids that were not joined into another, and locks them in
+// one order.
+func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + b.dialect.In("id", "$1") + ` AND joined_into = '' ORDER BY id ` + b.dialect.ForUpdate
+	return list(q, query, []any{b.dialect.List(ids)}, userFields)
+}
+
+// apply writes a plan and returns its events, which are not stored yet.
+func apply(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
+	if _, err := q.Exec(putUser, userArgs(plan.Keep)...); err != nil {
+		return nil, err
+	}
+	events := plan.Events
+	for _, younger := range plan.Joined {
+		more, err := joinInto(q, s, plan.Keep.ID, younger)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, more...)
+	}
+	if plan.Keep.Status == gateway.Blocked {
+		if err := endAccess(q, plan.Keep.ID, s.At); err != nil {
+			return nil, err
+		}
+	}
+	_, err := q.Exec(putIdentity, identityArgs(plan.Identity)...)
+	return events, err
+}
+
+// joinInto joins the younger user into the older: subjects, identities, grants and tickets move,
+// sessions end, and the younger id resolves to the older. Both rows are locked.
+func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Event, error) {
+	olderPins, err := pins(q, older)
+	if err != nil {
+		return nil, err
+	}
+	youngerPins, err := pins(q, younger)
+	if err != nil {
+		return nil, err
+	}
+	moved, dropped, events := gateway.JoinPins(s, olderPins, youngerPins)
+	for _, p := range dropped {
+		if _, err := q.Exec(`DELETE FROM subjects WHERE user_id = $1 AND app = $2`, p.UserID, p.App); err != nil {
+			return nil, err
+		}
+		// The app's tokens name a subject that it will not meet again.
+		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID, p.App, Micros(s.At))
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range moved {
+		if _, err := q.Exec(`UPDATE subjects SET user_id = $1 WHERE user_id = $2 AND app = $3`, older, younger, p.App); err != nil {
+			return nil, err
+		}
+	}
+	for _, query := range []string{
+		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
+		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,
+		`UPDATE tickets SET approver_id = $1 WHERE approver_id = $2 AND approver_id <> ''`,
+		`DELETE FROM sessions WHERE user_id = $2 AND user_id <> $1`,
+		`UPDATE users SET joined_into = $1 WHERE joined_into = $2 AND joined_into <> ''`,
+		`UPDATE users SET joined_into = $1, old_id = '', admin = false WHERE id = $2`,
+	} {
+		if _, err := q.Exec(query, older, younger); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}

@@ -1,0 +1,180 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, created_at, updated_at`
+
+func userFields(u *gateway.User) []any {
+	return []any{&u.ID, &u.Nickname, &u.AvatarURL, &u.Locale, Time{&u.ProfileAt}, &u.Status, &u.Admin,
+		jsonList{&u.Groups}, &u.OldID, Time{&u.CreatedAt}, Time{&u.UpdatedAt}}
+}
+
+const identityColumns = `user_id, connector, app_id, open_id, union_id, created_at, seen_at`
+
+func identityFields(i *gateway.Identity) []any {
+	return []any{&i.UserID, &i.Connector, &i.AppID, &i.OpenID, &i.UnionID, Time{&i.CreatedAt}, Time{&i.SeenAt}}
+}
+
+// resolved is a condition: the row of the user $1, or of the user it was joined into. Joining keeps
+// joined_into one step long.
+const resolved = `id = (SELECT CASE joined_into WHEN '' THEN id ELSE joined_into END FROM users WHERE id = $1)`
+
+func readUser(q Querier, id string) (u gateway.User, err error) {
+	err = q.Get(`SELECT `+userColumns+` FROM users WHERE `+resolved, []any{id}, userFields(&u)...)
+	return u, err
+}
+
+// lockUser returns the user, or the one it was joined into, and locks its row by clause.
+func lockUser(q Querier, id, clause string) (gateway.User, error) {
+	for {
+		var u gateway.User
+		var into string
+		err := q.Get(`SELECT `+userColumns+`, joined_into FROM users WHERE id = $1 `+clause, []any{id}, append(userFields(&u), &into)...)
+		if err != nil || into == "" {
+			return u, err
+		}
+		id = into
+	}
+}
+
+// admit returns the id of the user, or of the one it was joined into, unless it is blocked. The
+// user stays so until the transaction ends.
+func (b Base) admit(q Querier, id string) (string, error) {
+	u, err := lockUser(q, id, b.dialect.ForShare)
+	if err == nil && u.Status == gateway.Blocked {
+		err = gateway.ErrBlocked
+	}
+	return u.ID, err
+}
+
+// User implements gateway.Users.
+func (b Base) User(ctx context.Context, id string) (u gateway.User, err error) {
+	err = b.db.Do(ctx, "user", func(c Conn) error {
+		u, err = readUser(c, id)
+		return err
+	})
+	return u, err
+}
+
+func identities(q Querier, userID string) ([]gateway.Identity, error) {
+	return list(q, `SELECT `+identityColumns+` FROM identities WHERE user_id = $1 ORDER BY created_at, app_id`, []any{userID}, identityFields)
+}
+
+// Identities implements gateway.Users.
+func (b Base) Identities(ctx context.Context, userID string) (all []gateway.Identity, err error) {
+	err = b.db.Do(ctx, "identities", func(c Conn) error {
+		u, err := readUser(c, userID)
+		if err != nil {
+			return err
+		}
+		all, err = identities(c, u.ID)
+		return err
+	})
+	return all, err
+}
+
+// Users implements gateway.Users.
+func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.User, err error) {
+	var where conditions
+	if q.Status != "" {
+		where.add(`status = ?`, string(q.Status))
+	}
+	if q.Status == gateway.Pending || q.Status == gateway.Blocked {
+		where.sql = append(where.sql, `status <> 'active'`) // the condition of the index
+	}
+	if q.After != "" {
+		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
+	}
+	if q.Text != "" {
+		where.add(`(`+b.dialect.Position+`(lower(nickname), lower(?)) > 0 OR id IN (
+			SELECT id FROM users WHERE id = ?
+			UNION ALL SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
+			UNION ALL SELECT user_id FROM identities WHERE open_id = ?
+			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
+	}
+	where.sql = append(where.sql, `joined_into = ''`)
+	limit := conditions{args: where.args}
+	limit.add(`LIMIT ?`, q.Page())
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
+	err = b.db.Do(ctx, "users", func(c Conn) error {
+		all, err = list(c, query, limit.args, userFields)
+		return err
+	})
+	return all, err
+}
+
+// UpdateUser implements gateway.Users.
+func (b Base) UpdateUser(ctx context.Context, id string, now time.Time, change func(*gateway.User) error) (u gateway.User, err error) {
+	err = b.db.Do(ctx, "update_user", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			u, err = lockUser(q, id, b.dialect.ForUpdate)
+			if err != nil {
+				return err
+			}
+			edited := u
+			edited.Groups = slices.Clone(u.Groups)
+			if err := change(&edited); err != nil {
+				return CallerError{err}
+			}
+			edited.ID, edited.CreatedAt, edited.UpdatedAt = u.ID, u.CreatedAt, now
+			edited.Groups = slices.Compact(slices.Sorted(slices.Values(edited.Groups)))
+			if !edited.Status.Valid() {
+				return CallerError{errors.New("a user needs a valid status")}
+			}
+			if _, err := q.Exec(putUser, userArgs(edited)...); err != nil {
+				return err
+			}
+			u, err = readUser(q, u.ID) // as it is stored
+			if err == nil && u.Status == gateway.Blocked {
+				err = endAccess(q, u.ID, now)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return gateway.User{}, err
+	}
+	return u, nil
+}
+
+// insertUser inserts a new user, putUser inserts or updates one.
+const insertUser = `INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
+const putUser = insertUser + `
+	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
+		admin = $7, groups = $8, old_id = $9, updated_at = $11`
+
+func userArgs(u gateway.User) []any {
+	return []any{u.ID, gateway.Clean(u.Nickname), gateway.Clean(u.AvatarURL), gateway.Clean(u.Locale), Micros(u.ProfileAt), string(u.Status),
+		u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
+}
+
+// insertIdentity inserts a new identity, putIdentity inserts or updates one.
+const insertIdentity = `INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+const putIdentity = insertIdentity + `
+	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7`
+
+func identityArgs(i gateway.Identity) []any {
+	return []any{i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, Micros(i.CreatedAt), Micros(i.SeenAt)}
+}
+
+// endAccess deletes the sessions of a blocked user, revokes the grants and refuses the tickets.
+func endAccess(q Querier, userID string, now time.Time) error {
+	if _, err := q.Exec(`DELETE FROM sessions WHERE user_id = $1`, userID); err != nil {
+		return err
+	}
+	_, err := q.Exec(`UPDATE tickets SET state = 'refused' WHERE approver_id = $1 AND approver_id <> '' AND state IN ('scanned', 'approved')`, userID)
+	if err != nil {
+		return err
+	}
+	_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(now))
+	return err
+}
