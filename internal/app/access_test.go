@@ -47,7 +47,8 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	}
 }
 
-// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in the queue.
+// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in
+// the queue.
 func TestWaitingPageIsNoCapability(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -90,7 +91,8 @@ func TestOwnPageAndSignOutHere(t *testing.T) {
 	alice.WantPage(alice.Press(), "own", 200)
 	alice.Press()
 	page := alice.WantPage(alice.Must(alice.Allow(t.Context())), "own", 200)
-	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") || !strings.Contains(page.Body, `<img class="face" src="`+w.wechat.URL) {
+	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") ||
+		!strings.Contains(page.Body, `<img class="face" src="`+w.wechat.URL) {
 		t.Errorf("own page: %s", page.Body)
 	}
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "sign-out", nil)), "welcome", 200)
@@ -140,7 +142,8 @@ func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	for _, path := range []string{"/sign-out", "/sign-out/everywhere", "/sign-in/profile"} {
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path, strings.NewReader("return="+url.QueryEscape("/")))
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path,
+			strings.NewReader("return="+url.QueryEscape("/")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,10 +164,12 @@ func TestGoOnWithoutIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	for _, evil := range []string{
-		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b", "/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
+		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b",
+		"/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
 		"/%2e%2e/x", `/"><script>`,
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile", strings.NewReader(url.Values{"return": {evil}}.Encode()))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile",
+			strings.NewReader(url.Values{"return": {evil}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,8 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	w := newFixture(t, withAgreement, func(w *gatewayFixture) { w.options.Metrics = m })
 	alice := w.phone("alice")
 	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
-	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") || strings.Contains(page.Body, "checked") {
+	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") ||
+		strings.Contains(page.Body, "checked") {
 		t.Errorf("the page: %s", page.Body)
 	}
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "agreement", 422)
@@ -159,14 +160,15 @@ func TestForeignPageCannotAgree(t *testing.T) {
 	b := w.browser()
 	b.get(w.authorize("sample"))
 	post := func(header, value string) (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement", strings.NewReader("agree=1&return=/"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement",
+			strings.NewReader("agree=1&return=/"))
 		if err != nil {
 			return nil, err
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("User-Agent", uaWeChat)
+		r.Header.Set("User-Agent", fixture.AgentWeChat)
 		r.Header.Set(header, value)
-		return b.client.Do(r)
+		return b.Client.Do(r)
 	}
 	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 		res, err := post(header, value)
@@ -212,11 +214,13 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	w := newFixture(t, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
 	alice := w.phone("alice")
 	alice.SetLanguage("en")
-	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement",
+		200)
 	if !strings.Contains(page.Body, "《隐私政策》") {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
-	if page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on", 200); !strings.Contains(page.Body, `lang="zh-CN"`) {
+	if page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on",
+		200); !strings.Contains(page.Body, `lang="zh-CN"`) {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
@@ -225,7 +229,8 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	}
 }
 
-// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link is opened.
+// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link
+// is opened.
 func TestDesktopIsNotAskedInVain(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement, doors(t, "wechat"))

@@ -74,7 +74,8 @@ func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	}
 }
 
-// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for twice because of it.
+// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for
+// twice because of it.
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllDoors, withAgreement)
@@ -83,7 +84,8 @@ func TestChoiceThenAgreement(t *testing.T) {
 		t.Errorf("page: %s", desk.body)
 	}
 	desk.submit("/sign-in/agreement", nil).want("agreement", 422)
-	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL + "/sample")
+	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL +
+		"/sample")
 }
 
 // Whoever refused on WeChat's page may want the other door.

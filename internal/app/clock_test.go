@@ -14,7 +14,8 @@ import (
 func (w *gatewayFixture) refresh(id, token string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -25,8 +26,8 @@ func (w *gatewayFixture) refresh(id, token string) tokens {
 	return out
 }
 
-// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter than the jump is over and says so, what lives longer
-// goes on, and nobody who is in is put out.
+// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter
+// than the jump is over and says so, what lives longer goes on, and nobody who is in is put out.
 func TestClockJumpsAnHour(t *testing.T) {
 	t.Parallel()
 	for name, hour := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
@@ -69,7 +70,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if second.RefreshToken == "" || w.userinfo(second.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token: %+v", second)
 			}
-			// A sign-in that was under way cannot tell how old it is: it says so on a page that begins again, and WeChat's code is not spent.
+			// A sign-in that was under way cannot tell how old it is: it says so on a page that
+			// begins again, and WeChat's code is not spent.
 			status, location, body := b.get(callback)
 			if status == 303 {
 				status, _, body = b.get(location)
@@ -87,7 +89,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if got := w.redeem("second", w.app.LastQuery().Get("code")); got.IDToken == "" {
 				t.Errorf("a code after the clock was put right: %+v", got)
 			}
-			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" || w.userinfo(third.AccessToken)["sub"] == nil {
+			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" ||
+				w.userinfo(third.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token after the clock was put right: %+v", third)
 			}
 			alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)

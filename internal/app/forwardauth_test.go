@@ -34,7 +34,8 @@ type guarded struct {
 	passed []*http.Response // answers of the gateway that went through the proxy
 }
 
-// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and Caddy.
+// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and
+// Caddy.
 func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded {
 	t.Helper()
 	g := &guarded{}
@@ -65,7 +66,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ask.Host, ask.Header = r.Host, r.Header.Clone()
-	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http", "X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
+	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http",
+		"X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
 		ask.Header.Set(name, value)
 	}
 	answer, err := http.DefaultTransport.RoundTrip(ask)
@@ -103,7 +105,8 @@ func (g *guarded) enters(p phone) {
 // A person who is out is sent to sign in anew; where the page is the site's, they are in.
 func (g *guarded) isIn(p phone) bool {
 	g.t.Helper()
-	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet,
+		strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -115,7 +118,8 @@ func (g *guarded) isIn(p phone) bool {
 	return strings.Contains(g.body(r), "hello ")
 }
 
-// What a person does at the gateway counts on the hosts, at every replica, within the time of the cache.
+// What a person does at the gateway counts on the hosts, at every replica, within the time of the
+// cache.
 func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(g *guarded, p phone){
@@ -181,7 +185,8 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	}
 	g.set(gateway.Active)
 	g.clock.Advance(5 * time.Second)
-	if page = alice.Must(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" || !strings.Contains(page.Body, "hello ") {
+	if page = alice.Must(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" ||
+		!strings.Contains(page.Body, "hello ") {
 		t.Errorf("she is at %s, by %v", page.URL, page.Hops)
 	}
 }
@@ -237,7 +242,8 @@ func TestHostsAreNotOurs(t *testing.T) {
 	}
 }
 
-// A session of a host and the token that makes one are in no log line, no metric, no event and no byte of the database, on the good way and on bad ones.
+// A session of a host and the token that makes one are in no log line, no metric, no event and no
+// byte of the database, on the good way and on bad ones.
 func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	t.Parallel()
 	var log lines
@@ -250,9 +256,11 @@ func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	alice := g.phone("alice")
 	g.enters(alice)
 	secrets := g.secrets(alice)
-	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that is away.
+	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that
+	// is away.
 	b := g.browser()
-	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token + "x", "/.weigate/start"} {
+	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token +
+		"x", "/.weigate/start"} {
 		r := httptest.NewRequest(http.MethodGet, g.origin+path, nil)
 		r.RequestURI = path
 		r.Header.Set("Accept", "text/html")

@@ -27,7 +27,8 @@ func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 		t.Errorf("userinfo: %v", who)
 	}
 	// The next app gets them without a question.
-	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile))), w.app.URL+"/second")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile))),
+		w.app.URL+"/second")
 	// Until they are old.
 	w.clock.Set(721 * time.Hour)
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile))), "profile", 200)
@@ -48,7 +49,8 @@ func TestGoOnWithoutAProfile(t *testing.T) {
 		t.Errorf("userinfo: %v", who)
 	}
 	// Not asked twice in one session.
-	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile))), w.app.URL+"/second")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile))),
+		w.app.URL+"/second")
 }
 
 func TestPromptNoneShowsNoQuestion(t *testing.T) {
@@ -56,13 +58,15 @@ func TestPromptNoneShowsNoQuestion(t *testing.T) {
 	w := newFixture(t)
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))), w.app.URL+"/second")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))),
+		w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" {
 		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 }
 
-// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them out.
+// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them
+// out.
 func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -82,13 +86,15 @@ func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	}
 }
 
-// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make the app ask for a third.
+// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make
+// the app ask for a third.
 func TestFreshSignInWithProfileEnds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "max_age", "0"))), "profile", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "max_age", "0"))),
+		"profile", 200)
 	alice.Press()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" || w.wechat.Exchanges() != 3 {
@@ -102,7 +108,8 @@ func TestPromptLoginAsksAtWeChatAgain(t *testing.T) {
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	for range 2 {
-		alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "login"))), "confirm", 200)
+		alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "login"))),
+			"confirm", 200)
 		alice.Press()
 		fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second") // fails when WeChat did not ask
 		if w.app.LastQuery().Get("code") == "" {
@@ -128,7 +135,8 @@ func TestDenialHasAWayOn(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 }
 
-// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains the way on.
+// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains
+// the way on.
 func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

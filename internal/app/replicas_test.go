@@ -2,9 +2,6 @@ package app_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"strings"
@@ -19,41 +16,23 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
-const uaWeChat = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
-
-// browser is WeChat's, and stops at every redirect.
+// browser is a browser inside WeChat that stops at every redirect.
 type browser struct {
-	w      *gatewayFixture
-	client *http.Client
+	w *gatewayFixture
+	*fixture.Browser
 }
 
 func (w *gatewayFixture) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{w, fixture.NewBrowser(w.t, fixture.AgentWeChat)}
 }
 
 func (b *browser) get(address string) (status int, location, body string) {
 	b.w.t.Helper()
-	r, err := http.NewRequestWithContext(b.w.t.Context(), http.MethodGet, address, nil)
-	if err != nil {
-		b.w.t.Fatal(err)
-	}
-	r.Header.Set("User-Agent", uaWeChat)
-	r.Header.Set("Accept", "text/html")
-	res, err := b.client.Do(r)
-	if err != nil {
-		b.w.t.Error(err)
-		return 0, "", ""
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
+	res, err := b.Get(b.w.t.Context(), address)
 	if err != nil {
 		b.w.t.Error(err)
 	}
-	return res.StatusCode, res.Header.Get("Location"), string(text)
+	return res.Status, res.Location, res.Body
 }
 
 // callback begins a sign-in and returns the address to which WeChat would send the browser.
@@ -80,7 +59,8 @@ func onPostgres(w *gatewayFixture) {
 	w.store = store
 }
 
-// WeChat calls back twice, people reload, and a proxy spreads the requests over replicas: the code is sent once, and everybody gets to the same place.
+// WeChat calls back twice, people reload, and a proxy spreads the requests over replicas: the code
+// is sent once, and everybody gets to the same place.
 func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]option{"SQLite": nil, "PostgreSQL": {onPostgres}} {
@@ -109,7 +89,8 @@ func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 				if n := w.wechat.Exchanges() - before; n != 1 {
 					t.Errorf("round %d: %d exchanges", round, n)
 				}
-				if status, location, body := b.get(strings.TrimPrefix(answers[0], "303 ")); status != 303 || !strings.Contains(location, "code=") {
+				if status, location, body := b.get(strings.TrimPrefix(answers[0], "303 ")); status != 303 ||
+					!strings.Contains(location, "code=") {
 					t.Errorf("round %d: authorize: %d %s %s", round, status, location, body)
 				}
 				if round == 0 {
@@ -157,7 +138,8 @@ func TestNoStickySessions(t *testing.T) {
 	}
 }
 
-// The callback of somebody else's sign-in, opened in this browser, sends nothing to WeChat and signs nobody in.
+// The callback of somebody else's sign-in, opened in this browser, sends nothing to WeChat and
+// signs nobody in.
 func TestForeignCallbackSendsNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

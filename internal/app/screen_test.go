@@ -118,7 +118,8 @@ func (s *screen) press(id string) *screen {
 func (s *screen) want(kind string, status int) *screen {
 	s.w.t.Helper()
 	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
-		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status, s.hops, s.body)
+		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status,
+			s.hops, s.body)
 	}
 	return s
 }
@@ -131,7 +132,8 @@ func (s *screen) at(prefix string) *screen {
 	return s
 }
 
-// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's page then goes.
+// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's
+// page then goes.
 func (s *screen) confirmed(person string) *screen {
 	s.w.t.Helper()
 	s.scanned(phone{fixture.Phone{Phone: s.w.wechat.Phone(person).Tab(), T: s.w.t}}, true)
@@ -191,12 +193,14 @@ func doors(t *testing.T, names ...string) option {
 // submit sends the form that goes to a path of the gateway, with its hidden fields.
 func (s *screen) submit(path string, fill url.Values) *screen {
 	s.w.t.Helper()
-	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) + `[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
+	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) +
+		`[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no form for %s: %s", path, s.body)
 	}
 	values := url.Values{}
-	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(m[2], -1) {
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(
+		m[2], -1) {
 		values.Set(field[1], html.UnescapeString(field[2]))
 	}
 	for name, v := range fill {

@@ -31,7 +31,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// What opens something, or names a person in full, is in no log line, no metric and no event, on the good way and on the bad ones.
+// What opens something, or names a person in full, is in no log line, no metric and no event, on
+// the good way and on the bad ones.
 func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
 	var log lines
@@ -49,9 +50,11 @@ func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 		secrets["cookie "+c.Name] = c.Value
 	}
 	appid := w.config.WeChat[0].AppID
-	secrets["openid"], secrets["unionid"], secrets["app secret"] = w.wechat.OpenID(appid, "alice"), w.wechat.UnionID(appid, "alice"), appSecret
+	secrets["openid"], secrets["unionid"], secrets["app secret"] = w.wechat.OpenID(appid, "alice"),
+		w.wechat.UnionID(appid, "alice"), appSecret
 
-	// The bad ways: a code twice, a wrong secret, a callback that WeChat refuses, one that it does not answer, a store that goes away.
+	// The bad ways: a code twice, a wrong secret, a callback that WeChat refuses, one that it does
+	// not answer, a store that goes away.
 	w.redeem("sample", w.app.LastQuery().Get("code"))
 	b := w.browser()
 	for _, fault := range []wechattest.Fault{{Errcode: 40029}, {Errcode: 40125}, {Status: 502}, {Errcode: -1, Times: 9}} {

@@ -51,7 +51,8 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 		store := &flaky{answers: answers}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {
-			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" || !strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {
+			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" ||
+				!strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {
 				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
 			}
 			continue

@@ -186,7 +186,8 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(v.(stopper).cmd.Process.Signal(syscall.SIGHUP))
 }
 
-// eventually asks until it is so. What is awaited is the work of another process, so there is nothing to wait on.
+// eventually asks until it is so. What is awaited is the work of another process, so there is
+// nothing to wait on.
 func eventually(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -80,7 +80,8 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 	close(never)
 }
 
-// TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that lives, after it was told to stop.
+// TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that
+// lives, after it was told to stop.
 func TestStopLosesNothingInFlight(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: time.Minute, graceful: true}
@@ -128,7 +129,8 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 	}
 }
 
-// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is answered, not reset.
+// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is
+// answered, not reset.
 func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, graceful: true}
@@ -138,7 +140,8 @@ func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	}
 	told := make(chan struct{})
 	run.stopping = func() { close(told) }
-	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told })) // nobody arrives before the stop is told
+	// nobody arrives before the stop is told
+	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told }))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ended := make(chan error, 1)

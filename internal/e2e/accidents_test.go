@@ -42,7 +42,8 @@ func TestReloadAfterSignIn(t *testing.T) {
 	site.wantExchanges(t, 1)
 }
 
-// TestCallbackOpenedAgain: the address with the code stands in the history, or the browser restores it.
+// TestCallbackOpenedAgain: the address with the code stands in the history, or the browser restores
+// it.
 func TestCallbackOpenedAgain(t *testing.T) {
 	t.Parallel()
 	site := newDemoFixture(t, wechattest.Quirks{})
@@ -140,7 +141,8 @@ func TestTwoTabs(t *testing.T) {
 func TestSecondCallback(t *testing.T) {
 	t.Parallel()
 	for name, when := range map[string]wechattest.DoubleCallback{
-		"before": wechattest.DoubleFirst, "together": wechattest.DoubleTogether, "hours later": wechattest.DoubleLate, "another code": wechattest.DoubleOtherCode,
+		"before": wechattest.DoubleFirst, "together": wechattest.DoubleTogether, "hours later": wechattest.DoubleLate,
+		"another code": wechattest.DoubleOtherCode,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +159,8 @@ func TestSecondCallback(t *testing.T) {
 	}
 }
 
-// TestDenialIsNotHeard: WeChat today tells the app nothing, so the person comes back by the address.
+// TestDenialIsNotHeard: WeChat today tells the app nothing, so the person comes back by the
+// address.
 func TestDenialIsNotHeard(t *testing.T) {
 	t.Parallel()
 	site := newDemoFixture(t, wechattest.Quirks{})

@@ -13,16 +13,16 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// demoFixture is the sample app and the simulator of WeChat in the process of the test. The responses and
-// logs of the app are searched for planted secrets.
+// demoFixture is the sample app and the simulator of WeChat in the process of the test. The
+// responses and logs of the app are searched for planted secrets.
 type demoFixture struct {
 	addresses
 	wx      *fixture.WeChat
 	account wechattest.App
 }
 
-// wechatHost is the host name of WeChat. It is another site than the app's, so that browsers apply the
-// same cookie rules as in production.
+// wechatHost is the host name of WeChat. It is another site than the app's, so that browsers apply
+// the same cookie rules as in production.
 const wechatHost = "weixin.localhost"
 
 func newDemoFixture(t *testing.T, quirks wechattest.Quirks) *demoFixture {

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestGateway goes the way of a person through the gateway, in both languages and on both sizes: signed in to one app by OpenID Connect, to a second
-// one without another screen, out of one app, out of the gateway, and out everywhere from another browser.
+// TestGateway goes the way of a person through the gateway, in both languages and on both sizes:
+// signed in to one app by OpenID Connect, to a second one without another screen, out of one app,
+// out of the gateway, and out everywhere from another browser.
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
@@ -104,7 +105,8 @@ func (w *window) outOfClient(app string) {
 	}
 }
 
-// everywhere signs the same person in with two browsers, and out of both and of their apps with one press in one of them.
+// everywhere signs the same person in with two browsers, and out of both and of their apps with one
+// press in one of them.
 func (w *window) everywhere(demo *program) {
 	w.t.Helper()
 	other := open(w.t, &demo.addresses, w.look)

@@ -25,9 +25,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// inProcessGateway is a gateway in the process of the test, which moves its clock. It has both QR codes, a
-// relay app that needs an approval, a relay app that admits nobody, and a site behind a proxy that admits
-// nobody.
+// inProcessGateway is a gateway in the process of the test, which moves its clock. It has both QR
+// codes, a relay app that needs an approval, a relay app that admits nobody, and a site behind a
+// proxy that admits nobody.
 type inProcessGateway struct {
 	gatewayFixture
 	clock fixture.Clock
@@ -73,19 +73,26 @@ func startInProcess(t *testing.T) *inProcessGateway {
 
 func (g *inProcessGateway) config(wiki string) *config.Config {
 	connector := func(name string, kind string, a wechattest.App) config.Connector {
-		return config.Connector{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e", API: g.api, Open: g.wechat}
+		return config.Connector{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e",
+			API: g.api, Open: g.wechat}
 	}
 	old := func(id, name, appID string, rule gateway.Access) config.App {
-		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name, Access: gateway.AccessRule{Rule: rule}},
+		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name,
+			Access: gateway.AccessRule{Rule: rule}},
 			Secrets: []wechat.Secret{leaktest.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
 	}
 	return &config.Config{
-		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
-		Site: config.Site{Title: "Example Login"}, VerifyCache: time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account), connector("site", config.Website, g.website)},
+		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour,
+		Events: config.Events{Keep: time.Hour},
+		Site:   config.Site{Title: "Example Login"}, VerifyCache: time.Second,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account),
+			connector("site", config.Website, g.website)},
 		Apps: []config.App{
-			old("closed", "The Shop", closedAppID, gateway.AccessApproved), old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),
-			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessListed}}, Hosts: []string{wiki}},
+			old("closed", "The Shop", closedAppID, gateway.AccessApproved),
+			old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),
+			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: gateway.AccessListed}}, Hosts: []string{wiki}},
 		},
 	}
 }
@@ -109,10 +116,12 @@ func (g *inProcessGateway) proxy() http.Handler {
 
 // authorize is where an old app sends people.
 func (g *inProcessGateway) authorize(appID string) string {
-	return g.gateway + "/connect/oauth2/authorize?appid=" + appID + "&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
+	return g.gateway + "/connect/oauth2/authorize?appid=" + appID +
+		"&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
 }
 
-// TestCodeRunsOut looks at the choice between the doors, and at a code that nobody scans: over, and after a while "still there?".
+// TestCodeRunsOut looks at the choice between the doors, and at a code that nobody scans: over, and
+// after a while "still there?".
 func TestCodeRunsOut(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
@@ -121,7 +130,8 @@ func TestCodeRunsOut(t *testing.T) {
 			g := startInProcess(t)
 			w := open(t, &g.addresses, l)
 			w.isBrowser(desktopAgent) // also where the window is narrow: a phone is asked nothing
-			// The tab is one that nobody looks at: one that is looked at takes a new code by itself.
+			// The tab is one that nobody looks at: one that is looked at takes a new code by
+			// itself.
 			command(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 				Source: `Object.defineProperty(document, "visibilityState", {get: () => "hidden"})`})
 			w.visit(g.gateway + "/sign-in?return=/")
@@ -143,7 +153,8 @@ func TestCodeRunsOut(t *testing.T) {
 	}
 }
 
-// TestGatewayInWeChat looks at what the gateway shows to people whom an app does not let in, and at their own page.
+// TestGatewayInWeChat looks at what the gateway shows to people whom an app does not let in, and at
+// their own page.
 func TestGatewayInWeChat(t *testing.T) {
 	t.Parallel()
 	for l := range auditedLooks {
@@ -184,5 +195,6 @@ func (w *window) isBrowser(agent string) {
 	if w.look.lang == "zh-CN" {
 		accept = "zh-CN,zh;q=0.9"
 	}
-	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: accept})
+	command(w, emulation.SetUserAgentOverride,
+		emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: accept})
 }

@@ -34,7 +34,8 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 			w.do("seeing the question beside the phone", chromedp.WaitVisible(chromedp.CSS(".ask button[value=allow]")))
 			w.see("phone-consent")
 			w.press(".ask button[value=allow]")
-			if got := w.onScreen("reading the name", `(document.querySelector("#nickname") || {innerText: ""}).innerText`); got != "Alice" {
+			if got := w.onScreen("reading the name",
+				`(document.querySelector("#nickname") || {innerText: ""}).innerText`); got != "Alice" {
 				t.Errorf("nickname on the phone: %q", got)
 			}
 			w.see("phone-signed-in")
@@ -72,11 +73,13 @@ func (w *window) tryOnScreen(ctx context.Context, script string) string {
 	if err != nil || tree.FrameTree == nil || len(tree.FrameTree.ChildFrames) != 1 {
 		return ""
 	}
-	own, err := chromedp.Call(ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: tree.FrameTree.ChildFrames[0].Frame.ID})
+	own, err := chromedp.Call(ctx, page.CreateIsolatedWorld,
+		page.CreateIsolatedWorldParams{FrameID: tree.FrameTree.ChildFrames[0].Frame.ID})
 	if err != nil {
 		return ""
 	}
-	got, err := chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "String(" + script + ")", ContextID: own.ExecutionContextID})
+	got, err := chromedp.Call(ctx, runtime.Evaluate,
+		runtime.EvaluateParams{Expression: "String(" + script + ")", ContextID: own.ExecutionContextID})
 	if err != nil || got.ExceptionDetails != nil || got.Result == nil {
 		return ""
 	}
@@ -91,7 +94,9 @@ func (w *window) tryOnScreen(ctx context.Context, script string) string {
 // shows what next finds.
 func (w *window) pressOnScreen(selector, next string) {
 	w.t.Helper()
-	w.onScreen("pressing "+selector, fmt.Sprintf(`(() => { const e = document.querySelector(%q); if (!e) return ""; e.click(); return "pressed"; })()`, selector))
+	w.onScreen("pressing "+selector,
+		fmt.Sprintf(`(() => { const e = document.querySelector(%q); if (!e) return ""; e.click(); return "pressed"; })()`,
+			selector))
 	w.onScreen("waiting for "+next, fmt.Sprintf(`document.querySelector(%q) ? "there" : ""`, next))
 }
 
@@ -126,7 +131,8 @@ func TestQRCode(t *testing.T) {
 			desk.visit(demo.control + "/phones/xiaoming")
 			desk.see("phone-confirmed")
 
-			// The same by the link beside the code, on another phone: it stands in the address line, and nothing happens before the press.
+			// The same by the link beside the code, on another phone: it stands in the address
+			// line, and nothing happens before the press.
 			w.press("#sign-out")
 			w.press("#sign-in-qr")
 			desk.visit(eval[string](w, `document.querySelector(".chrome a").href`))

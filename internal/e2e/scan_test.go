@@ -23,10 +23,12 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
+const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) " +
+	"Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
 	"MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN"
 
-// gatewayFixture is a simulator of WeChat, which serves only browsers that identify as WeChat's, for a gateway.
+// gatewayFixture is a simulator of WeChat, which serves only browsers that identify as WeChat's,
+// for a gateway.
 type gatewayFixture struct {
 	addresses
 	account, website wechattest.App
@@ -53,7 +55,13 @@ func startGateway(t *testing.T) *gatewayFixture {
 	address := free.Addr().String()
 	g.gateway = "http://" + address
 	dir := t.TempDir()
-	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nsite: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
+	text := fmt.Sprintf(`url: %s
+listen: %s
+metrics: ''
+site: {title: Example Login}
+wechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]
+apps: []
+`,
 		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -137,7 +145,9 @@ func TestScan(t *testing.T) {
 			}
 			w.waits(first)
 			if strings.HasSuffix(first, "code") {
-				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+				command(w, emulation.SetEmulatedMedia,
+					emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+						Value: "dark"}}})
 				w.see("scan-dark")
 				w.readsCode()
 				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
@@ -160,7 +170,8 @@ func TestScan(t *testing.T) {
 				done = "main#scan_held"
 			}
 			w.waits(done) // without a press: the script watches
-			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") || strings.Contains(title, "Scan to") {
+			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") ||
+				strings.Contains(title, "Scan to") {
 				t.Errorf("the title is still %q", title)
 			}
 			if live := w.text("#live"); live == "" {

@@ -52,7 +52,10 @@ func (w *window) tabTo(selector string) {
 	for range 40 {
 		w.do("pressing Tab", chromedp.KeyEvent(kb.Tab))
 		if eval[bool](w, `document.activeElement.matches(`+"`"+selector+"`"+`)`) {
-			if !eval[bool](w, `(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`) {
+			if !eval[bool](w, `(() => {
+				const s = getComputedStyle(document.activeElement);
+				return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none";
+			})()`) {
 				w.t.Errorf("%s does not show the focus", selector)
 			}
 			return
@@ -67,13 +70,14 @@ func withoutCookies(t *testing.T) chromedp.CreateBrowserContextOption {
 	t.Helper()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {}, // the request has the whole address already
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			_, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
-		}},
+		Transport: &http.Transport{DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				_, port, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+			}},
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Set-Cookie")
 			return nil

@@ -17,8 +17,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// frontProxy is a reverse proxy whose address is known before the program behind it runs. It records the
-// cookies of the responses.
+// frontProxy is a reverse proxy whose address is known before the program behind it runs. It
+// records the cookies of the responses.
 type frontProxy struct {
 	url    string
 	target atomic.Pointer[url.URL]
@@ -91,12 +91,14 @@ apps:
 %s`, address, w.account.AppID, w.account.Secret, w.wechat.URL, w.wechat.URL, apps)
 }
 
-// adapted is a configuration of the examples, at the addresses of this world; pairs are further texts to replace.
+// adapted is a configuration of the examples, at the addresses of this world; pairs are further
+// texts to replace.
 func (w *gatewayFixture) adapted(path string, pairs ...string) string {
 	w.t.Helper()
 	return adapt(w.t, path, append([]string{
 		"https://login.example.com", w.front.url, "listen: 127.0.0.1:8080", "listen: 127.0.0.1:0\nmetrics: \"\"",
-		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.wechat.URL + "\n    open: " + w.wechat.URL,
+		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.wechat.URL + "\n    open: " +
+			w.wechat.URL,
 	}, pairs...)...)
 }
 
@@ -121,12 +123,14 @@ func (p phone) wantPage(name string) *wechattest.Page {
 	p.T.Helper()
 	page := p.Page()
 	if !strings.Contains(page.Body, ` id="`+name+`"`) {
-		p.T.Fatalf("the phone shows %d at %s, want the page %q; it came by %v\n%s", page.Status, page.URL, name, page.Hops, page.Body)
+		p.T.Fatalf("the phone shows %d at %s, want the page %q; it came by %v\n%s", page.Status, page.URL, name, page.Hops,
+			page.Body)
 	}
 	return page
 }
 
-// signIn opens an address that asks for the profile, consents at the gateway and at WeChat, and returns the page of the app.
+// signIn opens an address that asks for the profile, consents at the gateway and at WeChat, and
+// returns the page of the app.
 func (p phone) signIn(address string) *wechattest.Page {
 	p.T.Helper()
 	p.Visit(address)

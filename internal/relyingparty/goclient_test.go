@@ -101,7 +101,8 @@ func TestGoClientSignsIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	a := fixture.NewApp(t)
-	const more = "name: A Go app, redirect_uris: [%[1]s/callback], post_logout_redirect_uris: [%[1]s/bye], access: signed_in, email: {policy: synthetic, domain: people.example.com}"
+	const more = "name: A Go app, redirect_uris: [%[1]s/callback], post_logout_redirect_uris: [%[1]s/bye], " +
+		"access: signed_in, email: {policy: synthetic, domain: people.example.com}"
 	w.serve(w.config(w.front.url, fmt.Sprintf("  - {id: rs, kind: oidc, secret: %[2]q, id_token_alg: RS256, "+more+"}\n"+
 		"  - {id: es, kind: oidc, secret: %[2]q, id_token_alg: ES256, id_token_claims: true, "+more+"}\n"+
 		"  - {id: public, kind: oidc, public: true, "+more+"}\n", a.URL, clientSecret)))
@@ -142,7 +143,8 @@ func TestGoClientSignsIn(t *testing.T) {
 func (c *goClient) knowsAlice(w *gatewayFixture, token *oauth2.Token, id *oidc.IDToken) {
 	c.t.Helper()
 	info, who := c.userinfo(token)
-	if who.Sub != id.Subject || who.Name != "Alice" || who.Nickname != "Alice" || !strings.HasPrefix(who.Username, "wx-") || !strings.HasPrefix(who.Picture, w.wechat.URL) ||
+	if who.Sub != id.Subject || who.Name != "Alice" || who.Nickname != "Alice" ||
+		!strings.HasPrefix(who.Username, "wx-") || !strings.HasPrefix(who.Picture, w.wechat.URL) ||
 		who.Groups == nil {
 		c.t.Errorf("userinfo %+v for %s", who, id.Subject)
 	}
@@ -188,7 +190,8 @@ func (c *goClient) refreshes(token *oauth2.Token, id *oidc.IDToken) {
 	*token = *next
 }
 
-// codeWorksOnce sends a code twice. x/oauth2 reads the refusal, and what the first exchange gave is dead.
+// codeWorksOnce sends a code twice. x/oauth2 reads the refusal, and what the first exchange gave is
+// dead.
 func (c *goClient) codeWorksOnce(p phone) {
 	c.t.Helper()
 	again := c.begin()
@@ -214,7 +217,8 @@ func (c *goClient) signsOut(p phone, raw string) {
 		c.t.Fatalf("end_session_endpoint %q, %v", meta.EndSession, err)
 	}
 	bye := c.app.URL + "/bye"
-	page := p.Visit(meta.EndSession + "?" + url.Values{"id_token_hint": {raw}, "post_logout_redirect_uri": {bye}, "state": {"so long"}}.Encode())
+	page := p.Visit(meta.EndSession + "?" +
+		url.Values{"id_token_hint": {raw}, "post_logout_redirect_uri": {bye}, "state": {"so long"}}.Encode())
 	if !strings.HasPrefix(page.URL, bye) || c.app.LastQuery().Get("state") != "so long" {
 		c.t.Fatalf("after signing out the phone is at %s", page.URL)
 	}

@@ -18,7 +18,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// neighbour is the site at the root of the host: it has cookies of its own, and is an app of the gateway below the same host.
+// neighbour is the site at the root of the host: it has cookies of its own, and is an app of the
+// gateway below the same host.
 type neighbour struct {
 	*fixture.App
 	mu      sync.Mutex
@@ -37,13 +38,16 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.App.ServeHTTP(w, r)
 }
 
-// nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this machine's. It returns the address of the host.
+// nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this
+// machine's. It returns the address of the host.
 func nginx(t *testing.T, site string, gateway string) string {
 	t.Helper()
 	address, listener := inherited(t)
 	host := "https://" + address
-	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl", "listen "+address+" ssl",
-		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile, "/etc/ssl/www.example.com.key", keyFile,
+	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl",
+		"listen "+address+" ssl",
+		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile,
+		"/etc/ssl/www.example.com.key", keyFile,
 		"http://127.0.0.1:8080", gateway, "http://127.0.0.1:3000", site)
 	serveNginx(t, server, listener)
 	return host
@@ -83,7 +87,8 @@ func leaves(page *wechattest.Page, host string) (out []string) {
 	return out
 }
 
-// TestGatewayBelowAPathOfAnotherSite puts the gateway below /login/ of a host whose root is another site, behind a real nginx with TLS.
+// TestGatewayBelowAPathOfAnotherSite puts the gateway below /login/ of a host whose root is another
+// site, behind a real nginx with TLS.
 func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -93,8 +98,10 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	host := nginx(t, behind.URL, w.front.url)
 	n.URL = host
 	issuer := host + "/login"
-	w.serve(w.config(issuer, fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, redirect_uris: [%s/callback], post_logout_redirect_uris: [%s/bye], access: signed_in}\n",
-		clientSecret, host, host)))
+	w.serve(w.config(issuer,
+		fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, redirect_uris: [%s/callback], "+
+			"post_logout_redirect_uris: [%s/bye], access: signed_in}\n",
+			clientSecret, host, host)))
 
 	c := newGoClient(t, issuer, "site", clientSecret, n.App)
 	c.conf.Scopes = []string{"openid", "profile"}
@@ -109,11 +116,13 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 		return page
 	}
 
-	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app may have.
+	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app
+	// may have.
 	alice.Visit(host + "/")
 	first := c.begin()
 	first.state += strings.Repeat("s", 1050)
-	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce), oauth2.S256ChallengeOption(first.verifier))
+	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce),
+		oauth2.S256ChallengeOption(first.verifier))
 	shown(alice.Visit(first.address), "profile")
 	alice.Must(alice.Follow(t.Context(), "go"))
 	back := alice.Must(alice.Allow(t.Context()))
@@ -183,7 +192,9 @@ func (n *neighbour) check(t *testing.T) {
 	if !slices.Equal(n.paths, want) {
 		t.Errorf("the site was asked for %v, want %v", n.paths, want)
 	}
-	if !slices.Contains(n.cookies, "neighbour") || slices.ContainsFunc(n.cookies, func(name string) bool { return name != "neighbour" }) {
+	if !slices.Contains(n.cookies, "neighbour") || slices.ContainsFunc(n.cookies, func(name string) bool {
+		return name != "neighbour"
+	}) {
 		t.Errorf("the site was sent the cookies %v", n.cookies)
 	}
 }
@@ -197,8 +208,10 @@ func (w *frontProxy) checkCookies(t *testing.T) {
 		t.Errorf("the gateway set %d cookies", len(w.cookies))
 	}
 	for _, c := range w.cookies {
-		if c.Path != "/login" && c.Path != "/login/" || c.Domain != "" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Secure-") {
-			t.Errorf("cookie %s has path %q, domain %q, secure %v, HttpOnly %v, SameSite %v", c.Name, c.Path, c.Domain, c.Secure, c.HttpOnly, c.SameSite)
+		if c.Path != "/login" && c.Path != "/login/" || c.Domain != "" || !c.Secure || !c.HttpOnly ||
+			c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Secure-") {
+			t.Errorf("cookie %s has path %q, domain %q, secure %v, HttpOnly %v, SameSite %v", c.Name, c.Path, c.Domain, c.Secure,
+				c.HttpOnly, c.SameSite)
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 
 const oauth2Proxy = "v7.15.6"
 
-// oauth2ProxyProgram returns oauth2-proxy, which it builds once for this user and version: that takes a minute.
+// oauth2ProxyProgram returns oauth2-proxy, which it builds once for this user and version: that
+// takes a minute.
 func oauth2ProxyProgram(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -48,7 +49,8 @@ func oauth2ProxyProgram(t *testing.T) string {
 	return program
 }
 
-// inherited opens a port that a program started by the test will serve: it is known, and taken, before the program runs.
+// inherited opens a port that a program started by the test will serve: it is known, and taken,
+// before the program runs.
 func inherited(t *testing.T) (address string, file *os.File) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,7 +82,8 @@ func seen(page *wechattest.Page) (http.Header, bool) {
 	return answer.Headers, err == nil && page.Status == http.StatusOK && answer.Headers != nil
 }
 
-// TestOAuth2ProxyProtectsASite runs oauth2-proxy with the configuration in examples/oauth2-proxy; only addresses and paths are this machine's.
+// TestOAuth2ProxyProtectsASite runs oauth2-proxy with the configuration in examples/oauth2-proxy;
+// only addresses and paths are this machine's.
 func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -93,13 +96,17 @@ func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	write(t, account, w.account.Secret+"\n")
 
 	examples := filepath.Join("..", "..", "examples", "oauth2-proxy")
-	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/wiki", secret, "/run/secrets/wechat", account, "https://wiki.example.com", home))
-	conf := adapt(t, filepath.Join(examples, "oauth2-proxy.cfg"), "/run/secrets/wiki-cookie", cookie, `"/run/secrets/wiki"`, fmt.Sprintf("%q", secret),
-		`"https://login.example.com"`, fmt.Sprintf("%q", w.front.url), "https://wiki.example.com", home, "http://127.0.0.1:8000", site(t),
+	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/wiki", secret, "/run/secrets/wechat", account,
+		"https://wiki.example.com", home))
+	conf := adapt(t, filepath.Join(examples, "oauth2-proxy.cfg"), "/run/secrets/wiki-cookie", cookie,
+		`"/run/secrets/wiki"`, fmt.Sprintf("%q", secret),
+		`"https://login.example.com"`, fmt.Sprintf("%q", w.front.url), "https://wiki.example.com", home,
+		"http://127.0.0.1:8000", site(t),
 		`["login.example.com"]`, fmt.Sprintf("[%q]", strings.TrimPrefix(w.front.url, "http://")))
 	write(t, filepath.Join(w.dir, "oauth2-proxy.cfg"), conf)
 	// It takes a listener in the form of systemd, which wants the process id.
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`, oauth2ProxyProgram(t))
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`,
+		oauth2ProxyProgram(t))
 	mortal(cmd)
 	cmd.Dir, cmd.ExtraFiles = w.dir, []*os.File{listener}
 	start(t, cmd, "oauth2-proxy")
@@ -118,7 +125,8 @@ func TestOAuth2ProxyProtectsASite(t *testing.T) {
 		t.Fatalf("the phone is at %s (%d), it came by %v\n%s", page.URL, page.Status, page.Hops, page.Body)
 	}
 	user := headers.Get("X-Forwarded-User")
-	if len(user) < 20 || headers.Get("X-Forwarded-Email") != user+"@people.example.com" || !strings.HasPrefix(headers.Get("X-Forwarded-Preferred-Username"), "wx-") {
+	if len(user) < 20 || headers.Get("X-Forwarded-Email") != user+"@people.example.com" ||
+		!strings.HasPrefix(headers.Get("X-Forwarded-Preferred-Username"), "wx-") {
 		t.Errorf("the site was told %v", headers)
 	}
 	// The next page needs no gateway.

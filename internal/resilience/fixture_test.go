@@ -26,7 +26,8 @@ const (
 	appRedirect = "http://127.0.0.1:1/callback" // not requested: the code is read from the redirect
 )
 
-// clusterFixture is the simulator of WeChat, a proxy with replicas of the gateway behind it, and an app.
+// clusterFixture is the simulator of WeChat, a proxy with replicas of the gateway behind it, and an
+// app.
 type clusterFixture struct {
 	t      *testing.T
 	wx     *wechat
@@ -53,7 +54,8 @@ const (
 	onPostgres = "PostgreSQL"
 )
 
-// newFixture starts a gateway with that number of replicas, each a process, for that number of users.
+// newFixture starts a gateway with that number of replicas, each a process, for that number of
+// users.
 func newFixture(t *testing.T, store, alg string, users, replicas int) *clusterFixture {
 	t.Helper()
 	w := prepare(t, store, alg, users)
@@ -63,8 +65,8 @@ func newFixture(t *testing.T, store, alg string, users, replicas int) *clusterFi
 	return w
 }
 
-// newFixtureInProcess starts replicas in the process of the test, each with its own store on the same
-// database. They use the given clock.
+// newFixtureInProcess starts replicas in the process of the test, each with its own store on the
+// same database. They use the given clock.
 func newFixtureInProcess(t *testing.T, store, alg string, users, replicas int, clock *fixture.Clock) *clusterFixture {
 	t.Helper()
 	w := prepare(t, store, alg, users)
@@ -74,7 +76,8 @@ func newFixtureInProcess(t *testing.T, store, alg string, users, replicas int, c
 		t.Fatal(err)
 	}
 	for range replicas {
-		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leaktest.Logger(t), Now: clock.Now})
+		a, err := app.New(t.Context(),
+			app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leaktest.Logger(t), Now: clock.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +104,8 @@ func prepare(t *testing.T, store, alg string, users int) *clusterFixture {
 	}
 	w.config = filepath.Join(dir, "weigate.yaml")
 	text := strings.NewReplacer(
-		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET", leaktest.Secret, "WECHAT", w.wx.URL,
+		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET",
+		leaktest.Secret, "WECHAT", w.wx.URL,
 		"CLIENT", appID, "CSECRET", appSecret, "REDIRECT", appRedirect, "ALG", alg,
 	).Replace(`
 url: URL
@@ -113,7 +117,13 @@ trusted_proxies: [127.0.0.1]
 wechat:
   - {name: main, kind: official_account, appid: APPID, secret: WXSECRET, api: "WECHAT", open: "WECHAT"}
 apps:
-  - {id: CLIENT, kind: oidc, name: Sample, secret: "CSECRET", redirect_uris: ["REDIRECT"], access: signed_in, id_token_alg: ALG}
+  - id: CLIENT
+    kind: oidc
+    name: Sample
+    secret: "CSECRET"
+    redirect_uris: ["REDIRECT"]
+    access: signed_in
+    id_token_alg: ALG
 `)
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -189,8 +199,8 @@ func (w *clusterFixture) load() *config.Config {
 	return c
 }
 
-// storedUsers returns the ids of all users by openid. It fails the test when an openid has two users, or a
-// user two openids.
+// storedUsers returns the ids of all users by openid. It fails the test when an openid has two
+// users, or a user two openids.
 func (w *clusterFixture) storedUsers(store gateway.Store) map[string]string {
 	w.t.Helper()
 	byOpenID := map[string]string{}

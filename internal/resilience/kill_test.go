@@ -18,10 +18,10 @@ import (
 // perSecond is the number of sign-ins that begin each second.
 const perSecond = 50
 
-// The gateway is killed by SIGKILL during fifty sign-ins a second, at the worst moments: after WeChat has
-// accepted a code and before the gateway has the response, while an app redeems a code, and during a
-// callback. Users reload and apps repeat their requests. No user is lost or stored twice, no session ends,
-// no code is redeemed twice, and no code is sent to WeChat twice.
+// The gateway is killed by SIGKILL during fifty sign-ins a second, at the worst moments: after
+// WeChat has accepted a code and before the gateway has the response, while an app redeems a code,
+// and during a callback. Users reload and apps repeat their requests. No user is lost or stored
+// twice, no session ends, no code is redeemed twice, and no code is sent to WeChat twice.
 func TestKillWhilePeopleSignIn(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{onSQLite, onPostgres} {
@@ -118,8 +118,8 @@ func (w *clusterFixture) wantNothingLost(t *testing.T, users []*user) {
 	w.wantNoCodeRedeemedTwice(t)
 }
 
-// wantNoCodeRedeemedTwice checks this by the responses to the apps, by the rows of the database, and by
-// another request for each code.
+// wantNoCodeRedeemedTwice checks this by the responses to the apps, by the rows of the database,
+// and by another request for each code.
 func (w *clusterFixture) wantNoCodeRedeemedTwice(t *testing.T) {
 	t.Helper()
 	driver, address := "pgx", w.store
@@ -131,9 +131,11 @@ func (w *clusterFixture) wantNoCodeRedeemedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	// A grant has one access token from its code, and one more from each refresh. stillIn refreshes once.
+	// A grant has one access token from its code, and one more from each refresh. stillIn refreshes
+	// once.
 	var doubled int
-	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT g.family FROM grants g JOIN tokens k ON k.family = g.family
+	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM (
+		SELECT g.family FROM grants g JOIN tokens k ON k.family = g.family
 		GROUP BY g.family, g.counter HAVING count(*) > g.counter) AS too_many`).Scan(&doubled)
 	if err != nil || doubled != 0 {
 		t.Errorf("%d codes got more than one token, %v", doubled, err)
@@ -150,7 +152,8 @@ func (w *clusterFixture) wantNoCodeRedeemedTwice(t *testing.T) {
 		}
 	}
 	runWorkers(upTo(len(all)), 8, func(i int) {
-		if a := w.codes[all[i]].owner.redeem(t.Context(), all[i]); a.Error != "invalid_grant" || a.status != http.StatusBadRequest {
+		if a := w.codes[all[i]].owner.redeem(t.Context(), all[i]); a.Error != "invalid_grant" ||
+			a.status != http.StatusBadRequest {
 			t.Errorf("a redeemed code got the response %v", a)
 		}
 	})

@@ -23,8 +23,8 @@ func processes(store string, replicas int) func(*testing.T, int) *clusterFixture
 	}
 }
 
-// settings are one process and two replicas, on each store. A SQLite file can be served by one process
-// only, so its two replicas are in one process, each with its own store.
+// settings are one process and two replicas, on each store. A SQLite file can be served by one
+// process only, so its two replicas are in one process, each with its own store.
 var settings = []setting{
 	{"one process on SQLite", processes(onSQLite, 1)},
 	{"two replicas on SQLite", func(t *testing.T, users int) *clusterFixture {
@@ -92,8 +92,8 @@ func TestCodeRedeemedByEightAtOnce(t *testing.T) {
 	}
 }
 
-// A browser requests the callback eight times at once. The code is exchanged once, and all requests are
-// redirected to the same address.
+// A browser requests the callback eight times at once. The code is exchanged once, and all requests
+// are redirected to the same address.
 func TestCallbackOpenedEightTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
@@ -116,7 +116,8 @@ func TestCallbackOpenedEightTimesAtOnce(t *testing.T) {
 					}
 					return a
 				})
-				if all := counts(answers); len(all) != 1 || answers[0].status != http.StatusSeeOther || !strings.HasPrefix(answers[0].location, w.proxy.url+"/oauth2/authorize?") {
+				if all := counts(answers); len(all) != 1 || answers[0].status != http.StatusSeeOther ||
+					!strings.HasPrefix(answers[0].location, w.proxy.url+"/oauth2/authorize?") {
 					t.Errorf("answers: %v", all)
 					return
 				}
@@ -142,8 +143,8 @@ func TestCallbackOpenedEightTimesAtOnce(t *testing.T) {
 	}
 }
 
-// A refresh token that eight requests send at once gets one successor. The use of the token before the
-// replaced one is a theft and revokes the grant.
+// A refresh token that eight requests send at once gets one successor. The use of the token before
+// the replaced one is a theft and revokes the grant.
 func TestRefreshTokenSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
@@ -176,8 +177,8 @@ func TestRefreshTokenSentAgain(t *testing.T) {
 	}
 }
 
-// A replaced token within the grace period comes from a client that lost the response. After it, the token
-// was stolen.
+// A replaced token within the grace period comes from a client that lost the response. After it,
+// the token was stolen.
 func TestRefreshTokenSentAgainAfterTheGrace(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{onSQLite, onPostgres} {

@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// proxy is the reverse proxy in front of the replicas. It sends each request to the next replica. Like
-// nginx by default it opens a connection for each request, and tries the next replica only when it could
-// not connect.
+// proxy is the reverse proxy in front of the replicas. It sends each request to the next replica.
+// Like nginx by default it opens a connection for each request, and tries the next replica only
+// when it could not connect.
 type proxy struct {
 	url       string
 	transport *http.Transport

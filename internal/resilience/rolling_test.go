@@ -14,8 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// Two replicas run without sticky sessions. Meanwhile the signing keys are rotated and both replicas are
-// replaced. No request fails, and no user repeats one.
+// Two replicas run without sticky sessions. Meanwhile the signing keys are rotated and both
+// replicas are replaced. No request fails, and no user repeats one.
 func TestRollingRestartAndKeyRotation(t *testing.T) {
 	t.Parallel()
 	n := signIns(t)
@@ -81,11 +81,12 @@ func TestRollingRestartAndKeyRotation(t *testing.T) {
 			t.Errorf("the replica %s served no request", host)
 		}
 	}
-	t.Logf("%d sign-ins over %d replicas, %d failures; signatures by key: %v; requests by replica: %v", n, len(w.proxy.shares()), failed.Load(), used, w.proxy.shares())
+	t.Logf("%d sign-ins over %d replicas, %d failures; signatures by key: %v; requests by replica: %v", n,
+		len(w.proxy.shares()), failed.Load(), used, w.proxy.shares())
 }
 
-// replace is one step of a rolling restart: it starts a new replica, removes the oldest from the proxy, and
-// stops it while it still has requests.
+// replace is one step of a rolling restart: it starts a new replica, removes the oldest from the
+// proxy, and stops it while it still has requests.
 func (w *clusterFixture) replace() {
 	w.t.Helper()
 	w.start()
@@ -96,8 +97,8 @@ func (w *clusterFixture) replace() {
 	}
 }
 
-// stillIn checks that this browser is signed in, without WeChat and without a page, and that its tokens
-// are valid.
+// stillIn checks that this browser is signed in, without WeChat and without a page, and that its
+// tokens are valid.
 func (p *user) stillIn(ctx context.Context) error {
 	if !p.signedIn {
 		return errors.New(p.id + " was never signed in")
@@ -115,8 +116,8 @@ func (p *user) stillIn(ctx context.Context) error {
 	return nil
 }
 
-// publishedKeys returns the ids of the RS256 keys that are published at base, the address of a replica or
-// of the proxy.
+// publishedKeys returns the ids of the RS256 keys that are published at base, the address of a
+// replica or of the proxy.
 func (w *clusterFixture) publishedKeys(base string) []string {
 	w.t.Helper()
 	set, err := w.newUser(0, newTransport()).keySet(w.t.Context(), base)
@@ -132,8 +133,8 @@ func (w *clusterFixture) publishedKeys(base string) []string {
 	return out
 }
 
-// activateNewKeys waits until every replica publishes the new key, which takes some seconds, and then sets
-// the time of its first signature, a day later by default, to the past.
+// activateNewKeys waits until every replica publishes the new key, which takes some seconds, and
+// then sets the time of its first signature, a day later by default, to the past.
 func (w *clusterFixture) activateNewKeys(old []string) {
 	w.t.Helper()
 	look := time.NewTicker(100 * time.Millisecond)

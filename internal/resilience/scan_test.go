@@ -26,10 +26,11 @@ type device struct {
 func (w *clusterFixture) device(i int, agent string, replica *process) *device {
 	d := &device{agent: agent}
 	d.replica.Store(replica)
-	d.user = w.newUser(i, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var dial net.Dialer
-		return dial.DialContext(ctx, network, d.replica.Load().host)
-	}})
+	d.user = w.newUser(i, &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var dial net.Dialer
+			return dial.DialContext(ctx, network, d.replica.Load().host)
+		}})
 	return d
 }
 
@@ -112,7 +113,8 @@ func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code
 	step(phone, http.MethodPost, base+"/scan/hold", url.Values{"m": {mark}}, scanMark)
 	at("the phone has the ticket")
 	number := step(desktop, http.MethodGet, waiting, nil, scanNumber)
-	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}}, regexp.MustCompile(`id="(scan_done)"`))
+	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}},
+		regexp.MustCompile(`id="(scan_done)"`))
 	at("the phone has confirmed")
 	continueURL := step(desktop, http.MethodGet, waiting, nil, scanContinue)
 	at("the desktop has its session")
@@ -130,13 +132,15 @@ func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code
 	return to.Query().Get("code"), nil
 }
 
-// The desktop uses one replica and its phone the other. At each step of the sign-in one of the two is
-// killed, first the desktop's, then the phone's. The user continues at the other one and is signed in.
+// The desktop uses one replica and its phone the other. At each step of the sign-in one of the two
+// is killed, first the desktop's, then the phone's. The user continues at the other one and is
+// signed in.
 func TestReplicaKilledWhileAPhoneSignsADesktopIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, onPostgres, "ES256", 12, 2)
 	next := 0
-	for _, when := range []moment{"the code is shown", "the phone was asked", "the phone has the ticket", "the phone has confirmed", "the desktop has its session"} {
+	for _, when := range []moment{"the code is shown", "the phone was asked", "the phone has the ticket",
+		"the phone has confirmed", "the desktop has its session"} {
 		for _, whose := range []string{"desktop", "phone"} {
 			t.Run(fmt.Sprint(when, ", the replica of the ", whose, " is killed"), func(t *testing.T) {
 				one, two := w.replicas[0], w.replicas[1]

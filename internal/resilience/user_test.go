@@ -16,7 +16,8 @@ import (
 
 const pkce = "a-verifier-of-43-characters-or-more-0123456789"
 
-// user is a user with a browser inside WeChat. It stops at every redirect, so that the test sees each.
+// user is a user with a browser inside WeChat. It stops at every redirect, so that the test sees
+// each.
 type user struct {
 	w       *clusterFixture
 	id      string
@@ -80,7 +81,8 @@ func (p *user) get(ctx context.Context, address string) (answer, error) {
 	}
 }
 
-// reload waits until the gateway is reachable, and reports whether to repeat the request that failed with err.
+// reload waits until the gateway is reachable, and reports whether to repeat the request that
+// failed with err.
 func (p *user) reload(ctx context.Context, err error) bool {
 	if !p.patient || !errors.Is(err, errUnreachable) || p.reloads > 1000 {
 		return false
@@ -92,7 +94,8 @@ func (p *user) reload(ctx context.Context, err error) bool {
 // authorize returns the address to which the app redirects its users.
 func (w *clusterFixture) authorize(more ...string) string {
 	sum := sha256.Sum256([]byte(pkce))
-	q := url.Values{"response_type": {"code"}, "client_id": {appID}, "redirect_uri": {appRedirect}, "scope": {"openid offline_access"}, "state": {"s1"},
+	q := url.Values{"response_type": {"code"}, "client_id": {appID}, "redirect_uri": {appRedirect},
+		"scope": {"openid offline_access"}, "state": {"s1"},
 		"nonce": {"n1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
@@ -191,7 +194,8 @@ func (t tokens) String() string {
 
 // token calls the token endpoint once, as the app.
 func (p *user) token(ctx context.Context, form url.Values) (out tokens) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.w.proxy.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.w.proxy.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		return tokens{err: err}
 	}
@@ -209,7 +213,8 @@ func (p *user) token(ctx context.Context, form url.Values) (out tokens) {
 }
 
 func (p *user) redeem(ctx context.Context, code string) tokens {
-	return p.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {appRedirect}, "code_verifier": {pkce}})
+	return p.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {appRedirect},
+		"code_verifier": {pkce}})
 }
 
 func (p *user) refresh(ctx context.Context, token string) tokens {
@@ -239,8 +244,9 @@ func (p *user) userinfo(ctx context.Context, access string) (subject string, sta
 	}
 }
 
-// signIn signs the user in to the app, at WeChat if necessary, until the app has verified the tokens. An app
-// that lost the response of the token endpoint repeats its request, and begins again when that is rejected.
+// signIn signs the user in to the app, at WeChat if necessary, until the app has verified the
+// tokens. An app that lost the response of the token endpoint repeats its request, and begins again
+// when that is rejected.
 func (p *user) signIn(ctx context.Context) error {
 	for range 4 {
 		code, err := p.visit(ctx, p.w.authorize())

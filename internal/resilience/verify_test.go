@@ -11,8 +11,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// verifier is the app's copy of the gateway's keys. Like any relying party it caches the key set, and
-// fetches it again for an unknown key.
+// verifier is the app's copy of the gateway's keys. Like any relying party it caches the key set,
+// and fetches it again for an unknown key.
 type verifier struct {
 	mu   sync.Mutex
 	keys jose.JSONWebKeySet

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// wechat is the simulator, and a list of every code that was sent to it: the simulator's own log keeps
-// the last thousand calls only.
+// wechat is the simulator, and a list of every code that was sent to it: the simulator's own log
+// keeps the last thousand calls only.
 type wechat struct {
 	*fixture.WeChat
 	appID string
@@ -60,7 +60,8 @@ func (wx *wechat) set(trap func()) {
 	wx.trap = trap
 }
 
-// exchanges returns the number of codes that were exchanged, and of those that were sent more than once.
+// exchanges returns the number of codes that were exchanged, and of those that were sent more than
+// once.
 func (wx *wechat) exchanges() (codes, twice int) {
 	wx.mu.Lock()
 	defer wx.mu.Unlock()

@@ -27,7 +27,8 @@ func BenchLines() int {
 // as in a real table.
 func imported(i int) gateway.ImportedUser {
 	h := hash(fmt.Sprint("imported ", i))
-	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i), SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
+	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
+		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
 }
 
 // Import imports n lines, as many at a time as the command does.

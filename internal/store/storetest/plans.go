@@ -22,7 +22,8 @@ type Statements struct {
 func (s *Statements) Add(query string) {
 	query = strings.Join(strings.Fields(query), " ")
 	first, _, _ := strings.Cut(query, " ")
-	if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}, first) || regexp.MustCompile(`\bmigrations\b|advisory`).MatchString(query) {
+	if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}, first) ||
+		regexp.MustCompile(`\bmigrations\b|advisory`).MatchString(query) {
 		return
 	}
 	s.mu.Lock()
@@ -78,14 +79,17 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 
 // Complaints returns what is wrong with the plans of statements, given by statement: a scan of a
 // whole table, as wholeTable reports it for a step at its place in the plan, and an index that serves no statement.
-func Complaints(plans map[string][]string, indexes []string, wholeTable func(query string, at int, step string) bool) (all []string) {
+func Complaints(plans map[string][]string, indexes []string,
+	wholeTable func(query string, at int, step string) bool) (all []string) {
 	unused := slices.Clone(indexes)
 	for query, steps := range plans {
 		for i, step := range steps {
 			if wholeTable(query, i, step) {
 				all = append(all, step+": "+query)
 			}
-			unused = slices.DeleteFunc(unused, func(name string) bool { return regexp.MustCompile(`\b` + name + `\b`).MatchString(step) })
+			unused = slices.DeleteFunc(unused, func(name string) bool {
+				return regexp.MustCompile(`\b` + name + `\b`).MatchString(step)
+			})
 		}
 	}
 	for _, name := range unused {
