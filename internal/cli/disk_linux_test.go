@@ -18,7 +18,6 @@ import (
 // oneError matches one error and at most one hint.
 var oneError = regexp.MustCompile(`^weigate: error: [^\n]+\n(weigate: hint: [^\n]+\n)?$`)
 
-// refused runs "weigate serve" and "weigate check" in the gate's folder and fails unless each ends with that in one line of error.
 // refused runs "weigate serve" and "weigate check". Each must fail with one error that contains the words.
 func (g *gate) refused(as *syscall.SysProcAttr, exe string, words ...string) {
 	g.t.Helper()
