@@ -128,7 +128,7 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.keep(w, t)
-	redirect(w, c.rp.postLogoutRedirectURI) // the first page: the code must not stay in the address bar
+	redirect(w, c.rp.postLogoutRedirectURI) // the code must not stay in the address bar
 }
 
 // signOutHere ends this app's session only. The next sign-in shows no page.
