@@ -45,7 +45,7 @@ func clusterBytes(t *testing.T, c *postgrestest.Cluster) string {
 	t.Helper()
 	tell(t, c, `CHECKPOINT`)
 	var all strings.Builder
-	// The server goes on working, and removes files of its own meanwhile.
+	// The server is still running, and removes files meanwhile.
 	there := func(err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
