@@ -27,10 +27,10 @@ import (
 
 // demoCmd is "weigate demo". It runs the simulator, the gateway and sample apps.
 type demoCmd struct {
-	Addr        string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the sample apps (${default})."`
+	Addr        string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the apps (${default})."`
 	GatewayAddr string `default:"127.0.0.1:8092" placeholder:"HOST:PORT" help:"Address of the gateway (${default})."`
-	SimAddr     string `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Address of the simulated WeChat (${default})."`
-	ControlAddr string `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Address of the simulator's control page (${default})."`
+	SimAddr     string `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Address of WeChat (${default})."`
+	ControlAddr string `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Control page (${default})."`
 	Seed        uint64 `placeholder:"N" help:"Repeat the simulated WeChat of the run that printed this seed."`
 }
 

@@ -120,7 +120,7 @@ func (g *fixture) write(name, text string) {
 	}
 }
 
-// configure writes the configuration; more is what stands at its end.
+// configure writes the configuration; more is appended to it.
 func (g *fixture) configure(more string) {
 	g.write("weigate.yaml", fmt.Sprintf(`url: %s
 listen: 127.0.0.1:0

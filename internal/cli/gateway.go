@@ -18,7 +18,7 @@ const openTimeout = time.Minute
 
 // configFlag is the flag that the commands of the gateway share.
 type configFlag struct {
-	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"Configuration file (weigate.yaml)."`
+	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
 }
 
 // load reads the configuration and prints its warnings.

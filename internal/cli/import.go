@@ -17,7 +17,7 @@ import (
 // userImportCmd is "weigate user import".
 type userImportCmd struct {
 	configFlag
-	File      string `arg:"" type:"path" help:"CSV file with the columns openid, old_id and optionally unionid, nickname, named in its first line."`
+	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname."`
 	Connector string `placeholder:"NAME" help:"Connector of the openids; optional if there is only one."`
 	Approved  bool   `help:"Approve the users. Otherwise they need approval."`
 	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`

@@ -134,7 +134,8 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	if _, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)}); err != nil {
+	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
+	if err != nil {
 		return checkKeyError(err)
 	}
 	all, err := store.Keys(s.ctx)
@@ -148,7 +149,8 @@ func (c *keyResealCmd) Run(s *invocation) error {
 		}
 	}
 	if older > 0 {
-		return withHint(fmt.Errorf("%s still sealed with an older master key", count(older, "key", "keys")), "run it again")
+		err := fmt.Errorf("%s still sealed with an older master key", count(older, "key", "keys"))
+		return withHint(err, "run it again")
 	}
 	s.out.printf("Everything is sealed with the master key %s.", master.IDs()[0])
 	if len(master.IDs()) > 1 {

@@ -25,8 +25,7 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 
-	// Away while serving: people hear of it, nobody is signed out, and with the server back it goes
-	// on by itself.
+	// Unavailable while serving: users see an error page, nobody is signed out, and the gateway recovers automatically.
 	server.Kill()
 	page, err := alice.Open(t.Context(), g.authorize("openid"))
 	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {

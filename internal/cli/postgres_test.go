@@ -46,7 +46,7 @@ func clusterBytes(t *testing.T, c *postgrestest.Cluster) string {
 	tell(t, c, `CHECKPOINT`)
 	var all strings.Builder
 	all.Grow(96 << 20) // an empty cluster has 60 MB
-	// The server removes some of its files meanwhile.
+	// The server is still running, and removes files meanwhile.
 	there := func(err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

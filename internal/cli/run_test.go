@@ -25,7 +25,7 @@ type program struct {
 	told    *bytes.Buffer
 }
 
-// begin runs weigate until it has printed all that it prints by itself.
+// begin runs weigate until it has printed all that it prints at its start.
 func begin(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -76,7 +76,9 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}
 	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
 	g.level.Set(parseLevel(conf.Log.Level))
-	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Sealer: sealer, Metrics: g.metrics, Logger: g.log})
+	g.app, err = app.New(s.ctx, app.Options{
+		Config: conf, Store: store, Sealer: sealer, Metrics: g.metrics, Logger: g.log,
+	})
 	if err != nil {
 		return checkKeyError(err)
 	}

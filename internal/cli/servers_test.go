@@ -80,8 +80,7 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 	close(never)
 }
 
-// TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that
-// lives, after it was told to stop.
+// TestStopLosesNothingInFlight: requests in progress finish after a stop, and their contexts are not cancelled.
 func TestStopLosesNothingInFlight(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: time.Minute, graceful: true}

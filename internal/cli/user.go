@@ -38,7 +38,7 @@ const (
 // userListCmd is "weigate user list".
 type userListCmd struct {
 	configFlag
-	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only users with this status: active, pending or blocked."`
+	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
 	Text   string `placeholder:"TEXT" help:"Part of a nickname; or a complete user id, openid, unionid or old id."`
 	Limit  int    `default:"50" help:"Maximum number (${default}, at most 500)."`
 	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
@@ -122,7 +122,8 @@ func (c *userShowCmd) Run(s *invocation) error {
 		if i.UnionID != "" {
 			union = "unionid " + short(i.UnionID)
 		}
-		line("identity", "%s, %s, openid %s, %s, last sign-in %s", i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
+		line("identity", "%s, %s, openid %s, %s, last sign-in %s",
+			i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
 	}
 	for _, each := range sessions {
 		line("session", "%s, since %s, last used %s", each.Method, day(each.CreatedAt), day(each.SeenAt))
