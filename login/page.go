@@ -2,8 +2,8 @@ package login
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // PageKind names a page of the sign-in.
@@ -92,13 +92,13 @@ const retryAfter = "5"
 
 // show completes a page and hands it to whoever shows pages.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
-	p.Status, p.Lang = p.Kind.status(), h.lang(r)
+	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
 		if p.RequestID == "" {
 			p.RequestID = h.requestID(r)
 		}
 		if p.AgainURL == "" {
-			p.AgainURL = h.returns.absolute(h.returns.home())
+			p.AgainURL = h.address("/")
 		}
 	}
 	if p.Kind == PageBusy && w.Header().Get("Retry-After") == "" {
@@ -134,34 +134,4 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a failure here is a browser that has gone
 	}
-}
-
-const (
-	langEN = "en"
-	langZH = "zh-CN"
-)
-
-// lang picks the language of pages: Chinese where the browser prefers any
-// Chinese to English, else English.
-func (h *Handler) lang(r *http.Request) string {
-	best, zh := 0.0, false
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Language"), ","), ",") {
-		tag, rest, _ := strings.Cut(strings.TrimSpace(part), ";")
-		quality := 1.0
-		if value, found := strings.CutPrefix(strings.TrimSpace(rest), "q="); found {
-			parsed, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				continue
-			}
-			quality = parsed
-		}
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		if (primary == "zh" || primary == "en") && quality > best {
-			best, zh = quality, primary == "zh"
-		}
-	}
-	if zh {
-		return langZH
-	}
-	return langEN
 }

@@ -178,6 +178,7 @@ type Link struct {
 type Page struct {
 	Kind    Kind
 	Status  int    // 0 = what the kind says
+	Lang    string // "" = by the request
 	App     string // name of the app that the page is about
 	User    *User
 	Copy    string // a link to copy
@@ -266,7 +267,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if p.Status == 0 {
 		p.Status = look.status
 	}
-	v := view{Page: p, Site: s.cfg.Names, Lang: Language(r), Tone: look.tone, script: s.script}
+	v := view{Page: p, Site: s.cfg.Names, Lang: cmp.Or(p.Lang, Language(r)), Tone: look.tone, script: s.script}
 	v.words = s.words[v.Lang]
 	app := p.App
 	if app == "" {
