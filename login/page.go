@@ -11,24 +11,24 @@ type PageKind string
 
 // The pages.
 const (
-	PageOpenInWeChat   PageKind = "open_in_wechat" // no door here; the link is for WeChat
-	PageOpenElsewhere  PageKind = "open_elsewhere" // in WeChat, but there is only a website app
-	PageProfile        PageKind = "profile"        // asks for nickname and avatar (头像昵称)
-	PageSnapshot       PageKind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
-	PageDenied         PageKind = "denied"         // the person declined at WeChat
-	PageSignOut        PageKind = "sign_out"       // asks whether to sign out
-	PageSignedOut      PageKind = "signed_out"     // a form was sent without a session
-	PageLost           PageKind = "lost"           // a callback that this browser did not begin, or is over
-	PageNoCookies      PageKind = "no_cookies"     // the browser keeps no cookies
-	PageLoop           PageKind = "loop"           // sign-ins succeed but do not hold
-	PageAgain          PageKind = "again"          // WeChat refused codes several times in a row
-	PageRefused        PageKind = "refused"        // the app refused; Text may say why
-	PageUserRestricted PageKind = "person"         // WeChat refused the person
-	PageBusy           PageKind = "busy"           // WeChat or the store is out of reach
-	PageFault          PageKind = "fault"          // configuration, or an error on the app's side
-	PageBadReturn      PageKind = "bad_return"     // the return address was refused
-	PageBadRequest     PageKind = "bad_request"    // the request makes no sense
-	PageForeignForm    PageKind = "foreign_form"   // the form came from another site
+	PageOpenInWeChat   PageKind = "open_in_wechat"  // no door here; the link is for WeChat
+	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, but there is only a website app
+	PageProfile        PageKind = "profile"         // asks for nickname and avatar (头像昵称)
+	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 to a visitor of a snapshot page (快照页)
+	PageDenied         PageKind = "denied"          // the person declined at WeChat
+	PageSignOut        PageKind = "sign_out"        // asks whether to sign out
+	PageSignedOut      PageKind = "signed_out"      // a form was sent without a session
+	PageLost           PageKind = "lost"            // a callback that this browser did not begin, or is over
+	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
+	PageLoop           PageKind = "loop"            // sign-ins succeed but do not hold
+	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
+	PageRefused        PageKind = "refused"         // the app refused; Text may say why
+	PageUserRestricted PageKind = "user_restricted" // WeChat refused the person
+	PageBusy           PageKind = "busy"            // WeChat or the store is out of reach
+	PageFault          PageKind = "fault"           // configuration, or an error on the app's side
+	PageBadReturn      PageKind = "bad_return"      // the return address was refused
+	PageBadRequest     PageKind = "bad_request"     // the request makes no sense
+	PageForeignForm    PageKind = "foreign_form"    // the form came from another site
 	PageNotFound       PageKind = "not_found"
 	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
 )

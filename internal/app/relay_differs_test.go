@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // oldWorld is WeChat as old code sees it: the simulated one, or the gateway.
 type oldWorld struct {
-	w             *town
+	w             *gatewayFixture
 	name, base    string
 	appID, secret string
 	phone         phone
@@ -25,14 +26,12 @@ type oldWorld struct {
 }
 
 // worlds are the two between which old code must not be able to tell.
-func (w *town) worlds() []oldWorld {
+func (w *gatewayFixture) worlds() []oldWorld {
 	real := w.config.WeChat[0]
 	return []oldWorld{
-		{w, "wechat", w.world, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) { w.sim.Advance(d) }},
+		{w, "wechat", w.wechat.URL, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) { w.wechat.Advance(d) }},
 		{w, "relay", w.url, shopAppID, appSecret, w.phone("alice"), func(d time.Duration) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.skew += d
+			w.clock.Advance(d)
 		}},
 	}
 }
@@ -41,7 +40,7 @@ func (w *town) worlds() []oldWorld {
 func (o oldWorld) code(scope wechat.Scope) string {
 	o.w.t.Helper()
 	o.open(scope, o.w.app.URL+"/shop")
-	return o.w.told().Get("code")
+	return o.w.app.LastQuery().Get("code")
 }
 
 // open sends alice to the authorize address until she is back at the app.
@@ -52,12 +51,12 @@ func (o oldWorld) open(scope wechat.Scope, to string) *wechattest.Page {
 	if err != nil {
 		o.w.t.Fatal(err)
 	}
-	page := o.phone.on(o.phone.Open(o.w.t.Context(), address))
-	if kind(page) == "profile" {
-		page = o.phone.press()
+	page := o.phone.Must(o.phone.Open(o.w.t.Context(), address))
+	if fixture.PageName(page) == "profile" {
+		page = o.phone.Press()
 	}
 	if !strings.HasPrefix(page.URL, o.w.app.URL) {
-		page = o.phone.on(o.phone.Allow(o.w.t.Context()))
+		page = o.phone.Must(o.phone.Allow(o.w.t.Context()))
 	}
 	return page
 }
@@ -106,7 +105,7 @@ func (o oldWorld) refresh(token string, change ...string) *wireAnswer {
 }
 
 func (o oldWorld) bearer(path, token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, path, []string{"access_token", token, "openid", o.w.sim.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
+	return o.call(http.MethodGet, path, []string{"access_token", token, "openid", o.w.wechat.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
 }
 
 type wireAnswer struct {
@@ -142,8 +141,8 @@ func (a *wireAnswer) shape() string {
 // Every call in both worlds: what works, and each kind of input that is wrong.
 func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
-	w.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
+	w := newFixture(t, withShop)
+	w.wechat.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
 	made := "61_" + strings.Repeat("A", 107)
 	type step struct {
 		name string
@@ -259,7 +258,7 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 // The address that the browser comes back with, byte for byte but for the code.
 func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	worlds := w.worlds()
 	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2", "/a;b/c//d"} {
 		var got [2]string
@@ -277,7 +276,7 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 // Where WeChat shows a page and tells the app nothing, so does the gateway.
 func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	for _, o := range w.worlds() {
 		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
 		for _, k := range [][2]string{
@@ -285,9 +284,9 @@ func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 			{url.QueryEscape(w.app.URL), "javascript%3Aalert(1)%2F%2F"}, {"response_type=code", "response_type=token"}, {"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
 			{"state=s1", "state=" + strings.Repeat("s", 129)},
 		} {
-			page := o.phone.on(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
-			if len(page.Hops) > 0 || w.told() != nil {
-				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.told())
+			page := o.phone.Must(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
+			if len(page.Hops) > 0 || w.app.LastQuery() != nil {
+				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
 			}
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -52,7 +53,7 @@ func questionFor(host, cookie string) []byte {
 // protected is a gateway with one app behind a proxy, and one person.
 func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	b.Helper()
-	store := memory(b)
+	store := sqlitetest.New(b)
 	now := time.Now()
 	a, _, err := store.RecordSignIn(b.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
 		At: now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
@@ -66,7 +67,7 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 		Apps: []config.App{{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
 			Hosts: []string{benchHost}}},
 	}
-	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Sealer: master(), Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler)})
+	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Sealer: sqlitetest.Sealer(), Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

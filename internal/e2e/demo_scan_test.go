@@ -20,7 +20,7 @@ func TestDemoScan(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.site, wide(l)), open(t, &demo.site, l)
+			w, desk := open(t, &demo.addresses, wide(l)), open(t, &demo.addresses, l)
 			link := w.showCode(demo)
 			w.see("scan-code")
 			if l.width == 1280 {
@@ -164,7 +164,7 @@ func TestDemoScanEnds(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, alice, bob := open(t, &demo.site, l), open(t, &demo.site, l), open(t, &demo.site, l)
+			w, alice, bob := open(t, &demo.addresses, l), open(t, &demo.addresses, l), open(t, &demo.addresses, l)
 			scan := func(phone *window, person, link string) {
 				t.Helper()
 				phone.visit(demo.control + "/phone?person=" + person + "&open=" + url.QueryEscape(link))

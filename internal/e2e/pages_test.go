@@ -17,7 +17,7 @@ func TestPages(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.appPages(demo)
 			w.refusalPages(demo)
 			w.troublePages(demo)
@@ -165,7 +165,7 @@ func TestSignInPages(t *testing.T) {
 				handler.WritePage(w, r, p)
 			}))
 			t.Cleanup(server.Close)
-			w := open(t, &site{app: server.URL, wechat: server.URL, control: server.URL}, l)
+			w := open(t, &addresses{app: server.URL, wechat: server.URL, control: server.URL}, l)
 			for _, kind := range kinds {
 				w.visit(server.URL + "/" + string(kind))
 				if !w.has("#" + string(kind)) {

@@ -22,7 +22,7 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.visit(demo.app + "/")
 			w.visit(eval[string](w, `document.querySelector(".behind a").href`)) // one click away
 			w.says("People", "用户")
@@ -102,7 +102,7 @@ func TestQRCode(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.site, l), open(t, &demo.site, l)
+			w, desk := open(t, &demo.addresses, l), open(t, &demo.addresses, l)
 			w.visit(demo.sample())
 			w.press("#sign-in-qr")
 			w.says("Scan the QR code with WeChat", "请使用微信扫描二维码登录")

@@ -16,7 +16,7 @@ import (
 
 // program is a running "weigate demo".
 type program struct {
-	site
+	addresses
 	t         *testing.T
 	complains bool // a test made trouble, so that warnings in the terminal are right
 }

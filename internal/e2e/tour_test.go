@@ -6,8 +6,8 @@ import (
 )
 
 // wiki and shop are the demo's other hosts, at the port of the first screen.
-func (s *site) wiki() string { return strings.Replace(s.app, "127.0.0.1", "wiki.localhost", 1) }
-func (s *site) shop() string { return strings.Replace(s.app, "127.0.0.1", "shop.localhost", 1) }
+func (s *addresses) wiki() string { return strings.Replace(s.app, "127.0.0.1", "wiki.localhost", 1) }
+func (s *addresses) shop() string { return strings.Replace(s.app, "127.0.0.1", "shop.localhost", 1) }
 
 // TestTour goes through the cards of the first screen that need no second device, each from the first press to its end.
 func TestTour(t *testing.T) {
@@ -16,7 +16,7 @@ func TestTour(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.visitWiki(demo)
 			w.visitShop(demo)
 		})
@@ -107,7 +107,7 @@ func TestTourFromNobody(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
 			for card, out := range map[string]string{"shop": demo.shop() + "/", "notes": demo.app + "/notes/"} {
-				w := open(t, &demo.site, l)
+				w := open(t, &demo.addresses, l)
 				w.visit(demo.app + "/")
 				w.press("#" + card)
 				w.press("#sign-in")

@@ -19,8 +19,8 @@ import (
 // TestWithoutJavaScript goes the main way in a browser that runs no scripts.
 func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	w.signIn()
 	w.press("#add-profile")
@@ -33,8 +33,8 @@ func TestWithoutJavaScript(t *testing.T) {
 // TestWithTheKeyboard goes the main way without a mouse.
 func TestWithTheKeyboard(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.sample())
 	for _, selector := range []string{"#sign-in-profile", "button[value=alice]", "button.allow"} {
 		w.tabTo(selector)

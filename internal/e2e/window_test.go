@@ -38,23 +38,23 @@ const (
 type window struct {
 	t    *testing.T
 	ctx  context.Context
-	site *site
+	site *addresses
 	look look
 	wire *wire
 }
 
 // site is where the parts of a world answer: the sample apps, the gateway where there is one, the
 // simulated WeChat and its control page. Addresses have no slash at the end.
-type site struct {
+type addresses struct {
 	app, gateway, wechat, control string
 }
 
 // sample is the address of the app on package login.
-func (s *site) sample() string { return s.app + "/sample/" }
+func (s *addresses) sample() string { return s.app + "/sample/" }
 
 // open opens a window. It is closed when the test ends, and what it has sent and heard by then is
 // judged.
-func open(t *testing.T, s *site, l look, options ...chromedp.CreateBrowserContextOption) *window {
+func open(t *testing.T, s *addresses, l look, options ...chromedp.CreateBrowserContextOption) *window {
 	t.Helper()
 	heard := &wire{site: s}
 	ctx, cancel := chromedp.NewContext(suite.browser, chromedp.WithNewBrowserContext(options...), chromedp.WithListener(heard.hear))

@@ -17,7 +17,7 @@ import (
 
 // wire is what a tab sent and heard: its network traffic and its console.
 type wire struct {
-	site *site
+	site *addresses
 
 	mu        sync.Mutex
 	codes     []string // that the browser carried to the callback

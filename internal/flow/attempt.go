@@ -43,14 +43,14 @@ type Outcome struct {
 
 // The kinds of outcomes. The zero value "" is an attempt in progress.
 const (
-	OutcomeSignedIn       = "signed_in"    // recorded by the completion
-	OutcomeCodeRefused    = "code_refused" // WeChat refused the code: invalid, used, expired
-	OutcomeSnapshot       = "snapshot"     // a virtual user of WeChat's snapshot page (快照页)
-	OutcomeRefused        = "app_refused"  // the completion refused the user
-	OutcomeUserRestricted = "person"       // WeChat has restricted the user's account
-	OutcomeBusy           = "busy"         // WeChat gave no usable answer, or the program's store is unavailable
-	OutcomeRateLimited    = "slow_down"    // WeChat's quota of calls is used up
-	OutcomeFault          = "fault"        // wrong configuration, or an error of the program
+	OutcomeSignedIn       = "signed_in"       // recorded by the completion
+	OutcomeCodeRefused    = "code_refused"    // WeChat refused the code: invalid, used, expired
+	OutcomeSnapshot       = "snapshot"        // a virtual user of WeChat's snapshot page (快照页)
+	OutcomeRefused        = "refused"         // the completion refused the user
+	OutcomeUserRestricted = "user_restricted" // WeChat has restricted the user's account
+	OutcomeBusy           = "busy"            // WeChat gave no usable answer, or the program's store is unavailable
+	OutcomeRateLimited    = "rate_limited"    // WeChat's quota of calls is used up
+	OutcomeFault          = "fault"           // wrong configuration, or an error of the program
 )
 
 // Attempts stores the attempts, for all processes that serve one address.

@@ -23,7 +23,7 @@ import (
 
 // guarded is a site behind a real proxy with forward auth, and the gateway that the proxy asks.
 type guarded struct {
-	*world
+	*gatewayFixture
 	t      *testing.T
 	site   *upstream
 	origin string // https://wiki.localhost:PORT
@@ -39,8 +39,8 @@ const verifyCache = time.Second
 
 func guard(t *testing.T, kind proxied) *guarded {
 	t.Helper()
-	w := newWorld(t)
-	g := &guarded{world: w, t: t, site: newUpstream(t)}
+	w := newFixture(t)
+	g := &guarded{gatewayFixture: w, t: t, site: newUpstream(t)}
 	address, socket := inherited(t)
 	_, g.port, _ = net.SplitHostPort(address)
 	g.host = "wiki.localhost:" + g.port
@@ -136,14 +136,14 @@ func (g *guarded) ask(p *phone, method, path string, headers ...string) answer {
 func (g *guarded) signedIn(person string) phone {
 	g.t.Helper()
 	p := g.phone(person)
-	page := p.open(g.origin + "/page?x=1&y=%2F")
-	p.want("waiting") // access: approved
+	page := p.Visit(g.origin + "/page?x=1&y=%2F")
+	p.wantPage("waiting") // access: approved
 	g.approve(page)
 	// The page looks by itself, and goes on.
-	p.on(p.FollowRefresh(g.t.Context()))
-	p.want("profile")
-	p.on(p.Follow(g.t.Context(), "go"))
-	page = p.on(p.Allow(g.t.Context()))
+	p.Must(p.FollowRefresh(g.t.Context()))
+	p.wantPage("profile")
+	p.Must(p.Follow(g.t.Context(), "go"))
+	page = p.Must(p.Allow(g.t.Context()))
 	if page.URL != g.origin+"/page?x=1&y=%2F" || !strings.Contains(page.Body, `"path":"/page?x=1\u0026y=%2F"`) {
 		g.t.Fatalf("the phone shows %d at %s, by %v\n%s", page.Status, page.URL, page.Hops, page.Body)
 	}
@@ -223,7 +223,7 @@ func (g *guarded) siteIsTold(p *phone) (account string) {
 	}
 	h := got.headers
 	appid := g.account.AppID
-	for name, want := range map[string]string{"X-Weigate-Name": "Alice", "X-Weigate-Openid": g.sim.OpenID(appid, "alice"), "X-Weigate-Groups": "", "Cookie": "theme=dark"} {
+	for name, want := range map[string]string{"X-Weigate-Name": "Alice", "X-Weigate-Openid": g.wechat.OpenID(appid, "alice"), "X-Weigate-Groups": "", "Cookie": "theme=dark"} {
 		if got := strings.Join(h[name], ","); got != want {
 			g.t.Errorf("the site is told %s %q, want %q", name, got, want)
 		}
@@ -313,15 +313,15 @@ func (g *guarded) noOtherNameLeadsIn() {
 
 func (g *guarded) signsOutAndInAgain(p phone) {
 	g.t.Helper()
-	p.open(g.origin + "/.weigate/sign-out")
-	p.want("host_sign_out")
-	p.on(p.Submit(g.t.Context(), "", nil))
-	p.want("host_signed_out")
+	p.Visit(g.origin + "/.weigate/sign-out")
+	p.wantPage("host_sign_out")
+	p.Must(p.Submit(g.t.Context(), "", nil))
+	p.wantPage("host_signed_out")
 	if got := g.ask(&p, http.MethodGet, "/page", "Accept", "application/json"); got.status != http.StatusUnauthorized {
 		g.t.Errorf("signed out of the host: %d %s", got.status, got.body)
 	}
 	// The gateway still knows them.
-	if page := p.open(g.origin + "/again"); page.URL != g.origin+"/again" || page.Status != http.StatusOK {
+	if page := p.Visit(g.origin + "/again"); page.URL != g.origin+"/again" || page.Status != http.StatusOK {
 		g.t.Errorf("the phone is at %s, %d, by %v", page.URL, page.Status, page.Hops)
 	}
 	g.site.reached()

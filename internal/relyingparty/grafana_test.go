@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/oauth2"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // grafanaKeys are the settings that Grafana's documentation lists, by section, with the values it allows where it names them. Sources, read in November
@@ -83,21 +85,21 @@ func TestGrafanaConfigurationIsDocumented(t *testing.T) {
 // and looks for each attribute that the configuration names in what the gateway tells.
 func TestGrafanaConfigurationSignsIn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	a := newApp(t)
+	w := newFixture(t)
+	a := fixture.NewApp(t)
 	secret, account := filepath.Join(w.dir, "grafana"), filepath.Join(w.dir, "wechat")
 	write(t, secret, clientSecret)
 	write(t, account, w.account.Secret)
 	examples := filepath.Join("..", "..", "examples", "grafana")
-	here := []string{"https://login.example.com", w.wire.url, "https://grafana.example.com", a.url}
-	all := ini(t, adapt(t, filepath.Join(examples, "grafana.ini"), append(here, "https%3A%2F%2Fgrafana.example.com", strings.NewReplacer(":", "%3A", "/", "%2F").Replace(a.url))...))
+	here := []string{"https://login.example.com", w.front.url, "https://grafana.example.com", a.URL}
+	all := ini(t, adapt(t, filepath.Join(examples, "grafana.ini"), append(here, "https%3A%2F%2Fgrafana.example.com", strings.NewReplacer(":", "%3A", "/", "%2F").Replace(a.URL))...))
 	conf := all["auth.generic_oauth"]
-	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/grafana", secret, "/run/secrets/wechat", account, "https://grafana.example.com", a.url))
+	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/grafana", secret, "/run/secrets/wechat", account, "https://grafana.example.com", a.URL))
 
 	if conf["client_secret"] != "$__file{/run/secrets/grafana}" || conf["use_pkce"] != "true" || conf["use_refresh_token"] != "true" || conf["auth_style"] != "InHeader" {
 		t.Fatalf("the test signs in otherwise than the configuration says: %v", conf)
 	}
-	c := newGoClient(t, w.wire.url, conf["client_id"], clientSecret, a)
+	c := newGoClient(t, w.front.url, conf["client_id"], clientSecret, a)
 	c.conf.RedirectURL = all["server"]["root_url"] + "login/generic_oauth" // as Grafana makes it
 	c.conf.Scopes = strings.Fields(conf["scopes"])
 	if e := c.conf.Endpoint; e.AuthURL != conf["auth_url"] || e.TokenURL != conf["token_url"] || c.provider.UserInfoEndpoint() != conf["api_url"] {
@@ -107,15 +109,15 @@ func TestGrafanaConfigurationSignsIn(t *testing.T) {
 
 	alice := w.phone("alice")
 	first := c.begin()
-	alice.open(first.address)
-	alice.want("waiting")
-	openID := w.sim.OpenID(w.account.AppID, "alice")
+	alice.Visit(first.address)
+	alice.wantPage("waiting")
+	openID := w.wechat.OpenID(w.account.AppID, "alice")
 	run(t, w.weigate("user", "approve", openID))
 	run(t, w.weigate("user", "groups", openID, "grafana-admin"))
-	alice.on(alice.Follow(t.Context(), "go"))
-	alice.want("profile")
-	alice.on(alice.Follow(t.Context(), "go"))
-	page := alice.on(alice.Allow(t.Context()))
+	alice.Must(alice.Follow(t.Context(), "go"))
+	alice.wantPage("profile")
+	alice.Must(alice.Follow(t.Context(), "go"))
+	page := alice.Must(alice.Allow(t.Context()))
 	if !strings.HasPrefix(page.URL, c.conf.RedirectURL) {
 		t.Fatalf("the phone is at %s, it came by %v", page.URL, page.Hops)
 	}
@@ -137,11 +139,11 @@ func TestGrafanaConfigurationSignsIn(t *testing.T) {
 	c.refreshes(token, id)
 
 	// Grafana has no ID token in that address, so the gateway asks, and then offers the way back.
-	alice.open(conf["signout_redirect_url"])
-	alice.want("app_sign_out")
-	alice.on(alice.Submit(t.Context(), "", nil))
-	alice.want("app_signed_out")
-	if page = alice.on(alice.Follow(t.Context(), "go")); page.URL != a.url+"/login" {
+	alice.Visit(conf["signout_redirect_url"])
+	alice.wantPage("app_sign_out")
+	alice.Must(alice.Submit(t.Context(), "", nil))
+	alice.wantPage("app_signed_out")
+	if page = alice.Must(alice.Follow(t.Context(), "go")); page.URL != a.URL+"/login" {
 		t.Errorf("the way back leads to %s", page.URL)
 	}
 }

@@ -13,13 +13,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 	"golang.org/x/oauth2"
 )
 
 // neighbour is the site at the root of the host: it has cookies of its own, and is an app of the gateway below the same host.
 type neighbour struct {
-	*app
+	*fixture.App
 	mu      sync.Mutex
 	paths   []string
 	cookies []string // names of cookies that came with requests
@@ -33,7 +34,7 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "neighbour", Value: "1", Path: "/", Secure: true, HttpOnly: true})
-	n.app.ServeHTTP(w, r)
+	n.App.ServeHTTP(w, r)
 }
 
 // nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this machine's. It returns the address of the host.
@@ -85,23 +86,23 @@ func leaves(page *wechattest.Page, host string) (out []string) {
 // TestGatewayBelowAPathOfAnotherSite puts the gateway below /login/ of a host whose root is another site, behind a real nginx with TLS.
 func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	n := &neighbour{app: &app{}}
+	w := newFixture(t)
+	n := &neighbour{App: &fixture.App{}}
 	behind := httptest.NewServer(n)
 	t.Cleanup(behind.Close)
-	host := nginx(t, behind.URL, w.wire.url)
-	n.url = host
+	host := nginx(t, behind.URL, w.front.url)
+	n.URL = host
 	issuer := host + "/login"
 	w.serve(w.config(issuer, fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, redirect_uris: [%s/callback], post_logout_redirect_uris: [%s/bye], access: signed_in}\n",
 		clientSecret, host, host)))
 
-	c := newGoClient(t, issuer, "site", clientSecret, n.app)
+	c := newGoClient(t, issuer, "site", clientSecret, n.App)
 	c.conf.Scopes = []string{"openid", "profile"}
 	endpointsStayBelow(t, c, issuer)
 	alice := w.phone("alice")
 	shown := func(page *wechattest.Page, name string) *wechattest.Page {
 		t.Helper()
-		alice.want(name)
+		alice.wantPage(name)
 		if !strings.HasPrefix(page.URL, issuer+"/") || len(leaves(page, host)) > 0 {
 			t.Errorf("the page %s at %s leads to %v", name, page.URL, leaves(page, host))
 		}
@@ -109,13 +110,13 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	}
 
 	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app may have.
-	alice.open(host + "/")
+	alice.Visit(host + "/")
 	first := c.begin()
 	first.state += strings.Repeat("s", 1050)
 	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce), oauth2.S256ChallengeOption(first.verifier))
-	shown(alice.open(first.address), "profile")
-	alice.on(alice.Follow(t.Context(), "go"))
-	back := alice.on(alice.Allow(t.Context()))
+	shown(alice.Visit(first.address), "profile")
+	alice.Must(alice.Follow(t.Context(), "go"))
+	back := alice.Must(alice.Allow(t.Context()))
 	if !strings.HasPrefix(back.URL, host+"/callback?") {
 		t.Fatalf("the sign-in ends at %s (%d), by %v\n%s", back.URL, back.Status, back.Hops, back.Body)
 	}
@@ -125,32 +126,32 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	}
 
 	// The person's own page, its sign-out, and the way the app does it.
-	page := alice.open(issuer) // nginx adds the slash
+	page := alice.Visit(issuer) // nginx adds the slash
 	if page.URL != issuer+"/" {
 		t.Errorf("%s leads to %s", issuer, page.URL)
 	}
 	shown(page, "own")
-	shown(alice.on(alice.Submit(t.Context(), "sign-out", nil)), "welcome")
+	shown(alice.Must(alice.Submit(t.Context(), "sign-out", nil)), "welcome")
 	if told := n.silently(c, alice); told.Get("error") != "login_required" {
 		t.Errorf("signed out, the app is told %v", told)
 	}
 	second := c.begin()
-	alice.open(second.address)
+	alice.Visit(second.address)
 	token, _ = c.finish(second)
 	raw, _ := token.Extra("id_token").(string)
 	c.signsOut(alice, raw)
 
 	// What is not the gateway's is the site's, however alike it looks.
-	alice.open(host + "/loginx")
-	alice.open(host + "/oauth2/authorize")
+	alice.Visit(host + "/loginx")
+	alice.Visit(host + "/oauth2/authorize")
 	n.check(t)
-	w.wire.checkCookies(t)
+	w.front.checkCookies(t)
 }
 
 // silently asks for a sign-in without a page, and returns what the app was told.
 func (n *neighbour) silently(c *goClient, p phone) url.Values {
-	p.open(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
-	return n.last()
+	p.Visit(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
+	return n.LastQuery()
 }
 
 func endpointsStayBelow(t *testing.T, c *goClient, issuer string) {
@@ -188,7 +189,7 @@ func (n *neighbour) check(t *testing.T) {
 }
 
 // checkCookies looks at the cookies that the gateway set.
-func (w *wire) checkCookies(t *testing.T) {
+func (w *frontProxy) checkCookies(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()

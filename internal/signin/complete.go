@@ -101,13 +101,6 @@ func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	return err == nil && signedIn && b.AppID == a.AppID && b.OpenID == a.OpenID && b.ProfileDeclined
 }
 
-// recordEvent appends an event. What it describes has happened, so an unavailable store costs the event and nothing else.
-func (h *Handler) recordEvent(ctx context.Context, e gateway.Event) {
-	if err := h.cfg.Events.AppendEvents(ctx, e); err != nil {
-		h.cfg.Logger.ErrorContext(ctx, "event not stored", "kind", e.Kind, "error", err, "request_id", e.RequestID)
-	}
-}
-
 // attempts is the flow.Attempts of the gateway's store.
 type attempts struct{ store gateway.Attempts }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// eventLimit is the time for storing an event after a session was created.
-const eventLimit = 3 * time.Second
+// deleteLimit is the time for ending the previous session of a browser.
+const deleteLimit = 3 * time.Second
 
 // CreateSession creates a session for this browser after its user was authenticated by other means, writes the event of the
 // sign-in, and returns the session cookie. The session that the browser had before ends. The same Seed is the same session, also
@@ -64,22 +64,27 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 			return nil, fmt.Errorf("signin: the seed belongs to another sign-in: %w", gateway.ErrConflict)
 		}
 	}
-	// What was created is finished, also when the browser has gone away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventLimit)
-	defer cancel()
-	requestID := h.cfg.RequestID(ctx)
-	if previous, sent := h.cfg.Sessions.CurrentHash(r); sent && previous != s.Hash {
-		if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous); err != nil {
-			h.cfg.Logger.ErrorContext(ctx, "previous session not ended", "error", err, "request_id", requestID)
-		}
-	}
+	h.endPrevious(r, s.Hash)
 	if created {
-		h.recordEvent(ctx, gateway.Event{
+		h.events.Record(ctx, gateway.Event{
 			At: now, Kind: EventSignIn, UserID: user.ID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",
-			RequestID: requestID,
 		})
 	}
 	return h.sessionCookie(id), nil
+}
+
+// endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody could sign out of it. It does
+// not end when the browser goes away.
+func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
+	previous, sent := h.cfg.Sessions.CurrentHash(r)
+	if !sent || previous == current {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deleteLimit)
+	defer cancel()
+	if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "previous session not ended", "error", err, "request_id", h.cfg.RequestID(ctx))
+	}
 }
 
 // SessionHash returns the hash under which the store has the session that CreateSession creates of seed.

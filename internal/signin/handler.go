@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
@@ -69,6 +70,7 @@ type Handler struct {
 	path       string // of the gateway's own address; "" at the root
 	cookies    cookie.Set
 	restarts   *seal.Sealer
+	events     audit.Recorder
 	agreed     agreement
 	prefer     preference
 }
@@ -103,6 +105,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("signin: Config.URL: %w", err)
 	}
 	h := &Handler{cfg: cfg, origin: origin.Of(u), path: u.EscapedPath(), cookies: cookie.For(u, "weigate")}
+	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
 	h.returns = flow.Returns{Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut}}
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {

@@ -76,6 +76,17 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	return newRigWith(t, store, change...)
+}
+
+// newRigOn is another replica on the store of other.
+func newRigOn(t *testing.T, other *rig, change ...func(*rig, *signin.Config)) *rig {
+	t.Helper()
+	return newRigWith(t, other.store, change...)
+}
+
+func newRigWith(t *testing.T, store gateway.Store, change ...func(*rig, *signin.Config)) *rig {
+	t.Helper()
 	site, err := web.New(web.Config{Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)

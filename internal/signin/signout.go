@@ -78,9 +78,8 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	h.recordEvent(ctx, gateway.Event{
+	h.events.Record(ctx, gateway.Event{
 		At: now, Kind: EventSignOutAll, UserID: b.User.ID, Connector: b.Connector, Method: b.Method, Outcome: "ok",
-		RequestID: h.cfg.RequestID(ctx),
 	})
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
 }
