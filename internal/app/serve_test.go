@@ -141,8 +141,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 		}
 	}
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.url+link)), w.app.URL+"/sample")
-	if got := w.redeem("sample", w.told().Get("code")); got.IDToken == "" {
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.url+link)), w.app.URL+"/sample")
+	if got := w.redeem("sample", w.app.LastQuery().Get("code")); got.IDToken == "" {
 		t.Errorf("the request that began over: %+v", got)
 	}
 	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
