@@ -1,237 +1,149 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
+	"github.com/weigate/weigate/internal/flow"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/wechat"
 )
 
-const (
-	// wechatLimit is for both calls to WeChat together, signInLimit for those and
-	// what the app and the store do with the answer. The lease is longer still:
-	// while it runs, repeated callbacks wait; after it, nothing can come of it.
-	wechatLimit = 10 * time.Second
-	signInLimit = 13 * time.Second
-	claimLease  = 15 * time.Second
-	storeLimit  = claimLease - signInLimit
+// browser returns what the engine must know of the browser that sent r.
+func (h *Handler) browser(r *http.Request) flow.Browser {
+	return flow.Browser{
+		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
+		SignedIn: func() bool {
+			_, err := h.Session(r)
+			return err == nil
+		},
+	}
+}
 
-	// repeatWindow is how long a repeated callback may set the session cookie
-	// again. WeChat's second call comes within seconds (field reports,
-	// "callback called twice"), a refresh or "back" soon after.
-	repeatWindow = time.Minute
-
-	// maxCode is the longest code that is passed on: WeChat's have 32
-	// characters, WeCom's documented maximum is 512 bytes.
-	maxCode = 512
-)
-
-// serveCallback is where WeChat sends the browser back to, with code and state;
-// without a code when the person declined (older WeChat; today it sends nothing).
-//
-// Nothing is sent to WeChat unless this browser has the cookie of the flow:
-// Tencent's own machines fetch callbacks (field reports of 2017 to 2024), and a
-// code that they burned would be lost to the person.
+// serveCallback serves the address to which WeChat returns the browser.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK) // a prefetch or a link checker: it must not use up a code
-		return
+	b := h.browser(r)
+	res := h.engine.Callback(b, func(ctx context.Context, a flow.Authorization) (flow.Outcome, error) {
+		return h.complete(ctx, r, a)
+	})
+	if res.Kind == flow.SignedIn {
+		res = h.keepSession(b, res)
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	state, okState := single(query, "state")
-	code, okCode := single(query, "code")
-	if err != nil || !okState || !okCode || !validState(state) {
-		h.lost(w, r, "")
-		return
+	h.answer(w, r, res)
+}
+
+// keepSession adds the session cookie to a result. A repeat sets the same cookie while the session lives, so that a sign-out
+// stays a sign-out: where it has ended, the callback is lost.
+func (h *Handler) keepSession(b flow.Browser, res flow.Result) flow.Result {
+	id, err := res.Flow.SessionID()
+	if err == nil && res.Repeat {
+		_, err = h.cfg.Store.Session(b.Request.Context(), flow.Hash("session", id), h.cfg.Now())
 	}
-	f := h.cookies.findFlow(r, state)
-	now := h.cfg.Now()
 	switch {
-	case f == nil:
-		h.lost(w, r, "")
-	case !now.Before(f.deadline) || f.created.After(now.Add(time.Minute)) || h.client(f.method) == nil:
-		h.lost(w, r, f.returnTo)
-	case code == "" || code == "authdeny": // the latter is what one WeChat client sent (field report)
-		h.denied(w, r, f)
-	case !validCode(code):
-		h.lost(w, r, f.returnTo)
+	case errors.Is(err, ErrNoSession):
+		return h.engine.Lost(b, res.Flow)
+	case err != nil:
+		return h.engine.Fail(b, res.Flow, flowError(err))
+	}
+	res.Cookies = append(res.Cookies, h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax))
+	return res
+}
+
+// answer writes the response for a result of the engine.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result) {
+	res.SetCookies(w)
+	switch res.Kind {
+	case flow.ToWeChat:
+		redirect(w, r, res.Location)
+	case flow.Empty:
+		w.WriteHeader(res.Status)
+	case flow.SignedIn:
+		seeOther(w, h.returns.Absolute(res.Flow.ReturnTo))
+	case flow.Lost:
+		h.answerLost(w, res)
+	case flow.Denied:
+		h.showDenied(w, r, res.Flow)
+	case flow.Snapshot:
+		seeOther(w, h.startURL(res.Flow.ReturnTo, res.Flow.Scope))
+	case flow.Ended:
+		seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(res.Ending))
 	default:
-		h.complete(w, r, f, code)
+		h.fail(w, r, res.Err)
 	}
 }
 
-// single returns the one value of a parameter; an absent one is "". WeChat was
-// seen to send a state twice, alike; two that differ are somebody's doing.
-func single(query url.Values, name string) (value string, ok bool) {
-	for i, v := range query[name] {
-		if i > 0 && v != value {
-			return "", false
-		}
-		value = v
+// answerLost redirects to a page at an address without code and state. A browser that is signed in continues instead: the
+// page it asked for was its own.
+func (h *Handler) answerLost(w http.ResponseWriter, res flow.Result) {
+	returnTo := ""
+	if res.Flow != nil {
+		returnTo = res.Flow.ReturnTo
 	}
-	return value, true
-}
-
-func validCode(code string) bool {
-	if len(code) > maxCode {
-		return false
-	}
-	for _, c := range []byte(code) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-func (h *Handler) client(door Method) *wechat.Client {
-	if door == MethodWebsite {
-		return h.cfg.WebsiteApp
-	}
-	return h.cfg.OfficialAccount
-}
-
-// lost answers a callback that belongs to no flow of this browser: a prefetch, a
-// shared link, a stale page, somebody else's state, or a browser without
-// cookies. It goes to an address without code and state, and sends a cookie
-// along that tells the last case from the others there.
-//
-// A browser that is signed in has nothing to be told: the page it asked for was
-// its own, long ago.
-func (h *Handler) lost(w http.ResponseWriter, r *http.Request, returnTo string) {
-	if _, err := h.Session(r); err == nil {
-		if returnTo == "" {
-			returnTo = h.returns.home()
-		}
-		seeOther(w, h.returns.absolute(returnTo))
-		return
-	}
-	h.cookies.set(w, h.cookies.probe(), "1", probeAge)
 	target := h.address(pathLost)
-	if returnTo != "" {
+	switch {
+	case len(res.Cookies) == 0:
+		target = h.returns.Absolute(h.returns.OrHome(returnTo))
+	case returnTo != "":
 		target += "?return=" + url.QueryEscape(returnTo)
 	}
-	h.log(r, nil, "lost", nil)
 	seeOther(w, target)
 }
 
-// serveLost shows the page for it. The way on is a button: a page that went on by
-// itself would go round for ever in a browser without cookies.
+// serveLost renders the page for a lost callback. It continues by a button: a page that continued automatically would loop in
+// a browser without cookies.
 func (h *Handler) serveLost(w http.ResponseWriter, r *http.Request) {
-	returnTo, err := h.returns.check(r.URL.Query().Get("return"))
+	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
 	if err != nil {
-		returnTo = h.returns.home()
+		returnTo = h.returns.Home()
 	}
-	p := Page{Kind: PageNoCookies, AgainURL: h.again(returnTo, wechat.ScopeBase)}
-	if h.cookies.has(r, h.cookies.probe()) {
-		h.cookies.clear(w, h.cookies.probe())
+	p := Page{Kind: PageNoCookies, AgainURL: h.startURL(returnTo, wechat.ScopeBase)}
+	if keeps, clear := h.engine.KeepsCookies(r); keeps {
+		http.SetCookie(w, clear)
 		p.Kind = PageLost
 	}
 	h.show(w, r, p)
 }
 
-// denied shows the way on after a refusal. The flow is left as it was: GET
-// changes nothing, and WeChat may still call with a code.
-func (h *Handler) denied(w http.ResponseWriter, r *http.Request, f *flow) {
-	p := Page{Kind: PageDenied, AgainURL: h.again(f.returnTo, f.scope)}
-	if f.scope == wechat.ScopeUserInfo {
-		p.WithoutURL = h.again(f.returnTo, wechat.ScopeBase)
+// showDenied renders the page for a user who declined at WeChat.
+func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, f *flow.Flow) {
+	p := Page{Kind: PageDenied, AgainURL: h.startURL(f.ReturnTo, f.Scope)}
+	if f.Scope == wechat.ScopeUserInfo {
+		p.WithoutURL = h.startURL(f.ReturnTo, wechat.ScopeBase)
 		if _, err := h.Session(r); err == nil {
-			p.WithoutURL, p.DeclineURL, p.Return = "", h.address(pathProfile), f.returnTo
+			p.WithoutURL, p.DeclineURL, p.Return = "", h.address(pathProfile), f.ReturnTo
 		}
 	}
-	h.log(r, f, "denied", nil)
 	h.show(w, r, p)
 }
 
-// complete exchanges the code, or finds out what came of its exchange, and
-// answers.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *flow, code string) {
-	id, err := sessionID(f.secret)
-	if err != nil {
-		h.endFault(w, r, f, err)
+// serveEnded renders the page for a callback that failed. For an address that has expired, or that was not made here, the
+// callback is lost.
+func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
+	e, ok := h.engine.Ending(r.URL.Query().Get("page"))
+	if !ok {
+		h.show(w, r, Page{Kind: PageLost, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 		return
 	}
-	out, fresh, err := h.outcome(r, f, code, id)
-	switch {
-	case errors.Is(err, errStartAgain):
-		h.startAgain(w, r, f)
-	case err != nil && r.Context().Err() != nil:
-		// The visitor has gone; whoever waits in another request is answered there.
-		w.WriteHeader(http.StatusServiceUnavailable)
-	case errors.Is(err, ErrStoreFull):
-		h.log(r, f, "store_full", err)
-		h.end(w, r, f, PageBusy, "")
-	case isPassing(err) && !fresh: // else the exchange has had its line in the log
-		h.log(r, f, "unavailable", err)
-		h.end(w, r, f, PageBusy, "")
-	case err != nil:
-		h.endFault(w, r, f, err)
-	default:
-		h.answer(w, r, f, id, out, fresh)
+	p := Page{Kind: endingPage(e.Outcome), Text: e.Text, RequestID: e.RequestID, AgainURL: h.startURL(e.ReturnTo, e.Scope)}
+	if p.Kind == PageBusy {
+		w.Header().Set("Retry-After", "60")
 	}
+	h.show(w, r, p)
 }
 
-// answer turns an outcome into a response, for the request that exchanged the
-// code (fresh) and for its repeats alike.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, f *flow, id string, out Outcome, fresh bool) {
-	if !fresh {
-		h.log(r, f, "repeat of "+string(out.Kind), nil)
+// endingPage returns the page for the outcome of a callback.
+func endingPage(outcome string) PageKind {
+	switch outcome {
+	case flow.EventGaveUp:
+		return PageAgain
+	case flow.OutcomeRefused:
+		return PageRefused
+	case flow.OutcomeUserRestricted:
+		return PageUserRestricted
+	case flow.OutcomeBusy, flow.OutcomeRateLimited, flow.EventUnavailable, flow.EventStoreFull:
+		return PageBusy
 	}
-	switch out.Kind {
-	case OutcomeSignedIn:
-		h.signedIn(w, r, f, id, out, fresh)
-	case OutcomeCodeRefused:
-		h.startAgain(w, r, f)
-	case OutcomeSnapshot:
-		h.cookies.set(w, h.cookies.notice(), "1", noticeAge)
-		seeOther(w, h.again(f.returnTo, f.scope))
-	case OutcomeAppRefused:
-		h.end(w, r, f, PageRefused, out.Text)
-	case OutcomeUserRestricted:
-		h.end(w, r, f, PageUserRestricted, "")
-	case OutcomeBusy, OutcomeRateLimited:
-		h.end(w, r, f, PageBusy, "")
-	default:
-		h.end(w, r, f, PageFault, "")
-	}
-}
-
-// endFault is fail for a callback.
-func (h *Handler) endFault(w http.ResponseWriter, r *http.Request, f *flow, err error) {
-	h.cfg.Logger.ErrorContext(r.Context(), "sign-in: failed", "error", err, "request", h.requestID(r))
-	h.end(w, r, f, pageFor(err), "")
-}
-
-// signedIn sets the session cookie and goes to the return address. A repeat gets
-// the same cookie while it is young and the session lives, so that a sign-out
-// stays a sign-out.
-func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, f *flow, id string, out Outcome, fresh bool) {
-	now := h.cfg.Now()
-	if !fresh && now.Sub(out.At) >= repeatWindow {
-		h.lost(w, r, f.returnTo)
-		return
-	}
-	if !fresh {
-		if _, err := h.cfg.Store.Session(r.Context(), hashed("session", id), now); errors.Is(err, ErrNoSession) {
-			h.lost(w, r, f.returnTo)
-			return
-		} else if err != nil {
-			h.endFault(w, r, f, err)
-			return
-		}
-	}
-	h.cookies.set(w, h.cookies.session(), id, h.cfg.SessionMax)
-	h.cookies.leaveTrace(w, restartsOf(f.state)+1, now)
-	seeOther(w, h.returns.absolute(f.returnTo))
-}
-
-// startAgain begins anew by itself, twice; then it asks the person.
-func (h *Handler) startAgain(w http.ResponseWriter, r *http.Request, f *flow) {
-	if !h.restart(w, r, f) {
-		h.log(r, f, "gave_up", nil)
-		h.end(w, r, f, PageAgain, "")
-	}
+	return PageFault
 }

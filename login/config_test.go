@@ -44,7 +44,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"Chinese path":                      {func(c *login.Config) { c.URL += "/登录" }, "Config.URL"},
 		"no keys":                           {func(c *login.Config) { c.Keys = nil }, "Config.Keys"},
 		"short key":                         {func(c *login.Config) { c.Keys = append(c.Keys, make([]byte, 31)) }, "number 2 has 31 bytes"},
-		"no door":                           {func(c *login.Config) { c.OfficialAccount = nil }, "nobody could sign in"},
+		"no door":                           {func(c *login.Config) { c.OfficialAccount = nil }, "no user could sign in"},
 		"no secret":                         {func(c *login.Config) { c.WebsiteApp = &wechat.Client{AppID: websiteID} }, "Config.WebsiteApp"},
 		"no appid":                          {func(c *login.Config) { c.OfficialAccount = &wechat.Client{Secret: leaktest.Secret} }, "Config.OfficialAccount"},
 		"return host, path":                 {func(c *login.Config) { c.ReturnHosts = []string{"https://x.example/y"} }, "Config.ReturnHosts"},

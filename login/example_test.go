@@ -44,10 +44,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	mux.Handle("/sign-in", h)
-	mux.Handle("/sign-in/", h)
-	mux.Handle("/wechat/callback", h)
-	mux.Handle("/sign-out", h)
+	h.Mount(mux)
 	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, _ := login.FromContext(r.Context())
 		fmt.Fprintf(w, "hello, %s, called %q", s.Subject, html.EscapeString(s.Nickname))

@@ -7,10 +7,11 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/weigate/weigate/internal/seal"
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/flow"
 )
 
-// The paths, below the path of Config.URL.
+// The paths of the handler, below the path of Config.URL.
 const (
 	pathStart    = "/sign-in"
 	pathProfile  = "/sign-in/profile"
@@ -21,61 +22,57 @@ const (
 	pathSignOut  = "/sign-out"
 )
 
-// Handler is an http.Handler for the addresses of the sign-in, and gives
-// middleware for the rest of an app. Make it with New. It is safe for concurrent
-// use, and holds no state of its own: everything is in the store and in cookies.
+// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Make it with New. It is safe for
+// concurrent use, and has no state of its own: everything is in the store and in cookies.
 type Handler struct {
 	cfg         Config
-	returns     returnPolicy
-	cookies     cookies
-	endings     *seal.Sealer
+	returns     flow.Returns
+	cookies     cookie.Set
+	engine      *flow.Engine
 	avatars     map[string]bool // allowed origins besides WeChat's
 	crossOrigin http.CrossOriginProtection
 	pages       *pages
 }
 
-// ServeHTTP answers /sign-in, everything below /sign-in/, /wechat/callback and
-// /sign-out, each below the path of Config.URL; what it does not know is 404. It
-// also works where a proxy or http.StripPrefix took that path off.
+// Mount registers the handler for its addresses on mux: /sign-in and everything below it, /sign-out and the callback, each
+// below the path of Config.URL.
+func (h *Handler) Mount(mux *http.ServeMux) {
+	for _, path := range []string{pathStart, pathStart + "/", pathSignOut, h.cfg.CallbackPath} {
+		mux.Handle(h.returns.Prefix+path, h)
+	}
+}
+
+// ServeHTTP serves the addresses that Mount registers; any other is 404. It also works where a proxy or http.StripPrefix
+// removed the path of Config.URL.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = h.identified(r)
+	r = h.withRequestID(r)
 	guard(w)
 	path := r.URL.Path
-	if below, found := strings.CutPrefix(path, h.returns.prefix); found && strings.HasPrefix(below, "/") {
+	if below, found := strings.CutPrefix(path, h.returns.Prefix); found && strings.HasPrefix(below, "/") {
 		path = below
 	}
-	get, post := h.onGet, h.onPost
 	switch path {
 	case pathStart:
-		get(w, r, h.serveStart)
+		h.get(w, r, h.serveStart)
 	case h.cfg.CallbackPath:
-		get(w, r, h.serveCallback)
+		h.get(w, r, h.serveCallback)
 	case pathLost:
-		get(w, r, h.serveLost)
+		h.get(w, r, h.serveLost)
 	case pathEnded:
-		get(w, r, h.serveEnded)
+		h.get(w, r, h.serveEnded)
 	case pathMe:
-		get(w, r, h.serveMe)
+		h.get(w, r, h.serveMe)
 	case pathProfile:
-		if r.Method == http.MethodPost {
-			post(w, r, h.declineProfile)
-			return
-		}
-		h.only(w, r, "GET, HEAD, POST", h.askProfile, http.MethodGet, http.MethodHead)
+		h.getOrPost(w, r, h.askProfile, h.declineProfile)
 	case pathSignOut:
-		if r.Method == http.MethodPost {
-			post(w, r, h.signOut)
-			return
-		}
-		h.only(w, r, "GET, HEAD, POST", h.askSignOut, http.MethodGet, http.MethodHead)
+		h.getOrPost(w, r, h.askSignOut, h.signOut)
 	default:
 		h.show(w, r, Page{Kind: PageNotFound})
 	}
 }
 
-// guard sets what every answer of ours has. No answer may be cached: each is for
-// one visitor at one moment. No address may reach another site as a Referer: the
-// callback's holds a code.
+// guard sets the headers that every response has. No response may be cached: each is for one visitor at one moment. No address
+// may reach another site in the header Referer: the callback's contains a code.
 func guard(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -83,25 +80,28 @@ func guard(w http.ResponseWriter) {
 	header.Set("X-Content-Type-Options", "nosniff")
 }
 
-func (h *Handler) only(w http.ResponseWriter, r *http.Request, allow string, serve http.HandlerFunc, methods ...string) {
-	for _, method := range methods {
-		if r.Method == method {
-			serve(w, r)
-			return
-		}
+func (h *Handler) get(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+	if !isRead(r) {
+		w.Header().Set("Allow", "GET, HEAD")
+		h.show(w, r, Page{Kind: PageMethod})
+		return
 	}
-	w.Header().Set("Allow", allow)
-	h.show(w, r, Page{Kind: PageMethod})
+	serve(w, r)
 }
 
-func (h *Handler) onGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
-	h.only(w, r, "GET, HEAD", serve, http.MethodGet, http.MethodHead)
-}
-
-// onPost serves a form of ours, and refuses one that another site sent.
-func (h *Handler) onPost(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+// getOrPost serves a page and its form. A form that another site sent is rejected.
+func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post http.HandlerFunc) {
+	switch {
+	case isRead(r):
+		get(w, r)
+		return
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		h.show(w, r, Page{Kind: PageMethod})
+		return
+	}
 	if err := h.crossOrigin.Check(r); err != nil {
-		h.cfg.Logger.WarnContext(r.Context(), "sign-in: form from another site refused", "path", r.URL.Path, "request", h.requestID(r))
+		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected", "path", r.URL.Path, "request_id", h.requestID(r))
 		h.show(w, r, Page{Kind: PageForeignForm})
 		return
 	}
@@ -110,28 +110,28 @@ func (h *Handler) onPost(w http.ResponseWriter, r *http.Request, serve http.Hand
 		h.show(w, r, Page{Kind: PageBadRequest})
 		return
 	}
-	serve(w, r)
+	post(w, r)
 }
 
-// address returns one of our own addresses, absolute.
-func (h *Handler) address(path string) string { return h.returns.own + h.returns.prefix + path }
+// address returns the absolute address of a path of the handler.
+func (h *Handler) address(path string) string { return h.returns.Own + h.returns.Prefix + path }
 
 type requestKey struct{}
 
-// identified gives a request its name, once.
-func (h *Handler) identified(r *http.Request) *http.Request {
-	if _, named := r.Context().Value(requestKey{}).(string); named {
+// withRequestID adds the request id to the context, once.
+func (h *Handler) withRequestID(r *http.Request) *http.Request {
+	if _, has := r.Context().Value(requestKey{}).(string); has {
 		return r
 	}
 	return r.WithContext(context.WithValue(r.Context(), requestKey{}, h.cfg.RequestID(r)))
 }
 
 func (h *Handler) requestID(r *http.Request) string {
-	name, _ := r.Context().Value(requestKey{}).(string)
-	return name
+	id, _ := r.Context().Value(requestKey{}).(string)
+	return id
 }
 
-// randomRequestID is short enough to be read out on the telephone.
+// randomRequestID returns an id that is short enough to be read out on the telephone.
 func randomRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])

@@ -32,7 +32,7 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
 		return
 	case err != nil:
-		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: the store cannot be read", "error", err, "request", h.requestID(r))
+		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
 		w.Header().Set("Retry-After", retryAfter)
 		writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
 		return

@@ -2,8 +2,8 @@ package login
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // PageKind names a page of the sign-in.
@@ -11,24 +11,24 @@ type PageKind string
 
 // The pages.
 const (
-	PageOpenInWeChat   PageKind = "open_in_wechat" // no door here; the link is for WeChat
-	PageOpenElsewhere  PageKind = "open_elsewhere" // in WeChat, but there is only a website app
-	PageProfile        PageKind = "profile"        // asks for nickname and avatar (头像昵称)
-	PageSnapshot       PageKind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
-	PageDenied         PageKind = "denied"         // the person declined at WeChat
-	PageSignOut        PageKind = "sign_out"       // asks whether to sign out
-	PageSignedOut      PageKind = "signed_out"     // a form was sent without a session
-	PageLost           PageKind = "lost"           // a callback that this browser did not begin, or is over
-	PageNoCookies      PageKind = "no_cookies"     // the browser keeps no cookies
-	PageLoop           PageKind = "loop"           // sign-ins succeed but do not hold
-	PageAgain          PageKind = "again"          // WeChat refused codes several times in a row
-	PageRefused        PageKind = "refused"        // the app refused; Text may say why
-	PageUserRestricted PageKind = "person"         // WeChat refused the person
-	PageBusy           PageKind = "busy"           // WeChat or the store is out of reach
-	PageFault          PageKind = "fault"          // configuration, or an error on the app's side
-	PageBadReturn      PageKind = "bad_return"     // the return address was refused
-	PageBadRequest     PageKind = "bad_request"    // the request makes no sense
-	PageForeignForm    PageKind = "foreign_form"   // the form came from another site
+	PageOpenInWeChat   PageKind = "open_in_wechat"  // no door here; the link is for WeChat
+	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, but there is only a website app
+	PageProfile        PageKind = "profile"         // asks for nickname and avatar (头像昵称)
+	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 to a visitor of a snapshot page (快照页)
+	PageDenied         PageKind = "denied"          // the person declined at WeChat
+	PageSignOut        PageKind = "sign_out"        // asks whether to sign out
+	PageSignedOut      PageKind = "signed_out"      // a form was sent without a session
+	PageLost           PageKind = "lost"            // a callback that this browser did not begin, or is over
+	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
+	PageLoop           PageKind = "loop"            // sign-ins succeed but do not hold
+	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
+	PageRefused        PageKind = "refused"         // the app refused; Text may say why
+	PageUserRestricted PageKind = "user_restricted" // WeChat refused the person
+	PageBusy           PageKind = "busy"            // WeChat or the store is out of reach
+	PageFault          PageKind = "fault"           // configuration, or an error on the app's side
+	PageBadReturn      PageKind = "bad_return"      // the return address was refused
+	PageBadRequest     PageKind = "bad_request"     // the request makes no sense
+	PageForeignForm    PageKind = "foreign_form"    // the form came from another site
 	PageNotFound       PageKind = "not_found"
 	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
 )
@@ -92,13 +92,13 @@ const retryAfter = "5"
 
 // show completes a page and hands it to whoever shows pages.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
-	p.Status, p.Lang = p.Kind.status(), h.lang(r)
+	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
 		if p.RequestID == "" {
 			p.RequestID = h.requestID(r)
 		}
 		if p.AgainURL == "" {
-			p.AgainURL = h.returns.absolute(h.returns.home())
+			p.AgainURL = h.address("/")
 		}
 	}
 	if p.Kind == PageBusy && w.Header().Get("Retry-After") == "" {
@@ -134,34 +134,4 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a failure here is a browser that has gone
 	}
-}
-
-const (
-	langEN = "en"
-	langZH = "zh-CN"
-)
-
-// lang picks the language of pages: Chinese where the browser prefers any
-// Chinese to English, else English.
-func (h *Handler) lang(r *http.Request) string {
-	best, zh := 0.0, false
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Language"), ","), ",") {
-		tag, rest, _ := strings.Cut(strings.TrimSpace(part), ";")
-		quality := 1.0
-		if value, found := strings.CutPrefix(strings.TrimSpace(rest), "q="); found {
-			parsed, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				continue
-			}
-			quality = parsed
-		}
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		if (primary == "zh" || primary == "en") && quality > best {
-			best, zh = quality, primary == "zh"
-		}
-	}
-	if zh {
-		return langZH
-	}
-	return langEN
 }

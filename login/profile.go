@@ -7,32 +7,32 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// askProfile shows the page that asks for nickname and avatar. Its button is a
-// link, since a form that ends at WeChat would be stopped by form-action.
+// askProfile renders the page that asks for nickname and avatar. Its button is a link, since browsers apply the policy
+// form-action to the redirects after a form, and this one ends at WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.returnOf(w, r, r.URL.Query().Get("return"))
+	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
 	}
 	s, err := h.Session(r)
 	switch {
 	case errors.Is(err, ErrNoSession):
-		redirect(w, r, h.again(returnTo, wechat.ScopeBase))
+		redirect(w, r, h.startURL(returnTo, wechat.ScopeBase))
 	case err != nil:
 		h.fail(w, r, err)
 	case h.freshProfile(s):
-		redirect(w, r, h.returns.absolute(returnTo))
+		redirect(w, r, h.returns.Absolute(returnTo))
 	default:
 		h.show(w, r, Page{
-			Kind: PageProfile, AgainURL: h.again(returnTo, wechat.ScopeUserInfo),
+			Kind: PageProfile, AgainURL: h.startURL(returnTo, wechat.ScopeUserInfo),
 			DeclineURL: h.address(pathProfile), Return: returnTo,
 		})
 	}
 }
 
-// declineProfile is "go on without": it is remembered for the session.
+// declineProfile serves the button "continue without". The choice lasts as long as the session.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.returnOf(w, r, r.PostForm.Get("return"))
+	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
 		return
 	}
@@ -42,21 +42,25 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, ErrNoSession):
-		seeOther(w, h.again(returnTo, wechat.ScopeBase))
+		seeOther(w, h.startURL(returnTo, wechat.ScopeBase))
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		seeOther(w, h.returns.absolute(returnTo))
+		seeOther(w, h.returns.Absolute(returnTo))
 	}
 }
 
-// returnOf checks a return address, and shows the error page for a bad one.
-func (h *Handler) returnOf(w http.ResponseWriter, r *http.Request, raw string) (string, bool) {
-	returnTo, err := h.returns.check(raw)
+// checkReturn checks a return address, and renders the error page for an invalid one.
+func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, raw string) (string, bool) {
+	returnTo, err := h.returns.Check(raw)
 	if err != nil {
-		h.cfg.Logger.WarnContext(r.Context(), "sign-in: return address refused", "error", err, "request", h.requestID(r))
-		h.show(w, r, Page{Kind: PageBadReturn})
+		h.refuseReturn(w, r, err)
 		return "", false
 	}
 	return returnTo, true
+}
+
+func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
+	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.requestID(r))
+	h.show(w, r, Page{Kind: PageBadReturn})
 }

@@ -5,26 +5,28 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. The style sheet is part of each page, named
-// by its hash in the policy: an app need not serve a file of ours.
+// pages renders the built-in pages. The style sheet is part of each page, named by its hash in the policy: a program need not
+// serve a file of this package.
 type pages struct {
 	layout *template.Template
-	words  map[string]map[string]string // language → key → text
+	texts  *lang.Catalogue
 	policy string
 }
 
-// newPages reads the embedded files. Forms may end at the own origin and at the
-// return hosts: Chromium applies form-action to the redirect after a form, too.
+// newPages reads the embedded files. Forms may end at the own origin and at the return hosts: Chromium applies form-action to
+// the redirect after a form, too.
 func newPages(own string, allowed map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
@@ -32,14 +34,12 @@ func newPages(own string, allowed map[string]bool) (*pages, error) {
 	}
 	sum := sha256.Sum256(style)
 	forms := []string{own}
-	for origin := range allowed {
+	for _, origin := range slices.Sorted(maps.Keys(allowed)) {
 		if origin != own {
 			forms = append(forms, origin)
 		}
 	}
-	slices.Sort(forms[1:])
 	p := &pages{
-		words: map[string]map[string]string{},
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; form-action 'self' " + strings.Join(forms, " ") + "; base-uri 'none'; frame-ancestors 'none'",
 	}
@@ -49,58 +49,46 @@ func newPages(own string, allowed map[string]bool) (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login: pages: %w", err)
 	}
-	for _, lang := range []string{langEN, langZH} {
-		raw, err := pageFiles.ReadFile("pages/" + lang + ".json")
-		if err != nil {
-			return nil, fmt.Errorf("login: pages: %w", err)
-		}
-		words := map[string]string{}
-		if err := json.Unmarshal(raw, &words); err != nil {
-			return nil, fmt.Errorf("login: pages/%s.json: %w", lang, err)
-		}
-		p.words[lang] = words
+	if p.texts, err = lang.Load(pageFiles, "pages"); err != nil {
+		return nil, fmt.Errorf("login: %w", err)
 	}
 	return p, nil
 }
 
-// view is what the template sees: a page and its words.
+// view is the data of the template: a page and its texts.
 type view struct {
 	Page
 	Title string
 	Lines []string // paragraphs
-	Main  string   // words on the main button; "" is no button
-	Tone  string   // "plain", "good" or "bad": the colour of the mark
-	words map[string]string
+	Main  string   // text of the main button; "" is no button
+	Tone  string   // "plain", "good" or "bad": the colour of the symbol
+	texts lang.Texts
 }
 
-// Word returns the text under a key, for labels that several pages share.
-func (v view) Word(key string) (string, error) {
-	text, found := v.words[key]
-	if !found {
-		return "", fmt.Errorf("login: no words for %q", key)
-	}
-	return text, nil
-}
+// Word returns the text for a key, for labels that several pages share.
+func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
 func (p *pages) render(page Page) ([]byte, error) {
-	words, found := p.words[page.Lang]
-	if !found {
+	texts := p.texts.In(page.Lang)
+	if texts.Lang != page.Lang {
 		return nil, fmt.Errorf("login: no language %q", page.Lang)
 	}
 	kind := string(page.Kind)
-	title, found := words[kind+".title"]
-	if !found {
-		return nil, fmt.Errorf("login: no page %q", kind)
+	v := view{Page: page, Tone: "plain", texts: texts}
+	var err error
+	if v.Title, err = texts.Text(kind + ".title"); err != nil {
+		return nil, fmt.Errorf("login: no page %q: %w", kind, err)
 	}
-	v := view{Page: page, Title: title, Tone: "plain", words: words}
-	if text := words[kind+".text"]; text != "" {
-		v.Lines = strings.Split(text, "\n")
+	if v.Lines, err = texts.Lines(kind + ".text"); err != nil {
+		return nil, fmt.Errorf("login: page %q: %w", kind, err)
 	}
 	if page.Kind == PageRefused && page.Text != "" {
 		v.Lines = []string{page.Text}
 	}
-	if page.AgainURL != "" {
-		v.Main = words[kind+".button"]
+	if button := kind + ".button"; page.AgainURL != "" && texts.Has(button) {
+		if v.Main, err = texts.Text(button); err != nil {
+			return nil, fmt.Errorf("login: page %q: %w", kind, err)
+		}
 	}
 	if page.Kind.isError() {
 		v.Tone = "bad"

@@ -41,7 +41,7 @@ func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 		case s == nil:
 		case h.freshProfile(s) || s.ProfileDeclined:
 			h.pass(w, r, s, next)
-		case !reads(r) && !isAPICall(r):
+		case !isRead(r) && !isAPICall(r):
 			h.pass(w, r, s, next) // a form: a detour would lose what was written into it
 		case isAPICall(r):
 			guard(w)
@@ -61,7 +61,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, s *Session, next 
 
 // admit returns the session, or answers the request and returns nil.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
-	r = h.identified(r)
+	r = h.withRequestID(r)
 	s, err := h.Session(r)
 	if err == nil {
 		return s
@@ -71,7 +71,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	api := isAPICall(r)
 	switch {
 	case !errors.Is(err, ErrNoSession):
-		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: the store cannot be read", "error", err, "request", h.requestID(r))
+		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
 		if api {
 			w.Header().Set("Retry-After", retryAfter)
 			writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
@@ -80,10 +80,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 		h.show(w, r, Page{Kind: PageBusy})
 	case api:
 		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
-	case !reads(r):
-		h.show(w, r, Page{Kind: PageSignedOut, AgainURL: h.again(h.returns.home(), wechat.ScopeBase)})
+	case !isRead(r):
+		h.show(w, r, Page{Kind: PageSignedOut, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 	default:
-		redirect(w, r, h.again(h.here(r), wechat.ScopeBase))
+		redirect(w, r, h.startURL(h.here(r), wechat.ScopeBase))
 	}
 	return nil
 }
@@ -96,12 +96,12 @@ func (h *Handler) here(r *http.Request) string {
 	if !strings.HasPrefix(address, "/") {
 		address = r.URL.RequestURI()
 	}
-	if below, found := strings.CutPrefix(address, h.returns.prefix); !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
-		address = h.returns.prefix + address
+	if below, found := strings.CutPrefix(address, h.returns.Prefix); !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
+		address = h.returns.Prefix + address
 	}
-	checked, err := h.returns.check(origin.EscapeBytes(address))
+	checked, err := h.returns.Check(origin.EscapeBytes(address))
 	if err != nil {
-		return h.returns.home()
+		return h.returns.Home()
 	}
 	return checked
 }
@@ -119,11 +119,11 @@ func isAPICall(r *http.Request) bool {
 	if strings.Contains(accept, "text/html") {
 		return false
 	}
-	return strings.Contains(accept, "json") || !reads(r)
+	return strings.Contains(accept, "json") || !isRead(r)
 }
 
-// reads says whether a request only asks for something.
-func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+// isRead reports whether a request only asks for something.
+func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 type jsonError struct {
 	Error   string `json:"error"`

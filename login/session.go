@@ -7,46 +7,44 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session is a signed-in person in one browser, as the app sees it and as a
-// Store keeps it. Handlers get a copy of their own.
+// Session is a signed-in user in one browser, as the program sees it and as a Store stores it. Handlers get a copy of their own.
 type Session struct {
-	Subject   string // the person for the app: what OnSignIn set, else "APPID:OPENID"
-	OpenID    string // the person for WeChat, within AppID
-	UnionID   string // the person across the apps of one open platform account; "" when WeChat did not tell
-	AppID     string // the app at WeChat that signed the person in
-	Nickname  string // "" when not asked for or not given; never an identity; escape it like any text
+	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
+	OpenID    string // the user's id at WeChat, within AppID
+	UnionID   string // the user's id across the apps of one open platform account; "" when WeChat did not return it
+	AppID     string // the app at WeChat that signed the user in
+	Nickname  string // "" when not requested or not given; never an identity; escape it like any text
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
 	Method    Method
-	Extra     string // the app's own, set by OnSignIn and kept as it is; "" = none. Keep it short: each request reads it
+	Extra     string // the program's own, set by OnSignIn; "" = none. Keep it short: each request reads it
 
 	SignedInAt      time.Time
-	ProfileAt       time.Time // when WeChat told nickname and avatar; zero: never
-	ProfileDeclined bool      // the person went on without a profile; not asked again in this session
-	ExpiresAt       time.Time // end of the session, moved on while it is used
+	ProfileAt       time.Time // when WeChat returned nickname and avatar; zero: never
+	ProfileDeclined bool      // the user continued without a profile; not asked again in this session
+	ExpiresAt       time.Time // moved on while the session is used
 }
 
-// SignIn is one sign-in that WeChat has confirmed, on its way to a session.
-// OnSignIn may change Subject, Nickname, AvatarURL, ProfileAt and Extra; other
-// changes have no effect.
+// SignIn is one sign-in that WeChat has confirmed, before its session is created. OnSignIn may change Subject, Nickname,
+// AvatarURL, ProfileAt and Extra; other changes have no effect.
 type SignIn struct {
 	Session
-	Return    string // absolute address that the person goes to
+	Return    string // absolute address where the user continues
 	Data      []byte // what StartOptions.Data was
 	RequestID string
 }
 
-// Refusal is the error by which OnSignIn turns a person away. The page shows
-// Text; Err goes to the log.
+// RefusalError is the error by which OnSignIn refuses a user. The page shows Text; Err goes to the log.
 type RefusalError struct {
-	Text string // for the person, in a language of the app's choice, up to 500 bytes; "" is a general sentence
+	Text string // for the user, in a language of the program's choice, up to 500 bytes; "" is a general sentence
 	Err  error  // may be nil
 }
 
-// Error is for logs; the person sees Text.
+// Error returns the text for logs; the user sees Text.
 func (r *RefusalError) Error() string {
 	if r.Err != nil {
 		return "login: refused by the app: " + r.Err.Error()
@@ -59,30 +57,27 @@ func (r *RefusalError) Unwrap() error { return r.Err }
 
 type sessionKey struct{}
 
-// FromContext returns the session that Require or RequireProfile put into the
-// request's context, and whether there is one.
+// FromContext returns the session that Require or RequireProfile added to the request's context, and whether there is one.
 func FromContext(ctx context.Context) (*Session, bool) {
 	s, found := ctx.Value(sessionKey{}).(*Session)
 	return s, found
 }
 
-// Session returns the session of the browser that sent r. It is ErrNoSession
-// (errors.Is) for a visitor who is not signed in; other errors are the store's,
-// and then nobody knows whether the visitor is signed in.
+// Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) for a visitor who is not signed
+// in. Other errors are the store's; then it is not known whether the visitor is signed in.
 func (h *Handler) Session(r *http.Request) (*Session, error) {
 	s, _, err := h.session(r)
 	return s, err
 }
 
-// session also returns the id under which the store has the session. It moves
-// the idle limit on, but writes only after a tenth of it has passed, so that
-// most requests read.
+// session also returns the id under which the store has the session. It moves the idle limit on, but writes only after a tenth
+// of it has passed, so that most requests only read.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
-	value := h.cookies.sessionValue(r)
-	if len(value) != sessionIDLength {
+	value := h.cookies.Value(r, flow.CookieSession)
+	if len(value) != flow.SessionIDLength {
 		return nil, "", ErrNoSession
 	}
-	id, now := hashed("session", value), h.cfg.Now()
+	id, now := flow.Hash("session", value), h.cfg.Now()
 	s, err := h.cfg.Store.Session(r.Context(), id, now)
 	if err != nil {
 		if errors.Is(err, ErrNoSession) {
@@ -103,10 +98,7 @@ func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	return s, id, nil
 }
 
-// sessionIDLength is 32 bytes in base64.
-const sessionIDLength = 43
-
-// expiry is the end of a session that is used now.
+// expiry returns the end of a session that is used now.
 func (h *Handler) expiry(signedIn, now time.Time) time.Time {
 	idle, last := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
 	if last.Before(idle) {
@@ -115,7 +107,7 @@ func (h *Handler) expiry(signedIn, now time.Time) time.Time {
 	return idle
 }
 
-// freshProfile says whether nickname and avatar need not be asked for.
+// freshProfile reports whether nickname and avatar need not be requested again.
 func (h *Handler) freshProfile(s *Session) bool {
 	return !s.ProfileAt.IsZero() && h.cfg.Now().Sub(s.ProfileAt) < h.cfg.ProfileMaxAge
 }

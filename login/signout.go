@@ -4,16 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/weigate/weigate/internal/flow"
 )
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one,
-// and a few more where somebody planted them; a header has room for thousands,
-// each a call to the store.
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where another host set some; a
+// header has room for thousands, each a call to the store.
 const maxSessionCookies = 32
 
-// askSignOut shows a button, for those who come by a link: GET changes nothing.
+// askSignOut renders a page with a button, for users who come by a link: GET changes nothing.
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.returnOf(w, r, r.URL.Query().Get("return"))
+	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
 	}
@@ -21,7 +22,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	s, err := h.Session(r)
 	switch {
 	case errors.Is(err, ErrNoSession):
-		redirect(w, r, h.returns.absolute(returnTo))
+		redirect(w, r, h.returns.Absolute(returnTo))
 		return
 	case err == nil:
 		p.Nickname = s.Nickname
@@ -29,10 +30,9 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	h.show(w, r, p)
 }
 
-// signOut ends the session, and every sign-in that this browser has under way:
-// "back" must not bring the session back.
+// signOut serves the form.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.returnOf(w, r, r.PostForm.Get("return"))
+	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
 		return
 	}
@@ -40,30 +40,29 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	seeOther(w, h.returns.absolute(returnTo))
+	seeOther(w, h.returns.Absolute(returnTo))
 }
 
-// SignOut does what POST /sign-out does, for a program that answers the request
-// itself: it ends the session and every pending sign-in of the browser that sent
-// r. It sets cookies on w and writes neither status nor body. Nobody being signed
-// in is no error; an error is the store's, and then the session may live on.
+// SignOut does what POST /sign-out does, for a program that answers the request itself: it ends the session and every pending
+// sign-in of the browser that sent r. It sets cookies on w and writes neither status nor body. It succeeds when no user is
+// signed in. An error is the store's; then the session may live on.
 //
-// The caller has made sure that the request is the person's own wish: it is a
-// POST, and comes from the app's own page.
+// The caller has verified that the user wants to sign out: the request is a POST, and comes from the program's own page.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
-	h.cookies.clear(w, h.cookies.session())
-	h.cookies.clear(w, h.cookies.trace())
-	h.cookies.clearFlows(w, r)
+	http.SetCookie(w, h.cookies.Clear(flow.CookieSession))
+	for _, c := range h.engine.ClearCookies(r) {
+		http.SetCookie(w, c)
+	}
 	ended := map[string]bool{}
-	for _, cookie := range r.CookiesNamed(h.cookies.session()) {
-		if len(cookie.Value) != sessionIDLength || ended[cookie.Value] {
+	for _, cookie := range r.CookiesNamed(h.cookies.Name(flow.CookieSession)) {
+		if len(cookie.Value) != flow.SessionIDLength || ended[cookie.Value] {
 			continue
 		}
 		if len(ended) == maxSessionCookies {
 			break
 		}
 		ended[cookie.Value] = true
-		if err := h.cfg.Store.DeleteSession(r.Context(), hashed("session", cookie.Value)); err != nil {
+		if err := h.cfg.Store.DeleteSession(r.Context(), flow.Hash("session", cookie.Value)); err != nil {
 			return fmt.Errorf("login: end the session: %w", err)
 		}
 	}

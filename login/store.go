@@ -3,121 +3,146 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/weigate/weigate/internal/flow"
 )
 
-// Errors that a Store answers with and that a caller decides on. A store may
-// wrap them; test with errors.Is.
+// Errors that a Store returns and that a caller decides on. A store may wrap them; test with errors.Is.
 var (
-	// ErrNoSession: there is no such session, or it has expired, or it was
-	// deleted. It is also what Handler.Session answers for a visitor who is not
-	// signed in.
+	// ErrNoSession means that there is no such session, or that it has expired or was deleted. Handler.Session also returns it
+	// for a visitor who is not signed in.
 	ErrNoSession = errors.New("login: no session")
-	// ErrSessionExists: CreateSession met a live session under the same id.
+	// ErrSessionExists means that a live session has this id.
 	ErrSessionExists = errors.New("login: session exists already")
-	// ErrClaimLost: Finish came too late, or for a claim that somebody else holds.
-	ErrAttemptLost = errors.New("login: claim is not held any more")
-	// ErrStoreFull: a store with a limit has reached it. The visitor sees
-	// "try again later".
+	// ErrAttemptLost means that FinishAttempt came too late, or for an attempt of another owner.
+	ErrAttemptLost = errors.New("login: the attempt has another owner, or its lease has passed")
+	// ErrStoreFull means that a store has reached its limit. The visitor sees "try again later".
 	ErrStoreFull = errors.New("login: store is full")
-	// ErrUnavailable: the store, or what OnSignIn needs, cannot be reached now
-	// and may be soon. The visitor sees "try again in a moment" (503, with
-	// Retry-After) instead of a fault. A store's limit of time counts as this.
+	// ErrUnavailable means that the store, or what OnSignIn needs, cannot be reached now and may be soon. The visitor sees "try
+	// again in a moment" (503, with Retry-After). A store's time limit counts as this.
 	ErrUnavailable = errors.New("login: unavailable for now")
 )
 
-// isPassing says whether an error is of a kind that waiting may cure.
-func isPassing(err error) bool {
+// ErrReturn is wrapped by every refusal of a return address.
+var ErrReturn = flow.ErrReturn
+
+// isTemporary reports whether an error may be gone when the user tries again.
+func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Store keeps two small things: sessions, and the claims that let each code of
-// WeChat be exchanged once, whichever process is asked. All processes that
-// serve one address share one Store.
+// Store stores sessions, and the attempts by which each code of WeChat is redeemed once, whichever process serves the callback.
+// All processes that serve one address share one Store.
 //
-// A store has no clock: every method that depends on time is told it, so that
-// the processes of an app and its tests agree. A row whose Expires is not after
-// now counts as missing, whether or not it was swept already.
+// A store has no clock: every method that depends on time is given it, so that the processes of a program and its tests agree.
+// A row whose Expires or ExpiresAt is not after now counts as missing, whether or not it was removed already.
 //
-// All methods may be called from many goroutines and processes at once. A
-// cancelled context ends a call early with the context's error (wrapped or not);
-// the change has then been made whole or not at all. Values are copied on the
-// way in and out: a caller that changes its copy later changes nothing in the
-// store. Ids are SHA-256 sums in hexadecimal, so a copy of the store signs
-// nobody in.
+// All methods may be called from many goroutines and processes at once. A cancelled context ends a call early with the
+// context's error (wrapped or not); the change has then been made completely or not at all. Values are copied on the way in
+// and out: a caller that changes its copy later changes nothing in the store. Ids are SHA-256 sums in hexadecimal, so nobody
+// can sign in with a copy of the store.
 //
-// The suite in login/storetest checks all this against any Store.
+// The suite in login/storetest checks all this on any Store.
 type Store interface {
-	// Claim takes the flow want.ID for one exchange, in one atomic step:
+	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
-	//   - no row (or an expired one): want is kept, and Claim returns it and true.
-	//   - a row whose Outcome.Kind is OutcomeCodeRefused and whose Code differs
-	//     from want.Code: want replaces it, and Claim returns it and true. This is
-	//     WeChat's second callback with another code for the same state.
-	//   - any other row: it is left alone and returned with false. That includes a
-	//     row without outcome whose Lease has passed: the exchange may or may not
-	//     have happened, so it must not happen again.
+	//   - no row (or an expired one): want is stored, and BeginAttempt returns it and true.
+	//   - a row whose Outcome.Kind is OutcomeCodeRefused and whose Code differs from want.Code: want replaces it, and
+	//     BeginAttempt returns it and true. This is WeChat's second callback with another code for the same state.
+	//   - any other row: it is left as it is and returned with false. That includes a row without an outcome whose Lease has
+	//     passed: the code may have been redeemed, so it must not be sent again.
 	//
-	// Of any number of concurrent calls for one id, one gets true.
+	// Of any number of concurrent calls for one id, one returns true.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
-	// Finish writes the outcome of the claim, once. It is ErrClaimLost, and
-	// changes nothing, when the row is missing, has another owner, has an outcome
-	// already, or its Lease is not after now. After a lease has passed nothing
-	// comes of the claim any more, so those who waited for it may act on that.
+	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes nothing, when the row is
+	// missing, has another owner, has an outcome already, or its Lease is not after now. After the lease the attempt can have no
+	// outcome, so those who waited for it may act on that.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
-	// CreateSession keeps s under id until s.ExpiresAt. It is ErrSessionExists
-	// when a live session has that id; an expired one is replaced.
+	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a live session has that id; an expired
+	// one is replaced.
 	CreateSession(ctx context.Context, id string, s Session, now time.Time) error
 
 	// Session returns a copy of the live session, or ErrNoSession.
 	Session(ctx context.Context, id string, now time.Time) (*Session, error)
 
-	// UpdateSession changes the named parts of a live session, or returns
-	// ErrNoSession. It never brings a deleted or expired session back.
+	// UpdateSession changes the named parts of a live session, or returns ErrNoSession. It never restores a deleted or expired
+	// session.
 	UpdateSession(ctx context.Context, id string, u SessionUpdate, now time.Time) error
 
-	// DeleteSession removes the session. A missing one is no error.
+	// DeleteSession deletes the session. It succeeds when there is none.
 	DeleteSession(ctx context.Context, id string) error
 }
 
-// Claim is the right of one request to exchange one code of a flow.
+// Attempt is the redemption of one code of a flow by one request.
 type Attempt struct {
 	ID      string    // the flow: a hash of its state
-	Code    string    // a hash of the code that is exchanged
-	Owner   string    // random, tells this attempt from every other
-	Lease   time.Time // after this moment nothing comes of the claim any more
-	Expires time.Time // the row may be forgotten from here on; later than the flow's cookie
-	Outcome Outcome   // zero while the exchange is under way
+	Code    string    // a hash of the code
+	Owner   string    // random, identifies this attempt
+	Lease   time.Time // after this moment the attempt can have no outcome any more
+	Expires time.Time // the row may be removed from then on; later than the flow's cookie
+	Outcome Outcome   // zero while the redemption is in progress
 }
 
-// Outcome is what came of an exchange. It is what a repeated callback is
-// answered from.
+// Outcome is the result of a redemption. Repeated callbacks are answered from it.
 type Outcome struct {
 	Kind OutcomeKind
-	At   time.Time // when it was finished
-	Text string    // what the app tells the person, for OutcomeAppRefused; at most 500 bytes
+	At   time.Time // when it was written
+	Text string    // what the program tells the user, for OutcomeAppRefused; at most 500 bytes
 }
 
-// OutcomeKind names an outcome. Stores keep it as text; only
-// OutcomeCodeRefused means something to them.
+// OutcomeKind names an outcome. Stores keep it as text; only OutcomeCodeRefused has a meaning for them.
 type OutcomeKind string
 
-// The outcomes. The zero value "" is a claim that is not finished.
+// The outcomes. The zero value "" is an attempt in progress.
 const (
-	OutcomeSignedIn       OutcomeKind = "signed_in"    // a session was made
-	OutcomeCodeRefused    OutcomeKind = "code_refused" // WeChat refused the code: invalid, used, expired
-	OutcomeSnapshot       OutcomeKind = "snapshot"     // a virtual person of WeChat's snapshot page (快照页)
-	OutcomeAppRefused     OutcomeKind = "app_refused"  // Config.OnSignIn refused with a Refusal
-	OutcomeUserRestricted OutcomeKind = "person"       // WeChat has frozen or closed this person's account
-	OutcomeBusy           OutcomeKind = "busy"         // WeChat gave no usable answer, or ErrUnavailable
-	OutcomeRateLimited    OutcomeKind = "slow_down"    // WeChat's call quota is used up
-	OutcomeFault          OutcomeKind = "fault"        // wrong configuration, or an error on the app's side
+	OutcomeSignedIn       OutcomeKind = flow.OutcomeSignedIn       // a session was created
+	OutcomeCodeRefused    OutcomeKind = flow.OutcomeCodeRefused    // WeChat refused the code: invalid, used, expired
+	OutcomeSnapshot       OutcomeKind = flow.OutcomeSnapshot       // a virtual user of WeChat's snapshot page (快照页)
+	OutcomeAppRefused     OutcomeKind = flow.OutcomeRefused        // Config.OnSignIn refused with a RefusalError
+	OutcomeUserRestricted OutcomeKind = flow.OutcomeUserRestricted // WeChat has restricted this user's account
+	OutcomeBusy           OutcomeKind = flow.OutcomeBusy           // WeChat gave no usable answer, or ErrUnavailable
+	OutcomeRateLimited    OutcomeKind = flow.OutcomeRateLimited    // WeChat's quota of calls is used up
+	OutcomeFault          OutcomeKind = flow.OutcomeFault          // wrong configuration, or an error of the program
 )
 
 // SessionUpdate says what to change in a session; zero fields stay as they are.
 type SessionUpdate struct {
 	ExpiresAt       time.Time // moves the end of the session; an earlier one than the stored is ignored
-	ProfileDeclined bool      // the person pressed "go on without"
+	ProfileDeclined bool      // the user continued without a profile
+}
+
+// attempts is the flow.Attempts of a Store.
+type attempts struct{ store Store }
+
+// BeginAttempt implements flow.Attempts.
+func (a attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
+	have, won, err := a.store.BeginAttempt(ctx, Attempt{
+		ID: want.Key, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
+	}, now)
+	return flow.Attempt{
+		Key: have.ID, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
+		Outcome: flow.Outcome{Kind: string(have.Outcome.Kind), At: have.Outcome.At, Text: have.Outcome.Text},
+	}, won, flowError(err)
+}
+
+// FinishAttempt implements flow.Attempts.
+func (a attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
+	return flowError(a.store.FinishAttempt(ctx, key, owner, Outcome{Kind: OutcomeKind(out.Kind), At: out.At, Text: out.Text}, now))
+}
+
+// flowError adds the engine's error to one of the Store's.
+func flowError(err error) error {
+	switch {
+	case errors.Is(err, ErrAttemptLost):
+		return fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
+	case errors.Is(err, ErrStoreFull):
+		return fmt.Errorf("%w: %w", flow.ErrFull, err)
+	case errors.Is(err, ErrUnavailable):
+		return fmt.Errorf("%w: %w", flow.ErrUnavailable, err)
+	}
+	return err
 }

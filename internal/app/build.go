@@ -8,6 +8,8 @@ import (
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
@@ -16,7 +18,6 @@ import (
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
-	"github.com/weigate/weigate/login"
 )
 
 // services are what the features share.
@@ -42,15 +43,15 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		return nil, err
 	}
 	sessions := &session.Manager{
-		Sessions: a.store, Grants: a.store, Idle: c.Session.Idle, Max: c.Session.Max, OnError: a.sessionUseNotRecorded,
+		Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"), Idle: c.Session.Idle, Max: c.Session.Max,
+		Now: a.o.Now, OnError: a.sessionUseNotRecorded,
 	}
 	s := &services{url: u, site: site, sessions: sessions, policy: access.Rules{Identities: a.store}}
 	byScan, err := a.newScan(c, s)
 	if err != nil {
 		return nil, err
 	}
-	var restart restarts
-	if s.signIn, err = a.newSignIn(c, s, byScan, &restart); err != nil {
+	if s.signIn, err = a.newSignIn(c, s, byScan); err != nil {
 		return nil, err
 	}
 	provider, err := a.newOIDC(c, s)
@@ -65,7 +66,6 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	restart = restarts{provider, compatible, proxies}
 	mux := route.NewMux()
 	s.signIn.Mount(mux)
 	byScan.Mount(mux, s.signIn)
@@ -85,26 +85,12 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	return router.Wrap(a.o.Metrics.HTTP(mux)), nil
 }
 
-// restarts finds the address at which a request of an app starts from the beginning.
-type restarts []interface {
-	RestartURL(address string) (restart string, ok bool)
-}
-
-func (all *restarts) find(address string) (restart string, ok bool) {
-	for _, feature := range *all {
-		if restart, ok = feature.RestartURL(address); ok {
-			return restart, true
-		}
-	}
-	return "", false
-}
-
-func (a *App) newSignIn(c *config.Config, s *services, byScan *scan.Handler, restart *restarts) (*signin.Handler, error) {
+func (a *App) newSignIn(c *config.Config, s *services, byScan *scan.Handler) (*signin.Handler, error) {
 	cfg := signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Sealer.Derive("login flow"), Connectors: a.connectors(c.WeChat),
 		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site,
 		Agreement: agreementURL(c.Site), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
-		RestartURL: restart.find, RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
+		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
 	}
 	if hasOfficialAccount(c.WeChat) {
 		cfg.Scan = byScan.Begin
@@ -137,7 +123,7 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.o.Sealer,
-		InWeChat: login.InWeChat, RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
+		InWeChat: flow.FromWeChat, RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
 	})
 }
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/signin"
-	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -46,7 +46,7 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
 	}
-	return login.InWeChat
+	return flow.FromWeChat
 }
 
 // simulatedPhone returns the address of a simulator's control page, which has the phones; "" = users have real ones.

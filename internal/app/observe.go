@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/scan"
-	"github.com/weigate/weigate/login"
 )
 
 func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
@@ -15,21 +15,21 @@ func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
 }
 
 // observeSignIn counts what becomes of sign-ins, in the words of the metrics. A repeat and a stray callback end nothing.
-func (a *App) observeSignIn(_ context.Context, o login.Event) {
+func (a *App) observeSignIn(_ context.Context, o flow.Event) {
 	method := string(o.Method)
-	switch login.OutcomeKind(o.Outcome) {
-	case "begun":
+	switch o.Outcome {
+	case flow.EventStarted:
 		a.o.Metrics.SignInBegan(method)
-	case "repeat", "lost":
-	case "denied", login.OutcomeSnapshot:
+	case flow.EventRepeat, flow.EventLost:
+	case flow.EventDenied, flow.OutcomeSnapshot:
 		a.o.Metrics.SignInEnded(method, o.Outcome)
-	case login.OutcomeSignedIn:
+	case flow.OutcomeSignedIn:
 		a.o.Metrics.SignInEnded(method, "ok")
-	case login.OutcomeAppRefused:
+	case flow.OutcomeRefused:
 		a.o.Metrics.SignInEnded(method, "blocked")
-	case login.OutcomeUserRestricted:
+	case flow.OutcomeUserRestricted:
 		a.o.Metrics.SignInEnded(method, "refused")
-	case login.OutcomeCodeRefused:
+	case flow.OutcomeCodeRefused:
 		a.o.Metrics.SignInEnded(method, "start_again")
 	default:
 		a.o.Metrics.SignInEnded(method, "failed")

@@ -3,8 +3,11 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,14 +123,25 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	b := w.browser()
-	b.callback("alice") // leaves a sign-in under way, whose demand nobody answers
-	for _, link := range []string{
-		"/sign-in?return=%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold%26weigate_cancel%3D1",
-		"/sign-in?return=" + strings.ReplaceAll(strings.ReplaceAll(w.url, ":", "%3A"), "/", "%2F") + "%2Foauth2%2Fauthorize%3Fclient_id%3Dsample%26weigate_login_request%3Dold",
-	} {
-		if status, location, body := b.get(w.url + link); status != 303 || location != "/oauth2/authorize?client_id=sample" {
+	u, err := url.Parse(b.callback("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, denied := b.get(w.url + "/wechat/callback?state=" + u.Query().Get("state"))
+	m := regexp.MustCompile(`id="go" href="(/oauth2/authorize\?[^"]*)"`).FindStringSubmatch(denied)
+	if m == nil || strings.Contains(m[1], "weigate_login_request") {
+		t.Fatalf("the page of an unfinished request: %s", denied)
+	}
+	link := html.UnescapeString(m[1])
+	for _, who := range []*browser{b, w.browser()} { // here, and where it was sent
+		if status, location, body := who.get(w.url + link); status != 302 || !strings.HasPrefix(location, w.world+"/connect/oauth2/authorize") {
 			t.Errorf("%s: %d %s %s", link, status, location, body)
 		}
+	}
+	alice := w.phone("alice")
+	w.at(alice.on(alice.Open(t.Context(), w.url+link)), w.app.URL+"/sample")
+	if got := w.redeem("sample", w.told().Get("code")); got.IDToken == "" {
+		t.Errorf("the request that began over: %+v", got)
 	}
 	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
 		if _, location, body := b.get(w.url + link); location != "" || !strings.Contains(body, `id="bad_return"`) {
@@ -139,7 +153,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 func TestDesktopIsToldToUseWeChat(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, doors(t, "wechat"))
-	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/sign-in?return=") {
+	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
+		strings.Contains(body, "weigate_login_request") {
 		t.Errorf("a desktop sees %s", body)
 	}
 	if body := w.page(w.url + "/nowhere"); !strings.Contains(body, `id="not_found"`) {
@@ -189,21 +204,14 @@ func TestMetricsCountTheJourney(t *testing.T) {
 // away is a store whose accounts, or sessions, cannot be reached for a while.
 type away struct {
 	gateway.Store
-	accounts, sessions, claims bool
+	signIns, claims bool
 }
 
-func (a *away) RecordSignIn(ctx context.Context, in gateway.SignIn) (gateway.User, []gateway.Event, error) {
-	if a.accounts {
+func (a *away) CompleteSignIn(ctx context.Context, c gateway.Completion) (gateway.User, []gateway.Event, error) {
+	if a.signIns {
 		return gateway.User{}, nil, fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
 	}
-	return a.Store.RecordSignIn(ctx, in)
-}
-
-func (a *away) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
-	if a.sessions {
-		return fmt.Errorf("%w: connection refused", gateway.ErrUnavailable)
-	}
-	return a.Store.PutSession(ctx, s, now)
+	return a.Store.CompleteSignIn(ctx, c)
 }
 
 func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Time) (gateway.Attempt, bool, error) {
@@ -216,7 +224,7 @@ func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Tim
 // The store goes away while the person is at WeChat.
 func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
 	t.Parallel()
-	for name, store := range map[string]*away{"accounts": {accounts: true}, "sessions": {sessions: true}, "claims": {claims: true}} {
+	for name, store := range map[string]*away{"sign-ins": {signIns: true}, "claims": {claims: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store.Store = memory(t)
@@ -226,7 +234,7 @@ func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
 			if page.Header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
-			store.accounts, store.sessions, store.claims = false, false, false
+			store.signIns, store.claims = false, false
 			alice.press()
 			w.at(alice.Page(), w.app.URL+"/sample")
 		})

@@ -149,9 +149,9 @@ func TestWebsiteAppAlone(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, onlyWebsite)
 	alice := w.phone("alice")
-	for _, address := range []string{w.authorize("sample"), w.url + "/sign-in?return=/"} {
+	for address, link := range map[string]string{w.authorize("sample"): "/oauth2/authorize?client_id=", w.url + "/sign-in?return=/": "/sign-in?return="} {
 		page := alice.want(alice.on(alice.Open(t.Context(), address)), "open_elsewhere", 200)
-		if !strings.Contains(page.Body, w.url+"/sign-in?return=") {
+		if !strings.Contains(page.Body, w.url+link) {
 			t.Errorf("no link to copy: %s", page.Body)
 		}
 	}

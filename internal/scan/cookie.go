@@ -31,6 +31,7 @@ type desktopFlow struct {
 type pendingRequest struct {
 	ID        string `json:"i,omitempty"`
 	Return    string `json:"r"`
+	Restart   string `json:"s,omitempty"` // session.CompactRestart
 	App       string `json:"a,omitempty"`
 	Connector string `json:"e,omitempty"`
 	Fresh     bool   `json:"f,omitempty"`

@@ -22,7 +22,8 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 	}
 	s := &desktopFlow{
 		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
-		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector, Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL},
+		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector, Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL,
+			Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)},
 	}
 	if d.UILocales != "" {
 		s.LoginRequestID.Lang = lang.FromHeader(r.Header, lang.English)

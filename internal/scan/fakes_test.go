@@ -246,23 +246,23 @@ func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Br
 
 func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
 
-func (p *people) CreateSession(w http.ResponseWriter, _ *http.Request, e session.Authentication) error {
+func (p *people) CreateSession(_ *http.Request, e session.Authentication) (*http.Cookie, error) {
 	if p.hook != nil {
 		p.hook("CreateSession")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {
-		return p.broken
+		return nil, p.broken
 	}
 	if p.accounts[e.UserID].Status == gateway.Blocked {
-		return gateway.ErrBlocked
+		return nil, gateway.ErrBlocked
 	}
 	id := idOf(e.Seed)
 	_, lives := p.sessions[hashOf(id)]
 	switch {
 	case !lives && e.Repeat:
-		return gateway.ErrNotFound
+		return nil, gateway.ErrNotFound
 	case !lives:
 		p.made++
 		p.events = append(p.events, gateway.Event{Kind: "sign_in", UserID: e.UserID, Method: scan.Method, App: e.App})
@@ -271,8 +271,7 @@ func (p *people) CreateSession(w http.ResponseWriter, _ *http.Request, e session
 			LoginRequestID: e.LoginRequestID,
 		}
 	}
-	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/"})
-	return nil
+	return &http.Cookie{Name: "session", Value: id, Path: "/"}, nil
 }
 
 func (p *people) End(w http.ResponseWriter, r *http.Request) error {

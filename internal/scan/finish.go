@@ -3,8 +3,8 @@ package scan
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -16,13 +16,6 @@ import (
 // goesOn is how long the page that says who was signed in stands before it goes on: long enough for a name to be read.
 const continueDelay = 2 * time.Second
 
-// headers keeps what was set for an answer until it is known to be the answer.
-type headers http.Header
-
-func (d headers) Header() http.Header         { return http.Header(d) }
-func (d headers) Write(b []byte) (int, error) { return len(b), nil }
-func (d headers) WriteHeader(int)             {}
-
 // finish signs the browser in: the session first, then the ticket is taken. A process that is killed in between leaves a ticket that is still approved,
 // and a repeat makes the same session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat could bring back.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
@@ -31,7 +24,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		h.fail(w, r, err)
 		return
 	}
-	cookie, err := h.establish(r, s, t, false)
+	cookie, err := h.createSession(r, s, t, false)
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
 		h.observe(r.Context(), "blocked")
 		h.cfg.Site.Fail(w, r, web.Blocked)
@@ -64,29 +57,35 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 }
 
-// establish makes the session and returns the headers that give it to the browser.
-func (h *Handler) establish(r *http.Request, s *desktopFlow, t gateway.Ticket, repeat bool) (headers, error) {
+// createSession creates the session and returns its cookie.
+func (h *Handler) createSession(r *http.Request, s *desktopFlow, t gateway.Ticket, repeat bool) (*http.Cookie, error) {
 	sec, err := s.secrets()
 	if err != nil {
 		return nil, err
 	}
-	out := headers{}
-	return out, h.signIn.CreateSession(out, r, session.Authentication{
-		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID, Method: Method, AuthTime: t.Approver.AuthTime,
+	return h.signIn.CreateSession(r, session.Authentication{
+		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID,
+		Method: Method, AuthTime: t.Approver.AuthTime,
 		App: t.App, LoginRequestID: s.LoginRequestID.ID, Seed: sec.session, Repeat: repeat,
 	})
 }
 
+// startURL returns the address that starts the sign-in again: the app's own request, with its own requirements.
+func (h *Handler) startURL(d pendingRequest) string {
+	if restart := session.ExpandRestart(d.Return, d.Restart); restart != "" {
+		return restart
+	}
+	return h.path + pathSignIn + "?return=" + url.QueryEscape(d.Return)
+}
+
 // goOn shows who was signed in, and goes on to where the person wanted to go.
-func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket, cookie headers) {
+func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket, cookie *http.Cookie) {
 	s.Done = true
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	set := w.Header()["Set-Cookie"]
-	maps.Copy(w.Header(), cookie)
-	w.Header()["Set-Cookie"] = append(set, cookie["Set-Cookie"]...)
+	http.SetCookie(w, cookie)
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanIn, App: h.appName(s.LoginRequestID.App), User: h.person(r.Context(), t.Approver.UserID), Go: s.LoginRequestID.Return, Every: continueDelay,
 		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
@@ -108,7 +107,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 	over := s.Done
 	if err == nil && !over {
-		cookie, again := h.establish(r, s, t, true)
+		cookie, again := h.createSession(r, s, t, true)
 		if again == nil {
 			h.continueSignedIn(w, r, s, t, cookie)
 			return
@@ -117,7 +116,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 	if over {
 		h.cookies.dropDesktop(w, s)
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.again(s.LoginRequestID.Return)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(s.LoginRequestID)})
 		return
 	}
 	h.fail(w, r, err)
@@ -152,7 +151,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.cookies.dropDesktop(w, s)
-	page := web.Page{Kind: web.ScanCancelled, Go: h.again(s.LoginRequestID.Return), Home: h.path + "/"}
+	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(s.LoginRequestID), Home: h.path + "/"}
 	if s.LoginRequestID.Cancel != "" {
 		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that ends there.
 		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequestID.Cancel, Every: 100 * time.Millisecond}
@@ -202,5 +201,5 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *desktopFlow) 
 	}
 	h.recordEvent(ctx, EventUndo, "ok", here.User.ID, gateway.Ticket{App: s.LoginRequestID.App})
 	h.cookies.dropDesktop(w, s)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.again(s.LoginRequestID.Return)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(s.LoginRequestID)})
 }

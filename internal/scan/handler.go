@@ -193,11 +193,6 @@ func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// again begins the whole sign-in anew: the app's own request, with its own demands.
-func (h *Handler) again(returnTo string) string {
-	return h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
-}
-
 // recordEvent writes an event about a ticket.
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	h.events.Record(ctx, gateway.Event{

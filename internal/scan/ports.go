@@ -13,9 +13,9 @@ import (
 type SignIn interface {
 	session.Authenticator
 
-	// Establish makes this browser's session, or finds it made already, and sets its cookie with headers on w; it writes no status. The event of the
-	// sign-in is written with it. gateway.ErrBlocked; gateway.ErrNotFound when there is no such account or, with Repeat, when that session is over.
-	CreateSession(w http.ResponseWriter, r *http.Request, e session.Authentication) error
+	// CreateSession creates this browser's session and writes the event of the sign-in, or finds the session created already. It returns the session
+	// cookie. gateway.ErrBlocked; gateway.ErrNotFound when there is no such user or, with Repeat, when that session has ended.
+	CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error)
 
 	// SessionHash is the hash under which Establish stores the session of a seed.
 	SessionHash(seed []byte) ([32]byte, error)

@@ -3,9 +3,15 @@ package session_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -29,7 +35,12 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { store.Close() })
 	r := &rig{store: store, hash: [32]byte{1}}
-	r.Manager = &session.Manager{Sessions: store, Grants: store, Idle: time.Hour, Max: 3 * time.Hour,
+	own, err := url.Parse("https://login.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Manager = &session.Manager{Sessions: store, Grants: store, Cookies: cookie.For(own, "weigate"), Idle: time.Hour, Max: 3 * time.Hour,
+		Now:     func() time.Time { return start },
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	r.account, _, err = store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
@@ -156,5 +167,117 @@ func TestFullDiskKeepsNobodyOut(t *testing.T) {
 	r.Sessions, r.OnError = fullDisk{r.store}, func(context.Context, error) { told++ }
 	if _, _, err := r.Find(t.Context(), r.hash, start.Add(10*time.Minute)); err != nil || told != 1 {
 		t.Errorf("find: %v, told %d times", err, told)
+	}
+}
+
+// id is a session id as browsers send it.
+var id = strings.Repeat("a", 43)
+
+// signedIn stores a session under id.
+func (r *rig) signedIn(t *testing.T, data session.Data) {
+	t.Helper()
+	err := r.store.PutSession(t.Context(), gateway.Session{
+		Hash: session.Hash(id), UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
+		AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start), Data: data.Bytes(),
+	}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func request(cookies string) *http.Request {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", cookies)
+	return r
+}
+
+func TestCurrentReadsTheCookie(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.signedIn(t, session.Data{LoginRequestID: "d1", ProfileDeclined: true, Scopes: []string{"snsapi_base"}})
+	b, signedIn, err := r.Current(request("__Host-weigate-s=" + id))
+	if err != nil || !signedIn || b.User.ID != r.account.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" || !b.ProfileDeclined ||
+		!slices.Equal(b.Scopes, []string{"snsapi_base"}) {
+		t.Errorf("browser %+v, %v, %v", b, signedIn, err)
+	}
+	for _, cookies := range []string{
+		"", "x=" + id, "__Host-weigate-s=" + id[1:], "__Host-weigate-s=" + id + "a", "__Host-weigate-s=" + strings.Repeat("b", 43),
+		"__Host-weigate-s=" + id + "; __Host-weigate-s=" + strings.Repeat("b", 43), // one of the two was set by another host
+	} {
+		if b, signedIn, err := r.Current(request(cookies)); err != nil || signedIn {
+			t.Errorf("%q: %+v, %v, %v", cookies, b, signedIn, err)
+		}
+	}
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); signedIn || !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("while the store is unavailable: %v, %v", signedIn, err)
+	}
+}
+
+func TestDeclineProfileKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.signedIn(t, session.Data{LoginRequestID: "d1"})
+	if err := r.DeclineProfile(t.Context(), session.Hash(id)); err != nil {
+		t.Fatal(err)
+	}
+	if b, _, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || !b.ProfileDeclined || b.LoginRequestID != "d1" {
+		t.Errorf("browser %+v, %v", b, err)
+	}
+	if err := r.DeclineProfile(t.Context(), session.Hash("gone")); !errors.Is(err, gateway.ErrNotFound) {
+		t.Errorf("a session that is gone: %v", err)
+	}
+}
+
+func TestSignOutEndsEverySessionOfTheCookies(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.signedIn(t, session.Data{})
+	for range 2 {
+		cleared, err := r.SignOut(request("__Host-weigate-s=" + strings.Repeat("b", 43) + "; __Host-weigate-s=" + id))
+		if err != nil || cleared.MaxAge != -1 || cleared.Name != "__Host-weigate-s" {
+			t.Errorf("SignOut: %v, %v", cleared, err)
+		}
+	}
+	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || signedIn {
+		t.Errorf("signed in %v, %v", signedIn, err)
+	}
+}
+
+// A row that cannot be read is a session without Data.
+func TestDataOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "no JSON", `{"scopes":1}`, "null"} {
+		if d := session.ReadData([]byte(text)); d.LoginRequestID != "" || d.ProfileDeclined || d.Scopes != nil {
+			t.Errorf("%q: %+v", text, d)
+		}
+	}
+}
+
+func TestRestartURLIsKeptShort(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		returnURL, restartURL string
+		length                int // of the short form, at most
+	}{
+		{"/authorize?a=1&demand=x&z=2", "/authorize?a=1&z=2", 8},
+		{"/authorize?a=1&z=2", "/authorize?a=1&z=2", 8},
+		{"/authorize?demand=aaaa", "/authorize?demand=aa", 8},
+		{"/forward-auth?return=%2Fx", "https://wiki.example.com/.weigate/start?return=%2Fx", 60},
+		{"/x", "/.2.y", 12},
+		{"/x", "", 0},
+		{"", "/x", 8},
+	} {
+		short := session.CompactRestart(c.returnURL, c.restartURL)
+		if got := session.ExpandRestart(c.returnURL, short); got != c.restartURL || len(short) > c.length {
+			t.Errorf("%q with %q is %q and becomes %q", c.restartURL, c.returnURL, short, got)
+		}
+	}
+	for _, short := range []string{"", "x", "1.2", "-1.0.", "0.-1.", "9.0.", "1.2.x", "99999999999999999999.0."} {
+		if got := session.ExpandRestart("/x", short); got != "" {
+			t.Errorf("%q becomes %q", short, got)
+		}
 	}
 }

@@ -7,61 +7,91 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
-	"github.com/weigate/weigate/login"
 )
 
-// Establish makes this browser's session after another way in. It sets the session cookie on w and writes no status and no body. The same Seed is the
-// same session, also at another replica; what that means after a sign-out, and what the caller has made sure of, is said at login.Handler.Establish.
+// deleteLimit is the time for ending the previous session of a browser.
+const deleteLimit = 3 * time.Second
+
+// CreateSession creates a session for this browser after its user was authenticated by other means, writes the event of the
+// sign-in, and returns the session cookie. The session that the browser had before ends. The same Seed is the same session, also
+// at another replica: a further call returns the cookie again while the session lives. Without Repeat a further call creates a
+// session that has ended again, so a caller sets Repeat once it has stored that the sign-in is used; then a sign-out is final.
 //
-// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such account; with Repeat, that session is over, which is login.ErrNoSession as
-// well), gateway.ErrUnavailable.
-func (h *Handler) CreateSession(w http.ResponseWriter, r *http.Request, e session.Authentication) error {
-	way, found := h.connector(e.Connector)
-	if !found || way.connector.Client.AppID != e.AppID || e.OpenID == "" || e.Method == "" || e.AuthTime.IsZero() {
-		return errors.New("signin: an established sign-in without entry, openid, door or time")
+// The caller has verified that the sign-in was started in this browser. Otherwise an attacker could sign a victim's browser in
+// as the attacker (login CSRF).
+//
+// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such user; with Repeat, that session has ended),
+// gateway.ErrConflict (a live session of another user has this seed), gateway.ErrUnavailable.
+func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
+	c := h.connector(a.Connector)
+	if c == nil || c.Client.AppID != a.AppID || a.OpenID == "" || a.Method == "" || a.AuthTime.IsZero() {
+		return nil, errors.New("signin: an authentication without connector, openid, method or time")
 	}
-	user, err := h.cfg.Users.User(r.Context(), e.UserID)
+	id, err := flow.SeedSessionID(a.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("signin: %w", err)
+	}
+	ctx, now := r.Context(), h.cfg.Now()
+	user, err := h.cfg.Users.User(ctx, a.UserID)
 	switch {
 	case err != nil:
-		return fmt.Errorf("signin: find the account: %w", err)
+		return nil, fmt.Errorf("signin: read the user: %w", err)
 	case user.Status == gateway.Blocked:
-		return gateway.ErrBlocked
+		return nil, gateway.ErrBlocked
 	}
-	with, err := extra{LoginRequestID: e.LoginRequestID, AuthTime: e.AuthTime}.marshal()
-	if err != nil {
-		return err
+	s := gateway.Session{
+		Hash: session.Hash(id), UserID: user.ID, Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, Method: a.Method,
+		AuthTime: a.AuthTime, CreatedAt: now, SeenAt: now, ExpiresAt: h.cfg.Sessions.Expiry(now, now),
+		Data: session.Data{LoginRequestID: a.LoginRequestID}.Bytes(),
 	}
-	made, err := way.login.CreateSession(w, r, login.Authentication{
-		Session: login.Session{Subject: user.ID, AppID: e.AppID, OpenID: e.OpenID, Method: login.Method(e.Method), Extra: with},
-		Seed:    e.Seed, Repeat: e.Repeat,
-	})
-	if errors.Is(err, login.ErrNoSession) {
-		return fmt.Errorf("signin: %w: %w", gateway.ErrNotFound, err)
+	created := false
+	if !a.Repeat {
+		err = h.cfg.Sessions.Sessions.PutSession(ctx, s, now)
+		if err != nil && !errors.Is(err, gateway.ErrConflict) {
+			return nil, fmt.Errorf("signin: create the session: %w", err)
+		}
+		created = err == nil
 	}
-	if err != nil {
-		return fmt.Errorf("signin: %w", err)
+	if !created {
+		live, liveUser, err := h.cfg.Sessions.Find(ctx, s.Hash, now)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("signin: read the session: %w", err)
+		case liveUser.ID != user.ID || live.AppID != s.AppID || live.OpenID != s.OpenID || live.Method != s.Method:
+			return nil, fmt.Errorf("signin: the seed belongs to another sign-in: %w", gateway.ErrConflict)
+		}
 	}
-	if made {
-		// The session is made: that is worth knowing, also when the browser has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteLimit)
-		defer cancel()
-		h.recordEvent(ctx, gateway.Event{
-			At: h.cfg.Now(), Kind: EventSignIn, UserID: user.ID, App: e.App, Connector: e.Connector, Method: e.Method, Outcome: "ok",
-			RequestID: h.cfg.RequestID(r.Context()),
+	h.endPrevious(r, s.Hash)
+	if created {
+		h.events.Record(ctx, gateway.Event{
+			At: now, Kind: EventSignIn, UserID: user.ID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",
 		})
 	}
-	return nil
+	return h.sessionCookie(id), nil
 }
 
-const noteLimit = 3 * time.Second
+// endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody could sign out of it. It does
+// not end when the browser goes away.
+func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
+	previous, sent := h.cfg.Sessions.CurrentHash(r)
+	if !sent || previous == current {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deleteLimit)
+	defer cancel()
+	if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "previous session not ended", "error", err, "request_id", h.cfg.RequestID(ctx))
+	}
+}
 
-// SessionHash is the hash under which the store has the session that Establish makes of seed.
+// SessionHash returns the hash under which the store has the session that CreateSession creates of seed.
 func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
-	id, err := login.AuthenticationSessionID(seed)
+	id, err := flow.SeedSessionID(seed)
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("signin: %w", err)
 	}
-	return parseHash(id)
+	return session.Hash(id), nil
 }

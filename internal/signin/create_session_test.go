@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
-	"github.com/weigate/weigate/login"
 )
 
 func (r *rig) events(kind string) []gateway.Event {
@@ -78,7 +78,7 @@ func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	live, err := r.book.Live(t.Context(), alice, r.now())
+	live, err := r.book.UserSessions(t.Context(), alice, r.now())
 	if err != nil || len(live) != 1 || len(r.events(signin.EventSignIn)) != 1 {
 		t.Errorf("%d sessions, %d events, %v", len(live), len(r.events(signin.EventSignIn)), err)
 	}
@@ -135,7 +135,7 @@ func TestEstablishRefuses(t *testing.T) {
 		"no time":                  {func(e *session.Authentication) { e.AuthTime = time.Time{} }, other},
 		"a seed that can be tried": {func(e *session.Authentication) { e.Seed = []byte("1234") }, other},
 		"no seed":                  {func(e *session.Authentication) { e.Seed = nil }, other},
-		"a repeat of what was not": {func(e *session.Authentication) { e.Repeat = true }, login.ErrNoSession},
+		"a repeat of what was not": {func(e *session.Authentication) { e.Repeat = true }, gateway.ErrNotFound},
 	} {
 		e := r.by(signin.MethodScan, alice)
 		c.change(&e)
@@ -162,16 +162,16 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	victim.must(r.by(signin.MethodScan, alice))
 	mine := r.by(signin.MethodScan, mallory)
 	mine.OpenID = "o-mallory"
-	if err := attacker.established(mine); !errors.Is(err, login.ErrSessionExists) || len(attacker.cookies) != 0 {
+	if err := attacker.established(mine); !errors.Is(err, gateway.ErrConflict) || len(attacker.cookies) != 0 {
 		t.Errorf("the seed of a victim's sign-in gives %v, cookies %v", err, attacker.cookies)
 	}
-	mine.Seed = []byte(strings.Repeat("m", login.MinSeed))
+	mine.Seed = []byte(strings.Repeat("m", flow.MinSeed))
 	attacker.must(mine)
 
-	for _, address := range []string{"/sign-in?method=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", login.MinSeed), "/scan", "/sign-in/me"} {
+	for _, address := range []string{"/sign-in?method=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", flow.MinSeed), "/scan", "/sign-in/me"} {
 		victim.headers.Set("Sec-Fetch-Site", "cross-site")
 		victim.get(address)
-		victim.post(address, map[string][]string{"seed": {strings.Repeat("m", login.MinSeed)}})
+		victim.post(address, map[string][]string{"seed": {strings.Repeat("m", flow.MinSeed)}})
 	}
 	if s, ok := victim.session(); !ok || s.UserID != alice {
 		t.Errorf("the victim is %+v, %v", s, ok)
@@ -192,7 +192,7 @@ func TestEstablishEndsTheSessionBefore(t *testing.T) {
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
 	v.must(r.by(signin.MethodWebsite, alice))
 	v.must(r.by(signin.MethodScan, alice))
-	live, err := r.book.Live(t.Context(), alice, r.now())
+	live, err := r.book.UserSessions(t.Context(), alice, r.now())
 	if err != nil || len(live) != 1 || live[0].Method != "scan" {
 		t.Errorf("sessions %+v, %v", live, err)
 	}

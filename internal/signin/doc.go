@@ -1,29 +1,36 @@
-// Package signin is the WeChat leg of the gateway: people sign in through WeChat, become accounts, and have sessions. It is built on package login,
-// whose claims it keeps in the gateway's store, so a callback may be repeated, also at another replica.
+// Package signin signs users in at WeChat for the gateway: browsers are sent to WeChat, users are recorded, and sessions are
+// created. It uses package flow for the authorization at WeChat, so a callback may be repeated, also at another replica.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], and what the features ask: [Handler.Session] (who is this browser), [Handler.Begin]
-// (get one signed in), [Handler.AskProfile] (nickname and picture), [Handler.Establish] (another way has signed one in) and [Handler.End] (sign out).
+// The names to know are [New] with its [Config], [Handler.Mount], and what the features call: [Handler.Session] (who is this
+// browser), [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.CreateSession] (a user was
+// authenticated by other means) and [Handler.End] (sign out).
 //
-// Which door (登录方式) a browser goes through:
+// Which sign-in method (登录方式) a browser gets:
 //
-//	in WeChat                   wechat, through an official account; when the app does not take it: a page that says to open another browser
-//	elsewhere                   scan or website, as configured and as the app takes; the person chooses where there are both
+//	in WeChat                   wechat, through an official account; when the app does not accept it: a page that says to open another browser
+//	elsewhere                   scan or website, as configured and as the app accepts; the user chooses where there are both
 //	a phone outside WeChat      scan; without it, a page with the link for WeChat
 //
-//	GET  /                      the person's own page, or the way in
-//	GET  /sign-in?return=/x     begins; for an app's request: back to that request, which begins with its own demands
-//	     …&method=scan|website    remembered for that request, for some minutes; choose forgets it
-//	GET  /wechat/callback       and /wechat/callback/ENTRY for each entry but the first: code exchanged, account found or made, session, 303 to the return address
-//	POST /sign-in/agreement     the box was ticked: remembered in the browser, and on to where the sign-in begins
-//	GET  /sign-in/profile       asks for nickname and picture (头像昵称)
-//	POST /sign-in/profile       "go on without", remembered for the session; goes on by link and refresh
+// Its addresses:
+//
+//	GET  /                      the user's own page, or a button that signs in
+//	GET  /sign-in?return=/x     starts a sign-in
+//	     …&method=scan|website    remembers the method for some minutes, then starts; choose forgets it
+//	     ?method=…&restart=…      the same for an app's request, which starts from the beginning
+//	GET  /wechat/callback       and /wechat/callback/CONNECTOR for each connector but the first: code redeemed, user recorded, session
+//	                            created, 303 to the return address
+//	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
+//	GET  /sign-in/ended         a callback that failed
+//	POST /sign-in/agreement     the box was ticked: remembered in the browser; continues where the sign-in starts
+//	GET  /sign-in/profile       asks for nickname and avatar (头像昵称)
+//	POST /sign-in/profile       "continue without", remembered for the session; continues by link and refresh
 //	GET  /sign-out              a page with a button
-//	POST /sign-out              ends the session here
-//	POST /sign-out/everywhere   ends every session of the account, and what apps were given
+//	POST /sign-out              ends the session of this browser
+//	POST /sign-out/everywhere   ends every session of the user, and what apps were given
 //	GET  /sign-in/me            who is signed in, as JSON
 //
-// When WeChat fails to tell nickname and picture after it has vouched for the person, they are signed in with what is known, and are asked again in
-// their next session. Virtual people of snapshot pages (快照页) never arrive. WeChat's tokens are not kept.
+// When WeChat does not return nickname and avatar although the user agreed, they are signed in with what is known, and are asked
+// again in their next session. Virtual users of snapshot pages (快照页) are never signed in. WeChat's tokens are not stored.
 //
-// What it does not do: it does not decide who may use which app, and it knows no OpenID Connect.
+// The package does not decide who may use which app, and contains nothing of OpenID Connect.
 package signin

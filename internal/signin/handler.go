@@ -7,23 +7,27 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
+	"github.com/weigate/weigate/internal/audit"
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
-	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
 
-// Entry is an official account (服务号) or a website app (网站应用) through which people come in.
+// Connector is an official account (服务号) or a website app (网站应用) through which users sign in.
 type Connector struct {
-	Name         string // in the configuration; identities and events name it
+	Name         string // in the configuration; identities and events have it
 	Client       *wechat.Client
 	Website      bool     // a website app: WeChat shows its own QR code, in browsers that are not WeChat's
-	OpenPlatform string   // name of the group of entries that share unionids; "" = none
+	OpenPlatform string   // name of the group of connectors that share unionids; "" = none
 	Group        []string // appids of that group, this one included
 	AnyBrowser   bool     // development: every browser counts as WeChat's
 }
@@ -33,68 +37,56 @@ type Config struct {
 	URL        string      // the gateway's own address; may have a path
 	Insecure   bool        // optional: plain http at a private address
 	Keys       [][]byte    // seal the flow cookies: the first seals, all open
-	Connectors []Connector // the first is where people come in, unless a demand names another
+	Connectors []Connector // users sign in through the first, unless a login request names another
 	Users      gateway.Users
 	Attempts   gateway.Attempts
 	Sessions   *session.Manager
 	Events     gateway.Events
 	Site       *web.Site
 
-	// Again says where a request of an app begins anew, given the return address of its sign-in; ok is false for any other address. A person who comes
-	// back later, from a page of ours or a link they copied, starts the app's request over instead of one of its halves.
-	RestartURL func(returnTo string) (address string, ok bool)
-
-	// Scan sends a browser that is not WeChat's to the door where a phone signs it in: our own QR code. It always answers the request; an error means that
-	// nothing was written to w. Optional: nil is no such door.
+	// Scan sends a browser that is not WeChat's to the page where a phone signs it in by our own QR code. It always answers the
+	// request; an error means that nothing was written to w. Optional: nil disables the method.
 	Scan func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error
 
-	// Agreement is the address of what people agree to, by a box to tick, before their browser is sent to WeChat for the first time. Another address
-	// asks everybody once more. Optional: "" asks nobody.
+	// Agreement is the address of what users agree to, by a box to tick, before their browser is sent to WeChat for the first
+	// time. With another address every user is asked once more. Optional: "" asks nobody.
 	Agreement string
 
-	ProfileMaxAge time.Duration // optional: the age at which nickname and picture are asked for again; 0 = 720 h
-	Pictures      []string      // optional: origins, besides WeChat's, that a picture may come from
+	ProfileMaxAge time.Duration // optional: the age at which nickname and avatar are requested again; 0 = 720 h
+	Pictures      []string      // optional: origins, besides WeChat's, of avatars
 
-	RequestID func(context.Context) string       // optional
-	Observe   func(context.Context, login.Event) // optional
-	Logger    *slog.Logger                       // optional
-	Now       func() time.Time                   // optional
+	RequestID func(context.Context) string      // optional
+	Observe   func(context.Context, flow.Event) // optional
+	Logger    *slog.Logger                      // optional
+	Now       func() time.Time                  // optional
 }
 
-// Handler signs people in. Make it with [New]; it is safe for concurrent use.
+// Handler signs users in. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg        Config
-	login      *login.Handler     // of the first entry; also for everything that no entry has to itself
-	connectors []connectorHandler // one for each entry
+	connectors []*connector
+	returns    flow.Returns
 	origin     string
 	path       string // of the gateway's own address; "" at the root
+	cookies    cookie.Set
+	restarts   *seal.Sealer
+	events     audit.Recorder
 	agreed     agreement
 	prefer     preference
-
-	session string // name of the cookie that package login sets for a session
 }
 
-// way is an entry with the handler that signs people in through it. All handlers share sessions and pending sign-ins; each has a callback of its own,
-// so that a code is exchanged with the secret of the appid that it is for.
-type connectorHandler struct {
-	connector Connector
-	login     *login.Handler
-	callback  string
+// connector is a Connector with the engine that signs users in through it. The engines share sessions and pending sign-ins; each
+// has a callback of its own, so that a code is redeemed with the secret of the appid that it is for.
+type connector struct {
+	Connector
+	engine   *flow.Engine
+	callback string
 }
 
-// New checks the configuration. All problems are reported at once, joined.
+// New checks the configuration and returns a Handler. The error joins all problems.
 func New(cfg Config) (*Handler, error) {
-	var problems []error
-	for name, missing := range map[string]bool{
-		"Accounts": cfg.Users == nil, "Claims": cfg.Attempts == nil, "Sessions": cfg.Sessions == nil, "Events": cfg.Events == nil,
-		"Site": cfg.Site == nil, "Again": cfg.RestartURL == nil, "Entries": len(cfg.Connectors) == 0,
-	} {
-		if missing {
-			problems = append(problems, fmt.Errorf("signin: Config.%s is missing", name))
-		}
-	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
+	if err := check(cfg); err != nil {
+		return nil, err
 	}
 	if cfg.RequestID == nil {
 		cfg.RequestID = func(context.Context) string { return "" }
@@ -108,67 +100,113 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.ProfileMaxAge == 0 {
 		cfg.ProfileMaxAge = 720 * time.Hour
 	}
-	h := &Handler{cfg: cfg}
-	u, err := url.Parse(cfg.URL)
-	if err != nil {
-		return nil, errors.New("signin: Config.URL is no address")
-	}
-	h.path = strings.TrimSuffix(u.EscapedPath(), "/")
-	h.agreed, h.prefer = newAgreement(cfg.Agreement, u), newPreference(u)
-	h.session = route.Cookie(u, "s").Name
-	for i, e := range cfg.Connectors {
-		w, err := h.newConnectorHandler(i, e)
-		if err != nil {
-			return nil, fmt.Errorf("signin: entry %q: %w", e.Name, err)
-		}
-		h.connectors = append(h.connectors, w)
-	}
-	h.login = h.connectors[0].login
-	home, err := h.login.CheckReturn("")
+	u, err := address(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("signin: Config.URL: %w", err)
 	}
-	h.origin = strings.TrimSuffix(home, h.path+"/") // as package login spells it
+	h := &Handler{cfg: cfg, origin: origin.Of(u), path: u.EscapedPath(), cookies: cookie.For(u, "weigate")}
+	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
+	h.returns = flow.Returns{Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut}}
+	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
+	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
+		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
+	}
+	for i, c := range cfg.Connectors {
+		made, err := h.newConnector(i, c)
+		if err != nil {
+			return nil, fmt.Errorf("signin: connector %q: %w", c.Name, err)
+		}
+		h.connectors = append(h.connectors, made)
+	}
 	return h, nil
 }
 
-// newWay makes the handler of an entry. The first one has the callback that people configure; the others have their name behind it.
-func (h *Handler) newConnectorHandler(i int, e Connector) (w connectorHandler, err error) {
-	cfg := &h.cfg
-	path, callback := "", pathCallback
-	if i > 0 {
-		path = pathCallback + "/" + e.Name
-		callback = path
-	}
-	user, website := e.Client, (*wechat.Client)(nil)
-	if e.Website {
-		user, website = nil, e.Client
-	}
-	w = connectorHandler{connector: e, callback: callback}
-	w.login, err = login.New(login.Config{
-		URL: cfg.URL, Insecure: cfg.Insecure, Keys: cfg.Keys, Store: &loginStore{h, e.Name}, OfficialAccount: user, WebsiteApp: website, AnyBrowser: e.AnyBrowser,
-		CallbackPath: path, AvatarHosts: cfg.Pictures, RenderPage: h.pages(e), OnStart: h.checkAgreement,
-		OnSignIn:    func(ctx context.Context, in *login.SignIn) error { return h.recordSignIn(ctx, e, in) },
-		SessionIdle: cfg.Sessions.Idle, SessionMax: cfg.Sessions.Max, ProfileMaxAge: cfg.ProfileMaxAge,
-		RequestID: func(r *http.Request) string { return cfg.RequestID(r.Context()) }, OnEvent: cfg.Observe, Logger: cfg.Logger, Now: cfg.Now,
-	})
-	return w, err
-}
-
-// way finds an entry by its name.
-func (h *Handler) connector(connector string) (w connectorHandler, found bool) {
-	for _, w := range h.connectors {
-		if w.connector.Name == connector {
-			return w, true
+// check returns all problems of a configuration.
+func check(cfg Config) error {
+	var problems []error
+	require := func(field string, set bool) {
+		if !set {
+			problems = append(problems, fmt.Errorf("signin: Config.%s is missing", field))
 		}
 	}
-	return connectorHandler{}, false
+	require("URL", cfg.URL != "")
+	require("Keys", len(cfg.Keys) > 0)
+	require("Connectors", len(cfg.Connectors) > 0)
+	require("Users", cfg.Users != nil)
+	require("Attempts", cfg.Attempts != nil)
+	require("Sessions", cfg.Sessions != nil)
+	require("Events", cfg.Events != nil)
+	require("Site", cfg.Site != nil)
+	for _, c := range cfg.Connectors {
+		if c.Client == nil || c.Client.AppID == "" || c.Client.Secret == "" {
+			problems = append(problems, fmt.Errorf("signin: connector %q: appid and secret are both required", c.Name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// address returns the gateway's own address without a slash at its end.
+func address(cfg Config) (*url.URL, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || origin.Of(u) == "" {
+		return nil, errors.New("is not an absolute http or https address")
+	}
+	if _, err := origin.Canonical(u.Scheme + "://" + u.Host); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "http" && !cfg.Insecure && !origin.IsLoopback(u.Hostname()) {
+		return nil, errors.New("is plain http at an address that is not loopback")
+	}
+	if len(u.Path) > 0 && u.Path[len(u.Path)-1] == '/' {
+		u.Path = u.Path[:len(u.Path)-1]
+	}
+	return u, nil
+}
+
+// newConnector returns a connector with its engine. The first one has the callback that administrators configure at WeChat; the
+// others have their name behind it.
+func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
+	c := &connector{Connector: from, callback: pathCallback}
+	if i > 0 {
+		c.callback += "/" + from.Name
+	}
+	cfg := flow.Config{
+		Callback: h.origin + h.path + c.callback, Cookies: h.cookies, Keys: h.cfg.Keys, Attempts: attempts{h.cfg.Attempts},
+		AvatarHosts: map[string]bool{}, OnEvent: h.cfg.Observe, Logger: h.cfg.Logger, Now: h.cfg.Now,
+	}
+	if from.Website {
+		cfg.WebsiteApp = from.Client
+	} else {
+		cfg.OfficialAccount = from.Client
+	}
+	for _, host := range h.cfg.Pictures {
+		canonical, err := origin.Canonical(host)
+		if err != nil {
+			return nil, fmt.Errorf("Config.Pictures %q: %w", host, err)
+		}
+		cfg.AvatarHosts[canonical] = true
+	}
+	var err error
+	c.engine, err = flow.New(cfg)
+	return c, err
+}
+
+// connector returns a connector by its name, or nil.
+func (h *Handler) connector(name string) *connector {
+	i := slices.IndexFunc(h.connectors, func(c *connector) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return h.connectors[i]
 }
 
 // Paths below the gateway's own.
 const (
 	pathHome       = "/{$}"
 	pathSignIn     = "/sign-in"
+	pathLost       = "/sign-in/lost"
+	pathEnded      = "/sign-in/ended"
+	pathMe         = "/sign-in/me"
 	pathProfile    = "/sign-in/profile"
 	pathAgreement  = "/sign-in/agreement"
 	pathCallback   = "/wechat/callback"
@@ -176,20 +214,53 @@ const (
 	pathEverywhere = "/sign-out/everywhere"
 )
 
-// Mount registers the routes, under the path of the gateway's own address. Anonymous visitors make the gateway work at those that are limited.
+// Mount registers the routes on mux, under the path of the gateway's own address.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+h.path+pathHome, h.own)
-	mux.HandleFunc("GET "+h.path+pathSignIn, h.signIn, route.Limited)
-	mux.HandleFunc("POST "+h.path+pathProfile, h.declineProfile, route.Limited)
-	mux.HandleFunc("POST "+h.path+pathAgreement, h.agree, route.Limited)
-	mux.HandleFunc("POST "+h.path+pathEverywhere, h.endEverywhere)
-	mux.Handle(h.path+pathSignIn, h.login, route.Limited)
-	mux.Handle(h.path+pathSignIn+"/", h.login, route.Limited)
-	mux.Handle(h.path+pathSignOut, h.login)
-	for _, w := range h.connectors {
-		mux.Handle(h.path+w.callback, w.login, route.Limited)
+	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
+	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
+	mux.HandleFunc(h.path+pathEnded, h.get(h.ended), route.Limited)
+	mux.HandleFunc(h.path+pathMe, h.get(h.me), route.Limited)
+	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
+	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
+	mux.HandleFunc(h.path+pathSignIn+"/", func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }, route.Limited)
+	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut))
+	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere))
+	for _, c := range h.connectors {
+		mux.HandleFunc(h.path+c.callback, h.get(func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }), route.Limited)
 	}
 }
 
-// SessionCookie is the name of the cookie by which a browser is signed in.
-func (h *Handler) SessionCookie() string { return h.session }
+// get serves GET and HEAD.
+func (h *Handler) get(serve http.HandlerFunc) http.HandlerFunc { return h.getOrPost(serve, nil) }
+
+// getOrPost serves GET and HEAD by one handler and POST by another; nil serves neither. Package route rejects POST requests of
+// other sites. No response may be cached: each is for one visitor at one moment. No address may reach another site in the header
+// Referer: the callback's contains a code.
+func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
+	allow := "GET, HEAD, POST"
+	switch {
+	case get == nil:
+		allow = "POST"
+	case post == nil:
+		allow = "GET, HEAD"
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		read := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case read && get != nil:
+			get(w, r)
+		case r.Method == http.MethodPost && post != nil:
+			post(w, r)
+		default:
+			w.Header().Set("Allow", allow)
+			h.cfg.Site.Fail(w, r, web.MethodNotAllowed)
+		}
+	}
+}
+
+// SessionCookie returns the name of the session cookie.
+func (h *Handler) SessionCookie() string { return h.cookies.Name(flow.CookieSession) }

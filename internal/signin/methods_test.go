@@ -224,10 +224,11 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 	r := newRig(t, both)
 	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true, "": true} {
 		v := r.visitor(uaDesktop)
+		link := v.get("/app?x=1").link("way-website")
 		if site != "" {
 			v.headers.Set("Sec-Fetch-Site", site)
 		}
-		a := v.get("/sign-in?return=" + url.QueryEscape("/app?x=1") + "&method=website")
+		a := v.get(link)
 		if counts != (len(a.set) == 1) || a.location != "/app?x=1" {
 			t.Errorf("%q: to %s, cookies %v", site, a.location, a.set)
 		}
@@ -257,6 +258,15 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 		}
 	}
 	v := r.visitor(uaDesktop)
+	// The address of an app's request counts only as it was sealed.
+	link := v.get("/app?x=1").link("way-scan")
+	for _, forged := range []string{
+		"/sign-in?method=scan&restart=", "/sign-in?method=scan&restart=/app?x=1", "/sign-in?method=scan&restart=https://evil.example/", link[:len(link)-1], link + "A",
+	} {
+		if a := v.get(forged); a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 {
+			t.Errorf("%s: %d %s to %q, cookies %v", forged, a.status, a.kind(), a.location, a.set)
+		}
+	}
 	for _, odd := range []string{"/sign-in?return=%zz&method=scan", "/sign-in?return=/&scope=everything&method=scan"} {
 		if a := v.get(odd); a.kind() != "bad_request" || len(a.set) != 0 {
 			t.Errorf("%s: %d %s, cookies %v", odd, a.status, a.kind(), a.set)
@@ -297,19 +307,17 @@ func TestPagesWithoutADoor(t *testing.T) {
 	r := newRig(t, withSite)
 	v := r.visitor(uaPhone)
 	page := v.get("/app?x=1")
-	copied := "https://login.example.com/sign-in?return=" + url.QueryEscape("/app?x=1&demand=d1")
-	if !strings.Contains(strings.ReplaceAll(page.body, "&amp;", "&"), copied) || page.link("back") != "/app?cancel=1" {
+	const copied = "https://login.example.com/app?x=1" // the app's request from its beginning
+	if !strings.Contains(page.body, ">"+copied+"</p>") || page.link("back") != "/app?cancel=1" {
 		t.Errorf("page: %s", page.body)
 	}
 	// Another phone may scan what this one shows, if the person says so.
 	if got := r.method(v.follow(v.get(page.link("do.by_website")))); got != "website "+siteID {
 		t.Errorf("the browser goes to %s", got)
 	}
-	// The copied link begins the app's request over, in WeChat.
 	inside := r.visitor(uaWeChat)
-	a := inside.get(strings.TrimPrefix(copied, "https://login.example.com"))
-	if a.location != "/app?x=1" || r.method(inside.get(a.location)) != "wechat "+mainID {
-		t.Errorf("the link leads to %s", a.location)
+	if got := r.method(inside.get(strings.TrimPrefix(copied, "https://login.example.com"))); got != "wechat "+mainID {
+		t.Errorf("in WeChat the link leads to %s", got)
 	}
 	r.app.Methods = []string{"scan"}
 	page = r.visitor(uaDesktop).get("/app?x=1")

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -9,202 +8,208 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
-	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
 
-// own shows the person's own page, or the way in.
+// own renders the user's own page, or a button that signs in.
 func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
-	s, signedIn, err := h.Session(r)
+	b, signedIn, err := h.Session(r)
 	if err != nil {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	signIn := h.path + pathSignIn + "?return=" + url.QueryEscape(h.path+"/")
+	signIn := h.startURL(target{returnTo: h.returns.Home()})
 	w.Header().Add("Vary", "Cookie")
 	if !signedIn {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&method=" + methodChoice})
 		return
 	}
-	live, err := h.cfg.Sessions.Live(r.Context(), s.UserID, h.cfg.Now())
+	sessions, err := h.cfg.Sessions.UserSessions(r.Context(), b.UserID, h.cfg.Now())
 	if err != nil {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	user := &web.UserID{ID: s.User.ID}
-	for _, l := range live {
-		user.Sessions = append(user.Sessions, web.Session{Here: l.Hash == s.Hash, Since: l.CreatedAt, Seen: l.SeenAt})
+	user := &web.UserID{ID: b.User.ID}
+	for _, s := range sessions {
+		user.Sessions = append(user.Sessions, web.Session{Here: s.Hash == b.Hash, Since: s.CreatedAt, Seen: s.SeenAt})
 	}
 	page := web.Page{
-		Kind: web.Own, User: &web.User{Nickname: s.User.Nickname, Picture: s.User.AvatarURL}, UserID: user,
+		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
 		Forms: []web.Form{
 			{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true, Fields: map[string]string{"return": h.path + "/"}},
 			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
 		},
 	}
+	profile := h.startURL(target{returnTo: h.returns.Home(), profile: true})
 	switch {
-	case s.Method != MethodWeChat: // this browser cannot reach WeChat's consent page
-	case h.freshProfile(s):
-		page.Links = []web.Link{{Label: web.LabelProfileAnew, Go: signIn + "&scope=profile"}}
+	case b.Method != MethodWeChat: // this browser cannot reach WeChat's consent page
+	case h.freshProfile(b):
+		page.Links = []web.Link{{Label: web.LabelProfileAnew, Go: profile}}
 	default:
-		page.Go = signIn + "&scope=profile"
+		page.Go = profile
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// signIn begins a sign-in by a link. When the person wants to go on to an app, the app's own request begins over: it alone knows what it demands. The
-// door that the link names is remembered for the request that follows; nothing else changes.
+// signIn starts a sign-in by a link. A link that names a method has it remembered for the request that follows; nothing else
+// changes. A link with a sealed RestartURL starts that request of an app: the app alone knows what it requires.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	returnTo, profile := strings.TrimPrefix(q.Get("return"), h.origin), false
-	switch q.Get("scope") { // as package login reads it
+	method := q.Get("method")
+	if q.Has(paramRestart) {
+		restart, ok := h.openRestart(q.Get(paramRestart))
+		if !ok {
+			h.refuseReturn(w, r, errors.New("signin: the parameter restart was not sealed here"))
+			return
+		}
+		h.prefer.store(w, r, restart, method)
+		redirectSeeOther(w, restart)
+		return
+	}
+	t := target{}
+	switch q.Get("scope") {
 	case "", string(wechat.ScopeBase):
 	case "profile", string(wechat.ScopeUserInfo):
-		profile = true
+		t.profile = true
 	default:
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	anew, ofApp := h.cfg.RestartURL(returnTo)
-	if !ofApp {
-		absolute, err := h.login.CheckReturn(returnTo)
-		if err != nil {
-			h.cfg.Logger.WarnContext(r.Context(), "sign-in: return address refused", "error", err, "request_id", h.cfg.RequestID(r.Context()))
-			h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
-			return
-		}
-		returnTo = strings.TrimPrefix(absolute, h.origin)
-	}
-	if profile {
-		s, signedIn, err := h.Session(r)
-		switch {
-		case err != nil:
-			h.cfg.Site.Error(w, r, err)
-			return
-		case signedIn:
-			h.beginProfile(w, r, s, returnTo)
-			return
-		}
-	}
-	if q.Get("method") != "" {
-		h.prefer.store(w, r, h.request(returnTo), q.Get("method"))
-		if !ofApp {
-			// The choice counts from the next request on.
-			here := h.path + pathSignIn + "?return=" + url.QueryEscape(returnTo)
-			if profile {
-				here += "&scope=profile"
-			}
-			redirectSeeOther(w, here)
-			return
-		}
-	}
-	if ofApp {
-		redirectSeeOther(w, anew)
+	returnTo, ok := h.checkReturn(w, r, q.Get("return"))
+	if !ok {
 		return
 	}
-	o := login.StartOptions{}
-	if profile {
-		o.Scope = wechat.ScopeUserInfo
+	t.returnTo = returnTo
+	if method != "" {
+		// The choice counts from the next request on.
+		h.prefer.store(w, r, returnTo, method)
+		redirectSeeOther(w, h.startURL(t))
+		return
 	}
-	if err := h.begin(w, r, session.LoginRequest{ReturnURL: returnTo, Profile: profile}, o); err != nil {
+	if err := h.beginOwn(w, r, t); err != nil {
 		h.cfg.Site.Error(w, r, err)
 	}
 }
 
-// beginProfile asks WeChat for nickname and picture, with the person's consent, by the way that they came in. It is a sign-in like any other, so the
-// session that comes of it answers the demand that the present one answered.
-func (h *Handler) beginProfile(w http.ResponseWriter, r *http.Request, s session.Browser, returnTo string) {
-	d := session.LoginRequest{ID: s.LoginRequestID, ReturnURL: returnTo, Connector: s.Connector, Reauthenticate: true, Profile: true}
-	if _, found := h.connector(d.Connector); !found {
-		d.Connector = "" // taken out of the configuration
+// beginOwn starts a sign-in that the gateway itself requires. For a signed-in browser that requests nickname and avatar, with the
+// user's consent, it uses the connector of the session. That is a sign-in like any other, so the new session answers the login
+// request that the present one answered.
+func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
+	d := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
+	if !t.profile {
+		return h.begin(w, r, d, wechat.ScopeBase)
 	}
-	if err := h.begin(w, r, d, login.StartOptions{Scope: wechat.ScopeUserInfo}); err != nil {
+	b, signedIn, err := h.Session(r)
+	if err != nil {
+		return err
+	}
+	if signedIn {
+		d.ID, d.Reauthenticate = b.LoginRequestID, true
+		if h.connector(b.Connector) != nil { // it may have been removed from the configuration
+			d.Connector = b.Connector
+		}
+	}
+	return h.begin(w, r, d, wechat.ScopeUserInfo)
+}
+
+// askProfile renders the page that asks for nickname and avatar. Its button is a link, since browsers apply the policy
+// form-action to the redirects after a form, and this one ends at WeChat.
+func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
+	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
+	if !ok {
+		return
+	}
+	b, signedIn, err := h.Session(r)
+	switch {
+	case err != nil:
 		h.cfg.Site.Error(w, r, err)
+	case !signedIn:
+		w.Header().Set("Location", h.startURL(target{returnTo: returnTo}))
+		w.WriteHeader(http.StatusFound)
+	case h.freshProfile(b):
+		w.Header().Set("Location", h.returns.Absolute(returnTo))
+		w.WriteHeader(http.StatusFound)
+	default:
+		h.cfg.Site.Show(w, r, web.Page{
+			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}), Forms: []web.Form{h.withoutProfile(returnTo)},
+		})
 	}
 }
 
-// goOnWithout remembers that the person would rather not show nickname and picture. It answers with a page that goes on, not with a redirect: the
-// address to go to sends the browser on to the app, and browsers stop a form that ends on another origin than the page's policy names.
+// withoutProfile returns the button that continues without nickname and avatar.
+func (h *Handler) withoutProfile(returnTo string) web.Form {
+	return web.Form{
+		Action: h.path + pathProfile, Label: web.LabelWithout, Quiet: true, Fields: map[string]string{"return": returnTo},
+	}
+}
+
+// declineProfile records that the user continues without nickname and avatar. It answers with a page that continues, not with a
+// redirect: the return address redirects the browser to the app, and browsers stop a form that ends on another origin than the
+// page's policy names.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {
 		return
 	}
-	s, signedIn, err := h.Session(r)
+	b, signedIn, err := h.Session(r)
 	if err == nil && signedIn {
-		err = h.cfg.Sessions.Sessions.UpdateSession(r.Context(), s.Hash, h.cfg.Now(), func(s *gateway.Session) error {
-			ours := readKept(s.Data)
-			ours.Declined = true
-			s.Data = ours.marshal()
-			return nil
-		})
+		err = h.cfg.Sessions.DeclineProfile(r.Context(), b.Hash)
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	// Without a session the app's request finds that out, and signs the person in anew.
+	// Without a session the app's request finds that out, and signs the user in again.
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: returnTo, Every: 100 * time.Millisecond})
 }
 
-// form reads the form of one of our pages. Its return address is ours or none: this page leads to it without asking anybody else.
+// form reads the form of one of the gateway's pages. Its return address is a path of the gateway or an error: the page that
+// follows leads there without another check.
 func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if err := r.ParseForm(); err != nil {
-		h.cfg.Site.Fail(w, r, web.BadRequest)
+	if !h.parseForm(w, r) {
 		return "", false
 	}
 	returnTo = strings.TrimPrefix(r.PostForm.Get("return"), h.origin)
-	if !h.isOurs(returnTo) {
+	if !h.isOwnPath(returnTo) {
 		h.cfg.Site.Fail(w, r, web.BadReturn)
 		return "", false
 	}
 	return returnTo, true
 }
 
-// isOurs says whether an address is a path of the gateway, in the plain spelling that every browser reads alike.
-func (h *Handler) isOurs(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || strings.HasPrefix(address, "//") || len(address) > login.MaxReturn {
+func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if err := r.ParseForm(); err != nil {
+		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return false
 	}
-	for _, c := range []byte(address) {
-		if c <= ' ' || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' {
-			return false
-		}
-	}
-	return strings.HasPrefix(address, h.path+"/") && !strings.HasPrefix(address, h.path+"//") && !strings.Contains(u.Path+"/", "/../")
+	return true
 }
 
-// endEverywhere ends every session of the account.
-func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
-	s, signedIn, err := h.Session(r)
-	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-		return
-	case !signedIn:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
-		return
-	}
-	now := h.cfg.Now()
-	// The person has pressed the button: what follows does not end because they close the page.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
-	defer cancel()
-	_, err = h.cfg.Sessions.EndEverywhere(ctx, s.User.ID, now)
-	if err == nil {
-		err = h.End(w, r)
-	}
+// isOwnPath reports whether an address is a path of the gateway, in a spelling that every browser reads alike.
+func (h *Handler) isOwnPath(address string) bool {
+	_, err := origin.LocalPath(address)
+	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn
+}
+
+// checkReturn checks a return address, and renders the error page for an invalid one.
+func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address string) (string, bool) {
+	returnTo, err := h.returns.Check(address)
 	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
+		h.refuseReturn(w, r, err)
+		return "", false
 	}
-	h.recordEvent(ctx, gateway.Event{At: now, Kind: EventSignOutAll, UserID: s.User.ID, Connector: s.Connector, Method: s.Method, Outcome: "ok", RequestID: h.cfg.RequestID(ctx)})
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
+	return returnTo, true
+}
+
+func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
+	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
 }

@@ -122,7 +122,7 @@ func TestNewTellsWhatIsMissing(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, field := range []string{"Accounts", "Claims", "Sessions", "Events", "Site", "Again", "Entries"} {
+	for _, field := range []string{"URL", "Keys", "Connectors", "Users", "Attempts", "Sessions", "Events", "Site"} {
 		if !strings.Contains(err.Error(), "Config."+field+" is missing") {
 			t.Errorf("%s is not told: %v", field, err)
 		}

@@ -5,69 +5,56 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/cookie"
 )
 
-// preference is a browser's memory, for a few minutes, of the door that its person chose for a request: one cookie, readable, not sealed. It decides which
-// of the doors that are open anyway is gone through without asking, so who makes one up has made a choice, no more.
+// preference remembers in the browser, for a few minutes, which sign-in method its user chose for a request: one cookie,
+// readable, not sealed. It selects one of the methods that are available anyway, so whoever makes one up has made a choice, no
+// more.
 //
-// Its value is "DOOR.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and a part that differs from browser to browser, since the
-// limit in front tells browsers apart by our cookies' values.
-type preference struct{ cookie http.Cookie }
+// Its value is "METHOD.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and a part that differs from
+// browser to browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
+type preference struct{ cookies cookie.Set }
 
 const (
-	preferredFor = 10 * time.Minute
-	methodChoice = "choose" // in place of a door: forget what was chosen
+	cookiePreference = "d"
+	preferredFor     = 10 * time.Minute
+	methodChoice     = "choose" // in place of a method: forget what was chosen
 )
 
-func newPreference(own *url.URL) preference {
-	return preference{route.Cookie(own, "d")}
-}
-
-// read returns the door that was chosen for a request, "" when none was.
+// read returns the method that was chosen for a request, "" when none was.
 func (p *preference) read(r *http.Request, request string) string {
-	for _, c := range r.CookiesNamed(p.cookie.Name) {
+	for _, c := range r.CookiesNamed(p.cookies.Name(cookiePreference)) {
 		method, rest, _ := strings.Cut(c.Value, ".")
-		if mark, _, _ := strings.Cut(rest, "."); mark == requestHash(request) && (method == MethodScan || method == MethodWebsite) {
+		hash, _, _ := strings.Cut(rest, ".")
+		if hash == requestHash(request) && (method == MethodScan || method == MethodWebsite) {
 			return method
 		}
 	}
 	return ""
 }
 
-// wish takes the door of a link, for a request. Links of other sites wish in vain: which way a person signs in is theirs to say. Everything else that a
-// link says is done as always.
+// store remembers the method of a link, for a request. It ignores links of other sites: the user alone chooses. Everything else
+// in such a link is served as always.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)
 	default:
 		return
 	}
-	c := p.cookie
 	switch method {
 	case MethodScan, MethodWebsite:
-		c.Value, c.MaxAge = method+"."+requestHash(request)+"."+rand.Text(), int(preferredFor/time.Second)
+		value := method + "." + requestHash(request) + "." + rand.Text()
+		http.SetCookie(w, p.cookies.New(cookiePreference, value, preferredFor))
 	case methodChoice:
-		c.MaxAge = -1
-	default:
-		return
+		http.SetCookie(w, p.cookies.Clear(cookiePreference))
 	}
-	http.SetCookie(w, &c)
 }
 
 func requestHash(request string) string {
 	sum := sha256.Sum256([]byte(request))
 	return hex.EncodeToString(sum[:8])
-}
-
-// request names what a return address stands for: the app's request, without what was done for it so far, or the address itself.
-func (h *Handler) request(returnTo string) string {
-	if anew, ofApp := h.cfg.RestartURL(returnTo); ofApp {
-		return anew
-	}
-	return returnTo
 }

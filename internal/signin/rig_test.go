@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/route"
@@ -75,20 +76,36 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	return newRigWith(t, store, change...)
+}
+
+// newRigOn is another replica on the store of other.
+func newRigOn(t *testing.T, other *rig, change ...func(*rig, *signin.Config)) *rig {
+	t.Helper()
+	return newRigWith(t, other.store, change...)
+}
+
+func newRigWith(t *testing.T, store gateway.Store, change ...func(*rig, *signin.Config)) *rig {
+	t.Helper()
 	site, err := web.New(web.Config{Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
-	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour,
+	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
 		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Connectors: []signin.Connector{entryOf("main", mainID, false)},
-		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, RestartURL: r.restartURL, Logger: leaktest.Logger(t), Now: r.now,
+		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, Logger: leaktest.Logger(t), Now: r.now,
 	}
 	for _, f := range change {
 		f(r, &cfg)
 	}
+	own, err := url.Parse(cfg.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.book.Cookies = cookie.For(own, "weigate")
 	if r.h, err = signin.New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -134,22 +151,16 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	x := req.FormValue("x")
-	d := session.LoginRequest{ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", App: r.app, Connector: r.connector, CancelURL: r.path + "/app?cancel=1"}
+	d := session.LoginRequest{
+		ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", RestartURL: r.path + "/app?x=" + x, App: r.app, Connector: r.connector,
+		CancelURL: r.path + "/app?cancel=1",
+	}
 	if r.more != nil {
 		r.more(&d)
 	}
 	if err := r.h.Begin(w, req, d); err != nil {
 		r.t.Error(err)
 	}
-}
-
-// again begins the app's request over.
-func (r *rig) restartURL(address string) (string, bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || u.Path != r.path+"/app" {
-		return "", false
-	}
-	return r.path + "/app?x=" + u.Query().Get("x"), true
 }
 
 // person makes an account.
@@ -298,9 +309,13 @@ func appIDIn(address string) string {
 
 // established signs a visitor in.
 func (v *visitor) established(e session.Authentication) error {
-	w := httptest.NewRecorder()
-	err := v.r.h.CreateSession(w, v.request("GET", "/scan", nil), e)
-	v.keep(w.Result())
+	c, err := v.r.h.CreateSession(v.request("GET", "/scan", nil), e)
+	if (c == nil) != (err != nil) {
+		v.r.t.Errorf("CreateSession returns cookie %v and error %v", c, err)
+	}
+	if c != nil {
+		v.keep(&http.Response{Header: http.Header{"Set-Cookie": {c.String()}}})
+	}
 	return err
 }
 

@@ -1,22 +1,20 @@
-package login
+package flow
 
 import (
 	"crypto/rand"
 	"encoding/base32"
 )
 
-// WeChat allows letters and digits in a state, 128 bytes of them, and hands it
-// back without encoding it again (WeChat's documentation, "Web authorization";
-// longer ones ended in an error page in the field). So a state carries nothing
-// but randomness, and one digit that counts how often this visitor was sent
-// round already: the digit survives where cookies do not.
+// WeChat allows letters and digits in a state, 128 bytes of them, and returns it without encoding it again (WeChat's
+// documentation, "Web authorization"; longer ones ended in an error page in the field). So a state contains nothing but
+// random characters, and one digit that counts the restarts of this sign-in: the digit survives where cookies do not.
 const (
 	stateRandom = 26 // characters of [a-z2-7], 130 bits
 	stateLength = stateRandom + 1
 	maxRestarts = 2
 )
 
-// newState returns a state that nobody can guess.
+// newState returns a state that cannot be guessed.
 func newState(restarts int) string {
 	var raw [17]byte
 	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
@@ -24,8 +22,7 @@ func newState(restarts int) string {
 	return text[:stateRandom] + string(rune('0'+restarts))
 }
 
-// validState says whether text has the form of a state. Anything else is not
-// looked up, logged or hashed.
+// validState reports whether text has the form of a state. Nothing else is looked up, logged or hashed.
 func validState(text string) bool {
 	if len(text) != stateLength {
 		return false
@@ -39,5 +36,5 @@ func validState(text string) bool {
 	return last >= '0' && last <= '0'+maxRestarts
 }
 
-// restartsOf reads the count from a valid state.
+// restartsOf returns the count in a valid state.
 func restartsOf(state string) int { return int(state[stateRandom] - '0') }

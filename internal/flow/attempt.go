@@ -1,0 +1,143 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of [Attempts] that the engine decides on. An implementation may wrap them.
+var (
+	// ErrAttemptLost means that FinishAttempt came too late, or for an attempt of another owner.
+	ErrAttemptLost = errors.New("the attempt has another owner, or its lease has passed")
+	// ErrFull means that the store has reached a limit.
+	ErrFull = errors.New("the store is full")
+	// ErrUnavailable means that the store cannot be reached now and may be soon.
+	ErrUnavailable = errors.New("unavailable for now")
+)
+
+// IsTemporary reports whether an error may be gone when the user tries again.
+func IsTemporary(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrFull) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Attempt is the redemption of one code of a flow by one request.
+type Attempt struct {
+	Key     string    // the flow: a hash of its state
+	Code    string    // a hash of WeChat's code
+	Owner   string    // random, identifies this attempt
+	Lease   time.Time // after this moment the attempt can have no outcome any more
+	Expires time.Time // the row may be removed from then on; later than the flow's cookie
+	Outcome Outcome   // zero while the redemption is in progress
+}
+
+// Outcome is the result of a redemption. Repeated callbacks are answered from it.
+type Outcome struct {
+	Kind string
+	At   time.Time
+	Text string // what the program tells the user, for OutcomeRefused
+}
+
+// The kinds of outcomes. The zero value "" is an attempt in progress.
+const (
+	OutcomeSignedIn       = "signed_in"       // recorded by the completion
+	OutcomeCodeRefused    = "code_refused"    // WeChat refused the code: invalid, used, expired
+	OutcomeSnapshot       = "snapshot"        // a virtual user of WeChat's snapshot page (快照页)
+	OutcomeRefused        = "refused"         // the completion refused the user
+	OutcomeUserRestricted = "user_restricted" // WeChat has restricted the user's account
+	OutcomeBusy           = "busy"            // WeChat gave no usable answer, or the program's store is unavailable
+	OutcomeRateLimited    = "rate_limited"    // WeChat's quota of calls is used up
+	OutcomeFault          = "fault"           // wrong configuration, or an error of the program
+)
+
+// Attempts stores the attempts, for all processes that serve one address.
+type Attempts interface {
+	// BeginAttempt stores want unless the flow has an attempt already, in one atomic step. An attempt whose outcome is
+	// OutcomeCodeRefused is replaced when want has another code. Otherwise it returns the stored attempt and false.
+	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
+
+	// FinishAttempt writes the outcome, once. It is ErrAttemptLost, and changes nothing, when the row is missing, has another
+	// owner or an outcome, or its lease is not after now.
+	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
+}
+
+const (
+	// wechatLimit is for both calls to WeChat together, signInLimit for those and the completion. The lease is longer still:
+	// while it lasts, repeated callbacks wait; after it the attempt can have no outcome.
+	wechatLimit  = 10 * time.Second
+	signInLimit  = 13 * time.Second
+	attemptLease = 15 * time.Second
+	storeLimit   = attemptLease - signInLimit
+
+	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals. WeChat answers within some 50
+	// to 200 ms, so the first reads are the likely ones.
+	firstPause   = 5 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+)
+
+// errRestart means that the code may or may not have been redeemed. It must not be sent twice, so the flow starts again.
+var errRestart = errors.New("flow: the outcome of the redemption is unknown")
+
+// outcome begins an attempt and redeems the code, or waits for the outcome of the request that did, in this process or
+// another. fresh reports whether this call redeemed the code.
+func (e *Engine) outcome(b Browser, f *Flow, code string, complete Complete) (out Outcome, fresh bool, err error) {
+	began := time.Now()
+	owner := rand.Text()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		now := e.cfg.Now()
+		want := Attempt{
+			Key: Hash("flow", f.state), Code: Hash("code", code), Owner: owner,
+			Lease: now.Add(attemptLease), Expires: f.deadline.Add(attemptMargin),
+		}
+		have, won, err := e.beginAttempt(b, want, now)
+		switch {
+		case err != nil:
+			return Outcome{}, false, fmt.Errorf("flow: begin an attempt: %w", err)
+		case won:
+			out, err := e.redeem(b, f, code, want, complete)
+			return out, true, err
+		case have.Outcome.Kind == OutcomeSignedIn && have.Code != want.Code && !e.acceptsOtherCode(b, f):
+			return Outcome{}, false, errRestart
+		case have.Outcome.Kind != "":
+			return have.Outcome, false, nil
+		case !have.Lease.After(now) || time.Since(began) > attemptLease:
+			return Outcome{}, false, errRestart
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-b.Request.Context().Done():
+			timer.Stop()
+			return Outcome{}, false, b.Request.Context().Err()
+		}
+	}
+}
+
+// beginAttempt does not end when the browser goes away: an attempt that was stored while its request died would keep the next
+// request of the browser waiting.
+func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), storeLimit)
+	defer cancel()
+	return e.cfg.Attempts.BeginAttempt(ctx, want, now)
+}
+
+// acceptsOtherCode reports whether a repeat with another code than the one that signed in may have its session. WeChat's
+// double call with two codes is such a repeat. So is this attack: set the attacker's flow cookie in a victim's browser, let
+// the victim sign in under it, then repeat the callback to get the victim's session. A "__Host-" cookie cannot be set from
+// outside; where it has another name, the browser must have the session already, and otherwise starts again.
+func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
+	id, err := f.SessionID()
+	sent := e.cookies.Value(b.Request, CookieSession)
+	return err == nil && (e.cookies.HostOnly() || subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1)
+}
+
+// finish writes an outcome in a time of its own: an outcome that is not written is a sign-in that every repeat must start
+// again.
+func (e *Engine) finish(ctx context.Context, key, owner string, out Outcome) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
+	defer cancel()
+	return e.cfg.Attempts.FinishAttempt(ctx, key, owner, out, out.At)
+}

@@ -1,0 +1,216 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/seal"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Config is what an [Engine] is made of. Every field is required unless it says otherwise.
+type Config struct {
+	Callback        string         // absolute address of the callback
+	Cookies         cookie.Set     // the session cookie has the name "s" in it
+	Keys            [][]byte       // seal the cookies: the first seals, all open
+	OfficialAccount *wechat.Client // one of the two, or both
+	WebsiteApp      *wechat.Client
+	Attempts        Attempts
+	AvatarHosts     map[string]bool              // optional: origins, besides WeChat's, of avatars
+	OnEvent         func(context.Context, Event) // optional
+	Logger          *slog.Logger
+	Now             func() time.Time
+}
+
+// Engine runs the authorizations of one callback address. Several engines whose Cookies, Keys and Attempts are alike share
+// their pending flows. It has no state of its own, and is safe for concurrent use.
+type Engine struct {
+	cfg     Config
+	cookies cookies
+	endings *seal.Sealer
+}
+
+// New returns an Engine. The error names what is wrong with the keys.
+func New(cfg Config) (*Engine, error) {
+	if cfg.OfficialAccount == nil && cfg.WebsiteApp == nil {
+		return nil, errors.New("flow: neither an official account nor a website app")
+	}
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(context.Context, Event) {}
+	}
+	e := &Engine{cfg: cfg, cookies: cookies{Set: cfg.Cookies}}
+	var err error
+	if e.cookies.flows, err = seal.New(cfg.Keys, "flow"); err != nil {
+		return nil, err
+	}
+	if e.cookies.traces, err = seal.New(cfg.Keys, "flow trace"); err != nil {
+		return nil, err
+	}
+	e.endings, err = seal.New(cfg.Keys, "flow ending")
+	return e, err
+}
+
+// client returns the client of a method, or nil.
+func (e *Engine) client(m Method) *wechat.Client {
+	if m == MethodWebsite {
+		return e.cfg.WebsiteApp
+	}
+	return e.cfg.OfficialAccount
+}
+
+// Browser is the browser that sent a request, as far as its user knows it.
+type Browser struct {
+	Request   *http.Request
+	RequestID string
+	Language  string      // "en" or "zh-CN": of WeChat's pages and of profiles
+	SignedIn  func() bool // reports whether the browser has a session
+}
+
+const english = "en"
+
+// Kind says what a [Result] is.
+type Kind int
+
+// The kinds of results. Each says which fields of Result are set besides Cookies.
+const (
+	Failed         Kind = iota // Err: an error on this side
+	Ready                      // of Prepare: Start may follow
+	Loop                       // of Prepare: sign-ins succeed, but their sessions are not found afterwards
+	SnapshotNotice             // of Prepare: explain WeChat's button 使用完整服务, once
+	ToWeChat                   // redirect the browser to Location
+	Empty                      // answer with Status and nothing else
+	SignedIn                   // Flow, Outcome, Repeat: continue at the return address
+	Lost                       // Flow or nil: the callback belongs to no flow of this browser, or to one that has expired
+	Denied                     // Flow: the user declined at WeChat
+	Snapshot                   // Flow: start again, which then is SnapshotNotice
+	Ended                      // Ending: redirect to a page that shows it, at an address without the code
+)
+
+// Result is what to answer, as a value.
+type Result struct {
+	Kind     Kind
+	Cookies  []*http.Cookie // to set with the answer
+	Location string
+	Status   int
+	Flow     *Flow
+	Outcome  Outcome
+	Repeat   bool // the outcome is of an earlier request
+	Ending   string
+	Err      error
+}
+
+// SetCookies sets the cookies of the result.
+func (res *Result) SetCookies(w http.ResponseWriter) {
+	for _, c := range res.Cookies {
+		http.SetCookie(w, c)
+	}
+}
+
+// Prepare returns Ready for a browser that may be sent to WeChat, or a reason to show a page first.
+//
+// WeChat's snapshot page reloads the start address once the user has pressed 使用完整服务. So the page that explains it is
+// shown there, once, and the reload starts again.
+func (e *Engine) Prepare(b Browser) Result {
+	if e.cookies.Has(b.Request, cookieNotice) {
+		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}
+	}
+	if e.succeeded(b) > maxRestarts {
+		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped: sessions are not found after successful sign-ins; "+
+			"do all processes share one store, and does the session cookie reach the program?", "request_id", b.RequestID)
+		// The cookie is cleared, so that a user who presses the button gets another try.
+		return Result{Kind: Loop, Cookies: []*http.Cookie{e.cookies.Clear(cookieTrace)}}
+	}
+	return Result{Kind: Ready}
+}
+
+// succeeded returns how many sign-ins of the browser succeeded lately without leaving a session.
+func (e *Engine) succeeded(b Browser) int {
+	n := e.cookies.readTrace(b.Request, e.cfg.Now())
+	if n > 0 && b.SignedIn() {
+		return 0 // the session is there: the user signs in again on purpose
+	}
+	return n
+}
+
+// Start sends the browser to WeChat. The result is ToWeChat or Failed.
+func (e *Engine) Start(b Browser, req Request) Result {
+	return e.send(b, newFlow(req, e.succeeded(b), e.cfg.Now()))
+}
+
+// restart sends the browser to WeChat once more, for a flow that failed through nobody's fault. After two restarts the user
+// decides.
+func (e *Engine) restart(b Browser, old *Flow) Result {
+	restarts := restartsOf(old.state) + 1
+	if restarts > maxRestarts {
+		e.log(b, old, EventGaveUp, nil)
+		return e.end(b, old, EventGaveUp, "")
+	}
+	return e.send(b, newFlow(old.Request, restarts, e.cfg.Now()))
+}
+
+func (e *Engine) send(b Browser, f *Flow) Result {
+	client := e.client(f.Method)
+	if client == nil {
+		return Result{Kind: Failed, Err: errors.New("flow: no client for method " + string(f.Method))}
+	}
+	var target string
+	var err error
+	if f.Method == MethodWebsite {
+		language := "cn"
+		if b.Language == english {
+			language = "en"
+		}
+		target, err = client.QRConnectURL(wechat.QRConnectRequest{RedirectURI: e.cfg.Callback, State: f.state, Lang: language})
+	} else {
+		target, err = client.AuthorizeURL(wechat.AuthorizeRequest{
+			RedirectURI: e.cfg.Callback, State: f.state, Scope: f.Scope, ForcePopup: f.ForcePopup,
+		})
+	}
+	if err != nil {
+		return Result{Kind: Failed, Err: err}
+	}
+	set, err := e.cookies.keep(b.Request, f, e.cfg.Now())
+	if err != nil {
+		return Result{Kind: Failed, Err: err}
+	}
+	if f.Method == MethodWeChat && ClassOf(b.Request) != InWeChat {
+		// A simulator. The fragment is for WeChat's client, which removes it. Other browsers carry it through every redirect,
+		// and the user would arrive at the program with it in the address.
+		target = strings.TrimSuffix(target, "#wechat_redirect")
+	}
+	e.event(b, f, EventStarted)
+	return Result{Kind: ToWeChat, Location: target, Cookies: set, Flow: f}
+}
+
+// ClearCookies returns cookies that remove every pending flow of the browser, and the trace of its sign-ins, so that the back
+// button does not bring a session back after signing out.
+func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
+	set := []*http.Cookie{e.cookies.Clear(cookieTrace)}
+	for _, name := range e.cookies.Below(r, cookieFlow) {
+		set = append(set, e.cookies.Clear(name))
+	}
+	return set
+}
+
+// KeepsCookies reports whether the browser sent the cookie that a lost callback set, and returns the cookie that removes it.
+func (e *Engine) KeepsCookies(r *http.Request) (bool, *http.Cookie) {
+	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
+}
+
+// singleValue returns the one value of a parameter; an absent one is "". WeChat was seen to send a state twice, alike; two
+// different ones come from an attacker.
+func singleValue(query url.Values, name string) (value string, ok bool) {
+	for i, v := range query[name] {
+		if i > 0 && v != value {
+			return "", false
+		}
+		value = v
+	}
+	return value, true
+}

@@ -1,0 +1,182 @@
+package flow
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weigate/weigate/internal/seal"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Limits of one flow. With them the largest flow cookie has 2,900 bytes, below the 3 KB for all of them and the 4 KB that
+// browsers accept for one.
+const (
+	// MaxReturn is the greatest length of a return address, in bytes.
+	MaxReturn = 1500
+	// MaxData is the greatest length of Request.Data, in bytes. With a shorter return address there may be more, up to
+	// MaxReturn+MaxData together.
+	MaxData = 512
+	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user needs time to consent.
+	Lifetime = 15 * time.Minute
+
+	attemptMargin = 10 * time.Minute // how much longer an attempt is stored than the cookie of its flow is accepted
+	secretSize    = 16
+)
+
+// Method is a way to sign in at WeChat (登录方式).
+type Method string
+
+// The methods.
+const (
+	MethodWeChat  Method = "wechat"  // inside WeChat, through an official account
+	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用) and the QR code that WeChat shows
+)
+
+// Request is what a browser is sent to WeChat for.
+type Request struct {
+	Method     Method
+	Scope      wechat.Scope // ignored for MethodWebsite, which always has wechat.ScopeLogin
+	ForcePopup bool         // WeChat shows its consent page even to users who agreed lately
+	ReturnTo   string       // where the browser continues afterwards, checked by the caller; at most MaxReturn bytes
+	Data       []byte       // the caller's own; at most MaxData bytes, or more with a short ReturnTo
+}
+
+// Flow is one authorization in progress: everything that the callback must know, and that WeChat's state is too short (and
+// too public) for. It travels sealed in a cookie of the browser that started it.
+type Flow struct {
+	Request
+	state    string
+	secret   []byte // the session id is derived from it
+	created  time.Time
+	deadline time.Time
+}
+
+func newFlow(req Request, restarts int, now time.Time) *Flow {
+	if req.Method == MethodWebsite {
+		req.Scope = wechat.ScopeLogin
+	}
+	secret := make([]byte, secretSize)
+	rand.Read(secret)
+	now = now.Truncate(time.Second)
+	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
+}
+
+// SessionID returns the id of the session that this flow makes: 43 characters that only the browser and this server know. It
+// is the same however often a callback is repeated, and whichever process serves it.
+func (f *Flow) SessionID() (string, error) {
+	id, err := seal.Derive(f.secret, "weigate flow session id", 32)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(id), nil
+}
+
+// Hash returns the form in which states, codes and session ids are stored. They have 128 random bits or more (codes are
+// WeChat's, and used by then), so a plain hash is enough. what separates the kinds.
+func Hash(what, value string) string {
+	sum := sha256.Sum256([]byte("weigate " + what + "\x00" + value))
+	return hex.EncodeToString(sum[:])
+}
+
+// flowVersion is the first byte of a flow. A program that changes the layout changes it, and the flows in progress start again.
+const flowVersion = 1
+
+// The numbers of methods and scopes in a flow. Append only.
+var (
+	flowMethods = []Method{MethodWeChat, MethodWebsite}
+	flowScopes  = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
+)
+
+// marshal encodes a flow: fixed fields first, then two strings with their lengths. A compact form matters, since ten pending
+// sign-ins share 3 KB.
+func (f *Flow) marshal() ([]byte, error) {
+	method, scope := slices.Index(flowMethods, f.Method), slices.Index(flowScopes, f.Scope)
+	switch {
+	case method < 0 || scope < 0:
+		return nil, fmt.Errorf("flow: unknown method %q or scope %q", f.Method, f.Scope)
+	case len(f.ReturnTo) > MaxReturn || len(f.ReturnTo)+len(f.Data) > MaxReturn+MaxData:
+		return nil, errors.New("flow: return address or data too long")
+	}
+	flags := byte(0)
+	if f.ForcePopup {
+		flags = 1
+	}
+	b := make([]byte, 0, 128)
+	b = append(b, flowVersion, byte(method), byte(scope), flags)
+	b = append(b, f.state...)
+	b = append(b, f.secret...)
+	b = binary.BigEndian.AppendUint64(b, uint64(f.created.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(f.deadline.Unix()))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(f.ReturnTo)))
+	b = append(b, f.ReturnTo...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(f.Data)))
+	return append(b, f.Data...), nil
+}
+
+var errFlow = errors.New("flow: not a flow")
+
+// unmarshalFlow is the reverse of marshal. Its input was sealed by this program or an older one; no length in it is trusted.
+func unmarshalFlow(b []byte) (*Flow, error) {
+	const fixed = 4 + stateLength + secretSize + 8 + 8
+	if len(b) < fixed || b[0] != flowVersion ||
+		int(b[1]) >= len(flowMethods) || int(b[2]) >= len(flowScopes) || b[3] > 1 {
+		return nil, errFlow
+	}
+	f := &Flow{Request: Request{Method: flowMethods[b[1]], Scope: flowScopes[b[2]], ForcePopup: b[3] == 1}}
+	b = b[4:]
+	f.state, b = string(b[:stateLength]), b[stateLength:]
+	f.secret, b = append([]byte(nil), b[:secretSize]...), b[secretSize:]
+	f.created = time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
+	f.deadline = time.Unix(int64(binary.BigEndian.Uint64(b[8:])), 0)
+	returnTo, b, ok := cutCounted(b[16:], MaxReturn)
+	if !ok {
+		return nil, errFlow
+	}
+	data, b, ok := cutCounted(b, MaxReturn+MaxData-len(returnTo))
+	if !ok || len(b) != 0 || !validState(f.state) {
+		return nil, errFlow
+	}
+	f.ReturnTo = string(returnTo)
+	if len(data) > 0 {
+		f.Data = append([]byte(nil), data...)
+	}
+	return f, nil
+}
+
+// cutCounted removes a two-byte length and that many bytes from b.
+func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if n > limit || len(b)-2 < n {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], b[2+n:], true
+}
+
+// MinSeed is the least length of a seed for SeedSessionID, in bytes.
+const MinSeed = 16
+
+// SeedSessionID returns the id of the session that a program makes of a seed of its own, for a user who was authenticated by
+// other means. It differs from the SessionID of every flow.
+func SeedSessionID(seed []byte) (string, error) {
+	if len(seed) < MinSeed {
+		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)
+	}
+	id, err := seal.Derive(seed, "weigate seed session id", 32)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(id), nil
+}
+
+// SessionIDLength is the length of a session id: 32 bytes in base64.
+const SessionIDLength = 43

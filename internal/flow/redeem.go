@@ -1,0 +1,142 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/weigate/weigate/wechat"
+)
+
+// Authorization is what WeChat confirmed about the user of a browser.
+type Authorization struct {
+	Flow    *Flow
+	AppID   string
+	OpenID  string
+	UnionID string         // "" when WeChat did not return one
+	Scopes  []wechat.Scope // as WeChat returned them
+	Profile *Profile       // nil: not requested, or WeChat did not return it
+	At      time.Time
+	Attempt Attempt // Key and Owner name it to the store
+
+	engine *Engine
+}
+
+// Profile is a user's nickname and avatar (头像昵称).
+type Profile struct {
+	Nickname  string
+	AvatarURL string // "" or an address that SafeAvatar accepts
+}
+
+// Complete records an authorization: what the program keeps of the user, the session under Flow.SessionID, and the outcome of
+// the attempt, by [Authorization.Finish] or in a transaction of its own. It returns the outcome that it recorded; an error
+// beside it is the cause for the log. An outcome without Kind means that none was recorded: the browser is then sent to
+// WeChat again for [ErrAttemptLost], and gets an error page for other errors.
+//
+// It is called once per flow, in the request that redeemed the code. Its context outlives that request and leaves three seconds
+// or more.
+type Complete func(ctx context.Context, a Authorization) (Outcome, error)
+
+// Finish writes the outcome of the attempt and returns it. cause is returned beside it, for the log.
+func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
+	out := Outcome{Kind: kind, Text: text, At: a.engine.cfg.Now()}
+	if err := a.engine.finish(ctx, a.Attempt.Key, a.Attempt.Owner, out); err != nil {
+		return Outcome{}, errors.Join(fmt.Errorf("flow: write the outcome: %w", err), cause)
+	}
+	return out, cause
+}
+
+// redeem sends the code to WeChat under an attempt and has the result recorded.
+//
+// It does not end when the browser goes away: WeChat calls a slow callback a second time and drops the first, and that second
+// request waits for this one.
+func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete Complete) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), signInLimit)
+	defer cancel()
+	a := Authorization{Flow: f, AppID: e.client(f.Method).AppID, Attempt: attempt, engine: e}
+	out, err := e.authorize(ctx, b, code, &a)
+	if out.Kind == "" && err == nil {
+		out, err = complete(ctx, a)
+	} else {
+		out, err = a.Finish(ctx, out.Kind, "", err)
+	}
+	var user []slog.Attr
+	if a.OpenID != "" {
+		user = userAttrs(a.AppID, a.OpenID)
+	}
+	if out.Kind == "" {
+		if errors.Is(err, ErrAttemptLost) {
+			e.cfg.Logger.WarnContext(ctx, "attempt lost, sign-in restarted", "error", err, "request_id", b.RequestID)
+			return Outcome{}, errRestart
+		}
+		return Outcome{}, err
+	}
+	e.log(b, f, out.Kind, err, user...)
+	return out, nil
+}
+
+// authorize redeems the code and fills in what WeChat confirmed. It returns the outcome where there is nothing to complete.
+func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, wechatLimit)
+	defer cancel()
+	client := e.client(a.Flow.Method)
+	token, err := client.Exchange(ctx, code)
+	if err != nil {
+		return Outcome{Kind: classify(err)}, err
+	}
+	if token.SnapshotUser {
+		// A virtual user (WeChat's announcement of 2022-05-09): its openid, nickname and avatar belong to nobody.
+		return Outcome{Kind: OutcomeSnapshot}, nil
+	}
+	a.OpenID, a.UnionID, a.Scopes, a.At = token.OpenID, token.UnionID, token.Scopes, e.cfg.Now()
+	if profileGranted(a.Flow, token) {
+		e.addProfile(ctx, b, client, token, a)
+	}
+	return Outcome{}, nil
+}
+
+// classify returns the outcome for an error of the exchange. A code that WeChat refused starts again. Where no usable answer
+// came (the wechat package returns ErrReauthorize too, since the code may be used) the user decides when.
+func classify(err error) string {
+	var answer *wechat.Error
+	refused := errors.Is(err, wechat.ErrInvalidCode) || (errors.As(err, &answer) && answer.Code != 0)
+	switch {
+	case errors.Is(err, wechat.ErrConfiguration):
+		return OutcomeFault
+	case refused && errors.Is(err, wechat.ErrReauthorize):
+		return OutcomeCodeRefused
+	case errors.Is(err, wechat.ErrUserRestricted):
+		return OutcomeUserRestricted
+	case errors.Is(err, wechat.ErrRateLimited):
+		return OutcomeRateLimited
+	}
+	return OutcomeBusy
+}
+
+// profileGranted reports whether the profile may be requested with this token. With a base token WeChat answers 48001. The
+// newest documentation omits the scope from the answer; without one the flow's counts.
+func profileGranted(f *Flow, token *wechat.Token) bool {
+	if f.Scope == wechat.ScopeBase {
+		return false
+	}
+	return len(token.Scopes) == 0 || token.HasScope(f.Scope)
+}
+
+// addProfile requests nickname and avatar. A failure is not the user's: they are signed in with what is known.
+func (e *Engine) addProfile(ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization) {
+	language := wechat.LangZhCN
+	if b.Language == english {
+		language = wechat.LangEN
+	}
+	info, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, language)
+	if err != nil {
+		e.cfg.Logger.WarnContext(ctx, "profile not available, sign-in continued without", "error", err, "request_id", b.RequestID)
+		return
+	}
+	a.Profile = &Profile{Nickname: info.Nickname, AvatarURL: SafeAvatar(info.AvatarURL, e.cfg.AvatarHosts)}
+	if info.UnionID != "" {
+		a.UnionID = info.UnionID
+	}
+}

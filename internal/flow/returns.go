@@ -1,0 +1,94 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/weigate/weigate/internal/origin"
+)
+
+// ErrReturn is wrapped by every refusal of a return address.
+var ErrReturn = errors.New("return address refused")
+
+// Returns decides where a browser may be sent after a sign-in. Addresses of the own origin are kept as a path ("/x?y#z"),
+// others as an absolute address.
+type Returns struct {
+	Own      string          // origin, such as https://app.example.com
+	Prefix   string          // the path below which the program is served; "" at the root
+	Allowed  map[string]bool // further origins
+	Reserved []string        // paths of the sign-in itself, below Prefix: a return there would be a loop; "/x/" is /x and all below it
+}
+
+// Home returns the address for a request that names none.
+func (p *Returns) Home() string { return p.Prefix + "/" }
+
+// OrHome returns address, or Home for "".
+func (p *Returns) OrHome(address string) string {
+	if address == "" {
+		return p.Home()
+	}
+	return address
+}
+
+// Absolute returns an address that Check returned for a Location header or a link. It never depends on the header Host.
+func (p *Returns) Absolute(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return p.Own + address
+	}
+	return address
+}
+
+// Check returns the address in the form that is kept, or an error that wraps [ErrReturn]. It rejects rather than repairs:
+// browsers read backslashes, tabs, missing slashes and user names in addresses differently than servers, and what it accepts
+// is exactly what both read alike.
+func (p *Returns) Check(address string) (string, error) {
+	if address == "" {
+		return p.Home(), nil
+	}
+	if len(address) > MaxReturn {
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
+	}
+	if err := origin.CheckBytes(address); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrReturn, err)
+	}
+	base, rest := p.Own, address
+	if !strings.HasPrefix(address, "/") {
+		var err error
+		if base, rest, err = origin.Split(address); err != nil {
+			return "", fmt.Errorf("%w: %w", ErrReturn, err)
+		}
+		if base != p.Own && !p.Allowed[base] {
+			return "", fmt.Errorf("%w: its host is not among the return hosts", ErrReturn)
+		}
+	}
+	decoded, err := origin.CheckPath(rest)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrReturn, err)
+	}
+	if base == p.Own {
+		if p.reserved(decoded) {
+			return "", fmt.Errorf("%w: it is an address of the sign-in itself", ErrReturn)
+		}
+		return rest, nil
+	}
+	if len(base)+len(rest) > MaxReturn {
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
+	}
+	return base + rest, nil
+}
+
+// reserved reports whether a decoded path belongs to the sign-in itself.
+func (p *Returns) reserved(decoded string) bool {
+	below, found := strings.CutPrefix(decoded, p.Prefix)
+	if !found {
+		return false
+	}
+	below = strings.TrimSuffix(below, "/")
+	for _, path := range p.Reserved {
+		if below == path || strings.HasSuffix(path, "/") && strings.HasPrefix(below+"/", path) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,205 @@
+package signin
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/weigate/weigate/internal/flow"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/wechat"
+)
+
+// Session returns the browser that sent r. ok is false when no user is signed in; err means that the store could not answer.
+func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err error) {
+	return h.cfg.Sessions.Current(r)
+}
+
+// Begin answers the request by sending the browser to a sign-in method, and afterwards to d.ReturnURL. In WeChat that is the
+// official account; elsewhere scan or website, the user choosing where there are both. A browser for which there is no method
+// gets a page that says where to continue instead. An error means that nothing was written to w.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
+	scope := wechat.ScopeBase
+	if d.Consent {
+		scope = wechat.ScopeUserInfo // the one scope whose consent page can be forced
+	}
+	return h.begin(w, r, d, scope)
+}
+
+// begin is Begin with the scope for an official account.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest, scope wechat.Scope) error {
+	req := flow.Request{Scope: scope, ForcePopup: d.Consent, ReturnTo: d.ReturnURL}
+	var err error
+	if req.Data, err = carry(d); err != nil {
+		return err
+	}
+	language, found := lang.FromLocales(d.UILocales)
+	if !found {
+		language = lang.FromRequest(r)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer") // a page sets its own
+	available := h.available(r, d)
+	switch method, several := available.choose(h.prefer.read(r, cmp.Or(d.RestartURL, d.ReturnURL))); {
+	case method == MethodWeChat:
+		req.Method = flow.MethodWeChat
+		h.start(w, r, available.account, d, req, language)
+	case method == MethodWebsite:
+		// WeChat's page asks every user, and returns nickname and avatar.
+		req.Method, req.Scope, req.ForcePopup = flow.MethodWebsite, wechat.ScopeLogin, false
+		h.start(w, r, available.website, d, req, language)
+	case method == MethodScan:
+		return h.cfg.Scan(w, r, d)
+	case len(several) > 0:
+		h.showMethods(w, r, d, several, language)
+	default:
+		h.showNoMethod(w, r, d, available, language)
+	}
+	return nil
+}
+
+// start sends the browser to WeChat through a connector, unless a page must be shown first.
+func (h *Handler) start(w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string) {
+	returnTo, err := h.returns.Check(req.ReturnTo)
+	if err != nil {
+		h.refuseReturn(w, r, err)
+		return
+	}
+	req.ReturnTo = returnTo
+	b := h.browser(r, language)
+	restart := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: d.RestartURL}
+	ready := c.engine.Prepare(b)
+	ready.SetCookies(w)
+	switch {
+	case ready.Kind == flow.SnapshotNotice:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Snapshot, Lang: language, Go: h.startURL(restart)})
+	case ready.Kind == flow.Loop:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, Lang: language, Go: h.startURL(restart)})
+	case h.hasAgreed(w, r):
+		h.answer(w, r, c, c.engine.Start(b, req))
+	default:
+		// A consent page is forced for an app, whose request is started from the beginning.
+		restart.profile = restart.profile && !req.ForcePopup
+		h.askToAgree(w, r, agreementQuestion{target: restart, cancel: d.CancelURL, app: d.App.Name, language: language})
+	}
+}
+
+// browser returns what the engine must know of the browser that sent r.
+func (h *Handler) browser(r *http.Request, language string) flow.Browser {
+	return flow.Browser{
+		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
+		SignedIn: func() bool {
+			_, signedIn, err := h.Session(r)
+			return err == nil && signedIn
+		},
+	}
+}
+
+// target is where a sign-in leads, for the links that start it again.
+type target struct {
+	returnTo string
+	profile  bool   // with nickname and avatar
+	restart  string // LoginRequest.RestartURL
+}
+
+// startURL returns the address that starts a sign-in again: an app's request from its beginning, not from the part for which the
+// browser was sent to sign in.
+func (h *Handler) startURL(t target) string {
+	if t.restart != "" {
+		return t.restart
+	}
+	address := h.path + pathSignIn + "?return=" + url.QueryEscape(t.returnTo)
+	if t.profile {
+		address += "&scope=profile"
+	}
+	return address
+}
+
+// methodURL returns the address that remembers a method and then does what startURL does.
+func (h *Handler) methodURL(t target, method string) (string, error) {
+	if t.restart == "" {
+		return h.startURL(t) + "&method=" + method, nil
+	}
+	// Sealed, since /sign-in redirects there: a link of another site could otherwise name any address.
+	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
+	return h.path + pathSignIn + "?method=" + method + "&" + paramRestart + "=" + sealed, err
+}
+
+// paramRestart is the parameter with a sealed LoginRequest.RestartURL.
+const paramRestart = "restart"
+
+// openRestart reads paramRestart.
+func (h *Handler) openRestart(value string) (string, bool) {
+	plain, err := h.restarts.Open(paramRestart, value)
+	return string(plain), err == nil
+}
+
+// absolute returns an address for a page that is copied to another browser.
+func (h *Handler) absolute(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return h.origin + address
+	}
+	return address
+}
+
+// carried is what travels with a sign-in in the sealed cookie of the browser: flow.Request.Data.
+type carried struct {
+	LoginRequestID string `json:"d,omitempty"`
+	App            string `json:"a,omitempty"`
+	Restart        string `json:"r,omitempty"` // session.CompactRestart
+}
+
+// carry returns the data of a login request. A RestartURL that does not fit is left out.
+func carry(d session.LoginRequest) ([]byte, error) {
+	c := carried{LoginRequestID: d.ID, App: d.App.ID, Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)}
+	limit := flow.MaxReturn + flow.MaxData - len(d.ReturnURL)
+	data, err := json.Marshal(c)
+	if err == nil && len(data) > limit {
+		c.Restart = ""
+		data, err = json.Marshal(c)
+	}
+	if err != nil || len(data) > limit || len(d.ReturnURL) > session.MaxReturn {
+		return nil, fmt.Errorf("signin: the login request of app %q does not fit into the cookie", d.App.ID)
+	}
+	return data, nil
+}
+
+// readCarried reads what carry returned. The data was sealed here; none is an empty one.
+func readCarried(data []byte) (c carried, err error) {
+	if len(data) > 0 {
+		err = json.Unmarshal(data, &c)
+	}
+	if err != nil {
+		return carried{}, fmt.Errorf("signin: read the data of the flow: %w", err)
+	}
+	return c, nil
+}
+
+// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a reason to ask: they are unknown
+// or old, the user has not declined in this session, and this browser can reach WeChat's consent page. It reports whether it
+// answered the request. The browser continues at returnTo.
+func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
+	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
+		return false
+	}
+	redirectSeeOther(w, h.path+pathProfile+"?return="+url.QueryEscape(returnTo))
+	return true
+}
+
+// freshProfile reports whether nickname and avatar need not be requested again.
+func (h *Handler) freshProfile(b session.Browser) bool {
+	return !b.User.ProfileAt.IsZero() && h.cfg.Now().Sub(b.User.ProfileAt) < h.cfg.ProfileMaxAge
+}
+
+// redirectSeeOther answers 303: the browser continues with GET whatever it sent.
+func redirectSeeOther(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}
