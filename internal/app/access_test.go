@@ -46,7 +46,8 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	}
 }
 
-// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in the queue.
+// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in
+// the queue.
 func TestWaitingPageIsNoCapability(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -89,7 +90,8 @@ func TestOwnPageAndSignOutHere(t *testing.T) {
 	alice.want(alice.press(), "own", 200)
 	alice.press()
 	page := alice.want(alice.on(alice.Allow(t.Context())), "own", 200)
-	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") || !strings.Contains(page.Body, `<img class="face" src="`+w.world) {
+	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") ||
+		!strings.Contains(page.Body, `<img class="face" src="`+w.world) {
 		t.Errorf("own page: %s", page.Body)
 	}
 	alice.want(alice.on(alice.Submit(t.Context(), "sign-out", nil)), "welcome", 200)
@@ -139,7 +141,8 @@ func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample")))
 	for _, path := range []string{"/sign-out", "/sign-out/everywhere", "/sign-in/profile"} {
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path, strings.NewReader("return="+url.QueryEscape("/")))
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path,
+			strings.NewReader("return="+url.QueryEscape("/")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,10 +163,12 @@ func TestGoOnWithoutIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	for _, evil := range []string{
-		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b", "/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
+		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b",
+		"/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
 		"/%2e%2e/x", `/"><script>`,
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile", strings.NewReader(url.Values{"return": {evil}}.Encode()))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile",
+			strings.NewReader(url.Values{"return": {evil}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,8 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	w := newTown(t, withAgreement, func(w *town) { w.options.Metrics = m })
 	alice := w.phone("alice")
 	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
-	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") || strings.Contains(page.Body, "checked") {
+	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") ||
+		strings.Contains(page.Body, "checked") {
 		t.Errorf("the page: %s", page.Body)
 	}
 	alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "agreement", 422)
@@ -156,7 +157,8 @@ func TestForeignPageCannotAgree(t *testing.T) {
 	b := w.browser()
 	b.get(w.authorize("sample"))
 	post := func(header, value string) (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement", strings.NewReader("agree=1&return=/"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement",
+			strings.NewReader("agree=1&return=/"))
 		if err != nil {
 			return nil, err
 		}
@@ -209,11 +211,13 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	w := newTown(t, withAgreement, func(w *town) { w.url += "/login" })
 	alice := w.phone("alice")
 	alice.SetLanguage("en")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement", 200)
+	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement",
+		200)
 	if !strings.Contains(page.Body, "《隐私政策》") {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
-	if page = alice.want(alice.on(alice.Submit(t.Context(), "", ticked())), "going_on", 200); !strings.Contains(page.Body, `lang="zh-CN"`) {
+	if page = alice.want(alice.on(alice.Submit(t.Context(), "", ticked())), "going_on",
+		200); !strings.Contains(page.Body, `lang="zh-CN"`) {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
 	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
@@ -222,7 +226,8 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	}
 }
 
-// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link is opened.
+// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link
+// is opened.
 func TestDesktopIsNotAskedInVain(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withAgreement, doors(t, "wechat"))

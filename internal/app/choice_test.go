@@ -38,10 +38,12 @@ func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
 		}
 		// Our own page offers the same doors, each time anew.
 		for range 2 {
-			stranger.open(w.url+"/").want("welcome", 200).press("go").want("choose", 200).press("way-scan").at(w.url + "/scan")
+			stranger.open(w.url+"/").want("welcome", 200).press("go").want("choose", 200).press("way-scan").at(w.url +
+				"/scan")
 		}
 		if path != "" {
-			if u, err := url.Parse(strings.TrimSuffix(w.url, path) + "/"); err != nil || len(stranger.jar.Cookies(u)) != 0 {
+			if u, err := url.Parse(strings.TrimSuffix(w.url, path) + "/"); err != nil ||
+				len(stranger.jar.Cookies(u)) != 0 {
 				t.Errorf("cookies reach the other site: %v", stranger.jar.Cookies(u))
 			}
 		}
@@ -74,16 +76,19 @@ func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	}
 }
 
-// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for twice because of it.
+// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for
+// twice because of it.
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withAllDoors, withAgreement)
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200).press("way-website").want("agreement", 200)
+	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200).press("way-website").want("agreement",
+		200)
 	if !strings.Contains(desk.body, "Back to Sample") {
 		t.Errorf("page: %s", desk.body)
 	}
 	desk.submit("/sign-in/agreement", nil).want("agreement", 422)
-	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL + "/sample")
+	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL +
+		"/sample")
 }
 
 // Whoever refused on WeChat's page may want the other door.

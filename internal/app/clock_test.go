@@ -19,7 +19,8 @@ func (w *town) jump(to time.Duration) {
 func (w *town) refresh(id, token string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -30,8 +31,8 @@ func (w *town) refresh(id, token string) tokens {
 	return out
 }
 
-// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter than the jump is over and says so, what lives longer
-// goes on, and nobody who is in is put out.
+// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter
+// than the jump is over and says so, what lives longer goes on, and nobody who is in is put out.
 func TestClockJumpsAnHour(t *testing.T) {
 	t.Parallel()
 	for name, hour := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
@@ -39,7 +40,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			t.Parallel()
 			w := newTown(t)
 			alice := w.phone("alice")
-			alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", "openid offline_access", "prompt", "consent")))
+			alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", "openid offline_access", "prompt",
+				"consent")))
 			w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/sample")
 			first := w.redeem("sample", w.told().Get("code"))
 			if first.RefreshToken == "" {
@@ -74,12 +76,14 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if second.RefreshToken == "" || w.userinfo(second.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token: %+v", second)
 			}
-			// A sign-in that was under way cannot tell how old it is: it says so on a page that begins again, and WeChat's code is not spent.
+			// A sign-in that was under way cannot tell how old it is: it says so on a page that
+			// begins again, and WeChat's code is not spent.
 			status, location, body := b.get(callback)
 			if status == 303 {
 				status, _, body = b.get(location)
 			}
-			if !strings.Contains(body, `id="lost"`) || !strings.Contains(body, `id="go" href="/oauth2/authorize?client_id=`) ||
+			if !strings.Contains(body, `id="lost"`) || !strings.Contains(body,
+				`id="go" href="/oauth2/authorize?client_id=`) ||
 				strings.Contains(body, "weigate_login_request") {
 				t.Errorf("the callback of a sign-in under way: %d %s %s", status, location, body)
 			}
@@ -92,7 +96,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if got := w.redeem("second", w.told().Get("code")); got.IDToken == "" {
 				t.Errorf("a code after the clock was put right: %+v", got)
 			}
-			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" || w.userinfo(third.AccessToken)["sub"] == nil {
+			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" ||
+				w.userinfo(third.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token after the clock was put right: %+v", third)
 			}
 			alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)

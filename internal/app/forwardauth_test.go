@@ -33,7 +33,8 @@ type guarded struct {
 	passed []*http.Response // answers of the gateway that went through the proxy
 }
 
-// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and Caddy.
+// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and
+// Caddy.
 func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded {
 	t.Helper()
 	g := &guarded{}
@@ -45,7 +46,8 @@ func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded 
 		w.config.VerifyCache = 5 * time.Second
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		w.config.Apps = append(w.config.Apps, config.App{
-			App:   gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: rule}},
+			App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: rule}},
 			Hosts: []string{"wiki.localhost:" + port},
 		})
 	}}, options...)...)
@@ -64,7 +66,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ask.Host, ask.Header = r.Host, r.Header.Clone()
-	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http", "X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
+	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http",
+		"X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
 		ask.Header.Set(name, value)
 	}
 	answer, err := http.DefaultTransport.RoundTrip(ask)
@@ -108,7 +111,8 @@ func (g *guarded) later(d time.Duration) {
 // A person who is out is sent to sign in anew; where the page is the site's, they are in.
 func (g *guarded) isIn(p phone) bool {
 	g.t.Helper()
-	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet,
+		strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -120,7 +124,8 @@ func (g *guarded) isIn(p phone) bool {
 	return strings.Contains(g.body(r), "hello ")
 }
 
-// What a person does at the gateway counts on the hosts, at every replica, within the time of the cache.
+// What a person does at the gateway counts on the hosts, at every replica, within the time of the
+// cache.
 func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(g *guarded, p phone){
@@ -186,7 +191,8 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	}
 	g.set(gateway.Active)
 	g.later(5 * time.Second)
-	if page = alice.on(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" || !strings.Contains(page.Body, "hello ") {
+	if page = alice.on(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" ||
+		!strings.Contains(page.Body, "hello ") {
 		t.Errorf("she is at %s, by %v", page.URL, page.Hops)
 	}
 }
@@ -242,7 +248,8 @@ func TestHostsAreNotOurs(t *testing.T) {
 	}
 }
 
-// A session of a host and the token that makes one are in no log line, no metric, no event and no byte of the database, on the good way and on bad ones.
+// A session of a host and the token that makes one are in no log line, no metric, no event and no
+// byte of the database, on the good way and on bad ones.
 func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	t.Parallel()
 	var log lines
@@ -255,9 +262,11 @@ func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	alice := g.phone("alice")
 	g.enters(alice)
 	secrets := g.secrets(alice)
-	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that is away.
+	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that
+	// is away.
 	b := g.browser()
-	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token + "x", "/.weigate/start"} {
+	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token +
+		"x", "/.weigate/start"} {
 		r := httptest.NewRequest(http.MethodGet, g.origin+path, nil)
 		r.RequestURI = path
 		r.Header.Set("Accept", "text/html")
@@ -338,7 +347,8 @@ func (g *guarded) lookAtHeaders(look func(where string, text []byte)) {
 	defer g.mu.Unlock()
 	for _, a := range g.passed {
 		for name, values := range a.Header {
-			home := name == "Set-Cookie" || name == "Location" && strings.HasPrefix(values[0], g.origin+"/.weigate/finish?")
+			home := name == "Set-Cookie" || name == "Location" &&
+				strings.HasPrefix(values[0], g.origin+"/.weigate/finish?")
 			if !home {
 				look("the header "+name+" of "+a.Request.URL.Path, []byte(strings.Join(values, "\n")))
 			}

@@ -27,7 +27,8 @@ func TestSignInThroughOpenIDConnect(t *testing.T) {
 		t.Fatalf("userinfo %v; account %+v, %v", who, user, err)
 	}
 	identities, err := w.store.Identities(t.Context(), sub)
-	if err != nil || len(identities) != 1 || identities[0].OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || identities[0].Connector != "main" {
+	if err != nil || len(identities) != 1 || identities[0].OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") ||
+		identities[0].Connector != "main" {
 		t.Fatalf("identities %+v, %v", identities, err)
 	}
 
@@ -41,7 +42,8 @@ func TestSignInThroughOpenIDConnect(t *testing.T) {
 		t.Errorf("the second app knows %v, the first %s", got["sub"], sub)
 	}
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{Kind: "sign_in"})
-	if err != nil || len(events) != 1 || events[0].UserID != sub || events[0].App != "sample" || events[0].Method != "wechat" || events[0].RequestID == "" {
+	if err != nil || len(events) != 1 || events[0].UserID != sub || events[0].App != "sample" ||
+		events[0].Method != "wechat" || events[0].RequestID == "" {
 		t.Errorf("events %+v, %v", events, err)
 	}
 	for _, e := range events {

@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// A key that signed an ID token is published until no session and no refresh token of that age is left, whatever the configuration makes of both.
+// A key that signed an ID token is published until no session and no refresh token of that age is
+// left, whatever the configuration makes of both.
 func TestReplacedKeyStaysAsLongAsWhatItSigned(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour

@@ -14,14 +14,16 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Each code is a row, whichever kind of app it is for. A browser that is signed in gets as many as a person could want, and not as many as a loop could,
-// also when it sends cookies along that look like ours.
+// Each code is a row, whichever kind of app it is for. A browser that is signed in gets as many as
+// a person could want, and not as many as a loop could, also when it sends cookies along that look
+// like ours.
 func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withShop, func(w *town) {
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		w.config.Apps = append(w.config.Apps, config.App{
-			App:   gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+			App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
 			Hosts: []string{"wiki.localhost:8099"},
 		})
 	})
@@ -30,7 +32,8 @@ func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 	alice.on(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
 	alice.on(alice.Allow(t.Context())) // so that nobody is asked for it here
 	cookies := alice.Cookies(w.url)
-	handOver := w.url + "/forward-auth?" + url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode()
+	handOver := w.url + "/forward-auth?" + url.Values{"to": {"http://wiki.localhost:8099"},
+		"challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode()
 	for _, k := range []struct {
 		name, address, prefix string
 		status, atLeast       int

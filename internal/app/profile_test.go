@@ -57,13 +57,15 @@ func TestPromptNoneShowsNoQuestion(t *testing.T) {
 	w := newTown(t)
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))), w.app.URL+"/second")
+	w.at(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))),
+		w.app.URL+"/second")
 	if w.told().Get("code") == "" {
 		t.Errorf("the app was told %v", w.told())
 	}
 }
 
-// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them out.
+// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them
+// out.
 func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -83,13 +85,15 @@ func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	}
 }
 
-// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make the app ask for a third.
+// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make
+// the app ask for a third.
 func TestFreshSignInWithProfileEnds(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "max_age", "0"))), "profile", 200)
+	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "max_age", "0"))),
+		"profile", 200)
 	alice.press()
 	w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/second")
 	if w.told().Get("code") == "" || w.exchanges() != 3 {
@@ -103,7 +107,8 @@ func TestPromptLoginAsksAtWeChatAgain(t *testing.T) {
 	alice := w.phone("alice")
 	alice.on(alice.Open(t.Context(), w.authorize("sample")))
 	for range 2 {
-		alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "login"))), "confirm", 200)
+		alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "login"))),
+			"confirm", 200)
 		alice.press()
 		w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/second") // fails when WeChat did not ask
 		if w.told().Get("code") == "" {
@@ -129,7 +134,8 @@ func TestDenialHasAWayOn(t *testing.T) {
 	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 }
 
-// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains the way on.
+// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains
+// the way on.
 func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)

@@ -37,7 +37,8 @@ func (w *town) readyz(ctx context.Context) (int, string) {
 	return rec.Code, rec.Body.String()
 }
 
-// Anybody may ask whether the gateway is ready, as often as they like. The store is asked once at a time, and once a second.
+// Anybody may ask whether the gateway is ready, as often as they like. The store is asked once at a
+// time, and once a second.
 func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	t.Parallel()
 	store := &slowPing{leave: make(chan error)}
@@ -67,7 +68,8 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	w.skewBy(2 * time.Second)
 	go func() { store.leave <- errors.New("away") }()
 	for range 50 {
-		if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable || body != "the store is unavailable\n" {
+		if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable ||
+			body != "the store is unavailable\n" {
 			t.Errorf("%d %s", code, body)
 		}
 	}

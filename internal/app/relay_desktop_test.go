@@ -11,7 +11,8 @@ import (
 
 // qrAddress is where old website code sends people.
 func (w *town) qrAddress() string {
-	return w.url + "/connect/qrconnect?appid=" + shopAppID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_login&state=s1&lang=en#wechat_redirect"
+	return w.url + "/connect/qrconnect?appid=" + shopAppID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") +
+		"&response_type=code&scope=snsapi_login&state=s1&lang=en#wechat_redirect"
 }
 
 // redeemed is what the shop gets for the code that it was told.
@@ -28,17 +29,22 @@ func (w *town) redeemed() (*wechat.Token, *wechat.UserInfo) {
 	return token, who
 }
 
-// Old website code gets the openid of the website app, and the person of the official account is the same account.
+// Old website code gets the openid of the website app, and the person of the official account is
+// the same account.
 func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site" })
+	w := newTown(t, withWebsite, withShop,
+		func(w *town) { w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site" })
 	desk := w.screen(uaDesktop).open(w.qrAddress())
 	desk.confirmed("alice").at(w.app.URL + "/shop")
 	token, who := w.redeemed()
-	if token.OpenID != w.sim.OpenID(websiteID, "alice") || token.Scopes[0] != wechat.ScopeLogin || token.UnionID == "" || who.Nickname != "Alice" || who.UnionID != token.UnionID {
+	if token.OpenID != w.sim.OpenID(websiteID, "alice") || token.Scopes[0] != wechat.ScopeLogin ||
+		token.UnionID == "" || who.Nickname != "Alice" || who.UnionID != token.UnionID {
 		t.Errorf("%+v, %+v", token, who)
 	}
-	if inside := w.enter(w.phone("alice"), wechat.ScopeUserInfo); inside.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || inside.UnionID != token.UnionID {
+	if inside := w.enter(w.phone("alice"),
+		wechat.ScopeUserInfo); inside.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") ||
+		inside.UnionID != token.UnionID {
 		t.Errorf("in WeChat: %+v", inside)
 	}
 	if users, _ := w.people(); len(users) != 1 {
@@ -46,7 +52,8 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	}
 }
 
-// Without a website app, the phone scans the gateway's own code, and the openid is that of the official account.
+// Without a website app, the phone scans the gateway's own code, and the openid is that of the
+// official account.
 func TestOldWebsiteCodeThroughAPhone(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withShop)
@@ -71,7 +78,8 @@ func TestOldWebsiteCodeThroughAPhone(t *testing.T) {
 	}
 	desk.open(html.UnescapeString(onward[1])).at(w.app.URL + "/shop")
 	token, who := w.redeemed()
-	if token.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || token.Scopes[0] != wechat.ScopeLogin || who.Nickname != "Alice" {
+	if token.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || token.Scopes[0] != wechat.ScopeLogin ||
+		who.Nickname != "Alice" {
 		t.Errorf("%+v, %+v", token, who)
 	}
 }

@@ -28,7 +28,8 @@ type oldWorld struct {
 func (w *town) worlds() []oldWorld {
 	real := w.config.WeChat[0]
 	return []oldWorld{
-		{w, "wechat", w.world, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) { w.sim.Advance(d) }},
+		{w, "wechat", w.world, real.AppID, string(real.Secret), w.phone("alice"),
+			func(d time.Duration) { w.sim.Advance(d) }},
 		{w, "relay", w.url, shopAppID, appSecret, w.phone("alice"), func(d time.Duration) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -98,15 +99,18 @@ func (o oldWorld) call(method, path string, pairs []string, change ...string) *w
 }
 
 func (o oldWorld) exchange(code string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", code, "grant_type", "authorization_code"}, change...)
+	return o.call(http.MethodGet, "/sns/oauth2/access_token",
+		[]string{"appid", o.appID, "secret", o.secret, "code", code, "grant_type", "authorization_code"}, change...)
 }
 
 func (o oldWorld) refresh(token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, "/sns/oauth2/refresh_token", []string{"appid", o.appID, "grant_type", "refresh_token", "refresh_token", token}, change...)
+	return o.call(http.MethodGet, "/sns/oauth2/refresh_token",
+		[]string{"appid", o.appID, "grant_type", "refresh_token", "refresh_token", token}, change...)
 }
 
 func (o oldWorld) bearer(path, token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, path, []string{"access_token", token, "openid", o.w.sim.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
+	return o.call(http.MethodGet, path, []string{"access_token", token, "openid",
+		o.w.sim.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
 }
 
 type wireAnswer struct {
@@ -122,8 +126,9 @@ func (a *wireAnswer) get(name string) string {
 	return fmt.Sprint(fields[name])
 }
 
-// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in their order, the kinds of the values, and the values
-// that are no one-time secrets. Pictures come from the simulator in both.
+// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in
+// their order, the kinds of the values, and the values that are no one-time secrets. Pictures come
+// from the simulator in both.
 func (a *wireAnswer) shape() string {
 	out := fmt.Sprintf("%d %s ", a.status, a.contentType)
 	if strings.Contains(a.body, `": `) || strings.Contains(a.body, `, "`) {
@@ -155,10 +160,14 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"base", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase)) }},
 		{"profile", full},
 		{"exchange by POST", func(o oldWorld) *wireAnswer {
-			return o.call(http.MethodPost, "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type", "authorization_code"})
+			return o.call(http.MethodPost, "/sns/oauth2/access_token",
+				[]string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type",
+					"authorization_code"})
 		}},
 		{"exchange by a form", func(o oldWorld) *wireAnswer {
-			return o.call("FORM", "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type", "authorization_code"})
+			return o.call("FORM", "/sns/oauth2/access_token",
+				[]string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type",
+					"authorization_code"})
 		}},
 		{"refresh of a profile", func(o oldWorld) *wireAnswer { return o.refresh(full(o).get("refresh_token")) }},
 		{"refresh of base", func(o oldWorld) *wireAnswer {
@@ -173,11 +182,20 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		}},
 		{"check", func(o oldWorld) *wireAnswer { return o.bearer("/sns/auth", base(o)) }},
 		{"no code", func(o oldWorld) *wireAnswer { return o.exchange("") }},
-		{"no parameter at all", func(o oldWorld) *wireAnswer { return o.call(http.MethodGet, "/sns/oauth2/access_token", nil) }},
-		{"secret under another name", func(o oldWorld) *wireAnswer { return o.exchange("x", "secret", "-", "appsecret", o.secret) }},
+		{"no parameter at all", func(o oldWorld) *wireAnswer {
+			return o.call(http.MethodGet, "/sns/oauth2/access_token",
+				nil)
+		}},
+		{"secret under another name", func(o oldWorld) *wireAnswer {
+			return o.exchange("x", "secret", "-", "appsecret",
+				o.secret)
+		}},
 		{"exchange grant_type", func(o oldWorld) *wireAnswer { return o.exchange("x", "grant_type", "refresh_token") }},
 		{"unknown appid", func(o oldWorld) *wireAnswer { return o.exchange("x", "appid", "wx0000000000000000") }},
-		{"wrong secret", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase), "secret", "wrong") }},
+		{"wrong secret", func(o oldWorld) *wireAnswer {
+			return o.exchange(o.code(wechat.ScopeBase), "secret",
+				"wrong")
+		}},
 		{"made-up code", func(o oldWorld) *wireAnswer { return o.exchange("011111111111111111111111111111aa") }},
 		{"code used twice", func(o oldWorld) *wireAnswer {
 			code := o.code(wechat.ScopeBase)
@@ -198,18 +216,27 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"refresh without appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "-") }},
 		{"refresh without a token", func(o oldWorld) *wireAnswer { return o.refresh("") }},
 		{"refresh grant_type", func(o oldWorld) *wireAnswer { return o.refresh(made, "grant_type", "-") }},
-		{"refresh, unknown appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "wx0000000000000000") }},
+		{"refresh, unknown appid", func(o oldWorld) *wireAnswer {
+			return o.refresh(made, "appid",
+				"wx0000000000000000")
+		}},
 		{"made-up refresh token", func(o oldWorld) *wireAnswer { return o.refresh(made) }},
 		{"access token as refresh token", func(o oldWorld) *wireAnswer { return o.refresh(base(o)) }},
 		{"user info of base", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", base(o)) }},
 		{"user info without a token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "") }},
-		{"user info without openid", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made, "openid", "-") }},
+		{"user info without openid", func(o oldWorld) *wireAnswer {
+			return o.bearer("/sns/userinfo", made, "openid",
+				"-")
+		}},
 		{"user info of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/userinfo", full(o).get("access_token"), "openid", "oMallory0000000000000000000")
 		}},
 		{"user info, made-up token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made) }},
 		{"user info, malformed token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "x") }},
-		{"user info, refresh token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", full(o).get("refresh_token")) }},
+		{"user info, refresh token", func(o oldWorld) *wireAnswer {
+			return o.bearer("/sns/userinfo",
+				full(o).get("refresh_token"))
+		}},
 		{"check of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/auth", base(o), "openid", "oMallory0000000000000000000")
 		}},
@@ -261,12 +288,14 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withShop)
 	worlds := w.worlds()
-	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2", "/a;b/c//d"} {
+	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2",
+		"/a;b/c//d"} {
 		var got [2]string
 		for i, o := range worlds {
 			page := o.open(wechat.ScopeBase, w.app.URL+rest)
 			last := page.Hops[len(page.Hops)-1]
-			got[i] = fmt.Sprint(last.Status, " ", regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To, "code=CODE&"))
+			got[i] = fmt.Sprint(last.Status, " ", regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To,
+				"code=CODE&"))
 		}
 		if got[0] != got[1] {
 			t.Errorf("%q\nWeChat  %s\ngateway %s", rest, got[0], got[1])
@@ -279,10 +308,13 @@ func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withShop)
 	for _, o := range w.worlds() {
-		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
+		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" +
+			url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
 		for _, k := range [][2]string{
-			{o.appID, "wx0000000000000000"}, {"appid=", "app_id="}, {url.QueryEscape(w.app.URL), "https%3A%2F%2Fevil.example.net"}, {"redirect_uri=", "redirect="},
-			{url.QueryEscape(w.app.URL), "javascript%3Aalert(1)%2F%2F"}, {"response_type=code", "response_type=token"}, {"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
+			{o.appID, "wx0000000000000000"}, {"appid=", "app_id="},
+			{url.QueryEscape(w.app.URL), "https%3A%2F%2Fevil.example.net"}, {"redirect_uri=", "redirect="},
+			{url.QueryEscape(w.app.URL), "javascript%3Aalert(1)%2F%2F"}, {"response_type=code", "response_type=token"},
+			{"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
 			{"state=s1", "state=" + strings.Repeat("s", 129)},
 		} {
 			page := o.phone.on(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))

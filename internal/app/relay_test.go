@@ -30,13 +30,15 @@ func withShop(w *town) {
 		w.t.Fatal(err)
 	}
 	w.config.Apps = append(w.config.Apps, config.App{
-		App:     gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+		App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop",
+			Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
 		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Connector: "main", ReturnHosts: []string{u.Host},
 	})
 	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
 }
 
-// shop is the old code: a client of WeChat's that was given other host names, and another appid with its secret.
+// shop is the old code: a client of WeChat's that was given other host names, and another appid
+// with its secret.
 func (w *town) shop() *wechat.Client {
 	return &wechat.Client{AppID: shopAppID, Secret: appSecret, APIURL: w.url, OpenURL: w.url}
 }
@@ -44,7 +46,8 @@ func (w *town) shop() *wechat.Client {
 // shopAddress is where the old code sends people.
 func (w *town) shopAddress(scope wechat.Scope) string {
 	w.t.Helper()
-	address, err := w.shop().AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: w.app.URL + "/shop", Scope: scope, State: "s1"})
+	address, err := w.shop().AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: w.app.URL + "/shop", Scope: scope,
+		State: "s1"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -94,7 +97,8 @@ func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
 	}
 	token := w.enter(alice, profile)
 	who, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, wechat.LangZhCN)
-	if err != nil || who.Nickname != "Alice" || who.OpenID != base.OpenID || who.UnionID != w.sim.UnionID(realAppID, "alice") || token.UnionID != who.UnionID {
+	if err != nil || who.Nickname != "Alice" || who.OpenID != base.OpenID ||
+		who.UnionID != w.sim.UnionID(realAppID, "alice") || token.UnionID != who.UnionID {
 		t.Errorf("%+v, %+v, %v", who, token, err)
 	}
 	w.mu.Lock()
@@ -193,8 +197,10 @@ func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 	now := w.now()
 	sum := sha256.Sum256([]byte(verifier))
 	code := func(name string) gateway.Code {
-		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL + "/sample",
-			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Grant: gateway.Grant{ID: gateway.NewID(), App: "sample", UserID: users[0].ID, Subject: "o",
+		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL +
+			"/sample",
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+			Grant: gateway.Grant{ID: gateway.NewID(), App: "sample", UserID: users[0].ID, Subject: "o",
 				Scopes: []string{"snsapi_userinfo"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}
 		if err := w.store.PutCode(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -223,7 +229,8 @@ func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
 		"block": func(w *town, _ phone) {
 			people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 			if err == nil {
-				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.now(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
+				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.now(),
+					func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
 			}
 			if err != nil {
 				t.Error(err)
@@ -281,7 +288,8 @@ func TestOldCodeBelowAPath(t *testing.T) {
 		t.Error(err)
 	}
 	for _, address := range []string{w.url, strings.TrimSuffix(w.url, "/login")} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt",
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,15 +314,18 @@ func TestPagesOfOldCode(t *testing.T) {
 	} {
 		for _, lang := range []string{"en", "zh-CN"} {
 			alice.SetLanguage(lang)
-			page := alice.want(alice.on(alice.Open(t.Context(), strings.Replace(good, k.old, k.replacement, 1))), k.kind, 400)
-			if len(page.Hops) > 0 || strings.Contains(page.Body, "evil.example") || !strings.Contains(page.Body, `lang="`+lang+`"`) {
+			page := alice.want(alice.on(alice.Open(t.Context(), strings.Replace(good, k.old, k.replacement, 1))),
+				k.kind, 400)
+			if len(page.Hops) > 0 || strings.Contains(page.Body, "evil.example") ||
+				!strings.Contains(page.Body, `lang="`+lang+`"`) {
 				t.Errorf("%s in %s: %v\n%s", k.kind, lang, page.Hops, page.Body)
 			}
 		}
 	}
 }
 
-// WeChat's protocol has the secret, the code and the tokens in the address: nothing that this writes may hold addresses.
+// WeChat's protocol has the secret, the code and the tokens in the address: nothing that this
+// writes may hold addresses.
 func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
 	var log lines
@@ -326,7 +337,8 @@ func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	alice := w.phone("alice")
 	token := w.enter(alice, profile)
 	code := w.told().Get("code")
-	secrets := map[string]string{"code": code, "access token": string(token.AccessToken), "refresh token": string(token.RefreshToken), "openid": token.OpenID,
+	secrets := map[string]string{"code": code, "access token": string(token.AccessToken),
+		"refresh token": string(token.RefreshToken), "openid": token.OpenID,
 		"unionid": token.UnionID, "secret": url.QueryEscape(appSecret), "the secret as it is": appSecret}
 	// The bad ways: everything once more, with something wrong about it, and with the store away.
 	wrong := w.shop()
@@ -346,7 +358,8 @@ func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
 	record := fmt.Sprintf("%+v %v", events, err)
 	counted := w.scrape(m)
-	if !strings.Contains(log.String(), "relay call rejected") || !strings.Contains(log.String(), "relay call failed") || !strings.Contains(counted, "relay_answers_total") {
+	if !strings.Contains(log.String(), "relay call rejected") || !strings.Contains(log.String(), "relay call failed") ||
+		!strings.Contains(counted, "relay_answers_total") {
 		t.Fatalf("%s\n%s", log.String(), counted)
 	}
 	for what, secret := range secrets {

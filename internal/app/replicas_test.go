@@ -31,7 +31,10 @@ func (w *town) browser() *browser {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}}
 }
 
 func (b *browser) get(address string) (status int, location, body string) {
@@ -79,7 +82,8 @@ func onPostgres(w *town) {
 	w.store = store
 }
 
-// WeChat calls back twice, people reload, and a proxy spreads the requests over replicas: the code is sent once, and everybody gets to the same place.
+// WeChat calls back twice, people reload, and a proxy spreads the requests over replicas: the code
+// is sent once, and everybody gets to the same place.
 func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]option{"SQLite": nil, "PostgreSQL": {onPostgres}} {
@@ -108,7 +112,8 @@ func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 				if n := w.exchanges() - before; n != 1 {
 					t.Errorf("round %d: %d exchanges", round, n)
 				}
-				if status, location, body := b.get(strings.TrimPrefix(answers[0], "303 ")); status != 303 || !strings.Contains(location, "code=") {
+				if status, location, body := b.get(strings.TrimPrefix(answers[0], "303 ")); status != 303 ||
+					!strings.Contains(location, "code=") {
 					t.Errorf("round %d: authorize: %d %s %s", round, status, location, body)
 				}
 				if round == 0 {
@@ -156,7 +161,8 @@ func TestNoStickySessions(t *testing.T) {
 	}
 }
 
-// The callback of somebody else's sign-in, opened in this browser, sends nothing to WeChat and signs nobody in.
+// The callback of somebody else's sign-in, opened in this browser, sends nothing to WeChat and
+// signs nobody in.
 func TestForeignCallbackSendsNothing(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)

@@ -24,7 +24,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// town is a simulated WeChat, a gateway (one replica or more, one store), and an app that people want to go to, all on loopback.
+// town is a simulated WeChat, a gateway (one replica or more, one store), and an app that people
+// want to go to, all on loopback.
 type town struct {
 	t       *testing.T
 	sim     *wechattest.Server
@@ -92,12 +93,15 @@ func newTown(t *testing.T, options ...option) *town {
 	t.Cleanup(front.Close)
 	w.url = front.URL
 	w.config = &config.Config{
-		URL: front.URL, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
+		URL: front.URL, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour},
+		ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
 		WeChat: []config.Connector{{
-			Name: "main", Kind: config.OfficialAccount, AppID: simApps[0].AppID, Secret: wechat.Secret(simApps[0].Secret), OpenPlatform: "ours",
+			Name: "main", Kind: config.OfficialAccount, AppID: simApps[0].AppID,
+			Secret: wechat.Secret(simApps[0].Secret), OpenPlatform: "ours",
 			API: world.URL, Open: world.URL,
 		}},
-		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn), w.client("closed", gateway.AccessApproved)},
+		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn),
+			w.client("closed", gateway.AccessApproved)},
 	}
 	w.options = app.Options{Sealer: master(), Logger: leaktest.Logger(t), Now: w.now}
 	for _, o := range options {
@@ -151,9 +155,11 @@ func (w *town) start() {
 
 func (w *town) client(id string, rule gateway.Access) config.App {
 	return config.App{
-		App:     gateway.App{ID: id, Kind: gateway.AppOIDC, Name: strings.ToUpper(id[:1]) + id[1:], Access: gateway.AccessRule{Rule: rule}},
-		Secrets: []wechat.Secret{appSecret}, RedirectURIs: []string{w.app.URL + "/" + id}, PostLogoutRedirectURIs: []string{w.app.URL + "/bye"},
-		IDTokenAlg: keys.ES256, Subject: "user",
+		App: gateway.App{ID: id, Kind: gateway.AppOIDC, Name: strings.ToUpper(id[:1]) + id[1:],
+			Access: gateway.AccessRule{Rule: rule}},
+		Secrets: []wechat.Secret{appSecret}, RedirectURIs: []string{w.app.URL + "/" + id},
+		PostLogoutRedirectURIs: []string{w.app.URL + "/bye"},
+		IDTokenAlg:             keys.ES256, Subject: "user",
 	}
 }
 
@@ -173,16 +179,21 @@ func (w *town) front(rw http.ResponseWriter, r *http.Request) {
 	w.keptToItself(rw.Header(), r)
 }
 
-// keptToItself looks at each answer of the gateway in all tests of this package: what sends a browser on, gives it a cookie or shows it a page stays in no
-// cache, and the address at which it was is told to nobody else by a Referer, for it may hold a code, a token or a ticket.
+// keptToItself looks at each answer of the gateway in all tests of this package: what sends a
+// browser on, gives it a cookie or shows it a page stays in no cache, and the address at which it
+// was is told to nobody else by a Referer, for it may hold a code, a token or a ticket.
 func (w *town) keptToItself(h http.Header, r *http.Request) {
-	moves := h.Get("Location") != "" && !strings.Contains(h.Get("Content-Type"), "text/html") // net/http's own redirects to a cleaner path have a body
-	if !moves && h.Get("Set-Cookie") == "" && (!strings.Contains(h.Get("Content-Type"), "text/html") || h.Get("Location") != "") {
+	// net/http's own redirects to a cleaner path have a body
+	moves := h.Get("Location") != "" && !strings.Contains(h.Get("Content-Type"), "text/html")
+	if !moves && h.Get("Set-Cookie") == "" && (!strings.Contains(h.Get("Content-Type"), "text/html") ||
+		h.Get("Location") != "") {
 		return
 	}
 	cache, referrer := h.Get("Cache-Control"), h.Get("Referrer-Policy")
-	if !strings.Contains(cache, "no-store") || referrer != "no-referrer" && (referrer != "same-origin" || moves) { // a form needs to name its origin
-		w.t.Errorf("the answer to %s %s has Cache-Control %q, Referrer-Policy %q", r.Method, r.URL.Path, cache, referrer)
+	// a form needs to name its origin
+	if !strings.Contains(cache, "no-store") || referrer != "no-referrer" && (referrer != "same-origin" || moves) {
+		w.t.Errorf("the answer to %s %s has Cache-Control %q, Referrer-Policy %q", r.Method, r.URL.Path, cache,
+			referrer)
 	}
 }
 
@@ -208,8 +219,10 @@ func (w *town) told() url.Values {
 // authorize is the address to which an app sends a person.
 func (w *town) authorize(id string, more ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
-	q := url.Values{"response_type": {"code"}, "client_id": {id}, "redirect_uri": {w.app.URL + "/" + id}, "scope": {"openid"}, "state": {"state-of-the-app"},
-		"nonce": {"n1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	q := url.Values{"response_type": {"code"}, "client_id": {id}, "redirect_uri": {w.app.URL + "/" + id},
+		"scope": {"openid"}, "state": {"state-of-the-app"},
+		"nonce": {"n1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+		"code_challenge_method": {"S256"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
 	}
@@ -227,8 +240,10 @@ type tokens struct {
 // redeem is what the app does with the code that it was told.
 func (w *town) redeem(id, code string) tokens {
 	w.t.Helper()
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {w.app.URL + "/" + id}, "code_verifier": {verifier}}
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {w.app.URL + "/" + id},
+		"code_verifier": {verifier}}
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -293,7 +308,8 @@ type phone struct {
 
 func (w *town) phone(person string) phone { return phone{w.sim.Phone(person), w.t} }
 
-// on does a step and returns the page that the phone then shows; what the step returns is given as it comes.
+// on does a step and returns the page that the phone then shows; what the step returns is given as
+// it comes.
 func (p phone) on(page *wechattest.Page, err error) *wechattest.Page {
 	p.t.Helper()
 	if err != nil {
@@ -330,7 +346,8 @@ func (p phone) press() *wechattest.Page {
 func (p phone) want(page *wechattest.Page, name string, status int) *wechattest.Page {
 	p.t.Helper()
 	if kind(page) != name || page.Status != status {
-		p.t.Fatalf("the phone shows %q with %d at %s, want %q with %d; it came by %v\n%s", kind(page), page.Status, page.URL, name, status, page.Hops, page.Body)
+		p.t.Fatalf("the phone shows %q with %d at %s, want %q with %d; it came by %v\n%s", kind(page), page.Status,
+			page.URL, name, status, page.Hops, page.Body)
 	}
 	return page
 }

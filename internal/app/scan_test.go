@@ -118,7 +118,8 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 			t.Errorf("accounts %+v", users)
 		}
 		scrape := w.scrape(m)
-		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`, `weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
+		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`,
+			`weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
 			if !strings.Contains(scrape, want) {
 				t.Errorf("no %s", want)
 			}
@@ -126,7 +127,8 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 	})
 }
 
-// "Not me", pressed on the phone, ends the desktop's session and what apps were given by it; the phone stays signed in.
+// "Not me", pressed on the phone, ends the desktop's session and what apps were given by it; the
+// phone stays signed in.
 func TestNotMeOnThePhoneEndsTheDesktopsSession(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
@@ -154,7 +156,8 @@ func TestSignOutAfterAScanIsFinal(t *testing.T) {
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn()
-		desk.open(waiting).at(w.app.URL + "/sample") // back, while the session lives: on to the app, or through it to us again
+		// back, while the session lives: on to the app, or through it to us again
+		desk.open(waiting).at(w.app.URL + "/sample")
 		desk.open(w.url+"/sign-out").submit("/sign-out", nil)
 		desk.open(waiting).want("lost", 400)
 		desk.open(w.url+"/").want("welcome", 200)
@@ -187,14 +190,16 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 	}
 }
 
-// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question; the openid of the entry by which the app knows people.
+// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question;
+// the openid of the entry by which the app knows people.
 func TestDemandsAreMetOnThePhone(t *testing.T) {
 	t.Parallel()
 	t.Run("prompt=login", func(t *testing.T) {
 		t.Parallel()
 		w := newTown(t)
 		alice := w.phone("alice")
-		alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200) // the phone is signed in already
+		// the phone is signed in already
+		alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200)
 		before := w.exchanges()
 		desk := w.screen(uaDesktop).open(w.authorize("sample", "prompt", "login")).want("scan_code", 200)
 		alice.on(alice.Open(t.Context(), desk.code()))
@@ -236,7 +241,8 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 	})
 }
 
-// Nickname and picture are asked for on the phone, which can reach WeChat's consent page, before it confirms.
+// Nickname and picture are asked for on the phone, which can reach WeChat's consent page, before it
+// confirms.
 func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -289,7 +295,8 @@ func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 	mark := regexp.MustCompile(`name="m" value="([^"]*)"`).FindStringSubmatch(alice.Page().Body)[1]
 	for _, path := range []string{"/scan/hold", "/scan/answer", "/scan/undo", "/scan/renew?d=x", "/scan/cancel?d=x"} {
 		for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path, strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path,
+				strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,14 +324,16 @@ func TestScanPagesCannotBeFramed(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || res.Header.Get("X-Frame-Options") != "DENY" ||
+		if !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") ||
+			res.Header.Get("X-Frame-Options") != "DENY" ||
 			res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", address, res.Header)
 		}
 	}
 }
 
-// The ids of tickets are in no metric, no event and no log, also when somebody asks for nonsense, too often, or from another site.
+// The ids of tickets are in no metric, no event and no log, also when somebody asks for nonsense,
+// too often, or from another site.
 func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
@@ -346,7 +355,8 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	}
 	r.Header.Set("Origin", "https://evil.example")
 	w.body(r)
-	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) || !strings.Contains(text, "GET /scan/{ticket}") {
+	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) ||
+		!strings.Contains(text, "GET /scan/{ticket}") {
 		t.Errorf("metrics and events: %s", text)
 	}
 	if hops := fmt.Sprint(alice.Page().Hops, alice.Page().URL); strings.Contains(hops, id) {

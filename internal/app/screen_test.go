@@ -118,7 +118,8 @@ func (s *screen) press(id string) *screen {
 func (s *screen) want(kind string, status int) *screen {
 	s.w.t.Helper()
 	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
-		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status, s.hops, s.body)
+		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status,
+			s.hops, s.body)
 	}
 	return s
 }
@@ -131,7 +132,8 @@ func (s *screen) at(prefix string) *screen {
 	return s
 }
 
-// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's page then goes.
+// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's
+// page then goes.
 func (s *screen) confirmed(person string) *screen {
 	s.w.t.Helper()
 	s.scanned(phone{s.w.sim.Phone(person).Tab(), s.w.t}, true)
@@ -173,7 +175,8 @@ func withWebsite(w *town) {
 	}
 	w.config.WeChat = append(w.config.WeChat, site)
 	for i := range w.config.Apps {
-		w.config.Apps[i].Methods = []string{"wechat", "website"} // not by the gateway's own code as well: then people choose
+		// not by the gateway's own code as well: then people choose
+		w.config.Apps[i].Methods = []string{"wechat", "website"}
 	}
 }
 
@@ -198,7 +201,8 @@ func (w *town) later(d time.Duration) {
 // submit sends the form that goes to a path of the gateway, with its hidden fields.
 func (s *screen) submit(path string, fill url.Values) *screen {
 	s.w.t.Helper()
-	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) + `[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
+	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) +
+		`[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no form for %s: %s", path, s.body)
 	}
@@ -217,7 +221,8 @@ func (s *screen) submit(path string, fill url.Values) *screen {
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodPost, to.String(), strings.NewReader(values.Encode()))
+	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodPost, to.String(),
+		strings.NewReader(values.Encode()))
 	if err != nil {
 		s.w.t.Fatal(err)
 	}

@@ -19,7 +19,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// url with a path: the gateway shares its host with another site, and keeps to its path in everything.
+// url with a path: the gateway shares its host with another site, and keeps to its path in
+// everything.
 func TestUnderAPath(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, func(w *town) { w.url += "/login" })
@@ -47,7 +48,8 @@ func TestUnderAPath(t *testing.T) {
 			t.Errorf("%s: %s", path, body)
 		}
 	}
-	if strings.Contains(w.get("/.well-known/openid-configuration", nil), strings.TrimSuffix(w.url, "/login")+"/oauth2") {
+	if strings.Contains(w.get("/.well-known/openid-configuration", nil),
+		strings.TrimSuffix(w.url, "/login")+"/oauth2") {
 		t.Error("discovery leaves the path")
 	}
 }
@@ -134,7 +136,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	}
 	link := html.UnescapeString(m[1])
 	for _, who := range []*browser{b, w.browser()} { // here, and where it was sent
-		if status, location, body := who.get(w.url + link); status != 302 || !strings.HasPrefix(location, w.world+"/connect/oauth2/authorize") {
+		if status, location, body := who.get(w.url + link); status != 302 ||
+			!strings.HasPrefix(location, w.world+"/connect/oauth2/authorize") {
 			t.Errorf("%s: %d %s %s", link, status, location, body)
 		}
 	}
@@ -143,7 +146,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	if got := w.redeem("sample", w.told().Get("code")); got.IDToken == "" {
 		t.Errorf("the request that began over: %+v", got)
 	}
-	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
+	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize",
+		"/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
 		if _, location, body := b.get(w.url + link); location != "" || !strings.Contains(body, `id="bad_return"`) {
 			t.Errorf("%s: %s %s", link, location, body)
 		}
@@ -153,7 +157,8 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 func TestDesktopIsToldToUseWeChat(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, doors(t, "wechat"))
-	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
+	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) ||
+		!strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
 		strings.Contains(body, "weigate_login_request") {
 		t.Errorf("a desktop sees %s", body)
 	}
@@ -189,8 +194,10 @@ func TestMetricsCountTheJourney(t *testing.T) {
 	w.redeem("sample", w.told().Get("code"))
 	seen := w.scrape(m)
 	for _, want := range []string{
-		`weigate_sign_ins_begun_total{method="wechat"} 1`, `weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
-		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`, `weigate_tokens_issued_total`,
+		`weigate_sign_ins_begun_total{method="wechat"} 1`,
+		`weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`,
+		`weigate_tokens_issued_total`,
 	} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("no %s among the metrics", want)

@@ -11,20 +11,24 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, makes it if need be, and brings its schema up to date. With
-// serve it takes the right to serve from a SQLite file, which one process at a time can have (gateway.ErrInUse); commands that look at a database beside
-// a running gateway ask without. Other errors to test for: gateway.ErrNewerDatabase, gateway.ErrUnavailable. ctx bounds the opening.
+// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…,
+// creates it if needed, and migrates its schema. With serve it locks a SQLite file for this process
+// (gateway.ErrInUse when another has it); commands that read a database beside a running gateway
+// open it without. Other errors to test for: gateway.ErrNewerDatabase, gateway.ErrUnavailable. ctx
+// bounds the opening.
 func OpenStore(ctx context.Context, address wechat.Secret, serve bool) (gateway.Store, error) {
 	return openStore(ctx, address, sqlite.Options{Serve: serve}, postgres.Options{})
 }
 
-// LookAtStore is OpenStore for one who changes nothing: a database that lacks migrations of this version is gateway.ErrOlderDatabase. A SQLite file that is
-// not there is made, empty; ask before.
+// LookAtStore opens a store as OpenStore does, and changes nothing: a database that lacks
+// migrations of this version is gateway.ErrOlderDatabase. A SQLite file that does not exist is
+// created empty.
 func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, error) {
 	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
 }
 
-func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store, error) {
+func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store,
+	error) {
 	text := string(address)
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path, file)

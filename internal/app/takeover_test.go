@@ -16,8 +16,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be anybody's. Here WeChat's server says, of such a
-// person, the victim's own. In either order nobody gets the victim's account, and none is made of it.
+// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be
+// anybody's. Here WeChat's server says, of such a person, the victim's own. In either order nobody
+// gets the victim's account, and none is made of it.
 func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	t.Parallel()
 	for _, victimFirst := range []bool{true, false} {
@@ -50,7 +51,8 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 				}
 				for i, a := range users {
 					hers := a.Nickname == "Alice"
-					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.sim.OpenID(appid, "alice")) || hers != (id[0].UnionID == w.sim.UnionID(appid, "alice")) {
+					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.sim.OpenID(appid, "alice")) ||
+						hers != (id[0].UnionID == w.sim.UnionID(appid, "alice")) {
 						t.Errorf("account %+v has %+v", a, id)
 					}
 					sessions, err := w.store.UserSessions(t.Context(), a.ID, w.now())
@@ -63,7 +65,8 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	}
 }
 
-// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person, and counts how often.
+// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person,
+// and counts how often.
 func (w *town) saysOfVirtual(victim string, fields []string, said *atomic.Int64) {
 	w.t.Helper()
 	target, err := url.Parse(w.world)

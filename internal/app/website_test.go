@@ -42,7 +42,10 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	w := newTown(t, withWebsite)
 	desk := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	desk.confirmed("alice").at(w.app.URL + "/sample")
-	through := slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback/site?") })
+	through := slices.ContainsFunc(desk.hops, func(hop string) bool {
+		return strings.HasPrefix(hop,
+			w.url+"/wechat/callback/site?")
+	})
 	who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)
 	// WeChat's page was the question: none of ours follows.
 	if !through || who["nickname"] != "Alice" {
@@ -51,7 +54,8 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	if e := w.lastSignIn(); e.Method != "website" || e.Connector != "site" || e.App != "sample" || e.Outcome != "ok" {
 		t.Errorf("event: %+v", e)
 	}
-	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"method":"website"`) || !strings.Contains(body, websiteID) {
+	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"method":"website"`) ||
+		!strings.Contains(body, websiteID) {
 		t.Errorf("me: %s", body)
 	}
 	// In WeChat the same app opens by the official account.
@@ -84,7 +88,8 @@ func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 	}
 }
 
-// Without a group, or in another one, a unionid joins nobody: it is compared within one open platform only.
+// Without a group, or in another one, a unionid joins nobody: it is compared within one open
+// platform only.
 func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 	t.Parallel()
 	for _, group := range []string{"", "theirs"} {
@@ -97,7 +102,8 @@ func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 	}
 }
 
-// A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into the address of the callback counts nothing.
+// A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into
+// the address of the callback counts nothing.
 func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withWebsite)
@@ -118,13 +124,15 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim}, "openid": {w.sim.OpenID(websiteID, "alice")}, "access_token": {"x"}}
+	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim},
+		"openid": {w.sim.OpenID(websiteID, "alice")}, "access_token": {"x"}}
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
 	users, identities := w.people()
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
 		t.Errorf("accounts %+v, identities %+v", users, identities)
 	}
-	// Nor does a code of one door work at the callback of the other: each is exchanged with its own secret, and for its own flow.
+	// Nor does a code of one door work at the callback of the other: each is exchanged with its own
+	// secret, and for its own flow.
 	before := w.exchanges()
 	mallory.tab().open(w.url + "/wechat/callback?" + forged.Encode())
 	if w.exchanges() != before {
@@ -136,8 +144,9 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withWebsite)
-	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1, Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
-		w.sim.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
+	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1,
+		Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
+			w.sim.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
 	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
 		t.Errorf("accounts %+v; the screen is at %s", users, desk.url)
@@ -149,7 +158,8 @@ func TestWebsiteAppAlone(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, onlyWebsite)
 	alice := w.phone("alice")
-	for address, link := range map[string]string{w.authorize("sample"): "/oauth2/authorize?client_id=", w.url + "/sign-in?return=/": "/sign-in?return="} {
+	for address, link := range map[string]string{w.authorize("sample"): "/oauth2/authorize?client_id=", w.url +
+		"/sign-in?return=/": "/sign-in?return="} {
 		page := alice.want(alice.on(alice.Open(t.Context(), address)), "open_elsewhere", 200)
 		if !strings.Contains(page.Body, w.url+link) {
 			t.Errorf("no link to copy: %s", page.Body)
@@ -157,7 +167,10 @@ func TestWebsiteAppAlone(t *testing.T) {
 	}
 	desk := w.screen(uaDesktop).open(w.url+"/").want("welcome", 200).press("go")
 	desk.confirmed("alice").want("own", 200)
-	if !slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback?") }) {
+	if !slices.ContainsFunc(desk.hops, func(hop string) bool {
+		return strings.HasPrefix(hop,
+			w.url+"/wechat/callback?")
+	}) {
 		t.Errorf("the way was %v", desk.hops)
 	}
 	// A phone outside WeChat has no other way either.
@@ -197,11 +210,13 @@ func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
 
-// Who is signed in by a door that an app does not take is told so, and gets in by one that it takes. Nothing goes round.
+// Who is signed in by a door that an app does not take is told so, and gets in by one that it
+// takes. Nothing goes round.
 func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, withWebsite, doors(t, "website"), func(w *town) { w.config.WeChat[0].AnyBrowser = true })
-	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.world + "/connect/oauth2/authorize") // any browser counts as WeChat's
+	// any browser counts as WeChat's
+	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.world + "/connect/oauth2/authorize")
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +225,8 @@ func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk.open(w.url + "/wechat/callback?" + url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
+	desk.open(w.url + "/wechat/callback?" + url.Values{"code": {code},
+		"state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
 	before := w.exchanges()
 	desk.open(w.authorize("sample")).want("wrong_method", 403)
 	if !strings.Contains(desk.body, "Sample") || desk.link("back") == "" || w.exchanges() != before {
