@@ -235,7 +235,7 @@ func (d *demoServers) startGateway(ctx context.Context, account wechattest.App, 
 	if err != nil {
 		return err
 	}
-	if d.store, err = openStore(ctx, conf, true); err != nil {
+	if d.store, err = openStore(ctx, conf, app.StoreOptions{Serve: true}); err != nil {
 		return err
 	}
 	d.gateway, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Sealer: sealer, Logger: d.log})

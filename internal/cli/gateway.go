@@ -42,14 +42,14 @@ func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	return conf, store, err
 }
 
-// openStore opens the store and migrates it. serve is whether a gateway will run on it.
-func openStore(ctx context.Context, conf *config.Config, serve bool) (gateway.Store, error) {
+// openStore opens the store and migrates it.
+func openStore(ctx context.Context, conf *config.Config, o app.StoreOptions) (gateway.Store, error) {
 	return openWithTimeout(ctx, conf, func(ctx context.Context) (gateway.Store, error) {
-		return app.OpenStore(ctx, conf.Store, serve)
+		return app.OpenStore(ctx, conf.Store, o)
 	})
 }
 

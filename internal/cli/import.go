@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -21,9 +22,6 @@ type userImportCmd struct {
 	Approved  bool   `help:"Approve the users. Otherwise they need approval."`
 	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
 }
-
-// importBatch is the number of lines in one transaction.
-const importBatch = 1000
 
 // Run checks the whole file before it stores anything. Lines that contradict stored users are skipped and
 // reported. A second run of the same file changes nothing.
@@ -59,7 +57,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 		s.out.printf("%s can be imported. Nothing was imported.", count(len(lines), "line", "lines"))
 		return nil
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	if err != nil {
 		return err
 	}
@@ -71,7 +69,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine) error {
 	var sum gateway.ImportResult
 	done := 0
-	for batch := range slices.Chunk(lines, importBatch) {
+	for batch := range slices.Chunk(lines, gateway.ImportBatch) {
 		users := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
 			users = append(users, l.user)

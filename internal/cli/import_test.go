@@ -32,18 +32,18 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	t.Parallel()
 	table := strings.Builder{}
 	table.WriteString("openid,old_id\n")
-	for i := range 2500 {
+	for i := range 50000 {
 		fmt.Fprintf(&table, "o%d,%d\n", i, i)
 	}
 	lines, problems := readUsers(strings.NewReader(table.String()),
 		gateway.SignIn{Connector: "main", AppID: "wx1", At: time.Now(), InitialStatus: gateway.Pending})
-	if len(lines) != 2500 || len(problems) > 0 {
+	if len(lines) != 50000 || len(problems) > 0 {
 		t.Fatalf("%d lines, %v", len(lines), problems)
 	}
 	for answers, want := range []string{
 		"old.csv: no line imported for certain: ",
-		"old.csv: imported up to line 1001, uncertain from line 1002: ",
-		"old.csv: imported up to line 2001, uncertain from line 2002: ",
+		"old.csv: imported up to line 20001, uncertain from line 20002: ",
+		"old.csv: imported up to line 40001, uncertain from line 40002: ",
 		"",
 	} {
 		var out, errs bytes.Buffer
@@ -51,8 +51,8 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 		store := &flaky{answers: answers}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {
-			if err != nil || fmt.Sprint(store.batches) != "[1000 1000 500]" ||
-				!strings.HasPrefix(out.String(), "2500 lines: 2500 users created") {
+			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" ||
+				!strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {
 				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
 			}
 			continue

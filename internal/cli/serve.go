@@ -60,7 +60,8 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 			return err
 		}
 	}
-	store, err := openStore(s.ctx, conf, true)
+	counted := metrics.New()
+	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counted.Store})
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}
 	g := &runningGateway{
 		path: c.Config, conf: conf, keyIDs: sealer.IDs(), getenv: s.getenv,
-		level: &slog.LevelVar{}, metrics: metrics.New(),
+		level: &slog.LevelVar{}, metrics: counted,
 	}
 	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
 	g.level.Set(parseLevel(conf.Log.Level))

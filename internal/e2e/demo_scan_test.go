@@ -196,8 +196,8 @@ func TestDemoScanEnds(t *testing.T) {
 			scan(alice, "alice", w.showCode(demo))
 			alice.toNumber()
 			alice.leaveOnScreen(".actions form button")
-			alice.onPhone("main#scan_said_no", "You have refused", "已拒绝")
-			ends("scan_refused", "The phone said no", "拒绝")
+			alice.onPhone("main#scan_said_no", "You declined", "已拒绝")
+			ends("scan_refused", "Sign-in was declined on the phone", "拒绝")
 
 			w.press(".actions form button") // another code
 			scan(alice, "alice", w.codeLink())
@@ -205,7 +205,7 @@ func TestDemoScanEnds(t *testing.T) {
 			w.do("seeing the number", chromedp.WaitVisible(chromedp.CSS("#scan_held")))
 			alice.leaveOnScreen(`.choices button[value="` + alice.otherNumber(w.number()) + `"]`)
 			alice.onPhone("main#scan_mismatch", "That is not the number on the screen", "数字")
-			ends("scan_wrong", "Another number was chosen", "数字")
+			ends("scan_wrong", "A different number was chosen", "数字")
 
 			w.press(".actions form button")
 			link := w.codeLink()

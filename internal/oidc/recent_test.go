@@ -43,7 +43,8 @@ func (c *counting) Code(ctx context.Context, hash [32]byte) (gateway.Code, error
 	return c.store.Code(ctx, hash)
 }
 
-func (c *counting) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
+func (c *counting) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant,
+	error) {
 	c.asked["Redeem"]++
 	return c.store.Redeem(ctx, code, now, i)
 }
@@ -53,7 +54,8 @@ func (c *counting) Token(ctx context.Context, hash [32]byte, now time.Time) (gat
 	return c.store.Token(ctx, hash, now)
 }
 
-func (c *counting) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error) {
+func (c *counting) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant,
+	gateway.User, error) {
 	c.asked["TokenUser"]++
 	return c.store.TokenUser(ctx, hash, now)
 }
@@ -66,17 +68,20 @@ func TestALoginAsksTheStoreThreeTimes(t *testing.T) {
 	b := e.browser()
 	b.login()
 	// The fake sign-in reads the identities. The first code for a user pins the subject with it.
-	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"Identities": 1, "PutCode": 1, "Redeem": 1}); got != want {
+	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"Identities": 1, "PutCode": 1,
+		"Redeem": 1}); got != want {
 		t.Errorf("the first login asked %s, want %s", got, want)
 	}
 	clear(c.asked)
 	e.claims(b.login("scope", "openid profile groups").Access)
-	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"PutCode": 1, "Redeem": 1, "TokenUser": 1}); got != want {
+	if got, want := fmt.Sprint(c.asked), fmt.Sprint(map[string]int{"PutCode": 1, "Redeem": 1,
+		"TokenUser": 1}); got != want {
 		t.Errorf("asked %s, want %s", got, want)
 	}
 }
 
-// TestCodeOfAnotherReplica: what this process does not remember it reads, and the login is the same.
+// TestCodeOfAnotherReplica: what this process does not remember it reads, and the login is the
+// same.
 func TestCodeOfAnotherReplica(t *testing.T) {
 	t.Parallel()
 	for _, inIDToken := range []bool{false, true} {

@@ -23,8 +23,6 @@ const (
 // authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent
 // page or an error page. The app is not notified of errors.
 func (s *Server) authorize(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
@@ -149,8 +147,6 @@ func inOrder(rawQuery string) bool {
 // authorizeReply handles the buttons of the consent page. A refusal closes the page and does not
 // notify the app (many reports from 2019 to 2024, and WeChat's staff).
 func (s *Server) authorizeReply(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	page := s.state.pages[r.params.Get("uuid")]
 	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if page == nil || !s.now().Before(page.expires) || who != page.person {

@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"hash/fnv"
 	"net/http"
 	"strconv"
@@ -50,10 +51,7 @@ func (d *device) setBrowser(b Browser) {
 func (d *device) setLanguage(tag string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if tag == "" {
-		tag = lang.Chinese
-	}
-	d.tag = tag
+	d.tag = cmp.Or(tag, lang.Chinese)
 }
 
 func (d *device) setDefaultLanguage(tag string) {
@@ -65,13 +63,7 @@ func (d *device) setDefaultLanguage(tag string) {
 func (d *device) language() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
-	case d.tag != "":
-		return d.tag
-	case d.defaultLanguage != "":
-		return d.defaultLanguage
-	}
-	return lang.Chinese
+	return cmp.Or(d.tag, d.defaultLanguage, lang.Chinese)
 }
 
 // setHeaders sets the headers of every request of the phone. Apps recognize WeChat by

@@ -1,7 +1,6 @@
 package wechattest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -86,7 +86,7 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
-	w := &recorder{header: http.Header{}}
+	w := httptest.NewRecorder()
 	at := origin.Of(req.URL)
 	defer func() {
 		// A fault that closes the connection panics with this value; net/http would close the
@@ -102,35 +102,8 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, newPhoneError(failureTimeout, at, "wait for the simulator: %w", err)
 	}
-	w.WriteHeader(http.StatusOK)
-	if w.sent.Get("Content-Type") == "" && w.body.Len() > 0 {
-		w.sent.Set("Content-Type", http.DetectContentType(w.body.Bytes()))
-	}
-	return &fetched{status: w.status, header: w.sent, body: w.body.String(), simulator: true}, nil
+	return &fetched{status: w.Code, header: w.Result().Header, body: w.Body.String(), simulator: true}, nil
 }
-
-// recorder is the ResponseWriter of inProcess.
-type recorder struct {
-	header, sent http.Header
-	status       int
-	body         bytes.Buffer
-}
-
-func (w *recorder) Header() http.Header { return w.header }
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status, w.sent = status, w.header.Clone()
-	}
-}
-
-func (w *recorder) Write(b []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
-}
-
-// Flush implements http.Flusher.
-func (w *recorder) Flush() { w.WriteHeader(http.StatusOK) }
 
 // dialer opens the connections of phones. It resolves a name once and connects to the addresses
 // that it has checked, so a name that changes its address (DNS rebinding) does not lead to a public

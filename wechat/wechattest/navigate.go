@@ -81,8 +81,8 @@ func (n *navigation) run(ctx context.Context) (*fetched, error) {
 	}
 }
 
-// withoutMarker returns an address without the fragment that marks an authorize address for WeChat's
-// client. The client does not pass it on to the page.
+// withoutMarker returns an address without the fragment that marks an authorize address for
+// WeChat's client. The client does not pass it on to the page.
 func withoutMarker(u *url.URL) *url.URL {
 	if u.Fragment == "wechat_redirect" {
 		return withoutFragment(u)

@@ -22,8 +22,9 @@ import (
 // The names of WeChat's hosts and every address at which the simulator is reached lead to the
 // simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
-// Each step that opens an address returns the [Page] at the end. An error page of an app is a page,
-// not an error: check its Status. A response of 204 leaves the page unchanged, as in browsers.
+// Each method that opens an address returns the [Page] after the last redirect. An error page of an
+// app is a page, not an error: check its Status. A response of 204 leaves the page unchanged, as in
+// browsers.
 //
 // The methods may be called concurrently; one window opens one address after the other. [Phone.Tab]
 // returns another window.
@@ -39,7 +40,7 @@ type Phone struct {
 
 // Errors of a [Phone]. Use errors.Is.
 var (
-	// ErrNoPage: the step needs a page, and the phone shows none.
+	// ErrNoPage: the method needs a page, and the phone shows none.
 	ErrNoPage = errors.New("wechattest: the phone shows no page")
 	// ErrNotOnPage: the page has no such link, form or button. The text lists what it has.
 	ErrNotOnPage = errors.New("wechattest: not on the page")
@@ -88,7 +89,7 @@ func (p *Phone) current() *Page {
 	return p.history[p.at]
 }
 
-// Err returns the error of the last step that opened an address, nil after a successful one.
+// Err returns the error of the last method that opened an address, nil after a success.
 func (p *Phone) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -38,7 +38,7 @@ func (b *phones) init(s *Server) {
 }
 
 // Phone returns the phone of a person, the same one at each call. For an unknown id it returns a
-// phone whose steps return an error that lists the known ids.
+// phone whose methods return an error that lists the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	b := &s.phones
@@ -102,8 +102,8 @@ func (p *Phone) identify(r *http.Request) {
 // The simulator does not know at which address it listens: in a test it is behind an
 // httptest.Server. The first request of a phone to such an address goes over the network. The
 // simulator recognizes it, because it has the address of a request that one of its phones has just
-// sent, learns the address and answers 421; the phone repeats the request in process. No mark is
-// put on the request that an app could see.
+// sent, learns the address and answers 421; the phone repeats the request in process. So the
+// requests need no special header, which an app would see.
 func (b *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true

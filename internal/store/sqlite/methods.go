@@ -68,9 +68,9 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 
 // Redeem implements gateway.Grants.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
-	replayed := false
-	err = s.db.Do(ctx, sqlstore.RedeemOp(issue), func(c sqlstore.Conn) error {
-		return c.Tx(func(q sqlstore.Querier) error {
+	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
+		replayed := false
+		err := c.Tx(func(q sqlstore.Querier) error {
 			code, err := sqlstore.ReadCode(q, h)
 			if err != nil {
 				return err
@@ -85,14 +85,15 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 			}
 			return s.redeem(q, &g, now, issue)
 		})
+		if err == nil && replayed {
+			err = gateway.ErrReplay
+		}
+		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil && !errors.Is(err, gateway.ErrReplay) {
 		return gateway.Grant{}, err
-	case replayed:
-		return g, gateway.ErrReplay
 	}
-	return g, nil
+	return g, err
 }
 
 // replay revokes the grant of a code that was redeemed before. That is no error of the transaction,

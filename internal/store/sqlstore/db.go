@@ -17,6 +17,9 @@ type Querier interface {
 	// Bulk runs a statement once for each element of args.
 	Bulk(query string, args [][]any) error
 
+	// Insert inserts many rows into a table. columns are separated by commas.
+	Insert(table, columns string, rows [][]any) error
+
 	// Get scans the only row of a query. It returns gateway.ErrNotFound when there is none.
 	Get(query string, args []any, into ...any) error
 

@@ -282,13 +282,17 @@ func (im *importer) flush() error {
 			identities = append(identities, row)
 		}
 	}
-	for _, write := range []struct {
-		query string
-		rows  [][]any
-	}{{insertUser, newUsers}, {putUser, users}, {insertIdentity, newIdentities}, {putIdentity, identities}} {
-		if err := im.q.Bulk(write.query, write.rows); err != nil {
-			return err
-		}
+	if err := im.q.Insert("users", userColumns, newUsers); err != nil {
+		return err
+	}
+	if err := im.q.Bulk(putUser, users); err != nil {
+		return err
+	}
+	if err := im.q.Insert("identities", identityColumns, newIdentities); err != nil {
+		return err
+	}
+	if err := im.q.Bulk(putIdentity, identities); err != nil {
+		return err
 	}
 	if err := appendEvents(im.q, im.events); err != nil {
 		return err

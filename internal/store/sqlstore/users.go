@@ -144,10 +144,9 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time, change f
 	return u, nil
 }
 
-// insertUser inserts a new user, putUser inserts or updates one.
-const insertUser = `INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
-
-const putUser = insertUser + `
+// putUser inserts or updates a user.
+const putUser = `
+	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
 		admin = $7, groups = $8, old_id = $9, updated_at = $11`
 
@@ -156,10 +155,9 @@ func userArgs(u gateway.User) []any {
 		u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
 }
 
-// insertIdentity inserts a new identity, putIdentity inserts or updates one.
-const insertIdentity = `INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)`
-
-const putIdentity = insertIdentity + `
+// putIdentity inserts or updates an identity.
+const putIdentity = `
+	INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)
 	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7`
 
 func identityArgs(i gateway.Identity) []any {

@@ -53,7 +53,7 @@ func Placeholders(query string) (n int) {
 		i, _ := strconv.Atoi(m[1])
 		n = max(n, i)
 	}
-	return n
+	return n + strings.Count(query, "?")
 }
 
 var createIndex = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (\w+)`)
