@@ -18,7 +18,8 @@ const deleteLimit = 2 * time.Second
 // maxRefusal is the greatest length of RefusalError.Text, in bytes.
 const maxRefusal = 500
 
-// complete records an authorization: it calls Config.OnSignIn, creates the session and writes the outcome.
+// complete records an authorization: it calls Config.OnSignIn, creates the session and writes the
+// outcome.
 func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authorization) (flow.Outcome, error) {
 	s, kind, text, err := h.newSession(ctx, r, a)
 	if err != nil {
@@ -35,7 +36,8 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 	// The time of the sign-in may be used up; what follows must happen all the same.
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		// Nobody may use a session whose outcome was not written: other requests of the browser start again.
+		// Nobody may use a session whose outcome was not written: other requests of the browser
+		// start again.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
@@ -45,7 +47,8 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 	return out, nil
 }
 
-// newSession returns the session for an authorization, or the outcome and the text for a user who is refused.
+// newSession returns the session for an authorization, or the outcome and the text for a user who
+// is refused.
 func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Authorization) (s Session, kind, text string, err error) {
 	in := &SignIn{
 		Session: Session{
@@ -99,8 +102,8 @@ func outcomeOf(err error) string {
 	return flow.OutcomeFault
 }
 
-// keepKnown copies what the browser's session has of the same user: a silent sign-in after one with a profile keeps the
-// profile.
+// keepKnown copies what the browser's session has of the same user: a silent sign-in after one with
+// a profile keeps the profile.
 func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {
@@ -112,8 +115,8 @@ func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	}
 }
 
-// endPrevious ends the session that this browser had before: its cookie is about to be replaced, so nobody could sign out of
-// it.
+// endPrevious ends the session that this browser had before: its cookie is about to be replaced, so
+// nobody could sign out of it.
 func (h *Handler) endPrevious(ctx context.Context, r *http.Request, id string) {
 	old := h.cookies.Value(r, flow.CookieSession)
 	if len(old) != flow.SessionIDLength || old == id {

@@ -7,18 +7,16 @@ import (
 	"time"
 )
 
-// MemoryStore is a Store in the memory of one process. Sessions end with the
-// process, and two processes do not see each other's: use it for one process,
-// for development and in tests.
+// MemoryStore is a Store in the memory of one process. Sessions end with the process, and two
+// processes do not see each other's: use it for one process, for development and in tests.
 //
-// It is bounded: expired rows are swept as calls come in, and beyond MaxRows
-// live sessions, or as many claims, new ones are refused with ErrStoreFull. Claims
-// whose code WeChat refused go first: anybody can make those, and so many would
-// keep everybody else out.
-// It is safe for concurrent use. Make it with NewMemoryStore.
+// It is bounded: expired rows are swept as calls come in, and beyond MaxRows live sessions, or as
+// many claims, new ones are refused with ErrStoreFull. Claims whose code WeChat refused go first:
+// anybody can make those, and so many would keep everybody else out. It is safe for concurrent use.
+// Make it with NewMemoryStore.
 type MemoryStore struct {
-	// MaxRows is the limit for sessions and for claims, each. 0 means 100,000,
-	// about 50 MB when full. It is read at each call; set it before first use.
+	// MaxRows is the limit for sessions and for claims, each. 0 means 100,000, about 50 MB when
+	// full. It is read at each call; set it before first use.
 	MaxRows int
 
 	mu       sync.Mutex
@@ -138,8 +136,8 @@ func (m *MemoryStore) DeleteSession(ctx context.Context, id string) error {
 	return nil
 }
 
-// full says whether count has reached the limit, after a last look for expired
-// rows. The look is rationed to one a second: a full store must not be slow too.
+// full says whether count has reached the limit, after a last look for expired rows. The look is
+// rationed to one a second: a full store must not be slow too.
 func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	limit := m.MaxRows
 	if limit == 0 {
@@ -156,9 +154,9 @@ func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	return count() >= limit
 }
 
-// dropRefused drops the claims that a visitor without an account can make: start,
-// then call back with a made-up code. A repeat asks WeChat again, which refuses
-// again, so nothing but a call is lost.
+// dropRefused drops the claims that a visitor without an account can make: start, then call back
+// with a made-up code. A repeat asks WeChat again, which refuses again, so nothing but a call is
+// lost.
 func (m *MemoryStore) dropRefused() {
 	for id, c := range m.claims {
 		if c.Outcome.Kind == OutcomeCodeRefused {

@@ -33,11 +33,10 @@ const (
 	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
 )
 
-// Page is what there is to show. A Page function shows it in the app's own
-// style; it must use Status, escape every field (html/template does), and set
-// no caching headers: "Cache-Control: no-store" and the Referrer-Policy are set
-// already. Fields that a kind does not need are empty. All addresses are
-// absolute and safe to link to.
+// Page is what there is to show. A Page function shows it in the app's own style; it must use
+// Status, escape every field (html/template does), and set no caching headers: "Cache-Control:
+// no-store" and the Referrer-Policy are set already. Fields that a kind does not need are empty.
+// All addresses are absolute and safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
@@ -49,10 +48,9 @@ type Page struct {
 	WebsiteURL string // signs in by a QR code instead
 	CopyURL    string // the address to open in WeChat
 
-	// DeclineURL and SignOutURL are where a form goes (POST), with the one field
-	// "return" holding Return. Such a page must not have the Referrer-Policy
-	// "no-referrer": browsers then send "Origin: null" with the form, which
-	// looks like another site's.
+	// DeclineURL and SignOutURL are where a form goes (POST), with the one field "return" holding
+	// Return. Such a page must not have the Referrer-Policy "no-referrer": browsers then send
+	// "Origin: null" with the form, which looks like another site's.
 	DeclineURL string
 	SignOutURL string
 	Return     string
@@ -114,13 +112,13 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	h.WritePage(w, r, p)
 }
 
-// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is
-// what a Config.Page function calls for the kinds that it leaves alone.
+// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is what a Config.Page
+// function calls for the kinds that it leaves alone.
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// The templates are tested with every kind; this is a page of a kind that
-		// the caller made up.
+		// The templates are tested with every kind; this is a page of a kind that the caller made
+		// up.
 		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: page not shown", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return

@@ -12,14 +12,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Require lets signed-in people through to next, which finds the session with
-// FromContext. Others are sent to sign in and come back to the same address
-// (pages), or get 401 and JSON (API calls: a request that accepts JSON but not
-// HTML, that JavaScript made, or that is neither GET nor HEAD). While the store
-// cannot be read nobody gets through: 503.
+// Require lets signed-in people through to next, which finds the session with FromContext. Others
+// are sent to sign in and come back to the same address (pages), or get 401 and JSON (API calls: a
+// request that accepts JSON but not HTML, that JavaScript made, or that is neither GET nor HEAD).
+// While the store cannot be read nobody gets through: 503.
 //
-// Answers get "Cache-Control: private, no-store" unless next sets another, so
-// that a page is not shown from a cache after signing out.
+// Answers get "Cache-Control: private, no-store" unless next sets another, so that a page is not
+// shown from a cache after signing out.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := h.admit(w, r); s != nil {
@@ -28,12 +27,11 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 	})
 }
 
-// RequireProfile is Require for pages that want a nickname and avatar
-// (头像昵称). Who has none, or one older than Config.ProfileMaxAge, sees a page
-// first that asks, with "go on without" beside it: an unexplained question of
-// WeChat's on opening a page is what turns the page into a snapshot page (WeChat's
-// announcement of 2022-05-09). So next must cope with an empty Nickname. API
-// calls get 403 and JSON instead of the page.
+// RequireProfile is Require for pages that want a nickname and avatar (头像昵称). Who has none, or one
+// older than Config.ProfileMaxAge, sees a page first that asks, with "go on without" beside it: an
+// unexplained question of WeChat's on opening a page is what turns the page into a snapshot page
+// (WeChat's announcement of 2022-05-09). So next must cope with an empty Nickname. API calls get
+// 403 and JSON instead of the page.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := h.admit(w, r)
@@ -88,9 +86,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	return nil
 }
 
-// here is the address of r as a return address: what the browser asked for, also
-// where something on the way took the prefix off. The browser's own spelling is
-// kept; bytes that a return address may not have are encoded.
+// here is the address of r as a return address: what the browser asked for, also where something on
+// the way took the prefix off. The browser's own spelling is kept; bytes that a return address may
+// not have are encoded.
 func (h *Handler) here(r *http.Request) string {
 	address := r.RequestURI
 	if !strings.HasPrefix(address, "/") {
@@ -106,8 +104,8 @@ func (h *Handler) here(r *http.Request) string {
 	return checked
 }
 
-// isAPICall tells a program's request from a page that a person opens. Browsers
-// since 2020 (iOS: 2023) say it themselves in Sec-Fetch-Mode.
+// isAPICall tells a program's request from a page that a person opens. Browsers since 2020 (iOS:
+// 2023) say it themselves in Sec-Fetch-Mode.
 func isAPICall(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"

@@ -15,10 +15,12 @@ import (
 // maxMasterFile bounds what is read: a wrong path may name anything.
 const maxMasterFile = 64 << 10
 
-// LoadOrCreate reads the master key file at path. When there is none it makes one with a new random key, readable by its owner only (mode 0600), and
-// reports created. Two processes that start at the same moment end up with the same key.
+// LoadOrCreate reads the master key file at path. When there is none it makes one with a new random
+// key, readable by its owner only (mode 0600), and reports created. Two processes that start at the
+// same moment end up with the same key.
 //
-// The file is what the sealed values of the database cannot be opened without, so it lies apart from the database and out of its backups.
+// The file is what the sealed values of the database cannot be opened without, so it lies apart
+// from the database and out of its backups.
 func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	m, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +34,8 @@ func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	return m, created, err
 }
 
-// Load reads the master key file at path; see [ParseMaster] for its form. A file that does not exist gives an error that is [fs.ErrNotExist].
+// Load reads the master key file at path; see [ParseMaster] for its form. A file that does not
+// exist gives an error that is [fs.ErrNotExist].
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -53,8 +56,9 @@ func Load(path string) (*Sealer, error) {
 	return m, nil
 }
 
-// Exposed says whether others than the owner may read the file at path. It is a warning's reason, not an error's: container platforms mount secrets
-// as readable by all, inside a place that only the process sees.
+// Exposed says whether others than the owner may read the file at path. It is a warning's reason,
+// not an error's: container platforms mount secrets as readable by all, inside a place that only
+// the process sees.
 func Exposed(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -63,8 +67,8 @@ func Exposed(path string) (bool, error) {
 	return info.Mode().Perm()&0o077 != 0, nil
 }
 
-// create writes a new key beside path and links it into place: a link fails when the name is taken, so a half-written file is never read and a
-// second process never replaces the first one's key.
+// create writes a new key beside path and links it into place: a link fails when the name is taken,
+// so a half-written file is never read and a second process never replaces the first one's key.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)

@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// RingConfig says how a [Ring] keeps its keys. Store and Master are required; every other field has a useful zero value.
+// RingConfig says how a [Ring] keeps its keys. Store and Master are required; every other field has
+// a useful zero value.
 type SetConfig struct {
 	Store  gateway.Keys
 	Sealer *Sealer
@@ -26,16 +27,18 @@ type SetConfig struct {
 	Logger *slog.Logger     // nil = discards
 }
 
-// Ring is the set of signing keys, the same on every replica that shares the store. It answers from memory, so signing and publishing go on while
-// the database is away. All methods are safe for concurrent use.
+// Ring is the set of signing keys, the same on every replica that shares the store. It answers from
+// memory, so signing and publishing go on while the database is away. All methods are safe for
+// concurrent use.
 type Set struct {
 	cfg     SetConfig
 	current atomic.Pointer[snapshot]
 	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
 }
 
-// OpenRing reads the keys, makes those that are missing, and seals with the first master key what an older one sealed. It fails with [ErrMasterKey]
-// when the store holds keys that none of the master keys opens.
+// OpenRing reads the keys, makes those that are missing, and seals with the first master key what
+// an older one sealed. It fails with [ErrMasterKey] when the store holds keys that none of the
+// master keys opens.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: a ring needs a store and a master key")
@@ -79,7 +82,8 @@ func (r *Set) SetKeep(d time.Duration) {
 	r.cfg.Keep = d
 }
 
-// CheckMaster says whether the master keys open every signing key of the store that is of use at now, and changes nothing. [ErrMasterKey]: they do not.
+// CheckMaster says whether the master keys open every signing key of the store that is of use at
+// now, and changes nothing. [ErrMasterKey]: they do not.
 func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
@@ -96,8 +100,9 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 	return nil
 }
 
-// Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes, reseals and removes keys as they come due.
-// A store that is away is logged, and tried again; the keys in memory go on.
+// Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes,
+// reseals and removes keys as they come due. A store that is away is logged, and tried again; the
+// keys in memory go on.
 func (r *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
@@ -142,13 +147,16 @@ func (r *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// Soon is how long after [Ring.Rotate] at once the new key signs: every replica has read it by then, one that missed a reading too. If one replica signed
-// before, another might be asked for the key set and not have it yet, and apps would refuse people; if one published the old key no more, tokens that
-// another still signs with it would be refused.
+// Soon is how long after [Ring.Rotate] at once the new key signs: every replica has read it by
+// then, one that missed a reading too. If one replica signed before, another might be asked for the
+// key set and not have it yet, and apps would refuse people; if one published the old key no more,
+// tokens that another still signs with it would be refused.
 func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
 
-// Rotate makes a new key for alg now. It signs after Config.Lead, or after [Ring.Soon] when atOnce is true: that is for a key that leaked, and from the
-// same moment on no replica publishes an older key of alg, so that nothing they signed is believed any more. The clocks of the replicas must agree.
+// Rotate makes a new key for alg now. It signs after Config.Lead, or after [Ring.Soon] when atOnce
+// is true: that is for a key that leaked, and from the same moment on no replica publishes an older
+// key of alg, so that nothing they signed is believed any more. The clocks of the replicas must
+// agree.
 func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -204,7 +212,8 @@ func (r *Set) List() []Status {
 	return out
 }
 
-// makeDue makes the first key of alg, or the next one when the newest has less than Lead left to sign.
+// makeDue makes the first key of alg, or the next one when the newest has less than Lead left to
+// sign.
 func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := r.cfg.Now()
 	newest := snap.newest(alg, now)
@@ -217,8 +226,9 @@ func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, er
 	return false, nil
 }
 
-// make puts a new key into the store, under the next slot of its algorithm: when another replica makes one at the same moment both choose the same
-// slot, the store takes one of them, and both replicas use that.
+// make puts a new key into the store, under the next slot of its algorithm: when another replica
+// makes one at the same moment both choose the same slot, the store takes one of them, and both
+// replicas use that.
 func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
@@ -240,7 +250,8 @@ func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.
 	return nil
 }
 
-// tidy writes down when a replaced key stops being published, and seals anew what an older master key sealed.
+// tidy writes down when a replaced key stops being published, and seals anew what an older master
+// key sealed.
 func (r *Set) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := r.cfg.Now()
 	for _, k := range snap.published(now) {

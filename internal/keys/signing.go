@@ -33,7 +33,8 @@ const (
 	TypeAssertion = "weigate-assertion+jwt" // what forward auth hands to an upstream
 )
 
-// ErrToken says that a text is not a token that this gateway signed with a key that it still publishes.
+// ErrToken says that a text is not a token that this gateway signed with a key that it still
+// publishes.
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
@@ -42,8 +43,9 @@ const (
 	rsaBits     = 2048
 )
 
-// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC 7638), so a key set that an app kept from an
-// earlier database never meets another key under the same name.
+// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC
+// 7638), so a key set that an app kept from an earlier database never meets another key under the
+// same name.
 type signingKey struct {
 	stored  gateway.Key
 	alg     string
@@ -57,8 +59,8 @@ type snapshot struct {
 	read time.Time
 }
 
-// Sign signs claims, which is JSON, with the active key of alg and gives the compact form. typ is the token's type, one of [TypeJWT] and
-// [TypeAssertion].
+// Sign signs claims, which is JSON, with the active key of alg and gives the compact form. typ is
+// the token's type, one of [TypeJWT] and [TypeAssertion].
 func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := r.current.Load().active(alg, r.cfg.Now())
 	if k == nil {
@@ -75,10 +77,12 @@ func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// Verify checks the signature of a compact token of the given type and gives its claims, which are JSON. It does not look at times: the caller
-// decides whether an expired token still says something. The only error to test for is [ErrToken].
+// Verify checks the signature of a compact token of the given type and gives its claims, which are
+// JSON. It does not look at times: the caller decides whether an expired token still says
+// something. The only error to test for is [ErrToken].
 //
-// A key that this replica has not heard of is looked for in the store once, so a token that another replica has just signed is known here.
+// A key that this replica has not heard of is looked for in the store once, so a token that another
+// replica has just signed is known here.
 func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -102,8 +106,9 @@ func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	return claims, nil
 }
 
-// JWKS gives the published keys as a JSON Web Key Set: public members only, with kid, alg and use. It reads the store again when the last reading
-// is older than five seconds, so an app that asks because of an unknown kid is told of a key that another replica made.
+// JWKS gives the published keys as a JSON Web Key Set: public members only, with kid, alg and use.
+// It reads the store again when the last reading is older than five seconds, so an app that asks
+// because of an unknown kid is told of a key that another replica made.
 func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	r.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
@@ -117,7 +122,8 @@ func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store when the last reading is older than age. While it is being read, or when it is away, the keys in memory serve on.
+// refresh reads the store when the last reading is older than age. While it is being read, or when
+// it is away, the keys in memory serve on.
 func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := r.cfg.Now().Sub(r.current.Load().read)
 	if since >= 0 && since < age || !r.reading.TryLock() {
@@ -243,8 +249,8 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 	return out
 }
 
-// active is the newest key of alg whose time has come. When a clock was set back and no key's time has come, the oldest one signs: a key that is
-// a little young is better than nobody signing in.
+// active is the newest key of alg whose time has come. When a clock was set back and no key's time
+// has come, the oldest one signs: a key that is a little young is better than nobody signing in.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {

@@ -15,7 +15,8 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is derived from Seed.
+// waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is
+// derived from Seed.
 type desktopFlow struct {
 	Seed           []byte         `json:"s"`
 	Round          int            `json:"n,omitempty"` // how often the code was renewed
@@ -41,7 +42,8 @@ type pendingRequest struct {
 	Lang      string `json:"l,omitempty"`
 }
 
-// holding is what a phone's cookie holds: the ticket that it looks at, so that no page stands on an address that names it.
+// holding is what a phone's cookie holds: the ticket that it looks at, so that no page stands on an
+// address that names it.
 type phoneTicket struct {
 	Ticket         string   `json:"t,omitempty"` // its id
 	LoginRequestID string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
@@ -108,7 +110,8 @@ func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.
 	http.SetCookie(w, &like)
 }
 
-// readDesktop returns the sign-in that key names in this browser, or nil. A planted cookie of the same name does not hide the real one.
+// readDesktop returns the sign-in that key names in this browser, or nil. A planted cookie of the
+// same name does not hide the real one.
 func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
@@ -123,7 +126,8 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	return nil
 }
 
-// keepDesktop sends the cookie of s, and drops the oldest others until all of them fit the budget. What does not open goes first.
+// keepDesktop sends the cookie of s, and drops the oldest others until all of them fit the budget.
+// What does not open goes first.
 func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	name := c.desktop(s.key)
 	value, err := c.seal(name, s)

@@ -13,11 +13,14 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// goesOn is how long the page that says who was signed in stands before it goes on: long enough for a name to be read.
+// goesOn is how long the page that says who was signed in stands before it goes on: long enough for
+// a name to be read.
 const continueDelay = 2 * time.Second
 
-// finish signs the browser in: the session first, then the ticket is taken. A process that is killed in between leaves a ticket that is still approved,
-// and a repeat makes the same session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat could bring back.
+// finish signs the browser in: the session first, then the ticket is taken. A process that is
+// killed in between leaves a ticket that is still approved, and a repeat makes the same session.
+// The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat
+// could bring back.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	data, err := readData(t)
 	if err != nil {
@@ -46,7 +49,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		// Another request of this browser was quicker.
 		h.repeat(w, r, s, taken)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
-		// Its time was over, its account was blocked, or the phone took the answer back, at this moment: nobody is signed in by it.
+		// Its time was over, its account was blocked, or the phone took the answer back, at this
+		// moment: nobody is signed in by it.
 		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session), h.cfg.Now()); err != nil {
 			h.fail(w, r, err)
 			return
@@ -70,7 +74,8 @@ func (h *Handler) createSession(r *http.Request, s *desktopFlow, t gateway.Ticke
 	})
 }
 
-// startURL returns the address that starts the sign-in again: the app's own request, with its own requirements.
+// startURL returns the address that starts the sign-in again: the app's own request, with its own
+// requirements.
 func (h *Handler) startURL(d pendingRequest) string {
 	if restart := session.ExpandRestart(d.Return, d.Restart); restart != "" {
 		return restart
@@ -92,8 +97,9 @@ func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *de
 	})
 }
 
-// repeat answers a browser that comes back after its ticket was taken. It goes on while the session lives, also when the first answer never reached the
-// browser; it never makes a session, so signing out holds. t is the zero Ticket once the first answer is known to have come through.
+// repeat answers a browser that comes back after its ticket was taken. It goes on while the session
+// lives, also when the first answer never reached the browser; it never makes a session, so signing
+// out holds. t is the zero Ticket once the first answer is known to have come through.
 func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	hash, err := s.session(h)
 	if err != nil {
@@ -131,7 +137,8 @@ func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	return h.signIn.SessionHash(sec.session)
 }
 
-// cancel gives the sign-in up. After it has ended well it is "not me": the session that was made ends.
+// cancel gives the sign-in up. After it has ended well it is "not me": the session that was made
+// ends.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	s := h.sign(r)
 	if s == nil {
@@ -153,13 +160,15 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	h.cookies.dropDesktop(w, s)
 	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(s.LoginRequestID), Home: h.path + "/"}
 	if s.LoginRequestID.Cancel != "" {
-		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that ends there.
+		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that
+		// ends there.
 		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequestID.Cancel, Every: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// giveUp ends this round's ticket, whatever its state. It says whether the answer was yes: then a session may have come of it.
+// giveUp ends this round's ticket, whatever its state. It says whether the answer was yes: then a
+// session may have come of it.
 func (h *Handler) cancelTicket(r *http.Request, s *desktopFlow) (approved bool, err error) {
 	sec, err := s.secrets()
 	if err != nil {

@@ -87,9 +87,10 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, c *connector,
 	return out, nil
 }
 
-// profileDeclined reports whether the new session asks for nickname and avatar no more. That is so when WeChat did not return
-// them although the user agreed: the user continues this time, and is not asked in a loop. It is also so when the same user
-// declined in the session that this browser has.
+// profileDeclined reports whether the new session asks for nickname and avatar no more. That is so
+// when WeChat did not return them although the user agreed: the user continues this time, and is
+// not asked in a loop. It is also so when the same user declined in the session that this browser
+// has.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false

@@ -1,9 +1,11 @@
-// Package signin signs users in at WeChat for the gateway: browsers are sent to WeChat, users are recorded, and sessions are
-// created. It uses package flow for the authorization at WeChat, so a callback may be repeated, also at another replica.
+// Package signin signs users in at WeChat for the gateway: browsers are sent to WeChat, users are
+// recorded, and sessions are created. It uses package flow for the authorization at WeChat, so a
+// callback may be repeated, also at another replica.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], and what the features call: [Handler.Session] (who is this
-// browser), [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.CreateSession] (a user was
-// authenticated by other means) and [Handler.End] (sign out).
+// The names to know are [New] with its [Config], [Handler.Mount], and what the features call:
+// [Handler.Session] (who is this browser), [Handler.Begin] (sign in), [Handler.AskProfile]
+// (nickname and avatar), [Handler.CreateSession] (a user was authenticated by other means) and
+// [Handler.End] (sign out).
 //
 // Which sign-in method (登录方式) a browser gets:
 //
@@ -29,8 +31,9 @@
 //	POST /sign-out/everywhere   ends every session of the user, and what apps were given
 //	GET  /sign-in/me            who is signed in, as JSON
 //
-// When WeChat does not return nickname and avatar although the user agreed, they are signed in with what is known, and are asked
-// again in their next session. Virtual users of snapshot pages (快照页) are never signed in. WeChat's tokens are not stored.
+// When WeChat does not return nickname and avatar although the user agreed, they are signed in with
+// what is known, and are asked again in their next session. Virtual users of snapshot pages (快照页)
+// are never signed in. WeChat's tokens are not stored.
 //
 // The package does not decide who may use which app, and contains nothing of OpenID Connect.
 package signin
