@@ -49,7 +49,9 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 
 // newSession returns the session for an authorization, or the outcome and the text for a user who
 // is refused.
-func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Authorization) (s Session, kind, text string, err error) {
+func (h *Handler) newSession(
+	ctx context.Context, r *http.Request, a flow.Authorization,
+) (s Session, kind, text string, err error) {
 	in := &SignIn{
 		Session: Session{
 			Subject: a.AppID + ":" + a.OpenID,
@@ -60,7 +62,8 @@ func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Author
 	}
 	h.keepKnown(r.WithContext(ctx), &in.Session)
 	if a.Profile != nil {
-		in.Nickname, in.AvatarURL, in.ProfileAt, in.ProfileDeclined = a.Profile.Nickname, a.Profile.AvatarURL, a.At, false
+		in.Nickname, in.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
+		in.ProfileAt, in.ProfileDeclined = a.At, false
 	}
 	s = in.Session
 	s.Scopes = slices.Clone(s.Scopes)
@@ -69,7 +72,8 @@ func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Author
 			return Session{}, kind, text, err
 		}
 	}
-	s.Subject, s.Nickname, s.ProfileAt, s.Extra = in.Subject, in.Nickname, in.ProfileAt, in.Extra
+	s.Subject, s.Extra = in.Subject, in.Extra
+	s.Nickname, s.ProfileAt = in.Nickname, in.ProfileAt
 	s.AvatarURL = flow.SafeAvatar(in.AvatarURL, h.avatars)
 	s.ExpiresAt = h.expiry(a.At, a.At)
 	return s, "", "", nil
@@ -109,7 +113,8 @@ func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {
 		return
 	}
-	s.Nickname, s.AvatarURL, s.ProfileAt, s.ProfileDeclined = old.Nickname, old.AvatarURL, old.ProfileAt, old.ProfileDeclined
+	s.Nickname, s.AvatarURL = old.Nickname, old.AvatarURL
+	s.ProfileAt, s.ProfileDeclined = old.ProfileAt, old.ProfileDeclined
 	if s.UnionID == "" {
 		s.UnionID = old.UnionID
 	}

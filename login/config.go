@@ -188,7 +188,8 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 		return err
 	}
 	if u.Scheme != "https" && !origin.IsLoopback(u.Hostname()) && !insecure {
-		return errors.New("is plain http at an address that is not loopback; use https, or Insecure for a test account in a private network")
+		return errors.New("is plain http at an address that is not loopback; " +
+			"use https, or Insecure for a test account in a private network")
 	}
 	h.returns.Own, h.returns.Prefix = own, prefix
 	h.returns.Reserved = []string{pathStart + "/", pathCallback + "/", pathSignOut}

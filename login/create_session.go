@@ -94,7 +94,8 @@ func (h *Handler) sameSession(r *http.Request, id string, want Session, now time
 		return ErrNoSession
 	case err != nil:
 		return fmt.Errorf("login: read the session: %w", err)
-	case live.Subject != want.Subject || live.AppID != want.AppID || live.OpenID != want.OpenID || live.Method != want.Method:
+	case live.Subject != want.Subject || live.AppID != want.AppID || live.OpenID != want.OpenID,
+		live.Method != want.Method:
 		return ErrSessionExists
 	}
 	return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A whole app: a page for signed-in people and one that wants a nickname. The simulated WeChat and
-// its phone stand in for the real ones.
+// A whole program: a page for signed-in users and one that needs a nickname. The
+// simulated WeChat and its phone stand in for the real ones.
 func Example() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})
 	if err != nil {
@@ -78,7 +78,9 @@ func Example() {
 	}
 	fmt.Println(page.Body)
 	// Output:
-	// hello, user-1, called "" Use your WeChat name and picture? hello, user-1, called "小明"
+	// hello, user-1, called ""
+	// Use your WeChat name and picture?
+	// hello, user-1, called "小明"
 }
 
 // OnSignIn lets the app turn people away. The person sees Text, the log Err.
@@ -94,7 +96,8 @@ func ExampleRefusalError() {
 	// Output: login: refused by the app: openid not on the list
 }
 
-// Session serves pages that look different for those who are signed in, and are open to everybody.
+// Session serves pages that look different for those who are signed in, and
+// are open to everybody.
 func ExampleHandler_Session() {
 	h, err := login.New(login.Config{
 		URL: "https://app.example.com", Keys: [][]byte{[]byte("32 random bytes, kept in a secret")},

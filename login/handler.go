@@ -103,7 +103,8 @@ func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post ht
 		return
 	}
 	if err := h.crossOrigin.Check(r); err != nil {
-		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected", "path", r.URL.Path, "request_id", h.requestID(r))
+		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected",
+			"path", r.URL.Path, "request_id", h.requestID(r))
 		h.show(w, r, Page{Kind: PageForeignForm})
 		return
 	}

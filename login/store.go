@@ -139,7 +139,8 @@ func (a attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.
 
 // FinishAttempt implements flow.Attempts.
 func (a attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
-	return flowError(a.store.FinishAttempt(ctx, key, owner, Outcome{Kind: OutcomeKind(out.Kind), At: out.At, Text: out.Text}, now))
+	written := Outcome{Kind: OutcomeKind(out.Kind), At: out.At, Text: out.Text}
+	return flowError(a.store.FinishAttempt(ctx, key, owner, written, now))
 }
 
 // flowError adds the engine's error to one of the Store's.

@@ -113,7 +113,8 @@ func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Re
 		if !fresh && now.Sub(out.At) >= repeatWindow {
 			return e.Lost(b, f)
 		}
-		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !fresh, Cookies: e.cookies.trace(restartsOf(f.state)+1, now)}
+		trace := e.cookies.trace(restartsOf(f.state)+1, now)
+		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !fresh, Cookies: trace}
 	case OutcomeCodeRefused:
 		return e.restart(b, f)
 	case OutcomeSnapshot:

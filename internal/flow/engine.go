@@ -75,10 +75,10 @@ type Browser struct {
 
 const english = "en"
 
-// Kind says what a [Result] is.
+// Kind is the kind of a [Result].
 type Kind int
 
-// The kinds of results. Each says which fields of Result are set besides Cookies.
+// The kinds of results. Its comment lists the fields of Result that are set besides Cookies.
 const (
 	Failed         Kind = iota // Err: an error on this side
 	Ready                      // of Prepare: Start may follow
@@ -122,8 +122,9 @@ func (e *Engine) Prepare(b Browser) Result {
 		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}
 	}
 	if e.succeeded(b) > maxRestarts {
-		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped: sessions are not found after successful sign-ins; "+
-			"do all processes share one store, and does the session cookie reach the program?", "request_id", b.RequestID)
+		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped", "request_id", b.RequestID,
+			"hint", "sessions are not found after successful sign-ins: "+
+				"do all processes share one store, and does the session cookie reach the program?")
 		// The cookie is cleared, so that a user who presses the button gets another try.
 		return Result{Kind: Loop, Cookies: []*http.Cookie{e.cookies.Clear(cookieTrace)}}
 	}
@@ -167,7 +168,9 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		if b.Language == english {
 			language = "en"
 		}
-		target, err = client.QRConnectURL(wechat.QRConnectRequest{RedirectURI: e.cfg.Callback, State: f.state, Lang: language})
+		target, err = client.QRConnectURL(wechat.QRConnectRequest{
+			RedirectURI: e.cfg.Callback, State: f.state, Lang: language,
+		})
 	} else {
 		target, err = client.AuthorizeURL(wechat.AuthorizeRequest{
 			RedirectURI: e.cfg.Callback, State: f.state, Scope: f.Scope, ForcePopup: f.ForcePopup,

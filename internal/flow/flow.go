@@ -37,7 +37,7 @@ type Method string
 // The methods.
 const (
 	MethodWeChat  Method = "wechat"  // inside WeChat, through an official account
-	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用) and the QR code that WeChat shows
+	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用)
 )
 
 // Request is what a browser is sent to WeChat for.

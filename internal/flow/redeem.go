@@ -132,14 +132,17 @@ func profileGranted(f *Flow, token *wechat.Token) bool {
 
 // addProfile requests nickname and avatar. A failure is not the user's: they are signed in with
 // what is known.
-func (e *Engine) addProfile(ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization) {
+func (e *Engine) addProfile(
+	ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization,
+) {
 	language := wechat.LangZhCN
 	if b.Language == english {
 		language = wechat.LangEN
 	}
 	info, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, language)
 	if err != nil {
-		e.cfg.Logger.WarnContext(ctx, "profile not available, sign-in continued without", "error", err, "request_id", b.RequestID)
+		e.cfg.Logger.WarnContext(ctx, "profile not received, sign-in continued",
+			"error", err, "request_id", b.RequestID)
 		return
 	}
 	a.Profile = &Profile{Nickname: info.Nickname, AvatarURL: SafeAvatar(info.AvatarURL, e.cfg.AvatarHosts)}

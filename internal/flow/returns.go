@@ -17,7 +17,7 @@ type Returns struct {
 	Own      string          // origin, such as https://app.example.com
 	Prefix   string          // the path below which the program is served; "" at the root
 	Allowed  map[string]bool // further origins
-	Reserved []string        // paths of the sign-in itself, below Prefix: a return there would be a loop; "/x/" is /x and all below it
+	Reserved []string        // paths of the sign-in, below Prefix, to which no return leads; "/x/" is /x and all below
 }
 
 // Home returns the address for a request that names none.

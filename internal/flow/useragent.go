@@ -12,7 +12,7 @@ type UserAgentClass int
 // The classes.
 const (
 	InWeChat  UserAgentClass = iota // WeChat's own browser, on a phone or a desktop
-	OnPhone                         // another browser on a phone or tablet, or a program of WeChat's in which sign-in does not work
+	OnPhone                         // another browser on a phone or tablet, also WeCom and mini-programs
 	OnDesktop                       // any other browser
 )
 

@@ -50,14 +50,14 @@ func ReadData(b []byte) (d Data) {
 // cookie, so nothing is stored for it.
 type LoginRequest struct {
 	ID             string      // random; the session that answers the request has it as Browser.LoginRequestID
-	ReturnURL      string      // where the browser continues: a path of this origin, with its query, at most MaxReturn bytes
-	App            gateway.App // which app requires it: ID, Name and Methods are read; the zero value is the gateway itself
+	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
+	App            gateway.App // its ID, Name and Methods are read; zero = the gateway itself
 	Connector      string      // the connector by whose openid the app knows users: they must sign in through it; "" = any
-	Reauthenticate bool        // an existing session, also the phone's behind a scanned code, is not enough: WeChat must confirm the user again
+	Reauthenticate bool        // no existing session is enough, also not a phone's that scans
 	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them on the way
 	CancelURL      string      // where a user continues who cancels: a path of this origin; "" = nowhere
-	RestartURL     string      // where the same request starts from the beginning, with its query; "" = ReturnURL after another sign-in
+	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
 
@@ -75,7 +75,8 @@ func CompactRestart(returnURL, restartURL string) string {
 		head++
 	}
 	tail := 0
-	for tail < min(len(returnURL), len(restartURL))-head && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
+	most := min(len(returnURL), len(restartURL)) - head
+	for tail < most && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
 		tail++
 	}
 	return fmt.Sprintf("%d.%d.%s", head, tail, restartURL[head:len(restartURL)-tail])

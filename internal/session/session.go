@@ -35,7 +35,7 @@ type Manager struct {
 	Idle     time.Duration // a session that was not used for that long has expired
 	Max      time.Duration // every session expires after that
 	Now      func() time.Time
-	OnError  func(ctx context.Context, err error) // is called for an error that changes no answer: a use could not be recorded
+	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
 
 // touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so an earlier
@@ -62,7 +62,8 @@ func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	}
 	data := ReadData(s.Data)
 	return Browser{
-		Session: s, User: user, LoginRequestID: data.LoginRequestID, ProfileDeclined: data.ProfileDeclined, Scopes: data.Scopes,
+		Session: s, User: user,
+		LoginRequestID: data.LoginRequestID, ProfileDeclined: data.ProfileDeclined, Scopes: data.Scopes,
 	}, true, nil
 }
 

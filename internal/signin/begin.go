@@ -66,7 +66,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 }
 
 // start sends the browser to WeChat through a connector, unless a page must be shown first.
-func (h *Handler) start(w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string) {
+func (h *Handler) start(
+	w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string,
+) {
 	returnTo, err := h.returns.Check(req.ReturnTo)
 	if err != nil {
 		h.refuseReturn(w, r, err)

@@ -163,7 +163,8 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(target{returnTo: h.returns.Home()})})
 		return
 	}
-	page := web.Page{Kind: endingKind(e.Outcome), Go: h.startURL(targetOf(flow.Request{ReturnTo: e.ReturnTo, Scope: e.Scope, Data: e.Data}))}
+	t := targetOf(flow.Request{ReturnTo: e.ReturnTo, Scope: e.Scope, Data: e.Data})
+	page := web.Page{Kind: endingKind(e.Outcome), Go: h.startURL(t)}
 	if page.Kind == web.Busy {
 		w.Header().Set("Retry-After", "60")
 	}

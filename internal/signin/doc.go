@@ -9,8 +9,8 @@
 //
 // Which sign-in method (登录方式) a browser gets:
 //
-//	in WeChat                   wechat, through an official account; when the app does not accept it: a page that says to open another browser
-//	elsewhere                   scan or website, as configured and as the app accepts; the user chooses where there are both
+//	in WeChat                   wechat, through an official account; else a page that says to open another browser
+//	elsewhere                   scan or website, as the app accepts; the user chooses where there are both
 //	a phone outside WeChat      scan; without it, a page with the link for WeChat
 //
 // Its addresses:
@@ -19,8 +19,8 @@
 //	GET  /sign-in?return=/x     starts a sign-in
 //	     …&method=scan|website    remembers the method for some minutes, then starts; choose forgets it
 //	     ?method=…&restart=…      the same for an app's request, which starts from the beginning
-//	GET  /wechat/callback       and /wechat/callback/CONNECTOR for each connector but the first: code redeemed, user recorded, session
-//	                            created, 303 to the return address
+//	GET  /wechat/callback       code redeemed, user recorded, session created, 303 to the return address;
+//	                            also /wechat/callback/CONNECTOR for each connector but the first
 //	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
 //	GET  /sign-in/ended         a callback that failed
 //	POST /sign-in/agreement     the box was ticked: remembered in the browser; continues where the sign-in starts

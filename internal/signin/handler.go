@@ -109,7 +109,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: cfg, origin: origin.Of(u), path: u.EscapedPath(), cookies: cookie.For(u, "weigate")}
 	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
-	h.returns = flow.Returns{Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut}}
+	h.returns = flow.Returns{
+		Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
+	}
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
 		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
@@ -226,12 +228,17 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathMe, h.get(h.me), route.Limited)
 	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
 	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
-	mux.HandleFunc(h.path+pathSignIn+"/", func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }, route.Limited)
+	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut))
 	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere))
 	for _, c := range h.connectors {
-		mux.HandleFunc(h.path+c.callback, h.get(func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }), route.Limited)
+		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
+		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)
 	}
+}
+
+func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
+	h.cfg.Site.Fail(w, r, web.NotFound)
 }
 
 // get serves GET and HEAD.

@@ -86,7 +86,9 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 }
 
 // showNoMethod renders a page for a browser without a method: it says where to continue instead.
-func (h *Handler) showNoMethod(w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string) {
+func (h *Handler) showNoMethod(
+	w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string,
+) {
 	page := web.Page{Kind: web.NoMethod, Lang: language, App: d.App.Name, Back: d.CancelURL}
 	t := target{returnTo: d.ReturnURL, restart: d.RestartURL}
 	switch {
@@ -108,7 +110,9 @@ func (h *Handler) showNoMethod(w http.ResponseWriter, r *http.Request, d session
 
 // showMethods lets the user choose. The links start the app's request from the beginning, so that
 // nothing has to be carried.
-func (h *Handler) showMethods(w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string) {
+func (h *Handler) showMethods(
+	w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string,
+) {
 	page := web.Page{Kind: web.Choose, Lang: language, App: d.App.Name, Back: d.CancelURL}
 	for _, method := range methods {
 		address, err := h.methodURL(target{returnTo: d.ReturnURL, restart: d.RestartURL}, method)

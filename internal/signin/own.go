@@ -39,7 +39,10 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	page := web.Page{
 		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
 		Forms: []web.Form{
-			{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true, Fields: map[string]string{"return": h.path + "/"}},
+			{
+				Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true,
+				Fields: map[string]string{"return": h.path + "/"},
+			},
 			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
 		},
 	}
@@ -140,7 +143,8 @@ func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 	default:
 		h.cfg.Site.Show(w, r, web.Page{
-			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}), Forms: []web.Form{h.withoutProfile(returnTo)},
+			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}),
+			Forms: []web.Form{h.withoutProfile(returnTo)},
 		})
 	}
 }
@@ -213,6 +217,7 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address st
 }
 
 func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
-	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+	h.cfg.Logger.WarnContext(r.Context(), "return address refused",
+		"error", err, "request_id", h.cfg.RequestID(r.Context()))
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
 }
