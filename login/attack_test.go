@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A proxy that passes any Host on, or a client that makes one up: no address and
-// no cookie of ours follows it.
+// A proxy that passes any Host on, or a client that makes one up: no address and no cookie of ours
+// follows it.
 func TestMadeUpHostHeaderLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -70,8 +70,8 @@ func TestOtherSitesCannotReadWhoIsSignedIn(t *testing.T) {
 	}
 }
 
-// Two replicas whose clocks differ by more than the lease: the one ahead must
-// neither wait for ever nor send the code a second time.
+// Two replicas whose clocks differ by more than the lease: the one ahead must neither wait for ever
+// nor send the code a second time.
 func TestClockSkewDoesNotExchangeTwice(t *testing.T) {
 	t.Parallel()
 	s, ahead := newSite(t), newSite(t)
@@ -100,8 +100,8 @@ func TestClockSkewDoesNotExchangeTwice(t *testing.T) {
 	}
 }
 
-// A request name that a visitor chose (an app may take it from a header) is text
-// on the page and nothing else.
+// A request name that a visitor chose (an app may take it from a header) is text on the page and
+// nothing else.
 func TestRequestNameIsNoMarkup(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *login.Config) {

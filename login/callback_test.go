@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// Tencent's machines, previews and crawlers fetch callbacks without cookies. The
-// code must survive that.
+// Tencent's machines, previews and crawlers fetch callbacks without cookies. The code must survive
+// that.
 func TestPrefetchWithoutCookieSendsNothingToWeChat(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -116,8 +116,8 @@ func TestExpiredFlowStartsOver(t *testing.T) {
 	}
 }
 
-// Refresh, the back button, and WeChat's second call ask for the same callback
-// again. It is one exchange, one session, one place.
+// Refresh, the back button, and WeChat's second call ask for the same callback again. It is one
+// exchange, one session, one place.
 func TestReplayRefreshAndBackAreOneSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -239,8 +239,8 @@ func TestCallbacksAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// WeChat drops a slow callback and calls again. The first exchange must go on,
-// and its outcome serve the second request.
+// WeChat drops a slow callback and calls again. The first exchange must go on, and its outcome
+// serve the second request.
 func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -271,8 +271,7 @@ func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 	}
 }
 
-// WeChat calls with two codes for one state. The second counts only when the
-// first was refused.
+// WeChat calls with two codes for one state. The second counts only when the first was refused.
 func TestSecondCodeForTheSameState(t *testing.T) {
 	t.Parallel()
 	t.Run("after success it is not sent", func(t *testing.T) {

@@ -18,7 +18,8 @@ const deleteLimit = 2 * time.Second
 // maxRefusal is the greatest length of RefusalError.Text, in bytes.
 const maxRefusal = 500
 
-// complete records an authorization: it calls Config.OnSignIn, creates the session and writes the outcome.
+// complete records an authorization: it calls Config.OnSignIn, creates the session and writes the
+// outcome.
 func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authorization) (flow.Outcome, error) {
 	s, kind, text, err := h.newSession(ctx, r, a)
 	if err != nil {
@@ -35,7 +36,8 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 	// The time of the sign-in may be used up; what follows must happen all the same.
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		// Nobody may use a session whose outcome was not written: other requests of the browser start again.
+		// Nobody may use a session whose outcome was not written: other requests of the browser
+		// start again.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
@@ -45,8 +47,11 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 	return out, nil
 }
 
-// newSession returns the session for an authorization, or the outcome and the text for a user who is refused.
-func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Authorization) (s Session, kind, text string, err error) {
+// newSession returns the session for an authorization, or the outcome and the text for a user who
+// is refused.
+func (h *Handler) newSession(
+	ctx context.Context, r *http.Request, a flow.Authorization,
+) (s Session, kind, text string, err error) {
 	in := &SignIn{
 		Session: Session{
 			Subject: a.AppID + ":" + a.OpenID,
@@ -57,7 +62,8 @@ func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Author
 	}
 	h.keepKnown(r.WithContext(ctx), &in.Session)
 	if a.Profile != nil {
-		in.Nickname, in.AvatarURL, in.ProfileAt, in.ProfileDeclined = a.Profile.Nickname, a.Profile.AvatarURL, a.At, false
+		in.Nickname, in.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
+		in.ProfileAt, in.ProfileDeclined = a.At, false
 	}
 	s = in.Session
 	s.Scopes = slices.Clone(s.Scopes)
@@ -66,7 +72,8 @@ func (h *Handler) newSession(ctx context.Context, r *http.Request, a flow.Author
 			return Session{}, kind, text, err
 		}
 	}
-	s.Subject, s.Nickname, s.ProfileAt, s.Extra = in.Subject, in.Nickname, in.ProfileAt, in.Extra
+	s.Subject, s.Extra = in.Subject, in.Extra
+	s.Nickname, s.ProfileAt = in.Nickname, in.ProfileAt
 	s.AvatarURL = flow.SafeAvatar(in.AvatarURL, h.avatars)
 	s.ExpiresAt = h.expiry(a.At, a.At)
 	return s, "", "", nil
@@ -99,21 +106,22 @@ func outcomeOf(err error) string {
 	return flow.OutcomeFault
 }
 
-// keepKnown copies what the browser's session has of the same user: a silent sign-in after one with a profile keeps the
-// profile.
+// keepKnown copies what the browser's session has of the same user: a silent sign-in after one with
+// a profile keeps the profile.
 func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {
 		return
 	}
-	s.Nickname, s.AvatarURL, s.ProfileAt, s.ProfileDeclined = old.Nickname, old.AvatarURL, old.ProfileAt, old.ProfileDeclined
+	s.Nickname, s.AvatarURL = old.Nickname, old.AvatarURL
+	s.ProfileAt, s.ProfileDeclined = old.ProfileAt, old.ProfileDeclined
 	if s.UnionID == "" {
 		s.UnionID = old.UnionID
 	}
 }
 
-// endPrevious ends the session that this browser had before: its cookie is about to be replaced, so nobody could sign out of
-// it.
+// endPrevious ends the session that this browser had before: its cookie is about to be replaced, so
+// nobody could sign out of it.
 func (h *Handler) endPrevious(ctx context.Context, r *http.Request, id string) {
 	old := h.cookies.Value(r, flow.CookieSession)
 	if len(old) != flow.SessionIDLength || old == id {

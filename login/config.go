@@ -20,17 +20,19 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Config is what New makes a Handler from. URL, Keys and one of OfficialAccount and WebsiteApp are required; the zero value of
-// every other field works.
+// Config is what New makes a Handler from. URL, Keys and one of OfficialAccount and WebsiteApp are
+// required; the zero value of every other field works.
 type Config struct {
-	// URL is the program's own public address, such as https://app.example.com. It may have a path, below which the program
-	// (and this handler) is served. The callback is URL + "/wechat/callback", and URL's host must be set as the callback domain
-	// at WeChat (网页授权域名 or 授权回调域). It must be https, except on loopback or with Insecure. The request's Host is
-	// never used.
+	// URL is the program's own public address, such as https://app.example.com. It may have a path,
+	// below which the program (and this handler) is served. The callback is URL +
+	// "/wechat/callback", and URL's host must be set as the callback domain at WeChat (网页授权域名 or
+	// 授权回调域). It must be https, except on loopback or with Insecure. The request's Host is never
+	// used.
 	URL string
 
-	// Keys seal the cookies of pending sign-ins: random, at least 32 bytes each. The first seals and all open, so that keys can
-	// be replaced. Keys made at start would end every pending sign-in at each restart, and would not be shared between processes.
+	// Keys seal the cookies of pending sign-ins: random, at least 32 bytes each. The first seals
+	// and all open, so that keys can be replaced. Keys made at start would end every pending
+	// sign-in at each restart, and would not be shared between processes.
 	Keys [][]byte
 
 	// Store stores sessions and attempts; nil is a new MemoryStore.
@@ -42,46 +44,52 @@ type Config struct {
 	// WebsiteApp signs users in everywhere else by WeChat's QR code (网站应用); nil is none.
 	WebsiteApp *wechat.Client
 
-	// AnyBrowser treats every browser as WeChat's. It is for development with a simulator; WeChat itself shows its own error
-	// page to other browsers.
+	// AnyBrowser treats every browser as WeChat's. It is for development with a simulator; WeChat
+	// itself shows its own error page to other browsers.
 	AnyBrowser bool
 
-	// Insecure allows plain http at an address that is not loopback: a test account (测试号) tried with a real phone in a
-	// private network. Anyone on the way can then read and set cookies.
+	// Insecure allows plain http at an address that is not loopback: a test account (测试号) tried
+	// with a real phone in a private network. Anyone on the way can then read and set cookies.
 	Insecure bool
 
-	// ReturnHosts are other origins that a return address may have, such as "https://shop.example.com", or a bare host, which
-	// means https. The own origin is always allowed.
+	// ReturnHosts are other origins that a return address may have, such as
+	// "https://shop.example.com", or a bare host, which means https. The own origin is always
+	// allowed.
 	ReturnHosts []string
 
-	// AvatarHosts are origins, besides WeChat's own (https, *.qlogo.cn), of avatars; written as ReturnHosts are. An avatar from
-	// any other origin becomes "". Name the simulator here.
+	// AvatarHosts are origins, besides WeChat's own (https, *.qlogo.cn), of avatars; written as
+	// ReturnHosts are. An avatar from any other origin becomes "". Name the simulator here.
 	AvatarHosts []string
 
-	// CallbackPath is the path of the callback, below the path of URL; "" is "/wechat/callback", others begin with
-	// "/wechat/callback/". It is for programs with several official accounts: a Handler for each, with a path for each, and
-	// everything else alike. They share sessions and pending sign-ins when they share URL, Keys, Store and CookieName.
+	// CallbackPath is the path of the callback, below the path of URL; "" is "/wechat/callback",
+	// others begin with "/wechat/callback/". It is for programs with several official accounts: a
+	// Handler for each, with a path for each, and everything else alike. They share sessions and
+	// pending sign-ins when they share URL, Keys, Store and CookieName.
 	CallbackPath string
 
-	// CookieName is the common beginning of the names of the cookies: 1 to 20 letters, digits and hyphens. "" is "weigate". Two
-	// programs below one https host need two names; on plain http the port is added.
+	// CookieName is the common beginning of the names of the cookies: 1 to 20 letters, digits and
+	// hyphens. "" is "weigate". Two programs below one https host need two names; on plain http the
+	// port is added.
 	CookieName string
 
-	// OnStart is called before a browser is sent to WeChat. It returns false when it has answered the request itself, for
-	// example with a page that has a box to tick; the sign-in has then not started. It is not called where a sign-in that has
-	// started is restarted automatically. Return, Scope and Method of its options are filled in. nil lets every browser
-	// continue. It must be safe for concurrent use.
+	// OnStart is called before a browser is sent to WeChat. It returns false when it has answered
+	// the request itself, for example with a page that has a box to tick; the sign-in has then not
+	// started. It is not called where a sign-in that has started is restarted automatically.
+	// Return, Scope and Method of its options are filled in. nil lets every browser continue. It
+	// must be safe for concurrent use.
 	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
-	// OnSignIn is called for each sign-in before its session is created. It may change SignIn.Subject, Nickname, AvatarURL,
-	// ProfileAt and Extra, and so connect the user with the program's own records. It may refuse by an error: a *RefusalError
-	// leads to a page that says why, ErrUnavailable to one that says to try again in a moment, any other error to one that says
-	// that the program could not finish. It is called once per sign-in, in the request that redeemed the code, with a context
-	// that outlives that request, and has three seconds or more. nil accepts every user. It must be safe for concurrent use.
+	// OnSignIn is called for each sign-in before its session is created. It may change
+	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the user with the
+	// program's own records. It may refuse by an error: a *RefusalError leads to a page that says
+	// why, ErrUnavailable to one that says to try again in a moment, any other error to one that
+	// says that the program could not finish. It is called once per sign-in, in the request that
+	// redeemed the code, with a context that outlives that request, and has three seconds or more.
+	// nil accepts every user. It must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error
 
-	// RenderPage renders all pages; nil renders the built-in ones, which a RenderPage function can render with
-	// Handler.WritePage.
+	// RenderPage renders all pages; nil renders the built-in ones, which a RenderPage function can
+	// render with Handler.WritePage.
 	RenderPage func(http.ResponseWriter, *http.Request, Page)
 
 	// SessionIdle is how long a session lives without use. 0 is 24 hours.
@@ -90,27 +98,28 @@ type Config struct {
 	// SessionMax is how long any session lives. 0 is 720 hours.
 	SessionMax time.Duration
 
-	// ProfileMaxAge is the age at which a nickname and avatar (头像昵称) are requested again where they are required. 0 is 720
-	// hours.
+	// ProfileMaxAge is the age at which a nickname and avatar (头像昵称) are requested again where they
+	// are required. 0 is 720 hours.
 	ProfileMaxAge time.Duration
 
 	// RequestID identifies a request in logs and on error pages; nil makes a random id for each.
 	RequestID func(*http.Request) string
 
-	// OnEvent is called for each sign-in that starts and for each answer to a callback, for metrics: those that started minus
-	// those that ended did not come back. It is called often, must not block, and must be safe for concurrent use.
+	// OnEvent is called for each sign-in that starts and for each answer to a callback, for
+	// metrics: those that started minus those that ended did not come back. It is called often,
+	// must not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
-	// Logger gets one line per sign-in, and one per error. No line contains a code, a token, a secret or a whole openid. nil
-	// discards.
+	// Logger gets one line per sign-in, and one per error. No line contains a code, a token, a
+	// secret or a whole openid. nil discards.
 	Logger *slog.Logger
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
-// New checks the configuration and returns a Handler. The error joins all problems (errors.Join), in the order of the fields,
-// each with the name of its field.
+// New checks the configuration and returns a Handler. The error joins all problems (errors.Join),
+// in the order of the fields, each with the name of its field.
 func New(c Config) (*Handler, error) {
 	var problems []error
 	problem := func(format string, v ...any) { problems = append(problems, fmt.Errorf("login: "+format, v...)) }
@@ -179,7 +188,8 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 		return err
 	}
 	if u.Scheme != "https" && !origin.IsLoopback(u.Hostname()) && !insecure {
-		return errors.New("is plain http at an address that is not loopback; use https, or Insecure for a test account in a private network")
+		return errors.New("is plain http at an address that is not loopback; " +
+			"use https, or Insecure for a test account in a private network")
 	}
 	h.returns.Own, h.returns.Prefix = own, prefix
 	h.returns.Reserved = []string{pathStart + "/", pathCallback + "/", pathSignOut}
@@ -229,8 +239,8 @@ func (h *Handler) finish() (err error) {
 	h.cfg.SessionIdle = cmp.Or(h.cfg.SessionIdle, 24*time.Hour)
 	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
-	// Behind a proxy that changes Host, our own pages would look like another site's to the check, which compares Origin with
-	// Host where Sec-Fetch-Site is missing.
+	// Behind a proxy that changes Host, our own pages would look like another site's to the check,
+	// which compares Origin with Host where Sec-Fetch-Site is missing.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Own); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}

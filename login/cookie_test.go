@@ -24,8 +24,8 @@ func (b *browser) flowName() string {
 	return ""
 }
 
-// A planted flow cookie must not make a callback count: the value of another
-// flow under this name, a changed one, one of another purpose or key.
+// A planted flow cookie must not make a callback count: the value of another flow under this name,
+// a changed one, one of another purpose or key.
 func TestPlantedFlowCookieIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -85,8 +85,8 @@ func TestPlantedFlowCookieDoesNotHideTheRealOne(t *testing.T) {
 	s.wantGo(b.do(r), "/")
 }
 
-// Where cookies can be planted (no "__Host-"), an attacker plants a flow cookie
-// of their own, lets the victim sign in under it, and repeats the callback.
+// Where cookies can be planted (no "__Host-"), an attacker plants a flow cookie of their own, lets
+// the victim sign in under it, and repeats the callback.
 func TestPlantedFlowDoesNotHandOverTheVictimsSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })
@@ -140,8 +140,8 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// The cookie alone must tell a thief of the store nothing, and the state alone
-// must tell nobody anything.
+// The cookie alone must tell a thief of the store nothing, and the state alone must tell nobody
+// anything.
 func TestStateAndSessionAreRandom(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -251,8 +251,7 @@ func TestOldKeyStillOpens(t *testing.T) {
 	s.wantGo(b.get(s.callback(code("a"), state)), "/")
 }
 
-// Two different session cookies in one request: one of them was planted, and
-// nobody knows which.
+// Two different session cookies in one request: one of them was planted, and nobody knows which.
 func TestTwoSessionCookiesAreNoSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })

@@ -77,8 +77,8 @@ func dies(t *testing.T, h http.Handler, r *http.Request) {
 	serve(h, r)
 }
 
-// The process dies between claim and exchange, or between exchange and outcome.
-// Nobody knows which, so the sign-in starts again, and the code is not sent twice.
+// The process dies between claim and exchange, or between exchange and outcome. Nobody knows which,
+// so the sign-in starts again, and the code is not sent twice.
 func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 	t.Parallel()
 	for name, beforeExchange := range map[string]bool{"before the exchange": true, "after it": false} {
@@ -116,8 +116,8 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 	}
 }
 
-// The visitor goes away while the claim is being written. Nobody else would hold
-// it, and the next request would wait for nothing.
+// The visitor goes away while the claim is being written. Nobody else would hold it, and the next
+// request would wait for nothing.
 func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
@@ -136,8 +136,8 @@ func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
 	}
 }
 
-// OnSignIn takes longer than the lease: those who waited have begun again, so
-// the late one must not end in a second session.
+// OnSignIn takes longer than the lease: those who waited have begun again, so the late one must not
+// end in a second session.
 func TestLateSignInMakesNoSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,8 +189,7 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 	}
 }
 
-// WeChat does not answer. The visitor waits ten seconds, no more, and the code is
-// not sent again.
+// WeChat does not answer. The visitor waits ten seconds, no more, and the code is not sent again.
 func TestSilentWeChatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -213,8 +212,8 @@ func TestSilentWeChatIsGivenUp(t *testing.T) {
 	})
 }
 
-// While the store cannot be read nobody is signed in, nobody is sent round in
-// circles, and nobody gets in.
+// While the store cannot be read nobody is signed in, nobody is sent round in circles, and nobody
+// gets in.
 func TestStoreDownIsNotSignedOut(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}

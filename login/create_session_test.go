@@ -110,7 +110,8 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	}
 }
 
-// Whatever a caller mixes up, nobody gets a session that is another person's, or another kind of session.
+// Whatever a caller mixes up, nobody gets a session that is another person's, or another kind of
+// session.
 func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -176,7 +177,8 @@ func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 	}
 }
 
-// "That was not me", pressed on the phone: it ends the desktop's session, whose cookie it never saw.
+// "That was not me", pressed on the phone: it ends the desktop's session, whose cookie it never
+// saw.
 func TestEstablishedIDEndsTheSession(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()

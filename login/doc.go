@@ -1,9 +1,10 @@
-// Package login signs users in with WeChat in a net/http program: inside WeChat through an official account (服务号), elsewhere
-// by WeChat's QR code through a website app (网站应用). It keeps their sessions.
+// Package login signs users in with WeChat in a net/http program: inside WeChat through an official
+// account (服务号), elsewhere by WeChat's QR code through a website app (网站应用). It keeps their
+// sessions.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] and [Handler.RequireProfile] around the
-// program's pages, and [FromContext] for the [Session]. Config.OnSignIn connects users with the program's own records, or refuses
-// them.
+// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] and
+// [Handler.RequireProfile] around the program's pages, and [FromContext] for the [Session].
+// Config.OnSignIn connects users with the program's own records, or refuses them.
 //
 //	package main
 //
@@ -35,8 +36,8 @@
 //		log.Fatal(http.ListenAndServe(":8080", mux))
 //	}
 //
-// Several processes share a [Store]; login/storetest checks one. [Handler.CreateSession] creates a session for a user who was
-// authenticated by other means.
+// Several processes share a [Store]; login/storetest checks one. [Handler.CreateSession] creates a
+// session for a user who was authenticated by other means.
 //
 // # Addresses
 //
@@ -63,27 +64,33 @@
 //	GET  /sign-out           a page with a button
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
-// The program's own sign-out button is a form: method post, action /sign-out, with a field "return" if need be. A page with such
-// a form must not have the Referrer-Policy "no-referrer": browsers then send "Origin: null" along, and the form looks like
-// another site's where Sec-Fetch-Site is missing.
+// The program's own sign-out button is a form: method post, action /sign-out, with a field "return"
+// if need be. A page with such a form must not have the Referrer-Policy "no-referrer": browsers
+// then send "Origin: null" along, and the form looks like another site's where Sec-Fetch-Site is
+// missing.
 //
 // # Security
 //
-//   - A code is redeemed only for the browser that started the flow. The flow cookie is encrypted, bound to its name, HttpOnly,
-//     SameSite=Lax and "__Host-"; the state in it is compared in constant time.
-//   - A code is redeemed once. The attempt is stored before the code is sent; an attempt whose lease has passed is a sign-in that
-//     starts again, never a second redemption. WeChat does call twice, sometimes with two codes for one state (many field
-//     reports): the second code counts only when WeChat refused the first.
-//   - However often a callback is repeated, it is one session, since its id is derived from a secret in the flow cookie. Repeats
-//     count for a minute, and only while the session lives: after signing out, "back" signs nobody in.
-//   - No browser is redirected endlessly. A state's last character counts the restarts (it survives where cookies do not), and
-//     the third is a page.
+//   - A code is redeemed only for the browser that started the flow. The flow cookie is encrypted,
+//     bound to its name, HttpOnly, SameSite=Lax and "__Host-"; the state in it is compared in
+//     constant time.
+//   - A code is redeemed once. The attempt is stored before the code is sent; an attempt whose
+//     lease has passed is a sign-in that starts again, never a second redemption. WeChat does call
+//     twice, sometimes with two codes for one state (many field reports): the second code counts
+//     only when WeChat refused the first.
+//   - However often a callback is repeated, it is one session, since its id is derived from a
+//     secret in the flow cookie. Repeats count for a minute, and only while the session lives:
+//     after signing out, "back" signs nobody in.
+//   - No browser is redirected endlessly. A state's last character counts the restarts (it survives
+//     where cookies do not), and the third is a page.
 //   - Return addresses are checked before the flow starts and travel sealed.
 //   - A user of a snapshot page (快照页) is virtual and never signed in.
-//   - Codes, tokens and secrets are in no log line, page, or address that stays in the address bar. Tokens are not stored.
+//   - Codes, tokens and secrets are in no log line, page, or address that stays in the address bar.
+//     Tokens are not stored.
 //
 // # Limits
 //
-// The package does not keep user records, or join a user's openids; it does not use WeChat's tokens after the sign-in, serve
-// WeCom or mini-programs, or renew a consent in the background. It does not limit request rates: do that in front.
+// The package does not keep user records, or join a user's openids; it does not use WeChat's tokens
+// after the sign-in, serve WeCom or mini-programs, or renew a consent in the background. It does
+// not limit request rates: do that in front.
 package login

@@ -11,9 +11,9 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A sign-in fails while its code is still good, and the person shares the address
-// of the error page to ask for help. Whoever reads it must not find the code: in
-// a flow of their own it would make them that person.
+// A sign-in fails while its code is still good, and the person shares the address of the error page
+// to ask for help. Whoever reads it must not find the code: in a flow of their own it would make
+// them that person.
 func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{

@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A whole app: a page for signed-in people and one that wants a nickname. The
+// A whole program: a page for signed-in users and one that needs a nickname. The
 // simulated WeChat and its phone stand in for the real ones.
 func Example() {
 	sim, err := wechattest.New(wechattest.Config{Seed: 1})

@@ -22,8 +22,9 @@ const (
 	pathSignOut  = "/sign-out"
 )
 
-// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Make it with New. It is safe for
-// concurrent use, and has no state of its own: everything is in the store and in cookies.
+// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Make
+// it with New. It is safe for concurrent use, and has no state of its own: everything is in the
+// store and in cookies.
 type Handler struct {
 	cfg         Config
 	returns     flow.Returns
@@ -34,16 +35,16 @@ type Handler struct {
 	pages       *pages
 }
 
-// Mount registers the handler for its addresses on mux: /sign-in and everything below it, /sign-out and the callback, each
-// below the path of Config.URL.
+// Mount registers the handler for its addresses on mux: /sign-in and everything below it, /sign-out
+// and the callback, each below the path of Config.URL.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	for _, path := range []string{pathStart, pathStart + "/", pathSignOut, h.cfg.CallbackPath} {
 		mux.Handle(h.returns.Prefix+path, h)
 	}
 }
 
-// ServeHTTP serves the addresses that Mount registers; any other is 404. It also works where a proxy or http.StripPrefix
-// removed the path of Config.URL.
+// ServeHTTP serves the addresses that Mount registers; any other is 404. It also works where a
+// proxy or http.StripPrefix removed the path of Config.URL.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = h.withRequestID(r)
 	guard(w)
@@ -71,8 +72,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guard sets the headers that every response has. No response may be cached: each is for one visitor at one moment. No address
-// may reach another site in the header Referer: the callback's contains a code.
+// guard sets the headers that every response has. No response may be cached: each is for one
+// visitor at one moment. No address may reach another site in the header Referer: the callback's
+// contains a code.
 func guard(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -101,7 +103,8 @@ func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post ht
 		return
 	}
 	if err := h.crossOrigin.Check(r); err != nil {
-		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected", "path", r.URL.Path, "request_id", h.requestID(r))
+		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected",
+			"path", r.URL.Path, "request_id", h.requestID(r))
 		h.show(w, r, Page{Kind: PageForeignForm})
 		return
 	}

@@ -2,16 +2,19 @@ package login
 
 import "net/http"
 
-// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from small sets.
+// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
+// small sets.
 type Event struct {
-	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a callback: the text of an
-	// OutcomeKind, "denied", "repeat" (answered from the outcome of an earlier one), "lost" (it belongs to no flow of the
-	// browser), "gave_up", "store_full" or "unavailable".
+	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
+	// callback: the text of an OutcomeKind, "denied", "repeat" (answered from the outcome of an
+	// earlier one), "lost" (it belongs to no flow of the browser), "gave_up", "store_full" or
+	// "unavailable".
 	Outcome string
 	Method  Method // "" when the flow is not known
 }
 
-// fail answers a request with an error on this side: the cause goes to the log, the visitor gets a sentence and the request id.
+// fail answers a request with an error on this side: the cause goes to the log, the visitor gets a
+// sentence and the request id.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := Page{Kind: PageFault, RequestID: h.requestID(r)}
 	if isTemporary(err) {

@@ -7,7 +7,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// me is what a single-page app learns about its visitor.
+// me is what a script of the program learns about its visitor.
 type me struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`
@@ -23,7 +23,7 @@ type me struct {
 	SignOut    string         `json:"sign_out"`
 }
 
-// serveMe answers 200 and the person, or 401 and {"error":"signed_out"}.
+// serveMe answers 200 and the user, or 401 and {"error":"signed_out"}.
 func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Cookie")
 	s, err := h.Session(r)
@@ -39,7 +39,8 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := me{
 		Subject: s.Subject, OpenID: s.OpenID, UnionID: s.UnionID, AppID: s.AppID, Nickname: s.Nickname, Avatar: s.AvatarURL,
-		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(), SignOut: h.address(pathSignOut),
+		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(),
+		SignOut: h.address(pathSignOut),
 	}
 	if answer.Scopes == nil {
 		answer.Scopes = []wechat.Scope{}

@@ -7,29 +7,27 @@ import (
 	"time"
 )
 
-// MemoryStore is a Store in the memory of one process. Sessions end with the
-// process, and two processes do not see each other's: use it for one process,
-// for development and in tests.
+// MemoryStore is a Store in the memory of one process. Sessions end with the process, and two
+// processes do not share them: use it for one process, for development and in tests.
 //
-// It is bounded: expired rows are swept as calls come in, and beyond MaxRows
-// live sessions, or as many claims, new ones are refused with ErrStoreFull. Claims
-// whose code WeChat refused go first: anybody can make those, and so many would
-// keep everybody else out.
-// It is safe for concurrent use. Make it with NewMemoryStore.
+// It is bounded: expired rows are removed as calls come in, and beyond MaxRows live sessions, or as
+// many attempts, new ones are refused with ErrStoreFull. Attempts whose code WeChat refused go
+// first: anyone can make those, and so many would keep every other user out. It is safe for
+// concurrent use. Make it with NewMemoryStore.
 type MemoryStore struct {
-	// MaxRows is the limit for sessions and for claims, each. 0 means 100,000,
-	// about 50 MB when full. It is read at each call; set it before first use.
+	// MaxRows is the limit for sessions and for attempts, each. 0 means 100,000, about 50 MB when
+	// full. It is read at each call; set it before first use.
 	MaxRows int
 
 	mu       sync.Mutex
 	sessions map[string]Session
-	claims   map[string]Attempt
-	sweepAt  time.Time // the next time that expired rows are looked for
+	attempts map[string]Attempt
+	sweepAt  time.Time // when expired rows are removed next
 }
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{sessions: map[string]Session{}, claims: map[string]Attempt{}}
+	return &MemoryStore{sessions: map[string]Session{}, attempts: map[string]Attempt{}}
 }
 
 const (
@@ -37,7 +35,7 @@ const (
 	sweepEvery     = time.Minute
 )
 
-// Claim implements Store.
+// BeginAttempt implements Store.
 func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.Time) (Attempt, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return Attempt{}, false, err
@@ -45,31 +43,31 @@ func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.T
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep(now)
-	have, found := m.claims[want.ID]
+	have, found := m.attempts[want.ID]
 	if found && have.Expires.After(now) {
 		if have.Outcome.Kind != OutcomeCodeRefused || have.Code == want.Code {
 			return have, false, nil
 		}
-	} else if !found && m.full(func() int { return len(m.claims) }, now) {
+	} else if !found && m.full(func() int { return len(m.attempts) }, now) {
 		return Attempt{}, false, ErrStoreFull
 	}
-	m.claims[want.ID] = want
+	m.attempts[want.ID] = want
 	return want, true, nil
 }
 
-// Finish implements Store.
+// FinishAttempt implements Store.
 func (m *MemoryStore) FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, found := m.claims[id]
+	c, found := m.attempts[id]
 	if !found || c.Owner != owner || c.Outcome.Kind != "" || !c.Lease.After(now) || !c.Expires.After(now) {
 		return ErrAttemptLost
 	}
 	c.Outcome = out
-	m.claims[id] = c
+	m.attempts[id] = c
 	return nil
 }
 
@@ -138,8 +136,8 @@ func (m *MemoryStore) DeleteSession(ctx context.Context, id string) error {
 	return nil
 }
 
-// full says whether count has reached the limit, after a last look for expired
-// rows. The look is rationed to one a second: a full store must not be slow too.
+// full reports whether count has reached the limit, after removing expired rows. That happens once
+// a second at most: a full store must not be slow too.
 func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	limit := m.MaxRows
 	if limit == 0 {
@@ -156,26 +154,26 @@ func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	return count() >= limit
 }
 
-// dropRefused drops the claims that a visitor without an account can make: start,
-// then call back with a made-up code. A repeat asks WeChat again, which refuses
-// again, so nothing but a call is lost.
+// dropRefused removes the attempts that a visitor without an account can make: start, then call
+// back with a made-up code. A repeat sends the code to WeChat again, which refuses it again, so
+// nothing but a call is lost.
 func (m *MemoryStore) dropRefused() {
-	for id, c := range m.claims {
+	for id, c := range m.attempts {
 		if c.Outcome.Kind == OutcomeCodeRefused {
-			delete(m.claims, id)
+			delete(m.attempts, id)
 		}
 	}
 }
 
-// sweep drops expired rows, once a minute.
+// sweep removes expired rows, once a minute.
 func (m *MemoryStore) sweep(now time.Time) {
 	if now.Before(m.sweepAt) {
 		return
 	}
 	m.sweepAt = now.Add(sweepEvery)
-	for id, c := range m.claims {
+	for id, c := range m.attempts {
 		if !c.Expires.After(now) {
-			delete(m.claims, id)
+			delete(m.attempts, id)
 		}
 	}
 	for id, s := range m.sessions {

@@ -16,8 +16,8 @@ func TestMemoryStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) login.Store { return login.NewMemoryStore() })
 }
 
-// A visitor without a session can still make claims; they must not fill the
-// memory, and what is over must make room.
+// A visitor without a session can still make claims; they must not fill the memory, and what is
+// over must make room.
 func TestMemoryStoreIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
@@ -49,8 +49,8 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	}
 }
 
-// Anybody can start a sign-in and call back with a made-up code. So many claims
-// must not keep people with good codes out.
+// Anybody can start a sign-in and call back with a made-up code. So many claims must not keep
+// people with good codes out.
 func TestFloodOfMadeUpCodesLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()

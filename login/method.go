@@ -13,20 +13,22 @@ type Method string
 const (
 	// MethodWeChat is sign-in inside WeChat, through the official account.
 	MethodWeChat Method = "wechat"
-	// MethodWebsite is sign-in in any other browser, through the website app (网站应用) and the QR code that WeChat shows for it.
+	// MethodWebsite is sign-in in any other browser, through the website app (网站应用) and the QR code
+	// that WeChat shows for it.
 	MethodWebsite Method = "website"
 )
 
-// InWeChat reports whether a request comes from WeChat's own browser, where an official account can sign users in, judging by
-// the user agent. It is false for WeCom and mini-programs. It decides what a visitor is shown, never what the visitor may do:
-// every client can send any user agent.
+// InWeChat reports whether a request comes from WeChat's own browser, where an official account can
+// sign users in, judging by the user agent. It is false for WeCom and mini-programs. It decides
+// what a visitor is shown, never what the visitor may do: every client can send any user agent.
 func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
-// OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false, judging by the user agent: its
-// user has no other screen at hand from which to scan a code.
+// OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false,
+// judging by the user agent: its user has no other screen at hand from which to scan a code.
 func OnPhone(r *http.Request) bool { return flow.ClassOf(r) == flow.OnPhone }
 
-// chooseMethod returns the method for this visitor. When there is none it returns the page that says where to continue instead.
+// chooseMethod returns the method for this visitor. When there is none it returns the page that
+// says where to continue instead.
 func (h *Handler) chooseMethod(r *http.Request, wanted Method) (Method, PageKind) {
 	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassOf(r)

@@ -92,8 +92,8 @@ func TestDoors(t *testing.T) {
 	}
 }
 
-// A phone that is not in WeChat has a second way: WeChat's QR code on another
-// screen, or the desktop client's.
+// A phone that is not in WeChat has a second way: WeChat's QR code on another screen, or the
+// desktop client's.
 func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

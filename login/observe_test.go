@@ -27,7 +27,8 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	want := []login.Event{{Outcome: "begun", Method: login.MethodWeChat}, {Outcome: "signed_in", Method: login.MethodWeChat}}
 	mu.Lock()
 	defer mu.Unlock()
-	// The stray callback comes from a browser that is signed in, so it is sent home and counts as nothing.
+	// The stray callback comes from a browser that is signed in, so it is sent home and counts as
+	// nothing.
 	if !slices.Equal(heard, want) {
 		t.Errorf("heard %+v, want %+v", heard, want)
 	}

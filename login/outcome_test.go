@@ -9,8 +9,7 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A virtual person of a snapshot page is never signed in, and the reload after
-// 使用完整服务 begins again.
+// A virtual person of a snapshot page is never signed in, and the reload after 使用完整服务 begins again.
 func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -55,8 +54,8 @@ func TestRefusedCodesDoNotGoRoundForEver(t *testing.T) {
 	}
 }
 
-// The session cookie does not stick, or the replicas do not share a store: each
-// sign-in succeeds, and each page asks for another one.
+// The session cookie does not stick, or the replicas do not share a store: each sign-in succeeds,
+// and each page asks for another one.
 func TestLoopOfSuccessfulSignInsStops(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

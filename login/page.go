@@ -11,54 +11,52 @@ type PageKind string
 
 // The pages.
 const (
-	PageOpenInWeChat   PageKind = "open_in_wechat"  // no door here; the link is for WeChat
+	PageOpenInWeChat   PageKind = "open_in_wechat"  // no sign-in method here; the link is for WeChat
 	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, but there is only a website app
 	PageProfile        PageKind = "profile"         // asks for nickname and avatar (头像昵称)
-	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 to a visitor of a snapshot page (快照页)
-	PageDenied         PageKind = "denied"          // the person declined at WeChat
+	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 on a snapshot page (快照页)
+	PageDenied         PageKind = "denied"          // the user declined at WeChat
 	PageSignOut        PageKind = "sign_out"        // asks whether to sign out
 	PageSignedOut      PageKind = "signed_out"      // a form was sent without a session
-	PageLost           PageKind = "lost"            // a callback that this browser did not begin, or is over
+	PageLost           PageKind = "lost"            // the callback is not this browser's, or has expired
 	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
-	PageLoop           PageKind = "loop"            // sign-ins succeed but do not hold
+	PageLoop           PageKind = "loop"            // sign-ins succeed, but the sessions are not found
 	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
-	PageRefused        PageKind = "refused"         // the app refused; Text may say why
-	PageUserRestricted PageKind = "user_restricted" // WeChat refused the person
-	PageBusy           PageKind = "busy"            // WeChat or the store is out of reach
-	PageFault          PageKind = "fault"           // configuration, or an error on the app's side
+	PageRefused        PageKind = "refused"         // the program refused; Text may say why
+	PageUserRestricted PageKind = "user_restricted" // WeChat has restricted the user
+	PageBusy           PageKind = "busy"            // WeChat or the store is unavailable
+	PageFault          PageKind = "fault"           // wrong configuration, or an error of the program
 	PageBadReturn      PageKind = "bad_return"      // the return address was refused
-	PageBadRequest     PageKind = "bad_request"     // the request makes no sense
+	PageBadRequest     PageKind = "bad_request"     // the request is malformed
 	PageForeignForm    PageKind = "foreign_form"    // the form came from another site
 	PageNotFound       PageKind = "not_found"
 	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
 )
 
-// Page is what there is to show. A Page function shows it in the app's own
-// style; it must use Status, escape every field (html/template does), and set
-// no caching headers: "Cache-Control: no-store" and the Referrer-Policy are set
-// already. Fields that a kind does not need are empty. All addresses are
-// absolute and safe to link to.
+// Page is what there is to show. A RenderPage function shows it in the app's own style; it must use
+// Status, escape every field (html/template does), and set no caching headers: "Cache-Control:
+// no-store" and the Referrer-Policy are set already. Fields that a kind does not need are empty.
+// All addresses are absolute and safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
 	Lang      string // "en" or "zh-CN", by the browser's Accept-Language
-	RequestID string // quote it on error pages: the log has it too
+	RequestID string // for error pages: the log has it too
 
-	AgainURL   string // begins the sign-in (again); the main button
-	WithoutURL string // goes on without a profile, by a link
+	AgainURL   string // starts the sign-in (again); the main button
+	WithoutURL string // continues without a profile, by a link
 	WebsiteURL string // signs in by a QR code instead
 	CopyURL    string // the address to open in WeChat
 
-	// DeclineURL and SignOutURL are where a form goes (POST), with the one field
-	// "return" holding Return. Such a page must not have the Referrer-Policy
-	// "no-referrer": browsers then send "Origin: null" with the form, which
-	// looks like another site's.
+	// DeclineURL and SignOutURL are where a form goes (POST), with the one field "return" holding
+	// Return. Such a page must not have the Referrer-Policy "no-referrer": browsers then send
+	// "Origin: null" with the form, which looks like another site's.
 	DeclineURL string
 	SignOutURL string
 	Return     string
 
-	Nickname string // whose session it is, on PageSignOut
-	Text     string // what the app says, on PageRefused
+	Nickname string // of the session, on PageSignOut
+	Text     string // what the program tells the user, on PageRefused
 }
 
 // status is the HTTP status of a kind of page.
@@ -84,13 +82,13 @@ func (k PageKind) status() int {
 	return http.StatusOK
 }
 
-// isError says whether a page names its request, for those who ask for help.
+// isError reports whether a page shows the request id, for users who ask for help.
 func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
 
-// retryAfter is when a program may ask again, in seconds, while the store is away.
+// retryAfter is when a program may try again, in seconds, while the store is unavailable.
 const retryAfter = "5"
 
-// show completes a page and hands it to whoever shows pages.
+// show completes a page and renders it, by Config.RenderPage if there is one.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
@@ -114,14 +112,14 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	h.WritePage(w, r, p)
 }
 
-// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is
-// what a Config.Page function calls for the kinds that it leaves alone.
+// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is what a Config.Page
+// function calls for the kinds that it leaves alone.
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// The templates are tested with every kind; this is a page of a kind that
-		// the caller made up.
-		h.cfg.Logger.ErrorContext(r.Context(), "sign-in: page not shown", "kind", string(p.Kind), "error", err)
+		// The templates are tested with every kind; this is a page of a kind that the caller made
+		// up.
+		h.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -132,6 +130,6 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Add("Vary", "Accept-Language")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a failure here is a browser that has gone
+		_, _ = w.Write(body) // a failure here is a browser that has gone away
 	}
 }

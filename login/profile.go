@@ -7,8 +7,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// askProfile renders the page that asks for nickname and avatar. Its button is a link, since browsers apply the policy
-// form-action to the redirects after a form, and this one ends at WeChat.
+// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
+// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {

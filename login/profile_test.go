@@ -54,8 +54,7 @@ func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 	if res := b.get(ask); res.Header.Get("Location") != s.origin+"/named/x?y=1" {
 		t.Errorf("asked again at once: %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
-	// A silent sign-in of the same person forgets nothing; another person has
-	// nothing of theirs.
+	// A silent sign-in of the same person forgets nothing; another person has nothing of theirs.
 	b.signIn("a")
 	if got := text(b.get("/named/x")); got != `hello `+openIDOf("a")+` "小明"` {
 		t.Errorf("after a silent sign-in: %s", got)

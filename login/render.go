@@ -17,16 +17,16 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. The style sheet is part of each page, named by its hash in the policy: a program need not
-// serve a file of this package.
+// pages renders the built-in pages. The style sheet is part of each page, named by its hash in the
+// policy: a program need not serve a file of this package.
 type pages struct {
 	layout *template.Template
 	texts  *lang.Catalogue
 	policy string
 }
 
-// newPages reads the embedded files. Forms may end at the own origin and at the return hosts: Chromium applies form-action to
-// the redirect after a form, too.
+// newPages reads the embedded files. Forms may end at the own origin and at the return hosts:
+// Chromium applies form-action to the redirect after a form, too.
 func newPages(own string, allowed map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Require lets signed-in people through to next, which finds the session with
-// FromContext. Others are sent to sign in and come back to the same address
-// (pages), or get 401 and JSON (API calls: a request that accepts JSON but not
-// HTML, that JavaScript made, or that is neither GET nor HEAD). While the store
-// cannot be read nobody gets through: 503.
+// Require serves next to signed-in users; next finds the session with FromContext. Other browsers
+// are sent to sign in and return to the same address (pages), or get 401 and JSON (API calls: a
+// request that accepts JSON but not HTML, that a script sent, or that is neither GET nor HEAD).
+// While the store cannot be read the answer is 503.
 //
-// Answers get "Cache-Control: private, no-store" unless next sets another, so
-// that a page is not shown from a cache after signing out.
+// Responses get "Cache-Control: private, no-store" unless next sets another, so that a page is not
+// shown from a cache after signing out.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := h.admit(w, r); s != nil {
@@ -28,11 +27,10 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 	})
 }
 
-// RequireProfile is Require for pages that want a nickname and avatar
-// (头像昵称). Who has none, or one older than Config.ProfileMaxAge, sees a page
-// first that asks, with "go on without" beside it: an unexplained question of
-// WeChat's on opening a page is what turns the page into a snapshot page (WeChat's
-// announcement of 2022-05-09). So next must cope with an empty Nickname. API
+// RequireProfile is Require for pages that need a nickname and avatar (头像昵称). A user without them,
+// or with ones older than Config.ProfileMaxAge, first sees a page that asks, with the button
+// "Continue without": a consent page that opens unexplained is what makes WeChat show a snapshot
+// page instead (WeChat's announcement of 2022-05-09). So next must accept an empty Nickname. API
 // calls get 403 and JSON instead of the page.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +40,7 @@ func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 		case h.freshProfile(s) || s.ProfileDeclined:
 			h.pass(w, r, s, next)
 		case !isRead(r) && !isAPICall(r):
-			h.pass(w, r, s, next) // a form: a detour would lose what was written into it
+			h.pass(w, r, s, next) // a form: a redirect would lose its content
 		case isAPICall(r):
 			guard(w)
 			writeJSON(w, http.StatusForbidden, jsonError{Error: "profile_required", Profile: h.address(pathProfile)})
@@ -88,15 +86,16 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	return nil
 }
 
-// here is the address of r as a return address: what the browser asked for, also
-// where something on the way took the prefix off. The browser's own spelling is
-// kept; bytes that a return address may not have are encoded.
+// here returns the address of r as a return address: what the browser requested, also where a proxy
+// removed the prefix. The browser's own spelling is kept; bytes that a return address may not have
+// are encoded.
 func (h *Handler) here(r *http.Request) string {
 	address := r.RequestURI
 	if !strings.HasPrefix(address, "/") {
 		address = r.URL.RequestURI()
 	}
-	if below, found := strings.CutPrefix(address, h.returns.Prefix); !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
+	below, found := strings.CutPrefix(address, h.returns.Prefix)
+	if !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
 		address = h.returns.Prefix + address
 	}
 	checked, err := h.returns.Check(origin.EscapeBytes(address))
@@ -106,8 +105,8 @@ func (h *Handler) here(r *http.Request) string {
 	return checked
 }
 
-// isAPICall tells a program's request from a page that a person opens. Browsers
-// since 2020 (iOS: 2023) say it themselves in Sec-Fetch-Mode.
+// isAPICall reports whether a program sent the request, not a user who opens a page. Browsers since
+// 2020 (iOS: 2023) say so in Sec-Fetch-Mode.
 func isAPICall(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"
@@ -122,7 +121,7 @@ func isAPICall(r *http.Request) bool {
 	return strings.Contains(accept, "json") || !isRead(r)
 }
 
-// isRead reports whether a request only asks for something.
+// isRead reports whether a request is GET or HEAD.
 func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 type jsonError struct {
@@ -134,5 +133,5 @@ type jsonError struct {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a failure here is a browser that has gone
+	_ = json.NewEncoder(w).Encode(v) // a failure here is a browser that has gone away
 }

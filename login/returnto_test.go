@@ -13,8 +13,8 @@ func withReturnHosts(c *login.Config) {
 	c.ReturnHosts = []string{"https://shop.example.com", "docs.example.com", "http://127.0.0.1:3000"}
 }
 
-// Each form was once an open redirect somewhere. All of them end in an error
-// page, before WeChat is asked anything and without a cookie.
+// Each form was once an open redirect somewhere. All of them end in an error page, before WeChat is
+// asked anything and without a cookie.
 func TestOpenRedirectIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withReturnHosts)
@@ -151,8 +151,8 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 	}
 }
 
-// What a browser asks for comes back as it was, through Require, in whatever
-// spelling the browser has.
+// What a browser asks for comes back as it was, through Require, in whatever spelling the browser
+// has.
 func TestRequireComesBackToTheSameAddress(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string]string{
@@ -175,8 +175,8 @@ func TestRequireComesBackToTheSameAddress(t *testing.T) {
 	}
 }
 
-// FuzzReturn looks for an address that is let through and that a browser would
-// take to another host than a listed one.
+// FuzzReturn looks for an address that is let through and that a browser would take to another host
+// than a listed one.
 func FuzzReturn(f *testing.F) {
 	for _, seed := range []string{
 		"/", "/x?y#/z", "//evil.example", `/\evil.example`, "https://app.example.com/x", "https://app.example.com@evil.example",

@@ -29,8 +29,8 @@ const (
 // code returns a code that leak would find anywhere.
 func code(name string) string { return "0" + leaktest.Mark + name }
 
-// fakeWeChat is WeChat's API as a RoundTripper: no network, so tests can run in a
-// synctest bubble, and count what would have been sent.
+// fakeWeChat is WeChat's API as a RoundTripper: no network, so tests can run in a synctest bubble,
+// and count what would have been sent.
 type fakeWeChat struct {
 	mu       sync.Mutex
 	sent     map[string]int                                // exchanges per code
@@ -126,8 +126,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// site is an app with login in front, at https://app.example.com unless set
-// otherwise, and everything it can be asked about.
+// site is an app with login in front, at https://app.example.com unless set otherwise, and
+// everything it can be asked about.
 type site struct {
 	t       *testing.T
 	wechat  *fakeWeChat
@@ -349,8 +349,8 @@ func (s *site) wantGo(res *http.Response, path string) {
 	}
 }
 
-// wantPage checks that the answer is a page of this kind, or leads to the page
-// of a callback that came to nothing.
+// wantPage checks that the answer is a page of this kind, or leads to the page of a callback that
+// came to nothing.
 func (s *site) wantPage(res *http.Response, kind login.PageKind, status int) string {
 	s.t.Helper()
 	if ended := res.Header.Get("Location"); res.StatusCode == 303 && strings.HasPrefix(ended, s.origin+s.prefix+"/sign-in/ended?") {
@@ -363,8 +363,8 @@ func (s *site) wantPage(res *http.Response, kind login.PageKind, status int) str
 	return body
 }
 
-// wantLost checks that a callback came to nothing: no session, and a page with a
-// way back at an address without code.
+// wantLost checks that a callback came to nothing: no session, and a page with a way back at an
+// address without code.
 func (b *browser) wantLost(res *http.Response) {
 	b.site.t.Helper()
 	location := res.Header.Get("Location")

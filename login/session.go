@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session is a signed-in user in one browser, as the program sees it and as a Store stores it. Handlers get a copy of their own.
+// Session is a signed-in user in one browser, as the program sees it and as a Store stores it.
+// Handlers get a copy of their own.
 type Session struct {
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID
@@ -29,8 +30,8 @@ type Session struct {
 	ExpiresAt       time.Time // moved on while the session is used
 }
 
-// SignIn is one sign-in that WeChat has confirmed, before its session is created. OnSignIn may change Subject, Nickname,
-// AvatarURL, ProfileAt and Extra; other changes have no effect.
+// SignIn is one sign-in that WeChat has confirmed, before its session is created. OnSignIn may
+// change Subject, Nickname, AvatarURL, ProfileAt and Extra; other changes have no effect.
 type SignIn struct {
 	Session
 	Return    string // absolute address where the user continues
@@ -38,7 +39,8 @@ type SignIn struct {
 	RequestID string
 }
 
-// RefusalError is the error by which OnSignIn refuses a user. The page shows Text; Err goes to the log.
+// RefusalError is the error by which OnSignIn refuses a user. The page shows Text; Err goes to the
+// log.
 type RefusalError struct {
 	Text string // for the user, in a language of the program's choice, up to 500 bytes; "" is a general sentence
 	Err  error  // may be nil
@@ -57,21 +59,23 @@ func (r *RefusalError) Unwrap() error { return r.Err }
 
 type sessionKey struct{}
 
-// FromContext returns the session that Require or RequireProfile added to the request's context, and whether there is one.
+// FromContext returns the session that Require or RequireProfile added to the request's context,
+// and whether there is one.
 func FromContext(ctx context.Context) (*Session, bool) {
 	s, found := ctx.Value(sessionKey{}).(*Session)
 	return s, found
 }
 
-// Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) for a visitor who is not signed
-// in. Other errors are the store's; then it is not known whether the visitor is signed in.
+// Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) for a
+// visitor who is not signed in. Other errors are the store's; then it is not known whether the
+// visitor is signed in.
 func (h *Handler) Session(r *http.Request) (*Session, error) {
 	s, _, err := h.session(r)
 	return s, err
 }
 
-// session also returns the id under which the store has the session. It moves the idle limit on, but writes only after a tenth
-// of it has passed, so that most requests only read.
+// session also returns the id under which the store has the session. It moves the idle limit on,
+// but writes only after a tenth of it has passed, so that most requests only read.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
 	if len(value) != flow.SessionIDLength {

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where another host set some; a
-// header has room for thousands, each a call to the store.
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where
+// another host set some; a header has room for thousands, each a call to the store.
 const maxSessionCookies = 32
 
 // askSignOut renders a page with a button, for users who come by a link: GET changes nothing.
@@ -43,11 +43,13 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	seeOther(w, h.returns.Absolute(returnTo))
 }
 
-// SignOut does what POST /sign-out does, for a program that answers the request itself: it ends the session and every pending
-// sign-in of the browser that sent r. It sets cookies on w and writes neither status nor body. It succeeds when no user is
-// signed in. An error is the store's; then the session may live on.
+// SignOut does what POST /sign-out does, for a program that answers the request itself: it ends the
+// session and every pending sign-in of the browser that sent r. It sets cookies on w and writes
+// neither status nor body. It succeeds when no user is signed in. An error is the store's; then the
+// session may live on.
 //
-// The caller has verified that the user wants to sign out: the request is a POST, and comes from the program's own page.
+// The caller has verified that the user wants to sign out: the request is a POST, and comes from
+// the program's own page.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, h.cookies.Clear(flow.CookieSession))
 	for _, c := range h.engine.ClearCookies(r) {

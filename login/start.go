@@ -9,20 +9,23 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StartOptions says how a sign-in starts. The zero value is a silent sign-in that returns to the program's home page.
+// StartOptions says how a sign-in starts. The zero value is a silent sign-in that returns to the
+// program's home page.
 type StartOptions struct {
-	// Return is where the user continues afterwards: a path such as "/x?y#/z", or an address at the own origin or one of
-	// Config.ReturnHosts. "" is the path of Config.URL.
+	// Return is where the user continues afterwards: a path such as "/x?y#/z", or an address at the
+	// own origin or one of Config.ReturnHosts. "" is the path of Config.URL.
 	Return string
-	// Scope is wechat.ScopeBase (also "") or wechat.ScopeUserInfo, which shows WeChat's consent page and gets nickname and
-	// avatar. A website app always uses wechat.ScopeLogin.
+	// Scope is wechat.ScopeBase (also "") or wechat.ScopeUserInfo, which shows WeChat's consent
+	// page and gets nickname and avatar. A website app always uses wechat.ScopeLogin.
 	Scope wechat.Scope
-	// ForcePopup asks WeChat to show its consent page even to users who agreed lately. It is a repeated consent, not a repeated
-	// proof of identity.
+	// ForcePopup asks WeChat to show its consent page even to users who agreed lately. It is a
+	// repeated consent, not a repeated proof of identity.
 	ForcePopup bool
-	// Method selects a sign-in method; "" chooses by the browser. Only MethodWebsite can be selected, outside WeChat.
+	// Method selects a sign-in method; "" chooses by the browser. Only MethodWebsite can be
+	// selected, outside WeChat.
 	Method Method
-	// Data is the caller's own, up to MaxData bytes. It travels sealed in the browser and comes back as SignIn.Data.
+	// Data is the caller's own, up to MaxData bytes. It travels sealed in the browser and comes
+	// back as SignIn.Data.
 	Data []byte
 }
 
@@ -34,8 +37,9 @@ const (
 	MaxData = flow.MaxData
 )
 
-// Start starts a sign-in: it seals what the callback must know into a cookie and redirects the browser to WeChat, or renders a
-// page that says where to continue instead. It always answers the request. Programs that need no options link to /sign-in.
+// Start starts a sign-in: it seals what the callback must know into a cookie and redirects the
+// browser to WeChat, or renders a page that says where to continue instead. It always answers the
+// request. Programs that need no options link to /sign-in.
 func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) {
 	r = h.withRequestID(r)
 	guard(w)
@@ -108,7 +112,8 @@ func (h *Handler) startURL(returnTo string, scope wechat.Scope) string {
 	return address
 }
 
-// redirect sends the browser on: 303 after a POST, so that the form is not sent along; 302 otherwise.
+// redirect sends the browser on: 303 after a POST, so that the form is not sent along; 302
+// otherwise.
 func redirect(w http.ResponseWriter, r *http.Request, target string) {
 	w.Header().Set("Location", target)
 	if isRead(r) {

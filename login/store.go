@@ -9,10 +9,11 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// Errors that a Store returns and that a caller decides on. A store may wrap them; test with errors.Is.
+// Errors that a Store returns and that a caller decides on. A store may wrap them; test with
+// errors.Is.
 var (
-	// ErrNoSession means that there is no such session, or that it has expired or was deleted. Handler.Session also returns it
-	// for a visitor who is not signed in.
+	// ErrNoSession means that there is no such session, or that it has expired or was deleted.
+	// Handler.Session also returns it for a visitor who is not signed in.
 	ErrNoSession = errors.New("login: no session")
 	// ErrSessionExists means that a live session has this id.
 	ErrSessionExists = errors.New("login: session exists already")
@@ -20,8 +21,9 @@ var (
 	ErrAttemptLost = errors.New("login: the attempt has another owner, or its lease has passed")
 	// ErrStoreFull means that a store has reached its limit. The visitor sees "try again later".
 	ErrStoreFull = errors.New("login: store is full")
-	// ErrUnavailable means that the store, or what OnSignIn needs, cannot be reached now and may be soon. The visitor sees "try
-	// again in a moment" (503, with Retry-After). A store's time limit counts as this.
+	// ErrUnavailable means that the store, or what OnSignIn needs, cannot be reached now and may be
+	// soon. The visitor sees "try again in a moment" (503, with Retry-After). A store's time limit
+	// counts as this.
 	ErrUnavailable = errors.New("login: unavailable for now")
 )
 
@@ -33,44 +35,49 @@ func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Store stores sessions, and the attempts by which each code of WeChat is redeemed once, whichever process serves the callback.
-// All processes that serve one address share one Store.
+// Store stores sessions, and the attempts by which each code of WeChat is redeemed once, whichever
+// process serves the callback. All processes that serve one address share one Store.
 //
-// A store has no clock: every method that depends on time is given it, so that the processes of a program and its tests agree.
-// A row whose Expires or ExpiresAt is not after now counts as missing, whether or not it was removed already.
+// A store has no clock: every method that depends on time is given it, so that the processes of a
+// program and its tests agree. A row whose Expires or ExpiresAt is not after now counts as missing,
+// whether or not it was removed already.
 //
-// All methods may be called from many goroutines and processes at once. A cancelled context ends a call early with the
-// context's error (wrapped or not); the change has then been made completely or not at all. Values are copied on the way in
-// and out: a caller that changes its copy later changes nothing in the store. Ids are SHA-256 sums in hexadecimal, so nobody
-// can sign in with a copy of the store.
+// All methods may be called from many goroutines and processes at once. A cancelled context ends a
+// call early with the context's error (wrapped or not); the change has then been made completely or
+// not at all. Values are copied on the way in and out: a caller that changes its copy later changes
+// nothing in the store. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of
+// the store.
 //
 // The suite in login/storetest checks all this on any Store.
 type Store interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
 	//   - no row (or an expired one): want is stored, and BeginAttempt returns it and true.
-	//   - a row whose Outcome.Kind is OutcomeCodeRefused and whose Code differs from want.Code: want replaces it, and
-	//     BeginAttempt returns it and true. This is WeChat's second callback with another code for the same state.
-	//   - any other row: it is left as it is and returned with false. That includes a row without an outcome whose Lease has
-	//     passed: the code may have been redeemed, so it must not be sent again.
+	//   - a row whose Outcome.Kind is OutcomeCodeRefused and whose Code differs from want.Code:
+	//     want replaces it, and BeginAttempt returns it and true. This is WeChat's second callback
+	//     with another code for the same state.
+	//   - any other row: it is left as it is and returned with false. That includes a row without
+	//     an outcome whose Lease has passed: the code may have been redeemed, so it must not be
+	//     sent again.
 	//
 	// Of any number of concurrent calls for one id, one returns true.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
-	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes nothing, when the row is
-	// missing, has another owner, has an outcome already, or its Lease is not after now. After the lease the attempt can have no
-	// outcome, so those who waited for it may act on that.
+	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes
+	// nothing, when the row is missing, has another owner, has an outcome already, or its Lease is
+	// not after now. After the lease the attempt can have no outcome, so those who waited for it
+	// may act on that.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
-	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a live session has that id; an expired
-	// one is replaced.
+	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a live
+	// session has that id; an expired one is replaced.
 	CreateSession(ctx context.Context, id string, s Session, now time.Time) error
 
 	// Session returns a copy of the live session, or ErrNoSession.
 	Session(ctx context.Context, id string, now time.Time) (*Session, error)
 
-	// UpdateSession changes the named parts of a live session, or returns ErrNoSession. It never restores a deleted or expired
-	// session.
+	// UpdateSession changes the named parts of a live session, or returns ErrNoSession. It never
+	// restores a deleted or expired session.
 	UpdateSession(ctx context.Context, id string, u SessionUpdate, now time.Time) error
 
 	// DeleteSession deletes the session. It succeeds when there is none.
@@ -94,7 +101,8 @@ type Outcome struct {
 	Text string    // what the program tells the user, for OutcomeAppRefused; at most 500 bytes
 }
 
-// OutcomeKind names an outcome. Stores keep it as text; only OutcomeCodeRefused has a meaning for them.
+// OutcomeKind names an outcome. Stores keep it as text; only OutcomeCodeRefused has a meaning for
+// them.
 type OutcomeKind string
 
 // The outcomes. The zero value "" is an attempt in progress.
@@ -131,7 +139,8 @@ func (a attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.
 
 // FinishAttempt implements flow.Attempts.
 func (a attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
-	return flowError(a.store.FinishAttempt(ctx, key, owner, Outcome{Kind: OutcomeKind(out.Kind), At: out.At, Text: out.Text}, now))
+	written := Outcome{Kind: OutcomeKind(out.Kind), At: out.At, Text: out.Text}
+	return flowError(a.store.FinishAttempt(ctx, key, owner, written, now))
 }
 
 // flowError adds the engine's error to one of the Store's.

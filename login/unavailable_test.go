@@ -62,7 +62,8 @@ func (o *outage) DeleteSession(ctx context.Context, id string) error {
 	return o.Store.DeleteSession(ctx, id)
 }
 
-// A store that is away for a minute is not a fault to be reported: the person is told to come back, and programs when.
+// A store that is away for a minute is not a fault to be reported: the person is told to come back,
+// and programs when.
 func TestUnreachableStoreIsBusyNotAFault(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"BeginAttempt", "OnSignIn", "CreateSession", "FinishAttempt"} {

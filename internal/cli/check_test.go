@@ -50,7 +50,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			fault: &wechattest.Fault{
 				Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`,
 			},
-			told:  "accepted an invalid code: it is not WeChat"},
+			told: "accepted an invalid code: it is not WeChat"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

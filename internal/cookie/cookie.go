@@ -1,7 +1,8 @@
-// Package cookie names, makes and reads the cookies of one web address, for code that does not share cookies with other hosts.
+// Package cookie names, makes and reads the cookies of one web address, for code that does not
+// share cookies with other hosts.
 //
-// [For] returns the [Set] of an address. The package imports the standard library only, so that the public packages of this
-// module may use it.
+// [For] returns the [Set] of an address. The package imports the standard library only, so that the
+// public packages of this module may use it.
 package cookie
 
 import (
@@ -11,11 +12,13 @@ import (
 	"time"
 )
 
-// Set makes cookies with the attributes of one address: HttpOnly, SameSite=Lax, and Secure on https.
+// Set makes cookies with the attributes of one address: HttpOnly, SameSite=Lax, and Secure on
+// https.
 //
-// On https at the root of a host their names begin with "__Host-": no other host, and no page on plain http, can set such a
-// cookie (RFC 6265bis, section 4.1.3.2). Under a path the prefix is "__Secure-", and the cookies are limited to the path. On
-// plain http there is neither, and since cookies ignore ports the name contains the port.
+// On https at the root of a host their names begin with "__Host-": no other host, and no page on
+// plain http, can set such a cookie (RFC 6265bis, section 4.1.3.2). Under a path the prefix is
+// "__Secure-", and the cookies are limited to the path. On plain http there is neither, and since
+// cookies ignore ports the name contains the port.
 type Set struct {
 	stem   string
 	path   string
@@ -66,8 +69,8 @@ func (s Set) Has(r *http.Request, name string) bool {
 	return err == nil
 }
 
-// Value returns the value of the cookie called name, or "". Two different values mean that another host set one of them
-// (which browsers prevent where HostOnly is true): then neither is returned.
+// Value returns the value of the cookie called name, or "". Two different values mean that another
+// host set one of them (which browsers prevent where HostOnly is true): then neither is returned.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
 	for _, c := range r.CookiesNamed(s.stem + name) {
@@ -79,8 +82,8 @@ func (s Set) Value(r *http.Request, name string) string {
 	return value
 }
 
-// Below returns the names, without the common beginning and each once, of the cookies that the browser sent whose names begin
-// with prefix.
+// Below returns the names, without the common beginning and each once, of the cookies that the
+// browser sent whose names begin with prefix.
 func (s Set) Below(r *http.Request, prefix string) (names []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {

@@ -55,34 +55,37 @@ const (
 
 // Attempts stores the attempts, for all processes that serve one address.
 type Attempts interface {
-	// BeginAttempt stores want unless the flow has an attempt already, in one atomic step. An attempt whose outcome is
-	// OutcomeCodeRefused is replaced when want has another code. Otherwise it returns the stored attempt and false.
+	// BeginAttempt stores want unless the flow has an attempt already, in one atomic step. An
+	// attempt whose outcome is OutcomeCodeRefused is replaced when want has another code. Otherwise
+	// it returns the stored attempt and false.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
-	// FinishAttempt writes the outcome, once. It is ErrAttemptLost, and changes nothing, when the row is missing, has another
-	// owner or an outcome, or its lease is not after now.
+	// FinishAttempt writes the outcome, once. It is ErrAttemptLost, and changes nothing, when the
+	// row is missing, has another owner or an outcome, or its lease is not after now.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
 const (
-	// wechatLimit is for both calls to WeChat together, signInLimit for those and the completion. The lease is longer still:
-	// while it lasts, repeated callbacks wait; after it the attempt can have no outcome.
+	// wechatLimit is for both calls to WeChat together, signInLimit for those and the completion.
+	// The lease is longer still: while it lasts, repeated callbacks wait; after it the attempt can
+	// have no outcome.
 	wechatLimit  = 10 * time.Second
 	signInLimit  = 13 * time.Second
 	attemptLease = 15 * time.Second
 	storeLimit   = attemptLease - signInLimit
 
-	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals. WeChat answers within some 50
-	// to 200 ms, so the first reads are the likely ones.
+	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals.
+	// WeChat answers within some 50 to 200 ms, so the first reads are the likely ones.
 	firstPause   = 5 * time.Millisecond
 	longestPause = 250 * time.Millisecond
 )
 
-// errRestart means that the code may or may not have been redeemed. It must not be sent twice, so the flow starts again.
+// errRestart means that the code may or may not have been redeemed. It must not be sent twice, so
+// the flow starts again.
 var errRestart = errors.New("flow: the outcome of the redemption is unknown")
 
-// outcome begins an attempt and redeems the code, or waits for the outcome of the request that did, in this process or
-// another. fresh reports whether this call redeemed the code.
+// outcome begins an attempt and redeems the code, or waits for the outcome of the request that did,
+// in this process or another. fresh reports whether this call redeemed the code.
 func (e *Engine) outcome(b Browser, f *Flow, code string, complete Complete) (out Outcome, fresh bool, err error) {
 	began := time.Now()
 	owner := rand.Text()
@@ -116,26 +119,27 @@ func (e *Engine) outcome(b Browser, f *Flow, code string, complete Complete) (ou
 	}
 }
 
-// beginAttempt does not end when the browser goes away: an attempt that was stored while its request died would keep the next
-// request of the browser waiting.
+// beginAttempt does not end when the browser goes away: an attempt that was stored while its
+// request died would keep the next request of the browser waiting.
 func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), storeLimit)
 	defer cancel()
 	return e.cfg.Attempts.BeginAttempt(ctx, want, now)
 }
 
-// acceptsOtherCode reports whether a repeat with another code than the one that signed in may have its session. WeChat's
-// double call with two codes is such a repeat. So is this attack: set the attacker's flow cookie in a victim's browser, let
-// the victim sign in under it, then repeat the callback to get the victim's session. A "__Host-" cookie cannot be set from
-// outside; where it has another name, the browser must have the session already, and otherwise starts again.
+// acceptsOtherCode reports whether a repeat with another code than the one that signed in may have
+// its session. WeChat's double call with two codes is such a repeat. So is this attack: set the
+// attacker's flow cookie in a victim's browser, let the victim sign in under it, then repeat the
+// callback to get the victim's session. A "__Host-" cookie cannot be set from outside; where it has
+// another name, the browser must have the session already, and otherwise starts again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
 	id, err := f.SessionID()
 	sent := e.cookies.Value(b.Request, CookieSession)
 	return err == nil && (e.cookies.HostOnly() || subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1)
 }
 
-// finish writes an outcome in a time of its own: an outcome that is not written is a sign-in that every repeat must start
-// again.
+// finish writes an outcome in a time of its own: an outcome that is not written is a sign-in that
+// every repeat must start again.
 func (e *Engine) finish(ctx context.Context, key, owner string, out Outcome) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()

@@ -7,8 +7,9 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// SafeAvatar returns an address that a page may show, or "". WeChat's avatars come from hosts below qlogo.cn; older users
-// still have http addresses, which the same hosts serve by https. allowed has further origins.
+// SafeAvatar returns an address that a page may show, or "". WeChat's avatars come from hosts below
+// qlogo.cn; older users still have http addresses, which the same hosts serve by https. allowed has
+// further origins.
 func SafeAvatar(address string, allowed map[string]bool) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Opaque != "" || len(address) > 1000 || strings.ContainsAny(address, "\"'<>\\` ") {

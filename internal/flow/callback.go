@@ -8,19 +8,23 @@ import (
 )
 
 const (
-	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's second call comes within seconds
-	// (field reports, "callback called twice"), a refresh or "back" soon after.
+	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's
+	// second call comes within seconds (field reports, "callback called twice"), a refresh or
+	// "back" soon after.
 	repeatWindow = time.Minute
 
-	// maxCode is the greatest length of a code that is passed on: WeChat's have 32 characters, WeCom documents at most 512 bytes.
+	// maxCode is the greatest length of a code that is passed on: WeChat's have 32 characters,
+	// WeCom documents at most 512 bytes.
 	maxCode = 512
 )
 
-// Callback answers the request by which WeChat returns the browser, with code and state; without a code when the user declined
-// (older WeChat; today it sends nothing). The result is SignedIn, Lost, Denied, Snapshot, Ended, ToWeChat, Empty or Failed.
+// Callback answers the request by which WeChat returns the browser, with code and state; without a
+// code when the user declined (older WeChat; today it sends nothing). The result is SignedIn, Lost,
+// Denied, Snapshot, Ended, ToWeChat, Empty or Failed.
 //
-// Nothing is sent to WeChat unless this browser has the cookie of the flow: Tencent's own machines fetch callbacks (field
-// reports of 2017 to 2024), and a code that they used up would be lost to the user.
+// Nothing is sent to WeChat unless this browser has the cookie of the flow: Tencent's own machines
+// fetch callbacks (field reports of 2017 to 2024), and a code that they used up would be lost to
+// the user.
 func (e *Engine) Callback(b Browser, complete Complete) Result {
 	if b.Request.Method == http.MethodHead {
 		return Result{Kind: Empty, Status: http.StatusOK} // a prefetch or a link checker: it must not use up a code
@@ -60,9 +64,10 @@ func validCode(code string) bool {
 	return true
 }
 
-// Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a shared link, an old page, the
-// state of another browser, or a browser without cookies. A cookie is set that distinguishes the last case from the others.
-// A browser that is signed in needs no explanation: the page it asked for was its own, long ago. Its Result has no cookies.
+// Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
+// shared link, an old page, the state of another browser, or a browser without cookies. A cookie is
+// set that distinguishes the last case from the others. A browser that is signed in needs no
+// explanation: the page it asked for was its own, long ago. Its Result has no cookies.
 func (e *Engine) Lost(b Browser, f *Flow) Result {
 	res := Result{Kind: Lost, Flow: f}
 	if !b.SignedIn() {
@@ -72,7 +77,8 @@ func (e *Engine) Lost(b Browser, f *Flow) Result {
 	return res
 }
 
-// Fail returns the result for a callback that cannot be answered for an error of the program or its store.
+// Fail returns the result for a callback that cannot be answered for an error of the program or its
+// store.
 func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	switch {
 	case errors.Is(err, ErrFull):
@@ -107,7 +113,8 @@ func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Re
 		if !fresh && now.Sub(out.At) >= repeatWindow {
 			return e.Lost(b, f)
 		}
-		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !fresh, Cookies: e.cookies.trace(restartsOf(f.state)+1, now)}
+		trace := e.cookies.trace(restartsOf(f.state)+1, now)
+		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !fresh, Cookies: trace}
 	case OutcomeCodeRefused:
 		return e.restart(b, f)
 	case OutcomeSnapshot:

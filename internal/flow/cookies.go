@@ -27,8 +27,8 @@ const (
 	traceAge      = time.Minute
 )
 
-// flowBudget is what all flow cookies of one browser may have together, in bytes of the Cookie header. Many servers refuse
-// headers over 8 KB, and the program has cookies of its own.
+// flowBudget is what all flow cookies of one browser may have together, in bytes of the Cookie
+// header. Many servers refuse headers over 8 KB, and the program has cookies of its own.
 const flowBudget = 3072
 
 // cookies reads and writes the cookies of the engine.
@@ -42,8 +42,8 @@ func flowName(state string) string { return cookieFlow + state[:flowNameChars] }
 
 func weight(name, value string) int { return len(name) + len(value) + len("=; ") }
 
-// keep returns the cookie of f, and cookies that remove the oldest flows of the browser until all of them fit the budget.
-// Flows that do not open or have expired go first.
+// keep returns the cookie of f, and cookies that remove the oldest flows of the browser until all
+// of them fit the budget. Flows that do not open or have expired go first.
 func (c *cookies) keep(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie, error) {
 	plain, err := f.marshal()
 	if err != nil {
@@ -95,8 +95,8 @@ func (c *cookies) open(sent *http.Cookie) (*Flow, error) {
 	return unmarshalFlow(plain)
 }
 
-// find returns the flow that this browser started with state, or nil. A cookie of the same name that another host set does
-// not hide the real one.
+// find returns the flow that this browser started with state, or nil. A cookie of the same name
+// that another host set does not hide the real one.
 func (c *cookies) find(r *http.Request, state string) *Flow {
 	for _, sent := range r.CookiesNamed(c.Name(flowName(state))) {
 		f, err := c.open(sent)
@@ -107,8 +107,8 @@ func (c *cookies) find(r *http.Request, state string) *Flow {
 	return nil
 }
 
-// trace returns the cookie that counts sign-ins which succeeded within a minute. A browser that comes back without a session
-// after each of them is in a loop.
+// trace returns the cookie that counts sign-ins which succeeded within a minute. A browser that
+// comes back without a session after each of them is in a loop.
 func (c *cookies) trace(count int, now time.Time) []*http.Cookie {
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
 	value, err := c.traces.Seal(c.Name(cookieTrace), plain)

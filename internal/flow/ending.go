@@ -8,11 +8,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Ending is what the page for a failed callback needs. The page has an address of its own: the callback's still contains the
-// code, which may be valid (WeChat did not answer, the secret is wrong), and users copy the address of an error page, or share
-// it from WeChat's menu, to ask for help. Whoever has a valid code can sign in as its user, in a flow of their own.
+// Ending is what the page for a failed callback needs. The page has an address of its own: the
+// callback's still contains the code, which may be valid (WeChat did not answer, the secret is
+// wrong), and users copy the address of an error page, or share it from WeChat's menu, to ask for
+// help. Whoever has a valid code can sign in as its user, in a flow of their own.
 //
-// It travels sealed in the address, so that nobody else writes the text of a page, and neither cookie nor store is needed.
+// It travels sealed in the address, so that nobody else writes the text of a page, and neither
+// cookie nor store is needed.
 type Ending struct {
 	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
 	ReturnTo  string       `json:"r"`
@@ -44,7 +46,8 @@ func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
 	return Result{Kind: Ended, Flow: f, Ending: value}
 }
 
-// Ending reads Result.Ending. It returns false for a value that has expired, or that was not made here.
+// Ending reads Result.Ending. It returns false for a value that has expired, or that was not made
+// here.
 func (e *Engine) Ending(value string) (Ending, bool) {
 	var out Ending
 	plain, err := e.endings.Open(endingName, value)

@@ -28,8 +28,9 @@ type Config struct {
 	Now             func() time.Time
 }
 
-// Engine runs the authorizations of one callback address. Several engines whose Cookies, Keys and Attempts are alike share
-// their pending flows. It has no state of its own, and is safe for concurrent use.
+// Engine runs the authorizations of one callback address. Several engines whose Cookies, Keys and
+// Attempts are alike share their pending flows. It has no state of its own, and is safe for
+// concurrent use.
 type Engine struct {
 	cfg     Config
 	cookies cookies
@@ -74,10 +75,10 @@ type Browser struct {
 
 const english = "en"
 
-// Kind says what a [Result] is.
+// Kind is the kind of a [Result].
 type Kind int
 
-// The kinds of results. Each says which fields of Result are set besides Cookies.
+// The kinds of results. Its comment lists the fields of Result that are set besides Cookies.
 const (
 	Failed         Kind = iota // Err: an error on this side
 	Ready                      // of Prepare: Start may follow
@@ -114,15 +115,16 @@ func (res *Result) SetCookies(w http.ResponseWriter) {
 
 // Prepare returns Ready for a browser that may be sent to WeChat, or a reason to show a page first.
 //
-// WeChat's snapshot page reloads the start address once the user has pressed 使用完整服务. So the page that explains it is
-// shown there, once, and the reload starts again.
+// WeChat's snapshot page reloads the start address once the user has pressed 使用完整服务. So the page
+// that explains it is shown there, once, and the reload starts again.
 func (e *Engine) Prepare(b Browser) Result {
 	if e.cookies.Has(b.Request, cookieNotice) {
 		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}
 	}
 	if e.succeeded(b) > maxRestarts {
-		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped: sessions are not found after successful sign-ins; "+
-			"do all processes share one store, and does the session cookie reach the program?", "request_id", b.RequestID)
+		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped", "request_id", b.RequestID,
+			"hint", "sessions are not found after successful sign-ins: "+
+				"do all processes share one store, and does the session cookie reach the program?")
 		// The cookie is cleared, so that a user who presses the button gets another try.
 		return Result{Kind: Loop, Cookies: []*http.Cookie{e.cookies.Clear(cookieTrace)}}
 	}
@@ -143,8 +145,8 @@ func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.succeeded(b), e.cfg.Now()))
 }
 
-// restart sends the browser to WeChat once more, for a flow that failed through nobody's fault. After two restarts the user
-// decides.
+// restart sends the browser to WeChat once more, for a flow that failed through nobody's fault.
+// After two restarts the user decides.
 func (e *Engine) restart(b Browser, old *Flow) Result {
 	restarts := restartsOf(old.state) + 1
 	if restarts > maxRestarts {
@@ -166,7 +168,9 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		if b.Language == english {
 			language = "en"
 		}
-		target, err = client.QRConnectURL(wechat.QRConnectRequest{RedirectURI: e.cfg.Callback, State: f.state, Lang: language})
+		target, err = client.QRConnectURL(wechat.QRConnectRequest{
+			RedirectURI: e.cfg.Callback, State: f.state, Lang: language,
+		})
 	} else {
 		target, err = client.AuthorizeURL(wechat.AuthorizeRequest{
 			RedirectURI: e.cfg.Callback, State: f.state, Scope: f.Scope, ForcePopup: f.ForcePopup,
@@ -180,16 +184,17 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		return Result{Kind: Failed, Err: err}
 	}
 	if f.Method == MethodWeChat && ClassOf(b.Request) != InWeChat {
-		// A simulator. The fragment is for WeChat's client, which removes it. Other browsers carry it through every redirect,
-		// and the user would arrive at the program with it in the address.
+		// A simulator. The fragment is for WeChat's client, which removes it. Other browsers carry
+		// it through every redirect, and the user would arrive at the program with it in the
+		// address.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
 	e.event(b, f, EventStarted)
 	return Result{Kind: ToWeChat, Location: target, Cookies: set, Flow: f}
 }
 
-// ClearCookies returns cookies that remove every pending flow of the browser, and the trace of its sign-ins, so that the back
-// button does not bring a session back after signing out.
+// ClearCookies returns cookies that remove every pending flow of the browser, and the trace of its
+// sign-ins, so that the back button does not bring a session back after signing out.
 func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 	set := []*http.Cookie{e.cookies.Clear(cookieTrace)}
 	for _, name := range e.cookies.Below(r, cookieFlow) {
@@ -198,13 +203,14 @@ func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 	return set
 }
 
-// KeepsCookies reports whether the browser sent the cookie that a lost callback set, and returns the cookie that removes it.
+// KeepsCookies reports whether the browser sent the cookie that a lost callback set, and returns
+// the cookie that removes it.
 func (e *Engine) KeepsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }
 
-// singleValue returns the one value of a parameter; an absent one is "". WeChat was seen to send a state twice, alike; two
-// different ones come from an attacker.
+// singleValue returns the one value of a parameter; an absent one is "". WeChat was seen to send a
+// state twice, alike; two different ones come from an attacker.
 func singleValue(query url.Values, name string) (value string, ok bool) {
 	for i, v := range query[name] {
 		if i > 0 && v != value {

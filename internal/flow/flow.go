@@ -15,15 +15,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Limits of one flow. With them the largest flow cookie has 2,900 bytes, below the 3 KB for all of them and the 4 KB that
-// browsers accept for one.
+// Limits of one flow. With them the largest flow cookie has 2,900 bytes, below the 3 KB for all of
+// them and the 4 KB that browsers accept for one.
 const (
 	// MaxReturn is the greatest length of a return address, in bytes.
 	MaxReturn = 1500
-	// MaxData is the greatest length of Request.Data, in bytes. With a shorter return address there may be more, up to
-	// MaxReturn+MaxData together.
+	// MaxData is the greatest length of Request.Data, in bytes. With a shorter return address there
+	// may be more, up to MaxReturn+MaxData together.
 	MaxData = 512
-	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user needs time to consent.
+	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user
+	// needs time to consent.
 	Lifetime = 15 * time.Minute
 
 	attemptMargin = 10 * time.Minute // how much longer an attempt is stored than the cookie of its flow is accepted
@@ -36,7 +37,7 @@ type Method string
 // The methods.
 const (
 	MethodWeChat  Method = "wechat"  // inside WeChat, through an official account
-	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用) and the QR code that WeChat shows
+	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用)
 )
 
 // Request is what a browser is sent to WeChat for.
@@ -48,8 +49,9 @@ type Request struct {
 	Data       []byte       // the caller's own; at most MaxData bytes, or more with a short ReturnTo
 }
 
-// Flow is one authorization in progress: everything that the callback must know, and that WeChat's state is too short (and
-// too public) for. It travels sealed in a cookie of the browser that started it.
+// Flow is one authorization in progress: everything that the callback must know, and that WeChat's
+// state is too short (and too public) for. It travels sealed in a cookie of the browser that
+// started it.
 type Flow struct {
 	Request
 	state    string
@@ -68,8 +70,9 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
 }
 
-// SessionID returns the id of the session that this flow makes: 43 characters that only the browser and this server know. It
-// is the same however often a callback is repeated, and whichever process serves it.
+// SessionID returns the id of the session that this flow makes: 43 characters that only the browser
+// and this server know. It is the same however often a callback is repeated, and whichever process
+// serves it.
 func (f *Flow) SessionID() (string, error) {
 	id, err := seal.Derive(f.secret, "weigate flow session id", 32)
 	if err != nil {
@@ -78,14 +81,16 @@ func (f *Flow) SessionID() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(id), nil
 }
 
-// Hash returns the form in which states, codes and session ids are stored. They have 128 random bits or more (codes are
-// WeChat's, and used by then), so a plain hash is enough. what separates the kinds.
+// Hash returns the form in which states, codes and session ids are stored. They have 128 random
+// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. what separates
+// the kinds.
 func Hash(what, value string) string {
 	sum := sha256.Sum256([]byte("weigate " + what + "\x00" + value))
 	return hex.EncodeToString(sum[:])
 }
 
-// flowVersion is the first byte of a flow. A program that changes the layout changes it, and the flows in progress start again.
+// flowVersion is the first byte of a flow. A program that changes the layout changes it, and the
+// flows in progress start again.
 const flowVersion = 1
 
 // The numbers of methods and scopes in a flow. Append only.
@@ -94,8 +99,8 @@ var (
 	flowScopes  = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
 )
 
-// marshal encodes a flow: fixed fields first, then two strings with their lengths. A compact form matters, since ten pending
-// sign-ins share 3 KB.
+// marshal encodes a flow: fixed fields first, then two strings with their lengths. A compact form
+// matters, since ten pending sign-ins share 3 KB.
 func (f *Flow) marshal() ([]byte, error) {
 	method, scope := slices.Index(flowMethods, f.Method), slices.Index(flowScopes, f.Scope)
 	switch {
@@ -122,7 +127,8 @@ func (f *Flow) marshal() ([]byte, error) {
 
 var errFlow = errors.New("flow: not a flow")
 
-// unmarshalFlow is the reverse of marshal. Its input was sealed by this program or an older one; no length in it is trusted.
+// unmarshalFlow is the reverse of marshal. Its input was sealed by this program or an older one; no
+// length in it is trusted.
 func unmarshalFlow(b []byte) (*Flow, error) {
 	const fixed = 4 + stateLength + secretSize + 8 + 8
 	if len(b) < fixed || b[0] != flowVersion ||
@@ -165,8 +171,8 @@ func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
 // MinSeed is the least length of a seed for SeedSessionID, in bytes.
 const MinSeed = 16
 
-// SeedSessionID returns the id of the session that a program makes of a seed of its own, for a user who was authenticated by
-// other means. It differs from the SessionID of every flow.
+// SeedSessionID returns the id of the session that a program makes of a seed of its own, for a user
+// who was authenticated by other means. It differs from the SessionID of every flow.
 func SeedSessionID(seed []byte) (string, error) {
 	if len(seed) < MinSeed {
 		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)

@@ -34,8 +34,8 @@ func sampleFlow(tb testing.TB, returnTo string, data []byte) []byte {
 	return b
 }
 
-// FuzzFlow checks that whatever is read as a flow is written as the same bytes, so that no two cookies are one flow, and that
-// nothing panics.
+// FuzzFlow checks that whatever is read as a flow is written as the same bytes, so that no two
+// cookies are one flow, and that nothing panics.
 func FuzzFlow(f *testing.F) {
 	plain := sampleFlow(f, "/x?y#/z", nil)
 	f.Add(plain)
@@ -86,7 +86,8 @@ func TestStateForm(t *testing.T) {
 	}
 }
 
-// The secret of a flow and the seed of another sign-in never make the same session, even where their bytes are alike.
+// The secret of a flow and the seed of another sign-in never make the same session, even where
+// their bytes are alike.
 func TestSessionIDs(t *testing.T) {
 	t.Parallel()
 	secret := bytes.Repeat([]byte{1}, MinSeed)
@@ -153,7 +154,8 @@ func TestEndingsExpireAndCannotBeMade(t *testing.T) {
 	}
 }
 
-// A cookie of a flow has everything of the browser's flows within the budget, and the oldest go first.
+// A cookie of a flow has everything of the browser's flows within the budget, and the oldest go
+// first.
 func TestKeepRemovesTheOldestFlows(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1772352000, 0)

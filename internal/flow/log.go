@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from small sets.
+// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
+// small sets.
 type Event struct {
 	Outcome string // one of the constants below, or an outcome of a redemption
 	Method  Method // "" when the flow is not known
@@ -35,7 +36,8 @@ func (e *Engine) event(b Browser, f *Flow, outcome string) {
 	e.cfg.OnEvent(b.Request.Context(), v)
 }
 
-// log writes the one line of a callback. The address of the request is left out: it contains the code.
+// log writes the one line of a callback. The address of the request is left out: it contains the
+// code.
 func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
 	e.event(b, f, outcome)
 	level := slog.LevelInfo
@@ -55,7 +57,8 @@ func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog
 	e.cfg.Logger.LogAttrs(b.Request.Context(), level, "sign-in callback answered", attrs...)
 }
 
-// userAttrs identifies a user in a log, well enough to find them and too little to be them: the openid is cut.
+// userAttrs identifies a user in a log, well enough to find them and too little to be them: the
+// openid is cut.
 func userAttrs(appID, openID string) []slog.Attr {
 	if len(openID) > 8 {
 		openID = openID[:8] + "…"

@@ -30,16 +30,18 @@ type Profile struct {
 	AvatarURL string // "" or an address that SafeAvatar accepts
 }
 
-// Complete records an authorization: what the program keeps of the user, the session under Flow.SessionID, and the outcome of
-// the attempt, by [Authorization.Finish] or in a transaction of its own. It returns the outcome that it recorded; an error
-// beside it is the cause for the log. An outcome without Kind means that none was recorded: the browser is then sent to
-// WeChat again for [ErrAttemptLost], and gets an error page for other errors.
+// Complete records an authorization: what the program keeps of the user, the session under
+// Flow.SessionID, and the outcome of the attempt, by [Authorization.Finish] or in a transaction of
+// its own. It returns the outcome that it recorded; an error beside it is the cause for the log. An
+// outcome without Kind means that none was recorded: the browser is then sent to WeChat again for
+// [ErrAttemptLost], and gets an error page for other errors.
 //
-// It is called once per flow, in the request that redeemed the code. Its context outlives that request and leaves three seconds
-// or more.
+// It is called once per flow, in the request that redeemed the code. Its context outlives that
+// request and leaves three seconds or more.
 type Complete func(ctx context.Context, a Authorization) (Outcome, error)
 
-// Finish writes the outcome of the attempt and returns it. cause is returned beside it, for the log.
+// Finish writes the outcome of the attempt and returns it. cause is returned beside it, for the
+// log.
 func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
 	out := Outcome{Kind: kind, Text: text, At: a.engine.cfg.Now()}
 	if err := a.engine.finish(ctx, a.Attempt.Key, a.Attempt.Owner, out); err != nil {
@@ -50,8 +52,8 @@ func (a Authorization) Finish(ctx context.Context, kind, text string, cause erro
 
 // redeem sends the code to WeChat under an attempt and has the result recorded.
 //
-// It does not end when the browser goes away: WeChat calls a slow callback a second time and drops the first, and that second
-// request waits for this one.
+// It does not end when the browser goes away: WeChat calls a slow callback a second time and drops
+// the first, and that second request waits for this one.
 func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete Complete) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), signInLimit)
 	defer cancel()
@@ -77,7 +79,8 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, comple
 	return out, nil
 }
 
-// authorize redeems the code and fills in what WeChat confirmed. It returns the outcome where there is nothing to complete.
+// authorize redeems the code and fills in what WeChat confirmed. It returns the outcome where there
+// is nothing to complete.
 func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()
@@ -87,7 +90,8 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 		return Outcome{Kind: classify(err)}, err
 	}
 	if token.SnapshotUser {
-		// A virtual user (WeChat's announcement of 2022-05-09): its openid, nickname and avatar belong to nobody.
+		// A virtual user (WeChat's announcement of 2022-05-09): its openid, nickname and avatar
+		// belong to nobody.
 		return Outcome{Kind: OutcomeSnapshot}, nil
 	}
 	a.OpenID, a.UnionID, a.Scopes, a.At = token.OpenID, token.UnionID, token.Scopes, e.cfg.Now()
@@ -97,8 +101,9 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 	return Outcome{}, nil
 }
 
-// classify returns the outcome for an error of the exchange. A code that WeChat refused starts again. Where no usable answer
-// came (the wechat package returns ErrReauthorize too, since the code may be used) the user decides when.
+// classify returns the outcome for an error of the exchange. A code that WeChat refused starts
+// again. Where no usable answer came (the wechat package returns ErrReauthorize too, since the code
+// may be used) the user decides when.
 func classify(err error) string {
 	var answer *wechat.Error
 	refused := errors.Is(err, wechat.ErrInvalidCode) || (errors.As(err, &answer) && answer.Code != 0)
@@ -115,8 +120,9 @@ func classify(err error) string {
 	return OutcomeBusy
 }
 
-// profileGranted reports whether the profile may be requested with this token. With a base token WeChat answers 48001. The
-// newest documentation omits the scope from the answer; without one the flow's counts.
+// profileGranted reports whether the profile may be requested with this token. With a base token
+// WeChat answers 48001. The newest documentation omits the scope from the answer; without one the
+// flow's counts.
 func profileGranted(f *Flow, token *wechat.Token) bool {
 	if f.Scope == wechat.ScopeBase {
 		return false
@@ -124,15 +130,19 @@ func profileGranted(f *Flow, token *wechat.Token) bool {
 	return len(token.Scopes) == 0 || token.HasScope(f.Scope)
 }
 
-// addProfile requests nickname and avatar. A failure is not the user's: they are signed in with what is known.
-func (e *Engine) addProfile(ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization) {
+// addProfile requests nickname and avatar. A failure is not the user's: they are signed in with
+// what is known.
+func (e *Engine) addProfile(
+	ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization,
+) {
 	language := wechat.LangZhCN
 	if b.Language == english {
 		language = wechat.LangEN
 	}
 	info, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, language)
 	if err != nil {
-		e.cfg.Logger.WarnContext(ctx, "profile not available, sign-in continued without", "error", err, "request_id", b.RequestID)
+		e.cfg.Logger.WarnContext(ctx, "profile not received, sign-in continued",
+			"error", err, "request_id", b.RequestID)
 		return
 	}
 	a.Profile = &Profile{Nickname: info.Nickname, AvatarURL: SafeAvatar(info.AvatarURL, e.cfg.AvatarHosts)}

@@ -11,13 +11,13 @@ import (
 // ErrReturn is wrapped by every refusal of a return address.
 var ErrReturn = errors.New("return address refused")
 
-// Returns decides where a browser may be sent after a sign-in. Addresses of the own origin are kept as a path ("/x?y#z"),
-// others as an absolute address.
+// Returns decides where a browser may be sent after a sign-in. Addresses of the own origin are kept
+// as a path ("/x?y#z"), others as an absolute address.
 type Returns struct {
 	Own      string          // origin, such as https://app.example.com
 	Prefix   string          // the path below which the program is served; "" at the root
 	Allowed  map[string]bool // further origins
-	Reserved []string        // paths of the sign-in itself, below Prefix: a return there would be a loop; "/x/" is /x and all below it
+	Reserved []string        // paths of the sign-in, below Prefix, to which no return leads; "/x/" is /x and all below
 }
 
 // Home returns the address for a request that names none.
@@ -31,7 +31,8 @@ func (p *Returns) OrHome(address string) string {
 	return address
 }
 
-// Absolute returns an address that Check returned for a Location header or a link. It never depends on the header Host.
+// Absolute returns an address that Check returned for a Location header or a link. It never depends
+// on the header Host.
 func (p *Returns) Absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return p.Own + address
@@ -39,9 +40,9 @@ func (p *Returns) Absolute(address string) string {
 	return address
 }
 
-// Check returns the address in the form that is kept, or an error that wraps [ErrReturn]. It rejects rather than repairs:
-// browsers read backslashes, tabs, missing slashes and user names in addresses differently than servers, and what it accepts
-// is exactly what both read alike.
+// Check returns the address in the form that is kept, or an error that wraps [ErrReturn]. It
+// rejects rather than repairs: browsers read backslashes, tabs, missing slashes and user names in
+// addresses differently than servers, and what it accepts is exactly what both read alike.
 func (p *Returns) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil

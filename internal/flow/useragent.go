@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// UserAgentClass is what the user agent says about where a page is shown. It decides which page a visitor sees, never what
-// the visitor may do: every client can send any user agent.
+// UserAgentClass is what the user agent says about where a page is shown. It decides which page a
+// visitor sees, never what the visitor may do: every client can send any user agent.
 type UserAgentClass int
 
 // The classes.
 const (
 	InWeChat  UserAgentClass = iota // WeChat's own browser, on a phone or a desktop
-	OnPhone                         // another browser on a phone or tablet, or a program of WeChat's in which sign-in does not work
+	OnPhone                         // another browser on a phone or tablet, also WeCom and mini-programs
 	OnDesktop                       // any other browser
 )
 
-// ClassOf reads the user agent of a request. WeChat's contains "MicroMessenger" in all captured examples (phones and Windows);
-// WeCom adds "wxwork" and the web view of a mini-program "miniProgram", and in neither does the sign-in of an official account
-// work.
+// ClassOf reads the user agent of a request. WeChat's contains "MicroMessenger" in all captured
+// examples (phones and Windows); WeCom adds "wxwork" and the web view of a mini-program
+// "miniProgram", and in neither does the sign-in of an official account work.
 func ClassOf(r *http.Request) UserAgentClass {
 	agent := strings.ToLower(r.UserAgent())
 	has := func(part string) bool { return strings.Contains(agent, part) }
@@ -33,5 +33,6 @@ func ClassOf(r *http.Request) UserAgentClass {
 	return OnDesktop
 }
 
-// FromWeChat reports whether a request comes from WeChat's own browser, where an official account can sign users in.
+// FromWeChat reports whether a request comes from WeChat's own browser, where an official account
+// can sign users in.
 func FromWeChat(r *http.Request) bool { return ClassOf(r) == InWeChat }

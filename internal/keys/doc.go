@@ -1,17 +1,19 @@
-// Package keys holds what the gateway keeps secret at rest and what it signs with.
+// Package keys seals the gateway's secrets for the database, and signs and verifies its tokens.
 //
-// [Master] is the set of master keys: it seals small values for the database ([Master.Seal], [Master.Open]) and derives the keys that other parts
-// need ([Master.Derive]). [LoadOrCreate] reads the master key file, and makes it on the first start. Several keys may be given, so that one can be
-// replaced: the first one seals, all of them open.
+// [Sealer] has the master keys: it seals small values for the database ([Sealer.Seal],
+// [Sealer.Open]) and derives the keys that other packages need ([Sealer.Derive]). [LoadOrCreate]
+// reads the master key file, and creates it on the first start. There may be several master keys,
+// so that one can be replaced: the first seals, all of them open.
 //
-// [Ring] is the set of signing keys: it makes them once for all replicas, signs ([Ring.Sign]), publishes ([Ring.JWKS]) and checks what this gateway
-// signed ([Ring.Verify]). A new key is published before it signs, and an old one stays published until the last token that it signed has expired,
-// so that an app which keeps the key set for a while never meets a token that it cannot check:
+// [Set] is the set of signing keys: it creates them once for all replicas, signs ([Set.Sign]),
+// publishes ([Set.JWKS]) and verifies what this gateway signed ([Set.Verify]). A new key is
+// published before it signs, and an old one stays published until the last token that it signed has
+// expired. So an app that caches the key set never gets a token that it cannot verify:
 //
-//	made        published, signs nothing        for Config.Lead
-//	active      published, signs                for Config.Period
-//	replaced    published, signs nothing        for Config.Keep
-//	expired     gone
+//	created     published, does not sign        for SetConfig.Lead
+//	active      published, signs                for SetConfig.Period
+//	replaced    published, does not sign        for SetConfig.Keep
+//	expired     removed
 //
-// The package does no HTTP, and it knows nothing of OpenID Connect. What it signs is the caller's.
+// The package contains no HTTP and nothing of OpenID Connect.
 package keys

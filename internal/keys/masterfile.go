@@ -12,13 +12,21 @@ import (
 	"path/filepath"
 )
 
-// maxMasterFile bounds what is read: a wrong path may name anything.
+// maxMasterFile limits what is read: a wrong path may name any file.
 const maxMasterFile = 64 << 10
 
-// LoadOrCreate reads the master key file at path. When there is none it makes one with a new random key, readable by its owner only (mode 0600), and
-// reports created. Two processes that start at the same moment end up with the same key.
+// LoadOrCreate reads the master key file at path. When there is none it creates one with a new
+// random key, readable by its owner only (mode 0600), and reports created. Two processes that start
+// at the same moment get the same key.
+
 //
-// The file is what the sealed values of the database cannot be opened without, so it lies apart from the database and out of its backups.
+
+// Without the file the sealed values of the database cannot be opened, so it is stored apart from
+// the database and its backups. key, readable by its owner only (mode 0600), and reports created.
+// Two processes that start at the same moment end up with the same key.
+//
+// The file is what the sealed values of the database cannot be opened without, so it lies apart
+// from the database and out of its backups.
 func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	m, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +40,8 @@ func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	return m, created, err
 }
 
-// Load reads the master key file at path; see [ParseMaster] for its form. A file that does not exist gives an error that is [fs.ErrNotExist].
+// Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
+// not exist the error is [fs.ErrNotExist]. exist gives an error that is [fs.ErrNotExist].
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -53,8 +62,10 @@ func Load(path string) (*Sealer, error) {
 	return m, nil
 }
 
-// Exposed says whether others than the owner may read the file at path. It is a warning's reason, not an error's: container platforms mount secrets
-// as readable by all, inside a place that only the process sees.
+// Exposed reports whether users other than the owner may read the file at path. It is a reason for
+// a warning, not for an error: container platforms mount secrets as readable by all, in a place
+// that only the process sees. not an error's: container platforms mount secrets as readable by all,
+// inside a place that only the process sees.
 func Exposed(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -63,20 +74,22 @@ func Exposed(path string) (bool, error) {
 	return info.Mode().Perm()&0o077 != 0, nil
 }
 
-// create writes a new key beside path and links it into place: a link fails when the name is taken, so a half-written file is never read and a
-// second process never replaces the first one's key.
+// create writes a new key beside path and links it into place: a link fails when the name exists,
+// so a half-written file is never read and a second process never replaces the first one's key. so
+// a half-written file is never read and a second process never replaces the first one's key.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)
 	var text bytes.Buffer
 	text.WriteString("# Weigate master key. Keep it apart from the database and out of its backups.\n")
-	text.WriteString("# To replace it: add a line below (every replica can open both), then move that line to the top and restart, then remove this one.\n")
+	text.WriteString("# To replace it: add a line below (every replica can open both), " +
+		"then move that line to the top and restart, then remove this one.\n")
 	text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 
-	// CreateTemp makes the file with mode 0600.
+	// CreateTemp creates the file with mode 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), ".weigate-key-*")
 	if err != nil {
-		return false, fmt.Errorf("keys: the master key file cannot be made: %w", err)
+		return false, fmt.Errorf("keys: the master key file cannot be created: %w", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(text.Bytes())
@@ -93,7 +106,7 @@ func create(path string) (created bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("keys: the master key file cannot be made: %w", err)
+		return false, fmt.Errorf("keys: the master key file cannot be created: %w", err)
 	}
 	return true, nil
 }

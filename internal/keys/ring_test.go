@@ -220,8 +220,9 @@ func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 	if len(store.stored(t)) != 1 {
 		t.Fatalf("replicas that started together made %d keys, want 1", len(store.stored(t)))
 	}
-	// A rotation on one replica: at every moment each replica publishes what any of them signs. Each reads the store every ten seconds, at worst one after
-	// the other, and one of them misses a reading.
+	// A rotation on one replica: at every moment each replica publishes what any of them signs.
+	// Each reads the store every ten seconds, at worst one after the other, and one of them misses
+	// a reading.
 	if err := replicas[0].Rotate(t.Context(), keys.ES256, true); err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,18 @@ import (
 // MinMasterKey is the least number of bytes that a master key may have.
 const MinMasterKey = 32
 
-// ErrMasterKey says that a value was sealed with a master key that is not among those given. The operator put another key file in place, or took an
-// old key out before everything was sealed anew.
+// ErrMasterKey means that a value was sealed with a master key that is not among those given:
+// another key file was put in place, or an old key was removed before everything was sealed again.
+// operator put another key file in place, or took an old key out before everything was sealed anew.
 var ErrMasterKey = errors.New("keys: sealed with a master key that is not among those given")
 
-// ErrTampered says that a sealed value is damaged, or belongs to another place than the one it was found in.
+// ErrTampered means that a sealed value is damaged, or was sealed for another place than the one it
+// was found in. found in.
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
-// Master is one or more master keys. It is immutable and safe for concurrent use. The zero value has no key: every method of it fails or is empty.
+// Sealer has one or more master keys. It is immutable and safe for concurrent use. The zero value
+// has no key: each of its methods fails or returns nothing. has no key: every method of it fails or
+// is empty.
 type Sealer struct {
 	keys []masterKey
 }
@@ -38,7 +42,8 @@ const (
 	headerSize  = 1 + idSize + nonceSize
 )
 
-// NewMaster makes a Master of keys of at least [MinMasterKey] bytes each. The first seals, all of them open.
+// NewSealer returns a Sealer of keys of at least [MinMasterKey] bytes each. The first seals, all of
+// them open. them open.
 func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("keys: no master key given")
@@ -60,15 +65,18 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 	return m, nil
 }
 
-// ParseMaster reads master keys from text: base64, one per line or separated by commas or spaces. Empty lines and lines that begin with # are left
-// out. An error names the line and never its content.
+// ParseMasterKey reads master keys from text: base64, one per line or separated by commas or
+// spaces. Empty lines and lines that begin with # are ignored. An error contains the number of the
+// line and never its content. Empty lines and lines that begin with # are left out. An error names
+// the line and never its content.
 func ParseMasterKey(text string) (*Sealer, error) {
 	var keys [][]byte
 	for n, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
 			continue
 		}
-		for _, field := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' }) {
+		separator := func(r rune) bool { return strings.ContainsRune(", \t\r", r) }
+		for _, field := range strings.FieldsFunc(line, separator) {
 			key, err := decodeKey(field)
 			if err != nil {
 				return nil, fmt.Errorf("keys: line %d of the master key is not base64", n+1)
@@ -79,14 +87,16 @@ func ParseMasterKey(text string) (*Sealer, error) {
 	return NewSealer(keys...)
 }
 
-// decodeKey takes base64 in both alphabets, with and without padding, since people make keys with whatever tool is at hand.
+// decodeKey accepts base64 in both alphabets, with and without padding, since keys are made with
+// different tools. whatever tool is at hand.
 func decodeKey(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(s)
 	return base64.RawURLEncoding.DecodeString(s)
 }
 
-// IDs lists the public names of the keys, the sealing one first. They tell nothing about the keys, and may be shown to the operator.
+// IDs returns the public ids of the keys, the sealing one first. They reveal nothing about the
+// keys, and may be shown to an administrator. and may be shown to the operator.
 func (m *Sealer) IDs() []string {
 	ids := make([]string, 0, len(m.keys))
 	for _, k := range m.keys {
@@ -95,8 +105,11 @@ func (m *Sealer) IDs() []string {
 	return ids
 }
 
-// Seal encrypts plain with the first key (AES-256-GCM under a key of the purpose's own). The result opens only with the same purpose and the same
-// place, which are authenticated and not stored: a sealed value that is moved to another row does not open there.
+// Seal encrypts plain with the first key (AES-256-GCM under a key of the purpose's own). The result
+// opens only with the same purpose and place, which are authenticated and not stored: a sealed
+// value that is moved to another row does not open there. opens only with the same purpose and the
+// same place, which are authenticated and not stored: a sealed value that is moved to another row
+// does not open there.
 func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	if len(m.keys) == 0 {
 		return nil, ErrMasterKey
@@ -110,15 +123,17 @@ func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	return aead.Seal(out, nil, plain, associated(purpose, place)), nil
 }
 
-// Open decrypts what [Master.Seal] made, with whichever of the keys sealed it. Errors to test for: [ErrMasterKey], whose text names the key that is
-// missing, and [ErrTampered].
+// Open decrypts what [Sealer.Seal] returned, with whichever of the keys sealed it. Errors to test
+// for: [ErrMasterKey], whose text has the id of the missing key, and [ErrTampered]. [ErrMasterKey],
+// whose text names the key that is missing, and [ErrTampered].
 func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != sealVersion {
 		return nil, ErrTampered
 	}
 	k, ok := m.key(sealed)
 	if !ok {
-		return nil, fmt.Errorf("%w: it was sealed with key %x, given are %s", ErrMasterKey, sealed[1:1+idSize], strings.Join(m.IDs(), ", "))
+		return nil, fmt.Errorf("%w: it was sealed with key %x, given are %s",
+			ErrMasterKey, sealed[1:1+idSize], strings.Join(m.IDs(), ", "))
 	}
 	aead, err := k.aead(purpose)
 	if err != nil {
@@ -131,13 +146,15 @@ func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Current says whether sealed was made with the first key. What was not is to be sealed anew before the older key is taken away.
+// Current reports whether sealed was made with the first key. Any other value must be sealed again
+// before the older key is removed. the older key is taken away.
 func (m *Sealer) Current(sealed []byte) bool {
 	return len(m.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(m.keys[0].id[:])
 }
 
-// Derive gives 32 bytes per master key for the purpose, in the order of the keys. The first is the one to use; the others recognise what was derived
-// before the master key was replaced.
+// Derive returns 32 bytes per master key for the purpose, in the order of the keys. The first is
+// the one to use; the others recognize what was derived before the master key was replaced. one to
+// use; the others recognise what was derived before the master key was replaced.
 func (m *Sealer) Derive(purpose string) [][]byte {
 	out := make([][]byte, 0, len(m.keys))
 	for _, k := range m.keys {
@@ -146,10 +163,10 @@ func (m *Sealer) Derive(purpose string) [][]byte {
 	return out
 }
 
-// String keeps the keys out of every formatted text.
+// String returns a constant, so that the keys are in no formatted text.
 func (m *Sealer) String() string { return "[master key]" }
 
-// GoString keeps the keys out of %#v.
+// GoString returns a constant, so that the keys are not in %#v.
 func (m *Sealer) GoString() string { return m.String() }
 
 func (m *Sealer) key(sealed []byte) (masterKey, bool) {
@@ -164,7 +181,8 @@ func (m *Sealer) key(sealed []byte) (masterKey, bool) {
 func (k masterKey) derive(info string, n int) []byte {
 	out, err := seal.Derive(k.root, "weigate "+info, n)
 	if err != nil {
-		// The lengths are constants of this package, far below HKDF's limit; only a FIPS mode that refuses SHA-256 could lead here.
+		// The lengths are constants of this package, far below HKDF's limit; only a FIPS mode that
+		// refuses SHA-256 could lead here.
 		panic("keys: hkdf: " + err.Error())
 	}
 	return out

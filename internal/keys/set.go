@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// RingConfig says how a [Ring] keeps its keys. Store and Master are required; every other field has a useful zero value.
+// SetConfig is what a [Set] is made of. Store and Sealer are required; the zero value of every
+// other field works. a useful zero value.
 type SetConfig struct {
 	Store  gateway.Keys
 	Sealer *Sealer
@@ -20,25 +21,29 @@ type SetConfig struct {
 	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
-	Keep   time.Duration    // how long it is published after it was replaced: as long as anything it signed is of use; 0 = 35 days; see Ring.SetKeep
+	Keep   time.Duration    // how long it is published after it was replaced; 0 = 35 days; see Set.SetKeep
 	Reload time.Duration    // how often the store is read again by Run; 0 = 10 s
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil = discards
 }
 
-// Ring is the set of signing keys, the same on every replica that shares the store. It answers from memory, so signing and publishing go on while
-// the database is away. All methods are safe for concurrent use.
+// Set is the set of signing keys, the same on every replica that shares the store. It answers from
+// memory, so signing and publishing continue while the database is unavailable. All methods are
+// safe for concurrent use. memory, so signing and publishing go on while the database is away. All
+// methods are safe for concurrent use.
 type Set struct {
 	cfg     SetConfig
 	current atomic.Pointer[snapshot]
 	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
 }
 
-// OpenRing reads the keys, makes those that are missing, and seals with the first master key what an older one sealed. It fails with [ErrMasterKey]
-// when the store holds keys that none of the master keys opens.
+// OpenSet reads the keys, creates those that are missing, and seals with the first master key what
+// an older one sealed. It fails with [ErrMasterKey] when the store has keys that none of the master
+// keys opens. an older one sealed. It fails with [ErrMasterKey] when the store holds keys that none
+// of the master keys opens.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
-		return nil, errors.New("keys: a ring needs a store and a master key")
+		return nil, errors.New("keys: SetConfig.Store and SetConfig.Sealer are required")
 	}
 	if cfg.Algs == nil {
 		cfg.Algs = []string{RS256, ES256}
@@ -50,7 +55,7 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	}
 	defaultTo(&cfg.Period, 90*24*time.Hour)
 	defaultTo(&cfg.Lead, 24*time.Hour)
-	// Longer than a session lives: an app shows an old ID token again when it signs its person out.
+	// Longer than a session lives: an app sends an old ID token again when it signs its user out.
 	defaultTo(&cfg.Keep, 35*24*time.Hour)
 	defaultTo(&cfg.Reload, 10*time.Second)
 	if cfg.Now == nil {
@@ -72,14 +77,16 @@ func defaultTo(d *time.Duration, def time.Duration) {
 	}
 }
 
-// SetKeep changes RingConfig.Keep for the keys that are replaced from now on.
+// SetKeep changes SetConfig.Keep for the keys that are replaced from now on.
 func (r *Set) SetKeep(d time.Duration) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	r.cfg.Keep = d
 }
 
-// CheckMaster says whether the master keys open every signing key of the store that is of use at now, and changes nothing. [ErrMasterKey]: they do not.
+// CheckMasterKey returns [ErrMasterKey] unless the master keys open every signing key of the store
+// that has not expired at now. It changes nothing. now, and changes nothing. [ErrMasterKey]: they
+// do not.
 func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
@@ -96,8 +103,10 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 	return nil
 }
 
-// Run keeps the ring up to date until ctx ends: it reads what other replicas made, and makes, reseals and removes keys as they come due.
-// A store that is away is logged, and tried again; the keys in memory go on.
+// Run keeps the set up to date until ctx ends: it reads what other replicas created, and creates,
+// reseals and removes keys as they come due. When the store is unavailable it logs that and tries
+// again; the keys in memory continue to work. reseals and removes keys as they come due. A store
+// that is away is logged, and tried again; the keys in memory go on.
 func (r *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
@@ -107,13 +116,13 @@ func (r *Set) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := r.Maintain(ctx); err != nil && ctx.Err() == nil {
-				r.cfg.Logger.WarnContext(ctx, "signing keys could not be brought up to date; the known ones go on", "error", err)
+				r.cfg.Logger.WarnContext(ctx, "signing keys not updated, known keys used", "error", err)
 			}
 		}
 	}
 }
 
-// Maintain does once what [Ring.Run] does at every tick.
+// Maintain does once what [Set.Run] does at every tick.
 func (r *Set) Maintain(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -142,13 +151,21 @@ func (r *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// Soon is how long after [Ring.Rotate] at once the new key signs: every replica has read it by then, one that missed a reading too. If one replica signed
-// before, another might be asked for the key set and not have it yet, and apps would refuse people; if one published the old key no more, tokens that
+// ActivationDelay returns how long after [Set.Rotate] at once the new key signs: every replica has
+// read it by then, also one that missed a reading. If one replica signed earlier, another might
+// publish a key set without the key, and apps would reject its tokens; if one stopped publishing
+// the old key earlier, tokens that another still signs with it would be rejected. then, one that
+// missed a reading too. If one replica signed before, another might be asked for the key set and
+// not have it yet, and apps would refuse people; if one published the old key no more, tokens that
 // another still signs with it would be refused.
 func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
 
-// Rotate makes a new key for alg now. It signs after Config.Lead, or after [Ring.Soon] when atOnce is true: that is for a key that leaked, and from the
-// same moment on no replica publishes an older key of alg, so that nothing they signed is believed any more. The clocks of the replicas must agree.
+// Rotate creates a new key for alg. It signs after SetConfig.Lead, or after [Set.ActivationDelay]
+// when atOnce is true: that is for a key that leaked, and from the same moment on no replica
+// publishes an older key of alg, so that nothing they signed is accepted any more. The clocks of
+// the replicas must agree. is true: that is for a key that leaked, and from the same moment on no
+// replica publishes an older key of alg, so that nothing they signed is believed any more. The
+// clocks of the replicas must agree.
 func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -180,19 +197,19 @@ func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	return nil
 }
 
-// Status is one signing key as an operator sees it. State is "next", "active" or "replaced".
+// Status is one signing key for an administrator. State is "next", "active" or "replaced".
 type Status struct {
 	ID, Slot, Alg, State                      string
 	CreatedAt, ActiveAt, RetiredAt, ExpiresAt time.Time
 }
 
-// List tells of every published key, in the order of making.
+// List returns every published key, in the order of creation.
 func (r *Set) List() []Status {
 	snap, now := r.current.Load(), r.cfg.Now()
 	var out []Status
 	for _, k := range snap.published(now) {
-		s := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced", CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt,
-			RetiredAt: k.stored.RetiredAt, ExpiresAt: k.stored.ExpiresAt}
+		s := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced",
+			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, RetiredAt: k.stored.RetiredAt, ExpiresAt: k.stored.ExpiresAt}
 		switch {
 		case k == snap.active(k.alg, now):
 			s.State = "active"
@@ -204,7 +221,8 @@ func (r *Set) List() []Status {
 	return out
 }
 
-// makeDue makes the first key of alg, or the next one when the newest has less than Lead left to sign.
+// makeDue creates the first key of alg, or the next one when the newest signs for less than Lead.
+// sign.
 func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := r.cfg.Now()
 	newest := snap.newest(alg, now)
@@ -217,8 +235,10 @@ func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, er
 	return false, nil
 }
 
-// make puts a new key into the store, under the next slot of its algorithm: when another replica makes one at the same moment both choose the same
-// slot, the store takes one of them, and both replicas use that.
+// make stores a new key under the next slot of its algorithm: when another replica creates one at
+// the same moment both choose the same slot, the store accepts one of them, and both replicas use
+// that. makes one at the same moment both choose the same slot, the store takes one of them, and
+// both replicas use that.
 func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
@@ -228,7 +248,10 @@ func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.
 	if err != nil {
 		return err
 	}
-	key := gateway.Key{ID: kid, Slot: snap.nextSlot(alg), Use: useSign, Alg: alg, Sealed: sealed, CreatedAt: r.cfg.Now(), ActiveAt: active}
+	key := gateway.Key{
+		ID: kid, Slot: snap.nextSlot(alg), Use: useSign, Alg: alg, Sealed: sealed,
+		CreatedAt: r.cfg.Now(), ActiveAt: active,
+	}
 	err = r.cfg.Store.PutKey(ctx, key)
 	if errors.Is(err, gateway.ErrConflict) {
 		return nil
@@ -236,11 +259,12 @@ func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.
 	if err != nil {
 		return fmt.Errorf("keys: store the new %s key: %w", alg, err)
 	}
-	r.cfg.Logger.InfoContext(ctx, "made a signing key", "key", kid, "slot", key.Slot, "signs_from", active)
+	r.cfg.Logger.InfoContext(ctx, "signing key created", "key", kid, "slot", key.Slot, "signs_from", active)
 	return nil
 }
 
-// tidy writes down when a replaced key stops being published, and seals anew what an older master key sealed.
+// tidy stores when a replaced key stops being published, and seals again what an older master key
+// sealed. key sealed.
 func (r *Set) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := r.cfg.Now()
 	for _, k := range snap.published(now) {

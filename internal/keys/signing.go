@@ -21,7 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// The algorithms that a [Ring] has keys for.
+// The algorithms that a [Set] has keys for.
 const (
 	RS256 = "RS256" // RSA 2048 with SHA-256: what every relying party can check
 	ES256 = "ES256" // P-256 with SHA-256: forty times cheaper to sign
@@ -33,17 +33,19 @@ const (
 	TypeAssertion = "weigate-assertion+jwt" // what forward auth hands to an upstream
 )
 
-// ErrToken says that a text is not a token that this gateway signed with a key that it still publishes.
+// ErrToken means that a text is not a token that this gateway signed with a key that it still
+// publishes. publishes.
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
-	useSign     = "sign" // gateway.Key.Use of the keys of a ring
+	useSign     = "sign" // gateway.Key.Use of the keys of a Set
 	sealPurpose = "signing key"
 	rsaBits     = 2048
 )
 
-// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC 7638), so a key set that an app kept from an
-// earlier database never meets another key under the same name.
+// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC
+// 7638), so a key set that an app kept from an earlier database never meets another key under the
+// same name.
 type signingKey struct {
 	stored  gateway.Key
 	alg     string
@@ -51,13 +53,14 @@ type signingKey struct {
 	signers map[string]jose.Signer // by type
 }
 
-// snapshot is the ring at one reading of the store. It is never changed.
+// snapshot is the set at one reading of the store. It is never changed.
 type snapshot struct {
 	keys []*signingKey // by ActiveAt, then id
 	read time.Time
 }
 
-// Sign signs claims, which is JSON, with the active key of alg and gives the compact form. typ is the token's type, one of [TypeJWT] and
+// Sign signs claims, which are JSON, with the active key of alg and returns the compact form. typ
+// is the token's type, one of [TypeJWT] and [TypeAssertion]. the token's type, one of [TypeJWT] and
 // [TypeAssertion].
 func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := r.current.Load().active(alg, r.cfg.Now())
@@ -75,10 +78,18 @@ func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// Verify checks the signature of a compact token of the given type and gives its claims, which are JSON. It does not look at times: the caller
-// decides whether an expired token still says something. The only error to test for is [ErrToken].
+// Verify checks the signature of a compact token of the given type and returns its claims, which
+// are JSON. It does not check times: the caller decides whether an expired token is accepted. The
+// only error to test for is [ErrToken].
+
 //
-// A key that this replica has not heard of is looked for in the store once, so a token that another replica has just signed is known here.
+
+// The store is read once for a key that this replica does not know, so a token that another replica
+// has just signed is accepted here. JSON. It does not look at times: the caller decides whether an
+// expired token still says something. The only error to test for is [ErrToken].
+//
+// A key that this replica has not heard of is looked for in the store once, so a token that another
+// replica has just signed is known here.
 func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -102,8 +113,11 @@ func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	return claims, nil
 }
 
-// JWKS gives the published keys as a JSON Web Key Set: public members only, with kid, alg and use. It reads the store again when the last reading
-// is older than five seconds, so an app that asks because of an unknown kid is told of a key that another replica made.
+// JWKS returns the published keys as a JSON Web Key Set: public members only, with kid, alg and
+// use. It reads the store again when the last reading is older than five seconds, so an app that
+// asks because of an unknown kid gets a key that another replica created. It reads the store again
+// when the last reading is older than five seconds, so an app that asks because of an unknown kid
+// is told of a key that another replica made.
 func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	r.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
@@ -117,7 +131,8 @@ func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store when the last reading is older than age. While it is being read, or when it is away, the keys in memory serve on.
+// refresh reads the store when the last reading is older than age. While it is being read, or is
+// unavailable, the keys in memory are used. it is away, the keys in memory serve on.
 func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := r.cfg.Now().Sub(r.current.Load().read)
 	if since >= 0 && since < age || !r.reading.TryLock() {
@@ -126,7 +141,7 @@ func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	defer r.reading.Unlock()
 	snap, err := r.load(ctx)
 	if err != nil {
-		r.cfg.Logger.WarnContext(ctx, "signing keys could not be read; the known ones go on", "error", err)
+		r.cfg.Logger.WarnContext(ctx, "signing keys not read, known keys used", "error", err)
 		return false
 	}
 	r.current.Store(snap)
@@ -232,7 +247,7 @@ func newPrivateKey(alg string) (der []byte, kid string, err error) {
 	return der, public.KeyID, err
 }
 
-// published are the keys that an app may still need, or will need soon.
+// published returns the keys that an app may still need, or will need soon.
 func (s *snapshot) published(now time.Time) []*signingKey {
 	var out []*signingKey
 	for _, k := range s.keys {
@@ -243,8 +258,9 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 	return out
 }
 
-// active is the newest key of alg whose time has come. When a clock was set back and no key's time has come, the oldest one signs: a key that is
-// a little young is better than nobody signing in.
+// active returns the newest key of alg that may sign. When a clock was set back and none may sign
+// yet, it returns the oldest one: a key that signs too early is better than no sign-in. has come,
+// the oldest one signs: a key that is a little young is better than nobody signing in.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
@@ -258,7 +274,7 @@ func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	return best
 }
 
-// successor is the key that replaced k, if its time has come.
+// successor returns the key that replaced k, if it may sign.
 func (s *snapshot) successor(k *signingKey, now time.Time) *signingKey {
 	for _, other := range s.published(now) {
 		later := other.stored.ActiveAt.After(k.stored.ActiveAt)

@@ -15,19 +15,20 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// waiting is what a desktop's cookie holds: one sign-in of one tab. Everything that is secret is derived from Seed.
+// desktopFlow is the content of a desktop's cookie: one sign-in of one tab. All its secrets are
+// derived from Seed. derived from Seed.
 type desktopFlow struct {
 	Seed           []byte         `json:"s"`
 	Round          int            `json:"n,omitempty"` // how often the code was renewed
 	Made           int64          `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
-	Began          int64          `json:"b"`           // when the person was last known to be there
-	Done           bool           `json:"x,omitempty"` // signed in: the ticket was taken
+	Began          int64          `json:"b"`           // when the user was last active
+	Done           bool           `json:"x,omitempty"` // signed in: the ticket was redeemed
 	Phone          bool           `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
 	LoginRequestID pendingRequest `json:"d"`
-	key            string         // names the cookie, and the sign-in in our addresses
+	key            string         // identifies the cookie, and the sign-in in addresses
 }
 
-// demand is Demand as it rides in the cookie.
+// pendingRequest is a session.LoginRequest in the cookie.
 type pendingRequest struct {
 	ID        string `json:"i,omitempty"`
 	Return    string `json:"r"`
@@ -41,14 +42,15 @@ type pendingRequest struct {
 	Lang      string `json:"l,omitempty"`
 }
 
-// holding is what a phone's cookie holds: the ticket that it looks at, so that no page stands on an address that names it.
+// phoneTicket is the content of a phone's cookie: the ticket that it shows, so that the address of
+// no page contains it. address that names it.
 type phoneTicket struct {
 	Ticket         string   `json:"t,omitempty"` // its id
 	LoginRequestID string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
 	Done           *outcome `json:"o,omitempty"` // it was confirmed; the ticket itself is soon forgotten
 }
 
-// outcome is what a phone keeps of a sign-in that it confirmed.
+// outcome is what a phone stores of a sign-in that it confirmed.
 type outcome struct {
 	User    string `json:"a"`
 	Session []byte `json:"s"` // hash of the desktop's session
@@ -61,12 +63,12 @@ type outcome struct {
 const (
 	desktopAge    = time.Hour
 	phoneAge      = 15 * time.Minute
-	outcomeAge    = 24 * time.Hour // how long "not me" is one press
-	desktopBudget = 3072           // bytes that the cookies of all tabs may weigh together; the oldest go
-	keyChars      = 10             // 50 bits tell a browser's few tabs apart
+	outcomeAge    = 24 * time.Hour // how long "not me" works
+	desktopBudget = 3072           // bytes that the cookies of all tabs may have together; the oldest are removed
+	keyChars      = 10             // 50 bits distinguish the few tabs of a browser
 )
 
-// cookies keeps what browsers hold for us.
+// cookies reads and writes the cookies of the package.
 type cookies struct {
 	desktops http.Cookie // its name is the beginning of the name of each
 	phone    http.Cookie
@@ -99,7 +101,8 @@ func (c *cookies) desktop(key string) string { return c.desktops.Name + key }
 
 func newKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
 
-// send sets the cookie like one of ours, under a name of its own; no value drops it.
+// send sets a cookie with the attributes of like, under its own name; without a value it removes
+// the cookie.
 func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.Duration) {
 	like.Name, like.Value, like.MaxAge = name, value, int(age/time.Second)
 	if value == "" {
@@ -108,7 +111,8 @@ func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.
 	http.SetCookie(w, &like)
 }
 
-// readDesktop returns the sign-in that key names in this browser, or nil. A planted cookie of the same name does not hide the real one.
+// readDesktop returns the sign-in that key names in this browser, or nil. A cookie of the same name
+// that another host set does not hide the real one. same name does not hide the real one.
 func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
@@ -123,7 +127,8 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	return nil
 }
 
-// keepDesktop sends the cookie of s, and drops the oldest others until all of them fit the budget. What does not open goes first.
+// keepDesktop sets the cookie of s, and removes the oldest others until all of them fit the budget.
+// Those that do not open go first. What does not open goes first.
 func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	name := c.desktop(s.key)
 	value, err := c.seal(name, s)
@@ -164,7 +169,7 @@ func (c *cookies) dropDesktop(w http.ResponseWriter, s *desktopFlow) {
 	send(w, c.desktops, c.desktop(s.key), "", 0)
 }
 
-// readPhone returns what this phone looks at, or nil.
+// readPhone returns what this phone shows, or nil.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for _, cookie := range r.CookiesNamed(c.phone.Name) {
 		var p phoneTicket

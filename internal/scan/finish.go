@@ -13,11 +13,16 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// goesOn is how long the page that says who was signed in stands before it goes on: long enough for a name to be read.
+// continueDelay is how long the page with the name of the signed-in user is shown: long enough to
+// read it. a name to be read.
 const continueDelay = 2 * time.Second
 
-// finish signs the browser in: the session first, then the ticket is taken. A process that is killed in between leaves a ticket that is still approved,
-// and a repeat makes the same session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a repeat could bring back.
+// finish signs the browser in: it creates the session, then redeems the ticket. A process that is
+// killed in between leaves an approved ticket, and a repeat creates the same session. The cookie is
+// set only once the ticket is redeemed, so that no browser has a session that a repeat could
+// restore. killed in between leaves a ticket that is still approved, and a repeat makes the same
+// session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a
+// repeat could bring back.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	data, err := readData(t)
 	if err != nil {
@@ -34,7 +39,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		h.fail(w, r, err)
 		return
 	}
-	// What was begun is ended, although the person may close the page now.
+	// The sign-in is finished, although the user may close the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	taken, err := h.cfg.Tickets.RedeemTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
@@ -43,10 +48,11 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 		h.observe(r.Context(), "ok")
 		h.continueSignedIn(w, r, s, taken, cookie)
 	case errors.Is(err, gateway.ErrReplay):
-		// Another request of this browser was quicker.
+		// Another request of this browser was first.
 		h.repeat(w, r, s, taken)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
-		// Its time was over, its account was blocked, or the phone took the answer back, at this moment: nobody is signed in by it.
+		// The ticket expired, its user was blocked, or the phone withdrew its answer, at this
+		// moment: no user is signed in.
 		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session), h.cfg.Now()); err != nil {
 			h.fail(w, r, err)
 			return
@@ -70,7 +76,8 @@ func (h *Handler) createSession(r *http.Request, s *desktopFlow, t gateway.Ticke
 	})
 }
 
-// startURL returns the address that starts the sign-in again: the app's own request, with its own requirements.
+// startURL returns the address that starts the sign-in again: the app's own request, with its own
+// requirements.
 func (h *Handler) startURL(d pendingRequest) string {
 	if restart := session.ExpandRestart(d.Return, d.Restart); restart != "" {
 		return restart
@@ -78,8 +85,11 @@ func (h *Handler) startURL(d pendingRequest) string {
 	return h.path + pathSignIn + "?return=" + url.QueryEscape(d.Return)
 }
 
-// goOn shows who was signed in, and goes on to where the person wanted to go.
-func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket, cookie *http.Cookie) {
+// continueSignedIn renders the page with the name of the signed-in user, which then continues at
+// the return address.
+func (h *Handler) continueSignedIn(
+	w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket, cookie *http.Cookie,
+) {
 	s.Done = true
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		h.fail(w, r, err)
@@ -87,13 +97,17 @@ func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, s *de
 	}
 	http.SetCookie(w, cookie)
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanIn, App: h.appName(s.LoginRequestID.App), User: h.person(r.Context(), t.Approver.UserID), Go: s.LoginRequestID.Return, Every: continueDelay,
+		Kind: web.ScanIn, App: h.appName(s.LoginRequestID.App), User: h.person(r.Context(), t.Approver.UserID),
+		Go: s.LoginRequestID.Return, Every: continueDelay,
 		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
-// repeat answers a browser that comes back after its ticket was taken. It goes on while the session lives, also when the first answer never reached the
-// browser; it never makes a session, so signing out holds. t is the zero Ticket once the first answer is known to have come through.
+// repeat answers a browser that returns after its ticket was redeemed. It continues while the
+// session lives, also when the first response never reached the browser; it never creates a
+// session, so a sign-out is final. t is the zero Ticket once the first response is known to have
+// arrived. lives, also when the first answer never reached the browser; it never makes a session,
+// so signing out holds. t is the zero Ticket once the first answer is known to have come through.
 func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	hash, err := s.session(h)
 	if err != nil {
@@ -122,7 +136,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	h.fail(w, r, err)
 }
 
-// session is the hash of the session that comes of this round.
+// session returns the hash of the session that this round creates.
 func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -131,7 +145,8 @@ func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	return h.signIn.SessionHash(sec.session)
 }
 
-// cancel gives the sign-in up. After it has ended well it is "not me": the session that was made ends.
+// cancel cancels the sign-in. After the browser was signed in it is "not me": the session ends.
+// ends.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	s := h.sign(r)
 	if s == nil {
@@ -153,13 +168,15 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	h.cookies.dropDesktop(w, s)
 	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(s.LoginRequestID), Home: h.path + "/"}
 	if s.LoginRequestID.Cancel != "" {
-		// By a page, not by a redirect: the app is on another origin, and browsers stop a form that ends there.
+		// A page, not a redirect: the app is on another origin, and browsers stop a form that ends
+		// there.
 		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequestID.Cancel, Every: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// giveUp ends this round's ticket, whatever its state. It says whether the answer was yes: then a session may have come of it.
+// cancelTicket ends this round's ticket, whatever its state. It reports whether the phone had
+// approved it: then a session may exist. session may have come of it.
 func (h *Handler) cancelTicket(r *http.Request, s *desktopFlow) (approved bool, err error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -168,13 +185,15 @@ func (h *Handler) cancelTicket(r *http.Request, s *desktopFlow) (approved bool, 
 	id, desktop, now := hashID(sec.id), hashDesktop(sec.desktop), h.cfg.Now()
 	err = h.cfg.Tickets.CancelTicket(r.Context(), id, desktop, now)
 	if errors.Is(err, gateway.ErrConflict) {
-		// Answered. If the answer was yes, nobody shall come in by it any more.
-		if _, err = h.cfg.Tickets.RedeemTicket(r.Context(), id, desktop, now); err == nil || errors.Is(err, gateway.ErrReplay) {
+		// The phone has answered. If it approved, the ticket is redeemed, so that nobody else can
+		// use it.
+		_, err = h.cfg.Tickets.RedeemTicket(r.Context(), id, desktop, now)
+		if err == nil || errors.Is(err, gateway.ErrReplay) {
 			return true, nil
 		}
 	}
 	if errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrNotFound) {
-		err = nil // it was over already
+		err = nil // it had ended already
 	}
 	return false, err
 }

@@ -37,8 +37,8 @@ func (d Data) Bytes() []byte {
 	return b
 }
 
-// ReadData reads what Bytes returned. A row that another version wrote differently is a session without Data: the worst that
-// follows is one more question to the user.
+// ReadData reads what Bytes returned. A row that another version wrote differently is a session
+// without Data: the worst that follows is one more question to the user.
 func ReadData(b []byte) (d Data) {
 	if json.Unmarshal(b, &d) != nil {
 		return Data{}
@@ -46,26 +46,26 @@ func ReadData(b []byte) (d Data) {
 	return d
 }
 
-// LoginRequest is what a feature requires of a sign-in. It travels sealed in the browser's own cookie, so nothing is stored for
-// it.
+// LoginRequest is what a feature requires of a sign-in. It travels sealed in the browser's own
+// cookie, so nothing is stored for it.
 type LoginRequest struct {
 	ID             string      // random; the session that answers the request has it as Browser.LoginRequestID
-	ReturnURL      string      // where the browser continues: a path of this origin, with its query, at most MaxReturn bytes
-	App            gateway.App // which app requires it: ID, Name and Methods are read; the zero value is the gateway itself
+	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
+	App            gateway.App // its ID, Name and Methods are read; zero = the gateway itself
 	Connector      string      // the connector by whose openid the app knows users: they must sign in through it; "" = any
-	Reauthenticate bool        // an existing session, also the phone's behind a scanned code, is not enough: WeChat must confirm the user again
+	Reauthenticate bool        // no existing session is enough, also not a phone's that scans
 	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them on the way
 	CancelURL      string      // where a user continues who cancels: a path of this origin; "" = nowhere
-	RestartURL     string      // where the same request starts from the beginning, with its query; "" = ReturnURL after another sign-in
+	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
 
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it travels in a cookie.
 const MaxReturn = flow.MaxReturn
 
-// CompactRestart returns LoginRequest.RestartURL in a short form for a cookie that also has ReturnURL: the two differ by a few
-// parameters.
+// CompactRestart returns LoginRequest.RestartURL in a short form for a cookie that also has
+// ReturnURL: the two differ by a few parameters.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -75,7 +75,8 @@ func CompactRestart(returnURL, restartURL string) string {
 		head++
 	}
 	tail := 0
-	for tail < min(len(returnURL), len(restartURL))-head && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
+	most := min(len(returnURL), len(restartURL)) - head
+	for tail < most && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
 		tail++
 	}
 	return fmt.Sprintf("%d.%d.%s", head, tail, restartURL[head:len(restartURL)-tail])
@@ -95,22 +96,25 @@ func ExpandRestart(returnURL, compact string) string {
 	return returnURL[:head] + parts[2] + returnURL[len(returnURL)-tail:]
 }
 
-// Authenticator returns who a browser is, and signs users in. signin.Handler is the one of the gateway; a feature that needs
-// more of it adds that in an interface of its own. Its methods are safe for concurrent use.
+// Authenticator returns who a browser is, and signs users in. signin.Handler is the one of the
+// gateway; a feature that needs more of it adds that in an interface of its own. Its methods are
+// safe for concurrent use.
 type Authenticator interface {
-	// Session returns the browser that sent r. ok is false when no user is signed in; err means that the store could not answer.
+	// Session returns the browser that sent r. ok is false when no user is signed in; err means
+	// that the store could not answer.
 	Session(r *http.Request) (b Browser, ok bool, err error)
 
-	// Begin answers the request by sending the browser to sign in, and afterwards to d.ReturnURL. An error means that nothing was
-	// written to w.
+	// Begin answers the request by sending the browser to sign in, and afterwards to d.ReturnURL.
+	// An error means that nothing was written to w.
 	Begin(w http.ResponseWriter, r *http.Request, d LoginRequest) error
 
-	// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a reason to ask, and reports
-	// whether it did. The browser continues at returnTo.
+	// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a
+	// reason to ask, and reports whether it did. The browser continues at returnTo.
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 }
 
-// Authentication is a sign-in that other means than WeChat's callback have confirmed for this browser.
+// Authentication is a sign-in that other means than WeChat's callback have confirmed for this
+// browser.
 type Authentication struct {
 	UserID         string    // an id that was joined into another counts as that one
 	Connector      string    // the connector and the identity with which WeChat confirmed the user

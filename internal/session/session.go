@@ -1,11 +1,12 @@
-// Package session finds, lists and ends the sessions of signed-in browsers, and defines the types by which the features request
-// a sign-in.
+// Package session finds, lists and ends the sessions of signed-in browsers, and defines the types
+// by which the features request a sign-in.
 //
-// The names to know are [Manager] with [Manager.Current] (who is this browser), [Manager.UserSessions], [Manager.End] and
-// [Manager.EndEverywhere]; and [Browser], [LoginRequest], [Authenticator] and [Authentication].
+// The names to know are [Manager] with [Manager.Current] (who is this browser),
+// [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]; and [Browser], [LoginRequest],
+// [Authenticator] and [Authentication].
 //
-// Every question goes to the store, so that a sign-out, a block or an approval on one replica takes effect on all of them at
-// once.
+// Every question goes to the store, so that a sign-out, a block or an approval on one replica takes
+// effect on all of them at once.
 package session
 
 import (
@@ -34,17 +35,19 @@ type Manager struct {
 	Idle     time.Duration // a session that was not used for that long has expired
 	Max      time.Duration // every session expires after that
 	Now      func() time.Time
-	OnError  func(ctx context.Context, err error) // is called for an error that changes no answer: a use could not be recorded
+	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
 
-// touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so an earlier call is useless.
+// touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so an earlier
+// call is useless.
 const touchAfter = time.Minute
 
-// Hash returns the form in which a session id is stored. The id has 256 random bits, so a plain hash is enough.
+// Hash returns the form in which a session id is stored. The id has 256 random bits, so a plain
+// hash is enough.
 func Hash(id string) [32]byte { return sha256.Sum256([]byte("weigate session\x00" + id)) }
 
-// Current returns the browser that sent r, by its session cookie. It returns false for one that is not signed in; an error
-// means that the store could not answer.
+// Current returns the browser that sent r, by its session cookie. It returns false for one that is
+// not signed in; an error means that the store could not answer.
 func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	hash, sent := m.CurrentHash(r)
 	if !sent {
@@ -59,7 +62,8 @@ func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	}
 	data := ReadData(s.Data)
 	return Browser{
-		Session: s, User: user, LoginRequestID: data.LoginRequestID, ProfileDeclined: data.ProfileDeclined, Scopes: data.Scopes,
+		Session: s, User: user,
+		LoginRequestID: data.LoginRequestID, ProfileDeclined: data.ProfileDeclined, Scopes: data.Scopes,
 	}, true, nil
 }
 
@@ -72,8 +76,9 @@ func (m *Manager) CurrentHash(r *http.Request) (hash [32]byte, sent bool) {
 	return Hash(id), true
 }
 
-// Find returns the session with this hash and its user, and records that it was used. It returns gateway.ErrNotFound when there
-// is none, it has expired, or its user is gone or blocked. Any other error is the store's.
+// Find returns the session with this hash and its user, and records that it was used. It returns
+// gateway.ErrNotFound when there is none, it has expired, or its user is gone or blocked. Any other
+// error is the store's.
 func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	s, user, err := m.Sessions.SessionUser(ctx, hash, now)
 	if err != nil {
@@ -91,7 +96,8 @@ func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 	return s, user, nil
 }
 
-// Expiry returns when a session that was created at created and is used now expires, unless it is used again.
+// Expiry returns when a session that was created at created and is used now expires, unless it is
+// used again.
 func (m *Manager) Expiry(created, now time.Time) time.Time {
 	idle, last := now.Add(m.Idle), created.Add(m.Max)
 	if last.Before(idle) {
@@ -105,8 +111,8 @@ func (m *Manager) UserSessions(ctx context.Context, userID string, now time.Time
 	return m.Sessions.UserSessions(ctx, userID, now)
 }
 
-// DeclineProfile records that the user of a session continues without nickname and avatar. It returns gateway.ErrNotFound when
-// the session has ended.
+// DeclineProfile records that the user of a session continues without nickname and avatar. It
+// returns gateway.ErrNotFound when the session has ended.
 func (m *Manager) DeclineProfile(ctx context.Context, hash [32]byte) error {
 	return m.Sessions.UpdateSession(ctx, hash, m.Now(), func(s *gateway.Session) error {
 		data := ReadData(s.Data)
@@ -116,8 +122,8 @@ func (m *Manager) DeclineProfile(ctx context.Context, hash [32]byte) error {
 	})
 }
 
-// End ends one session, and what apps were given through it: that first, so that a failing store leaves no token behind. It
-// succeeds when the session has ended already.
+// End ends one session, and what apps were given through it: that first, so that a failing store
+// leaves no token behind. It succeeds when the session has ended already.
 func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
 		return err
@@ -125,12 +131,12 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	return m.Sessions.DeleteSession(ctx, hash)
 }
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where another host set some; a
-// header has room for thousands, each a call to the store.
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where
+// another host set some; a header has room for thousands, each a call to the store.
 const maxSessionCookies = 32
 
-// SignOut deletes the session of the browser that sent r and returns the cookie that removes its session cookie. It succeeds
-// when the browser is not signed in. What apps were given stays.
+// SignOut deletes the session of the browser that sent r and returns the cookie that removes its
+// session cookie. It succeeds when the browser is not signed in. What apps were given stays.
 func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	ended := map[string]bool{}
 	for _, c := range r.CookiesNamed(m.Cookies.Name(flow.CookieSession)) {
@@ -148,9 +154,9 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	return m.Cookies.Clear(flow.CookieSession), nil
 }
 
-// EndEverywhere ends every session of the user, and everything that apps were given in the user's name, so that an app that has
-// a refresh token is signed out too. It returns how many sessions there were. Both parts are tried, whatever becomes of the
-// other; a second call does no harm.
+// EndEverywhere ends every session of the user, and everything that apps were given in the user's
+// name, so that an app that has a refresh token is signed out too. It returns how many sessions
+// there were. Both parts are tried, whatever becomes of the other; a second call does no harm.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
 	n, err := m.Sessions.DeleteUserSessions(ctx, userID)
 	_, revoking := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)

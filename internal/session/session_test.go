@@ -79,7 +79,8 @@ func TestIdleSessionEnds(t *testing.T) {
 	}
 }
 
-// blind is a store whose session outlives the block of its account, as one might that lost its connection between two writes.
+// blind is a store whose session outlives the block of its account, as one might that lost its
+// connection between two writes.
 type blind struct{ *sqlite.Store }
 
 func (b blind) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {

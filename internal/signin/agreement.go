@@ -14,11 +14,11 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// agreement remembers in the browser that the box was ticked: one cookie, readable, not sealed. Whoever makes one up has agreed
-// by making it up.
+// agreement remembers in the browser that the box was ticked: one cookie, readable, not sealed.
+// Whoever makes one up has agreed by making it up.
 //
-// Its value is "VERSION.RANDOM": what was agreed to, and a part that differs from browser to browser, since the rate limit
-// distinguishes browsers by the values of the gateway's cookies.
+// Its value is "VERSION.RANDOM": what was agreed to, and a part that differs from browser to
+// browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
 type agreement struct {
 	version string // of what is agreed to; "" asks nobody
 	cookies cookie.Set
@@ -40,7 +40,8 @@ func newAgreement(address string, cookies cookie.Set) agreement {
 	return a
 }
 
-// read reports whether the user of this browser was asked, and whether they agreed to the present version.
+// read reports whether the user of this browser was asked, and whether they agreed to the present
+// version.
 func (a *agreement) read(r *http.Request) (wasAsked, agreed bool) {
 	for _, c := range r.CookiesNamed(a.cookies.Name(cookieAgreement)) {
 		version, _, _ := strings.Cut(c.Value, ".")
@@ -53,14 +54,16 @@ func (a *agreement) remember(w http.ResponseWriter, version string, age time.Dur
 	http.SetCookie(w, a.cookies.New(cookieAgreement, version+"."+rand.Text(), age))
 }
 
-// hasAgreed reports whether the browser may be sent to WeChat. Every sign-in calls it. Where it is false, askToAgree follows.
+// hasAgreed reports whether the browser may be sent to WeChat. Every sign-in calls it. Where it is
+// false, askToAgree follows.
 func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
 	if h.agreed.version == "" {
 		return true
 	}
 	wasAsked, agreed := h.agreed.read(r)
 	if !wasAsked {
-		// A browser that does not return this cookie with the form keeps no cookies, and would be asked in a loop.
+		// A browser that does not return this cookie with the form keeps no cookies, and would be
+		// asked in a loop.
 		h.agreed.remember(w, asked, askedFor)
 	}
 	return agreed
@@ -102,7 +105,8 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 	h.cfg.Site.Show(w, r, page)
 }
 
-// agree serves the form. It answers with a page that continues, as declineProfile does, and for the same reason.
+// agree serves the form. It answers with a page that continues, as declineProfile does, and for the
+// same reason.
 func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {

@@ -15,14 +15,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session returns the browser that sent r. ok is false when no user is signed in; err means that the store could not answer.
+// Session returns the browser that sent r. ok is false when no user is signed in; err means that
+// the store could not answer.
 func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err error) {
 	return h.cfg.Sessions.Current(r)
 }
 
-// Begin answers the request by sending the browser to a sign-in method, and afterwards to d.ReturnURL. In WeChat that is the
-// official account; elsewhere scan or website, the user choosing where there are both. A browser for which there is no method
-// gets a page that says where to continue instead. An error means that nothing was written to w.
+// Begin answers the request by sending the browser to a sign-in method, and afterwards to
+// d.ReturnURL. In WeChat that is the official account; elsewhere scan or website, the user choosing
+// where there are both. A browser for which there is no method gets a page that says where to
+// continue instead. An error means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if d.Consent {
@@ -64,7 +66,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 }
 
 // start sends the browser to WeChat through a connector, unless a page must be shown first.
-func (h *Handler) start(w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string) {
+func (h *Handler) start(
+	w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string,
+) {
 	returnTo, err := h.returns.Check(req.ReturnTo)
 	if err != nil {
 		h.refuseReturn(w, r, err)
@@ -107,8 +111,8 @@ type target struct {
 	restart  string // LoginRequest.RestartURL
 }
 
-// startURL returns the address that starts a sign-in again: an app's request from its beginning, not from the part for which the
-// browser was sent to sign in.
+// startURL returns the address that starts a sign-in again: an app's request from its beginning,
+// not from the part for which the browser was sent to sign in.
 func (h *Handler) startURL(t target) string {
 	if t.restart != "" {
 		return t.restart
@@ -125,7 +129,8 @@ func (h *Handler) methodURL(t target, method string) (string, error) {
 	if t.restart == "" {
 		return h.startURL(t) + "&method=" + method, nil
 	}
-	// Sealed, since /sign-in redirects there: a link of another site could otherwise name any address.
+	// Sealed, since /sign-in redirects there: a link of another site could otherwise name any
+	// address.
 	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
 	return h.path + pathSignIn + "?method=" + method + "&" + paramRestart + "=" + sealed, err
 }
@@ -180,9 +185,10 @@ func readCarried(data []byte) (c carried, err error) {
 	return c, nil
 }
 
-// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a reason to ask: they are unknown
-// or old, the user has not declined in this session, and this browser can reach WeChat's consent page. It reports whether it
-// answered the request. The browser continues at returnTo.
+// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a
+// reason to ask: they are unknown or old, the user has not declined in this session, and this
+// browser can reach WeChat's consent page. It reports whether it answered the request. The browser
+// continues at returnTo.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
 	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
 		return false

@@ -26,8 +26,8 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector)
 	h.answer(w, r, c, res)
 }
 
-// keepSession adds the session cookie to a result. A repeat sets the same cookie while the session lives, so that a sign-out
-// stays a sign-out: where it has ended, the callback is lost.
+// keepSession adds the session cookie to a result. A repeat sets the same cookie while the session
+// lives, so that a sign-out stays a sign-out: where it has ended, the callback is lost.
 func (h *Handler) keepSession(c *connector, b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
@@ -84,8 +84,8 @@ func targetOf(req flow.Request) target {
 	return t
 }
 
-// answerLost redirects to a page at an address without code and state. A browser that is signed in continues instead: the page
-// it asked for was its own.
+// answerLost redirects to a page at an address without code and state. A browser that is signed in
+// continues instead: the page it asked for was its own.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	if len(res.Cookies) == 0 {
 		returnTo := ""
@@ -112,8 +112,8 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	redirectSeeOther(w, address)
 }
 
-// lost renders the page for a lost callback. It continues by a button: a page that continued automatically would loop in a
-// browser without cookies.
+// lost renders the page for a lost callback. It continues by a button: a page that continued
+// automatically would loop in a browser without cookies.
 func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
 	if err != nil {
@@ -155,15 +155,16 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 	h.cfg.Site.Show(w, r, page)
 }
 
-// ended renders the page for a callback that failed. For an address that has expired, or that was not made here, the callback is
-// lost.
+// ended renders the page for a callback that failed. For an address that has expired, or that was
+// not made here, the callback is lost.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	e, ok := h.connectors[0].engine.Ending(r.URL.Query().Get("page"))
 	if !ok {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(target{returnTo: h.returns.Home()})})
 		return
 	}
-	page := web.Page{Kind: endingKind(e.Outcome), Go: h.startURL(targetOf(flow.Request{ReturnTo: e.ReturnTo, Scope: e.Scope, Data: e.Data}))}
+	t := targetOf(flow.Request{ReturnTo: e.ReturnTo, Scope: e.Scope, Data: e.Data})
+	page := web.Page{Kind: endingKind(e.Outcome), Go: h.startURL(t)}
 	if page.Kind == web.Busy {
 		w.Header().Set("Retry-After", "60")
 	}

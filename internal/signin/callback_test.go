@@ -322,8 +322,8 @@ func TestSignInEndsThePreviousSession(t *testing.T) {
 	r.wantSessions(s.UserID, 1)
 }
 
-// Who agreed to show a profile that WeChat then does not return continues without, and is not asked in a loop. Who declined is not
-// asked again after another sign-in in the same browser.
+// Who agreed to show a profile that WeChat then does not return continues without, and is not asked
+// in a loop. Who declined is not asked again after another sign-in in the same browser.
 func TestProfileIsNotAskedInALoop(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
@@ -354,7 +354,8 @@ func TestProfileIsNotAskedInALoop(t *testing.T) {
 	}
 }
 
-// The snapshot page is explained once; denial and unknown addresses have their pages; other methods of HTTP have none.
+// The snapshot page is explained once; denial and unknown addresses have their pages; other methods
+// of HTTP have none.
 func TestPagesOfTheSignIn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withWeChat(&fakeWeChat{}))

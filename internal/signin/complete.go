@@ -21,7 +21,9 @@ const (
 )
 
 // complete records an authorization: the user, their session and the outcome.
-func (h *Handler) complete(ctx context.Context, r *http.Request, c *connector, a flow.Authorization) (flow.Outcome, error) {
+func (h *Handler) complete(
+	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
+) (flow.Outcome, error) {
 	completed, err := h.completion(ctx, r, c, a)
 	if err != nil {
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
@@ -38,8 +40,8 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, c *connector, a
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
 	for _, e := range joins {
-		h.cfg.Logger.InfoContext(ctx, "user changed", "kind", e.Kind, "user", e.UserID, "outcome", e.Outcome, "detail", e.Detail,
-			"request_id", completed.Event.RequestID)
+		h.cfg.Logger.InfoContext(ctx, "user changed", "kind", e.Kind, "user", e.UserID,
+			"outcome", e.Outcome, "detail", e.Detail, "request_id", completed.Event.RequestID)
 	}
 	if user.Status == gateway.Blocked {
 		return flowOutcome(completed.Refused), gateway.ErrBlocked
@@ -48,7 +50,9 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, c *connector, a
 }
 
 // completion returns what is recorded of an authorization.
-func (h *Handler) completion(ctx context.Context, r *http.Request, c *connector, a flow.Authorization) (gateway.Completion, error) {
+func (h *Handler) completion(
+	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
+) (gateway.Completion, error) {
 	with, err := readCarried(a.Flow.Data)
 	if err != nil {
 		return gateway.Completion{}, err
@@ -87,9 +91,10 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, c *connector,
 	return out, nil
 }
 
-// profileDeclined reports whether the new session asks for nickname and avatar no more. That is so when WeChat did not return
-// them although the user agreed: the user continues this time, and is not asked in a loop. It is also so when the same user
-// declined in the session that this browser has.
+// profileDeclined reports whether the new session asks for nickname and avatar no more. That is so
+// when WeChat did not return them although the user agreed: the user continues this time, and is
+// not asked in a loop. It is also so when the same user declined in the session that this browser
+// has.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false
@@ -110,7 +115,8 @@ func (s attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.
 		Key: want.Key, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
 	}, now)
 	return flow.Attempt{
-		Key: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires, Outcome: flowOutcome(have.Outcome),
+		Key: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
+		Outcome: flowOutcome(have.Outcome),
 	}, won, flowError(err)
 }
 

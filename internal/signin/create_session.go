@@ -15,16 +15,19 @@ import (
 // deleteLimit is the time for ending the previous session of a browser.
 const deleteLimit = 3 * time.Second
 
-// CreateSession creates a session for this browser after its user was authenticated by other means, writes the event of the
-// sign-in, and returns the session cookie. The session that the browser had before ends. The same Seed is the same session, also
-// at another replica: a further call returns the cookie again while the session lives. Without Repeat a further call creates a
-// session that has ended again, so a caller sets Repeat once it has stored that the sign-in is used; then a sign-out is final.
+// CreateSession creates a session for this browser after its user was authenticated by other means,
+// writes the event of the sign-in, and returns the session cookie. The session that the browser had
+// before ends. The same Seed is the same session, also at another replica: a further call returns
+// the cookie again while the session lives. Without Repeat a further call creates a session that
+// has ended again, so a caller sets Repeat once it has stored that the sign-in is used; then a
+// sign-out is final.
 //
-// The caller has verified that the sign-in was started in this browser. Otherwise an attacker could sign a victim's browser in
-// as the attacker (login CSRF).
+// The caller has verified that the sign-in was started in this browser. Otherwise an attacker could
+// sign a victim's browser in as the attacker (login CSRF).
 //
-// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such user; with Repeat, that session has ended),
-// gateway.ErrConflict (a live session of another user has this seed), gateway.ErrUnavailable.
+// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such user; with Repeat, that
+// session has ended), gateway.ErrConflict (a live session of another user has this seed),
+// gateway.ErrUnavailable.
 func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
 	c := h.connector(a.Connector)
 	if c == nil || c.Client.AppID != a.AppID || a.OpenID == "" || a.Method == "" || a.AuthTime.IsZero() {
@@ -73,8 +76,8 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 	return h.sessionCookie(id), nil
 }
 
-// endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody could sign out of it. It does
-// not end when the browser goes away.
+// endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody
+// could sign out of it. It does not end when the browser goes away.
 func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	previous, sent := h.cfg.Sessions.CurrentHash(r)
 	if !sent || previous == current {
@@ -87,7 +90,8 @@ func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	}
 }
 
-// SessionHash returns the hash under which the store has the session that CreateSession creates of seed.
+// SessionHash returns the hash under which the store has the session that CreateSession creates of
+// seed.
 func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
 	id, err := flow.SeedSessionID(seed)
 	if err != nil {

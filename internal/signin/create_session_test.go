@@ -152,8 +152,10 @@ func TestEstablishRefuses(t *testing.T) {
 	}
 }
 
-// Login CSRF: somebody wants a victim's browser to be signed in as somebody else, or to share a session with it. No address of ours establishes anything; a
-// seed that is used up for one person is worth nothing for another; and the cookie of a session that somebody plants beside the victim's own is not believed.
+// Login CSRF: somebody wants a victim's browser to be signed in as somebody else, or to share a
+// session with it. No address of ours establishes anything; a seed that is used up for one person
+// is worth nothing for another; and the cookie of a session that somebody plants beside the
+// victim's own is not believed.
 func TestLoginCSRFWithEstablish(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
@@ -185,7 +187,8 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	}
 }
 
-// The session that the browser had ends when another way signs somebody in, so that nothing is left that nobody can sign out of.
+// The session that the browser had ends when another way signs somebody in, so that nothing is left
+// that nobody can sign out of.
 func TestEstablishEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
@@ -198,7 +201,8 @@ func TestEstablishEndsTheSessionBefore(t *testing.T) {
 	}
 }
 
-// Two accounts turn out to be one person while the desktop waits: the repeat finds the same session.
+// Two accounts turn out to be one person while the desktop waits: the repeat finds the same
+// session.
 func TestEstablishAcrossAJoin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)

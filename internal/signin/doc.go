@@ -1,14 +1,16 @@
-// Package signin signs users in at WeChat for the gateway: browsers are sent to WeChat, users are recorded, and sessions are
-// created. It uses package flow for the authorization at WeChat, so a callback may be repeated, also at another replica.
+// Package signin signs users in at WeChat for the gateway: browsers are sent to WeChat, users are
+// recorded, and sessions are created. It uses package flow for the authorization at WeChat, so a
+// callback may be repeated, also at another replica.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], and what the features call: [Handler.Session] (who is this
-// browser), [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.CreateSession] (a user was
-// authenticated by other means) and [Handler.End] (sign out).
+// The names to know are [New] with its [Config], [Handler.Mount], and what the features call:
+// [Handler.Session] (who is this browser), [Handler.Begin] (sign in), [Handler.AskProfile]
+// (nickname and avatar), [Handler.CreateSession] (a user was authenticated by other means) and
+// [Handler.End] (sign out).
 //
 // Which sign-in method (登录方式) a browser gets:
 //
-//	in WeChat                   wechat, through an official account; when the app does not accept it: a page that says to open another browser
-//	elsewhere                   scan or website, as configured and as the app accepts; the user chooses where there are both
+//	in WeChat                   wechat, through an official account; else a page that says to open another browser
+//	elsewhere                   scan or website, as the app accepts; the user chooses where there are both
 //	a phone outside WeChat      scan; without it, a page with the link for WeChat
 //
 // Its addresses:
@@ -17,8 +19,8 @@
 //	GET  /sign-in?return=/x     starts a sign-in
 //	     …&method=scan|website    remembers the method for some minutes, then starts; choose forgets it
 //	     ?method=…&restart=…      the same for an app's request, which starts from the beginning
-//	GET  /wechat/callback       and /wechat/callback/CONNECTOR for each connector but the first: code redeemed, user recorded, session
-//	                            created, 303 to the return address
+//	GET  /wechat/callback       code redeemed, user recorded, session created, 303 to the return address;
+//	                            also /wechat/callback/CONNECTOR for each connector but the first
 //	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
 //	GET  /sign-in/ended         a callback that failed
 //	POST /sign-in/agreement     the box was ticked: remembered in the browser; continues where the sign-in starts
@@ -29,8 +31,9 @@
 //	POST /sign-out/everywhere   ends every session of the user, and what apps were given
 //	GET  /sign-in/me            who is signed in, as JSON
 //
-// When WeChat does not return nickname and avatar although the user agreed, they are signed in with what is known, and are asked
-// again in their next session. Virtual users of snapshot pages (快照页) are never signed in. WeChat's tokens are not stored.
+// When WeChat does not return nickname and avatar although the user agreed, they are signed in with
+// what is known, and are asked again in their next session. Virtual users of snapshot pages (快照页)
+// are never signed in. WeChat's tokens are not stored.
 //
 // The package does not decide who may use which app, and contains nothing of OpenID Connect.
 package signin

@@ -44,12 +44,14 @@ type Config struct {
 	Events     gateway.Events
 	Site       *web.Site
 
-	// Scan sends a browser that is not WeChat's to the page where a phone signs it in by our own QR code. It always answers the
-	// request; an error means that nothing was written to w. Optional: nil disables the method.
+	// Scan sends a browser that is not WeChat's to the page where a phone signs it in by our own QR
+	// code. It always answers the request; an error means that nothing was written to w. Optional:
+	// nil disables the method.
 	Scan func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error
 
-	// Agreement is the address of what users agree to, by a box to tick, before their browser is sent to WeChat for the first
-	// time. With another address every user is asked once more. Optional: "" asks nobody.
+	// Agreement is the address of what users agree to, by a box to tick, before their browser is
+	// sent to WeChat for the first time. With another address every user is asked once more.
+	// Optional: "" asks nobody.
 	Agreement string
 
 	ProfileMaxAge time.Duration // optional: the age at which nickname and avatar are requested again; 0 = 720 h
@@ -75,8 +77,9 @@ type Handler struct {
 	prefer     preference
 }
 
-// connector is a Connector with the engine that signs users in through it. The engines share sessions and pending sign-ins; each
-// has a callback of its own, so that a code is redeemed with the secret of the appid that it is for.
+// connector is a Connector with the engine that signs users in through it. The engines share
+// sessions and pending sign-ins; each has a callback of its own, so that a code is redeemed with
+// the secret of the appid that it is for.
 type connector struct {
 	Connector
 	engine   *flow.Engine
@@ -106,7 +109,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: cfg, origin: origin.Of(u), path: u.EscapedPath(), cookies: cookie.For(u, "weigate")}
 	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
-	h.returns = flow.Returns{Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut}}
+	h.returns = flow.Returns{
+		Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
+	}
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
 		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
@@ -163,8 +168,8 @@ func address(cfg Config) (*url.URL, error) {
 	return u, nil
 }
 
-// newConnector returns a connector with its engine. The first one has the callback that administrators configure at WeChat; the
-// others have their name behind it.
+// newConnector returns a connector with its engine. The first one has the callback that
+// administrators configure at WeChat; the others have their name behind it.
 func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
 	c := &connector{Connector: from, callback: pathCallback}
 	if i > 0 {
@@ -223,20 +228,26 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathMe, h.get(h.me), route.Limited)
 	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
 	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
-	mux.HandleFunc(h.path+pathSignIn+"/", func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }, route.Limited)
+	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut))
 	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere))
 	for _, c := range h.connectors {
-		mux.HandleFunc(h.path+c.callback, h.get(func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }), route.Limited)
+		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
+		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)
 	}
+}
+
+func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
+	h.cfg.Site.Fail(w, r, web.NotFound)
 }
 
 // get serves GET and HEAD.
 func (h *Handler) get(serve http.HandlerFunc) http.HandlerFunc { return h.getOrPost(serve, nil) }
 
-// getOrPost serves GET and HEAD by one handler and POST by another; nil serves neither. Package route rejects POST requests of
-// other sites. No response may be cached: each is for one visitor at one moment. No address may reach another site in the header
-// Referer: the callback's contains a code.
+// getOrPost serves GET and HEAD by one handler and POST by another; nil serves neither. Package
+// route rejects POST requests of other sites. No response may be cached: each is for one visitor at
+// one moment. No address may reach another site in the header Referer: the callback's contains a
+// code.
 func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
 	allow := "GET, HEAD, POST"
 	switch {

@@ -31,12 +31,15 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "unavailable"})
 		return
 	case !signedIn:
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "signed_out", "sign_in": h.origin + h.path + pathSignIn})
+		writeJSON(w, http.StatusUnauthorized, map[string]string{
+			"error": "signed_out", "sign_in": h.origin + h.path + pathSignIn,
+		})
 		return
 	}
 	answer := me{
-		Subject: b.User.ID, OpenID: b.OpenID, AppID: b.AppID, Nickname: b.User.Nickname, Avatar: b.User.AvatarURL, Scopes: b.Scopes,
-		Method: b.Method, SignedInAt: b.AuthTime.Unix(), ExpiresAt: b.ExpiresAt.Unix(), SignOut: h.origin + h.path + pathSignOut,
+		Subject: b.User.ID, OpenID: b.OpenID, AppID: b.AppID, Nickname: b.User.Nickname, Avatar: b.User.AvatarURL,
+		Scopes: b.Scopes, Method: b.Method, SignedInAt: b.AuthTime.Unix(), ExpiresAt: b.ExpiresAt.Unix(),
+		SignOut: h.origin + h.path + pathSignOut,
 	}
 	if answer.Scopes == nil {
 		answer.Scopes = []string{}

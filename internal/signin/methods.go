@@ -27,7 +27,8 @@ type methodsAvailable struct {
 	class   flow.UserAgentClass
 }
 
-// available returns the methods that are configured, that the app accepts, and that use the connector that the request names.
+// available returns the methods that are configured, that the app accepts, and that use the
+// connector that the request names.
 func (h *Handler) available(r *http.Request, d session.LoginRequest) (m methodsAvailable) {
 	for _, c := range h.connectors {
 		if d.Connector != "" && c.Name != d.Connector {
@@ -52,8 +53,9 @@ func allows(app gateway.App, method string) bool {
 	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
 }
 
-// choose returns the method for a browser whose user has said before which one they prefer ("" = has not said). "" means that
-// there is none for this browser; several means that the user must choose.
+// choose returns the method for a browser whose user has said before which one they prefer ("" =
+// has not said). "" means that there is none for this browser; several means that the user must
+// choose.
 func (m methodsAvailable) choose(preferred string) (method string, several []string) {
 	var outside []string // the methods for other browsers than WeChat's
 	if m.scan {
@@ -66,8 +68,8 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	case m.class == flow.InWeChat && m.wechat:
 		return MethodWeChat, nil
 	case m.class == flow.InWeChat:
-		// A user in WeChat could not scan what their own screen shows, and WeChat opens the page of a website app in other
-		// browsers only.
+		// A user in WeChat could not scan what their own screen shows, and WeChat opens the page of
+		// a website app in other browsers only.
 		return "", nil
 	case slices.Contains(outside, preferred):
 		return preferred, nil
@@ -84,7 +86,9 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 }
 
 // showNoMethod renders a page for a browser without a method: it says where to continue instead.
-func (h *Handler) showNoMethod(w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string) {
+func (h *Handler) showNoMethod(
+	w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string,
+) {
 	page := web.Page{Kind: web.NoMethod, Lang: language, App: d.App.Name, Back: d.CancelURL}
 	t := target{returnTo: d.ReturnURL, restart: d.RestartURL}
 	switch {
@@ -104,8 +108,11 @@ func (h *Handler) showNoMethod(w http.ResponseWriter, r *http.Request, d session
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showMethods lets the user choose. The links start the app's request from the beginning, so that nothing has to be carried.
-func (h *Handler) showMethods(w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string) {
+// showMethods lets the user choose. The links start the app's request from the beginning, so that
+// nothing has to be carried.
+func (h *Handler) showMethods(
+	w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string,
+) {
 	page := web.Page{Kind: web.Choose, Lang: language, App: d.App.Name, Back: d.CancelURL}
 	for _, method := range methods {
 		address, err := h.methodURL(target{returnTo: d.ReturnURL, restart: d.RestartURL}, method)

@@ -22,7 +22,8 @@ func twoAccounts(_ *rig, c *signin.Config) {
 	c.Connectors = append(c.Connectors, entryOf("second", secondID, false))
 }
 
-// Which door a browser goes through: by where it is, what is configured, what the app allows, and the entry that it demands.
+// Which door a browser goes through: by where it is, what is configured, what the app allows, and
+// the entry that it demands.
 func TestWhichDoor(t *testing.T) {
 	t.Parallel()
 	type setting = []func(*rig, *signin.Config)
@@ -168,7 +169,8 @@ func TestChoiceOnTheOwnPage(t *testing.T) {
 	}
 }
 
-// Two tabs with two requests: each comes back to its own, whatever the other one chooses in between.
+// Two tabs with two requests: each comes back to its own, whatever the other one chooses in
+// between.
 func TestChoiceInParallelTabs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
@@ -274,7 +276,8 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	}
 }
 
-// A crawler that fetches every link of the choice changes nothing but its own preference: no session, no claim, no event, no account.
+// A crawler that fetches every link of the choice changes nothing but its own preference: no
+// session, no claim, no event, no account.
 func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)

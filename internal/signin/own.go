@@ -39,7 +39,10 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	page := web.Page{
 		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
 		Forms: []web.Form{
-			{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true, Fields: map[string]string{"return": h.path + "/"}},
+			{
+				Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true,
+				Fields: map[string]string{"return": h.path + "/"},
+			},
 			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
 		},
 	}
@@ -54,8 +57,9 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// signIn starts a sign-in by a link. A link that names a method has it remembered for the request that follows; nothing else
-// changes. A link with a sealed RestartURL starts that request of an app: the app alone knows what it requires.
+// signIn starts a sign-in by a link. A link that names a method has it remembered for the request
+// that follows; nothing else changes. A link with a sealed RestartURL starts that request of an
+// app: the app alone knows what it requires.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -98,9 +102,10 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginOwn starts a sign-in that the gateway itself requires. For a signed-in browser that requests nickname and avatar, with the
-// user's consent, it uses the connector of the session. That is a sign-in like any other, so the new session answers the login
-// request that the present one answered.
+// beginOwn starts a sign-in that the gateway itself requires. For a signed-in browser that requests
+// nickname and avatar, with the user's consent, it uses the connector of the session. That is a
+// sign-in like any other, so the new session answers the login request that the present one
+// answered.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
 	d := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
 	if !t.profile {
@@ -119,8 +124,8 @@ func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) err
 	return h.begin(w, r, d, wechat.ScopeUserInfo)
 }
 
-// askProfile renders the page that asks for nickname and avatar. Its button is a link, since browsers apply the policy
-// form-action to the redirects after a form, and this one ends at WeChat.
+// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
+// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -138,7 +143,8 @@ func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 	default:
 		h.cfg.Site.Show(w, r, web.Page{
-			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}), Forms: []web.Form{h.withoutProfile(returnTo)},
+			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}),
+			Forms: []web.Form{h.withoutProfile(returnTo)},
 		})
 	}
 }
@@ -150,9 +156,9 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 	}
 }
 
-// declineProfile records that the user continues without nickname and avatar. It answers with a page that continues, not with a
-// redirect: the return address redirects the browser to the app, and browsers stop a form that ends on another origin than the
-// page's policy names.
+// declineProfile records that the user continues without nickname and avatar. It answers with a
+// page that continues, not with a redirect: the return address redirects the browser to the app,
+// and browsers stop a form that ends on another origin than the page's policy names.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {
@@ -170,8 +176,8 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: returnTo, Every: 100 * time.Millisecond})
 }
 
-// form reads the form of one of the gateway's pages. Its return address is a path of the gateway or an error: the page that
-// follows leads there without another check.
+// form reads the form of one of the gateway's pages. Its return address is a path of the gateway or
+// an error: the page that follows leads there without another check.
 func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
 	if !h.parseForm(w, r) {
 		return "", false
@@ -193,7 +199,8 @@ func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isOwnPath reports whether an address is a path of the gateway, in a spelling that every browser reads alike.
+// isOwnPath reports whether an address is a path of the gateway, in a spelling that every browser
+// reads alike.
 func (h *Handler) isOwnPath(address string) bool {
 	_, err := origin.LocalPath(address)
 	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn
@@ -210,6 +217,7 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address st
 }
 
 func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
-	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+	h.cfg.Logger.WarnContext(r.Context(), "return address refused",
+		"error", err, "request_id", h.cfg.RequestID(r.Context()))
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
 }

@@ -24,7 +24,8 @@ func (r *rig) named() {
 	}
 }
 
-// Nickname and picture can be had by WeChat's consent page alone: whoever came by another door is not sent to a page that is a dead end for them.
+// Nickname and picture can be had by WeChat's consent page alone: whoever came by another door is
+// not sent to a page that is a dead end for them.
 func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{signin.MethodWeChat, signin.MethodScan, signin.MethodWebsite} {
@@ -56,7 +57,8 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	}
 }
 
-// The link of that page leads the way that the person came in, and the demand of the session goes along.
+// The link of that page leads the way that the person came in, and the demand of the session goes
+// along.
 func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]string{signin.MethodWeChat: "wechat " + mainID, signin.MethodScan: "scan"} {
@@ -107,7 +109,8 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 	}
 }
 
-// Where a code of our own is scanned, it is the phone that goes to WeChat, and the person ticks the box there.
+// Where a code of our own is scanned, it is the phone that goes to WeChat, and the person ticks the
+// box there.
 func TestScanAsksNobodyTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withScan, agreement)

@@ -11,12 +11,13 @@ import (
 	"github.com/weigate/weigate/internal/cookie"
 )
 
-// preference remembers in the browser, for a few minutes, which sign-in method its user chose for a request: one cookie,
-// readable, not sealed. It selects one of the methods that are available anyway, so whoever makes one up has made a choice, no
-// more.
+// preference remembers in the browser, for a few minutes, which sign-in method its user chose for a
+// request: one cookie, readable, not sealed. It selects one of the methods that are available
+// anyway, so whoever makes one up has made a choice, no more.
 //
-// Its value is "METHOD.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and a part that differs from
-// browser to browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
+// Its value is "METHOD.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and
+// a part that differs from browser to browser, since the rate limit distinguishes browsers by the
+// values of the gateway's cookies.
 type preference struct{ cookies cookie.Set }
 
 const (
@@ -37,8 +38,8 @@ func (p *preference) read(r *http.Request, request string) string {
 	return ""
 }
 
-// store remembers the method of a link, for a request. It ignores links of other sites: the user alone chooses. Everything else
-// in such a link is served as always.
+// store remembers the method of a link, for a request. It ignores links of other sites: the user
+// alone chooses. Everything else in such a link is served as always.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)

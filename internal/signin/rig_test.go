@@ -33,7 +33,8 @@ const (
 	uaPhone   = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 )
 
-// rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that notes what it was asked.
+// rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that
+// notes what it was asked.
 type rig struct {
 	t         *testing.T
 	store     gateway.Store

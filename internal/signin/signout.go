@@ -27,8 +27,8 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	}}})
 }
 
-// signOut ends the session of this browser, and every sign-in that it has in progress: the back button must not bring the session
-// back.
+// signOut ends the session of this browser, and every sign-in that it has in progress: the back
+// button must not bring the session back.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	if !h.parseForm(w, r) {
 		return
@@ -44,8 +44,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	redirectSeeOther(w, h.returns.Absolute(returnTo))
 }
 
-// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. It succeeds when no user
-// is signed in. An error is the store's; then the session may live on.
+// End signs this browser out and clears its cookies with headers on w; it writes no status and no
+// body. It succeeds when no user is signed in. An error is the store's; then the session may live
+// on.
 func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range h.connectors[0].engine.ClearCookies(r) {
 		http.SetCookie(w, c)

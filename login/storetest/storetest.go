@@ -4,10 +4,9 @@
 //		storetest.Run(t, func(t *testing.T) login.Store { return openMyStore(t) })
 //	}
 //
-// The name to know is [Run]. It needs no network and does not sleep: times are
-// told to a store, so the suite moves the clock itself. It does not check what a
-// store does across a crash or a restart; a store that outlives its process has
-// tests of its own for that.
+// The name to know is [Run]. It needs no network and does not sleep: times are told to a store, so
+// the suite moves the clock itself. It does not check what a store does across a crash or a
+// restart; a store that outlives its process has tests of its own for that.
 package storetest
 
 import (
@@ -29,9 +28,9 @@ type testCase struct {
 	run  func(t *testing.T, s login.Store)
 }
 
-// Run runs the whole suite. open returns an empty store; it is called once for
-// each case, and releases what it holds by t.Cleanup. Cases run one after the
-// other, each with goroutines of its own.
+// Run runs the whole suite. open returns an empty store; it is called once for each case, and
+// releases what it holds by t.Cleanup. Cases run one after the other, each with goroutines of its
+// own.
 func Run(t *testing.T, open func(t *testing.T) login.Store) {
 	t.Helper()
 	for _, c := range append(claimCases(), sessionCases()...) {
