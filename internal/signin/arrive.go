@@ -64,7 +64,7 @@ func (h *Handler) recordSignIn(ctx context.Context, e Connector, in *login.SignI
 	}
 	event := gateway.Event{Kind: EventSignIn, Outcome: "ok"}
 	if user.Status == gateway.Blocked {
-		event.Outcome, event.Detail = "refused", "the account is blocked"
+		event.Outcome, event.Detail = "refused", "the user is blocked"
 	}
 	event.At, event.UserID, event.App, event.Connector = in.SignedInAt, user.ID, with.App, a.Connector
 	event.Method, event.RequestID = string(in.Method), in.RequestID
