@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // oldWorld is WeChat as old code sees it: the simulated one, or the gateway.
 type oldWorld struct {
-	w             *town
+	w             *gatewayFixture
 	name, base    string
 	appID, secret string
 	phone         phone
@@ -25,15 +26,14 @@ type oldWorld struct {
 }
 
 // worlds are the two between which old code must not be able to tell.
-func (w *town) worlds() []oldWorld {
+func (w *gatewayFixture) worlds() []oldWorld {
 	real := w.config.WeChat[0]
 	return []oldWorld{
-		{w, "wechat", w.world, real.AppID, string(real.Secret), w.phone("alice"),
-			func(d time.Duration) { w.sim.Advance(d) }},
+		{w, "wechat", w.wechat.URL, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) {
+			w.wechat.Advance(d)
+		}},
 		{w, "relay", w.url, shopAppID, appSecret, w.phone("alice"), func(d time.Duration) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.skew += d
+			w.clock.Advance(d)
 		}},
 	}
 }
@@ -42,7 +42,7 @@ func (w *town) worlds() []oldWorld {
 func (o oldWorld) code(scope wechat.Scope) string {
 	o.w.t.Helper()
 	o.open(scope, o.w.app.URL+"/shop")
-	return o.w.told().Get("code")
+	return o.w.app.LastQuery().Get("code")
 }
 
 // open sends alice to the authorize address until she is back at the app.
@@ -53,12 +53,12 @@ func (o oldWorld) open(scope wechat.Scope, to string) *wechattest.Page {
 	if err != nil {
 		o.w.t.Fatal(err)
 	}
-	page := o.phone.on(o.phone.Open(o.w.t.Context(), address))
-	if kind(page) == "profile" {
-		page = o.phone.press()
+	page := o.phone.Must(o.phone.Open(o.w.t.Context(), address))
+	if fixture.PageName(page) == "profile" {
+		page = o.phone.Press()
 	}
 	if !strings.HasPrefix(page.URL, o.w.app.URL) {
-		page = o.phone.on(o.phone.Allow(o.w.t.Context()))
+		page = o.phone.Must(o.phone.Allow(o.w.t.Context()))
 	}
 	return page
 }
@@ -109,8 +109,9 @@ func (o oldWorld) refresh(token string, change ...string) *wireAnswer {
 }
 
 func (o oldWorld) bearer(path, token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, path, []string{"access_token", token, "openid",
-		o.w.sim.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
+	return o.call(http.MethodGet, path,
+		[]string{"access_token", token, "openid", o.w.wechat.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"},
+		change...)
 }
 
 type wireAnswer struct {
@@ -147,8 +148,8 @@ func (a *wireAnswer) shape() string {
 // Every call in both worlds: what works, and each kind of input that is wrong.
 func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
-	w.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
+	w := newFixture(t, withShop)
+	w.wechat.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
 	made := "61_" + strings.Repeat("A", 107)
 	type step struct {
 		name string
@@ -183,19 +184,14 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"check", func(o oldWorld) *wireAnswer { return o.bearer("/sns/auth", base(o)) }},
 		{"no code", func(o oldWorld) *wireAnswer { return o.exchange("") }},
 		{"no parameter at all", func(o oldWorld) *wireAnswer {
-			return o.call(http.MethodGet, "/sns/oauth2/access_token",
-				nil)
+			return o.call(http.MethodGet, "/sns/oauth2/access_token", nil)
 		}},
 		{"secret under another name", func(o oldWorld) *wireAnswer {
-			return o.exchange("x", "secret", "-", "appsecret",
-				o.secret)
+			return o.exchange("x", "secret", "-", "appsecret", o.secret)
 		}},
 		{"exchange grant_type", func(o oldWorld) *wireAnswer { return o.exchange("x", "grant_type", "refresh_token") }},
 		{"unknown appid", func(o oldWorld) *wireAnswer { return o.exchange("x", "appid", "wx0000000000000000") }},
-		{"wrong secret", func(o oldWorld) *wireAnswer {
-			return o.exchange(o.code(wechat.ScopeBase), "secret",
-				"wrong")
-		}},
+		{"wrong secret", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase), "secret", "wrong") }},
 		{"made-up code", func(o oldWorld) *wireAnswer { return o.exchange("011111111111111111111111111111aa") }},
 		{"code used twice", func(o oldWorld) *wireAnswer {
 			code := o.code(wechat.ScopeBase)
@@ -216,26 +212,19 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"refresh without appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "-") }},
 		{"refresh without a token", func(o oldWorld) *wireAnswer { return o.refresh("") }},
 		{"refresh grant_type", func(o oldWorld) *wireAnswer { return o.refresh(made, "grant_type", "-") }},
-		{"refresh, unknown appid", func(o oldWorld) *wireAnswer {
-			return o.refresh(made, "appid",
-				"wx0000000000000000")
-		}},
+		{"refresh, unknown appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "wx0000000000000000") }},
 		{"made-up refresh token", func(o oldWorld) *wireAnswer { return o.refresh(made) }},
 		{"access token as refresh token", func(o oldWorld) *wireAnswer { return o.refresh(base(o)) }},
 		{"user info of base", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", base(o)) }},
 		{"user info without a token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "") }},
-		{"user info without openid", func(o oldWorld) *wireAnswer {
-			return o.bearer("/sns/userinfo", made, "openid",
-				"-")
-		}},
+		{"user info without openid", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made, "openid", "-") }},
 		{"user info of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/userinfo", full(o).get("access_token"), "openid", "oMallory0000000000000000000")
 		}},
 		{"user info, made-up token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made) }},
 		{"user info, malformed token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "x") }},
 		{"user info, refresh token", func(o oldWorld) *wireAnswer {
-			return o.bearer("/sns/userinfo",
-				full(o).get("refresh_token"))
+			return o.bearer("/sns/userinfo", full(o).get("refresh_token"))
 		}},
 		{"check of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/auth", base(o), "openid", "oMallory0000000000000000000")
@@ -286,7 +275,7 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 // The address that the browser comes back with, byte for byte but for the code.
 func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	worlds := w.worlds()
 	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2",
 		"/a;b/c//d"} {
@@ -294,8 +283,8 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 		for i, o := range worlds {
 			page := o.open(wechat.ScopeBase, w.app.URL+rest)
 			last := page.Hops[len(page.Hops)-1]
-			got[i] = fmt.Sprint(last.Status, " ", regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To,
-				"code=CODE&"))
+			got[i] = fmt.Sprint(last.Status, " ",
+				regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To, "code=CODE&"))
 		}
 		if got[0] != got[1] {
 			t.Errorf("%q\nWeChat  %s\ngateway %s", rest, got[0], got[1])
@@ -306,7 +295,7 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 // Where WeChat shows a page and tells the app nothing, so does the gateway.
 func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	for _, o := range w.worlds() {
 		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" +
 			url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
@@ -317,9 +306,9 @@ func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 			{"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
 			{"state=s1", "state=" + strings.Repeat("s", 129)},
 		} {
-			page := o.phone.on(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
-			if len(page.Hops) > 0 || w.told() != nil {
-				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.told())
+			page := o.phone.Must(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
+			if len(page.Hops) > 0 || w.app.LastQuery() != nil {
+				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
 			}
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -46,8 +47,10 @@ func BenchmarkVerify(b *testing.B) {
 // questionFor is what Caddy asks for a browser.
 func questionFor(host, cookie string) []byte {
 	return []byte("GET /verify HTTP/1.1\r\nHost: " + host +
-		"\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n" +
-		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: zh-CN,zh;q=0.9\r\n" +
+		"\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/140.0.0.0 Safari/537.36\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n" +
+		"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: zh-CN,zh;q=0.9\r\n" +
 		"Cookie: theme=dark; " + cookie +
 		"\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n" +
 		"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Host: " + host +
@@ -57,11 +60,12 @@ func questionFor(host, cookie string) []byte {
 // protected is a gateway with one app behind a proxy, and one person.
 func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	b.Helper()
-	store := memory(b)
+	store := sqlitetest.New(b)
 	now := time.Now()
-	a, _, err := store.RecordSignIn(b.Context(), gateway.SignIn{Connector: "main", AppID: "wx1",
-		OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
-		At: now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
+	a, _, err := store.RecordSignIn(b.Context(),
+		gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
+			UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
+			At:      now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -75,8 +79,9 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 			Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
 			Hosts: []string{benchHost}}},
 	}
-	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Sealer: master(), Metrics: metrics.New(),
-		Logger: slog.New(slog.DiscardHandler)})
+	gate, err := app.New(b.Context(),
+		app.Options{Config: c, Store: store, Sealer: sqlitetest.Sealer(), Metrics: metrics.New(),
+			Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,10 +99,11 @@ func hostSession(b *testing.B, store gateway.Store, served http.Handler, a gatew
 	b.Helper()
 	const own = "a-session-id-of-43-characters-0123456789abc"
 	now := time.Now()
-	if err := store.PutSession(b.Context(), gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" +
-		own)), UserID: a.ID, Connector: "main", AppID: "wx1",
-		OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now,
-		ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
+	if err := store.PutSession(b.Context(),
+		gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), UserID: a.ID, Connector: "main",
+			AppID:  "wx1",
+			OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now,
+			ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
 		b.Fatal(err)
 	}
 	jar := map[string]string{"login.example.com": "__Host-weigate-s=" + own}
@@ -134,8 +140,7 @@ func answerTo(b *testing.B, served http.Handler, request []byte) http.Header {
 	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	served.ServeHTTP(w, r)
-	if w.Code != http.StatusOK || w.Header().Get("X-Weigate-User") == "" ||
-		w.Header().Get("X-Weigate-Assertion") == "" {
+	if w.Code != http.StatusOK || w.Header().Get("X-Weigate-User") == "" || w.Header().Get("X-Weigate-Assertion") == "" {
 		b.Fatalf("%d, %v", w.Code, w.Header())
 	}
 	return w.Header()
@@ -161,8 +166,8 @@ func bareHandler(b *testing.B, same http.Header) (cookie string, h http.Handler)
 		values = append(values, same.Get(name))
 		same.Del(name)
 	}
-	sealed := base64.RawURLEncoding.EncodeToString(seal.Seal(nil, nil, []byte(strings.Join(values, "\n")),
-		[]byte("session")))
+	sealed := base64.RawURLEncoding.EncodeToString(
+		seal.Seal(nil, nil, []byte(strings.Join(values, "\n")), []byte("session")))
 	return "session=" + sealed, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := r.Cookie("session")
 		if err != nil {

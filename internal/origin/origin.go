@@ -1,22 +1,26 @@
-// Package origin reads web addresses the way browsers do, for code that decides where a browser may be sent.
+// Package origin reads web addresses the way browsers do, for code that decides where a browser may
+// be sent.
 //
-// [Canonical] and [Of] return the origin of an address, [IsLoopback] recognizes this machine, and [CheckBytes] and [CheckPath]
-// reject addresses that some browser or proxy reads differently than this program: backslashes, control bytes, dot segments,
-// several layers of percent-encoding. [Split] and [LocalPath] combine them.
+// [Canonical] and [Of] return the origin of an address, [Site] its site. [IsLoopback] reports
+// whether a host is this machine. [LocalPath] validates a redirect target. It rejects addresses
+// that some browser or proxy parses differently than this program: with backslashes, control bytes,
+// dot segments or several layers of percent-encoding.
 //
-// The package imports the standard library only, so that the public packages of this module may use it.
+// The package imports the standard library only, so that the public packages of this module may use
+// it.
 package origin
 
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 )
 
-// Canonical returns scheme://host[:port] in lower case and without a default port. A bare host means https. It accepts nothing
-// but a scheme, a host, a port and a slash.
+// Canonical returns scheme://host[:port] in lower case and without a default port. A bare host
+// means https. It accepts nothing but a scheme, a host, a port and a slash.
 func Canonical(text string) (string, error) {
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
@@ -44,8 +48,8 @@ func Canonical(text string) (string, error) {
 	return Of(u), nil
 }
 
-// Of returns the origin of an http or https address as a browser writes it in the header Origin: lower case, no default port.
-// It returns "" for other schemes, and for an address without a host.
+// Of returns the origin of an http or https address as a browser writes it in the header Origin:
+// lower case, no default port. It returns "" for other schemes, and for an address without a host.
 func Of(u *url.URL) string {
 	if u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
 		return ""
@@ -57,22 +61,46 @@ func Of(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// IsLoopback reports whether browsers treat a host as this machine, whatever a name server says: localhost, names below it,
-// 127.0.0.0/8 and ::1 (the specification "Secure Contexts" of the W3C, section 3.1). host has no port and no brackets.
+// Site returns the part of an http or https address that two addresses of one site share: the
+// scheme and the registrable domain (HTML standard, "schemeful same-site"). The registrable domain
+// is taken to be the last two labels of the host, which is wrong for public suffixes of several
+// labels such as co.uk.
+func Site(u *url.URL) string {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return u.Scheme + "://" + host
+	}
+	labels := strings.Split(host, ".")
+	return u.Scheme + "://" + strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+// Hostname returns the host of a Host header in lower case, without port and without the brackets
+// of an IPv6 address.
+func Hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		hostport = host
+	}
+	return strings.ToLower(strings.Trim(hostport, "[]"))
+}
+
+// IsLoopback reports whether browsers treat a host as this machine, whatever a name server says:
+// localhost, names below it, 127.0.0.0/8 and ::1 (the specification "Secure Contexts" of the W3C,
+// section 3.1). host has no port and no brackets.
 func IsLoopback(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || IsLoopbackIP(host)
 }
 
-// IsLoopbackIP reports whether a host is an IP address of this machine. RFC 8252, section 8.3, recommends the address over
-// the name localhost, which may resolve to another machine.
+// IsLoopbackIP reports whether a host is an IP address of this machine. RFC 8252, section 8.3,
+// recommends the address over the name localhost, which may resolve to another machine.
 func IsLoopbackIP(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// CheckBytes returns an error for an address with a byte that must be percent-encoded: spaces, control characters, bytes
-// outside ASCII, quotes, angle brackets, and backslashes, which browsers read as slashes.
+// CheckBytes returns an error for an address with a byte that must be percent-encoded: spaces,
+// control characters, bytes outside ASCII, quotes, angle brackets, and backslashes, which browsers
+// read as slashes.
 func CheckBytes(address string) error {
 	for _, c := range []byte(address) {
 		if !plain(c) {
@@ -103,9 +131,10 @@ func plain(c byte) bool {
 // maxEncodings is how many layers of percent-encoding CheckPath decodes.
 const maxEncodings = 4
 
-// CheckPath returns the decoded path of an address that begins with a path and may have a query and a fragment. Servers and
-// proxies decode a path once or several times: a path that names a host or another directory in any of these readings is an
-// error, and so is a fragment that is not well encoded, which browsers and Go read differently.
+// CheckPath returns the decoded path of an address that begins with a path and may have a query and
+// a fragment. Since servers and proxies decode a path once or several times, it decodes repeatedly
+// and returns an error if any result names a host ("//evil.example") or contains a dot segment. A
+// malformed percent-encoding in the fragment is an error too: browsers and Go parse it differently.
 func CheckPath(address string) (decoded string, err error) {
 	if _, fragment, _ := strings.Cut(address, "#"); strings.Contains(fragment, "%") {
 		if _, err := url.PathUnescape(fragment); err != nil {
@@ -141,8 +170,9 @@ func CheckPath(address string) (decoded string, err error) {
 	}
 }
 
-// LocalPath checks an address that is a path of the own origin, with a query and a fragment if need be, and returns the
-// decoded path. Every browser stays on the own origin with an address that it accepts.
+// LocalPath validates a redirect target on the same origin, a path with an optional query and
+// fragment, and returns the decoded path. No browser leaves the origin at an address that it
+// accepts.
 func LocalPath(address string) (decoded string, err error) {
 	if !strings.HasPrefix(address, "/") {
 		return "", errors.New("it is not a path")
@@ -153,7 +183,8 @@ func LocalPath(address string) (decoded string, err error) {
 	return CheckPath(address)
 }
 
-// Split returns the canonical origin of an absolute address, and the rest of it, which begins with a slash.
+// Split returns the canonical origin of an absolute address, and the rest of it, which begins with
+// a slash.
 func Split(address string) (origin, rest string, err error) {
 	scheme, after, found := strings.Cut(address, "://")
 	if !found {

@@ -1,9 +1,12 @@
-// Package seal encrypts small values that browsers keep for a server, such as cookies and parameters.
+// Package seal encrypts small values that browsers keep for a server, such as cookies and
+// parameters.
 //
-// [New] makes a [Sealer] of one or more keys for one purpose; [Sealer.Seal] and [Sealer.Open] convert between bytes and text
-// that is safe in a cookie and in an address. [Derive] and [Cipher] are the two primitives below it.
+// [New] makes a [Sealer] of one or more keys for one purpose; [Sealer.Seal] and [Sealer.Open]
+// convert between bytes and text that is safe in a cookie and in an address. [Derive] and [Cipher]
+// are the two primitives below it.
 //
-// The package imports the standard library only, so that the public packages of this module may use it.
+// The package imports the standard library only, so that the public packages of this module may use
+// it.
 package seal
 
 import (
@@ -20,12 +23,13 @@ import (
 const (
 	// MinKey is the least length of a key, in bytes.
 	MinKey = 32
-	// MaxLength is the greatest length of a sealed value, in characters. Many servers refuse request headers and request
-	// lines over 8 KB.
+	// MaxLength is the greatest length of a sealed value, in characters. Many servers refuse
+	// request headers and request lines over 8 KB.
 	MaxLength = 8000
 )
 
-// ErrOpen is returned for every value that does not open. It gives no reason: the sender may be an attacker.
+// ErrOpen is returned for every value that does not open. It gives no reason: the sender may be an
+// attacker.
 var ErrOpen = errors.New("seal: the value was not sealed here")
 
 // Sealer seals and opens values of one purpose. It is immutable and safe for concurrent use.
@@ -34,11 +38,11 @@ type Sealer struct {
 	ciphers []cipher.AEAD // the first seals, all open
 }
 
-// New returns a Sealer for one purpose. The first key seals and all keys open, so that keys can be replaced. Each purpose has
-// keys of its own, which are derived from the given ones.
+// New returns a Sealer for one purpose. The first key seals and all keys open, so that keys can be
+// replaced. Each purpose has keys of its own, which are derived from the given ones.
 //
-// AES-256-GCM with random nonces is safe for 2^32 values of a key (NIST SP 800-38D, section 8.3): a server that seals a
-// thousand values a second replaces its key within a month.
+// AES-256-GCM with random nonces is safe for 2^32 values of a key (NIST SP 800-38D, section 8.3): a
+// server that seals a thousand values a second replaces its key within a month.
 func New(keys [][]byte, purpose string) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("seal: no key")
@@ -57,8 +61,8 @@ func New(keys [][]byte, purpose string) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts plain as the value called name: the name of the cookie or parameter that holds it. A value opens only under
-// the name it was sealed for.
+// Seal encrypts plain as the value called name: the name of the cookie or parameter that holds it.
+// A value opens only under the name it was sealed for.
 func (s *Sealer) Seal(name string, plain []byte) (string, error) {
 	value := base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nil, nil, plain, s.associated(name)))
 	if len(value) > MaxLength {
@@ -67,7 +71,7 @@ func (s *Sealer) Seal(name string, plain []byte) (string, error) {
 	return value, nil
 }
 
-// Open decrypts a value that Seal returned for name. Every other value is [ErrOpen].
+// Open decrypts a value that Seal returned for name. For every other value it returns [ErrOpen].
 func (s *Sealer) Open(name, value string) ([]byte, error) {
 	if len(value) > MaxLength {
 		return nil, ErrOpen
@@ -86,7 +90,8 @@ func (s *Sealer) Open(name, value string) ([]byte, error) {
 
 func (s *Sealer) associated(name string) []byte { return []byte(s.purpose + "\x00" + name) }
 
-// Derive returns n bytes that are derived from key for one purpose, by HKDF with SHA-256 (RFC 5869).
+// Derive returns n bytes that are derived from key for one purpose, by HKDF with SHA-256 (RFC
+// 5869).
 func Derive(key []byte, purpose string, n int) ([]byte, error) {
 	derived, err := hkdf.Key(sha256.New, key, nil, purpose, n)
 	if err != nil {
@@ -95,8 +100,8 @@ func Derive(key []byte, purpose string, n int) ([]byte, error) {
 	return derived, nil
 }
 
-// Cipher returns AES-256-GCM with random nonces, under a key that is derived from key for one purpose. Its Seal puts the nonce
-// before the ciphertext.
+// Cipher returns AES-256-GCM with random nonces, under a key that is derived from key for one
+// purpose. Its Seal puts the nonce before the ciphertext.
 func Cipher(key []byte, purpose string) (cipher.AEAD, error) {
 	derived, err := Derive(key, purpose, 32)
 	if err != nil {
