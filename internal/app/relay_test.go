@@ -291,8 +291,7 @@ func TestOldCodeBelowAPath(t *testing.T) {
 		t.Error(err)
 	}
 	for _, address := range []string{w.url, strings.TrimSuffix(w.url, "/login")} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt",
-			nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -361,7 +360,7 @@ func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
 	record := fmt.Sprintf("%+v %v", events, err)
 	counted := w.scrape(m)
-	if !strings.Contains(log.String(), "relay call refused") || !strings.Contains(log.String(), "relay call failed") ||
+	if !strings.Contains(log.String(), "relay call rejected") || !strings.Contains(log.String(), "relay call failed") ||
 		!strings.Contains(counted, "relay_answers_total") {
 		t.Fatalf("%s\n%s", log.String(), counted)
 	}
