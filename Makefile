@@ -1,7 +1,7 @@
-# make check   the quick round before a commit: formatting, vet, staticcheck, walls, quick tests
-# make test    everything; brings the browser and fonts it needs (on Debian as root)
-# make demo    the first look
-# make fuzz    a minute of every fuzz target
+# make check   the quick round before a commit: formatting, vet, staticcheck, import rules, quick tests
+# make test    everything; installs the browser and fonts that it needs (on Debian as root)
+# make demo    the demo
+# make fuzz    runs every fuzz target for a minute
 # make platforms  vets what only Windows and macOS compile; minutes when cold
 # make tidy    brings go.mod and go.sum of every module up to date
 

@@ -147,8 +147,8 @@ func goPassages(name string, src []byte) ([]passage, error) {
 			return true
 		}
 		text, err := strconv.Unquote(lit.Value)
-		if err != nil {
-			return true
+		if err != nil || !strings.Contains(text, " ") {
+			return true // not prose
 		}
 		// A line break in an interpreted literal is not one in the source, so the line is the
 		// first.
@@ -244,14 +244,6 @@ func TestLanguage(t *testing.T) {
 	for _, f := range later {
 		t.Log("pending: " + f)
 	}
-	for _, dir := range l.pending {
-		if !slices.ContainsFunc(
-			later,
-			func(f string) bool { file, _, _ := strings.Cut(f, ":"); return below(file, dir) },
-		) {
-			t.Errorf("language.txt: nothing is pending in %s: remove the line", dir)
-		}
-	}
 }
 
 // TestLanguageFindsPhrases puts avoided phrases into each kind of file and expects their position.
@@ -277,7 +269,8 @@ func TestLanguageFindsPhrases(t *testing.T) {
 		{"a string of a test", "a/a_test.go", "package a\n\nconst m = \"the store is away\"\n", ""},
 		{"a comment of a test", "a/a_test.go", "package a\n\n// It is no error.\nconst m = 1\n",
 			`a/a_test.go:3: "is no error": say "is not a …"`},
-		{"a document", "docs/en/a.md", "# Title\n\nOne.\n\n- Sign in\n  anew.\n", `docs/en/a.md:6: "anew": say "again", "from the beginning"`},
+		{"a document", "docs/en/a.md", "# Title\n\nOne.\n\n- Sign in\n  anew.\n",
+			`docs/en/a.md:6: "anew": say "again", "from the beginning"`},
 		{"a Chinese document", "docs/zh-CN/a.md", "anew\n", ""},
 		{"a catalogue", "web/en.json", "{\n  \"a\": \"This request makes no sense\"\n}\n",
 			`web/en.json:2: "makes no sense": say "is invalid"`},

@@ -194,7 +194,8 @@ func (l layers) foreign() (out []string) {
 					out = append(
 						out,
 						fmt.Sprintf(
-							"layers.txt: the public package %s may not need %s (allowed for %s): public packages compile the standard library only",
+							"layers.txt: the public package %s may not need %s (allowed for %s): "+
+								"public packages compile the standard library only",
 							pkg,
 							what,
 							queue[0],
@@ -277,11 +278,15 @@ func TestLayers(t *testing.T) {
 func TestPublicPackagesCompileTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
-		{"in order", "import wechat: internal/seal\nimport internal/seal:\nimport internal/cli: example.com/x\nimport build/report: example.com/x\n", ""},
-		{"direct", "import wechat: example.com/x\n", "the public package wechat may not need example.com/x (allowed for wechat)"},
-		{"through an internal package", "import login: internal/flow\nimport internal/flow: internal/seal\nimport internal/seal: example.com/x/y\n",
+		{"in order", "import wechat: internal/seal\nimport internal/seal:\n" +
+			"import internal/cli: example.com/x\nimport build/report: example.com/x\n", ""},
+		{"direct", "import wechat: example.com/x\n",
+			"the public package wechat may not need example.com/x (allowed for wechat)"},
+		{"through an internal package", "import login: internal/flow\nimport internal/flow: internal/seal\n" +
+			"import internal/seal: example.com/x/y\n",
 			"the public package login may not need example.com/x/y (allowed for internal/seal)"},
-		{"of packages that import each other", "import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
+		{"of packages that import each other",
+			"import login: internal/a\nimport internal/a: internal/b\nimport internal/b: internal/a\n", ""},
 	} {
 		l, err := parseLayers(tt.text)
 		if err != nil {
@@ -320,11 +325,13 @@ func TestLayersFailWhenBroken(t *testing.T) {
 	t.Parallel()
 	tree := func(over map[string]string) fstest.MapFS {
 		files := map[string]string{
-			"go.mod":                   "module " + modulePath,
-			"wechat/client.go":         "package wechat\nimport \"net/http\"\n",
-			"wechat/client_test.go":    "package wechat_test\nimport \"" + modulePath + "/wechat\"\nimport \"" + modulePath + "/wechattest\"\n",
-			"wechattest/server.go":     "package wechattest\n",
-			"cli/cli.go":               "package cli\nimport \"example.com/flags/sub\"\nimport \"" + modulePath + "/wechat\"\n",
+			"go.mod":           "module " + modulePath,
+			"wechat/client.go": "package wechat\nimport \"net/http\"\n",
+			"wechat/client_test.go": "package wechat_test\nimport \"" + modulePath + "/wechat\"\n" +
+				"import \"" + modulePath + "/wechattest\"\n",
+			"wechattest/server.go": "package wechattest\n",
+			"cli/cli.go": "package cli\nimport \"example.com/flags/sub\"\n" +
+				"import \"" + modulePath + "/wechat\"\n",
 			"bench/go.mod":             "module bench",
 			"bench/b.go":               "package bench\nimport \"example.com/anything\"\n",
 			"wechat/testdata/x/bad.go": "package x\nimport \"example.com/anything\"\n",
@@ -346,12 +353,14 @@ func TestLayersFailWhenBroken(t *testing.T) {
 		{"all in order", good, nil, nil},
 		{"a third-party import in a public package", good,
 			map[string]string{"wechat/extra.go": "package wechat\nimport \"example.com/json\"\n"},
-			[]string{`wechat/extra.go: package wechat may not import example.com/json: do without it, or, if the rule should change, add example.com/json to the line "import wechat:"`}},
+			[]string{`wechat/extra.go: package wechat may not import example.com/json: ` +
+				`do without it, or, if the rule should change, add example.com/json to the line "import wechat:"`}},
 		{"the simulator imports the client", good,
 			map[string]string{"wechattest/extra.go": "package wechattest\nimport \"" + modulePath + "/wechat\"\n"},
 			[]string{`package wechattest may not import wechat`}},
 		{"the simulator's test imports the client", good,
-			map[string]string{"wechattest/extra_test.go": "package wechattest_test\nimport \"" + modulePath + "/wechat\"\n"},
+			map[string]string{"wechattest/extra_test.go": "package wechattest_test\n" +
+				"import \"" + modulePath + "/wechat\"\n"},
 			[]string{`to the line "tests wechattest:"`}},
 		{"a file for another system", good,
 			map[string]string{"wechat/x_plan9.go": "//go:build plan9\n\npackage wechat\nimport \"example.com/json\"\n"},
@@ -363,7 +372,8 @@ func TestLayersFailWhenBroken(t *testing.T) {
 			map[string]string{"cli/extra.go": "package cli\nimport \"example.com/flagship\"\n"},
 			[]string{`package cli may not import example.com/flagship`}},
 		{"a new package without a line", good,
-			map[string]string{"extra/extra.go": "package extra\n", "extra/b.go": "package extra\nimport \"example.com/x\"\n"},
+			map[string]string{"extra/extra.go": "package extra\n",
+				"extra/b.go": "package extra\nimport \"example.com/x\"\n"},
 			[]string{`package extra has no line in layers.txt: add "import extra:"`}},
 		{"a broken line: the allowance is gone", strings.Replace(good, "cli: wechat ", "cli: ", 1), nil,
 			[]string{`package cli may not import wechat`}},

@@ -206,7 +206,8 @@ func TestReadmeCalls(t *testing.T) {
 	client := &wechat.Client{AppID: account.AppID, Secret: wechat.Secret(account.Secret), APIURL: server.URL}
 	address, err := start(client, "s1")
 	if want := "https://open.weixin.qq.com/connect/oauth2/authorize?appid=" + account.AppID +
-		"&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&response_type=code&scope=snsapi_userinfo&state=s1#wechat_redirect"; err != nil || address != want {
+		"&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&response_type=code&scope=snsapi_userinfo" +
+		"&state=s1#wechat_redirect"; err != nil || address != want {
 		t.Errorf("start: %q %v, want %q", address, err, want)
 	}
 	code, err := wx.Code(account.AppID, "alice", "snsapi_userinfo")

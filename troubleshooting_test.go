@@ -18,8 +18,10 @@ import (
 func TestErrorTableIsTrue(t *testing.T) {
 	t.Parallel()
 	classes := map[string]error{
-		"ErrReauthorize": wechat.ErrReauthorize, "ErrTokenExpired": wechat.ErrTokenExpired, "ErrRateLimited": wechat.ErrRateLimited,
-		"ErrTemporary": wechat.ErrTemporary, "ErrConfiguration": wechat.ErrConfiguration, "ErrUserRestricted": wechat.ErrUserRestricted,
+		"ErrReauthorize": wechat.ErrReauthorize, "ErrTokenExpired": wechat.ErrTokenExpired,
+		"ErrRateLimited":   wechat.ErrRateLimited,
+		"ErrTemporary":     wechat.ErrTemporary,
+		"ErrConfiguration": wechat.ErrConfiguration, "ErrUserRestricted": wechat.ErrUserRestricted,
 	}
 	wx, err := wechattest.New(wechattest.Config{})
 	if err != nil {
@@ -41,7 +43,8 @@ func TestErrorTableIsTrue(t *testing.T) {
 			t.Errorf("%s: found %d rows of codes", page, len(rows))
 		}
 		for _, m := range rows {
-			for _, code := range strings.FieldsFunc(m[1], func(r rune) bool { return strings.ContainsRune(", 、", r) }) {
+			separator := func(r rune) bool { return strings.ContainsRune(", 、", r) }
+			for _, code := range strings.FieldsFunc(m[1], separator) {
 				n, err := strconv.Atoi(code)
 				if err != nil {
 					t.Fatal(err)

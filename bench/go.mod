@@ -1,6 +1,6 @@
 module github.com/weigate/weigate/bench
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/silenceper/wechat/v2 v2.1.10

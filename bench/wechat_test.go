@@ -17,7 +17,8 @@ const (
 	openID   = "o3_SC58m9cLiIT7lO6JxN6WbHkuo"
 	unionID  = "oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"
 	nickname = "归零"
-	avatar   = "https://thirdwx.qlogo.cn/mmopen/vi_32/DYAIOgq83eoj0hHXhgJNOTSOFsS4uZs8x1ConecaVOB8eIl115xmJZcT4oCicvia7wMEufibKtTLqiaJeanU2Lpg3w/132"
+	avatar   = "https://thirdwx.qlogo.cn/mmopen/vi_32/" +
+		"DYAIOgq83eoj0hHXhgJNOTSOFsS4uZs8x1ConecaVOB8eIl115xmJZcT4oCicvia7wMEufibKtTLqiaJeanU2Lpg3w/132"
 )
 
 var (

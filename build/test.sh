@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the stages of "make check" and "make test" and prints one line for each, with its
-# seconds. What a stage wrote is kept in out/, and shown when it failed.
+# Runs the stages of "make check" and "make test" and prints one line for each, with its seconds. The
+# output of a stage is kept in out/, and printed when the stage failed.
 #
-#   build/test.sh check   formatting, vet, staticcheck, walls and the quick tests
+#   build/test.sh check   formatting, vet, staticcheck, import rules and the quick tests
 #   build/test.sh test    everything: the check, every test with the race detector and in
 #                         random order, the browser, the examples, the benchmarks' module,
-#                         the module files, and a search for secrets in all that was written
+#                         the module files, and a search for secrets in the output of all tests
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ export LC_ALL=C.UTF-8
 tmp=$(mktemp -d)
 chmod 711 "$tmp" # PostgreSQL and the tests of read-only files run as another user and must get through
 trap 'rm -rf "$tmp"' EXIT
-trap 'exit 130' INT TERM
+trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
 export TMPDIR=$tmp
 
 rm -rf out
@@ -24,8 +24,8 @@ export WEIGATE_OUT=$PWD/out # where tests keep screenshots and pages
 failed=()
 began=$SECONDS
 
-# stage NAME COMMAND... runs the command and tells how it went. A command may print the last
-# line of its output as "summary: …" to have it told.
+# stage NAME COMMAND... runs the command and prints its result and its seconds. A command may print a
+# last line "summary: …", which is printed too.
 stage() {
 	local name=$1 from=$SECONDS status=0 word=ok
 	shift
@@ -48,9 +48,9 @@ vet() { go vet ./...; }
 
 lint() { go run "$staticcheck" ./...; }
 
-walls() { go test -count=1 -run '^TestLayers' .; }
+rules() { go test -count=1 -run '^TestLayers' .; }
 
-# tests NAME ARGS... runs go test and judges it test by test: a skipped test is a failure here.
+# tests NAME ARGS... runs go test and reports its tests. A skipped test counts as a failure.
 tests() {
 	local name=$1
 	shift
@@ -62,9 +62,10 @@ tests() {
 
 quick() { tests quick -short $(go list ./... | grep -v /internal/e2e); }
 
-suite() { tests suite -race -shuffle=on -count=1 -timeout 15m ./...; }
+# The stage vet has checked all packages already.
+suite() { tests suite -vet=off -race -shuffle=on -count=1 -timeout 15m ./...; }
 
-# Modules of their own keep other people's libraries out of ours.
+# Modules of their own keep their dependencies out of the main module.
 modules() {
 	local status=0 mod dir total=0
 	for mod in $(git ls-files --cached --others --exclude-standard '*/go.mod'); do
@@ -79,14 +80,25 @@ modules() {
 	return $status
 }
 
-# The files that can grow stale by themselves.
+# Files that become outdated without an edit.
 freshness() {
 	go mod tidy -diff || { echo "go.mod is stale: run make tidy"; return 1; }
 	go mod verify || return 1
 }
 
-# A secret, a code or a token that the tests planted must be in nothing that they wrote.
+# Nothing that the tests wrote may contain a secret, a code or a token that they planted.
 secrets() { go run ./internal/leaktest/scan out; }
+
+# beside runs the stages that "make test" runs beside the suite, and writes the names of those that
+# failed to a file.
+beside() {
+	failed=()
+	stage vet vet
+	stage staticcheck lint
+	stage modules modules
+	stage freshness freshness
+	echo "${failed[*]}" >"$tmp/beside"
+}
 
 mode=${1:-test}
 case $mode in
@@ -97,29 +109,33 @@ check | test) ;;
 	;;
 esac
 
-# Not a stage: what it installs is told before it does, and without it nothing below is worth trying.
+# Not a stage: it prints what it installs before it does, and nothing below works without it.
 [ "$mode" = check ] || build/deps.sh || exit 1
 
 if ! go build -o "$tmp/report" ./build/report; then
-	echo "FAIL  the report of the tests does not compile"
+	echo "FAIL  build/report does not compile"
 	exit 1
 fi
 
 stage formatting formatting
-stage vet vet
-stage staticcheck lint
 if [ "$mode" = check ]; then
-	stage walls walls
+	stage vet vet
+	stage staticcheck lint
+	stage imports rules
 	stage quick quick
 else
+	# The suite waits for browsers and processes much of the time. The stages that do not depend on
+	# it run beside it.
+	beside &
+	beside=$!
 	stage suite suite
-	stage modules modules
-	stage freshness freshness
+	wait "$beside"
+	failed+=($(cat "$tmp/beside" || echo beside))
 	stage secrets secrets
 fi
 
 if [ ${#failed[@]} -gt 0 ]; then
-	echo "FAIL  ${failed[*]} ($((SECONDS - began)) s); what each stage wrote is in out/"
+	echo "FAIL  ${failed[*]} ($((SECONDS - began)) s); the output of each stage is in out/"
 	exit 1
 fi
-echo "ok    make $mode ($((SECONDS - began)) s); what each stage wrote is in out/"
+echo "ok    make $mode ($((SECONDS - began)) s); the output of each stage is in out/"

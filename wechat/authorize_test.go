@@ -14,14 +14,15 @@ func TestAuthorizeURL(t *testing.T) {
 	t.Parallel()
 	const back = "https://www.example.com/wechat/callback"
 	const head = "https://open.weixin.qq.com/connect/oauth2/authorize?appid=" + appID + "&redirect_uri="
+	const callback = "https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback"
 	cases := map[string]struct {
 		request wechat.AuthorizeRequest
 		want    string
 	}{
 		"base is the default": {wechat.AuthorizeRequest{RedirectURI: back, State: "abc"},
-			head + "https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_base&state=abc#wechat_redirect"},
+			head + callback + "&response_type=code&scope=snsapi_base&state=abc#wechat_redirect"},
 		"profile": {wechat.AuthorizeRequest{RedirectURI: back, State: "abc", Scope: wechat.ScopeUserInfo},
-			head + "https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_userinfo&state=abc#wechat_redirect"},
+			head + callback + "&response_type=code&scope=snsapi_userinfo&state=abc#wechat_redirect"},
 		"both switches, after the state": {
 			wechat.AuthorizeRequest{
 				RedirectURI:   back,
@@ -30,19 +31,23 @@ func TestAuthorizeURL(t *testing.T) {
 				ForcePopup:    true,
 				ForceSnapShot: true,
 			},
-			head + "https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_userinfo&state=abc&forcePopup=true&forceSnapShot=true#wechat_redirect",
+			head + callback + "&response_type=code&scope=snsapi_userinfo&state=abc" +
+				"&forcePopup=true&forceSnapShot=true#wechat_redirect",
 		},
 		"a query and a fragment of the app": {
 			wechat.AuthorizeRequest{RedirectURI: "http://127.0.0.1:8080/cb?next=/a%20b&x=1+2#/route", State: "a"},
-			head + "http%3A%2F%2F127.0.0.1%3A8080%2Fcb%3Fnext%3D%2Fa%2520b%26x%3D1%2B2%23%2Froute&response_type=code&scope=snsapi_base&state=a#wechat_redirect",
+			head + "http%3A%2F%2F127.0.0.1%3A8080%2Fcb%3Fnext%3D%2Fa%2520b%26x%3D1%2B2%23%2Froute" +
+				"&response_type=code&scope=snsapi_base&state=a#wechat_redirect",
 		},
 		"a space becomes %20, not +": {wechat.AuthorizeRequest{RedirectURI: "https://a.test/b c", State: "a"},
 			head + "https%3A%2F%2Fa.test%2Fb%20c&response_type=code&scope=snsapi_base&state=a#wechat_redirect"},
 		"Chinese": {wechat.AuthorizeRequest{RedirectURI: "https://a.test/登录", State: "a"},
-			head + "https%3A%2F%2Fa.test%2F%E7%99%BB%E5%BD%95&response_type=code&scope=snsapi_base&state=a#wechat_redirect"},
+			head + "https%3A%2F%2Fa.test%2F%E7%99%BB%E5%BD%95" +
+				"&response_type=code&scope=snsapi_base&state=a#wechat_redirect"},
 		"parameters that only look like code": {
 			wechat.AuthorizeRequest{RedirectURI: "https://a.test/?barcode=1&code2=2&x=code&Code=", State: "a"},
-			head + "https%3A%2F%2Fa.test%2F%3Fbarcode%3D1%26code2%3D2%26x%3Dcode%26Code%3D&response_type=code&scope=snsapi_base&state=a#wechat_redirect",
+			head + "https%3A%2F%2Fa.test%2F%3Fbarcode%3D1%26code2%3D2%26x%3Dcode%26Code%3D" +
+				"&response_type=code&scope=snsapi_base&state=a#wechat_redirect",
 		},
 	}
 	for name, c := range cases {
@@ -68,17 +73,13 @@ func TestQRConnectURL(t *testing.T) {
 		}
 	}
 	for _, lang := range []string{"zh_CN", "EN", "en&x=1"} {
-		if got, err := c.QRConnectURL(wechat.QRConnectRequest{RedirectURI: "https://a.test/cb", State: "s1", Lang: lang}); !errors.Is(
-			err,
-			wechat.ErrLang,
-		) {
+		got, err := c.QRConnectURL(wechat.QRConnectRequest{RedirectURI: "https://a.test/cb", State: "s1", Lang: lang})
+		if !errors.Is(err, wechat.ErrLang) {
 			t.Errorf("lang %q gave %s, %v", lang, got, err)
 		}
 	}
-	if got, err := c.QRConnectURL(wechat.QRConnectRequest{RedirectURI: "https://a.test/#/cb", State: "s1"}); !errors.Is(
-		err,
-		wechat.ErrRedirectURI,
-	) {
+	got, err := c.QRConnectURL(wechat.QRConnectRequest{RedirectURI: "https://a.test/#/cb", State: "s1"})
+	if !errors.Is(err, wechat.ErrRedirectURI) {
 		t.Errorf("a fragment gave %s, %v", got, err)
 	}
 }
@@ -230,8 +231,8 @@ func TestAddressesThatWouldFailOnThePhone(t *testing.T) {
 			if r.Scope != "" {
 				return
 			}
-			if got, err := client.QRConnectURL(wechat.QRConnectRequest{RedirectURI: r.RedirectURI, State: r.State}); got != "" ||
-				!errors.Is(err, c.want) {
+			got, err = client.QRConnectURL(wechat.QRConnectRequest{RedirectURI: r.RedirectURI, State: r.State})
+			if got != "" || !errors.Is(err, c.want) {
 				t.Errorf("QRConnectURL: got %q, %v", got, err)
 			}
 		})
@@ -248,15 +249,13 @@ func TestBasesOfOne_sOwn(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"open.weixin.qq.com", "ftp://a.test", "https://", "https://a.test/?x=1", "https://a.test/?", "https://a.test/#", "https://a.test/#x",
+		"open.weixin.qq.com", "ftp://a.test", "https://", "https://a.test/?x=1", "https://a.test/?",
+		"https://a.test/#", "https://a.test/#x",
 		"https://user:" + leaktest.Secret + "@a.test/", "https://a.test/\x7f" + leaktest.Secret, ":" + leaktest.Secret,
 	} {
 		c := &wechat.Client{AppID: appID, Secret: "x", OpenURL: bad, APIURL: bad}
-		if _, err := c.AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: "https://a.test/", State: "s"}); !errors.Is(
-			err,
-			wechat.ErrConfiguration,
-		) ||
-			!strings.Contains(err.Error(), "OpenURL") {
+		_, err := c.AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: "https://a.test/", State: "s"})
+		if !errors.Is(err, wechat.ErrConfiguration) || !strings.Contains(err.Error(), "OpenURL") {
 			t.Errorf("OpenURL %q: %v", bad, err)
 		} else {
 			leaktest.Check(t, "the error about OpenURL", err)

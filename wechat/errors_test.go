@@ -44,11 +44,8 @@ func TestErrcodes(t *testing.T) {
 		on    string // "": every endpoint
 	}{
 		{-1, wechat.ErrTemporary, ""},
-		{
-			40001,
-			wechat.ErrConfiguration,
-			token,
-		}, {40001, wechat.ErrReauthorize, refresh}, {40001, wechat.ErrTokenExpired, user}, {40001, wechat.ErrTokenExpired, auth},
+		{40001, wechat.ErrConfiguration, token}, {40001, wechat.ErrReauthorize, refresh},
+		{40001, wechat.ErrTokenExpired, user}, {40001, wechat.ErrTokenExpired, auth},
 		{40002, wechat.ErrConfiguration, ""},
 		{40003, wechat.ErrReauthorize, ""},
 		{40013, wechat.ErrConfiguration, ""},
@@ -120,19 +117,23 @@ func TestErrorText(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ body, want string }{
 		{`{"errcode":40163,"errmsg":"code been used, rid: 61783524-6e9fd6bc-59d4a1b8"}`,
-			`wechat: access_token: the code was already used (errcode 40163, "code been used", rid 61783524-6e9fd6bc-59d4a1b8); start sign-in again`},
+			`wechat: access_token: the code was already used ` +
+				`(errcode 40163, "code been used", rid 61783524-6e9fd6bc-59d4a1b8); start sign-in again`},
 		{
-			`{"errcode":40164,"errmsg":"invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist rid: 66e55c80-023106e1-2dc7e2f6"}`,
+			`{"errcode":40164,"errmsg":"invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist ` +
+				`rid: 66e55c80-023106e1-2dc7e2f6"}`,
 			`wechat: access_token: WeChat rejects calls from this server's IP address ` +
 				`(errcode 40164, "invalid ip 8.149.0.108 ipv6 ::ffff:8.149.0.108, not in whitelist", ` +
 				`rid 66e55c80-023106e1-2dc7e2f6); add the address to the IP allow-list (IP白名单) of the app`,
 		},
 		{`{"errcode":12345}`,
-			`wechat: access_token: unknown errcode (errcode 12345); look the errcode up in WeChat's table of global return codes (全局返回码)`},
+			`wechat: access_token: unknown errcode (errcode 12345); ` +
+				`look the errcode up in WeChat's table of global return codes (全局返回码)`},
 		{`{}`, `wechat: access_token: response is empty; the code may be spent, so start sign-in again`},
 		{
 			`<!DOCTYPE html>`,
-			`wechat: access_token: response is not a JSON object: looks like HTML, 15 bytes; the code may be spent, so start sign-in again`,
+			`wechat: access_token: response is not a JSON object: looks like HTML, 15 bytes; ` +
+				`the code may be spent, so start sign-in again`,
 		},
 	}
 	for _, c := range cases {
@@ -277,7 +278,9 @@ func TestErrcodeBehindABadStatus(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != 40029 || e.HTTPStatus != 412 || !errors.Is(err, wechat.ErrInvalidCode) {
 		t.Errorf("got %v", err)
 	}
-	for status, class := range map[int]error{429: wechat.ErrRateLimited, 408: wechat.ErrTemporary, 503: wechat.ErrTemporary, 403: wechat.ErrConfiguration} {
+	for status, class := range map[int]error{
+		429: wechat.ErrRateLimited, 408: wechat.ErrTemporary, 503: wechat.ErrTemporary, 403: wechat.ErrConfiguration,
+	} {
 		err := instantly(t, answering(status, ""), calls[2].call)
 		checkClass(t, err, class)
 	}
@@ -286,7 +289,9 @@ func TestErrcodeBehindABadStatus(t *testing.T) {
 // The Content-Type is unreliable: text/plain, "encoding=" instead of "charset=", or none.
 func TestAnswersAreReadByContent(t *testing.T) {
 	t.Parallel()
-	for _, header := range []string{"text/plain", "application/json; encoding=utf-8", "text/html; charset=iso-8859-1", "image/png", ""} {
+	for _, header := range []string{
+		"text/plain", "application/json; encoding=utf-8", "text/html; charset=iso-8859-1", "image/png", "",
+	} {
 		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			resp := respond(r, 200, userJSON)
 			resp.Header.Set("Content-Type", header)
@@ -314,7 +319,8 @@ func TestSuffixOfErrmsg(t *testing.T) {
 			"6371b395-2bd86df0-34b61245",
 		},
 		{
-			"invalid code, hint: [1591924732_61_57d8962d], from ip: 1.2.3.4, more info at https://open.work.weixin.qq.com/devtool/query?e=40029",
+			"invalid code, hint: [1591924732_61_57d8962d], from ip: 1.2.3.4, " +
+				"more info at https://open.work.weixin.qq.com/devtool/query?e=40029",
 			"invalid code",
 			"1591924732_61_57d8962d",
 		},
@@ -345,8 +351,10 @@ func TestCheckTokenIsNilOnlyOnErrcodeZero(t *testing.T) {
 	t.Parallel()
 	for body, good := range map[string]bool{
 		`{"errcode":0,"errmsg":"ok"}`: true, `{"errcode":"0"}`: true, `{"errmsg":"ok","errcode":0}`: true,
-		`{"errmsg":"ok"}`: false, `{}`: false, `{"errcode":-1,"errmsg":"system error"}`: false, `{"errcode":40003,"errmsg":"invalid openid"}`: false,
-		`{"errcode":true}`: false, `{"errcode":"zero"}`: false, `ok`: false, ``: false, `{"errcode":0.5}`: false, `{"errcode":[]}`: false,
+		`{"errmsg":"ok"}`: false, `{}`: false, `{"errcode":-1,"errmsg":"system error"}`: false,
+		`{"errcode":40003,"errmsg":"invalid openid"}`: false,
+		`{"errcode":true}`:                            false, `{"errcode":"zero"}`: false, `ok`: false, ``: false,
+		`{"errcode":0.5}`: false, `{"errcode":[]}`: false,
 	} {
 		if err := instantly(t, answering(200, body), calls[3].call); (err == nil) != good {
 			t.Errorf("%s gave %v", body, err)

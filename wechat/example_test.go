@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -21,9 +22,13 @@ func ExampleClient_AuthorizeURL() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(address)
+	fmt.Println(strings.ReplaceAll(address, "&", "\n  &"))
 	// Output:
-	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_base&state=k3q7zr5xw2mt6ny4#wechat_redirect
+	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef
+	//   &redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback
+	//   &response_type=code
+	//   &scope=snsapi_base
+	//   &state=k3q7zr5xw2mt6ny4#wechat_redirect
 }
 
 // With ScopeUserInfo, WeChat asks the user for consent and also grants nickname and avatar.
@@ -38,9 +43,13 @@ func ExampleClient_AuthorizeURL_profile() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(address)
+	fmt.Println(strings.ReplaceAll(address, "&", "\n  &"))
 	// Output:
-	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_userinfo&state=k3q7zr5xw2mt6ny4#wechat_redirect
+	// https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx0123456789abcdef
+	//   &redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback
+	//   &response_type=code
+	//   &scope=snsapi_userinfo
+	//   &state=k3q7zr5xw2mt6ny4#wechat_redirect
 }
 
 // A parameter that WeChat would reject is an error.
@@ -65,9 +74,14 @@ func ExampleClient_QRConnectURL() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(address)
+	fmt.Println(strings.ReplaceAll(address, "&", "\n  &"))
 	// Output:
-	// https://open.weixin.qq.com/connect/qrconnect?appid=wxfedcba9876543210&redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback&response_type=code&scope=snsapi_login&state=k3q7zr5xw2mt6ny4&lang=en#wechat_redirect
+	// https://open.weixin.qq.com/connect/qrconnect?appid=wxfedcba9876543210
+	//   &redirect_uri=https%3A%2F%2Fwww.example.com%2Fwechat%2Fcallback
+	//   &response_type=code
+	//   &scope=snsapi_login
+	//   &state=k3q7zr5xw2mt6ny4
+	//   &lang=en#wechat_redirect
 }
 
 // Exchange a code for an openid. The simulator replaces WeChat here; leave APIURL empty for WeChat.
@@ -170,10 +184,11 @@ func ExampleError() {
 	var e *wechat.Error
 	if errors.As(err, &e) {
 		fmt.Println("errcode:", e.Code)
-		fmt.Println(e)
+		fmt.Println(strings.ReplaceAll(e.Error(), "; ", ";\n  "))
 	}
 	// Output:
 	// tell an administrator
 	// errcode: 40125
-	// wechat: access_token: WeChat rejected the AppSecret (errcode 40125, "invalid appsecret"); correct the Client's Secret
+	// wechat: access_token: WeChat rejected the AppSecret (errcode 40125, "invalid appsecret");
+	//   correct the Client's Secret
 }

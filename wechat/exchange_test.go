@@ -16,8 +16,9 @@ import (
 func TestExchangeReadsEveryField(t *testing.T) {
 	t.Parallel()
 	full := wechat.Token{
-		AccessToken: access, RefreshToken: fresh, ExpiresIn: 2 * time.Hour, OpenID: openID, UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
-		Scopes: []wechat.Scope{wechat.ScopeUserInfo},
+		AccessToken: access, RefreshToken: fresh, ExpiresIn: 2 * time.Hour, OpenID: openID,
+		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
+		Scopes:  []wechat.Scope{wechat.ScopeUserInfo},
 	}
 	change := func(f func(*wechat.Token)) wechat.Token { c := full; f(&c); return c }
 	flag := func(v string) string { return strings.TrimSuffix(tokenJSON, "}") + `,"is_snapshotuser":` + v + "}" }
@@ -136,7 +137,8 @@ func TestExchangeSendsWhatIsDocumented(t *testing.T) {
 func TestCodeCannotAddParameters(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{
-		"x&appid=wxEVIL0000000000&code=y", "x#", "x&secret=", "a b", "a+b", "%0a", "\n", "\x00", "x;code=y", "x=y", "归零", "\xff", "../../", "?",
+		"x&appid=wxEVIL0000000000&code=y", "x#", "x&secret=", "a b", "a+b", "%0a", "\n", "\x00", "x;code=y", "x=y",
+		"归零", "\xff", "../../", "?",
 	} {
 		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			q := r.URL.Query()
@@ -229,7 +231,8 @@ func TestRefresh(t *testing.T) {
 			return respond(
 				r,
 				200,
-				`{"openid":"`+openID+`","access_token":"83_new","expires_in":7200,"refresh_token":"83_next","scope":"snsapi_base,snsapi_userinfo,"}`,
+				`{"openid":"`+openID+`","access_token":"83_new","expires_in":7200,`+
+					`"refresh_token":"83_next","scope":"snsapi_base,snsapi_userinfo,"}`,
 			), nil
 		})
 		got, err := c.Refresh(t.Context(), fresh)

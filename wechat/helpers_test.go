@@ -24,11 +24,14 @@ const (
 )
 
 // tokenJSON is a successful response as WeChat sends it: no spaces, fields in WeChat's order.
-const tokenJSON = `{"access_token":"83_` + leaktest.Mark + `access-token","expires_in":7200,"refresh_token":"83_` + leaktest.Mark +
-	`refresh-token","openid":"` + openID + `","scope":"snsapi_userinfo","unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"}`
+const tokenJSON = `{"access_token":"83_` + leaktest.Mark + `access-token","expires_in":7200,` +
+	`"refresh_token":"83_` + leaktest.Mark + `refresh-token","openid":"` + openID + `","scope":"snsapi_userinfo",` +
+	`"unionid":"oTpR9xAIiebFOc6p04tMTaLhviCQ"}`
 
-const userJSON = `{"openid":"` + openID + `","nickname":"归零","sex":0,"language":"","city":"","province":"","country":"",` +
-	`"headimgurl":"https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e\/132","privilege":[],"unionid":"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"}`
+const userJSON = `{"openid":"` + openID + `","nickname":"归零","sex":0,"language":"","city":"",` +
+	`"province":"","country":"",` +
+	`"headimgurl":"https:\/\/thirdwx.qlogo.cn\/mmopen\/vi_32\/DYAIOgq83e\/132","privilege":[],` +
+	`"unionid":"oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"}`
 
 // roundTrip is a RoundTripper that responds in the goroutine of the call.
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -342,7 +342,9 @@ func TestConnectionRefused(t *testing.T) {
 
 func TestBodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
-	for name, header := range map[string]string{"with a length": "Content-Length: 900\r\n", "in chunks": "Transfer-Encoding: chunked\r\n"} {
+	for name, header := range map[string]string{
+		"with a length": "Content-Length: 900\r\n", "in chunks": "Transfer-Encoding: chunked\r\n",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := served(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -128,8 +128,12 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 		"an echo in the request id": func(r *http.Request) (*http.Response, error) {
 			return respond(r, 200, fmt.Sprintf(`{"errcode":-1,"errmsg":"x, hints: [ req_id: %s ]"}`, r.URL)), nil
 		},
-		"an echo on a page":      func(r *http.Request) (*http.Response, error) { return respond(r, 200, "<html>"+r.URL.String()), nil },
-		"an echo in broken JSON": func(r *http.Request) (*http.Response, error) { return respond(r, 200, `{"a":`+r.URL.String()), nil },
+		"an echo on a page": func(r *http.Request) (*http.Response, error) {
+			return respond(r, 200, "<html>"+r.URL.String()), nil
+		},
+		"an echo in broken JSON": func(r *http.Request) (*http.Response, error) {
+			return respond(r, 200, `{"a":`+r.URL.String()), nil
+		},
 		"an echo in a number": func(r *http.Request) (*http.Response, error) {
 			return respond(r, 200, `{"errcode":"`+r.URL.String()+`"}`), nil
 		},
@@ -154,7 +158,9 @@ func TestSecretStaysOutOfErrors(t *testing.T) {
 			t.Run(call.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				c := clientOf(fail)
-				c.OnCall = func(_ context.Context, call wechat.Call) { leaktest.Check(t, "the Call of OnCall", call, call.Err) }
+				c.OnCall = func(_ context.Context, call wechat.Call) {
+					leaktest.Check(t, "the Call of OnCall", call, call.Err)
+				}
 				err := instantly(t, c, call.call)
 				var e *wechat.Error
 				if !errors.As(err, &e) {

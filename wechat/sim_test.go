@@ -14,8 +14,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simulated returns a simulator with the given quirks and a client of its app of that index in DefaultApps. Secret, codes and
-// tokens are planted, and every error goes through leaktest.Check by Observe.
+// simulated returns a simulator with the given quirks and a client of its app of that index in
+// DefaultApps. Secret, codes and tokens are planted, and every error goes through leaktest.Check by
+// Observe.
 func simulated(t *testing.T, app int, quirks wechattest.Quirks) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
@@ -63,7 +64,8 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 				t.Fatal(err)
 			}
 			leaktest.Check(t, "the token", token)
-			if token.OpenID != sim.OpenID(client.AppID, "xiaoming") || (token.UnionID != "") != c.union || !token.HasScope(c.scope) ||
+			if token.OpenID != sim.OpenID(client.AppID, "xiaoming") ||
+				(token.UnionID != "") != c.union || !token.HasScope(c.scope) ||
 				token.ExpiresIn != 2*time.Hour || token.SnapshotUser ||
 				token.RefreshToken == "" {
 				t.Errorf("the token is %+v", token)
@@ -88,7 +90,8 @@ func TestEachDoorOnTheSimulator(t *testing.T) {
 				checkClass(t, err, wechat.ErrConfiguration)
 			case err != nil:
 				t.Error(err)
-			case user.OpenID != token.OpenID || user.Nickname != "小明" || user.AvatarURL == "" || user.UnionID != token.UnionID:
+			case user.OpenID != token.OpenID || user.Nickname != "小明" || user.AvatarURL == "" ||
+				user.UnionID != token.UnionID:
 				t.Errorf("the user is %+v", user)
 			}
 		})
@@ -180,7 +183,9 @@ func TestUnkindNicknamesOnTheSimulator(t *testing.T) {
 			t.Errorf("the nickname with markup is %q", user.Nickname)
 		}
 	}
-	for _, dirty := range []wechattest.Dirty{wechattest.DirtyControl, wechattest.DirtyUTF8, wechattest.DirtyEmoji, wechattest.DirtyNoAvatar} {
+	for _, dirty := range []wechattest.Dirty{
+		wechattest.DirtyControl, wechattest.DirtyUTF8, wechattest.DirtyEmoji, wechattest.DirtyNoAvatar,
+	} {
 		sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Dirty = dirty })
 		token, err := client.Exchange(t.Context(), codeFor(t, sim, client, "alice", wechat.ScopeUserInfo))
 		if err != nil {
@@ -264,7 +269,9 @@ func TestOpenQuestionsOnTheSimulator(t *testing.T) {
 		"rid":   {wechattest.Quirks{}, true},
 		"hints": {wechattest.Quirks{Suffix: wechattest.SuffixHints}, true},
 		"none":  {wechattest.Quirks{Suffix: wechattest.SuffixNone}, false},
-		"table": {wechattest.Quirks{ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true}, true},
+		"table": {wechattest.Quirks{
+			ExpiredCode42003: true, ExpiredRefresh42002: true, UsedCode: wechattest.UsedIsInvalid, ResultHeaders: true,
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,5 +1,6 @@
-// Command gateway measures the gateway as its operator has it, and prints a table: the size of the program, how fast it is ready, how much memory it
-// takes when nobody is there, and how many whole logins a second it does on each store with each algorithm. README.md says how to read it.
+// Command gateway measures the gateway as its operator has it, and prints a table: the size of the
+// program, how fast it is ready, how much memory it takes when nobody is there, and how many whole
+// logins a second it does on each store with each algorithm. README.md says how to read it.
 //
 // It runs on Linux: it reads the memory from /proc.
 package main
@@ -86,7 +87,8 @@ func verdict(ok bool) string {
 
 // program builds weigate as it is shipped.
 func (b *bench) program() ([]row, error) {
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(b.dir, "weigate"), "./cmd/weigate")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(b.dir, "weigate"),
+		"./cmd/weigate")
 	build.Dir = b.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
@@ -105,10 +107,17 @@ listen: 127.0.0.1:0
 metrics: 127.0.0.1:0
 store: sqlite:weigate.db
 wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: not-a-secret-at-all}]
-apps: [{id: sample, kind: oidc, name: Sample, secret: not-a-secret-either, redirect_uris: ["http://127.0.0.1:1/callback"], access: signed_in}]
+apps:
+  - id: sample
+    kind: oidc
+    name: Sample
+    secret: not-a-secret-either
+    redirect_uris: ["http://127.0.0.1:1/callback"]
+    access: signed_in
 `
 
-// starts starts the gateway again and again on a database that has its keys, and reads the memory of each.
+// starts starts the gateway again and again on a database that has its keys, and reads the memory
+// of each.
 func (b *bench) starts(n int, idle time.Duration) ([]row, error) {
 	if err := os.WriteFile(filepath.Join(b.dir, "weigate.yaml"), []byte(configuration), 0o600); err != nil {
 		return nil, err
@@ -136,12 +145,14 @@ func (b *bench) starts(n int, idle time.Duration) ([]row, error) {
 	slices.Sort(busy)
 	median := ready[len(ready)/2]
 	rows := []row{{
-		fmt.Sprintf("start to /readyz, SQLite, keys made (median of %d; %d to %d ms; %d ms of CPU)", n, ready[0].Milliseconds(), ready[n-1].Milliseconds(), busy[n/2].Milliseconds()),
+		fmt.Sprintf("start to /readyz, SQLite, keys made (median of %d; %d to %d ms; %d ms of CPU)", n,
+			ready[0].Milliseconds(), ready[n-1].Milliseconds(), busy[n/2].Milliseconds()),
 		fmt.Sprintf("%d ms", median.Milliseconds()), "≤ 100 ms", verdict(median <= 100*time.Millisecond),
 	}}
 	if len(memory) > 0 {
 		most := slices.Max(memory)
-		rows = append(rows, row{fmt.Sprintf("resident memory, %s after the start", idle), fmt.Sprintf("%.1f MB", most), "≤ 30 MB", verdict(most <= 30)})
+		rows = append(rows, row{fmt.Sprintf("resident memory, %s after the start", idle), fmt.Sprintf("%.1f MB", most),
+			"≤ 30 MB", verdict(most <= 30)})
 	}
 	return rows, nil
 }
@@ -229,7 +240,8 @@ func get(address string) error {
 
 var vmRSS = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB`)
 
-// resident reads the memory that a process holds, the pages of its program included, in MB of a million bytes.
+// resident reads the memory that a process holds, the pages of its program included, in MB of a
+// million bytes.
 func resident(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -248,7 +260,8 @@ var (
 	signatureLine = regexp.MustCompile(`(?m)^BenchmarkSignature/RS256\S*\s+\d+\s+([\d.]+) ns/op`)
 )
 
-// logins runs the benchmarks of package oidc: whole logins on each store, and one signature, the part of a login that nobody can save.
+// logins runs the benchmarks of package oidc: whole logins on each store, and one signature, the
+// part of a login that nobody can save.
 func (b *bench) logins(benchtime string) ([]row, error) {
 	rows, _, err := b.benchmark(benchtime, "BenchmarkLogin/(sqlite|postgres)")
 	if err != nil {
@@ -260,13 +273,16 @@ func (b *bench) logins(benchtime string) ([]row, error) {
 	}
 	times := one["login"] / one["signature"]
 	return append(rows, row{
-		fmt.Sprintf("CPU of an RS256 login, on one core without a database (%.2f ms), in signatures (%.2f ms)", one["login"]/1e6, one["signature"]/1e6),
+		fmt.Sprintf("CPU of an RS256 login, on one core without a database (%.2f ms), in signatures (%.2f ms)",
+			one["login"]/1e6, one["signature"]/1e6),
 		fmt.Sprintf("%.2f", times), "≤ 2", verdict(times <= 2),
 	}), nil
 }
 
 func (b *bench) benchmark(benchtime, pattern string, more ...string) (rows []row, ns map[string]float64, err error) {
-	cmd := exec.Command("go", append([]string{"test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-timeout", "10m", "./internal/oidc/"}, more...)...)
+	cmd := exec.Command("go",
+		append([]string{"test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-timeout", "10m",
+			"./internal/oidc/"}, more...)...)
 	cmd.Dir = b.root
 	out, err := cmd.CombinedOutput()
 	if err != nil { // a login that fails fails the benchmark
@@ -283,7 +299,8 @@ func (b *bench) benchmark(benchtime, pattern string, more ...string) (rows []row
 			return nil, nil, err
 		}
 		aim := map[string]float64{"RS256": 550, "ES256": 1800}[alg]
-		rows = append(rows, row{"whole logins, " + store + ", " + alg, fmt.Sprintf("%.0f a second", perSecond), fmt.Sprintf("≥ %.0f", aim), verdict(perSecond >= aim)})
+		rows = append(rows, row{"whole logins, " + store + ", " + alg, fmt.Sprintf("%.0f a second", perSecond),
+			fmt.Sprintf("≥ %.0f", aim), verdict(perSecond >= aim)})
 	}
 	if m := signatureLine.FindSubmatch(out); m != nil {
 		if ns["signature"], err = strconv.ParseFloat(string(m[1]), 64); err != nil {
@@ -298,9 +315,11 @@ func (b *bench) benchmark(benchtime, pattern string, more ...string) (rows []row
 
 var verifyLine = regexp.MustCompile(`(?m)^BenchmarkVerify/(\w+)\S*\s+\d+\s+[\d.]+ ns/op\s+([\d.]+) checks/cpu-s`)
 
-// verify runs the benchmark of /verify: the whole gateway beside a handler that does the least that can be done, in turns, on one core.
+// verify runs the benchmark of /verify: the whole gateway beside a handler that does the least that
+// can be done, in turns, on one core.
 func (b *bench) verify(benchtime string) ([]row, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "BenchmarkVerify", "-benchtime", benchtime, "-count", "3", "-cpu", "1", "-timeout", "10m", "./internal/app/")
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "BenchmarkVerify", "-benchtime", benchtime, "-count", "3",
+		"-cpu", "1", "-timeout", "10m", "./internal/app/")
 	cmd.Dir = b.root
 	out, err := cmd.CombinedOutput()
 	if err != nil { // an answer that is not 200 fails the benchmark
@@ -322,7 +341,8 @@ func (b *bench) verify(benchtime string) ([]row, error) {
 	slices.Sort(bare)
 	part := ours[1] / bare[1]
 	return []row{{
-		fmt.Sprintf("/verify with a valid session, in a second of one core (median of 3), beside a bare handler (%.0f)", bare[1]),
+		fmt.Sprintf("/verify with a valid session, in a second of one core (median of 3), beside a bare handler (%.0f)",
+			bare[1]),
 		fmt.Sprintf("%.0f, %.0f %%", ours[1], 100*part), "≥ 80 %", verdict(part >= 0.8),
 	}}, nil
 }

@@ -1,7 +1,9 @@
-// Command scan measures the sign-in of desktops by phones, with a thousand desktops that wait meanwhile, and prints a table: what the waiting costs in
-// memory and CPU, and how many whole sign-ins a second the gateway does beside it. README.md says how to read it.
+// Command scan measures the sign-in of desktops by phones, with a thousand desktops that wait
+// meanwhile, and prints a table: what the waiting costs in memory and CPU, and how many whole
+// sign-ins a second the gateway does beside it. README.md says how to read it.
 //
-// The gateway runs as "weigate serve"; WeChat, the desktops and the phones are in this process. It runs on Linux: it reads /proc.
+// The gateway runs as "weigate serve"; WeChat, the desktops and the phones are in this process. It
+// runs on Linux: it reads /proc.
 package main
 
 import (
@@ -31,7 +33,8 @@ func main() {
 }
 
 func run() error {
-	store := flag.String("store", "sqlite:weigate.db", "the store, as in the configuration: postgres://… for PostgreSQL, an empty database")
+	store := flag.String("store", "sqlite:weigate.db",
+		"the store, as in the configuration: postgres://… for PostgreSQL, an empty database")
 	waiting := flag.Int("waiting", 1000, "how many desktops wait")
 	busy := flag.Duration("for", 10*time.Second, "how long is measured")
 	workers := flag.Int("workers", 16, "how many desktops sign in at once")
@@ -129,7 +132,13 @@ func startGateway(dir, store string, people int) (*gateway, error) {
 	}
 	front := httptest.NewServer(g.wx)
 	g.wechat = front.URL
-	text := fmt.Sprintf("url: "+configured+"\nlisten: 127.0.0.1:0\nmetrics: ''\nstore: %q\nwechat: [{name: main, kind: official_account, appid: %s, secret: %s, api: %s, open: %s}]\napps: []\n",
+	text := fmt.Sprintf(`url: `+configured+`
+listen: 127.0.0.1:0
+metrics: ''
+store: %q
+wechat: [{name: main, kind: official_account, appid: %s, secret: %s, api: %s, open: %s}]
+apps: []
+`,
 		store, account.AppID, secret, front.URL, front.URL)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		return nil, err

@@ -36,7 +36,8 @@ type browser struct {
 func (g *gateway) browser(agent, person string) (*browser, error) {
 	jar, err := cookiejar.New(nil)
 	stop := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{g: g, agent: agent, person: person, client: &http.Client{Jar: jar, CheckRedirect: stop, Transport: wires}}, err
+	return &browser{g: g, agent: agent, person: person,
+		client: &http.Client{Jar: jar, CheckRedirect: stop, Transport: wires}}, err
 }
 
 // open goes where it is sent, past WeChat too, and returns the page.
@@ -84,7 +85,8 @@ func (b *browser) open(ctx context.Context, method, address string, form url.Val
 	return "", errors.New("round and round")
 }
 
-// pastWeChat is where WeChat sends the phone back to. The address is the one of the configuration; the gateway listens on another.
+// pastWeChat is where WeChat sends the phone back to. The address is the one of the configuration;
+// the gateway listens on another.
 func (b *browser) pastWeChat(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -132,7 +134,8 @@ func find(what *regexp.Regexp, page string) (string, error) {
 	return html.UnescapeString(m[len(m)-1]), nil
 }
 
-// wait opens a desktop's page and lets it ask, as its script does, until ctx ends. A code that is over is renewed.
+// wait opens a desktop's page and lets it ask, as its script does, until ctx ends. A code that is
+// over is renewed.
 func (g *gateway) wait(ctx context.Context) error {
 	desktop, err := g.browser(uaDesktop, "")
 	if err != nil {
@@ -150,7 +153,8 @@ func (g *gateway) wait(ctx context.Context) error {
 		for ctx.Err() == nil {
 			answer, err := desktop.open(ctx, http.MethodGet, g.url+poll+"&seen=open", nil)
 			if err == nil && strings.Contains(answer, "over") {
-				_, err = desktop.open(ctx, http.MethodPost, g.url+strings.Replace(poll, "/scan/state", "/scan/renew", 1), url.Values{"auto": {"1"}})
+				_, err = desktop.open(ctx, http.MethodPost, g.url+strings.Replace(poll, "/scan/state", "/scan/renew", 1),
+					url.Values{"auto": {"1"}})
 			}
 			if err != nil && ctx.Err() == nil {
 				g.note(err)
@@ -185,7 +189,8 @@ func (g *gateway) signIn() error {
 	mark := step(phone, http.MethodGet, g.url+link, nil, markOf)
 	step(phone, http.MethodPost, g.url+"/scan/hold", url.Values{"m": {mark}}, markOf)
 	number := step(desktop, http.MethodGet, waiting, nil, numberOf)
-	step(phone, http.MethodPost, g.url+"/scan/answer", url.Values{"m": {mark}, "number": {number}}, regexp.MustCompile(`id="scan_done"`))
+	step(phone, http.MethodPost, g.url+"/scan/answer", url.Values{"m": {mark}, "number": {number}},
+		regexp.MustCompile(`id="scan_done"`))
 	step(desktop, http.MethodGet, waiting, nil, regexp.MustCompile(`id="scan_in"`))
 	return err
 }

@@ -130,7 +130,8 @@ func (r *report) write(out io.Writer, none bool) error {
 			fmt.Fprintf(out, "slow %.1f s %s\n", t.seconds, t.name)
 		}
 	}
-	fmt.Fprintf(out, "summary: %d tests passed, %d failed, %d skipped, in %d packages\n", r.passed, len(r.failed), len(r.skipped), r.packages)
+	fmt.Fprintf(out, "summary: %d tests passed, %d failed, %d skipped, in %d packages\n", r.passed, len(r.failed),
+		len(r.skipped), r.packages)
 	switch {
 	case len(r.failed) > 0:
 		return fmt.Errorf("%d failed", len(r.failed))

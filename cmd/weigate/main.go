@@ -1,4 +1,4 @@
-// Command weigate is WeChat login for every app. "weigate --help" tells what it does.
+// Command weigate runs the gateway, the simulator and the demo. See "weigate --help".
 package main
 
 import (

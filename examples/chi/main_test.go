@@ -44,7 +44,8 @@ func start(t *testing.T) (app string, phone *wechattest.Phone) {
 }
 
 // shown decodes the JSON that the phone shows. Its address must be want.
-func shown(t *testing.T, want string, page *wechattest.Page, err error) (answer struct{ OpenID, Nickname, Avatar string }) {
+func shown(t *testing.T, want string, page *wechattest.Page,
+	err error) (answer struct{ OpenID, Nickname, Avatar string }) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

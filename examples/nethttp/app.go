@@ -15,11 +15,7 @@ var home []byte
 func newApp(sign *login.Handler) http.Handler {
 	mux := http.NewServeMux()
 
-	// The sign-in handler serves all methods of these paths.
-	mux.Handle("/sign-in", sign)
-	mux.Handle("/sign-in/", sign)
-	mux.Handle("/sign-out", sign)
-	mux.Handle("/wechat/callback", sign)
+	sign.Mount(mux) // /sign-in, /sign-out and the callback
 
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -84,7 +84,8 @@ const (
 // gateway's address.
 func gatewayBefore(t *testing.T, path string) string {
 	t.Helper()
-	sim := started(t, `(http://127\.0\.0\.1:\d+)`, "sim", "--addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0", "--consent-as", "alice",
+	sim := started(t, `(http://127\.0\.0\.1:\d+)`, "sim", "--addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0",
+		"--consent-as", "alice",
 		"--app", realAppID+":"+realSecret+":localhost")[1]
 
 	// The configuration needs the address before the gateway listens.
@@ -124,7 +125,8 @@ func TestTheSameJourneyThroughAGateway(t *testing.T) {
 	for _, path := range []string{"", "/login"} {
 		address := gatewayBefore(t, path)
 		var out strings.Builder
-		if err := run(t.Context(), []string{"-gateway", address, "-appid", relayAppID, "-secret", relaySecret}, &out, &out); err != nil {
+		if err := run(t.Context(), []string{"-gateway", address, "-appid", relayAppID, "-secret", relaySecret}, &out,
+			&out); err != nil {
 			t.Fatalf("%v\n%s", err, &out)
 		}
 		told := complete.FindStringSubmatch(out.String())

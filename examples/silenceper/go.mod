@@ -1,6 +1,6 @@
 module github.com/weigate/weigate/examples/silenceper
 
-go 1.26
+go 1.25.0
 
 require github.com/silenceper/wechat/v2 v2.1.10
 

@@ -125,7 +125,8 @@ func TestNoOtherHostIsDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := http.Client{Transport: transport}
-	for _, host := range []string{"https://api2.weixin.qq.com/", "http://api.weixin.qq.com/", "https://shop.example.com/"} {
+	for _, host := range []string{"https://api2.weixin.qq.com/", "http://api.weixin.qq.com/",
+		"https://shop.example.com/"} {
 		if resp, err := client.Get(host); err == nil {
 			resp.Body.Close()
 			t.Errorf("%s was reached", host)

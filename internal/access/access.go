@@ -1,11 +1,11 @@
-// Package access decides whether an account may use an app, and by which id the app knows it.
+// Package access decides whether a user may use an app, and by which id the app knows the user.
 //
-// The names to know are [Rules], made of what finds a person's identities, its method [Rules.Allow] with a [Decision], and [Judge] and [People], which are
-// what the features ask for; then [Subjects] with its [Subjects.Subject], [At] and [UnionID]. The rules themselves are data of the app
-// ([gateway.AccessRule]) and come from the configuration.
+// [Rules] is the [Policy] of the gateway: its Decide applies the access rule of an app
+// ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds and pins the id;
+// [IdentityAt] and [UnionID] find ids at WeChat.
 //
-// The package shows no page and keeps nothing but pins: each question is answered from the account as it is now, so an approval counts at the next
-// request.
+// The package stores nothing but pins: each decision is made from the user as it is now, so that an
+// approval counts at the next request.
 package access
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Decision is what a rule says about an account.
+// Decision is whether a user may use an app.
 type Decision int
 
 // The decisions. Only Allowed admits, so that a case that no rule covers admits nobody.
@@ -26,44 +26,44 @@ const (
 	Allowed
 )
 
-// Judge says whether an account may use an app. Rules is the one of the gateway; features take a Judge, so that their tests can rule as they need.
-// It is safe for concurrent use.
+// Policy decides whether a user may use an app. The gateway's is [Rules]; tests of features use
+// their own. It is safe for concurrent use.
 type Policy interface {
-	// Allow says whether the account may use the app now. An error is for a store that could not answer.
+	// Decide returns whether the user may use the app now. An error is the store's.
 	Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error)
 }
 
-// Identities finds the openids and unionids of an account. gateway.Accounts is one.
+// Identities finds the openids and unionids of a user. gateway.Users implements it.
 type Identities interface {
-	// Identities is gateway.Accounts.Identities.
+	// Identities is gateway.Users.Identities.
 	Identities(ctx context.Context, userID string) ([]gateway.Identity, error)
 }
 
-// People finds accounts, and who they are at WeChat. gateway.Accounts is one; features ask for it.
+// Users finds users and their identities at WeChat. gateway.Users implements it.
 type Users interface {
 	Identities
 
-	// Account is gateway.Accounts.Account.
+	// User is gateway.Users.User.
 	User(ctx context.Context, id string) (gateway.User, error)
 }
 
-// Rules applies access rules. Make it with a value for Identities; it is safe for concurrent use.
+// Rules applies the access rules of apps. Identities is required; it is safe for concurrent use.
 type Rules struct {
 	Identities Identities
 }
 
-// Allow says whether the account may use the app.
+// Decide returns whether the user may use the app.
 //
-//	blocked account                        Refused, whatever the rule
-//	signed_in                              Allowed; a pending account too, since the app asks for no approval
-//	approved, account active               Allowed
-//	approved, account pending              Waiting
-//	listed, by account, openid, unionid
+//	blocked user                           Denied, whatever the rule
+//	signed_in                              Allowed; a pending user too, since the app requires no approval
+//	approved, active user                  Allowed
+//	approved, pending user                 Pending
+//	listed, by user id, openid, unionid
 //	or group                               Allowed; the list is the approval
-//	listed, not on the list                Refused
-//	no rule                                Refused
+//	listed, not on the list                Denied
+//	no rule                                Denied
 //
-// An error is the store's; it says nothing about the person.
+// An error is the store's.
 func (r Rules) Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error) {
 	if a.Status != gateway.Active && a.Status != gateway.Pending {
 		return Denied, nil
@@ -83,7 +83,7 @@ func (r Rules) Decide(ctx context.Context, a gateway.User, app gateway.App) (Dec
 }
 
 func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRule) (Decision, error) {
-	if slices.Contains(rule.Users, a.ID) || meet(rule.Groups, a.Groups) {
+	if slices.Contains(rule.Users, a.ID) || intersect(rule.Groups, a.Groups) {
 		return Allowed, nil
 	}
 	if len(rule.OpenIDs) == 0 && len(rule.UnionIDs) == 0 {
@@ -94,7 +94,7 @@ func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRu
 		return Denied, err
 	}
 	for _, id := range identities {
-		// An identity without a unionid must not meet an empty line of the list.
+		// An identity without a unionid must not match an empty line of the list.
 		if slices.Contains(rule.OpenIDs, id.OpenID) || id.UnionID != "" && slices.Contains(rule.UnionIDs, id.UnionID) {
 			return Allowed, nil
 		}
@@ -102,6 +102,6 @@ func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRu
 	return Denied, nil
 }
 
-func meet(x, y []string) bool {
+func intersect(x, y []string) bool {
 	return slices.ContainsFunc(x, func(s string) bool { return s != "" && slices.Contains(y, s) })
 }

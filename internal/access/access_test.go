@@ -42,20 +42,32 @@ func TestAllow(t *testing.T) {
 		{"approved: active", gateway.Active, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Allowed},
 		{"approved: pending waits", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Pending},
 		{"approved: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Denied},
-		{"listed by account", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }), access.Allowed},
-		{"listed by openid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.OpenIDs = []string{"o2"} }), access.Allowed},
-		{"listed by unionid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{"u1"} }), access.Allowed},
-		{"listed by group", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Groups = []string{"team"} }), access.Allowed},
-		{"listed, but blocked", gateway.Blocked, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }), access.Denied},
-		{"not on the list", gateway.Active, listed(func(r *gateway.AccessRule) { r.OpenIDs, r.UnionIDs = []string{"o3"}, []string{"u3"} }), access.Denied},
-		{"an empty unionid meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{""} }), access.Denied},
-		{"an empty group meets no empty line", gateway.Active, listed(func(r *gateway.AccessRule) { r.Groups = []string{""} }), access.Denied},
-		{"a list counts only with its rule", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved, Users: []string{"me"}}, access.Pending},
+		{"listed by account", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }),
+			access.Allowed},
+		{"listed by openid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.OpenIDs = []string{"o2"} }),
+			access.Allowed},
+		{"listed by unionid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{"u1"} }),
+			access.Allowed},
+		{"listed by group", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Groups = []string{"team"} }),
+			access.Allowed},
+		{"listed, but blocked", gateway.Blocked, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }),
+			access.Denied},
+		{"not on the list", gateway.Active, listed(func(r *gateway.AccessRule) {
+			r.OpenIDs, r.UnionIDs = []string{"o3"},
+				[]string{"u3"}
+		}), access.Denied},
+		{"an empty unionid meets no empty line", gateway.Active,
+			listed(func(r *gateway.AccessRule) { r.UnionIDs = []string{""} }), access.Denied},
+		{"an empty group meets no empty line", gateway.Active,
+			listed(func(r *gateway.AccessRule) { r.Groups = []string{""} }), access.Denied},
+		{"a list counts only with its rule", gateway.Pending,
+			gateway.AccessRule{Rule: gateway.AccessApproved, Users: []string{"me"}}, access.Pending},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			user := gateway.User{ID: "me", Status: k.status, Groups: []string{"", "team"}}
-			got, err := access.Rules{Identities: known}.Decide(t.Context(), user, gateway.App{ID: "app", Access: k.rule})
+			got, err := access.Rules{Identities: known}.Decide(t.Context(), user,
+				gateway.App{ID: "app", Access: k.rule})
 			if err != nil || got != k.want {
 				t.Errorf("Allow: %v, %v; want %v", got, err, k.want)
 			}

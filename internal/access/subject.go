@@ -9,14 +9,16 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Kinds of subjects: by which id an app knows people. Of the third kind are SubjectOpenID and the name of an entry together: the openid there.
+// Kinds of subjects: by which id an app knows users. SubjectOpenID is followed by the name of a
+// connector, whose openids they are.
 const (
-	SubjectUser    = "user"    // the account's own id; "" means the same
+	SubjectUser    = "user"    // the user id of the gateway; "" means the same
 	SubjectUnionID = "unionid" // WeChat's id across one open platform
-	SubjectOpenID  = "openid:" // followed by an entry
+	SubjectOpenID  = "openid:" // followed by a connector
 )
 
-// SubjectEntry is the entry by whose openids an app of this kind knows people; "" = it does not know them by an openid.
+// SubjectConnector returns the connector by whose openids an app of this kind knows users; "" = it
+// does not know them by openid.
 func SubjectConnector(kind string) string {
 	connector, is := strings.CutPrefix(kind, SubjectOpenID)
 	if !is {
@@ -25,21 +27,22 @@ func SubjectConnector(kind string) string {
 	return connector
 }
 
-// What is missing when an app cannot know a person.
+// The errors for an app that cannot know a user.
 var (
-	ErrNoOpenID  = errors.New("access: the app knows people by an entry at which this person has never been")
-	ErrNoUnionID = errors.New("access: the app knows people by unionid, and WeChat sent none of this person")
+	ErrNoOpenID  = errors.New("access: the app knows users by a connector that this user has never used")
+	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
 )
 
-// Pins keeps what an app was told of an account. gateway.Subjects is one.
+// Pins stores the ids by which apps know users. gateway.Subjects implements it.
 type Pins interface {
 	// PinSubject is gateway.Subjects.PinSubject.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
-	// AccountSubjects is gateway.Subjects.AccountSubjects.
+	// UserSubjects is gateway.Subjects.UserSubjects.
 	UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error)
 }
 
-// Subjects says by which id an app knows an account. Both fields are required; it is safe for concurrent use.
+// Subjects finds the id by which an app knows a user. Both fields are required; it is safe for
+// concurrent use.
 type Subjects struct {
 	Identities Identities
 	Pins       Pins
@@ -48,12 +51,13 @@ type Subjects struct {
 // Subject is the id by which an app knows a user.
 type Subject struct {
 	Value  string
-	Pinned bool // the app knows the user by it already; else storing it may show that the app knows the user by another id, which stays
+	Pinned bool // else the app may know the user by another id, which is pinned
 }
 
-// Find returns the id by which the app knows the user, who signed in by the session, or will know them if it knows none yet. The first id that an app
-// gets of a user stays, whatever is joined or configured later. Another kind of id never takes the place of the one that the app needs, since two kinds
-// could give two users the same id.
+// Find returns the id by which the app knows the user, who signed in by the session, or will know
+// them if it knows none yet. The first id that an app gets of a user stays, whatever is joined or
+// configured later. Another kind of id never takes the place of the one that the app needs, since
+// two kinds could give two users the same id.
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
 func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
@@ -67,8 +71,8 @@ func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway
 
 // Pin returns the id by which the app knows the user from now on: what it knew already, else found.
 //
-// Errors to test for: gateway.ErrConflict (the app knows another user by this id), gateway.ErrNotFound (the user does not exist any more). Any other error
-// is the store's.
+// Errors to test for: gateway.ErrConflict (the app knows another user by this id),
+// gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
 func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, now time.Time) (string, error) {
 	if found.Pinned {
 		return found.Value, nil
@@ -76,7 +80,7 @@ func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, no
 	return s.Pins.PinSubject(ctx, userID, app, found.Value, now)
 }
 
-// candidate is the id of the kind that the app wants.
+// candidate returns the user's id of the kind that the app needs.
 func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
 	switch connector := SubjectConnector(kind); {
 	case connector != "":
@@ -96,7 +100,7 @@ func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway
 	return userID, nil
 }
 
-// pinned finds the subject of somebody whom the app knew already, when a new one could not be made.
+// pinned returns the pinned id where no candidate can be found.
 func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
 	pins, err := s.Pins.UserSubjects(ctx, userID)
 	if err != nil {
@@ -110,9 +114,11 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 	return "", missing
 }
 
-// At is who an account is at an connector: as the session has it, where it came in there. known is false for somebody who has never been there; what else
-// is known of an identity than entry, appid and openid may be missing.
-func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.Session, connector string) (i gateway.Identity, known bool, err error) {
+// IdentityAt returns the identity of a user at a connector: that of the session where the user
+// signed in there. known is false for a user who has never used the connector; more than connector,
+// appid and openid may be missing.
+func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.Session,
+	connector string) (i gateway.Identity, known bool, err error) {
 	if in.Connector == connector {
 		return gateway.Identity{Connector: connector, AppID: in.AppID, OpenID: in.OpenID}, true, nil
 	}
@@ -128,7 +134,8 @@ func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.S
 	return gateway.Identity{}, false, nil
 }
 
-// UnionID is an account's, "" = none. It prefers that of the appid through which the person came in: an account may have been in two open platforms.
+// UnionID returns a user's unionid, "" = none. It prefers that of the appid of the sign-in: a user
+// may have been in two open platforms.
 func UnionID(identities []gateway.Identity, appID string) string {
 	found := ""
 	for _, i := range identities {

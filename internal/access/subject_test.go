@@ -68,8 +68,10 @@ func TestSubject(t *testing.T) {
 		{"unionid, the store away", access.SubjectUnionID, down, pins{}, "", gateway.ErrUnavailable},
 		{"what the app was told stays", access.SubjectUser, all, before, "as before", nil},
 		{"and stays when the kind is not known", "openid:gone", all, before, "as before", nil},
-		{"another app's pin is not this one's", access.SubjectUnionID, plain, pins{told: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
-		{"no other kind in its place, the pins away", "openid:gone", all, pins{err: gateway.ErrUnavailable}, "", gateway.ErrUnavailable},
+		{"another app's pin is not this one's", access.SubjectUnionID, plain,
+			pins{told: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
+		{"no other kind in its place, the pins away", "openid:gone", all, pins{err: gateway.ErrUnavailable}, "",
+			gateway.ErrUnavailable},
 		{"somebody else's id", access.SubjectUnionID, all, pins{taken: "u-main"}, "", gateway.ErrConflict},
 		{"an account that is gone", access.SubjectUser, all, pins{err: gateway.ErrNotFound}, "", gateway.ErrNotFound},
 	} {

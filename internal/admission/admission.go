@@ -8,7 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Facts is what a decision is made of. Access and Subject cost a look into the store: they stay at their zero values until [Decide] asks for them.
+// Facts is what a decision is made of. Access and Subject cost a look into the store: they stay at
+// their zero values until [Decide] asks for them.
 type Facts struct {
 	// The browser's session. The last three hold only with SignedIn.
 	SignedIn      bool
@@ -54,7 +55,9 @@ const (
 	LookUpSubject // look up Facts.Subject, then decide again
 
 	Admit
-	SignIn         // send the browser to sign in; a session that exists elsewhere (the phone's, for a scanned code) is enough
+	// send the browser to sign in; a session that exists elsewhere (the phone's, for a scanned
+	// code) is enough
+	SignIn
 	Reauthenticate // send the browser to sign in; WeChat must authenticate the user anew
 	Confirm        // ask the user whether to sign in again
 	Wait           // for an administrator's approval
@@ -154,7 +157,8 @@ func checkSubject(f Facts) Next {
 		return Next{Step: Reauthenticate}
 	case SubjectNoOpenID:
 		if !f.Returned && !f.NoPages {
-			// The user signed in through another connector. Sign-in leads through the one that the app needs.
+			// The user signed in through another connector. Sign-in leads through the one that the
+			// app needs.
 			return Next{Step: Reauthenticate}
 		}
 		return f.deny(web.NoOpenID)
@@ -179,7 +183,8 @@ type Lookups struct {
 	Subject func() (Subject, error)
 }
 
-// Check decides, and looks up what the decision asks for. It returns a step that is neither [LookUpAccess] nor [LookUpSubject], or an error of a lookup.
+// Check decides, and looks up what the decision asks for. It returns a step that is neither
+// [LookUpAccess] nor [LookUpSubject], or an error of a lookup.
 func Check(f Facts, l Lookups) (Next, error) {
 	for {
 		n := Decide(f)
@@ -204,7 +209,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf turns an error of package access, or of a store that pins a subject, into a fact. Any other error is returned.
+// SubjectOf turns an error of package access, or of a store that pins a subject, into a fact. Any
+// other error is returned.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:

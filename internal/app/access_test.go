@@ -7,17 +7,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
 // set changes the one account's status.
-func (w *town) set(status gateway.Status) {
+func (w *gatewayFixture) set(status gateway.Status) {
 	w.t.Helper()
 	people, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
 		w.t.Fatalf("accounts: %+v, %v", people, err)
 	}
-	if _, err := w.store.UpdateUser(w.t.Context(), people[0].ID, w.now(), func(a *gateway.User) error {
+	if _, err := w.store.UpdateUser(w.t.Context(), people[0].ID, w.clock.Now(), func(a *gateway.User) error {
 		a.Status = status
 		return nil
 	}); err != nil {
@@ -27,33 +28,34 @@ func (w *town) set(status gateway.Status) {
 
 func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
 	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	for range 3 {
-		alice.want(alice.on(alice.FollowRefresh(t.Context())), "waiting", 200)
+		alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "waiting", 200)
 	}
-	if w.exchanges() != 1 {
-		t.Errorf("waiting took %d exchanges", w.exchanges())
+	if w.wechat.Exchanges() != 1 {
+		t.Errorf("waiting took %d exchanges", w.wechat.Exchanges())
 	}
 	w.set(gateway.Active)
-	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/closed")
-	if w.told().Get("code") == "" {
-		t.Errorf("the app was told %v", w.told())
+	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/closed")
+	if w.app.LastQuery().Get("code") == "" {
+		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 }
 
-// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in the queue.
+// The waiting page belongs to the cookie: its address, opened elsewhere, shows nobody's place in
+// the queue.
 func TestWaitingPageIsNoCapability(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice, bob := w.phone("alice"), w.phone("bob")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
 	w.set(gateway.Active)
-	bobs := bob.on(bob.Open(t.Context(), page.RefreshURL))
+	bobs := bob.Must(bob.Open(t.Context(), page.RefreshURL))
 	if strings.HasPrefix(bobs.URL, w.app.URL) {
 		t.Error("a stranger got in by the address of the waiting page")
 	}
@@ -61,20 +63,20 @@ func TestWaitingPageIsNoCapability(t *testing.T) {
 
 func TestBlockedAtOnceAndAtTheNextSignIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	access := w.redeem("sample", w.told().Get("code")).AccessToken
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
 	w.set(gateway.Blocked)
 	if who := w.userinfo(access); who["sub"] != nil {
 		t.Errorf("a blocked person's token still tells %v", who)
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "blocked", 403)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "blocked", 403)
 	if len(alice.Cookies(w.url)) > 0 && strings.Contains(page.Body, "code=") {
 		t.Error("the page holds a code")
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{Kind: "sign_in"})
 	if err != nil || len(events) != 2 || events[0].Outcome != "refused" {
 		t.Errorf("events: %+v, %v", events, err)
@@ -83,35 +85,36 @@ func TestBlockedAtOnceAndAtTheNextSignIn(t *testing.T) {
 
 func TestOwnPageAndSignOutHere(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
-	alice.want(alice.press(), "own", 200)
-	alice.press()
-	page := alice.want(alice.on(alice.Allow(t.Context())), "own", 200)
-	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") || !strings.Contains(page.Body, `<img class="face" src="`+w.world) {
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
+	alice.WantPage(alice.Press(), "own", 200)
+	alice.Press()
+	page := alice.WantPage(alice.Must(alice.Allow(t.Context())), "own", 200)
+	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") ||
+		!strings.Contains(page.Body, `<img class="face" src="`+w.wechat.URL) {
 		t.Errorf("own page: %s", page.Body)
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), "sign-out", nil)), "welcome", 200)
-	alice.want(alice.on(alice.Back(t.Context())), "welcome", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "sign-out", nil)), "welcome", 200)
+	alice.WantPage(alice.Must(alice.Back(t.Context())), "welcome", 200)
 }
 
 func TestSignOutEverywhereEndsSessionsAndTokens(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	access := w.redeem("sample", w.told().Get("code")).AccessToken
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
 	// Another browser of the same person.
 	other := alice.Cookies(w.url)
 	alice.ClearCookies()
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	page := alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 	if n := strings.Count(page.Body, "<li>"); n != 2 {
 		t.Errorf("%d sessions listed, want 2", n)
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
 	if who := w.userinfo(access); who["sub"] != nil {
 		t.Errorf("an app still learns %v", who)
 	}
@@ -121,7 +124,7 @@ func TestSignOutEverywhereEndsSessionsAndTokens(t *testing.T) {
 }
 
 // get asks with cookies, as a program.
-func (w *town) get(path string, cookies []*http.Cookie) string {
+func (w *gatewayFixture) get(path string, cookies []*http.Cookie) string {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+path, nil)
 	if err != nil {
@@ -135,11 +138,12 @@ func (w *town) get(path string, cookies []*http.Cookie) string {
 
 func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	for _, path := range []string{"/sign-out", "/sign-out/everywhere", "/sign-in/profile"} {
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path, strings.NewReader("return="+url.QueryEscape("/")))
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+path,
+			strings.NewReader("return="+url.QueryEscape("/")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,18 +156,20 @@ func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 			t.Errorf("%s: %s", path, body)
 		}
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 }
 
 // "Go on without" answers with a page that leads somewhere: only to addresses of ours.
 func TestGoOnWithoutIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	for _, evil := range []string{
-		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b", "/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
+		"https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "", "evil", "/a/../../b",
+		"/\tx", w.url + "@evil.example/", w.url + ".evil.example/",
 		"/%2e%2e/x", `/"><script>`,
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile", strings.NewReader(url.Values{"return": {evil}}.Encode()))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/profile",
+			strings.NewReader(url.Values{"return": {evil}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}

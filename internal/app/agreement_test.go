@@ -7,77 +7,81 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/metrics"
 )
 
 const privacy = "https://www.example.com/privacy"
 
-func withAgreement(w *town) { w.config.Site = config.Site{PrivacyURL: privacy, Agreement: true} }
+func withAgreement(w *gatewayFixture) {
+	w.config.Site = config.Site{PrivacyURL: privacy, Agreement: true}
+}
 
 func ticked() url.Values { return url.Values{"agree": {"1"}} }
 
 // tick ticks the box of the page that is shown, and goes where that leads.
 func (p phone) tick() {
-	p.t.Helper()
-	p.want(p.Page(), "agreement", 200)
-	p.want(p.on(p.Submit(p.t.Context(), "", ticked())), "going_on", 200)
-	p.on(p.FollowRefresh(p.t.Context()))
+	p.T.Helper()
+	p.WantPage(p.Page(), "agreement", 200)
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "", ticked())), "going_on", 200)
+	p.Must(p.FollowRefresh(p.T.Context()))
 }
 
-func (w *town) asksWeChat(p phone) bool {
+func (w *gatewayFixture) asksWeChat(p phone) bool {
 	for _, hop := range p.Page().Hops {
-		if strings.HasPrefix(hop.To, w.world) {
+		if strings.HasPrefix(hop.To, w.wechat.URL) {
 			return true
 		}
 	}
-	return strings.HasPrefix(p.Page().URL, w.world)
+	return strings.HasPrefix(p.Page().URL, w.wechat.URL)
 }
 
 func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
-	w := newTown(t, withAgreement, func(w *town) { w.options.Metrics = m })
+	w := newFixture(t, withAgreement, func(w *gatewayFixture) { w.options.Metrics = m })
 	alice := w.phone("alice")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
-	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") || strings.Contains(page.Body, "checked") {
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
+	if !strings.Contains(page.Body, `href="`+privacy+`"`) || !strings.Contains(page.Body, "required") ||
+		strings.Contains(page.Body, "checked") {
 		t.Errorf("the page: %s", page.Body)
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "agreement", 422)
-	alice.want(alice.on(alice.Submit(t.Context(), "", url.Values{"agree": {"on"}})), "agreement", 422)
-	if seen := w.scrape(m); strings.Contains(seen, "sign_ins_begun_total{") || w.exchanges() != 0 {
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "agreement", 422)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", url.Values{"agree": {"on"}})), "agreement", 422)
+	if seen := w.scrape(m); strings.Contains(seen, "sign_ins_begun_total{") || w.wechat.Exchanges() != 0 {
 		t.Errorf("a sign-in began: %s", seen)
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), "", ticked())), "going_on", 200)
-	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
-	if told := w.told(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on", 200)
+	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
+	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
 		t.Errorf("the app was told %v", told)
 	}
 	// The browser remembers it beyond the session; another browser does not know.
-	alice.on(alice.Open(t.Context(), w.url+"/"))
-	alice.want(alice.on(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+	alice.Must(alice.Open(t.Context(), w.url+"/"))
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
 	alice.ClearCookies()
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second"))), "agreement", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second"))), "agreement", 200)
 }
 
 func TestEveryWayIntoSignInAsks(t *testing.T) {
 	t.Parallel()
-	for name, begin := range map[string]func(w *town) string{
-		"an app":                  func(w *town) string { return w.authorize("sample") },
-		"an app, prompt=login":    func(w *town) string { return w.authorize("sample", "prompt", "login") },
-		"an app, max_age":         func(w *town) string { return w.authorize("sample", "max_age", "0") },
-		"an app, another account": func(w *town) string { return w.authorize("legacy") },
-		"a link":                  func(w *town) string { return w.url + "/sign-in?return=/" },
-		"a link, with profile":    func(w *town) string { return w.url + "/sign-in?return=/&scope=profile" },
-		"a link of an app": func(w *town) string {
+	for name, begin := range map[string]func(w *gatewayFixture) string{
+		"an app":                  func(w *gatewayFixture) string { return w.authorize("sample") },
+		"an app, prompt=login":    func(w *gatewayFixture) string { return w.authorize("sample", "prompt", "login") },
+		"an app, max_age":         func(w *gatewayFixture) string { return w.authorize("sample", "max_age", "0") },
+		"an app, another account": func(w *gatewayFixture) string { return w.authorize("legacy") },
+		"a link":                  func(w *gatewayFixture) string { return w.url + "/sign-in?return=/" },
+		"a link, with profile":    func(w *gatewayFixture) string { return w.url + "/sign-in?return=/&scope=profile" },
+		"a link of an app": func(w *gatewayFixture) string {
 			return w.url + "/sign-in?return=" + url.QueryEscape(strings.TrimPrefix(w.authorize("sample"), w.url))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, twoEntries, withAgreement)
-			alice := phone{w.sim.Phone("alice"), t}
-			alice.want(alice.on(alice.Open(t.Context(), begin(w))), "agreement", 200)
+			w := newFixture(t, twoEntries, withAgreement)
+			alice := phone{w.wechat.NewPhone(t, "alice")}
+			alice.WantPage(alice.Must(alice.Open(t.Context(), begin(w))), "agreement", 200)
 			if w.asksWeChat(alice) {
 				t.Errorf("WeChat was on the way: %v", alice.Page().Hops)
 			}
@@ -92,59 +96,59 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 // A session from before the agreement holds, but no further question goes to WeChat.
 func TestSignedInBeforeTheAgreement(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	next := *w.config
-	withAgreement(&town{config: &next})
-	if err := w.apps[0].Reload(&next); err != nil {
+	withAgreement(&gatewayFixture{config: &next})
+	if err := w.replicas[0].Reload(&next); err != nil {
 		t.Fatal(err)
 	}
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
-	alice.press()
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
+	alice.Press()
 	alice.tick()
-	w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/sample")
-	if who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken); who["nickname"] != "Alice" {
+	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/sample")
+	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo: %v", who)
 	}
 	// What is agreed to has moved: a new question.
 	moved := next
 	moved.Site.PrivacyURL += "/2"
-	if err := w.apps[0].Reload(&moved); err != nil {
+	if err := w.replicas[0].Reload(&moved); err != nil {
 		t.Fatal(err)
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "agreement", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "agreement", 200)
 }
 
 // The question whether to sign in anew was answered before the box came up.
 func TestPromptLoginIsConfirmedOnce(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	next := *w.config
-	withAgreement(&town{config: &next})
-	if err := w.apps[0].Reload(&next); err != nil {
+	withAgreement(&gatewayFixture{config: &next})
+	if err := w.replicas[0].Reload(&next); err != nil {
 		t.Fatal(err)
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
-	alice.press()
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
+	alice.Press()
 	alice.tick()
-	w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/second")
-	if told := w.told(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
+	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
+	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
 		t.Errorf("the app was told %v", told)
 	}
 	// The next request asks again, as it must.
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
 }
 
 func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement)
+	w := newFixture(t, withAgreement)
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample", "prompt", "none"))), w.app.URL+"/sample")
-	if told := w.told(); told.Get("error") != "login_required" || w.asksWeChat(alice) {
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample", "prompt", "none"))), w.app.URL+"/sample")
+	if told := w.app.LastQuery(); told.Get("error") != "login_required" || w.asksWeChat(alice) {
 		t.Errorf("the app was told %v, by %v", told, alice.Page().Hops)
 	}
 }
@@ -152,18 +156,19 @@ func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 // An agreement that another site's page sends is not the person's.
 func TestForeignPageCannotAgree(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement)
+	w := newFixture(t, withAgreement)
 	b := w.browser()
 	b.get(w.authorize("sample"))
 	post := func(header, value string) (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement", strings.NewReader("agree=1&return=/"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/sign-in/agreement",
+			strings.NewReader("agree=1&return=/"))
 		if err != nil {
 			return nil, err
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("User-Agent", uaWeChat)
+		r.Header.Set("User-Agent", fixture.AgentWeChat)
 		r.Header.Set(header, value)
-		return b.client.Do(r)
+		return b.Client.Do(r)
 	}
 	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 		res, err := post(header, value)
@@ -183,49 +188,52 @@ func TestForeignPageCannotAgree(t *testing.T) {
 
 func TestAgreementFormLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement)
+	w := newFixture(t, withAgreement)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	fill := ticked()
 	fill.Set("return", "https://evil.example/")
-	alice.want(alice.on(alice.Submit(t.Context(), "", fill)), "bad_return", 400)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", fill)), "bad_return", 400)
 }
 
 // A browser that keeps no cookies would be asked in a circle.
 func TestAgreementWithoutCookies(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement)
+	w := newFixture(t, withAgreement)
 	alice := w.phone("alice")
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "agreement", 200)
 	alice.ClearCookies()
-	alice.want(alice.on(alice.Submit(t.Context(), "", ticked())), "no_cookies", 400)
-	alice.press()
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "no_cookies", 400)
+	alice.Press()
 	alice.tick()
-	w.at(alice.Page(), w.app.URL+"/sample")
+	fixture.WantAt(w.t, alice.Page(), w.app.URL+"/sample")
 }
 
 func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement, func(w *town) { w.url += "/login" })
+	w := newFixture(t, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
 	alice := w.phone("alice")
 	alice.SetLanguage("en")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "ui_locales", "zh-CN"))), "agreement",
+		200)
 	if !strings.Contains(page.Body, "《隐私政策》") {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
-	if page = alice.want(alice.on(alice.Submit(t.Context(), "", ticked())), "going_on", 200); !strings.Contains(page.Body, `lang="zh-CN"`) {
+	if page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on",
+		200); !strings.Contains(page.Body, `lang="zh-CN"`) {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
-	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
+	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	if n := len(alice.Cookies(strings.TrimSuffix(w.url, "/login") + "/")); n != 0 {
 		t.Errorf("%d cookies reach the other site", n)
 	}
 }
 
-// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link is opened.
+// Where WeChat cannot be reached there is nothing to agree to yet: the box is shown where the link
+// is opened.
 func TestDesktopIsNotAskedInVain(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAgreement, doors(t, "wechat"))
+	w := newFixture(t, withAgreement, doors(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) {
 		t.Errorf("a desktop sees %s", body)
 	}

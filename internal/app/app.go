@@ -30,7 +30,7 @@ type Options struct {
 // App is the gateway, ready to serve. It is safe for concurrent use.
 type App struct {
 	o           Options
-	store       gateway.Store // o.Store, counted
+	store       gateway.Store // o.Store, which counts codes and tokens
 	signingKeys *keys.Set
 	served      atomic.Pointer[http.Handler]
 	keep        atomic.Int64 // Config.Events.Keep, for the sweeper
@@ -58,7 +58,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
-	a := &App{o: o, signingKeys: signingKeys, store: o.Metrics.Store(o.Store), draining: make(chan struct{})}
+	a := &App{o: o, signingKeys: signingKeys, store: o.Metrics.Tokens(o.Store), draining: make(chan struct{})}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // withAllDoors has both QR codes, and apps that take every door.
-func withAllDoors(w *town) {
+func withAllDoors(w *gatewayFixture) {
 	withWebsite(w)
 	for i := range w.config.Apps {
 		w.config.Apps[i].Methods = nil
@@ -20,21 +20,21 @@ func withAllDoors(w *town) {
 func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
-		w := newTown(t, withAllDoors, func(w *town) { w.url += path })
+		w := newFixture(t, withAllDoors, func(w *gatewayFixture) { w.url += path })
 		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		choice := *desk
 		desk.press("way-scan").at(w.url + "/scan")
 		// The way back is the browser's own; the other door is as good.
 		*desk = choice
 		desk.press("way-website").confirmed("alice").at(w.app.URL + "/sample")
-		if told := w.told(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
+		if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
 			t.Errorf("the app was told %v", told)
 		}
 		// The way back to the app tells it that the person would rather not.
 		stranger := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		stranger.press("back").at(w.app.URL + "/sample")
-		if w.told().Get("error") != "access_denied" {
-			t.Errorf("the app was told %v", w.told())
+		if w.app.LastQuery().Get("error") != "access_denied" {
+			t.Errorf("the app was told %v", w.app.LastQuery())
 		}
 		// Our own page offers the same doors, each time anew.
 		for range 2 {
@@ -51,7 +51,7 @@ func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
 // Each request of a browser gets the door that was chosen for it, and ends at its own app.
 func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAllDoors)
+	w := newFixture(t, withAllDoors)
 	one := w.screen(uaDesktop)
 	two := one.tab()
 	one.open(w.authorize("sample")).want("choose", 200)
@@ -67,30 +67,32 @@ func TestChoiceInTabsOfTwoApps(t *testing.T) {
 // The page comes after prompt=none was refused, never in its place.
 func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAllDoors)
+	w := newFixture(t, withAllDoors)
 	w.screen(uaDesktop).open(w.authorize("sample", "prompt", "none")).at(w.app.URL + "/sample")
-	if w.told().Get("error") != "login_required" {
-		t.Errorf("the app was told %v", w.told())
+	if w.app.LastQuery().Get("error") != "login_required" {
+		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 }
 
-// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for twice because of it.
+// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for
+// twice because of it.
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAllDoors, withAgreement)
+	w := newFixture(t, withAllDoors, withAgreement)
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200).press("way-website").want("agreement", 200)
 	if !strings.Contains(desk.body, "Back to Sample") {
 		t.Errorf("page: %s", desk.body)
 	}
 	desk.submit("/sign-in/agreement", nil).want("agreement", 422)
-	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL + "/sample")
+	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL +
+		"/sample")
 }
 
 // Whoever refused on WeChat's page may want the other door.
 func TestDenialLeadsToTheOtherDoor(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAllDoors)
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).press("way-website").at(w.world + "/connect/qrconnect")
+	w := newFixture(t, withAllDoors)
+	desk := w.screen(uaDesktop).open(w.authorize("sample")).press("way-website").at(w.wechat.URL + "/connect/qrconnect")
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func TestDenialLeadsToTheOtherDoor(t *testing.T) {
 // A crawler that fetches every link of these pages signs nobody in, and leaves nothing that lasts.
 func TestCrawlerAtTheDoors(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withAllDoors)
+	w := newFixture(t, withAllDoors)
 	crawler := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 	page := *crawler
 	for _, link := range []string{"way-scan", "way-website", "back"} {
@@ -116,8 +118,8 @@ func TestCrawlerAtTheDoors(t *testing.T) {
 		t.Errorf("events %+v, %v", events, err)
 	}
 	// The ticket that the scan page made is over in minutes; nothing else was written.
-	w.later(time.Hour)
-	if _, err := w.store.Sweep(t.Context(), w.now(), time.Time{}, 0); err != nil {
+	w.clock.Advance(time.Hour)
+	if _, err := w.store.Sweep(t.Context(), w.clock.Now(), time.Time{}, 0); err != nil {
 		t.Fatal(err)
 	}
 	crawler.open(w.url+"/").want("welcome", 200)

@@ -6,20 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
-// jump sets the gateway's clock, by how far it is from the real one.
-func (w *town) jump(to time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.skew = to
-}
-
 // refresh is what an app does when its access token is over.
-func (w *town) refresh(id, token string) tokens {
+func (w *gatewayFixture) refresh(id, token string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -30,37 +26,37 @@ func (w *town) refresh(id, token string) tokens {
 	return out
 }
 
-// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter than the jump is over and says so, what lives longer
-// goes on, and nobody who is in is put out.
+// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter
+// than the jump is over and says so, what lives longer goes on, and nobody who is in is put out.
 func TestClockJumpsAnHour(t *testing.T) {
 	t.Parallel()
 	for name, hour := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			alice := w.phone("alice")
-			alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", "openid offline_access", "prompt", "consent")))
-			w.at(alice.on(alice.Allow(t.Context())), w.app.URL+"/sample")
-			first := w.redeem("sample", w.told().Get("code"))
+			alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", "openid offline_access", "prompt", "consent")))
+			fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/sample")
+			first := w.redeem("sample", w.app.LastQuery().Get("code"))
 			if first.RefreshToken == "" {
 				t.Fatalf("no refresh token: %+v", first)
 			}
-			w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-			pending := w.told().Get("code")
+			fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+			pending := w.app.LastQuery().Get("code")
 			b := w.browser()
 			callback := b.callback("bob")
-			before := w.exchanges()
+			before := w.wechat.Exchanges()
 
-			w.jump(hour)
+			w.clock.Set(hour)
 			// Every row that the new time calls over is removed; what is alive must survive that.
-			if _, err := w.store.Sweep(t.Context(), w.now(), w.now().Add(-24*time.Hour), 1000); err != nil {
+			if _, err := w.store.Sweep(t.Context(), w.clock.Now(), w.clock.Now().Add(-24*time.Hour), 1000); err != nil {
 				t.Fatal(err)
 			}
-			w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-			if w.exchanges() != before {
+			fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+			if w.wechat.Exchanges() != before {
 				t.Error("the person had to sign in again")
 			}
-			if fresh := w.redeem("second", w.told().Get("code")); fresh.IDToken == "" {
+			if fresh := w.redeem("second", w.app.LastQuery().Get("code")); fresh.IDToken == "" {
 				t.Errorf("a code of the new time: %+v", fresh)
 			}
 			late := w.redeem("second", pending)
@@ -74,7 +70,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if second.RefreshToken == "" || w.userinfo(second.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token: %+v", second)
 			}
-			// A sign-in that was under way cannot tell how old it is: it says so on a page that begins again, and WeChat's code is not spent.
+			// A sign-in that was under way cannot tell how old it is: it says so on a page that
+			// begins again, and WeChat's code is not spent.
 			status, location, body := b.get(callback)
 			if status == 303 {
 				status, _, body = b.get(location)
@@ -83,22 +80,23 @@ func TestClockJumpsAnHour(t *testing.T) {
 				strings.Contains(body, "weigate_login_request") {
 				t.Errorf("the callback of a sign-in under way: %d %s %s", status, location, body)
 			}
-			if n := w.exchanges() - before; n != 0 {
+			if n := w.wechat.Exchanges() - before; n != 0 {
 				t.Errorf("%d exchanges", n)
 			}
 
-			w.jump(0) // the clock is put right
-			w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-			if got := w.redeem("second", w.told().Get("code")); got.IDToken == "" {
+			w.clock.Set(0) // the clock is put right
+			fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+			if got := w.redeem("second", w.app.LastQuery().Get("code")); got.IDToken == "" {
 				t.Errorf("a code after the clock was put right: %+v", got)
 			}
-			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" || w.userinfo(third.AccessToken)["sub"] == nil {
+			if third := w.refresh("sample", second.RefreshToken); third.RefreshToken == "" ||
+				w.userinfo(third.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token after the clock was put right: %+v", third)
 			}
-			alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+			alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 			bob := w.phone("bob")
-			w.at(bob.on(bob.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
-			for _, k := range w.apps[0].Keys().List() {
+			fixture.WantAt(w.t, bob.Must(bob.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+			for _, k := range w.replicas[0].Keys().List() {
 				if k.State != "active" {
 					t.Errorf("key %s is %s: the jump rotated it", k.ID, k.State)
 				}

@@ -22,18 +22,20 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
 // guarded is a site behind a proxy that asks the gateway, at a host name of its own.
 type guarded struct {
-	*town
+	*gatewayFixture
 	origin string
 
 	mu     sync.Mutex
 	passed []*http.Response // answers of the gateway that went through the proxy
 }
 
-// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and Caddy.
+// behindProxy adds the app "wiki", whose host is served by a proxy of the kind of Traefik and
+// Caddy.
 func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded {
 	t.Helper()
 	g := &guarded{}
@@ -41,7 +43,7 @@ func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded 
 	t.Cleanup(proxy.Close)
 	_, port, _ := net.SplitHostPort(proxy.Listener.Addr().String())
 	g.origin = "http://wiki.localhost:" + port
-	g.town = newTown(t, append([]option{func(w *town) {
+	g.gatewayFixture = newFixture(t, append([]option{func(w *gatewayFixture) {
 		w.config.VerifyCache = 5 * time.Second
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		w.config.Apps = append(w.config.Apps, config.App{
@@ -64,7 +66,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ask.Host, ask.Header = r.Host, r.Header.Clone()
-	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http", "X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
+	for name, value := range map[string]string{"X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http",
+		"X-Forwarded-Uri": r.RequestURI, "X-Forwarded-Method": r.Method} {
 		ask.Header.Set(name, value)
 	}
 	answer, err := http.DefaultTransport.RoundTrip(ask)
@@ -91,24 +94,19 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // enters opens a page of the site and ends there, through WeChat and its consent.
 func (g *guarded) enters(p phone) {
 	g.t.Helper()
-	p.want(p.on(p.Open(g.t.Context(), g.origin+"/page?x=1")), "profile", 200)
-	p.press()
-	page := p.on(p.Allow(g.t.Context()))
+	p.WantPage(p.Must(p.Open(g.t.Context(), g.origin+"/page?x=1")), "profile", 200)
+	p.Press()
+	page := p.Must(p.Allow(g.t.Context()))
 	if page.URL != g.origin+"/page?x=1" || !strings.Contains(page.Body, "hello ") {
 		g.t.Fatalf("the phone shows %d at %s, it came by %v\n%s", page.Status, page.URL, page.Hops, page.Body)
 	}
 }
 
-func (g *guarded) later(d time.Duration) {
-	g.town.mu.Lock()
-	defer g.town.mu.Unlock()
-	g.skew += d
-}
-
 // A person who is out is sent to sign in anew; where the page is the site's, they are in.
 func (g *guarded) isIn(p phone) bool {
 	g.t.Helper()
-	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet,
+		strings.Replace(g.origin, "wiki.localhost", "127.0.0.1", 1)+"/page", nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -120,17 +118,18 @@ func (g *guarded) isIn(p phone) bool {
 	return strings.Contains(g.body(r), "hello ")
 }
 
-// What a person does at the gateway counts on the hosts, at every replica, within the time of the cache.
+// What a person does at the gateway counts on the hosts, at every replica, within the time of the
+// cache.
 func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(g *guarded, p phone){
 		"here": func(g *guarded, p phone) {
-			p.on(p.Open(g.t.Context(), g.url+"/sign-out?return=/"))
-			p.on(p.Submit(g.t.Context(), "", nil))
+			p.Must(p.Open(g.t.Context(), g.url+"/sign-out?return=/"))
+			p.Must(p.Submit(g.t.Context(), "", nil))
 		},
 		"everywhere": func(g *guarded, p phone) {
-			p.want(p.on(p.Open(g.t.Context(), g.url+"/")), "own", 200)
-			p.want(p.on(p.Submit(g.t.Context(), "everywhere", nil)), "ended_all", 200)
+			p.WantPage(p.Must(p.Open(g.t.Context(), g.url+"/")), "own", 200)
+			p.WantPage(p.Must(p.Submit(g.t.Context(), "everywhere", nil)), "ended_all", 200)
 		},
 		"blocked": func(g *guarded, _ phone) { g.set(gateway.Blocked) },
 	} {
@@ -140,22 +139,22 @@ func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 			g.start()
 			alice := g.phone("alice")
 			g.enters(alice)
-			for range g.apps {
+			for range g.replicas {
 				if !g.isIn(alice) {
 					t.Fatal("a replica does not know the session")
 				}
 			}
 			end(g, alice)
-			g.later(5 * time.Second)
-			for range g.apps {
+			g.clock.Advance(5 * time.Second)
+			for range g.replicas {
 				if g.isIn(alice) {
 					t.Error("still in")
 				}
 			}
-			page := alice.on(alice.Open(t.Context(), g.origin+"/page"))
+			page := alice.Must(alice.Open(t.Context(), g.origin+"/page"))
 			switch {
 			case name == "blocked":
-				alice.want(page, "blocked", http.StatusForbidden)
+				alice.WantPage(page, "blocked", http.StatusForbidden)
 			case !strings.Contains(page.Body, "hello "): // WeChat vouches for her anew, without a question
 				t.Errorf("she does not get in again: %d at %s, by %v", page.Status, page.URL, page.Hops)
 			}
@@ -167,26 +166,27 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	t.Parallel()
 	g := behindProxy(t, gateway.AccessApproved)
 	alice := g.phone("alice")
-	page := alice.want(alice.on(alice.Open(t.Context(), g.origin+"/page")), "waiting", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", 200)
 	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	g.set(gateway.Active)
-	alice.want(alice.on(alice.FollowRefresh(t.Context())), "profile", 200)
-	alice.press()
-	if page = alice.on(alice.Allow(t.Context())); page.URL != g.origin+"/page" {
+	alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "profile", 200)
+	alice.Press()
+	if page = alice.Must(alice.Allow(t.Context())); page.URL != g.origin+"/page" {
 		t.Fatalf("approved, she is at %s, by %v", page.URL, page.Hops)
 	}
 	// Approval is taken back, and given again, while she is in.
 	g.set(gateway.Pending)
-	g.later(5 * time.Second)
-	page = alice.want(alice.on(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
+	g.clock.Advance(5 * time.Second)
+	page = alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
 	if page.RefreshURL == "" {
 		t.Fatal("the page does not look again by itself")
 	}
 	g.set(gateway.Active)
-	g.later(5 * time.Second)
-	if page = alice.on(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" || !strings.Contains(page.Body, "hello ") {
+	g.clock.Advance(5 * time.Second)
+	if page = alice.Must(alice.FollowRefresh(t.Context())); page.URL != g.origin+"/page" ||
+		!strings.Contains(page.Body, "hello ") {
 		t.Errorf("she is at %s, by %v", page.URL, page.Hops)
 	}
 }
@@ -205,22 +205,22 @@ func TestHostSignOutByAForeignForm(t *testing.T) {
 			r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
 		}
 		w := httptest.NewRecorder()
-		g.apps[0].Handler().ServeHTTP(w, r)
-		g.later(5 * time.Second)
+		g.replicas[0].Handler().ServeHTTP(w, r)
+		g.clock.Advance(5 * time.Second)
 		if !g.isIn(alice) && from != g.url { // our own pages may
 			t.Errorf("a form from %s has signed her out: %d", from, w.Code)
 		}
 	}
-	page := alice.want(alice.on(alice.Open(t.Context(), g.origin+"/.weigate/sign-out")), "host_sign_out", 200)
+	page := alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/.weigate/sign-out")), "host_sign_out", 200)
 	if !strings.Contains(page.Body, `href="`+g.origin+`/"`) {
 		t.Errorf("no way back for who changes their mind:\n%s", page.Body)
 	}
-	page = alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "host_signed_out", 200)
+	page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "host_signed_out", 200)
 	if page.URL != g.origin+"/.weigate/sign-out" {
 		t.Errorf("at %s", page.URL)
 	}
 	// On to the gateway's own.
-	alice.want(alice.press(), "sign_out", 200)
+	alice.WantPage(alice.Press(), "sign_out", 200)
 }
 
 // The headers that say things about the gateway's own host are not said of others.
@@ -229,7 +229,7 @@ func TestHostsAreNotOurs(t *testing.T) {
 	g := behindProxy(t, gateway.AccessSignedIn)
 	alice := g.phone("alice")
 	g.enters(alice)
-	alice.on(alice.Open(t.Context(), g.origin+"/.weigate/sign-out"))
+	alice.Must(alice.Open(t.Context(), g.origin+"/.weigate/sign-out"))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, a := range g.passed {
@@ -242,40 +242,43 @@ func TestHostsAreNotOurs(t *testing.T) {
 	}
 }
 
-// A session of a host and the token that makes one are in no log line, no metric, no event and no byte of the database, on the good way and on bad ones.
+// A session of a host and the token that makes one are in no log line, no metric, no event and no
+// byte of the database, on the good way and on bad ones.
 func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	t.Parallel()
 	var log lines
 	m := metrics.New()
 	file := filepath.Join(t.TempDir(), "weigate.db")
-	g := behindProxy(t, gateway.AccessSignedIn, inFile(file), func(w *town) {
+	g := behindProxy(t, gateway.AccessSignedIn, inFile(file), func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 		w.options.Metrics = m
 	})
 	alice := g.phone("alice")
 	g.enters(alice)
 	secrets := g.secrets(alice)
-	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that is away.
+	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that
+	// is away.
 	b := g.browser()
-	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token + "x", "/.weigate/start"} {
+	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token +
+		"x", "/.weigate/start"} {
 		r := httptest.NewRequest(http.MethodGet, g.origin+path, nil)
 		r.RequestURI = path
 		r.Header.Set("Accept", "text/html")
 		g.ServeHTTP(httptest.NewRecorder(), r)
 		b.get(g.url + path)
 	}
-	alice.on(alice.Open(t.Context(), g.origin+"/.weigate/sign-out"))
-	alice.on(alice.Submit(t.Context(), "", nil))
+	alice.Must(alice.Open(t.Context(), g.origin+"/.weigate/sign-out"))
+	alice.Must(alice.Submit(t.Context(), "", nil))
 	g.comesBack(alice)
 	events, err := g.store.Events(t.Context(), gateway.EventQuery{Limit: 500})
 	if err != nil || len(events) < 3 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
-	g.later(time.Minute)
+	g.clock.Advance(time.Minute)
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alice.on(alice.Open(t.Context(), g.origin+"/page"))
+	alice.Must(alice.Open(t.Context(), g.origin+"/page"))
 	look := func(where string, text []byte) {
 		t.Helper()
 		if found := secrets.Find(text); found != "" {
@@ -326,7 +329,7 @@ func (g *guarded) secrets(p phone) *opens {
 // comesBack opens a page of the site as somebody whom the gateway knows.
 func (g *guarded) comesBack(p phone) {
 	g.t.Helper()
-	if page := p.on(p.Open(g.t.Context(), g.origin+"/page")); page.URL != g.origin+"/page" {
+	if page := p.Must(p.Open(g.t.Context(), g.origin+"/page")); page.URL != g.origin+"/page" {
 		g.t.Fatalf("the phone is at %s, by %v", page.URL, page.Hops)
 	}
 }
@@ -348,21 +351,13 @@ func (g *guarded) lookAtHeaders(look func(where string, text []byte)) {
 
 // inFile keeps the store in a file, whose bytes can be looked at.
 func inFile(name string) option {
-	return func(w *town) {
+	return func(w *gatewayFixture) {
 		store, err := sqlite.Open(context.Background(), name, sqlite.Options{})
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		w.t.Cleanup(func() { store.Close() })
-		ready, err := sharedKeys()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, k := range ready {
-			if err := store.PutKey(w.t.Context(), k); err != nil {
-				w.t.Fatal(err)
-			}
-		}
+		sqlitetest.PutSigningKeys(w.t, store)
 		w.store = store
 	}
 }

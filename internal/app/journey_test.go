@@ -4,15 +4,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
 func TestSignInThroughOpenIDConnect(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
-	told := w.told()
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	told := w.app.LastQuery()
 	if told.Get("state") != "state-of-the-app" || told.Get("iss") != w.url || told.Get("code") == "" {
 		t.Fatalf("the app was told %v", told)
 	}
@@ -27,21 +28,23 @@ func TestSignInThroughOpenIDConnect(t *testing.T) {
 		t.Fatalf("userinfo %v; account %+v, %v", who, user, err)
 	}
 	identities, err := w.store.Identities(t.Context(), sub)
-	if err != nil || len(identities) != 1 || identities[0].OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || identities[0].Connector != "main" {
+	if err != nil || len(identities) != 1 || identities[0].OpenID != w.wechat.OpenID(w.config.WeChat[0].AppID, "alice") ||
+		identities[0].Connector != "main" {
 		t.Fatalf("identities %+v, %v", identities, err)
 	}
 
 	// A second app, without WeChat and without a page.
-	page := alice.on(alice.Open(t.Context(), w.authorize("second")))
-	w.at(page, w.app.URL+"/second")
-	if len(page.Hops) != 1 || w.exchanges() != 1 {
-		t.Errorf("the second app took the redirects %v and %d exchanges", page.Hops, w.exchanges())
+	page := alice.Must(alice.Open(t.Context(), w.authorize("second")))
+	fixture.WantAt(w.t, page, w.app.URL+"/second")
+	if len(page.Hops) != 1 || w.wechat.Exchanges() != 1 {
+		t.Errorf("the second app took the redirects %v and %d exchanges", page.Hops, w.wechat.Exchanges())
 	}
-	if got := w.userinfo(w.redeem("second", w.told().Get("code")).AccessToken); got["sub"] != sub {
+	if got := w.userinfo(w.redeem("second", w.app.LastQuery().Get("code")).AccessToken); got["sub"] != sub {
 		t.Errorf("the second app knows %v, the first %s", got["sub"], sub)
 	}
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{Kind: "sign_in"})
-	if err != nil || len(events) != 1 || events[0].UserID != sub || events[0].App != "sample" || events[0].Method != "wechat" || events[0].RequestID == "" {
+	if err != nil || len(events) != 1 || events[0].UserID != sub || events[0].App != "sample" ||
+		events[0].Method != "wechat" || events[0].RequestID == "" {
 		t.Errorf("events %+v, %v", events, err)
 	}
 	for _, e := range events {

@@ -10,24 +10,23 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// A key that signed an ID token is published until no session and no refresh token of that age is left, whatever the configuration makes of both.
+// A key that signed an ID token is published until no session and no refresh token of that age is
+// left, whatever the configuration makes of both.
 func TestReplacedKeyStaysAsLongAsWhatItSigned(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
-	w := newTown(t, func(w *town) { w.config.Session.Max = 100 * day })
+	w := newFixture(t, func(w *gatewayFixture) { w.config.Session.Max = 100 * day })
 	until := func() time.Duration {
 		t.Helper()
-		if err := w.apps[0].Keys().Rotate(t.Context(), keys.ES256, false); err != nil {
+		if err := w.replicas[0].Keys().Rotate(t.Context(), keys.ES256, false); err != nil {
 			t.Fatal(err)
 		}
-		w.mu.Lock()
-		w.skew += 25 * time.Hour // by then the new key signs
-		w.mu.Unlock()
-		if err := w.apps[0].Keys().Maintain(t.Context()); err != nil {
+		w.clock.Advance(25 * time.Hour) // by then the new key signs
+		if err := w.replicas[0].Keys().Maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var last time.Duration
-		for _, k := range w.apps[0].Keys().List() {
+		for _, k := range w.replicas[0].Keys().List() {
 			if k.Alg == keys.ES256 && !k.RetiredAt.IsZero() {
 				last = max(last, k.ExpiresAt.Sub(k.RetiredAt))
 			}
@@ -40,7 +39,7 @@ func TestReplacedKeyStaysAsLongAsWhatItSigned(t *testing.T) {
 	next := *w.config
 	next.Apps = []config.App{w.client("sample", gateway.AccessSignedIn)}
 	next.Apps[0].Lifetimes.Refresh = 300 * day
-	if err := w.apps[0].Reload(&next); err != nil {
+	if err := w.replicas[0].Reload(&next); err != nil {
 		t.Fatal(err)
 	}
 	if got := until(); got < 300*day {

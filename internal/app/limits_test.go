@@ -11,26 +11,30 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Each code is a row, whichever kind of app it is for. A browser that is signed in gets as many as a person could want, and not as many as a loop could,
-// also when it sends cookies along that look like ours.
+// Each code is a row, whichever kind of app it is for. A browser that is signed in gets as many as
+// a person could want, and not as many as a loop could, also when it sends cookies along that look
+// like ours.
 func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop, func(w *town) {
+	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		w.config.Apps = append(w.config.Apps, config.App{
-			App:   gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+			App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
 			Hosts: []string{"wiki.localhost:8099"},
 		})
 	})
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
-	alice.on(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
-	alice.on(alice.Allow(t.Context())) // so that nobody is asked for it here
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	alice.Must(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
+	alice.Must(alice.Allow(t.Context())) // so that nobody is asked for it here
 	cookies := alice.Cookies(w.url)
-	handOver := w.url + "/forward-auth?" + url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode()
+	handOver := w.url + "/forward-auth?" +
+		url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode()
 	for _, k := range []struct {
 		name, address, prefix string
 		status, atLeast       int
@@ -39,9 +43,7 @@ func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 		{"old code", w.shopAddress("snsapi_base"), w.app.URL, http.StatusFound, 250},
 		{"forward auth", handOver, "http://wiki.localhost:8099/.weigate/finish?", http.StatusSeeOther, 60},
 	} {
-		w.mu.Lock()
-		w.skew += time.Minute // nothing is left of what was counted before
-		w.mu.Unlock()
+		w.clock.Advance(time.Minute) // nothing is left of what was counted before
 		got := map[int]int{}
 		for n := range 600 {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, k.address, nil)
@@ -51,7 +53,7 @@ func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 				r.AddCookie(c)
 			}
 			rec := httptest.NewRecorder()
-			w.apps[0].Handler().ServeHTTP(rec, r)
+			w.replicas[0].Handler().ServeHTTP(rec, r)
 			got[rec.Code]++
 			if rec.Code == k.status && !strings.HasPrefix(rec.Header().Get("Location"), k.prefix) {
 				t.Fatalf("%s: sent to %s", k.name, rec.Header().Get("Location"))

@@ -8,23 +8,30 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A program with a scheme of its own gets its people back from our pages: from one that says no, and from the end of a session.
+// A program with a scheme of its own gets its people back from our pages: from one that says no,
+// and from the end of a session.
 func TestPagesLeadBackToANativeApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, func(w *town) {
+	w := newFixture(t, func(w *gatewayFixture) {
 		native := w.client("native", gateway.AccessListed)
 		native.Access.Groups = []string{"staff"}
 		native.Public, native.Secrets = true, nil
-		native.RedirectURIs, native.PostLogoutRedirectURIs = []string{"com.example.app:/callback"}, []string{"com.example.app:/bye"}
+		native.RedirectURIs, native.PostLogoutRedirectURIs = []string{"com.example.app:/callback"},
+			[]string{"com.example.app:/bye"}
 		w.config.Apps = append([]config.App{native}, w.config.Apps...)
 	})
 	alice := w.phone("alice")
-	page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("native", "redirect_uri", "com.example.app:/callback"))), "refused", 403)
+	page := alice.WantPage(
+		alice.Must(alice.Open(t.Context(), w.authorize("native", "redirect_uri", "com.example.app:/callback"))), "refused",
+		403)
 	if !strings.Contains(page.Body, `id="back" href="com.example.app:/callback?error=access_denied&amp;`) {
 		t.Errorf("no way back: %s", page.Body)
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.url+"/oauth2/logout?client_id=native&post_logout_redirect_uri=com.example.app%3A%2Fbye&state=s")), "app_sign_out", 200)
-	page = alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "app_signed_out", 200)
+	alice.WantPage(alice.Must(
+		alice.Open(t.Context(),
+			w.url+"/oauth2/logout?client_id=native&post_logout_redirect_uri=com.example.app%3A%2Fbye&state=s")), "app_sign_out",
+		200)
+	page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "app_signed_out", 200)
 	if !strings.Contains(page.Body, `id="go" href="com.example.app:/bye?state=s"`) {
 		t.Errorf("no way on: %s", page.Body)
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
 // slowPing is a store whose Ping waits for leave, and is counted.
@@ -30,19 +32,20 @@ func (s *slowPing) Ping(ctx context.Context) error {
 	}
 }
 
-func (w *town) readyz(ctx context.Context) (int, string) {
+func (w *gatewayFixture) readyz(ctx context.Context) (int, string) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil)
 	rec := httptest.NewRecorder()
-	w.apps[0].Handler().ServeHTTP(rec, r)
+	w.replicas[0].Handler().ServeHTTP(rec, r)
 	return rec.Code, rec.Body.String()
 }
 
-// Anybody may ask whether the gateway is ready, as often as they like. The store is asked once at a time, and once a second.
+// Anybody may ask whether the gateway is ready, as often as they like. The store is asked once at a
+// time, and once a second.
 func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	t.Parallel()
 	store := &slowPing{leave: make(chan error)}
-	w := newTown(t, func(w *town) {
-		store.Store = memory(t)
+	w := newFixture(t, func(w *gatewayFixture) {
+		store.Store = sqlitetest.New(t)
 		w.store = store
 	})
 	// The first asker goes away before there is an answer; that is no answer for the others.
@@ -64,17 +67,18 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	if n := store.asked.Load(); n != 1 {
 		t.Errorf("51 checks asked the store %d times", n)
 	}
-	w.skewBy(2 * time.Second)
+	w.clock.Advance(2 * time.Second)
 	go func() { store.leave <- errors.New("away") }()
 	for range 50 {
-		if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable || body != "the store is unavailable\n" {
+		if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable ||
+			body != "the store is unavailable\n" {
 			t.Errorf("%d %s", code, body)
 		}
 	}
 	if n := store.asked.Load(); n != 2 {
 		t.Errorf("two seconds later the store was asked %d times in all", n)
 	}
-	w.skewBy(-time.Hour) // an answer from the future is none
+	w.clock.Advance(-time.Hour) // an answer from the future is none
 	go func() { store.leave <- nil }()
 	if code, _ := w.readyz(t.Context()); code != http.StatusOK {
 		t.Errorf("after the clock went back: %d", code)
@@ -84,11 +88,11 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 // A load balancer hears of the end before the end: whoever is sent here meanwhile is served.
 func TestStoppingIsNotReadyAndServes(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	if code, _ := w.readyz(t.Context()); code != http.StatusOK {
 		t.Fatalf("before the stop: %d", code)
 	}
-	w.apps[0].Stopping()
+	w.replicas[0].Stopping()
 	if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable || body != "stopping\n" {
 		t.Errorf("during the stop: %d %s", code, body)
 	}
@@ -96,12 +100,5 @@ func TestStoppingIsNotReadyAndServes(t *testing.T) {
 		t.Errorf("healthz: %q", got)
 	}
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
-}
-
-// skewBy moves the gateway's clock.
-func (w *town) skewBy(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.skew += d
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 }

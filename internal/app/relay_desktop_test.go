@@ -10,14 +10,15 @@ import (
 )
 
 // qrAddress is where old website code sends people.
-func (w *town) qrAddress() string {
-	return w.url + "/connect/qrconnect?appid=" + shopAppID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_login&state=s1&lang=en#wechat_redirect"
+func (w *gatewayFixture) qrAddress() string {
+	return w.url + "/connect/qrconnect?appid=" + shopAppID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") +
+		"&response_type=code&scope=snsapi_login&state=s1&lang=en#wechat_redirect"
 }
 
 // redeemed is what the shop gets for the code that it was told.
-func (w *town) redeemed() (*wechat.Token, *wechat.UserInfo) {
+func (w *gatewayFixture) redeemed() (*wechat.Token, *wechat.UserInfo) {
 	w.t.Helper()
-	token, err := w.shop().Exchange(w.t.Context(), w.told().Get("code"))
+	token, err := w.shop().Exchange(w.t.Context(), w.app.LastQuery().Get("code"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -28,17 +29,23 @@ func (w *town) redeemed() (*wechat.Token, *wechat.UserInfo) {
 	return token, who
 }
 
-// Old website code gets the openid of the website app, and the person of the official account is the same account.
+// Old website code gets the openid of the website app, and the person of the official account is
+// the same account.
 func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site" })
+	w := newFixture(t, withWebsite, withShop, func(w *gatewayFixture) {
+		w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site"
+	})
 	desk := w.screen(uaDesktop).open(w.qrAddress())
 	desk.confirmed("alice").at(w.app.URL + "/shop")
 	token, who := w.redeemed()
-	if token.OpenID != w.sim.OpenID(websiteID, "alice") || token.Scopes[0] != wechat.ScopeLogin || token.UnionID == "" || who.Nickname != "Alice" || who.UnionID != token.UnionID {
+	if token.OpenID != w.wechat.OpenID(websiteID, "alice") || token.Scopes[0] != wechat.ScopeLogin ||
+		token.UnionID == "" || who.Nickname != "Alice" || who.UnionID != token.UnionID {
 		t.Errorf("%+v, %+v", token, who)
 	}
-	if inside := w.enter(w.phone("alice"), wechat.ScopeUserInfo); inside.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || inside.UnionID != token.UnionID {
+	if inside := w.enter(w.phone("alice"),
+		wechat.ScopeUserInfo); inside.OpenID != w.wechat.OpenID(w.config.WeChat[0].AppID, "alice") ||
+		inside.UnionID != token.UnionID {
 		t.Errorf("in WeChat: %+v", inside)
 	}
 	if users, _ := w.people(); len(users) != 1 {
@@ -46,32 +53,35 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	}
 }
 
-// Without a website app, the phone scans the gateway's own code, and the openid is that of the official account.
+// Without a website app, the phone scans the gateway's own code, and the openid is that of the
+// official account.
 func TestOldWebsiteCodeThroughAPhone(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	desk := w.screen(uaDesktop).open(w.qrAddress()).at(w.url + "/scan")
 	link := regexp.MustCompile(`<a href="([^"]*/scan/[^"]*)"`).FindStringSubmatch(desk.body)
 	if link == nil {
 		t.Fatal(desk.body)
 	}
 	alice := w.phone("alice")
-	alice.want(alice.on(alice.Open(t.Context(), html.UnescapeString(link[1]))), "scan_ask", 200)
-	alice.want(alice.on(alice.Submit(t.Context(), "继续", nil)), "profile", 200) // asked on the phone, where WeChat is
-	alice.press()
-	alice.want(alice.on(alice.Allow(t.Context())), "scan_number", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), html.UnescapeString(link[1]))), "scan_ask", 200)
+	// The question for the profile is on the phone, where WeChat is.
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "继续", nil)), "profile", 200)
+	alice.Press()
+	alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_number", 200)
 	number := regexp.MustCompile(`<span translate="no">([0-9]{2})</span>`).FindStringSubmatch(desk.open(desk.url).body)
 	if number == nil {
 		t.Fatal(desk.body)
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), number[1], nil)), "scan_done", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), number[1], nil)), "scan_done", 200)
 	onward := regexp.MustCompile(`content="[0-9]+;url=([^"]*)"`).FindStringSubmatch(desk.open(desk.url).body)
 	if onward == nil {
 		onward = []string{"", desk.link("go")}
 	}
 	desk.open(html.UnescapeString(onward[1])).at(w.app.URL + "/shop")
 	token, who := w.redeemed()
-	if token.OpenID != w.sim.OpenID(w.config.WeChat[0].AppID, "alice") || token.Scopes[0] != wechat.ScopeLogin || who.Nickname != "Alice" {
+	if token.OpenID != w.wechat.OpenID(w.config.WeChat[0].AppID, "alice") || token.Scopes[0] != wechat.ScopeLogin ||
+		who.Nickname != "Alice" {
 		t.Errorf("%+v, %+v", token, who)
 	}
 }

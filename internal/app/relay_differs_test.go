@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // oldWorld is WeChat as old code sees it: the simulated one, or the gateway.
 type oldWorld struct {
-	w             *town
+	w             *gatewayFixture
 	name, base    string
 	appID, secret string
 	phone         phone
@@ -25,14 +26,14 @@ type oldWorld struct {
 }
 
 // worlds are the two between which old code must not be able to tell.
-func (w *town) worlds() []oldWorld {
+func (w *gatewayFixture) worlds() []oldWorld {
 	real := w.config.WeChat[0]
 	return []oldWorld{
-		{w, "wechat", w.world, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) { w.sim.Advance(d) }},
+		{w, "wechat", w.wechat.URL, real.AppID, string(real.Secret), w.phone("alice"), func(d time.Duration) {
+			w.wechat.Advance(d)
+		}},
 		{w, "relay", w.url, shopAppID, appSecret, w.phone("alice"), func(d time.Duration) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.skew += d
+			w.clock.Advance(d)
 		}},
 	}
 }
@@ -41,7 +42,7 @@ func (w *town) worlds() []oldWorld {
 func (o oldWorld) code(scope wechat.Scope) string {
 	o.w.t.Helper()
 	o.open(scope, o.w.app.URL+"/shop")
-	return o.w.told().Get("code")
+	return o.w.app.LastQuery().Get("code")
 }
 
 // open sends alice to the authorize address until she is back at the app.
@@ -52,12 +53,12 @@ func (o oldWorld) open(scope wechat.Scope, to string) *wechattest.Page {
 	if err != nil {
 		o.w.t.Fatal(err)
 	}
-	page := o.phone.on(o.phone.Open(o.w.t.Context(), address))
-	if kind(page) == "profile" {
-		page = o.phone.press()
+	page := o.phone.Must(o.phone.Open(o.w.t.Context(), address))
+	if fixture.PageName(page) == "profile" {
+		page = o.phone.Press()
 	}
 	if !strings.HasPrefix(page.URL, o.w.app.URL) {
-		page = o.phone.on(o.phone.Allow(o.w.t.Context()))
+		page = o.phone.Must(o.phone.Allow(o.w.t.Context()))
 	}
 	return page
 }
@@ -98,15 +99,19 @@ func (o oldWorld) call(method, path string, pairs []string, change ...string) *w
 }
 
 func (o oldWorld) exchange(code string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", code, "grant_type", "authorization_code"}, change...)
+	return o.call(http.MethodGet, "/sns/oauth2/access_token",
+		[]string{"appid", o.appID, "secret", o.secret, "code", code, "grant_type", "authorization_code"}, change...)
 }
 
 func (o oldWorld) refresh(token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, "/sns/oauth2/refresh_token", []string{"appid", o.appID, "grant_type", "refresh_token", "refresh_token", token}, change...)
+	return o.call(http.MethodGet, "/sns/oauth2/refresh_token",
+		[]string{"appid", o.appID, "grant_type", "refresh_token", "refresh_token", token}, change...)
 }
 
 func (o oldWorld) bearer(path, token string, change ...string) *wireAnswer {
-	return o.call(http.MethodGet, path, []string{"access_token", token, "openid", o.w.sim.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"}, change...)
+	return o.call(http.MethodGet, path,
+		[]string{"access_token", token, "openid", o.w.wechat.OpenID(o.w.config.WeChat[0].AppID, "alice"), "lang", "zh_CN"},
+		change...)
 }
 
 type wireAnswer struct {
@@ -122,8 +127,9 @@ func (a *wireAnswer) get(name string) string {
 	return fmt.Sprint(fields[name])
 }
 
-// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in their order, the kinds of the values, and the values
-// that are no one-time secrets. Pictures come from the simulator in both.
+// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in
+// their order, the kinds of the values, and the values that are no one-time secrets. Pictures come
+// from the simulator in both.
 func (a *wireAnswer) shape() string {
 	out := fmt.Sprintf("%d %s ", a.status, a.contentType)
 	if strings.Contains(a.body, `": `) || strings.Contains(a.body, `, "`) {
@@ -142,8 +148,8 @@ func (a *wireAnswer) shape() string {
 // Every call in both worlds: what works, and each kind of input that is wrong.
 func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
-	w.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
+	w := newFixture(t, withShop)
+	w.wechat.UpdateQuirks(func(s *wechattest.Quirks) { s.KeepOldTokens = true })
 	made := "61_" + strings.Repeat("A", 107)
 	type step struct {
 		name string
@@ -155,10 +161,14 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"base", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase)) }},
 		{"profile", full},
 		{"exchange by POST", func(o oldWorld) *wireAnswer {
-			return o.call(http.MethodPost, "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type", "authorization_code"})
+			return o.call(http.MethodPost, "/sns/oauth2/access_token",
+				[]string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type",
+					"authorization_code"})
 		}},
 		{"exchange by a form", func(o oldWorld) *wireAnswer {
-			return o.call("FORM", "/sns/oauth2/access_token", []string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type", "authorization_code"})
+			return o.call("FORM", "/sns/oauth2/access_token",
+				[]string{"appid", o.appID, "secret", o.secret, "code", o.code(wechat.ScopeBase), "grant_type",
+					"authorization_code"})
 		}},
 		{"refresh of a profile", func(o oldWorld) *wireAnswer { return o.refresh(full(o).get("refresh_token")) }},
 		{"refresh of base", func(o oldWorld) *wireAnswer {
@@ -173,8 +183,12 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		}},
 		{"check", func(o oldWorld) *wireAnswer { return o.bearer("/sns/auth", base(o)) }},
 		{"no code", func(o oldWorld) *wireAnswer { return o.exchange("") }},
-		{"no parameter at all", func(o oldWorld) *wireAnswer { return o.call(http.MethodGet, "/sns/oauth2/access_token", nil) }},
-		{"secret under another name", func(o oldWorld) *wireAnswer { return o.exchange("x", "secret", "-", "appsecret", o.secret) }},
+		{"no parameter at all", func(o oldWorld) *wireAnswer {
+			return o.call(http.MethodGet, "/sns/oauth2/access_token", nil)
+		}},
+		{"secret under another name", func(o oldWorld) *wireAnswer {
+			return o.exchange("x", "secret", "-", "appsecret", o.secret)
+		}},
 		{"exchange grant_type", func(o oldWorld) *wireAnswer { return o.exchange("x", "grant_type", "refresh_token") }},
 		{"unknown appid", func(o oldWorld) *wireAnswer { return o.exchange("x", "appid", "wx0000000000000000") }},
 		{"wrong secret", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase), "secret", "wrong") }},
@@ -209,7 +223,9 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		}},
 		{"user info, made-up token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made) }},
 		{"user info, malformed token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "x") }},
-		{"user info, refresh token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", full(o).get("refresh_token")) }},
+		{"user info, refresh token", func(o oldWorld) *wireAnswer {
+			return o.bearer("/sns/userinfo", full(o).get("refresh_token"))
+		}},
 		{"check of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/auth", base(o), "openid", "oMallory0000000000000000000")
 		}},
@@ -259,14 +275,16 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 // The address that the browser comes back with, byte for byte but for the code.
 func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	worlds := w.worlds()
-	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2", "/a;b/c//d"} {
+	for _, rest := range []string{"", "/", "/cb", "/cb?a=b", "/cb?a=%2F&c", "/cb#/route", "/cb?x=1#/route?y=2",
+		"/a;b/c//d"} {
 		var got [2]string
 		for i, o := range worlds {
 			page := o.open(wechat.ScopeBase, w.app.URL+rest)
 			last := page.Hops[len(page.Hops)-1]
-			got[i] = fmt.Sprint(last.Status, " ", regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To, "code=CODE&"))
+			got[i] = fmt.Sprint(last.Status, " ",
+				regexp.MustCompile(`code=[0-9A-Za-z]{32}&`).ReplaceAllString(last.To, "code=CODE&"))
 		}
 		if got[0] != got[1] {
 			t.Errorf("%q\nWeChat  %s\ngateway %s", rest, got[0], got[1])
@@ -277,17 +295,20 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 // Where WeChat shows a page and tells the app nothing, so does the gateway.
 func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	for _, o := range w.worlds() {
-		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
+		good := o.base + "/connect/oauth2/authorize?appid=" + o.appID + "&redirect_uri=" +
+			url.QueryEscape(w.app.URL+"/shop") + "&response_type=code&scope=snsapi_base&state=s1"
 		for _, k := range [][2]string{
-			{o.appID, "wx0000000000000000"}, {"appid=", "app_id="}, {url.QueryEscape(w.app.URL), "https%3A%2F%2Fevil.example.net"}, {"redirect_uri=", "redirect="},
-			{url.QueryEscape(w.app.URL), "javascript%3Aalert(1)%2F%2F"}, {"response_type=code", "response_type=token"}, {"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
+			{o.appID, "wx0000000000000000"}, {"appid=", "app_id="},
+			{url.QueryEscape(w.app.URL), "https%3A%2F%2Fevil.example.net"}, {"redirect_uri=", "redirect="},
+			{url.QueryEscape(w.app.URL), "javascript%3Aalert(1)%2F%2F"}, {"response_type=code", "response_type=token"},
+			{"snsapi_base", "snsapi_login"}, {"snsapi_base", ""},
 			{"state=s1", "state=" + strings.Repeat("s", 129)},
 		} {
-			page := o.phone.on(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
-			if len(page.Hops) > 0 || w.told() != nil {
-				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.told())
+			page := o.phone.Must(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
+			if len(page.Hops) > 0 || w.app.LastQuery() != nil {
+				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/wechat"
@@ -24,27 +25,30 @@ const (
 )
 
 // withShop adds an app that was written for WeChat.
-func withShop(w *town) {
+func withShop(w *gatewayFixture) {
 	u, err := url.Parse(w.app.URL)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.config.Apps = append(w.config.Apps, config.App{
-		App:     gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop", Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+		App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop",
+			Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
 		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Connector: "main", ReturnHosts: []string{u.Host},
 	})
 	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
 }
 
-// shop is the old code: a client of WeChat's that was given other host names, and another appid with its secret.
-func (w *town) shop() *wechat.Client {
+// shop is the old code: a client of WeChat's that was given other host names, and another appid
+// with its secret.
+func (w *gatewayFixture) shop() *wechat.Client {
 	return &wechat.Client{AppID: shopAppID, Secret: appSecret, APIURL: w.url, OpenURL: w.url}
 }
 
 // shopAddress is where the old code sends people.
-func (w *town) shopAddress(scope wechat.Scope) string {
+func (w *gatewayFixture) shopAddress(scope wechat.Scope) string {
 	w.t.Helper()
-	address, err := w.shop().AuthorizeURL(wechat.AuthorizeRequest{RedirectURI: w.app.URL + "/shop", Scope: scope, State: "s1"})
+	address, err := w.shop().AuthorizeURL(
+		wechat.AuthorizeRequest{RedirectURI: w.app.URL + "/shop", Scope: scope, State: "s1"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -52,19 +56,19 @@ func (w *town) shopAddress(scope wechat.Scope) string {
 }
 
 // enter signs a person in at the shop, and returns what the shop then has.
-func (w *town) enter(p phone, scope wechat.Scope) *wechat.Token {
+func (w *gatewayFixture) enter(p phone, scope wechat.Scope) *wechat.Token {
 	w.t.Helper()
-	page := p.on(p.Open(w.t.Context(), w.shopAddress(scope)))
-	if kind(page) == "profile" {
-		if page = p.press(); !strings.HasPrefix(page.URL, w.app.URL) { // WeChat asks the first time
-			p.on(p.Allow(w.t.Context()))
+	page := p.Must(p.Open(w.t.Context(), w.shopAddress(scope)))
+	if fixture.PageName(page) == "profile" {
+		if page = p.Press(); !strings.HasPrefix(page.URL, w.app.URL) { // WeChat asks the first time
+			p.Must(p.Allow(w.t.Context()))
 		}
 	}
-	w.at(p.Page(), w.app.URL+"/shop")
-	if w.told().Get("state") != "s1" {
-		w.t.Errorf("the shop was told %v", w.told())
+	fixture.WantAt(w.t, p.Page(), w.app.URL+"/shop")
+	if w.app.LastQuery().Get("state") != "s1" {
+		w.t.Errorf("the shop was told %v", w.app.LastQuery())
 	}
-	token, err := w.shop().Exchange(w.t.Context(), w.told().Get("code"))
+	token, err := w.shop().Exchange(w.t.Context(), w.app.LastQuery().Get("code"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -82,11 +86,11 @@ func errcode(err error) int {
 
 func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	alice := w.phone("alice")
 	realAppID := w.config.WeChat[0].AppID
 	base := w.enter(alice, wechat.ScopeBase)
-	if base.OpenID != w.sim.OpenID(realAppID, "alice") || base.UnionID != "" || len(alice.Page().Hops) != 4 {
+	if base.OpenID != w.wechat.OpenID(realAppID, "alice") || base.UnionID != "" || len(alice.Page().Hops) != 4 {
 		t.Errorf("openid %s, unionid %q, by %v", base.OpenID, base.UnionID, alice.Page().Hops)
 	}
 	if _, err := w.shop().UserInfo(t.Context(), base.AccessToken, base.OpenID, ""); errcode(err) != 48001 {
@@ -94,12 +98,11 @@ func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
 	}
 	token := w.enter(alice, profile)
 	who, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, wechat.LangZhCN)
-	if err != nil || who.Nickname != "Alice" || who.OpenID != base.OpenID || who.UnionID != w.sim.UnionID(realAppID, "alice") || token.UnionID != who.UnionID {
+	if err != nil || who.Nickname != "Alice" || who.OpenID != base.OpenID ||
+		who.UnionID != w.wechat.UnionID(realAppID, "alice") || token.UnionID != who.UnionID {
 		t.Errorf("%+v, %+v, %v", who, token, err)
 	}
-	w.mu.Lock()
-	w.skew = 3 * time.Hour
-	w.mu.Unlock()
+	w.clock.Set(3 * time.Hour)
 	if err := w.shop().CheckToken(t.Context(), token.AccessToken, token.OpenID); errcode(err) != 42001 {
 		t.Errorf("three hours later: %v", err)
 	}
@@ -111,7 +114,7 @@ func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
 		t.Error(err)
 	}
 	// WeChat's own code went to the gateway alone.
-	for _, c := range w.sim.Calls() {
+	for _, c := range w.wechat.Calls() {
 		if c.Endpoint == "/sns/oauth2/access_token" && c.AppID != realAppID {
 			t.Errorf("a code was redeemed for %q", c.AppID)
 		}
@@ -120,20 +123,20 @@ func TestOldCodeSignsInByChangingHostNames(t *testing.T) {
 
 func TestOldCodeAndOpenIDConnectShareASession(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	w.at(alice.Page(), w.app.URL+"/sample")
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	fixture.WantAt(w.t, alice.Page(), w.app.URL+"/sample")
 	w.enter(alice, wechat.ScopeBase)
-	if w.exchanges() != 1 {
-		t.Errorf("%d exchanges at WeChat", w.exchanges())
+	if w.wechat.Exchanges() != 1 {
+		t.Errorf("%d exchanges at WeChat", w.wechat.Exchanges())
 	}
 }
 
 // Two replicas take turns: what one hands out, the other one takes.
 func TestOldCodeOverTwoReplicas(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	w.start()
 	alice := w.phone("alice")
 	for range 2 {
@@ -153,10 +156,10 @@ func TestOldCodeOverTwoReplicas(t *testing.T) {
 // A code is good where it was made for, and nowhere else.
 func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	code := w.told().Get("code")
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	code := w.app.LastQuery().Get("code")
 	if _, err := w.shop().Exchange(t.Context(), code); errcode(err) != 40029 {
 		t.Errorf("a code of OpenID Connect at WeChat's address: %v", err)
 	}
@@ -167,8 +170,8 @@ func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
 	if err := w.shop().CheckToken(t.Context(), wechat.Secret("61_"+sample.AccessToken), "o"); errcode(err) != 40001 {
 		t.Errorf("an access token of OpenID Connect: %v", err)
 	}
-	alice.on(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)))
-	code = w.told().Get("code")
+	alice.Must(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)))
+	code = w.app.LastQuery().Get("code")
 	for _, id := range []string{"sample", "shop"} {
 		if got := w.redeem(id, code); got.Error == "" || got.AccessToken != "" {
 			t.Errorf("a code of WeChat's form at the token endpoint, for %s: %+v", id, got)
@@ -186,15 +189,17 @@ func TestCodesOfOldCodeAndOfOpenIDConnectAreNotMixed(t *testing.T) {
 // An app may be made one of another kind. What it was given before is good for nothing then.
 func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	users, _ := w.people()
-	now := w.now()
+	now := w.clock.Now()
 	sum := sha256.Sum256([]byte(verifier))
 	code := func(name string) gateway.Code {
-		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL + "/sample",
-			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Grant: gateway.Grant{ID: gateway.NewID(), App: "sample", UserID: users[0].ID, Subject: "o",
+		c := gateway.Code{Hash: sha256.Sum256([]byte(name)), ExpiresAt: now.Add(time.Minute), RedirectURI: w.app.URL +
+			"/sample",
+			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+			Grant: gateway.Grant{ID: gateway.NewID(), App: "sample", UserID: users[0].ID, Subject: "o",
 				Scopes: []string{"snsapi_userinfo"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}
 		if err := w.store.PutCode(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -219,24 +224,27 @@ func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 
 func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*town, phone){
-		"block": func(w *town, _ phone) {
+	for name, end := range map[string]func(*gatewayFixture, phone){
+		"block": func(w *gatewayFixture, _ phone) {
 			people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 			if err == nil {
-				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.now(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
+				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.clock.Now(), func(a *gateway.User) error {
+					a.Status = gateway.Blocked
+					return nil
+				})
 			}
 			if err != nil {
 				t.Error(err)
 			}
 		},
-		"sign-out everywhere": func(w *town, p phone) {
-			p.on(p.Open(t.Context(), w.url+"/"))
-			p.on(p.Submit(t.Context(), "在所有设备上退出登录", nil))
+		"sign-out everywhere": func(w *gatewayFixture, p phone) {
+			p.Must(p.Open(t.Context(), w.url+"/"))
+			p.Must(p.Submit(t.Context(), "在所有设备上退出登录", nil))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, withShop)
+			w := newFixture(t, withShop)
 			alice := w.phone("alice")
 			token := w.enter(alice, profile)
 			end(w, alice)
@@ -253,11 +261,11 @@ func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
 // Signing out in one browser ends that session; what the shop has is the shop's, as at WeChat.
 func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	alice := w.phone("alice")
 	token := w.enter(alice, wechat.ScopeBase)
-	alice.on(alice.Open(t.Context(), w.url+"/"))
-	alice.on(alice.Submit(t.Context(), "退出登录", nil))
+	alice.Must(alice.Open(t.Context(), w.url+"/"))
+	alice.Must(alice.Submit(t.Context(), "退出登录", nil))
 	if err := w.shop().CheckToken(t.Context(), token.AccessToken, token.OpenID); err != nil {
 		t.Error(err)
 	}
@@ -265,17 +273,19 @@ func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
 
 func TestOldCodeOfAnotherOfficialAccount(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, twoEntries, withShop, func(w *town) { w.config.Apps[len(w.config.Apps)-1].Connector = "second" })
+	w := newFixture(t, twoEntries, withShop, func(w *gatewayFixture) {
+		w.config.Apps[len(w.config.Apps)-1].Connector = "second"
+	})
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample"))) // through the first account
-	if token := w.enter(alice, wechat.ScopeBase); token.OpenID != w.sim.OpenID("wx00000000000000b2", "alice") {
+	alice.Must(alice.Open(t.Context(), w.authorize("sample"))) // through the first account
+	if token := w.enter(alice, wechat.ScopeBase); token.OpenID != w.wechat.OpenID("wx00000000000000b2", "alice") {
 		t.Errorf("%+v", token)
 	}
 }
 
 func TestOldCodeBelowAPath(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop, func(w *town) { w.url += "/login" })
+	w := newFixture(t, withShop, func(w *gatewayFixture) { w.url += "/login" })
 	token := w.enter(w.phone("alice"), profile)
 	if _, err := w.shop().UserInfo(t.Context(), token.AccessToken, token.OpenID, ""); err != nil {
 		t.Error(err)
@@ -294,7 +304,7 @@ func TestOldCodeBelowAPath(t *testing.T) {
 // Pages say in words what is wrong, and lead nowhere else.
 func TestPagesOfOldCode(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withShop)
+	w := newFixture(t, withShop)
 	alice := w.phone("alice")
 	good, _, _ := strings.Cut(w.shopAddress(wechat.ScopeBase), "#")
 	for _, k := range []struct{ kind, old, replacement string }{
@@ -306,27 +316,31 @@ func TestPagesOfOldCode(t *testing.T) {
 	} {
 		for _, lang := range []string{"en", "zh-CN"} {
 			alice.SetLanguage(lang)
-			page := alice.want(alice.on(alice.Open(t.Context(), strings.Replace(good, k.old, k.replacement, 1))), k.kind, 400)
-			if len(page.Hops) > 0 || strings.Contains(page.Body, "evil.example") || !strings.Contains(page.Body, `lang="`+lang+`"`) {
+			page := alice.WantPage(alice.Must(alice.Open(t.Context(), strings.Replace(good, k.old, k.replacement, 1))), k.kind,
+				400)
+			if len(page.Hops) > 0 || strings.Contains(page.Body, "evil.example") ||
+				!strings.Contains(page.Body, `lang="`+lang+`"`) {
 				t.Errorf("%s in %s: %v\n%s", k.kind, lang, page.Hops, page.Body)
 			}
 		}
 	}
 }
 
-// WeChat's protocol has the secret, the code and the tokens in the address: nothing that this writes may hold addresses.
+// WeChat's protocol has the secret, the code and the tokens in the address: nothing that this
+// writes may hold addresses.
 func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
 	var log lines
 	m := metrics.New()
-	w := newTown(t, withShop, func(w *town) {
+	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 		w.options.Metrics = m
 	})
 	alice := w.phone("alice")
 	token := w.enter(alice, profile)
-	code := w.told().Get("code")
-	secrets := map[string]string{"code": code, "access token": string(token.AccessToken), "refresh token": string(token.RefreshToken), "openid": token.OpenID,
+	code := w.app.LastQuery().Get("code")
+	secrets := map[string]string{"code": code, "access token": string(token.AccessToken),
+		"refresh token": string(token.RefreshToken), "openid": token.OpenID,
 		"unionid": token.UnionID, "secret": url.QueryEscape(appSecret), "the secret as it is": appSecret}
 	// The bad ways: everything once more, with something wrong about it, and with the store away.
 	wrong := w.shop()
@@ -340,13 +354,14 @@ func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 				t.Errorf("%v, %v, %v", err, err2, err3)
 			}
 		}
-		alice.on(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)+"x"))
+		alice.Must(alice.Open(t.Context(), w.shopAddress(wechat.ScopeBase)+"x"))
 		w.store.Close()
 	}
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
 	record := fmt.Sprintf("%+v %v", events, err)
 	counted := w.scrape(m)
-	if !strings.Contains(log.String(), "relay call refused") || !strings.Contains(log.String(), "relay call failed") || !strings.Contains(counted, "relay_answers_total") {
+	if !strings.Contains(log.String(), "relay call refused") || !strings.Contains(log.String(), "relay call failed") ||
+		!strings.Contains(counted, "relay_answers_total") {
 		t.Fatalf("%s\n%s", log.String(), counted)
 	}
 	for what, secret := range secrets {

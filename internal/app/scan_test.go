@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
 )
@@ -56,15 +57,15 @@ func (s *screen) reloaded() *screen { s.w.t.Helper(); return s.open(s.url) }
 
 // scans takes the phone to the page with the numbers.
 func (p phone) scans(s *screen) {
-	p.t.Helper()
-	p.want(p.on(p.Open(p.t.Context(), s.code())), "scan_ask", 200)
-	p.want(p.on(p.Submit(p.t.Context(), "hold", nil)), "scan_number", 200)
+	p.T.Helper()
+	p.WantPage(p.Must(p.Open(p.T.Context(), s.code())), "scan_ask", 200)
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "hold", nil)), "scan_number", 200)
 }
 
 // chooses presses a number.
 func (p phone) chooses(number string) {
-	p.t.Helper()
-	p.want(p.on(p.Submit(p.t.Context(), "number="+number, nil)), "scan_done", 200)
+	p.T.Helper()
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "number="+number, nil)), "scan_done", 200)
 }
 
 // goesOn follows the page that says who was signed in.
@@ -87,7 +88,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
 		m := metrics.New()
-		w := newTown(t, append(options, func(w *town) { w.options.Metrics = m })...)
+		w := newFixture(t, append(options, func(w *gatewayFixture) { w.options.Metrics = m })...)
 		w.start() // two replicas, which take turns
 		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("scan_code", 200)
 		alice := w.phone("alice")
@@ -101,24 +102,25 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 			t.Errorf("the desktop hears %q", got)
 		}
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
-		tokens := w.redeem("sample", w.told().Get("code"))
+		tokens := w.redeem("sample", w.app.LastQuery().Get("code"))
 		who := w.userinfo(tokens.AccessToken)
-		if who["sub"] == nil || w.exchanges() != 1 {
-			t.Errorf("userinfo %v, %d exchanges", who, w.exchanges())
+		if who["sub"] == nil || w.wechat.Exchanges() != 1 {
+			t.Errorf("userinfo %v, %d exchanges", who, w.wechat.Exchanges())
 		}
 		if e := w.lastSignIn(); e.Method != "scan" || e.Connector != "main" || e.App != "sample" || e.Outcome != "ok" {
 			t.Errorf("event %+v", e)
 		}
 		// The next app lets the desktop in without another code.
 		desk.open(w.authorize("second")).at(w.app.URL + "/second")
-		if again := w.userinfo(w.redeem("second", w.told().Get("code")).AccessToken); again["sub"] != who["sub"] {
+		if again := w.userinfo(w.redeem("second", w.app.LastQuery().Get("code")).AccessToken); again["sub"] != who["sub"] {
 			t.Errorf("another person: %v", again)
 		}
 		if users, _ := w.people(); len(users) != 1 {
 			t.Errorf("accounts %+v", users)
 		}
 		scrape := w.scrape(m)
-		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`, `weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
+		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`,
+			`weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
 			if !strings.Contains(scrape, want) {
 				t.Errorf("no %s", want)
 			}
@@ -126,35 +128,37 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 	})
 }
 
-// "Not me", pressed on the phone, ends the desktop's session and what apps were given by it; the phone stays signed in.
+// "Not me", pressed on the phone, ends the desktop's session and what apps were given by it; the
+// phone stays signed in.
 func TestNotMeOnThePhoneEndsTheDesktopsSession(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
-		w := newTown(t, options...)
+		w := newFixture(t, options...)
 		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
-		access := w.redeem("sample", w.told().Get("code")).AccessToken
-		alice.want(alice.on(alice.Submit(t.Context(), "undo", nil)), "scan_undone", 200)
+		access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
+		alice.WantPage(alice.Must(alice.Submit(t.Context(), "undo", nil)), "scan_undone", 200)
 		if who := w.userinfo(access); who["sub"] != nil {
 			t.Errorf("the app still learns %v", who)
 		}
 		desk.open(w.url+"/").want("welcome", 200)
-		alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+		alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 	})
 }
 
 func TestSignOutAfterAScanIsFinal(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
-		w := newTown(t, options...)
+		w := newFixture(t, options...)
 		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		waiting := desk.url
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn()
-		desk.open(waiting).at(w.app.URL + "/sample") // back, while the session lives: on to the app, or through it to us again
+		// back, while the session lives: on to the app, or through it to us again
+		desk.open(waiting).at(w.app.URL + "/sample")
 		desk.open(w.url+"/sign-out").submit("/sign-out", nil)
 		desk.open(waiting).want("lost", 400)
 		desk.open(w.url+"/").want("welcome", 200)
@@ -167,7 +171,7 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			onBothStores(t, func(t *testing.T, options ...option) {
-				w := newTown(t, options...)
+				w := newFixture(t, options...)
 				desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 				alice.scans(desk)
 				number := desk.reloaded().number()
@@ -177,8 +181,8 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 				w.set(gateway.Blocked)
 				desk.reloaded().want("scan_refused", 200)
 				if moment == "scanned" {
-					if page := alice.on(alice.Submit(t.Context(), "number="+number, nil)); kind(page) != "scan_used" {
-						t.Errorf("the phone shows %q", kind(page))
+					if page := alice.Must(alice.Submit(t.Context(), "number="+number, nil)); fixture.PageName(page) != "scan_used" {
+						t.Errorf("the phone shows %q", fixture.PageName(page))
 					}
 				}
 				desk.open(w.url+"/").want("welcome", 200)
@@ -187,45 +191,47 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 	}
 }
 
-// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question; the openid of the entry by which the app knows people.
+// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question;
+// the openid of the entry by which the app knows people.
 func TestDemandsAreMetOnThePhone(t *testing.T) {
 	t.Parallel()
 	t.Run("prompt=login", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t)
+		w := newFixture(t)
 		alice := w.phone("alice")
-		alice.want(alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200) // the phone is signed in already
-		before := w.exchanges()
+		// the phone is signed in already
+		alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200)
+		before := w.wechat.Exchanges()
 		desk := w.screen(uaDesktop).open(w.authorize("sample", "prompt", "login")).want("scan_code", 200)
-		alice.on(alice.Open(t.Context(), desk.code()))
-		alice.want(alice.on(alice.Allow(t.Context())), "scan_ask", 200) // WeChat's consent page came first
-		if w.exchanges() != before+1 {
-			t.Errorf("%d exchanges", w.exchanges()-before)
+		alice.Must(alice.Open(t.Context(), desk.code()))
+		alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_ask", 200) // WeChat's consent page came first
+		if w.wechat.Exchanges() != before+1 {
+			t.Errorf("%d exchanges", w.wechat.Exchanges()-before)
 		}
-		alice.want(alice.on(alice.Submit(t.Context(), "hold", nil)), "scan_number", 200)
+		alice.WantPage(alice.Must(alice.Submit(t.Context(), "hold", nil)), "scan_number", 200)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
 	})
 	t.Run("max_age", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t)
+		w := newFixture(t)
 		alice := w.phone("alice")
-		alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/"))
-		w.later(time.Hour)
-		before := w.exchanges()
+		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/"))
+		w.clock.Advance(time.Hour)
+		before := w.wechat.Exchanges()
 		desk := w.screen(uaDesktop).open(w.authorize("sample", "max_age", "60")).want("scan_code", 200)
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
-		if w.exchanges() != before+1 {
-			t.Errorf("%d exchanges: an old session of the phone was enough", w.exchanges()-before)
+		if w.wechat.Exchanges() != before+1 {
+			t.Errorf("%d exchanges: an old session of the phone was enough", w.wechat.Exchanges()-before)
 		}
 	})
 	t.Run("connector", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t, twoEntries)
+		w := newFixture(t, twoEntries)
 		alice := w.phone("alice")
-		alice.on(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
+		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
 		desk := w.screen(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
@@ -236,30 +242,31 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 	})
 }
 
-// Nickname and picture are asked for on the phone, which can reach WeChat's consent page, before it confirms.
+// Nickname and picture are asked for on the phone, which can reach WeChat's consent page, before it
+// confirms.
 func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desk, alice := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile)), w.phone("alice")
-	alice.want(alice.on(alice.Open(t.Context(), desk.code())), "scan_ask", 200)
-	alice.want(alice.on(alice.Submit(t.Context(), "hold", nil)), "profile", 200)
-	alice.press()
-	alice.want(alice.on(alice.Allow(t.Context())), "scan_number", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), desk.code())), "scan_ask", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "hold", nil)), "profile", 200)
+	alice.Press()
+	alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_number", 200)
 	alice.chooses(desk.reloaded().want("scan_held", 200).number())
 	if !strings.Contains(desk.body, "Alice") {
 		t.Error("the desktop does not say whose phone it is")
 	}
 	desk.reloaded().goesOn().at(w.app.URL + "/sample")
-	if who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken); who["nickname"] != "Alice" {
+	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v", who)
 	}
 	// Going on without is an answer too.
 	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	bob := w.phone("bob")
-	bob.want(bob.on(bob.Open(t.Context(), other.code())), "scan_ask", 200)
-	bob.want(bob.on(bob.Submit(t.Context(), "hold", nil)), "profile", 200)
-	bob.want(bob.on(bob.Submit(t.Context(), "", nil)), "going_on", 200)
-	bob.want(bob.on(bob.FollowRefresh(t.Context())), "scan_number", 200)
+	bob.WantPage(bob.Must(bob.Open(t.Context(), other.code())), "scan_ask", 200)
+	bob.WantPage(bob.Must(bob.Submit(t.Context(), "hold", nil)), "profile", 200)
+	bob.WantPage(bob.Must(bob.Submit(t.Context(), "", nil)), "going_on", 200)
+	bob.WantPage(bob.Must(bob.FollowRefresh(t.Context())), "scan_number", 200)
 	bob.chooses(other.reloaded().number())
 	other.reloaded().goesOn().at(w.app.URL + "/sample")
 }
@@ -267,7 +274,7 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 // An app may leave the door out of its doors; then no desktop gets a code for it.
 func TestAppSwitchesTheDoorOff(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, doors(t, "wechat"))
+	w := newFixture(t, doors(t, "wechat"))
 	w.screen(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)
 	// A desktop that came in by it for another app is not let in either.
 	desk, alice := w.screen(uaDesktop).open(w.authorize("second")), w.phone("alice")
@@ -282,14 +289,15 @@ func TestAppSwitchesTheDoorOff(t *testing.T) {
 // Another site's page cannot confirm in a person's name, nor end what they began.
 func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 	alice.scans(desk)
 	number := desk.reloaded().number()
 	mark := regexp.MustCompile(`name="m" value="([^"]*)"`).FindStringSubmatch(alice.Page().Body)[1]
 	for _, path := range []string{"/scan/hold", "/scan/answer", "/scan/undo", "/scan/renew?d=x", "/scan/cancel?d=x"} {
 		for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path, strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path,
+				strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -309,7 +317,7 @@ func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 
 func TestScanPagesCannotBeFramed(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desk := w.screen(uaDesktop).open(w.authorize("sample"))
 	for _, address := range []string{desk.url, desk.code(), w.url + "/scan/confirm", w.url + "/scan"} {
 		res, err := http.Get(address)
@@ -317,19 +325,23 @@ func TestScanPagesCannotBeFramed(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || res.Header.Get("X-Frame-Options") != "DENY" ||
+		if !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") ||
+			res.Header.Get("X-Frame-Options") != "DENY" ||
 			res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", address, res.Header)
 		}
 	}
 }
 
-// The ids of tickets are in no metric, no event and no log, also when somebody asks for nonsense, too often, or from another site.
+// The ids of tickets are in no metric, no event and no log, also when somebody asks for nonsense,
+// too often, or from another site.
 func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	log := &lines{}
-	w := newTown(t, func(w *town) { w.options.Metrics, w.options.Logger = m, slog.New(slog.NewTextHandler(log, nil)) })
+	w := newFixture(t, func(w *gatewayFixture) {
+		w.options.Metrics, w.options.Logger = m, slog.New(slog.NewTextHandler(log, nil))
+	})
 	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 	link := desk.code()
 	id := link[strings.LastIndex(link, "/")+1:]
@@ -346,7 +358,8 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	}
 	r.Header.Set("Origin", "https://evil.example")
 	w.body(r)
-	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) || !strings.Contains(text, "GET /scan/{ticket}") {
+	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) ||
+		!strings.Contains(text, "GET /scan/{ticket}") {
 		t.Errorf("metrics and events: %s", text)
 	}
 	if hops := fmt.Sprint(alice.Page().Hops, alice.Page().URL); strings.Contains(hops, id) {
@@ -357,11 +370,11 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 // A gateway that is told to stop does not wait for the desktops that wait.
 func TestDrainAnswersThoseWhoWait(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desk := w.screen(uaDesktop).open(w.authorize("sample"))
 	heard := make(chan string)
 	go func() { heard <- desk.next() }()
-	time.AfterFunc(100*time.Millisecond, w.apps[0].Drain)
+	time.AfterFunc(100*time.Millisecond, w.replicas[0].Drain)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	select {
@@ -372,5 +385,5 @@ func TestDrainAnswersThoseWhoWait(t *testing.T) {
 	case <-ctx.Done():
 		t.Error("still waiting")
 	}
-	w.apps[0].Drain() // a second time does nothing
+	w.replicas[0].Drain() // a second time does nothing
 }

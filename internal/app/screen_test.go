@@ -9,9 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -22,7 +22,7 @@ const (
 
 // screen is a browser that is not WeChat's. It goes where it is sent, and keeps cookies.
 type screen struct {
-	w       *town
+	w       *gatewayFixture
 	agent   string
 	headers http.Header
 	jar     http.CookieJar
@@ -33,7 +33,7 @@ type screen struct {
 	hops   []string
 }
 
-func (w *town) screen(agent string) *screen {
+func (w *gatewayFixture) screen(agent string) *screen {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
@@ -118,7 +118,8 @@ func (s *screen) press(id string) *screen {
 func (s *screen) want(kind string, status int) *screen {
 	s.w.t.Helper()
 	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
-		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status, s.hops, s.body)
+		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status,
+			s.hops, s.body)
 	}
 	return s
 }
@@ -131,10 +132,11 @@ func (s *screen) at(prefix string) *screen {
 	return s
 }
 
-// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's page then goes.
+// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's
+// page then goes.
 func (s *screen) confirmed(person string) *screen {
 	s.w.t.Helper()
-	s.scanned(phone{s.w.sim.Phone(person).Tab(), s.w.t}, true)
+	s.scanned(phone{fixture.Phone{Phone: s.w.wechat.Phone(person).Tab(), T: s.w.t}}, true)
 	m := regexp.MustCompile(`<noscript><meta http-equiv="refresh" content="3;url=([^"]*)"`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no page with a code: %s", s.body)
@@ -145,16 +147,16 @@ func (s *screen) confirmed(person string) *screen {
 // scanned lets a phone scan the code that the screen shows, and answer.
 func (s *screen) scanned(p phone, yes bool) {
 	s.w.t.Helper()
-	s.at(s.w.world + "/connect/qrconnect")
-	for _, code := range s.w.sim.QRCodes() {
+	s.at(s.w.wechat.URL + "/connect/qrconnect")
+	for _, code := range s.w.wechat.QRCodes() {
 		if !strings.Contains(s.body, code.UUID) {
 			continue
 		}
-		p.on(p.Scan(s.w.t.Context(), code.Link))
+		p.Must(p.Scan(s.w.t.Context(), code.Link))
 		if yes {
-			p.on(p.Allow(s.w.t.Context()))
+			p.Must(p.Allow(s.w.t.Context()))
 		} else {
-			p.on(p.Deny(s.w.t.Context()))
+			p.Must(p.Deny(s.w.t.Context()))
 		}
 		return
 	}
@@ -164,9 +166,9 @@ func (s *screen) scanned(p phone, yes bool) {
 const websiteID = "wx3eb517e000000003"
 
 // withWebsite adds WeChat's website app, in the group of the official account.
-func withWebsite(w *town) {
+func withWebsite(w *gatewayFixture) {
 	site := w.config.WeChat[0]
-	for _, a := range w.sim.Apps() {
+	for _, a := range w.wechat.Apps() {
 		if a.AppID == websiteID {
 			site.Name, site.Kind, site.AppID, site.Secret = "site", config.Website, a.AppID, wechat.Secret(a.Secret)
 		}
@@ -178,32 +180,27 @@ func withWebsite(w *town) {
 }
 
 // onlyWebsite leaves the website app alone.
-func onlyWebsite(w *town) {
+func onlyWebsite(w *gatewayFixture) {
 	withWebsite(w)
 	w.config.WeChat = w.config.WeChat[1:]
 }
 
 func doors(t *testing.T, names ...string) option {
 	t.Helper()
-	return func(w *town) { w.config.Apps[0].Methods = names }
-}
-
-// later moves the clock.
-func (w *town) later(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.skew += d
+	return func(w *gatewayFixture) { w.config.Apps[0].Methods = names }
 }
 
 // submit sends the form that goes to a path of the gateway, with its hidden fields.
 func (s *screen) submit(path string, fill url.Values) *screen {
 	s.w.t.Helper()
-	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) + `[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
+	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) +
+		`[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no form for %s: %s", path, s.body)
 	}
 	values := url.Values{}
-	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(m[2], -1) {
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(
+		m[2], -1) {
 		values.Set(field[1], html.UnescapeString(field[2]))
 	}
 	for name, v := range fill {

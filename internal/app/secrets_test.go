@@ -31,34 +31,37 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// What opens something, or names a person in full, is in no log line, no metric and no event, on the good way and on the bad ones.
+// What opens something, or names a person in full, is in no log line, no metric and no event, on
+// the good way and on the bad ones.
 func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
 	var log lines
 	m := metrics.New()
-	w := newTown(t, func(w *town) {
+	w := newFixture(t, func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 		w.options.Metrics = m
 	})
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
-	secrets := map[string]string{"our code": w.told().Get("code")}
-	got := w.redeem("sample", w.told().Get("code"))
+	secrets := map[string]string{"our code": w.app.LastQuery().Get("code")}
+	got := w.redeem("sample", w.app.LastQuery().Get("code"))
 	secrets["access token"], secrets["refresh token"], secrets["id token"] = got.AccessToken, got.RefreshToken, got.IDToken
 	for _, c := range alice.Cookies(w.url) {
 		secrets["cookie "+c.Name] = c.Value
 	}
 	appid := w.config.WeChat[0].AppID
-	secrets["openid"], secrets["unionid"], secrets["app secret"] = w.sim.OpenID(appid, "alice"), w.sim.UnionID(appid, "alice"), appSecret
+	secrets["openid"], secrets["unionid"], secrets["app secret"] = w.wechat.OpenID(appid, "alice"),
+		w.wechat.UnionID(appid, "alice"), appSecret
 
-	// The bad ways: a code twice, a wrong secret, a callback that WeChat refuses, one that it does not answer, a store that goes away.
-	w.redeem("sample", w.told().Get("code"))
+	// The bad ways: a code twice, a wrong secret, a callback that WeChat refuses, one that it does
+	// not answer, a store that goes away.
+	w.redeem("sample", w.app.LastQuery().Get("code"))
 	b := w.browser()
 	for _, fault := range []wechattest.Fault{{Errcode: 40029}, {Errcode: 40125}, {Status: 502}, {Errcode: -1, Times: 9}} {
 		fault.Endpoint = "/sns/oauth2/access_token"
-		w.sim.Fail(fault)
+		w.wechat.Fail(fault)
 		b.get(b.callback("alice"))
-		w.sim.ClearFaults()
+		w.wechat.ClearFaults()
 	}
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{Limit: 500})
 	if err != nil {
@@ -68,7 +71,7 @@ func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.get(w.authorize("sample"))
-	alice.on(alice.Open(t.Context(), w.url+"/"))
+	alice.Must(alice.Open(t.Context(), w.url+"/"))
 	w.userinfo(got.AccessToken)
 
 	record := fmt.Sprintf("%+v", events)

@@ -14,19 +14,22 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
 
-// url with a path: the gateway shares its host with another site, and keeps to its path in everything.
+// url with a path: the gateway shares its host with another site, and keeps to its path in
+// everything.
 func TestUnderAPath(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, func(w *town) { w.url += "/login" })
+	w := newFixture(t, func(w *gatewayFixture) { w.url += "/login" })
 	alice := w.phone("alice")
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
-	alice.want(alice.on(alice.Submit(t.Context(), "", nil)), "going_on", 200)
-	w.at(alice.on(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "going_on", 200)
+	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	for _, c := range alice.Cookies(w.url + "/") {
 		if c.Path != "" && c.Path != "/login" {
 			t.Errorf("cookie %s has the path %q", c.Name, c.Path)
@@ -35,13 +38,13 @@ func TestUnderAPath(t *testing.T) {
 	if n := len(alice.Cookies(strings.TrimSuffix(w.url, "/login") + "/")); n != 0 {
 		t.Errorf("%d cookies reach the other site", n)
 	}
-	own := alice.want(alice.on(alice.Open(t.Context(), w.url+"/")), "own", 200)
+	own := alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 	for _, l := range own.Links {
 		if !strings.HasPrefix(l.URL, w.url+"/") && !strings.HasPrefix(l.URL, "/login/") {
 			t.Errorf("the own page links to %s", l.URL)
 		}
 	}
-	alice.want(alice.on(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)
 	for _, path := range []string{"/.well-known/openid-configuration", "/healthz", "/readyz"} {
 		if body := w.get(path, nil); strings.Contains(body, "not_found") {
 			t.Errorf("%s: %s", path, body)
@@ -54,9 +57,9 @@ func TestUnderAPath(t *testing.T) {
 
 func TestStoreAwayIsNeverASignOut(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	if got := w.get("/readyz", nil); got != "ok\n" {
 		t.Errorf("readyz: %q", got)
 	}
@@ -64,12 +67,12 @@ func TestStoreAwayIsNeverASignOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, address := range []string{w.url + "/", w.authorize("sample")} {
-		alice.want(alice.on(alice.Open(t.Context(), address)), "busy", 503)
+		alice.WantPage(alice.Must(alice.Open(t.Context(), address)), "busy", 503)
 	}
 	if body := w.get("/sign-in/me", alice.Cookies(w.url)); !strings.Contains(body, "unavailable") {
 		t.Errorf("sign-in/me: %s", body)
 	}
-	w.skewBy(2 * time.Second) // the answer of before is over
+	w.clock.Advance(2 * time.Second) // the answer of before is over
 	r, err := http.Get(w.url + "/readyz")
 	if err != nil {
 		t.Fatal(err)
@@ -85,43 +88,43 @@ func TestStoreAwayIsNeverASignOut(t *testing.T) {
 
 func TestReload(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	code := w.told().Get("code")
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	code := w.app.LastQuery().Get("code")
 
 	next := *w.config
 	next.Apps = []config.App{w.client("sample", gateway.AccessSignedIn), w.client("third", gateway.AccessSignedIn)}
 	next.Apps[0].Secrets = []wechat.Secret{"the new secret of the app, also long enough", appSecret}
-	if err := w.apps[0].Reload(&next); err != nil {
+	if err := w.replicas[0].Reload(&next); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.redeem("sample", code); got.IDToken == "" {
 		t.Errorf("a code from before: %+v", got)
 	}
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
-	if w.exchanges() != 1 {
-		t.Errorf("the reload took the session: %d exchanges", w.exchanges())
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
+	if w.wechat.Exchanges() != 1 {
+		t.Errorf("the reload took the session: %d exchanges", w.wechat.Exchanges())
 	}
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("second"))), "unknown_app", 400)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second"))), "unknown_app", 400)
 
 	broken := next
 	broken.Apps = append(slices.Clone(next.Apps), next.Apps[0])
-	if err := w.apps[0].Reload(&broken); err == nil {
+	if err := w.replicas[0].Reload(&broken); err == nil {
 		t.Error("two apps with one id were accepted")
 	}
 	moved := next
 	moved.URL = "https://elsewhere.example.com"
-	if err := w.apps[0].Reload(&moved); err == nil {
+	if err := w.replicas[0].Reload(&moved); err == nil {
 		t.Error("another url was accepted")
 	}
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("third"))), w.app.URL+"/third")
 }
 
 // A link of an unfinished request, kept or shared, begins the app's request over.
 func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	b := w.browser()
 	u, err := url.Parse(b.callback("alice"))
 	if err != nil {
@@ -134,16 +137,18 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	}
 	link := html.UnescapeString(m[1])
 	for _, who := range []*browser{b, w.browser()} { // here, and where it was sent
-		if status, location, body := who.get(w.url + link); status != 302 || !strings.HasPrefix(location, w.world+"/connect/oauth2/authorize") {
+		if status, location, body := who.get(w.url + link); status != 302 ||
+			!strings.HasPrefix(location, w.wechat.URL+"/connect/oauth2/authorize") {
 			t.Errorf("%s: %d %s %s", link, status, location, body)
 		}
 	}
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.url+link)), w.app.URL+"/sample")
-	if got := w.redeem("sample", w.told().Get("code")); got.IDToken == "" {
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.url+link)), w.app.URL+"/sample")
+	if got := w.redeem("sample", w.app.LastQuery().Get("code")); got.IDToken == "" {
 		t.Errorf("the request that began over: %+v", got)
 	}
-	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize", "/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
+	for _, link := range []string{"/sign-in?return=https%3A%2F%2Fevil.example%2Foauth2%2Fauthorize",
+		"/sign-in?return=%2F%2Fevil.example%2Foauth2%2Fauthorize"} {
 		if _, location, body := b.get(w.url + link); location != "" || !strings.Contains(body, `id="bad_return"`) {
 			t.Errorf("%s: %s %s", link, location, body)
 		}
@@ -152,8 +157,9 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 
 func TestDesktopIsToldToUseWeChat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, doors(t, "wechat"))
-	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) || !strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
+	w := newFixture(t, doors(t, "wechat"))
+	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) ||
+		!strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
 		strings.Contains(body, "weigate_login_request") {
 		t.Errorf("a desktop sees %s", body)
 	}
@@ -163,7 +169,7 @@ func TestDesktopIsToldToUseWeChat(t *testing.T) {
 }
 
 // page asks as a desktop browser.
-func (w *town) page(address string) string {
+func (w *gatewayFixture) page(address string) string {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, address, nil)
 	if err != nil {
@@ -174,7 +180,7 @@ func (w *town) page(address string) string {
 	return w.body(r)
 }
 
-func (w *town) scrape(m *metrics.Metrics) string {
+func (w *gatewayFixture) scrape(m *metrics.Metrics) string {
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	return answer.Body.String()
@@ -183,20 +189,21 @@ func (w *town) scrape(m *metrics.Metrics) string {
 func TestMetricsCountTheJourney(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
-	w := newTown(t, func(w *town) { w.options.Metrics = m })
+	w := newFixture(t, func(w *gatewayFixture) { w.options.Metrics = m })
 	alice := w.phone("alice")
-	alice.on(alice.Open(t.Context(), w.authorize("sample")))
-	w.redeem("sample", w.told().Get("code"))
+	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
+	w.redeem("sample", w.app.LastQuery().Get("code"))
 	seen := w.scrape(m)
 	for _, want := range []string{
 		`weigate_sign_ins_begun_total{method="wechat"} 1`, `weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
-		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`, `weigate_tokens_issued_total`,
+		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`,
+		`weigate_tokens_issued_total`,
 	} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("no %s among the metrics", want)
 		}
 	}
-	if openid := w.sim.OpenID(w.config.WeChat[0].AppID, "alice"); strings.Contains(seen, openid) {
+	if openid := w.wechat.OpenID(w.config.WeChat[0].AppID, "alice"); strings.Contains(seen, openid) {
 		t.Error("a metric holds an openid")
 	}
 }
@@ -227,16 +234,16 @@ func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
 	for name, store := range map[string]*away{"sign-ins": {signIns: true}, "claims": {claims: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store.Store = memory(t)
-			w := newTown(t, func(w *town) { w.store = store })
-			alice := phone{w.sim.Phone("alice"), t}
-			page := alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "busy", 503)
+			store.Store = sqlitetest.New(t)
+			w := newFixture(t, func(w *gatewayFixture) { w.store = store })
+			alice := phone{w.wechat.NewPhone(t, "alice")}
+			page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "busy", 503)
 			if page.Header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
 			store.signIns, store.claims = false, false
-			alice.press()
-			w.at(alice.Page(), w.app.URL+"/sample")
+			alice.Press()
+			fixture.WantAt(w.t, alice.Page(), w.app.URL+"/sample")
 		})
 	}
 }

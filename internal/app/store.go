@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/postgres"
@@ -11,15 +12,26 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, makes it if need be, and brings its schema up to date. With
-// serve it takes the right to serve from a SQLite file, which one process at a time can have (gateway.ErrInUse); commands that look at a database beside
-// a running gateway ask without. Other errors to test for: gateway.ErrNewerDatabase, gateway.ErrUnavailable. ctx bounds the opening.
-func OpenStore(ctx context.Context, address wechat.Secret, serve bool) (gateway.Store, error) {
-	return openStore(ctx, address, sqlite.Options{Serve: serve}, postgres.Options{})
+// StoreOptions are the settings of [OpenStore]. The zero value is for a command that works beside a
+// gateway that may be serving.
+type StoreOptions struct {
+	// Serve takes the exclusive lock of a SQLite file, which one process at a time can have:
+	// gateway.ErrInUse when another one has it.
+	Serve bool
+
+	// Observe is called after each operation of the store; nil = nobody.
+	Observe func(op string, d time.Duration, err error)
 }
 
-// LookAtStore is OpenStore for one who changes nothing: a database that lacks migrations of this version is gateway.ErrOlderDatabase. A SQLite file that is
-// not there is made, empty; ask before.
+// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, creates
+// it when it is missing, and brings its schema up to date. Errors to test for are gateway.ErrInUse,
+// gateway.ErrNewerDatabase and gateway.ErrUnavailable. ctx bounds the opening.
+func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gateway.Store, error) {
+	return openStore(ctx, address, sqlite.Options{Serve: o.Serve, Observe: o.Observe}, postgres.Options{Observe: o.Observe})
+}
+
+// LookAtStore opens the store without changing its schema: a database that lacks migrations is
+// gateway.ErrOlderDatabase. A SQLite file that is missing is created, empty; check before.
 func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, error) {
 	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
 }

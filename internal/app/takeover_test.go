@@ -16,8 +16,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be anybody's. Here WeChat's server says, of such a
-// person, the victim's own. In either order nobody gets the victim's account, and none is made of it.
+// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be
+// anybody's. Here WeChat's server says, of such a person, the victim's own. In either order nobody
+// gets the victim's account, and none is made of it.
 func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	t.Parallel()
 	for _, victimFirst := range []bool{true, false} {
@@ -25,19 +26,19 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 			t.Run(fmt.Sprint(forged, victimFirst), func(t *testing.T) {
 				t.Parallel()
 				var said atomic.Int64
-				w := newTown(t, func(w *town) { w.saysOfVirtual("alice", forged, &said) })
+				w := newFixture(t, func(w *gatewayFixture) { w.saysOfVirtual("alice", forged, &said) })
 				appid := w.config.WeChat[0].AppID
 				if victimFirst {
 					w.signInWithProfile(w.phone("alice"), "sample")
 				}
 				mallory := w.phone("bob")
-				mallory.on(mallory.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
+				mallory.Must(mallory.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
 				// The silent answer before was real. What comes with the profile is virtual.
-				if err := w.sim.UpdatePerson("bob", func(p *wechattest.Person) { p.Snapshot = true }); err != nil {
+				if err := w.wechat.UpdatePerson("bob", func(p *wechattest.Person) { p.Snapshot = true }); err != nil {
 					t.Fatal(err)
 				}
-				mallory.press()
-				mallory.want(mallory.Page(), "snapshot", 200)
+				mallory.Press()
+				mallory.WantPage(mallory.Page(), "snapshot", 200)
 				if said.Load() == 0 {
 					t.Fatal("WeChat never said who the virtual person is")
 				}
@@ -50,10 +51,11 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 				}
 				for i, a := range users {
 					hers := a.Nickname == "Alice"
-					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.sim.OpenID(appid, "alice")) || hers != (id[0].UnionID == w.sim.UnionID(appid, "alice")) {
+					if id := identities[i]; len(id) != 1 || hers != (id[0].OpenID == w.wechat.OpenID(appid, "alice")) ||
+						hers != (id[0].UnionID == w.wechat.UnionID(appid, "alice")) {
 						t.Errorf("account %+v has %+v", a, id)
 					}
-					sessions, err := w.store.UserSessions(t.Context(), a.ID, w.now())
+					sessions, err := w.store.UserSessions(t.Context(), a.ID, w.clock.Now())
 					if err != nil || len(sessions) != 1 {
 						t.Errorf("%q has %d sessions, %v", a.Nickname, len(sessions), err)
 					}
@@ -63,15 +65,16 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	}
 }
 
-// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person, and counts how often.
-func (w *town) saysOfVirtual(victim string, fields []string, said *atomic.Int64) {
+// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person,
+// and counts how often.
+func (w *gatewayFixture) saysOfVirtual(victim string, fields []string, said *atomic.Int64) {
 	w.t.Helper()
-	target, err := url.Parse(w.world)
+	target, err := url.Parse(w.wechat.URL)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	appid := w.config.WeChat[0].AppID
-	ids := map[string]string{"openid": w.sim.OpenID(appid, victim), "unionid": w.sim.UnionID(appid, victim)}
+	ids := map[string]string{"openid": w.wechat.OpenID(appid, victim), "unionid": w.wechat.UnionID(appid, victim)}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ModifyResponse: func(r *http.Response) error {

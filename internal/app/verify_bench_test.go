@@ -25,14 +25,17 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
 
 const benchHost = "wiki.example.com"
 
-// BenchmarkVerify is what a proxy waits for at each request of a person who is signed in. "gateway" is the whole gateway as "weigate serve" runs it:
-// names for requests, headers, limits, metrics, and then /verify. "bare" is a handler of net/http that opens a sealed cookie and sets the same headers,
-// and does nothing else. Both answer over the loopback, to a client that does as little as it can; with -cpu 1 all of it shares a core.
+// BenchmarkVerify is what a proxy waits for at each request of a person who is signed in. "gateway"
+// is the whole gateway as "weigate serve" runs it: names for requests, headers, limits, metrics,
+// and then /verify. "bare" is a handler of net/http that opens a sealed cookie and sets the same
+// headers, and does nothing else. Both answer over the loopback, to a client that does as little as
+// it can; with -cpu 1 all of it shares a core.
 func BenchmarkVerify(b *testing.B) {
 	store, served, a := protected(b)
 	request := questionFor(benchHost, hostSession(b, store, served, a))
@@ -43,30 +46,42 @@ func BenchmarkVerify(b *testing.B) {
 
 // questionFor is what Caddy asks for a browser.
 func questionFor(host, cookie string) []byte {
-	return []byte("GET /verify HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n" +
-		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: zh-CN,zh;q=0.9\r\n" +
-		"Cookie: theme=dark; " + cookie + "\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n" +
-		"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Host: " + host + "\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Uri: /page?x=1\r\n\r\n")
+	return []byte("GET /verify HTTP/1.1\r\nHost: " + host +
+		"\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/140.0.0.0 Safari/537.36\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n" +
+		"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: zh-CN,zh;q=0.9\r\n" +
+		"Cookie: theme=dark; " + cookie +
+		"\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n" +
+		"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Host: " + host +
+		"\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Uri: /page?x=1\r\n\r\n")
 }
 
 // protected is a gateway with one app behind a proxy, and one person.
 func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	b.Helper()
-	store := memory(b)
+	store := sqlitetest.New(b)
 	now := time.Now()
-	a, _, err := store.RecordSignIn(b.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
-		At: now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
+	a, _, err := store.RecordSignIn(b.Context(),
+		gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
+			UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ",
+			At:      now, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明"}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	c := &config.Config{
-		URL: "https://login.example.com", Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, VerifyCache: 5 * time.Second,
+		URL: "https://login.example.com", Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour},
+		ProfileMaxAge: 720 * time.Hour, VerifyCache: 5 * time.Second,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		WeChat:         []config.Connector{{Name: "main", Kind: config.OfficialAccount, AppID: "wx1", Secret: wechat.Secret("s"), API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com"}},
-		Apps: []config.App{{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
+		WeChat: []config.Connector{{Name: "main", Kind: config.OfficialAccount, AppID: "wx1",
+			Secret: wechat.Secret("s"), API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com"}},
+		Apps: []config.App{{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+			Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
 			Hosts: []string{benchHost}}},
 	}
-	gate, err := app.New(b.Context(), app.Options{Config: c, Store: store, Sealer: master(), Metrics: metrics.New(), Logger: slog.New(slog.DiscardHandler)})
+	gate, err := app.New(b.Context(),
+		app.Options{Config: c, Store: store, Sealer: sqlitetest.Sealer(), Metrics: metrics.New(),
+			Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -78,13 +93,17 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	return store, gate.Handler(), a
 }
 
-// hostSession signs a person in on the host, by way of a session at the gateway that package login would have made.
+// hostSession signs a person in on the host, by way of a session at the gateway that package login
+// would have made.
 func hostSession(b *testing.B, store gateway.Store, served http.Handler, a gateway.User) string {
 	b.Helper()
 	const own = "a-session-id-of-43-characters-0123456789abc"
 	now := time.Now()
-	if err := store.PutSession(b.Context(), gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), UserID: a.ID, Connector: "main", AppID: "wx1",
-		OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
+	if err := store.PutSession(b.Context(),
+		gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), UserID: a.ID, Connector: "main",
+			AppID:  "wx1",
+			OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now,
+			ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
 		b.Fatal(err)
 	}
 	jar := map[string]string{"login.example.com": "__Host-weigate-s=" + own}
@@ -127,7 +146,8 @@ func answerTo(b *testing.B, served http.Handler, request []byte) http.Header {
 	return w.Header()
 }
 
-// bareHandler opens a sealed cookie, in which is who it is, and sets the same headers as the gateway. Its assertion is a constant.
+// bareHandler opens a sealed cookie, in which is who it is, and sets the same headers as the
+// gateway. Its assertion is a constant.
 func bareHandler(b *testing.B, same http.Header) (cookie string, h http.Handler) {
 	b.Helper()
 	key := make([]byte, 32)
@@ -146,7 +166,8 @@ func bareHandler(b *testing.B, same http.Header) (cookie string, h http.Handler)
 		values = append(values, same.Get(name))
 		same.Del(name)
 	}
-	sealed := base64.RawURLEncoding.EncodeToString(seal.Seal(nil, nil, []byte(strings.Join(values, "\n")), []byte("session")))
+	sealed := base64.RawURLEncoding.EncodeToString(
+		seal.Seal(nil, nil, []byte(strings.Join(values, "\n")), []byte("session")))
 	return "session=" + sealed, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := r.Cookie("session")
 		if err != nil {
@@ -176,7 +197,9 @@ func bareHandler(b *testing.B, same http.Header) (cookie string, h http.Handler)
 // askAll asks again and again over one connection.
 func askAll(b *testing.B, h http.Handler, request []byte) {
 	server := httptest.NewUnstartedServer(h)
-	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout, server.Config.WriteTimeout = 10*time.Second, 30*time.Second, time.Minute // as "weigate serve" has them
+	// as "weigate serve" has them
+	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout, server.Config.WriteTimeout = 10*time.Second,
+		30*time.Second, time.Minute
 	server.Start()
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -205,7 +228,8 @@ func askAll(b *testing.B, h http.Handler, request []byte) {
 	b.ReportMetric(float64(b.N)/(cpuTime(b)-busy).Seconds(), "checks/cpu-s")
 }
 
-// cpuTime is what this process has used. On a machine that is busy with other things it tells more than the clock on the wall.
+// cpuTime is what this process has used. On a machine that is busy with other things it tells more
+// than the clock on the wall.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var used syscall.Rusage

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // people lists the accounts, oldest first, each with its identities.
-func (w *town) people() (users []gateway.User, identities [][]gateway.Identity) {
+func (w *gatewayFixture) people() (users []gateway.User, identities [][]gateway.Identity) {
 	w.t.Helper()
 	users, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
 	if err != nil {
@@ -28,7 +29,7 @@ func (w *town) people() (users []gateway.User, identities [][]gateway.Identity) 
 	return users, identities
 }
 
-func (w *town) lastSignIn() gateway.Event {
+func (w *gatewayFixture) lastSignIn() gateway.Event {
 	w.t.Helper()
 	events, err := w.store.Events(w.t.Context(), gateway.EventQuery{Kind: "sign_in"})
 	if err != nil || len(events) == 0 {
@@ -39,11 +40,13 @@ func (w *town) lastSignIn() gateway.Event {
 
 func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite)
+	w := newFixture(t, withWebsite)
 	desk := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	desk.confirmed("alice").at(w.app.URL + "/sample")
-	through := slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback/site?") })
-	who := w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)
+	through := slices.ContainsFunc(desk.hops, func(hop string) bool {
+		return strings.HasPrefix(hop, w.url+"/wechat/callback/site?")
+	})
+	who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)
 	// WeChat's page was the question: none of ours follows.
 	if !through || who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v; the way was %v", who, desk.hops)
@@ -51,12 +54,13 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	if e := w.lastSignIn(); e.Method != "website" || e.Connector != "site" || e.App != "sample" || e.Outcome != "ok" {
 		t.Errorf("event: %+v", e)
 	}
-	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"method":"website"`) || !strings.Contains(body, websiteID) {
+	if body := desk.open(w.url + "/sign-in/me").body; !strings.Contains(body, `"method":"website"`) ||
+		!strings.Contains(body, websiteID) {
 		t.Errorf("me: %s", body)
 	}
 	// In WeChat the same app opens by the official account.
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	if e := w.lastSignIn(); e.Method != "wechat" || e.Connector != "main" {
 		t.Errorf("event: %+v", e)
 	}
@@ -66,7 +70,7 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 	t.Parallel()
 	for _, websiteFirst := range []bool{true, false} {
-		w := newTown(t, withWebsite)
+		w := newFixture(t, withWebsite)
 		desk, alice := w.screen(uaDesktop), w.phone("alice")
 		var subs [2]any
 		for i, byWebsite := range []bool{websiteFirst, !websiteFirst} {
@@ -75,7 +79,7 @@ func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 			} else {
 				w.signInWithProfile(alice, "sample")
 			}
-			subs[i] = w.userinfo(w.redeem("sample", w.told().Get("code")).AccessToken)["sub"]
+			subs[i] = w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)["sub"]
 		}
 		users, identities := w.people()
 		if len(users) != 1 || len(identities[0]) != 2 || subs[0] == nil || subs[0] != subs[1] {
@@ -84,11 +88,12 @@ func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 	}
 }
 
-// Without a group, or in another one, a unionid joins nobody: it is compared within one open platform only.
+// Without a group, or in another one, a unionid joins nobody: it is compared within one open
+// platform only.
 func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 	t.Parallel()
 	for _, group := range []string{"", "theirs"} {
-		w := newTown(t, withWebsite, func(w *town) { w.config.WeChat[1].OpenPlatform = group })
+		w := newFixture(t, withWebsite, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = group })
 		w.signInWithProfile(w.phone("alice"), "sample")
 		w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
 		if users, identities := w.people(); len(users) != 2 {
@@ -97,37 +102,40 @@ func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 	}
 }
 
-// A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into the address of the callback counts nothing.
+// A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into
+// the address of the callback counts nothing.
 func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite)
+	w := newFixture(t, withWebsite)
 	w.signInWithProfile(w.phone("alice"), "sample")
-	victim := w.sim.UnionID(websiteID, "alice")
-	if victim == "" || victim != w.sim.UnionID(w.config.WeChat[0].AppID, "alice") {
+	victim := w.wechat.UnionID(websiteID, "alice")
+	if victim == "" || victim != w.wechat.UnionID(w.config.WeChat[0].AppID, "alice") {
 		t.Fatal("the doors do not share unionids in this town")
 	}
 	mallory := w.screen(uaDesktop).open(w.authorize("sample"))
-	mallory.scanned(phone{w.sim.Phone("bob").Tab(), t}, true)
+	mallory.scanned(phone{fixture.Phone{Phone: w.wechat.Phone("bob").Tab(), T: w.t}}, true)
 	var state string
 	for _, hop := range mallory.hops {
-		if u, err := url.Parse(hop); err == nil && strings.HasPrefix(hop, w.world) {
+		if u, err := url.Parse(hop); err == nil && strings.HasPrefix(hop, w.wechat.URL) {
 			state = u.Query().Get("state")
 		}
 	}
-	code, err := w.sim.Code(websiteID, "bob", "snsapi_login")
+	code, err := w.wechat.Code(websiteID, "bob", "snsapi_login")
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim}, "openid": {w.sim.OpenID(websiteID, "alice")}, "access_token": {"x"}}
+	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim},
+		"openid": {w.wechat.OpenID(websiteID, "alice")}, "access_token": {"x"}}
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
 	users, identities := w.people()
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
 		t.Errorf("accounts %+v, identities %+v", users, identities)
 	}
-	// Nor does a code of one door work at the callback of the other: each is exchanged with its own secret, and for its own flow.
-	before := w.exchanges()
+	// Nor does a code of one door work at the callback of the other: each is exchanged with its own
+	// secret, and for its own flow.
+	before := w.wechat.Exchanges()
 	mallory.tab().open(w.url + "/wechat/callback?" + forged.Encode())
-	if w.exchanges() != before {
+	if w.wechat.Exchanges() != before {
 		t.Error("a code of the website app was sent with the secret of the official account")
 	}
 }
@@ -135,9 +143,10 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 // A virtual person of a snapshot page never arrives, whatever door claims it.
 func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite)
-	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1, Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
-		w.sim.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
+	w := newFixture(t, withWebsite)
+	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1,
+		Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
+			w.wechat.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
 	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
 		t.Errorf("accounts %+v; the screen is at %s", users, desk.url)
@@ -147,26 +156,29 @@ func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
 // With a website app alone, WeChat's own browser is told to open the page elsewhere.
 func TestWebsiteAppAlone(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, onlyWebsite)
+	w := newFixture(t, onlyWebsite)
 	alice := w.phone("alice")
-	for address, link := range map[string]string{w.authorize("sample"): "/oauth2/authorize?client_id=", w.url + "/sign-in?return=/": "/sign-in?return="} {
-		page := alice.want(alice.on(alice.Open(t.Context(), address)), "open_elsewhere", 200)
+	for address, link := range map[string]string{w.authorize("sample"): "/oauth2/authorize?client_id=", w.url +
+		"/sign-in?return=/": "/sign-in?return="} {
+		page := alice.WantPage(alice.Must(alice.Open(t.Context(), address)), "open_elsewhere", 200)
 		if !strings.Contains(page.Body, w.url+link) {
 			t.Errorf("no link to copy: %s", page.Body)
 		}
 	}
 	desk := w.screen(uaDesktop).open(w.url+"/").want("welcome", 200).press("go")
 	desk.confirmed("alice").want("own", 200)
-	if !slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.url+"/wechat/callback?") }) {
+	if !slices.ContainsFunc(desk.hops, func(hop string) bool {
+		return strings.HasPrefix(hop, w.url+"/wechat/callback?")
+	}) {
 		t.Errorf("the way was %v", desk.hops)
 	}
 	// A phone outside WeChat has no other way either.
-	w.screen(uaPhone).open(w.authorize("sample")).at(w.world + "/connect/qrconnect")
+	w.screen(uaPhone).open(w.authorize("sample")).at(w.wechat.URL + "/connect/qrconnect")
 }
 
 func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite)
+	w := newFixture(t, withWebsite)
 	desk := w.screen(uaDesktop).open(w.authorize("sample"))
 	u, err := url.Parse(desk.url)
 	if err != nil {
@@ -177,54 +189,57 @@ func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
 	desk.open(back).want("denied", 200)
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 
-	w.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: -1, Errcode: -1})
+	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: -1, Errcode: -1})
 	other := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("bob")
 	if other.want("busy", 503); strings.Contains(other.url, "code=") {
 		t.Errorf("the page stands at %s", other.url)
 	}
-	w.sim.ClearFaults()
+	w.wechat.ClearFaults()
 	other.press("go").confirmed("bob").at(w.app.URL + "/sample")
 }
 
 func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, withAgreement, func(w *town) { w.url += "/login" })
+	w := newFixture(t, withWebsite, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
-	if slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.world) }) {
+	if slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.wechat.URL) }) {
 		t.Errorf("WeChat was on the way: %v", desk.hops)
 	}
 	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200)
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
 
-// Who is signed in by a door that an app does not take is told so, and gets in by one that it takes. Nothing goes round.
+// Who is signed in by a door that an app does not take is told so, and gets in by one that it
+// takes. Nothing goes round.
 func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, doors(t, "website"), func(w *town) { w.config.WeChat[0].AnyBrowser = true })
-	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.world + "/connect/oauth2/authorize") // any browser counts as WeChat's
+	w := newFixture(t, withWebsite, doors(t, "website"), func(w *gatewayFixture) { w.config.WeChat[0].AnyBrowser = true })
+	// any browser counts as WeChat's
+	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.wechat.URL + "/connect/oauth2/authorize")
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := w.sim.Code(w.config.WeChat[0].AppID, "alice", "snsapi_base")
+	code, err := w.wechat.Code(w.config.WeChat[0].AppID, "alice", "snsapi_base")
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk.open(w.url + "/wechat/callback?" + url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
-	before := w.exchanges()
+	desk.open(w.url + "/wechat/callback?" +
+		url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()).at(w.app.URL + "/second")
+	before := w.wechat.Exchanges()
 	desk.open(w.authorize("sample")).want("wrong_method", 403)
-	if !strings.Contains(desk.body, "Sample") || desk.link("back") == "" || w.exchanges() != before {
+	if !strings.Contains(desk.body, "Sample") || desk.link("back") == "" || w.wechat.Exchanges() != before {
 		t.Errorf("page: %s", desk.body)
 	}
 	page := *desk
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
-	if w.told().Get("code") == "" {
-		t.Errorf("the app was told %v", w.told())
+	if w.app.LastQuery().Get("code") == "" {
+		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 	// The way back tells the app.
 	page.press("back").at(w.app.URL + "/sample")
-	if w.told().Get("error") == "" {
-		t.Errorf("the app was told %v", w.told())
+	if w.app.LastQuery().Get("error") == "" {
+		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 	// Signed in by the website's door, the other app is content.
 	desk.open(w.authorize("second")).at(w.app.URL + "/second")
@@ -233,13 +248,13 @@ func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 // In WeChat, where such an app has no door, the button ends at the page that says where to go.
 func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, withWebsite, doors(t, "website"))
+	w := newFixture(t, withWebsite, doors(t, "website"))
 	alice := w.phone("alice")
-	w.at(alice.on(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
-	alice.want(alice.on(alice.Open(t.Context(), w.authorize("sample"))), "wrong_method", 403)
-	alice.want(alice.press(), "open_elsewhere", 200)
-	w.at(alice.on(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
-	if w.told().Get("error") != "access_denied" {
-		t.Errorf("the app was told %v", w.told())
+	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "wrong_method", 403)
+	alice.WantPage(alice.Press(), "open_elsewhere", 200)
+	fixture.WantAt(w.t, alice.Must(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
+	if w.app.LastQuery().Get("error") != "access_denied" {
+		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
 }

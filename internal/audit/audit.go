@@ -26,8 +26,9 @@ type Recorder struct {
 	RequestID func(context.Context) string // nil = events without
 }
 
-// Record appends an event; it sets At and RequestID where they are missing. What the event reports has happened already, so it is stored although the
-// client may have gone, and a store that fails costs the event and not the request: the failure is logged.
+// Record appends an event; it sets At and RequestID where they are missing. What the event reports
+// has happened already, so it is stored although the client may have gone, and a store that fails
+// costs the event and not the request: the failure is logged.
 func (r Recorder) Record(ctx context.Context, e gateway.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()

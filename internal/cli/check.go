@@ -16,54 +16,57 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// checkCmd is "weigate check": what would stop the gateway, found before it starts.
+// checkCmd is "weigate check". It finds what would stop the gateway, and changes nothing.
 type checkCmd struct {
-	configured
-	Offline bool `help:"Look at the files only: open no store and ask WeChat nothing."`
+	configFlag
+	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
 }
 
-// errChecked ends a check that has told its findings.
-var errChecked = errors.New("the check found what is told above")
+// errCheckFailed ends a check whose problems have been printed.
+var errCheckFailed = errors.New("the check found problems")
 
-// Run looks at the configuration, the master key, the store, and the credentials at WeChat, and tells all that is wrong.
-func (c *checkCmd) Run(s *session) error {
+// Run checks the configuration, the master key, the store, and the credentials at WeChat. It prints
+// every problem.
+func (c *checkCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
 		return err
 	}
-	s.out.say("configuration  %s: %s, %s", c.Config, count(len(conf.WeChat), "connector", "entries"), count(len(conf.Apps), "app", "apps"))
+	printChecked(s.out, "configuration", fmt.Sprintf("%s: %s, %s", c.Config,
+		count(len(conf.WeChat), "connector", "connectors"), count(len(conf.Apps), "app", "apps")))
 	describe(s.out, conf)
-	good := true
-	tell := func(name, fine string, err error) {
+	failed := false
+	report := func(name, result string, err error) {
 		if err != nil {
-			s.out.fail(err)
-			good = false
+			s.out.errorWithHint(err)
+			failed = true
 			return
 		}
-		s.out.say("%-14s %s", name, fine)
+		printChecked(s.out, name, result)
 	}
-	fine, master, err := checkMasterKey(conf)
-	tell("master key", fine, err)
+	result, sealer, keyErr := checkMasterKey(conf)
+	report("master key", result, keyErr)
 	if !c.Offline {
-		fine, err := checkStore(s.ctx, conf, master, err == nil)
-		tell("store", fine, err)
-		for _, e := range conf.WeChat {
-			fine, err := checkConnector(s.ctx, e)
-			tell("wechat."+e.Name, fine, err)
+		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
+		report("store", result, err)
+		for _, conn := range conf.WeChat {
+			result, err := checkConnector(s.ctx, conn)
+			report("wechat."+conn.Name, result, err)
 		}
 	}
-	if !good {
-		return errChecked
+	if failed {
+		return errCheckFailed
 	}
 	return nil
 }
 
-// describe names the parts of the configuration that depend on one another.
-func describe(v printer, conf *config.Config) {
-	line := func(name, format string, args ...any) { v.say("%-14s %s", name, fmt.Sprintf(format, args...)) }
+func printChecked(p printer, name, result string) { p.printf("%-14s %s", name, result) }
+
+// describe prints the parts of the configuration that depend on one another.
+func describe(p printer, conf *config.Config) {
 	kinds := map[string]bool{}
-	for _, e := range conf.WeChat {
-		kinds[e.Kind] = true
+	for _, c := range conf.WeChat {
+		kinds[c.Kind] = true
 	}
 	var methods []string
 	if kinds[config.OfficialAccount] {
@@ -72,116 +75,118 @@ func describe(v printer, conf *config.Config) {
 	if kinds[config.Website] {
 		methods = append(methods, config.MethodWebsite)
 	}
-	line("methods", "%s", strings.Join(methods, ", "))
+	printChecked(p, "methods", strings.Join(methods, ", "))
 	for _, a := range conf.Apps {
 		switch a.Kind {
 		case gateway.AppForwardAuth:
-			line("apps."+a.ID, "forward_auth for %s", strings.Join(a.Hosts, ", "))
+			printChecked(p, "apps."+a.ID, "forward_auth for "+strings.Join(a.Hosts, ", "))
 		case gateway.AppRelay:
-			through := a.Connector
+			connectors := a.Connector
 			if a.WebsiteConnector != "" {
-				through += ", its QR code through " + a.WebsiteConnector
+				connectors += " and " + a.WebsiteConnector
 			}
-			line("apps."+a.ID, "relay as %s through %s, back to %s", a.AppID, through, strings.Join(a.ReturnHosts, ", "))
+			printChecked(p, "apps."+a.ID, fmt.Sprintf("relay with appid %s, through %s, for %s",
+				a.AppID, connectors, strings.Join(a.ReturnHosts, ", ")))
 		}
 	}
 	for _, name := range conf.VerifyFiles {
-		line("verify file", "/%s", name)
+		printChecked(p, "verify file", "/"+name)
 	}
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// checkMasterKey reads the key without making one; nil and no error: the first start makes it.
+// checkMasterKey reads the master key. It returns nil without an error if the first start will
+// create the key.
 func checkMasterKey(conf *config.Config) (string, *keys.Sealer, error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
 		name = "WEIGATE_MASTER_KEY"
 	}
-	m, err := presentMasterKey(conf)
+	m, err := loadMasterKey(conf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return name + " is not there yet: the first start makes it", nil, nil
+		return name + " does not exist: the first start creates it", nil, nil
 	case err != nil:
 		return "", nil, err
 	}
 	return name + ", " + m.IDs()[0], m, nil
 }
 
-// checkStore opens the store, and sees whether the master key opens what is sealed there; known is false when there is a key that could not be read.
-// Nothing is changed: a SQLite file that is not there is not made, and an older database stays as it is, for the version that may be serving from it.
-func checkStore(ctx context.Context, conf *config.Config, master *keys.Sealer, known bool) (string, error) {
+// checkStore opens the store and checks that the master key opens what is sealed in it. checkKey is
+// false if the master key could not be read. It neither creates a SQLite file nor migrates a
+// database, because a gateway of an older version may be running on it.
+func checkStore(ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool) (string, error) {
 	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return conf.StoreName() + " is not there yet: the first start makes it", nil
+			return conf.StoreName() + " does not exist: the first start creates it", nil
 		}
 	}
-	store, err := lookAtStore(ctx, conf)
+	store, err := openStoreUnchanged(ctx, conf)
 	if errors.Is(err, gateway.ErrOlderDatabase) {
-		return conf.StoreName() + " answers, and is empty or of an older version: the next start brings it up to date", nil
+		return conf.StoreName() + " is available, and empty or of an older version: the next start migrates it", nil
 	}
 	if err != nil {
 		return "", err
 	}
 	defer store.Close()
 	if err := store.Ping(ctx); err != nil {
-		return "", fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+		return "", storeError(conf, err)
 	}
 	switch {
-	case !known:
-	case master == nil:
-		err = missingMasterKey(ctx, conf, store)
+	case !checkKey:
+	case sealer == nil:
+		err = checkNoSealedKeys(ctx, conf, store)
 	default:
-		err = wrongKey(keys.CheckMasterKey(ctx, store, master, time.Now()))
+		err = checkKeyError(keys.CheckMasterKey(ctx, store, sealer, time.Now()))
 	}
 	if err != nil {
 		return "", err
 	}
-	return conf.StoreName() + " answers", nil
+	return conf.StoreName() + " is available", nil
 }
 
-// madeUpCode has the form of WeChat's codes and is none.
-const madeUpCode = "0weigatecheckweigatecheckweigate"
+// invalidCode has the format of WeChat's codes.
+const invalidCode = "0weigatecheckweigatecheckweigate"
 
-// checkEntry asks WeChat to exchange a made-up code, which official accounts and website apps do in one and the same place. When appid, secret and address are right, WeChat gets as far as the code and refuses that: 40029.
-func checkConnector(ctx context.Context, e config.Connector) (string, error) {
-	client := &wechat.Client{AppID: e.AppID, Secret: e.Secret, APIURL: e.API, OpenURL: e.Open}
-	_, err := client.Exchange(ctx, madeUpCode)
-	var answer *wechat.Error
-	if !errors.As(err, &answer) {
-		if err == nil {
-			return "", fmt.Errorf("wechat.%s: %s exchanged a code that was made up: that is not WeChat", e.Name, e.API)
-		}
-		return "", fmt.Errorf("wechat.%s: %w", e.Name, err)
+// checkConnector redeems an invalid code at WeChat, at the same endpoint for official accounts and
+// website apps. With the right appid, secret and IP address, WeChat rejects the code: 40029.
+func checkConnector(ctx context.Context, c config.Connector) (string, error) {
+	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
+	_, err := client.Exchange(ctx, invalidCode)
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("wechat.%s: %w", c.Name, fmt.Errorf(format, args...))
 	}
-	site, place := "mp.weixin.qq.com", "设置与开发 › 开发接口管理"
-	if e.Kind == config.Website {
-		site, place = "open.weixin.qq.com", "管理中心 › 网站应用"
+	var answer *wechat.Error
+	switch {
+	case err == nil:
+		return "", fail("%s accepted an invalid code: it is not WeChat", c.API)
+	case !errors.As(err, &answer):
+		return "", fail("%w", err)
+	}
+	console, page := "mp.weixin.qq.com", "设置与开发 › 开发接口管理"
+	if c.Kind == config.Website {
+		console, page = "open.weixin.qq.com", "管理中心 › 网站应用"
 	}
 	switch answer.Code {
 	case 40029:
-		return "WeChat knows " + e.AppID + " and its secret, and takes calls from this address (answer 40029)", nil
+		return "WeChat accepts " + c.AppID + ", its secret and this IP address (answer 40029)", nil
 	case 40013:
-		return "", fmt.Errorf("wechat.%s: WeChat does not know the appid (40013): compare it with %s, %s", e.Name, site, place)
+		return "", withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
 	case 40125, 40001:
-		return "", fmt.Errorf("wechat.%s: the AppSecret is wrong (%d): it changes when somebody resets it (重置) at %s; put the present one in", e.Name, answer.Code, site)
+		return "", withHint(fail("the AppSecret is wrong (%d)", answer.Code),
+			"it changes when it is reset (重置) at %s: use the current one", console)
 	case 40164:
-		return "", fmt.Errorf("wechat.%s: WeChat takes no calls from %s (40164): add that address to the IP allow-list (IP白名单) of the account", e.Name, seenAddress(answer.Message))
+		return "", withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(answer.Message)),
+			"add the IP address to the allow-list (IP白名单) of the account")
 	}
-	return "", fmt.Errorf("wechat.%s: %w", e.Name, err)
+	return "", fail("%w", err)
 }
 
-var addressInMessage = regexp.MustCompile(`invalid ip ([0-9a-fA-F.:]+)`)
+var ipInMessage = regexp.MustCompile(`invalid ip ([0-9a-fA-F.:]+)`)
 
-// seenAddress is the address that WeChat saw, from its message on 40164.
-func seenAddress(message string) string {
-	if m := addressInMessage.FindStringSubmatch(message); m != nil {
+// rejectedIP returns the IP address in WeChat's message of error 40164.
+func rejectedIP(message string) string {
+	if m := ipInMessage.FindStringSubmatch(message); m != nil {
 		return m[1]
 	}
-	return "this server's address (which WeChat's message does not name)"
+	return "this server's IP address, which its message does not contain"
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// TestCheckTellsWhatWeChatSays runs "weigate check" against a WeChat for each answer that an operator meets.
+// TestCheckTellsWhatWeChatSays runs "weigate check" against a WeChat for each answer that an
+// operator meets.
 func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	t.Parallel()
 	const right = "wx0123456789abcdef"
@@ -29,22 +30,30 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	}{
 		{name: "right", want: "40029"},
 		{name: "another secret", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125)"},
-		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "WeChat does not know the appid (40013)"},
+		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"},
+			told: "WeChat does not know the appid (40013)"},
 		{name: "not on the allow-list", app: wechattest.App{IPList: []string{"192.0.2.1"}},
-			told: "WeChat takes no calls from 127.0.0.1 (40164): add that address to the IP allow-list (IP白名单)"},
+			told: "WeChat rejects calls from 127.0.0.1 (40164)\nweigate: hint: add the IP address to the allow-list (IP白名单)"},
 		{name: "a website app", kind: "website", want: "40029"},
-		{name: "a website app's other secret", kind: "website", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125): it changes when somebody resets it (重置) at open.weixin.qq.com"},
-		{name: "another website app", kind: "website", app: wechattest.App{AppID: "wx00000000000000ff"}, told: "(40013): compare it with open.weixin.qq.com, 管理中心 › 网站应用"},
-		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"}, told: "from this server's address (which WeChat's message does not name) (40164)"},
-		{name: "the old answer to a wrong secret", fault: &wechattest.Fault{Errcode: 40001}, told: "the AppSecret is wrong (40001)"},
-		{name: "a proxy's page", fault: &wechattest.Fault{Body: "<html>log in to the network first</html>"}, told: "not a JSON object"},
+		{name: "a website app's other secret", kind: "website", secret: "wrong" + leaktest.Secret,
+			told: "the AppSecret is wrong (40125)\nweigate: hint: it changes when it is reset (重置) at open.weixin.qq.com"},
+		{name: "another website app", kind: "website", app: wechattest.App{AppID: "wx00000000000000ff"},
+			told: "(40013)\nweigate: hint: compare it with open.weixin.qq.com, 管理中心 › 网站应用"},
+		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"},
+			told: "from this server's IP address, which its message does not contain (40164)"},
+		{name: "the old answer to a wrong secret", fault: &wechattest.Fault{Errcode: 40001},
+			told: "the AppSecret is wrong (40001)"},
+		{name: "a proxy's page", fault: &wechattest.Fault{Body: "<html>log in to the network first</html>"},
+			told: "not a JSON object"},
 		{name: "busy", fault: &wechattest.Fault{Errcode: -1, Times: -1}, told: "system error"},
-		{name: "one that takes anything", fault: &wechattest.Fault{Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`},
-			told: "exchanged a code that was made up: that is not WeChat"},
+		{name: "one that takes anything",
+			fault: &wechattest.Fault{Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`},
+			told:  "accepted an invalid code: it is not WeChat"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leaktest.Secret, Name: "A", Domains: []string{"localhost"}, IPList: tt.app.IPList}
+			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leaktest.Secret, Name: "A",
+				Domains: []string{"localhost"}, IPList: tt.app.IPList}
 			if tt.app.AppID != "" {
 				user.AppID = tt.app.AppID
 			}
@@ -68,7 +77,8 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 				secret = tt.secret
 			}
 			dir := t.TempDir()
-			text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " + filepath.Join(dir, "none.key") + "\n" +
+			text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " +
+				filepath.Join(dir, "none.key") + "\n" +
 				"wechat: [{name: main, kind: " + kind + ", appid: " + right + ", secret: " + secret + ", api: " + srv.URL + "}]\n"
 			file := filepath.Join(dir, "weigate.yaml")
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

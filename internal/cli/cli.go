@@ -1,11 +1,11 @@
-// Package cli is the weigate command: it reads the command line, wires the parts of the
-// product together, runs their servers and speaks to the person at the terminal.
+// Package cli implements the weigate command: it parses the command line, wires the packages of
+// the program, runs their servers and prints to the terminal.
 //
-// [Run] is the whole of it. Each command is a struct in a file of its own (demo.go, sim.go,
-// serve.go, check.go, user.go, key.go, version.go) whose fields are its flags. Errors are told in one line, "weigate: error: …",
-// which ends in what to do next.
+// [Run] is its only function. Each command is a struct whose fields are its flags, in a file of
+// its own: demo.go, sim.go, serve.go, check.go, user.go, import.go, key.go, version.go. An error
+// is printed on one line, "weigate: error: …", with what to do on a second, "weigate: hint: …".
 //
-// It holds no logic of WeChat or of sign-in: those are the packages wechat, wechattest and login.
+// It contains no logic of WeChat or of sign-in.
 package cli
 
 import (
@@ -23,56 +23,62 @@ import (
 // commands is the command line.
 type commands struct {
 	Help    helpFlag   `short:"h" help:"Show help for a command."`
-	Demo    demoCmd    `cmd:"" help:"Try it: a simulated WeChat, the gateway and four kinds of app on this machine, nothing to set up."`
-	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app that speaks OpenID Connect."`
-	Sim     simCmd     `cmd:"" help:"Run WeChat on this machine, for developing and testing your own app."`
-	Check   checkCmd   `cmd:"" help:"Look over the configuration, the store, and the credentials at WeChat."`
-	User    userCmd    `cmd:"" help:"People: list, show, approve, block, sign out, import."`
-	Key     keyCmd     `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
-	Version versionCmd `cmd:"" help:"Print the version of this program."`
+	Demo    demoCmd    `cmd:"" help:"Try Weigate on this machine: a simulated WeChat, the gateway and sample apps."`
+	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app."`
+	Sim     simCmd     `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
+	Check   checkCmd   `cmd:"" help:"Check the configuration, the store, and the credentials at WeChat."`
+	User    userCmd    `cmd:"" help:"Manage users: list, show, approve, block, sign out, import."`
+	Key     keyCmd     `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// session is what a command gets to work with.
-type session struct {
+const description = "WeChat login for every app: a gateway, a library, and a simulated WeChat.\n\n" +
+	"First time here? Run: weigate demo"
+
+// invocation is what a command runs with.
+type invocation struct {
 	ctx    context.Context
 	out    printer
 	getenv func(string) string
 }
 
-// Run runs the command that args name, until it is done or ctx ends. A failure has been told
-// on stderr, in the program's voice, when Run returns it; a context that ends is the normal
-// way for a server to stop and no failure. No command reads stdin yet.
-func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
-	s := &session{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv}
+// Run runs the command in args until it ends or ctx is done. An error has already been printed to
+// stderr when Run returns it. A server that stops because ctx is done is not an error. Commands do
+// not read stdin.
+func Run(
+	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
+) error {
+	s := &invocation{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv}
 	err := s.run(args)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			s.out.fail(errors.New(p.String()))
+			s.out.error(errors.New(p.String()))
 		}
-		s.out.hint("%s in the configuration; weigate.example.yaml shows every key", count(len(problems), "problem", "problems"))
-	case errors.Is(err, errChecked):
+		s.out.hintf("%s in the configuration; weigate.example.yaml shows every key",
+			count(len(problems), "problem", "problems"))
+	case errors.Is(err, errCheckFailed):
 	case err != nil:
-		s.out.fail(err)
+		s.out.errorWithHint(err)
 	}
 	return err
 }
 
-func (s *session) run(args []string) error {
+func (s *invocation) run(args []string) error {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
 	parser, err := kong.New(&commands{},
 		kong.Name("weigate"),
-		kong.Description("WeChat login for every app: a gateway, a library, and a WeChat that runs on your machine.\n\nFirst time here? Run: weigate demo"),
+		kong.Description(description),
 		kong.Writers(s.out.out, s.out.err),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Bind(s),
 	)
 	if err != nil {
-		return fmt.Errorf("the command line is not well defined: %w", err)
+		return fmt.Errorf("define the command line: %w", err)
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errHelp) {
@@ -84,16 +90,16 @@ func (s *session) run(args []string) error {
 	return parsed.Run()
 }
 
-// errHelp says that help was asked for and has been printed.
+// errHelp ends the parsing after the help was printed.
 var errHelp = errors.New("help was printed")
 
-// helpFlag is --help. Kong's own would end the process.
+// helpFlag is --help. Kong's own flag would end the process.
 type helpFlag bool
 
 // IgnoreDefault tells kong that the flag has no value to set from a default.
 func (helpFlag) IgnoreDefault() {}
 
-// BeforeReset prints the help before the rest of the line is judged.
+// BeforeReset prints the help before the rest of the command line is checked.
 func (helpFlag) BeforeReset(c *kong.Context) error {
 	if err := c.PrintUsage(false); err != nil {
 		return err
@@ -101,8 +107,8 @@ func (helpFlag) BeforeReset(c *kong.Context) error {
 	return errHelp
 }
 
-// usageError adds what to do to a line that could not be read. The parser's own "did you
-// mean" stays; where it has none, the help is named.
+// usageError adds the command that prints the help as a hint, unless the parser suggests a flag or
+// a command itself.
 func usageError(err error) error {
 	var parse *kong.ParseError
 	help := "weigate --help"
@@ -111,12 +117,12 @@ func usageError(err error) error {
 			help = c.FullPath() + " --help"
 		}
 	}
-	switch said := err.Error(); {
-	case strings.Contains(said, "did you mean"):
+	switch message := err.Error(); {
+	case strings.Contains(message, "did you mean"):
 		return err
-	case strings.Contains(said, "(<EOL>)"): // the parser's word for the end of the line
-		flag, _, _ := strings.Cut(said, ":")
-		return fmt.Errorf("%s wants a value behind it: see %s", flag, help)
+	case strings.Contains(message, "(<EOL>)"): // the parser's name for the end of the line
+		flag, _, _ := strings.Cut(message, ":")
+		err = fmt.Errorf("%s: missing value", flag)
 	}
-	return fmt.Errorf("%w: see %s", err, help)
+	return withHint(err, "%s", help)
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,8 +15,11 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// refused runs "weigate serve" and "weigate check" in the gate's folder and fails unless each ends with that in one line of error.
-func (g *gate) refused(as *syscall.SysProcAttr, exe string, words ...string) {
+// oneError matches one error and at most one hint.
+var oneError = regexp.MustCompile(`^weigate: error: [^\n]+\n(weigate: hint: [^\n]+\n)?$`)
+
+// refused runs "weigate serve" and "weigate check". Each must fail with one error that contains the words.
+func (g *fixture) refused(as *syscall.SysProcAttr, exe string, words ...string) {
 	g.t.Helper()
 	for _, command := range []string{"serve", "check"} {
 		cmd := exec.Command(exe, command)
@@ -24,7 +28,7 @@ func (g *gate) refused(as *syscall.SysProcAttr, exe string, words ...string) {
 		cmd.Stderr = &errs
 		err := cmd.Run()
 		said := errs.String()
-		if err == nil || !strings.Contains(said, "weigate: error: ") || strings.Count(said, "\n") != 1 {
+		if err == nil || !oneError.MatchString(said) {
 			g.t.Errorf("weigate %s: %v, and says %q", command, err, said)
 		}
 		for _, w := range words {
@@ -36,12 +40,13 @@ func (g *gate) refused(as *syscall.SysProcAttr, exe string, words ...string) {
 }
 
 // seeded is a gate with a database that a run has made, with one person in it.
-func seeded(t *testing.T) *gate {
+func seeded(t *testing.T) *fixture {
 	t.Helper()
-	g := newGate(t)
+	g := newFixture(t)
 	g.configure("")
 	g.serve()
-	if page, err := g.sim.Phone("alice").Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+	if page, err := g.sim.Phone("alice").Open(t.Context(), g.authorize("openid")); err != nil ||
+		!strings.HasPrefix(page.URL, g.app.URL) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	g.term()
@@ -49,7 +54,7 @@ func seeded(t *testing.T) *gate {
 }
 
 // still fails unless the gateway starts again and the person is in, without a question to WeChat.
-func (g *gate) still() {
+func (g *fixture) still() {
 	g.t.Helper()
 	g.serve()
 	before := g.under("/sns/oauth2/access_token")
@@ -74,7 +79,8 @@ func TestServeRefusesADatabaseOfANewerVersion(t *testing.T) {
 		}
 	}
 	change(`INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.refused(nil, "weigate", "the store (SQLite, weigate.db): ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
+	g.refused(nil, "weigate", "store (SQLite, weigate.db): ", "it has migration 99 (the future)",
+		"start the newer version, or restore a backup")
 	change(`DELETE FROM migrations WHERE version = 99`)
 	g.still()
 }
@@ -104,7 +110,7 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 			cmd := exec.Command(exe, "serve")
 			cmd.Dir, cmd.SysProcAttr = g.dir, as
 			out, err := cmd.CombinedOutput()
-			if said := string(out); err == nil || !strings.Contains(said, "weigate: error: the store (SQLite, data/w.db): ") {
+			if said := string(out); err == nil || !strings.Contains(said, "weigate: error: store (SQLite, data/w.db): ") {
 				t.Errorf("weigate serve: %v, and says %q", err, said)
 			}
 			for path, mode := range map[string]os.FileMode{data: 0o700, filepath.Join(data, "w.db"): 0o600} {
@@ -117,7 +123,8 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 	}
 }
 
-// other is a user who owns nothing here, since root may write everywhere, and a program that this user may run.
+// other is a user who owns nothing here, since root may write everywhere, and a program that this
+// user may run.
 func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	t.Helper()
 	exe, err := exec.LookPath("weigate")
@@ -151,21 +158,25 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 			t.Fatal(err)
 		}
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, filepath.Join(own, "weigate")
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}},
+		filepath.Join(own, "weigate")
 }
 
-// A disk without room stops nobody who is in, tells who comes new, and loses nothing; with room again it goes on by itself. It needs the right
-// to mount a small file system; package sqlite tests the same with a limit of its own, everywhere.
+// A disk without room stops nobody who is in, tells who comes new, and loses nothing; with room
+// again it goes on by itself. It needs the right to mount a small file system; package sqlite tests
+// the same with a limit of its own, everywhere.
 func TestServeOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
+	g := newFixture(t)
 	data := filepath.Join(g.dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"); err != nil {
-		// Not a skip, which make test takes for a failure: many a container lets not even root mount anything.
-		t.Logf("does not apply: no small file system can be mounted here (%v); sqlite.TestAFullDisk tests a full disk by a limit of SQLite's own", err)
+		// Not a skip, which make test takes for a failure: many a container lets not even root
+		// mount anything.
+		t.Logf("does not apply: no small file system can be mounted here (%v); "+
+			"sqlite.TestAFullDisk tests a full disk by a limit of SQLite's own", err)
 		return
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(data, syscall.MNT_DETACH) })
@@ -190,7 +201,8 @@ func TestServeOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, person := range []string{"alice", "xiaoming"} {
-		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil ||
+			!strings.HasPrefix(page.URL, g.app.URL) {
 			t.Errorf("%s after room was made: %+v, %v", person, page, err)
 		}
 	}

@@ -13,60 +13,76 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// storePatience is how long a database may take to open. It may have migrations to run.
-const storePatience = time.Minute
+// openTimeout limits how long opening a store may take, including its migrations.
+const openTimeout = time.Minute
 
-// configured is what the commands of the gateway have in common.
-type configured struct {
-	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"The configuration (weigate.yaml)."`
+// configFlag is the flag that the commands of the gateway share.
+type configFlag struct {
+	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
 }
 
-// load reads the configuration, and tells the warnings.
-func (c configured) load(s *session) (*config.Config, error) {
+// load reads the configuration and prints its warnings.
+func (c configFlag) load(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(err, "copy weigate.example.yaml, or name another file with -c")
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range conf.Warnings {
-		s.out.warn("%s", w)
+		s.out.warnf("%s", w)
 	}
 	return conf, nil
 }
 
-// visit opens the store for a command that works beside a gateway which may be serving.
-func (c configured) visit(s *session) (*config.Config, gateway.Store, error) {
+// open reads the configuration and opens the store. A gateway may be running on the same store.
+func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	conf, err := c.load(s)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	return conf, store, err
 }
 
-func openStore(ctx context.Context, conf *config.Config, serve bool) (gateway.Store, error) {
-	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.OpenStore(ctx, conf.Store, serve) })
+// openStore opens the store and migrates it.
+func openStore(ctx context.Context, conf *config.Config, o app.StoreOptions) (gateway.Store, error) {
+	return openWithTimeout(ctx, conf, func(ctx context.Context) (gateway.Store, error) {
+		return app.OpenStore(ctx, conf.Store, o)
+	})
 }
 
-// lookAtStore opens the store for a command that must change nothing, its schema neither.
-func lookAtStore(ctx context.Context, conf *config.Config) (gateway.Store, error) {
-	return withPatience(ctx, conf, func(ctx context.Context) (gateway.Store, error) { return app.LookAtStore(ctx, conf.Store) })
+// openStoreUnchanged opens the store without migrating it.
+func openStoreUnchanged(ctx context.Context, conf *config.Config) (gateway.Store, error) {
+	return openWithTimeout(ctx, conf, func(ctx context.Context) (gateway.Store, error) {
+		return app.LookAtStore(ctx, conf.Store)
+	})
 }
 
-func withPatience(ctx context.Context, conf *config.Config, open func(context.Context) (gateway.Store, error)) (gateway.Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
+func openWithTimeout(
+	ctx context.Context, conf *config.Config, open func(context.Context) (gateway.Store, error),
+) (gateway.Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	store, err := open(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("the store (%s) does not answer: see that the database runs, and that the address in store is right", conf.StoreName())
+		return nil, withHint(storeError(conf, errors.New("timeout")),
+			"check that the database is running, and the address in store")
 	case err != nil:
-		return nil, fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+		return nil, storeError(conf, err)
 	}
 	return store, nil
 }
 
-// presentMasterKey reads the master key and never makes one: what is sealed already could not be opened with a new one.
-func presentMasterKey(conf *config.Config) (*keys.Sealer, error) {
+func storeError(conf *config.Config, err error) error {
+	return fmt.Errorf("store (%s): %w", conf.StoreName(), err)
+}
+
+// loadMasterKey reads the master key. It does not create one: a new key could not open what is
+// sealed already.
+func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
 		m, err := keys.ParseMasterKey(string(conf.MasterKey))
 		if err != nil {
@@ -76,15 +92,17 @@ func presentMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	}
 	m, err := keys.Load(conf.MasterKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the master key file %s is not there: put it back, or name it with master_key_file: %w", conf.MasterKeyFile, fs.ErrNotExist)
+		return nil, withHint(fmt.Errorf("master key %s: %w", conf.MasterKeyFile, fs.ErrNotExist), restoreKeyHint)
 	}
 	return m, err
 }
 
-// wrongKey adds what to do when the store was sealed with another master key.
-func wrongKey(err error) error {
+const restoreKeyHint = "restore the file, or set its path with master_key_file"
+
+// checkKeyError adds a hint to the error for a store that was sealed with another master key.
+func checkKeyError(err error) error {
 	if errors.Is(err, keys.ErrMasterKey) {
-		return fmt.Errorf("%w: put back the master key file that belongs to this database, or a line with the old key into the present one", err)
+		return withHint(err, "restore the master key file of this database, or add the old key to it as another line")
 	}
 	return err
 }

@@ -10,25 +10,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
 // userImportCmd is "weigate user import".
 type userImportCmd struct {
-	configured
-	File      string `arg:"" type:"path" help:"CSV with a first line openid,unionid,old_id (in any order; nickname may be a fourth column)."`
-	Connector string `placeholder:"NAME" help:"The entry that the openids belong to; may be left out when there is one."`
-	Approved  bool   `help:"The people are approved. Without it they wait for approval when they first come."`
-	DryRun    bool   `name:"dry-run" help:"Read the file and tell what is wrong in it; import nothing."`
+	configFlag
+	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname."`
+	Connector string `placeholder:"NAME" help:"Connector of the openids; optional if there is only one."`
+	Approved  bool   `help:"Approve the users. Otherwise they need approval."`
+	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
 }
 
-// importBatch is what the store takes in one transaction.
-const importBatch = 1000
-
-// Run reads the whole file before anything is stored: a line that cannot be right stops all. Lines that contradict what is stored already are left out
-// and told; the others are in, and a second run of the same file changes nothing.
-func (c *userImportCmd) Run(s *session) error {
+// Run checks the whole file before it stores anything. Lines that contradict stored users are skipped and
+// reported. A second run of the same file changes nothing.
+func (c *userImportCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
 		return err
@@ -39,25 +36,28 @@ func (c *userImportCmd) Run(s *session) error {
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
-		return fmt.Errorf("the file to import: %w", err)
+		return err
 	}
 	defer f.Close()
 	status := gateway.Pending
 	if c.Approved {
 		status = gateway.Active
 	}
-	lines, problems := readPeople(f, connector, conf.Group(connector), status, time.Now())
+	lines, problems := readUsers(f, gateway.SignIn{
+		Connector: connector.Name, AppID: connector.AppID, OpenPlatform: connector.OpenPlatform,
+		Group: conf.Group(connector), At: time.Now(), InitialStatus: status,
+	})
 	if len(problems) > 0 {
 		for _, p := range problems {
-			s.out.fail(fmt.Errorf("%s:%w", c.File, p))
+			s.out.error(fmt.Errorf("%s:%w", c.File, p))
 		}
-		return fmt.Errorf("nothing was imported: %s of %s cannot be right", count(len(problems), "line", "lines"), c.File)
+		return fmt.Errorf("nothing imported: %s with problems", count(len(problems), "line", "lines"))
 	}
 	if c.DryRun {
-		s.out.say("%s can be imported. Nothing was stored.", count(len(lines), "line", "lines"))
+		s.out.printf("%s can be imported. Nothing was imported.", count(len(lines), "line", "lines"))
 		return nil
 	}
-	store, err := openStore(s.ctx, conf, false)
+	store, err := openStore(s.ctx, conf, app.StoreOptions{})
 	if err != nil {
 		return err
 	}
@@ -65,21 +65,22 @@ func (c *userImportCmd) Run(s *session) error {
 	return c.store(s, store, lines)
 }
 
-// store sends the lines in batches and tells what became of them.
-func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLine) error {
+// store imports the lines in batches and prints the result.
+func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine) error {
 	var sum gateway.ImportResult
 	done := 0
-	for batch := range slices.Chunk(lines, importBatch) {
-		people := make([]gateway.ImportedUser, 0, len(batch))
+	for batch := range slices.Chunk(lines, gateway.ImportBatch) {
+		users := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
-			people = append(people, l.person)
+			users = append(users, l.user)
 		}
-		res, err := store.ImportUsers(s.ctx, people)
+		res, err := store.ImportUsers(s.ctx, users)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.cutShort(lines, done), err)
+			return withHint(fmt.Errorf("%s: %s: %w", c.File, importedUntil(lines, done), err),
+				"run it again: lines that are imported already are not changed")
 		}
 		for _, p := range res.Problems {
-			s.out.fail(fmt.Errorf("%s:%d: left out: %s", c.File, batch[p.Index].line, p.Reason))
+			s.out.error(fmt.Errorf("%s:%d: skipped: %s", c.File, batch[p.Index].line, p.Reason))
 		}
 		done += len(batch)
 		sum.Created += res.Created
@@ -88,51 +89,53 @@ func (c *userImportCmd) store(s *session, store gateway.Store, lines []importLin
 		sum.Unchanged += res.Unchanged
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
-	s.out.say("%s: %s made, %s added to accounts, %d brought up to date, %d as they were, %d left out", count(len(lines), "line", "lines"),
-		count(sum.Created, "account", "accounts"), count(sum.Added, "openid", "openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
+	s.out.printf("%s: %s created, %s added to users, %d updated, %d unchanged, %d skipped",
+		count(len(lines), "line", "lines"), count(sum.Created, "user", "users"), count(sum.Added, "openid", "openids"),
+		sum.Updated, sum.Unchanged, len(sum.Problems))
 	if len(sum.Problems) > 0 {
-		return fmt.Errorf("%s contradicted what is stored and were left out, see above", count(len(sum.Problems), "line", "lines"))
+		return fmt.Errorf("%s skipped", count(len(sum.Problems), "line", "lines"))
 	}
 	return nil
 }
 
-// cutShort says what is in after an import that failed when done of the lines were known to be. The batch that failed may be in too, when it was the
-// answer that was lost; a repeat finds out, and changes nothing for what is in.
-func (c *userImportCmd) cutShort(lines []importLine, done int) string {
+// importedUntil describes an import that failed after done lines. The failed batch may have been
+// imported too, if only the response was lost.
+func importedUntil(lines []importLine, done int) string {
 	if done == 0 {
-		return c.File + ": no line is known to be in; run the same again, which does no harm in any case"
+		return "no line imported for certain"
 	}
-	return fmt.Sprintf("%s: all up to line %d is in, from line %d on not for certain; run the same again, which changes nothing for what is in",
-		c.File, lines[done-1].line, lines[done].line)
+	return fmt.Sprintf("imported up to line %d, uncertain from line %d", lines[done-1].line, lines[done].line)
 }
 
-// importLine is a person and where they stand in the file.
+// importLine is a user and their line in the file.
 type importLine struct {
-	line   int
-	person gateway.ImportedUser
+	line int
+	user gateway.ImportedUser
 }
 
-// lineProblem is what is wrong with one line. It repeats no value: an openid is not for a terminal.
+// lineProblem is a problem of one line. It does not repeat values, because openids must not appear in a
+// terminal.
 type lineProblem struct {
 	line int
-	what string
+	text string
 }
 
-// Error is the problem behind "file:".
-func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.what) }
+// Error returns the line number and the text, to be printed after the file name.
+func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.text) }
 
-// readPeople reads a CSV whose first line names the columns, and reports every line that cannot be right.
-func readPeople(from io.Reader, connector config.Connector, group []string, status gateway.Status, now time.Time) (lines []importLine, problems []error) {
+// readUsers reads a CSV file whose first line names the columns. It returns every problem. template has
+// what all users have in common.
+func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1
 	table.TrimLeadingSpace = true
 	head, err := table.Read()
 	if err != nil {
-		return nil, []error{lineProblem{1, "the first line must name the columns: openid,unionid,old_id"}}
+		return nil, []error{lineProblem{line: 1, text: "must name the columns: openid,unionid,old_id"}}
 	}
 	columns, problem := columnsOf(head)
 	if problem != "" {
-		return nil, []error{lineProblem{1, problem}}
+		return nil, []error{lineProblem{line: 1, text: problem}}
 	}
 	openids, oldIDs := map[string]int{}, map[string]int{}
 	for {
@@ -141,95 +144,95 @@ func readPeople(from io.Reader, connector config.Connector, group []string, stat
 			return lines, problems
 		}
 		n, _ := table.FieldPos(0)
-		fault := func(what string) { problems = append(problems, lineProblem{n, what}) }
+		reject := func(text string) { problems = append(problems, lineProblem{line: n, text: text}) }
 		var syntax *csv.ParseError
 		switch {
 		case errors.As(err, &syntax):
 			n = syntax.Line
-			fault("a quote stands where none can be, or is not closed")
+			reject("misplaced or unclosed quote")
 			if errors.Is(err, csv.ErrQuote) {
 				return lines, problems // the rest of the file is inside that quote
 			}
 			continue
 		case err != nil:
-			fault("the file cannot be read further")
+			reject("cannot read the rest of the file")
 			return lines, problems
 		case len(record) != len(head):
-			fault(fmt.Sprintf("has %d columns, the first line has %d", len(record), len(head)))
+			reject(fmt.Sprintf("%d columns instead of %d", len(record), len(head)))
 			continue
 		}
-		person := personOf(record, columns, connector, group, status, now)
-		if what := wrongWith(person); what != "" {
-			fault(what)
+		user := readUser(record, columns, template)
+		if problem := checkUser(user); problem != "" {
+			reject(problem)
 			continue
 		}
-		if first := openids[person.OpenID]; first > 0 {
-			fault(fmt.Sprintf("has the same openid as line %d", first))
+		if first := openids[user.OpenID]; first > 0 {
+			reject(fmt.Sprintf("same openid as line %d", first))
 			continue
 		}
-		if first := oldIDs[person.OldID]; first > 0 { // one person has one openid at an entry
-			fault(fmt.Sprintf("has the same old_id as line %d, with another openid", first))
+		if first := oldIDs[user.OldID]; first > 0 { // a user has one openid at a connector
+			reject(fmt.Sprintf("same old_id as line %d, with another openid", first))
 			continue
 		}
-		openids[person.OpenID], oldIDs[person.OldID] = n, n
-		lines = append(lines, importLine{n, person})
+		openids[user.OpenID], oldIDs[user.OldID] = n, n
+		lines = append(lines, importLine{line: n, user: user})
 	}
 }
 
-// columnsOf finds the columns by their names in the first line.
+// columnsOf returns the index of each column in the first line.
 func columnsOf(head []string) (columns map[string]int, problem string) {
 	columns = map[string]int{}
 	known := []string{"openid", "unionid", "old_id", "nickname"}
 	for i, name := range head {
-		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))) // spreadsheets put a byte order mark in front
+		// Spreadsheet programs write a byte order mark.
+		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch _, twice := columns[name]; {
 		case !slices.Contains(known, name):
-			return nil, "a column is none of openid, unionid, old_id, nickname (the first line must name the columns)"
+			return nil, "unknown column: must be openid, unionid, old_id or nickname"
 		case twice:
-			return nil, "the column " + name + " is there twice"
+			return nil, "duplicate column " + name
 		}
 		columns[name] = i
 	}
 	for _, name := range []string{"openid", "old_id"} {
 		if _, ok := columns[name]; !ok {
-			return nil, "the column " + name + " is missing"
+			return nil, "missing column " + name
 		}
 	}
 	return columns, ""
 }
 
-func personOf(record []string, columns map[string]int, connector config.Connector, group []string, status gateway.Status, now time.Time) gateway.ImportedUser {
+func readUser(record []string, columns map[string]int, template gateway.SignIn) gateway.ImportedUser {
 	field := func(name string) string {
 		if i, ok := columns[name]; ok {
 			return strings.TrimSpace(record[i])
 		}
 		return ""
 	}
-	p := gateway.ImportedUser{OldID: field("old_id"), SignIn: gateway.SignIn{
-		Connector: connector.Name, AppID: connector.AppID, OpenID: field("openid"), UnionID: field("unionid"), OpenPlatform: connector.OpenPlatform, Group: group, At: now, InitialStatus: status,
-	}}
+	u := gateway.ImportedUser{OldID: field("old_id"), SignIn: template}
+	u.OpenID, u.UnionID = field("openid"), field("unionid")
 	if name := field("nickname"); name != "" {
-		p.Profile = &gateway.Profile{Nickname: gateway.Clean(name)}
+		u.Profile = &gateway.Profile{Nickname: gateway.Clean(name)}
 	}
-	return p
+	return u
 }
 
-// wrongWith says why a line cannot be right, or "".
-func wrongWith(p gateway.ImportedUser) string {
-	odd := func(id string) bool {
+// checkUser returns the problem of a line, or "".
+func checkUser(u gateway.ImportedUser) string {
+	invalid := func(id string) bool {
 		return len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 	}
 	switch {
-	case p.OpenID == "":
-		return "has no openid"
-	case odd(p.OpenID):
-		return "has an openid that is none: printable ASCII without spaces, at most 128 characters"
-	case odd(p.UnionID):
-		return "has a unionid that is none: printable ASCII without spaces, at most 128 characters"
-	case p.OldID == "":
-		return "has no old_id"
-	case len(p.OldID) > 200 || p.OldID != printable(p.OldID):
-		return "has an old_id that is longer than 200 bytes or not printable"
+	case u.OpenID == "":
+		return "missing openid"
+	case invalid(u.OpenID):
+		return "invalid openid: must be printable ASCII without spaces, at most 128 characters"
+	case invalid(u.UnionID):
+		return "invalid unionid: must be printable ASCII without spaces, at most 128 characters"
+	case u.OldID == "":
+		return "missing old_id"
+	case len(u.OldID) > 200 || u.OldID != printable(u.OldID):
+		return "invalid old_id: must be printable, at most 200 bytes"
 	}
-	return p.Problem()
+	return u.Problem()
 }

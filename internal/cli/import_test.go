@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -33,31 +32,37 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	t.Parallel()
 	table := strings.Builder{}
 	table.WriteString("openid,old_id\n")
-	for i := range 2500 {
+	for i := range 50000 {
 		fmt.Fprintf(&table, "o%d,%d\n", i, i)
 	}
-	lines, problems := readPeople(strings.NewReader(table.String()), config.Connector{Name: "main", AppID: "wx1"}, nil, gateway.Pending, time.Now())
-	if len(lines) != 2500 || len(problems) > 0 {
+	lines, problems := readUsers(strings.NewReader(table.String()),
+		gateway.SignIn{Connector: "main", AppID: "wx1", At: time.Now(), InitialStatus: gateway.Pending})
+	if len(lines) != 50000 || len(problems) > 0 {
 		t.Fatalf("%d lines, %v", len(lines), problems)
 	}
 	for answers, want := range []string{
-		"old.csv: no line is known to be in; ",
-		"old.csv: all up to line 1001 is in, from line 1002 on not for certain; ",
-		"old.csv: all up to line 2001 is in, from line 2002 on not for certain; ",
+		"old.csv: no line imported for certain: ",
+		"old.csv: imported up to line 20001, uncertain from line 20002: ",
+		"old.csv: imported up to line 40001, uncertain from line 40002: ",
 		"",
 	} {
 		var out, errs bytes.Buffer
-		s := &session{ctx: t.Context(), out: printer{out: &out, err: &errs}}
+		s := &invocation{ctx: t.Context(), out: printer{out: &out, err: &errs}}
 		store := &flaky{answers: answers}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {
-			if err != nil || fmt.Sprint(store.batches) != "[1000 1000 500]" || !strings.HasPrefix(out.String(), "2500 lines: 2500 accounts made") {
+			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" ||
+				!strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {
 				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
 			}
 			continue
 		}
-		if !errors.Is(err, gateway.ErrUnavailable) || !strings.HasPrefix(err.Error(), want+"run the same again, ") || out.Len() > 0 {
-			t.Errorf("after %d batches: %v; said %q", answers, err, out.String())
+		if !errors.Is(err, gateway.ErrUnavailable) || !strings.HasPrefix(err.Error(), want) || out.Len() > 0 {
+			t.Errorf("after %d batches: %v; printed %q", answers, err, out.String())
+		}
+		var h *hintError
+		if !errors.As(err, &h) || !strings.HasPrefix(h.hint, "run it again: ") {
+			t.Errorf("after %d batches: no hint to run it again: %v", answers, err)
 		}
 	}
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// keyCmd is "weigate key": signing keys and the master key.
+// keyCmd is "weigate key".
 type keyCmd struct {
-	List   keyListCmd   `cmd:"" help:"List the signing keys, and which master key seals each."`
-	Rotate keyRotateCmd `cmd:"" help:"Make a new signing key. It happens by itself every 90 days."`
-	Reseal keyResealCmd `cmd:"" help:"After a new master key was put first: seal everything with it, so that the old one can go."`
+	List   keyListCmd   `cmd:"" help:"List the signing keys and their master keys."`
+	Rotate keyRotateCmd `cmd:"" help:"Create a new signing key. The gateway does so every 90 days."`
+	Reseal keyResealCmd `cmd:"" help:"Seal everything with the first master key, so that older ones can be removed."`
 }
 
-// eventKeyRotated is recorded for each rotation by hand.
+// eventKeyRotated is the kind of the event of a rotation by this command.
 const eventKeyRotated = "key_rotated"
 
 // keyListCmd is "weigate key list".
-type keyListCmd struct{ configured }
+type keyListCmd struct{ configFlag }
 
-// Run prints the signing keys. It makes none.
-func (c *keyListCmd) Run(s *session) error {
-	conf, store, err := c.visit(s)
+// Run prints the signing keys. It does not create any.
+func (c *keyListCmd) Run(s *invocation) error {
+	conf, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
@@ -35,10 +35,10 @@ func (c *keyListCmd) Run(s *session) error {
 		return err
 	}
 	if len(all) == 0 {
-		s.out.say("No keys yet: the first start makes them.")
+		s.out.printf("No keys: the first start creates them.")
 		return nil
 	}
-	master, err := presentMasterKey(conf)
+	master, err := loadMasterKey(conf)
 	if err != nil {
 		return err
 	}
@@ -49,16 +49,17 @@ func (c *keyListCmd) Run(s *session) error {
 		if !k.ExpiresAt.IsZero() {
 			until = day(k.ExpiresAt)
 		}
-		sealed := "an older one: weigate key reseal"
+		sealed := "older: weigate key reseal"
 		if master.Current(k.Sealed) {
 			sealed = master.IDs()[0]
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Alg, keyState(k, all, time.Now()), day(k.ActiveAt), until, sealed)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
+			k.ID, k.Alg, keyState(k, all, time.Now()), day(k.ActiveAt), until, sealed)
 	}
 	return table.Flush()
 }
 
-// keyState says what a key does at now: the one of its algorithm that became active last signs.
+// keyState returns the state of a key. The key of an algorithm that became active last signs.
 func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 	switch {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
@@ -76,19 +77,19 @@ func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 
 // keyRotateCmd is "weigate key rotate".
 type keyRotateCmd struct {
-	configured
-	Alg string `enum:"RS256,ES256,all" default:"all" help:"Which: RS256, ES256 or all (${default})."`
-	Now bool   `help:"For a key that leaked: in half a minute, on every replica at once, the new key signs and the old ones are believed no more. Without it the new key signs after a day."`
+	configFlag
+	Alg string `enum:"RS256,ES256,all" default:"all" help:"Algorithm: RS256, ES256 or all (${default})."`
+	Now bool   `help:"After a leak: use the new key in half a minute instead of a day, and reject the old ones."`
 }
 
-// Run makes new keys. A gateway that is serving reads them within seconds.
-func (c *keyRotateCmd) Run(s *session) error {
-	conf, store, err := c.visit(s)
+// Run creates new keys. A running gateway reads them within seconds.
+func (c *keyRotateCmd) Run(s *invocation) error {
+	conf, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	master, err := presentMasterKey(conf)
+	master, err := loadMasterKey(conf)
 	if err != nil {
 		return err
 	}
@@ -96,43 +97,46 @@ func (c *keyRotateCmd) Run(s *session) error {
 	if c.Alg != "all" {
 		algs = []string{c.Alg}
 	}
-	ring, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
+	set, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
 	if err != nil {
-		return wrongKey(err)
+		return checkKeyError(err)
 	}
-	when := "signs in 24 hours"
+	when := "in 24 hours"
 	if c.Now {
-		when = fmt.Sprintf("signs in %d seconds, on every replica at once; from then on the keys before it are believed no more", int(ring.ActivationDelay().Seconds()))
+		when = fmt.Sprintf("in %d seconds, when older keys become invalid", int(set.ActivationDelay().Seconds()))
 	}
 	for _, alg := range algs {
-		if err := ring.Rotate(s.ctx, alg, c.Now); err != nil {
+		if err := set.Rotate(s.ctx, alg, c.Now); err != nil {
 			return err
 		}
-		event := gateway.Event{At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: alg + " by the command weigate key"}
-		if err := store.AppendEvents(s.ctx, event); err != nil {
-			return fmt.Errorf("the new %s key is made, but could not be recorded: %w", alg, err)
+		event := gateway.Event{
+			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: alg + " by the command weigate key",
 		}
-		s.out.say("%s  a new key is made and %s", alg, when)
+		if err := store.AppendEvents(s.ctx, event); err != nil {
+			return fmt.Errorf("%s key created, but event not recorded: %w", alg, err)
+		}
+		s.out.printf("%s  new key created, signs %s", alg, when)
 	}
 	return nil
 }
 
 // keyResealCmd is "weigate key reseal".
-type keyResealCmd struct{ configured }
+type keyResealCmd struct{ configFlag }
 
-// Run seals with the first master key what an older one sealed. A gateway does the same as it starts.
-func (c *keyResealCmd) Run(s *session) error {
-	conf, store, err := c.visit(s)
+// Run seals everything again with the first master key. A gateway does the same when it starts.
+func (c *keyResealCmd) Run(s *invocation) error {
+	conf, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	master, err := presentMasterKey(conf)
+	master, err := loadMasterKey(conf)
 	if err != nil {
 		return err
 	}
-	if _, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)}); err != nil {
-		return wrongKey(err)
+	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
+	if err != nil {
+		return checkKeyError(err)
 	}
 	all, err := store.Keys(s.ctx)
 	if err != nil {
@@ -145,11 +149,13 @@ func (c *keyResealCmd) Run(s *session) error {
 		}
 	}
 	if older > 0 {
-		return fmt.Errorf("%s still sealed with an older master key: run it again", count(older, "key is", "keys are"))
+		err := fmt.Errorf("%s still sealed with an older master key", count(older, "key", "keys"))
+		return withHint(err, "run it again")
 	}
-	s.out.say("Everything is sealed with the master key %s.", master.IDs()[0])
+	s.out.printf("Everything is sealed with the master key %s.", master.IDs()[0])
 	if len(master.IDs()) > 1 {
-		s.out.say("The older ones may be taken out once every replica runs with this one first, and the longest lifetimes.refresh has passed: refresh tokens hang on them.")
+		s.out.printf("Older master keys can be removed when every replica has this one first, and the longest\n" +
+			"lifetimes.refresh has passed: they protect refresh tokens.")
 	}
 	return nil
 }

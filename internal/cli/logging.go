@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// newLogger makes the gateway's log: one line for each record, as text or as JSON.
+// newLogger returns the gateway's log: one line for each record, as text or as JSON.
 func newLogger(to io.Writer, format string, level slog.Leveler) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: discreet}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(to, o))
 	}
 	return slog.New(slog.NewTextHandler(to, o))
 }
 
-// logLevel reads one of the words that the configuration allows.
-func logLevel(word string) slog.Level {
+// parseLevel parses a level of the configuration.
+func parseLevel(word string) slog.Level {
 	var l slog.Level
 	if l.UnmarshalText([]byte(word)) != nil {
 		return slog.LevelInfo
@@ -24,15 +24,16 @@ func logLevel(word string) slog.Level {
 	return l
 }
 
-// discreet is the last fence of the log, behind the care of those who write to it: no openid stands there in full, and nothing under a name that means
-// a secret.
-func discreet(_ []string, a slog.Attr) slog.Attr {
+// redact shortens openids and unionids, and removes attributes whose name means a secret. Callers
+// should log neither; this catches mistakes.
+func redact(_ []string, a slog.Attr) slog.Attr {
 	switch strings.ToLower(a.Key) {
 	case "openid", "unionid":
-		if text := a.Value.String(); !strings.HasSuffix(text, "…") { // package login has cut it already
+		if text := a.Value.String(); !strings.HasSuffix(text, "…") { // package login shortens them itself
 			return slog.String(a.Key, short(text))
 		}
-	case "secret", "client_secret", "code", "token", "access_token", "refresh_token", "id_token", "cookie", "authorization", "master_key", "session_id":
+	case "secret", "client_secret", "code", "token", "access_token", "refresh_token", "id_token", "cookie",
+		"authorization", "master_key", "session_id":
 		return slog.String(a.Key, "[redacted]")
 	}
 	return a

@@ -12,11 +12,12 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// Each accident of the database ends in one clear sentence, at start as while serving, and with the accident put right nothing was lost.
+// Each accident of the database ends in one clear sentence, at start as while serving, and with the
+// accident put right nothing was lost.
 func TestAccidentsOfPostgreSQL(t *testing.T) {
 	t.Parallel()
 	server := cluster(t)
-	g := newGate(t)
+	g := newFixture(t)
 	g.configure("store: " + server.URL() + "\n")
 	g.serve()
 	alice := g.sim.Phone("alice")
@@ -24,14 +25,15 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 
-	// Away while serving: people hear of it, nobody is signed out, and with the server back it goes on by itself.
+	// Unavailable while serving: users see an error page, nobody is signed out, and the gateway recovers automatically.
 	server.Kill()
 	page, err := alice.Open(t.Context(), g.authorize("openid"))
 	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {
 		t.Errorf("while the server is away: %+v, %v", page, err)
 	}
 	g.awaitReady(http.StatusServiceUnavailable)
-	if !strings.Contains(g.errs.String(), "the store is unavailable: the server ") { // "is starting or stopping", "cannot be reached"
+	// "is starting or stopping", "cannot be reached"
+	if !strings.Contains(g.errs.String(), "the store is unavailable: the server ") {
 		t.Errorf("the log does not say it: %s", g.errs)
 	}
 	if err := server.Run(t.Context()); err != nil {
@@ -48,12 +50,13 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 	g.term()
 
 	server.Kill()
-	g.refused(nil, "weigate", "the store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
+	g.refused(nil, "weigate", "store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
 	if err := server.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	tell(t, server, `INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.refused(nil, "weigate", "the store (PostgreSQL, ", "it has migration 99 (the future)", "start the newer version, or restore a backup")
+	g.refused(nil, "weigate", "store (PostgreSQL, ", "it has migration 99 (the future)",
+		"start the newer version, or restore a backup")
 	tell(t, server, `DELETE FROM migrations WHERE version = 99`)
 
 	right, err := os.ReadFile(filepath.Join(g.dir, "weigate.key"))
@@ -61,11 +64,12 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leaktest.Secret+" of another gateway"))+"\n")
-	g.refused(nil, "weigate", "sealed with a master key that is not among those given", "put back the master key file that belongs to this database")
+	g.refused(nil, "weigate", "sealed with a master key that is not among those given",
+		"restore the master key file of this database")
 	if err := os.Remove(filepath.Join(g.dir, "weigate.key")); err != nil {
 		t.Fatal(err)
 	}
-	g.refused(nil, "weigate", "the master key file weigate.key is missing, and the store holds 2 keys sealed with it: put the file back")
+	g.refused(nil, "weigate", "master key weigate.key: file does not exist, and the store contains 2 keys sealed with it")
 	g.write("weigate.key", string(right))
 	g.still()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {
@@ -73,8 +77,9 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 	}
 }
 
-// awaitReady waits until /readyz answers so. The gateway is another process, so there is nothing to wait on.
-func (g *gate) awaitReady(status int) {
+// awaitReady waits until /readyz answers so. The gateway is another process, so there is nothing to
+// wait on.
+func (g *fixture) awaitReady(status int) {
 	g.t.Helper()
 	got := 0
 	for end := time.Now().Add(gateDeadline); got != status; time.Sleep(20 * time.Millisecond) {

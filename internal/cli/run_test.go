@@ -25,7 +25,7 @@ type program struct {
 	told    *bytes.Buffer
 }
 
-// begin runs weigate until it has printed all that it prints by itself.
+// begin runs weigate until it has printed all that it prints at its start.
 func begin(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -65,8 +65,9 @@ func TestSimTradesACode(t *testing.T) {
 	p := begin(t, "sim", "--addr=127.0.0.1:0", "--control-addr=127.0.0.1:0", "--seed=7",
 		"--app=wx0123456789abcdef:"+leaktest.Secret+":app.localhost", "--consent-as=xiaoming", "--any-browser")
 	base := p.urls[0]
-	res, err := http.DefaultTransport.RoundTrip(request(t, base+"/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri="+
-		url.QueryEscape("http://app.localhost:1/cb")+"&response_type=code&scope=snsapi_userinfo&state=abc"))
+	res, err := http.DefaultTransport.RoundTrip(
+		request(t, base+"/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri="+
+			url.QueryEscape("http://app.localhost:1/cb")+"&response_type=code&scope=snsapi_userinfo&state=abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,8 @@ func TestSimTradesACode(t *testing.T) {
 	if back.Query().Get("state") != "abc" {
 		t.Errorf("the state came back as %s", back)
 	}
-	answer := get200(t, base+"/sns/oauth2/access_token?appid=wx0123456789abcdef&secret="+leaktest.Secret+"&grant_type=authorization_code&code="+back.Query().Get("code"))
+	answer := get200(t, base+"/sns/oauth2/access_token?appid=wx0123456789abcdef&secret="+leaktest.Secret+
+		"&grant_type=authorization_code&code="+back.Query().Get("code"))
 	field := func(name string) string {
 		m := regexp.MustCompile(`"` + name + `":"([^"]+)"`).FindStringSubmatch(answer)
 		if m == nil {
@@ -105,7 +107,9 @@ func TestSeedRepeatsARun(t *testing.T) {
 	code := func(seed string) string {
 		p := begin(t, "sim", "--addr=127.0.0.1:0", "--control-addr=127.0.0.1:0", "--consent-as=alice", "--any-browser",
 			"--app=wx0123456789abcdef:not-a-secret:localhost", "--seed="+seed)
-		res, err := http.DefaultTransport.RoundTrip(request(t, p.urls[0]+"/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=http%3A%2F%2Flocalhost%2F&response_type=code&scope=snsapi_base&state=x"))
+		res, err := http.DefaultTransport.RoundTrip(
+			request(t, p.urls[0]+"/connect/oauth2/authorize?appid=wx0123456789abcdef&redirect_uri=http%3A%2F%2Flocalhost%2F"+
+				"&response_type=code&scope=snsapi_base&state=x"))
 		if err != nil {
 			t.Fatal(err)
 		}

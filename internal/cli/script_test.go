@@ -115,7 +115,7 @@ var processes sync.Map
 
 var printedAddress = regexp.MustCompile(`https?://[^\s]+[0-9]`)
 
-// start ARGS... starts weigate and waits until it says that it runs. The addresses it printed
+// start ARGS... starts weigate and waits until it has printed its addresses. The addresses it printed
 // are $URL1, $URL2, … and its output is the file "printed".
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	exe, err := exec.LookPath("weigate")
@@ -157,7 +157,7 @@ type stopper struct {
 	ended chan struct{}
 }
 
-// stop presses Ctrl-C. The command must end by itself, with status 0. What it said on stderr
+// stop presses Ctrl-C. The command must exit with status 0. Its output on stderr
 // in all is the file "told".
 func stop(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.LoadAndDelete(ts)
@@ -186,7 +186,8 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(v.(stopper).cmd.Process.Signal(syscall.SIGHUP))
 }
 
-// eventually asks until it is so. What is awaited is the work of another process, so there is nothing to wait on.
+// eventually asks until it is so. What is awaited is the work of another process, so there is
+// nothing to wait on.
 func eventually(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -23,16 +23,17 @@ import (
 )
 
 // serveCmd is "weigate serve": the gateway.
-type serveCmd struct{ configured }
+type serveCmd struct{ configFlag }
 
-// stopPatience is how long requests may go on after the gateway was told to stop: longer than a call to WeChat, so that no sign-in is lost half-way.
-const stopPatience = 20 * time.Second
+// shutdownTimeout is how long requests in progress may take after a stop: longer than a call to
+// WeChat, so that no sign-in is interrupted.
+const shutdownTimeout = 20 * time.Second
 
-// serving is a gateway between its start and its end.
-type serving struct {
+// runningGateway is a gateway with what a reload needs.
+type runningGateway struct {
 	path    string // of the configuration
 	conf    *config.Config
-	master  []string // ids of the master keys
+	keyIDs  []string // of the master keys
 	app     *app.App
 	log     *slog.Logger
 	level   *slog.LevelVar
@@ -40,70 +41,77 @@ type serving struct {
 	metrics *metrics.Metrics
 }
 
-// Run serves until the context ends, then lets what is in flight finish. The addresses are taken first, so that a busy port changes nothing.
-func (c *serveCmd) Run(s *session) (err error) {
+// Run serves until the context is done, and then finishes the requests in progress. It listens before
+// it opens the store, so that a port in use changes nothing.
+func (c *serveCmd) Run(s *invocation) (err error) {
 	conf, err := c.load(s)
 	if err != nil {
 		return err
 	}
-	run := &servers{out: s.out, patience: stopPatience, finish: true, writeTimeout: time.Minute}
+	run := &servers{out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: time.Minute}
 	defer run.close()
-	site, err := run.listenAs(conf.Listen, "listen in the configuration")
+	site, err := run.listen(conf.Listen, "listen in the configuration")
 	if err != nil {
 		return err
 	}
-	var watch net.Listener
+	var monitoring net.Listener
 	if conf.Metrics != "" {
-		if watch, err = run.listenAs(conf.Metrics, "metrics in the configuration"); err != nil {
+		if monitoring, err = run.listen(conf.Metrics, "metrics in the configuration"); err != nil {
 			return err
 		}
 	}
-	store, err := openStore(s.ctx, conf, true)
+	counted := metrics.New()
+	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counted.Store})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	master, err := masterKeyFor(s, conf, store)
+	sealer, err := loadOrCreateMasterKey(s, conf, store)
 	if err != nil {
 		return err
 	}
-	g := &serving{path: c.Config, conf: conf, master: master.IDs(), getenv: s.getenv, level: &slog.LevelVar{}, metrics: metrics.New()}
+	g := &runningGateway{
+		path: c.Config, conf: conf, keyIDs: sealer.IDs(), getenv: s.getenv,
+		level: &slog.LevelVar{}, metrics: counted,
+	}
 	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
-	g.level.Set(logLevel(conf.Log.Level))
-	g.app, err = app.New(s.ctx, app.Options{Config: conf, Store: store, Sealer: master, Metrics: g.metrics, Logger: g.log})
+	g.level.Set(parseLevel(conf.Log.Level))
+	g.app, err = app.New(s.ctx, app.Options{
+		Config: conf, Store: store, Sealer: sealer, Metrics: g.metrics, Logger: g.log,
+	})
 	if err != nil {
-		return wrongKey(err)
+		return checkKeyError(err)
 	}
 	defer func() {
-		// The servers have stopped by now; what is left are short rounds in the background.
-		end, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), stopPatience)
+		// The servers have stopped. Only short background tasks are left.
+		end, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), shutdownTimeout)
 		defer cancel()
 		err = errors.Join(err, g.app.Close(end))
 	}()
 	run.stopping = g.app.Stopping
 	run.handle(site, g.app.Handler())
-	if watch != nil {
-		run.handle(watch, g.watch())
+	if monitoring != nil {
+		run.handle(monitoring, g.monitoring())
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	go g.reloads(ctx, hangup)
+	go g.reloadOn(ctx, hangup)
 	context.AfterFunc(ctx, g.app.Drain)
-	g.announce(s.out, site, watch)
+	g.printStart(s.out, site, monitoring)
 	return run.run(ctx)
 }
 
-// announce prints where the gateway is.
-func (g *serving) announce(v printer, site, watch net.Listener) {
-	v.say("Weigate serves %s\n", g.conf.URL)
-	v.say("  listens on   %s", address(site))
-	if watch != nil {
-		v.say("  metrics      %s/metrics", address(watch))
+// printStart prints the addresses of the gateway.
+func (g *runningGateway) printStart(p printer, site, monitoring net.Listener) {
+	p.printf("Weigate serves %s\n", g.conf.URL)
+	p.printf("  listens on   %s", address(site))
+	if monitoring != nil {
+		p.printf("  metrics      %s/metrics", address(monitoring))
 	}
-	v.say("  store        %s", g.conf.StoreName())
+	p.printf("  store        %s", g.conf.StoreName())
 	var names []string
 	for _, a := range g.conf.Apps {
 		names = append(names, a.ID)
@@ -111,16 +119,16 @@ func (g *serving) announce(v printer, site, watch net.Listener) {
 	if len(names) == 0 {
 		names = []string{"none yet"}
 	}
-	v.say("  apps         %s\n\nCtrl-C stops it.", strings.Join(names, ", "))
-	for _, e := range g.conf.WeChat {
-		if e.AnyBrowser {
-			v.warn("wechat.%s takes every browser for WeChat's (any_browser): whoever reaches the simulator signs in as anybody", e.Name)
+	p.printf("  apps         %s\n\nCtrl-C stops it.", strings.Join(names, ", "))
+	for _, c := range g.conf.WeChat {
+		if c.AnyBrowser {
+			p.warnf("wechat.%s.any_browser: anyone who can reach the simulator can sign in as any user", c.Name)
 		}
 	}
 }
 
-// watch serves those who watch the process. The gateway's own handler answers the health checks, here as on the main listener.
-func (g *serving) watch() http.Handler {
+// monitoring returns the handler for metrics and health checks.
+func (g *runningGateway) monitoring() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", g.metrics.Handler())
 	mux.Handle("GET /healthz", g.app.Handler())
@@ -128,8 +136,8 @@ func (g *serving) watch() http.Handler {
 	return mux
 }
 
-// reloads reads the configuration again at each signal.
-func (g *serving) reloads(ctx context.Context, hangup <-chan os.Signal) {
+// reloadOn reloads the configuration at each signal.
+func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -140,70 +148,80 @@ func (g *serving) reloads(ctx context.Context, hangup <-chan os.Signal) {
 	}
 }
 
-// reload takes up what can be taken up, or nothing when anything is wrong: then the gateway goes on as it is, and the log says why.
-func (g *serving) reload() {
+// reload applies the changes of the configuration that do not require a restart. It changes nothing if
+// the configuration is invalid.
+func (g *runningGateway) reload() {
+	const failed = "configuration not reloaded, previous one kept"
 	read, err := config.Load(g.path, g.getenv)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			g.log.Error("configuration not reloaded, the present one goes on", "problem", p.String())
+			g.log.Error(failed, "problem", p.String())
 		}
 		return
 	case err != nil:
-		g.log.Error("configuration not reloaded, the present one goes on", "error", err)
+		g.log.Error(failed, "error", err)
 		return
 	}
 	for _, w := range read.Warnings {
-		g.log.Warn("configuration", "warning", w.String())
+		g.log.Warn("configuration warning", "warning", w.String())
 	}
-	waiting := config.NeedsRestart(g.conf, read)
-	// The file may hold other keys under its old name, and signing keys are sealed with those that were there at the start.
-	if m, err := presentMasterKey(read); err != nil {
-		g.log.Warn("the master key cannot be read; the gateway goes on with the one of its start, and would not start again", "error", err)
-	} else if !slices.Equal(m.IDs(), g.master) && !slices.Contains(waiting, "master_key_file") {
-		waiting = append(waiting, "the contents of master_key_file")
-	}
-	if len(waiting) > 0 {
-		g.log.Warn("these changes of the configuration wait for the next start", "keys", strings.Join(waiting, ", "))
+	if keys := g.needRestart(read); len(keys) > 0 {
+		g.log.Warn("configuration changed, restart required", "keys", strings.Join(keys, ", "))
 	}
 	next := config.Keep(g.conf, read)
 	if err := g.app.Reload(next); err != nil {
-		g.log.Error("configuration not reloaded, the present one goes on", "error", err)
+		g.log.Error(failed, "error", err)
 		return
 	}
 	g.conf = next
-	g.level.Set(logLevel(next.Log.Level))
+	g.level.Set(parseLevel(next.Log.Level))
 	g.log.Info("configuration reloaded", "apps", len(next.Apps))
 }
 
-// masterKeyFor reads the master key, or makes its file for a store that holds nothing sealed yet. A new key beside an old database would open nothing.
-func masterKeyFor(s *session, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
-	if m, err := presentMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
-		if open, exposedErr := keys.Exposed(conf.MasterKeyFile); conf.MasterKey == "" && exposedErr == nil && open {
-			s.out.warn("others on this machine can read the master key %s: chmod 600", conf.MasterKeyFile)
+// needRestart returns the changed keys that a reload cannot apply. The content of master_key_file is
+// one of them, because signing keys are sealed with the master keys of the start.
+func (g *runningGateway) needRestart(read *config.Config) []string {
+	changed := config.NeedsRestart(g.conf, read)
+	switch m, err := loadMasterKey(read); {
+	case err != nil:
+		g.log.Warn("master key not read, restart would fail", "error", err)
+	case !slices.Equal(m.IDs(), g.keyIDs) && !slices.Contains(changed, "master_key_file"):
+		changed = append(changed, "master_key_file (content)")
+	}
+	return changed
+}
+
+// loadOrCreateMasterKey reads the master key. It creates the file if the store contains nothing that
+// is sealed with a missing one.
+func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
+	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
+		open, exposedErr := keys.Exposed(conf.MasterKeyFile)
+		if conf.MasterKey == "" && exposedErr == nil && open {
+			s.out.warnf("master key %s is readable by other users: chmod 600", conf.MasterKeyFile)
 		}
 		return m, err
 	}
-	if err := missingMasterKey(s.ctx, conf, store); err != nil {
+	if err := checkNoSealedKeys(s.ctx, conf, store); err != nil {
 		return nil, err
 	}
 	m, created, err := app.MasterKey(conf)
 	if created {
-		s.out.warn("made a master key, %s: keep a copy of it apart from the database and its backups", conf.MasterKeyFile)
+		s.out.warnf("created the master key %s: back it up, separately from the database", conf.MasterKeyFile)
 	}
 	return m, err
 }
 
-// missingMasterKey says whether the master key that is not there was needed.
-func missingMasterKey(ctx context.Context, conf *config.Config, store gateway.Keys) error {
+// checkNoSealedKeys returns an error if the store contains keys that only the missing master key opens.
+func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.Keys) error {
 	sealed, err := store.Keys(ctx)
 	if err != nil {
-		return fmt.Errorf("the store (%s): %w", conf.StoreName(), err)
+		return storeError(conf, err)
 	}
 	if len(sealed) > 0 {
-		return fmt.Errorf("the master key file %s is missing, and the store holds %s sealed with it: put the file back, or name it with master_key_file",
-			conf.MasterKeyFile, count(len(sealed), "key", "keys"))
+		return withHint(fmt.Errorf("master key %s: %w, and the store contains %s sealed with it",
+			conf.MasterKeyFile, fs.ErrNotExist, count(len(sealed), "key", "keys")), restoreKeyHint)
 	}
 	return nil
 }

@@ -13,60 +13,63 @@ import (
 	"time"
 )
 
-// servers is a set of HTTP servers that start and stop together. All addresses are taken
-// before the first answer is given, so that a busy port stops the program before it has
-// told anybody an address.
+// servers is a set of HTTP servers that start and stop together. All addresses are listened on
+// before the first request is served, so that a port in use ends the program before it prints an
+// address.
 type servers struct {
 	out printer
 	all []server
-	// patience is how long requests may go on after the program was told to stop; 0 is five seconds.
-	patience time.Duration
-	// finish lets requests do all of their work within patience, those that are only just arriving too. Without it they see the end at once, which is for
-	// servers whose requests wait for something that will not come any more.
-	finish bool
-	// stopping is called once when the program was told to stop, before late arrivals are let in; nil = nothing to do.
+
+	shutdownTimeout time.Duration // for requests in progress after a stop; 0 = five seconds
+	writeTimeout    time.Duration // for a whole response; 0 = unlimited, for pages that wait for an event
+
+	// graceful finishes requests in progress within shutdownTimeout. Otherwise their contexts are
+	// cancelled at once: they wait for events that will not happen any more.
+	graceful bool
+	// stopping is called once at a stop, before late connections are accepted. It may be nil.
 	stopping func()
-	// writeTimeout is how long an answer may take in all; 0 is no limit, for pages that are held until something happens.
-	writeTimeout time.Duration
 }
 
-// lateArrivals is how long a server with finish goes on taking connections after it was told to stop. A proxy that was told before has sent some that the
-// kernel holds for us, and closing the listener would reset those: in a rolling restart under load, people saw 502.
-const lateArrivals = 500 * time.Millisecond
+// lateConnections is how long a graceful server accepts connections after a stop. A proxy may have
+// opened some that the kernel still queues, and closing the listener would reset them: users saw 502
+// in a rolling restart under load.
+const lateConnections = 500 * time.Millisecond
 
 type server struct {
 	listener net.Listener
 	handler  http.Handler
 }
 
-// listen takes the address that flag asked for. The error says what to do instead.
-func (s *servers) listen(flag, addr string) (net.Listener, error) {
+// listenFlag listens on the address of a flag.
+func (s *servers) listenFlag(flag, addr string) (net.Listener, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, fmt.Errorf("%s wants HOST:PORT, such as 127.0.0.1:8080, not %q", flag, addr)
+		return nil, fmt.Errorf("%s must be HOST:PORT such as 127.0.0.1:8080, not %q", flag, addr)
 	}
-	return s.listenAs(addr, flag+" HOST:PORT")
+	return s.listen(addr, flag)
 }
 
-// listenAs takes an address; how tells where another one can be chosen.
-func (s *servers) listenAs(addr, how string) (net.Listener, error) {
+// listen listens on an address. setting names the flag or key that sets it, for the hint.
+func (s *servers) listen(addr, setting string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case err == nil:
 		s.all = append(s.all, server{listener: l})
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is busy, another program listens there: stop it, or choose another address with %s (port 0 takes any free one)", addr, how)
+		return nil, withHint(fmt.Errorf("listen on %s: address already in use", addr),
+			"stop the other program, or set another address with %s (port 0 chooses a free port)", setting)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("this user may not listen on %s: choose a port above 1023 with %s", addr, how)
+		return nil, withHint(fmt.Errorf("listen on %s: permission denied", addr),
+			"set a port above 1023 with %s", setting)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		err = op.Err // without the address, which is said already
+		err = op.Err // without the address, which is in the message already
 	}
-	return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with %s", addr, err, how)
+	return nil, withHint(fmt.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
 }
 
-// handle gives the listener its handler.
+// handle sets the handler of a listener.
 func (s *servers) handle(l net.Listener, h http.Handler) {
 	for i := range s.all {
 		if s.all[i].listener == l {
@@ -75,54 +78,40 @@ func (s *servers) handle(l net.Listener, h http.Handler) {
 	}
 }
 
-// handleTLS gives the listener its handler behind TLS.
+// handleTLS sets the handler of a listener, and serves it with TLS.
 func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
 	for i := range s.all {
 		if s.all[i].listener == l {
-			s.all[i] = server{tls.NewListener(l, conf), h}
+			s.all[i] = server{listener: tls.NewListener(l, conf), handler: h}
 		}
 	}
 }
 
-// close gives up the addresses of servers that will not run.
+// close closes the listeners of servers that did not run.
 func (s *servers) close() {
 	for _, each := range s.all {
 		each.listener.Close()
 	}
 }
 
-// run serves until ctx ends, then lets requests finish for a moment. Requests see ctx, so
-// that the ones that wait for something (a scan, a log line) end with it, unless finish is set.
+// run serves until ctx is done, then waits for requests in progress.
 func (s *servers) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	if !s.finish {
+	if !s.graceful {
 		context.AfterFunc(ctx, end)
 	}
-	var running sync.WaitGroup
+	var wait sync.WaitGroup
 	failed := make(chan error, len(s.all))
-	var stops []func(context.Context)
+	var httpServers []*http.Server
 	for _, each := range s.all {
-		h := &http.Server{
-			Handler:           each.handler,
-			ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout:       30 * time.Second, // no body here is larger than a form
-			IdleTimeout:       2 * time.Minute,
-			WriteTimeout:      s.writeTimeout,
-			MaxHeaderBytes:    64 << 10,
-			ErrorLog:          s.out.httpLog(),
-			BaseContext:       func(net.Listener) context.Context { return requests },
-		}
-		stops = append(stops, func(ctx context.Context) {
-			if h.Shutdown(ctx) != nil {
-				h.Close() // time is up: whoever still waits is cut off
-			}
-		})
-		running.Go(func() {
+		h := s.httpServer(requests, each.handler)
+		httpServers = append(httpServers, h)
+		wait.Go(func() {
 			if err := h.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("the server on %s stopped: %w", each.listener.Addr(), err)
+				failed <- fmt.Errorf("serve on %s: %w", each.listener.Addr(), err)
 			}
 		})
 	}
@@ -135,20 +124,38 @@ func (s *servers) run(ctx context.Context) error {
 	if s.stopping != nil {
 		s.stopping()
 	}
-	if s.finish && err == nil {
-		time.Sleep(lateArrivals)
+	if s.graceful && err == nil {
+		time.Sleep(lateConnections)
 	}
-	last, done := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.patience, 5*time.Second))
+	shutdown, done := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.shutdownTimeout, 5*time.Second))
 	defer done()
-	for _, stop := range stops {
-		running.Go(func() { stop(last) })
+	for _, h := range httpServers {
+		wait.Go(func() {
+			if h.Shutdown(shutdown) != nil {
+				h.Close() // the time is up: close the remaining connections
+			}
+		})
 	}
-	running.Wait()
+	wait.Wait()
 	return err
 }
 
-// loopback tells whether only this machine can reach the listener.
-func loopback(l net.Listener) bool {
+// httpServer returns a server whose requests have a context derived from requests.
+func (s *servers) httpServer(requests context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // bodies are no larger than a form
+		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      s.writeTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          s.out.serverLog(),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+}
+
+// isLoopback reports whether a listener is reachable from this machine only.
+func isLoopback(l net.Listener) bool {
 	a, ok := l.Addr().(*net.TCPAddr)
 	return ok && a.IP.IsLoopback()
 }

@@ -15,8 +15,8 @@ import (
 // context ends, or for as long as the client likes when stubborn.
 func held(t *testing.T, patience time.Duration, stubborn <-chan struct{}) (stop func() error, answered <-chan error) {
 	t.Helper()
-	run := &servers{out: printer{out: io.Discard, err: io.Discard}, patience: patience}
-	l, err := run.listen("--addr", "127.0.0.1:0")
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: patience}
+	l, err := run.listenFlag("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +80,11 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 	close(never)
 }
 
-// TestStopLosesNothingInFlight: the gateway's requests go on to their end, with a context that lives, after it was told to stop.
+// TestStopLosesNothingInFlight: requests in progress finish after a stop, and their contexts are not cancelled.
 func TestStopLosesNothingInFlight(t *testing.T) {
 	t.Parallel()
-	run := &servers{out: printer{out: io.Discard, err: io.Discard}, patience: time.Minute, finish: true}
-	l, err := run.listen("--addr", "127.0.0.1:0")
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: time.Minute, graceful: true}
+	l, err := run.listenFlag("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,17 +128,19 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 	}
 }
 
-// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is answered, not reset.
+// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is
+// answered, not reset.
 func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	t.Parallel()
-	run := &servers{out: printer{out: io.Discard, err: io.Discard}, finish: true}
-	l, err := run.listen("--addr", "127.0.0.1:0")
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}, graceful: true}
+	l, err := run.listenFlag("--addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := make(chan struct{})
 	run.stopping = func() { close(told) }
-	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told })) // nobody arrives before the stop is told
+	// nobody arrives before the stop is told
+	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told }))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ended := make(chan error, 1)
@@ -159,7 +161,7 @@ func TestAServerThatFails(t *testing.T) {
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}}
 	var both []net.Listener
 	for range 2 {
-		l, err := run.listen("--addr", "127.0.0.1:0")
+		l, err := run.listenFlag("--addr", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +170,7 @@ func TestAServerThatFails(t *testing.T) {
 	}
 	both[0].Close()
 	err := run.run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), both[0].Addr().String()+" stopped: ") {
+	if err == nil || !strings.Contains(err.Error(), "serve on "+both[0].Addr().String()+": ") {
 		t.Errorf("got %v", err)
 	}
 	if c, err := net.Dial("tcp", both[1].Addr().String()); err == nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -28,18 +29,18 @@ type simCmd struct {
 }
 
 // Run serves until the context is cancelled.
-func (c *simCmd) Run(s *session) error {
+func (c *simCmd) Run(s *invocation) error {
 	apps, err := c.apps()
 	if err != nil {
 		return err
 	}
 	run := &servers{out: s.out}
 	defer run.close()
-	pages, err := run.listen("--addr", c.Addr)
+	pages, err := run.listenFlag("--addr", c.Addr)
 	if err != nil {
 		return err
 	}
-	control, err := run.listen("--control-addr", c.ControlAddr)
+	control, err := run.listenFlag("--control-addr", c.ControlAddr)
 	if err != nil {
 		return err
 	}
@@ -58,35 +59,35 @@ func (c *simCmd) Run(s *session) error {
 	run.handle(control, simulator.New(simulator.Config{Server: wx}))
 	open := []net.Listener{pages, control}
 
-	s.out.say("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
-	s.out.say("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
-	s.out.say("  API       %s   in place of https://api.weixin.qq.com", address(pages))
-	s.out.say("  control   %s   people, phones, quirks, faults, log", address(control))
+	s.out.printf("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
+	s.out.printf("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
+	s.out.printf("  API       %s   in place of https://api.weixin.qq.com", address(pages))
+	s.out.printf("  control   %s   people, phones, quirks, faults, log", address(control))
 	if c.TLSAddr != "" {
 		l, err := c.serveTLS(run, wx)
 		if err != nil {
 			return err
 		}
 		open = append(open, l)
-		s.out.say("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
+		s.out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
 	}
-	s.out.say("  seed      %d\n", wx.Seed())
+	s.out.printf("  seed      %d\n", wx.Seed())
 	for _, a := range wx.Apps() {
 		secret := a.Secret
 		if apps != nil {
 			secret = "as given"
 		}
-		s.out.say("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+		s.out.printf("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
 	}
 	var people []string
 	for _, p := range wx.People() {
 		people = append(people, p.ID)
 	}
-	s.out.say("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
+	s.out.printf("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
 
 	for _, l := range open {
-		if !loopback(l) {
-			s.out.warn("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+
+		if !isLoopback(l) {
+			s.out.warnf("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+
 				"use it in a trusted network only", l.Addr())
 			break
 		}
@@ -100,7 +101,7 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate authority: %w", err)
 	}
-	l, err := run.listen("--tls-addr", c.TLSAddr)
+	l, err := run.listenFlag("--tls-addr", c.TLSAddr)
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +168,7 @@ func parseApp(flag, value string) (wechattest.App, error) {
 
 // isIP reports whether a callback domain is an IP address, with or without a port.
 func isIP(domain string) bool {
-	if host, _, err := net.SplitHostPort(domain); err == nil {
-		domain = host
-	}
-	_, err := netip.ParseAddr(strings.Trim(domain, "[]"))
+	_, err := netip.ParseAddr(origin.Hostname(domain))
 	return err == nil
 }
 

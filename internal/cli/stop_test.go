@@ -11,10 +11,11 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A gateway that is told to end while people sign in lets each of them in first: WeChat's code works once, so whoever is cut off is lost.
+// A gateway that is stopped during sign-ins finishes them first: WeChat's code works once, so an interrupted
+// sign-in would be lost.
 func TestTermDuringSignIns(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
+	g := newFixture(t)
 	g.configure("")
 	g.serve()
 	people := []string{"alice", "bob", "xiaoming"}
@@ -35,7 +36,8 @@ func TestTermDuringSignIns(t *testing.T) {
 		}
 		return n
 	}
-	for end := time.Now().Add(gateDeadline); g.under("/sns/oauth2/access_token") < len(people); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(gateDeadline); g.under("/sns/oauth2/access_token") < len(people); time.Sleep(
+		5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the codes did not come to WeChat")
 		}
@@ -45,7 +47,8 @@ func TestTermDuringSignIns(t *testing.T) {
 	in := 0
 	g.mu.Lock()
 	for _, a := range g.answers {
-		if a.path == "/wechat/callback" && strings.Contains(a.header.Get("Location"), "/oauth2/authorize") && len(a.header["Set-Cookie"]) > 0 {
+		if a.path == "/wechat/callback" && strings.Contains(a.header.Get("Location"), "/oauth2/authorize") &&
+			len(a.header["Set-Cookie"]) > 0 {
 			in++
 		}
 	}
@@ -60,7 +63,8 @@ func TestTermDuringSignIns(t *testing.T) {
 	g.serve() // the same file, the same people
 	before := asked()
 	for _, person := range people {
-		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
+		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil ||
+			!strings.HasPrefix(page.URL, g.app.URL) {
 			t.Errorf("%s after the restart: %+v, %v", person, page, err)
 		}
 	}
@@ -73,10 +77,11 @@ func TestTermDuringSignIns(t *testing.T) {
 	}
 }
 
-// Signals to read the configuration again, twenty of them, half with a faulty file, while people sign in and apps fetch tokens: nobody notices.
+// Signals to read the configuration again, twenty of them, half with a faulty file, while people
+// sign in and apps fetch tokens: nobody notices.
 func TestHangupUnderLoad(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
+	g := newFixture(t)
 	g.configure("")
 	g.serve()
 	done := make(chan struct{})
@@ -111,20 +116,23 @@ func TestHangupUnderLoad(t *testing.T) {
 	for i := range 10 {
 		g.configure("lsten: nowhere\n")
 		g.hangup()
-		g.await("configuration not reloaded, the present one goes on", i+1)
-		g.configure(fmt.Sprintf("  - {id: more%d, kind: oidc, secret: %s, access: signed_in, redirect_uris: [https://more.example.com/cb]}\n", i, gateSecret))
+		g.await("configuration not reloaded, previous one kept", i+1)
+		g.configure(fmt.Sprintf(
+			"  - {id: more%d, kind: oidc, secret: %s, access: signed_in, redirect_uris: [https://more.example.com/cb]}\n", i,
+			gateSecret))
 		g.hangup()
 		g.await("configuration reloaded", i+1)
 	}
 	close(done)
 	load.Wait()
-	if page := g.get(strings.Replace(g.authorize("openid"), "client_id=sample", "client_id=more9", 1), ""); !strings.Contains(page, `id="`) {
+	if page := g.get(strings.Replace(g.authorize("openid"), "client_id=sample", "client_id=more9", 1),
+		""); !strings.Contains(page, `id="`) {
 		t.Errorf("the last configuration is not in force: %s", page)
 	}
 	g.term()
 }
 
-func (g *gate) hangup() {
+func (g *fixture) hangup() {
 	g.t.Helper()
 	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		g.t.Fatal(err)

@@ -13,19 +13,19 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// userCmd is "weigate user": people and their approvals.
+// userCmd is "weigate user".
 type userCmd struct {
-	List    userListCmd    `cmd:"" help:"List accounts, newest first."`
-	Show    userShowCmd    `cmd:"" help:"Show one account: identities, sessions, what happened lately."`
-	Approve userApproveCmd `cmd:"" help:"Let people who wait into apps with \"access: approved\"."`
-	Block   userBlockCmd   `cmd:"" help:"Keep people out, and sign them out everywhere."`
-	Unblock userUnblockCmd `cmd:"" help:"Take a block away. The person waits for approval again."`
-	Groups  userGroupsCmd  `cmd:"" help:"Set the groups of an account."`
-	SignOut userSignOutCmd `cmd:"" help:"Sign people out everywhere."`
-	Import  userImportCmd  `cmd:"" help:"Bring in openids from another user table (CSV)."`
+	List    userListCmd    `cmd:"" help:"List users, newest first."`
+	Show    userShowCmd    `cmd:"" help:"Show a user: identities, sessions, recent events."`
+	Approve userApproveCmd `cmd:"" help:"Approve users for apps with \"access: approved\"."`
+	Block   userBlockCmd   `cmd:"" help:"Block users, and sign them out everywhere."`
+	Unblock userUnblockCmd `cmd:"" help:"Unblock users. They need approval again."`
+	Groups  userGroupsCmd  `cmd:"" help:"Set the groups of a user."`
+	SignOut userSignOutCmd `cmd:"" help:"Sign users out everywhere."`
+	Import  userImportCmd  `cmd:"" help:"Import users from a CSV file."`
 }
 
-// Events that these commands record.
+// The events of these commands.
 const (
 	eventApproved  = "user_approved"
 	eventBlocked   = "user_blocked"
@@ -37,16 +37,16 @@ const (
 
 // userListCmd is "weigate user list".
 type userListCmd struct {
-	configured
-	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only these: active, pending or blocked."`
-	Text   string `placeholder:"TEXT" help:"Part of a nickname; or a whole account id, openid, unionid or old id."`
-	Limit  int    `default:"50" help:"How many (${default}, at most 500)."`
-	After  string `placeholder:"ID" help:"Go on after this account: the next page."`
+	configFlag
+	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
+	Text   string `placeholder:"TEXT" help:"Part of a nickname; or a complete user id, openid, unionid or old id."`
+	Limit  int    `default:"50" help:"Maximum number (${default}, at most 500)."`
+	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
 }
 
 // Run prints a table.
-func (c *userListCmd) Run(s *session) error {
-	_, store, err := c.visit(s)
+func (c *userListCmd) Run(s *invocation) error {
+	_, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
@@ -60,49 +60,50 @@ func (c *userListCmd) Run(s *session) error {
 		return err
 	}
 	if len(users) == 0 {
-		s.out.say("No accounts.")
+		s.out.printf("No users.")
 		return nil
 	}
 	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATUS\tCREATED\tNICKNAME\tGROUPS")
-	for _, a := range users {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Status, day(a.CreatedAt), printable(a.Nickname), printable(strings.Join(a.Groups, ",")))
+	for _, u := range users {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
+			u.ID, u.Status, day(u.CreatedAt), printable(u.Nickname), printable(strings.Join(u.Groups, ",")))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if len(users) == q.Page() {
-		s.out.say("\nThere may be more: --after %s", users[len(users)-1].ID)
+		s.out.printf("\nThere may be more: --after %s", users[len(users)-1].ID)
 	}
 	return nil
 }
 
 // userShowCmd is "weigate user show".
 type userShowCmd struct {
-	configured
-	ID string `arg:"" help:"Account id; or an openid, unionid or old id of it."`
+	configFlag
+	ID string `arg:"" help:"User id, openid, unionid or old id."`
 }
 
-// Run prints what is known of an account. Openids are shown shortened: the terminal's history is not the place for them.
-func (c *userShowCmd) Run(s *session) error {
-	_, store, err := c.visit(s)
+// Run prints a user. Openids and unionids are shortened, because terminals keep a history.
+func (c *userShowCmd) Run(s *invocation) error {
+	_, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	a, err := find(s, store, c.ID)
+	u, err := find(s, store, c.ID)
 	if err != nil {
 		return err
 	}
-	identities, err := store.Identities(s.ctx, a.ID)
+	identities, err := store.Identities(s.ctx, u.ID)
 	if err != nil {
 		return err
 	}
-	sessions, err := store.UserSessions(s.ctx, a.ID, time.Now())
+	sessions, err := store.UserSessions(s.ctx, u.ID, time.Now())
 	if err != nil {
 		return err
 	}
-	events, err := store.Events(s.ctx, gateway.EventQuery{UserID: a.ID, Limit: 10})
+	events, err := store.Events(s.ctx, gateway.EventQuery{UserID: u.ID, Limit: 10})
 	if err != nil {
 		return err
 	}
@@ -110,18 +111,19 @@ func (c *userShowCmd) Run(s *session) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	line("id", "%s", a.ID)
-	line("status", "%s", a.Status)
-	line("nickname", "%s", printable(a.Nickname))
-	line("groups", "%s", printable(strings.Join(a.Groups, ", ")))
-	line("old id", "%s", printable(a.OldID))
-	line("created", "%s", day(a.CreatedAt))
+	line("id", "%s", u.ID)
+	line("status", "%s", u.Status)
+	line("nickname", "%s", printable(u.Nickname))
+	line("groups", "%s", printable(strings.Join(u.Groups, ", ")))
+	line("old id", "%s", printable(u.OldID))
+	line("created", "%s", day(u.CreatedAt))
 	for _, i := range identities {
 		union := "no unionid"
 		if i.UnionID != "" {
 			union = "unionid " + short(i.UnionID)
 		}
-		line("identity", "%s, %s, openid %s, %s, last came in %s", i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
+		line("identity", "%s, %s, openid %s, %s, last sign-in %s",
+			i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
 	}
 	for _, each := range sessions {
 		line("session", "%s, since %s, last used %s", each.Method, day(each.CreatedAt), day(each.SeenAt))
@@ -132,100 +134,103 @@ func (c *userShowCmd) Run(s *session) error {
 	return table.Flush()
 }
 
-// people is what the commands that change accounts take.
+// userFinder finds the users that a command changes.
 type userFinder struct {
-	configured
-	IDs []string `arg:"" name:"id" help:"Account ids; or an openid, unionid or old id of each."`
+	configFlag
+	IDs []string `arg:"" name:"id" help:"User ids, openids, unionids or old ids."`
 }
 
-// each finds all accounts first, so that a misspelt id changes nothing, and then does its work on each, with an event.
-func (c userFinder) each(s *session, kind string, do func(gateway.Store, gateway.User) (said string, err error)) error {
-	_, store, err := c.visit(s)
+// each finds all users first, so that a misspelled id changes nothing. It then calls do for each user,
+// prints the result, and appends an event.
+func (c userFinder) each(
+	s *invocation, kind string, do func(gateway.Store, gateway.User) (result string, err error),
+) error {
+	_, store, err := c.open(s)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	var users []gateway.User
 	for _, id := range c.IDs {
-		a, err := find(s, store, id)
+		u, err := find(s, store, id)
 		if err != nil {
 			return err
 		}
-		users = append(users, a)
+		users = append(users, u)
 	}
-	for _, a := range users {
-		said, err := do(store, a)
+	for _, u := range users {
+		result, err := do(store, u)
 		if err != nil {
 			return err
 		}
-		event := gateway.Event{At: time.Now(), Kind: kind, UserID: a.ID, Outcome: "ok", Detail: byCommand}
+		event := gateway.Event{At: time.Now(), Kind: kind, UserID: u.ID, Outcome: "ok", Detail: byCommand}
 		if err := store.AppendEvents(s.ctx, event); err != nil {
-			return fmt.Errorf("%s is done, but could not be recorded: %w", said, err)
+			return fmt.Errorf("%s: %s, but event not recorded: %w", u.ID, result, err)
 		}
-		s.out.say("%s  %s  %s", a.ID, said, printable(a.Nickname))
+		s.out.printf("%s  %s  %s", u.ID, result, printable(u.Nickname))
 	}
 	return nil
 }
 
-// status makes the change of an account's status.
-func (c userFinder) status(s *session, kind string, change func(*gateway.User) error, said string) error {
-	return c.each(s, kind, func(store gateway.Store, a gateway.User) (string, error) {
-		_, err := store.UpdateUser(s.ctx, a.ID, time.Now(), change)
-		return said, err
+// update changes each user.
+func (c userFinder) update(s *invocation, kind, result string, change func(*gateway.User) error) error {
+	return c.each(s, kind, func(store gateway.Store, u gateway.User) (string, error) {
+		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), change)
+		return result, err
 	})
 }
 
 // userApproveCmd is "weigate user approve".
 type userApproveCmd struct{ userFinder }
 
-// Run makes pending accounts active. Whoever waits on a page is let in when it looks again.
-func (c *userApproveCmd) Run(s *session) error {
-	return c.status(s, eventApproved, func(a *gateway.User) error {
-		if a.Status == gateway.Blocked {
-			return fmt.Errorf("%s is blocked: weigate user unblock %s first", a.ID, a.ID)
+// Run makes pending users active. The waiting page of their browser continues automatically.
+func (c *userApproveCmd) Run(s *invocation) error {
+	return c.update(s, eventApproved, "approved", func(u *gateway.User) error {
+		if u.Status == gateway.Blocked {
+			return withHint(fmt.Errorf("%s is blocked", u.ID), "weigate user unblock %s", u.ID)
 		}
-		a.Status = gateway.Active
+		u.Status = gateway.Active
 		return nil
-	}, "approved")
+	})
 }
 
 // userBlockCmd is "weigate user block".
 type userBlockCmd struct{ userFinder }
 
-// Run blocks accounts; the store ends their sessions and tokens in the same step.
-func (c *userBlockCmd) Run(s *session) error {
-	return c.status(s, eventBlocked, func(a *gateway.User) error {
-		a.Status = gateway.Blocked
+// Run blocks users. The store ends their sessions and tokens in the same transaction.
+func (c *userBlockCmd) Run(s *invocation) error {
+	return c.update(s, eventBlocked, "blocked and signed out everywhere", func(u *gateway.User) error {
+		u.Status = gateway.Blocked
 		return nil
-	}, "blocked and signed out everywhere")
+	})
 }
 
 // userUnblockCmd is "weigate user unblock".
 type userUnblockCmd struct{ userFinder }
 
-// Run makes blocked accounts pending: whether they had been approved is not kept.
-func (c *userUnblockCmd) Run(s *session) error {
-	return c.status(s, eventUnblocked, func(a *gateway.User) error {
-		if a.Status != gateway.Blocked {
-			return fmt.Errorf("%s is not blocked", a.ID)
+// Run makes blocked users pending. The store does not remember an earlier approval.
+func (c *userUnblockCmd) Run(s *invocation) error {
+	return c.update(s, eventUnblocked, "unblocked, needs approval", func(u *gateway.User) error {
+		if u.Status != gateway.Blocked {
+			return fmt.Errorf("%s is not blocked", u.ID)
 		}
-		a.Status = gateway.Pending
+		u.Status = gateway.Pending
 		return nil
-	}, "unblocked, waits for approval")
+	})
 }
 
 // userSignOutCmd is "weigate user sign-out".
 type userSignOutCmd struct{ userFinder }
 
-// Run ends every session and every token of the accounts.
-func (c *userSignOutCmd) Run(s *session) error {
-	return c.each(s, eventSignedOut, func(store gateway.Store, a gateway.User) (string, error) {
-		n, err := store.DeleteUserSessions(s.ctx, a.ID)
+// Run ends every session and every token of the users.
+func (c *userSignOutCmd) Run(s *invocation) error {
+	return c.each(s, eventSignedOut, func(store gateway.Store, u gateway.User) (string, error) {
+		n, err := store.DeleteUserSessions(s.ctx, u.ID)
 		if err != nil {
 			return "", err
 		}
-		if _, err := store.Revoke(s.ctx, gateway.Revocation{UserID: a.ID}, time.Now()); err != nil {
-			return "", fmt.Errorf("%d sessions ended, the tokens of apps did not: run it again: %w", n, err)
+		if _, err := store.Revoke(s.ctx, gateway.Revocation{UserID: u.ID}, time.Now()); err != nil {
+			return "", withHint(fmt.Errorf("%s: sessions ended, tokens not: %w", u.ID, err), "run it again")
 		}
 		return "signed out of " + count(n, "session", "sessions"), nil
 	})
@@ -233,74 +238,76 @@ func (c *userSignOutCmd) Run(s *session) error {
 
 // userGroupsCmd is "weigate user groups".
 type userGroupsCmd struct {
-	configured
-	ID     string   `arg:"" help:"Account id; or an openid, unionid or old id of it."`
-	Groups []string `arg:"" optional:"" help:"The groups it is in from now on; none takes it out of all."`
+	configFlag
+	ID     string   `arg:"" help:"User id, openid, unionid or old id."`
+	Groups []string `arg:"" optional:"" help:"New groups of the user, replacing all others."`
 }
 
-// Run replaces the groups of an account.
-func (c *userGroupsCmd) Run(s *session) error {
+// Run replaces the groups of a user.
+func (c *userGroupsCmd) Run(s *invocation) error {
 	for _, g := range c.Groups {
-		if g == "" || len(g) > 64 || strings.ContainsFunc(g, func(r rune) bool { return r <= ' ' || r == ',' || !unicode.IsPrint(r) }) {
-			return errors.New("a group is a word of at most 64 letters, without spaces and commas")
+		invalid := func(r rune) bool { return r <= ' ' || r == ',' || !unicode.IsPrint(r) }
+		if g == "" || len(g) > 64 || strings.ContainsFunc(g, invalid) {
+			return errors.New("a group must have 1 to 64 bytes, and no spaces or commas")
 		}
 	}
 	groups := slices.Compact(slices.Sorted(slices.Values(c.Groups)))
-	said := "in no group"
+	result := "in no group"
 	if len(groups) > 0 {
-		said = "in " + strings.Join(groups, ", ")
+		result = "in " + strings.Join(groups, ", ")
 	}
-	return userFinder{c.configured, []string{c.ID}}.each(s, eventGroups, func(store gateway.Store, a gateway.User) (string, error) {
-		_, err := store.UpdateUser(s.ctx, a.ID, time.Now(), func(a *gateway.User) error {
-			a.Groups = groups
-			return nil
-		})
-		return said, err
+	user := userFinder{configFlag: c.configFlag, IDs: []string{c.ID}}
+	return user.update(s, eventGroups, result, func(u *gateway.User) error {
+		u.Groups = groups
+		return nil
 	})
 }
 
-// find returns the account that goes by id: its own, or exactly an openid, unionid or old id.
-func find(s *session, store gateway.Store, id string) (gateway.User, error) {
-	a, err := store.User(s.ctx, id)
+// find returns the user with this user id, openid, unionid or old id.
+func find(s *invocation, store gateway.Store, id string) (gateway.User, error) {
+	u, err := store.User(s.ctx, id)
 	if !errors.Is(err, gateway.ErrNotFound) {
-		return a, err
+		return u, err
 	}
 	found, err := store.Users(s.ctx, gateway.UserQuery{Text: id, Limit: 500})
 	if err != nil {
 		return gateway.User{}, err
 	}
 	var exact []gateway.User
-	for _, a := range found {
-		identities, err := store.Identities(s.ctx, a.ID)
+	for _, u := range found {
+		identities, err := store.Identities(s.ctx, u.ID)
 		if err != nil {
 			return gateway.User{}, err
 		}
-		// A nickname that has the text in it is found too, and must not count: anybody may call themselves anything.
-		if a.OldID == id || slices.ContainsFunc(identities, func(i gateway.Identity) bool { return i.OpenID == id || i.UnionID == id }) {
-			exact = append(exact, a)
+		// The query also finds nicknames, which anyone can choose freely. They must not match.
+		matches := func(i gateway.Identity) bool { return i.OpenID == id || i.UnionID == id }
+		if u.OldID == id || slices.ContainsFunc(identities, matches) {
+			exact = append(exact, u)
 		}
 	}
 	switch len(exact) {
 	case 0:
-		return gateway.User{}, fmt.Errorf("there is no account %s: weigate user list --text finds people by nickname", printable(short(id)))
+		return gateway.User{}, withHint(fmt.Errorf("no user %s", printable(short(id))),
+			"weigate user list --text finds users by nickname")
 	case 1:
 		return exact[0], nil
 	}
-	return gateway.User{}, fmt.Errorf("%s is several accounts: name one by its account id, see weigate user list --text", printable(short(id)))
+	return gateway.User{}, withHint(fmt.Errorf("several users match %s", printable(short(id))),
+		"use the user id: see weigate user list --text")
 }
 
-// entryNamed is the entry that the operator named, or the only one.
+// connectorNamed returns the connector with this name; without a name, the only one.
 func connectorNamed(conf *config.Config, name string) (config.Connector, error) {
 	if name == "" && len(conf.WeChat) == 1 {
 		return conf.WeChat[0], nil
 	}
-	if e, ok := conf.Connector(name); ok {
-		return e, nil
+	if c, ok := conf.Connector(name); ok {
+		return c, nil
 	}
-	return config.Connector{}, errors.New("--connector wants the name of an entry in the configuration")
+	return config.Connector{}, errors.New("--connector must be the name of a connector in the configuration")
 }
 
-// short shows enough of an id to tell it from others.
+// short shortens an id so that it is still distinguishable.
 func short(id string) string {
 	if len(id) <= 10 {
 		return id
@@ -315,7 +322,8 @@ func day(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printable keeps a name that somebody chose from moving the cursor, or the reading direction, of the operator's terminal.
+// printable replaces characters that would move the cursor or change the reading direction of the
+// terminal. Users choose nicknames freely.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -9,18 +9,18 @@ import (
 // versionCmd is "weigate version".
 type versionCmd struct{}
 
-// Run prints one line that names this build exactly enough for a bug report.
-func (versionCmd) Run(s *session) error {
+// Run prints one line that identifies the build for a bug report.
+func (versionCmd) Run(s *invocation) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	s.out.say("%s", versionLine(info))
+	s.out.printf("%s", versionLine(info))
 	return nil
 }
 
-// versionLine tells version, revision and platform from what the Go toolchain recorded. A
-// build from a working copy has no version; then the revision is all there is.
+// versionLine returns version, revision and platform, as recorded by the Go toolchain. A build from a
+// working copy has no version.
 func versionLine(info *debug.BuildInfo) string {
 	version := info.Main.Version
 	if version == "" || version == "(devel)" {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // Errors of several checks. The errors of url.Parse are never shown, because they quote the value.
@@ -54,19 +56,10 @@ func checkHost(u *url.URL) (errs []error) {
 	return errs
 }
 
-// isLoopbackHost reports whether a host is this machine.
-func isLoopbackHost(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
 // isLoopback reports whether the host of a URL is this machine.
 func isLoopback(address string) bool {
 	u, err := parseAddress(address)
-	return err == nil && isLoopbackHost(u.Hostname())
+	return err == nil && origin.IsLoopback(u.Hostname())
 }
 
 // checkBase checks a URL that paths are appended to: the gateway's own, and those of WeChat.
@@ -90,7 +83,7 @@ func checkBase(text string, insecure bool) (errs []error) {
 	if trimmed != "" && (path.Clean(trimmed) != trimmed || special) {
 		errs = append(errs, errors.New("path must consist of plain letters, digits, hyphens and single slashes"))
 	}
-	if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !insecure {
+	if u.Scheme == "http" && !origin.IsLoopback(u.Hostname()) && !insecure {
 		errs = append(errs, errors.New("must start with https:// (http only on this machine, or with insecure: true)"))
 	}
 	return errs
@@ -127,7 +120,7 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 		errs = append(errs, errors.New("must start with https:// (a public app may use one like com.example.app:)"))
 	default:
 		errs = append(errs, checkHost(u)...)
-		if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !insecure {
+		if u.Scheme == "http" && !origin.IsLoopback(u.Hostname()) && !insecure {
 			errs = append(errs, errors.New("must start with https:// (http only on this machine)"))
 		}
 	}

@@ -53,7 +53,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// usable tells whether an app has what its kind needs.
+// usable reports whether an app has what its kind requires.
 func usable(a config.App, c *config.Config) bool {
 	switch a.Kind {
 	case gateway.AppOIDC:

@@ -104,7 +104,7 @@ func (c *client) begin(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.rp.authorizeURL(e, a))
 }
 
-// callback redeems the code. The browser must be the one that started, and iss the gateway that it
+// callback redeems the code. The same browser must have started the sign-in, and iss the gateway that it
 // was sent to (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -128,7 +128,7 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.keep(w, t)
-	redirect(w, c.rp.postLogoutRedirectURI) // the first page: the code must not stay in the address bar
+	redirect(w, c.rp.postLogoutRedirectURI) // the code must not stay in the address bar
 }
 
 // signOutHere ends this app's session only. The next sign-in shows no page.

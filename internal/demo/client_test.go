@@ -196,7 +196,7 @@ func (v *visitor) begin() string {
 	return "/notes/callback?" + url.Values{"code": {"a-code"}, "state": {q.Get("state")}, "iss": {v.p.server.URL}}.Encode()
 }
 
-// in tells whether Notes shows a person.
+// in reports whether Notes shows a user.
 func (v *visitor) in() bool {
 	v.t.Helper()
 	_, body, _ := v.ask(http.MethodGet, "/notes/")
@@ -221,7 +221,7 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || !v.in() {
 		t.Errorf("a foreign form: %d", status)
 	}
-	// Signed out everywhere: the app hears of it at the next view, and the session is gone for
+	// Signed out everywhere: the app notices it at the next request, and the session is gone for
 	// good.
 	v.p.mu.Lock()
 	v.p.over = true
@@ -274,7 +274,7 @@ func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 }
 
 // TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another
-// issuer answers, or that comes twice is over.
+// issuer answers, or that comes twice is rejected.
 func TestOpenIDConnectCallbackIsBoundToTheBrowser(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t)

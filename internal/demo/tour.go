@@ -46,7 +46,7 @@ type card struct {
 	Second string // client ID of another app to sign in to, "" = none
 }
 
-// tour serves the first page. Without a gateway the app on package login is the only one.
+// tour serves the home page. Without a gateway the app on package login is the only one.
 func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 	if a.conf.Gateway == nil {
 		http.Redirect(w, r, samplePath, http.StatusFound)

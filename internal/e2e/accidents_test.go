@@ -29,8 +29,8 @@ func (w *window) signedOut() {
 
 func TestReloadAfterSignIn(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	openid := w.signIn()
 	if want := site.wx.OpenID(site.account.AppID, "alice"); openid != want {
 		t.Errorf("openid %s, want %s", openid, want)
@@ -42,11 +42,12 @@ func TestReloadAfterSignIn(t *testing.T) {
 	site.wantExchanges(t, 1)
 }
 
-// TestCallbackOpenedAgain: the address with the code stands in the history, or the browser restores it.
+// TestCallbackOpenedAgain: the address with the code stands in the history, or the browser restores
+// it.
 func TestCallbackOpenedAgain(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.signIn()
 	w.visit(w.wire.callback(t))
 	w.signedIn("snsapi_base", "")
@@ -57,8 +58,8 @@ func TestCallbackOpenedAgain(t *testing.T) {
 // state and another code.
 func TestBackAfterSignIn(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.signIn()
 	w.back()
 	w.signedIn("snsapi_base", "")
@@ -67,8 +68,8 @@ func TestBackAfterSignIn(t *testing.T) {
 
 func TestBackAfterSignOutStaysSignedOut(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.signIn()
 	callback := w.wire.callback(t)
 	w.press("#sign-out")
@@ -88,8 +89,8 @@ func TestBackAfterSignOutStaysSignedOut(t *testing.T) {
 
 func TestCallbackWithoutCodeInTheAddressBar(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	if status := w.visit(site.app + "/wechat/callback"); status != 400 {
 		t.Errorf("status %d", status)
 	}
@@ -103,8 +104,8 @@ func TestCallbackWithoutCodeInTheAddressBar(t *testing.T) {
 // TestSharedCallback: somebody sends the address with the code to somebody else.
 func TestSharedCallback(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	a, b := open(t, &site.site, desktop), open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	a, b := open(t, &site.addresses, desktop), open(t, &site.addresses, desktop)
 	a.signIn()
 	if status := b.visit(a.wire.callback(t)); status != 400 {
 		t.Errorf("status %d", status)
@@ -118,8 +119,8 @@ func TestSharedCallback(t *testing.T) {
 
 func TestTwoTabs(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	one := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	one := open(t, &site.addresses, desktop)
 	two := one.tab()
 	one.visit(site.app + "/profile")
 	one.press("button[value=alice]")
@@ -140,12 +141,13 @@ func TestTwoTabs(t *testing.T) {
 func TestSecondCallback(t *testing.T) {
 	t.Parallel()
 	for name, when := range map[string]wechattest.DoubleCallback{
-		"before": wechattest.DoubleFirst, "together": wechattest.DoubleTogether, "hours later": wechattest.DoubleLate, "another code": wechattest.DoubleOtherCode,
+		"before": wechattest.DoubleFirst, "together": wechattest.DoubleTogether, "hours later": wechattest.DoubleLate,
+		"another code": wechattest.DoubleOtherCode,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			site := newWorld(t, wechattest.Quirks{DoubleCallback: when})
-			w := open(t, &site.site, desktop)
+			site := newDemoFixture(t, wechattest.Quirks{DoubleCallback: when})
+			w := open(t, &site.addresses, desktop)
 			openid := w.signIn()
 			site.wx.Advance(5 * time.Hour)
 			w.reload()
@@ -157,11 +159,12 @@ func TestSecondCallback(t *testing.T) {
 	}
 }
 
-// TestDenialIsNotHeard: WeChat today tells the app nothing, so the person comes back by the address.
+// TestDenialIsNotHeard: WeChat today tells the app nothing, so the person comes back by the
+// address.
 func TestDenialIsNotHeard(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
 	w.press("button.deny")
@@ -174,8 +177,8 @@ func TestDenialIsNotHeard(t *testing.T) {
 
 func TestDenialOfOldDays(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{LegacyDenial: true})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{LegacyDenial: true})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
 	w.press("button.deny")
@@ -193,8 +196,8 @@ func TestDenialOfOldDays(t *testing.T) {
 // TestSnapshotPage: a virtual user is not signed in, and 使用完整服务 leads on.
 func TestSnapshotPage(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{Snapshot: true})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{Snapshot: true})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
 	w.says("使用完整服务", "")
@@ -209,8 +212,8 @@ func TestSnapshotPage(t *testing.T) {
 
 func TestConsentPageReloaded(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
 	w.reload()
@@ -222,8 +225,8 @@ func TestConsentPageReloaded(t *testing.T) {
 // TestWithoutCookies ends at a page that says so, not in a loop.
 func TestWithoutCookies(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{ConsentAs: "alice"})
-	w := open(t, &site.site, desktop, withoutCookies(t))
+	site := newDemoFixture(t, wechattest.Quirks{ConsentAs: "alice"})
+	w := open(t, &site.addresses, desktop, withoutCookies(t))
 	if status := w.visit(site.app + "/base"); status != 400 {
 		t.Errorf("status %d", status)
 	}

@@ -12,15 +12,15 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestDemoScan is the card of the desktop with a phone beside it, from the first screen to signed in, in two windows: the desktop's, and one with the
-// simulator's phone.
+// TestDemoScan is the card of the desktop with a phone beside it, from the first screen to signed
+// in, in two windows: the desktop's, and one with the simulator's phone.
 func TestDemoScan(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.site, wide(l)), open(t, &demo.site, l)
+			w, desk := open(t, &demo.addresses, wide(l)), open(t, &demo.addresses, l)
 			link := w.showCode(demo)
 			w.see("scan-code")
 			if l.width == 1280 {
@@ -57,7 +57,8 @@ func wide(l look) look {
 	return l
 }
 
-// showCode goes from the first screen to the code, and returns the link that the button beside it hands to the simulated phone.
+// showCode goes from the first screen to the code, and returns the link that the button beside it
+// hands to the simulated phone.
 func (w *window) showCode(demo *program) string {
 	w.t.Helper()
 	w.visit(demo.app + "/")
@@ -75,7 +76,8 @@ func (w *window) codeLink() string {
 		w.t.Fatalf("the button beside the code leads to %v (%v)", u, err)
 	}
 	link := u.Query().Get("open")
-	if shown := eval[string](w, `document.querySelector("p.skip a").href`); shown != link || !strings.HasPrefix(link, w.site.gateway+"/scan/") {
+	if shown := eval[string](w, `document.querySelector("p.skip a").href`); shown != link ||
+		!strings.HasPrefix(link, w.site.gateway+"/scan/") {
 		w.t.Errorf("the code says %s, its button hands over %s", shown, link)
 	}
 	return link
@@ -95,7 +97,8 @@ func (w *window) decode(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// takeLink is what the button beside the code does: the link stands in the address line of the phone of whoever is named in the window.
+// takeLink is what the button beside the code does: the link stands in the address line of the
+// phone of whoever is named in the window.
 func (w *window) takeLink(link string) {
 	w.t.Helper()
 	w.visit(w.site.control + "/phone?open=" + url.QueryEscape(link))
@@ -104,7 +107,8 @@ func (w *window) takeLink(link string) {
 	}
 }
 
-// toNumber goes on with the phone until it asks for the number: by WeChat's consent to name and picture, for somebody who is new to the gateway.
+// toNumber goes on with the phone until it asks for the number: by WeChat's consent to name and
+// picture, for somebody who is new to the gateway.
 func (w *window) toNumber() {
 	w.t.Helper()
 	for range 8 {
@@ -127,14 +131,23 @@ func (w *window) toNumber() {
 // phonePage is the page of the gateway that the phone shows, or "consent" for WeChat's question.
 func (w *window) phonePage() string {
 	w.t.Helper()
-	return w.onScreen("seeing a page", `document.querySelector("button.allow") ? "consent" : (document.querySelector("main") || {id: ""}).id`)
+	return w.onScreen("seeing a page",
+		`document.querySelector("button.allow") ? "consent" : (document.querySelector("main") || {id: ""}).id`)
 }
 
 // leaveOnScreen presses what the selector finds on the phone, and waits for the page that comes.
 func (w *window) leaveOnScreen(selector string) {
 	w.t.Helper()
-	w.onScreen("pressing "+selector, fmt.Sprintf(`(() => { const e = document.querySelector(%q); if (!e) return ""; document.documentElement.dataset.left = "1"; e.click(); return "pressed"; })()`, selector))
-	w.onScreen("waiting after "+selector, `document.readyState === "complete" && !document.documentElement.dataset.left ? "new" : ""`)
+	w.onScreen("pressing "+selector,
+		fmt.Sprintf(`(() => {
+			const e = document.querySelector(%q);
+			if (!e) return "";
+			document.documentElement.dataset.left = "1";
+			e.click();
+			return "pressed";
+		})()`, selector))
+	w.onScreen("waiting after "+selector,
+		`document.readyState === "complete" && !document.documentElement.dataset.left ? "new" : ""`)
 }
 
 // onPhone waits for a page on the phone, and fails the test when it does not say a word.
@@ -144,7 +157,8 @@ func (w *window) onPhone(page, en, zh string) {
 	if w.look.lang == "zh-CN" {
 		want = zh
 	}
-	text := w.onScreen("waiting for "+page, fmt.Sprintf(`document.querySelector(%q) ? document.body.innerText.replace(/\s+/g, " ") : ""`, page))
+	text := w.onScreen("waiting for "+page,
+		fmt.Sprintf(`document.querySelector(%q) ? document.body.innerText.replace(/\s+/g, " ") : ""`, page))
 	if !strings.Contains(text, want) {
 		w.t.Errorf("the phone does not say %q: %s", want, text)
 	}
@@ -153,18 +167,20 @@ func (w *window) onPhone(page, en, zh string) {
 // otherNumber is a number of the phone's that is not the desktop's.
 func (w *window) otherNumber(number string) string {
 	w.t.Helper()
-	return w.onScreen("choosing another number", fmt.Sprintf(`[...document.querySelectorAll(".choices button")].map((b) => b.value).find((v) => v !== %q) || ""`, number))
+	return w.onScreen("choosing another number",
+		fmt.Sprintf(`[...document.querySelectorAll(".choices button")].map((b) => b.value).find((v) => v !== %q) || ""`,
+			number))
 }
 
-// TestDemoScanEnds: refusing, a wrong number, a second phone, the same phone twice and a desktop that gives up each end as designed, and nobody is signed in
-// by any of them.
+// TestDemoScanEnds: refusing, a wrong number, a second phone, the same phone twice and a desktop
+// that gives up each end as designed, and nobody is signed in by any of them.
 func TestDemoScanEnds(t *testing.T) {
 	t.Parallel()
 	for _, l := range []look{{"en", 1280}, {"zh-CN", 1280}} {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, alice, bob := open(t, &demo.site, l), open(t, &demo.site, l), open(t, &demo.site, l)
+			w, alice, bob := open(t, &demo.addresses, l), open(t, &demo.addresses, l), open(t, &demo.addresses, l)
 			scan := func(phone *window, person, link string) {
 				t.Helper()
 				phone.visit(demo.control + "/phone?person=" + person + "&open=" + url.QueryEscape(link))
@@ -180,8 +196,8 @@ func TestDemoScanEnds(t *testing.T) {
 			scan(alice, "alice", w.showCode(demo))
 			alice.toNumber()
 			alice.leaveOnScreen(".actions form button")
-			alice.onPhone("main#scan_said_no", "You have refused", "已拒绝")
-			ends("scan_refused", "The phone said no", "拒绝")
+			alice.onPhone("main#scan_said_no", "You declined", "已拒绝")
+			ends("scan_refused", "Sign-in was declined on the phone", "拒绝")
 
 			w.press(".actions form button") // another code
 			scan(alice, "alice", w.codeLink())
@@ -189,7 +205,7 @@ func TestDemoScanEnds(t *testing.T) {
 			w.do("seeing the number", chromedp.WaitVisible(chromedp.CSS("#scan_held")))
 			alice.leaveOnScreen(`.choices button[value="` + alice.otherNumber(w.number()) + `"]`)
 			alice.onPhone("main#scan_mismatch", "That is not the number on the screen", "数字")
-			ends("scan_wrong", "Another number was chosen", "数字")
+			ends("scan_wrong", "A different number was chosen", "数字")
 
 			w.press(".actions form button")
 			link := w.codeLink()
@@ -214,7 +230,8 @@ func TestDemoScanEnds(t *testing.T) {
 			if status := w.press(`form[action*="/scan/cancel"] button`); status != 200 {
 				t.Errorf("giving up ends with status %d", status)
 			}
-			w.do("waiting for the app, which hears of it", chromedp.WaitVisible(chromedp.CSS(`main a.button[href="`+demo.app+`/"]`)))
+			w.do("waiting for the app, which hears of it",
+				chromedp.WaitVisible(chromedp.CSS(`main a.button[href="`+demo.app+`/"]`)))
 			w.says("You were not signed in", "你没有登录")
 			alice.leaveOnScreen(".choices button")
 			if page := alice.phonePage(); page != "scan_over" {

@@ -1,16 +1,15 @@
-// Package e2e drives the whole product in a real browser. It has tests only.
+// Package e2e tests the whole product in a real browser. It has tests only.
 //
-// Three worlds are driven. In one, "weigate demo" runs as its user starts it, as a program, and the
-// browser is led by what the program prints. In another, the sample app and the simulated WeChat
-// run inside the test, with secrets planted in every code and token and a search for them in all
-// that the app answers; the two stand on names of different sites there, as in real life. In the third,
-// the gateway stands beside a WeChat that believes only WeChat's own browsers: as a program, or inside
-// the test where its clock has to move.
+// There are three fixtures. In the first, "weigate demo" runs as a program, as its user starts it, and the
+// browser opens the addresses that the program prints. In the second, the sample app and the simulator of
+// WeChat run in the process of the test: every code and token contains a planted secret, and the responses
+// of the app are searched for it. The two have names of different sites, as in production. In the third,
+// the gateway runs with a simulator that serves only WeChat's own browsers: as a program, or in the process
+// of the test where its clock must move.
 //
-// Every page that a test comes by is looked at: title, language, labels, no part wider than the
-// screen, nothing in the console. axe-core judges each, in light colours and in dark ones; npm brings
-// it. Pictures of them go to the folder screenshots in $WEIGATE_OUT, or in the folder out of the
-// repository.
+// Every page is checked: title, language, labels, the width of its content, and messages in the console.
+// axe-core, installed by npm, checks it in light and in dark colours. Screenshots are stored in the folder
+// screenshots of $WEIGATE_OUT, or of the folder out in the repository.
 //
-// Without Chromium or npm the tests fail: "make deps" brings them.
+// Without Chromium or npm the tests fail: "make deps" installs them.
 package e2e

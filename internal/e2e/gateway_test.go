@@ -5,15 +5,16 @@ import (
 	"testing"
 )
 
-// TestGateway goes the way of a person through the gateway, in both languages and on both sizes: signed in to one app by OpenID Connect, to a second
-// one without another screen, out of one app, out of the gateway, and out everywhere from another browser.
+// TestGateway goes the way of a person through the gateway, in both languages and on both sizes:
+// signed in to one app by OpenID Connect, to a second one without another screen, out of one app,
+// out of the gateway, and out everywhere from another browser.
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			notes := w.intoNotes("alice", "Alice", true)
 			if !openidForm.MatchString(w.text("#openid")) || !openidForm.MatchString(w.text("#unionid")) {
 				w.t.Errorf("openid %q, unionid %q", w.text("#openid"), w.text("#unionid"))
@@ -104,10 +105,11 @@ func (w *window) outOfClient(app string) {
 	}
 }
 
-// everywhere signs the same person in with two browsers, and out of both and of their apps with one press in one of them.
+// everywhere signs the same person in with two browsers, and out of both and of their apps with one
+// press in one of them.
 func (w *window) everywhere(demo *program) {
 	w.t.Helper()
-	other := open(w.t, &demo.site, w.look)
+	other := open(w.t, &demo.addresses, w.look)
 	for _, each := range []*window{w, other} {
 		each.visit(demo.app + "/notes/sign-in")
 		if each == other {

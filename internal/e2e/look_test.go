@@ -9,15 +9,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// faults lists what is wrong with a page for those who read it small, by voice or by keyboard. It takes the width of the window, since a phone's
-// innerWidth grows with a page that is too wide.
+// faults lists what is wrong with a page for those who read it small, by voice or by keyboard. It
+// takes the width of the window, since a phone's innerWidth grows with a page that is too wide.
 const faults = `((width) => {
 	const out = [];
-	const name = (e) => (e.getAttribute("aria-label") || "").trim() || (e.getAttribute("aria-labelledby") || "").split(/\s+/).map((id) => (document.getElementById(id) || {}).innerText || "").join(" ").trim();
+	const text = (id) => (document.getElementById(id) || {}).innerText || "";
+	const name = (e) => (e.getAttribute("aria-label") || "").trim() ||
+		(e.getAttribute("aria-labelledby") || "").split(/\s+/).map(text).join(" ").trim();
 	if (!document.title.trim()) out.push("no title");
 	const wide = document.scrollingElement;
 	if (wide.scrollWidth > width) {
-		const culprits = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1).map((e) => e.tagName + "." + e.className + "#" + e.id);
+		const culprits = [...document.querySelectorAll("body *")]
+			.filter((e) => e.getBoundingClientRect().right > width + 1)
+			.map((e) => e.tagName + "." + e.className + "#" + e.id);
 		out.push("wider than the window: " + wide.scrollWidth + " > " + width + ": " + culprits.slice(0, 5).join(" "));
 	}
 	for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
@@ -32,14 +36,16 @@ const faults = `((width) => {
 	return out.join("\n");
 })(%d)`
 
-// see keeps a picture of the page and fails the test when the page is not fit to be seen, also by the judgement of axe-core.
+// see keeps a picture of the page and fails the test when the page is not fit to be seen, also by
+// the judgement of axe-core.
 func (w *window) see(name string) {
 	w.t.Helper()
 	w.glance(name)
 	w.audit(name)
 }
 
-// glance is see for a page that goes on by itself soon. The picture is named after the page, the language and the width.
+// glance is see for a page that goes on by itself soon. The picture is named after the page, the
+// language and the width.
 func (w *window) glance(name string) {
 	w.t.Helper()
 	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {
@@ -49,7 +55,8 @@ func (w *window) glance(name string) {
 		w.t.Errorf("the page %s is in %q, want %s", name, lang, w.look.lang)
 	}
 	if strings.HasPrefix(w.at(), w.site.app) {
-		// First the page, then the lock: the answer comes only after the events before it, and hear wants the lock for those.
+		// First the page, then the lock: the answer comes only after the events before it, and hear
+		// wants the lock for those.
 		html := eval[string](w, "document.documentElement.outerHTML")
 		w.wire.mu.Lock()
 		found := w.wire.secret(html)
@@ -64,8 +71,9 @@ func (w *window) glance(name string) {
 // keep keeps a picture of the page.
 func (w *window) keep(name string) {
 	w.t.Helper()
-	picture := ask(w, "taking a picture", chromedp.FullScreenshot(100))
-	if err := os.WriteFile(filepath.Join(suite.screenshots, name+"-"+w.look.String()+".png"), picture, 0o666); err != nil {
+	// Chromium encodes JPEG several times faster than PNG, which is what a quality of 100 selects.
+	picture := ask(w, "taking a picture", chromedp.FullScreenshot(85))
+	if err := os.WriteFile(filepath.Join(suite.screenshots, name+"-"+w.look.String()+".jpg"), picture, 0o666); err != nil {
 		w.t.Error(err)
 	}
 }

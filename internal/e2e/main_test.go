@@ -45,7 +45,8 @@ func run(m *testing.M) (int, error) {
 	}
 
 	suite.weigate = filepath.Join(dir, "weigate")
-	if out, err := exec.Command("go", "build", "-o", suite.weigate, "github.com/weigate/weigate/cmd/weigate").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", suite.weigate,
+		"github.com/weigate/weigate/cmd/weigate").CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the program: %w\n%s", err, out)
 	}
 	out := os.Getenv("WEIGATE_OUT")
@@ -57,10 +58,12 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 
-	// The screen of a phone on the control page is a sandboxed frame. In a process of its own it would be out of the tests' reach.
+	// The screen of a phone on the control page is a sandboxed frame. In a process of its own it
+	// would be out of the tests' reach.
 	oneProcess := chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,IsolateSandboxedIframes")
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.Flag("hide-scrollbars", true), oneProcess)...)
+		chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.Flag("hide-scrollbars", true),
+		oneProcess)...)
 	defer stop()
 	browser, closeBrowser := chromedp.NewContext(allocator)
 	defer closeBrowser()
@@ -74,11 +77,13 @@ func run(m *testing.M) (int, error) {
 // findBrowser prefers Debian's headless shell itself to the script of that name: ending the
 // script would leave the browser running.
 func findBrowser() (string, error) {
-	for _, name := range []string{"/usr/lib/chromium/chromium-headless-shell", "chromium-headless-shell", "chrome-headless-shell",
+	for _, name := range []string{"/usr/lib/chromium/chromium-headless-shell", "chromium-headless-shell",
+		"chrome-headless-shell",
 		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
-	return "", errors.New("no Chromium on this machine: run \"make deps\" (as root on Debian), or install chromium-headless-shell or Chrome")
+	return "", errors.New(
+		"no Chromium on this machine: run \"make deps\" (as root on Debian), or install chromium-headless-shell or Chrome")
 }

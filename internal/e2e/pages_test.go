@@ -17,7 +17,7 @@ func TestPages(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.appPages(demo)
 			w.refusalPages(demo)
 			w.troublePages(demo)
@@ -100,7 +100,9 @@ func (w *window) troublePages(demo *program) {
 		w.says(page.en, page.zh)
 		w.see(page.name)
 	}
-	w.visit(demo.wechat + "/connect/oauth2/authorize?appid=wx0000000000000de1&redirect_uri=http%3A%2F%2Fevil.example%2F&response_type=code&scope=snsapi_base&state=a")
+	w.visit(demo.wechat +
+		"/connect/oauth2/authorize?appid=wx0000000000000de1&redirect_uri=http%3A%2F%2Fevil.example%2F" +
+		"&response_type=code&scope=snsapi_base&state=a")
 	w.says("redirect_uri", "redirect_uri")
 	w.see("wechat-error")
 }
@@ -134,23 +136,29 @@ func (w *window) controlPages(demo *program) {
 func TestSignInPages(t *testing.T) {
 	t.Parallel()
 	user := &wechat.Client{AppID: "wx00000000000000e1", Secret: "x"}
-	handler, err := login.New(login.Config{URL: "http://127.0.0.1", Keys: [][]byte{make([]byte, 32)}, OfficialAccount: user})
+	handler, err := login.New(login.Config{URL: "http://127.0.0.1", Keys: [][]byte{make([]byte, 32)},
+		OfficialAccount: user})
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
-		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
-		login.PageUserRestricted, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm,
+	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot,
+		login.PageDenied,
+		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain,
+		login.PageRefused,
+		login.PageUserRestricted, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest,
+		login.PageForeignForm,
 		login.PageNotFound, login.PageMethod}
 	for _, l := range []look{{"en", 390}, {"zh-CN", 390}} {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				here := "http://" + r.Host
-				p := login.Page{Kind: login.PageKind(r.URL.Path[1:]), Status: 200, Lang: l.lang, RequestID: "K7Q2ZD4MXA", AgainURL: here + "/sign-in?return=%2F"}
+				p := login.Page{Kind: login.PageKind(r.URL.Path[1:]), Status: 200, Lang: l.lang, RequestID: "K7Q2ZD4MXA",
+					AgainURL: here + "/sign-in?return=%2F"}
 				switch p.Kind {
 				case login.PageOpenInWeChat:
-					p.CopyURL, p.WebsiteURL = here+"/sign-in?return=%2Fa%2Flong%2Faddress%2Fof%2Fa%2Fpage%2Fthat%2Fsomebody%2Fwanted%2F0123456789", here+"/website"
+					p.CopyURL = here + "/sign-in?return=%2Fa%2Flong%2Faddress%2Fof%2Fa%2Fpage%2Fthat%2Fsomebody%2Fwanted%2F0123456789"
+					p.WebsiteURL = here + "/website"
 				case login.PageOpenElsewhere:
 					p.CopyURL = here + "/sign-in"
 				case login.PageDenied:
@@ -165,7 +173,7 @@ func TestSignInPages(t *testing.T) {
 				handler.WritePage(w, r, p)
 			}))
 			t.Cleanup(server.Close)
-			w := open(t, &site{app: server.URL, wechat: server.URL, control: server.URL}, l)
+			w := open(t, &addresses{app: server.URL, wechat: server.URL, control: server.URL}, l)
 			for _, kind := range kinds {
 				w.visit(server.URL + "/" + string(kind))
 				if !w.has("#" + string(kind)) {

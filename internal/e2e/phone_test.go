@@ -22,7 +22,7 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.visit(demo.app + "/")
 			w.visit(eval[string](w, `document.querySelector(".behind a").href`)) // one click away
 			w.says("People", "用户")
@@ -34,7 +34,8 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 			w.do("seeing the question beside the phone", chromedp.WaitVisible(chromedp.CSS(".ask button[value=allow]")))
 			w.see("phone-consent")
 			w.press(".ask button[value=allow]")
-			if got := w.onScreen("reading the name", `(document.querySelector("#nickname") || {innerText: ""}).innerText`); got != "Alice" {
+			if got := w.onScreen("reading the name",
+				`(document.querySelector("#nickname") || {innerText: ""}).innerText`); got != "Alice" {
 				t.Errorf("nickname on the phone: %q", got)
 			}
 			w.see("phone-signed-in")
@@ -72,11 +73,13 @@ func (w *window) tryOnScreen(ctx context.Context, script string) string {
 	if err != nil || tree.FrameTree == nil || len(tree.FrameTree.ChildFrames) != 1 {
 		return ""
 	}
-	own, err := chromedp.Call(ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: tree.FrameTree.ChildFrames[0].Frame.ID})
+	own, err := chromedp.Call(ctx, page.CreateIsolatedWorld,
+		page.CreateIsolatedWorldParams{FrameID: tree.FrameTree.ChildFrames[0].Frame.ID})
 	if err != nil {
 		return ""
 	}
-	got, err := chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "String(" + script + ")", ContextID: own.ExecutionContextID})
+	got, err := chromedp.Call(ctx, runtime.Evaluate,
+		runtime.EvaluateParams{Expression: "String(" + script + ")", ContextID: own.ExecutionContextID})
 	if err != nil || got.ExceptionDetails != nil || got.Result == nil {
 		return ""
 	}
@@ -91,7 +94,9 @@ func (w *window) tryOnScreen(ctx context.Context, script string) string {
 // shows what next finds.
 func (w *window) pressOnScreen(selector, next string) {
 	w.t.Helper()
-	w.onScreen("pressing "+selector, fmt.Sprintf(`(() => { const e = document.querySelector(%q); if (!e) return ""; e.click(); return "pressed"; })()`, selector))
+	w.onScreen("pressing "+selector,
+		fmt.Sprintf(`(() => { const e = document.querySelector(%q); if (!e) return ""; e.click(); return "pressed"; })()`,
+			selector))
 	w.onScreen("waiting for "+next, fmt.Sprintf(`document.querySelector(%q) ? "there" : ""`, next))
 }
 
@@ -102,7 +107,7 @@ func TestQRCode(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.site, l), open(t, &demo.site, l)
+			w, desk := open(t, &demo.addresses, l), open(t, &demo.addresses, l)
 			w.visit(demo.sample())
 			w.press("#sign-in-qr")
 			w.says("Scan the QR code with WeChat", "请使用微信扫描二维码登录")
@@ -126,7 +131,8 @@ func TestQRCode(t *testing.T) {
 			desk.visit(demo.control + "/phones/xiaoming")
 			desk.see("phone-confirmed")
 
-			// The same by the link beside the code, on another phone: it stands in the address line, and nothing happens before the press.
+			// The same by the link beside the code, on another phone: it stands in the address
+			// line, and nothing happens before the press.
 			w.press("#sign-out")
 			w.press("#sign-in-qr")
 			desk.visit(eval[string](w, `document.querySelector(".chrome a").href`))

@@ -16,7 +16,7 @@ import (
 
 // program is a running "weigate demo".
 type program struct {
-	site
+	addresses
 	t         *testing.T
 	complains bool // a test made trouble, so that warnings in the terminal are right
 }
@@ -25,7 +25,8 @@ type program struct {
 // that it prints. It ends with the test, and must not have complained.
 func startDemo(t *testing.T) *program {
 	t.Helper()
-	cmd := exec.Command(suite.weigate, "demo", "--addr", "127.0.0.1:0", "--gateway-addr", "127.0.0.1:0", "--sim-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0")
+	cmd := exec.Command(suite.weigate, "demo", "--addr", "127.0.0.1:0", "--gateway-addr", "127.0.0.1:0", "--sim-addr",
+		"127.0.0.1:0", "--control-addr", "127.0.0.1:0")
 	cmd.Dir = t.TempDir()
 	mortal(cmd)
 	var told bytes.Buffer

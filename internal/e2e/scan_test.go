@@ -6,7 +6,6 @@ import (
 	"image/png"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,47 +18,36 @@ import (
 	"github.com/chromedp/chromedp"
 	go_qr "github.com/piglig/go-qr"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
+const wechatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) " +
+	"Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36 " +
 	"MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN"
 
-// gatewayWorld is a WeChat of the test's own, which believes only browsers that say they are WeChat's, for a gateway to stand beside.
-type gatewayWorld struct {
-	site
+// gatewayFixture is a simulator of WeChat, which serves only browsers that identify as WeChat's,
+// for a gateway.
+type gatewayFixture struct {
+	addresses
 	account, website wechattest.App
-	api              string // where the gateway itself asks WeChat
+	api              string // the address of WeChat's API
 }
 
-func newGatewayWorld(t *testing.T) gatewayWorld {
+func newGatewayFixture(t *testing.T) gatewayFixture {
 	t.Helper()
-	simulator := httptest.NewUnstartedServer(nil)
-	_, port, err := net.SplitHostPort(simulator.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := gatewayWorld{site: site{wechat: "http://weixin.localhost:" + port, app: "http://app.invalid", control: "http://control.invalid"}}
-	g.account = wechattest.App{AppID: "wx00000000000000e3", Secret: leaktest.Secret, Name: "E2E", Domains: []string{"127.0.0.1"}, OpenPlatform: "e"}
-	g.website = g.account
-	g.website.Kind, g.website.AppID = wechattest.WebsiteApp, "wx00000000000000e4"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{g.account, g.website}, Mark: leaktest.Mark, OpenURL: g.wechat})
-	if err != nil {
-		t.Fatal(err)
-	}
-	simulator.Config.Handler = wx
-	simulator.Start()
-	t.Cleanup(simulator.Close)
-	t.Cleanup(wx.Close)
-	g.api = simulator.URL
-	return g
+	f := gatewayFixture{account: officialAccount("wx00000000000000e3"), website: websiteApp("wx00000000000000e4")}
+	f.app, f.control = "http://app.invalid", "http://control.invalid"
+	wx, pages := fixture.NewWeChatAt(t, wechatHost, wechattest.Config{Apps: []wechattest.App{f.account, f.website}})
+	f.api, f.wechat = wx.URL, pages
+	return f
 }
 
-// startGateway runs "weigate serve" in such a world.
-func startGateway(t *testing.T) *gatewayWorld {
+// startGateway runs "weigate serve" for the fixture.
+func startGateway(t *testing.T) *gatewayFixture {
 	t.Helper()
-	g := newGatewayWorld(t)
+	g := newGatewayFixture(t)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +55,13 @@ func startGateway(t *testing.T) *gatewayWorld {
 	address := free.Addr().String()
 	g.gateway = "http://" + address
 	dir := t.TempDir()
-	text := fmt.Sprintf("url: %s\nlisten: %s\nmetrics: ''\nsite: {title: Example Login}\nwechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]\napps: []\n",
+	text := fmt.Sprintf(`url: %s
+listen: %s
+metrics: ''
+site: {title: Example Login}
+wechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]
+apps: []
+`,
 		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -100,9 +94,9 @@ func startGateway(t *testing.T) *gatewayWorld {
 }
 
 // inWeChat is a window that says it is WeChat's own, on a phone.
-func (g *gatewayWorld) inWeChat(t *testing.T, lang string) *window {
+func (g *gatewayFixture) inWeChat(t *testing.T, lang string) *window {
 	t.Helper()
-	w := open(t, &g.site, look{lang, 390})
+	w := open(t, &g.addresses, look{lang, 390})
 	w.isBrowser(wechatAgent)
 	return w
 }
@@ -143,7 +137,7 @@ func TestScan(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			g := startGateway(t)
-			w, phone := open(t, &g.site, l), g.inWeChat(t, l.lang)
+			w, phone := open(t, &g.addresses, l), g.inWeChat(t, l.lang)
 			w.visit(g.gateway + "/sign-in?return=/")
 			first, done := "main#scan_code", "main#scan_held"
 			if l.width < 600 {
@@ -151,7 +145,9 @@ func TestScan(t *testing.T) {
 			}
 			w.waits(first)
 			if strings.HasSuffix(first, "code") {
-				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+				command(w, emulation.SetEmulatedMedia,
+					emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+						Value: "dark"}}})
 				w.see("scan-dark")
 				w.readsCode()
 				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
@@ -174,7 +170,8 @@ func TestScan(t *testing.T) {
 				done = "main#scan_held"
 			}
 			w.waits(done) // without a press: the script watches
-			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") || strings.Contains(title, "Scan to") {
+			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") ||
+				strings.Contains(title, "Scan to") {
 				t.Errorf("the title is still %q", title)
 			}
 			if live := w.text("#live"); live == "" {
@@ -202,7 +199,7 @@ func TestScanEndsAsThePhoneSays(t *testing.T) {
 		t.Run(lang, func(t *testing.T) {
 			t.Parallel()
 			g := startGateway(t)
-			w, phone := open(t, &g.site, look{lang, 1280}), g.inWeChat(t, lang)
+			w, phone := open(t, &g.addresses, look{lang, 1280}), g.inWeChat(t, lang)
 			w.visit(g.gateway + "/sign-in?return=/")
 			phone.visit(w.readsCode())
 			phone.signsIn("alice")
@@ -242,7 +239,7 @@ func TestScanEndsAsThePhoneSays(t *testing.T) {
 			w.waits("main#scan_cancelled")
 			w.see("scan-cancelled")
 			// The code, opened outside WeChat.
-			outside := open(t, &g.site, look{lang, 390})
+			outside := open(t, &g.addresses, look{lang, 390})
 			outside.visit(link)
 			outside.waits("main#scan_here")
 			outside.see("scan-here")
@@ -254,7 +251,7 @@ func TestScanEndsAsThePhoneSays(t *testing.T) {
 func TestScanWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t)
-	w, phone := open(t, &g.site, looks[0]), g.inWeChat(t, "en")
+	w, phone := open(t, &g.addresses, looks[0]), g.inWeChat(t, "en")
 	command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	w.visit(g.gateway + "/sign-in?return=/")
 	picture := ask(w, "taking a picture", chromedp.FullScreenshot(100))

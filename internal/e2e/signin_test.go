@@ -16,7 +16,7 @@ func TestDemo(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t) // each its own: WeChat remembers who agreed
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			if status := w.visit(demo.app + "/"); status != 200 {
 				t.Errorf("the first screen has status %d", status)
 			}
@@ -52,7 +52,7 @@ func TestDemo(t *testing.T) {
 			w.signedIn("snsapi_userinfo", "Alice")
 			w.press("#sign-out")
 
-			w = open(t, &demo.site, l)
+			w = open(t, &demo.addresses, l)
 			w.visit(demo.sample())
 			w.press("#sign-in-profile")
 			w.press("button[value=xiaoming]")

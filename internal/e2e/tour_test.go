@@ -6,17 +6,18 @@ import (
 )
 
 // wiki and shop are the demo's other hosts, at the port of the first screen.
-func (s *site) wiki() string { return strings.Replace(s.app, "127.0.0.1", "wiki.localhost", 1) }
-func (s *site) shop() string { return strings.Replace(s.app, "127.0.0.1", "shop.localhost", 1) }
+func (s *addresses) wiki() string { return strings.Replace(s.app, "127.0.0.1", "wiki.localhost", 1) }
+func (s *addresses) shop() string { return strings.Replace(s.app, "127.0.0.1", "shop.localhost", 1) }
 
-// TestTour goes through the cards of the first screen that need no second device, each from the first press to its end.
+// TestTour goes through the cards of the first screen that need no second device, each from the
+// first press to its end.
 func TestTour(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.site, l)
+			w := open(t, &demo.addresses, l)
 			w.visitWiki(demo)
 			w.visitShop(demo)
 		})
@@ -41,8 +42,10 @@ func (w *window) visitWiki(demo *program) {
 		if name := w.header("Name"); name != "Alice" {
 			w.t.Errorf("the proxy tells the wiki of %q", name)
 		}
-		if !openidForm.MatchString(w.header("Openid")) || w.header("User") == "" || !strings.HasPrefix(w.header("Assertion"), "eyJ") {
-			w.t.Errorf("the proxy tells the wiki openid %q, user %q, assertion %q", w.header("Openid"), w.header("User"), w.header("Assertion"))
+		if !openidForm.MatchString(w.header("Openid")) || w.header("User") == "" ||
+			!strings.HasPrefix(w.header("Assertion"), "eyJ") {
+			w.t.Errorf("the proxy tells the wiki openid %q, user %q, assertion %q", w.header("Openid"), w.header("User"),
+				w.header("Assertion"))
 		}
 	}
 	inWiki("/")
@@ -71,7 +74,8 @@ func (w *window) header(name string) string {
 	return w.text(`[data-header="X-Weigate-` + name + `"]`)
 }
 
-// visitShop is the card of the old app. Its openid is that of the account behind the gateway, so it is compared with what Notes was told.
+// visitShop is the card of the old app. Its openid is that of the account behind the gateway, so it
+// is compared with what Notes was told.
 func (w *window) visitShop(demo *program) {
 	w.t.Helper()
 	w.visit(demo.app + "/")
@@ -99,7 +103,8 @@ func (w *window) visitShop(demo *program) {
 	}
 }
 
-// TestTourFromNobody opens each card first of all, so that the whole way to a person is on it; and refuses on the way.
+// TestTourFromNobody opens each card first of all, so that the whole way to a person is on it; and
+// refuses on the way.
 func TestTourFromNobody(t *testing.T) {
 	t.Parallel()
 	for _, l := range []look{{"en", 1280}, {"zh-CN", 390}} {
@@ -107,7 +112,7 @@ func TestTourFromNobody(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
 			for card, out := range map[string]string{"shop": demo.shop() + "/", "notes": demo.app + "/notes/"} {
-				w := open(t, &demo.site, l)
+				w := open(t, &demo.addresses, l)
 				w.visit(demo.app + "/")
 				w.press("#" + card)
 				w.press("#sign-in")

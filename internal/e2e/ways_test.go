@@ -19,8 +19,8 @@ import (
 // TestWithoutJavaScript goes the main way in a browser that runs no scripts.
 func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	w.signIn()
 	w.press("#add-profile")
@@ -33,8 +33,8 @@ func TestWithoutJavaScript(t *testing.T) {
 // TestWithTheKeyboard goes the main way without a mouse.
 func TestWithTheKeyboard(t *testing.T) {
 	t.Parallel()
-	site := newWorld(t, wechattest.Quirks{})
-	w := open(t, &site.site, desktop)
+	site := newDemoFixture(t, wechattest.Quirks{})
+	w := open(t, &site.addresses, desktop)
 	w.visit(site.sample())
 	for _, selector := range []string{"#sign-in-profile", "button[value=alice]", "button.allow"} {
 		w.tabTo(selector)
@@ -52,7 +52,10 @@ func (w *window) tabTo(selector string) {
 	for range 40 {
 		w.do("pressing Tab", chromedp.KeyEvent(kb.Tab))
 		if eval[bool](w, `document.activeElement.matches(`+"`"+selector+"`"+`)`) {
-			if !eval[bool](w, `(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`) {
+			if !eval[bool](w, `(() => {
+				const s = getComputedStyle(document.activeElement);
+				return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none";
+			})()`) {
 				w.t.Errorf("%s does not show the focus", selector)
 			}
 			return
@@ -67,13 +70,14 @@ func withoutCookies(t *testing.T) chromedp.CreateBrowserContextOption {
 	t.Helper()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {}, // the request has the whole address already
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			_, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
-		}},
+		Transport: &http.Transport{DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				_, port, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+			}},
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Set-Cookie")
 			return nil

@@ -31,33 +31,35 @@ var looks = []look{{"en", 1280}, {"en", 390}, {"zh-CN", 1280}, {"zh-CN", 390}}
 
 const (
 	desktopAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
-	phoneAgent   = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36"
+	phoneAgent   = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/131.0.0.0 Mobile Safari/537.36"
 )
 
 // window is a browser window with cookies of its own. Its methods end the test when they fail.
 type window struct {
 	t    *testing.T
 	ctx  context.Context
-	site *site
+	site *addresses
 	look look
 	wire *wire
 }
 
 // site is where the parts of a world answer: the sample apps, the gateway where there is one, the
 // simulated WeChat and its control page. Addresses have no slash at the end.
-type site struct {
+type addresses struct {
 	app, gateway, wechat, control string
 }
 
 // sample is the address of the app on package login.
-func (s *site) sample() string { return s.app + "/sample/" }
+func (s *addresses) sample() string { return s.app + "/sample/" }
 
 // open opens a window. It is closed when the test ends, and what it has sent and heard by then is
 // judged.
-func open(t *testing.T, s *site, l look, options ...chromedp.CreateBrowserContextOption) *window {
+func open(t *testing.T, s *addresses, l look, options ...chromedp.CreateBrowserContextOption) *window {
 	t.Helper()
 	heard := &wire{site: s}
-	ctx, cancel := chromedp.NewContext(suite.browser, chromedp.WithNewBrowserContext(options...), chromedp.WithListener(heard.hear))
+	ctx, cancel := chromedp.NewContext(suite.browser, chromedp.WithNewBrowserContext(options...),
+		chromedp.WithListener(heard.hear))
 	t.Cleanup(cancel)
 	return prepare(t, ctx, l, heard)
 }
@@ -83,7 +85,8 @@ func prepare(t *testing.T, ctx context.Context, l look, heard *wire) *window {
 	if l.lang == "zh-CN" {
 		agent.AcceptLanguage = "zh-CN,zh;q=0.9,en;q=0.8"
 	}
-	// The first command opens the tab, which lives as long as the context it was given. So this one has no time limit.
+	// The first command opens the tab, which lives as long as the context it was given. So this one
+	// has no time limit.
 	if err := chromedp.Do(ctx, size); err != nil {
 		t.Fatalf("opening a window: %v", err)
 	}
@@ -114,12 +117,16 @@ func (w *window) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// ask runs an action for its result.
+// ask runs an action that only reads, for its result. A page that reloads by itself interrupts the action,
+// which is then repeated.
 func ask[T any](w *window, what string, action chromedp.Action[T]) T {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Inspected target navigated or closed") {
+		v, err = chromedp.Run(ctx, action)
+	}
 	if err != nil {
 		w.fatal(what, err)
 	}
@@ -190,7 +197,8 @@ func (w *window) has(selector string) bool {
 	return eval[bool](w, fmt.Sprintf("document.querySelector(%q) !== null", selector))
 }
 
-// says fails the test when the page does not say a word in the window's language: first English, then Chinese.
+// says fails the test when the page does not say a word in the window's language: first English,
+// then Chinese.
 func (w *window) says(en, zh string) {
 	w.t.Helper()
 	want := en

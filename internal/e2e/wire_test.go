@@ -17,7 +17,7 @@ import (
 
 // wire is what a tab sent and heard: its network traffic and its console.
 type wire struct {
-	site *site
+	site *addresses
 
 	mu        sync.Mutex
 	codes     []string // that the browser carried to the callback
@@ -63,9 +63,11 @@ func (w *wire) hear(event any) {
 	case *runtime.EventConsoleAPICalled:
 		w.console = append(w.console, fmt.Sprintf("console.%s", e.Type))
 	case *log.EventEntryAdded:
-		// A page with a status of 400 or more is a line here as well. The tests ask for the status of pages, and other parts are in failed.
+		// A page with a status of 400 or more is a line here as well. The tests ask for the status
+		// of pages, and other parts are in failed.
 		if e.Entry.Source != log.EntrySourceNetwork {
-			w.console = append(w.console, fmt.Sprintf("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+			w.console = append(w.console, fmt.Sprintf("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text,
+				e.Entry.URL))
 		}
 	}
 }

@@ -9,11 +9,11 @@ import (
 
 const (
 	assertionLife  = 55 * time.Second
-	assertionEarly = 5 * time.Second // a site whose clock is a little behind believes it too: a minute in all
+	assertionEarly = 5 * time.Second // for sites whose clock is behind; the assertion is valid for a minute in all
 	assertionFresh = 35 * time.Second
 )
 
-// claims are what an assertion says.
+// claims are the claims of an assertion.
 type claims struct {
 	Issuer   string   `json:"iss"`
 	Audience string   `json:"aud"`
@@ -32,9 +32,10 @@ type identity struct {
 	UnionID string `json:"unionid,omitempty"`
 }
 
-// assert signs who the person is, for sites that want to check it themselves at the gateway's JWKS. One signature serves all requests of the next half
-// minute, while it says what is true. It is ES256, of which a signature costs a fortieth.
-func (h *Handler) assert(v *decision, s *site, c claims, before *decision, now time.Time) error {
+// signAssertion signs the user's identity, for sites that verify it themselves by the gateway's
+// JWKS. One signature serves all requests of the next half minute while its claims stay the same.
+// The algorithm is ES256, since an RS256 signature takes forty times as long.
+func (h *Handler) signAssertion(v *decision, s *site, c claims, before *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	text, err := json.Marshal(c)
 	if err != nil {

@@ -12,12 +12,14 @@ import (
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
-// A visitor sends the headers by which the site knows people. They are never read, and every answer has its own.
+// A visitor sends the headers by which the site knows people. They are never read, and every answer
+// has its own.
 func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	a, cookie := e.person("alice")
-	forged := []string{"X-Weigate-User", "admin", "X-Weigate-Groups", "admins", "X-Weigate-Assertion", "ey", "X-Weigate-Name", "Root", "X-Weigate-Openid", "o", "X-Weigate-Unionid", "u"}
+	forged := []string{"X-Weigate-User", "admin", "X-Weigate-Groups", "admins", "X-Weigate-Assertion", "ey",
+		"X-Weigate-Name", "Root", "X-Weigate-Openid", "o", "X-Weigate-Unionid", "u"}
 	w := e.browser("").verify("https://"+wiki+"/", forged...)
 	want(t, "nobody", w, http.StatusFound, "")
 	nobody(t, w)
@@ -33,7 +35,8 @@ func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	e := newEnv(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
-	for _, headers := range [][]string{nil, {"Accept", "application/json"}, {"X-Forwarded-For", "10.0.0.1"}, {"X-Original-Url", "https://" + wiki + "/"}} {
+	for _, headers := range [][]string{nil, {"Accept", "application/json"}, {"X-Forwarded-For", "10.0.0.1"},
+		{"X-Original-Url", "https://" + wiki + "/"}} {
 		r := b.request(http.MethodGet, "https://"+wiki+"/verify")
 		r.RemoteAddr = stranger
 		for i := 0; i+1 < len(headers); i += 2 {
@@ -61,7 +64,8 @@ func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	}
 }
 
-// A visitor adds the header that another kind of proxy would have set, to have a request to one site judged as one to another, where they may go.
+// A visitor adds the header that another kind of proxy would have set, to have a request to one
+// site judged as one to another, where they may go.
 func TestHostConfusionByASecondHeader(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -74,12 +78,14 @@ func TestHostConfusionByASecondHeader(t *testing.T) {
 		status  int
 	}{
 		{"Traefik, X-Original-Url added", []string{"X-Original-Url", "https://public.example.com/"}, 403},
-		{"nginx that sets X-Original-Url only, X-Forwarded-Host added", []string{"X-Original-Url", "https://" + wiki + "/", "X-Forwarded-Host", "public.example.com"}, 403},
+		{"nginx that sets X-Original-Url only, X-Forwarded-Host added",
+			[]string{"X-Original-Url", "https://" + wiki + "/", "X-Forwarded-Host", "public.example.com"}, 403},
 		{"a list of hosts", []string{"X-Forwarded-Host", "public.example.com, " + wiki}, 403},
 		{"another port", []string{"X-Forwarded-Host", wiki + ":8443"}, 403},
 		{"port 80 of an https host", []string{"X-Forwarded-Host", wiki + ":80"}, 403},
 		{"a dot at the end", []string{"X-Forwarded-Host", "public.example.com."}, 403},
-		{"userinfo", []string{"X-Original-Url", "https://public.example.com@" + wiki + "/", "X-Forwarded-Host", ""}, 403},
+		{"userinfo", []string{"X-Original-Url", "https://public.example.com@" + wiki + "/", "X-Forwarded-Host", ""},
+			403},
 		{"a sub-domain", []string{"X-Forwarded-Host", "x.public.example.com"}, 403},
 		{"no host at all", []string{"X-Forwarded-Host", ""}, 403},
 		{"an address that is none", []string{"X-Original-Url", "public.example.com/", "X-Forwarded-Host", ""}, 403},
@@ -103,7 +109,8 @@ func TestHostConfusionByASecondHeader(t *testing.T) {
 		want(t, "two hosts", w, http.StatusForbidden, "bad_request")
 	})
 	// What is said twice alike is no contradiction.
-	if w := b.verify("https://public.example.com/", "X-Original-Url", "https://public.example.com/"); w.Code != http.StatusOK {
+	if w := b.verify("https://public.example.com/", "X-Original-Url",
+		"https://public.example.com/"); w.Code != http.StatusOK {
 		t.Errorf("the same host in both headers: %d", w.Code)
 	}
 }
@@ -116,7 +123,8 @@ func TestCookieOfOneHostAtAnother(t *testing.T) {
 	b := e.browser(cookie).in("https://public.example.com")
 	value := b.cookies["public.example.com"]["__Host-weigate-auth"]
 	e.store.tokens.Store(0)
-	for _, forged := range []string{value, value + "x", value[:len(value)-1], strings.ToUpper(value), strings.Split(value, ".")[0] + ".", "." + strings.Split(value, ".")[1], ".", strings.Repeat("a", 4000)} {
+	for _, forged := range []string{value, value + "x", value[:len(value)-1], strings.ToUpper(value),
+		strings.Split(value, ".")[0] + ".", "." + strings.Split(value, ".")[1], ".", strings.Repeat("a", 4000)} {
 		w := b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+forged)
 		want(t, "forged", w, http.StatusFound, "")
 		nobody(t, w)
@@ -124,7 +132,8 @@ func TestCookieOfOneHostAtAnother(t *testing.T) {
 	if n := e.store.tokens.Load(); n != 0 {
 		t.Errorf("made-up cookies asked the store %d times", n)
 	}
-	for _, header := range []string{"__Host-weigate-auth-nonce=" + value, "weigate-auth=" + value, "x__Host-weigate-auth=" + value, "a=b,__Host-weigate-auth=" + value} {
+	for _, header := range []string{"__Host-weigate-auth-nonce=" + value, "weigate-auth=" + value,
+		"x__Host-weigate-auth=" + value, "a=b,__Host-weigate-auth=" + value} {
 		want(t, "another name", b.verify("https://public.example.com/", "Cookie", header), http.StatusFound, "")
 	}
 }
@@ -141,7 +150,8 @@ func handedOver(t *testing.T, e *env, b *browser, origin string) string {
 	return to
 }
 
-// A token that came out by a log or a Referer is of no use to whoever has it: not in another browser, not on another host, not afterwards.
+// A token that came out by a log or a Referer is of no use to whoever has it: not in another
+// browser, not on another host, not afterwards.
 func TestHandOverTokenElsewhere(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -152,11 +162,14 @@ func TestHandOverTokenElsewhere(t *testing.T) {
 	want(t, "without the nonce", thief.open(to), http.StatusBadRequest, "lost")
 	thief.open("https://" + wiki + "/.weigate/start") // a nonce of their own
 	want(t, "with another nonce", thief.open(to), http.StatusBadRequest, "lost")
-	for _, host := range []string{"public.example.com", "docs.example.com:8443"} { // another app, and another host of the same
-		thief.put((&url.URL{Host: host}).Hostname(), "__Host-weigate-auth-nonce", b.cookies[wiki]["__Host-weigate-auth-nonce"])
+	// another app, and another host of the same
+	for _, host := range []string{"public.example.com", "docs.example.com:8443"} {
+		thief.put((&url.URL{Host: host}).Hostname(), "__Host-weigate-auth-nonce",
+			b.cookies[wiki]["__Host-weigate-auth-nonce"])
 		want(t, "on "+host, thief.open(strings.Replace(to, wiki, host, 1)), http.StatusBadRequest, "lost")
 	}
-	if w := thief.send(thief.request(http.MethodGet, strings.Replace(to, wiki, "login.example.com", 1))); string(webtest.Kind(w.Body.String())) != "not_found" {
+	if w := thief.send(thief.request(http.MethodGet, strings.Replace(to, wiki, "login.example.com",
+		1))); string(webtest.Kind(w.Body.String())) != "not_found" {
 		t.Errorf("on the gateway's own host: %d %s", w.Code, w.Body)
 	}
 	// None of it has taken anything from its owner.
@@ -218,7 +231,8 @@ func TestHandOverTokenReplayedLater(t *testing.T) {
 	want(t, "the one that was made", b.verify("https://"+wiki+"/"), http.StatusOK, "")
 }
 
-// A host goes over to an app with other rules. What was given on it before counts no more: neither sessions nor tokens that are on their way.
+// A host goes over to an app with other rules. What was given on it before counts no more: neither
+// sessions nor tokens that are on their way.
 func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -226,7 +240,8 @@ func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	b, late := e.browser(cookie).in("https://"+wiki), e.browser(cookie)
 	to := handedOver(t, e, late, "https://"+wiki)
 	e.config.Apps = append([]forwardauth.App{}, e.config.Apps...)
-	e.config.Apps[0].Hosts, e.config.Apps[1].Hosts = []string{"docs.example.com:8443"}, []string{"public.example.com", wiki}
+	e.config.Apps[0].Hosts, e.config.Apps[1].Hosts = []string{"docs.example.com:8443"},
+		[]string{"public.example.com", wiki}
 	b.through, _ = e.replica()
 	late.through = b.through
 	want(t, "the session", b.verify("https://"+wiki+"/"), http.StatusFound, "")
@@ -257,7 +272,8 @@ func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
 	want(t, "too late", b.open(to), http.StatusBadRequest, "lost")
 }
 
-// The attacker signs in, keeps their own token back, and gets the victim to open it: the victim would work in the attacker's account.
+// The attacker signs in, keeps their own token back, and gets the victim to open it: the victim
+// would work in the attacker's account.
 func TestLoginCSRFWithTheAttackersToken(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -286,18 +302,23 @@ func TestHandOverToAForeignHost(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	_, cookie := e.person("alice")
-	for _, to := range []string{"https://evil.example", "https://wiki.example.com.evil.example", "https://evil.example/https://wiki.example.com", "//wiki.example.com", "wiki.example.com",
-		"http://wiki.example.com", "https://wiki.example.com:8443", "https://wiki.example.com/", "https://x@wiki.example.com", "javascript:alert(1)", "https://WIKI.example.com", ""} {
-		w := e.browser(cookie).open(gatewayURL + "/forward-auth?" + url.Values{"to": {to}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode())
+	for _, to := range []string{"https://evil.example", "https://wiki.example.com.evil.example",
+		"https://evil.example/https://wiki.example.com", "//wiki.example.com", "wiki.example.com",
+		"http://wiki.example.com", "https://wiki.example.com:8443", "https://wiki.example.com/",
+		"https://x@wiki.example.com", "javascript:alert(1)", "https://WIKI.example.com", ""} {
+		w := e.browser(cookie).open(gatewayURL + "/forward-auth?" +
+			url.Values{"to": {to}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode())
 		if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" {
 			t.Errorf("to %q: %d, to %q", to, w.Code, w.Header().Get("Location"))
 		}
 	}
-	two := gatewayURL + "/forward-auth?to=https://" + wiki + "&to=https://evil.example&challenge=" + strings.Repeat("A", 43)
+	two := gatewayURL + "/forward-auth?to=https://" + wiki + "&to=https://evil.example&challenge=" +
+		strings.Repeat("A", 43)
 	want(t, "two hosts", e.browser(cookie).open(two), http.StatusBadRequest, "bad_request")
 }
 
-// Whatever stands in the return address, the browser stays on the host, and the address means one thing.
+// Whatever stands in the return address, the browser stays on the host, and the address means one
+// thing.
 func TestPathTricksInTheReturnAddress(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -364,12 +385,15 @@ func TestOwnAddressesOnAHostThatIsNotListed(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	_, cookie := e.person("alice")
-	for _, host := range []string{"login.example.com", "evil.example", "wiki.example.com.evil.example", "x.wiki.example.com", "wiki.example.com:8443", "docs.example.com"} {
-		for _, path := range []string{"start?return=/", "finish?token=" + strings.Repeat("A", 43), "sign-out", "refused"} {
+	for _, host := range []string{"login.example.com", "evil.example", "wiki.example.com.evil.example",
+		"x.wiki.example.com", "wiki.example.com:8443", "docs.example.com"} {
+		for _, path := range []string{"start?return=/", "finish?token=" + strings.Repeat("A", 43), "sign-out",
+			"refused"} {
 			b := e.browser(cookie)
 			w := b.send(b.request(http.MethodGet, "https://"+host+"/.weigate/"+path))
 			if string(webtest.Kind(w.Body.String())) != "not_found" || len(w.Result().Cookies()) > 0 {
-				t.Errorf("%s on %s: %d, page %q, cookies %v", path, host, w.Code, string(webtest.Kind(w.Body.String())), w.Result().Cookies())
+				t.Errorf("%s on %s: %d, page %q, cookies %v", path, host, w.Code, string(webtest.Kind(w.Body.String())),
+					w.Result().Cookies())
 			}
 		}
 		want(t, "/verify for "+host, e.browser("").verify("https://"+host+"/"), http.StatusForbidden, "unknown_host")

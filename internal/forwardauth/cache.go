@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// maxEntries bounds the cache, at about two kilobytes each. Only cookies that the gateway has made get in, so that a stranger cannot fill it.
+// maxEntries bounds the cache, at about two kilobytes an entry. Only cookies that the gateway made
+// are stored, so that a stranger cannot fill it.
 const maxEntries = 16_384
 
-// key is a host session: a site and the SHA-256 of the cookie.
+// key identifies a host session: a site and the SHA-256 of the cookie.
 type key struct {
 	site *site
 	hash [32]byte
@@ -21,24 +22,25 @@ type entry struct {
 	until    time.Time
 }
 
-// cache keeps verdicts, and sees to it that of many requests with one cookie a single one asks the store.
+// cache stores decisions. Of many requests with one cookie a single one reads the store.
 type cache struct {
 	mu      sync.Mutex
 	entries map[key]entry
 	flights map[key]*flight
 }
 
-// flight is a question to the store that is under way.
+// flight is a read of the store that is in progress.
 type flight struct {
 	done     chan struct{}
 	decision *decision
 	err      error
-	dropped  bool // the session was ended meanwhile: the answer is not kept
+	dropped  bool // the session was ended meanwhile: the decision is not stored
 }
 
 func newCache() *cache { return &cache{entries: map[key]entry{}, flights: map[key]*flight{}} }
 
-// fresh returns a verdict that still holds, or what was known before and must be asked anew; nil = nothing.
+// fresh returns a decision; holds reports whether it is still valid. A decision that is not valid
+// any more is returned for its assertion; nil = none.
 func (c *cache) fresh(k key, now time.Time) (v *decision, holds bool) {
 	c.mu.Lock()
 	e, found := c.entries[k]
@@ -49,9 +51,10 @@ func (c *cache) fresh(k key, now time.Time) (v *decision, holds bool) {
 	return e.decision, now.Before(e.until)
 }
 
-// ask asks once for all who want to know, and keeps the answer for as long as it says. An error is not kept. Whoever only waits stops with their own
-// request.
-func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
+// ask calls ask once for all requests that wait, and stores the decision until the time that it
+// returns. An error is not stored. A request that waits stops waiting when it ends.
+func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision,
+	error) {
 	c.mu.Lock()
 	f, found := c.flights[k]
 	if !found {
@@ -70,8 +73,8 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*deci
 	}
 }
 
-// errNoAnswer is what those who wait are told when the one who asked has panicked.
-var errNoAnswer = errors.New("the question about a session came to nothing")
+// errNoAnswer is returned to requests that wait when the one that reads has panicked.
+var errNoAnswer = errors.New("reading a session ended without a result")
 
 func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
 	var until time.Time
@@ -93,7 +96,8 @@ func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time
 	return f.decision, f.err
 }
 
-// keep makes room where there is none: what is over first, of a few that chance picks, else any.
+// keep stores an entry. A full cache drops an expired entry among a few random ones, else any of
+// them.
 func (c *cache) keep(k key, e entry, now time.Time) {
 	if _, found := c.entries[k]; !found && len(c.entries) >= maxEntries {
 		looked := 0
@@ -109,7 +113,7 @@ func (c *cache) keep(k key, e entry, now time.Time) {
 	c.entries[k] = e
 }
 
-// drop forgets a session that has ended here.
+// drop removes a session that has ended here.
 func (c *cache) drop(k key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +124,7 @@ func (c *cache) drop(k key) {
 	}
 }
 
-// put keeps an answer that somebody asked for without the cache.
+// put stores a decision that was made without the cache.
 func (c *cache) put(k key, e entry, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,7 +21,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A session is ended here while a question about it is under way at the store, which does not know yet.
+// A session is ended here while a question about it is under way at the store, which does not know
+// yet.
 func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -43,7 +44,8 @@ func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 		b.verify("https://" + wiki + "/") // may still say yes: it was asked before
 	}()
 	<-arrived
-	want(t, "sign-out", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK, "host_signed_out")
+	want(t, "sign-out", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK,
+		"host_signed_out")
 	close(release)
 	<-done
 	want(t, "afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen), http.StatusFound, "")
@@ -56,7 +58,8 @@ func TestJoiningEndsTheYoungersHostSession(t *testing.T) {
 	at := func(connector, openID, union string) gateway.User {
 		t.Helper()
 		e.clock.advance(time.Second)
-		a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: "wx-" + connector, OpenID: openID, UnionID: union, OpenPlatform: "ours",
+		a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: "wx-" + connector,
+			OpenID: openID, UnionID: union, OpenPlatform: "ours",
 			Group: []string{"wx-main", "wx-web"}, At: e.clock.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)

@@ -23,25 +23,28 @@ import (
 // App is an app of kind forward_auth.
 type App struct {
 	gateway.App
-	Hosts   []string // host names in lower case, with a port where it is not the scheme's own; at least one, each on one app's list only
-	Subject string   // what the site is told as X-Weigate-User: one of the kinds of package access; "" = access.SubjectAccount
+	// host names in lower case, with a port where it is not the scheme's default; at least one,
+	// each in one app only
+	Hosts   []string
+	Subject string // the kind of id in X-Weigate-User: see package access; "" = access.SubjectUser
 }
 
 // Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
 type Sessions interface {
-	// Find returns a session that is live at now, with its user, and records that it was used. gateway.ErrNotFound: it has expired, or its user has been
-	// deleted or blocked. Any other error is the store's.
+	// Find returns a session that is live at now, with its user, and records that it was used.
+	// gateway.ErrNotFound: it has expired, or its user has been deleted or blocked. Any other error
+	// is the store's.
 	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
-// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+// Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	URL            string         // the gateway's own address, no slash at its end; may have a path
+	URL            string         // the gateway's URL; may have a path, no slash at the end
 	Insecure       bool           // optional: hosts of apps may be on plain http; loopback ones always may
-	TrustedProxies []netip.Prefix // the proxies that may ask /verify and whose forwarded headers are read
-	Apps           []App          // optional: none protects nothing
-	Cache          time.Duration  // optional: how old an answer of /verify may be; 0 = every request asks the store
-	SessionMax     time.Duration  // a session on a host is over after that, as the gateway's is
+	TrustedProxies []netip.Prefix // the proxies that may request /verify and whose forwarded headers are read
+	Apps           []App          // optional
+	Cache          time.Duration  // optional: how old a decision of /verify may be; 0 = every request reads the store
+	SessionMax     time.Duration  // after that a session on a host ends, as the gateway's does
 
 	SignIn   session.Authenticator
 	Sessions Sessions
@@ -53,14 +56,15 @@ type Config struct {
 	Subjects gateway.Subjects
 	Events   gateway.Events
 	Keys     *keys.Set    // signs the assertion
-	Sealer   *keys.Sealer // makes the host sessions
+	Sealer   *keys.Sealer // derives the host sessions
 
 	RequestID func(context.Context) string // optional: for events and logs
 	Logger    *slog.Logger                 // optional: nil discards
 	Now       func() time.Time             // optional: nil = time.Now
 }
 
-// Handler answers proxies and signs people in on the hosts of apps. Make it with [New]; it is safe for concurrent use.
+// Handler serves proxies and signs users in on the hosts of apps. Make it with [New]; it is safe
+// for concurrent use.
 type Handler struct {
 	cfg     Config
 	path    string          // of the gateway's address; "" at the root
@@ -70,26 +74,27 @@ type Handler struct {
 	cache   *cache
 	events  audit.Recorder
 
-	none, noStore []string // header values that all answers of /verify share; net/http only reads them
+	none, noStore []string // header values that all responses of /verify share; net/http only reads them
 
 	warnedPeer, warnedHost, warnedLoop atomic.Bool
 }
 
-// site is a host of an app, by one scheme. There is one value for each, so that its address is its identity.
+// site is a host of an app with one scheme. There is one value for each, so that its address is its
+// identity.
 type site struct {
 	app     *App
 	origin  string // scheme and host
-	name    string // the host without its port: cookies do not know ports, so neither does a session
+	name    string // the host without its port: cookies ignore ports, so sessions do too
 	secure  bool
 	session string // names of the cookies
 	nonce   string
-	mine    []string // beginnings of the names of cookies that no upstream gets
+	own     []string // prefixes of the names of cookies that no upstream gets
 }
 
-// pair is a host by both schemes; nil where the host is not served by it.
+// pair is a host with both schemes; nil where the host does not have it.
 type pair struct{ https, http *site }
 
-// Paths. The first two lie below the gateway's own, the others at the root of each host of an app.
+// Paths. The first two are below the gateway's, the others at the root of each host of an app.
 const (
 	pathVerify  = "/verify"
 	pathHandoff = "/forward-auth"
@@ -101,7 +106,7 @@ const (
 	pathRefused = hostPrefix + "refused"
 )
 
-// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+// New validates the configuration and makes a Handler. It returns all problems, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	if len(cfg.Apps) > 0 && len(cfg.TrustedProxies) == 0 {
@@ -109,7 +114,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
-		problems = append(problems, fmt.Errorf("forwardauth: Config.URL %q: want scheme, host and perhaps a path, without a slash at the end", cfg.URL))
+		problems = append(problems,
+			fmt.Errorf("forwardauth: Config.URL %q: want scheme, host and perhaps a path, without a slash at the end",
+				cfg.URL))
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -125,13 +132,14 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
-		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""}, noStore: []string{"no-store"},
-		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""},
+		noStore: []string{"no-store"},
+		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
 	}
 	return h, h.addHosts()
 }
 
-// addHosts makes the tables by which hosts are found.
+// addHosts fills the maps by which hosts are found.
 func (h *Handler) addHosts() error {
 	var problems []error
 	for i := range h.cfg.Apps {
@@ -143,7 +151,9 @@ func (h *Handler) addHosts() error {
 			u, err := url.Parse("https://" + name)
 			switch {
 			case err != nil || u.Host != name || u.Hostname() == "" || name != strings.ToLower(name):
-				problems = append(problems, fmt.Errorf("forwardauth: app %s: host %q: want a host name in lower case, and perhaps a port", app.ID, name))
+				problems = append(problems,
+					fmt.Errorf("forwardauth: app %s: host %q: want a host name in lower case, and perhaps a port",
+						app.ID, name))
 			case h.addHost(app, name, u):
 				problems = append(problems, fmt.Errorf("forwardauth: host %q is on the lists of two apps", name))
 			}
@@ -188,22 +198,24 @@ func newSite(app *App, scheme, host string) *site {
 	u := url.URL{Host: host}
 	s := &site{app: app, origin: scheme + "://" + host, name: u.Hostname(), secure: scheme == "https"}
 	if s.secure {
-		s.session, s.mine = "__Host-weigate-auth", []string{"__Host-weigate", "__Secure-weigate"}
+		s.session, s.own = "__Host-weigate-auth", []string{"__Host-weigate", "__Secure-weigate"}
 	} else {
-		s.session, s.mine = "weigate-auth", []string{"weigate"}
+		s.session, s.own = "weigate-auth", []string{"weigate"}
 	}
 	s.nonce = s.session + "-nonce"
 	return s
 }
 
-// isLoopback says whether browsers take a host for this machine, and keep its cookies safe without https.
+// isLoopback reports whether browsers take a host as this machine, and store its secure cookies
+// without https.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
 
-// Mount registers the routes. /verify has no limit, since a proxy asks there for everybody and an answer from the cache costs nothing; and other
-// sites may POST there, since a proxy may use the method of the request that it asks about, and the answer changes nothing.
+// Mount registers the routes. /verify has no limit, since a proxy sends every request there and a
+// cached decision is cheap. Other sites may POST there, since a proxy may use the method of the
+// request that it asks about; it changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
@@ -214,7 +226,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathRefused, h.refused)
 }
 
-// start is where signing in on this host begins.
+// start returns the address at which signing in on this host begins.
 func (s *site) start(returnTo string) string {
 	return s.origin + pathStart + "?return=" + url.QueryEscape(returnTo)
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// verdict is what /verify knows of a host session. It is never changed once it is in the cache; the header values in it are shared by all answers.
+// decision is the result of /verify for a host session. It does not change once it is in the cache;
+// all responses share its header values.
 type decision struct {
 	denied web.Kind      // the page that says why; "" = allowed
 	user   *gateway.User // nil = nobody
@@ -20,31 +21,33 @@ type decision struct {
 
 	subject, name, openid, unionid, groups []string // as headers
 	assertion                              []string
-	claims                                 string    // what the assertion says, its times left out
-	renew                                  time.Time // when the assertion is to be made anew
+	claims                                 string    // of the assertion, without its times
+	renew                                  time.Time // when the assertion is signed again
 }
 
-// judge asks the store about a host session, whose cookie is genuine. before is what was known of it a while ago, or nil. An error is the store's: it
-// says nothing about the person.
-func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision, now time.Time) (*decision, error) {
-	// Others may wait for the answer too: it does not end with the request that asks.
+// revalidate decides by the store about a host session, whose cookie is genuine. before is an
+// earlier decision, or nil. An error is the store's.
+func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision,
+	now time.Time) (*decision, error) {
+	// Other requests may wait for the decision: it does not end with this request.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
 	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
 	if err == nil && (f.ID != grant || f.App != s.app.ID) {
-		err = gateway.ErrNotFound // the host went to another app since
+		err = gateway.ErrNotFound // the host belongs to another app now
 	}
 	if err != nil {
-		return h.over(ctx, grant, err)
+		return h.ended(ctx, grant, err)
 	}
 	session, user, err := h.cfg.Sessions.Find(ctx, f.Session, now)
 	if err != nil {
-		return h.over(ctx, grant, err)
+		return h.ended(ctx, grant, err)
 	}
 	v := &decision{user: &user, grant: f.ID}
-	// The handoff has settled everything else.
+	// The handoff has decided everything else.
 	next, err := admission.Check(admission.Facts{
-		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method), Subject: admission.SubjectKnown,
+		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method),
+		Subject: admission.SubjectKnown,
 	}, admission.Lookups{
 		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(ctx, user, s.app.App) },
 	})
@@ -61,8 +64,9 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
 }
 
-// over finds out whether a session that is over is a blocked person's: they are told so instead of being sent to sign in.
-func (h *Handler) over(ctx context.Context, grant string, err error) (*decision, error) {
+// ended returns the decision for a session that has ended: a blocked user reads that, instead of
+// being sent to sign in.
+func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision, error) {
 	nobody := &decision{denied: web.NotSignedIn}
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
@@ -80,25 +84,28 @@ func (h *Handler) over(ctx context.Context, grant string, err error) (*decision,
 	return nobody, nil
 }
 
-// tell fills in what the site is told.
-func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision, now time.Time) error {
+// writeDecision sets what the site receives.
+func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision,
+	now time.Time) error {
 	v.subject, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
 	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
 	groups := make([]string, len(a.Groups))
 	for i, g := range a.Groups {
-		groups[i] = encode(g) // a comma in a name is encoded, so commas divide
+		groups[i] = encode(g) // commas in names are encoded, so commas separate
 	}
 	v.groups = value(strings.Join(groups, ","))
-	return h.assert(v, s, claims{Subject: f.Subject, Name: a.Nickname, Groups: append([]string{}, a.Groups...),
+	return h.signAssertion(v, s, claims{Subject: f.Subject, Name: a.Nickname, Groups: append([]string{}, a.Groups...),
 		WeChat: identity{AppID: f.AppID, OpenID: f.OpenID, UnionID: union}}, before, now)
 }
 
 func value(s string) []string { return []string{s} }
 
-// encode percent-encodes everything but letters, digits and "-._~" (RFC 3986, section 2.3): nicknames hold whatever people like, headers hold ASCII.
+// encode percent-encodes everything but letters, digits and "-._~" (RFC 3986, section 2.3):
+// nicknames contain any character, headers ASCII.
 func encode(s string) string {
 	plain := func(c byte) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' ||
+			c == '_' || c == '~'
 	}
 	var out strings.Builder
 	for _, c := range []byte(s) {

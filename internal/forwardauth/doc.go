@@ -1,25 +1,32 @@
-// Package forwardauth protects sites that know nothing of signing in: their reverse proxy asks the gateway about every request (nginx auth_request,
-// Traefik forwardAuth, Caddy forward_auth) and tells the site who is there.
+// Package forwardauth protects sites without a sign-in of their own: their reverse proxy asks the
+// gateway about every request (nginx auth_request, Traefik forwardAuth, Caddy forward_auth) and
+// passes the user's identity to the site.
 //
-// The names to know: [Config] and [New] make a [Handler], [Handler.Mount] adds its routes. The sites are [App] values. What the package needs from its
-// neighbours are small interfaces: [session.SignIn], [Sessions], [access.Judge], [access.People] and [Pages].
+// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. The sites are
+// [App] values. A handoff becomes facts for package admission (handoff.go).
 //
-//	at the gateway's own address
-//	     /verify                   for proxies only: 200 with who it is, 401 or 302 to sign in, 403 with words for people, 503 while the store is away
-//	GET  /forward-auth             signs the person in, and hands them over to the site's host with a token (30 s, once, for this browser)
+//	at the gateway
+//	     /verify              for proxies only: 200 with the identity, 401 or 302 to sign in, 403 with a
+//	                          page, 503 while the store is unavailable
+//	GET  /forward-auth        signs the user in, and redirects to the host with a token (30 s, once, for
+//	                          this browser)
 //
-//	on each host of an app, whose proxy sends /.weigate/ to us
-//	GET  /.weigate/start           sets a nonce and goes to /forward-auth
-//	GET  /.weigate/finish          the token becomes the host's own session cookie; 303 to where the person was
-//	GET  /.weigate/sign-out        a page with a button
-//	POST /.weigate/sign-out        ends the session on this host
-//	GET  /.weigate/refused         in words, why /verify said no: for nginx, which does not pass its answers on
+//	on each host of an app, whose proxy passes /.weigate/ to the gateway
+//	GET  /.weigate/start      sets a nonce and redirects to /forward-auth
+//	GET  /.weigate/finish     exchanges the token for the host's own session cookie
+//	GET  /.weigate/sign-out   a page with a button
+//	POST /.weigate/sign-out   ends the session on this host
+//	GET  /.weigate/refused    the page for a denied request, for nginx, which does not pass on the
+//	                          responses of /verify
 //
-// Each host has a session of its own and a cookie that counts nowhere else, never one for a parent domain. The session is a grant of the gateway's, made
-// by a code that is bound to the nonce of the browser; it lives as long as the gateway's session from which it came, so that signing out there, a block
-// or a changed rule ends it too. /verify answers from a bounded cache, so that takes effect within [Config].Cache on every replica.
+// Each host has a session of its own, whose cookie is valid for no other host. The session is a
+// grant, opened by a code that is bound to the nonce of the browser. It ends with the gateway's
+// session from which it came, so that signing out there, a block or a changed rule ends it too.
+// /verify responds from a bounded cache, so that this takes effect within [Config].Cache in every
+// process.
 //
-// Forwarded headers are read from trusted proxies only. The identity headers (X-Weigate-…) of a request are never read; all of them are on every answer.
+// Forwarded headers are read from trusted proxies only. The identity headers (X-Weigate-…) of a
+// request are never read; every response has all of them.
 //
-// What it does not do: it is no proxy, and it knows no paths: a host is protected whole.
+// The package is not a proxy, and it does not distinguish paths: it protects whole hosts.
 package forwardauth

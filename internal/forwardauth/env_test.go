@@ -174,10 +174,12 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inner.Close() })
-	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, access: &ruling{}, log: &strings.Builder{}}
+	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
+		access: &ruling{}, log: &strings.Builder{}}
 	e.signIn = &signIn{e: e, method: "wechat"}
 	e.access.says.Store(int64(access.Allowed))
-	ring, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: inner, Sealer: master(), Algs: []string{keys.ES256}, Now: e.clock.now})
+	ring, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: inner, Sealer: master(), Algs: []string{keys.ES256},
+		Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,14 +188,20 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 		t.Fatal(err)
 	}
 	e.config = forwardauth.Config{
-		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second, SessionMax: sessionFor,
+		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second,
+		SessionMax: sessionFor,
 		Apps: []forwardauth.App{
-			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki"}, Hosts: []string{wiki, "docs.example.com:8443"}},
-			{App: gateway.App{ID: "public", Kind: gateway.AppForwardAuth, Name: "Public"}, Hosts: []string{"public.example.com"}},
-			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"}, Hosts: []string{"local.localhost:8082"}},
+			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki"},
+				Hosts: []string{wiki, "docs.example.com:8443"}},
+			{App: gateway.App{ID: "public", Kind: gateway.AppForwardAuth, Name: "Public"},
+				Hosts: []string{"public.example.com"}},
+			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"},
+				Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Users: e.store, Grants: e.store, Attempts: e.store, Subjects: e.store,
-		Events: e.store, Keys: ring, Sealer: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.now,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Users: e.store, Grants: e.store,
+		Attempts: e.store, Subjects: e.store,
+		Events: e.store, Keys: ring, Sealer: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)),
+		Now: e.clock.now,
 	}
 	for _, f := range change {
 		f(&e.config)
@@ -217,7 +225,8 @@ func (e *env) replica() (http.Handler, *forwardauth.Handler) {
 // person makes an account and signs it in at the gateway; the value is the gateway's cookie.
 func (e *env) person(openID string) (gateway.User, string) {
 	e.t.Helper()
-	a, _, err := e.store.RecordSignIn(e.t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openID, UnionID: "union of " + openID, At: e.clock.now(),
+	a, _, err := e.store.RecordSignIn(e.t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openID,
+		UnionID: "union of " + openID, At: e.clock.now(),
 		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "小明 & “" + openID + "”"}})
 	if err != nil {
 		e.t.Fatal(err)
@@ -235,9 +244,11 @@ func (e *env) person(openID string) (gateway.User, string) {
 func (e *env) session(a gateway.User, openID, loginRequest string) string {
 	e.t.Helper()
 	cookie := gateway.NewID()
-	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), UserID: a.ID, Connector: "main", AppID: "wx1", OpenID: openID,
-		Method: e.signIn.method, AuthTime: e.clock.now(), CreatedAt: e.clock.now(), SeenAt: e.clock.now(), ExpiresAt: e.clock.now().Add(24 * time.Hour),
-		Data: []byte(loginRequest)}, e.clock.now()); err != nil {
+	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), UserID: a.ID,
+		Connector: "main", AppID: "wx1", OpenID: openID,
+		Method: e.signIn.method, AuthTime: e.clock.now(), CreatedAt: e.clock.now(), SeenAt: e.clock.now(),
+		ExpiresAt: e.clock.now().Add(24 * time.Hour),
+		Data:      []byte(loginRequest)}, e.clock.now()); err != nil {
 		e.t.Fatal(err)
 	}
 	return cookie
@@ -303,7 +314,8 @@ func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// open opens an address of ours and follows redirects until something else comes, or an address that is not ours.
+// open opens an address of ours and follows redirects until something else comes, or an address
+// that is not ours.
 func (b *browser) open(address string) *httptest.ResponseRecorder {
 	b.e.t.Helper()
 	for range 12 {
@@ -366,12 +378,14 @@ func (b *browser) verify(address string, more ...string) *httptest.ResponseRecor
 func want(t *testing.T, what string, w *httptest.ResponseRecorder, status int, page string) {
 	t.Helper()
 	if w.Code != status || string(webtest.Kind(w.Body.String())) != page {
-		t.Errorf("%s: %d, page %q, want %d, page %q; %s", what, w.Code, string(webtest.Kind(w.Body.String())), status, page, w.Body)
+		t.Errorf("%s: %d, page %q, want %d, page %q; %s", what, w.Code, string(webtest.Kind(w.Body.String())), status,
+			page, w.Body)
 	}
 }
 
 // identity is every header that must be on every answer of /verify.
-var identity = []string{"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups", "X-Weigate-Assertion"}
+var identity = []string{"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups",
+	"X-Weigate-Assertion"}
 
 // nobody fails when an answer of /verify says anything about anybody, or leaves a header out.
 func nobody(t *testing.T, w *httptest.ResponseRecorder) {

@@ -5,7 +5,8 @@ import "time"
 // MaxEntries is how many verdicts the cache holds.
 const MaxEntries = maxEntries
 
-// Fill puts n verdicts into a new cache, all of them good until until, and says how many it holds then, and whether the last is among them.
+// Fill puts n verdicts into a new cache, all of them good until until, and says how many it holds
+// then, and whether the last is among them.
 func Fill(n int, until, now time.Time) (held int, last bool) {
 	c := newCache()
 	var k key

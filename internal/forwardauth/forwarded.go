@@ -11,25 +11,26 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// question is what a proxy asks about: one request of a browser or a program to a site.
+// forwardedRequest is the request that a proxy asks about.
 type forwardedRequest struct {
 	site   *site
 	target string // path and query, as cleanReturn leaves them
 	method string
-	nginx  bool // asked by auth_request, which understands 401 and 403 and passes nothing else on
+	nginx  bool // sent by auth_request, which passes on 401 and 403 only
 }
 
 var (
 	errStranger = errors.New("the peer is not among trusted_proxies")
-	errHost     = errors.New("the host is on no app's list")
-	errForm     = errors.New("the forwarded headers contradict each other, or are not there")
+	errHost     = errors.New("no app has this host")
+	errForm     = errors.New("the forwarded headers are missing or contradict each other")
 )
 
-// question reads what the proxy says of the request. Only a trusted proxy is heard at all.
+// parseForwarded reads the request from the headers of a trusted proxy.
 //
-// Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends what it is told to, by custom X-Original-URL and X-Original-Method.
-// Each passes on the other's headers when a visitor makes them up, so where both name a host they must name the same one: else a visitor could have
-// a request to one site judged as one to another.
+// Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends what it is
+// configured to, by custom X-Original-URL and X-Original-Method. Each passes on the other's headers
+// when a client makes them up, so where both name a host they must name the same one: else a client
+// could get the decision for one site at another.
 func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	var q forwardedRequest
 	if !h.trusted(r) {
@@ -61,7 +62,7 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	return q, nil
 }
 
-// single returns a header that may come at most once. A second one, or a list, is somebody's addition.
+// single returns a header that may occur once. A second one, or a list, was added on the way.
 func single(r *http.Request, name string) (string, bool) {
 	switch v := r.Header[name]; len(v) {
 	case 0:
@@ -72,7 +73,7 @@ func single(r *http.Request, name string) (string, bool) {
 	return "", false
 }
 
-// cutURL splits an address without judging its path, which is as the visitor sent it.
+// cutURL splits an address; its path stays as the client sent it.
 func cutURL(address string) (scheme, host, target string, ok bool) {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -85,7 +86,7 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 	return scheme, rest[:i], rest[i:], true
 }
 
-// site finds the host of an app: exactly, with its port, in any case; nil when it is on no list.
+// site returns the site of a host: exactly, with its port, in any case; nil when no app has it.
 func (h *Handler) site(host, proto string) *site {
 	p, found := h.names[host]
 	if !found {
@@ -96,12 +97,12 @@ func (h *Handler) site(host, proto string) *site {
 		if p.http != nil {
 			return p.http
 		}
-	case "": // a proxy that does not say; plain http is known here only on loopback, or where the operator allows it
+	case "": // no scheme given; plain http exists only on loopback, or with Config.Insecure
 		if p.http != nil {
 			return p.http
 		}
 	}
-	return p.https // a browser that came by plain http is sent to https, where the cookie is
+	return p.https // a browser on plain http is redirected to https, where the cookie is
 }
 
 func (h *Handler) trusted(r *http.Request) bool {
@@ -118,7 +119,8 @@ func (h *Handler) trusted(r *http.Request) bool {
 	return false
 }
 
-// hosted finds the site that a request to /.weigate/ is for. From a stranger the forwarded headers are not read; their Host is what the browser sent.
+// hosted returns the site that a request to /.weigate/ is for. The forwarded headers of an
+// untrusted peer are not read; its Host is what the browser sent.
 func (h *Handler) hosted(r *http.Request) *site {
 	host, proto := r.Host, ""
 	if r.TLS != nil {
@@ -140,7 +142,7 @@ func (h *Handler) hosted(r *http.Request) *site {
 	return h.site(host, proto)
 }
 
-// onHost serves f on the hosts of apps. On any other there is nothing.
+// onHost serves f on the hosts of apps, and not found elsewhere.
 func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		privately(w)
@@ -153,7 +155,8 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 	}
 }
 
-// privately keeps an answer out of caches, and its address out of Referer. The host is not ours, so what holds for the whole of ours is not said there.
+// privately keeps a response out of caches, and its address out of Referer. The host is not the
+// gateway's, so headers for the gateway's whole host are removed.
 func privately(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -164,8 +167,8 @@ func privately(w http.ResponseWriter) {
 // maxReturn keeps a return address, encoded twice on its way, within what sign-in carries.
 const maxReturn = 1000
 
-// cleanReturn makes a path of the same host out of what a proxy or a browser says, in the plain spelling that every browser reads alike. What could be
-// read in two ways leads to the first page.
+// cleanReturn returns a path of the same host, in the plain spelling that every browser reads
+// alike. A path that could be read in two ways becomes "/".
 func cleanReturn(target string) string {
 	target, _, _ = strings.Cut(target, "#")
 	if !strings.HasPrefix(target, "/") || len(target) > maxReturn {
@@ -188,7 +191,7 @@ func cleanReturn(target string) string {
 		return "/"
 	}
 	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {
-		return "/" // our own addresses are no place to come back to
+		return "/" // the gateway's own addresses are not return addresses
 	}
 	return clean
 }

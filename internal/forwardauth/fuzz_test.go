@@ -12,20 +12,23 @@ import (
 // Go runs the seeds as tests; without seeds that would be a test of nothing.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	t.Parallel()
-	if seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", "FuzzVerify", "*")); err != nil || len(seeds) == 0 {
+	if seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", "FuzzVerify", "*")); err != nil ||
+		len(seeds) == 0 {
 		t.Errorf("testdata/fuzz/FuzzVerify holds no seed: %v", err)
 	}
 }
 
-// FuzzVerify asks about any address with any cookie, as each kind of proxy does. Nobody is let in by what they made up, every header is there, and
-// whoever is sent away is sent to the host that they asked for, and comes back to it.
+// FuzzVerify asks about any address with any cookie, as each kind of proxy does. Nobody is let in
+// by what they made up, every header is there, and whoever is sent away is sent to the host that
+// they asked for, and comes back to it.
 func FuzzVerify(f *testing.F) {
 	e := newEnv(f)
 	f.Fuzz(func(t *testing.T, uri, original, host, cookie string) {
 		r := httptest.NewRequest(http.MethodGet, "/verify", nil)
 		r.RemoteAddr = proxyAddr
 		r.Header["Accept"] = []string{"text/html"}
-		for name, value := range map[string]string{"X-Forwarded-Host": host, "X-Forwarded-Uri": uri, "X-Original-Url": original, "Cookie": cookie} {
+		for name, value := range map[string]string{"X-Forwarded-Host": host, "X-Forwarded-Uri": uri,
+			"X-Original-Url": original, "Cookie": cookie} {
 			if value != "" {
 				r.Header[name] = []string{value}
 			}
@@ -50,7 +53,8 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("sent to %q", to)
 		}
 		u, err := url.Parse(origin + back)
-		if err != nil || u.Scheme+"://"+u.Host != origin || !strings.HasPrefix(back, "/") || strings.HasPrefix(back, "//") ||
+		if err != nil || u.Scheme+"://"+u.Host != origin || !strings.HasPrefix(back, "/") ||
+			strings.HasPrefix(back, "//") ||
 			strings.ContainsFunc(back, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' }) {
 			t.Errorf("comes back to %q on %s: %v", back, origin, err)
 		}
@@ -59,7 +63,8 @@ func FuzzVerify(f *testing.F) {
 
 func listed(origin string) bool {
 	switch origin {
-	case "https://" + wiki, "https://docs.example.com:8443", "https://public.example.com", "https://local.localhost:8082", "http://local.localhost:8082":
+	case "https://" + wiki, "https://docs.example.com:8443", "https://public.example.com",
+		"https://local.localhost:8082", "http://local.localhost:8082":
 		return true
 	}
 	return false

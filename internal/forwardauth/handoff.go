@@ -21,7 +21,8 @@ const (
 	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
 )
 
-// Parameters of the hand-over, which is an address of the gateway that the browser carries through sign-in. None of them is a secret.
+// Parameters of the handoff, which is an address of the gateway that the browser carries through
+// sign-in. None of them is a secret.
 const (
 	paramTo             = "to"        // origin of the host
 	paramChallenge      = "challenge" // of the nonce that the browser has there
@@ -40,8 +41,9 @@ type handoff struct {
 	reauthenticate bool
 }
 
-// serveHandoff transfers the session of a signed-in browser to the host of an app. An address that somebody crafts for another user gains nothing: it leads
-// to a host on the app's list, with a token that only the browser with the nonce can use.
+// serveHandoff transfers the session of a signed-in browser to the host of an app. An address that
+// somebody crafts for another user gains nothing: it leads to a host on the app's list, with a
+// token that only the browser with the nonce can use.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -121,8 +123,8 @@ func (h *Handler) problemPage(e handoff, problem *pageError) web.Page {
 	return page
 }
 
-// admit answers a handoff: with the redirect to the host, with the page or the sign-in that the user needs first, or with an error, which is left to
-// serveHandoff.
+// admit answers a handoff: with the redirect to the host, with the page or the sign-in that the
+// user needs first, or with an error, which is left to serveHandoff.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, e handoff) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
@@ -193,22 +195,26 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, reaut
 	})
 }
 
-// newToken stores a one-time token of a handoff. The grant of the host session exists from here on, and ends with what ends grants: a block, signing out
-// everywhere.
+// newToken stores a one-time token of a handoff. The grant of the host session exists from here on,
+// and ends with what ends grants: a block, signing out everywhere.
 func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, subject access.Subject) (string, error) {
 	now := h.cfg.Now()
 	token := newKey()
 	expires := now.Add(handoffLifetime)
-	pinned, err := h.subjects().Pin(ctx, e.site.app.ID, s.User.ID, subject, now)
-	if err == nil {
-		err = h.cfg.Grants.PutCode(ctx, gateway.Code{
-			Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
-			Grant: gateway.Grant{
-				ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, Subject: pinned, AuthTime: s.AuthTime,
-				Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires,
-			},
-		})
+	c := gateway.Code{
+		Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
+		Grant: gateway.Grant{
+			ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
+			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now,
+			ExpiresAt: expires,
+		},
 	}
+	if subject.Pinned {
+		c.Grant.Subject = subject.Value
+	} else {
+		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
+	}
+	err := h.cfg.Grants.PutCode(ctx, c)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
 		return "", &pageError{web.Blocked, &s.User}

@@ -16,18 +16,21 @@ import (
 )
 
 const (
-	// passedLife is how long a browser that was let past the start is remembered: it is back at once when the proxy is to blame.
-	passedLife = 10 * time.Second
-	// repeatLife is how long a hand-over that comes twice (refresh, WeChat's second call) leads to the same session.
-	repeatLife = time.Minute
-	// claimLease is how long the request that redeems a token has for it, and others wait.
-	claimLease = 10 * time.Second
-	// claimPoll is how often those look.
-	claimPoll = 50 * time.Millisecond
+	// passedLifetime is how long a browser that was redirected past the start is remembered: it
+	// comes back at once when the proxy is misconfigured.
+	passedLifetime = 10 * time.Second
+	// repeatLifetime is how long a token that is redeemed twice (refresh, a second call of WeChat's
+	// browser) leads to the same session.
+	repeatLifetime = time.Minute
+	// attemptLease is how long the request that redeems a token has for it, and others wait.
+	attemptLease = 10 * time.Second
+	// attemptPoll is how often those that wait read the store.
+	attemptPoll = 50 * time.Millisecond
 )
 
-// start sends a browser to the gateway, with a nonce that stays here. A browser that has a session already (another tab was quicker) goes on; when it
-// is back at once, the proxy does not show its cookie to /verify, and it would go in a circle.
+// start redirects a browser to the gateway, with a nonce that stays here. A browser with a session
+// (another tab was quicker) continues. When it is back at once, the proxy does not pass its cookie
+// to /verify, and it would be redirected without end.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := cleanReturn(r.URL.Query().Get(paramReturn))
 	nonce, passed := s.readNonce(r)
@@ -38,21 +41,22 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 		return
 	case in && passed:
 		if h.warnedLoop.CompareAndSwap(false, true) {
-			h.cfg.Logger.ErrorContext(r.Context(), "a browser is signed in on a host, but /verify does not see that: the proxy must pass Cookie on to /verify",
-				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()))
+			h.cfg.Logger.ErrorContext(r.Context(), "redirect loop detected",
+				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()),
+				"hint", "the proxy must pass Cookie to /verify")
 		}
 		s.clear(w, s.nonce)
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, App: s.app.Name, Go: s.origin + target})
 		return
 	case in:
-		s.set(w, s.nonce, newKey()+".1", passedLife)
+		s.set(w, s.nonce, newKey()+".1", passedLifetime)
 		route.SeeOther(w, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
 		nonce = newKey()
 	}
-	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at once share it
+	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at the same time share it
 	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
@@ -63,14 +67,15 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 	return err == nil && v.denied == "", err
 }
 
-// finish turns a hand-over token into the session of this host. It does so only for the browser that began, which has the nonce: a token that somebody
-// else has got hold of, or wants to give to somebody else, is nothing here.
+// finish exchanges a token for the session of this host. It does so only for the browser that
+// began, which has the nonce: nobody else can use the token, and nobody can make another browser
+// use it.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
 	target := cleanReturn(q.Get(paramReturn))
 	grant, err := "", error(gateway.ErrNotFound)
 	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isKey(q.Get(paramToken)) {
-		grant, err = h.take(r.Context(), s, nonce, q.Get(paramToken))
+		grant, err = h.redeemOnce(r.Context(), s, nonce, q.Get(paramToken))
 	}
 	switch {
 	case err == nil:
@@ -82,7 +87,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
-	// Nothing comes of the token. Whoever is in goes on: "back", or a second tab.
+	// The token is not valid. A browser with a session continues: "back", or a second tab.
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
@@ -94,13 +99,15 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 }
 
-// take redeems a token, once. gateway.ErrNotFound: it is not good, or not for this host and this browser; then nothing has changed.
+// redeemOnce redeems a token, once. gateway.ErrNotFound: it is not valid, or not for this host and
+// this browser; then nothing has changed.
 //
-// The same browser may come twice at the same moment, WeChat's does. A claim in the store lets one of them redeem, on any replica; the others wait for
-// it and get the same session, which is derived from the grant.
-func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
+// The same browser may come twice at the same moment, WeChat's does. An attempt in the store lets
+// one of the requests redeem, in any process; the others wait for it and get the same session,
+// which is derived from the grant.
+func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
-	code, err := h.mine(ctx, s, nonce, hash)
+	code, err := h.code(ctx, s, nonce, hash)
 	if err != nil {
 		return "", err
 	}
@@ -108,7 +115,8 @@ func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (grant
 	if code.RedeemedAt.IsZero() {
 		name := base64.RawURLEncoding.EncodeToString(hash[:])
 		_, won, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
-			Key: "hand-over " + name, Code: name, Owner: newKey(), Lease: now.Add(claimLease), Expires: now.Add(handoffLifetime + repeatLife),
+			Key: "handoff " + name, Code: name, Owner: newKey(), Lease: now.Add(attemptLease),
+			Expires: now.Add(handoffLifetime + repeatLifetime),
 		}, now)
 		switch {
 		case err != nil:
@@ -116,54 +124,57 @@ func (h *Handler) take(ctx context.Context, s *site, nonce, token string) (grant
 		case won:
 			return h.redeem(ctx, s, code, now)
 		}
-		if code, err = h.awaitTaken(ctx, s, nonce, hash); err != nil {
+		if code, err = h.awaitRedemption(ctx, s, nonce, hash); err != nil {
 			return "", err
 		}
 	}
-	if !code.Grant.Live(now) || now.Sub(code.RedeemedAt) > repeatLife {
+	if !code.Grant.Live(now) || now.Sub(code.RedeemedAt) > repeatLifetime {
 		return "", gateway.ErrExpired
 	}
 	return code.Grant.ID, nil
 }
 
-// mine reads a code that was made for this host and this browser.
-func (h *Handler) mine(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+// code returns a code that was made for this host and this browser.
+func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
 	code, err := h.cfg.Grants.Code(ctx, hash)
 	if err != nil {
 		return code, err
 	}
-	if code.Grant.App != s.app.ID || code.RedirectURI != s.origin || !hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
+	if code.Grant.App != s.app.ID || code.RedirectURI != s.origin ||
+		!hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
 		return code, gateway.ErrNotFound
 	}
 	return code, nil
 }
 
-// redeem takes the code. The session on the host is over with the gateway's, at the latest when that one has to be.
+// redeem redeems the code. The session on the host ends with the gateway's, and at the latest after
+// Config.SessionMax.
 func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
 	end := now.Add(h.cfg.SessionMax)
 	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
-		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now, ExpiresAt: end}, GrantExpires: end,
+		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now,
+			ExpiresAt: end}, GrantExpires: end,
 	})
 	if errors.Is(err, gateway.ErrReplay) {
-		err = gateway.ErrExpired // cannot be: one claim, one redemption; were it so, the grant would be dead, and that is right
+		err = gateway.ErrExpired // cannot happen with one attempt; a replay has revoked the grant
 	}
 	return f.ID, err
 }
 
-// awaitTaken waits until the request that holds the claim has redeemed the code.
-func (h *Handler) awaitTaken(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
-	ctx, cancel := context.WithTimeout(ctx, claimLease)
+// awaitRedemption waits until the request with the attempt has redeemed the code.
+func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptLease)
 	defer cancel()
-	tick := time.NewTicker(claimPoll)
+	tick := time.NewTicker(attemptPoll)
 	defer tick.Stop()
 	for {
-		code, err := h.mine(ctx, s, nonce, hash)
+		code, err := h.code(ctx, s, nonce, hash)
 		if err != nil || !code.RedeemedAt.IsZero() {
 			return code, err
 		}
 		select {
 		case <-ctx.Done():
-			return code, gateway.ErrExpired // that request came to nothing, and nobody else may try: it might yet
+			return code, gateway.ErrExpired // that request may still redeem it, so nobody else tries
 		case <-tick.C:
 		}
 	}
@@ -174,11 +185,13 @@ const EventSignOut = "host_sign_out"
 
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.HostSignOut, App: s.app.Name, Back: s.origin + "/", Forms: []web.Form{{Action: pathSignOut, Label: web.LabelSignOut}},
+		Kind: web.HostSignOut, App: s.app.Name, Back: s.origin + "/",
+		Forms: []web.Form{{Action: pathSignOut, Label: web.LabelSignOut}},
 	})
 }
 
-// signOut ends the session on this host, on every replica within the time of the cache. The gateway's own goes on; the page says so.
+// signOut ends the session on this host, in every process within the lifetime of the cache. The
+// gateway's own stays, which the page says.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
 	if grant, _, ok := h.genuine(s, cookie); ok {
@@ -190,10 +203,12 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 	s.clear(w, s.session)
 	s.clear(w, s.nonce)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.HostSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" + url.Values{"return": {h.path + "/"}}.Encode()})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.HostSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" +
+		url.Values{"return": {h.path + "/"}}.Encode()})
 }
 
-// end revokes the grant. The person has pressed the button: it does not stop because they close the page.
+// end revokes the grant. The user has pressed the button: it does not stop when they close the
+// page.
 func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()

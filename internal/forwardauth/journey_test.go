@@ -16,7 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
-// From the first page to the session, with the sign-in between, and nothing left in the address bar.
+// From the first page to the session, with the sign-in between, and nothing left in the address
+// bar.
 func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -27,7 +28,8 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 		t.Fatalf("%v: %d %s", b.hops, w.Code, w.Body)
 	}
 	d := e.signIn.last()
-	if d.App.ID != "wiki" || d.ID == "" || d.Reauthenticate || !strings.HasPrefix(d.ReturnURL, "/forward-auth?") || !strings.Contains(d.ReturnURL, d.ID) {
+	if d.App.ID != "wiki" || d.ID == "" || d.Reauthenticate || !strings.HasPrefix(d.ReturnURL, "/forward-auth?") ||
+		!strings.Contains(d.ReturnURL, d.ID) {
 		t.Fatalf("the demand: %+v", d)
 	}
 	for name, value := range b.cookies[wiki] {
@@ -42,7 +44,8 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 		t.Fatalf("the browser is at %v", b.hops)
 	}
 	for _, c := range w.Result().Cookies() {
-		if c.Name == "__Host-weigate-auth" && (!c.HttpOnly || !c.Secure || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 720*3600) {
+		if c.Name == "__Host-weigate-auth" && (!c.HttpOnly || !c.Secure || c.Path != "/" || c.Domain != "" ||
+			c.SameSite != http.SameSiteLaxMode || c.MaxAge != 720*3600) {
 			t.Errorf("cookie %v", c)
 		}
 	}
@@ -50,7 +53,8 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 		t.Error("the nonce stays")
 	}
 	want(t, "the page", b.verify("https://"+wiki+"/page?x=1"), http.StatusOK, "")
-	want(t, "another app of the gateway knows nothing of it", b.verify("https://public.example.com/"), http.StatusFound, "")
+	want(t, "another app of the gateway knows nothing of it", b.verify("https://public.example.com/"), http.StatusFound,
+		"")
 }
 
 func TestBackFromSignInWithoutASession(t *testing.T) {
@@ -68,7 +72,8 @@ func TestBackFromSignInWithoutASession(t *testing.T) {
 	}
 }
 
-// WeChat's browser sends some requests twice at once; replicas share the store. One session comes of it.
+// WeChat's browser sends some requests twice at once; replicas share the store. One session comes
+// of it.
 func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -124,11 +129,13 @@ func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 	b := e.browser(cookie)
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "another door", w, http.StatusForbidden, "wrong_method")
-	if w = b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go); w.Body.String() != "sign-in" || !e.signIn.last().Reauthenticate {
+	if w = b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go); w.Body.String() != "sign-in" ||
+		!e.signIn.last().Reauthenticate {
 		t.Fatalf("the button leads to %d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
-	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden, "wrong_method")
+	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden,
+		"wrong_method")
 	e.signIn.method = "scan"
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
 	b.open(gatewayURL + e.signIn.last().ReturnURL)
@@ -140,7 +147,8 @@ func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct{ subject, user, page string }{
-		{"", "user", ""}, {"user", "user", ""}, {"unionid", "union%20of%20alice", ""}, {"openid:main", "alice", ""}, {"openid:other", "", "no_openid"},
+		{"", "user", ""}, {"user", "user", ""}, {"unionid", "union%20of%20alice", ""}, {"openid:main", "alice", ""},
+		{"openid:other", "", "no_openid"},
 	} {
 		t.Run(k.subject, func(t *testing.T) {
 			t.Parallel()
@@ -187,13 +195,15 @@ func TestSignOutOnTheHost(t *testing.T) {
 	if b.cookies[wiki]["__Host-weigate-auth"] != "" {
 		t.Error("the cookie stays")
 	}
-	want(t, "the same cookie afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen), http.StatusFound, "")
+	want(t, "the same cookie afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen),
+		http.StatusFound, "")
 	want(t, "the other host", b.verify("https://public.example.com/"), http.StatusOK, "")
 	events, err := e.store.Events(t.Context(), gateway.EventQuery{Kind: forwardauth.EventSignOut})
 	if err != nil || len(events) != 1 || events[0].App != "wiki" || events[0].UserID == "" {
 		t.Errorf("events %+v, %v", events, err)
 	}
-	want(t, "a second time", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK, "host_signed_out")
+	want(t, "a second time", b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out")), http.StatusOK,
+		"host_signed_out")
 }
 
 // A proxy that does not pass Cookie on to /verify would send a browser in a circle for ever.
@@ -208,7 +218,7 @@ func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
 	}
 	w = b.open(b.verify("https://"+wiki+"/page", "Cookie", "").Header().Get("Location"))
 	want(t, "the second time", w, http.StatusInternalServerError, "loop")
-	if !strings.Contains(e.log.String(), "must pass Cookie on to /verify") {
+	if !strings.Contains(e.log.String(), "must pass Cookie to /verify") {
 		t.Errorf("the log says %s", e.log)
 	}
 }
@@ -238,7 +248,8 @@ func TestPlainHTTPOnLoopback(t *testing.T) {
 			t.Errorf("cookie %s", name)
 		}
 	}
-	w := b.verify("http://local.localhost:8082/x", "Cookie", "mine=1; weigate-auth="+b.cookies["local.localhost"]["weigate-auth"]+"; weigate8080=gateway's")
+	w := b.verify("http://local.localhost:8082/x", "Cookie",
+		"mine=1; weigate-auth="+b.cookies["local.localhost"]["weigate-auth"]+"; weigate8080=gateway's")
 	if w.Code != http.StatusOK || w.Header().Get("Cookie") != "mine=1" {
 		t.Errorf("%d, the site gets the cookies %q", w.Code, w.Header().Get("Cookie"))
 	}
@@ -258,7 +269,8 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 		}
 	}
 	e := newEnv(t)
-	for _, hosts := range [][]string{nil, {"Wiki.example.com"}, {"wiki.example.com/x"}, {"https://wiki.example.com"}, {"wiki.example.com", "wiki.example.com"}, {"u@wiki.example.com"}, {""}} {
+	for _, hosts := range [][]string{nil, {"Wiki.example.com"}, {"wiki.example.com/x"}, {"https://wiki.example.com"},
+		{"wiki.example.com", "wiki.example.com"}, {"u@wiki.example.com"}, {""}} {
 		cfg := e.config
 		cfg.Apps = []forwardauth.App{{App: gateway.App{ID: "wiki"}, Hosts: hosts}}
 		if _, err := forwardauth.New(cfg); err == nil {
@@ -300,14 +312,17 @@ func TestGatewayBelowAPath(t *testing.T) {
 	if err != nil || to.Host != "www.example.com" || to.Path != "/login/forward-auth" {
 		t.Fatalf("the gateway is at %v, %v", to, err)
 	}
-	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" || !strings.HasPrefix(e.signIn.last().ReturnURL, "/login/forward-auth?") {
+	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" ||
+		!strings.HasPrefix(e.signIn.last().ReturnURL, "/login/forward-auth?") {
 		t.Errorf("%d %s, demand %+v", w.Code, w.Body, e.signIn.last())
 	}
 	mux := route.NewMux()
 	e.feature.Mount(mux)
 	for path, want := range map[string]route.Policy{
-		"/login/verify": route.CrossSitePost, "/verify": 0, "/login/forward-auth": route.Limited, "/forward-auth": 0, "/.weigate/start": route.Limited,
-		"/.weigate/finish": route.Limited, "/.weigate/sign-out": route.Limited, "/.weigate/refused": 0, "/login/.weigate/start": 0,
+		"/login/verify": route.CrossSitePost, "/verify": 0, "/login/forward-auth": route.Limited, "/forward-auth": 0,
+		"/.weigate/start":  route.Limited,
+		"/.weigate/finish": route.Limited, "/.weigate/sign-out": route.Limited, "/.weigate/refused": 0,
+		"/login/.weigate/start": 0,
 	} {
 		if got := mux.Policy(httptest.NewRequest(http.MethodGet, "https://www.example.com"+path, nil)); got != want {
 			t.Errorf("%s: policy %b, want %b", path, got, want)

@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The headers that tell a site who is there, as net/http spells them.
+// The headers with the identity for a site, as net/http spells them.
 const (
 	headerUser      = "X-Weigate-User"
 	headerName      = "X-Weigate-Name"
@@ -20,15 +20,15 @@ const (
 	headerUnionID   = "X-Weigate-Unionid"
 	headerGroups    = "X-Weigate-Groups"
 	headerAssertion = "X-Weigate-Assertion"
-	headerCookie    = "Cookie" // the visitor's cookies without ours
+	headerCookie    = "Cookie" // the client's cookies without the gateway's
 	headerRedirect  = "X-Weigate-Redirect"
 )
 
-// storePatience is how long the store may take to answer for a session.
+// storePatience is how long reading the store may take.
 const storePatience = 5 * time.Second
 
-// verify answers a proxy. Every answer has every identity header, since a proxy that copies a header which is not there leaves the visitor's own in its
-// place, or worse.
+// verify serves proxies. Every response has every identity header, since a proxy that copies a
+// missing header leaves the client's own in its place, or worse.
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	none := h.none
@@ -55,7 +55,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verdict says who has a cookie on a site, from the cache where it may.
+// decision returns the decision for a cookie on a site, from the cache where it may.
 func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
@@ -86,12 +86,13 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	v, until, err := ask()
 	if err == nil {
-		h.cache.put(k, entry{v, until}, now) // for its assertion; it does not hold for any other request
+		h.cache.put(k, entry{v, until}, now) // for its assertion; it is not valid for any other request
 	}
 	return v, err
 }
 
-// verdictNow asks the store, whatever is in the cache: the pages on a host must not argue with what another replica has just answered at /verify.
+// decideNow decides by the store, whatever is in the cache: the pages on a host must not contradict
+// what another process has just returned at /verify.
 func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
 	grant, hash, ok := h.genuine(s, cookie)
@@ -101,7 +102,8 @@ func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	return h.revalidate(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
 
-// refuseProxy answers who is no proxy of ours, or asks about a site that is not ours. Nobody is told anything about anybody.
+// refuseProxy responds to a peer that is not a trusted proxy, or that asks about an unknown host.
+// The response contains nothing about any user.
 func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error) {
 	warned := &h.warnedHost
 	if errors.Is(err, errStranger) {
@@ -109,7 +111,8 @@ func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error)
 	}
 	if warned.CompareAndSwap(false, true) {
 		host, _ := single(r, "X-Forwarded-Host")
-		h.cfg.Logger.WarnContext(r.Context(), "/verify was asked in vain, and will not be logged again: "+err.Error(), "peer", r.RemoteAddr, "forwarded_host", host)
+		h.cfg.Logger.WarnContext(r.Context(), "verify request rejected, logged once", "error", err, "peer",
+			r.RemoteAddr, "forwarded_host", host)
 	}
 	kind := web.UnknownHost
 	if errors.Is(err, errForm) {
@@ -119,12 +122,13 @@ func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error)
 		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden})
 		return
 	}
-	say(w, http.StatusForbidden, kind)
+	writeError(w, http.StatusForbidden, kind)
 }
 
-// deny answers for a visitor who is not let in: programs hear it in JSON; people who are nobody are sent to sign in, others read why.
+// deny responds for a request that is denied: programs get JSON; users without a session are sent
+// to sign in, others read why.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedRequest, v *decision) {
-	w.Header().Del("Strict-Transport-Security") // this answer goes to a browser, under a host that is not ours
+	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
 	here := q.site.origin + cleanReturn(q.target)
 	navigates := q.method == "" || q.method == http.MethodGet || q.method == http.MethodHead
 	switch {
@@ -134,11 +138,11 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedReques
 			status = http.StatusUnauthorized
 			w.Header().Set("WWW-Authenticate", "Weigate")
 		}
-		say(w, status, v.denied)
+		writeError(w, status, v.denied)
 	case v.denied == web.NotSignedIn && navigates:
-		h.send(w, q, q.site.start(cleanReturn(q.target)))
+		h.redirect(w, q, q.site.start(cleanReturn(q.target)))
 	case v.denied == web.NotSignedIn && q.nginx:
-		h.send(w, q, q.site.origin+pathRefused+"?form=1")
+		h.redirect(w, q, q.site.origin+pathRefused+"?form=1")
 	case v.denied == web.NotSignedIn:
 		h.pleaseSignIn(w, r, q.site)
 	default:
@@ -146,16 +150,18 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedReques
 	}
 }
 
-// pleaseSignIn answers a form whose session is over. To send the browser away would look as if it had been taken.
+// pleaseSignIn responds to a form without a session. A redirect would look as if the form had been
+// accepted.
 func (h *Handler) pleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.start("/")})
 }
 
-// send sends a browser to sign in, in the form that the proxy understands: nginx takes the address from a header, and makes the redirect itself.
-func (h *Handler) send(w http.ResponseWriter, q forwardedRequest, address string) {
+// redirect redirects a browser to sign in, in the form that the proxy understands: nginx reads the
+// address from a header, and makes the redirect itself.
+func (h *Handler) redirect(w http.ResponseWriter, q forwardedRequest, address string) {
 	if q.nginx {
 		w.Header().Set(headerRedirect, address)
-		say(w, http.StatusUnauthorized, web.NotSignedIn)
+		writeError(w, http.StatusUnauthorized, web.NotSignedIn)
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -163,7 +169,8 @@ func (h *Handler) send(w http.ResponseWriter, q forwardedRequest, address string
 	w.WriteHeader(http.StatusFound)
 }
 
-// explain shows the user why they are denied. The page of a user who waits for approval loads itself again.
+// explain shows the user why they are denied. The page of a user who waits for approval loads
+// itself again.
 func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *decision, here string) {
 	page := web.Page{Kind: v.denied, App: s.app.Name, User: web.UserOf(*v.user), Go: here}
 	switch v.denied {
@@ -179,7 +186,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *de
 	h.cfg.Site.Show(w, r, page)
 }
 
-// failed answers when the store or a key did not do its work. That is never "signed out".
+// failed responds when the store or a signing key failed. That is never "signed out".
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequest, err error) {
 	kind := web.Fault
 	if web.KindOf(err) == web.Busy {
@@ -187,10 +194,11 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequ
 		w.Header().Set("Retry-After", "5")
 	}
 	if r.Context().Err() == nil {
-		h.cfg.Logger.ErrorContext(r.Context(), "forward auth failed", "path", r.URL.Path, "error", err, "request_id", h.cfg.RequestID(r.Context()))
+		h.cfg.Logger.ErrorContext(r.Context(), "forward auth failed", "path", r.URL.Path, "error", err, "request_id",
+			h.cfg.RequestID(r.Context()))
 	}
 	if !isPage(r) {
-		say(w, kind.Status(), kind)
+		writeError(w, kind.Status(), kind)
 		return
 	}
 	page := web.Page{Kind: kind, Go: h.cfg.URL + "/"}
@@ -200,7 +208,8 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequ
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refused says in words what /verify has answered. nginx comes here by error_page, with the address that the browser asked for.
+// refused serves the page for what /verify has denied. nginx loads it by error_page, with the
+// address that the browser requested.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	privately(w)
 	q, err := h.parseForwarded(r)
@@ -217,8 +226,10 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.failed(w, r, q, err)
 	case v.denied == "":
-		// Let in since, or by this replica before the others: a redirect could go in a circle until all of them know.
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, App: q.site.app.Name, Go: q.site.origin + cleanReturn(q.target), Every: time.Second})
+		// Allowed meanwhile, or by this process before the others: a redirect could repeat until
+		// all of them agree.
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, App: q.site.app.Name, Go: q.site.origin +
+			cleanReturn(q.target), Every: time.Second})
 	case v.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
 		h.pleaseSignIn(w, r, q.site)
 	default:
@@ -226,11 +237,13 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isPage tells a page that a person opens from a program's request, a picture, a WebSocket. Browsers since 2020 (iOS: 2023) say it themselves in
-// Sec-Fetch-Mode. Proxies leave out the Upgrade of a WebSocket when they ask us, but not its key.
+// isPage reports whether a browser opens a page, and not a program's request, a picture or a
+// WebSocket. Browsers since 2020 (iOS: 2023) send Sec-Fetch-Mode. Proxies leave out the Upgrade
+// header of a WebSocket when they ask, but not its key.
 func isPage(r *http.Request) bool {
 	header := r.Header
-	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 || header.Get("X-Requested-With") == "XMLHttpRequest" {
+	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||
+		header.Get("X-Requested-With") == "XMLHttpRequest" {
 		return false
 	}
 	if mode := header.Get("Sec-Fetch-Mode"); mode != "" {
@@ -239,9 +252,9 @@ func isPage(r *http.Request) bool {
 	return strings.Contains(header.Get("Accept"), "text/html")
 }
 
-// say answers a program.
-func say(w http.ResponseWriter, status int, kind web.Kind) {
+// writeError responds to a program.
+func writeError(w http.ResponseWriter, status int, kind web.Kind) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]web.Kind{"error": kind}) // a failure here is a client that has gone
+	_ = json.NewEncoder(w).Encode(map[string]web.Kind{"error": kind}) // fails when the client has disconnected
 }

@@ -22,11 +22,14 @@ func TestSignedInPersonIsTold(t *testing.T) {
 	e := newEnv(t)
 	a, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
-	w := b.verify("https://"+wiki+"/page", "Cookie", "theme=dark; __Host-weigate-auth="+b.cookies[wiki]["__Host-weigate-auth"]+"; __Host-weigate-auth-nonce=x; lang=zh")
+	w := b.verify("https://"+wiki+"/page", "Cookie",
+		"theme=dark; __Host-weigate-auth="+b.cookies[wiki]["__Host-weigate-auth"]+"; __Host-weigate-auth-nonce=x; lang=zh")
 	want(t, "verify", w, http.StatusOK, "")
 	for name, wanted := range map[string]string{
-		"X-Weigate-User": a.ID, "X-Weigate-Openid": "alice", "X-Weigate-Unionid": "union%20of%20alice", "X-Weigate-Groups": "a%2Cb,staff",
-		"X-Weigate-Name": "%E5%B0%8F%E6%98%8E%20%26%20%E2%80%9Calice%E2%80%9D", "Cookie": "theme=dark; lang=zh", "Cache-Control": "no-store",
+		"X-Weigate-User": a.ID, "X-Weigate-Openid": "alice", "X-Weigate-Unionid": "union%20of%20alice",
+		"X-Weigate-Groups": "a%2Cb,staff",
+		"X-Weigate-Name":   "%E5%B0%8F%E6%98%8E%20%26%20%E2%80%9Calice%E2%80%9D", "Cookie": "theme=dark; lang=zh",
+		"Cache-Control": "no-store",
 	} {
 		if got := w.Header().Get(name); got != wanted {
 			t.Errorf("%s is %q, want %q", name, got, wanted)
@@ -69,8 +72,10 @@ func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := e.clock.now().Unix()
-	if claims.Iss != gatewayURL || claims.Aud != "wiki" || claims.Sub != a.ID || claims.Name != a.Nickname || len(claims.Groups) != 2 ||
-		claims.WeChat["appid"] != "wx1" || claims.WeChat["openid"] != "alice" || claims.WeChat["unionid"] != "union of alice" {
+	if claims.Iss != gatewayURL || claims.Aud != "wiki" || claims.Sub != a.ID || claims.Name != a.Nickname ||
+		len(claims.Groups) != 2 ||
+		claims.WeChat["appid"] != "wx1" || claims.WeChat["openid"] != "alice" ||
+		claims.WeChat["unionid"] != "union of alice" {
 		t.Errorf("claims: %s", payload)
 	}
 	if claims.Iat > now || claims.Nbf > now || claims.Exp <= now || claims.Exp-claims.Iat > 60 {
@@ -117,13 +122,15 @@ func TestNobodyIsSignedIn(t *testing.T) {
 		location string
 	}{
 		{"Traefik and Caddy, a page", nil, http.StatusFound, start},
-		{"a page, said by Sec-Fetch-Mode", []string{"Sec-Fetch-Mode", "navigate", "Accept", "*/*"}, http.StatusFound, start},
+		{"a page, said by Sec-Fetch-Mode", []string{"Sec-Fetch-Mode", "navigate", "Accept", "*/*"}, http.StatusFound,
+			start},
 		{"a program", []string{"Accept", "application/json"}, http.StatusUnauthorized, ""},
 		{"curl", []string{"Accept", "*/*"}, http.StatusUnauthorized, ""},
 		{"fetch of a page", []string{"Sec-Fetch-Mode", "cors"}, http.StatusUnauthorized, ""},
 		{"XMLHttpRequest", []string{"X-Requested-With", "XMLHttpRequest"}, http.StatusUnauthorized, ""},
 		{"WebSocket, with Upgrade", []string{"Upgrade", "websocket"}, http.StatusUnauthorized, ""},
-		{"WebSocket, of which the proxy has left the key", []string{"Sec-Websocket-Key", "x3JJHMbDL1EzLkh9GBhXDw=="}, http.StatusUnauthorized, ""},
+		{"WebSocket, of which the proxy has left the key", []string{"Sec-Websocket-Key", "x3JJHMbDL1EzLkh9GBhXDw=="},
+			http.StatusUnauthorized, ""},
 		{"a form", []string{"X-Forwarded-Method", "POST"}, http.StatusUnauthorized, ""},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -137,8 +144,10 @@ func TestNobodyIsSignedIn(t *testing.T) {
 	}
 	t.Run("nginx", func(t *testing.T) {
 		t.Parallel()
-		w := b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "X-Forwarded-Uri", "", "X-Forwarded-Method", "")
-		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != start || w.Header().Get("Location") != "" {
+		w := b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "X-Forwarded-Uri", "",
+			"X-Forwarded-Method", "")
+		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != start ||
+			w.Header().Get("Location") != "" {
 			t.Errorf("%d, redirect to %q, want 401 to %q", w.Code, got, start)
 		}
 		nobody(t, w)
@@ -150,7 +159,8 @@ func TestNobodyIsSignedIn(t *testing.T) {
 		if got := w.Header().Get("X-Weigate-Redirect"); got != "https://"+wiki+"/.weigate/refused?form=1" {
 			t.Errorf("a form behind nginx is sent to %q", got)
 		}
-		want(t, "the page that says so", b.open("https://"+wiki+"/.weigate/refused?form=1"), http.StatusUnauthorized, "please_sign_in")
+		want(t, "the page that says so", b.open("https://"+wiki+"/.weigate/refused?form=1"), http.StatusUnauthorized,
+			"please_sign_in")
 	})
 }
 
@@ -162,7 +172,8 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 		change     func(e *env, a gateway.User)
 	}{
 		{"the rule changed", "refused", func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Denied)) }},
-		{"approval was taken back", "waiting", func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Pending)) }},
+		{"approval was taken back", "waiting",
+			func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Pending)) }},
 		{"blocked", "blocked", func(e *env, a gateway.User) {
 			if _, err := e.store.UpdateUser(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.User) error {
 				a.Status = gateway.Blocked
@@ -193,7 +204,8 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 					t.Errorf("a program hears %d %s", w.Code, w.Body)
 				}
 				// nginx shows nothing of ours; it asks for the words.
-				want(t, "the words", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")), http.StatusForbidden, k.page)
+				want(t, "the words", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")),
+					http.StatusForbidden, k.page)
 			}
 			if k.page == "waiting" { // and in again, by the page that looks by itself
 				e.access.says.Store(int64(access.Allowed))
@@ -237,7 +249,8 @@ func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
 			if err := k.end(e, a); err != nil {
 				t.Fatal(err)
 			}
-			want(t, "within the time of the cache", b.verify("https://"+wiki+"/"), map[bool]int{true: 302, false: 200}[strings.HasPrefix(k.name, "idle")], "")
+			want(t, "within the time of the cache", b.verify("https://"+wiki+"/"),
+				map[bool]int{true: 302, false: 200}[strings.HasPrefix(k.name, "idle")], "")
 			e.clock.advance(5 * time.Second)
 			want(t, "after", b.verify("https://"+wiki+"/"), http.StatusFound, "")
 		})
@@ -272,7 +285,8 @@ func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
 		want(t, "a page", w, http.StatusServiceUnavailable, "busy")
 		nobody(t, w)
 	}
-	if w := b.verify("https://"+wiki+"/", "Accept", "application/json"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+	if w := b.verify("https://"+wiki+"/", "Accept", "application/json"); w.Code != http.StatusServiceUnavailable ||
+		w.Header().Get("Retry-After") == "" {
 		t.Errorf("a program: %d", w.Code)
 	}
 	want(t, "on the host", b.open("https://"+wiki+"/.weigate/refused"), http.StatusServiceUnavailable, "busy")

@@ -71,6 +71,10 @@ func (a SignIn) SharedAppIDs() []string {
 	return ids
 }
 
+// ImportBatch is how many lines a caller gives ImportUsers at a time. A batch is one transaction, which
+// other writes wait for, so it ends within a second or two.
+const ImportBatch = 20_000
+
 // ImportedPerson is one line of another user table: an openid, the unionid if
 // known, and the id that the person had there. OldID is the operator's claim;
 // lines with the same OldID are one person.

@@ -78,9 +78,9 @@ func TestTicketMoves(t *testing.T) {
 	}
 	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved, gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}
 	allowed := map[string]string{ // what is not here is a conflict that changes nothing
-		"open hold by a": "ok held", "open hold by b": "ok held", "held hold by a": "ok held", "held answer by a": "ok approved",
-		"held refuse by a": "ok refused", "approved refuse by a": "ok refused",
-		"approved take": "ok used", "used take": "replay used", "open drop": "ok dropped", "held drop": "ok dropped", "dropped drop": "ok dropped",
+		"open hold by a": "ok scanned", "open hold by b": "ok scanned", "scanned hold by a": "ok scanned", "scanned answer by a": "ok approved",
+		"scanned refuse by a": "ok refused", "approved refuse by a": "ok refused",
+		"approved take": "ok redeemed", "redeemed take": "replay redeemed", "open drop": "ok cancelled", "scanned drop": "ok cancelled", "cancelled drop": "ok cancelled",
 	}
 	for _, s := range states {
 		for name, move := range moves {

@@ -93,7 +93,7 @@ func kidOf(t testing.TB, token string) string {
 
 func TestRingSignsWhatItsKeySetChecks(t *testing.T) {
 	t.Parallel()
-	r := ring(t, &memory{}, newClock(), master(t, key(1)), keys.RS256, keys.ES256)
+	r := ring(t, newStore(t), newClock(), master(t, key(1)), keys.RS256, keys.ES256)
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		token := sign(t, r, alg)
 		raw, _ := r.JWKS(t.Context())
@@ -121,7 +121,7 @@ func TestRingSignsWhatItsKeySetChecks(t *testing.T) {
 func TestRingBelievesOnlyItsOwnTokens(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r, foreign := ring(t, &memory{}, c, master(t, key(1))), ring(t, &memory{}, c, master(t, key(1)))
+	r, foreign := ring(t, newStore(t), c, master(t, key(1))), ring(t, newStore(t), c, master(t, key(1)))
 	good := sign(t, r, keys.ES256)
 	part := strings.Split(good, ".")
 	assertion, err := r.Sign(keys.ES256, keys.TypeAssertion, []byte(`{}`))
@@ -151,7 +151,7 @@ func TestRingBelievesOnlyItsOwnTokens(t *testing.T) {
 func TestRingRotatesWithOverlap(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := ring(t, &memory{}, c, master(t, key(1)))
+	r := ring(t, newStore(t), c, master(t, key(1)))
 	maintain := func() {
 		t.Helper()
 		if err := r.Maintain(t.Context()); err != nil {
@@ -204,7 +204,7 @@ func states(r *keys.Set) string {
 
 func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 	t.Parallel()
-	store, c, m := &memory{}, newClock(), master(t, key(1))
+	store, c, m := newStore(t), newClock(), master(t, key(1))
 	replicas := make([]*keys.Set, 8)
 	var wg sync.WaitGroup
 	for i := range replicas {
@@ -217,8 +217,8 @@ func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(store.keys) != 1 {
-		t.Fatalf("replicas that started together made %d keys, want 1", len(store.keys))
+	if len(store.stored(t)) != 1 {
+		t.Fatalf("replicas that started together made %d keys, want 1", len(store.stored(t)))
 	}
 	// A rotation on one replica: at every moment each replica publishes what any of them signs.
 	// Each reads the store every ten seconds, at worst one after the other, and one of them misses
@@ -261,7 +261,7 @@ func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 func TestLeakedKeyIsNotBelievedAfterRotationAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := ring(t, &memory{}, c, master(t, key(1)), keys.ES256, keys.RS256)
+	r := ring(t, newStore(t), c, master(t, key(1)), keys.ES256, keys.RS256)
 	stolen, other := sign(t, r, keys.ES256), sign(t, r, keys.RS256)
 	if err := r.Rotate(t.Context(), keys.ES256, false); err != nil { // a key that waits is old too
 		t.Fatal(err)
@@ -290,9 +290,9 @@ func TestLeakedKeyIsNotBelievedAfterRotationAtOnce(t *testing.T) {
 
 func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
-	store, c := &memory{}, newClock()
+	store, c := newStore(t), newClock()
 	r := ring(t, store, c, master(t, key(1)))
-	store.setDown(true)
+	store.down.Store(true)
 	c.advance(time.Hour)
 	token := sign(t, r, keys.ES256)
 	if len(kids(t, r)) != 1 {
@@ -311,7 +311,7 @@ func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 
 func TestClockThatIsSetBack(t *testing.T) {
 	t.Parallel()
-	store, c, m := &memory{}, newClock(), master(t, key(1))
+	store, c, m := newStore(t), newClock(), master(t, key(1))
 	r := ring(t, store, c, m)
 	before := kidOf(t, sign(t, r, keys.ES256))
 	c.advance(-time.Hour)
@@ -319,14 +319,14 @@ func TestClockThatIsSetBack(t *testing.T) {
 		t.Errorf("signed by %s", got)
 	}
 	ring(t, store, c, m)
-	if len(store.keys) != 1 {
+	if len(store.stored(t)) != 1 {
 		t.Errorf("a restart with the clock an hour back made another key")
 	}
 }
 
 func TestMasterKeyRotation(t *testing.T) {
 	t.Parallel()
-	store, c := &memory{}, newClock()
+	store, c := newStore(t), newClock()
 	token := sign(t, ring(t, store, c, master(t, key(1))), keys.ES256)
 	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err, keys.ErrMasterKey) {
 		t.Fatalf("a wrong master key: %v, want ErrMasterKey", err)
@@ -340,10 +340,14 @@ func TestMasterKeyRotation(t *testing.T) {
 
 func TestStolenDatabaseHasNoPrivateKey(t *testing.T) {
 	t.Parallel()
-	store := &memory{}
+	store := newStore(t)
 	ring(t, store, newClock(), master(t, key(1)))
-	swapped := &memory{keys: []gateway.Key{store.keys[0]}}
-	swapped.keys[0].ID = "another row"
+	row := store.stored(t)[0]
+	row.ID = "another row"
+	swapped := newStore(t)
+	if err := swapped.PutKey(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: swapped, Sealer: master(t, key(1)), Algs: []string{keys.ES256}, Now: newClock().now}); !errors.Is(err, keys.ErrTampered) {
 		t.Errorf("a sealed key under another id: %v, want ErrTampered", err)
 	}
@@ -352,7 +356,7 @@ func TestStolenDatabaseHasNoPrivateKey(t *testing.T) {
 func TestRunFollowsTheStoreUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store, c, m := &memory{}, newClock(), master(t, key(1))
+		store, c, m := newStore(t), newClock(), master(t, key(1))
 		r := ring(t, store, c, m)
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.Run(ctx)
@@ -369,7 +373,7 @@ func TestRunFollowsTheStoreUntilItsContextEnds(t *testing.T) {
 }
 
 func BenchmarkSign(b *testing.B) {
-	r := ring(b, &memory{}, newClock(), master(b, key(1)), keys.RS256, keys.ES256)
+	r := ring(b, newStore(b), newClock(), master(b, key(1)), keys.RS256, keys.ES256)
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		b.Run(alg, func(b *testing.B) {
 			for b.Loop() {

@@ -1,78 +1,48 @@
 package keys_test
 
 import (
-	"bytes"
 	"context"
-	"slices"
-	"sync"
-	"time"
+	"sync/atomic"
+	"testing"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// memory is a gateway.Keys that can be told to be away.
-type memory struct {
-	mu   sync.Mutex
-	keys []gateway.Key
-	down bool
+// store is a database in memory that can be made unavailable.
+type store struct {
+	*sqlite.Store
+	down atomic.Bool
 }
 
-func (m *memory) setDown(down bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.down = down
+func newStore(t testing.TB) *store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &store{Store: s}
 }
 
-func (m *memory) Keys(context.Context) ([]gateway.Key, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.down {
+// Keys returns the stored keys, or gateway.ErrUnavailable.
+func (s *store) Keys(ctx context.Context) ([]gateway.Key, error) {
+	if s.down.Load() {
 		return nil, gateway.ErrUnavailable
 	}
-	return slices.Clone(m.keys), nil
+	return s.Store.Keys(ctx)
 }
 
-func (m *memory) PutKey(_ context.Context, k gateway.Key) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, other := range m.keys {
-		if other.ID == k.ID || other.Slot == k.Slot {
-			return gateway.ErrConflict
-		}
+// stored returns the stored keys.
+func (s *store) stored(t testing.TB) []gateway.Key {
+	t.Helper()
+	all, err := s.Store.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	m.keys = append(m.keys, k)
-	return nil
-}
-
-func (m *memory) change(id string, change func(*gateway.Key) error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range m.keys {
-		if m.keys[i].ID == id {
-			return change(&m.keys[i])
-		}
-	}
-	return gateway.ErrNotFound
-}
-
-func (m *memory) RetireKey(_ context.Context, id string, retired, expires time.Time) error {
-	return m.change(id, func(k *gateway.Key) error {
-		if k.RetiredAt.IsZero() || retired.Before(k.RetiredAt) {
-			k.RetiredAt = retired
-		}
-		if k.ExpiresAt.IsZero() || expires.Before(k.ExpiresAt) {
-			k.ExpiresAt = expires
-		}
-		return nil
-	})
-}
-
-func (m *memory) ReplaceSealed(_ context.Context, id string, old, sealed []byte) error {
-	return m.change(id, func(k *gateway.Key) error {
-		if !bytes.Equal(k.Sealed, old) {
-			return gateway.ErrConflict
-		}
-		k.Sealed = sealed
-		return nil
-	})
+	return all
 }

@@ -56,6 +56,15 @@ func Load(files fs.FS, dir string) (*Catalogue, error) {
 	return c, nil
 }
 
+// MustLoad is like [Load] and panics instead of returning an error, for embedded files.
+func MustLoad(files fs.FS, dir string) *Catalogue {
+	c, err := Load(files, dir)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 // readTexts decodes one file. It reads token by token, because json.Unmarshal accepts a key twice.
 func readTexts(files fs.FS, name string) (map[string]string, error) {
 	raw, err := fs.ReadFile(files, name)
@@ -164,6 +173,16 @@ func (t Texts) Text(key string, pairs ...any) (string, error) {
 		return p
 	})
 	return filled, missing
+}
+
+// MustText is like [Texts.Text] and panics instead of returning an error, for code whose keys and
+// placeholders are covered by a test.
+func (t Texts) MustText(key string, pairs ...any) string {
+	text, err := t.Text(key, pairs...)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // Lines returns the paragraphs of the text for key: it splits [Texts.Text] at line breaks.

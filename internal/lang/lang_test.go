@@ -38,7 +38,8 @@ func TestFromHeader(t *testing.T) {
 			t.Errorf("Accept-Language %q: %s, want %s", header, got, want)
 		}
 	}
-	if got := lang.FromHeader(http.Header{"Accept-Language": {"en;q=0.1", "zh;q=0.2"}}, lang.English); got != lang.Chinese {
+	two := http.Header{"Accept-Language": {"en;q=0.1", "zh;q=0.2"}}
+	if got := lang.FromHeader(two, lang.English); got != lang.Chinese {
 		t.Errorf("two headers: %s, want the second's", got)
 	}
 }

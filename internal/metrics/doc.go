@@ -1,12 +1,13 @@
 // Package metrics counts what the gateway does, for Prometheus.
 //
-// [New] makes a [Metrics]; [Metrics.Handler] is what Prometheus reads. The other methods are hooks for the composition root:
-// [Metrics.WeChat] is a wechat.Client's Observe, [Metrics.OIDC] hears of answers to apps, [Metrics.Store] wraps the store, [Metrics.HTTP] wraps the mux,
-// [Metrics.SignInBegan] and [Metrics.SignInEnded] are told of sign-ins.
+// [New] returns a [Metrics], and [Metrics.Handler] serves it. The other methods are hooks:
+// [Metrics.WeChat] is the OnCall of a wechat.Client, [Metrics.Store] the Observe of a store,
+// [Metrics.Tokens] and [Metrics.HTTP] wrap the store and the mux, and [Metrics.OIDC], [Metrics.Relay], [Metrics.SignInBegan] and
+// [Metrics.SignInEnded] are called by the composition root.
 //
-//	weigate_sign_ins_begun_total{door}             sent to WeChat; a denial never comes back, so begun minus ended tells of those
-//	weigate_sign_ins_ended_total{door,outcome}     came back
-//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat by errcode; WeChat answers errors with status 200
+//	weigate_sign_ins_begun_total{method}           sent to WeChat; a denial never comes back
+//	weigate_sign_ins_ended_total{method,outcome}   came back
+//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat by errcode
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
 //	weigate_relay_answers_total{endpoint,app,outcome}
@@ -16,9 +17,9 @@
 //	weigate_http_requests_total{route,method,status}
 //	weigate_http_request_seconds{route}
 //
-// The metrics of the process and of Go's runtime have the names that Prometheus' own client gives them. The text format is written here: that client
-// would be a tenth of the program, nearly all of it for forms that nobody asks us for. A test compares the two, line by line.
+// The metrics of the process and of the Go runtime are those of the Prometheus client library.
 //
-// Every label has few values: what is not in a table here counts as "other", so that no visitor can make time series. No label holds an openid, an
-// account or a secret. All methods work on a nil *Metrics and then do nothing.
+// Every label has few values: a value that is not in a table of this package counts as "other", so
+// that no visitor can create time series. No label holds an openid, a user or a secret. All methods
+// work on a nil *Metrics and then do nothing.
 package metrics

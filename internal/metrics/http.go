@@ -2,11 +2,12 @@ package metrics
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 )
 
-// HTTP counts the requests that mux answers, by the pattern that matched. It must wrap the mux directly: a layer between the two that copies the
-// request would hide the pattern.
+// HTTP counts the requests that mux serves, by the pattern that matched. It must wrap the mux
+// directly, because a layer in between that copies the request would hide the pattern.
 func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 	if m == nil {
 		return mux
@@ -16,7 +17,7 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		completed := false
 		defer func() {
-			if !completed && !seen.wrote { // a panic, which somebody above answers
+			if !completed && !seen.wrote { // a panic: the layer above serves a 500
 				seen.status = http.StatusInternalServerError
 			}
 			route := r.Pattern
@@ -24,15 +25,15 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 				route = other
 			}
 			method := known(r.Method, []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions})
-			m.requests.count(route, method, itoa(seen.status))
-			m.requestTime.observe(time.Since(began).Seconds(), route)
+			m.requests.WithLabelValues(route, method, strconv.Itoa(seen.status)).Inc()
+			m.requestTime.WithLabelValues(route).Observe(time.Since(began).Seconds())
 		}()
 		mux.ServeHTTP(seen, r)
 		completed = true
 	})
 }
 
-// statusWriter remembers the status. http.ResponseController finds the rest through Unwrap.
+// statusWriter records the status.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -51,5 +52,5 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the wrapped writer to http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

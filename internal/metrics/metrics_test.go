@@ -128,12 +128,12 @@ func TestCallsToWeChatByErrcode(t *testing.T) {
 
 func TestStoreOperationsAndTokens(t *testing.T) {
 	t.Parallel()
-	inner, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	m := metrics.New()
+	inner, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{Observe: m.Store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := metrics.New()
-	s := m.Store(inner)
+	s := m.Tokens(inner)
 	now := time.Now()
 	user, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leaktest.Mark, At: now, InitialStatus: gateway.Active})
 	if err != nil {
@@ -189,10 +189,10 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 		`weigate_tokens_issued_total{kind="refresh"} 2`,
 		`weigate_store_operations_total{operation="redeem",outcome="replay"} 1`,
 		`weigate_store_operations_total{operation="redeem",outcome="ok"} 2`,
-		`weigate_store_operations_total{operation="account",outcome="not_found"} 1`,
+		`weigate_store_operations_total{operation="user",outcome="not_found"} 1`,
 		`weigate_store_operations_total{operation="ping",outcome="cancelled"} 1`,
 		`weigate_store_operations_total{operation="ping",outcome="unavailable"} 1`,
-		`weigate_store_operation_seconds_count{operation="arrive"} 1`)
+		`weigate_store_operation_seconds_count{operation="record_sign_in"} 1`)
 }
 
 // TestAPanicCountsAsFailure: the layer above turns it into a 500, which is what the visitor gets.
@@ -217,7 +217,8 @@ func TestNoMetrics(t *testing.T) {
 	m.OIDC("token", "", "", "ok")
 	m.Relay("auth", "", "ok")
 	m.WeChat(t.Context(), wechat.Call{})
-	if s := m.Store(nil); s != nil {
+	m.Store("ping", time.Second, nil)
+	if s := m.Tokens(nil); s != nil {
 		t.Error("a store came out of nothing")
 	}
 	rec := httptest.NewRecorder()

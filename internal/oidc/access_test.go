@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -26,20 +27,26 @@ func TestPeople(t *testing.T) {
 	})
 	t.Run("subject openid", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"of this entry", subjectOpenID}}, withClient(func(c *oidc.Client) { c.Subject = "openid:main" }))
-		run(t, []module{{"of an entry that the person never used", subjectMissing(web.NoOpenID)}}, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }))
+		run(t, []module{{"of this entry", subjectOpenID}},
+			withClient(func(c *oidc.Client) { c.Subject = "openid:main" }))
+		run(t, []module{{"of an entry that the person never used", subjectMissing(web.NoOpenID)}},
+			withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }))
 	})
 	t.Run("subject unionid", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID}, {"taken by another account", subjectTaken}}, withClient(func(c *oidc.Client) { c.Subject = access.SubjectUnionID }))
+		run(t, []module{{"known", subjectUnionID}, {"not known", subjectNoUnionID},
+			{"taken by another account", subjectTaken}},
+			withClient(func(c *oidc.Client) { c.Subject = access.SubjectUnionID }))
 	})
 	t.Run("claims in the ID token", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"when the app is configured so", claimsInIDToken}}, withClient(func(c *oidc.Client) { c.IDTokenClaims = true }))
+		run(t, []module{{"when the app is configured so", claimsInIDToken}},
+			withClient(func(c *oidc.Client) { c.IDTokenClaims = true }))
 	})
 	t.Run("methods", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"another door than the app's", otherDoor}}, withClient(func(c *oidc.Client) { c.Methods = []string{"wechat"} }))
+		run(t, []module{{"another door than the app's", otherDoor}},
+			withClient(func(c *oidc.Client) { c.Methods = []string{"wechat"} }))
 	})
 }
 
@@ -68,7 +75,8 @@ func waiting(t *testing.T, e *env) {
 		t.Errorf("cancel: %v", a.location)
 	}
 	e.access.set(access.Allowed, nil)
-	if a = b.follow(b.get(e.server.URL + page.Go)); a.param("code") == "" || a.param("state") != "the state" || e.signIn.count() != 1 {
+	if a = b.follow(b.get(e.server.URL + page.Go)); a.param("code") == "" || a.param("state") != "the state" ||
+		e.signIn.count() != 1 {
 		t.Errorf("approved: %d %v", a.status, a.location)
 	}
 	// Somebody else who opens the waiting person's address is somebody else.
@@ -84,7 +92,8 @@ func refusedByRule(t *testing.T, e *env) {
 	b := e.browser()
 	a := b.authorize(e.request())
 	page := a.shown()
-	if a.status != http.StatusForbidden || page.Kind != web.Refused || !strings.Contains(page.Text, "App") || !strings.HasPrefix(page.Back, redirectURI+"?") ||
+	if a.status != http.StatusForbidden || page.Kind != web.Refused || !strings.Contains(page.Text, "App") ||
+		!strings.HasPrefix(page.Back, redirectURI+"?") ||
 		!strings.Contains(page.Back, "error=access_denied") {
 		t.Errorf("answer: %d %+v", a.status, page)
 	}
@@ -102,7 +111,8 @@ func rulesUnknown(t *testing.T, e *env) {
 	}{{errDown, http.StatusServiceUnavailable, web.Busy}, {errBoom, http.StatusInternalServerError, web.Fault}} {
 		e.access.set(access.Denied, tt.err)
 		a := e.browser().authorize(e.request())
-		if page := a.shown(); a.status != tt.status || page.Kind != tt.reason || strings.Contains(a.body, tt.err.Error()) {
+		if page := a.shown(); a.status != tt.status || page.Kind != tt.reason ||
+			strings.Contains(a.body, tt.err.Error()) {
 			t.Errorf("%v: %d %+v", tt.err, a.status, page)
 		}
 	}
@@ -130,9 +140,11 @@ func everyClaim(t *testing.T, e *env) {
 	}
 	tok := e.browser().login("scope", "openid profile email groups wechat")
 	got := e.claims(tok.Access)
-	want := map[string]any{"sub": e.alice.ID, "name": "Alice 小明", "nickname": "Alice 小明", "picture": e.alice.AvatarURL, "locale": "zh-CN",
-		"updated_at": float64(e.clock.now().Unix()), "email": e.alice.ID + "@people.example.com", "email_verified": false,
-		"appid": identities[0].AppID, "openid": identities[0].OpenID, "unionid": identities[0].UnionID}
+	want := map[string]any{"sub": e.alice.ID, "name": "Alice 小明", "nickname": "Alice 小明", "picture": e.alice.AvatarURL,
+		"locale":     "zh-CN",
+		"updated_at": float64(e.clock.now().Unix()), "email": e.alice.ID + "@people.example.com",
+		"email_verified": false,
+		"appid":          identities[0].AppID, "openid": identities[0].OpenID, "unionid": identities[0].UnionID}
 	for name, value := range want {
 		if got[name] != value {
 			t.Errorf("%s: %v, want %v", name, got[name], value)
@@ -158,7 +170,8 @@ func noProfile(t *testing.T, e *env) {
 		t.Fatal(err)
 	}
 	got := e.claims(e.browser().login("scope", "openid profile groups").Access)
-	if got["name"] != got["preferred_username"] || got["nickname"] != nil || got["picture"] != nil || got["locale"] != nil {
+	if got["name"] != got["preferred_username"] || got["nickname"] != nil || got["picture"] != nil ||
+		got["locale"] != nil {
 		t.Errorf("claims: %v", got)
 	}
 	if groups, ok := got["groups"].([]any); !ok || len(groups) != 0 {
@@ -168,16 +181,18 @@ func noProfile(t *testing.T, e *env) {
 
 func subjectStays(t *testing.T, e *env) {
 	_, before := e.idToken(e.browser().login().ID)
-	again := newEnv(t, e.store.store, e.clients[0].IDTokenAlg, withClient(func(c *oidc.Client) { c.Subject = "openid:main" }), func(n *env, _ *oidc.Config) {
-		n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
-	})
+	again := newEnv(t, e.store.store, e.clients[0].IDTokenAlg,
+		withClient(func(c *oidc.Client) { c.Subject = "openid:main" }), func(n *env, _ *oidc.Config) {
+			n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
+		})
 	if _, after := again.idToken(again.browser().login().ID); after["sub"] != before["sub"] {
 		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
 	}
 	// Also when the person has nothing of the new kind.
-	third := newEnv(t, e.store.store, e.clients[0].IDTokenAlg, withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *env, _ *oidc.Config) {
-		n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
-	})
+	third := newEnv(t, e.store.store, e.clients[0].IDTokenAlg,
+		withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *env, _ *oidc.Config) {
+			n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
+		})
 	if _, after := third.idToken(third.browser().login().ID); after["sub"] != before["sub"] {
 		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
 	}
@@ -208,7 +223,8 @@ func subjectUnionID(t *testing.T, e *env) {
 }
 
 func subjectNoUnionID(t *testing.T, e *env) {
-	a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+	a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001",
+		OpenID: "o" + gateway.NewID(), At: e.clock.now(),
 		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Carol"}})
 	if err != nil {
 		t.Fatal(err)
@@ -231,14 +247,16 @@ func subjectMissing(reason web.Kind) func(*testing.T, *env) {
 	}
 }
 
-// subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not put into one group, so they are two accounts.
+// subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not
+// put into one group, so they are two accounts.
 func subjectTaken(t *testing.T, e *env) {
 	e.browser().login()
 	identities, err := e.store.Identities(t.Context(), e.alice.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.bob, _, err = e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "shop", AppID: "wx0000000000000002", OpenID: "o" + gateway.NewID(), At: e.clock.now(),
+	e.bob, _, err = e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "shop", AppID: "wx0000000000000002",
+		OpenID: "o" + gateway.NewID(), At: e.clock.now(),
 		UnionID: identities[0].UnionID, InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Bob"}})
 	if err != nil || e.bob.ID == e.alice.ID {
 		t.Fatalf("account %v, %v", e.bob, err)
@@ -250,29 +268,44 @@ func subjectTaken(t *testing.T, e *env) {
 	}
 }
 
+// moreIdentities is a store in which every user has more identities.
+type moreIdentities struct {
+	store
+	more []gateway.Identity
+}
+
+func (m *moreIdentities) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
+	all, err := m.store.Identities(ctx, id)
+	return append(all, m.more...), err
+}
+
 func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := &moreIdentities{store: newMemory(t)}
 	e := newEnv(t, m, "")
-	m.mu.Lock()
-	own := m.identities[e.alice.ID][0]
+	all, err := m.store.Identities(t.Context(), e.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := all[0]
 	older, newer := own, own
 	older.AppID, older.Connector, older.UnionID = "wx0000000000000003", "older", "u-of-another-platform"
 	newer.AppID, newer.Connector, newer.UnionID = "wx0000000000000004", "newer", "u-of-a-third-platform"
-	m.identities[e.alice.ID] = []gateway.Identity{own, older, newer}
-	m.mu.Unlock()
-	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID || got["appid"] != own.AppID {
+	m.more = []gateway.Identity{older, newer}
+	if got := e.claims(e.browser().login("scope", "openid wechat").Access); got["unionid"] != own.UnionID ||
+		got["appid"] != own.AppID {
 		t.Errorf("claims: %v, want unionid %s", got, own.UnionID)
 	}
 }
 
 func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := newMemory(t)
 	e := newEnv(t, m, "")
 	tok := e.browser().login("scope", "openid offline_access")
 	without := newEnv(t, m, "", func(n *env, cfg *oidc.Config) { cfg.Now = e.clock.now })
-	if a := without.userinfo(tok.Access); a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_token" {
+	if a := without.userinfo(tok.Access); a.status != http.StatusUnauthorized ||
+		object(t, a.body)["error"] != "invalid_token" {
 		t.Errorf("userinfo: %d %s", a.status, a.body)
 	}
 	if a := without.browser().logout("id_token_hint", tok.ID); a.page() != "problem" {
@@ -283,7 +316,8 @@ func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 func claimsInIDToken(t *testing.T, e *env) {
 	tok := e.browser().login("scope", "openid profile email offline_access")
 	_, claims := e.idToken(tok.ID)
-	if claims["name"] != "Alice 小明" || claims["email"] == nil || claims["sub"] != e.alice.ID || claims["openid"] != nil {
+	if claims["name"] != "Alice 小明" || claims["email"] == nil || claims["sub"] != e.alice.ID ||
+		claims["openid"] != nil {
 		t.Errorf("claims: %v", claims)
 	}
 	if _, claims = e.idToken(e.refresh(tok.Refresh).ID); claims["name"] != "Alice 小明" {
@@ -310,7 +344,8 @@ func otherDoor(t *testing.T, e *env) {
 	}
 	// Back by the same door: the page once more, and nothing goes round in a circle.
 	a = b.follow(b.get(e.server.URL + page.Go))
-	if page := a.shown(); page.Kind != web.WrongMethod || e.signIn.count() != before+1 || !e.signIn.lastDemand().Reauthenticate {
+	if page := a.shown(); page.Kind != web.WrongMethod || e.signIn.count() != before+1 ||
+		!e.signIn.lastDemand().Reauthenticate {
 		t.Errorf("answer: %d %+v %v, %d sign-ins", a.status, page, a.location, e.signIn.count()-before)
 	}
 	e.signIn.method = "wechat"

@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// admit answers an authorize request: with a code for the app, with the page or the sign-in that the user needs first, or with an error, which is left
-// to authorizeFailed.
+// admit answers an authorize request: with a code for the app, with the page or the sign-in that
+// the user needs first, or with an error, which is left to authorizeFailed.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest) error {
 	s, facts, err := h.facts(r, t, req)
 	if err != nil {
@@ -74,10 +74,12 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 }
 
 // facts returns what is known of the request and of the browser that sent it.
-func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts, error) {
+func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
+	error) {
 	f := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.proceed, Cancelled: req.cancel, NoPages: t.noPages,
-		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0, WantsProfile: slices.Contains(req.scopes, scopeProfile),
+		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0,
+		WantsProfile: slices.Contains(req.scopes, scopeProfile),
 	}
 	if req.cancel {
 		return session.Browser{}, f, nil
@@ -92,7 +94,8 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 }
 
 // findSubject returns the id by which the app knows the user, or will know them.
-func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, s session.Browser) (access.Subject, admission.Subject, error) {
+func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, s session.Browser) (access.Subject,
+	admission.Subject, error) {
 	subjects := h.subjects()
 	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, s.User.ID, s.Session)
 	if err == nil && req.expectedSub != "" {
@@ -119,9 +122,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 	}
 	id := admission.NewLoginRequestID(h.requestURL(req))
 	l := session.LoginRequest{
-		ID: id, ReturnURL: h.requestURL(req, append(confirmed, paramLoginRequest, id)...), RestartURL: h.requestURL(req, confirmed...),
-		CancelURL: h.requestURL(req, paramCancel, "1"), App: req.client.App, Connector: access.SubjectConnector(req.client.Subject),
-		Reauthenticate: reauthenticate, Consent: req.reauthenticates(), Profile: slices.Contains(req.scopes, scopeProfile), UILocales: req.uiLocales,
+		ID: id, ReturnURL: h.requestURL(req, append(confirmed, paramLoginRequest, id)...),
+		RestartURL: h.requestURL(req, confirmed...),
+		CancelURL:  h.requestURL(req, paramCancel, "1"), App: req.client.App,
+		Connector:      access.SubjectConnector(req.client.Subject),
+		Reauthenticate: reauthenticate, Consent: req.reauthenticates(),
+		Profile: slices.Contains(req.scopes, scopeProfile), UILocales: req.uiLocales,
 	}
 	if len(l.ReturnURL) > session.MaxReturn {
 		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
@@ -130,28 +136,26 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRe
 }
 
 // newCode stores a code and the grant that it opens.
-func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.Browser, subject access.Subject) (string, error) {
+func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.Browser,
+	subject access.Subject) (string, error) {
 	now := h.cfg.Now()
 	code := newToken()
 	expires := now.Add(req.client.Lifetimes.Code)
 	c := gateway.Code{
-		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce, ExpiresAt: expires,
+		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce,
+		ExpiresAt: expires,
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.client.ID, UserID: s.User.ID, Scopes: req.scopes, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now, ExpiresAt: expires,
+			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now,
+			ExpiresAt: expires,
 		},
 	}
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
+	} else {
+		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
 	}
-	// Nearly always the app knows the user already: then the store finds the subject while it stores the code.
-	err := h.cfg.Grants.PutCode(ctx, c)
-	if errors.Is(err, gateway.ErrNotFound) && !subject.Pinned {
-		if c.Grant.Subject, err = h.subjects().Pin(ctx, req.client.ID, s.User.ID, subject, now); err == nil {
-			err = h.cfg.Grants.PutCode(ctx, c)
-		}
-	}
-	if err != nil {
+	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
 		return "", err
 	}
 	h.recent.put(c)

@@ -56,8 +56,10 @@ func parameterTwice(t *testing.T, e *env) {
 			}
 		}
 	}
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code()}, "redirect_uri": {redirectURI, redirectURI}}
-	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, form)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code()},
+		"redirect_uri": {redirectURI, redirectURI}}
+	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, form)); tok.status != http.StatusBadRequest ||
+		tok.Error != "invalid_request" {
 		t.Errorf("token request: %+v", tok)
 	}
 }
@@ -65,7 +67,8 @@ func parameterTwice(t *testing.T, e *env) {
 func badMaxAge(t *testing.T, e *env) {
 	for _, bad := range []string{"-1", "one", "1.5", "99999999999999999999", "0x10", " 1"} {
 		a := e.browser().authorize(e.request("max_age", bad))
-		if a.param("error") != "invalid_request" || strings.Contains(a.param("error_description"), "strconv") || strings.Contains(a.param("error_description"), bad) {
+		if a.param("error") != "invalid_request" || strings.Contains(a.param("error_description"), "strconv") ||
+			strings.Contains(a.param("error_description"), bad) {
 			t.Errorf("max_age %q: %v", bad, a.location)
 		}
 	}
@@ -73,13 +76,17 @@ func badMaxAge(t *testing.T, e *env) {
 
 func tokenByGet(t *testing.T, e *env) {
 	code := e.browser().code()
-	q := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "client_id": {e.app}, "client_secret": {secret}}
-	if a := e.browser().get(e.issuer + "/oauth2/token?" + q.Encode()); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST" {
+	q := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI},
+		"client_id": {e.app}, "client_secret": {secret}}
+	if a := e.browser().get(e.issuer + "/oauth2/token?" + q.Encode()); a.status != http.StatusMethodNotAllowed ||
+		a.header.Get("Allow") != "POST" {
 		t.Errorf("GET: %d", a.status)
 	}
 	body := url.Values{"grant_type": q["grant_type"], "code": q["code"], "redirect_uri": q["redirect_uri"]}
-	for _, address := range []string{"/oauth2/token?" + q.Encode(), "/oauth2/token?client_secret=" + url.QueryEscape(secret), "/oauth2/token?code=" + code} {
-		if tok := e.tokenAnswer(e.post(address, e.app, secret, body)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+	for _, address := range []string{"/oauth2/token?" + q.Encode(), "/oauth2/token?client_secret=" +
+		url.QueryEscape(secret), "/oauth2/token?code=" + code} {
+		if tok := e.tokenAnswer(e.post(address, e.app, secret, body)); tok.status != http.StatusBadRequest ||
+			tok.Error != "invalid_request" {
 			t.Errorf("the secret in the query: %+v", tok)
 		}
 	}
@@ -89,12 +96,14 @@ func tokenByGet(t *testing.T, e *env) {
 }
 
 func wrongContentType(t *testing.T, e *env) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()}, "redirect_uri": {redirectURI}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
+		"redirect_uri": {redirectURI}}
 	for _, contentType := range []string{"application/json", "text/plain", "multipart/form-data; boundary=x", ""} {
 		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/token", strings.NewReader(form.Encode()))
 		r.Header.Set("Content-Type", contentType)
 		r.SetBasicAuth(e.app, url.QueryEscape(secret))
-		if tok := e.tokenAnswer(e.browser().do(r)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+		if tok := e.tokenAnswer(e.browser().do(r)); tok.status != http.StatusBadRequest ||
+			tok.Error != "invalid_request" {
 			t.Errorf("%q: %+v", contentType, tok)
 		}
 	}
@@ -106,17 +115,22 @@ func wrongContentType(t *testing.T, e *env) {
 	}
 }
 
-// unknownClient compares an unknown client with a wrong secret, at every endpoint where clients authenticate. That the two take the same time follows
-// from how the secret is compared; TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates nobody: it shows a page.
+// unknownClient compares an unknown client with a wrong secret, at every endpoint where clients
+// authenticate. That the two take the same time follows from how the secret is compared;
+// TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates
+// nobody: it shows a page.
 func unknownClient(t *testing.T, e *env) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI}, "token": {"x"}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI},
+		"token": {"x"}}
 	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"} {
 		unknown, wrong := e.post(path, "nobody", secret, form), e.post(path, e.app, "wrong", form)
 		public := e.post(path, "", "", changed(form, "client_id", "nobody"))
 		form.Del("client_id")
 		none := e.post(path, "", "", form)
-		for name, a := range map[string]answer{"unknown": unknown, "wrong secret": wrong, "unknown, no secret": public, "nothing": none} {
-			if a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_client" || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic ") {
+		for name, a := range map[string]answer{"unknown": unknown, "wrong secret": wrong, "unknown, no secret": public,
+			"nothing": none} {
+			if a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_client" ||
+				!strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic ") {
 				t.Errorf("%s, %s: %d %s", path, name, a.status, a.body)
 			}
 			if a.body != unknown.body {
@@ -125,7 +139,8 @@ func unknownClient(t *testing.T, e *env) {
 		}
 	}
 	e.signIn.as(&e.alice)
-	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil || a.shown().Kind != web.UnknownApp {
+	if a := e.browser().authorize(e.request("client_id", "nobody")); a.page() != "problem" || a.location != nil ||
+		a.shown().Kind != web.UnknownApp {
 		t.Errorf("authorize: %d %v", a.status, a.location)
 	}
 }
@@ -135,21 +150,25 @@ func userinfoDeadOrDown(t *testing.T, e *env) {
 	dead := func(name, token string) {
 		t.Helper()
 		a := e.userinfo(token)
-		if a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_token" || !strings.Contains(a.header.Get("WWW-Authenticate"), `Bearer realm="weigate", error="invalid_token"`) {
+		if a.status != http.StatusUnauthorized || object(t, a.body)["error"] != "invalid_token" ||
+			!strings.Contains(a.header.Get("WWW-Authenticate"), `Bearer realm="weigate", error="invalid_token"`) {
 			t.Errorf("%s: %d %s %s", name, a.status, a.header.Get("WWW-Authenticate"), a.body)
 		}
 	}
 	dead("made up", "made-up")
 	dead("empty", "")
 	dead("an ID token", tok.ID)
-	if a := e.browser().get(e.issuer + "/oauth2/userinfo"); a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != `Bearer realm="weigate"` || a.body != "" {
+	if a := e.browser().get(e.issuer + "/oauth2/userinfo"); a.status != http.StatusUnauthorized ||
+		a.header.Get("WWW-Authenticate") != `Bearer realm="weigate"` || a.body != "" {
 		t.Errorf("no token: %d %s %s", a.status, a.header.Get("WWW-Authenticate"), a.body)
 	}
-	if a := e.browser().get(e.issuer + "/oauth2/userinfo?access_token=" + tok.Access); a.status != http.StatusUnauthorized {
+	if a := e.browser().get(e.issuer + "/oauth2/userinfo?access_token=" +
+		tok.Access); a.status != http.StatusUnauthorized {
 		t.Errorf("a token in the address is served: %d", a.status)
 	}
 	e.store.down.Store(true)
-	if a := e.userinfo(tok.Access); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("WWW-Authenticate") != "" ||
+	if a := e.userinfo(tok.Access); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" ||
+		a.header.Get("WWW-Authenticate") != "" ||
 		object(t, a.body)["error"] != "temporarily_unavailable" || strings.Contains(a.body, "refused") {
 		t.Errorf("database down: %d %s", a.status, a.body)
 	}
@@ -167,14 +186,16 @@ func introspectionDown(t *testing.T, e *env) {
 			t.Errorf("database down: %d %s", a.status, a.body)
 		}
 		e.store.down.Store(false)
-		if a = e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {token}}); a.status != http.StatusOK || object(t, a.body)["active"] != true {
+		if a = e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {token}}); a.status != http.StatusOK ||
+			object(t, a.body)["active"] != true {
 			t.Errorf("database up again: %d %s", a.status, a.body)
 		}
 	}
 }
 
-// othersRequest: mallory begins a sign-in and makes bob's browser finish it, or the other way round. There is nothing to finish: the request is its
-// address, and what comes of it belongs to the browser that opens it.
+// othersRequest: mallory begins a sign-in and makes bob's browser finish it, or the other way
+// round. There is nothing to finish: the request is its address, and what comes of it belongs to
+// the browser that opens it.
 func othersRequest(t *testing.T, e *env) {
 	mallory := e.browser()
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
@@ -185,7 +206,8 @@ func othersRequest(t *testing.T, e *env) {
 	victim := e.browser()
 	victim.authorize(e.request())
 	e.clock.advance(time.Second)
-	// bob's browser is made to open what mallory's sign-in would return to: his session did not answer that demand, so he is asked.
+	// bob's browser is made to open what mallory's sign-in would return to: his session did not
+	// answer that demand, so he is asked.
 	if a := victim.get(e.server.URL + loginRequest.ReturnURL); a.page() != "confirm" {
 		t.Errorf("mallory's request in bob's browser: %d %v", a.status, a.location)
 	}
@@ -194,8 +216,9 @@ func othersRequest(t *testing.T, e *env) {
 	if a := mallory.get(e.server.URL + loginRequest.ReturnURL); a.location != nil {
 		t.Errorf("mallory's browser got an answer: %v", a.location)
 	}
-	// Without prompt=login bob's browser gets a code for bob and mallory's state, which the app, where bob has no such state, refuses. mallory's app
-	// session never sees it, and the code is nothing without the app's secret.
+	// Without prompt=login bob's browser gets a code for bob and mallory's state, which the app,
+	// where bob has no such state, refuses. mallory's app session never sees it, and the code is
+	// nothing without the app's secret.
 	plain := e.request("state", "mallory's")
 	a := victim.authorize(plain)
 	_, claims := e.idToken(e.redeem(a.param("code")).ID)
@@ -214,7 +237,8 @@ func codeTakenByOthers(t *testing.T, e *env) {
 		},
 		"another client": func() answer { return e.post("/oauth2/token", e.other, "other's secret", form) },
 		"a public client": func() answer {
-			return e.post("/oauth2/token", "", "", changed(url.Values{"client_id": {e.spa}, "code_verifier": {verifier}}, flat(form)...))
+			return e.post("/oauth2/token", "", "", changed(url.Values{"client_id": {e.spa},
+				"code_verifier": {verifier}}, flat(form)...))
 		},
 		"an unknown client": func() answer { return e.post("/oauth2/token", "nobody", "x", form) },
 	} {

@@ -27,7 +27,8 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorizePost turns the form into the same request by GET. A POST from the app's site does not carry our SameSite cookie; the GET that follows does.
+// authorizePost redirects a form to the same request by GET. A POST from the app's site does not
+// have the SameSite session cookie; the GET that follows does.
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
@@ -70,8 +71,9 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// takeHint reads whom the app expects. A hint that cannot be checked (its key is gone after months), or that is another app's, is left out where a
-// page may be shown, and means "not this person" where none may.
+// readIDTokenHint reads the user whom the app expects. A hint that cannot be verified (its key is
+// removed after months), or that was issued to another app, is ignored where a page may be shown,
+// and means "not this user" where none may.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil
@@ -82,19 +84,21 @@ func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *aut
 		return nil
 	}
 	if t.noPages {
-		return &Error{http.StatusUnauthorized, codeLoginRequired, "the id_token_hint is not an ID token that this app got here"}
+		return &Error{http.StatusUnauthorized, codeLoginRequired,
+			"the id_token_hint is not an ID token that this app got here"}
 	}
 	return nil
 }
 
-// hint is an ID token of ours that came back.
+// hint is an ID token that was issued here.
 type hint struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
 }
 
-// readHint checks the signature and the issuer, not the time: RP-Initiated Logout section 2 wants expired ID tokens taken.
+// readHint verifies the signature and the issuer, not the time: RP-Initiated Logout section 2
+// requires expired ID tokens to be accepted.
 func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	claims, err := h.cfg.Keys.Verify(ctx, keys.TypeJWT, token)
 	if err != nil {
@@ -107,9 +111,10 @@ func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	return &out, nil
 }
 
-// authorizeFailed answers a request that failed: by redirect to the app when the app can act on the error or no page may be shown, else by a page with a
-// link back to the app.
-func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest, err error) {
+// authorizeFailed answers a request that failed: by redirect to the app when the app can act on the
+// error or no page may be shown, else by a page with a link back to the app.
+func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
+	err error) {
 	e := protocol(err)
 	var page *pageError
 	if isPage := errors.As(err, &page); t.noPages || !isPage && e.Status < 500 {
@@ -145,8 +150,8 @@ func (h *Handler) toApp(w http.ResponseWriter, t *redirectable, pairs ...string)
 	route.SeeOther(w, h.appURL(t, pairs...))
 }
 
-// appURL adds parameters to the app's redirect address, whose own query is kept as it is. iss is RFC 9207: it tells an app with several providers
-// which of them answered.
+// appURL adds parameters to the redirect URI, whose own query stays as it is. iss is RFC 9207: by
+// it an app with several providers recognizes which of them responded.
 func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	q := url.Values{"iss": {h.cfg.Issuer}}
 	if t.hasState {

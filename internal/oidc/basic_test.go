@@ -16,7 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// TestBasic is oidcc-basic-certification-test-plan: response_type code, client_secret_basic unless a module says otherwise.
+// TestBasic is oidcc-basic-certification-test-plan: response_type code, client_secret_basic unless
+// a module says otherwise.
 func TestBasic(t *testing.T) {
 	t.Parallel()
 	run(t, []module{
@@ -28,7 +29,8 @@ func TestBasic(t *testing.T) {
 		{"oidcc-userinfo-post-header", userinfoPostHeader},
 		{"oidcc-userinfo-post-body", userinfoPostBody},
 		{"oidcc-ensure-request-without-nonce-succeeds-for-code-flow", withoutNonce},
-		{"oidcc-scope-profile", scope("openid profile", "name", "nickname", "preferred_username", "picture", "locale", "updated_at")},
+		{"oidcc-scope-profile", scope("openid profile", "name", "nickname", "preferred_username", "picture", "locale",
+			"updated_at")},
 		{"oidcc-scope-email", scope("openid email", "email", "email_verified")},
 		{"oidcc-scope-address", scope("openid address")},
 		{"oidcc-scope-phone", scope("openid phone")},
@@ -52,8 +54,10 @@ func TestBasic(t *testing.T) {
 		{"oidcc-ensure-registered-redirect-uri", registeredRedirectURI},
 		{"oidcc-ensure-post-request-succeeds", postRequest},
 		{"oidcc-server-client-secret-post", secretPost},
-		{"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", refused("request_uri_not_supported", "request_uri", "https://app.example.com/request.jwt")},
-		{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", refused("request_not_supported", "request", "eyJhbGciOiJub25lIn0.e30.")},
+		{"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported",
+			refused("request_uri_not_supported", "request_uri", "https://app.example.com/request.jwt")},
+		{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported",
+			refused("request_not_supported", "request", "eyJhbGciOiJub25lIn0.e30.")},
 		{"oidcc-ensure-request-object-with-redirect-uri", requestObjectRedirect},
 		{"oidcc-claims-essential", succeeds("claims", `{"userinfo":{"name":{"essential":true}}}`)},
 		{"oidcc-refresh-token", refreshToken},
@@ -77,11 +81,13 @@ func server(t *testing.T, e *env) {
 		t.Error("two requests got the same code")
 	}
 	tok := e.redeem(code)
-	if tok.status != http.StatusOK || tok.Type != "Bearer" || tok.Expires != 300 || tok.Scope != "openid" || tok.Refresh != "" {
+	if tok.status != http.StatusOK || tok.Type != "Bearer" || tok.Expires != 300 || tok.Scope != "openid" ||
+		tok.Refresh != "" {
 		t.Fatalf("token answer: %+v", tok)
 	}
 	header, claims := e.idToken(tok.ID)
-	if claims["sub"] != e.alice.ID || claims["aud"] != e.app || claims["nonce"] != "the nonce" || claims["auth_time"] != float64(e.clock.now().Unix()) {
+	if claims["sub"] != e.alice.ID || claims["aud"] != e.app || claims["nonce"] != "the nonce" ||
+		claims["auth_time"] != float64(e.clock.now().Unix()) {
 		t.Errorf("claims: %v", claims)
 	}
 	sum := sha256.Sum256([]byte(tok.Access))
@@ -115,7 +121,7 @@ func idTokenSignature(t *testing.T, e *env) {
 		}
 	}
 	// The default, which an app gets that says nothing, is RS256.
-	plain := newEnv(t, newMemory(), "")
+	plain := newEnv(t, newMemory(t), "")
 	if header, _ := plain.idToken(plain.browser().login().ID); header.Algorithm != keys.RS256 {
 		t.Errorf("default alg %s", header.Algorithm)
 	}
@@ -124,7 +130,8 @@ func idTokenSignature(t *testing.T, e *env) {
 func sameSubject(t *testing.T, e *env, tok tokens, a answer) {
 	t.Helper()
 	_, claims := e.idToken(tok.ID)
-	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") || object(t, a.body)["sub"] != claims["sub"] {
+	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") ||
+		object(t, a.body)["sub"] != claims["sub"] {
 		t.Errorf("userinfo: %d %s %s, want sub %v", a.status, a.header.Get("Content-Type"), a.body, claims["sub"])
 	}
 }
@@ -201,7 +208,8 @@ func refused(code, name, value string) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
 		e.signIn.as(&e.alice)
 		a := e.browser().authorize(e.request(name, value))
-		if a.param("error") != code || a.param("state") != "the state" || a.param("iss") != e.issuer || a.param("code") != "" {
+		if a.param("error") != code || a.param("state") != "the state" || a.param("iss") != e.issuer ||
+			a.param("code") != "" {
 			t.Errorf("answer: %d %v, want %s", a.status, a.location, code)
 		}
 	}
@@ -233,7 +241,8 @@ func promptLogin(t *testing.T, e *env) {
 
 func promptNoneNotLoggedIn(t *testing.T, e *env) {
 	a := e.browser().authorize(e.request("prompt", "none"))
-	if a.param("error") != "login_required" || a.param("state") != "the state" || a.page() != "" || e.signIn.count() != 0 {
+	if a.param("error") != "login_required" || a.param("state") != "the state" || a.page() != "" ||
+		e.signIn.count() != 0 {
 		t.Errorf("answer: %d %v", a.status, a.location)
 	}
 }
@@ -247,7 +256,8 @@ func promptNoneLoggedIn(t *testing.T, e *env) {
 	if first["sub"] != second["sub"] || first["auth_time"] != second["auth_time"] || e.signIn.count() != n {
 		t.Errorf("first %v, second %v", first, second)
 	}
-	if a := b.authorize(e.request("prompt", "none", "max_age", "30")); a.param("error") != "login_required" || e.signIn.count() != n {
+	if a := b.authorize(e.request("prompt", "none", "max_age", "30")); a.param("error") != "login_required" ||
+		e.signIn.count() != n {
 		t.Errorf("a sign-in older than max_age: %v", a.location)
 	}
 }
@@ -257,7 +267,8 @@ func maxAge1(t *testing.T, e *env) {
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(2 * time.Second)
 	_, second := e.idToken(b.login("max_age", "1").ID)
-	if e.signIn.count() != 2 || !e.signIn.lastDemand().Reauthenticate || second["auth_time"].(float64) < first["auth_time"].(float64)+2 {
+	if e.signIn.count() != 2 || !e.signIn.lastDemand().Reauthenticate ||
+		second["auth_time"].(float64) < first["auth_time"].(float64)+2 {
 		t.Errorf("%d sign-ins; auth_time %v, then %v", e.signIn.count(), first["auth_time"], second["auth_time"])
 	}
 }
@@ -288,7 +299,8 @@ func codeReuse(after time.Duration) func(*testing.T, *env) {
 
 func registeredRedirectURI(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
-	for _, uri := range []string{"https://evil.example.com/", redirectURI + "/", redirectURI + "?x=1", "https://app.example.com/callbac%6b", "", "-"} {
+	for _, uri := range []string{"https://evil.example.com/", redirectURI + "/", redirectURI + "?x=1",
+		"https://app.example.com/callbac%6b", "", "-"} {
 		a := e.browser().authorize(e.request("redirect_uri", uri))
 		if a.page() != "problem" || a.status != http.StatusBadRequest || a.location != nil {
 			t.Errorf("redirect_uri %q: %d %v", uri, a.status, a.location)
@@ -314,7 +326,8 @@ func postRequest(t *testing.T, e *env) {
 }
 
 func secretPost(t *testing.T, e *env) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()}, "redirect_uri": {redirectURI}, "client_id": {e.app}, "client_secret": {secret}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
+		"redirect_uri": {redirectURI}, "client_id": {e.app}, "client_secret": {secret}}
 	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", form)); tok.status != http.StatusOK || tok.ID == "" {
 		t.Errorf("answer: %+v", tok)
 	}
@@ -347,7 +360,8 @@ func refreshToken(t *testing.T, e *env) {
 	}
 	e.clock.advance(time.Minute)
 	second := e.refresh(first.Refresh)
-	if second.status != http.StatusOK || second.Refresh == first.Refresh || second.Access == first.Access || second.header.Get("Cache-Control") != "no-store" {
+	if second.status != http.StatusOK || second.Refresh == first.Refresh || second.Access == first.Access ||
+		second.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("answer: %+v", second)
 	}
 	_, a := e.idToken(first.ID)
@@ -361,10 +375,12 @@ func refreshToken(t *testing.T, e *env) {
 		t.Error("the new ID token is not new")
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.Refresh}}
-	if stolen := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)); stolen.Error != "invalid_grant" {
+	if stolen := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret",
+		form)); stolen.Error != "invalid_grant" {
 		t.Errorf("another client: %+v", stolen)
 	}
-	if third := e.refresh(second.Refresh); third.status != http.StatusOK || e.userinfo(third.Access).status != http.StatusOK {
+	if third := e.refresh(second.Refresh); third.status != http.StatusOK ||
+		e.userinfo(third.Access).status != http.StatusOK {
 		t.Errorf("after another client's attempt: %+v", third)
 	}
 }

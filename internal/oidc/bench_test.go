@@ -24,12 +24,13 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// BenchmarkLogin is a whole sign-in of somebody who has a session: authorize, code, tokens, user info. The sessions are in memory, and in the first
-// case the store is too: that is what the provider itself costs. BenchmarkSignature is the part of it that no provider can save. Sixteen people sign
-// in at once, as it takes to let a database group their commits.
+// BenchmarkLogin is a whole sign-in of somebody who has a session: authorize, code, tokens, user
+// info. The sessions are in memory, and in the first case the store is too: that is what the
+// provider itself costs. BenchmarkSignature is the part of it that no provider can save. Sixteen
+// people sign in at once, as it takes to let a database group their commits.
 func BenchmarkLogin(b *testing.B) {
 	open := map[string]func(*testing.B) store{
-		"memory": func(*testing.B) store { return newMemory() },
+		"memory": func(b *testing.B) store { return newMemory(b) },
 		"sqlite": func(b *testing.B) store {
 			s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "weigate.db"), sqlite.Options{})
 			if err != nil {
@@ -63,7 +64,8 @@ func BenchmarkLogin(b *testing.B) {
 					cookies = append(cookies, signedIn.client.Jar.Cookies(at)[0])
 				}
 				var next atomic.Int64
-				query := e.request("scope", "openid profile", "code_challenge", challenge, "code_challenge_method", "S256").Encode()
+				query := e.request("scope", "openid profile", "code_challenge", challenge, "code_challenge_method",
+					"S256").Encode()
 				auth := basic(e.app, secret)
 				b.ReportAllocs()
 				b.SetParallelism(people / runtime.GOMAXPROCS(0))
@@ -99,7 +101,8 @@ func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth 
 		b.Error(err)
 		return
 	}
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")},
+		"redirect_uri": {redirectURI}, "code_verifier": {verifier}}
 	r = httptest.NewRequest("POST", "/oauth2/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", auth)

@@ -45,7 +45,8 @@ type answer struct {
 	location *url.URL // nil = no redirect
 }
 
-// page names what the answer shows: "problem" for every page that says what went wrong, "" for no page.
+// page names what the answer shows: "problem" for every page that says what went wrong, "" for no
+// page.
 func (a answer) page() string {
 	switch kind := webtest.Kind(a.body); kind {
 	case web.ConfirmSignIn:
@@ -134,7 +135,8 @@ const (
 
 // request is an authorize request; pairs change it, "-" takes a parameter away.
 func (e *env) request(pairs ...string) url.Values {
-	q := url.Values{"response_type": {"code"}, "client_id": {e.app}, "redirect_uri": {redirectURI}, "scope": {"openid"}, "state": {"the state"}, "nonce": {"the nonce"}}
+	q := url.Values{"response_type": {"code"}, "client_id": {e.app}, "redirect_uri": {redirectURI}, "scope": {"openid"},
+		"state": {"the state"}, "nonce": {"the nonce"}}
 	return changed(q, pairs...)
 }
 
@@ -210,7 +212,8 @@ func (e *env) tokenAnswer(a answer) tokens {
 
 func (e *env) redeem(code string, pairs ...string) tokens {
 	e.t.Helper()
-	form := changed(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}, pairs...)
+	form := changed(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}},
+		pairs...)
 	return e.tokenAnswer(e.post("/oauth2/token", e.app, secret, form))
 }
 

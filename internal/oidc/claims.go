@@ -13,8 +13,9 @@ import (
 
 func has(f gateway.Grant, scope string) bool { return slices.Contains(f.Scopes, scope) }
 
-// claims are what the granted scopes tell about the person, sub left out.
-func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any, error) {
+// claims returns what the granted scopes reveal about the user, without sub.
+func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any,
+	error) {
 	out := map[string]any{}
 	if has(f, scopeEmail) && client.Email.Policy == EmailSynthetic {
 		out["email"], out["email_verified"] = f.Subject+"@"+client.Email.Domain, false
@@ -41,7 +42,7 @@ func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, u
 func profile(out map[string]any, a gateway.User, subject string) {
 	username := preferredUsername(subject)
 	out["preferred_username"] = username
-	// Apps show name, and some refuse a person without one.
+	// Apps show name, and some reject a user without one.
 	out["name"] = username
 	if a.Nickname != "" {
 		out["name"], out["nickname"] = a.Nickname, a.Nickname
@@ -61,8 +62,8 @@ func profile(out map[string]any, a gateway.User, subject string) {
 	}
 }
 
-// preferredUsername is ASCII and stays the same for the life of the account in this app, unlike a nickname: apps make it a login name, a folder, a
-// mention. It tells nothing about the subject.
+// preferredUsername is ASCII and stays the same for the life of the user in this app, unlike a
+// nickname: apps use it as a login name, a folder, a mention. It reveals nothing about the subject.
 func preferredUsername(subject string) string {
 	sum := sha256.Sum256([]byte("preferred_username " + subject))
 	return "wx-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:10]

@@ -18,43 +18,45 @@ import (
 // Email policies.
 const (
 	EmailNone      = "none"      // no email claim
-	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that cannot do without
+	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that require an address
 )
 
-// EmailPolicy says what an app is told as email. WeChat gives no address. The zero value is none.
+// EmailPolicy is what an app receives as email. WeChat provides no address. The zero value is none.
 type EmailPolicy struct {
 	Policy string // EmailNone (or "") or EmailSynthetic
 	Domain string // the operator's own, for EmailSynthetic
 }
 
-// Lifetimes of what an app is given. Zero values are the defaults.
+// Lifetimes are those of what an app receives. Zero values are the defaults.
 type Lifetimes struct {
 	Code    time.Duration // 0 = 60 s
 	Access  time.Duration // access tokens and ID tokens; 0 = 5 min
 	Refresh time.Duration // since the last use; 0 = 720 h
 }
 
-// Client is an app that speaks OpenID Connect. ID, Name, Access and Doors are in App.
+// Client is an app that uses OpenID Connect. App has its ID, Name, Access and Methods.
 type Client struct {
 	gateway.App
-	Secrets                []route.SecretHash // one, or two during a roll-over: both are good
-	Public                 bool               // a program that can keep no secret: PKCE is required instead
-	RedirectURIs           []string           // compared byte for byte; a public client's http loopback address may have any port
+	Secrets []route.SecretHash // one, or two while a secret is replaced: both are good
+	Public  bool               // cannot keep a secret: PKCE is required instead
+	// compared byte for byte; a public client's http loopback address may have any port
+	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
-	Subject                string // one of the kinds of package access; "" = access.SubjectAccount
+	Subject                string // a kind of package access; "" = access.SubjectUser
 	Email                  EmailPolicy
 	IDTokenAlg             string // keys.RS256 ("" too) or keys.ES256
 	IDTokenClaims          bool   // the claims of the scopes also in the ID token, not only at userinfo
 	Lifetimes              Lifetimes
 }
 
-// Registry is a set of apps. It is immutable, so a reload of the configuration puts a new one in its place. Make it with [NewRegistry].
+// Registry is a set of apps. It is immutable: a reload of the configuration replaces it. Make it
+// with [NewRegistry].
 type Registry struct {
 	byID    map[string]*Client
-	origins map[string]bool // of public clients' redirect addresses: who may ask by script
+	origins map[string]bool // of public clients' redirect URIs: their scripts may send requests
 }
 
-// NewRegistry checks the apps and fills in their defaults. All problems are reported at once, joined.
+// NewRegistry validates the apps and sets their defaults. It returns all problems, joined.
 func NewRegistry(clients []Client) (*Registry, error) {
 	reg := &Registry{byID: map[string]*Client{}, origins: map[string]bool{}}
 	var problems []error
@@ -91,7 +93,7 @@ func (c *Client) prepare() (problems []error) {
 	case c.Public && n > 0:
 		fault("a public app has no secret")
 	case !c.Public && (n < 1 || n > 2):
-		fault("it has %d secrets, want one, or two during a roll-over", n)
+		fault("it has %d secrets, want one, or two while a secret is replaced", n)
 	}
 	if slices.Contains(c.Secrets, route.SecretHash{}) || slices.Contains(c.Secrets, route.HashSecret("")) {
 		fault("a secret is empty")
@@ -107,7 +109,8 @@ func (c *Client) prepare() (problems []error) {
 	if c.Subject == "" {
 		c.Subject = access.SubjectUser
 	}
-	if c.Subject != access.SubjectUser && c.Subject != access.SubjectUnionID && access.SubjectConnector(c.Subject) == "" {
+	if c.Subject != access.SubjectUser && c.Subject != access.SubjectUnionID &&
+		access.SubjectConnector(c.Subject) == "" {
 		fault("subject %q is none of account, unionid, openid:ENTRY", c.Subject)
 	}
 	switch {
@@ -127,7 +130,8 @@ func (c *Client) prepare() (problems []error) {
 	if l.Code < 0 || l.Access < 0 || l.Refresh < 0 {
 		fault("a lifetime is negative")
 	}
-	for d, def := range map[*time.Duration]time.Duration{&l.Code: time.Minute, &l.Access: 5 * time.Minute, &l.Refresh: 720 * time.Hour} {
+	for d, def := range map[*time.Duration]time.Duration{&l.Code: time.Minute, &l.Access: 5 * time.Minute,
+		&l.Refresh: 720 * time.Hour} {
 		if *d == 0 {
 			*d = def
 		}
@@ -135,7 +139,8 @@ func (c *Client) prepare() (problems []error) {
 	return problems
 }
 
-// checkRedirectURI refuses what must never stand in a Location header: it is compared byte for byte later, so what is let in here is what is used.
+// checkRedirectURI rejects what must never be in a Location header. Redirect URIs are compared byte
+// for byte later, so what passes here is used as it is.
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
@@ -157,7 +162,8 @@ func checkRedirectURI(uri string) error {
 	return nil
 }
 
-// redirectAllowed compares exactly. The exception is RFC 8252 section 7.3: a program on the person's own machine listens on whatever port is free.
+// redirectAllowed reports whether a redirect URI is registered, byte for byte. The exception is RFC
+// 8252 section 7.3: a program on the user's own machine listens on any free port.
 func (c *Client) redirectAllowed(uri string) bool {
 	if slices.Contains(c.RedirectURIs, uri) {
 		return true
@@ -171,20 +177,23 @@ func (c *Client) redirectAllowed(uri string) bool {
 	}
 	for _, known := range c.RedirectURIs {
 		u, err := url.Parse(known)
-		if err == nil && loopback(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() && u.RawQuery == asked.RawQuery {
+		if err == nil && loopback(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
+			u.RawQuery == asked.RawQuery {
 			return true
 		}
 	}
 	return false
 }
 
-// loopback is true for the IP literals only: the name localhost may be answered by anybody on some machines.
+// loopback reports whether a URL is http at a loopback IP address. The name localhost does not
+// count, since other programs may answer for it on some machines.
 func loopback(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	return u.Scheme == "http" && u.Opaque == "" && ip != nil && ip.IsLoopback()
 }
 
-// originOf is what a browser sends as Origin from a page at uri; "" for an address of a native app.
+// originOf returns the Origin header of requests from a page at uri; "" for an address of a native
+// app.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -16,8 +16,8 @@ func isForm(r *http.Request) bool {
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
-// readForm reads the body of a client's request. What stands in the query is never looked at: addresses end up in logs, so a secret there is refused
-// and not served.
+// readForm reads the body of a client's request. It ignores no query: addresses end up in logs, so
+// a secret there is rejected.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, badRequest("parameters belong in the body, not in the address")
@@ -41,13 +41,14 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are what a client says about itself.
+// credentials are a client's id and secret.
 type credentials struct {
 	id      string
-	secrets []string // readings of the one secret that was sent
+	secrets []string // the secret that was sent, as it is and form-decoded
 }
 
-// readCredentials takes client_secret_basic, client_secret_post or, for public clients, client_id alone.
+// readCredentials reads client_secret_basic, client_secret_post or, for public clients, client_id
+// alone.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
@@ -64,7 +65,8 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 		return credentials{}, badRequest("the client authenticates in two ways at once")
 	}
 	c := credentials{user, []string{pass}}
-	// RFC 6749 section 2.3.1 has both halves form-encoded first. Many clients do not, so the secret is good in either reading.
+	// RFC 6749 section 2.3.1 requires both halves form-encoded. Many clients do not encode them, so
+	// the secret is accepted in either form.
 	if decoded, err := url.QueryUnescape(pass); err == nil && decoded != pass {
 		c.secrets = append(c.secrets, decoded)
 	}
@@ -77,8 +79,8 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	return c, nil
 }
 
-// authenticate says which client asks. An unknown client costs the same work and gets the same words as a wrong secret. Only failures are counted: a
-// busy app is never slowed down.
+// authenticate returns the client of a request. An unknown client gets the same error as a wrong
+// secret. Only failures are counted, so that a busy app is never slowed down.
 func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
 	cred, err := readCredentials(r, form)
 	if err != nil {
@@ -94,15 +96,16 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	}
 	if !authenticated(client, cred.secrets) {
 		h.failures.Add(from, id, h.cfg.Now())
-		h.cfg.Logger.InfoContext(r.Context(), "a client failed to authenticate", "app", id, "request_id", h.cfg.RequestID(r.Context()))
+		h.cfg.Logger.InfoContext(r.Context(), "client authentication failed", "app", id, "request_id",
+			h.cfg.RequestID(r.Context()))
 		return nil, badClient()
 	}
 	return client, nil
 }
 
-// authenticated reports whether one of the secrets is the client's. It hashes and compares as often for an
-// unknown client (nil) as for a known one, so that the time of the response does not reveal which client
-// ids exist.
+// authenticated reports whether one of the secrets is the client's. It hashes and compares as often
+// for an unknown client (nil) as for a known one, so that the time of the response does not reveal
+// which client ids exist.
 func authenticated(client *Client, secrets []string) bool {
 	var known []route.SecretHash
 	if client != nil {

@@ -10,13 +10,15 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// TestConfig is oidcc-config-certification-test-plan. It runs over TLS, since an issuer must be https.
+// TestConfig is oidcc-config-certification-test-plan. It runs over TLS, since an issuer must be
+// https.
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	run(t, []module{{"oidcc-discovery-endpoint-verification", discovery}})
 	t.Run("under a path", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"oidcc-discovery-endpoint-verification", discovery}, {"oidcc-server", server}, {"oidcc-rp-initiated-logout", logout}}, atPath("/sso/login"))
+		run(t, []module{{"oidcc-discovery-endpoint-verification", discovery}, {"oidcc-server", server},
+			{"oidcc-rp-initiated-logout", logout}}, atPath("/sso/login"))
 	})
 }
 
@@ -55,16 +57,19 @@ func discovery(t *testing.T, e *env) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
-	if !slices.Contains(list(doc["scopes_supported"]), "openid") || !slices.Contains(list(doc["claims_supported"]), "sub") {
+	if !slices.Contains(list(doc["scopes_supported"]), "openid") ||
+		!slices.Contains(list(doc["claims_supported"]), "sub") {
 		t.Errorf("scopes %v, claims %v", doc["scopes_supported"], doc["claims_supported"])
 	}
-	for name, want := range map[string]bool{"request_uri_parameter_supported": false, "request_parameter_supported": false, "claims_parameter_supported": false,
+	for name, want := range map[string]bool{"request_uri_parameter_supported": false,
+		"request_parameter_supported": false, "claims_parameter_supported": false,
 		"authorization_response_iss_parameter_supported": true} {
 		if got, said := doc[name].(bool); !said || got != want {
 			t.Errorf("%s: %v, want %v, said", name, doc[name], want)
 		}
 	}
-	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "revocation_endpoint", "introspection_endpoint",
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri",
+		"revocation_endpoint", "introspection_endpoint",
 		"end_session_endpoint"} {
 		address, _ := doc[name].(string)
 		if !strings.HasPrefix(address, e.issuer+"/") {
@@ -105,10 +110,12 @@ func keySet(t *testing.T, jwks answer) {
 
 func TestMethodsThatAreNotServed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	for path, methods := range map[string]string{
-		"/.well-known/openid-configuration": "GET", "/oauth2/jwks": "GET", "/oauth2/authorize": "GET, POST", "/oauth2/token": "POST",
-		"/oauth2/userinfo": "GET, POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST", "/oauth2/logout": "GET, POST", "/oauth2/logout/confirm": "POST",
+		"/.well-known/openid-configuration": "GET", "/oauth2/jwks": "GET", "/oauth2/authorize": "GET, POST",
+		"/oauth2/token":    "POST",
+		"/oauth2/userinfo": "GET, POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST",
+		"/oauth2/logout": "GET, POST", "/oauth2/logout/confirm": "POST",
 	} {
 		r, _ := http.NewRequest("DELETE", e.issuer+path, nil)
 		if a := e.browser().do(r); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != methods {
@@ -118,8 +125,10 @@ func TestMethodsThatAreNotServed(t *testing.T) {
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	for path, want := range map[string]route.Policy{
-		"/.well-known/openid-configuration": 0, "/oauth2/jwks": 0, "/oauth2/authorize": route.CrossSitePost | route.LimitedSignedIn,
-		"/oauth2/token": route.CrossSitePost, "/oauth2/userinfo": route.CrossSitePost, "/oauth2/revoke": route.CrossSitePost,
+		"/.well-known/openid-configuration": 0, "/oauth2/jwks": 0,
+		"/oauth2/authorize": route.CrossSitePost | route.LimitedSignedIn,
+		"/oauth2/token":     route.CrossSitePost, "/oauth2/userinfo": route.CrossSitePost,
+		"/oauth2/revoke":     route.CrossSitePost,
 		"/oauth2/introspect": route.CrossSitePost, "/oauth2/logout": route.CrossSitePost, "/oauth2/logout/confirm": 0,
 	} {
 		r, _ := http.NewRequest("POST", e.issuer+path, nil)
@@ -131,7 +140,7 @@ func TestMethodsThatAreNotServed(t *testing.T) {
 
 func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	const page, foreign = "https://page.example.com", "https://evil.example.com"
 	call := func(method, path, origin string, form url.Values, headers ...string) answer {
 		t.Helper()
@@ -146,8 +155,10 @@ func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 		return e.browser().do(r)
 	}
 	allowed := func(a answer) string { return a.header.Get("Access-Control-Allow-Origin") }
-	code := e.browser().code("client_id", e.spa, "redirect_uri", page+"/", "code_challenge", challenge, "code_challenge_method", "S256")
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {page + "/"}, "client_id": {e.spa}, "code_verifier": {verifier}}
+	code := e.browser().code("client_id", e.spa, "redirect_uri", page+"/", "code_challenge", challenge,
+		"code_challenge_method", "S256")
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {page + "/"},
+		"client_id": {e.spa}, "code_verifier": {verifier}}
 	a := call("POST", "/oauth2/token", page, form)
 	if a.status != http.StatusOK || allowed(a) != page {
 		t.Errorf("the page's own site: %d, allowed %q", a.status, allowed(a))
@@ -161,7 +172,8 @@ func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 	}{
 		{"discovery, the page", call("GET", "/.well-known/openid-configuration", page, nil), page},
 		{"discovery, another site", call("GET", "/.well-known/openid-configuration", foreign, nil), ""},
-		{"discovery, a confidential app's site", call("GET", "/.well-known/openid-configuration", "https://app.example.com", nil), ""},
+		{"discovery, a confidential app's site", call("GET", "/.well-known/openid-configuration",
+			"https://app.example.com", nil), ""},
 		{"jwks, the page", call("GET", "/oauth2/jwks", page, nil), page},
 		{"jwks, another site", call("GET", "/oauth2/jwks", foreign, nil), ""},
 		{"preflight, the page", call("OPTIONS", "/oauth2/token", page, nil), page},
@@ -169,7 +181,8 @@ func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 		{"token, another site", call("POST", "/oauth2/token", foreign, form), ""},
 		{"userinfo, the page", call("GET", "/oauth2/userinfo", page, nil, "Authorization", spaToken), page},
 		{"userinfo, another site", call("GET", "/oauth2/userinfo", foreign, nil, "Authorization", spaToken), ""},
-		{"userinfo, the page with a confidential app's token", call("GET", "/oauth2/userinfo", page, nil, "Authorization", appToken), ""},
+		{"userinfo, the page with a confidential app's token",
+			call("GET", "/oauth2/userinfo", page, nil, "Authorization", appToken), ""},
 		{"userinfo, a dead token", call("GET", "/oauth2/userinfo", page, nil, "Authorization", "Bearer dead"), page},
 		{"authorize is not for scripts", call("GET", "/oauth2/authorize?"+e.request().Encode(), page, nil), ""},
 	}

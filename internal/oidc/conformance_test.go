@@ -56,7 +56,8 @@ func run(t *testing.T, modules []module, options ...option) {
 	}
 }
 
-// doesNotApply is for a module whose feature this provider leaves out on purpose; why is the reason, in one line.
+// doesNotApply is for a module whose feature this provider leaves out on purpose; why is the
+// reason, in one line.
 func doesNotApply(why string) func(*testing.T, *env) {
 	return func(t *testing.T, _ *env) { t.Log("does not apply: " + why) }
 }

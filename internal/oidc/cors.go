@@ -2,11 +2,12 @@ package oidc
 
 import "net/http"
 
-// A program in a browser is a public client, and only the sites that such clients return to may call by script. No answer allows credentials: nothing
-// here is authenticated by a cookie.
+// A program in a browser is a public client. Only the sites of its redirect URIs may call by
+// script. No response allows credentials, since nothing here is authenticated by a cookie.
 
-// preflight answers OPTIONS, and says whether it did. A preflight names no client, so it is allowed for the sites of all public clients; the answer to
-// the call itself is readable for its own client's sites only.
+// preflight answers OPTIONS requests and reports whether it did. A preflight names no client, so it
+// is allowed for the sites of all public clients; the response to the call itself is readable only
+// for the sites of its own client.
 func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	if r.Method != http.MethodOptions {
 		return false
@@ -24,8 +25,8 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 	return true
 }
 
-// allowOrigin lets the site of a public client read the answer. Without a client there is only an error or public data to read, and the sites of all
-// public clients may.
+// allowOrigin lets the site of a public client read the response. Without a client the response has
+// only an error or public data, which the sites of all public clients may read.
 func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")

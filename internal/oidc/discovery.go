@@ -33,7 +33,7 @@ type metadata struct {
 	UILocalesSupported         []string `json:"ui_locales_supported"`
 	ClaimsParameterSupported   bool     `json:"claims_parameter_supported"`
 	RequestParameterSupported  bool     `json:"request_parameter_supported"`
-	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // its default is true, so it must be said
+	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // its default is true
 	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -41,21 +41,30 @@ func (h *Handler) metadata() metadata {
 	at := func(path string) string { return h.cfg.Issuer + path }
 	confidential := []string{"client_secret_basic", "client_secret_post"}
 	all := append([]string{"none"}, confidential...)
-	// Subjects are public in the sense of the standard also where an app has a kind of its own: two apps of one kind may be told the same sub.
+	// Subjects are "public" in the sense of the standard also where an app has a kind of its own:
+	// two apps of one kind may receive the same sub.
 	return metadata{
-		Issuer: h.cfg.Issuer, AuthorizationEndpoint: at(pathAuthorize), TokenEndpoint: at(pathToken), UserinfoEndpoint: at(pathUserinfo), JWKSURI: at(pathJWKS),
-		RevocationEndpoint: at(pathRevoke), IntrospectionEndpoint: at(pathIntrospect), EndSessionEndpoint: at(pathLogout),
-		ScopesSupported: knownScopes(), ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
-		GrantTypesSupported: []string{grantCode, grantRefresh}, SubjectTypesSupported: []string{"public"}, IDTokenAlgs: []string{keys.RS256, keys.ES256},
-		TokenAuthMethods: all, RevocationAuthMethods: all, IntrospectionAuthMethods: confidential, CodeChallengeMethods: []string{"S256"},
-		PromptValuesSupported: []string{"none", "login", "consent", "select_account"}, ClaimTypesSupported: []string{"normal"},
-		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "nickname", "preferred_username", "picture",
+		Issuer: h.cfg.Issuer, AuthorizationEndpoint: at(pathAuthorize), TokenEndpoint: at(pathToken),
+		UserinfoEndpoint: at(pathUserinfo), JWKSURI: at(pathJWKS),
+		RevocationEndpoint: at(pathRevoke), IntrospectionEndpoint: at(pathIntrospect),
+		EndSessionEndpoint: at(pathLogout),
+		ScopesSupported:    knownScopes(), ResponseTypesSupported: []string{"code"},
+		ResponseModesSupported: []string{"query"},
+		GrantTypesSupported:    []string{grantCode, grantRefresh}, SubjectTypesSupported: []string{"public"},
+		IDTokenAlgs:      []string{keys.RS256, keys.ES256},
+		TokenAuthMethods: all, RevocationAuthMethods: all, IntrospectionAuthMethods: confidential,
+		CodeChallengeMethods:  []string{"S256"},
+		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
+		ClaimTypesSupported:   []string{"normal"},
+		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name",
+			"nickname", "preferred_username", "picture",
 			"locale", "updated_at", "old_id", "groups", "appid", "openid", "unionid", "email", "email_verified"},
 		UILocalesSupported: []string{"en", "zh-CN"}, AuthorizationResponseIssIn: true,
 	}
 }
 
-// keysMaxAge is how long an app may keep the key set without asking. It is far below the time that a key is published before it signs.
+// keysMaxAge is how long an app may cache the key set. It is far below the time for which a key is
+// published before it signs.
 const keysMaxAge = 600
 
 func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {
@@ -89,8 +98,8 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, jsonText(set))
 }
 
-// jsonText is JSON already.
+// jsonText is encoded JSON.
 type jsonText []byte
 
-// MarshalJSON gives the text as it is.
+// MarshalJSON returns the text as it is.
 func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }

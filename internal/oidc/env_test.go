@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -27,6 +28,17 @@ type store interface {
 	gateway.Grants
 	gateway.Keys
 	gateway.Events
+}
+
+// newMemory opens a store of its own in memory.
+func newMemory(t testing.TB) store {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // clock is a time that tests move.
@@ -82,17 +94,21 @@ type option func(*env, *oidc.Config)
 
 func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	t.Helper()
-	e := &env{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)}, access: &ruling{decision: access.Allowed}}
+	e := &env{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)},
+		access: &ruling{decision: access.Allowed}}
 	n := numbers.Add(1)
 	e.app, e.other, e.spa = fmt.Sprintf("app-%d", n), fmt.Sprintf("other-%d", n), fmt.Sprintf("spa-%d", n)
 	e.alice, e.bob = e.arrive("alice"), e.arrive("bob")
 	e.clients = []oidc.Client{
-		{App: gateway.App{ID: e.app, Name: "App"}, Secrets: []route.SecretHash{route.HashSecret(secret), route.HashSecret("the next secret")}, IDTokenAlg: alg,
+		{App: gateway.App{ID: e.app, Name: "App"}, Secrets: []route.SecretHash{route.HashSecret(secret),
+			route.HashSecret("the next secret")}, IDTokenAlg: alg,
 			RedirectURIs: []string{redirectURI, redirectURI + "?own=1"}, PostLogoutRedirectURIs: []string{signedOut},
 			Email: oidc.EmailPolicy{Policy: oidc.EmailSynthetic, Domain: "people.example.com"}},
-		{App: gateway.App{ID: e.other, Name: "Other"}, Secrets: []route.SecretHash{route.HashSecret("other's secret")}, IDTokenAlg: alg,
+		{App: gateway.App{ID: e.other, Name: "Other"}, Secrets: []route.SecretHash{route.HashSecret("other's secret")},
+			IDTokenAlg:   alg,
 			RedirectURIs: []string{redirectURI}},
-		{App: gateway.App{ID: e.spa, Name: "Page"}, Public: true, IDTokenAlg: alg, RedirectURIs: []string{"https://page.example.com/", "http://127.0.0.1/cb"}},
+		{App: gateway.App{ID: e.spa, Name: "Page"}, Public: true, IDTokenAlg: alg,
+			RedirectURIs: []string{"https://page.example.com/", "http://127.0.0.1/cb"}},
 	}
 	mux := route.NewMux()
 	e.server = httptest.NewUnstartedServer(mux)
@@ -105,7 +121,8 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: sharedKeys(), Sealer: master, Now: e.clock.now})
+	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: sharedKeys(), Sealer: master,
+		Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +130,8 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Users: e.store, Subjects: e.store, Grants: e.store, Events: e.store,
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Users: e.store, Subjects: e.store,
+		Grants: e.store, Events: e.store,
 		Keys: ring, Sealer: master, Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)
@@ -140,7 +158,8 @@ func withClient(change func(*oidc.Client)) option {
 
 // withOwnKeys makes signing keys that no other test uses.
 func withOwnKeys(e *env, cfg *oidc.Config) {
-	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: &keyRows{}, Sealer: cfg.Sealer, Now: e.clock.now})
+	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: &keyRows{}, Sealer: cfg.Sealer,
+		Now: e.clock.now})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -160,9 +179,11 @@ func (e *env) observe(o oidc.Observation) {
 func (e *env) arrive(name string) gateway.User {
 	e.t.Helper()
 	id := fmt.Sprintf("o%s%d", name, numbers.Add(1))
-	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001", OpenID: id, UnionID: "u" + id,
+	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main",
+		AppID: "wx0000000000000001", OpenID: id, UnionID: "u" + id,
 		OpenPlatform: "one", Group: []string{"wx0000000000000001"}, At: e.clock.now(), InitialStatus: gateway.Active,
-		Profile: &gateway.Profile{Nickname: strings.ToUpper(name[:1]) + name[1:] + " 小明", AvatarURL: "https://thirdwx.qlogo.cn/" + id, Locale: "zh-CN"}})
+		Profile: &gateway.Profile{Nickname: strings.ToUpper(name[:1]) + name[1:] + " 小明",
+			AvatarURL: "https://thirdwx.qlogo.cn/" + id, Locale: "zh-CN"}})
 	if err != nil {
 		e.t.Fatal(err)
 	}

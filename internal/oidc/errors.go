@@ -11,15 +11,15 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Error is an error that a client may hear of. Code is the protocol's word, Description is one sentence for the developer of the client and holds
-// nothing that the request did not say.
+// Error is an error for a client. Code is the code of the protocol. Description is one sentence for
+// the developer of the client and contains nothing that the request did not contain.
 type Error struct {
 	Status      int
 	Code        string
 	Description string
 }
 
-// Error says what went wrong, in the protocol's word and one sentence.
+// Error returns the code and the description.
 func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
 
 // The codes of the standards: RFC 6749, 6750, 7009, OpenID Connect Core, RP-Initiated Logout.
@@ -46,22 +46,25 @@ func badRequest(description string) *Error {
 	return &Error{http.StatusBadRequest, codeInvalidRequest, description}
 }
 
-// badGrant has one sentence for all cases: whether a code is unknown, expired, used or another app's is nobody's business but its owner's.
+// badGrant has one sentence for all cases: whether a code is unknown, expired, used or another
+// app's concerns only its owner.
 func badGrant() *Error {
-	return &Error{http.StatusBadRequest, codeInvalidGrant, "the code or token is not valid (any more), or was not made for this request"}
+	return &Error{http.StatusBadRequest, codeInvalidGrant,
+		"the code or token is invalid or has expired, or was not made for this request"}
 }
 
-// badClient has the same words whether the client is unknown or the secret is wrong.
+// badClient has the same text whether the client is unknown or the secret is wrong.
 func badClient() *Error {
 	return &Error{http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed"}
 }
 
-func deadToken() *Error {
-	return &Error{http.StatusUnauthorized, codeInvalidToken, "the access token is not valid (any more)"}
+func invalidToken() *Error {
+	return &Error{http.StatusUnauthorized, codeInvalidToken, "the access token is invalid or has expired"}
 }
 
-// protocol is the one function that turns an error into what a client hears. What is no *Error is our side's failure: a store that could not do its
-// work is 503, so that clients try again and never take it for a dead token; anything else is 500.
+// protocol returns the error for the client. Any error that is not an *Error is a failure of the
+// server: 503 when the store is unavailable, so that clients try again and do not take it for an
+// invalid token; else 500.
 func protocol(err error) *Error {
 	var e *Error
 	var page *pageError
@@ -70,8 +73,10 @@ func protocol(err error) *Error {
 		return e
 	case errors.As(err, &page):
 		return &Error{page.kind.Status(), page.code(), "the user was shown why: " + string(page.kind)}
-	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &Error{http.StatusServiceUnavailable, codeUnavailable, "the server cannot do this right now; try again soon"}
+	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled),
+		errors.Is(err, context.DeadlineExceeded):
+		return &Error{http.StatusServiceUnavailable, codeUnavailable,
+			"the server cannot do this right now; try again soon"}
 	}
 	return &Error{http.StatusInternalServerError, codeServerError, "the server failed"}
 }
@@ -94,7 +99,8 @@ func (e *pageError) code() string {
 	return codeAccessDenied
 }
 
-// links are the addresses to which an error page leads; "" where there is none. own are those that the app registered.
+// links are the addresses to which an error page leads; "" where there is none. own are those that
+// the app registered.
 type links struct {
 	back, retry string
 	own         []string
@@ -123,7 +129,7 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint s
 	h.cfg.Site.Show(w, r, page)
 }
 
-// fail answers a client with an error as JSON, and logs what is our own fault.
+// fail responds with an error as JSON and logs failures of the server.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocol(err)
 	h.logFailure(r, e, err)
@@ -138,7 +144,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (h *Handler) logFailure(r *http.Request, e *Error, err error) {
 	if e.Status >= 500 && r.Context().Err() == nil {
-		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id", h.cfg.RequestID(r.Context()), "error", err)
+		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id",
+			h.cfg.RequestID(r.Context()), "error", err)
 	}
 }
 
@@ -157,10 +164,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		header.Set("Pragma", "no-cache")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone is no error of ours
+	_, _ = w.Write(body) // a client that has disconnected is not an error
 }
 
 func notAllowed(w http.ResponseWriter, methods string) {
 	w.Header().Set("Allow", methods)
-	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest, "error_description": "use " + methods})
+	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest,
+		"error_description": "use " + methods})
 }

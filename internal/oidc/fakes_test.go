@@ -15,7 +15,8 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// sharedKeys are signing keys that all tests use: making RSA keys takes longer than everything else here.
+// sharedKeys are signing keys that all tests use: making RSA keys takes longer than everything else
+// here.
 var sharedKeys = sync.OnceValue(func() gateway.Keys {
 	return &keyRows{}
 })
@@ -74,14 +75,16 @@ func (s *switchable) Token(ctx context.Context, hash [32]byte, now time.Time) (g
 	return s.store.Token(ctx, hash, now)
 }
 
-func (s *switchable) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
+func (s *switchable) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant,
+	error) {
 	if s.down.Load() {
 		return gateway.Grant{}, errDown
 	}
 	return s.store.Redeem(ctx, code, now, i)
 }
 
-func (s *switchable) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant, gateway.User, error) {
+func (s *switchable) TokenUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Token, gateway.Grant,
+	gateway.User, error) {
 	if s.down.Load() {
 		return gateway.Token{}, gateway.Grant{}, gateway.User{}, errDown
 	}
@@ -135,7 +138,8 @@ func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Deci
 	return a.decision, a.err
 }
 
-// signIn stands in for the WeChat leg: Begin signs the browser in at once as next, or shows a page when next is nobody.
+// signIn stands in for the WeChat leg: Begin signs the browser in at once as next, or shows a page
+// when next is nobody.
 type signIn struct {
 	e        *env
 	mu       sync.Mutex
@@ -180,9 +184,12 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRe
 		method = "wechat"
 	}
 	i := identities[0]
-	s.sessions[id] = session.Browser{User: *s.next, LoginRequestID: d.ID, Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), UserID: s.next.ID, Connector: i.Connector,
-		AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.sessions[id] = session.Browser{User: *s.next, LoginRequestID: d.ID,
+		Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), UserID: s.next.ID, Connector: i.Connector,
+			AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(),
+			ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true,
+		SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.ReturnURL, http.StatusSeeOther)
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// TestFAPI2 is what of the FAPI 2 security profile's plan is worth having for plain clients. PAR itself is not part of this profile; its modules are
-// asked of the authorize endpoint.
+// TestFAPI2 is what of the FAPI 2 security profile's plan is worth having for plain clients. PAR
+// itself is not part of this profile; its modules are asked of the authorize endpoint.
 func TestFAPI2(t *testing.T) {
 	t.Parallel()
 	const p = "fapi2-security-profile-final"
@@ -67,7 +67,8 @@ func pkceVerifierWrong(t *testing.T, e *env) {
 	tok := b.login()
 	code = b.code("code_challenge", challenge, "code_challenge_method", "S256")
 	good := e.redeem(code, "code_verifier", verifier)
-	if bad := e.redeem(code, "code_verifier", "-"); bad.Error != "invalid_grant" || e.userinfo(good.Access).status != http.StatusOK {
+	if bad := e.redeem(code, "code_verifier", "-"); bad.Error != "invalid_grant" ||
+		e.userinfo(good.Access).status != http.StatusOK {
 		t.Errorf("a replay without the verifier: %+v", bad)
 	}
 	// A verifier for a code without a challenge: somebody took the challenge away on the way.
@@ -102,12 +103,16 @@ func pkceRequired(t *testing.T, e *env) {
 	if a.param("error") != "invalid_request" || a.param("code") != "" {
 		t.Errorf("a public client without PKCE: %v", a.location)
 	}
-	code := e.browser().code("client_id", e.spa, "redirect_uri", page, "code_challenge", challenge, "code_challenge_method", "S256")
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {page}, "client_id": {e.spa}, "code_verifier": {verifier}}
-	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", changed(form, "client_secret", "x"))); tok.Error != "invalid_client" {
+	code := e.browser().code("client_id", e.spa, "redirect_uri", page, "code_challenge", challenge,
+		"code_challenge_method", "S256")
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {page},
+		"client_id": {e.spa}, "code_verifier": {verifier}}
+	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", changed(form, "client_secret",
+		"x"))); tok.Error != "invalid_client" {
 		t.Errorf("a public client with a secret: %+v", tok)
 	}
-	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", changed(form, "client_secret", "-"))); tok.status != http.StatusOK {
+	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", changed(form, "client_secret",
+		"-"))); tok.status != http.StatusOK {
 		t.Errorf("a public client with PKCE: %+v", tok)
 	}
 }
@@ -115,7 +120,8 @@ func pkceRequired(t *testing.T, e *env) {
 func codeBoundToClient(t *testing.T, e *env) {
 	code := e.browser().code()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
-	if tok := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)); tok.status != http.StatusBadRequest || tok.Error != "invalid_grant" {
+	if tok := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret",
+		form)); tok.status != http.StatusBadRequest || tok.Error != "invalid_grant" {
 		t.Errorf("another client: %+v", tok)
 	}
 	if tok := e.redeem(code); tok.status != http.StatusOK {
@@ -133,7 +139,8 @@ func expiredCode(t *testing.T, e *env) {
 
 func redirectURIMissing(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
-	if a := e.browser().authorize(e.request("redirect_uri", "-")); a.page() != "problem" || a.shown().Kind != web.RedirectURI {
+	if a := e.browser().authorize(e.request("redirect_uri", "-")); a.page() != "problem" ||
+		a.shown().Kind != web.RedirectURI {
 		t.Errorf("answer: %d %v", a.status, a.location)
 	}
 	code := e.browser().code()
@@ -150,9 +157,11 @@ func longState(t *testing.T, e *env) {
 	if a := e.browser().authorize(e.request("state", state)); a.param("state") != state || a.param("code") == "" {
 		t.Errorf("answer: %v", a.location)
 	}
-	// What cannot be carried through sign-in is told to the app, and works for somebody who is signed in.
+	// What cannot be carried through sign-in is told to the app, and works for somebody who is
+	// signed in.
 	state = strings.Repeat("s", 3000)
-	if a := e.browser().authorize(e.request("state", state)); a.param("error") != "invalid_request" || a.param("state") != state {
+	if a := e.browser().authorize(e.request("state", state)); a.param("error") != "invalid_request" ||
+		a.param("state") != state {
 		t.Errorf("a state of 3000: %v", a.location)
 	}
 	b := e.browser()
@@ -215,17 +224,20 @@ func bearerCase(t *testing.T, e *env) {
 	}
 }
 
-// issInResponses is our half of the client-side modules: a client can only miss a wrong iss when every answer, errors too, carries the right one.
+// issInResponses is our half of the client-side modules: a client can only miss a wrong iss when
+// every answer, errors too, carries the right one.
 func issInResponses(t *testing.T, e *env) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
-	for _, q := range []url.Values{e.request(), e.request("prompt", "none"), e.request("scope", "profile"), e.request("response_type", "token"), e.request("redirect_uri", redirectURI+"?own=1")} {
+	for _, q := range []url.Values{e.request(), e.request("prompt", "none"), e.request("scope", "profile"),
+		e.request("response_type", "token"), e.request("redirect_uri", redirectURI+"?own=1")} {
 		a := b.authorize(q)
 		if a.location == nil || !slices.Equal(a.location.Query()["iss"], []string{e.issuer}) {
 			t.Errorf("answer to %v: %v", q, a.location)
 		}
 	}
-	if a := b.authorize(e.request("redirect_uri", redirectURI+"?own=1")); a.param("own") != "1" || a.param("code") == "" {
+	if a := b.authorize(e.request("redirect_uri", redirectURI+"?own=1")); a.param("own") != "1" ||
+		a.param("code") == "" {
 		t.Errorf("the app's own query was not kept: %v", a.location)
 	}
 }

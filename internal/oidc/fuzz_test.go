@@ -22,9 +22,10 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	}
 }
 
-// FuzzAuthorize sends any query, with and without a session. Whatever it says, the browser stays here or goes to the app's own address.
+// FuzzAuthorize sends any query, with and without a session. Whatever it says, the browser stays
+// here or goes to the app's own address.
 func FuzzAuthorize(f *testing.F) {
-	e := newEnv(f, newMemory(), "ES256")
+	e := newEnv(f, newMemory(f), "ES256")
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	signedIn := e.browser()
@@ -58,9 +59,10 @@ func FuzzAuthorize(f *testing.F) {
 	})
 }
 
-// FuzzToken sends any body with any Authorization header. Nothing that it says is a token, and every answer is one that a client understands.
+// FuzzToken sends any body with any Authorization header. Nothing that it says is a token, and
+// every answer is one that a client understands.
 func FuzzToken(f *testing.F) {
-	e := newEnv(f, newMemory(), "ES256")
+	e := newEnv(f, newMemory(f), "ES256")
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	good := basic(e.app, secret)
@@ -74,7 +76,8 @@ func FuzzToken(f *testing.F) {
 			r.Header["Authorization"] = []string{auth}
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)
-			if w.Code >= 500 || path == "/oauth2/token" && w.Code == http.StatusOK || path == "/oauth2/userinfo" && w.Code == http.StatusOK {
+			if w.Code >= 500 || path == "/oauth2/token" && w.Code == http.StatusOK || path == "/oauth2/userinfo" &&
+				w.Code == http.StatusOK {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
 			}
 			if w.Body.Len() > 0 && !json.Valid(w.Body.Bytes()) {

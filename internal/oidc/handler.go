@@ -20,17 +20,21 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// SignIn is who this browser is, how to find out, and how it is signed out. signin.Handler is one.
+// SignIn finds and ends the session of a browser, and sends browsers to sign in. signin.Handler
+// implements it.
 type SignIn interface {
 	session.Authenticator
 
-	// End signs this browser out and clears its cookies with headers on w; it writes no status and no body. Being signed out already is not an error.
+	// End signs this browser out and clears its cookies with headers on w; it writes no status and
+	// no body. Being signed out already is not an error.
 	End(w http.ResponseWriter, r *http.Request) error
 }
 
-// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+// Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	Issuer   string           // the gateway's own address, https unless on loopback or Insecure; may have a path, no trailing slash
+	// the gateway's URL: https except on loopback or with Insecure; may have a path, no slash at
+	// the end
+	Issuer   string
 	Insecure bool             // optional: plain http at a private address
 	Clients  func() *Registry // the apps as they are now; called once per request
 	SignIn   SignIn
@@ -45,20 +49,20 @@ type Config struct {
 
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
 	RequestID func(context.Context) string   // optional: for events and logs
-	Observe   func(Observation)              // optional: hears of every answer, for metrics
+	Observe   func(Observation)              // optional: called for every response, for metrics
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
 
-// Observation is one answer, for metrics. It holds no secret and only values from small sets.
+// Observation is one response, for metrics. It contains no secret and only values from small sets.
 type Observation struct {
 	Endpoint string // "authorize", "token", "userinfo", "revoke", "introspect", "logout"
 	Grant    string // at token: "authorization_code", "refresh_token"
-	App      string // a configured app's id; "" = none was recognised
+	App      string // a configured app's id; "" = none was recognized
 	Outcome  string // "ok", the error code, or "no_token" at userinfo
 }
 
-// Handler answers for an OpenID provider. It is safe for concurrent use.
+// Handler serves an OpenID provider. It is safe for concurrent use.
 type Handler struct {
 	cfg      Config
 	path     string // of the issuer; "" at the root
@@ -69,7 +73,8 @@ type Handler struct {
 	recent   recent
 }
 
-// graceAfterRotation is how long a refresh token that was just exchanged still gets the same successor: a client whose answer was lost sends twice.
+// graceAfterRotation is how long a refresh token that was just exchanged still gets the same
+// successor: a client that lost the response sends it twice.
 const graceAfterRotation = 30 * time.Second
 
 // New checks the issuer and makes a Handler.
@@ -97,8 +102,9 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	h := &Handler{
-		cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(), foreign: http.NewCrossOriginProtection(),
-		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(),
+		foreign: http.NewCrossOriginProtection(),
+		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
 	}
 	return h, h.foreign.AddTrustedOrigin(h.origin)
 }
@@ -131,9 +137,11 @@ const (
 	pathLogoutConfirm = "/oauth2/logout/confirm"
 )
 
-// Mount registers the routes, under the path of the issuer. What other sites may POST to is authenticated by the request itself, never by a cookie.
+// Mount registers the routes, under the path of the issuer. What other sites may POST to is
+// authenticated by the request itself, never by a cookie.
 func (h *Handler) Mount(mux *route.Mux) {
-	// Without a method in the pattern: the handlers answer other methods themselves, in the form that their clients understand.
+	// Without a method in the pattern: the handlers answer other methods themselves, in the form
+	// that their clients understand.
 	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
 	mux.HandleFunc(h.path+pathJWKS, h.jwks)
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)

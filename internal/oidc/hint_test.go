@@ -43,18 +43,20 @@ func idTokenHint(t *testing.T, e *env) {
 	if a = other.authorize(e.request("id_token_hint", "a.b.c")); a.param("code") == "" {
 		t.Errorf("a hint that is none: %v", a.location)
 	}
-	if a = other.authorize(e.request("id_token_hint", "a.b.c", "prompt", "none")); a.param("error") != "login_required" {
+	if a = other.authorize(e.request("id_token_hint", "a.b.c", "prompt",
+		"none")); a.param("error") != "login_required" {
 		t.Errorf("a hint that is none, silently: %v", a.location)
 	}
 }
 
 func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	t.Parallel()
-	s := newMemory()
+	s := newMemory(t)
 	e := newEnv(t, s, "")
 	b := e.browser()
 	b.login()
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)}, "redirect_uri": {redirectURI}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)},
+		"redirect_uri": {redirectURI}}
 	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
 	// The same keys and the same person, but another issuer: a second gateway on a copied database.
 	copied := newEnv(t, s, "", func(n *env, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
@@ -67,7 +69,8 @@ func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	if a := b.logout("id_token_hint", foreign); a.page() != "problem" || !b.silent() {
 		t.Errorf("sign-out with another provider's: %d %s", a.status, a.page())
 	}
-	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "problem" || !b.silent() {
+	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "problem" ||
+		!b.silent() {
 		t.Errorf("sign-out to this app's address with another app's: %d %s", a.status, a.page())
 	}
 }

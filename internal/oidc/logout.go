@@ -13,14 +13,15 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Sign-out begun by an app (OpenID Connect RP-Initiated Logout 1.0).
+// Sign-out by an app (OpenID Connect RP-Initiated Logout 1.0).
 //
-// An app that sends an ID token which this provider gave it for the very person who is signed in here has shown that it means this session: the
-// session ends without a question. Anything less asks first, on a page whose button does it, so that a link somewhere signs nobody out.
+// An app that sends an ID token which this provider issued to it for the user who is signed in here
+// has proved that it means this session: the session ends without a question. Anything else asks
+// first, on a page with a form, so that a link on some site signs nobody out.
 
-// signOut is a request to sign out, checked.
+// signOut is a validated request to sign out.
 type signOut struct {
-	client  *Client // nil = nobody known
+	client  *Client // nil = not known
 	subject string  // from the hint; "" = no hint
 	address string  // where to go afterwards, registered by client; "" = stay
 }
@@ -32,7 +33,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		h.logoutGet(w, r)
 	case http.MethodPost:
-		// As at authorize: a POST from the app's site does not carry our cookie.
+		// As at authorize: a POST from the app's site does not have the session cookie.
 		form, ok := h.logoutForm(w, r)
 		if !ok {
 			return
@@ -89,7 +90,8 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.observe("logout", "", out.client, nil)
-	// Without a hint nobody vouches for the app that sent the person here, so they are shown the link instead of being sent on.
+	// Without a hint it is not proved that the app sent the user here, so the user is shown a link
+	// instead of being redirected.
 	if out.address != "" && out.subject != "" {
 		route.SeeOther(w, out.address)
 		return
@@ -119,7 +121,7 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 	}
 	address := q.Get("post_logout_redirect_uri")
 	if address == "" || out.client == nil {
-		return out, nil // an address of nobody known is left out
+		return out, nil // an address without a known app is left out
 	}
 	if !slices.Contains(out.client.PostLogoutRedirectURIs, address) {
 		return out, &pageError{web.SignOutAddress, out.client}
@@ -131,7 +133,7 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 	return out, nil
 }
 
-// means says whether the request names the person who is signed in here.
+// means reports whether the request names the user who is signed in here.
 func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, error) {
 	if out.subject == "" {
 		return false, nil
@@ -140,7 +142,10 @@ func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, 
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.App == out.client.ID && p.Subject == out.subject }), nil
+	return slices.ContainsFunc(pins, func(p gateway.Pin) bool {
+		return p.App == out.client.ID &&
+			p.Subject == out.subject
+	}), nil
 }
 
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut, q url.Values) {
@@ -159,7 +164,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut
 	h.cfg.Site.Show(w, r, page)
 }
 
-// logoutConfirm is the person's own answer, so it must come from our own page.
+// logoutConfirm serves the user's own confirmation, so it must come from the gateway's own page.
 func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -188,13 +193,16 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	h.signedOut(w, r, out)
 }
 
-// endSession ends the session, and what the app that asked was given in it. The latter comes first: when the store fails in between, the person still
-// has a session to sign out of, and the second try ends both.
+// endSession ends the session and revokes the grants of the app in it. The grants come first: when
+// the store fails in between, the user still has a session to sign out of, and the second try ends
+// both.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s session.Browser) error {
-	event := gateway.Event{Kind: EventAppSignOut, UserID: s.User.ID, Connector: s.Connector, Method: s.Method, Outcome: "ok"}
+	event := gateway.Event{Kind: EventAppSignOut, UserID: s.User.ID, Connector: s.Connector, Method: s.Method,
+		Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID
-		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID}, h.cfg.Now()); err != nil {
+		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID},
+			h.cfg.Now()); err != nil {
 			return err
 		}
 	}
@@ -205,8 +213,8 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	return nil
 }
 
-// signedOut shows that the session has ended. It leads on by a link and a refresh, never by a redirect: the policy form-action stops a form that ends at
-// another origin.
+// signedOut shows that the session has ended. It leads on by a link and a refresh, never by a
+// redirect: the policy form-action stops a form that ends at another origin.
 func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
 	page := web.Page{Kind: web.AppSignedOut}
 	if out.client != nil {

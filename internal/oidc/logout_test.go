@@ -11,15 +11,18 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// TestLogout is oidcc-rp-initiated-logout-certification-test-plan, and what of the back-channel plan there is to say.
+// TestLogout is oidcc-rp-initiated-logout-certification-test-plan, and what of the back-channel
+// plan there is to say.
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	run(t, []module{
 		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", logoutDiscovery},
 		{"oidcc-rp-initiated-logout", logout},
 		{"oidcc-rp-initiated-logout-no-state", logoutNoState},
-		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", web.SignOutAddress)},
-		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", web.SignOutAddress)},
+		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri",
+			logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", web.SignOutAddress)},
+		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri",
+			logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", web.SignOutAddress)},
 		{"oidcc-rp-initiated-logout-modified-id-token-hint", logoutModifiedHint},
 		{"oidcc-rp-initiated-logout-bad-id-token-hint", logoutForeignHint},
 		{"oidcc-rp-initiated-logout-no-id-token-hint", logoutNoHint},
@@ -27,7 +30,8 @@ func TestLogout(t *testing.T) {
 		{"oidcc-rp-initiated-logout-only-state", logoutAsks("state", "x")},
 		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", logoutNoAddress},
 		{"oidcc-backchannel-logout-discovery-endpoint-verification", backchannelNotSaid},
-		{"oidcc-backchannel-rp-initiated-logout", doesNotApply("back-channel logout comes with the admin work, as the design says; the optional plan is not claimed")},
+		{"oidcc-backchannel-rp-initiated-logout",
+			doesNotApply("back-channel logout comes with the admin work, as the design says; the optional plan is not claimed")},
 	})
 }
 
@@ -73,7 +77,8 @@ func logout(t *testing.T, e *env) {
 		t.Errorf("events: %v", got)
 	}
 	// Once more, with nobody signed in: nothing to ask.
-	if a = b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut); a.location == nil || a.location.String() != signedOut {
+	if a = b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut); a.location == nil ||
+		a.location.String() != signedOut {
 		t.Errorf("the second time: %d %v", a.status, a.location)
 	}
 }
@@ -81,7 +86,8 @@ func logout(t *testing.T, e *env) {
 func logoutNoState(t *testing.T, e *env) {
 	b := e.browser()
 	tok := b.login()
-	if a := b.logout("id_token_hint", tok.ID, "client_id", e.app, "post_logout_redirect_uri", signedOut); a.location == nil || a.location.String() != signedOut || b.silent() {
+	if a := b.logout("id_token_hint", tok.ID, "client_id", e.app, "post_logout_redirect_uri",
+		signedOut); a.location == nil || a.location.String() != signedOut || b.silent() {
 		t.Errorf("answer: %d %v", a.status, a.location)
 	}
 }
@@ -115,7 +121,7 @@ func logoutForeignHint(t *testing.T, e *env) {
 	b := e.browser()
 	b.login()
 	// Another provider whose keys are its own.
-	stranger := newEnv(t, newMemory(), e.clients[0].IDTokenAlg, withOwnKeys)
+	stranger := newEnv(t, newMemory(t), e.clients[0].IDTokenAlg, withOwnKeys)
 	foreign := stranger.browser().login().ID
 	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
 	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
@@ -172,7 +178,7 @@ func logoutNoAddress(t *testing.T, e *env) {
 
 func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	hint := e.browser().login().ID // alice's
 	b := e.browser()
 	e.signIn.as(&e.bob)
@@ -181,7 +187,8 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	if a.page() != "sign-out" || a.location != nil || !b.silent() {
 		t.Fatalf("answer: %d %s", a.status, a.page())
 	}
-	// The app vouched for the address, so it becomes a link on the page; a redirect would be stopped by form-action.
+	// The app vouched for the address, so it becomes a link on the page; a redirect would be
+	// stopped by form-action.
 	a = b.confirm(a)
 	if a.page() != "signed-out" || a.location != nil || a.shown().Go != signedOut || b.silent() {
 		t.Errorf("after the confirmation: %d %s", a.status, a.page())
@@ -190,14 +197,15 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 
 func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
 	if page := a.shown(); a.location != nil || page.Go != signedOut+"?state=x" || !strings.Contains(page.Text, "App") {
 		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
 	}
 	b := e.browser()
 	b.login()
-	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" || !strings.Contains(a.shown().Text, "App") {
+	if a = b.logout("client_id", e.app, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" ||
+		!strings.Contains(a.shown().Text, "App") {
 		t.Fatalf("answer: %d %s", a.status, a.page())
 	}
 	if a = b.confirm(a); a.location != nil || a.shown().Go != signedOut || b.silent() {
@@ -207,7 +215,7 @@ func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 
 func TestSignOutForgedByAnotherSite(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	b.login()
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
@@ -219,14 +227,15 @@ func TestSignOutForgedByAnotherSite(t *testing.T) {
 		}
 	}
 	// A POST from an app's site is the same request as by GET: without a hint it asks.
-	if a := b.follow(b.post(e.issuer+"/oauth2/logout", url.Values{"client_id": {e.app}, "state": {"x"}})); a.page() != "sign-out" || !b.silent() {
+	if a := b.follow(b.post(e.issuer+"/oauth2/logout", url.Values{"client_id": {e.app},
+		"state": {"x"}})); a.page() != "sign-out" || !b.silent() {
 		t.Errorf("POST: %d %s", a.status, a.page())
 	}
 }
 
 func TestSignOutParametersThatContradict(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	hint := b.login().ID
 	for name, query := range map[string]string{
@@ -238,16 +247,18 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 		"a very long parameter":  "state=" + strings.Repeat("a", 9000),
 		"a hint that is nothing": "id_token_hint=x",
 	} {
-		if a := b.get(e.issuer + "/oauth2/logout?" + query); a.page() != "problem" || a.status != http.StatusBadRequest || !b.silent() {
+		if a := b.get(e.issuer + "/oauth2/logout?" + query); a.page() != "problem" ||
+			a.status != http.StatusBadRequest || !b.silent() {
 			t.Errorf("%s: %d %s", name, a.status, a.page())
 		}
 	}
 }
 
-// The person presses the button again when the store is back. Nothing that the app was given may be left over then.
+// The person presses the button again when the store is back. Nothing that the app was given may be
+// left over then.
 func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	page := b.logout("client_id", e.app).shown()

@@ -10,14 +10,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// found is a token that some client sent, whatever its kind.
+// found is a token that a client sent, of either kind.
 type found struct {
 	grant   gateway.Grant
 	access  *gateway.Token // nil for a refresh token
 	counter int            // of a refresh token
 }
 
-// find looks a token up. Unknown, dead and another client's tokens are all "not found": ok is false. An error is our side's failure.
+// find looks a token up. ok is false for an unknown or expired token, and for one of another
+// client. An error is a failure of the server.
 func (h *Handler) find(ctx context.Context, client *Client, token string) (f found, ok bool, err error) {
 	if id, counter, genuine := h.readRefresh(token); genuine {
 		f.counter = counter
@@ -36,7 +37,7 @@ func (h *Handler) find(ctx context.Context, client *Client, token string) (f fou
 	return f, f.grant.App == client.ID && f.grant.Live(h.cfg.Now()), nil
 }
 
-// manage is what revocation and introspection have in common.
+// manage reads what revocation and introspection have in common.
 func (h *Handler) manage(w http.ResponseWriter, r *http.Request) (*Client, string, error) {
 	form, err := readForm(w, r)
 	if err != nil {
@@ -52,8 +53,9 @@ func (h *Handler) manage(w http.ResponseWriter, r *http.Request) (*Client, strin
 	return client, form.Get("token"), nil
 }
 
-// revoke ends a token (RFC 7009). An access token ends alone; a refresh token ends everything that grew from the same sign-in. A token that is dead,
-// or that is another app's, is answered in the same way, and nothing happens.
+// revoke revokes a token (RFC 7009). An access token is revoked alone; a refresh token is revoked
+// with its grant. The response for an expired token, or for one of another app, is the same, and
+// nothing happens.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -89,7 +91,7 @@ func (h *Handler) end(ctx context.Context, client *Client, token string) error {
 	return err
 }
 
-// introspection is the answer of RFC 7662.
+// introspection is the response of RFC 7662.
 type introspection struct {
 	Active    bool   `json:"active"`
 	Issuer    string `json:"iss,omitempty"`
@@ -101,7 +103,8 @@ type introspection struct {
 	ExpiresAt int64  `json:"exp,omitempty"`
 }
 
-// introspect says whether a token lives, to the confidential client that it was given to. To everybody else it is as dead as one that never was.
+// introspect reports whether a token is active, to the confidential client that it was issued to.
+// For every other client no token is active.
 func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		notAllowed(w, "POST")
@@ -128,7 +131,8 @@ func (h *Handler) describe(ctx context.Context, client *Client, token string) (i
 	if err != nil || !ok {
 		return introspection{}, err
 	}
-	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.grant.Subject, Scope: strings.Join(f.grant.Scopes, " ")}
+	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.grant.Subject,
+		Scope: strings.Join(f.grant.Scopes, " ")}
 	switch {
 	case f.access != nil:
 		out.TokenType, out.IssuedAt, out.ExpiresAt = "Bearer", f.access.CreatedAt.Unix(), f.access.ExpiresAt.Unix()

@@ -6,12 +6,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// recentSize is how many codes are remembered: those of some seconds of a very busy gateway, which is when it matters. An app brings its code back at once.
+// recentSize is how many codes are remembered: those of some seconds of a very busy gateway, which
+// is when it matters. An app brings its code back at once.
 const recentSize = 1024
 
-// recent remembers the codes that this process made, each until it comes back: then what must be checked before it is taken needs no question to the
-// store. It decides nothing. Whether a code is still good the store says when it is taken, and a code that is not remembered, because another replica
-// made it or it came before, is read there. The zero value is ready; it is safe for concurrent use.
+// recent holds the codes that this process made, until each is redeemed: then what must be checked
+// before the redemption needs no read from the store. It decides nothing: the store checks at the
+// redemption whether a code is still valid, and a code that is not held here, because another
+// process made it or it was presented before, is read from the store. The zero value is ready; it
+// is safe for concurrent use.
 type recent struct {
 	mu    sync.Mutex
 	codes map[[32]byte]gateway.Code
@@ -30,7 +33,7 @@ func (r *recent) put(c gateway.Code) {
 	r.next = (r.next + 1) % recentSize
 }
 
-// take returns the code, once.
+// take removes and returns a code.
 func (r *recent) take(hash [32]byte) (gateway.Code, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,9 +16,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A refresh token is family.counter.mac. The mac is derived from the master key, so the successor of a token is always the same text: a client that
-// sends twice because it lost the answer gets the same one again, although only hashes are stored. And a text that somebody made up is known as such
-// without a look at the family, so it cannot end one.
+// A refresh token is grant.counter.mac. The mac is derived from the master key, so the successor of
+// a token is always the same text: a client that sends a token twice because it lost the response
+// gets the same successor again, although only hashes are stored. A made-up token is recognized
+// without looking up the grant, so it cannot revoke one.
 const purposeRefresh = "oidc refresh token"
 
 func (h *Handler) refreshToken(grant string, counter int) string {
@@ -32,7 +33,8 @@ func refreshText(key []byte, grant string, counter int) string {
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// refreshTexts are the texts that the token may have: one per master key, since it may have been made before the key was replaced.
+// refreshTexts returns the texts that the token may have: one for each master key, since it may
+// have been made before the key was replaced.
 func (h *Handler) refreshTexts(grant string, counter int) []string {
 	var out []string
 	for _, key := range h.cfg.Sealer.Derive(purposeRefresh) {
@@ -41,7 +43,7 @@ func (h *Handler) refreshTexts(grant string, counter int) []string {
 	return out
 }
 
-// readRefresh takes a refresh token apart, if it is one of ours.
+// readRefresh splits a refresh token into its parts; ok is false when it was not made here.
 func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 256 {
@@ -59,7 +61,8 @@ func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool)
 	return "", 0, false
 }
 
-// refresh exchanges a refresh token for its successor and a new access token. The person's access is looked at anew.
+// refresh exchanges a refresh token for its successor and a new access token. The access policy is
+// applied again.
 func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	presented := form.Get("refresh_token")
 	if presented == "" {
@@ -94,8 +97,10 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, err
 	}
 	rotated, err := h.cfg.Grants.Rotate(ctx, gateway.Rotation{
-		Grant: id, Presented: sha256.Sum256([]byte(presented)), Next: sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
-		Access: h.accessToken(client, access, now), Expires: now.Add(client.Lifetimes.Refresh), Now: now, Grace: graceAfterRotation,
+		Grant: id, Presented: sha256.Sum256([]byte(presented)),
+		Next:   sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
+		Access: h.accessToken(client, access, now), Expires: now.Add(client.Lifetimes.Refresh), Now: now,
+		Grace: graceAfterRotation,
 	})
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
@@ -106,20 +111,22 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	case err != nil:
 		return nil, err
 	}
-	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), IDToken: idToken,
-		Scope: strings.Join(grant.Scopes, " ")}
+	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
+		IDToken: idToken,
+		Scope:   strings.Join(grant.Scopes, " ")}
 	for _, text := range h.refreshTexts(id, rotated.Grant.Counter) {
 		if sha256.Sum256([]byte(text)) == rotated.Refresh {
 			answer.RefreshToken = text
 		}
 	}
 	if answer.RefreshToken == "" {
-		return nil, errors.New("oidc: the successor of a refresh token was derived from a master key that this replica does not have")
+		return nil, errors.New("oidc: this process lacks the master key of a refresh token's successor")
 	}
 	return answer, nil
 }
 
-// stillAllowed applies the app's access rule again: who was let in a month ago may not be today.
+// stillAllowed applies the app's access policy again: a user who had access a month ago may not
+// have it today.
 func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Grant) error {
 	user, err := h.cfg.Users.User(ctx, f.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {

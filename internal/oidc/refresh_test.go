@@ -112,8 +112,10 @@ func refreshMadeUp(t *testing.T, e *env) {
 	first := e.browser().login("scope", "openid offline_access")
 	parts := strings.Split(first.Refresh, ".")
 	for _, made := range []string{
-		parts[0] + ".2." + parts[2], parts[0] + ".1." + strings.Repeat("A", 43), parts[0] + ".0." + parts[2], parts[0] + ".01." + parts[2],
-		parts[0] + ".-1." + parts[2], parts[0] + "..", "..", "x", strings.Repeat("x", 5000), first.Refresh + "x", first.Access,
+		parts[0] + ".2." + parts[2], parts[0] + ".1." + strings.Repeat("A", 43), parts[0] + ".0." + parts[2], parts[0] +
+			".01." + parts[2],
+		parts[0] + ".-1." + parts[2], parts[0] + "..", "..", "x", strings.Repeat("x", 5000), first.Refresh + "x",
+		first.Access,
 	} {
 		if tok := e.refresh(made); tok.status != http.StatusBadRequest || tok.Error != "invalid_grant" {
 			t.Errorf("%.20s…: %+v", made, tok)
@@ -162,7 +164,8 @@ func refreshScopes(t *testing.T, e *env) {
 		t.Errorf("more: %+v", more)
 	}
 	// Fewer are not kept apart; the answer says what the token is good for.
-	if fewer := e.refresh(tok.Refresh, "scope", "openid"); fewer.status != http.StatusOK || fewer.Scope != "openid offline_access profile" {
+	if fewer := e.refresh(tok.Refresh, "scope", "openid"); fewer.status != http.StatusOK ||
+		fewer.Scope != "openid offline_access profile" {
 		t.Errorf("fewer: %+v", fewer)
 	}
 }
@@ -196,7 +199,8 @@ func revocation(t *testing.T, e *env) {
 	tok := e.browser().login("scope", "openid offline_access")
 	post := func(id, secret, token string) int {
 		t.Helper()
-		return e.post("/oauth2/revoke", id, secret, url.Values{"token": {token}, "token_type_hint": {"whatever"}}).status
+		return e.post("/oauth2/revoke", id, secret, url.Values{"token": {token},
+			"token_type_hint": {"whatever"}}).status
 	}
 	for name, token := range map[string]string{"access": tok.Access, "refresh": tok.Refresh, "made up": "x"} {
 		if status := post(e.other, "other's secret", token); status != http.StatusOK {
@@ -209,14 +213,16 @@ func revocation(t *testing.T, e *env) {
 	if a := e.post("/oauth2/revoke", e.app, secret, url.Values{}); a.status != http.StatusBadRequest {
 		t.Errorf("no token: %d", a.status)
 	}
-	if status := post(e.app, secret, tok.Access); status != http.StatusOK || e.userinfo(tok.Access).status != http.StatusUnauthorized {
+	if status := post(e.app, secret, tok.Access); status != http.StatusOK ||
+		e.userinfo(tok.Access).status != http.StatusUnauthorized {
 		t.Errorf("access token: %d, and it lives", status)
 	}
 	again := e.refresh(tok.Refresh)
 	if again.status != http.StatusOK {
 		t.Fatalf("the refresh token died with an access token: %+v", again)
 	}
-	if status := post(e.app, secret, again.Refresh); status != http.StatusOK || e.userinfo(again.Access).status != http.StatusUnauthorized {
+	if status := post(e.app, secret, again.Refresh); status != http.StatusOK ||
+		e.userinfo(again.Access).status != http.StatusUnauthorized {
 		t.Errorf("refresh token: %d, and its access token lives", status)
 	}
 	if status := post(e.app, secret, again.Refresh); status != http.StatusOK {
@@ -234,14 +240,16 @@ func introspection(t *testing.T, e *env) {
 		}
 		return object(t, a.body)
 	}
-	if got := ask(e.app, secret, tok.Access); got["active"] != true || got["sub"] != e.alice.ID || got["client_id"] != e.app || got["token_type"] != "Bearer" ||
+	if got := ask(e.app, secret, tok.Access); got["active"] != true || got["sub"] != e.alice.ID ||
+		got["client_id"] != e.app || got["token_type"] != "Bearer" ||
 		got["scope"] != "openid offline_access" || got["exp"] != float64(e.clock.now().Add(5*time.Minute).Unix()) {
 		t.Errorf("access token: %v", got)
 	}
 	if got := ask(e.app, secret, tok.Refresh); got["active"] != true || got["token_type"] != nil {
 		t.Errorf("refresh token: %v", got)
 	}
-	for name, got := range map[string]map[string]any{"another client's": ask(e.other, "other's secret", tok.Access), "made up": ask(e.app, secret, "x")} {
+	for name, got := range map[string]map[string]any{"another client's": ask(e.other, "other's secret", tok.Access),
+		"made up": ask(e.app, secret, "x")} {
 		if got["active"] != false || len(got) != 1 {
 			t.Errorf("%s token: %v, want active false and nothing else", name, got)
 		}
@@ -250,7 +258,8 @@ func introspection(t *testing.T, e *env) {
 	if got := ask(e.app, secret, tok.Refresh); got["active"] != false {
 		t.Errorf("a refresh token with a successor: %v", got)
 	}
-	if a := e.post("/oauth2/introspect", "", "", url.Values{"token": {tok.Access}, "client_id": {e.spa}}); a.status != http.StatusUnauthorized {
+	if a := e.post("/oauth2/introspect", "", "", url.Values{"token": {tok.Access},
+		"client_id": {e.spa}}); a.status != http.StatusUnauthorized {
 		t.Errorf("a public client: %d", a.status)
 	}
 }
@@ -266,10 +275,12 @@ func databaseDown(t *testing.T, e *env) {
 	if got := e.refresh(tok.Refresh); got.status != http.StatusServiceUnavailable {
 		t.Errorf("refresh: %+v", got)
 	}
-	if a := e.post("/oauth2/revoke", e.app, secret, url.Values{"token": {tok.Access}}); a.status != http.StatusServiceUnavailable {
+	if a := e.post("/oauth2/revoke", e.app, secret,
+		url.Values{"token": {tok.Access}}); a.status != http.StatusServiceUnavailable {
 		t.Errorf("revoke: %d", a.status)
 	}
-	if a := b.authorize(e.request()); a.page() != "problem" || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+	if a := b.authorize(e.request()); a.page() != "problem" || a.status != http.StatusServiceUnavailable ||
+		a.header.Get("Retry-After") == "" {
 		t.Errorf("authorize: %d %v", a.status, a.location)
 	}
 	if a := b.authorize(e.request("prompt", "none")); a.param("error") != "temporarily_unavailable" {
@@ -293,7 +304,7 @@ func databaseDown(t *testing.T, e *env) {
 func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	t.Parallel()
 	old, fresh := []byte(strings.Repeat("m", 32)), []byte(strings.Repeat("n", 32))
-	s := newMemory()
+	s := newMemory(t)
 	e := newEnv(t, s, "")
 	tok := e.browser().login("scope", "openid offline_access")
 	both, err := keys.NewSealer(fresh, old)
@@ -309,7 +320,8 @@ func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	if second.status != http.StatusOK {
 		t.Fatalf("after the rotation: %+v", second)
 	}
-	// The replica that has not restarted yet has the new key behind the old one; here it does not know it at all, which the operator is told to avoid.
+	// The replica that has not restarted yet has the new key behind the old one; here it does not
+	// know it at all, which the operator is told to avoid.
 	if again := after.refresh(tok.Refresh); again.status != http.StatusOK || again.Refresh != second.Refresh {
 		t.Errorf("within the grace: %+v", again)
 	}

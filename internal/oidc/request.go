@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The scopes that mean something here. Others are left out of what is granted.
+// The supported scopes. Others are left out of what is granted.
 const (
 	scopeOpenID  = "openid"
 	scopeProfile = "profile"
@@ -26,20 +26,21 @@ func knownScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline}
 }
 
-// Our own parameters of the authorize address. They only ever narrow or cancel the request that carries them, so it does no harm when somebody else
-// writes them.
+// Parameters of the gateway's own. They only narrow or cancel the request that has them, so it does
+// no harm when somebody else sets them.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the Demand that was made for this request
-	paramContinue     = "weigate_continue"      // the person pressed "go on" on the confirm page
-	paramCancel       = "weigate_cancel"        // the person pressed "cancel"
-	paramSub          = "weigate_sub"           // whom the id_token_hint named: the token itself is too long to be carried along
+	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
+	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the confirm page
+	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
+	// the sub of the id_token_hint, since the token itself is too long to be carried along
+	paramSub = "weigate_sub"
 )
 
 const (
 	maxQuery = 8 << 10
 )
 
-// authorizeRequest is a request at the authorize endpoint, checked.
+// authorizeRequest is a validated request at the authorize endpoint.
 type authorizeRequest struct {
 	client         *Client
 	redirectURI    string
@@ -50,14 +51,15 @@ type authorizeRequest struct {
 	challenge      string
 	prompt         []string
 	maxAge         time.Duration // negative = not given
-	expectedSub    string        // whom the id_token_hint names; "" = anybody
+	expectedSub    string        // the sub of the id_token_hint; "" = any user
 	uiLocales      string
 	loginRequestID string
 	proceed        bool
 	cancel         bool
 }
 
-// redirectable is a request whose client and redirect address are good, so that errors go to the app and not to the person.
+// redirectable is a request whose client and redirect URI are valid, so that errors go to the app
+// and not to the user.
 type redirectable struct {
 	client      *Client
 	redirectURI string
@@ -66,7 +68,8 @@ type redirectable struct {
 	noPages     bool // prompt=none
 }
 
-// target finds out where answers may go. Nothing else of the request matters until that is known; the errors go to the person.
+// target validates where responses may go. The rest of the request is read only after that. Errors
+// are shown to the user.
 func (h *Handler) target(q url.Values) (*redirectable, error) {
 	if len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1 {
 		return nil, &pageError{kind: web.BadRequest}
@@ -78,14 +81,15 @@ func (h *Handler) target(q url.Values) (*redirectable, error) {
 	if !client.redirectAllowed(q.Get("redirect_uri")) {
 		return nil, &pageError{web.RedirectURI, client}
 	}
-	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"), noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
+	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),
+		noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
 	if len(q["state"]) == 1 {
 		t.state, t.hasState = q["state"][0], true
 	}
 	return t, nil
 }
 
-// parse checks everything else. The errors go to the app.
+// parse validates everything else. Errors go to the app.
 func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	for name, values := range q {
 		// RFC 8707 lets resource come several times; it is ignored here.
@@ -93,8 +97,10 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 			return nil, badRequest("a parameter is given twice")
 		}
 	}
-	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState, nonce: q.Get("nonce"),
-		expectedSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
+	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
+		nonce:       q.Get("nonce"),
+		expectedSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest),
+		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
 	if err := checkProfile(q); err != nil {
 		return nil, err
 	}
@@ -124,7 +130,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	return req, nil
 }
 
-// checkProfile refuses what this closed profile leaves out, with the error that its standard names.
+// checkProfile rejects what this closed profile leaves out, with the error that its standard names.
 func checkProfile(q url.Values) error {
 	switch {
 	case q.Has("request"):
@@ -154,7 +160,7 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 		return nil
 	case q.Get("code_challenge_method") != "S256":
 		// RFC 7636: without a method it would be plain.
-		return badRequest("the only code_challenge_method is S256, and it must be said")
+		return badRequest("the only code_challenge_method is S256, and it must be given")
 	}
 	if sum, err := base64.RawURLEncoding.DecodeString(req.challenge); err != nil || len(sum) != 32 {
 		return badRequest("code_challenge is not a SHA-256 in base64url")
@@ -164,15 +170,17 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 
 func (req *authorizeRequest) asks(prompt string) bool { return slices.Contains(req.prompt, prompt) }
 
-// reauthenticates says whether the app wants the person to be asked although they are signed in. WeChat has one way of asking, its consent page, so the three
-// values mean the same here.
+// reauthenticates reports whether the app requires the user to be asked although they are signed
+// in. WeChat has one way of asking, its consent page, so the three values mean the same here.
 func (req *authorizeRequest) reauthenticates() bool {
 	return req.asks("login") || req.asks("consent") || req.asks("select_account")
 }
 
-// requestURL returns the address of this same request with parameters of our own, without what means nothing here: it has to fit into a cookie.
+// requestURL returns the address of this same request with parameters of our own, without what
+// means nothing here: it has to fit into a cookie.
 func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
-	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI}, "scope": {strings.Join(req.scopes, " ")}}
+	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
+		"scope": {strings.Join(req.scopes, " ")}}
 	if req.hasState {
 		q.Set("state", req.state)
 	}
@@ -182,7 +190,8 @@ func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
 	if req.challenge != "" {
 		q.Set("code_challenge_method", "S256")
 	}
-	for name, value := range map[string]string{"nonce": req.nonce, "code_challenge": req.challenge, "prompt": strings.Join(req.prompt, " "),
+	for name, value := range map[string]string{"nonce": req.nonce, "code_challenge": req.challenge,
+		"prompt": strings.Join(req.prompt, " "),
 		paramSub: req.expectedSub, "ui_locales": req.uiLocales} {
 		if value != "" {
 			q.Set(name, value)

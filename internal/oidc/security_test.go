@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -20,9 +21,10 @@ import (
 
 func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	for _, s := range []string{secret, "the next secret"} {
-		form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()}, "redirect_uri": {redirectURI}}
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
+			"redirect_uri": {redirectURI}}
 		if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, s, form)); tok.status != http.StatusOK {
 			t.Errorf("secret: %v", tok)
 		}
@@ -31,9 +33,10 @@ func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
 
 func TestSecretIsGoodHoweverTheClientEncodesIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	form := url.Values{"token": {"x"}}
-	for name, auth := range map[string][2]string{"form-encoded": {url.QueryEscape(e.app), url.QueryEscape(secret)}, "as it is": {e.app, secret}} {
+	for name, auth := range map[string][2]string{"form-encoded": {url.QueryEscape(e.app), url.QueryEscape(secret)},
+		"as it is": {e.app, secret}} {
 		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader(form.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.SetBasicAuth(auth[0], auth[1])
@@ -45,7 +48,7 @@ func TestSecretIsGoodHoweverTheClientEncodesIt(t *testing.T) {
 
 func TestClientThatAuthenticatesInAnUnknownWay(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	tests := []struct {
 		name, header string
 		form         url.Values
@@ -54,14 +57,16 @@ func TestClientThatAuthenticatesInAnUnknownWay(t *testing.T) {
 		{"in two ways at once", basic(e.app, secret), url.Values{"client_id": {e.app}, "client_secret": {secret}}, 400},
 		{"as two clients", basic(e.app, secret), url.Values{"client_id": {e.other}}, 400},
 		{"named twice alike", basic(e.app, secret), url.Values{"client_id": {e.app}}, 200},
-		{"by assertion", "", url.Values{"client_assertion": {"x"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}, 401},
+		{"by assertion", "", url.Values{"client_assertion": {"x"},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}, 401},
 		{"by bearer token", "Bearer x", nil, 401},
 		{"basic that is none", "Basic !!", nil, 401},
 		{"without its secret", "", url.Values{"client_id": {e.app}}, 401},
 		{"with an empty secret", basic(e.app, ""), nil, 401},
 	}
 	for _, tt := range tests {
-		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader(changed(url.Values{"token": {"x"}}, flat(tt.form)...).Encode()))
+		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect",
+			strings.NewReader(changed(url.Values{"token": {"x"}}, flat(tt.form)...).Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if tt.header != "" {
 			r.Header.Set("Authorization", tt.header)
@@ -88,7 +93,7 @@ func from(_ *env, cfg *oidc.Config) {
 
 func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "", from)
+	e := newEnv(t, newMemory(t), "", from)
 	ask := func(from, id, secret string) int {
 		t.Helper()
 		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader("token=x"))
@@ -133,11 +138,12 @@ func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
 	}
 }
 
-// Behind a proxy on the same machine that is not among trusted_proxies, all visitors and all apps have the proxy's address.
+// Behind a proxy on the same machine that is not among trusted_proxies, all visitors and all apps
+// have the proxy's address.
 func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []string{"127.0.0.1", "::1"} {
-		e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) {
+		e := newEnv(t, newMemory(t), "", func(_ *env, cfg *oidc.Config) {
 			cfg.Address = func(*http.Request) netip.Addr { return netip.MustParseAddr(proxy) }
 		})
 		for range 30 {
@@ -151,10 +157,12 @@ func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
 
 func TestRefusedRedirectsNeverLeave(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
-	for _, uri := range []string{"//evil.example.com", `\\evil.example.com`, "https:evil.example.com", "javascript:alert(1)", "https://app.example.com@evil.example.com/callback",
-		redirectURI + "#x", redirectURI + "\r\nSet-Cookie: a=b", "https://app.example.com/callback/../x", "HTTPS://app.example.com/callback", "https://app.example.com:443/callback",
+	for _, uri := range []string{"//evil.example.com", `\\evil.example.com`, "https:evil.example.com",
+		"javascript:alert(1)", "https://app.example.com@evil.example.com/callback",
+		redirectURI + "#x", redirectURI + "\r\nSet-Cookie: a=b", "https://app.example.com/callback/../x",
+		"HTTPS://app.example.com/callback", "https://app.example.com:443/callback",
 		"http://127.0.0.1:1/cb", "http://localhost/cb"} {
 		for _, more := range [][]string{{}, {"prompt", "none"}, {"response_type", "token"}, {"scope", ""}} {
 			a := e.browser().authorize(e.request(append([]string{"redirect_uri", uri}, more...)...))
@@ -167,14 +175,20 @@ func TestRefusedRedirectsNeverLeave(t *testing.T) {
 
 func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "", withClient(func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "http://127.0.0.1/app") }))
+	e := newEnv(t, newMemory(t), "", withClient(func(c *oidc.Client) {
+		c.RedirectURIs = append(c.RedirectURIs,
+			"http://127.0.0.1/app")
+	}))
 	e.signIn.as(&e.alice)
 	for uri, good := range map[string]bool{
-		"http://127.0.0.1/cb": true, "http://127.0.0.1:34567/cb": true, "http://127.0.0.1:34567/other": false, "http://[::1]:34567/cb": false,
-		"http://localhost:34567/cb": false, "https://127.0.0.1:34567/cb": false, "http://127.0.0.1:34567/cb?x=1": false, "http://127.0.0.1.evil.example.com/cb": false,
-		"http://x@127.0.0.1:34567/cb": false, "https://page.example.com:444/": false,
+		"http://127.0.0.1/cb": true, "http://127.0.0.1:34567/cb": true, "http://127.0.0.1:34567/other": false,
+		"http://[::1]:34567/cb":     false,
+		"http://localhost:34567/cb": false, "https://127.0.0.1:34567/cb": false, "http://127.0.0.1:34567/cb?x=1": false,
+		"http://127.0.0.1.evil.example.com/cb": false,
+		"http://x@127.0.0.1:34567/cb":          false, "https://page.example.com:444/": false,
 	} {
-		a := e.browser().authorize(e.request("client_id", e.spa, "redirect_uri", uri, "code_challenge", challenge, "code_challenge_method", "S256"))
+		a := e.browser().authorize(e.request("client_id", e.spa, "redirect_uri", uri, "code_challenge", challenge,
+			"code_challenge_method", "S256"))
 		if (a.param("code") != "") != good {
 			t.Errorf("%s: %d %v", uri, a.status, a.location)
 		}
@@ -185,27 +199,46 @@ func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
 	}
 }
 
+// noRows is a store in which nothing may be stored but the users of the environment.
+type noRows struct {
+	store
+	t *testing.T
+}
+
+func (n noRows) PutCode(context.Context, gateway.Code) error {
+	n.t.Error("a code was stored")
+	return nil
+}
+
+func (n noRows) PinSubject(context.Context, string, string, string, time.Time) (string, error) {
+	n.t.Error("a subject was stored")
+	return "", nil
+}
+
+func (n noRows) AppendEvents(context.Context, ...gateway.Event) error {
+	n.t.Error("an event was stored")
+	return nil
+}
+
 func TestAnonymousFloodLeavesNoRows(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
-	e := newEnv(t, m, "")
+	e := newEnv(t, noRows{newMemory(t), t}, "")
 	for range 20 {
 		e.browser().authorize(e.request("prompt", "login"))
 		e.browser().authorize(e.request("prompt", "none"))
-	}
-	if len(m.codes)+len(m.families)+len(m.pins)+len(m.events) != 0 {
-		t.Errorf("%d codes, %d families, %d pins, %d events", len(m.codes), len(m.families), len(m.pins), len(m.events))
 	}
 }
 
 func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login()
 	for name, a := range map[string]answer{
-		"authorize": b.authorize(e.request()), "authorize, a page": b.authorize(e.request("client_id", "nobody")), "userinfo": e.userinfo(tok.Access),
-		"token, an error": e.post("/oauth2/token", "", "", url.Values{}), "logout": b.logout(), "introspect": e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {"x"}}),
+		"authorize": b.authorize(e.request()), "authorize, a page": b.authorize(e.request("client_id", "nobody")),
+		"userinfo":        e.userinfo(tok.Access),
+		"token, an error": e.post("/oauth2/token", "", "", url.Values{}), "logout": b.logout(),
+		"introspect": e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {"x"}}),
 	} {
 		if a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: Cache-Control %q", name, a.header.Get("Cache-Control"))
@@ -222,7 +255,7 @@ func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
 
 func TestPlantedSecretsNeverShow(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
+	e := newEnv(t, newMemory(t), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
 		withClient(func(c *oidc.Client) { c.Secrets = []route.SecretHash{route.HashSecret(leaktest.Secret)} }))
 	leaktest.Check(t, "client", e.clients[0], &e.clients[0])
 	mux := route.NewMux()
@@ -240,15 +273,19 @@ func TestPlantedSecretsNeverShow(t *testing.T) {
 	for range 2 {
 		for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/oauth2/userinfo"} {
 			for _, form := range []url.Values{
-				{"grant_type": {"authorization_code"}, "code": {leaktest.Mark}, "redirect_uri": {redirectURI}, "code_verifier": {leaktest.Mark}},
-				{"grant_type": {"refresh_token"}, "refresh_token": {leaktest.Mark + "." + leaktest.Mark + "." + leaktest.Mark}},
-				{"grant_type": {leaktest.Secret}}, {"token": {leaktest.Mark}}, {"access_token": {leaktest.Mark}}, {leaktest.Secret: {"x", "y"}}, {},
+				{"grant_type": {"authorization_code"}, "code": {leaktest.Mark}, "redirect_uri": {redirectURI},
+					"code_verifier": {leaktest.Mark}},
+				{"grant_type": {"refresh_token"}, "refresh_token": {leaktest.Mark + "." + leaktest.Mark + "." +
+					leaktest.Mark}},
+				{"grant_type": {leaktest.Secret}}, {"token": {leaktest.Mark}}, {"access_token": {leaktest.Mark}},
+				{leaktest.Secret: {"x", "y"}}, {},
 			} {
 				send(path, basic(e.app, leaktest.Secret), form)
 				send(path, basic(e.app, leaktest.Secret+"x"), form)
 				send(path, basic(leaktest.Mark, leaktest.Secret), form)
 				send(path+"?client_secret="+leaktest.Secret, "", form)
-				send(path, "", changed(url.Values{"client_id": {e.app}, "client_secret": {leaktest.Secret}}, flat(form)...))
+				send(path, "", changed(url.Values{"client_id": {e.app}, "client_secret": {leaktest.Secret}},
+					flat(form)...))
 				send(path, "Bearer "+leaktest.Mark, form)
 			}
 		}
@@ -261,25 +298,29 @@ func TestPlantedSecretsNeverShow(t *testing.T) {
 
 func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	big := url.Values{"grant_type": {"authorization_code"}, "code": {strings.Repeat("a", 100<<10)}}
-	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, big)); tok.status != http.StatusBadRequest || tok.Error != "invalid_request" {
+	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, big)); tok.status != http.StatusBadRequest ||
+		tok.Error != "invalid_request" {
 		t.Errorf("token: %v", tok)
 	}
-	if a := e.post("/oauth2/userinfo", "", "", url.Values{"access_token": {strings.Repeat("a", 100<<10)}}); a.status != http.StatusBadRequest {
+	if a := e.post("/oauth2/userinfo", "", "", url.Values{"access_token": {strings.Repeat("a",
+		100<<10)}}); a.status != http.StatusBadRequest {
 		t.Errorf("userinfo: %d", a.status)
 	}
-	if a := e.browser().get(e.issuer + "/oauth2/authorize?" + e.request("state", strings.Repeat("a", 9000)).Encode()); a.page() != "problem" {
+	if a := e.browser().get(e.issuer + "/oauth2/authorize?" +
+		e.request("state", strings.Repeat("a", 9000)).Encode()); a.page() != "problem" {
 		t.Errorf("authorize: %d", a.status)
 	}
-	if a := e.browser().post(e.issuer+"/oauth2/authorize", e.request("state", strings.Repeat("a", 9000))); a.page() != "problem" {
+	if a := e.browser().post(e.issuer+"/oauth2/authorize", e.request("state",
+		strings.Repeat("a", 9000))); a.page() != "problem" {
 		t.Errorf("POST authorize: %d", a.status)
 	}
 }
 
 func TestObservationsComeFromSmallSets(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	e.refresh(tok.Refresh)
@@ -292,9 +333,12 @@ func TestObservationsComeFromSmallSets(t *testing.T) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	want := []oidc.Observation{
-		{Endpoint: "authorize", App: e.app, Outcome: "ok"}, {Endpoint: "token", Grant: "authorization_code", App: e.app, Outcome: "ok"},
-		{Endpoint: "token", Grant: "refresh_token", App: e.app, Outcome: "ok"}, {Endpoint: "userinfo", App: e.app, Outcome: "ok"},
-		{Endpoint: "userinfo", Outcome: "invalid_token"}, {Endpoint: "token", Outcome: "invalid_client"}, {Endpoint: "authorize", Outcome: "invalid_client"},
+		{Endpoint: "authorize", App: e.app, Outcome: "ok"}, {Endpoint: "token", Grant: "authorization_code", App: e.app,
+			Outcome: "ok"},
+		{Endpoint: "token", Grant: "refresh_token", App: e.app, Outcome: "ok"},
+		{Endpoint: "userinfo", App: e.app, Outcome: "ok"},
+		{Endpoint: "userinfo", Outcome: "invalid_token"}, {Endpoint: "token", Outcome: "invalid_client"},
+		{Endpoint: "authorize", Outcome: "invalid_client"},
 		{Endpoint: "authorize", App: e.app, Outcome: "invalid_scope"}, {Endpoint: "logout", App: e.app, Outcome: "ok"},
 	}
 	if !slices.Equal(e.observed, want) {
@@ -304,7 +348,7 @@ func TestObservationsComeFromSmallSets(t *testing.T) {
 
 func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	b.client.Jar = nil
@@ -318,14 +362,15 @@ func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 	if a = again.follow(again.get(e.server.URL + page.Go)); a.param("code") == "" {
 		t.Errorf("retry: %d %v", a.status, a.location)
 	}
-	if a = e.browser().get(e.server.URL + page.Go + "&weigate_login_request=x&prompt=none"); a.param("error") != "login_required" {
+	if a = e.browser().get(e.server.URL + page.Go +
+		"&weigate_login_request=x&prompt=none"); a.param("error") != "login_required" {
 		t.Errorf("prompt=none: %v", a.location)
 	}
 }
 
 func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
@@ -341,11 +386,11 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	}
 }
 
-// Whoever sits down at the browser finds the address of an earlier, silent request in the history. What WeChat answered for that one is no answer for
-// an app that wants the person asked anew.
+// Whoever sits down at the browser finds the address of an earlier, silent request in the history.
+// What WeChat answered for that one is no answer for an app that wants the person asked anew.
 func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	if a := b.authorize(e.request()); a.param("code") == "" {
@@ -378,7 +423,7 @@ func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 // A public app has no secret, so anybody with an account could redeem a code of their own for ever.
 func TestCodeReplayedAllDayLeavesOneEvent(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(), "")
+	e := newEnv(t, newMemory(t), "")
 	code := e.browser().code()
 	for i := range 20 {
 		tok := e.redeem(code)

@@ -18,9 +18,10 @@ import (
 
 // Kinds of the events that this package writes.
 const (
-	EventCodeReplayed    = "code_replayed"    // a code was redeemed a second time; all its tokens are dead
-	EventRefreshReplayed = "refresh_replayed" // a refresh token was used again after its successor; all its tokens are dead
-	EventAppSignOut      = "app_sign_out"     // a person signed out at an app's request
+	EventCodeReplayed = "code_replayed" // a code was redeemed a second time; its grant is revoked
+	// a refresh token was used again after its successor; its grant is revoked
+	EventRefreshReplayed = "refresh_replayed"
+	EventAppSignOut      = "app_sign_out" // a user signed out at an app's request
 )
 
 // The grant types.
@@ -29,7 +30,7 @@ const (
 	grantRefresh = "refresh_token"
 )
 
-// tokenResponse is the answer of the token endpoint.
+// tokenResponse is the response of the token endpoint.
 type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -64,7 +65,8 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 		case "":
 			err = badRequest("grant_type is missing")
 		default:
-			grant, err = "", &Error{http.StatusBadRequest, codeUnsupportedGrant, "grant_type must be authorization_code or refresh_token"}
+			grant, err = "", &Error{http.StatusBadRequest, codeUnsupportedGrant,
+				"grant_type must be authorization_code or refresh_token"}
 		}
 	}
 	h.observe("token", grant, client, err)
@@ -75,10 +77,12 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// redeem exchanges a code. The order matters: the client is authenticated by now; whose code it is, where it was sent and PKCE are checked while it is
-// still good, so that a thief's attempt, or another client's, takes nothing from its owner. Only then is it taken, in one transaction with its tokens.
-// A second redemption by the same client is a replay, and ends everything that grew from the code. A code without the scope openid is of another protocol,
-// from a time when the app was of another kind.
+// redeem exchanges a code for tokens. The order matters. The client is authenticated by now. Whose
+// code it is, its redirect URI and PKCE are checked before it is redeemed, so that an attempt of a
+// thief or of another client does not cost its owner the code. Only then it is redeemed, in one
+// transaction with its tokens. A second redemption by the same client is a replay and revokes the
+// grant. A code without the scope openid belongs to another protocol, from a time when the app was
+// of another kind.
 func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (answer *tokenResponse, err error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
@@ -95,22 +99,25 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	if err != nil {
 		return nil, err
 	}
-	if code.Grant.App != client.ID || !has(code.Grant, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") || !verifierFits(code.Challenge, form.Get("code_verifier")) {
+	if code.Grant.App != client.ID || !has(code.Grant, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") ||
+		!verifierMatches(code.Challenge, form.Get("code_verifier")) {
 		return nil, badGrant()
 	}
 	if !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero() {
-		return nil, badGrant() // there is nothing left to end, so each further replay is no event of its own
+		return nil, badGrant() // the grant is revoked already, so a further replay is not another event
 	}
 	access := newToken()
 	issue := gateway.TokenIssue{Access: h.accessToken(client, access, now)}
-	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access), Scope: strings.Join(code.Grant.Scopes, " ")}
+	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
+		Scope: strings.Join(code.Grant.Scopes, " ")}
 	if has(code.Grant, scopeOffline) {
 		answer.RefreshToken = h.refreshToken(code.Grant.ID, 1)
 		issue.Refresh = sha256.Sum256([]byte(answer.RefreshToken))
 		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
 	if code.RedeemedAt.IsZero() && !remembered {
-		// Signed before the code is taken, so that a failure here costs nothing. A replay is not worth a signature.
+		// Signed before the code is redeemed, so that a failure here does not use it up. A replay
+		// gets no signature.
 		if answer.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now); err != nil {
 			return nil, err
 		}
@@ -123,7 +130,8 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
 	case err == nil && remembered:
-		// What is pinned for the person is known only now. Without claims of the store's there is nothing in it that could fail.
+		// The pinned subject is known only now. Without claims from the store, signing cannot fail
+		// here.
 		answer.IDToken, err = h.idToken(ctx, client, grant, code.Nonce, access, now)
 	}
 	if err != nil {
@@ -133,12 +141,15 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 }
 
 func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Grant) {
-	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked", Detail: "everything that this sign-in gave to the app has been revoked"})
-	h.cfg.Logger.WarnContext(ctx, "used twice; everything that grew from it is revoked", "kind", kind, "app", f.App, "request_id", h.cfg.RequestID(ctx))
+	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked",
+		Detail: "everything that this sign-in gave to the app has been revoked"})
+	h.cfg.Logger.WarnContext(ctx, "replay detected, grant revoked", "kind", kind, "app", f.App, "request_id",
+		h.cfg.RequestID(ctx))
 }
 
-// verifierFits checks PKCE. A verifier without a challenge is refused too: the challenge was lost, or taken away, on the way (RFC 9700 section 2.1.1).
-func verifierFits(challenge, verifier string) bool {
+// verifierMatches checks PKCE. A verifier without a challenge is rejected too: the challenge was
+// lost or removed on the way (RFC 9700 section 2.1.1).
+func verifierMatches(challenge, verifier string) bool {
 	if challenge == "" {
 		return verifier == ""
 	}
@@ -151,11 +162,14 @@ func verifierFits(challenge, verifier string) bool {
 }
 
 func (h *Handler) accessToken(client *Client, token string, now time.Time) gateway.Token {
-	return gateway.Token{Hash: sha256.Sum256([]byte(token)), CreatedAt: now, ExpiresAt: now.Add(client.Lifetimes.Access)}
+	return gateway.Token{Hash: sha256.Sum256([]byte(token)), CreatedAt: now,
+		ExpiresAt: now.Add(client.Lifetimes.Access)}
 }
 
-// idToken signs who signed in. Claims of the scopes are in it only where the app is configured so; they are at userinfo always.
-func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, nonce, access string, now time.Time) (string, error) {
+// idToken signs an ID token. It has the claims of the scopes only where the app is configured so;
+// userinfo always has them.
+func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, nonce, access string,
+	now time.Time) (string, error) {
 	claims := map[string]any{}
 	if client.IDTokenClaims {
 		user, err := h.cfg.Users.User(ctx, f.UserID)
@@ -172,7 +186,8 @@ func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, 
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
-	// Core section 3.1.3.6: the left half of the hash that belongs to the algorithm; both of ours use SHA-256.
+	// OpenID Connect Core section 3.1.3.6: the left half of the hash of the algorithm; both
+	// algorithms here use SHA-256.
 	sum := sha256.Sum256([]byte(access))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	payload, err := json.Marshal(claims)

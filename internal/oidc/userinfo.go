@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// userinfo tells the holder of an access token about the person.
+// userinfo serves the claims about the user to the bearer of an access token.
 func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "GET, POST") {
 		return
@@ -37,18 +37,19 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	}
 	_, grant, user, err := h.cfg.Grants.TokenUser(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
-		return nil, nil, deadToken()
+		return nil, nil, invalidToken()
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	client := h.cfg.Clients().byID[grant.App]
 	if client == nil || !has(grant, scopeOpenID) {
-		return nil, nil, deadToken() // the app was taken out of the configuration, or was of another kind when it got the token
+		// the app is not configured any more, or was of another kind when it got the token
+		return nil, nil, invalidToken()
 	}
 	claims, err := h.claims(r.Context(), client, grant, user)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return client, nil, deadToken()
+		return client, nil, invalidToken()
 	}
 	if err != nil {
 		return client, nil, err
@@ -57,10 +58,11 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	return client, claims, nil
 }
 
-// errNoToken is a request that does not try to authenticate: RFC 6750 section 3.1 has it answered without an error code.
+// errNoToken is returned for a request that does not try to authenticate: RFC 6750 section 3.1
+// requires a response without an error code.
 var errNoToken = &Error{Status: http.StatusUnauthorized}
 
-// bearer finds the access token in the header or in a form body, never in the address.
+// bearer returns the access token from the header or from a form body, never from the address.
 func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	inHeader := strings.EqualFold(scheme, "Bearer")

@@ -1,10 +1,10 @@
 // Package origin reads web addresses the way browsers do, for code that decides where a browser may
 // be sent.
 //
-// [Canonical] and [Of] return the origin of an address, [IsLoopback] recognizes this machine, and
-// [CheckBytes] and [CheckPath] reject addresses that some browser or proxy reads differently than
-// this program: backslashes, control bytes, dot segments, several layers of percent-encoding.
-// [Split] and [LocalPath] combine them.
+// [Canonical] and [Of] return the origin of an address, [Site] its site. [IsLoopback] reports
+// whether a host is this machine. [LocalPath] validates a redirect target. It rejects addresses
+// that some browser or proxy parses differently than this program: with backslashes, control bytes,
+// dot segments or several layers of percent-encoding.
 //
 // The package imports the standard library only, so that the public packages of this module may use
 // it.
@@ -13,6 +13,7 @@ package origin
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -58,6 +59,28 @@ func Of(u *url.URL) string {
 		host = strings.TrimSuffix(strings.TrimSuffix(host, p), ":")
 	}
 	return u.Scheme + "://" + host
+}
+
+// Site returns the part of an http or https address that two addresses of one site share: the
+// scheme and the registrable domain (HTML standard, "schemeful same-site"). The registrable domain
+// is taken to be the last two labels of the host, which is wrong for public suffixes of several
+// labels such as co.uk.
+func Site(u *url.URL) string {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return u.Scheme + "://" + host
+	}
+	labels := strings.Split(host, ".")
+	return u.Scheme + "://" + strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+// Hostname returns the host of a Host header in lower case, without port and without the brackets
+// of an IPv6 address.
+func Hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		hostport = host
+	}
+	return strings.ToLower(strings.Trim(hostport, "[]"))
 }
 
 // IsLoopback reports whether browsers treat a host as this machine, whatever a name server says:
@@ -109,9 +132,9 @@ func plain(c byte) bool {
 const maxEncodings = 4
 
 // CheckPath returns the decoded path of an address that begins with a path and may have a query and
-// a fragment. Servers and proxies decode a path once or several times: a path that names a host or
-// another directory in any of these readings is an error, and so is a fragment that is not well
-// encoded, which browsers and Go read differently.
+// a fragment. Since servers and proxies decode a path once or several times, it decodes repeatedly
+// and returns an error if any result names a host ("//evil.example") or contains a dot segment. A
+// malformed percent-encoding in the fragment is an error too: browsers and Go parse it differently.
 func CheckPath(address string) (decoded string, err error) {
 	if _, fragment, _ := strings.Cut(address, "#"); strings.Contains(fragment, "%") {
 		if _, err := url.PathUnescape(fragment); err != nil {
@@ -147,8 +170,8 @@ func CheckPath(address string) (decoded string, err error) {
 	}
 }
 
-// LocalPath checks an address that is a path of the own origin, with a query and a fragment if need
-// be, and returns the decoded path. Every browser stays on the own origin with an address that it
+// LocalPath validates a redirect target on the same origin, a path with an optional query and
+// fragment, and returns the decoded path. No browser leaves the origin at an address that it
 // accepts.
 func LocalPath(address string) (decoded string, err error) {
 	if !strings.HasPrefix(address, "/") {

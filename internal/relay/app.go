@@ -10,14 +10,16 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// App is old code that speaks WeChat's protocol. ID, Name, Access and Doors are in gateway.App.
+// App is an app that was written for WeChat's protocol. gateway.App has its ID, Name, Access and
+// Methods.
 type App struct {
 	gateway.App
-	AppID            string             // of the gateway's making: what the app sends as appid
-	Secrets          []route.SecretHash // one, or two during a roll-over: both are good
-	Connector        string             // at whose appid the people have the openids that the app knows; "" = only qrconnect is used
-	WebsiteConnector string             // the same for qrconnect; "" = Entry
-	ReturnHosts      []string           // where codes may go: hosts, with a port where it is not the usual one of http or https
+	AppID            string             // assigned by the gateway: what the app sends as appid
+	Secrets          []route.SecretHash // one, or two while a secret is replaced
+	Connector        string             // whose openids the app knows; "" = only qrconnect is used
+	WebsiteConnector string             // the same for qrconnect; "" = Connector
+	// where codes may go: hosts, with a port where it is not the default one of http or https
+	ReturnHosts []string
 }
 
 func (a *App) prepare() (problems []error) {
@@ -33,7 +35,7 @@ func (a *App) prepare() (problems []error) {
 		fault("a secret is empty")
 	}
 	if a.Connector == "" && a.WebsiteConnector == "" {
-		fault("it has no entry, so there is no openid to tell it")
+		fault("it has no connector, so it has no openids")
 	}
 	if len(a.ReturnHosts) == 0 {
 		fault("it has no return_hosts")
@@ -53,7 +55,8 @@ func checkHost(host string) error {
 	return nil
 }
 
-// secretMatches reports whether sent is a secret of the app. It takes the same time for an app that does not exist.
+// secretMatches reports whether sent is a secret of the app. It takes the same time for an app that
+// does not exist.
 func (a *App) secretMatches(sent string) bool {
 	var known []route.SecretHash
 	if a != nil {

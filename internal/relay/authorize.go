@@ -17,8 +17,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// codeLifetime is that of WeChat's codes for official accounts, by its documentation. Codes for website apps live 10 minutes there; apps redeem them at
-// once.
+// codeLifetime is that of WeChat's codes for official accounts, by its documentation. Codes for
+// website apps live 10 minutes there; apps redeem them at once.
 const codeLifetime = 5 * time.Minute
 
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, false) }
@@ -45,15 +45,16 @@ func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website
 	}
 }
 
-// admit answers a request: with a code for the app, with the page or the sign-in that the user needs first, or with an error, which is left to
-// showProblem.
+// admit answers a request: with a code for the app, with the page or the sign-in that the user
+// needs first, or with an error, which is left to showProblem.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return err
 	}
 	facts := admission.Facts{
-		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup, WantsProfile: wantsProfile(req.scopes),
+		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup,
+		WantsProfile: wantsProfile(req.scopes),
 	}
 	if signedIn {
 		facts.SetSession(s, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
@@ -93,7 +94,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	return h.sendCode(w, r, req, s, identity)
 }
 
-// retryURL returns the address at which a user who was denied may try again; "" = a second try would end the same.
+// retryURL returns the address at which a user who was denied may try again; "" = a second try
+// would end the same.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -109,13 +111,16 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, re
 	restart := h.requestURL(req)
 	id := admission.NewLoginRequestID(restart)
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, ReturnURL: h.requestURL(req, paramLoginRequest, id), RestartURL: restart, App: req.app.App, Connector: req.connector(),
-		Reauthenticate: reauthenticate, Consent: req.forcePopup, Profile: wantsProfile(req.scopes), UILocales: req.language(),
+		ID: id, ReturnURL: h.requestURL(req, paramLoginRequest, id), RestartURL: restart, App: req.app.App,
+		Connector:      req.connector(),
+		Reauthenticate: reauthenticate, Consent: req.forcePopup, Profile: wantsProfile(req.scopes),
+		UILocales: req.language(),
 	})
 }
 
 // sendCode redirects to the app with a code.
-func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, s session.Browser, identity gateway.Identity) error {
+func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, s session.Browser,
+	identity gateway.Identity) error {
 	code, err := h.newCode(r.Context(), req, s, identity)
 	if err != nil {
 		return err
@@ -132,14 +137,17 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 }
 
 // newCode stores a code and the grant that it opens.
-func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string, error) {
+func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string,
+	error) {
 	now := h.cfg.Now()
 	code := newCode()
 	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLifetime),
 		Grant: gateway.Grant{
-			ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: identity.OpenID, Scopes: req.scopes, AuthTime: s.AuthTime, Session: s.Hash,
-			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, CreatedAt: now, ExpiresAt: now.Add(codeLifetime),
+			ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: identity.OpenID, Scopes: req.scopes,
+			AuthTime: s.AuthTime, Session: s.Hash,
+			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, CreatedAt: now,
+			ExpiresAt: now.Add(codeLifetime),
 		},
 	})
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
@@ -148,7 +156,8 @@ func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, 
 	return code, err
 }
 
-// newCode makes a code of the form that WeChat's have: 32 letters and digits of which the first is 0. 30 of them are random, 178 bits.
+// newCode returns a code of the format of WeChat's: 32 letters and digits, the first of which is 0.
+// 30 of them are random, 178 bits.
 func newCode() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	out := []byte("01")
@@ -156,7 +165,7 @@ func newCode() string {
 	for len(out) < 32 {
 		rand.Read(b[:])
 		for _, c := range b {
-			if c &= 63; int(c) < len(alphabet) && len(out) < 32 { // 62 of 64 values: no character is likelier than another
+			if c &= 63; int(c) < len(alphabet) && len(out) < 32 { // 62 of 64 values: all characters are equally likely
 				out = append(out, alphabet[c])
 			}
 		}
@@ -164,7 +173,8 @@ func newCode() string {
 	return string(out)
 }
 
-// tokenText has the form of WeChat's tokens since 2018: a number, "_", 107 characters of base64url.
+// tokenText returns a token of the format of WeChat's since 2018: a number, "_", 107 characters of
+// base64url.
 func tokenText(raw []byte) string { return "61_" + base64.RawURLEncoding.EncodeToString(raw) }
 
 const tokenSize = 80 // bytes, 107 characters
@@ -204,16 +214,19 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, req *reque
 	switch {
 	case r.Context().Err() != nil:
 	case known.kind.Status() >= http.StatusInternalServerError:
-		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id",
+			h.cfg.RequestID(r.Context()))
 	default:
-		h.cfg.Logger.InfoContext(r.Context(), "relay request refused", "endpoint", req.endpoint(), "app", app, "reason", string(known.kind),
+		h.cfg.Logger.InfoContext(r.Context(), "relay request rejected", "endpoint", req.endpoint(), "app", app,
+			"reason", string(known.kind),
 			"request_id", h.cfg.RequestID(r.Context()))
 	}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: app, Outcome: string(known.kind)})
 	h.show(w, r, page)
 }
 
-// show shows a page. None leads back to the app: WeChat's do not either, and an app that was written for WeChat expects no error at its callback.
+// show shows a page. None leads back to the app: WeChat's do not either, and an app that was
+// written for WeChat expects no error at its callback.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p web.Page) {
 	p.Home = h.path + "/"
 	h.cfg.Site.Show(w, r, p)

@@ -33,9 +33,11 @@ func TestReturnAddressIsKeptByteForByte(t *testing.T) {
 		{"plain", "https://shop.example.com/cb", "https://shop.example.com/cb?code=CODE&state=s1"},
 		{"no path", "https://shop.example.com", "https://shop.example.com?code=CODE&state=s1"},
 		{"http", "http://shop.example.com/", "http://shop.example.com/?code=CODE&state=s1"},
-		{"query", "https://shop.example.com/cb?a=%2f&&b=+%20", "https://shop.example.com/cb?a=%2f&&b=+%20&code=CODE&state=s1"},
+		{"query", "https://shop.example.com/cb?a=%2f&&b=+%20",
+			"https://shop.example.com/cb?a=%2f&&b=+%20&code=CODE&state=s1"},
 		{"empty query", "https://shop.example.com/cb?", "https://shop.example.com/cb?&code=CODE&state=s1"},
-		{"a state and a code of its own", "https://shop.example.com/?state=x&code=y", "https://shop.example.com/?state=x&code=y&code=CODE&state=s1"},
+		{"a state and a code of its own", "https://shop.example.com/?state=x&code=y",
+			"https://shop.example.com/?state=x&code=y&code=CODE&state=s1"},
 		{"fragment", "https://shop.example.com/#/route?x=1", "https://shop.example.com/?code=CODE&state=s1#/route?x=1"},
 		{"letter case", "HTTPS://Shop.Example.COM/A%2fb", "HTTPS://Shop.Example.COM/A%2fb?code=CODE&state=s1"},
 		{"usual port", "https://shop.example.com:443/", "https://shop.example.com:443/?code=CODE&state=s1"},
@@ -60,13 +62,16 @@ func TestReturnAddressIsKeptByteForByte(t *testing.T) {
 func TestWebsiteReturnIsPlainStringWork(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	w := g.get("/connect/qrconnect", "appid", appID, "redirect_uri", "https://shop.example.com/#/route", "response_type", "code", "scope", "snsapi_login", "state", strings.Repeat("s", 200))
-	if got, want := g.location(w.Header()), "https://shop.example.com/#/route?code=CODE&state="+strings.Repeat("s", 200); got != want {
+	w := g.get("/connect/qrconnect", "appid", appID, "redirect_uri", "https://shop.example.com/#/route",
+		"response_type", "code", "scope", "snsapi_login", "state", strings.Repeat("s", 200))
+	if got, want := g.location(w.Header()), "https://shop.example.com/#/route?code=CODE&state="+strings.Repeat("s",
+		200); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 
-// Browsers that are not WeChat's put the "#wechat_redirect" of the authorize address behind an address that has no fragment, not even an empty one.
+// Browsers that are not WeChat's put the "#wechat_redirect" of the authorize address behind an
+// address that has no fragment, not even an empty one.
 func TestMarkOfTheAuthorizeAddressStaysOutOfTheApp(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
@@ -89,11 +94,13 @@ func TestMarkOfTheAuthorizeAddressStaysOutOfTheApp(t *testing.T) {
 	}
 }
 
-// An app reads the state that it sent; with WeChat it does too, as long as nothing in it ends the parameter.
+// An app reads the state that it sent; with WeChat it does too, as long as nothing in it ends the
+// parameter.
 func TestStateComesBack(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	for _, state := range []string{"", "abc", "a_b-c.d~", `{"a":[1,"x"]}`, "a=b", "a&code=mine", "a#b", "a+b c", "中文", "a;b", "https://x/?y=z", strings.Repeat("s", 128)} {
+	for _, state := range []string{"", "abc", "a_b-c.d~", `{"a":[1,"x"]}`, "a=b", "a&code=mine", "a#b", "a+b c", "中文",
+		"a;b", "https://x/?y=z", strings.Repeat("s", 128)} {
 		to, err := url.Parse(g.authorize("snsapi_base", "state", state).Header().Get("Location"))
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +110,8 @@ func TestStateComesBack(t *testing.T) {
 		}
 	}
 	// What the app had encoded twice comes back encoded once, as from WeChat.
-	if got := g.location(g.authorize("snsapi_base", "state", "a%26b").Header()); got != callback+"?code=CODE&state=a%26b" {
+	if got := g.location(g.authorize("snsapi_base", "state",
+		"a%26b").Header()); got != callback+"?code=CODE&state=a%26b" {
 		t.Error(got)
 	}
 }
@@ -111,7 +119,8 @@ func TestStateComesBack(t *testing.T) {
 func TestParametersInAnyOrder(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	w := g.get("/connect/oauth2/authorize", "state", "s", "scope", "snsapi_base,snsapi_userinfo,", "connect_redirect", "1", "response_type", "code", "redirect_uri", callback,
+	w := g.get("/connect/oauth2/authorize", "state", "s", "scope", "snsapi_base,snsapi_userinfo,", "connect_redirect",
+		"1", "response_type", "code", "redirect_uri", callback,
 		"appid", appID, "forceSnapShot", "true")
 	code, _, _ := strings.Cut(strings.TrimPrefix(w.Header().Get("Location"), callback+"?code="), "&")
 	if a := g.redeem(code); a.Scope != "snsapi_base,snsapi_userinfo" {
@@ -121,7 +130,8 @@ func TestParametersInAnyOrder(t *testing.T) {
 
 func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 	t.Parallel()
-	website := []string{"appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_login", "state", "s1"}
+	website := []string{"appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_login",
+		"state", "s1"}
 	for _, k := range []struct {
 		name, path string
 		change     []string
@@ -136,10 +146,12 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 		{"website scope", "", []string{"scope", "snsapi_login"}, web.Scope},
 		{"made-up scope", "", []string{"scope", "snsapi_base,admin"}, web.Scope},
 		{"long state", "", []string{"state", strings.Repeat("s", 129)}, web.State},
-		{"longer than a cookie", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 1500)}, web.BadRequest},
+		{"longer than a cookie", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 1500)},
+			web.BadRequest},
 		{"website page, base", "/connect/qrconnect", []string{"scope", "snsapi_base"}, web.Scope},
 		{"website page, user info", "/connect/qrconnect", []string{"scope", "snsapi_userinfo"}, web.Scope},
-		{"website page, address", "/connect/qrconnect", []string{"redirect_uri", "https://evil.example.net/"}, web.RedirectURI},
+		{"website page, address", "/connect/qrconnect", []string{"redirect_uri", "https://evil.example.net/"},
+			web.RedirectURI},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -154,8 +166,10 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 				} else {
 					w = g.get(k.path, with(website, k.change)...)
 				}
-				if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || g.problem().Kind != k.want || len(g.begun) > 0 {
-					t.Errorf("signed in %t: %d, %q, %+v, begun %+v", signedIn, w.Code, w.Header().Get("Location"), g.shown, g.begun)
+				if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || g.problem().Kind != k.want ||
+					len(g.begun) > 0 {
+					t.Errorf("signed in %t: %d, %q, %+v, begun %+v", signedIn, w.Code, w.Header().Get("Location"),
+						g.shown, g.begun)
 				}
 			}
 		})
@@ -165,16 +179,20 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 func TestParameterGivenTwice(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	good := query("appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_base", "state", "s1")
-	for _, more := range []string{"&redirect_uri=https%3A%2F%2Fevil.example.net", "&appid=x", "&state=x", "&scope=snsapi_userinfo"} {
+	good := query("appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_base", "state",
+		"s1")
+	for _, more := range []string{"&redirect_uri=https%3A%2F%2Fevil.example.net", "&appid=x", "&state=x",
+		"&scope=snsapi_userinfo"} {
 		for _, q := range []string{good + more, more[1:] + "&" + good} {
-			if w := g.do(http.MethodGet, "/connect/oauth2/authorize?"+q, nil); w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" {
+			if w := g.do(http.MethodGet, "/connect/oauth2/authorize?"+q, nil); w.Code != http.StatusBadRequest ||
+				w.Header().Get("Location") != "" {
 				t.Errorf("%s: %d %q", q, w.Code, w.Header().Get("Location"))
 			}
 		}
 	}
 	for _, method := range []string{http.MethodPost, http.MethodHead} {
-		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed || g.problem().Kind != web.MethodNotAllowed {
+		if w := g.do(method, "/connect/oauth2/authorize?"+good, nil); w.Code != http.StatusMethodNotAllowed ||
+			g.problem().Kind != web.MethodNotAllowed {
 			t.Errorf("%s: %d", method, w.Code)
 		}
 	}
@@ -201,7 +219,8 @@ func TestSignInComesFirst(t *testing.T) {
 		t.Fatalf("%+v", g.shown)
 	}
 	d := g.begun[0]
-	if d.App.ID != "shop" || d.Connector != "main" || d.Reauthenticate || d.Consent || !d.Profile || d.UILocales != "en" || !strings.HasPrefix(d.ReturnURL, "/connect/oauth2/authorize?") {
+	if d.App.ID != "shop" || d.Connector != "main" || d.Reauthenticate || d.Consent || !d.Profile ||
+		d.UILocales != "en" || !strings.HasPrefix(d.ReturnURL, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", d)
 	}
 	if got := g.location(g.comeBack(alice)); got != callback+"?code=CODE&state=s1" {
@@ -271,7 +290,8 @@ func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	ask := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/", "response_type", "code", "scope", "snsapi_login", "state", "s"}
+	ask := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/", "response_type", "code",
+		"scope", "snsapi_login", "state", "s"}
 	g.get("/connect/qrconnect", ask...)
 	if len(g.begun) != 1 || g.begun[0].Connector != "site" || !g.begun[0].Profile {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
@@ -328,7 +348,8 @@ func TestForcePopup(t *testing.T) {
 	if g.shown[len(g.shown)-1].Kind != web.ConfirmSignIn {
 		t.Errorf("%+v", g.shown)
 	}
-	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for them.
+	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for
+	// them.
 	g.session = nil
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
 	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Reauthenticate {
@@ -356,7 +377,8 @@ func TestAccessRules(t *testing.T) {
 	g := newRig(t)
 	g.allow = access.Pending
 	g.authorize("snsapi_base")
-	if p := g.shown[0]; p.Kind != web.Waiting || !strings.Contains(p.Text, "The Shop") || !strings.HasPrefix(p.Go, "/connect/oauth2/authorize?") {
+	if p := g.shown[0]; p.Kind != web.Waiting || !strings.Contains(p.Text, "The Shop") ||
+		!strings.HasPrefix(p.Go, "/connect/oauth2/authorize?") {
 		t.Errorf("%+v", g.shown)
 	}
 	g.allow = access.Denied
@@ -364,7 +386,8 @@ func TestAccessRules(t *testing.T) {
 		t.Errorf("%d %+v", w.Code, g.shown)
 	}
 	g.allow = access.Allowed
-	if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
+	if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(),
+		func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if w := g.authorize("snsapi_base"); w.Code != http.StatusForbidden || g.problem().Kind != web.Refused {

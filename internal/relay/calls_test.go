@@ -25,16 +25,21 @@ func TestWireForm(t *testing.T) {
 	in := g.redeem(code)
 	for name, k := range map[string]struct{ got, want string }{
 		"code": {code, `0[0-9][A-Za-z0-9]{30}`},
-		"exchange": {in.raw, `\{"access_token":"` + token + `","expires_in":7200,"refresh_token":"` + token + `","openid":"` + openID +
+		"exchange": {in.raw, `\{"access_token":"` + token + `","expires_in":7200,"refresh_token":"` + token +
+			`","openid":"` + openID +
 			`","scope":"snsapi_userinfo","unionid":"uAlice"\}`},
-		"exchange of base": {g.redeem(g.code("snsapi_base")).raw, `\{"access_token":"` + token + `","expires_in":7200,"refresh_token":"` + token +
+		"exchange of base": {g.redeem(g.code("snsapi_base")).raw, `\{"access_token":"` + token +
+			`","expires_in":7200,"refresh_token":"` + token +
 			`","openid":"` + openID + `","scope":"snsapi_base"\}`},
-		"refresh": {g.refresh(in.RefreshToken).raw, `\{"openid":"` + openID + `","access_token":"` + token + `","expires_in":7200,"refresh_token":"` +
+		"refresh": {g.refresh(in.RefreshToken).raw, `\{"openid":"` + openID + `","access_token":"` + token +
+			`","expires_in":7200,"refresh_token":"` +
 			regexp.QuoteMeta(in.RefreshToken) + `","scope":"snsapi_base,snsapi_userinfo,"\}`},
-		"user info": {g.bearer("/sns/userinfo", in.AccessToken).raw, `\{"openid":"` + openID + `","nickname":"Alice\\/爱丽丝","sex":0,"language":"","city":"",` +
+		"user info": {g.bearer("/sns/userinfo", in.AccessToken).raw, `\{"openid":"` + openID +
+			`","nickname":"Alice\\/爱丽丝","sex":0,"language":"","city":"",` +
 			`"province":"","country":"","headimgurl":"https:\\/\\/thirdwx\.qlogo\.cn\\/mmopen\\/a\\/132","privilege":\[\],"unionid":"uAlice"\}`},
-		"auth":  {g.bearer("/sns/auth", in.AccessToken).raw, `\{"errcode":0,"errmsg":"ok"\}`},
-		"error": {g.redeem("made-up").raw, `\{"errcode":40029,"errmsg":"invalid code, rid: 6b49d200-[0-9a-f]{8}-[0-9a-f]{8}"\}`},
+		"auth": {g.bearer("/sns/auth", in.AccessToken).raw, `\{"errcode":0,"errmsg":"ok"\}`},
+		"error": {g.redeem("made-up").raw,
+			`\{"errcode":40029,"errmsg":"invalid code, rid: 6b49d200-[0-9a-f]{8}-[0-9a-f]{8}"\}`},
 	} {
 		if !regexp.MustCompile(`^` + k.want + `$`).MatchString(k.got) {
 			t.Errorf("%s: %s\nwant %s", name, k.got, k.want)
@@ -68,15 +73,20 @@ func TestErrcodes(t *testing.T) {
 		{"refresh, unknown appid", g.refresh("x", "appid", "wx0"), 40013, "invalid appid"},
 		{"made-up refresh_token", g.refresh("61_" + strings.Repeat("A", 107)), 40030, "invalid refresh_token"},
 		{"an access token is no refresh token", g.refresh(base.AccessToken), 40030, "invalid refresh_token"},
-		{"another app's refresh_token", g.refresh(base.RefreshToken, "appid", "wx00000000000000bb"), 40013, "invalid appid"},
+		{"another app's refresh_token", g.refresh(base.RefreshToken, "appid", "wx00000000000000bb"), 40013,
+			"invalid appid"},
 		{"no access_token", g.bearer("/sns/userinfo", ""), 41001, "access_token missing"},
 		{"no openid", g.bearer("/sns/userinfo", profile.AccessToken, "openid", ""), 41009, "missing openid"},
-		{"foreign openid", g.bearer("/sns/userinfo", profile.AccessToken, "openid", "oMallory"), 40003, "invalid openid"},
+		{"foreign openid", g.bearer("/sns/userinfo", profile.AccessToken, "openid", "oMallory"), 40003,
+			"invalid openid"},
 		{"malformed access_token", g.bearer("/sns/userinfo", "x"), 40014, "invalid access_token"},
-		{"made-up access_token", g.bearer("/sns/userinfo", "61_"+strings.Repeat("A", 107)), 40001, "invalid credential, access_token is invalid or not latest"},
-		{"a refresh token is no access token", g.bearer("/sns/userinfo", profile.RefreshToken), 40001, "invalid credential, access_token is invalid or not latest"},
+		{"made-up access_token", g.bearer("/sns/userinfo", "61_"+strings.Repeat("A", 107)), 40001,
+			"invalid credential, access_token is invalid or not latest"},
+		{"a refresh token is no access token", g.bearer("/sns/userinfo", profile.RefreshToken), 40001,
+			"invalid credential, access_token is invalid or not latest"},
 		{"base opens no profile", g.bearer("/sns/userinfo", base.AccessToken), 48001, "api unauthorized"},
-		{"auth, foreign openid", g.bearer("/sns/auth", base.AccessToken, "openid", "oMallory"), 40003, "invalid openid"},
+		{"auth, foreign openid", g.bearer("/sns/auth", base.AccessToken, "openid", "oMallory"), 40003,
+			"invalid openid"},
 		{"auth, base", g.bearer("/sns/auth", base.AccessToken), 0, "ok"},
 		{"unknown path", g.read(g.get("/sns/jscode2session")), 40066, "invalid url"},
 		{"PUT", g.read(g.do(http.MethodPut, "/sns/userinfo?access_token=x", nil)), 43001, "require GET method"},
@@ -93,7 +103,8 @@ func TestGetPostAndForm(t *testing.T) {
 	pairs := func(code string) string {
 		return query("appid", appID, "secret", secret, "code", code, "grant_type", "authorization_code")
 	}
-	if a := g.read(g.do(http.MethodPost, "/sns/oauth2/access_token?"+pairs(g.code("snsapi_base")), nil)); a.OpenID != openID {
+	if a := g.read(g.do(http.MethodPost, "/sns/oauth2/access_token?"+pairs(g.code("snsapi_base")),
+		nil)); a.OpenID != openID {
 		t.Errorf("POST with a query: %s", a.raw)
 	}
 	form, err := url.ParseQuery(pairs(g.code("snsapi_base")))
@@ -112,7 +123,8 @@ func TestGetPostAndForm(t *testing.T) {
 	}
 }
 
-// WeChat's callbacks come twice by themselves, often at once: one of the two gets the tokens, and they stay good.
+// WeChat's callbacks come twice by themselves, often at once: one of the two gets the tokens, and
+// they stay good.
 func TestCallbackTwiceAtOnceLeavesGoodTokens(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
@@ -187,14 +199,17 @@ func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 	}
 }
 
-// A code of another protocol is in the same table, perhaps even of an app that had this id when it was of another kind.
+// A code of another protocol is in the same table, perhaps even of an app that had this id when it
+// was of another kind.
 func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	hash := route.HashSecret("a code of OpenID Connect")
 	now := g.clock()
-	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute), Grant: gateway.Grant{ID: gateway.NewID(), App: "shop",
-		UserID: g.user.ID, Subject: "s", Scopes: []string{"openid"}, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}}); err != nil {
+	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute),
+		Grant: gateway.Grant{ID: gateway.NewID(), App: "shop",
+			UserID: g.user.ID, Subject: "s", Scopes: []string{"openid"}, CreatedAt: now,
+			ExpiresAt: now.Add(time.Minute)}}); err != nil {
 		t.Fatal(err)
 	}
 	if a := g.redeem("a code of OpenID Connect"); a.code() != 40029 {
@@ -245,7 +260,8 @@ func TestTokensDie(t *testing.T) {
 		info, refresh, another int
 	}{
 		"a blocked person's token": {func(g *rig) {
-			if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
+			if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(),
+				func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
@@ -261,7 +277,8 @@ func TestTokensDie(t *testing.T) {
 			g := newRig(t)
 			in, code := g.redeem(g.code("snsapi_userinfo")), g.code("snsapi_base")
 			k.end(g)
-			info, auth, refresh := g.bearer("/sns/userinfo", in.AccessToken), g.bearer("/sns/auth", in.AccessToken), g.refresh(in.RefreshToken)
+			info, auth, refresh := g.bearer("/sns/userinfo", in.AccessToken), g.bearer("/sns/auth", in.AccessToken),
+				g.refresh(in.RefreshToken)
 			if info.code() != k.info || auth.code() != k.info || refresh.code() != k.refresh {
 				t.Errorf("user info %s, auth %s, refresh %s", info.raw, auth.raw, refresh.raw)
 			}
@@ -280,7 +297,8 @@ func TestStoreAway(t *testing.T) {
 	if a := g.redeem(code); a.code() != -1 || !strings.HasPrefix(a.Errmsg, "system error") {
 		t.Errorf("store away: %s", a.raw)
 	}
-	if w := g.authorize("snsapi_base"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || g.problem().Kind != web.Busy {
+	if w := g.authorize("snsapi_base"); w.Code != http.StatusServiceUnavailable ||
+		w.Header().Get("Retry-After") == "" || g.problem().Kind != web.Busy {
 		t.Errorf("store away: %d, %+v", w.Code, g.shown)
 	}
 	g.down = false
@@ -307,7 +325,8 @@ func TestObservations(t *testing.T) {
 	g.redeem(g.code("snsapi_base"))
 	g.redeem("x")
 	g.authorize("snsapi_base", "appid", "wx0")
-	want := fmt.Sprint([]relay.Observation{{"authorize", "shop", "ok"}, {"access_token", "shop", "ok"}, {"access_token", "shop", "40029"}, {"authorize", "", "unknown_app"}})
+	want := fmt.Sprint([]relay.Observation{{"authorize", "shop", "ok"}, {"access_token", "shop", "ok"},
+		{"access_token", "shop", "40029"}, {"authorize", "", "unknown_app"}})
 	if got := fmt.Sprint(g.seen); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

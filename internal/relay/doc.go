@@ -1,20 +1,23 @@
-// Package relay is WeChat for old code: it answers at WeChat's own paths, in WeChat's own form, for apps that were written for WeChat and will never
-// speak OpenID Connect. Such an app changes the host names in it, and its appid and secret for a pair of the gateway's making.
+// Package relay serves WeChat's protocol for apps that were written for WeChat and will not use
+// OpenID Connect: at WeChat's own paths, in WeChat's own format. Such an app changes the host names
+// in its code, and its appid and secret to a pair that the gateway assigned.
 //
-// The names to know are [New] with its [Config], and [Handler.Mount]. What the package needs of its neighbours is in [session.SignIn], [access.Judge],
-// [access.People] and [Pages].
+// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. A request at
+// an authorize address becomes facts for package admission (authorize.go).
 //
-//	GET      /connect/oauth2/authorize    the browser; a session, or sign-in first; then 302 to the app with a code
+//	GET      /connect/oauth2/authorize    302 to the app with a code, or to sign-in, which returns here
 //	GET      /connect/qrconnect           the same for old website code (snsapi_login)
 //	GET POST /sns/oauth2/access_token     code → access token, refresh token, openid
 //	GET POST /sns/oauth2/refresh_token    refresh token → another access token
 //	GET POST /sns/userinfo                access token → nickname and picture
-//	GET POST /sns/auth                    is the token good for this openid
-//	GET      /MP_verify_….txt             WeChat's proof that a domain is ours; at the root as well
+//	GET POST /sns/auth                    is the token valid for this openid
+//	GET      /MP_verify_….txt             proves to WeChat who owns the domain; at the root as well
 //
-// Codes and tokens are the gateway's own ([gateway.Grants]) and bound to the app; the openid is the one that the person has at the app's entry, that is
-// at a real appid, so that the app's database stays valid. The authorize endpoints store nothing until a person who may use the app is signed in, and a
-// request completes only in the browser that made it.
+// Codes and tokens are those of the gateway ([gateway.Grants]) and bound to the app. The openid is
+// that of the user at the app's connector, which is a real appid, so that the app's database stays
+// valid. The authorize endpoints store nothing until a user with access to the app is signed in,
+// and a request completes only in the browser that made it.
 //
-// What it does not do: it hands out no code of WeChat's. Whoever holds a real code of an appid can become that person at every door of that appid.
+// The package passes no code of WeChat's to an app: with a real code of an appid, an app could sign
+// in as that user everywhere that appid is used.
 package relay

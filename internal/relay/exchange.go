@@ -13,14 +13,16 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Lifetimes, in WeChat's documentation: two hours, and 30 days that a refresh does not move.
+// Lifetimes, by WeChat's documentation: two hours, and 30 days that a refresh does not extend.
 const (
 	accessLife  = 2 * time.Hour
 	refreshLife = 30 * 24 * time.Hour
 )
 
-// accessToken exchanges a code (/sns/oauth2/access_token). The order of the checks was measured at WeChat's sibling jscode2session: what is missing, the
-// credentials, the code. Whose the code is, is checked while it is still good, so that another app's attempt takes nothing from its owner.
+// accessToken exchanges a code (/sns/oauth2/access_token). The order of the checks was measured at
+// WeChat's related endpoint jscode2session: missing parameters, the credentials, the code. Whose
+// code it is, is checked before it is redeemed, so that an attempt of another app does not cost its
+// owner the code.
 func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *wire, error) {
 	switch {
 	case p.Get("appid") == "":
@@ -40,7 +42,8 @@ func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *wire, error
 	return app, out, err
 }
 
-// authenticate says which app asks. Only failures are counted: a busy app is never slowed down.
+// authenticate returns the app of a request. Only failures are counted, so that a busy app is never
+// slowed down.
 func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
 	app := h.byAppID[appID]
 	id := ""
@@ -61,8 +64,9 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 	return app, errSecret
 }
 
-// redeem takes the code. A second redemption is told 40163 as long as the code would have lived, and 40029 afterwards. It ends nothing: WeChat's
-// callbacks come twice by themselves, and both may reach the app at once, so a repeat by the app itself is an everyday accident.
+// redeem redeems a code. A second redemption gets 40163 while the code would have been valid, and
+// 40029 afterwards. It revokes nothing: WeChat's browser sends callbacks twice, and both may reach
+// the app at once, so that a repeated redemption by the app itself is ordinary.
 func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, error) {
 	now := h.cfg.Now()
 	hash := sha256.Sum256([]byte(text))
@@ -81,7 +85,7 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 	}
 	union := ""
 	if wantsProfile(code.Grant.Scopes) {
-		// Looked up before the code is taken, so that a failure here costs nothing.
+		// Looked up before the code is redeemed, so that a failure here does not use it up.
 		if union, err = h.unionID(ctx, code.Grant); err != nil {
 			return nil, err
 		}
@@ -111,12 +115,16 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 	return out, nil
 }
 
-// ours says whether a family was made here: an app that was of another kind before may have others.
+// ours reports whether a grant was made by this package: an app that was of another kind before may
+// have others.
 func ours(f gateway.Grant) bool {
-	return slices.ContainsFunc(f.Scopes, func(s string) bool { return s == scopeBase || s == scopeUserInfo || s == scopeLogin })
+	return slices.ContainsFunc(f.Scopes, func(s string) bool {
+		return s == scopeBase || s == scopeUserInfo ||
+			s == scopeLogin
+	})
 }
 
-// unionID is what WeChat has sent of the person at the very appid; "" = none.
+// unionID returns the unionid that WeChat sent for the user at this appid; "" = none.
 func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) {
 	all, err := h.cfg.Users.Identities(ctx, f.UserID)
 	for _, i := range all {

@@ -19,9 +19,9 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+// Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	URL         string   // the gateway's own address; may have a path, no trailing slash
+	URL         string   // the gateway's URL; may have a path, no slash at the end
 	Apps        []App    // optional: without one only VerifyFiles are served
 	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
 	SignIn      session.Authenticator
@@ -31,22 +31,22 @@ type Config struct {
 	Grants      gateway.Grants
 	Sealer      *keys.Sealer // derives refresh tokens
 
-	InWeChat  func(*http.Request) bool       // optional: whether a browser is WeChat's own; nil = none is
+	InWeChat  func(*http.Request) bool       // optional: whether a browser is WeChat's own; nil = no browser is
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for logs, and for the rid of errors
-	Observe   func(Observation)              // optional: hears of every answer, for metrics
+	Observe   func(Observation)              // optional: called for every response, for metrics
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
 
-// Observation is one answer, for metrics. It holds no secret and only values from small sets.
+// Observation is one response, for metrics. It contains no secret and only values from small sets.
 type Observation struct {
 	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"
-	App      string // a configured app's id; "" = none was recognised
+	App      string // a configured app's id; "" = none was recognized
 	Outcome  string // "ok"; else the page's kind at the first two, an errcode at the others
 }
 
-// Handler answers for WeChat. Make it with [New]; it is safe for concurrent use.
+// Handler serves WeChat's protocol. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg      Config
 	path     string // of the gateway's own address; "" at the root
@@ -55,12 +55,13 @@ type Handler struct {
 	failures *route.Failures
 }
 
-// New checks the configuration and makes a Handler. All problems are reported at once, joined.
+// New validates the configuration and makes a Handler. It returns all problems, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
-		problems = append(problems, errors.New("relay: Config.URL: want scheme, host and perhaps a path, without a slash at the end"))
+		problems = append(problems,
+			errors.New("relay: Config.URL: want scheme, host and perhaps a path, without a slash at the end"))
 	}
 	h := &Handler{byAppID: map[string]*App{}, byID: map[string]*App{}, failures: route.NewFailures()}
 	for i := range cfg.Apps {
@@ -75,7 +76,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	for _, name := range cfg.VerifyFiles {
 		if !verifyName.MatchString(name) {
-			problems = append(problems, fmt.Errorf("relay: verify file %q: want MP_verify_ and the 16 letters and digits that WeChat gave, then .txt", name))
+			problems = append(problems,
+				fmt.Errorf("relay: verify file %q: want MP_verify_, the 16 letters and digits from WeChat, and .txt",
+					name))
 		}
 	}
 	if len(problems) > 0 {
@@ -103,7 +106,7 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// Paths below the gateway's own: WeChat's.
+// WeChat's paths, below that of the gateway.
 const (
 	pathAuthorize    = "/connect/oauth2/authorize"
 	pathQRConnect    = "/connect/qrconnect"
@@ -113,7 +116,8 @@ const (
 	pathAuth         = "/sns/auth"
 )
 
-// Mount registers the routes, under the path of the gateway's own address. Where no app uses them, WeChat's paths do not exist.
+// Mount registers the routes, below the path of the gateway. Without an app, WeChat's paths do not
+// exist.
 func (h *Handler) Mount(mux *route.Mux) {
 	h.mountVerify(mux)
 	if len(h.byID) == 0 {
@@ -121,8 +125,12 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.LimitedSignedIn)
 	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect, route.LimitedSignedIn)
-	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken, pathUserInfo: h.userInfo, pathAuth: h.auth} {
+	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
+		pathUserInfo: h.userInfo, pathAuth: h.auth} {
 		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
 	}
-	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) { return nil, nil, errBadURL }))
+	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) {
+		return nil,
+			nil, errBadURL
+	}))
 }

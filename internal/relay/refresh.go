@@ -20,11 +20,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A refresh token is the id of its family and a mac, both in one text of the form that WeChat's have. The mac is derived from the master key, so a text
-// that somebody made up is known as such without a look at the family, and cannot end one.
+// A refresh token is the id of its grant and a mac, in one text of the format of WeChat's. The mac
+// is derived from the master key, so a made-up token is recognized without looking up the grant,
+// and cannot revoke one.
 const purposeRefresh = "relay refresh token"
 
-const familySize = 26 // of gateway.NewID
+const grantIDSize = 26 // of gateway.NewID
 
 func (h *Handler) newRefresh(grant string) string {
 	return refreshText(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
@@ -33,17 +34,18 @@ func (h *Handler) newRefresh(grant string) string {
 func refreshText(key []byte, grant string) string {
 	mac := hmac.New(sha512.New, key)
 	mac.Write([]byte(grant))
-	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-familySize]...))
+	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
 }
 
-// readRefresh returns the family of a refresh token, if it is one of ours. It may have been made before the master key was replaced.
+// readRefresh returns the grant id of a refresh token; ok is false when it was not made here. It
+// may have been made before the master key was replaced.
 func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != tokenSize {
 		return "", false
 	}
-	grant = string(raw[:familySize])
+	grant = string(raw[:grantIDSize])
 	return grant, slices.ContainsFunc(h.cfg.Sealer.Derive(purposeRefresh), func(key []byte) bool {
 		return hmac.Equal([]byte(refreshText(key, grant)), []byte(token))
 	})
@@ -51,25 +53,29 @@ func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 
 const purposeAccess = "relay access token of a refresh"
 
-// refreshPace is how often a family gets a new access token by refreshing. A program that refreshes at every page, or in a loop, gets the same one
-// meanwhile: each is a row for two hours, and a refresh asks for no secret.
+// refreshPace is how often a grant gets a new access token by refreshing. An app that refreshes at
+// every page, or in a loop, gets the same one in between: each token is a row for two hours, and a
+// refresh requires no secret.
 const refreshPace = 10 * time.Minute
 
-// newAccess is the access token that a refresh gives at now, at every replica, and when it was made first. It is derived, so that it can be given twice
-// although only its hash is kept.
+// newAccess returns the access token that a refresh returns at now, in every process, and when it
+// was made first. It is derived, so that it can be returned twice although only its hash is stored.
 func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
-	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil, grant+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
+	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
+		grant+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
 	if err != nil {
 		return "", gateway.Token{}, fmt.Errorf("relay: derive an access token: %w", err)
 	}
 	text := tokenText(raw)
-	return text, gateway.Token{Hash: sha256.Sum256([]byte(text)), CreatedAt: now, ExpiresAt: from.Add(refreshPace + accessLife)}, nil
+	return text, gateway.Token{Hash: sha256.Sum256([]byte(text)), CreatedAt: now,
+		ExpiresAt: from.Add(refreshPace + accessLife)}, nil
 }
 
-// refreshToken gives another access token (/sns/oauth2/refresh_token). It takes no secret, and gives the same refresh token back, whose 30 days go on
-// (WeChat's documentation). Where WeChat gives the same access token a new lifetime, this gives a new one, the same for some minutes, and the old one
-// lives to its end: only hashes are kept. Order and scope are as captured in 2018.
+// refreshToken returns another access token (/sns/oauth2/refresh_token). It requires no secret and
+// returns the same refresh token, whose 30 days continue (WeChat's documentation). Where WeChat
+// extends the same access token, this returns a new one, the same for some minutes, and the old one
+// stays valid until it expires: only hashes are stored. Order and scope are as captured in 2018.
 func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, error) {
 	token := p.Get("refresh_token")
 	switch {
@@ -114,7 +120,8 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	}
 	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
 		hash := sha256.Sum256([]byte(token))
-		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now, Access: row})
+		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now,
+			Access: row})
 	}
 	switch {
 	case errors.Is(err, gateway.ErrConflict): // another request with this token has stored it at this moment
@@ -132,7 +139,7 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	return out, nil
 }
 
-// refreshScope is the list of a refresh: with the scope below, and a comma at the end.
+// refreshScope returns the scopes of a refresh: with the lower scope, and a comma at the end.
 func refreshScope(scopes []string) string {
 	switch {
 	case slices.Contains(scopes, scopeUserInfo):
@@ -143,8 +150,8 @@ func refreshScope(scopes []string) string {
 	return strings.Join(scopes, ",")
 }
 
-// stillAllowed applies the app's access rule again: who was let in a month ago may not be today. To the app, a person who may not is a token that is
-// dead.
+// stillAllowed applies the app's access policy again: a user who had access a month ago may not
+// have it today. To the app, the token of a user without access is expired.
 func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Grant, dead *Error) (gateway.User, error) {
 	user, err := h.cfg.Users.User(ctx, f.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {

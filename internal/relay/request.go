@@ -18,22 +18,23 @@ const (
 	scopeLogin    = "snsapi_login"    // the same, of a website app
 )
 
-// Our own parameters of the authorize addresses. They only ever narrow the request that carries them, so it does no harm when somebody else writes them.
+// Parameters of the gateway's own. They only narrow the request that has them, so it does no harm
+// when somebody else sets them.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the Demand that was made for this request
-	paramContinue     = "weigate_continue"      // the person pressed "go on"
+	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
+	paramContinue     = "weigate_continue"      // the user pressed "Continue"
 )
 
 const (
 	maxQuery = 8 << 10
-	maxState = 128 // bytes, at oauth2/authorize (field report of 2018); none was met at qrconnect
+	maxState = 128 // bytes, at oauth2/authorize (field report of 2018); no limit is known at qrconnect
 )
 
-// request is a request at one of the two authorize addresses, checked.
+// request is a validated request at one of the two authorize addresses.
 type request struct {
 	app            *App
 	website        bool   // at qrconnect
-	redirectURI    string // byte for byte as it came
+	redirectURI    string // byte for byte as it was sent
 	state          string
 	scopes         []string
 	forcePopup     bool
@@ -49,18 +50,19 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			return nil, &pageError{kind: web.BadRequest} // which of them counts would be for everybody on the way to guess
+			return nil, &pageError{kind: web.BadRequest} // each party could read another of them
 		}
 	}
 	app := h.byAppID[q.Get("appid")]
 	if app == nil {
 		return nil, &pageError{kind: web.UnknownApp}
 	}
-	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"), lang: q.Get("lang"),
+	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
+		lang:           q.Get("lang"),
 		loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue)}
 	refuse := func(page web.Kind) (*request, error) { return nil, &pageError{kind: page, app: app} }
 	switch {
-	case app.checkReturn(req.redirectURI) != nil:
+	case app.checkRedirectURI(req.redirectURI) != nil:
 		return refuse(web.RedirectURI)
 	case q.Get("response_type") != "code":
 		return refuse(web.BadRequest)
@@ -77,7 +79,8 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	return req, nil
 }
 
-// readScope takes a list as WeChat does: separated by commas, the last of which may have nothing behind it.
+// readScope reads a list as WeChat does: separated by commas, also at the end. It reports whether
+// all scopes exist at this address.
 func (req *request) readScope(list string) bool {
 	for s := range strings.SplitSeq(list, ",") {
 		switch {
@@ -91,7 +94,7 @@ func (req *request) readScope(list string) bool {
 	return len(req.scopes) > 0
 }
 
-// entry is where the app's openids are from.
+// connector returns the connector whose openids the app knows.
 func (req *request) connector() string {
 	if req.website && req.app.WebsiteConnector != "" {
 		return req.app.WebsiteConnector
@@ -99,7 +102,7 @@ func (req *request) connector() string {
 	return req.app.Connector
 }
 
-// wantsProfile says whether the app will ask for nickname and picture.
+// wantsProfile reports whether the app will read nickname and picture.
 func wantsProfile(scopes []string) bool {
 	return slices.Contains(scopes, scopeUserInfo) || slices.Contains(scopes, scopeLogin)
 }
@@ -111,7 +114,7 @@ func (req *request) endpoint() string {
 	return "authorize"
 }
 
-// language is the wish that WeChat's QR page takes as lang, as a language tag.
+// language returns the language tag for the parameter lang of WeChat's QR page.
 func (req *request) language() string {
 	switch req.lang {
 	case "cn", "zh_CN":
@@ -122,7 +125,8 @@ func (req *request) language() string {
 	return ""
 }
 
-// requestURL returns the address of this same request with parameters of our own, without what means nothing here: it has to fit into a cookie.
+// requestURL returns the address of this same request with parameters of the gateway's own, without
+// what has no meaning here: it has to fit into a cookie.
 func (h *Handler) requestURL(req *request, own ...string) string {
 	path := pathAuthorize
 	if req.website {

@@ -61,7 +61,8 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed, address: netip.MustParseAddr("203.0.113.7")}
+	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed,
+		address: netip.MustParseAddr("203.0.113.7")}
 	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
 	master, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
@@ -75,15 +76,20 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	cfg := relay.Config{
 		URL: "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{
-			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID, Secrets: []route.SecretHash{route.HashSecret(secret)},
-				Connector: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080", "[::1]"}},
-			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Methods: []string{"wechat"}}, AppID: "wx00000000000000bb",
-				Secrets: []route.SecretHash{route.HashSecret("old"), route.HashSecret("new")}, Connector: "main", WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
+			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID,
+				Secrets:   []route.SecretHash{route.HashSecret(secret)},
+				Connector: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080",
+					"[::1]"}},
+			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Methods: []string{"wechat"}},
+				AppID:   "wx00000000000000bb",
+				Secrets: []route.SecretHash{route.HashSecret("old"), route.HashSecret("new")}, Connector: "main",
+				WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
 		},
 		SignIn: g, Access: g, Site: site, Users: g, Grants: grants{store, g}, Sealer: master,
-		InWeChat: func(*http.Request) bool { return !g.outside },
-		Address:  func(*http.Request) netip.Addr { return g.address }, RequestID: func(context.Context) string { return "req1" },
-		Observe: g.observe, Logger: leaktest.Logger(t), Now: g.clock,
+		InWeChat:  func(*http.Request) bool { return !g.outside },
+		Address:   func(*http.Request) netip.Addr { return g.address },
+		RequestID: func(context.Context) string { return "req1" },
+		Observe:   g.observe, Logger: leaktest.Logger(t), Now: g.clock,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -117,8 +123,10 @@ func (g *rig) advance(d time.Duration) {
 
 func (g *rig) arrive(connector, app, open, union string) gateway.User {
 	g.t.Helper()
-	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open, UnionID: union, OpenPlatform: "ours",
-		Group: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice/爱丽丝", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/a/132"}})
+	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open,
+		UnionID: union, OpenPlatform: "ours",
+		Group: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active,
+		Profile: &gateway.Profile{Nickname: "Alice/爱丽丝", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/a/132"}})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -127,7 +135,8 @@ func (g *rig) arrive(connector, app, open, union string) gateway.User {
 
 // in is a session of the account through an entry.
 func (g *rig) in(connector, app, open string) *session.Browser {
-	return &session.Browser{User: g.user, Session: gateway.Session{Hash: [32]byte{1}, UserID: g.user.ID, Connector: connector, AppID: app, OpenID: open, Method: "wechat", AuthTime: g.clock()}}
+	return &session.Browser{User: g.user, Session: gateway.Session{Hash: [32]byte{1}, UserID: g.user.ID,
+		Connector: connector, AppID: app, OpenID: open, Method: "wechat", AuthTime: g.clock()}}
 }
 
 func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
@@ -209,7 +218,8 @@ func query(pairs ...string) string {
 // authorize sends the browser to the authorize address.
 func (g *rig) authorize(scope string, change ...string) *httptest.ResponseRecorder {
 	g.t.Helper()
-	return g.get("/connect/oauth2/authorize", with([]string{"appid", appID, "redirect_uri", callback, "response_type", "code", "scope", scope, "state", "s1"}, change)...)
+	return g.get("/connect/oauth2/authorize", with([]string{"appid", appID, "redirect_uri", callback, "response_type",
+		"code", "scope", scope, "state", "s1"}, change)...)
 }
 
 // with changes pairs, or adds to them. A value of "-" takes the pair away.
@@ -281,12 +291,14 @@ func (g *rig) read(w *httptest.ResponseRecorder) (a answer) {
 
 func (g *rig) redeem(code string, change ...string) answer {
 	g.t.Helper()
-	return g.read(g.get("/sns/oauth2/access_token", with([]string{"appid", appID, "secret", secret, "code", code, "grant_type", "authorization_code"}, change)...))
+	return g.read(g.get("/sns/oauth2/access_token", with([]string{"appid", appID, "secret", secret, "code", code,
+		"grant_type", "authorization_code"}, change)...))
 }
 
 func (g *rig) refresh(token string, change ...string) answer {
 	g.t.Helper()
-	return g.read(g.get("/sns/oauth2/refresh_token", with([]string{"appid", appID, "grant_type", "refresh_token", "refresh_token", token}, change)...))
+	return g.read(g.get("/sns/oauth2/refresh_token", with([]string{"appid", appID, "grant_type", "refresh_token",
+		"refresh_token", token}, change)...))
 }
 
 func (g *rig) bearer(path, token string, change ...string) answer {

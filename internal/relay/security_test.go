@@ -24,26 +24,43 @@ import (
 
 func unlisted() []string {
 	return []string{
-		"https://evil.example.net/", "https://evil.example.net/?https://shop.example.com/", "https://evil.example.net#https://shop.example.com/",
-		"https://shop.example.com.evil.example.net/", "https://evilshop.example.com/", "https://example.com/", "https://a.shop.example.com/", "https://shop.example.com./",
-		"https://shop.example.com@evil.example.net/", "https://shop.example.com:x@evil.example.net/", "https://shop.example.com%40evil.example.net/", "https://evil@shop.example.com/",
-		"https://shop.example.com:443@evil.example.net/", "https://shop.example.com%2eevil.example.net/", "https://shop.example.com%00.evil.example.net/",
-		"https://evil.example.net\\@shop.example.com/", "https://shop.example.com\\.evil.example.net/", "https:\\\\shop.example.com/", "https:/\\shop.example.com/", "https://shop.example.com\\@evil.example.net",
-		"//shop.example.com/", "///shop.example.com/", "/callback", "callback", "shop.example.com/", "https:shop.example.com/", "https:///shop.example.com/", "https:////evil.example.net/", "https://", "://shop.example.com/",
-		"javascript:alert(1)", "javascript://shop.example.com/%0aalert(1)", "JAVASCRIPT://shop.example.com/%0aalert(1)", " https://shop.example.com/", "java\tscript://shop.example.com/", "data:text/html,x", "data://shop.example.com/,x",
-		"vbscript://shop.example.com/", "file://shop.example.com/", "ftp://shop.example.com/", "weixin://shop.example.com/", "ws://shop.example.com/", "blob:https://shop.example.com/x", "view-source:https://shop.example.com/",
-		"https://shop.example.com:8443/", "https://shop.example.com:80/", "http://shop.example.com:443/", "https://shop.example.com:/", "https://shop.example.com:443x/", "https://dev.example.com/", "http://127.0.0.1/", "http://[::1]:1/", "http://[::1/",
-		"https://ｓhop.example.com/", "https://shop.example。com/", "https://shop.example.com\u200b/", "https://[shop.example.com]/",
-		"https://shop.example.com/\r\nSet-Cookie: a=b", "https://shop.example.com/\x00", "https://shop.exam\tple.com/", "https://shop.example.com\n.evil.example.net/", "https://shop.example.com/\x7f", "",
+		"https://evil.example.net/", "https://evil.example.net/?https://shop.example.com/",
+		"https://evil.example.net#https://shop.example.com/",
+		"https://shop.example.com.evil.example.net/", "https://evilshop.example.com/", "https://example.com/",
+		"https://a.shop.example.com/", "https://shop.example.com./",
+		"https://shop.example.com@evil.example.net/", "https://shop.example.com:x@evil.example.net/",
+		"https://shop.example.com%40evil.example.net/", "https://evil@shop.example.com/",
+		"https://shop.example.com:443@evil.example.net/", "https://shop.example.com%2eevil.example.net/",
+		"https://shop.example.com%00.evil.example.net/",
+		"https://evil.example.net\\@shop.example.com/", "https://shop.example.com\\.evil.example.net/",
+		"https:\\\\shop.example.com/", "https:/\\shop.example.com/", "https://shop.example.com\\@evil.example.net",
+		"//shop.example.com/", "///shop.example.com/", "/callback", "callback", "shop.example.com/",
+		"https:shop.example.com/", "https:///shop.example.com/", "https:////evil.example.net/", "https://",
+		"://shop.example.com/",
+		"javascript:alert(1)", "javascript://shop.example.com/%0aalert(1)", "JAVASCRIPT://shop.example.com/%0aalert(1)",
+		" https://shop.example.com/", "java\tscript://shop.example.com/", "data:text/html,x",
+		"data://shop.example.com/,x",
+		"vbscript://shop.example.com/", "file://shop.example.com/", "ftp://shop.example.com/",
+		"weixin://shop.example.com/", "ws://shop.example.com/", "blob:https://shop.example.com/x",
+		"view-source:https://shop.example.com/",
+		"https://shop.example.com:8443/", "https://shop.example.com:80/", "http://shop.example.com:443/",
+		"https://shop.example.com:/", "https://shop.example.com:443x/", "https://dev.example.com/",
+		"http://127.0.0.1/", "http://[::1]:1/", "http://[::1/",
+		"https://ｓhop.example.com/", "https://shop.example。com/", "https://shop.example.com\u200b/",
+		"https://[shop.example.com]/",
+		"https://shop.example.com/\r\nSet-Cookie: a=b", "https://shop.example.com/\x00", "https://shop.exam\tple.com/",
+		"https://shop.example.com\n.evil.example.net/", "https://shop.example.com/\x7f", "",
 	}
 }
 
-// Whatever an address looks like, a code goes to a listed host or nowhere, and a person is not even signed in for it.
+// Whatever an address looks like, a code goes to a listed host or nowhere, and a person is not even
+// signed in for it.
 func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	for _, path := range []string{"/connect/oauth2/authorize", "/connect/qrconnect"} {
-		scope := map[string]string{"/connect/oauth2/authorize": "snsapi_base", "/connect/qrconnect": "snsapi_login"}[path]
+		scope := map[string]string{"/connect/oauth2/authorize": "snsapi_base",
+			"/connect/qrconnect": "snsapi_login"}[path]
 		for _, to := range unlisted() {
 			w := g.get(path, "appid", appID, "redirect_uri", to, "response_type", "code", "scope", scope, "state", "s")
 			if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || len(g.begun) > 0 {
@@ -56,9 +73,11 @@ func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 	}
 }
 
-// FuzzReturnAddress: what is let through leads to a listed host in Go's reading too, and the header holds one line of ASCII.
+// FuzzReturnAddress: what is let through leads to a listed host in Go's reading too, and the header
+// holds one line of ASCII.
 func FuzzReturnAddress(f *testing.F) {
-	for _, seed := range append(unlisted(), callback, "https://shop.example.com/?a=b#c", "http://127.0.0.1:8080/x", "HTTPS://SHOP.example.com/%zz") {
+	for _, seed := range append(unlisted(), callback, "https://shop.example.com/?a=b#c", "http://127.0.0.1:8080/x",
+		"HTTPS://SHOP.example.com/%zz") {
 		f.Add(seed, "s")
 	}
 	f.Add(callback, "a\r\nb")
@@ -97,10 +116,12 @@ func FuzzReturnAddress(f *testing.F) {
 	})
 }
 
-// FuzzCalls: whatever an app, or somebody else, sends, the answer is JSON with status 200, and nobody without a code gets a token.
+// FuzzCalls: whatever an app, or somebody else, sends, the answer is JSON with status 200, and
+// nobody without a code gets a token.
 func FuzzCalls(f *testing.F) {
 	good := query("appid", appID, "secret", secret, "code", "x", "grant_type", "authorization_code")
-	for _, seed := range []string{good, good + "&code=y", "appid=%zz&secret=;", "access_token=61_AAAAAAAAAAAAAAAAAAAAAAAA&openid=o", strings.Repeat("a=b&", 5000), "\x00\xff", "%00=%ff",
+	for _, seed := range []string{good, good + "&code=y", "appid=%zz&secret=;",
+		"access_token=61_AAAAAAAAAAAAAAAAAAAAAAAA&openid=o", strings.Repeat("a=b&", 5000), "\x00\xff", "%00=%ff",
 		query("appid", appID, "grant_type", "refresh_token", "refresh_token", "61_"+strings.Repeat("A", 107))} {
 		f.Add(seed, "")
 		f.Add("", seed)
@@ -108,7 +129,8 @@ func FuzzCalls(f *testing.F) {
 	g := newRig(f, func(c *relay.Config) { c.Logger = nil })
 	f.Fuzz(func(t *testing.T, inQuery, inBody string) {
 		g.t = t
-		for _, path := range []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo", "/sns/auth"} {
+		for _, path := range []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo",
+			"/sns/auth"} {
 			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(inBody))
 			r.URL.RawQuery = inQuery
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -121,14 +143,17 @@ func FuzzCalls(f *testing.F) {
 	})
 }
 
-// With WeChat, an "&" in the state of a link adds parameters to the app's callback, such as a second code.
+// With WeChat, an "&" in the state of a link adds parameters to the app's callback, such as a
+// second code.
 func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	for _, state := range []string{"x&code=STOLEN", "x#&code=STOLEN", "x;code=STOLEN", "x\r\nSet-Cookie: a=b", "x\nLocation: https://evil.example.net", "x\x00", "\"><script>"} {
+	for _, state := range []string{"x&code=STOLEN", "x#&code=STOLEN", "x;code=STOLEN", "x\r\nSet-Cookie: a=b",
+		"x\nLocation: https://evil.example.net", "x\x00", "\"><script>"} {
 		h := g.authorize("snsapi_base", "state", state).Header()
 		u, err := url.Parse(h.Get("Location"))
-		if err != nil || strings.ContainsAny(h.Get("Location"), "\r\n\x00\"<>") || len(h["Location"]) != 1 || h.Get("Set-Cookie") != "" {
+		if err != nil || strings.ContainsAny(h.Get("Location"), "\r\n\x00\"<>") || len(h["Location"]) != 1 ||
+			h.Get("Set-Cookie") != "" {
 			t.Fatalf("state %q: %q, %v", state, h, err)
 		}
 		if q := u.Query(); len(q["code"]) != 1 || q.Get("code") == "STOLEN" || u.Fragment != "" {
@@ -137,7 +162,8 @@ func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 	}
 }
 
-// Somebody else's link completes in the browser that opens it, with the person of that browser, and sends the code to the app alone.
+// Somebody else's link completes in the browser that opens it, with the person of that browser, and
+// sends the code to the app alone.
 func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
@@ -198,7 +224,8 @@ func TestSecretGuessing(t *testing.T) {
 	}
 }
 
-// Who knows how refresh tokens are made, and the id of a family, makes none, and ends none by trying.
+// Who knows how refresh tokens are made, and the id of a family, makes none, and ends none by
+// trying.
 func TestMadeUpRefreshTokenEndsNothing(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
@@ -369,7 +396,7 @@ func TestConfigIsChecked(t *testing.T) {
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for _, want := range []string{"Config.URL", "verify file", "a secret is empty", "no entry", `"https://x"`, `"*.example.com"`,
+	for _, want := range []string{"Config.URL", "verify file", "a secret is empty", "no connector", `"https://x"`, `"*.example.com"`,
 		`"X.example.com"`, `"a@b"`, `""`, "0 secrets", "no return_hosts", "two with this id"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing about %s in: %v", want, err)

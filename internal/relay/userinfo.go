@@ -11,11 +11,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// tokenForm tells a text that is no token (40014) from a token that is not good (40001).
+// tokenForm distinguishes a text that is not a token (40014) from an invalid token (40001).
 var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo tells nickname and picture (/sns/userinfo). Sex is 0 and the places are empty, as at WeChat since 2021-10-20; order and the undocumented key
-// "language" are as captured. lang only ever chose the language of the places.
+// userInfo returns nickname and picture (/sns/userinfo). Sex is 0 and the places are empty, as at
+// WeChat since 2021-10-20; order and the undocumented key "language" are as captured. lang only
+// ever chose the language of the places.
 func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 	app, f, user, err := h.bearer(r.Context(), p)
 	if err != nil {
@@ -43,7 +44,8 @@ func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 	return app, out, nil
 }
 
-// auth says whether an access token is good (/sns/auth). It is the only answer with an errcode of 0.
+// auth reports whether an access token is valid (/sns/auth). It is the only response with an
+// errcode of 0.
 func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
 	app, _, _, err := h.bearer(r.Context(), p)
 	if err != nil {
@@ -55,8 +57,9 @@ func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
 	return app, out, nil
 }
 
-// bearer finds what an access token stands for. A person who may not use the app any more is a token that has expired: apps then refresh, fail, and send
-// the person to authorize, where they are told.
+// bearer returns the grant of an access token. The token of a user without access to the app any
+// more is expired: apps then refresh, fail, and send the user to authorize, where a page explains
+// it.
 func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant, gateway.User, error) {
 	fail := func(app *App, err error) (*App, gateway.Grant, gateway.User, error) {
 		return app, gateway.Grant{}, gateway.User{}, err
@@ -81,7 +84,7 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 	}
 	app := h.byID[f.App]
 	switch {
-	case app == nil || !ours(f): // the app was taken out of the configuration
+	case app == nil || !ours(f): // the app is not configured any more
 		return fail(nil, errCredential)
 	case openID != f.OpenID:
 		return fail(app, errOpenID)

@@ -9,12 +9,13 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// verifyName is the name of the file by which WeChat knows that a domain belongs to the owner of an account. Its text is the middle of its name (field
-// reports; samples have 16 characters).
+// verifyName matches the name of the file that proves to WeChat that a domain belongs to the owner
+// of an official account. Its content is the middle of its name (field reports; samples have 16
+// characters).
 var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
-// mountVerify adds the files at the root, where WeChat looks for them, and under the path of the gateway's own address, which may be all of the host
-// that leads here.
+// mountVerify registers the files at the root, where WeChat looks for them, and below the path of
+// the gateway, which may be the only path of the host that leads here.
 func (h *Handler) mountVerify(mux *route.Mux) {
 	paths := []string{""}
 	if h.path != "" {
@@ -28,7 +29,7 @@ func (h *Handler) mountVerify(mux *route.Mux) {
 			mux.HandleFunc("GET "+path+"/"+name, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/plain")
 				w.Header().Set("Cache-Control", "no-store")
-				_, _ = io.WriteString(w, text) // a failure here is a client that has gone
+				_, _ = io.WriteString(w, text) // fails when the client has disconnected
 			})
 		}
 	}

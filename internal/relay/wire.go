@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// Error is an error as WeChat tells it to an app: a number and a text. Numbers and texts are from WeChat's table of return codes and from answers that
-// were captured at these very endpoints.
+// Error is an error as WeChat returns it to an app: a number and a text. Numbers and texts are from
+// WeChat's table of return codes and from responses captured at these endpoints.
 type Error struct {
 	Code int
 	Text string
 }
 
-// Error says it in WeChat's words.
+// Error returns the text of WeChat's errmsg.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
 
-// The errors that this package answers. They are values to compare with, never changed.
+// The errors of this package. They are compared with and never changed.
 var (
 	errSystem        = &Error{-1, "system error"}
 	errCredential    = &Error{40001, "invalid credential, access_token is invalid or not latest"}
@@ -42,7 +42,7 @@ var (
 	errNoRefresh     = &Error{41003, "refresh_token missing"}
 	errNoSecret      = &Error{41004, "appsecret missing"}
 	errNoCode        = &Error{41008, "missing code"}
-	errNoOpenID      = &Error{41009, "missing openid"} // WeChat's English is not known
+	errNoOpenID      = &Error{41009, "missing openid"} // WeChat's text is not known
 	errExpired       = &Error{42001, "access_token expired"}
 	errMethod        = &Error{43001, "require GET method"}
 	errSlowDown      = &Error{45011, "api minute-quota reach limit, must slower, retry next minute"}
@@ -51,11 +51,12 @@ var (
 
 const maxForm = 64 << 10
 
-// call is one of the calls that an app makes: parameters in, an answer out. The app is nil as long as it is not known.
+// call handles one of the calls of an app: it returns the app, nil while it is not known, and the
+// response.
 type call func(r *http.Request, p url.Values) (*App, *wire, error)
 
-// sns answers a call. The status is 200 for errors as well, and the type text/plain without a charset, as in captures of 2016, 2021 and 2024: there are
-// libraries that depend on either.
+// sns serves a call. The status is 200 for errors as well, and the type text/plain without a
+// charset, as in captures of 2016, 2021 and 2024: some libraries depend on either.
 func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		app, out, err := h.answer(w, r, run)
@@ -80,18 +81,20 @@ func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 		header.Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(http.StatusOK)
 		if r.Method != http.MethodHead {
-			_, _ = w.Write(body) // a client that has gone is no error of ours
+			_, _ = w.Write(body) // fails when the client has disconnected
 		}
 	}
 }
 
-// answer reads the parameters, which WeChat takes from the query, by GET and by POST, and from a form, and makes the call.
+// answer reads the parameters, which WeChat accepts in the query, by GET and by POST, and in a
+// form, and makes the call.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App, *wire, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		return nil, nil, errMethod // HEAD too: it would use up a code, and tell nobody
+		return nil, nil, errMethod // HEAD too: it would use up a code without returning anything
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	// What cannot be read is missing then, and the call says so. There are apps that do not encode the code.
+	// A parameter that cannot be read is missing, which the call reports. Some apps do not encode
+	// the code.
 	var large *http.MaxBytesError
 	if err := r.ParseForm(); errors.As(err, &large) {
 		return nil, nil, errBadURL
@@ -99,7 +102,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App
 	return run(r, r.Form)
 }
 
-// explain turns an error into what the app hears, and logs it. What is no Error is our side's failure: apps take WeChat's -1 for a reason to try again.
+// explain returns the error for the app, and logs it. Any error that is not an *Error is a failure
+// of the server: apps take WeChat's -1 as a reason to try again.
 func (h *Handler) explain(r *http.Request, endpoint string, app *App, err error) *Error {
 	id := ""
 	if app != nil {
@@ -107,19 +111,22 @@ func (h *Handler) explain(r *http.Request, endpoint string, app *App, err error)
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		h.cfg.Logger.InfoContext(r.Context(), "relay call refused", "endpoint", endpoint, "app", id, "errcode", e.Code, "rid", h.rid(r),
+		h.cfg.Logger.InfoContext(r.Context(), "relay call rejected", "endpoint", endpoint, "app", id, "errcode", e.Code,
+			"rid", h.rid(r),
 			"request_id", h.cfg.RequestID(r.Context()))
 		return e
 	}
 	if r.Context().Err() == nil {
-		h.cfg.Logger.ErrorContext(r.Context(), "relay call failed", "endpoint", endpoint, "app", id, "error", err, "rid", h.rid(r),
+		h.cfg.Logger.ErrorContext(r.Context(), "relay call failed", "endpoint", endpoint, "app", id, "error", err,
+			"rid", h.rid(r),
 			"request_id", h.cfg.RequestID(r.Context()))
 	}
 	return errSystem
 }
 
-// rid is what WeChat writes behind an errmsg since 2021: the time in hexadecimal, and two groups that name the request. Ours come from the request id,
-// so that a line of the app's log finds one of ours.
+// rid returns what WeChat adds to an errmsg since 2021: the time in hexadecimal, and two groups
+// that name the request. Here they are from the request id, so that a line of the app's log leads
+// to one of the gateway's.
 func (h *Handler) rid(r *http.Request) string {
 	sum := sha256.Sum256([]byte("rid " + h.cfg.RequestID(r.Context())))
 	name := hex.EncodeToString(sum[:8])

@@ -5,5 +5,6 @@ import (
 	"syscall"
 )
 
-// mortal has a child end with the test, however that ends: a test that is killed must leave nothing behind. By SIGTERM, which nginx hands on to its workers.
+// mortal has a child end with the test, however that ends: a test that is killed must leave nothing
+// behind. By SIGTERM, which nginx hands on to its workers.
 func mortal(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }

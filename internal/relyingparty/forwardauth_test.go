@@ -23,7 +23,7 @@ import (
 
 // guarded is a site behind a real proxy with forward auth, and the gateway that the proxy asks.
 type guarded struct {
-	*world
+	*gatewayFixture
 	t      *testing.T
 	site   *upstream
 	origin string // https://wiki.localhost:PORT
@@ -39,8 +39,8 @@ const verifyCache = time.Second
 
 func guard(t *testing.T, kind proxied) *guarded {
 	t.Helper()
-	w := newWorld(t)
-	g := &guarded{world: w, t: t, site: newUpstream(t)}
+	w := newFixture(t)
+	g := &guarded{gatewayFixture: w, t: t, site: newUpstream(t)}
 	address, socket := inherited(t)
 	_, g.port, _ = net.SplitHostPort(address)
 	g.host = "wiki.localhost:" + g.port
@@ -52,7 +52,8 @@ func guard(t *testing.T, kind proxied) *guarded {
 	if example == "" {
 		example = kind.name
 	}
-	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]", "hosts: ["+g.host+"]",
+	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]",
+		"hosts: ["+g.host+"]",
 		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()) +
 		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n")
 	g.gatewayURL = w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
@@ -66,7 +67,8 @@ func guard(t *testing.T, kind proxied) *guarded {
 	return g
 }
 
-// otherProxy serves the gateway's side of a site that is nobody's business here, but for who has a session on it.
+// otherProxy serves the gateway's side of a site that is nobody's business here, but for who has a
+// session on it.
 func (g *guarded) otherProxy() *httptest.Server {
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -136,14 +138,14 @@ func (g *guarded) ask(p *phone, method, path string, headers ...string) answer {
 func (g *guarded) signedIn(person string) phone {
 	g.t.Helper()
 	p := g.phone(person)
-	page := p.open(g.origin + "/page?x=1&y=%2F")
-	p.want("waiting") // access: approved
+	page := p.Visit(g.origin + "/page?x=1&y=%2F")
+	p.wantPage("waiting") // access: approved
 	g.approve(page)
 	// The page looks by itself, and goes on.
-	p.on(p.FollowRefresh(g.t.Context()))
-	p.want("profile")
-	p.on(p.Follow(g.t.Context(), "go"))
-	page = p.on(p.Allow(g.t.Context()))
+	p.Must(p.FollowRefresh(g.t.Context()))
+	p.wantPage("profile")
+	p.Must(p.Follow(g.t.Context(), "go"))
+	page = p.Must(p.Allow(g.t.Context()))
 	if page.URL != g.origin+"/page?x=1&y=%2F" || !strings.Contains(page.Body, `"path":"/page?x=1\u0026y=%2F"`) {
 		g.t.Fatalf("the phone shows %d at %s, by %v\n%s", page.Status, page.URL, page.Hops, page.Body)
 	}
@@ -161,7 +163,8 @@ func (g *guarded) approve(page *wechattest.Page) {
 	run(g.t, g.weigate("user", "approve", id))
 }
 
-// TestProxyProtectsASite takes each proxy, with the configuration in examples, through signing in, being somebody, and being nobody.
+// TestProxyProtectsASite takes each proxy, with the configuration in examples, through signing in,
+// being somebody, and being nobody.
 func TestProxyProtectsASite(t *testing.T) {
 	t.Parallel()
 	for _, kind := range proxies {
@@ -187,16 +190,19 @@ func TestProxyProtectsASite(t *testing.T) {
 func (g *guarded) programsHear401() {
 	g.t.Helper()
 	for name, headers := range map[string][]string{
-		"API call":  {"Accept", "application/json"},
-		"WebSocket": {"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "x3JJHMbDL1EzLkh9GBhXDw==", "Accept", "*/*"},
-		"fetch":     {"Accept", "*/*", "Sec-Fetch-Mode", "cors"},
+		"API call": {"Accept", "application/json"},
+		"WebSocket": {"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key",
+			"x3JJHMbDL1EzLkh9GBhXDw==", "Accept", "*/*"},
+		"fetch": {"Accept", "*/*", "Sec-Fetch-Mode", "cors"},
 	} {
-		if got := g.ask(nil, http.MethodGet, "/api", headers...); got.status != http.StatusUnauthorized || got.header.Get("Location") != "" || !strings.Contains(got.body, "not_signed_in") {
+		if got := g.ask(nil, http.MethodGet, "/api", headers...); got.status != http.StatusUnauthorized ||
+			got.header.Get("Location") != "" || !strings.Contains(got.body, "not_signed_in") {
 			g.t.Errorf("%s: %d %v %s", name, got.status, got.header, got.body)
 		}
 	}
 	got := g.ask(nil, http.MethodGet, "/page", "Accept", "text/html")
-	if at := got.header.Get("Location"); got.status != http.StatusFound || at != g.origin+"/.weigate/start?return="+url.QueryEscape("/page") {
+	if at := got.header.Get("Location"); got.status != http.StatusFound ||
+		at != g.origin+"/.weigate/start?return="+url.QueryEscape("/page") {
 		g.t.Errorf("a page: %d, to %q", got.status, at)
 	}
 	if got := g.ask(nil, http.MethodGet, "/.weigate/verify", "X-Original-Url", g.origin+"/"); got.status == http.StatusOK {
@@ -210,8 +216,10 @@ func (g *guarded) programsHear401() {
 // siteIsTold looks at what the site is sent for a visitor who sends made-up headers along.
 func (g *guarded) siteIsTold(p *phone) (account string) {
 	g.t.Helper()
-	got := g.ask(p, http.MethodGet, "/page", "Accept", "text/html", "X-Weigate-User", "root", "X-Weigate-Groups", "admins", "X-Weigate-Name", "root", "X-Weigate-Unionid", "u",
-		"X_weigate_user", "root", "x_weigate_user", "root", "X-WEIGATE-USER", "root", "x-weigate-groups", "admins", "X-Weigate-Admin", "1",
+	got := g.ask(p, http.MethodGet, "/page", "Accept", "text/html", "X-Weigate-User", "root", "X-Weigate-Groups", "admins",
+		"X-Weigate-Name", "root", "X-Weigate-Unionid", "u",
+		"X_weigate_user", "root", "x_weigate_user", "root", "X-WEIGATE-USER", "root", "x-weigate-groups", "admins",
+		"X-Weigate-Admin", "1",
 		"X-Forwarded-Host", "elsewhere.example", "X-Forwarded-Uri", "/other")
 	if got.headers == nil {
 		g.t.Fatalf("%d %v %s", got.status, got.header, got.body)
@@ -223,16 +231,19 @@ func (g *guarded) siteIsTold(p *phone) (account string) {
 	}
 	h := got.headers
 	appid := g.account.AppID
-	for name, want := range map[string]string{"X-Weigate-Name": "Alice", "X-Weigate-Openid": g.sim.OpenID(appid, "alice"), "X-Weigate-Groups": "", "Cookie": "theme=dark"} {
+	for name, want := range map[string]string{"X-Weigate-Name": "Alice",
+		"X-Weigate-Openid": g.wechat.OpenID(appid, "alice"), "X-Weigate-Groups": "", "Cookie": "theme=dark"} {
 		if got := strings.Join(h[name], ","); got != want {
 			g.t.Errorf("the site is told %s %q, want %q", name, got, want)
 		}
 	}
-	if id := h.Get("X-Weigate-User"); len(h["X-Weigate-User"]) != 1 || len(id) != 26 || strings.Count(h.Get("X-Weigate-Assertion"), ".") != 2 {
+	if id := h.Get("X-Weigate-User"); len(h["X-Weigate-User"]) != 1 || len(id) != 26 ||
+		strings.Count(h.Get("X-Weigate-Assertion"), ".") != 2 {
 		g.t.Errorf("the site is told %v", h)
 	}
 	for _, c := range p.Cookies(g.origin + "/") { // the visitor's only cookie
-		if got := g.ask(p, http.MethodGet, "/page", "Cookie", c.Name+"="+c.Value); got.headers == nil || got.headers.Get("Cookie") != "" || got.headers["X-Weigate-Cookie"] != nil {
+		if got := g.ask(p, http.MethodGet, "/page", "Cookie", c.Name+"="+c.Value); got.headers == nil ||
+			got.headers.Get("Cookie") != "" || got.headers["X-Weigate-Cookie"] != nil {
 			g.t.Errorf("the site is sent a key to itself: %v", got.headers)
 		}
 	}
@@ -243,13 +254,17 @@ func (g *guarded) siteIsTold(p *phone) (account string) {
 	return h.Get("X-Weigate-User")
 }
 
-// noPathLeadsAround sends paths as no browser writes them, with nobody's cookies. None of them reaches the site.
+// noPathLeadsAround sends paths as no browser writes them, with nobody's cookies. None of them
+// reaches the site.
 func (g *guarded) noPathLeadsAround() {
 	g.t.Helper()
 	for _, path := range []string{
-		"/.weigate/../page", "/.weigate/start/../../page", "/.weigate/%2e%2e/page", "/.weigate/..%2fpage", "/.weigate/..%5cpage", `/.weigate/..\page`, "//.weigate/../page",
-		"/.weigate;/page", "/.weigate/;/../page", "/.weigate/start;x/../../page", "/.weigate%2f..%2fpage", "/%2eweigate/../page", "/.WEIGATE/../page", "/.weigate/./../page",
-		"/page/.weigate/start", "/page?/.weigate/start", "/page#/.weigate/start", "/.weigate/refused/../../page", "/.weigate/verify/../../page", "/verify", "//page", "/./page",
+		"/.weigate/../page", "/.weigate/start/../../page", "/.weigate/%2e%2e/page", "/.weigate/..%2fpage",
+		"/.weigate/..%5cpage", `/.weigate/..\page`, "//.weigate/../page",
+		"/.weigate;/page", "/.weigate/;/../page", "/.weigate/start;x/../../page", "/.weigate%2f..%2fpage",
+		"/%2eweigate/../page", "/.WEIGATE/../page", "/.weigate/./../page",
+		"/page/.weigate/start", "/page?/.weigate/start", "/page#/.weigate/start", "/.weigate/refused/../../page",
+		"/.weigate/verify/../../page", "/verify", "//page", "/./page",
 		"https://" + g.host + "/page", "http://elsewhere.example/.weigate/start", "/page%00/.weigate/", "/.weigate\t/page",
 	} {
 		conn, err := tls.Dial("tcp", "127.0.0.1:"+g.port, &tls.Config{ServerName: "wiki.localhost"})
@@ -274,8 +289,9 @@ func (g *guarded) noPathLeadsAround() {
 	}
 }
 
-// noOtherNameLeadsIn has somebody who may use another site ask for this one under the other's name, with the other's cookie. A proxy that tells the gateway
-// the name that the visitor gave gets an answer for the other site.
+// noOtherNameLeadsIn has somebody who may use another site ask for this one under the other's name,
+// with the other's cookie. A proxy that tells the gateway the name that the visitor gave gets an
+// answer for the other site.
 func (g *guarded) noOtherNameLeadsIn() {
 	g.t.Helper()
 	bob, other := g.phone("bob"), g.openHost()
@@ -296,7 +312,8 @@ func (g *guarded) noOtherNameLeadsIn() {
 			g.t.Fatal(err)
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n%sAccept: text/html\r\nCookie: %s\r\nConnection: close\r\n\r\n", line, host, more, cookie)
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n%sAccept: text/html\r\nCookie: %s\r\nConnection: close\r\n\r\n",
+			line, host, more, cookie)
 		_, _ = io.Copy(io.Discard, conn) // whatever the answer is: the site must not have been asked
 		if reached := g.site.reached(); len(reached) > 0 {
 			g.t.Errorf("%q, Host %s, %q: the site was asked for %v", line, host, more, reached)
@@ -313,15 +330,15 @@ func (g *guarded) noOtherNameLeadsIn() {
 
 func (g *guarded) signsOutAndInAgain(p phone) {
 	g.t.Helper()
-	p.open(g.origin + "/.weigate/sign-out")
-	p.want("host_sign_out")
-	p.on(p.Submit(g.t.Context(), "", nil))
-	p.want("host_signed_out")
+	p.Visit(g.origin + "/.weigate/sign-out")
+	p.wantPage("host_sign_out")
+	p.Must(p.Submit(g.t.Context(), "", nil))
+	p.wantPage("host_signed_out")
 	if got := g.ask(&p, http.MethodGet, "/page", "Accept", "application/json"); got.status != http.StatusUnauthorized {
 		g.t.Errorf("signed out of the host: %d %s", got.status, got.body)
 	}
 	// The gateway still knows them.
-	if page := p.open(g.origin + "/again"); page.URL != g.origin+"/again" || page.Status != http.StatusOK {
+	if page := p.Visit(g.origin + "/again"); page.URL != g.origin+"/again" || page.Status != http.StatusOK {
 		g.t.Errorf("the phone is at %s, %d, by %v", page.URL, page.Status, page.Hops)
 	}
 	g.site.reached()
@@ -345,7 +362,8 @@ func (g *guarded) blockedWithinTheCache(p phone, account string) {
 			g.t.Fatalf("%s after the block: %d %s", sent.Sub(began), got.status, got.body)
 		}
 	}
-	if got := g.ask(&p, http.MethodGet, "/api", "Accept", "application/json"); got.status != http.StatusForbidden || !strings.Contains(got.body, `"blocked"`) {
+	if got := g.ask(&p, http.MethodGet, "/api", "Accept", "application/json"); got.status != http.StatusForbidden ||
+		!strings.Contains(got.body, `"blocked"`) {
 		g.t.Errorf("a program of somebody who is blocked: %d %s", got.status, got.body)
 	}
 }

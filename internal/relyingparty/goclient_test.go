@@ -11,6 +11,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 const clientSecret = "client-secret:100%25+more&than/sixteen=characters"
@@ -20,17 +22,17 @@ type goClient struct {
 	t        *testing.T
 	provider *oidc.Provider
 	conf     oauth2.Config
-	app      *app
+	app      *fixture.App
 }
 
-func newGoClient(t *testing.T, issuer, id, secret string, a *app) *goClient {
+func newGoClient(t *testing.T, issuer, id, secret string, a *fixture.App) *goClient {
 	t.Helper()
 	p, err := oidc.NewProvider(t.Context(), issuer)
 	if err != nil {
 		t.Fatalf("discovery: %v", err)
 	}
 	return &goClient{t: t, provider: p, app: a, conf: oauth2.Config{
-		ClientID: id, ClientSecret: secret, Endpoint: p.Endpoint(), RedirectURL: a.url + "/callback",
+		ClientID: id, ClientSecret: secret, Endpoint: p.Endpoint(), RedirectURL: a.URL + "/callback",
 		Scopes: []string{oidc.ScopeOpenID, "profile", "email", "groups", "wechat", oidc.ScopeOfflineAccess},
 	}}
 }
@@ -47,7 +49,7 @@ func (c *goClient) begin(more ...oauth2.AuthCodeOption) request {
 // finish does what the app does when the person is back.
 func (c *goClient) finish(r request) (*oauth2.Token, *oidc.IDToken) {
 	c.t.Helper()
-	told := c.app.last()
+	told := c.app.LastQuery()
 	if told.Get("state") != r.state || told.Get("code") == "" {
 		c.t.Fatalf("the app was told %v", told)
 	}
@@ -97,12 +99,13 @@ func (c *goClient) userinfo(token *oauth2.Token) (*oidc.UserInfo, person) {
 // TestGoClientSignsIn: go-oidc and x/oauth2, confidential and public, both algorithms.
 func TestGoClientSignsIn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	a := newApp(t)
-	const more = "name: A Go app, redirect_uris: [%[1]s/callback], post_logout_redirect_uris: [%[1]s/bye], access: signed_in, email: {policy: synthetic, domain: people.example.com}"
-	w.serve(w.config(w.wire.url, fmt.Sprintf("  - {id: rs, kind: oidc, secret: %[2]q, id_token_alg: RS256, "+more+"}\n"+
+	w := newFixture(t)
+	a := fixture.NewApp(t)
+	const more = "name: A Go app, redirect_uris: [%[1]s/callback], post_logout_redirect_uris: [%[1]s/bye], " +
+		"access: signed_in, email: {policy: synthetic, domain: people.example.com}"
+	w.serve(w.config(w.front.url, fmt.Sprintf("  - {id: rs, kind: oidc, secret: %[2]q, id_token_alg: RS256, "+more+"}\n"+
 		"  - {id: es, kind: oidc, secret: %[2]q, id_token_alg: ES256, id_token_claims: true, "+more+"}\n"+
-		"  - {id: public, kind: oidc, public: true, "+more+"}\n", a.url, clientSecret)))
+		"  - {id: public, kind: oidc, public: true, "+more+"}\n", a.URL, clientSecret)))
 	for _, tt := range []struct {
 		id, secret, alg string
 		style           oauth2.AuthStyle
@@ -114,16 +117,16 @@ func TestGoClientSignsIn(t *testing.T) {
 		t.Run(tt.id, func(t *testing.T) {
 			alice := w.phone("alice")
 			alice.ClearCookies()
-			c := newGoClient(t, w.wire.url, tt.id, tt.secret, a)
+			c := newGoClient(t, w.front.url, tt.id, tt.secret, a)
 			c.conf.Endpoint.AuthStyle = tt.style
 			first := c.begin()
-			alice.open(first.address)
+			alice.Visit(first.address)
 			if tt.id == "rs" { // nobody knows her profile yet
-				alice.want("profile")
-				alice.on(alice.Follow(t.Context(), "go"))
-				alice.on(alice.Allow(t.Context()))
+				alice.wantPage("profile")
+				alice.Must(alice.Follow(t.Context(), "go"))
+				alice.Must(alice.Allow(t.Context()))
 			}
-			if iss := a.last().Get("iss"); iss != w.wire.url {
+			if iss := a.LastQuery().Get("iss"); iss != w.front.url {
 				t.Errorf("iss %q at the callback (RFC 9207)", iss)
 			}
 			token, id := c.finish(first)
@@ -137,17 +140,18 @@ func TestGoClientSignsIn(t *testing.T) {
 }
 
 // knowsAlice looks at what the app hears of the person.
-func (c *goClient) knowsAlice(w *world, token *oauth2.Token, id *oidc.IDToken) {
+func (c *goClient) knowsAlice(w *gatewayFixture, token *oauth2.Token, id *oidc.IDToken) {
 	c.t.Helper()
 	info, who := c.userinfo(token)
-	if who.Sub != id.Subject || who.Name != "Alice" || who.Nickname != "Alice" || !strings.HasPrefix(who.Username, "wx-") || !strings.HasPrefix(who.Picture, w.simURL) ||
+	if who.Sub != id.Subject || who.Name != "Alice" || who.Nickname != "Alice" ||
+		!strings.HasPrefix(who.Username, "wx-") || !strings.HasPrefix(who.Picture, w.wechat.URL) ||
 		who.Groups == nil {
 		c.t.Errorf("userinfo %+v for %s", who, id.Subject)
 	}
 	if info.Email != id.Subject+"@people.example.com" || info.EmailVerified {
 		c.t.Errorf("email %q, verified %v", info.Email, info.EmailVerified)
 	}
-	if who.OpenID != w.sim.OpenID(w.account.AppID, "alice") || who.UnionID == "" {
+	if who.OpenID != w.wechat.OpenID(w.account.AppID, "alice") || who.UnionID == "" {
 		c.t.Errorf("openid %q, unionid %q", who.OpenID, who.UnionID)
 	}
 	var claims struct {
@@ -186,14 +190,15 @@ func (c *goClient) refreshes(token *oauth2.Token, id *oidc.IDToken) {
 	*token = *next
 }
 
-// codeWorksOnce sends a code twice. x/oauth2 reads the refusal, and what the first exchange gave is dead.
+// codeWorksOnce sends a code twice. x/oauth2 reads the refusal, and what the first exchange gave is
+// dead.
 func (c *goClient) codeWorksOnce(p phone) {
 	c.t.Helper()
 	again := c.begin()
-	p.open(again.address)
+	p.Visit(again.address)
 	token, _ := c.finish(again)
 	c.userinfo(token)
-	_, err := c.conf.Exchange(c.t.Context(), c.app.last().Get("code"), oauth2.VerifierOption(again.verifier))
+	_, err := c.conf.Exchange(c.t.Context(), c.app.LastQuery().Get("code"), oauth2.VerifierOption(again.verifier))
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
 		c.t.Errorf("the second exchange: %v", err)
@@ -211,13 +216,14 @@ func (c *goClient) signsOut(p phone, raw string) {
 	if err := c.provider.Claims(&meta); err != nil || meta.EndSession == "" {
 		c.t.Fatalf("end_session_endpoint %q, %v", meta.EndSession, err)
 	}
-	bye := c.app.url + "/bye"
-	page := p.open(meta.EndSession + "?" + url.Values{"id_token_hint": {raw}, "post_logout_redirect_uri": {bye}, "state": {"so long"}}.Encode())
-	if !strings.HasPrefix(page.URL, bye) || c.app.last().Get("state") != "so long" {
+	bye := c.app.URL + "/bye"
+	page := p.Visit(meta.EndSession + "?" +
+		url.Values{"id_token_hint": {raw}, "post_logout_redirect_uri": {bye}, "state": {"so long"}}.Encode())
+	if !strings.HasPrefix(page.URL, bye) || c.app.LastQuery().Get("state") != "so long" {
 		c.t.Fatalf("after signing out the phone is at %s", page.URL)
 	}
-	p.open(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
-	if told := c.app.last(); told.Get("error") != "login_required" {
+	p.Visit(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
+	if told := c.app.LastQuery(); told.Get("error") != "login_required" {
 		c.t.Errorf("after signing out the app is told %v", told)
 	}
 }

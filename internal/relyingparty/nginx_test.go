@@ -13,13 +13,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 	"golang.org/x/oauth2"
 )
 
-// neighbour is the site at the root of the host: it has cookies of its own, and is an app of the gateway below the same host.
+// neighbour is the site at the root of the host: it has cookies of its own, and is an app of the
+// gateway below the same host.
 type neighbour struct {
-	*app
+	*fixture.App
 	mu      sync.Mutex
 	paths   []string
 	cookies []string // names of cookies that came with requests
@@ -33,16 +35,19 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "neighbour", Value: "1", Path: "/", Secure: true, HttpOnly: true})
-	n.app.ServeHTTP(w, r)
+	n.App.ServeHTTP(w, r)
 }
 
-// nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this machine's. It returns the address of the host.
+// nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this
+// machine's. It returns the address of the host.
 func nginx(t *testing.T, site string, gateway string) string {
 	t.Helper()
 	address, listener := inherited(t)
 	host := "https://" + address
-	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl", "listen "+address+" ssl",
-		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile, "/etc/ssl/www.example.com.key", keyFile,
+	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl",
+		"listen "+address+" ssl",
+		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile,
+		"/etc/ssl/www.example.com.key", keyFile,
 		"http://127.0.0.1:8080", gateway, "http://127.0.0.1:3000", site)
 	serveNginx(t, server, listener)
 	return host
@@ -82,40 +87,45 @@ func leaves(page *wechattest.Page, host string) (out []string) {
 	return out
 }
 
-// TestGatewayBelowAPathOfAnotherSite puts the gateway below /login/ of a host whose root is another site, behind a real nginx with TLS.
+// TestGatewayBelowAPathOfAnotherSite puts the gateway below /login/ of a host whose root is another
+// site, behind a real nginx with TLS.
 func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	n := &neighbour{app: &app{}}
+	w := newFixture(t)
+	n := &neighbour{App: &fixture.App{}}
 	behind := httptest.NewServer(n)
 	t.Cleanup(behind.Close)
-	host := nginx(t, behind.URL, w.wire.url)
-	n.url = host
+	host := nginx(t, behind.URL, w.front.url)
+	n.URL = host
 	issuer := host + "/login"
-	w.serve(w.config(issuer, fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, redirect_uris: [%s/callback], post_logout_redirect_uris: [%s/bye], access: signed_in}\n",
-		clientSecret, host, host)))
+	w.serve(w.config(issuer,
+		fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, redirect_uris: [%s/callback], "+
+			"post_logout_redirect_uris: [%s/bye], access: signed_in}\n",
+			clientSecret, host, host)))
 
-	c := newGoClient(t, issuer, "site", clientSecret, n.app)
+	c := newGoClient(t, issuer, "site", clientSecret, n.App)
 	c.conf.Scopes = []string{"openid", "profile"}
 	endpointsStayBelow(t, c, issuer)
 	alice := w.phone("alice")
 	shown := func(page *wechattest.Page, name string) *wechattest.Page {
 		t.Helper()
-		alice.want(name)
+		alice.wantPage(name)
 		if !strings.HasPrefix(page.URL, issuer+"/") || len(leaves(page, host)) > 0 {
 			t.Errorf("the page %s at %s leads to %v", name, page.URL, leaves(page, host))
 		}
 		return page
 	}
 
-	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app may have.
-	alice.open(host + "/")
+	// First the site alone, which plants a cookie; then a sign-in with as long a state as an app
+	// may have.
+	alice.Visit(host + "/")
 	first := c.begin()
 	first.state += strings.Repeat("s", 1050)
-	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce), oauth2.S256ChallengeOption(first.verifier))
-	shown(alice.open(first.address), "profile")
-	alice.on(alice.Follow(t.Context(), "go"))
-	back := alice.on(alice.Allow(t.Context()))
+	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce),
+		oauth2.S256ChallengeOption(first.verifier))
+	shown(alice.Visit(first.address), "profile")
+	alice.Must(alice.Follow(t.Context(), "go"))
+	back := alice.Must(alice.Allow(t.Context()))
 	if !strings.HasPrefix(back.URL, host+"/callback?") {
 		t.Fatalf("the sign-in ends at %s (%d), by %v\n%s", back.URL, back.Status, back.Hops, back.Body)
 	}
@@ -125,32 +135,32 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	}
 
 	// The person's own page, its sign-out, and the way the app does it.
-	page := alice.open(issuer) // nginx adds the slash
+	page := alice.Visit(issuer) // nginx adds the slash
 	if page.URL != issuer+"/" {
 		t.Errorf("%s leads to %s", issuer, page.URL)
 	}
 	shown(page, "own")
-	shown(alice.on(alice.Submit(t.Context(), "sign-out", nil)), "welcome")
+	shown(alice.Must(alice.Submit(t.Context(), "sign-out", nil)), "welcome")
 	if told := n.silently(c, alice); told.Get("error") != "login_required" {
 		t.Errorf("signed out, the app is told %v", told)
 	}
 	second := c.begin()
-	alice.open(second.address)
+	alice.Visit(second.address)
 	token, _ = c.finish(second)
 	raw, _ := token.Extra("id_token").(string)
 	c.signsOut(alice, raw)
 
 	// What is not the gateway's is the site's, however alike it looks.
-	alice.open(host + "/loginx")
-	alice.open(host + "/oauth2/authorize")
+	alice.Visit(host + "/loginx")
+	alice.Visit(host + "/oauth2/authorize")
 	n.check(t)
-	w.wire.checkCookies(t)
+	w.front.checkCookies(t)
 }
 
 // silently asks for a sign-in without a page, and returns what the app was told.
 func (n *neighbour) silently(c *goClient, p phone) url.Values {
-	p.open(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
-	return n.last()
+	p.Visit(c.begin(oauth2.SetAuthURLParam("prompt", "none")).address)
+	return n.LastQuery()
 }
 
 func endpointsStayBelow(t *testing.T, c *goClient, issuer string) {
@@ -182,13 +192,15 @@ func (n *neighbour) check(t *testing.T) {
 	if !slices.Equal(n.paths, want) {
 		t.Errorf("the site was asked for %v, want %v", n.paths, want)
 	}
-	if !slices.Contains(n.cookies, "neighbour") || slices.ContainsFunc(n.cookies, func(name string) bool { return name != "neighbour" }) {
+	if !slices.Contains(n.cookies, "neighbour") || slices.ContainsFunc(n.cookies, func(name string) bool {
+		return name != "neighbour"
+	}) {
 		t.Errorf("the site was sent the cookies %v", n.cookies)
 	}
 }
 
 // checkCookies looks at the cookies that the gateway set.
-func (w *wire) checkCookies(t *testing.T) {
+func (w *frontProxy) checkCookies(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -196,8 +208,10 @@ func (w *wire) checkCookies(t *testing.T) {
 		t.Errorf("the gateway set %d cookies", len(w.cookies))
 	}
 	for _, c := range w.cookies {
-		if c.Path != "/login" && c.Path != "/login/" || c.Domain != "" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Secure-") {
-			t.Errorf("cookie %s has path %q, domain %q, secure %v, HttpOnly %v, SameSite %v", c.Name, c.Path, c.Domain, c.Secure, c.HttpOnly, c.SameSite)
+		if c.Path != "/login" && c.Path != "/login/" || c.Domain != "" || !c.Secure || !c.HttpOnly ||
+			c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Secure-") {
+			t.Errorf("cookie %s has path %q, domain %q, secure %v, HttpOnly %v, SameSite %v", c.Name, c.Path, c.Domain, c.Secure,
+				c.HttpOnly, c.SameSite)
 		}
 	}
 }

@@ -22,14 +22,15 @@ type nodeAnswer struct {
 }
 
 func (p phone) nodeAnswer(page *wechattest.Page) (a nodeAnswer) {
-	p.t.Helper()
+	p.T.Helper()
 	if err := json.Unmarshal([]byte(page.Body), &a); err != nil {
-		p.t.Fatalf("the phone shows no answer of the app's, but %s (%d): %s", page.URL, page.Status, page.Body)
+		p.T.Fatalf("the phone shows no answer of the app's, but %s (%d): %s", page.URL, page.Status, page.Body)
 	}
 	return a
 }
 
-// TestNodeClientSignsIn: openid-client from npm, with its own checks of everything that the gateway says.
+// TestNodeClientSignsIn: openid-client from npm, with its own checks of everything that the gateway
+// says.
 func TestNodeClientSignsIn(t *testing.T) {
 	t.Parallel()
 	node, npm := tool(t, "node"), tool(t, "npm")
@@ -43,31 +44,37 @@ func TestNodeClientSignsIn(t *testing.T) {
 
 	for _, alg := range []string{"RS256", "ES256"} {
 		t.Run(alg, func(t *testing.T) {
-			w := newWorld(t)
-			front := newWire(t)
-			w.serve(w.config(w.wire.url, fmt.Sprintf("  - {id: node, kind: oidc, secret: %q, id_token_alg: %s, redirect_uris: [%s/callback],\n"+
-				"     post_logout_redirect_uris: [%s/bye], access: signed_in, email: {policy: synthetic, domain: people.example.com}}\n", clientSecret, alg, front.url, front.url)))
+			w := newFixture(t)
+			front := newFrontProxy(t)
+			w.serve(w.config(w.front.url,
+				fmt.Sprintf("  - {id: node, kind: oidc, secret: %q, id_token_alg: %s, redirect_uris: [%s/callback],\n"+
+					"     post_logout_redirect_uris: [%s/bye], access: signed_in,\n"+
+					"     email: {policy: synthetic, domain: people.example.com}}\n",
+					clientSecret, alg, front.url, front.url)))
 			app := command(dir, node, "app.mjs")
-			app.Env = append(os.Environ(), "ISSUER="+w.wire.url, "CLIENT_ID=node", "CLIENT_SECRET="+clientSecret, "APP_URL="+front.url)
-			front.lead(t, start(t, app, "the Node app").await(`ready at (\S+)`)[1])
+			app.Env = append(os.Environ(), "ISSUER="+w.front.url, "CLIENT_ID=node", "CLIENT_SECRET="+clientSecret,
+				"APP_URL="+front.url)
+			front.forwardTo(t, start(t, app, "the Node app").await(`ready at (\S+)`)[1])
 
 			alice := w.phone("alice")
 			got := alice.nodeAnswer(alice.signIn(front.url + "/"))
-			if got.Error != "" || got.Sub == "" || got.UserInfo["name"] != "Alice" || got.UserInfo["email"] != got.Sub+"@people.example.com" ||
-				got.UserInfo["openid"] != w.sim.OpenID(w.account.AppID, "alice") || got.ISS != w.wire.url {
+			if got.Error != "" || got.Sub == "" || got.UserInfo["name"] != "Alice" ||
+				got.UserInfo["email"] != got.Sub+"@people.example.com" ||
+				got.UserInfo["openid"] != w.wechat.OpenID(w.account.AppID, "alice") || got.ISS != w.front.url {
 				t.Errorf("the app learned %+v", got)
 			}
 			if got.Refreshed != got.Sub || !got.Rotated || !got.Live || got.Dead {
 				t.Errorf("refresh, introspection or revocation went wrong: %+v", got)
 			}
 			// Once more without a page, then signed out.
-			if again := alice.nodeAnswer(alice.open(front.url + "/silent")); again.Sub != got.Sub {
+			if again := alice.nodeAnswer(alice.Visit(front.url + "/silent")); again.Sub != got.Sub {
 				t.Errorf("silently the app learned %+v", again)
 			}
-			if page := alice.open(front.url + "/sign-out"); !strings.HasPrefix(page.URL, front.url+"/bye") || !alice.nodeAnswer(page).Bye {
+			if page := alice.Visit(front.url + "/sign-out"); !strings.HasPrefix(page.URL, front.url+"/bye") ||
+				!alice.nodeAnswer(page).Bye {
 				t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
 			}
-			if after := alice.nodeAnswer(alice.open(front.url + "/silent")); after.Error != "login_required" {
+			if after := alice.nodeAnswer(alice.Visit(front.url + "/silent")); after.Error != "login_required" {
 				t.Errorf("signed out, the app learned %+v", after)
 			}
 		})

@@ -18,7 +18,8 @@ import (
 
 const oauth2Proxy = "v7.15.6"
 
-// oauth2ProxyProgram returns oauth2-proxy, which it builds once for this user and version: that takes a minute.
+// oauth2ProxyProgram returns oauth2-proxy, which it builds once for this user and version: that
+// takes a minute.
 func oauth2ProxyProgram(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -48,7 +49,8 @@ func oauth2ProxyProgram(t *testing.T) string {
 	return program
 }
 
-// inherited opens a port that a program started by the test will serve: it is known, and taken, before the program runs.
+// inherited opens a port that a program started by the test will serve: it is known, and taken,
+// before the program runs.
 func inherited(t *testing.T) (address string, file *os.File) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,10 +82,11 @@ func seen(page *wechattest.Page) (http.Header, bool) {
 	return answer.Headers, err == nil && page.Status == http.StatusOK && answer.Headers != nil
 }
 
-// TestOAuth2ProxyProtectsASite runs oauth2-proxy with the configuration in examples/oauth2-proxy; only addresses and paths are this machine's.
+// TestOAuth2ProxyProtectsASite runs oauth2-proxy with the configuration in examples/oauth2-proxy;
+// only addresses and paths are this machine's.
 func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	address, listener := inherited(t)
 	home := "http://" + address
 	secret, cookie := filepath.Join(w.dir, "wiki"), filepath.Join(w.dir, "wiki-cookie")
@@ -93,50 +96,55 @@ func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	write(t, account, w.account.Secret+"\n")
 
 	examples := filepath.Join("..", "..", "examples", "oauth2-proxy")
-	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/wiki", secret, "/run/secrets/wechat", account, "https://wiki.example.com", home))
-	conf := adapt(t, filepath.Join(examples, "oauth2-proxy.cfg"), "/run/secrets/wiki-cookie", cookie, `"/run/secrets/wiki"`, fmt.Sprintf("%q", secret),
-		`"https://login.example.com"`, fmt.Sprintf("%q", w.wire.url), "https://wiki.example.com", home, "http://127.0.0.1:8000", site(t),
-		`["login.example.com"]`, fmt.Sprintf("[%q]", strings.TrimPrefix(w.wire.url, "http://")))
+	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/wiki", secret, "/run/secrets/wechat", account,
+		"https://wiki.example.com", home))
+	conf := adapt(t, filepath.Join(examples, "oauth2-proxy.cfg"), "/run/secrets/wiki-cookie", cookie,
+		`"/run/secrets/wiki"`, fmt.Sprintf("%q", secret),
+		`"https://login.example.com"`, fmt.Sprintf("%q", w.front.url), "https://wiki.example.com", home,
+		"http://127.0.0.1:8000", site(t),
+		`["login.example.com"]`, fmt.Sprintf("[%q]", strings.TrimPrefix(w.front.url, "http://")))
 	write(t, filepath.Join(w.dir, "oauth2-proxy.cfg"), conf)
 	// It takes a listener in the form of systemd, which wants the process id.
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`, oauth2ProxyProgram(t))
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`,
+		oauth2ProxyProgram(t))
 	mortal(cmd)
 	cmd.Dir, cmd.ExtraFiles = w.dir, []*os.File{listener}
 	start(t, cmd, "oauth2-proxy")
 
 	// Nobody is let in before an administrator has said yes.
 	alice := w.phone("alice")
-	alice.open(home + "/page")
-	alice.want("waiting")
-	run(t, w.weigate("user", "approve", w.sim.OpenID(w.account.AppID, "alice")))
-	alice.on(alice.Follow(t.Context(), "go"))
-	alice.want("profile")
-	alice.on(alice.Follow(t.Context(), "go"))
-	page := alice.on(alice.Allow(t.Context()))
+	alice.Visit(home + "/page")
+	alice.wantPage("waiting")
+	run(t, w.weigate("user", "approve", w.wechat.OpenID(w.account.AppID, "alice")))
+	alice.Must(alice.Follow(t.Context(), "go"))
+	alice.wantPage("profile")
+	alice.Must(alice.Follow(t.Context(), "go"))
+	page := alice.Must(alice.Allow(t.Context()))
 	headers, ok := seen(page)
 	if !ok || page.URL != home+"/page" {
 		t.Fatalf("the phone is at %s (%d), it came by %v\n%s", page.URL, page.Status, page.Hops, page.Body)
 	}
 	user := headers.Get("X-Forwarded-User")
-	if len(user) < 20 || headers.Get("X-Forwarded-Email") != user+"@people.example.com" || !strings.HasPrefix(headers.Get("X-Forwarded-Preferred-Username"), "wx-") {
+	if len(user) < 20 || headers.Get("X-Forwarded-Email") != user+"@people.example.com" ||
+		!strings.HasPrefix(headers.Get("X-Forwarded-Preferred-Username"), "wx-") {
 		t.Errorf("the site was told %v", headers)
 	}
 	// The next page needs no gateway.
-	if page = alice.open(home + "/more"); len(page.Hops) != 0 {
+	if page = alice.Visit(home + "/more"); len(page.Hops) != 0 {
 		t.Errorf("the second page came by %v", page.Hops)
 	}
 	// Somebody else still waits.
 	bob := w.phone("bob")
-	if _, ok := seen(bob.open(home + "/page")); ok {
+	if _, ok := seen(bob.Visit(home + "/page")); ok {
 		t.Error("a person who was not approved sees the site")
 	}
-	bob.want("waiting")
+	bob.wantPage("waiting")
 	// Signed out there and at the gateway, which asks.
-	alice.open(home + "/oauth2/sign_out?" + url.Values{"rd": {w.wire.url + "/oauth2/logout?client_id=wiki"}}.Encode())
-	alice.want("app_sign_out")
-	alice.on(alice.Submit(t.Context(), "", nil))
-	alice.want("app_signed_out")
-	if page = alice.open(w.wire.url + "/"); !strings.Contains(page.Body, ` id="welcome"`) {
+	alice.Visit(home + "/oauth2/sign_out?" + url.Values{"rd": {w.front.url + "/oauth2/logout?client_id=wiki"}}.Encode())
+	alice.wantPage("app_sign_out")
+	alice.Must(alice.Submit(t.Context(), "", nil))
+	alice.wantPage("app_signed_out")
+	if page = alice.Visit(w.front.url + "/"); !strings.Contains(page.Body, ` id="welcome"`) {
 		t.Errorf("signed out, the gateway shows %s", page.Body)
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// patience is how long a program may take to say something, on a machine that is busy with other tests.
+// patience is how long a program may take to say something, on a machine that is busy with other
+// tests.
 const patience = 2 * time.Minute
 
 // process is a program that a test started.
@@ -114,7 +115,8 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// tool finds a program that build/deps.sh installs. A test without it fails: a test that is left out proves nothing.
+// tool finds a program that build/deps.sh installs. A test without it fails: a test that is left
+// out proves nothing.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	for _, at := range []string{name, "/usr/sbin/" + name} {
@@ -126,7 +128,8 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// plain is the environment for programs that talk to registries: without the certificate that TestMain trusts instead of the system's.
+// plain is the environment for programs that talk to registries: without the certificate that
+// TestMain trusts instead of the system's.
 var plain = sync.OnceValue(func() []string {
 	var out []string
 	for _, v := range os.Environ() {

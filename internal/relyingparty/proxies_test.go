@@ -53,8 +53,8 @@ func (u *upstream) reached() []string {
 	return out
 }
 
-// proxied is a kind of proxy, with the configuration that the examples have for it. run gets the port that it shall serve, and where the gateway and the
-// site are.
+// proxied is a kind of proxy, with the configuration that the examples have for it. run gets the
+// port that it shall serve, and where the gateway and the site are.
 type proxied struct {
 	name string
 	run  func(t *testing.T, p place)
@@ -71,10 +71,13 @@ type place struct {
 
 var proxies = []proxied{{"nginx", runNginx}, {"caddy", runCaddy}, {"traefik", runTraefik}}
 
-// runNginx runs nginx with the configuration in examples/nginx-auth; only addresses and paths are this machine's.
+// runNginx runs nginx with the configuration in examples/nginx-auth; only addresses and paths are
+// this machine's.
 func runNginx(t *testing.T, p place) {
-	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl", "listen "+p.address+" ssl",
-		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com", "set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
+	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl",
+		"listen "+p.address+" ssl",
+		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com",
+		"set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
 		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
 	serveNginx(t, server, p.socket)
 }
@@ -84,15 +87,17 @@ func runCaddy(t *testing.T, p place) {
 	program, dir := tool(t, "caddy"), t.TempDir()
 	p.socket.Close() // this Caddy takes no open socket
 	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+
-		adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {", "https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
+		adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {",
+			"https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
 			"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://")))
 	cmd := command(dir, program, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	start(t, cmd, "caddy").await("serving initial configuration")
 }
 
-// runTraefik does what Traefik does with the configuration in examples/traefik: Debian has no package of it. What it forwards, takes away and copies is
-// as Traefik's documentation of forwardAuth says.
+// runTraefik does what Traefik does with the configuration in examples/traefik: Debian has no
+// package of it. What it forwards, takes away and copies is as Traefik's documentation of
+// forwardAuth says.
 func runTraefik(t *testing.T, p place) {
 	var file struct {
 		HTTP struct {
@@ -111,18 +116,23 @@ func runTraefik(t *testing.T, p place) {
 			Services map[string]any
 		}
 	}
-	text := adapt(t, filepath.Join("..", "..", "examples", "traefik", "wiki.yaml"), "http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
+	text := adapt(t, filepath.Join("..", "..", "examples", "traefik", "wiki.yaml"), "http://127.0.0.1:8080", p.gateway,
+		"http://127.0.0.1:3000", p.site)
 	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
 		t.Fatal(err)
 	}
-	own, wiki, auth := file.HTTP.Routers["wiki-weigate"], file.HTTP.Routers["wiki"], file.HTTP.Middlewares["weigate"].ForwardAuth
-	if own.Service != "weigate" || own.Middlewares != nil || own.Rule != "Host(`wiki.example.com`) && PathPrefix(`/.weigate/`)" || wiki.Service != "wiki" ||
+	own, wiki, auth := file.HTTP.Routers["wiki-weigate"], file.HTTP.Routers["wiki"],
+		file.HTTP.Middlewares["weigate"].ForwardAuth
+	if own.Service != "weigate" || own.Middlewares != nil ||
+		own.Rule != "Host(`wiki.example.com`) && PathPrefix(`/.weigate/`)" || wiki.Service != "wiki" ||
 		!slices.Equal(wiki.Middlewares, []string{"weigate"}) || auth.TrustForwardHeader || len(file.HTTP.Services) != 2 {
 		t.Fatalf("examples/traefik/wiki.yaml says something else than this test knows: %+v", file)
 	}
 	h := &traefik{
-		gateway: httputil.NewSingleHostReverseProxy(parsed(t, p.gateway)), site: httputil.NewSingleHostReverseProxy(parsed(t, p.site)),
-		host: strings.Split(p.host, ":")[0], auth: auth.Address, copied: auth.AuthResponseHeaders, match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
+		gateway: httputil.NewSingleHostReverseProxy(parsed(t, p.gateway)),
+		site:    httputil.NewSingleHostReverseProxy(parsed(t, p.site)),
+		host:    strings.Split(p.host, ":")[0], auth: auth.Address, copied: auth.AuthResponseHeaders,
+		match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
 	}
 	listener, err := net.FileListener(p.socket)
 	if err != nil {
@@ -160,7 +170,8 @@ func (f *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	forwarded := http.Header{
-		"X-Forwarded-Method": {r.Method}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {r.Host}, "X-Forwarded-Uri": {r.RequestURI}, "X-Forwarded-Port": {"443"},
+		"X-Forwarded-Method": {r.Method}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {r.Host},
+		"X-Forwarded-Uri": {r.RequestURI}, "X-Forwarded-Port": {"443"},
 	}
 	for name, v := range forwarded { // its entry point sets them for whatever is behind
 		if name != "X-Forwarded-Method" && name != "X-Forwarded-Uri" {
@@ -177,7 +188,8 @@ func (f *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ask.Header = r.Header.Clone()
-	for _, hop := range []string{"Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade", "Content-Length"} {
+	for _, hop := range []string{"Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade",
+		"Content-Length"} {
 		ask.Header.Del(hop)
 	}
 	for name, v := range forwarded {

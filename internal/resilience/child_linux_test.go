@@ -5,5 +5,6 @@ import (
 	"syscall"
 )
 
-// mortal has a child end with the test, however that ends: a test that is killed must not leave a gateway behind.
+// mortal has a child end with the test, however that ends: a test that is killed must not leave a
+// gateway behind.
 func mortal(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,9 +1,11 @@
-// Package resilience shows that a sign-in survives what happens to servers: kill -9, a rolling restart, keys that rotate, two replicas without sticky
-// sessions, requests that come eight at a time. It has tests only.
+// Package resilience tests that a sign-in survives killed processes, a rolling restart, a rotation of the
+// keys, two replicas without sticky sessions, and eight identical requests at once. It has tests only.
 //
-// The gateway runs as its operator runs it: "weigate serve" as processes, on a SQLite file or on a PostgreSQL of the test's own, behind a reverse
-// proxy that knows no sessions. WeChat is simulated in the test's process, which keeps a list of every code that was sent to it. People are plain
-// cookie jars that go where they are sent; the app is a strict relying party that verifies every ID token.
+// The gateway runs as operators run it: "weigate serve" as processes, on a SQLite file or on a PostgreSQL
+// server of the test, behind a reverse proxy without sessions. WeChat is simulated in the process of the
+// test, which records every code that was sent to it. The app is a relying party that verifies every ID
+// token.
 //
-// Each test does 400 sign-ins (200 codes where eight redeem one); WEIGATE_SIGN_INS sets another number, and a run in full is 1000.
+// Each test does 400 sign-ins (200 codes where eight requests redeem one). WEIGATE_SIGN_INS sets another
+// number.
 package resilience

@@ -15,45 +15,46 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// perSecond is how many people begin to sign in each second.
+// perSecond is the number of sign-ins that begin each second.
 const perSecond = 50
 
-// kill -9 comes while people sign in, fifty a second, at bad moments: when WeChat has used up a code and the gateway has not heard of it, when an app
-// redeems a code, when a callback is under way. People reload and apps ask again. Nobody is lost or doubled, nobody who was signed in is signed out,
-// no code is good twice, and WeChat gets no code twice.
+// The gateway is killed by SIGKILL during fifty sign-ins a second, at the worst moments: after
+// WeChat has accepted a code and before the gateway has the response, while an app redeems a code,
+// and during a callback. Users reload and apps repeat their requests. No user is lost or stored
+// twice, no session ends, no code is redeemed twice, and no code is sent to WeChat twice.
 func TestKillWhilePeopleSignIn(t *testing.T) {
 	t.Parallel()
 	for _, store := range []string{onSQLite, onPostgres} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			n := signIns(t)
-			w := newTown(t, store, keys.ES256, n, 1)
-			people, kills := w.rush(t, n)
+			w := newFixture(t, store, keys.ES256, n, 1)
+			users, kills := w.signInUnderKills(t, n)
 			again := 0
-			for _, p := range people {
+			for _, p := range users {
 				again += p.reloads
 			}
 			if again == 0 {
-				t.Error("the kills hit nobody")
+				t.Error("the kills interrupted no request")
 			}
-			w.nothingLost(t, people)
+			w.wantNothingLost(t, users)
 			t.Logf("%d sign-ins, %d kills, %d requests sent again", n, kills, again)
 		})
 	}
 }
 
-// rush lets people sign in at their pace, and kills the gateway now and then.
-func (w *town) rush(t *testing.T, n int) (people []*person, kills int64) {
+// signInUnderKills signs n users in and kills the gateway five times meanwhile.
+func (w *clusterFixture) signInUnderKills(t *testing.T, n int) (users []*user, kills int64) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	wires := newWires()
-	people = make([]*person, n)
+	transport := newTransport()
+	users = make([]*user, n)
 	var killed atomic.Int64
 	moment := make(chan struct{}, 1)
 	kill := func() {
 		select {
 		case moment <- struct{}{}:
-		default: // one is under way
+		default: // a kill is in progress
 		}
 	}
 	var killer, all sync.WaitGroup
@@ -79,46 +80,47 @@ func (w *town) rush(t *testing.T, n int) (people []*person, kills int64) {
 		case 5 * n / 6:
 			w.proxy.set("/oauth2/authorize", kill)
 		}
-		people[i] = w.person(i, wires)
-		people[i].patient = true
+		users[i] = w.newUser(i, transport)
+		users[i].patient = true
 		all.Go(func() {
-			if err := people[i].signIn(ctx); err != nil {
-				t.Errorf("%s: %v", people[i].id, err)
+			if err := users[i].signIn(ctx); err != nil {
+				t.Errorf("%s: %v", users[i].id, err)
 			}
 		})
 	}
 	all.Wait()
 	close(moment)
 	killer.Wait()
-	return people, killed.Load()
+	return users, killed.Load()
 }
 
-// nothingLost looks at everything that must still be so.
-func (w *town) nothingLost(t *testing.T, people []*person) {
+// wantNothingLost checks the users, their sessions and tokens, and the codes.
+func (w *clusterFixture) wantNothingLost(t *testing.T, users []*user) {
 	t.Helper()
-	users := w.accounts(w.open())
-	if len(users) != len(people) {
-		t.Errorf("%d accounts for %d people", len(users), len(people))
+	stored := w.storedUsers(w.open())
+	if len(stored) != len(users) {
+		t.Errorf("%d users stored for %d sign-ins", len(stored), len(users))
 	}
-	for _, p := range people {
-		if id := users[w.wx.OpenID(w.wx.appID, p.id)]; id != p.subject {
-			t.Errorf("%s has the account %q, the app knows %q", p.id, id, p.subject)
+	for _, p := range users {
+		if id := stored[w.wx.OpenID(w.wx.appID, p.id)]; id != p.subject {
+			t.Errorf("%s has the user id %q, the app has the subject %q", p.id, id, p.subject)
 		}
 	}
 	codes, twice := w.wx.exchanges()
 	if twice != 0 {
 		t.Errorf("%d of %d codes were sent to WeChat twice", twice, codes)
 	}
-	crowd(upTo(len(people)), 8, func(i int) {
-		if err := people[i].stillIn(t.Context()); err != nil {
+	runWorkers(upTo(len(users)), 8, func(i int) {
+		if err := users[i].stillIn(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	w.noCodeTwice(t)
+	w.wantNoCodeRedeemedTwice(t)
 }
 
-// noCodeTwice: neither by what the apps were answered, nor by what the database holds, nor when all are tried once more.
-func (w *town) noCodeTwice(t *testing.T) {
+// wantNoCodeRedeemedTwice checks this by the responses to the apps, by the rows of the database,
+// and by another request for each code.
+func (w *clusterFixture) wantNoCodeRedeemedTwice(t *testing.T) {
 	t.Helper()
 	driver, address := "pgx", w.store
 	if path, ok := strings.CutPrefix(w.store, "sqlite:"); ok {
@@ -129,28 +131,31 @@ func (w *town) noCodeTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	// A family has one token by its code, and one more by each refresh: those that were refreshed have come by stillIn, once.
+	// A grant has one access token from its code, and one more from each refresh. stillIn refreshes
+	// once.
 	var doubled int
-	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT g.family FROM grants g JOIN tokens k ON k.family = g.family
+	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM (
+		SELECT g.family FROM grants g JOIN tokens k ON k.family = g.family
 		GROUP BY g.family, g.counter HAVING count(*) > g.counter) AS too_many`).Scan(&doubled)
 	if err != nil || doubled != 0 {
-		t.Errorf("%d codes brought more than one token, %v", doubled, err)
+		t.Errorf("%d codes got more than one token, %v", doubled, err)
 	}
 	var all []string
 	lost := 0
 	for code, c := range w.codes {
 		all = append(all, code)
 		if c.good > 1 {
-			t.Errorf("a code was good %d times", c.good)
+			t.Errorf("a code was redeemed %d times", c.good)
 		}
 		if c.lost {
 			lost++
 		}
 	}
-	crowd(upTo(len(all)), 8, func(i int) {
-		if a := w.codes[all[i]].owner.redeem(t.Context(), all[i]); a.Error != "invalid_grant" || a.status != http.StatusBadRequest {
-			t.Errorf("a code that was used is answered with %v", a)
+	runWorkers(upTo(len(all)), 8, func(i int) {
+		if a := w.codes[all[i]].owner.redeem(t.Context(), all[i]); a.Error != "invalid_grant" ||
+			a.status != http.StatusBadRequest {
+			t.Errorf("a redeemed code got the response %v", a)
 		}
 	})
-	t.Logf("%d codes of the gateway, the answers to %d were lost", len(all), lost)
+	t.Logf("%d codes of the gateway, the responses to %d were lost", len(all), lost)
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
 
-// workshop is where the program is built, once for all tests.
-var workshop = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "weigate-resilience-") })
+// buildDir is the folder of the program, which is built once for all tests.
+var buildDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "weigate-resilience-") })
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := workshop()
+	dir, err := buildDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -28,13 +28,13 @@ func run(m *testing.M) int {
 	return postgrestest.Main(m)
 }
 
-// program builds weigate as it is shipped: without the race detector, which the tests themselves may have.
+// program builds weigate as it is released, without the race detector that the tests may have.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := workshop()
+	dir, err := buildDir()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "weigate.exe") // a name that every system runs
+	path := filepath.Join(dir, "weigate.exe") // Windows needs the suffix
 	out, err := exec.Command("go", "build", "-o", path, "github.com/weigate/weigate/cmd/weigate").CombinedOutput()
 	if err != nil {
 		return "", errors.Join(err, errors.New(string(out)))
@@ -42,7 +42,7 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// signIns is how many sign-ins a test under load does.
+// signIns returns the number of sign-ins of a test under load.
 func signIns(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("WEIGATE_SIGN_INS")

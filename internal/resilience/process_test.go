@@ -17,10 +17,10 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// patience bounds everything that is waited for; nothing takes that long unless it is broken.
+// patience limits every wait. Nothing takes that long unless it is broken.
 const patience = 60 * time.Second
 
-// process is "weigate serve".
+// process is a running "weigate serve".
 type process struct {
 	t    *testing.T
 	host string // host:port where it listens
@@ -29,7 +29,7 @@ type process struct {
 	done chan error
 }
 
-// logged is what a process wrote to stderr.
+// logged records what a process writes to stderr.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -47,7 +47,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// serve starts a process of the gateway and waits until it says that it is ready.
+// serve starts a process of the gateway and waits until it is ready.
 func serve(t *testing.T, config string) *process {
 	t.Helper()
 	path, err := program()
@@ -109,14 +109,14 @@ func serve(t *testing.T, config string) *process {
 	return p
 }
 
-// kill is kill -9.
+// kill kills the process by SIGKILL.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	err := <-p.done
 	p.done <- err
 }
 
-// stop is what systemd and Kubernetes do, and waits for the end.
+// stop interrupts the process, as systemd and Kubernetes do, and waits for its end.
 func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
@@ -126,11 +126,11 @@ func (p *process) stop() error {
 		p.done <- err
 		return err
 	case <-time.After(patience):
-		return fmt.Errorf("weigate serve goes on after it was told to stop")
+		return fmt.Errorf("weigate serve runs although it was interrupted")
 	}
 }
 
-// command runs another command of weigate to its end.
+// command runs another command of weigate and returns its output.
 func command(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := program()

@@ -15,8 +15,9 @@ import (
 	"testing"
 )
 
-// proxy is the reverse proxy in front of the replicas: every request goes to the next one, whoever sends it. As nginx does unless told otherwise, it
-// opens a connection for each request, and tries the next replica only when it could not connect.
+// proxy is the reverse proxy in front of the replicas. It sends each request to the next replica.
+// Like nginx by default it opens a connection for each request, and tries the next replica only
+// when it could not connect.
 type proxy struct {
 	url       string
 	transport *http.Transport
@@ -26,7 +27,7 @@ type proxy struct {
 	turn   int
 	up     chan struct{} // closed while there is a replica
 	trap   map[string]func()
-	failed int // requests that were answered with 502
+	failed int // requests that got a 502
 	served map[string]int
 }
 
@@ -47,7 +48,7 @@ func newProxy(t *testing.T) *proxy {
 			p.mu.Unlock()
 			w.WriteHeader(http.StatusBadGateway)
 		},
-		ErrorLog: log.New(io.Discard, "", 0), // answers that were cut off; whoever waited for them tells
+		ErrorLog: log.New(io.Discard, "", 0), // responses that were cut off; the client reports them
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -57,7 +58,7 @@ func newProxy(t *testing.T) *proxy {
 
 var errDown = errors.New("no replica is up")
 
-// RoundTrip sends a request to the replica whose turn it is.
+// RoundTrip sends a request to the next replica.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -105,7 +106,7 @@ func (p *proxy) next(path string) (host string, trap func()) {
 	return p.hosts[p.turn%len(p.hosts)], trap
 }
 
-// set makes something happen together with the next request to the path.
+// set makes the proxy call trap with the next request to the path.
 func (p *proxy) set(path string, trap func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +132,7 @@ func (p *proxy) remove(host string) {
 	}
 }
 
-// wait ends when a replica is up.
+// wait waits until a replica is up.
 func (p *proxy) wait(ctx context.Context) error {
 	p.mu.Lock()
 	up := p.up

@@ -9,24 +9,24 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the test moves a key's time in the database
+	_ "github.com/jackc/pgx/v5/stdlib" // the test changes the times of keys in the database
 
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// Two replicas without sticky sessions; in the middle the signing keys rotate and both replicas are replaced. Nobody notices: no request of anybody
-// fails, and nobody sends one twice.
+// Two replicas run without sticky sessions. Meanwhile the signing keys are rotated and both
+// replicas are replaced. No request fails, and no user repeats one.
 func TestRollingRestartAndKeyRotation(t *testing.T) {
 	t.Parallel()
 	n := signIns(t)
-	w := newTown(t, onPostgres, keys.RS256, n, 2)
+	w := newFixture(t, onPostgres, keys.RS256, n, 2)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	wires := newWires()
+	transport := newTransport()
 	var failed atomic.Int64
-	people := make([]*person, n)
-	for i := range people {
-		people[i] = w.person(i, wires)
+	users := make([]*user, n)
+	for i := range users {
+		users[i] = w.newUser(i, transport)
 	}
 	third := make(chan struct{}) // a third has signed in
 	var replaced atomic.Bool
@@ -34,12 +34,12 @@ func TestRollingRestartAndKeyRotation(t *testing.T) {
 	go func() {
 		defer close(load)
 		more := func(i int) bool { return ctx.Err() == nil && (i < n || !replaced.Load()) }
-		crowd(more, 16, func(i int) {
+		runWorkers(more, 16, func(i int) {
 			if i == n/3 {
 				close(third)
 			}
-			// Those who come after the last person are the first ones once more: the load goes on until all is replaced.
-			if err := people[i%n].signIn(ctx); err != nil && ctx.Err() == nil {
+			// After the last user the first ones sign in again, until both replicas are replaced.
+			if err := users[i%n].signIn(ctx); err != nil && ctx.Err() == nil {
 				failed.Add(1)
 				t.Error(err)
 			}
@@ -53,7 +53,7 @@ func TestRollingRestartAndKeyRotation(t *testing.T) {
 	<-third
 	old := w.publishedKeys(w.proxy.url)
 	command(t, "key", "rotate", "-c", w.config)
-	w.dayPasses(old)
+	w.activateNewKeys(old)
 	w.replace()
 	w.replace()
 	replaced.Store(true)
@@ -65,9 +65,9 @@ func TestRollingRestartAndKeyRotation(t *testing.T) {
 	if codes, twice := w.wx.exchanges(); codes != n || twice != 0 {
 		t.Errorf("%d codes of WeChat were exchanged for %d sign-ins, %d of them twice", codes, n, twice)
 	}
-	// Everybody is still signed in, whichever replica is asked, and the tokens from before are good.
-	crowd(upTo(n), 16, func(i int) {
-		if err := people[i].stillIn(ctx); err != nil {
+	// All users are still signed in at every replica, and their old tokens are valid.
+	runWorkers(upTo(n), 16, func(i int) {
+		if err := users[i].stillIn(ctx); err != nil {
 			failed.Add(1)
 			t.Error(err)
 		}
@@ -78,14 +78,16 @@ func TestRollingRestartAndKeyRotation(t *testing.T) {
 	}
 	for host, served := range w.proxy.shares() {
 		if served == 0 {
-			t.Errorf("the replica %s served nothing", host)
+			t.Errorf("the replica %s served no request", host)
 		}
 	}
-	t.Logf("%d sign-ins over %d replicas, %d failures; signatures by key: %v; requests by replica: %v", n, len(w.proxy.shares()), failed.Load(), used, w.proxy.shares())
+	t.Logf("%d sign-ins over %d replicas, %d failures; signatures by key: %v; requests by replica: %v", n,
+		len(w.proxy.shares()), failed.Load(), used, w.proxy.shares())
 }
 
-// replace is one step of a rolling restart: the proxy is told, the replica is told to stop with whatever it is doing, and another takes its place.
-func (w *town) replace() {
+// replace is one step of a rolling restart: it starts a new replica, removes the oldest from the
+// proxy, and stops it while it still has requests.
+func (w *clusterFixture) replace() {
 	w.t.Helper()
 	w.start()
 	p := w.oldest()
@@ -95,8 +97,9 @@ func (w *town) replace() {
 	}
 }
 
-// stillIn shows that this browser is signed in, without WeChat and without a page, and that its tokens are good.
-func (p *person) stillIn(ctx context.Context) error {
+// stillIn checks that this browser is signed in, without WeChat and without a page, and that its
+// tokens are valid.
+func (p *user) stillIn(ctx context.Context) error {
 	if !p.signedIn {
 		return errors.New(p.id + " was never signed in")
 	}
@@ -105,18 +108,19 @@ func (p *person) stillIn(ctx context.Context) error {
 		return err
 	}
 	if subject, status, err := p.userinfo(ctx, before.Access); err != nil || status != 200 || subject != p.subject {
-		return errors.Join(err, errors.New(p.id+": the access token from before is not good any more"))
+		return errors.Join(err, errors.New(p.id+": the old access token is not valid any more"))
 	}
 	if next := p.refresh(ctx, before.Refresh); next.status != 200 {
-		return errors.New(p.id + ": the refresh token from before: " + next.String())
+		return errors.New(p.id + ": the old refresh token: " + next.String())
 	}
 	return nil
 }
 
-// publishedKeys returns the RS256 keys that a replica publishes; base is its address, or the proxy's.
-func (w *town) publishedKeys(base string) []string {
+// publishedKeys returns the ids of the RS256 keys that are published at base, the address of a
+// replica or of the proxy.
+func (w *clusterFixture) publishedKeys(base string) []string {
 	w.t.Helper()
-	set, err := w.person(0, newWires()).keySet(w.t.Context(), base)
+	set, err := w.newUser(0, newTransport()).keySet(w.t.Context(), base)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -129,9 +133,9 @@ func (w *town) publishedKeys(base string) []string {
 	return out
 }
 
-// dayPasses is the day between the making of a key and its first signature. Every replica has heard of it meanwhile, which takes some seconds here too;
-// then, in the database, the time of the new keys comes.
-func (w *town) dayPasses(old []string) {
+// activateNewKeys waits until every replica publishes the new key, which takes some seconds, and
+// then sets the time of its first signature, a day later by default, to the past.
+func (w *clusterFixture) activateNewKeys(old []string) {
 	w.t.Helper()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
@@ -166,8 +170,8 @@ func (w *town) dayPasses(old []string) {
 	}
 }
 
-// hosts are where the replicas listen.
-func (w *town) hosts() []string {
+// hosts returns the addresses at which the replicas listen.
+func (w *clusterFixture) hosts() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []string
@@ -177,8 +181,8 @@ func (w *town) hosts() []string {
 	return out
 }
 
-// signatures counts the ID tokens that each key signed.
-func (w *town) signatures() map[string]int {
+// signatures returns the number of ID tokens that each key signed.
+func (w *clusterFixture) signatures() map[string]int {
 	w.verifier.mu.Lock()
 	defer w.verifier.mu.Unlock()
 	return w.verifier.used

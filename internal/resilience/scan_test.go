@@ -11,29 +11,30 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
-const uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
-
-// device is a browser that always meets the same replica, until that is gone.
+// device is a browser that uses the same replica until that is killed.
 type device struct {
-	*person
+	*user
 	agent   string
 	replica atomic.Pointer[process]
-	at      string // where it stands
+	at      string // the address of its page
 }
 
-func (w *town) device(i int, agent string, replica *process) *device {
+func (w *clusterFixture) device(i int, agent string, replica *process) *device {
 	d := &device{agent: agent}
 	d.replica.Store(replica)
-	d.person = w.person(i, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var dial net.Dialer
-		return dial.DialContext(ctx, network, d.replica.Load().host)
-	}})
+	d.user = w.newUser(i, &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var dial net.Dialer
+			return dial.DialContext(ctx, network, d.replica.Load().host)
+		}})
 	return d
 }
 
-// open goes where it is sent, past WeChat too, and shows the page; where the app is, it is that address.
+// open follows redirects, at WeChat too, and returns the page, or the redirect to the app.
 func (d *device) open(ctx context.Context, method, address string, form url.Values) (answer, error) {
 	for range 12 {
 		r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
@@ -53,7 +54,7 @@ func (d *device) open(ctx context.Context, method, address string, form url.Valu
 		switch {
 		case a.location == "" || strings.HasPrefix(a.location, appRedirect+"?"):
 			return a, nil
-		case strings.HasPrefix(a.location, d.w.wx.url+"/connect/oauth2/authorize"):
+		case strings.HasPrefix(a.location, d.w.wx.URL+"/connect/oauth2/authorize"):
 			if address, err = d.fromWeChat(a.location); err != nil {
 				return answer{}, err
 			}
@@ -70,14 +71,14 @@ func (d *device) open(ctx context.Context, method, address string, form url.Valu
 		}
 		method, form = http.MethodGet, nil
 	}
-	return answer{}, errors.New("the browser is sent round and round")
+	return answer{}, errors.New("too many redirects")
 }
 
 var (
-	scanLink   = regexp.MustCompile(`/scan/[a-z2-7]{26}`)
-	scanMark   = regexp.MustCompile(`name="m" value="([^"]*)"`)
-	scanNumber = regexp.MustCompile(`<span translate="no">(\d\d)</span>`)
-	scanGoOn   = regexp.MustCompile(`id="go" href="([^"]*)"`)
+	scanLink     = regexp.MustCompile(`/scan/[a-z2-7]{26}`)
+	scanMark     = regexp.MustCompile(`name="m" value="([^"]*)"`)
+	scanNumber   = regexp.MustCompile(`<span translate="no">(\d\d)</span>`)
+	scanContinue = regexp.MustCompile(`id="go" href="([^"]*)"`)
 )
 
 func found(what *regexp.Regexp, a answer) (string, error) {
@@ -88,10 +89,10 @@ func found(what *regexp.Regexp, a answer) (string, error) {
 	return strings.ReplaceAll(m[len(m)-1], "&amp;", "&"), nil
 }
 
-// moment is how far a sign-in is when something happens.
+// moment is a step of a sign-in after which a replica is killed.
 type moment string
 
-// signsIn signs a desktop in by a phone, and calls at at each moment.
+// signsIn signs a desktop in by a phone, and calls at after each step.
 func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code string, err error) {
 	base := desktop.w.proxy.url
 	step := func(d *device, method, address string, form url.Values, want *regexp.Regexp) (text string) {
@@ -112,36 +113,39 @@ func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code
 	step(phone, http.MethodPost, base+"/scan/hold", url.Values{"m": {mark}}, scanMark)
 	at("the phone has the ticket")
 	number := step(desktop, http.MethodGet, waiting, nil, scanNumber)
-	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}}, regexp.MustCompile(`id="(scan_done)"`))
+	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}},
+		regexp.MustCompile(`id="(scan_done)"`))
 	at("the phone has confirmed")
-	goOn := step(desktop, http.MethodGet, waiting, nil, scanGoOn)
+	continueURL := step(desktop, http.MethodGet, waiting, nil, scanContinue)
 	at("the desktop has its session")
 	if err != nil {
 		return "", err
 	}
-	a, err := desktop.open(ctx, http.MethodGet, base+goOn, nil)
+	a, err := desktop.open(ctx, http.MethodGet, base+continueURL, nil)
 	if err != nil {
 		return "", err
 	}
 	to, err := url.Parse(a.location)
 	if err != nil || to.Query().Get("code") == "" {
-		return "", fmt.Errorf("the app is told nothing: %s", a)
+		return "", fmt.Errorf("no redirect to the app: %s", a)
 	}
 	return to.Query().Get("code"), nil
 }
 
-// The desktop is at one replica, its phone at the other. At each moment of the sign-in one of the two is killed, once the desktop's, once the phone's; the
-// person goes on at the one that is left, and gets in.
+// The desktop uses one replica and its phone the other. At each step of the sign-in one of the two
+// is killed, first the desktop's, then the phone's. The user continues at the other one and is
+// signed in.
 func TestReplicaKilledWhileAPhoneSignsADesktopIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, onPostgres, "ES256", 12, 2)
-	person := 0
-	for _, when := range []moment{"the code is shown", "the phone was asked", "the phone has the ticket", "the phone has confirmed", "the desktop has its session"} {
+	w := newFixture(t, onPostgres, "ES256", 12, 2)
+	next := 0
+	for _, when := range []moment{"the code is shown", "the phone was asked", "the phone has the ticket",
+		"the phone has confirmed", "the desktop has its session"} {
 		for _, whose := range []string{"desktop", "phone"} {
 			t.Run(fmt.Sprint(when, ", the replica of the ", whose, " is killed"), func(t *testing.T) {
 				one, two := w.replicas[0], w.replicas[1]
-				desktop, phone := w.device(person, uaDesktop, one), w.device(person, uaWeChat, two)
-				person++
+				desktop, phone := w.device(next, fixture.AgentDesktop, one), w.device(next, fixture.AgentWeChat, two)
+				next++
 				killed := false
 				code, err := signsIn(t.Context(), desktop, phone, func(now moment) {
 					if now != when {
@@ -172,5 +176,5 @@ func TestReplicaKilledWhileAPhoneSignsADesktopIn(t *testing.T) {
 			})
 		}
 	}
-	w.accounts(w.open())
+	w.storedUsers(w.open())
 }

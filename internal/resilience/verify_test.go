@@ -11,16 +11,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// verifier is the app's knowledge of the gateway's keys. Like any relying party it keeps the key set, and fetches it again for a key that it has not
-// seen.
+// verifier is the app's copy of the gateway's keys. Like any relying party it caches the key set,
+// and fetches it again for an unknown key.
 type verifier struct {
 	mu   sync.Mutex
 	keys jose.JSONWebKeySet
 	used map[string]int // signatures by key
 }
 
-// keySet fetches the keys. At the proxy's address, any replica answers.
-func (p *person) keySet(ctx context.Context, base string) (jose.JSONWebKeySet, error) {
+// keySet fetches the key set at base.
+func (p *user) keySet(ctx context.Context, base string) (jose.JSONWebKeySet, error) {
 	var set jose.JSONWebKeySet
 	a, err := p.get(ctx, base+"/oauth2/jwks")
 	if err != nil {
@@ -33,7 +33,7 @@ func (p *person) keySet(ctx context.Context, base string) (jose.JSONWebKeySet, e
 }
 
 // verify checks an ID token and returns its subject.
-func (w *town) verify(ctx context.Context, p *person, token string) (subject string, err error) {
+func (w *clusterFixture) verify(ctx context.Context, p *user, token string) (subject string, err error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		return "", fmt.Errorf("ID token: %w", err)

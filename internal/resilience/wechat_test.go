@@ -3,70 +3,65 @@ package resilience_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 
-	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// wechat is the simulator, and a list of every code that was sent to it: the simulator's own log keeps the last thousand calls only.
+// wechat is the simulator, and a list of every code that was sent to it: the simulator's own log
+// keeps the last thousand calls only.
 type wechat struct {
-	*wechattest.Server
-	url   string
+	*fixture.WeChat
 	appID string
 
 	mu   sync.Mutex
-	sent map[string]int // WeChat's codes, and how often each came to be exchanged
-	trap func()         // called once, when a code has come and is not answered yet
+	sent map[string]int // by code of WeChat: how often it was exchanged
+	trap func()         // called once, when a code has arrived and is not answered yet
 }
 
-func newWeChat(t *testing.T, people int) *wechat {
+func newWeChat(t *testing.T, users int) *wechat {
 	t.Helper()
-	apps := wechattest.DefaultApps()[:1]
-	apps[0].Secret = leaktest.Secret
-	all := make([]wechattest.Person, people)
+	account := fixture.OfficialAccount()
+	all := make([]wechattest.Person, users)
 	for i := range all {
-		all[i] = wechattest.Person{ID: personID(i), Nickname: fmt.Sprint("Person ", i)}
+		all[i] = wechattest.Person{ID: userID(i), Nickname: fmt.Sprint("User ", i)}
 	}
-	sim, err := wechattest.New(wechattest.Config{Seed: 11, Mark: leaktest.Mark, Apps: apps, People: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(sim.Close)
-	wx := &wechat{Server: sim, appID: apps[0].AppID, sent: map[string]int{}}
-	front := httptest.NewServer(wx)
-	t.Cleanup(front.Close)
-	wx.url = front.URL
+	wx := &wechat{appID: account.AppID, sent: map[string]int{}}
+	config := wechattest.Config{Seed: 11, Apps: []wechattest.App{account}, People: all}
+	wx.WeChat = fixture.NewWeChatBehind(t, config, wx.record)
 	return wx
 }
 
-func personID(i int) string { return fmt.Sprintf("person-%d", i) }
+func userID(i int) string { return fmt.Sprintf("user-%d", i) }
 
-// ServeHTTP is WeChat, with its list.
-func (wx *wechat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/sns/oauth2/access_token" {
-		wx.mu.Lock()
-		wx.sent[r.URL.Query().Get("code")]++
-		trap := wx.trap
-		wx.trap = nil
-		wx.mu.Unlock()
-		if trap != nil {
-			trap()
+// record adds the codes of the requests to the list.
+func (wx *wechat) record(simulator http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/sns/oauth2/access_token" {
+			wx.mu.Lock()
+			wx.sent[r.URL.Query().Get("code")]++
+			trap := wx.trap
+			wx.trap = nil
+			wx.mu.Unlock()
+			if trap != nil {
+				trap()
+			}
 		}
-	}
-	wx.Server.ServeHTTP(w, r)
+		simulator.ServeHTTP(w, r)
+	})
 }
 
-// set makes something happen while the next code is on its way.
+// set makes the simulator call trap while the next code is being exchanged.
 func (wx *wechat) set(trap func()) {
 	wx.mu.Lock()
 	defer wx.mu.Unlock()
 	wx.trap = trap
 }
 
-// exchanges says how many codes came, and how many of them more than once.
+// exchanges returns the number of codes that were exchanged, and of those that were sent more than
+// once.
 func (wx *wechat) exchanges() (codes, twice int) {
 	wx.mu.Lock()
 	defer wx.mu.Unlock()

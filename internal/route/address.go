@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// address finds the visitor's address. X-Forwarded-For is believed from trusted proxies only, from the right: each proxy appends whom it saw, so the
-// last address that is no trusted proxy's is the first that nobody could have made up.
+// address returns the client's address. X-Forwarded-For is read from trusted proxies only, from the
+// right: each proxy appends the address of its peer, so the last address that is not a trusted
+// proxy's is the first that a client could not have made up.
 func (rt *Router) address(r *http.Request) netip.Addr {
 	from := peer(r)
 	header := r.Header.Values("X-Forwarded-For")
@@ -16,8 +17,9 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 	}
 	if !rt.trusted(from) {
 		if rt.warned.CompareAndSwap(false, true) {
-			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For came from a peer that is not among trusted_proxies, and was not read; "+
-				"behind a proxy, name it there: else all visitors look like one", "peer", from.String())
+			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer ignored", "peer",
+				from.String(),
+				"hint", "behind a proxy, add it to trusted_proxies, or all clients have its address")
 		}
 		return from
 	}
@@ -25,7 +27,7 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
-			return from // the proxy next to us wrote something else; what stands further left is worth even less
+			return from // the nearest proxy wrote something else; what is further left is less reliable
 		}
 		from = hop.Unmap()
 		if !rt.trusted(from) {

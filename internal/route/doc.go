@@ -1,10 +1,12 @@
-// Package route is what stands in front of every address of the gateway: names for requests, the visitor's address, limits, the cross-origin check,
-// headers, and an answer when something panics.
+// Package route is in front of every address of the gateway: request ids, the client's address,
+// limits, the cross-origin check, headers, and a response when a handler panics.
 //
-// The names to know are [New] with its [Config], [Router.Wrap], which puts all of it around a mux, and [RequestID], [Address],
-// [Cookie] for what is behind.
+// Features register their routes at a [Mux], each route with its policies. A [Router], made by
+// [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address], [Cookie] and
+// [SeeOther].
 //
-//	request ──→ panic caught ──→ request id ──→ visitor's address ──→ headers ──→ body limit ──→ cross-origin check ──→ rate limit ──→ mux
+//	request → panic recovery → request id → client address → headers → body limit →
+//	cross-origin check → rate limit → mux
 //
-// Features register their routes at a [Mux], each route with its policies. The package renders no page: Config.Fail does.
+// The package renders no page: Config.Fail does.
 package route

@@ -8,29 +8,32 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A client that mistypes its secret is let off for a while: burst failures, then one every refill.
+// The failed authentications that a client may have: a burst, then one in each refill.
 const (
 	failureBurst  = 20
 	failureRefill = 3 * time.Second
 	maxFailures   = 10_000
 )
 
-// failureKey counts per client and network: somebody who guesses at one app's secret from elsewhere does not lock that app out.
+// failureKey counts per client and network: somebody who guesses an app's secret from elsewhere
+// does not lock that app out.
 type failureKey struct{ network, client string }
 
-// Failures counts failed authentications of apps. Only failures are counted, so that a busy app is never slowed down. Memory is bounded: two generations
-// of at most maxFailures keys, the older of which is dropped as a whole. Make it with [NewFailures]; it is safe for concurrent use.
+// Failures counts failed authentications of apps. Only failures are counted, so that a busy app is
+// never slowed down. Memory is bounded: two generations of at most maxFailures keys, the older of
+// which is dropped as a whole. Make it with [NewFailures]; it is safe for concurrent use.
 type Failures struct {
 	mu       sync.Mutex
 	now, old map[failureKey]*rate.Limiter
 }
 
-// NewFailures returns a Failures that has counted nothing.
+// NewFailures returns a Failures without any.
 func NewFailures() *Failures { return &Failures{now: map[failureKey]*rate.Limiter{}} }
 
-// Exhausted says whether too many attempts to be client have failed from the network of address. client is the id of a configured app; "" stands for
-// unknown ids, all together. An address of this machine is never exhausted: it is a proxy that nobody named as trusted, and to count by it would let any
-// visitor lock out every app.
+// Exhausted reports whether too many authentications as client have failed from the network of
+// address. client is the id of a configured app; "" stands for all unknown ids together. A loopback
+// address is never exhausted: it is a proxy that is not configured as trusted, and a limit on it
+// would let any client lock out every app.
 func (f *Failures) Exhausted(address netip.Addr, client string, now time.Time) bool {
 	if address.IsLoopback() {
 		return false

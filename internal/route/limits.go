@@ -12,27 +12,29 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits of sign-ins. They stop floods, not people: Chinese carriers put tens of thousands of phones behind one address, so an address may do a lot,
-// and a single browser far more than a person would. An address of this machine is not counted: it is a proxy that nobody named as trusted, and a
-// limit on it would be one for everybody.
+// Limits of sign-ins. They stop floods, not users: Chinese carriers put tens of thousands of phones
+// behind one address, so an address may send many requests, and a browser far more than a user
+// would. A loopback address is not counted: it is a proxy that is not configured as trusted, and a
+// limit on it would apply to everybody.
 const (
 	perAddress   = 100 // a second
 	addressBurst = 2000
 	perBrowser   = 5 // a second
 	browserBurst = 100
 
-	// Of requests that make rows for people who are signed in: an app that sends its people round for each page load stays far below.
+	// For requests that add rows for signed-in users: an app that sends its users here for each
+	// page load stays far below.
 	signedPerAddress = 300 // a second
 	signedBurst      = 6000
 	signedPerBrowser = 10 // a second
 	signedOwnBurst   = 300
 
 	maxLimitEntries = 50_000 // at about 100 bytes each
-	minBrowserValue = 16     // bytes; a shorter cookie is a mark that says the same of every browser that has it
+	minBrowserValue = 16     // bytes; a shorter cookie may be the same in every browser
 )
 
-// limits counts requests by key. A table that is full is emptied: whoever floods it with made-up keys gains what they could have without, and nobody
-// else is kept out.
+// limits counts requests by key. A full table is emptied: a client that fills it with made-up keys
+// gains nothing that it could not have without, and nobody else is locked out.
 type limits struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
@@ -43,10 +45,10 @@ func newLimits() *limits {
 	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
 }
 
-// ceilings are what the routes of a policy allow.
+// ceilings are the limits of the routes of a policy.
 type ceilings struct {
 	policy       Policy
-	name         string // sets the policy's buckets apart
+	name         string // distinguishes the policy's buckets
 	perAddress   rate.Limit
 	addressBurst int
 	perBrowser   rate.Limit
@@ -60,18 +62,19 @@ var classes = []ceilings{
 	},
 	{
 		policy: LimitedSignedIn, name: "signed in",
-		perAddress: signedPerAddress, addressBurst: signedBurst, perBrowser: signedPerBrowser, browserBurst: signedOwnBurst,
+		perAddress: signedPerAddress, addressBurst: signedBurst, perBrowser: signedPerBrowser,
+		browserBurst: signedOwnBurst,
 	},
 }
 
-// limitKey is one thing to count by.
+// limitKey is a key to count by, with its limit.
 type limitKey struct {
 	name  string
 	rate  rate.Limit
 	burst int
 }
 
-// allow takes one from the bucket of every key; it is false when one of them is empty.
+// allow takes one from the bucket of every key and reports whether none was empty.
 func (l *limits) allow(keys []limitKey, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,7 +104,8 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 	return false
 }
 
-// keys are what a request is counted by: its browser, as far as a cookie of ours tells, and its address.
+// keys returns what a request is counted by: its browser, as far as a cookie of the gateway
+// identifies it, and its address.
 func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
 	var keys []limitKey
 	if value := rt.browser(r); value != "" {
@@ -113,23 +117,26 @@ func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
 	return keys
 }
 
-// browser is a value that one browser has and others have not; "" = none is known. A session counts before all else: it cannot be left out or changed by
-// whoever wants what it opens, while other cookies can be made up anew for each request. Cookies that only mark something, such as "1", tell no browser
-// from another: counted by, they would let one visitor use up what all have.
+// browser returns a value that identifies a browser; "" = none is known. A session comes first: a
+// client that wants what the session gives cannot leave it out or change it, while other cookies
+// can be made up for each request. Cookies that only mark something, such as "1", do not
+// distinguish browsers: counted by, they would let one client use up the limit of all.
 func (rt *Router) browser(r *http.Request) (value string) {
 	for _, c := range r.Cookies() {
 		switch {
 		case len(c.Value) < minBrowserValue:
 		case c.Name == rt.cfg.SessionCookie:
 			return c.Value
-		case value == "" && slices.ContainsFunc(rt.cfg.CookiePrefix, func(p string) bool { return strings.HasPrefix(c.Name, p) }):
+		case value == "" && slices.ContainsFunc(rt.cfg.CookiePrefix,
+			func(p string) bool { return strings.HasPrefix(c.Name, p) }):
 			value = c.Value
 		}
 	}
 	return value
 }
 
-// network is what an address is counted as: one household or phone has a whole /64 of IPv6.
+// network returns the network by which an address is counted: a household or a phone has a whole
+// /64 in IPv6.
 func network(a netip.Addr) string {
 	if a.Is4() {
 		return a.String()

@@ -5,22 +5,28 @@ import (
 	"strings"
 )
 
-// Policy is what [Router.Wrap] does with the requests of a route before its handler serves them. Policies combine with |.
+// Policy is what [Router.Wrap] does with the requests of a route before its handler serves them.
+// Policies combine with |.
 type Policy uint8
 
-// The policies. A route without one serves requests of the gateway's own pages only, and no limit applies to it.
+// The policies. A route without one accepts POST requests of the gateway's own pages only, and has
+// no limit.
 const (
-	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate what the request itself carries, never a cookie.
+	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate by the
+	// request itself, never by a cookie.
 	CrossSitePost Policy = 1 << iota
 	// Limited counts the requests of anonymous visitors: see limits.go.
 	Limited
-	// LimitedSignedIn counts requests that add rows for signed-in users. Its limits are far above what users do.
+	// LimitedSignedIn counts requests that add rows for signed-in users. Its limits are far above
+	// what users do.
 	LimitedSignedIn
-	// Private keeps what the pattern does not spell out (a wildcard, the rest of a subtree) out of the log.
+	// Private keeps what the pattern does not name (a wildcard, the rest of a subtree) out of the
+	// log.
 	Private
 )
 
-// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]; it serves requests once all routes are registered.
+// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]; it serves requests
+// once all routes are registered.
 type Mux struct {
 	mux      *http.ServeMux
 	policies map[string]Policy // by pattern

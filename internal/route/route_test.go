@@ -76,7 +76,8 @@ func TestVisitorAddress(t *testing.T) {
 		{"no proxy", "203.0.113.7:9", nil, "203.0.113.7"},
 		{"a stranger's header is not read", "203.0.113.7:9", []string{"198.51.100.1"}, "203.0.113.7"},
 		{"trusted proxy", "10.0.0.1:9", []string{"198.51.100.1"}, "198.51.100.1"},
-		{"what the visitor made up stands further left", "10.0.0.1:9", []string{"127.0.0.1, 198.51.100.1"}, "198.51.100.1"},
+		{"what the visitor made up stands further left", "10.0.0.1:9", []string{"127.0.0.1, 198.51.100.1"},
+			"198.51.100.1"},
 		{"two proxies, two headers", "10.0.0.1:9", []string{"1.2.3.4, 198.51.100.1", "10.0.0.2"}, "198.51.100.1"},
 		{"only proxies", "10.0.0.1:9", []string{"10.0.0.9"}, "10.0.0.9"},
 		{"no address", "10.0.0.1:9", []string{"198.51.100.1, unknown"}, "10.0.0.1"},
@@ -201,7 +202,8 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	}
 }
 
-// One who is signed in makes rows with each code that an app is sent. A person who reloads does not notice the ceiling, a loop does.
+// One who is signed in makes rows with each code that an app is sent. A person who reloads does not
+// notice the ceiling, a loop does.
 func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil)
@@ -242,7 +244,8 @@ func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	}
 }
 
-// Whoever is signed in needs the session's cookie for what makes rows. Cookies that are made up anew beside it for each request give no new count.
+// Whoever is signed in needs the session's cookie for what makes rows. Cookies that are made up
+// anew beside it for each request give no new count.
 func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil, func(c *route.Config) { c.SessionCookie = "__Host-weigate-s" })
@@ -261,7 +264,8 @@ func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	}
 }
 
-// The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends that all day must not keep the others out.
+// The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends
+// that all day must not keep the others out.
 func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil)
@@ -318,7 +322,7 @@ func TestPrivatePathIsInNoLog(t *testing.T) {
 		g.do(r)
 	}
 	log := g.log.String()
-	for _, want := range []string{"another site", "panic", "too many requests"} {
+	for _, want := range []string{"another site", "panicked", "rate limit exceeded"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("no %q in the log", want)
 		}

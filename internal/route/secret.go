@@ -5,14 +5,16 @@ import (
 	"crypto/subtle"
 )
 
-// SecretHash is the SHA-256 of a secret by which an app authenticates. Secrets are long and random, so that a fast hash does.
+// SecretHash is the SHA-256 of a secret by which an app authenticates. Secrets are long and random,
+// so that a fast hash is enough.
 type SecretHash [32]byte
 
 // HashSecret hashes a secret of an app.
 func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
-// SecretMatches reports whether one of sent is one of the first two of known, which are an app's current and next secret. It hashes
-// and compares as often whatever known is, also for an app that does not exist and has none.
+// SecretMatches reports whether one of sent is one of the first two of known, which are an app's
+// current and next secret. It hashes and compares as often whatever known is, also for an app that
+// does not exist and has none.
 func SecretMatches(known []SecretHash, sent ...string) bool {
 	return secretMatches(known, sent, subtle.ConstantTimeCompare)
 }

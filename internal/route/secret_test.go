@@ -30,12 +30,13 @@ func TestSecretMatches(t *testing.T) {
 	}
 }
 
-// The time of a response must not reveal which client ids exist. The comparisons are counted, because measured times depend on the load
-// of the machine.
+// The time of a response must not reveal which client ids exist. The comparisons are counted,
+// because measured times depend on the load of the machine.
 func TestUnknownAppCostsTheSameWork(t *testing.T) {
 	t.Parallel()
 	first, second := route.HashSecret("first"), route.HashSecret("second")
-	for name, known := range map[string][]route.SecretHash{"unknown": nil, "one secret": {first}, "two secrets": {first, second}} {
+	for name, known := range map[string][]route.SecretHash{"unknown": nil, "one secret": {first},
+		"two secrets": {first, second}} {
 		for _, sent := range [][]string{{"wrong"}, {"first"}, {"wr%6Fng", "wrong"}, {"first", "second"}} {
 			n, compared := route.SecretComparisons(known, sent...)
 			if want := 2 * len(sent); n != want {

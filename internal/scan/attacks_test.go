@@ -27,7 +27,7 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	attacker.open("/begin").want(web.ScanCode)
 	victim := w.phone("alice")
 	page := victim.open(attacker.link()).want(web.ScanAsk)
-	page.shows("Notes", "Chrome, Windows", "198.51.100.*", "another than this phone’s", "Continue only if you have just begun this yourself")
+	page.shows("Notes", "Chrome, Windows", "198.51.100.*", "Different from this phone", "Continue only if you started this sign-in yourself")
 	if page.isIn() != "alice" || attacker.isIn() != "" {
 		t.Error("opening the code signed somebody in")
 	}
@@ -142,7 +142,7 @@ func TestTicketReplay(t *testing.T) {
 	form.page = ask
 	form.press("Continue").want(web.ScanDone)
 	form.page = ask
-	form.press("Refuse").want(web.ScanDone)
+	form.press("Decline").want(web.ScanDone)
 	w.state(gateway.TicketRedeemed)
 	// The desktop once more goes on; it makes no second session.
 	desktop.open(desktop.at).goes(backTo)
@@ -168,10 +168,10 @@ func TestStrangersPhoneScansFirst(t *testing.T) {
 	desktop, stranger, owner := w.desktop(), w.phone("bob"), w.phone("alice")
 	link := desktop.link()
 	stranger.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
-	owner.open(link).want(web.ScanTaken).shows("take a new code")
+	owner.open(link).want(web.ScanTaken).shows("get a new code")
 	desktop.open(desktop.at).want(web.ScanHeld).shows("Bob", "If it is not yours")
 	number := w.ticket().Number
-	desktop.press("That is not me").want(web.ScanCode)
+	desktop.press("Not me").want(web.ScanCode)
 	stranger.press(number).want(web.ScanOver)
 	for _, row := range w.tickets.all() {
 		if row.State == gateway.TicketApproved {
@@ -233,7 +233,7 @@ func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 	phone.press("Continue").want(web.ScanNumber)
 	crawl(phone)
 	crawl(desktop.open(desktop.at).want(web.ScanHeld))
-	phone.press("Refuse").want(web.ScanSaidNo)
+	phone.press("Decline").want(web.ScanSaidNo)
 	crawl(phone)
 	crawl(desktop.open(desktop.at).want(web.ScanRefused))
 	// A visitor without cookies makes no row at all.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -25,7 +26,10 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 			Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)},
 	}
 	if d.UILocales != "" {
-		s.LoginRequestID.Lang = web.Language(&http.Request{Header: r.Header, URL: &url.URL{RawQuery: url.Values{"ui_locales": {d.UILocales}}.Encode()}})
+		s.LoginRequestID.Lang = lang.FromHeader(r.Header, lang.English)
+		if language, found := lang.FromLocales(d.UILocales); found {
+			s.LoginRequestID.Lang = language
+		}
 	}
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
 		return err

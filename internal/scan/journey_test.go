@@ -27,7 +27,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	w.pass(12 * time.Second)
 	phone := w.phone("")
 	phone.open(desktop.link()).comeBack("alice").want(web.ScanAsk)
-	phone.shows("Sign in to Notes on another device?", "Alice", "For Notes", "Browser Chrome, Windows", "Address 203.0.113.*", "Network the same as this phone’s", "When 12 seconds ago")
+	phone.shows("Sign in to Notes on another device?", "Alice", "App Notes", "Browser Chrome, Windows", "IP address 203.0.113.*", "Network Same as this phone", "Started 12 seconds ago")
 	w.state(gateway.TicketOpen)
 	phone.press("Continue").want(web.ScanNumber)
 	w.state(gateway.TicketScanned)
@@ -60,7 +60,7 @@ func TestPagesSpeakChinese(t *testing.T) {
 	desktop.open("/begin").want(web.ScanCode).shows("微信扫码登录")
 	phone := w.phone("alice")
 	phone.lang = "zh-CN"
-	phone.open(desktop.link()).want(web.ScanAsk).shows("要在另一台设备上登录 Notes 吗？", "与这部手机相同", "刚刚")
+	phone.open(desktop.link()).want(web.ScanAsk).shows("在另一台设备上登录「Notes」？", "与此手机相同", "刚刚")
 	phone.press("继续").want(web.ScanNumber).press("拒绝").want(web.ScanSaidNo)
 	// The app's wish for a language counts for the desktop, wherever its page leads.
 	other := w.browser(uaDesktop).open("/begin?ui_locales=zh-CN").shows("微信扫码登录")
@@ -112,12 +112,12 @@ func TestRefusedOnThePhone(t *testing.T) {
 			if page == "second" {
 				phone.press("Continue").want(web.ScanNumber)
 			}
-			phone.press("Refuse").want(web.ScanSaidNo)
+			phone.press("Decline").want(web.ScanSaidNo)
 			w.state(gateway.TicketRefused)
 			desktop.open(desktop.at).want(web.ScanRefused)
 			phone.open(phone.at).want(web.ScanSaidNo)
 			w.phone("bob").open(link).want(web.ScanUsed)
-			desktop.press("Show a new code").want(web.ScanCode)
+			desktop.press("Get a new code").want(web.ScanCode)
 			w.approve(desktop.link(), phone)
 			desktop.open(desktop.at).want(web.ScanIn)
 			if got := w.kinds(); !slices.Equal(got, []string{scan.EventRefuse, "sign_in"}) {
@@ -139,7 +139,7 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 	}
 	w.pass(2 * time.Minute)
 	phone.open(first).want(web.ScanOver)
-	desktop.open(desktop.at).want(web.ScanExpired).press("Show a new code").want(web.ScanCode)
+	desktop.open(desktop.at).want(web.ScanExpired).press("Get a new code").want(web.ScanCode)
 	if desktop.link() == first {
 		t.Error("the new code is the old one")
 	}
@@ -164,7 +164,7 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 	if n := len(w.tickets.all()); n != before {
 		t.Error("a page that nobody sits before has made a code")
 	}
-	desktop.press("Show a new code").want(web.ScanCode)
+	desktop.press("Get a new code").want(web.ScanCode)
 	w.approve(desktop.link(), phone)
 	desktop.open(desktop.at).want(web.ScanIn)
 	w.watch("begun", "ok")
@@ -237,7 +237,7 @@ func TestPhoneOutsideWeChatCopiesTheLink(t *testing.T) {
 	phone := w.browser(uaSafari).open("/begin").want(web.ScanCopy)
 	link := phone.link()
 	// In WeChat the page is out of sight, so it shows the number from the start.
-	phone.shows(w.ticket().Number, link, "Copy the link")
+	phone.shows(w.ticket().Number, link, "Copy link")
 	if !strings.Contains(phone.page.Body.String(), `<img class="code" src="/scan/code.png?d=`) {
 		t.Errorf("no picture to press long on: %s", phone.page.Body)
 	}
@@ -255,8 +255,8 @@ func TestPhoneOutsideWeChatCopiesTheLink(t *testing.T) {
 func TestNotMe(t *testing.T) {
 	t.Parallel()
 	for name, undo := range map[string]func(desktop, phone *browser){
-		"on the phone":   func(_, phone *browser) { phone.open("/scan/confirm").want(web.ScanDone).press("That is not me") },
-		"on the desktop": func(desktop, _ *browser) { desktop.press("That is not me") },
+		"on the phone":   func(_, phone *browser) { phone.open("/scan/confirm").want(web.ScanDone).press("Not me") },
+		"on the desktop": func(desktop, _ *browser) { desktop.press("Not me") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,7 +288,7 @@ func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	desktop, phone := w.desktop(), w.phone("alice")
-	w.approve(desktop.link(), phone).press("That is not me").want(web.ScanUndone)
+	w.approve(desktop.link(), phone).press("Not me").want(web.ScanUndone)
 	desktop.open(desktop.at).want(web.ScanRefused)
 	if desktop.isIn() != "" || w.people.made != 0 {
 		t.Error("the desktop got in")
@@ -309,7 +309,7 @@ func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 			undo := func(method string) {
 				if method == moment && !pressed {
 					pressed = true
-					phone.press("That is not me").want(web.ScanUndone)
+					phone.press("Not me").want(web.ScanUndone)
 				}
 			}
 			w.tickets.hook, w.people.hook = undo, undo
@@ -340,7 +340,7 @@ func TestOwnPageIsNamedByTheSite(t *testing.T) {
 	w := newTown(t)
 	desktop := w.desktop("own")
 	phone := w.phone("alice")
-	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?", "For Example Login")
+	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?", "App Example Login")
 	w.approve(desktop.link(), phone)
 	desktop.open(desktop.at).want(web.ScanIn)
 }

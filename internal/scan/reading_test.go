@@ -41,12 +41,12 @@ func TestUnknownBrowserIsToldAsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	b := w.browser("Something else").open("/begin").want(web.ScanCode)
-	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser not recognised")
+	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser Unknown")
 }
 
 func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 	t.Parallel()
-	const same, other = "the same as this phone’s", "another than this phone’s"
+	const same, other = "Same as this phone", "Different from this phone"
 	for _, k := range []struct{ name, desktop, phone, place, network string }{
 		{"one household", "203.0.113.7:1", "203.0.113.7:2", "203.0.113.*", same},
 		{"a neighbour in the same block", "203.0.113.7:1", "203.0.113.8:2", "203.0.113.*", other},
@@ -67,7 +67,7 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 			phone := w.phone("alice")
 			phone.address = k.phone
 			text := phone.open(desktop.link()).want(web.ScanAsk).text()
-			if k.place == "" != !strings.Contains(text, "Address ") || !strings.Contains(text, k.place) {
+			if k.place == "" != !strings.Contains(text, "IP address ") || !strings.Contains(text, k.place) {
 				t.Errorf("place: %s", text)
 			}
 			if got := strings.Contains(text, same); got != (k.network == same) {
@@ -246,7 +246,7 @@ func TestKeysRollOver(t *testing.T) {
 	w.start()
 	desktop, phone := w.desktop(), w.phone("alice")
 	desktop.replica, phone.replica = 1, 1
-	phone.open(desktop.link()).want(web.ScanAsk).shows("the same as this phone’s").press("Continue").want(web.ScanNumber).press(w.ticket().Number).want(web.ScanDone)
+	phone.open(desktop.link()).want(web.ScanAsk).shows("Same as this phone").press("Continue").want(web.ScanNumber).press(w.ticket().Number).want(web.ScanDone)
 	desktop.open(desktop.at).want(web.ScanIn)
 }
 

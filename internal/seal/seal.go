@@ -71,7 +71,7 @@ func (s *Sealer) Seal(name string, plain []byte) (string, error) {
 	return value, nil
 }
 
-// Open decrypts a value that Seal returned for name. Every other value is [ErrOpen].
+// Open decrypts a value that Seal returned for name. For every other value it returns [ErrOpen].
 func (s *Sealer) Open(name, value string) ([]byte, error) {
 	if len(value) > MaxLength {
 		return nil, ErrOpen

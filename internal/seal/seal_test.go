@@ -57,12 +57,23 @@ func TestOtherValuesDoNotOpen(t *testing.T) {
 		return base64.RawURLEncoding.EncodeToString(raw)
 	}
 	for what, other := range map[string]string{
-		"empty": "", "no base64": "%%%", "plain text": base64.RawURLEncoding.EncodeToString([]byte("the text")), "short": "AAAA",
-		"first bit changed": flip(0), "middle bit changed": flip(14), "last bit changed": flip(-1),
-		"cut off": value[:len(value)-4], "one character less": value[:len(value)-1], "longer": value + "AAAA", "padded": value + "=",
-		"line break": value[:4] + "\n" + value[4:], "carriage return": value + "\r", "of another purpose": sealed(t, newSealer(t, "trace", key(1)), "name", "x"),
-		"of another key": sealed(t, newSealer(t, "flow", key(2)), "name", "x"), "of another name": sealed(t, s, "names", "x"),
-		"too long": strings.Repeat("A", seal.MaxLength+1),
+		"empty":              "",
+		"no base64":          "%%%",
+		"plain text":         base64.RawURLEncoding.EncodeToString([]byte("the text")),
+		"short":              "AAAA",
+		"first bit changed":  flip(0),
+		"middle bit changed": flip(14),
+		"last bit changed":   flip(-1),
+		"cut off":            value[:len(value)-4],
+		"one character less": value[:len(value)-1],
+		"longer":             value + "AAAA",
+		"padded":             value + "=",
+		"line break":         value[:4] + "\n" + value[4:],
+		"carriage return":    value + "\r",
+		"of another purpose": sealed(t, newSealer(t, "trace", key(1)), "name", "x"),
+		"of another key":     sealed(t, newSealer(t, "flow", key(2)), "name", "x"),
+		"of another name":    sealed(t, s, "names", "x"),
+		"too long":           strings.Repeat("A", seal.MaxLength+1),
 	} {
 		if plain, err := s.Open("name", other); !errors.Is(err, seal.ErrOpen) || plain != nil {
 			t.Errorf("%s: Open = %q, %v", what, plain, err)

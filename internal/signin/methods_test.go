@@ -131,7 +131,7 @@ func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	for lang, words := range map[string][]string{
-		"en":    {"How do you want to sign in?", "Scan our code", "WeChat"},
+		"en":    {"Choose how to sign in", "Scan the code on this site", "WeChat"},
 		"zh-CN": {"选择登录方式", "公众号扫码", "网站应用扫码"},
 	} {
 		v := r.visitor(uaDesktop)

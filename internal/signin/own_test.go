@@ -37,7 +37,7 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 			t.Errorf("%s: the app's profile: %d to %s", method, a.status, a.location)
 		}
 		page := v.get("/")
-		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.profile_anew") != "" {
+		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.update_profile") != "" {
 			t.Errorf("%s: own page: %s", method, page.body)
 		}
 		// A fresh profile is not asked for; the page has a way to fetch it anew, as a small thing.
@@ -46,7 +46,7 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 			t.Errorf("%s: fresh, and the app asks: %s", method, a.location)
 		}
 		page = v.get("/")
-		if page.link("go") != "" || asks != (page.link("do.profile_anew") != "") || !strings.Contains(page.body, "Alice") {
+		if page.link("go") != "" || asks != (page.link("do.update_profile") != "") || !strings.Contains(page.body, "Alice") {
 			t.Errorf("%s: own page: %s", method, page.body)
 		}
 		r.later(721 * time.Hour)

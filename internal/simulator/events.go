@@ -26,16 +26,18 @@ func (c *control) changed() {
 	}
 }
 
-func (c *control) watch(ch chan struct{}) {
+// watch returns a channel that receives a value after each call of changed, and a function that
+// removes it.
+func (c *control) watch() (ch chan struct{}, stop func()) {
+	ch = make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watchers[ch] = true
-}
-
-func (c *control) unwatch(ch chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.watchers, ch)
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.watchers, ch)
+	}
 }
 
 // events serves the stream that control.js reads. An event carries no data: the page reloads itself
@@ -44,9 +46,8 @@ func (c *control) events(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	flusher := http.NewResponseController(w)
-	ch := make(chan struct{}, 1)
-	c.watch(ch)
-	defer c.unwatch(ch)
+	ch, stop := c.watch()
+	defer stop()
 	calls, cancel := c.server.Subscribe()
 	defer cancel()
 	ticker := time.NewTicker(keepAlive)

@@ -1,11 +1,11 @@
 package simulator
 
-import "github.com/weigate/weigate/internal/catalog"
+import "github.com/weigate/weigate/internal/lang"
 
-// Texts returns the texts of the control page in English and Chinese.
-func Texts() (en, zh map[string]string) {
-	all := catalog.MustLoad(files, "files", "en", "zh-CN")
-	return all[0].Texts, all[1].Texts
+// English returns the texts of the control page in English, and their keys.
+func English() (texts lang.Texts, keys []string) {
+	c := lang.MustLoad(files, "files")
+	return c.In(lang.English), c.Keys()
 }
 
 // QuirkNames returns the names of all quirks.

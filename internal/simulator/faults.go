@@ -2,43 +2,33 @@ package simulator
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// faultKinds returns the names of the ready-made faults, in the order of the form. Their texts are
-// "faults-NAME".
-func faultKinds() []string {
-	return []string{"busy", "quota", "token", "slow", "gateway", "html", "half", "cut", "empty"}
+// readyFault is a fault of the form's list. The key of its text is "faults-NAME".
+type readyFault struct {
+	Name  string
+	fault wechattest.Fault
 }
 
-// readyFault returns a ready-made fault; false for an unknown name.
-func readyFault(kind string) (f wechattest.Fault, ok bool) {
-	switch kind {
-	case "busy":
-		f.Errcode = -1
-	case "quota":
-		f.Errcode = 45011
-	case "token":
-		f.Errcode = 40001
-	case "slow":
-		f.Latency = 15 * time.Second
-	case "gateway":
-		f.Status = http.StatusBadGateway
-	case "html":
-		f.Body = "<!doctype html><title>Sign in to this network</title><p>Sign in to this network</p>"
-	case "half":
-		f.Truncate = 40
-	case "cut":
-		f.Cut = true
-	case "empty":
-		f.Body, f.ContentType = "{}", "text/plain"
-	default:
-		return f, false
+// readyFaults returns the list of the form.
+func readyFaults() []readyFault {
+	const loginPage = "<!doctype html><title>Sign in to this network</title><p>Sign in to this network</p>"
+	return []readyFault{
+		{"busy", wechattest.Fault{Errcode: -1}},
+		{"quota", wechattest.Fault{Errcode: 45011}},
+		{"token", wechattest.Fault{Errcode: 40001}},
+		{"slow", wechattest.Fault{Latency: 15 * time.Second}},
+		{"gateway", wechattest.Fault{Status: http.StatusBadGateway}},
+		{"html", wechattest.Fault{Body: loginPage}},
+		{"half", wechattest.Fault{Truncate: 40}},
+		{"cut", wechattest.Fault{Cut: true}},
+		{"empty", wechattest.Fault{Body: "{}", ContentType: "text/plain"}},
 	}
-	return f, true
 }
 
 func faultEndpoints() []string {
@@ -50,10 +40,10 @@ func (c *control) faultsPage(w http.ResponseWriter, r *http.Request) {
 	c.renderFaults(w, r, http.StatusOK, "")
 }
 
-// renderFaults serves the page of faults with a message, a catalog key; "" for none.
+// renderFaults serves the page of faults with a message, the key of a text; "" for none.
 func (c *control) renderFaults(w http.ResponseWriter, r *http.Request, status int, message string) {
-	c.render(w, r, status, "faults", c.texts(r).Text("nav-faults"), map[string]any{
-		"Kinds": faultKinds(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
+	c.render(w, r, status, "faults", c.texts(r).MustText("nav-faults"), map[string]any{
+		"Ready": readyFaults(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
 		"Waiting": faultsJSON(c.server.Faults()), "Note": message,
 	})
 }
@@ -77,10 +67,13 @@ func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 // faultOfForm reads the form; false when a field is invalid. An errcode replaces the ready-made
 // fault.
 func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
-	f, ok := readyFault(r.PostFormValue("what"))
-	if !ok {
+	var f wechattest.Fault
+	ready := readyFaults()
+	i := slices.IndexFunc(ready, func(f readyFault) bool { return f.Name == r.PostFormValue("what") })
+	if i < 0 {
 		return f, false
 	}
+	f = ready[i].fault
 	if text := r.PostFormValue("errcode"); text != "" {
 		code, err := strconv.Atoi(text)
 		if err != nil {

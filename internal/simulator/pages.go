@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/internal/simulator/phoneview"
-	"github.com/weigate/weigate/internal/weburl"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -27,7 +27,7 @@ func setHeaders(w http.ResponseWriter) {
 }
 
 // parseTemplates returns the pages with the texts of one language.
-func parseTemplates(texts *catalog.Catalog) *template.Template {
+func parseTemplates(texts lang.Texts) *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"t":     texts.Text,
 		"lang":  func() string { return texts.Lang },
@@ -48,7 +48,7 @@ type layout struct {
 
 func (c *control) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) {
 	var b bytes.Buffer
-	err := c.templates[c.language(r)].ExecuteTemplate(&b, name+".html", layout{
+	err := c.templates[c.texts(r).Lang].ExecuteTemplate(&b, name+".html", layout{
 		Part: name, Path: r.URL.Path, Title: title, Now: c.server.Now(), Seed: c.server.Seed(), Page: page,
 	})
 	setHeaders(w)
@@ -62,14 +62,14 @@ func (c *control) render(w http.ResponseWriter, r *http.Request, status int, nam
 	_, _ = w.Write(b.Bytes())
 }
 
-// problem serves an error page, or an error of the JSON API. key is the catalog key of the text.
+// problem serves an error page, or an error of the JSON API. key is the key of the text.
 func (c *control) problem(w http.ResponseWriter, r *http.Request, status int, key string) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
-		writeError(w, status, c.catalogs[0].Text(key))
+		writeError(w, status, c.catalogue.In(lang.English).MustText(key))
 		return
 	}
 	texts := c.texts(r)
-	c.render(w, r, status, "error", texts.Text("error-title"), texts.Text(key))
+	c.render(w, r, status, "error", texts.MustText("error-title"), texts.MustText(key))
 }
 
 func (c *control) redirect(w http.ResponseWriter, r *http.Request, to string) {
@@ -96,7 +96,7 @@ func (c *control) asset(w http.ResponseWriter, r *http.Request) {
 // personCard is a person as the pages show them.
 type personCard struct {
 	ID, Nickname string
-	Tags         []string // catalog keys
+	Tags         []string // keys of texts
 	At           string   // title or masked address of the page on the phone
 }
 
@@ -117,7 +117,7 @@ func (c *control) card(p *wechattest.Person) personCard {
 	}
 	if page := c.server.Phone(p.ID).Page(); page != nil {
 		if card.At = page.Title; card.At == "" {
-			card.At = weburl.Mask(page.URL)
+			card.At = link.Mask(page.URL)
 		}
 	}
 	return card
@@ -159,7 +159,7 @@ func (c *control) recentCalls(n int, person string) []wechattest.Call {
 }
 
 func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
-	c.render(w, r, http.StatusOK, "people", c.texts(r).Text("nav-people"), map[string]any{
+	c.render(w, r, http.StatusOK, "people", c.texts(r).MustText("nav-people"), map[string]any{
 		"People": c.cards(), "Codes": c.server.QRCodes(), "Calls": c.recentCalls(8, ""),
 	})
 }
@@ -174,13 +174,13 @@ func (c *control) picture(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *control) appsPage(w http.ResponseWriter, r *http.Request) {
-	c.render(w, r, http.StatusOK, "apps", c.texts(r).Text("nav-apps"), map[string]any{
+	c.render(w, r, http.StatusOK, "apps", c.texts(r).MustText("nav-apps"), map[string]any{
 		"Apps": c.server.Apps(), "Open": c.openURL,
 	})
 }
 
 func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
-	c.render(w, r, http.StatusOK, "log", c.texts(r).Text("nav-log"), c.recentCalls(200, ""))
+	c.render(w, r, http.StatusOK, "log", c.texts(r).MustText("nav-log"), c.recentCalls(200, ""))
 }
 
 func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -67,12 +67,12 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 	}
 	if page := data.Page; page != nil {
 		// Addresses are masked as in the log: the page may stay open or be shared as a screenshot.
-		data.Title, data.Address, data.Consent = page.Title, weburl.Mask(page.URL), page.AsksConsent()
+		data.Title, data.Address, data.Consent = page.Title, link.Mask(page.URL), page.AsksConsent()
 		for _, hop := range page.Hops {
-			data.Hops = append(data.Hops, wechattest.Hop{Status: hop.Status, To: weburl.Mask(hop.To)})
+			data.Hops = append(data.Hops, wechattest.Hop{Status: hop.Status, To: link.Mask(hop.To)})
 		}
 	}
-	c.render(w, r, http.StatusOK, "phone", c.texts(r).Text("phone-of", data.Nickname), data)
+	c.render(w, r, http.StatusOK, "phone", c.texts(r).MustText("phone-of", "person", data.Nickname), data)
 }
 
 // browsers returns the browsers of a phone in the order of the form.
@@ -90,8 +90,8 @@ func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
 		id = people[0].ID
 	}
 	to := url.URL{Path: "/phones/" + id}
-	if link := handedOver(r); link != "" {
-		to.RawQuery = url.Values{"open": {link}}.Encode()
+	if address := handedOver(r); address != "" {
+		to.RawQuery = url.Values{"open": {address}}.Encode()
 	}
 	c.redirect(w, r, to.String())
 }
@@ -99,9 +99,9 @@ func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
 // handedOver returns the link in the parameter open, or "" when it is missing, too long or not an
 // http or https address.
 func handedOver(r *http.Request) string {
-	link := strings.TrimSpace(r.FormValue("open"))
-	if u, ok := weburl.Resolve(nil, link); ok && len(link) <= maxLink && u.User == nil {
-		return link
+	address := strings.TrimSpace(r.FormValue("open"))
+	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {
+		return address
 	}
 	return ""
 }

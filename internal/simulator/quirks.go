@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,42 +35,18 @@ func quirkFields() []quirkField {
 	return out
 }
 
-// choice is a value of an enumeration. Its text in the catalog is "choice-FIELD-NAME".
-type choice struct {
-	name  string // in JSON
-	value int
-}
-
-// quirkChoices returns the values of an enumeration type, the default first; nil for other types.
-func quirkChoices(t reflect.Type) []choice {
+// quirkChoices returns the names of the values of an enumeration type, in the order of its
+// constants, which begin at 0; nil for other types. The key of a text is "choice-FIELD-NAME".
+func quirkChoices(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[wechattest.DoubleCallback]():
-		return []choice{
-			{"off", int(wechattest.DoubleOff)},
-			{"first", int(wechattest.DoubleFirst)},
-			{"together", int(wechattest.DoubleTogether)},
-			{"late", int(wechattest.DoubleLate)},
-			{"otherCode", int(wechattest.DoubleOtherCode)},
-		}
+		return []string{"off", "first", "together", "late", "otherCode"}
 	case reflect.TypeFor[wechattest.UsedCode]():
-		return []choice{
-			{"thenInvalid", int(wechattest.UsedThenInvalid)},
-			{"isInvalid", int(wechattest.UsedIsInvalid)},
-		}
+		return []string{"thenInvalid", "isInvalid"}
 	case reflect.TypeFor[wechattest.Suffix]():
-		return []choice{
-			{"rid", int(wechattest.SuffixRID)},
-			{"hints", int(wechattest.SuffixHints)},
-			{"none", int(wechattest.SuffixNone)},
-		}
+		return []string{"rid", "hints", "none"}
 	case reflect.TypeFor[wechattest.Dirty]():
-		return []choice{
-			{"off", int(wechattest.DirtyOff)},
-			{"control", int(wechattest.DirtyControl)},
-			{"utf8", int(wechattest.DirtyUTF8)},
-			{"emoji", int(wechattest.DirtyEmoji)},
-			{"noAvatar", int(wechattest.DirtyNoAvatar)},
-		}
+		return []string{"off", "control", "utf8", "emoji", "noAvatar"}
 	}
 	return nil
 }
@@ -81,10 +58,8 @@ func (f quirkField) of(q *wechattest.Quirks) reflect.Value {
 // get returns the value of a quirk as JSON has it: a boolean, a number or a string.
 func (f quirkField) get(q *wechattest.Quirks) any {
 	v := f.of(q)
-	for _, c := range quirkChoices(v.Type()) {
-		if int64(c.value) == v.Int() {
-			return c.name
-		}
+	if names := quirkChoices(v.Type()); v.CanInt() && v.Int() >= 0 && v.Int() < int64(len(names)) {
+		return names[v.Int()]
 	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return time.Duration(v.Int()).String()
@@ -95,8 +70,13 @@ func (f quirkField) get(q *wechattest.Quirks) any {
 // set parses a value: true or false, a number, a duration, or the name of a choice.
 func (f quirkField) set(q *wechattest.Quirks, text string) error {
 	v := f.of(q)
-	if choices := quirkChoices(v.Type()); choices != nil {
-		return f.setChoice(v, choices, text)
+	if names := quirkChoices(v.Type()); names != nil {
+		i := slices.Index(names, text)
+		if i < 0 {
+			return fmt.Errorf("quirk %s: %q is not one of %s", f.json, text, strings.Join(names, ", "))
+		}
+		v.SetInt(int64(i))
+		return nil
 	}
 	switch {
 	case v.Type() == reflect.TypeFor[time.Duration]():
@@ -121,18 +101,6 @@ func (f quirkField) set(q *wechattest.Quirks, text string) error {
 		v.SetString(text)
 	}
 	return nil
-}
-
-func (f quirkField) setChoice(v reflect.Value, choices []choice, text string) error {
-	names := make([]string, len(choices))
-	for i, c := range choices {
-		if c.name == text {
-			v.SetInt(int64(c.value))
-			return nil
-		}
-		names[i] = c.name
-	}
-	return fmt.Errorf("quirk %s: %q is not one of %s", f.json, text, strings.Join(names, ", "))
 }
 
 // quirksJSON returns all quirks by their JSON names.
@@ -203,7 +171,7 @@ func (c *control) quirksPage(w http.ResponseWriter, r *http.Request) {
 	c.renderQuirks(w, r, http.StatusOK, "")
 }
 
-// renderQuirks serves the form with a message, a catalog key; "" for none.
+// renderQuirks serves the form with a message, the key of a text; "" for none.
 func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status int, message string) {
 	now, zero := c.server.Quirks(), wechattest.Quirks{}
 	var views []quirkView
@@ -215,17 +183,16 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 			v.Kind = "bool"
 		}
 		if choices := quirkChoices(f.of(&now).Type()); choices != nil {
-			v.Kind = "choice"
-			for _, ch := range choices {
-				v.Choices = append(v.Choices, ch.name)
-			}
+			v.Kind, v.Choices = "choice", choices
 		}
 		if f.field == "ConsentAs" {
 			v.Kind, v.People = "person", c.cards()
 		}
 		views = append(views, v)
 	}
-	c.render(w, r, status, "quirks", c.texts(r).Text("nav-quirks"), map[string]any{"Quirks": views, "Note": message})
+	c.render(w, r, status, "quirks", c.texts(r).MustText("nav-quirks"), map[string]any{
+		"Quirks": views, "Note": message,
+	})
 }
 
 // saveQuirks handles the form, which contains all quirks.

@@ -45,16 +45,15 @@ import (
 	"crypto/rand"
 	"embed"
 	"html/template"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/simulator/phoneview"
-	"github.com/weigate/weigate/internal/weburl"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -75,16 +74,17 @@ var files embed.FS
 // New returns the control page. Several handlers may share a server; each has its own frame tokens.
 func New(cfg Config) http.Handler {
 	c := &control{
-		server:   cfg.Server,
-		openURL:  strings.TrimSuffix(cfg.OpenURL, "/"),
-		hosts:    slices.Clone(cfg.Hosts),
-		catalogs: catalog.MustLoad(files, "files", "en", "zh-CN"),
-		views:    map[string]*phoneview.View{},
-		tokens:   map[string]*phoneview.View{},
-		watchers: map[chan struct{}]bool{},
+		server:    cfg.Server,
+		openURL:   strings.TrimSuffix(cfg.OpenURL, "/"),
+		hosts:     slices.Clone(cfg.Hosts),
+		catalogue: lang.MustLoad(files, "files"),
+		templates: map[string]*template.Template{},
+		views:     map[string]*phoneview.View{},
+		tokens:    map[string]*phoneview.View{},
+		watchers:  map[chan struct{}]bool{},
 	}
-	for _, texts := range c.catalogs {
-		c.templates = append(c.templates, parseTemplates(texts))
+	for _, language := range lang.All() {
+		c.templates[language] = parseTemplates(c.catalogue.In(language))
 	}
 	cfg.Server.OnPhoneChange(c.phoneChanged)
 	return c.guard(c.routes())
@@ -95,8 +95,8 @@ type control struct {
 	server    *wechattest.Server
 	openURL   string
 	hosts     []string
-	catalogs  []*catalog.Catalog   // English, Chinese
-	templates []*template.Template // one for each catalog
+	catalogue *lang.Catalogue
+	templates map[string]*template.Template // by language
 
 	mu       sync.Mutex
 	views    map[string]*phoneview.View // by person
@@ -153,12 +153,8 @@ func (c *control) guard(next http.Handler) http.Handler {
 
 // acceptsHost reports whether a Host header names this machine or a configured host.
 func (c *control) acceptsHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if _, err := netip.ParseAddr(host); err == nil || weburl.IsLoopback(host) {
+	host := origin.Hostname(hostport)
+	if _, err := netip.ParseAddr(host); err == nil || origin.IsLoopback(host) {
 		return true
 	}
 	return slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, host) })
@@ -195,13 +191,7 @@ func (c *control) hasPerson(id string) bool {
 	return slices.ContainsFunc(c.server.People(), func(p wechattest.Person) bool { return p.ID == id })
 }
 
-// texts returns the catalog for a request: Chinese for browsers that prefer it, else English.
-func (c *control) texts(r *http.Request) *catalog.Catalog { return c.catalogs[c.language(r)] }
-
-// language returns the index of that catalog.
-func (c *control) language(r *http.Request) int {
-	if catalog.Preferred(r.Header.Get("Accept-Language"), "zh", "en") == "zh" {
-		return 1
-	}
-	return 0
+// texts returns the texts in the language that the browser prefers, else in English.
+func (c *control) texts(r *http.Request) lang.Texts {
+	return c.catalogue.In(lang.FromHeader(r.Header, lang.English))
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -32,7 +33,7 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 			{Kind: web.Refused, App: "App", BackToApp: web.ToApp(tt.address, own)},
 			{Kind: web.AppSignedOut, App: "App", GoToApp: web.ToApp(tt.address, own), Every: time.Second},
 		} {
-			body := show(s, web.English, p).Body.String()
+			body := show(s, lang.English, p).Body.String()
 			if tt.want == "" && strings.Contains(body, "<a ") || tt.want != "" && !strings.Contains(body, `href="`+tt.want+`"`) {
 				t.Errorf("%s, %s: want a link to %q, got %s", p.Kind, tt.name, tt.want, body[strings.Index(body, "<h1>"):])
 			}
@@ -45,7 +46,7 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 		}
 	}
 	// A plain string, whoever it comes from, is no such link.
-	body := show(s, web.English, web.Page{Kind: web.Refused, App: "App", Back: "com.example.app:/callback"}).Body.String()
+	body := show(s, lang.English, web.Page{Kind: web.Refused, App: "App", Back: "com.example.app:/callback"}).Body.String()
 	if strings.Contains(body, "com.example") {
 		t.Errorf("a string became a link: %s", body)
 	}

@@ -147,7 +147,7 @@ var looks = map[Kind]look{
 // shared are the words that belong to no single kind.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "user.id", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "way.scan", "way.scan.text", "way.website", "way.website.text",
+		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text", "method.website", "method.website.text",
 		LabelProfileAnew, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
 		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same", "scan.network.other",
@@ -169,7 +169,7 @@ const (
 
 // Labels of links.
 const (
-	LabelProfileAnew = "do.profile_anew" // nickname and picture are known, and may have changed
-	LabelByWebsite   = "do.by_website"   // sign in by the QR code of WeChat's own page instead
-	LabelOtherMethod = "do.other_method" // choose another way to sign in
+	LabelProfileAnew = "do.update_profile" // nickname and picture are known, and may have changed
+	LabelByWebsite   = "do.by_website"     // sign in by the QR code of WeChat's own page instead
+	LabelOtherMethod = "do.other_method"   // choose another way to sign in
 )

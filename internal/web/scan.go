@@ -2,8 +2,6 @@ package web
 
 import (
 	"html/template"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -108,8 +106,7 @@ func (v view) ago(d time.Duration) (string, error) {
 	case d >= 2*time.Minute:
 		key, n = "scan.ago.minutes", int(d/time.Minute)
 	}
-	word, err := v.Word(key)
-	return strings.ReplaceAll(word, "{n}", strconv.Itoa(n)), err
+	return v.texts.Text(key, "n", n)
 }
 
 // Script is the one script of our pages, which the policy names by its hash.

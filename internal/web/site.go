@@ -7,16 +7,14 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 //go:embed files
@@ -45,17 +43,11 @@ type Config struct {
 type Site struct {
 	cfg    Config
 	layout *template.Template
-	words  map[string]map[string]string // language → key → text
+	texts  *lang.Catalogue
 	policy string
 	script template.JS
 	watch  string // policy of the pages that run it
 }
-
-// The languages.
-const (
-	English = "en"
-	Chinese = "zh-CN"
-)
 
 // New reads the embedded files and checks them: every kind has its words in both languages, and no word is left over.
 func New(cfg Config) (*Site, error) {
@@ -68,7 +60,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{cfg: cfg, words: map[string]map[string]string{}}
+	s := &Site{cfg: cfg}
 	style, err := files.ReadFile("files/style.css")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -92,10 +84,8 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	for _, lang := range []string{English, Chinese} {
-		if s.words[lang], err = s.catalogue(lang); err != nil {
-			return nil, err
-		}
+	if s.texts, err = loadTexts(); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
 	}
 	return s, nil
 }
@@ -103,35 +93,18 @@ func New(cfg Config) (*Site, error) {
 // Title is what the operator calls the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
 
-func (s *Site) catalogue(lang string) (map[string]string, error) {
-	raw, err := files.ReadFile("files/" + lang + ".json")
+// loadTexts reads the catalogue and checks that it has the texts of every kind, and no others.
+func loadTexts() (*lang.Catalogue, error) {
+	texts, err := lang.Load(files, "files")
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return nil, err
 	}
-	words := map[string]string{}
-	if err := json.Unmarshal(raw, &words); err != nil {
-		return nil, fmt.Errorf("web: %s.json: %w", lang, err)
-	}
-	left := maps.Clone(words)
-	var problems []error
-	use := func(key string, required bool) {
-		if words[key] == "" && required {
-			problems = append(problems, fmt.Errorf("web: %s.json: no words for %q", lang, key))
-		}
-		delete(left, key)
-	}
+	required, optional := shared(), []string(nil)
 	for kind := range looks {
-		use(string(kind)+".title", true)
-		use(string(kind)+".text", true)
-		use(string(kind)+".button", false)
+		required = append(required, string(kind)+".title", string(kind)+".text")
+		optional = append(optional, string(kind)+".button")
 	}
-	for _, key := range shared() {
-		use(key, true)
-	}
-	for _, key := range slices.Sorted(maps.Keys(left)) {
-		problems = append(problems, fmt.Errorf("web: %s.json: nothing uses %q", lang, key))
-	}
-	return words, errors.Join(problems...)
+	return texts, texts.Check(required, optional)
 }
 
 // Person is whom a page is about.
@@ -211,18 +184,12 @@ type view struct {
 	BackLink  any
 	Refresh   string
 	RequestID string
-	words     map[string]string
+	texts     lang.Texts
 	script    template.JS
 }
 
 // Word returns a text of the catalogue.
-func (v view) Word(key string) (string, error) {
-	text, found := v.words[key]
-	if !found {
-		return "", fmt.Errorf("web: no words for %q", key)
-	}
-	return text, nil
-}
+func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
 // Show writes a page, with all headers that it needs. It is rendered whole before the first byte goes out.
 func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
@@ -267,17 +234,20 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if p.Status == 0 {
 		p.Status = look.status
 	}
-	v := view{Page: p, Site: s.cfg.Names, Lang: cmp.Or(p.Lang, Language(r)), Tone: look.tone, script: s.script}
-	v.words = s.words[v.Lang]
-	app := p.App
-	if app == "" {
-		app = v.words["app"]
+	language := cmp.Or(p.Lang, lang.FromRequest(r))
+	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: look.tone, texts: s.texts.In(language), script: s.script}
+	say, err := v.names(p.App, s.cfg.Names.Title)
+	if err != nil {
+		return view{}, err
 	}
-	say := strings.NewReplacer("{app}", app, "{site}", s.cfg.Names.Title)
-	v.Heading = say.Replace(v.words[string(p.Kind)+".title"])
-	for line := range strings.SplitSeq(v.words[string(p.Kind)+".text"], "\n") {
-		v.Lines = append(v.Lines, say.Replace(line))
+	if v.Heading, err = say(string(p.Kind) + ".title"); err != nil {
+		return view{}, err
 	}
+	text, err := say(string(p.Kind) + ".text")
+	if err != nil {
+		return view{}, err
+	}
+	v.Lines = strings.Split(text, "\n")
 	v.GoLink, v.BackLink = any(p.Go), any(p.Back)
 	if p.GoToApp != (AppLink{}) {
 		v.GoLink = p.GoToApp.href()
@@ -286,17 +256,36 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		v.BackLink = p.BackToApp.href()
 	}
 	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" {
-		v.Main = say.Replace(v.words[string(p.Kind)+".button"])
+		if button := string(p.Kind) + ".button"; v.texts.Has(button) {
+			if v.Main, err = say(button); err != nil {
+				return view{}, err
+			}
+		}
 		if p.Every > 0 {
 			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.Every/time.Second), to)
 		}
 	}
-	v.BackWord = v.words["back"]
+	back := "back"
 	if p.App != "" {
-		v.BackWord = say.Replace(v.words["back.app"])
+		back = "back.app"
+	}
+	if v.BackWord, err = say(back); err != nil {
+		return view{}, err
 	}
 	if p.Status >= http.StatusBadRequest && look.tone == bad {
 		v.RequestID = s.cfg.RequestID(r.Context())
 	}
 	return v, nil
+}
+
+// names returns a lookup of texts that inserts the names of the app and of the gateway. An app without a name is "the app", not quoted.
+func (v view) names(app, site string) (func(key string) (string, error), error) {
+	unnamed, err := v.texts.Text("app")
+	return func(key string) (string, error) {
+		text, err := v.texts.Text(key, "app", cmp.Or(app, unnamed), "site", site)
+		if app == "" {
+			text = strings.ReplaceAll(text, "「"+unnamed+"」", unnamed)
+		}
+		return text, err
+	}, err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -77,12 +78,12 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, kind := range kinds(t) {
-		for _, lang := range []string{web.English, web.Chinese} {
-			t.Run(string(kind)+"/"+lang, func(t *testing.T) {
+		for _, language := range lang.All() {
+			t.Run(string(kind)+"/"+language, func(t *testing.T) {
 				t.Parallel()
-				w := show(s, lang, web.Page{Kind: kind})
+				w := show(s, language, web.Page{Kind: kind})
 				body := w.Body.String()
-				for _, want := range []string{`<html lang="` + lang + `">`, `id="` + string(kind) + `"`, "<h1>", "</html>"} {
+				for _, want := range []string{`<html lang="` + language + `">`, `id="` + string(kind) + `"`, "<h1>", "</html>"} {
 					if !strings.Contains(body, want) {
 						t.Errorf("no %s in %s", want, body)
 					}
@@ -92,10 +93,10 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 						t.Errorf("an empty page has %s", not)
 					}
 				}
-				if got := han.MatchString(body); got != (lang == web.Chinese) && kind != web.Snapshot && kind != web.NoOpenID {
-					t.Errorf("Chinese characters: %v in the %s page", got, lang)
+				if got := han.MatchString(body); got != (language == lang.Chinese) && kind != web.Snapshot && kind != web.NoOpenID {
+					t.Errorf("Chinese characters: %v in the %s page", got, language)
 				}
-				if w.Header().Get("Content-Language") != lang || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Cache-Control") != "no-store" {
+				if w.Header().Get("Content-Language") != language || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Cache-Control") != "no-store" {
 					t.Errorf("headers: %v", w.Header())
 				}
 				if named := strings.Contains(body, "REQ1"); named != (w.Code >= 400 && kind != web.PleaseSignIn) {
@@ -113,7 +114,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	})
 	for _, kind := range kinds(t) {
 		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>", strings.Repeat("长", 400)} {
-			w := show(s, web.Chinese, full(kind, text))
+			w := show(s, lang.Chinese, full(kind, text))
 			body := w.Body.String()
 			for _, not := range []string{"<script", "<img src=x", `href="javascript:`, `src="javascript:`, `href="data:`, `src="data:`} {
 				if strings.Contains(body, not) {
@@ -130,7 +131,7 @@ func TestHostileTextStaysText(t *testing.T) {
 // A refresh is not an attribute that html/template knows: an address in it must not end it and begin another.
 func TestRefreshHoldsOneAddress(t *testing.T) {
 	t.Parallel()
-	body := show(newSite(t), web.English, web.Page{Kind: web.Waiting, Go: `/oauth2/authorize?a=1&b="><script>`, Every: 10 * time.Second}).Body.String()
+	body := show(newSite(t), lang.English, web.Page{Kind: web.Waiting, Go: `/oauth2/authorize?a=1&b="><script>`, Every: 10 * time.Second}).Body.String()
 	if !strings.Contains(body, `content="10;url=/oauth2/authorize?a=1&amp;b=&#34;&gt;&lt;script&gt;"`) {
 		t.Errorf("refresh: %s", body[:600])
 	}
@@ -138,7 +139,7 @@ func TestRefreshHoldsOneAddress(t *testing.T) {
 
 func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	t.Parallel()
-	policy := show(newSite(t), web.English, web.Page{Kind: web.Own}).Header().Get("Content-Security-Policy")
+	policy := show(newSite(t), lang.English, web.Page{Kind: web.Own}).Header().Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "style-src 'sha256-", "img-src https://*.qlogo.cn http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("no %s in %s", want, policy)
@@ -146,27 +147,6 @@ func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	}
 	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
 		t.Errorf("policy: %s", policy)
-	}
-}
-
-func TestLanguage(t *testing.T) {
-	t.Parallel()
-	for _, k := range []struct{ accept, locales, want string }{
-		{"", "", web.English},
-		{"zh-CN,zh;q=0.9,en;q=0.8", "", web.Chinese},
-		{"zh-TW", "", web.Chinese},
-		{"en-GB,zh;q=0.9", "", web.English},
-		{"fr,de", "", web.English},
-		{"zh;q=x,en", "", web.English},
-		{"en", "fr zh-CN en", web.Chinese},
-		{"zh", "en", web.English},
-		{"zh", "fr", web.Chinese},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/?ui_locales="+strings.ReplaceAll(k.locales, " ", "+"), nil)
-		r.Header.Set("Accept-Language", k.accept)
-		if got := web.Language(r); got != k.want {
-			t.Errorf("Language(%q, ui_locales %q) = %s, want %s", k.accept, k.locales, got, k.want)
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package wechattest
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -22,8 +23,6 @@ const (
 // authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent
 // page or an error page. The app is not notified of errors.
 func (s *Server) authorize(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
@@ -34,7 +33,7 @@ func (s *Server) authorize(r *request) answer {
 	who, silent := s.identify(r)
 	if who == nil && silent {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
-			args: []any{s.quirks.ConsentAs}})
+			args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 	}
 	if who == nil {
 		return s.choosePage(r, r.URL.RequestURI())
@@ -42,7 +41,7 @@ func (s *Server) authorize(r *request) answer {
 	r.call.Person = who.ID
 	if req.app.Kind == TestAccount && !who.follows(req.app.AppID) {
 		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
-			args: []any{who.ID, req.app.AppID}})
+			args: []any{"person", who.ID, "appid", req.app.AppID}})
 	}
 	me := pair{app: req.app.AppID, person: who.ID}
 	switch {
@@ -83,7 +82,7 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 		{"state", 10013, "text-no-state"},
 	} {
 		if get(p.name) == "" {
-			return req, &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{p.name}}
+			return req, &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{"name", p.name}}
 		}
 	}
 	if cr, sent := r.params["connect_redirect"]; get("response_type") != "code" || sent && cr[0] == "" {
@@ -92,7 +91,7 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	req.app = s.app(get("appid"))
 	if req.app == nil {
 		return req, &problem{text: "text-no-such-link", hint: "hint-no-app",
-			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+			args: []any{"appid", strconv.Quote(get("appid")), "known", strings.Join(s.appIDs(), ", ")}}
 	}
 	return req, s.checkAuthorize(r, &req)
 }
@@ -101,15 +100,16 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 	app := req.app
 	switch {
 	case app.Banned:
-		return &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
+		return &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{"appid", app.AppID}}
 	case app.Kind == WebsiteApp:
-		return &problem{code: 10016, text: "text-wrong-kind", hint: "hint-wrong-kind", args: []any{app.AppID}}
+		return &problem{code: 10016, text: "text-wrong-kind", hint: "hint-wrong-kind", args: []any{"appid", app.AppID}}
 	case r.params.Get("component_appid") != "":
 		return &problem{code: 10015, text: "text-no-component", hint: "hint-component"}
 	}
 	for scope := range strings.SplitSeq(req.scope, ",") {
 		if scope != "" && !app.hasScope(scope) {
-			return &problem{code: 10005, text: "text-bad-scope", hint: "hint-scope", args: []any{app.AppID, scope}}
+			return &problem{code: 10005, text: "text-bad-scope", hint: "hint-scope",
+				args: []any{"appid", app.AppID, "scope", strconv.Quote(scope)}}
 		}
 	}
 	if hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder && !inOrder(r.URL.RawQuery) {
@@ -117,10 +117,10 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 	}
 	if !app.allowsRedirect(req.redirectURI) {
 		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain",
-			args: []any{req.redirectURI, strings.Join(app.Domains, ", ")}}
+			args: []any{"redirect_uri", strconv.Quote(req.redirectURI), "domains", strings.Join(app.Domains, ", ")}}
 	}
 	if len(req.state) > 128 {
-		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{len(req.state)}}
+		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{"bytes", len(req.state)}}
 	}
 	if s.quirks.StrictState && strings.Trim(req.state, alnum) != "" {
 		return &problem{text: "text-bad-state", hint: "hint-bad-state"}
@@ -147,8 +147,6 @@ func inOrder(rawQuery string) bool {
 // authorizeReply handles the buttons of the consent page. A refusal closes the page and does not
 // notify the app (many reports from 2019 to 2024, and WeChat's staff).
 func (s *Server) authorizeReply(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	page := s.state.pages[r.params.Get("uuid")]
 	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if page == nil || !s.now().Before(page.expires) || who != page.person {

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-
-	"github.com/weigate/weigate/internal/weburl"
 )
 
 // cookieStore holds the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry,
@@ -75,7 +73,7 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 // origin, the name prefixes need their attributes, and SameSite=None needs Secure. Browsers ignore
 // other cookies silently.
 func acceptable(u *url.URL, k *http.Cookie) bool {
-	if k.Secure && !weburl.PotentiallyTrustworthy(u) {
+	if k.Secure && !potentiallyTrustworthy(u) {
 		return false
 	}
 	if k.SameSite == http.SameSiteNoneMode && !k.Secure {

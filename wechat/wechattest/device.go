@@ -1,11 +1,14 @@
 package wechattest
 
 import (
+	"cmp"
 	"hash/fnv"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // device is what the windows of one phone share.
@@ -48,10 +51,7 @@ func (d *device) setBrowser(b Browser) {
 func (d *device) setLanguage(tag string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if tag == "" {
-		tag = chinese
-	}
-	d.tag = tag
+	d.tag = cmp.Or(tag, lang.Chinese)
 }
 
 func (d *device) setDefaultLanguage(tag string) {
@@ -63,13 +63,7 @@ func (d *device) setDefaultLanguage(tag string) {
 func (d *device) language() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
-	case d.tag != "":
-		return d.tag
-	case d.defaultLanguage != "":
-		return d.defaultLanguage
-	}
-	return chinese
+	return cmp.Or(d.tag, d.defaultLanguage, lang.Chinese)
 }
 
 // setHeaders sets the headers of every request of the phone. Apps recognize WeChat by
@@ -136,13 +130,13 @@ func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
 
 // userAgent returns the User-Agent header. id identifies the phone. Those of WeChat on Android and
 // Windows were captured (2022, last seen true 2024); the others follow their documented form.
-func (b Browser) userAgent(id, lang string) string {
+func (b Browser) userAgent(id, language string) string {
 	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
 		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 "
 	const iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
 	switch b {
 	case BrowserWeChatIPhone:
-		return iphone + "Mobile/15E148 MicroMessenger/8.0.49(0x18003137) NetType/WIFI Language/" + lang
+		return iphone + "Mobile/15E148 MicroMessenger/8.0.49(0x18003137) NetType/WIFI Language/" + language
 	case BrowserWeChatWindows:
 		return "Mozilla/5.0 (Windows NT 10.0; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0.4044.138 " +
 			"Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat(0x6305002e)"
@@ -155,5 +149,5 @@ func (b Browser) userAgent(id, lang string) string {
 		return iphone + "Version/17.5 Mobile/15E148 Safari/604.1"
 	}
 	return android + "XWEB/5023 MMWEBSDK/20220204 MMWEBID/" + id + " MicroMessenger/8.0.18.2060(0x28001237) " +
-		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + lang + " ABI/arm64"
+		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + language + " ABI/arm64"
 }

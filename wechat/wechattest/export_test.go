@@ -1,13 +1,12 @@
 package wechattest
 
-// Texts returns the texts of the pages by language.
-func Texts() map[string]map[string]string {
-	out := map[string]map[string]string{}
-	for _, c := range catalogs() {
-		out[c.Lang] = c.Texts
-	}
-	return out
-}
+import "net/url"
+
+// TextKeys returns the keys of the pages' texts.
+func TextKeys() []string { return catalogue().Keys() }
+
+// PotentiallyTrustworthy is potentiallyTrustworthy.
+func PotentiallyTrustworthy(u *url.URL) bool { return potentiallyTrustworthy(u) }
 
 // CodesKept returns the number of codes in the server's state.
 func CodesKept(s *Server) int {
@@ -25,7 +24,8 @@ func PagesKept(s *Server) int {
 
 // Read returns a page as a phone parses it.
 func Read(address, contentType, src string) *Page {
-	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}}
+	u, _ := url.Parse(address)
+	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}, address: u}
 	p.read()
 	return p
 }

@@ -130,7 +130,9 @@ func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 		return out
 	}
 	if f.Errcode != 0 {
-		out := s.snsError(r, f.Errcode, f.Errmsg)
+		s.mu.Lock()
+		out := s.snsError(r, failure{code: f.Errcode, text: f.Errmsg})
+		s.mu.Unlock()
 		if f.Status != 0 {
 			out.status = f.Status
 		}

@@ -1,7 +1,6 @@
 package wechattest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,13 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // maxBody is the size at which a phone cuts off the body of a response.
@@ -71,7 +71,7 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return nil, newPhoneError(failureBroken, weburl.Origin(req.URL), "response incomplete: %w", err)
+		return nil, newPhoneError(failureBroken, origin.Of(req.URL), "response incomplete: %w", err)
 	}
 	return &fetched{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
 }
@@ -86,8 +86,8 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
-	w := &recorder{header: http.Header{}}
-	at := weburl.Origin(req.URL)
+	w := httptest.NewRecorder()
+	at := origin.Of(req.URL)
 	defer func() {
 		// A fault that closes the connection panics with this value; net/http would close the
 		// connection.
@@ -102,35 +102,8 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, newPhoneError(failureTimeout, at, "wait for the simulator: %w", err)
 	}
-	w.WriteHeader(http.StatusOK)
-	if w.sent.Get("Content-Type") == "" && w.body.Len() > 0 {
-		w.sent.Set("Content-Type", http.DetectContentType(w.body.Bytes()))
-	}
-	return &fetched{status: w.status, header: w.sent, body: w.body.String(), simulator: true}, nil
+	return &fetched{status: w.Code, header: w.Result().Header, body: w.Body.String(), simulator: true}, nil
 }
-
-// recorder is the ResponseWriter of inProcess.
-type recorder struct {
-	header, sent http.Header
-	status       int
-	body         bytes.Buffer
-}
-
-func (w *recorder) Header() http.Header { return w.header }
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status, w.sent = status, w.header.Clone()
-	}
-}
-
-func (w *recorder) Write(b []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
-}
-
-// Flush implements http.Flusher.
-func (w *recorder) Flush() { w.WriteHeader(http.StatusOK) }
 
 // dialer opens the connections of phones. It resolves a name once and connects to the addresses
 // that it has checked, so a name that changes its address (DNS rebinding) does not lead to a public
@@ -172,7 +145,7 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip}, nil
 	}
-	if weburl.IsLoopback(host) {
+	if origin.IsLoopback(host) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -244,5 +217,5 @@ func reachError(u *url.URL, err error) *PhoneError {
 	case errors.As(err, &op) && op.Op == "dial":
 		reason, problem = failureRefused, "is the app running? "
 	}
-	return newPhoneError(reason, weburl.Origin(u), "%s%w", problem, err)
+	return newPhoneError(reason, origin.Of(u), "%s%w", problem, err)
 }

@@ -10,8 +10,9 @@ import (
 const personCookie = "wechattest_person"
 
 // identify returns the person of a request: of the parameters uin and key that WeChat's client
-// appends; else of [Quirks.ConsentAs]; else the one chosen in this browser. It returns nil when the
-// browser has to ask. silent reports that ConsentAs is set, so no page asks for consent.
+// appends; else of [Quirks.ConsentAs]; else the one chosen in this browser. It returns nil when a
+// page has to ask for the person. silent reports that ConsentAs is set, so no page asks for
+// consent.
 func (s *Server) identify(r *request) (who *Person, silent bool) {
 	as := s.quirks.ConsentAs
 	if id := s.ids.person(r.params.Get("uin"), r.params.Get("key")); id != "" {
@@ -34,8 +35,6 @@ func (s *Server) identify(r *request) (who *Person, silent bool) {
 // choosePerson handles the form that asks for the person. An empty person makes the next page ask
 // again. The form redirects to a page of this server only.
 func (s *Server) choosePerson(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	next, p := r.params.Get("next"), s.person(r.params.Get("person"))
 	forget := r.params.Get("person") == ""
 	if p == nil && !forget || !strings.HasPrefix(next, "/connect/") || strings.ContainsAny(next, "\\\r\n") {

@@ -62,7 +62,8 @@ func (g *ids) openID(app, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "openid", app, person, fmt.Sprint(virtual))
 }
 
-// unionID returns an identifier in the format of an openid. A virtual account has another unionid than its person.
+// unionID returns an identifier in the format of an openid. A virtual account has another unionid
+// than its person.
 func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }

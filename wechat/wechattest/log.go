@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // Call is a request in the log. It contains no secret: secrets are removed, codes and tokens are
@@ -91,7 +91,7 @@ func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
 		c.Status, c.Answer = 0, "connection closed"
 	}
 	if location := a.header.Get("Location"); location != "" {
-		c.Answer = "to " + weburl.Mask(location)
+		c.Answer = "to " + link.Mask(location)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,12 +116,12 @@ func (s *Server) maskParams(params []Param) []Param {
 	out := slices.Clone(params)
 	for i := range out {
 		p := &out[i]
-		p.Value = weburl.MaskParam(p.Name, p.Value)
+		p.Value = link.MaskParam(p.Name, p.Value)
 		for _, a := range s.apps {
 			p.Value = strings.ReplaceAll(p.Value, a.Secret, "[redacted]")
 		}
 		if s.cfg.Mark != "" && strings.Contains(p.Value, s.cfg.Mark) {
-			p.Value = weburl.Lead(p.Value)
+			p.Value = link.Lead(p.Value)
 		}
 	}
 	return out

@@ -7,25 +7,33 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // maxRedirects is the limit of Chromium.
 const maxRedirects = 20
 
-// maxLoadRedirects limits the redirects of a subresource.
-const maxLoadRedirects = 5
-
-// target is an address to open and how.
+// target is an address to request, and how.
 type target struct {
 	method    string
 	url       *url.URL
 	form      string   // urlencoded body of a POST
 	initiator *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
 	policy    string   // referrer policy of that page
+	dest      string   // Sec-Fetch-Dest of a subresource; "" for a page
 }
 
-// navigation is a target being opened, through its redirects.
+// link returns the target of a link of the page to an absolute address.
+func (p *Page) link(address string) (target, error) {
+	u, ok := link.Resolve(nil, address)
+	if !ok {
+		return target{}, addressError(address)
+	}
+	return target{method: http.MethodGet, url: u, initiator: p.address, policy: p.referrer}, nil
+}
+
+// navigation is a target being requested, through its redirects.
 type navigation struct {
 	target
 	phone       *Phone
@@ -43,20 +51,29 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 		return nil, s.unknownPerson(p.device.person)
 	}
 	n := navigation{target: t, phone: p}
+	a, err := n.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return n.page(a), nil
+}
+
+// run requests the target, follows its redirects and returns the last response.
+func (n *navigation) run(ctx context.Context) (*fetched, error) {
 	for {
-		dropMarker(n.url)
+		n.url = withoutMarker(n.url)
 		a, err := n.request(ctx)
 		if err != nil {
 			return nil, err
 		}
 		location := a.header.Get("Location")
 		if !isRedirect(a.status) || location == "" {
-			return n.page(a), nil
+			return a, nil
 		}
 		if len(n.hops) == maxRedirects {
-			at := weburl.WithoutQuery(n.url.String())
+			at := withoutQuery(n.url.String())
 			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects,
-				weburl.WithoutQuery(location))
+				withoutQuery(location))
 		}
 		if err := n.redirect(a.status, location); err != nil {
 			return nil, err
@@ -64,12 +81,19 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 	}
 }
 
-// dropMarker removes the fragment that marks an authorize address for WeChat's client. It never
-// reaches a page.
-func dropMarker(u *url.URL) {
+// withoutMarker returns an address without the fragment that marks an authorize address for
+// WeChat's client. The client does not pass it on to the page.
+func withoutMarker(u *url.URL) *url.URL {
 	if u.Fragment == "wechat_redirect" {
-		u.Fragment, u.RawFragment = "", ""
+		return withoutFragment(u)
 	}
+	return u
+}
+
+func withoutFragment(u *url.URL) *url.URL {
+	c := *u
+	c.Fragment, c.RawFragment = "", ""
+	return &c
 }
 
 func isRedirect(status int) bool {
@@ -83,41 +107,49 @@ func isRedirect(status int) bool {
 
 // request sends the request for the current address and stores the cookies of the response.
 func (n *navigation) request(ctx context.Context) (*fetched, error) {
-	u := *n.url
-	u.Fragment, u.RawFragment = "", ""
+	u := withoutFragment(n.url)
 	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
 	if n.method == http.MethodPost {
 		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.form))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(&u), err)
+		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
 	}
 	if n.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	n.chain = append(n.chain, &u)
-	n.setHeaders(req.Header, &u)
+	n.chain = append(n.chain, u)
+	n.setHeaders(req.Header, u)
 	a, err := n.phone.fetcher().fetch(req, n.phone.identify)
 	if err != nil {
 		return nil, err
 	}
-	n.phone.device.cookies().set(&u, (&http.Response{Header: a.header}).Cookies())
+	n.phone.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
 	if a.simulator && a.header.Get(modeHeader) == modeSnapshot {
 		n.snapshotApp = u.Query().Get("appid")
 	}
 	return a, nil
 }
 
-// setHeaders sets the headers that WeChat's web view, a Chromium, sends with a navigation.
+// setHeaders sets the headers that WeChat's web view, a Chromium, sends.
 func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	n.phone.device.setHeaders(h)
-	h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
-	h.Set("Upgrade-Insecure-Requests", "1")
-	if weburl.PotentiallyTrustworthy(u) {
+	if n.dest == "" {
+		h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
+		h.Set("Upgrade-Insecure-Requests", "1")
+	} else {
+		h.Set("Accept", "*/*")
+	}
+	if potentiallyTrustworthy(u) {
 		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.chain))
-		h.Set("Sec-Fetch-Mode", "navigate")
-		h.Set("Sec-Fetch-User", "?1")
-		h.Set("Sec-Fetch-Dest", "document")
+		if n.dest == "" {
+			h.Set("Sec-Fetch-Mode", "navigate")
+			h.Set("Sec-Fetch-User", "?1")
+			h.Set("Sec-Fetch-Dest", "document")
+		} else {
+			h.Set("Sec-Fetch-Mode", "no-cors")
+			h.Set("Sec-Fetch-Dest", n.dest)
+		}
 	}
 	if n.initiator != nil {
 		if r := referer(n.initiator, u, n.policy); r != "" {
@@ -127,13 +159,13 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	if n.method == http.MethodPost {
 		h.Set("Origin", "null")
 		if n.initiator != nil && !n.tainted && n.policy != "no-referrer" {
-			h.Set("Origin", weburl.Origin(n.initiator))
+			h.Set("Origin", origin.Of(n.initiator))
 		}
 	}
 	relation := sameSite
-	if n.initiator != nil && weburl.Site(n.initiator) != weburl.Site(u) {
+	if n.initiator != nil && origin.Site(n.initiator) != origin.Site(u) {
 		relation = crossNavigate
-		if n.method == http.MethodPost {
+		if n.method == http.MethodPost || n.dest != "" {
 			relation = crossOther
 		}
 	}
@@ -144,10 +176,10 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 
 // redirect makes the address in Location the current one.
 func (n *navigation) redirect(status int, location string) error {
-	next, ok := weburl.Resolve(n.url, location)
+	next, ok := link.Resolve(n.url, location)
 	if !ok {
 		scheme, _, _ := strings.Cut(location, ":")
-		return newPhoneError(failureScheme, weburl.Origin(n.url), "redirects to %s:…, which is not http or https",
+		return newPhoneError(failureScheme, origin.Of(n.url), "redirects to %s:…, which is not http or https",
 			scheme)
 	}
 	if next.Fragment == "" {
@@ -156,7 +188,7 @@ func (n *navigation) redirect(status int, location string) error {
 	if n.method == http.MethodPost {
 		if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
 			n.method, n.form = http.MethodGet, ""
-		} else if weburl.Origin(next) != weburl.Origin(n.url) {
+		} else if origin.Of(next) != origin.Of(n.url) {
 			n.tainted = true
 		}
 	}
@@ -169,11 +201,26 @@ func (n *navigation) redirect(status int, location string) error {
 func (n *navigation) page(a *fetched) *Page {
 	p := &Page{
 		URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: n.hops,
-		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp,
+		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp, address: n.url,
 		method: n.method, sent: n.form, simulator: a.simulator, initiator: n.initiator,
 	}
 	p.read()
 	return p
+}
+
+// potentiallyTrustworthy reports whether browsers treat an address as secure (W3C Secure Contexts,
+// section 3.1): https, or loopback by either scheme.
+func potentiallyTrustworthy(u *url.URL) bool {
+	return u.Scheme == "https" || origin.IsLoopback(u.Hostname())
+}
+
+// withoutQuery returns an address without query and fragment, either of which may contain a code.
+// Errors contain addresses in this form.
+func withoutQuery(address string) string {
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		return address[:i]
+	}
+	return address
 }
 
 // fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an
@@ -185,9 +232,9 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 	out := "same-origin"
 	for _, u := range chain {
 		switch {
-		case weburl.Site(u) != weburl.Site(initiator):
+		case origin.Site(u) != origin.Site(initiator):
 			return "cross-site"
-		case weburl.Origin(u) != weburl.Origin(initiator):
+		case origin.Of(u) != origin.Of(initiator):
 			out = "same-site"
 		}
 	}
@@ -197,18 +244,18 @@ func fetchSite(initiator *url.URL, chain []*url.URL) string {
 // referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8).
 // The default policy is strict-origin-when-cross-origin.
 func referer(from, to *url.URL, policy string) string {
-	page := *from
-	page.Fragment, page.RawFragment, page.User = "", "", nil
-	full, origin := page.String(), weburl.Origin(from)+"/"
-	same := weburl.Origin(from) == weburl.Origin(to)
-	downgrade := weburl.PotentiallyTrustworthy(from) && !weburl.PotentiallyTrustworthy(to)
+	page := withoutFragment(from)
+	page.User = nil
+	full, short := page.String(), origin.Of(from)+"/"
+	same := origin.Of(from) == origin.Of(to)
+	downgrade := potentiallyTrustworthy(from) && !potentiallyTrustworthy(to)
 	switch policy {
 	case "no-referrer":
 		return ""
 	case "unsafe-url":
 		return full
 	case "origin":
-		return origin
+		return short
 	case "same-origin":
 		if same {
 			return full
@@ -218,13 +265,13 @@ func referer(from, to *url.URL, policy string) string {
 		if same {
 			return full
 		}
-		return origin
+		return short
 	}
 	switch {
 	case downgrade:
 		return ""
 	case policy == "strict-origin", policy != "no-referrer-when-downgrade" && !same:
-		return origin
+		return short
 	}
 	return full
 }
@@ -237,68 +284,15 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	from, err := url.Parse(page.URL)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
-	}
-	u, ok := weburl.Resolve(nil, address)
-	if !ok {
-		return nil, addressError(address)
-	}
-	var chain []*url.URL
-	for range maxLoadRedirects {
-		chain = append(chain, u)
-		a, err := p.loadOnce(ctx, u, subresource{from: from, chain: chain, policy: page.referrer, dest: dest})
-		if err != nil {
-			return nil, err
-		}
-		location := a.header.Get("Location")
-		if !isRedirect(a.status) || location == "" {
-			return &Page{URL: u.String(), Status: a.status, Header: a.header, Body: a.body}, nil
-		}
-		if u, ok = weburl.Resolve(u, location); !ok {
-			return nil, newPhoneError(failureScheme, weburl.WithoutQuery(address),
-				"redirects to an address that is not http or https")
-		}
-	}
-	return nil, fmt.Errorf("wechattest: load %s: %w", weburl.WithoutQuery(address), ErrRedirects)
-}
-
-// subresource is the context in which a page loads a file.
-type subresource struct {
-	from   *url.URL
-	chain  []*url.URL
-	policy string
-	dest   string
-}
-
-// loadOnce sends one request for a subresource.
-func (p *Phone) loadOnce(ctx context.Context, u *url.URL, s subresource) (*fetched, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: request to %s: %w", weburl.Origin(u), err)
-	}
-	p.device.setHeaders(req.Header)
-	req.Header.Set("Accept", "*/*")
-	if weburl.PotentiallyTrustworthy(u) {
-		req.Header.Set("Sec-Fetch-Site", fetchSite(s.from, s.chain))
-		req.Header.Set("Sec-Fetch-Mode", "no-cors")
-		req.Header.Set("Sec-Fetch-Dest", s.dest)
-	}
-	if r := referer(s.from, u, s.policy); r != "" {
-		req.Header.Set("Referer", r)
-	}
-	relation := sameSite
-	if weburl.Site(s.from) != weburl.Site(u) {
-		relation = crossOther
-	}
-	if c := p.device.cookies().get(u, relation); c != "" {
-		req.Header.Set("Cookie", c)
-	}
-	a, err := p.fetcher().fetch(req, p.identify)
+	t, err := page.link(address)
 	if err != nil {
 		return nil, err
 	}
-	p.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
-	return a, nil
+	t.dest = dest
+	n := navigation{target: t, phone: p}
+	a, err := n.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Page{URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body}, nil
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A
@@ -30,6 +30,7 @@ type Page struct {
 	// virtual account. See [Phone.UseFullService].
 	Snapshot bool
 
+	address     *url.URL // URL, parsed
 	forms       []form
 	method      string   // of the request, for Reload
 	sent        string   // body of the request
@@ -226,13 +227,9 @@ func (p *Page) isHTML() bool {
 
 // read fills in the fields that are parsed from the body and the header.
 func (p *Page) read() {
-	u, err := url.Parse(p.URL)
-	if err != nil {
-		return
-	}
 	p.referrer = lastPolicy(p.Header.Get("Referrer-Policy"), "")
 	if p.isHTML() {
-		r := pageReader{page: p, base: u}
+		r := pageReader{page: p, base: p.address}
 		scanHTML(p.Body, r.token)
 		r.endText()
 	}
@@ -242,7 +239,7 @@ func (p *Page) read() {
 		}
 	}
 	if v := p.Header.Get("Refresh"); v != "" {
-		p.readRefresh(v, u)
+		p.readRefresh(v, p.address)
 	}
 }
 
@@ -259,7 +256,7 @@ func (p *Page) readRefresh(s string, base *url.URL) {
 	}
 	address := base.String()
 	if ref := refreshTarget(s[n:]); ref != "" {
-		u, ok := weburl.Resolve(base, ref)
+		u, ok := link.Resolve(base, ref)
 		if !ok {
 			return
 		}

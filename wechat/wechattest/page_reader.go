@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // pageReader collects the links and forms of a page from its tokens.
@@ -71,7 +71,7 @@ func (r *pageReader) start(t *htmlToken) {
 	switch t.name {
 	case "base":
 		if href, ok := t.attr("href"); ok && !r.based {
-			if u, ok := weburl.Resolve(r.base, href); ok {
+			if u, ok := link.Resolve(r.base, href); ok {
 				r.base, r.based = u, true
 			}
 		}
@@ -114,7 +114,7 @@ func (r *pageReader) meta(t *htmlToken) {
 
 func (r *pageReader) anchor(t *htmlToken) {
 	href, ok := t.attr("href")
-	u, valid := weburl.Resolve(r.base, href)
+	u, valid := link.Resolve(r.base, href)
 	if !ok || !valid {
 		return
 	}
@@ -145,9 +145,9 @@ func (r *pageReader) openForm(t *htmlToken) {
 func (r *pageReader) action(s string) string {
 	base := r.base
 	if strings.TrimSpace(s) == "" {
-		base, _ = url.Parse(r.page.URL)
+		base = r.page.address
 	}
-	if u, ok := weburl.Resolve(base, s); ok {
+	if u, ok := link.Resolve(base, s); ok {
 		return u.String()
 	}
 	return ""

@@ -1,6 +1,7 @@
 package wechattest_test
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -90,4 +91,21 @@ func FuzzReadPage(f *testing.F) {
 		}
 		p.Text()
 	})
+}
+
+// Secure cookies and the headers Sec-Fetch-* depend on it.
+func TestPotentiallyTrustworthy(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"https://b.example/x": true, "http://b.example/": false, "http://127.0.0.1:1/": true, "http://[::1]:1/": true,
+		"http://app.localhost:1/": true, "http://127.0.0.1.evil.test/": false,
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wechattest.PotentiallyTrustworthy(u); got != want {
+			t.Errorf("%s: %t, want %t", address, got, want)
+		}
+	}
 }

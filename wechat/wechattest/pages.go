@@ -11,7 +11,7 @@ import (
 	"sync"
 	"unicode"
 
-	"github.com/weigate/weigate/internal/catalog"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 //go:embed pages
@@ -22,31 +22,20 @@ var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.ParseFS(pageFiles, "pages/wechat-*.html"))
 })
 
-// catalogs returns the texts of the pages, in Chinese and English. Keys with "text-" are sentences
-// of WeChat, those with "hint-" are explanations for the developer.
-var catalogs = sync.OnceValue(func() []*catalog.Catalog {
-	return catalog.MustLoad(pageFiles, "pages", chinese, english)
-})
+// catalogue returns the texts of the pages. Keys with "text-" are sentences of WeChat, those with
+// "hint-" are explanations for the developer.
+var catalogue = sync.OnceValue(func() *lang.Catalogue { return lang.MustLoad(pageFiles, "pages") })
 
-const (
-	chinese = "zh-CN"
-	english = "en"
-)
-
-// language returns the texts in the language of the parameter lang, else of the browser. WeChat's
-// pages are Chinese unless the browser prefers English.
-func language(lang string, r *http.Request) *catalog.Catalog {
-	zh, en := catalogs()[0], catalogs()[1]
-	switch strings.ToLower(lang) {
+// pageTexts returns the texts in the language of WeChat's parameter lang, else of the browser.
+// WeChat's pages are Chinese unless the browser prefers English.
+func pageTexts(parameter string, r *http.Request) lang.Texts {
+	switch strings.ToLower(parameter) {
 	case "en":
-		return en
+		return catalogue().In(lang.English)
 	case "cn", "zh_cn", "zh-cn":
-		return zh
+		return catalogue().In(lang.Chinese)
 	}
-	if catalog.Preferred(r.Header.Get("Accept-Language"), "zh", "en") == "en" {
-		return en
-	}
-	return zh
+	return catalogue().In(lang.FromHeader(r.Header, lang.Chinese))
 }
 
 // assetBase is the path of the simulator's own files and forms.
@@ -56,14 +45,14 @@ const assetBase = "/connect/simulator/"
 // developer.
 type problem struct {
 	code int
-	text string // catalog key
-	hint string // catalog key
-	args []any  // of the hint
+	text string // key
+	hint string // key
+	args []any  // names and values of the hint's placeholders
 }
 
 // view is the data of all templates.
 type view struct {
-	T          *catalog.Catalog
+	T          lang.Texts
 	Title      string
 	Text, Hint string
 	Code       int
@@ -116,9 +105,10 @@ func (s *Server) render(r *request, name string, v view) answer {
 
 // errorPage returns an error page, with status 200 as WeChat's are believed to have.
 func (s *Server) errorPage(r *request, p problem) answer {
-	t := language(r.params.Get("lang"), r.Request)
-	v := view{T: t, Title: t.Text("error-title"), Text: t.Text(p.text), Code: p.code, Hint: t.Text(p.hint, p.args...)}
-	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogs()[0].Text(p.text)
+	t := pageTexts(r.params.Get("lang"), r.Request)
+	v := view{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
+		Hint: t.MustText(p.hint, p.args...)}
+	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogue().In(lang.Chinese).MustText(p.text)
 	return s.render(r, "error", v)
 }
 
@@ -126,24 +116,25 @@ func (s *Server) notInWeChat(r *request) answer {
 	return s.errorPage(r, problem{text: "text-not-in-wechat", hint: "hint-not-in-wechat"})
 }
 
-// messageView returns a page with a sentence and an explanation, both by their catalog keys.
+// messageView returns a page with a sentence and an explanation, both by their key of the texts.
 func (s *Server) messageView(r *request, text, hint string) answer {
-	t := language("", r.Request)
-	return s.render(r, "message", view{T: t, Title: t.Text("login-title"), Text: t.Text(text), Hint: t.Text(hint)})
+	t := pageTexts("", r.Request)
+	return s.render(r, "message", view{T: t, Title: t.MustText("login-title"), Text: t.MustText(text),
+		Hint: t.MustText(hint)})
 }
 
 func (s *Server) consentView(r *request, app *App, who *Person, uuid string) answer {
-	t := language("", r.Request)
+	t := pageTexts("", r.Request)
 	return s.render(r, "consent", view{
-		T: t, Title: t.Text("consent-title"), App: app.title(), Person: s.personView(who), Next: r.ownPath(),
+		T: t, Title: t.MustText("consent-title"), App: app.title(), Person: s.personView(who), Next: r.ownPath(),
 		Fields: append([]Param{{scopeUserInfo, "on"}, {"uuid", uuid}}, s.identity(who.ID)...),
 	})
 }
 
 func (s *Server) confirmView(r *request, q *qrCode, who *Person) answer {
-	t := language("", r.Request)
+	t := pageTexts("", r.Request)
 	return s.render(r, "confirm", view{
-		T: t, Title: t.Text("confirm-title"), App: q.app.title(), Person: s.personView(who), Next: r.ownPath(),
+		T: t, Title: t.MustText("confirm-title"), App: q.app.title(), Person: s.personView(who), Next: r.ownPath(),
 		Fields: append([]Param{{scopeLogin, "on"}, {"uuid", q.uuid}}, s.identity(who.ID)...),
 	})
 }
@@ -151,8 +142,8 @@ func (s *Server) confirmView(r *request, q *qrCode, who *Person) answer {
 // choosePage returns the page that asks for the person in a browser that is not a phone of the
 // simulator.
 func (s *Server) choosePage(r *request, next string) answer {
-	t := language("", r.Request)
-	v := view{T: t, Title: t.Text("choose-title"), Next: next}
+	t := pageTexts("", r.Request)
+	v := view{T: t, Title: t.MustText("choose-title"), Next: next}
 	for _, p := range s.people {
 		v.People = append(v.People, *s.personView(p))
 	}
@@ -160,12 +151,12 @@ func (s *Server) choosePage(r *request, next string) answer {
 }
 
 func (s *Server) qrView(r *request, q *qrCode) answer {
-	t, phone := language(q.lang, r.Request), ""
+	t, phone := pageTexts(q.lang, r.Request), ""
 	if s.cfg.ControlURL != "" {
 		phone = strings.TrimSuffix(s.cfg.ControlURL, "/") + "/phone?open=" + url.QueryEscape(q.link)
 	}
 	return s.render(r, "qrconnect", view{
-		T: t, Title: t.Text("qr-title"), App: q.app.title(), RefreshURL: assetBase + "qr?uuid=" + q.uuid,
+		T: t, Title: t.MustText("qr-title"), App: q.app.title(), RefreshURL: assetBase + "qr?uuid=" + q.uuid,
 		QR: &qrFields{
 			UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
 			Target: q.redirectURI, State: q.state, Phone: phone, Here: s.quirks.AnyBrowser, Embedded: q.embedded,
@@ -202,9 +193,9 @@ func (s *Server) asset(r *request) answer {
 	name, kind := "", ""
 	switch p := r.URL.Path; {
 	case p == "/":
-		t := language("", r.Request)
-		return s.render(r, "message", view{T: t, Title: t.Text("home-title"), Text: t.Text("home-title"),
-			Hint: t.Text("home-text")})
+		t := pageTexts("", r.Request)
+		return s.render(r, "message", view{T: t, Title: t.MustText("home-title"), Text: t.MustText("home-title"),
+			Hint: t.MustText("home-text")})
 	case p == "/connect/zh_CN/htmledition/js/wxLogin.js":
 		name = "wxLogin.js"
 	case strings.HasPrefix(p, assetBase+"wechat-"):

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned
@@ -22,8 +22,9 @@ import (
 // The names of WeChat's hosts and every address at which the simulator is reached lead to the
 // simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
-// Each step that opens an address returns the [Page] at the end. An error page of an app is a page,
-// not an error: check its Status. A response of 204 leaves the page unchanged, as in browsers.
+// Each method that opens an address returns the [Page] after the last redirect. An error page of an
+// app is a page, not an error: check its Status. A response of 204 leaves the page unchanged, as in
+// browsers.
 //
 // The methods may be called concurrently; one window opens one address after the other. [Phone.Tab]
 // returns another window.
@@ -39,7 +40,7 @@ type Phone struct {
 
 // Errors of a [Phone]. Use errors.Is.
 var (
-	// ErrNoPage: the step needs a page, and the phone shows none.
+	// ErrNoPage: the method needs a page, and the phone shows none.
 	ErrNoPage = errors.New("wechattest: the phone shows no page")
 	// ErrNotOnPage: the page has no such link, form or button. The text lists what it has.
 	ErrNotOnPage = errors.New("wechattest: not on the page")
@@ -88,7 +89,7 @@ func (p *Phone) current() *Page {
 	return p.history[p.at]
 }
 
-// Err returns the error of the last step that opened an address, nil after a successful one.
+// Err returns the error of the last method that opened an address, nil after a success.
 func (p *Phone) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +98,7 @@ func (p *Phone) Err() error {
 
 // Cookies returns the cookies for an address, whatever their SameSite. Only Name and Value are set.
 func (p *Phone) Cookies(address string) []*http.Cookie {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (p *Phone) ClearCookies() { p.device.cookies().clear() }
 
 // Open opens an address as a link in a chat does: without a Referer, with all cookies of the host.
 func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
+	u, ok := link.Resolve(nil, address)
 	if !ok {
 		return nil, p.fail(addressError(address))
 	}
@@ -117,7 +118,7 @@ func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
 }
 
 func addressError(address string) *PhoneError {
-	return newPhoneError(failureAddress, weburl.WithoutQuery(address), "not an http or https address")
+	return newPhoneError(failureAddress, withoutQuery(address), "not an http or https address")
 }
 
 // Scan scans a QR code with this text: it opens the link in it.
@@ -131,11 +132,11 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	link := page.Link(what)
-	if link == nil {
+	element := page.Link(what)
+	if element == nil {
 		return nil, fmt.Errorf("%w: link %q; there are %s", ErrNotOnPage, what, texts(page.Links, "no links"))
 	}
-	return p.follow(ctx, page, link.URL)
+	return p.follow(ctx, page, element.URL)
 }
 
 // FollowURL opens an absolute address as a link of the page to it would be, with its Referer and
@@ -149,27 +150,17 @@ func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 }
 
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
-	if !ok {
-		return nil, p.fail(addressError(address))
-	}
-	from, err := url.Parse(page.URL)
+	t, err := page.link(address)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
+		return nil, p.fail(err)
 	}
-	if u.Fragment != "" && withoutFragment(u) == withoutFragment(from) {
+	if t.url.Fragment != "" && withoutFragment(t.url).String() == withoutFragment(page.address).String() {
 		moved := *page
-		moved.URL = u.String()
+		moved.URL, moved.address = t.url.String(), t.url
 		p.show(&moved)
 		return &moved, nil
 	}
-	return p.open(ctx, target{method: http.MethodGet, url: u, initiator: from, policy: page.referrer})
-}
-
-func withoutFragment(u *url.URL) string {
-	c := *u
-	c.Fragment, c.RawFragment = "", ""
-	return c.String()
+	return p.open(ctx, t)
 }
 
 // Submit fills in a form of the page and presses a submit button.
@@ -190,7 +181,7 @@ func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page
 	if b != nil {
 		action, method = b.URL, b.method
 	}
-	return p.submit(ctx, page, target{method: method, form: f.encode(fill, b)}, action)
+	return p.submit(ctx, page, submission{action: action, method: method, fields: f.encode(fill, b)})
 }
 
 // SubmitURL sends urlencoded fields to an absolute address as a form of the page would, by GET or
@@ -200,21 +191,21 @@ func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	return p.submit(ctx, page, target{method: method, form: fields}, address)
+	return p.submit(ctx, page, submission{action: address, method: method, fields: fields})
 }
 
-func (p *Phone) submit(ctx context.Context, page *Page, t target, address string) (*Page, error) {
-	u, ok := weburl.Resolve(nil, address)
-	if !ok {
-		return nil, p.fail(addressError(address))
-	}
-	from, err := url.Parse(page.URL)
+// submission is a form that is sent: its address, its method and its urlencoded fields.
+type submission struct{ action, method, fields string }
+
+func (p *Phone) submit(ctx context.Context, page *Page, s submission) (*Page, error) {
+	t, err := page.link(s.action)
 	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
+		return nil, p.fail(err)
 	}
-	t.url, t.initiator, t.policy = u, from, page.referrer
-	if t.method == http.MethodGet {
-		u.RawQuery, t.form = t.form, ""
+	if s.method == http.MethodGet {
+		t.url.RawQuery = s.fields
+	} else {
+		t.method, t.form = s.method, s.fields
 	}
 	return p.open(ctx, t)
 }
@@ -247,9 +238,9 @@ func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
 	f, b := page.consentButton(allow)
 	if f == nil {
 		return nil, fmt.Errorf("%w: WeChat's consent; the phone shows %q (%s)", ErrNotOnPage, page.Title,
-			weburl.WithoutQuery(page.URL))
+			withoutQuery(page.URL))
 	}
-	return p.submit(ctx, page, target{method: f.method, form: f.encode(nil, b)}, f.action)
+	return p.submit(ctx, page, submission{action: f.action, method: f.method, fields: f.encode(nil, b)})
 }
 
 // UseFullService presses 使用完整服务, which WeChat shows on a page in snapshot mode: it reloads the
@@ -263,11 +254,7 @@ func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 		return nil, fmt.Errorf("%w: 使用完整服务, which only pages in snapshot mode have", ErrNotOnPage)
 	}
 	p.device.server.UseFullService(page.snapshotApp, p.device.person)
-	u, err := url.Parse(page.URL)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
-	}
-	return p.open(ctx, target{method: http.MethodGet, url: u})
+	return p.open(ctx, target{method: http.MethodGet, url: page.address})
 }
 
 // Reload repeats the request of the page, also a POST.
@@ -298,13 +285,11 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 
 // repeat requests a page of the history again and replaces it.
 func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
-	u, err := url.Parse(old.URL)
-	if err != nil {
-		return nil, fmt.Errorf("wechattest: address of the page: %w", err)
-	}
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
-	page, err := p.navigate(ctx, target{method: old.method, url: u, form: old.sent, initiator: old.initiator})
+	page, err := p.navigate(ctx, target{
+		method: old.method, url: old.address, form: old.sent, initiator: old.initiator,
+	})
 	if err != nil {
 		return nil, p.fail(err)
 	}

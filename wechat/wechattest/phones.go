@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // phones holds the phones of a simulator and what they share.
@@ -23,8 +24,8 @@ type phones struct {
 
 func (b *phones) init(s *Server) {
 	b.byID, b.origins, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
-	if u, ok := weburl.Resolve(nil, s.cfg.OpenURL); ok {
-		b.origins[weburl.Origin(u)] = true
+	if u, ok := link.Resolve(nil, s.cfg.OpenURL); ok {
+		b.origins[origin.Of(u)] = true
 	}
 	d := &dialer{allowed: slices.Clone(s.cfg.PhoneHosts)}
 	b.fetcher = &fetcher{
@@ -37,7 +38,7 @@ func (b *phones) init(s *Server) {
 }
 
 // Phone returns the phone of a person, the same one at each call. For an unknown id it returns a
-// phone whose steps return an error that lists the known ids.
+// phone whose methods return an error that lists the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	b := &s.phones
@@ -101,21 +102,21 @@ func (p *Phone) identify(r *http.Request) {
 // The simulator does not know at which address it listens: in a test it is behind an
 // httptest.Server. The first request of a phone to such an address goes over the network. The
 // simulator recognizes it, because it has the address of a request that one of its phones has just
-// sent, learns the address and answers 421; the phone repeats the request in process. No mark is
-// put on the request that an app could see.
+// sent, learns the address and answers 421; the phone repeats the request in process. So the
+// requests need no special header, which an app would see.
 func (b *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.origins[weburl.Origin(u)]
+	return b.origins[origin.Of(u)]
 }
 
 // expect records that a phone sends a request over the network. The caller calls done when it has
 // the response.
 func (b *phones) expect(u *url.URL) (done func()) {
-	key := weburl.Origin(u) + u.RequestURI()
+	key := origin.Of(u) + u.RequestURI()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pending[key]++
@@ -138,13 +139,13 @@ func (b *phones) learn(r *http.Request) bool {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	origin := weburl.Origin(&url.URL{Scheme: scheme, Host: r.Host})
+	at := origin.Of(&url.URL{Scheme: scheme, Host: r.Host})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pending[origin+r.URL.RequestURI()] == 0 {
+	if b.pending[at+r.URL.RequestURI()] == 0 {
 		return false
 	}
-	b.origins[origin] = true
+	b.origins[at] = true
 	return true
 }
 

@@ -3,6 +3,7 @@ package wechattest
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,8 +46,6 @@ func (st *state) wakePolls() {
 // qrConnect serves GET /connect/qrconnect. The order of the parameters does not matter (a widely
 // used link begins with scope), and no limit of the state is known.
 func (s *Server) qrConnect(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	app, bad := s.readQRConnect(r)
 	if bad != nil {
 		return s.errorPage(r, *bad)
@@ -55,7 +54,7 @@ func (s *Server) qrConnect(r *request) answer {
 		p, _ := s.identify(r)
 		if p == nil {
 			return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
-				args: []any{s.quirks.ConsentAs}})
+				args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 		}
 		r.call.Person = p.ID
 		code := s.putCode(pair{app: app.AppID, person: p.ID}, scopeLogin)
@@ -81,20 +80,22 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	switch {
 	case app == nil:
 		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app",
-			args: []any{get("appid"), strings.Join(s.appIDs(), ", ")}}
+			args: []any{"appid", strconv.Quote(get("appid")), "known", strings.Join(s.appIDs(), ", ")}}
 	case app.Banned:
-		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{app.AppID}}
+		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{"appid", app.AppID}}
 	case app.Kind != WebsiteApp:
-		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{app.AppID}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{"appid", app.AppID}}
 	case get("scope") == scopeBase:
-		return nil, &problem{text: "text-no-param", hint: "hint-scope", args: []any{app.AppID, scopeBase}}
+		return nil, &problem{text: "text-no-param", hint: "hint-scope",
+			args: []any{"appid", app.AppID, "scope", strconv.Quote(scopeBase)}}
 	case get("scope") != scopeLogin || !app.hasScope(scopeLogin):
-		return nil, &problem{text: "text-bad-scope", hint: "hint-scope", args: []any{app.AppID, get("scope")}}
+		return nil, &problem{text: "text-bad-scope", hint: "hint-scope",
+			args: []any{"appid", app.AppID, "scope", strconv.Quote(get("scope"))}}
 	case get("response_type") != "code":
 		return nil, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	case !app.allowsRedirect(get("redirect_uri")):
 		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain",
-			args: []any{get("redirect_uri"), strings.Join(app.Domains, ", ")}}
+			args: []any{"redirect_uri", strconv.Quote(get("redirect_uri")), "domains", strings.Join(app.Domains, ", ")}}
 	}
 	return app, nil
 }
@@ -112,8 +113,6 @@ func appendPlain(address, code, state string) string {
 // qrAgain serves the same page for browsers without JavaScript, which reload it until the person
 // has confirmed.
 func (s *Server) qrAgain(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	q := s.state.qr[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
@@ -127,13 +126,13 @@ func (s *Server) qrAgain(r *request) answer {
 
 // qrPicture serves the image of the QR code.
 func (s *Server) qrPicture(r *request) answer {
-	s.mu.Lock()
 	q := s.state.qr[strings.TrimPrefix(r.URL.Path, "/connect/qrcode/")]
-	s.mu.Unlock()
 	if q == nil || s.cfg.QR == nil {
 		return plain(http.StatusNotFound, "no such QR code")
 	}
-	svg, err := s.cfg.QR(q.link)
+	var svg []byte
+	var err error
+	s.unlocked(func() { svg, err = s.cfg.QR(q.link) })
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
 	}
@@ -146,8 +145,6 @@ func (s *Server) qrPicture(r *request) answer {
 // status that the page has already received. Without a change it answers after about 25 seconds, by
 // one measurement.
 func (s *Server) qrPoll(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	hold := s.quirks.PollWait
 	if hold == 0 {
 		hold = 25 * time.Second
@@ -165,19 +162,18 @@ func (s *Server) qrPoll(r *request) answer {
 			r.call.Person, r.call.Answer = q.person, fmt.Sprintf("wx_errcode=%d", st)
 			return pollAnswer(st, q.code)
 		}
-		changed := q.changed
-		s.mu.Unlock()
-		done := false
-		select {
-		case <-changed:
-		case <-timeout.C:
-			done = true
-		case <-r.Context().Done():
-			done = true
-		case <-s.closing.Done():
-			done = true
-		}
-		s.mu.Lock()
+		changed, done := q.changed, false
+		s.unlocked(func() {
+			select {
+			case <-changed:
+			case <-timeout.C:
+				done = true
+			case <-r.Context().Done():
+				done = true
+			case <-s.closing.Done():
+				done = true
+			}
+		})
 		if done {
 			if st = s.qrStatus(q); st == QRConfirmed {
 				continue
@@ -198,8 +194,6 @@ func pollAnswer(st QRStatus, code string) answer {
 // confirm serves the page that the QR code links to, on the phone. Opening it marks the code as
 // scanned. Until the code is confirmed, it belongs to the person who scanned it last.
 func (s *Server) confirm(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
@@ -222,8 +216,6 @@ func (s *Server) confirm(r *request) answer {
 
 // confirmReply handles the buttons of that page.
 func (s *Server) confirmReply(r *request) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	q := s.state.qr[r.params.Get("uuid")]
 	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if q == nil || who == "" || s.qrStatus(q) == QRExpired || who != q.person {

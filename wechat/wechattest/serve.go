@@ -26,6 +26,7 @@ type answer struct {
 	body   []byte
 }
 
+// endpoint processes a request. The caller holds the server's lock.
 type endpoint func(*Server, *request) answer
 
 // ServeHTTP serves all of WeChat's hosts.
@@ -69,6 +70,8 @@ func (s *Server) run(run endpoint, page bool, r *request) answer {
 			return plain(http.StatusForbidden, "cross-site form rejected")
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return run(s, r)
 }
 
@@ -102,7 +105,7 @@ func route(path string) (run endpoint, page bool) {
 	}
 	switch {
 	case strings.HasPrefix(path, "/sns/"):
-		return func(s *Server, r *request) answer { return s.snsError(r, codeBadURL, "") }, false
+		return func(s *Server, r *request) answer { return s.snsError(r, failure{code: codeBadURL}) }, false
 	case strings.HasPrefix(path, "/connect/qrcode/"):
 		return pageMethods((*Server).qrPicture, http.MethodGet), true
 	case strings.HasPrefix(path, "/mmopen/"):
@@ -129,7 +132,7 @@ func pageMethods(run endpoint, methods ...string) endpoint {
 func snsMethods(run endpoint) endpoint {
 	return func(s *Server, r *request) answer {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {
-			return s.snsError(r, codeRequireGET, "")
+			return s.snsError(r, failure{code: codeRequireGET})
 		}
 		return run(s, r)
 	}

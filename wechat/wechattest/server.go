@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its
@@ -228,12 +230,7 @@ func (s *Server) unknownPerson(id string) error {
 // acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
 // name on the internet that resolves to this machine is rejected. IP addresses cannot be rebound.
 func (s *Server) acceptsHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
-	return net.ParseIP(host) != nil || host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		slices.Contains(wechatHosts(), host) ||
+	host := strings.TrimSuffix(origin.Hostname(hostport), ".")
+	return net.ParseIP(host) != nil || origin.IsLoopback(host) || slices.Contains(wechatHosts(), host) ||
 		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }

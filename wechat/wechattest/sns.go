@@ -40,92 +40,65 @@ const (
 	grantAuthorizationCode = "authorization_code"
 )
 
-// errmsg returns WeChat's text for a code, without the suffix.
+// errmsgs are WeChat's texts for the codes, without the suffix. Those of 41009 and 42007 are
+// translations: the exact English is not known.
+var errmsgs = map[int]string{
+	codeSystem:           "system error",
+	0:                    "ok",
+	codeBadCredential:    "invalid credential, access_token is invalid or not latest",
+	codeBadGrantType:     "invalid grant_type",
+	codeBadOpenID:        "invalid openid",
+	codeBadAppID:         "invalid appid",
+	codeBadAccessToken:   "invalid access_token",
+	codeBadCode:          "invalid code",
+	codeBadRefreshToken:  "invalid refresh_token",
+	codeBadURL:           "invalid url",
+	codeBadSecret:        "invalid appsecret",
+	codeCodeUsed:         "code been used",
+	codeNoAccessToken:    "access_token missing",
+	codeNoAppID:          "appid missing",
+	codeNoRefreshToken:   "refresh_token missing",
+	codeNoSecret:         "appsecret missing",
+	codeNoCode:           "missing code",
+	codeNoOpenID:         "missing openid",
+	codeTokenExpired:     "access_token expired",
+	codeRefreshExpired:   "refresh_token expired",
+	codeCodeExpired:      "code expired",
+	codePasswordChanged:  "user changed password, access_token and refresh_token are invalid",
+	codeRequireGET:       "require GET method",
+	45009:                "reach max api daily quota limit",
+	codeMinuteQuota:      "api minute-quota reach limit, must slower, retry next minute",
+	codeUnauthorized:     "api unauthorized",
+	48004:                "api forbidden for irregularities, view detail on mp.weixin.qq.com",
+	50001:                "user unauthorized",
+	codePersonRestricted: "user limited",
+}
+
 func errmsg(code int) string {
-	switch code {
-	case codeSystem:
-		return "system error"
-	case 0:
-		return "ok"
-	case codeBadCredential:
-		return "invalid credential, access_token is invalid or not latest"
-	case codeBadGrantType:
-		return "invalid grant_type"
-	case codeBadOpenID:
-		return "invalid openid"
-	case codeBadAppID:
-		return "invalid appid"
-	case codeBadAccessToken:
-		return "invalid access_token"
-	case codeBadCode:
-		return "invalid code"
-	case codeBadRefreshToken:
-		return "invalid refresh_token"
-	case codeBadURL:
-		return "invalid url"
-	case codeBadSecret:
-		return "invalid appsecret"
-	case codeCodeUsed:
-		return "code been used"
-	case codeNoAccessToken:
-		return "access_token missing"
-	case codeNoAppID:
-		return "appid missing"
-	case codeNoRefreshToken:
-		return "refresh_token missing"
-	case codeNoSecret:
-		return "appsecret missing"
-	case codeNoCode:
-		return "missing code"
-	case codeNoOpenID:
-		return "missing openid" // the exact English is not known
-	case codeTokenExpired:
-		return "access_token expired"
-	case codeRefreshExpired:
-		return "refresh_token expired"
-	case codeCodeExpired:
-		return "code expired"
-	case codePasswordChanged:
-		return "user changed password, access_token and refresh_token are invalid" // the exact English is not known
-	case codeRequireGET:
-		return "require GET method"
-	case 45009:
-		return "reach max api daily quota limit"
-	case codeMinuteQuota:
-		return "api minute-quota reach limit, must slower, retry next minute"
-	case codeUnauthorized:
-		return "api unauthorized"
-	case 48004:
-		return "api forbidden for irregularities, view detail on mp.weixin.qq.com"
-	case 50001:
-		return "user unauthorized"
-	case codePersonRestricted:
-		return "user limited"
+	if text, ok := errmsgs[code]; ok {
+		return text
 	}
 	return "error " + strconv.Itoa(code)
 }
 
 // snsError returns an error as WeChat sends it: status 200, an errcode and an errmsg with its
 // suffix.
-func (s *Server) snsError(r *request, code int, text string) answer {
+func (s *Server) snsError(r *request, f failure) answer {
+	code, text := f.code, f.text
 	if text == "" {
 		text = errmsg(code)
 	}
-	s.mu.Lock()
 	text += s.ids.suffix(s.quirks.Suffix, s.now())
-	s.mu.Unlock()
 	var b wire
-	b.open()
 	b.num("errcode", code)
 	b.str("errmsg", text)
-	b.close()
 	r.call.Errcode, r.call.Answer = code, b.String()
 	return s.snsAnswer(b.String(), code)
 }
 
 func (s *Server) snsAnswer(body string, code int) answer {
 	h := http.Header{"Content-Type": {contentTypeSNS}}
-	if s.Quirks().ResultHeaders {
+	if s.quirks.ResultHeaders {
 		h["RetKey"], h["LogicRet"] = []string{"11"}, []string{strconv.Itoa(code)}
 	}
 	return answer{status: http.StatusOK, header: h, body: []byte(body)}
@@ -154,25 +127,24 @@ func (s *Server) checkIP(a *App, r *request) failure {
 	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes JSON as WeChat does: without spaces, "/" escaped, all other bytes unchanged. So a
-// control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
+// wire writes a JSON object as WeChat does: without spaces, "/" escaped, all other bytes unchanged.
+// So a control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
 // WeChat.
-type wire struct{ strings.Builder }
+type wire struct{ members strings.Builder }
 
-func (b *wire) open()  { b.WriteByte('{') }
-func (b *wire) close() { b.WriteByte('}') }
+func (b *wire) String() string { return "{" + b.members.String() + "}" }
 
 func (b *wire) key(name string) {
-	if b.Len() > 1 {
-		b.WriteByte(',')
+	if b.members.Len() > 0 {
+		b.members.WriteByte(',')
 	}
 	b.quote(name)
-	b.WriteByte(':')
+	b.members.WriteByte(':')
 }
 
 func (b *wire) num(name string, v int) {
 	b.key(name)
-	b.WriteString(strconv.Itoa(v))
+	b.members.WriteString(strconv.Itoa(v))
 }
 
 func (b *wire) str(name, v string) {
@@ -182,26 +154,26 @@ func (b *wire) str(name, v string) {
 
 func (b *wire) list(name string, values []string) {
 	b.key(name)
-	b.WriteByte('[')
+	b.members.WriteByte('[')
 	for i, v := range values {
 		if i > 0 {
-			b.WriteByte(',')
+			b.members.WriteByte(',')
 		}
 		b.quote(v)
 	}
-	b.WriteByte(']')
+	b.members.WriteByte(']')
 }
 
 func (b *wire) quote(v string) {
-	b.WriteByte('"')
+	b.members.WriteByte('"')
 	for i := range len(v) {
 		switch c := v[i]; c {
 		case '"', '\\', '/':
-			b.WriteByte('\\')
+			b.members.WriteByte('\\')
 			fallthrough
 		default:
-			b.WriteByte(c)
+			b.members.WriteByte(c)
 		}
 	}
-	b.WriteByte('"')
+	b.members.WriteByte('"')
 }

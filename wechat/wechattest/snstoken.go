@@ -8,15 +8,12 @@ import (
 // accessToken serves GET /sns/oauth2/access_token. The order of the checks was measured on the
 // similar jscode2session on 2026-09-29: IP allow-list, missing parameters, credentials, code.
 func (s *Server) accessToken(r *request) answer {
-	s.mu.Lock()
 	g, unionID, f := s.exchange(r)
 	if f.code != 0 {
-		s.mu.Unlock()
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
-	b.open()
 	b.str("access_token", g.access)
 	b.num("expires_in", int(accessLife.Seconds()))
 	b.str("refresh_token", g.refresh)
@@ -28,10 +25,8 @@ func (s *Server) accessToken(r *request) answer {
 	if g.virtual {
 		b.num("is_snapshotuser", 1)
 	}
-	b.close()
 	r.call.Person = g.person
 	r.call.Answer = "tokens, openid " + openID + ", scope " + g.scope
-	s.mu.Unlock()
 	return s.snsAnswer(b.String(), 0)
 }
 
@@ -115,26 +110,21 @@ func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
 // documentation for website and mobile apps; assumed for official accounts). The order of the
 // fields and the scope with its trailing comma are as captured in 2018.
 func (s *Server) refreshToken(r *request) answer {
-	s.mu.Lock()
 	g, f := s.refresh(r)
 	if g != nil {
 		r.call.Person = g.person
 	}
 	if f.code != 0 {
-		s.mu.Unlock()
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	openID := s.ids.openID(g.app, g.person, g.virtual)
 	var b wire
-	b.open()
 	b.str("openid", openID)
 	b.str("access_token", g.access)
 	b.num("expires_in", int(accessLife.Seconds()))
 	b.str("refresh_token", g.refresh)
 	b.str("scope", refreshScope(g.scope))
-	b.close()
 	r.call.Answer = "tokens, openid " + openID
-	s.mu.Unlock()
 	return s.snsAnswer(b.String(), 0)
 }
 

@@ -1,10 +1,11 @@
 package wechattest
 
 import (
-	"net"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/origin"
 )
 
 // tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are
@@ -15,19 +16,16 @@ var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 // announcement of 2021-09-26). The order of the keys, with the undocumented "language", is as
 // captured.
 func (s *Server) userInfo(r *request) answer {
-	s.mu.Lock()
 	a, app, f := s.token(r)
 	if f.code == 0 {
 		f = s.checkProfile(a, app, r)
 	}
 	if f.code != 0 {
-		s.mu.Unlock()
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	nickname, picture, privileges := s.profile(a.pair, r)
 	openID := s.ids.openID(a.app, a.person, a.virtual)
 	var b wire
-	b.open()
 	b.str("openid", openID)
 	b.str("nickname", nickname)
 	b.num("sex", 0)
@@ -39,9 +37,7 @@ func (s *Server) userInfo(r *request) answer {
 	if p := app.platform(); p != "" {
 		b.str("unionid", s.ids.unionID(p, a.person, a.virtual))
 	}
-	b.close()
 	r.call.Answer = "profile, openid " + openID + ", nickname " + strings.ToValidUTF8(nickname, "\uFFFD")
-	s.mu.Unlock()
 	return s.snsAnswer(b.String(), 0)
 }
 
@@ -95,17 +91,13 @@ func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
 
 // auth serves GET /sns/auth, the only sns endpoint that answers with errcode 0.
 func (s *Server) auth(r *request) answer {
-	s.mu.Lock()
 	_, _, f := s.token(r)
-	s.mu.Unlock()
 	if f.code != 0 {
-		return s.snsError(r, f.code, f.text)
+		return s.snsError(r, f)
 	}
 	var b wire
-	b.open()
 	b.num("errcode", 0)
 	b.str("errmsg", errmsg(0))
-	b.close()
 	r.call.Answer = b.String()
 	return s.snsAnswer(b.String(), 0)
 }
@@ -144,11 +136,7 @@ func (s *Server) profile(who pair, r *request) (nickname, picture string, privil
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
 	if base == "" {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		if base = r.base(); slices.Contains(wechatHosts(), host) {
+		if base = r.base(); slices.Contains(wechatHosts(), origin.Hostname(r.Host)) {
 			base = "https://thirdwx.qlogo.cn"
 		}
 	}

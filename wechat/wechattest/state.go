@@ -98,8 +98,8 @@ func newState() state {
 	}
 }
 
-// sweep deletes what no answer depends on. It runs when the state has doubled, so that a long-lived
-// simulator stays small and inserts stay cheap.
+// sweep deletes entries that expired long ago, on which no answer depends. It runs when the state
+// has doubled, so that a long-lived simulator stays small and inserts stay cheap.
 func (st *state) sweep(now time.Time) {
 	if st.size() < st.sweepAt {
 		return

@@ -20,12 +20,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
-	"github.com/weigate/weigate/internal/catalog"
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -80,7 +79,7 @@ func (v *View) policy(r *http.Request) string {
 
 // Serve handles a request below the view's path; action is the rest of the path. texts has the
 // messages of the phone.
-func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts *catalog.Catalog) {
+func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts lang.Texts) {
 	switch r.Method + " " + action {
 	case "GET view":
 		v.show(w, r, texts)
@@ -119,7 +118,7 @@ func (v *View) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 // show serves the page on the phone, or a message of the phone.
-func (v *View) show(w http.ResponseWriter, r *http.Request, texts *catalog.Catalog) {
+func (v *View) show(w http.ResponseWriter, r *http.Request, texts lang.Texts) {
 	version := v.version.Load() // read before the page: a change in between makes the frame reload
 	page, err := v.phone.Page(), v.phone.Err()
 	v.drawn.Store(version)
@@ -127,9 +126,9 @@ func (v *View) show(w http.ResponseWriter, r *http.Request, texts *catalog.Catal
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	switch {
 	case err != nil:
-		writeMessage(w, texts, failureText(texts, err), texts.Text("failure-stays"))
+		writeMessage(w, texts, failureText(texts, err), texts.MustText("failure-stays"))
 	case page == nil:
-		writeMessage(w, texts, texts.Text("frame-empty"), texts.Text("frame-empty-hint"))
+		writeMessage(w, texts, texts.MustText("frame-empty"), texts.MustText("frame-empty-hint"))
 	case isHTML(page):
 		u, err := url.Parse(page.URL)
 		if err != nil {
@@ -143,11 +142,11 @@ func (v *View) show(w http.ResponseWriter, r *http.Request, texts *catalog.Catal
 }
 
 // failureText returns why the phone could not open an address.
-func failureText(texts *catalog.Catalog, err error) string {
+func failureText(texts lang.Texts, err error) string {
 	if e := (*wechattest.PhoneError)(nil); errors.As(err, &e) {
-		return texts.Text("failure-"+e.Reason, e.Address)
+		return texts.MustText("failure-"+e.Reason, "address", e.Address)
 	}
-	return texts.Text("failure-broken", "")
+	return texts.MustText("failure-broken", "address", "")
 }
 
 func isHTML(page *wechattest.Page) bool {
@@ -156,12 +155,12 @@ func isHTML(page *wechattest.Page) bool {
 }
 
 // showFile serves what is not HTML: images as images, text as text.
-func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts *catalog.Catalog) {
+func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts lang.Texts) {
 	const head = `<!doctype html><meta name="viewport" content="width=device-width"><title></title>`
 	kind, _, _ := mime.ParseMediaType(page.Header.Get("Content-Type"))
 	switch {
 	case page.Body == "":
-		writeMessage(w, texts, texts.Text("frame-status", strconv.Itoa(page.Status)), texts.Text("frame-no-body"))
+		writeMessage(w, texts, texts.MustText("frame-status", "status", page.Status), texts.MustText("frame-no-body"))
 	case strings.HasPrefix(kind, "image/"):
 		src := html.EscapeString(v.loadPath(page.URL))
 		_, _ = io.WriteString(w, `<!doctype html><title></title><img alt="" src="`+src+`">`)
@@ -169,7 +168,7 @@ func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts *cat
 		_, _ = io.WriteString(w, head+`<pre style="white-space:pre-wrap;overflow-wrap:anywhere">`+
 			html.EscapeString(strings.ToValidUTF8(page.Body, "\uFFFD"))+`</pre>`)
 	default:
-		writeMessage(w, texts, texts.Text("frame-kind", kind), "")
+		writeMessage(w, texts, texts.MustText("frame-kind", "type", kind), "")
 	}
 }
 
@@ -179,7 +178,7 @@ func isText(kind string) bool {
 }
 
 // writeMessage writes a message of the phone itself.
-func writeMessage(w io.Writer, texts *catalog.Catalog, title, hint string) {
+func writeMessage(w io.Writer, texts lang.Texts, title, hint string) {
 	const style = `html{color-scheme:light dark;height:100%}` +
 		`body{font:16px/1.6 system-ui,sans-serif;margin:0;min-height:100%;display:grid;place-content:center;` +
 		`text-align:center;padding:0 24px;box-sizing:border-box}` +
@@ -218,7 +217,7 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 	var params map[string]string
 	switch {
 	case kind == "text/css":
-		base, _ := weburl.Resolve(nil, address)
+		base, _ := link.Resolve(nil, address)
 		rw := &rewriter{page: base, base: base, links: v}
 		body = rewriteCSS(strings.ToValidUTF8(body, "\uFFFD"), rw.loadRef)
 		params = map[string]string{"charset": "utf-8"}

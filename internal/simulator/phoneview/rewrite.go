@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 // links makes the addresses that a rewritten page contains.
@@ -108,7 +108,7 @@ func (w *rewriter) start(t *html.Token) {
 	switch t.Data {
 	case "base":
 		if href, ok := attribute(t, "href"); ok && !w.hasBase {
-			if u, ok := weburl.Resolve(w.page, href); ok {
+			if u, ok := link.Resolve(w.page, href); ok {
 				w.base, w.hasBase = u, true
 			}
 		}
@@ -203,7 +203,7 @@ func (w *rewriter) submitRef(action, method string) string {
 	if strings.TrimSpace(action) == "" {
 		base = w.page // an empty action is the page itself, whatever its base element says
 	}
-	u, ok := weburl.Resolve(base, action)
+	u, ok := link.Resolve(base, action)
 	if !ok {
 		return w.links.submitPath("", formMethod(method))
 	}
@@ -271,7 +271,7 @@ func (w *rewriter) rewriteHref(element, ref string) (value string, keep bool) {
 
 // followRef returns the frame's path for a link, "" for a link that is not http or https.
 func (w *rewriter) followRef(ref string) string {
-	u, ok := weburl.Resolve(w.base, ref)
+	u, ok := link.Resolve(w.base, ref)
 	if !ok {
 		return ""
 	}
@@ -286,7 +286,7 @@ func (w *rewriter) loadRef(ref string) string {
 		strings.HasPrefix(trimmed, "#") {
 		return trimmed
 	}
-	u, ok := weburl.Resolve(w.base, ref)
+	u, ok := link.Resolve(w.base, ref)
 	if !ok {
 		return ""
 	}

@@ -79,3 +79,13 @@ func BenchmarkScan(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	storetest.BenchmarkScan(b, s, arrive(b, s, "o1").ID)
 }
+
+func BenchmarkImport(b *testing.B) {
+	s := open(b, durable(b), postgres.Options{})
+	storetest.BenchmarkImport(b, s)
+}
+
+func BenchmarkSignIn(b *testing.B) {
+	s := open(b, durable(b), postgres.Options{})
+	storetest.BenchmarkSignIn(b, s)
+}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,6 +86,11 @@ func (c conn) Bulk(query string, args [][]any) error {
 	return c.Tx(func(q sqlstore.Querier) error { return q.Bulk(query, args) })
 }
 
+// Insert inserts rows into a table in one transaction.
+func (c conn) Insert(table, columns string, rows [][]any) error {
+	return c.Tx(func(q sqlstore.Querier) error { return q.Insert(table, columns, rows) })
+}
+
 // Get scans the only row of a query.
 func (c conn) Get(query string, args []any, into ...any) (err error) {
 	for range attempts {
@@ -103,6 +109,7 @@ type querier struct {
 		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 		SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+		CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error)
 	}
 	changed *bool // set when a statement has changed a row; nil = nobody asks
 }
@@ -129,6 +136,18 @@ func (q querier) Bulk(query string, args [][]any) error {
 		b.Queue(query, a...)
 	}
 	return q.on.SendBatch(q.ctx, &b).Close()
+}
+
+// Insert inserts rows into a table by COPY.
+func (q querier) Insert(table, columns string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if q.changed != nil {
+		*q.changed = true
+	}
+	_, err := q.on.CopyFrom(q.ctx, pgx.Identifier{table}, strings.Split(columns, ", "), pgx.CopyFromRows(rows))
+	return err
 }
 
 // Get scans the only row of a query.

@@ -1,6 +1,10 @@
 package postgres
 
-import "io/fs"
+import (
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // WithMigrations returns o with another schema.
 func (o Options) WithMigrations(files fs.FS) Options { o.migrations = files; return o }
@@ -13,3 +17,6 @@ func Migrations() fs.FS {
 	}
 	return sub
 }
+
+// WithTracer returns o with a tracer of its statements.
+func (o Options) WithTracer(t pgx.QueryTracer) Options { o.tracer = t; return o }

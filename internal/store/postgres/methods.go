@@ -18,6 +18,7 @@ var dialect = sqlstore.Dialect{
 	SkipLocked:  "FOR UPDATE SKIP LOCKED",
 	Position:    "strpos",
 	In:          func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	InQuery:     func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
 	List:        func(l []string) any { return l },
 	Duplicate:   duplicate,
 	LockSignIns: lockSignIns,
@@ -78,11 +79,11 @@ const redeemCode = `
 
 // Redeem implements gateway.Grants.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
-	counter, replayed := 0, false
+	counter := 0
 	if issue.Refresh != ([32]byte{}) {
 		counter = 1
 	}
-	err = s.db.Do(ctx, sqlstore.RedeemOp(issue), func(c sqlstore.Conn) error {
+	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
 		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.End()), sqlstore.NullHash(issue.Refresh), counter,
 			issue.Access.Hash[:], sqlstore.Micros(issue.Access.CreatedAt), sqlstore.Micros(issue.Access.ExpiresAt)}, sqlstore.GrantFields(&g)...)
 		switch {
@@ -94,28 +95,24 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 		case !errors.Is(err, gateway.ErrNotFound):
 			return err
 		}
-		replayed, err = s.replay(c, &g, h, now, issue)
-		return err
+		return s.replay(c, &g, h, now, issue)
 	})
-	switch {
-	case err != nil:
+	if err != nil && !errors.Is(err, gateway.ErrReplay) {
 		return gateway.Grant{}, err
-	case replayed:
-		return g, gateway.ErrReplay
 	}
-	return g, nil
+	return g, err
 }
 
-// replay finds out why a code could not be redeemed, and revokes its grant when it was redeemed
-// before.
-func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.Time, issue gateway.TokenIssue) (replayed bool, err error) {
-	err = c.Get(`
+// replay returns why a code could not be redeemed. When it was redeemed before, replay revokes its
+// grant and returns gateway.ErrReplay.
+func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.Time, issue gateway.TokenIssue) error {
+	err := c.Get(`
 		UPDATE grants g SET revoked_at = CASE WHEN revoked_at = 0 AND NOT $3 THEN $2 ELSE revoked_at END
 		WHERE code_hash = $1 AND code_redeemed_at <> 0 RETURNING `+sqlstore.GrantColumns,
 		[]any{h[:], sqlstore.Micros(now), issue.ReplayTolerated}, sqlstore.GrantFields(g)...)
 	if err == nil {
 		s.db.committed()
-		return true, nil
+		return gateway.ErrReplay
 	}
 	if errors.Is(err, gateway.ErrNotFound) {
 		var id string
@@ -123,7 +120,7 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 			err = gateway.ErrExpired
 		}
 	}
-	return false, err
+	return err
 }
 
 // ticketMargin is how far from the limit tickets are counted without a lock: more than all replicas

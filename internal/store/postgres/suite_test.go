@@ -32,13 +32,19 @@ func open(t testing.TB, url string, o postgres.Options) *postgres.Store {
 	return s
 }
 
+// TestSuite runs the suite, and then explains every statement that it ran.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
-		url := postgrestest.URL(t)
-		return storetest.Database{
-			Address: url,
-			Open:    func(t *testing.T) gateway.Store { return open(t, url, postgres.Options{MaxConns: 6}) },
-		}
-	}})
+	var statements storetest.Statements
+	options := postgres.Options{MaxConns: 6}.WithTracer(tracer{&statements})
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
+			url := postgrestest.URL(t)
+			return storetest.Database{
+				Address: url,
+				Open:    func(t *testing.T) gateway.Store { return open(t, url, options) },
+			}
+		}})
+	})
+	t.Run("plans", func(t *testing.T) { checkPlans(t, statements.Sorted()) })
 }

@@ -123,3 +123,13 @@ func BenchmarkScan(b *testing.B) {
 	s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	storetest.BenchmarkScan(b, s, user)
 }
+
+func BenchmarkImport(b *testing.B) {
+	s, _ := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
+	storetest.BenchmarkImport(b, s)
+}
+
+func BenchmarkSignIn(b *testing.B) {
+	s, _ := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
+	storetest.BenchmarkSignIn(b, s)
+}

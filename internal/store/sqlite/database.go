@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,11 @@ func (c conn) Exec(query string, args ...any) (n int, err error) {
 // Bulk runs a statement for each element of args in one transaction.
 func (c conn) Bulk(query string, args [][]any) error {
 	return c.Tx(func(q sqlstore.Querier) error { return q.Bulk(query, args) })
+}
+
+// Insert inserts rows into a table in one transaction.
+func (c conn) Insert(table, columns string, rows [][]any) error {
+	return c.Tx(func(q sqlstore.Querier) error { return q.Insert(table, columns, rows) })
 }
 
 // Get scans the only row of a query.
@@ -106,6 +112,15 @@ func (t tx) Bulk(query string, args [][]any) error {
 		}
 	}
 	return nil
+}
+
+// Insert inserts rows into a table.
+func (t tx) Insert(table, columns string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	values := strings.TrimSuffix(strings.Repeat("?, ", len(rows[0])), ", ")
+	return t.Bulk(`INSERT INTO `+table+` (`+columns+`) VALUES (`+values+`)`, rows)
 }
 
 // Get scans the only row of a query.

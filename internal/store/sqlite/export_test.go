@@ -42,3 +42,6 @@ func (s *Store) Pragma(ctx context.Context, name string) (writer, reader string,
 	}
 	return writer, reader, err
 }
+
+// WithOnPrepare returns o with a function that is called with each statement.
+func (o Options) WithOnPrepare(f func(query string)) Options { o.onPrepare = f; return o }

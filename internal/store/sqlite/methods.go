@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -17,6 +18,7 @@ var dialect = sqlstore.Dialect{
 	In: func(column, placeholder string) string {
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},
+	InQuery:   func(column, query string) string { return column + ` IN (` + query + `)` },
 	List:      func(l []string) any { return sqlstore.JSON(l) },
 	Duplicate: duplicate,
 }
@@ -28,6 +30,22 @@ func (s *Store) Ping(ctx context.Context) error {
 		_, err := c.Exec(`UPDATE migrations SET version = version WHERE version = 1`)
 		return err
 	})
+}
+
+// Settings of the writer's connection while it imports: most pages that a batch changes stay in
+// memory until they are written once, and many commits share the copying of the log into the file.
+const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 50000`
+
+// ImportUsers implements gateway.Users.
+func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
+	err := s.db.writer.outside(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, importSettings)
+		return err
+	})
+	if err != nil {
+		return gateway.ImportResult{}, failed("import_users", err)
+	}
+	return s.Base.ImportUsers(ctx, people)
 }
 
 // TouchSession implements gateway.Sessions. It reads first, because a statement that changes
@@ -50,9 +68,9 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 
 // Redeem implements gateway.Grants.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
-	replayed := false
-	err = s.db.Do(ctx, sqlstore.RedeemOp(issue), func(c sqlstore.Conn) error {
-		return c.Tx(func(q sqlstore.Querier) error {
+	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
+		replayed := false
+		err := c.Tx(func(q sqlstore.Querier) error {
 			code, err := sqlstore.ReadCode(q, h)
 			if err != nil {
 				return err
@@ -67,14 +85,15 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 			}
 			return s.redeem(q, &g, now, issue)
 		})
+		if err == nil && replayed {
+			err = gateway.ErrReplay
+		}
+		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil && !errors.Is(err, gateway.ErrReplay) {
 		return gateway.Grant{}, err
-	case replayed:
-		return g, gateway.ErrReplay
 	}
-	return g, nil
+	return g, err
 }
 
 // replay revokes the grant of a code that was redeemed before. That is no error of the transaction,

@@ -53,15 +53,20 @@ func open(t *testing.T, path string, o sqlite.Options) *sqlite.Store {
 	return s
 }
 
+// TestFile runs the suite on files, and then explains every statement that it ran.
 func TestFile(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
-		path := filepath.Join(t.TempDir(), "weigate ?#%.db") // a name that is no harmless URL
-		return storetest.Database{
-			Address: path,
-			Open:    func(t *testing.T) gateway.Store { return open(t, path, sqlite.Options{}) },
-		}
-	}})
+	var statements storetest.Statements
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
+			path := filepath.Join(t.TempDir(), "weigate ?#%.db") // a name that is no harmless URL
+			return storetest.Database{
+				Address: path,
+				Open:    func(t *testing.T) gateway.Store { return open(t, path, sqlite.Options{}.WithOnPrepare(statements.Add)) },
+			}
+		}})
+	})
+	t.Run("plans", func(t *testing.T) { checkPlans(t, statements.Sorted()) })
 }
 
 func TestMemory(t *testing.T) {

@@ -182,6 +182,10 @@ func (w *writer) transact(ops []*op) error {
 		return err
 	}
 	err := w.runAll(t, ops)
+	if err == nil && len(ops) == 1 && ops[0].err != nil {
+		_, _ = t.Exec(`ROLLBACK`) // fails when a full disk has ended the transaction already
+		return nil
+	}
 	if err == nil {
 		_, err = t.Exec(`COMMIT`)
 	}
@@ -196,7 +200,13 @@ func (w *writer) transact(ops []*op) error {
 	return err
 }
 
+// runAll runs each op in a savepoint, so that its statements can be undone alone. The only op of a
+// transaction needs none: a savepoint keeps a copy of each page that changes.
 func (w *writer) runAll(t tx, ops []*op) error {
+	if len(ops) == 1 {
+		ops[0].err = w.guard(ops[0])
+		return nil
+	}
 	for _, o := range ops {
 		if _, err := t.Exec(`SAVEPOINT op`); err != nil {
 			return err

@@ -17,6 +17,9 @@ type Querier interface {
 	// Bulk runs a statement once for each element of args.
 	Bulk(query string, args [][]any) error
 
+	// Insert inserts many rows into a table. columns are separated by commas.
+	Insert(table, columns string, rows [][]any) error
+
 	// Get scans the only row of a query. It returns gateway.ErrNotFound when there is none.
 	Get(query string, args []any, into ...any) error
 
@@ -51,6 +54,9 @@ type Dialect struct {
 
 	// In returns a condition: the column is an element of the list in the placeholder.
 	In func(column, placeholder string) string
+
+	// InQuery returns a condition: the column is among the few rows of a query.
+	InQuery func(column, query string) string
 
 	// List returns a list as In takes it.
 	List func([]string) any

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -154,18 +155,19 @@ func (b Base) Grant(ctx context.Context, id string) (g gateway.Grant, err error)
 func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.RotatedGrant, err error) {
 	replayed := false
 	err = b.db.Do(ctx, "rotate", func(c Conn) error {
-		return c.Tx(func(q Querier) error {
+		err := c.Tx(func(q Querier) error {
 			out, replayed, err = b.rotate(q, r)
 			return err
 		})
+		if err == nil && replayed {
+			err = gateway.ErrReplay
+		}
+		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil && !errors.Is(err, gateway.ErrReplay) {
 		return gateway.RotatedGrant{}, err
-	case replayed:
-		return out, gateway.ErrReplay
 	}
-	return out, nil
+	return out, err
 }
 
 // rotate writes what the rule decides. A replay is no error here, since its revocation is kept.
@@ -236,13 +238,4 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 	set := conditions{args: where.args}
 	set.add(`SET revoked_at = ?`, Micros(now))
 	return `UPDATE grants ` + set.where() + ` WHERE ` + where.where(), set.args
-}
-
-// RedeemOp returns the name of the operation that redeems a code with issue. Metrics count refresh
-// tokens by it.
-func RedeemOp(issue gateway.TokenIssue) string {
-	if issue.Refresh != ([32]byte{}) {
-		return "redeem_with_refresh"
-	}
-	return "redeem"
 }

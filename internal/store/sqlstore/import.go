@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -22,7 +23,8 @@ func (b Base) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (r
 			res = gateway.ImportResult{}
 			im := importer{
 				base: b, q: q, res: &res, users: map[string]*gateway.Candidate{}, byOpenID: map[openID]string{},
-				byUnionID: map[string][]string{}, byOldID: map[string]string{}, changed: map[string]bool{},
+				byUnionID: map[string][]string{}, byOldID: map[string]string{}, newID: gateway.NewIDs(),
+				changedUsers: map[string]bool{}, changedIdentities: map[openID]bool{},
 			}
 			if err := im.load(lines); err != nil {
 				return err
@@ -44,6 +46,12 @@ func (b Base) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (r
 // openID is the key of an identity.
 type openID struct{ app, id string }
 
+func (k openID) is(i gateway.Identity) bool { return i.AppID == k.app && i.OpenID == k.id }
+
+func (k openID) compare(other openID) int {
+	return cmp.Or(cmp.Compare(k.id, other.id), cmp.Compare(k.app, other.app))
+}
+
 // importer is an import in progress: the users that its lines refer to, as they are after the lines
 // that were decided, and what is not written yet.
 type importer struct {
@@ -56,9 +64,11 @@ type importer struct {
 	byUnionID map[string][]string           // ids of the users with an identity that has this unionid
 	byOldID   map[string]string             // id of the user
 
-	changed    map[string]bool // ids of users to write
-	identities []openID        // identities to write
-	events     []gateway.Event
+	newID func() string
+	// What is to be written, and whether its row is new.
+	changedUsers      map[string]bool
+	changedIdentities map[openID]bool
+	events            []gateway.Event
 }
 
 // load locks and reads the users that have an openid, a unionid or an old id of the lines.
@@ -197,13 +207,14 @@ func (im *importer) line(index int, p gateway.ImportedUser) error {
 			}
 		}
 	}
-	plan, write := gateway.PlanImport(p, index, im.candidate(owner), im.candidate(im.byOldID[p.OldID]), matches, gateway.NewID(), im.res)
+	plan, write := gateway.PlanImport(p, index, im.candidate(owner), im.candidate(im.byOldID[p.OldID]), matches, im.newID(), im.res)
 	if !write {
 		return nil
 	}
 	if len(plan.Joined) == 0 && plan.Keep.Status != gateway.Blocked {
-		im.changed[plan.Keep.ID] = true
-		im.identities = append(im.identities, openID{p.AppID, p.OpenID})
+		im.changedUsers[plan.Keep.ID] = im.changedUsers[plan.Keep.ID] || plan.New
+		key := openID{p.AppID, p.OpenID}
+		im.changedIdentities[key] = im.changedIdentities[key] || owner == ""
 		im.events = append(im.events, plan.Events...)
 		im.follow(plan)
 		return nil
@@ -241,9 +252,7 @@ func (im *importer) follow(plan gateway.Plan) {
 			im.index(i)
 		}
 	}
-	at := slices.IndexFunc(keep.Identities, func(i gateway.Identity) bool {
-		return i.AppID == plan.Identity.AppID && i.OpenID == plan.Identity.OpenID
-	})
+	at := slices.IndexFunc(keep.Identities, openID{plan.Identity.AppID, plan.Identity.OpenID}.is)
 	if at < 0 {
 		keep.Identities = append(keep.Identities, plan.Identity)
 	} else {
@@ -252,29 +261,44 @@ func (im *importer) follow(plan gateway.Plan) {
 	im.index(plan.Identity)
 }
 
-// flush writes the users, the identities and the events that are not written yet.
+// flush writes the users, the identities and the events that are not written yet. Rows are in the
+// order of their keys, so that neighbours in an index are written together.
 func (im *importer) flush() error {
-	var users, rows [][]any
-	for _, id := range slices.Sorted(maps.Keys(im.changed)) {
-		users = append(users, userArgs(im.users[id].User))
-	}
-	for _, key := range im.identities {
-		for _, i := range im.users[im.byOpenID[key]].Identities {
-			if i.AppID == key.app && i.OpenID == key.id {
-				rows = append(rows, identityArgs(i))
-			}
+	var newUsers, users, newIdentities, identities [][]any
+	for _, id := range slices.Sorted(maps.Keys(im.changedUsers)) {
+		row := userArgs(im.users[id].User)
+		if im.changedUsers[id] {
+			newUsers = append(newUsers, row)
+		} else {
+			users = append(users, row)
 		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(im.changedIdentities), openID.compare) {
+		own := im.users[im.byOpenID[key]].Identities
+		row := identityArgs(own[slices.IndexFunc(own, key.is)])
+		if im.changedIdentities[key] {
+			newIdentities = append(newIdentities, row)
+		} else {
+			identities = append(identities, row)
+		}
+	}
+	if err := im.q.Insert("users", userColumns, newUsers); err != nil {
+		return err
 	}
 	if err := im.q.Bulk(putUser, users); err != nil {
 		return err
 	}
-	if err := im.q.Bulk(putIdentity, rows); err != nil {
+	if err := im.q.Insert("identities", identityColumns, newIdentities); err != nil {
+		return err
+	}
+	if err := im.q.Bulk(putIdentity, identities); err != nil {
 		return err
 	}
 	if err := appendEvents(im.q, im.events); err != nil {
 		return err
 	}
-	clear(im.changed)
-	im.identities, im.events = nil, nil
+	clear(im.changedUsers)
+	clear(im.changedIdentities)
+	im.events = nil
 	return nil
 }

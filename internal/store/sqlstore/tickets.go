@@ -23,7 +23,7 @@ const InsertTicket = `
 	INSERT INTO tickets (` + ticketColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '', '', '', 0, 0, $9, $10, $11
 	WHERE (SELECT count(*) FROM (
-		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12 LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
+		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12 ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
 
 // TicketArgs returns the arguments of InsertTicket.
 func TicketArgs(t gateway.Ticket, now time.Time, limit int) []any {

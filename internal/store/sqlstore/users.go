@@ -90,19 +90,19 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.sql = append(where.sql, `status <> 'active'`) // the condition of the index
 	}
 	if q.After != "" {
-		where.add(`(created_at, id) < (SELECT created_at, id FROM users WHERE id = ?)`, q.After)
+		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
 	}
 	if q.Text != "" {
 		where.add(`(`+b.dialect.Position+`(lower(nickname), lower(?)) > 0 OR id IN (
 			SELECT id FROM users WHERE id = ?
-			UNION SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
-			UNION SELECT user_id FROM identities WHERE open_id = ?
-			UNION SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
+			UNION ALL SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
+			UNION ALL SELECT user_id FROM identities WHERE open_id = ?
+			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args}
 	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY created_at DESC, id DESC ` + limit.where()
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
 	err = b.db.Do(ctx, "users", func(c Conn) error {
 		all, err = list(c, query, limit.args, userFields)
 		return err

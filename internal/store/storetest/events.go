@@ -41,6 +41,7 @@ var eventCases = []testCase{
 				{gateway.EventQuery{UserID: "a0"}, 4},
 				{gateway.EventQuery{Kind: "signin"}, 5},
 				{gateway.EventQuery{App: "app1", UserID: "a1"}, 2},
+				{gateway.EventQuery{App: "app1"}, 5},
 				{gateway.EventQuery{Since: after(7 * time.Minute)}, 3},
 			} {
 				wantEqual(t, fmt.Sprintf("found by %+v", k.q), len(f.listEvents(k.q)), k.n)

@@ -55,6 +55,7 @@ func Run(t *testing.T, s Subject) {
 		{"joining", joinCases},
 		{"takeover", takeoverCases},
 		{"import", importCases},
+		{"import batch", importBatchCases},
 		{"subjects", subjectCases},
 		{"sessions", sessionCases},
 		{"attempts", attemptCases},

@@ -1,6 +1,7 @@
 -- Times are microseconds since 1970 in UTC, 0 for none. Lists are JSON arrays of strings.
 
 CREATE TABLE users (
+	seq         bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- in the order of creation, for lists
 	id          text PRIMARY KEY,
 	nickname    text NOT NULL,
 	avatar_url  text NOT NULL,
@@ -16,8 +17,7 @@ CREATE TABLE users (
 );
 
 -- A partial index serves a statement that repeats its condition.
-CREATE INDEX users_by_age ON users (created_at, id) WHERE joined_into = '';
-CREATE INDEX users_by_status ON users (status, created_at, id) WHERE joined_into = '' AND status <> 'active';
+CREATE INDEX users_by_status ON users (status, seq) WHERE status <> 'active';
 CREATE INDEX users_by_old_id ON users (old_id) WHERE old_id <> '' AND joined_into = '';
 CREATE INDEX users_by_joined ON users (joined_into) WHERE joined_into <> '';
 

@@ -4,7 +4,8 @@
 -- written in the order of random ids.
 
 CREATE TABLE users (
-	id          TEXT NOT NULL PRIMARY KEY,
+	seq         INTEGER PRIMARY KEY, -- in the order of creation, for lists
+	id          TEXT NOT NULL UNIQUE,
 	nickname    TEXT NOT NULL,
 	avatar_url  TEXT NOT NULL,
 	locale      TEXT NOT NULL,
@@ -19,8 +20,7 @@ CREATE TABLE users (
 ) STRICT;
 
 -- A partial index serves a statement that repeats its condition.
-CREATE INDEX users_by_age ON users (created_at, id) WHERE joined_into = '';
-CREATE INDEX users_by_status ON users (status, created_at, id) WHERE joined_into = '' AND status <> 'active';
+CREATE INDEX users_by_status ON users (status, seq) WHERE status <> 'active';
 CREATE INDEX users_by_old_id ON users (old_id) WHERE old_id <> '' AND joined_into = '';
 CREATE INDEX users_by_joined ON users (joined_into) WHERE joined_into <> '';
 

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/postgres"
@@ -23,11 +23,12 @@ import (
 const (
 	appID       = "sample"
 	appSecret   = "the-client-secret-of-the-sample-app"
-	appRedirect = "http://127.0.0.1:1/callback" // nobody goes there: the code is read from the redirect
+	appRedirect = "http://127.0.0.1:1/callback" // not requested: the code is read from the redirect
 )
 
-// town is WeChat, a proxy with replicas of the gateway behind it, and an app.
-type town struct {
+// clusterFixture is the simulator of WeChat, a proxy with replicas of the gateway behind it, and an
+// app.
+type clusterFixture struct {
 	t      *testing.T
 	wx     *wechat
 	proxy  *proxy
@@ -40,11 +41,11 @@ type town struct {
 	codes    map[string]*codeRecord
 }
 
-// codeRecord is what the app knows of an authorization code.
+// codeRecord is what the app records of an authorization code.
 type codeRecord struct {
-	good  int  // how often it was redeemed
-	lost  bool // an answer of the token endpoint was lost
-	owner *person
+	good  int  // successful redemptions
+	lost  bool // a response of the token endpoint was lost
+	owner *user
 }
 
 // Names of the stores, which are the names of the tests on them.
@@ -53,27 +54,30 @@ const (
 	onPostgres = "PostgreSQL"
 )
 
-// newTown makes a town with so many people, and a gateway of so many replicas.
-func newTown(t *testing.T, store, alg string, people, replicas int) *town {
+// newFixture starts a gateway with that number of replicas, each a process, for that number of
+// users.
+func newFixture(t *testing.T, store, alg string, users, replicas int) *clusterFixture {
 	t.Helper()
-	w := prepare(t, store, alg, people)
+	w := prepare(t, store, alg, users)
 	for range replicas {
 		w.start()
 	}
 	return w
 }
 
-// newTownInside is a town whose replicas run inside the test's process, each with a store of its own on the same database, and by the test's clock.
-func newTownInside(t *testing.T, store, alg string, people, replicas int, now func() time.Time) *town {
+// newFixtureInProcess starts replicas in the process of the test, each with its own store on the
+// same database. They use the given clock.
+func newFixtureInProcess(t *testing.T, store, alg string, users, replicas int, clock *fixture.Clock) *clusterFixture {
 	t.Helper()
-	w := prepare(t, store, alg, people)
+	w := prepare(t, store, alg, users)
 	conf := w.load()
 	master, _, err := app.MasterKey(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range replicas {
-		a, err := app.New(t.Context(), app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leaktest.Logger(t), Now: now})
+		a, err := app.New(t.Context(),
+			app.Options{Config: conf, Store: w.open(), Sealer: master, Logger: leaktest.Logger(t), Now: clock.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,10 +93,10 @@ func newTownInside(t *testing.T, store, alg string, people, replicas int, now fu
 	return w
 }
 
-// prepare makes a town in which the gateway does not run yet.
-func prepare(t *testing.T, store, alg string, people int) *town {
+// prepare makes the fixture without a running gateway.
+func prepare(t *testing.T, store, alg string, users int) *clusterFixture {
 	t.Helper()
-	w := &town{t: t, wx: newWeChat(t, people), proxy: newProxy(t), codes: map[string]*codeRecord{}}
+	w := &clusterFixture{t: t, wx: newWeChat(t, users), proxy: newProxy(t), codes: map[string]*codeRecord{}}
 	dir := t.TempDir()
 	w.store = "sqlite:" + filepath.Join(dir, "weigate.db")
 	if store == onPostgres {
@@ -100,7 +104,8 @@ func prepare(t *testing.T, store, alg string, people int) *town {
 	}
 	w.config = filepath.Join(dir, "weigate.yaml")
 	text := strings.NewReplacer(
-		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET", leaktest.Secret, "WECHAT", w.wx.url,
+		"URL", w.proxy.url, "STORE", w.store, "KEYFILE", filepath.Join(dir, "weigate.key"), "APPID", w.wx.appID, "WXSECRET",
+		leaktest.Secret, "WECHAT", w.wx.URL,
 		"CLIENT", appID, "CSECRET", appSecret, "REDIRECT", appRedirect, "ALG", alg,
 	).Replace(`
 url: URL
@@ -112,7 +117,13 @@ trusted_proxies: [127.0.0.1]
 wechat:
   - {name: main, kind: official_account, appid: APPID, secret: WXSECRET, api: "WECHAT", open: "WECHAT"}
 apps:
-  - {id: CLIENT, kind: oidc, name: Sample, secret: "CSECRET", redirect_uris: ["REDIRECT"], access: signed_in, id_token_alg: ALG}
+  - id: CLIENT
+    kind: oidc
+    name: Sample
+    secret: "CSECRET"
+    redirect_uris: ["REDIRECT"]
+    access: signed_in
+    id_token_alg: ALG
 `)
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,7 +132,7 @@ apps:
 }
 
 // start starts a replica and puts it behind the proxy.
-func (w *town) start() *process {
+func (w *clusterFixture) start() *process {
 	w.t.Helper()
 	p := serve(w.t, w.config)
 	w.mu.Lock()
@@ -131,8 +142,8 @@ func (w *town) start() *process {
 	return p
 }
 
-// oldest takes the replica that runs longest out of the list.
-func (w *town) oldest() *process {
+// oldest removes the replica that has run longest from the list and returns it.
+func (w *clusterFixture) oldest() *process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.replicas[0]
@@ -140,17 +151,17 @@ func (w *town) oldest() *process {
 	return p
 }
 
-// kill is kill -9 of the only replica, and its restart.
-func (w *town) kill() {
+// kill kills the only replica by SIGKILL and starts another one.
+func (w *clusterFixture) kill() {
 	w.t.Helper()
 	p := w.oldest()
-	w.proxy.remove(p.host) // those who come now are told that nobody is there; those who are inside lose their connection
+	w.proxy.remove(p.host) // new requests get a 502, requests in progress lose their connection
 	p.kill()
 	w.start()
 }
 
-// remember keeps a code of the app.
-func (w *town) remember(code string, p *person) *codeRecord {
+// remember returns the record of a code, which it creates for a new code.
+func (w *clusterFixture) remember(code string, p *user) *codeRecord {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.codes[code]
@@ -161,8 +172,8 @@ func (w *town) remember(code string, p *person) *codeRecord {
 	return c
 }
 
-// open opens the store beside the gateway, as a command does.
-func (w *town) open() gateway.Store {
+// open opens the store beside the running gateway, as a command does.
+func (w *clusterFixture) open() gateway.Store {
 	w.t.Helper()
 	var store gateway.Store
 	var err error
@@ -178,8 +189,8 @@ func (w *town) open() gateway.Store {
 	return store
 }
 
-// load reads the configuration for a gateway inside the test's process.
-func (w *town) load() *config.Config {
+// load reads the configuration for a gateway in the process of the test.
+func (w *clusterFixture) load() *config.Config {
 	w.t.Helper()
 	c, err := config.Load(w.config, func(string) string { return "" })
 	if err != nil {
@@ -188,8 +199,9 @@ func (w *town) load() *config.Config {
 	return c
 }
 
-// accounts are all accounts by openid. An openid with two accounts, or an account with two openids, fails the test.
-func (w *town) accounts(store gateway.Store) map[string]string {
+// storedUsers returns the ids of all users by openid. It fails the test when an openid has two
+// users, or a user two openids.
+func (w *clusterFixture) storedUsers(store gateway.Store) map[string]string {
 	w.t.Helper()
 	byOpenID := map[string]string{}
 	for after := ""; ; {
@@ -200,11 +212,11 @@ func (w *town) accounts(store gateway.Store) map[string]string {
 		for _, a := range page {
 			ids, err := store.Identities(w.t.Context(), a.ID)
 			if err != nil || len(ids) != 1 {
-				w.t.Errorf("account %s has %d identities, %v", a.ID, len(ids), err)
+				w.t.Errorf("user %s has %d identities, %v", a.ID, len(ids), err)
 				continue
 			}
 			if other := byOpenID[ids[0].OpenID]; other != "" {
-				w.t.Errorf("one person has the accounts %s and %s", other, a.ID)
+				w.t.Errorf("one openid has the users %s and %s", other, a.ID)
 			}
 			byOpenID[ids[0].OpenID] = a.ID
 			after = a.ID
@@ -215,8 +227,8 @@ func (w *town) accounts(store gateway.Store) map[string]string {
 	}
 }
 
-// crowd calls f for 0, 1, 2 … while more says so, so many at a time.
-func crowd(more func(i int) bool, workers int, f func(i int)) {
+// runWorkers calls f(0), f(1), f(2) … while more reports true, in that number of workers at a time.
+func runWorkers(more func(i int) bool, workers int, f func(i int)) {
 	next := make(chan int)
 	var all sync.WaitGroup
 	for range workers {
@@ -233,11 +245,11 @@ func crowd(more func(i int) bool, workers int, f func(i int)) {
 	all.Wait()
 }
 
-// upTo is for a crowd of n.
+// upTo returns a condition for runWorkers that calls f n times.
 func upTo(n int) func(int) bool { return func(i int) bool { return i < n } }
 
-// each runs eight at once, which begin together, and gives their answers.
-func each[T any](f func(i int) T) []T {
+// eightTimes calls f eight times at once and returns the results.
+func eightTimes[T any](f func(i int) T) []T {
 	out := make([]T, 8)
 	begin := make(chan struct{})
 	var all sync.WaitGroup
@@ -252,8 +264,8 @@ func each[T any](f func(i int) T) []T {
 	return out
 }
 
-// tally counts answers, for a message.
-func tally[T fmt.Stringer](all []T) map[string]int {
+// counts returns how often each answer occurs, for a message.
+func counts[T fmt.Stringer](all []T) map[string]int {
 	out := map[string]int{}
 	for _, a := range all {
 		out[a.String()]++

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,20 +17,21 @@ import (
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
-	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// inside is a gateway within the test, whose clock the test moves. It has both QR codes, an old app for whom an administrator approves, an old app for
-// nobody, and a site behind a proxy for nobody.
-type inside struct {
-	gatewayWorld
-	ahead atomic.Int64 // of the real time, in nanoseconds
-	wiki  string       // the site's address
+// inProcessGateway is a gateway in the process of the test, which moves its clock. It has both QR
+// codes, a relay app that needs an approval, a relay app that admits nobody, and a site behind a
+// proxy that admits nobody.
+type inProcessGateway struct {
+	gatewayFixture
+	clock fixture.Clock
+	wiki  string // the address of the site
 }
 
 const (
@@ -39,9 +39,9 @@ const (
 	nobodyAppID = "wx00000000000000c2"
 )
 
-func startInside(t *testing.T) *inside {
+func startInProcess(t *testing.T) *inProcessGateway {
 	t.Helper()
-	g := &inside{gatewayWorld: newGatewayWorld(t)}
+	g := &inProcessGateway{gatewayFixture: newGatewayFixture(t)}
 	served := httptest.NewUnstartedServer(nil)
 	g.gateway = "http://" + served.Listener.Addr().String()
 	proxy := httptest.NewServer(g.proxy())
@@ -52,17 +52,10 @@ func startInside(t *testing.T) *inside {
 	}
 	g.wiki = "http://wiki.localhost:" + port
 
-	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	master, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.New(t.Context(), app.Options{Config: g.config("wiki.localhost:" + port), Store: store, Sealer: master, Logger: leaktest.Logger(t),
-		Now: func() time.Time { return time.Now().Add(time.Duration(g.ahead.Load())) }})
+	a, err := app.New(t.Context(), app.Options{
+		Config: g.config("wiki.localhost:" + port), Store: sqlitetest.New(t), Sealer: sqlitetest.Sealer(),
+		Logger: leaktest.Logger(t), Now: g.clock.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,27 +71,34 @@ func startInside(t *testing.T) *inside {
 	return g
 }
 
-func (g *inside) config(wiki string) *config.Config {
+func (g *inProcessGateway) config(wiki string) *config.Config {
 	connector := func(name string, kind string, a wechattest.App) config.Connector {
-		return config.Connector{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e", API: g.api, Open: g.wechat}
+		return config.Connector{Name: name, Kind: kind, AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenPlatform: "e",
+			API: g.api, Open: g.wechat}
 	}
 	old := func(id, name, appID string, rule gateway.Access) config.App {
-		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name, Access: gateway.AccessRule{Rule: rule}},
+		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name,
+			Access: gateway.AccessRule{Rule: rule}},
 			Secrets: []wechat.Secret{leaktest.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
 	}
 	return &config.Config{
-		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
-		Site: config.Site{Title: "Example Login"}, VerifyCache: time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account), connector("site", config.Website, g.website)},
+		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour,
+		Events: config.Events{Keep: time.Hour},
+		Site:   config.Site{Title: "Example Login"}, VerifyCache: time.Second,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account),
+			connector("site", config.Website, g.website)},
 		Apps: []config.App{
-			old("closed", "The Shop", closedAppID, gateway.AccessApproved), old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),
-			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: gateway.AccessListed}}, Hosts: []string{wiki}},
+			old("closed", "The Shop", closedAppID, gateway.AccessApproved),
+			old("nobody", "The Bank", nobodyAppID, gateway.AccessListed),
+			{App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: gateway.AccessListed}}, Hosts: []string{wiki}},
 		},
 	}
 }
 
 // proxy asks the gateway about each request, and hands on its answer. Nobody gets further.
-func (g *inside) proxy() http.Handler {
+func (g *inProcessGateway) proxy() http.Handler {
 	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		to, err := url.Parse(g.gateway)
 		if err != nil {
@@ -115,20 +115,23 @@ func (g *inside) proxy() http.Handler {
 }
 
 // authorize is where an old app sends people.
-func (g *inside) authorize(appID string) string {
-	return g.gateway + "/connect/oauth2/authorize?appid=" + appID + "&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
+func (g *inProcessGateway) authorize(appID string) string {
+	return g.gateway + "/connect/oauth2/authorize?appid=" + appID +
+		"&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
 }
 
-// TestCodeRunsOut looks at the choice between the doors, and at a code that nobody scans: over, and after a while "still there?".
+// TestCodeRunsOut looks at the choice between the doors, and at a code that nobody scans: over, and
+// after a while "still there?".
 func TestCodeRunsOut(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
-			g := startInside(t)
-			w := open(t, &g.site, l)
+			g := startInProcess(t)
+			w := open(t, &g.addresses, l)
 			w.isBrowser(desktopAgent) // also where the window is narrow: a phone is asked nothing
-			// The tab is one that nobody looks at: one that is looked at takes a new code by itself.
+			// The tab is one that nobody looks at: one that is looked at takes a new code by
+			// itself.
 			command(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 				Source: `Object.defineProperty(document, "visibilityState", {get: () => "hidden"})`})
 			w.visit(g.gateway + "/sign-in?return=/")
@@ -136,11 +139,11 @@ func TestCodeRunsOut(t *testing.T) {
 			w.see("choose")
 			w.press("#way-scan")
 			w.waits("main#scan_code")
-			g.ahead.Store(int64(3 * time.Minute))
+			g.clock.Set(3 * time.Minute)
 			w.reload()
 			w.waits("main#scan_expired")
 			w.see("scan-expired")
-			g.ahead.Store(int64(11 * time.Minute))
+			g.clock.Set(11 * time.Minute)
 			w.reload()
 			w.waits("main#scan_still")
 			w.see("scan-still")
@@ -150,14 +153,15 @@ func TestCodeRunsOut(t *testing.T) {
 	}
 }
 
-// TestGatewayInWeChat looks at what the gateway shows to people whom an app does not let in, and at their own page.
+// TestGatewayInWeChat looks at what the gateway shows to people whom an app does not let in, and at
+// their own page.
 func TestGatewayInWeChat(t *testing.T) {
 	t.Parallel()
 	for l := range auditedLooks {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
-			g := startInside(t)
-			w := open(t, &g.site, l)
+			g := startInProcess(t)
+			w := open(t, &g.addresses, l)
 			w.isBrowser(wechatAgent)
 			w.visit(g.authorize(closedAppID))
 			w.signsIn("alice")
@@ -191,5 +195,6 @@ func (w *window) isBrowser(agent string) {
 	if w.look.lang == "zh-CN" {
 		accept = "zh-CN,zh;q=0.9"
 	}
-	command(w, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: accept})
+	command(w, emulation.SetUserAgentOverride,
+		emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: accept})
 }

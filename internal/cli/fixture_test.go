@@ -32,8 +32,9 @@ const (
 	gateDeadline = time.Minute
 )
 
-// gate is a simulated WeChat, the real "weigate serve" as a process, a wire in front of it that notes every answer, and an app.
-type gate struct {
+// fixture is the simulator of WeChat, "weigate serve" as a process, a proxy in front of it that
+// records every response, and an app.
+type fixture struct {
 	t      *testing.T
 	dir    string
 	sim    *wechattest.Server
@@ -52,34 +53,35 @@ type gate struct {
 	mu      sync.Mutex
 	asked   map[string]int // requests that came to WeChat, by path
 	answers []answer
-	codes   []string // what the app's callback was told
+	codes   []string // of the app's callback
 }
 
-// answer is one that the gateway gave.
+// answer is a response of the gateway.
 type answer struct {
 	path   string
 	header http.Header
 	body   string
 }
 
-func newGate(t *testing.T) *gate {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	g := &gate{t: t, dir: t.TempDir(), asked: map[string]int{}}
+	g := &fixture{t: t, dir: t.TempDir(), asked: map[string]int{}}
 	user := wechattest.DefaultApps()[0]
 	user.Secret, g.appid = leaktest.Secret, user.AppID
 	var err error
-	if g.sim, err = wechattest.New(wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: []wechattest.App{user}}); err != nil {
+	if g.sim, err = wechattest.New(
+		wechattest.Config{Seed: 7, Mark: leaktest.Mark, Apps: []wechattest.App{user}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.sim.Close)
-	world := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	simulator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.asked[r.URL.Path]++
 		g.mu.Unlock()
 		g.sim.ServeHTTP(w, r)
 	}))
-	t.Cleanup(world.Close)
-	g.simURL = world.URL
+	t.Cleanup(simulator.Close)
+	g.simURL = simulator.URL
 	g.front = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(g.target.Load())
@@ -111,15 +113,15 @@ func newGate(t *testing.T) *gate {
 	return g
 }
 
-func (g *gate) write(name, text string) {
+func (g *fixture) write(name, text string) {
 	g.t.Helper()
 	if err := os.WriteFile(filepath.Join(g.dir, name), []byte(text), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
 }
 
-// configure writes the configuration; more is what stands at its end.
-func (g *gate) configure(more string) {
+// configure writes the configuration; more is appended to it.
+func (g *fixture) configure(more string) {
 	g.write("weigate.yaml", fmt.Sprintf(`url: %s
 listen: 127.0.0.1:0
 metrics: 127.0.0.1:0
@@ -131,20 +133,20 @@ apps:
 }
 
 // command is a weigate beside the gateway.
-func (g *gate) command(args ...string) *exec.Cmd {
+func (g *fixture) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("weigate", args...)
 	cmd.Dir = g.dir
 	return cmd
 }
 
 // run runs a command to its end, and returns all that it printed.
-func (g *gate) run(args ...string) string {
+func (g *fixture) run(args ...string) string {
 	out, _ := g.command(args...).CombinedOutput() // that some end with an error is what they are run for
 	return string(out)
 }
 
 // serve starts the gateway.
-func (g *gate) serve() {
+func (g *fixture) serve() {
 	g.t.Helper()
 	g.cmd, g.ended, g.errs, g.out = g.command("serve"), make(chan struct{}), &told{}, &output{ready: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.errs
@@ -171,20 +173,20 @@ func (g *gate) serve() {
 }
 
 // under counts the requests to WeChat for a path, answered or not.
-func (g *gate) under(path string) int {
+func (g *fixture) under(path string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.asked[path]
 }
 
-func (g *gate) printed() string {
+func (g *fixture) printed() string {
 	g.out.mu.Lock()
 	defer g.out.mu.Unlock()
 	return g.out.text.String()
 }
 
 // term asks the gateway to end, and waits until it did, which must be in order.
-func (g *gate) term() {
+func (g *fixture) term() {
 	g.t.Helper()
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		g.t.Fatal(err)
@@ -192,7 +194,7 @@ func (g *gate) term() {
 	g.gone()
 }
 
-func (g *gate) gone() {
+func (g *fixture) gone() {
 	g.t.Helper()
 	select {
 	case <-g.ended:
@@ -204,8 +206,9 @@ func (g *gate) gone() {
 	}
 }
 
-// await waits until the gateway has said it so often. It is another process, so there is nothing to wait on.
-func (g *gate) await(what string, n int) {
+// await waits until the gateway has said it so often. It is another process, so there is nothing to
+// wait on.
+func (g *fixture) await(what string, n int) {
 	g.t.Helper()
 	for end := time.Now().Add(gateDeadline); strings.Count(g.errs.String(), what) < n; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -214,8 +217,9 @@ func (g *gate) await(what string, n int) {
 	}
 }
 
-func (g *gate) authorize(scope string) string {
-	q := url.Values{"response_type": {"code"}, "client_id": {"sample"}, "redirect_uri": {g.app.URL + "/cb"}, "scope": {scope}, "state": {"s"}, "nonce": {"n"},
+func (g *fixture) authorize(scope string) string {
+	q := url.Values{"response_type": {"code"}, "client_id": {"sample"}, "redirect_uri": {g.app.URL + "/cb"},
+		"scope": {scope}, "state": {"s"}, "nonce": {"n"},
 		"code_challenge": {challenge(gateVerifier)}, "code_challenge_method": {"S256"}}
 	if strings.Contains(scope, "offline_access") {
 		q.Set("prompt", "consent")
@@ -229,7 +233,7 @@ func challenge(verifier string) string {
 }
 
 // code is what the app was told last.
-func (g *gate) code() string {
+func (g *fixture) code() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.codes) == 0 {
@@ -239,13 +243,14 @@ func (g *gate) code() string {
 }
 
 // post sends a form as the app does.
-func (g *gate) post(path, secret string, pairs ...string) string {
+func (g *fixture) post(path, secret string, pairs ...string) string {
 	g.t.Helper()
 	form := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		form.Set(pairs[i], pairs[i+1])
 	}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(g.t.Context()), http.MethodPost, g.front.URL+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(context.WithoutCancel(g.t.Context()), http.MethodPost, g.front.URL+path,
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -254,7 +259,7 @@ func (g *gate) post(path, secret string, pairs ...string) string {
 	return g.body(r)
 }
 
-func (g *gate) get(address, bearer string) string {
+func (g *fixture) get(address, bearer string) string {
 	g.t.Helper()
 	r := request(g.t, address)
 	if bearer != "" {
@@ -263,7 +268,7 @@ func (g *gate) get(address, bearer string) string {
 	return g.body(r)
 }
 
-func (g *gate) body(r *http.Request) string {
+func (g *fixture) body(r *http.Request) string {
 	g.t.Helper()
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -278,7 +283,8 @@ func (g *gate) body(r *http.Request) string {
 }
 
 // redeem takes a code to the token endpoint.
-func (g *gate) redeem(code string) string {
+func (g *fixture) redeem(code string) string {
 	g.t.Helper()
-	return g.post("/oauth2/token", gateSecret, "grant_type", "authorization_code", "code", code, "redirect_uri", g.app.URL+"/cb", "code_verifier", gateVerifier)
+	return g.post("/oauth2/token", gateSecret, "grant_type", "authorization_code", "code", code, "redirect_uri",
+		g.app.URL+"/cb", "code_verifier", gateVerifier)
 }

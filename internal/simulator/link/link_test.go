@@ -1,10 +1,10 @@
-package weburl_test
+package link_test
 
 import (
 	"net/url"
 	"testing"
 
-	"github.com/weigate/weigate/internal/weburl"
+	"github.com/weigate/weigate/internal/simulator/link"
 )
 
 func TestResolve(t *testing.T) {
@@ -30,7 +30,7 @@ func TestResolve(t *testing.T) {
 		{"no host", "http:///x", ""},
 	} {
 		got := ""
-		if u, ok := weburl.Resolve(base, c.ref); ok {
+		if u, ok := link.Resolve(base, c.ref); ok {
 			got = u.String()
 		}
 		if got != c.want {
@@ -38,38 +38,8 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for _, ref := range []string{"/x", "//h/", "", "app.test"} {
-		if u, ok := weburl.Resolve(nil, ref); ok {
+		if u, ok := link.Resolve(nil, ref); ok {
 			t.Errorf("without a base %q becomes %s", ref, u)
-		}
-	}
-}
-
-func TestOriginSiteAndTrust(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		address, origin, site string
-		trusted               bool
-	}{
-		{"https://A.b.example:443/x", "https://a.b.example", "https://b.example", true},
-		{"http://b.example:80/", "http://b.example", "http://b.example", false},
-		{"http://b.example:8080/", "http://b.example:8080", "http://b.example", false},
-		{"http://127.0.0.1:1/", "http://127.0.0.1:1", "http://127.0.0.1", true},
-		{"http://[::1]:1/", "http://[::1]:1", "http://::1", true},
-		{"http://app.localhost:1/", "http://app.localhost:1", "http://app.localhost", true},
-		{"http://127.0.0.1.evil.test/", "http://127.0.0.1.evil.test", "http://evil.test", false},
-	} {
-		u, err := url.Parse(c.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := weburl.Origin(u); got != c.origin {
-			t.Errorf("%s: origin %s, want %s", c.address, got, c.origin)
-		}
-		if got := weburl.Site(u); got != c.site {
-			t.Errorf("%s: site %s, want %s", c.address, got, c.site)
-		}
-		if got := weburl.PotentiallyTrustworthy(u); got != c.trusted {
-			t.Errorf("%s: trustworthy %t", c.address, got)
 		}
 	}
 }
@@ -83,14 +53,7 @@ func TestMask(t *testing.T) {
 		"http://h/?key=abc&redirect_uri=http%3A//x": "http://h/?key=a…&redirect_uri=http%3A//x",
 		"http://h/": "http://h/",
 	} {
-		if got := weburl.Mask(address); got != want {
-			t.Errorf("%s becomes %s, want %s", address, got, want)
-		}
-	}
-	for address, want := range map[string]string{
-		"http://h/p?code=1": "http://h/p", "http://h/p#code": "http://h/p", "x": "x",
-	} {
-		if got := weburl.WithoutQuery(address); got != want {
+		if got := link.Mask(address); got != want {
 			t.Errorf("%s becomes %s, want %s", address, got, want)
 		}
 	}

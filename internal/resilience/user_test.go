@@ -7,45 +7,42 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
-const (
-	uaWeChat = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
-	pkce     = "a-verifier-of-43-characters-or-more-0123456789"
-)
+const pkce = "a-verifier-of-43-characters-or-more-0123456789"
 
-// person has a browser inside WeChat. It stops at every redirect, so that the test sees each.
-type person struct {
-	w      *town
-	id     string
-	client *http.Client
+// user is a user with a browser inside WeChat. It stops at every redirect, so that the test sees
+// each.
+type user struct {
+	w       *clusterFixture
+	id      string
+	browser *fixture.Browser
 
-	// patient people reload when the gateway is away. Without it every failure counts.
+	// patient users reload when the gateway is unreachable. For others every failure counts.
 	patient  bool
 	reloads  int
-	signedIn bool   // a callback answered that this browser is signed in
-	subject  string // as the app knows the person
+	signedIn bool   // a callback has signed this browser in
+	subject  string // the subject that the app got
 	latest   tokens
 }
 
-// wires carries everybody's requests.
-func newWires() *http.Transport { return &http.Transport{MaxIdleConnsPerHost: 256, MaxIdleConns: 1024} }
-
-func (w *town) person(i int, wires *http.Transport) *person {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		w.t.Error(err)
-	}
-	stop := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &person{w: w, id: personID(i), client: &http.Client{Jar: jar, CheckRedirect: stop, Transport: wires, Timeout: patience}}
+// newTransport returns the transport of all users of a test.
+func newTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 256, MaxIdleConns: 1024}
 }
 
-// answer is what a server said.
+func (w *clusterFixture) newUser(i int, transport *http.Transport) *user {
+	browser := fixture.NewBrowser(w.t, fixture.AgentWeChat)
+	browser.Transport, browser.Timeout = transport, patience
+	return &user{w: w, id: userID(i), browser: browser}
+}
+
+// answer is the response of a server.
 type answer struct {
 	status   int
 	location string
@@ -59,31 +56,24 @@ func (a answer) String() string {
 	return fmt.Sprint(a.status, " ", a.body[:min(200, len(a.body))])
 }
 
-// errAway is a gateway that is not there, or was gone before it had answered.
-var errAway = errors.New("the gateway is away")
+// errUnreachable is the error of a request that the gateway did not answer completely.
+var errUnreachable = errors.New("the gateway is unreachable")
 
-func (p *person) do(r *http.Request) (answer, error) {
-	res, err := p.client.Do(r)
-	if err != nil {
-		return answer{}, errors.Join(errAway, err)
+func (p *user) do(r *http.Request) (answer, error) {
+	res, err := p.browser.Send(r)
+	if err != nil || res.Status == http.StatusBadGateway {
+		return answer{}, errors.Join(errUnreachable, err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode == http.StatusBadGateway {
-		return answer{}, errors.Join(errAway, err)
-	}
-	return answer{res.StatusCode, res.Header.Get("Location"), string(body)}, nil
+	return answer{status: res.Status, location: res.Location, body: res.Body}, nil
 }
 
-// get opens an address, and opens it again while the gateway is away.
-func (p *person) get(ctx context.Context, address string) (answer, error) {
+// get requests an address, and requests it again while the gateway is unreachable.
+func (p *user) get(ctx context.Context, address string) (answer, error) {
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
 			return answer{}, err
 		}
-		r.Header.Set("User-Agent", uaWeChat)
-		r.Header.Set("Accept", "text/html")
 		a, err := p.do(r)
 		if !p.reload(ctx, err) {
 			return a, err
@@ -91,19 +81,21 @@ func (p *person) get(ctx context.Context, address string) (answer, error) {
 	}
 }
 
-// reload waits until the gateway is back, if that is what failed.
-func (p *person) reload(ctx context.Context, err error) bool {
-	if !p.patient || !errors.Is(err, errAway) || p.reloads > 1000 {
+// reload waits until the gateway is reachable, and reports whether to repeat the request that
+// failed with err.
+func (p *user) reload(ctx context.Context, err error) bool {
+	if !p.patient || !errors.Is(err, errUnreachable) || p.reloads > 1000 {
 		return false
 	}
 	p.reloads++
 	return p.w.proxy.wait(ctx) == nil
 }
 
-// authorize is the address to which the app sends people.
-func (w *town) authorize(more ...string) string {
+// authorize returns the address to which the app redirects its users.
+func (w *clusterFixture) authorize(more ...string) string {
 	sum := sha256.Sum256([]byte(pkce))
-	q := url.Values{"response_type": {"code"}, "client_id": {appID}, "redirect_uri": {appRedirect}, "scope": {"openid offline_access"}, "state": {"s1"},
+	q := url.Values{"response_type": {"code"}, "client_id": {appID}, "redirect_uri": {appRedirect},
+		"scope": {"openid offline_access"}, "state": {"s1"},
 		"nonce": {"n1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
@@ -111,8 +103,8 @@ func (w *town) authorize(more ...string) string {
 	return w.proxy.url + "/oauth2/authorize?" + q.Encode()
 }
 
-// fromWeChat is where WeChat sends the browser back to.
-func (p *person) fromWeChat(location string) (string, error) {
+// fromWeChat returns the address to which WeChat redirects the browser.
+func (p *user) fromWeChat(location string) (string, error) {
 	u, err := url.Parse(location)
 	if err != nil {
 		return "", err
@@ -125,20 +117,20 @@ func (p *person) fromWeChat(location string) (string, error) {
 	return q.Get("redirect_uri") + "?" + url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), nil
 }
 
-// callback begins a sign-in and returns the address to which WeChat sends the browser.
-func (p *person) callback(ctx context.Context) (string, error) {
+// callback begins a sign-in and returns the address to which WeChat redirects the browser.
+func (p *user) callback(ctx context.Context) (string, error) {
 	a, err := p.get(ctx, p.w.authorize())
 	if err != nil {
 		return "", err
 	}
-	if !strings.HasPrefix(a.location, p.w.wx.url+"/connect/oauth2/authorize") {
+	if !strings.HasPrefix(a.location, p.w.wx.URL+"/connect/oauth2/authorize") {
 		return "", fmt.Errorf("authorize: %s", a)
 	}
 	return p.fromWeChat(a.location)
 }
 
-// visit goes where it is sent, until it is at the app with a code.
-func (p *person) visit(ctx context.Context, address string) (code string, err error) {
+// visit follows redirects until it is at the app with a code.
+func (p *user) visit(ctx context.Context, address string) (code string, err error) {
 	for range 20 {
 		a, err := p.get(ctx, address)
 		if err != nil {
@@ -151,10 +143,10 @@ func (p *person) visit(ctx context.Context, address string) (code string, err er
 		switch {
 		case strings.HasPrefix(a.location, appRedirect+"?"):
 			if to.Query().Get("code") == "" || to.Query().Get("state") != "s1" {
-				return "", fmt.Errorf("the app is told %s", a.location)
+				return "", fmt.Errorf("the app got %s", a.location)
 			}
 			return to.Query().Get("code"), nil
-		case strings.HasPrefix(a.location, p.w.wx.url+"/connect/oauth2/authorize"):
+		case strings.HasPrefix(a.location, p.w.wx.URL+"/connect/oauth2/authorize"):
 			if p.signedIn {
 				return "", fmt.Errorf("%s was signed in, and is sent to WeChat again by %s", p.id, pathOf(address))
 			}
@@ -169,7 +161,7 @@ func (p *person) visit(ctx context.Context, address string) (code string, err er
 			address = base.ResolveReference(to).String()
 		}
 	}
-	return "", errors.New("the browser is sent round and round")
+	return "", errors.New("too many redirects")
 }
 
 func pathOf(address string) string {
@@ -180,7 +172,7 @@ func pathOf(address string) string {
 	return u.Path
 }
 
-// tokens is an answer of the token endpoint.
+// tokens is a response of the token endpoint.
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -201,8 +193,9 @@ func (t tokens) String() string {
 }
 
 // token calls the token endpoint once, as the app.
-func (p *person) token(ctx context.Context, form url.Values) (out tokens) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.w.proxy.url+"/oauth2/token", strings.NewReader(form.Encode()))
+func (p *user) token(ctx context.Context, form url.Values) (out tokens) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.w.proxy.url+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	if err != nil {
 		return tokens{err: err}
 	}
@@ -219,16 +212,17 @@ func (p *person) token(ctx context.Context, form url.Values) (out tokens) {
 	return out
 }
 
-func (p *person) redeem(ctx context.Context, code string) tokens {
-	return p.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {appRedirect}, "code_verifier": {pkce}})
+func (p *user) redeem(ctx context.Context, code string) tokens {
+	return p.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {appRedirect},
+		"code_verifier": {pkce}})
 }
 
-func (p *person) refresh(ctx context.Context, token string) tokens {
+func (p *user) refresh(ctx context.Context, token string) tokens {
 	return p.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 }
 
-// userinfo tells whose access token it is.
-func (p *person) userinfo(ctx context.Context, access string) (subject string, status int, err error) {
+// userinfo returns the subject of an access token.
+func (p *user) userinfo(ctx context.Context, access string) (subject string, status int, err error) {
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.w.proxy.url+"/oauth2/userinfo", nil)
 		if err != nil {
@@ -242,17 +236,18 @@ func (p *person) userinfo(ctx context.Context, access string) (subject string, s
 		if err != nil {
 			return "", 0, err
 		}
-		var who struct {
+		var claims struct {
 			Sub string `json:"sub"`
 		}
-		_ = json.Unmarshal([]byte(a.body), &who) // an error has a status
-		return who.Sub, a.status, nil
+		_ = json.Unmarshal([]byte(a.body), &claims) // an error has a status
+		return claims.Sub, a.status, nil
 	}
 }
 
-// signIn is the whole of it: to the app, by WeChat if need be, until the app knows who came. An app that lost the answer of the token endpoint asks
-// again with the same code, and begins anew when that is refused.
-func (p *person) signIn(ctx context.Context) error {
+// signIn signs the user in to the app, at WeChat if necessary, until the app has verified the
+// tokens. An app that lost the response of the token endpoint repeats its request, and begins again
+// when that is rejected.
+func (p *user) signIn(ctx context.Context) error {
 	for range 4 {
 		code, err := p.visit(ctx, p.w.authorize())
 		if err != nil {
@@ -275,11 +270,11 @@ func (p *person) signIn(ctx context.Context) error {
 		record.good++
 		return p.arrived(ctx, got)
 	}
-	return errors.New("four codes came to nothing")
+	return errors.New("four codes were rejected")
 }
 
-// arrived checks who the app was told had come.
-func (p *person) arrived(ctx context.Context, got tokens) error {
+// arrived checks the subject in the ID token and at userinfo.
+func (p *user) arrived(ctx context.Context, got tokens) error {
 	claimed, err := p.w.verify(ctx, p, got.ID)
 	if err != nil {
 		return err
@@ -289,9 +284,9 @@ func (p *person) arrived(ctx context.Context, got tokens) error {
 	case err != nil:
 		return err
 	case status != http.StatusOK || subject == "" || subject != claimed:
-		return fmt.Errorf("userinfo: %d, %q, the ID token says %q", status, subject, claimed)
+		return fmt.Errorf("userinfo: %d, %q, the ID token has %q", status, subject, claimed)
 	case p.subject != "" && p.subject != subject:
-		return fmt.Errorf("%s was %s and is %s", p.id, p.subject, subject)
+		return fmt.Errorf("%s had the subject %s and has %s", p.id, p.subject, subject)
 	}
 	p.subject, p.latest = subject, got
 	return nil

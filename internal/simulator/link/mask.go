@@ -1,4 +1,4 @@
-package weburl
+package link
 
 import (
 	"net/url"
@@ -42,12 +42,3 @@ func MaskParam(name, value string) string {
 // Lead returns the first characters of a code or token: enough to follow it through a log, too few
 // to use it.
 func Lead(value string) string { return value[:min(6, len(value)/2)] + "…" }
-
-// WithoutQuery returns an address without query and fragment, for error texts: either may hold a
-// code.
-func WithoutQuery(address string) string {
-	if i := strings.IndexAny(address, "?#"); i >= 0 {
-		return address[:i]
-	}
-	return address
-}

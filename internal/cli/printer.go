@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"strings"
+)
+
+// printer writes the output of a command to out. Errors, warnings and hints go to err, each on
+// one line that starts with the name of the program.
+type printer struct {
+	out, err io.Writer
+}
+
+// printf prints a line of output.
+func (p printer) printf(format string, args ...any) {
+	fmt.Fprintf(p.out, format+"\n", args...)
+}
+
+func (p printer) warnf(format string, args ...any) {
+	fmt.Fprintf(p.err, "weigate: warning: %s\n", oneLine(fmt.Sprintf(format, args...)))
+}
+
+func (p printer) error(err error) {
+	fmt.Fprintf(p.err, "weigate: error: %s\n", oneLine(err.Error()))
+}
+
+func (p printer) hintf(format string, args ...any) {
+	fmt.Fprintf(p.err, "weigate: hint: %s\n", oneLine(fmt.Sprintf(format, args...)))
+}
+
+// errorWithHint prints an error, and its hint if it has one.
+func (p printer) errorWithHint(err error) {
+	p.error(err)
+	var h *hintError
+	if errors.As(err, &h) {
+		p.hintf("%s", h.hint)
+	}
+}
+
+// serverLog returns the error log of the HTTP servers.
+func (p printer) serverLog() *log.Logger {
+	return log.New(p.err, "weigate: http: ", 0)
+}
+
+// logger returns the log of the packages that the command runs. It prints warnings and errors.
+func (p printer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// oneLine joins the lines of a message. A joined error, or a name with a line break in it, would
+// otherwise look like several messages.
+func oneLine(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines, "; ")
+}
+
+// hintError is an error with advice on what to do, which is printed on a line of its own.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+
+// withHint adds a hint to an error.
+func withHint(err error, format string, args ...any) error {
+	return &hintError{err: err, hint: fmt.Sprintf(format, args...)}
+}
+
+// count formats a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,140 @@
+package relyingparty_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/weigate/weigate/internal/fixture"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// frontProxy is a reverse proxy whose address is known before the program behind it runs. It
+// records the cookies of the responses.
+type frontProxy struct {
+	url    string
+	target atomic.Pointer[url.URL]
+
+	mu      sync.Mutex
+	cookies []*http.Cookie // set by answers
+}
+
+func newFrontProxy(t *testing.T) *frontProxy {
+	t.Helper()
+	w := &frontProxy{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(w.target.Load())
+			r.Out.Host = r.In.Host
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+		},
+		ModifyResponse: func(r *http.Response) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.cookies = append(w.cookies, r.Cookies()...)
+			return nil
+		},
+	}
+	front := httptest.NewServer(proxy)
+	t.Cleanup(front.Close)
+	w.url = front.URL
+	return w
+}
+
+// forwardTo sets the address behind the proxy.
+func (w *frontProxy) forwardTo(t *testing.T, address string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.target.Store(u)
+}
+
+// gatewayFixture is a simulated WeChat, and a gateway that runs as a program of its own.
+type gatewayFixture struct {
+	t       *testing.T
+	wechat  *fixture.WeChat
+	account wechattest.App // the official account
+	front   *frontProxy    // in front of the gateway
+	dir     string         // the working directory of the gateway
+	gateway *process
+}
+
+// newFixture makes everything but the gateway, whose configuration needs the addresses.
+func newFixture(t *testing.T) *gatewayFixture {
+	t.Helper()
+	f := &gatewayFixture{t: t, dir: t.TempDir(), account: fixture.OfficialAccount()}
+	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{f.account}})
+	f.front = newFrontProxy(t)
+	return f
+}
+
+// config is a configuration for the gateway at an address, with these apps.
+func (w *gatewayFixture) config(address, apps string) string {
+	return fmt.Sprintf(`url: %s
+listen: 127.0.0.1:0
+metrics: ""
+trusted_proxies: [127.0.0.1]
+wechat:
+  - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
+apps:
+%s`, address, w.account.AppID, w.account.Secret, w.wechat.URL, w.wechat.URL, apps)
+}
+
+// adapted is a configuration of the examples, at the addresses of this world; pairs are further
+// texts to replace.
+func (w *gatewayFixture) adapted(path string, pairs ...string) string {
+	w.t.Helper()
+	return adapt(w.t, path, append([]string{
+		"https://login.example.com", w.front.url, "listen: 127.0.0.1:8080", "listen: 127.0.0.1:0\nmetrics: \"\"",
+		"appid: wx0123456789abcdef", "appid: " + w.account.AppID + "\n    api: " + w.wechat.URL + "\n    open: " +
+			w.wechat.URL,
+	}, pairs...)...)
+}
+
+// serve starts the gateway.
+func (w *gatewayFixture) serve(config string) {
+	w.t.Helper()
+	write(w.t, filepath.Join(w.dir, "weigate.yaml"), config)
+	w.gateway = start(w.t, w.weigate("serve"), "weigate serve")
+	w.front.forwardTo(w.t, w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1])
+}
+
+// weigate is a command beside the gateway.
+func (w *gatewayFixture) weigate(args ...string) *exec.Cmd { return command(w.dir, weigate, args...) }
+
+// phone is a user's phone, with the steps of the tests of this package.
+type phone struct{ fixture.Phone }
+
+func (f *gatewayFixture) phone(user string) phone { return phone{f.wechat.NewPhone(f.t, user)} }
+
+// wantPage fails the test unless the phone shows the gateway's page of that name.
+func (p phone) wantPage(name string) *wechattest.Page {
+	p.T.Helper()
+	page := p.Page()
+	if !strings.Contains(page.Body, ` id="`+name+`"`) {
+		p.T.Fatalf("the phone shows %d at %s, want the page %q; it came by %v\n%s", page.Status, page.URL, name, page.Hops,
+			page.Body)
+	}
+	return page
+}
+
+// signIn opens an address that asks for the profile, consents at the gateway and at WeChat, and
+// returns the page of the app.
+func (p phone) signIn(address string) *wechattest.Page {
+	p.T.Helper()
+	p.Visit(address)
+	p.wantPage("profile")
+	p.Must(p.Follow(p.T.Context(), "go"))
+	return p.Must(p.Allow(p.T.Context()))
+}

@@ -1,0 +1,127 @@
+package storetest
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// linesEnv is how many lines BenchmarkImport imports, and how many users BenchmarkSignIn has.
+const linesEnv = "WEIGATE_BENCH_LINES"
+
+// BenchLines returns the number of lines in the environment, or few.
+func BenchLines() int {
+	if n, err := strconv.Atoi(os.Getenv(linesEnv)); err == nil && n > 0 {
+		return n
+	}
+	return 20_000
+}
+
+// imported returns line i of a user table: every openid has a unionid, and the ids are in no order,
+// as in a real table.
+func imported(i int) gateway.ImportedUser {
+	h := hash(fmt.Sprint("imported ", i))
+	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
+		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
+}
+
+// Import imports n lines, as many at a time as the command does.
+func Import(b *testing.B, s gateway.Store, n int) {
+	b.Helper()
+	lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
+	for i := range n {
+		lines = append(lines, imported(i))
+		if len(lines) < gateway.ImportBatch && i < n-1 {
+			continue
+		}
+		res, err := s.ImportUsers(b.Context(), lines)
+		if err != nil || res.Created != len(lines) || len(res.Problems) > 0 {
+			b.Fatalf("imported %+v, %v", res, err)
+		}
+		lines = lines[:0]
+	}
+}
+
+// BenchmarkImport reports the time of an import and the memory that the process has in use then.
+func BenchmarkImport(b *testing.B, s gateway.Store) {
+	n := BenchLines()
+	began, done := time.Now(), make(chan uint64)
+	stop := make(chan struct{})
+	go func() { done <- peak(stop) }()
+	Import(b, s, n)
+	spent := time.Since(began)
+	close(stop)
+	b.ReportMetric(spent.Seconds(), "s")
+	b.ReportMetric(float64(n)/spent.Seconds(), "lines/s")
+	b.ReportMetric(float64(<-done)/1e6, "MB-heap-peak")
+	b.ReportMetric(residentPeak(), "MB-resident-peak")
+	b.ReportMetric(0, "ns/op")
+}
+
+// peak returns the most memory that was in use until stop.
+func peak(stop <-chan struct{}) (most uint64) {
+	for {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse)
+		select {
+		case <-stop:
+			return most
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// residentPeak returns the most memory that the process has had, in MB; 0 where the system does not
+// tell.
+func residentPeak() float64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
+			if err == nil {
+				return float64(kb) / 1024
+			}
+		}
+	}
+	return 0
+}
+
+// BenchmarkSignIn signs in users whose unionid is known, through a connector that is new to them:
+// among a thousand users first, and then among as many as BenchLines. The second takes at most 1.3
+// times as long.
+func BenchmarkSignIn(b *testing.B, s gateway.Store) {
+	n, at := BenchLines(), 0
+	for _, users := range []int{1000, n} {
+		for ; at < users; at += gateway.ImportBatch {
+			lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
+			for i := at; i < min(at+gateway.ImportBatch, users); i++ {
+				lines = append(lines, imported(i))
+			}
+			if _, err := s.ImportUsers(b.Context(), lines); err != nil {
+				b.Fatal(err)
+			}
+		}
+		at = users
+		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				i = (i + 7919) % users // a prime, so that the users come in no order
+				known := imported(i).SignIn
+				c := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
+				if _, _, err := s.RecordSignIn(b.Context(), c); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
