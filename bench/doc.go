@@ -5,6 +5,6 @@
 // The command in folder gateway measures the gateway as a whole.
 //
 // It holds benchmarks only and is a module of its own, so that the libraries
-// it compares with never become dependencies of Weigate. README.md says how to
+// it compares with never become dependencies of Weigate. README.md describes how to
 // run it and how to read the result.
 package bench

@@ -1,6 +1,6 @@
 // Command gateway measures the gateway as its operator has it, and prints a table: the size of the
 // program, how fast it is ready, how much memory it takes when nobody is there, and how many whole
-// logins a second it does on each store with each algorithm. README.md says how to read it.
+// logins a second it does on each store with each algorithm. README.md describes how to read it.
 //
 // It runs on Linux: it reads the memory from /proc.
 package main

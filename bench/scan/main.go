@@ -1,6 +1,6 @@
 // Command scan measures the sign-in of desktops by phones, with a thousand desktops that wait
 // meanwhile, and prints a table: what the waiting costs in memory and CPU, and how many whole
-// sign-ins a second the gateway does beside it. README.md says how to read it.
+// sign-ins a second the gateway does beside it. README.md describes how to read it.
 //
 // The gateway runs as "weigate serve"; WeChat, the desktops and the phones are in this process. It
 // runs on Linux: it reads /proc.
@@ -96,7 +96,7 @@ func run() error {
 	return nil
 }
 
-// gateway is "weigate serve" beside a WeChat of ours.
+// gateway is "weigate serve" beside a simulator of WeChat.
 type gateway struct {
 	wx      *wechattest.Server
 	wechat  string

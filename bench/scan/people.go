@@ -134,8 +134,8 @@ func find(what *regexp.Regexp, page string) (string, error) {
 	return html.UnescapeString(m[len(m)-1]), nil
 }
 
-// wait opens a desktop's page and lets it ask, as its script does, until ctx ends. A code that is
-// over is renewed.
+// wait opens a desktop's page and lets it ask, as its script does, until ctx ends. A code that has
+// expired is renewed.
 func (g *gateway) wait(ctx context.Context) error {
 	desktop, err := g.browser(uaDesktop, "")
 	if err != nil {

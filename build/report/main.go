@@ -1,7 +1,6 @@
-// Command report reads the output of "go test -json", keeps it in a file, and says what
-// matters: the output of the tests that failed, the tests that were skipped, the slowest,
-// and how many there were. A skipped test is a failure: a suite that skips what it cannot
-// run says ok about things that nobody tried.
+// Command report reads the output of "go test -json", stores it in a file, and prints a summary: the output
+// of failed tests, the skipped tests, the slowest tests, and their number. A skipped test is a failure,
+// because a suite that skips what it cannot run would report success for cases that were not tested.
 //
 //	go test -json ./... | report -raw out/suite.jsonl
 package main
@@ -18,8 +17,8 @@ import (
 )
 
 func main() {
-	raw := flag.String("raw", "", "keep the JSON lines in this `file`")
-	none := flag.Bool("notests", false, "having no test at all is fine")
+	raw := flag.String("raw", "", "store the JSON lines in this `file`")
+	none := flag.Bool("notests", false, "succeed without any test")
 	flag.Parse()
 	if err := run(os.Stdin, os.Stdout, *raw, *none); err != nil {
 		fmt.Println(err)
@@ -39,13 +38,13 @@ func run(in io.Reader, out io.Writer, raw string, none bool) error {
 	}
 	r, err := read(io.TeeReader(in, keep))
 	if err != nil {
-		io.Copy(keep, in) // let go test finish, and keep what it says
+		io.Copy(keep, in) // let go test finish, and store its output
 		return err
 	}
 	return r.write(out, none)
 }
 
-// event is one line of "go test -json"; "go doc test2json" has the fields.
+// event is one line of "go test -json". "go doc test2json" documents the fields.
 type event struct {
 	Action, Package, Test, ImportPath, Output string
 	Elapsed                                   float64
@@ -63,7 +62,7 @@ type report struct {
 	packages               int
 }
 
-// read gathers the results. Output that belongs to no test of a package that fails (a
+// read collects the results. Output that belongs to no test of a package that fails (a
 // compile error, a panic, a data race) is the package's own.
 func read(in io.Reader) (*report, error) {
 	r := &report{}

@@ -30,7 +30,7 @@ type Facts struct {
 	Subject Subject
 }
 
-// Subject says whether the app can know the user.
+// Subject is whether the app can know the user.
 type Subject int
 
 // The values of Subject.
@@ -58,7 +58,7 @@ const (
 	// send the browser to sign in; a session that exists elsewhere (the phone's, for a scanned
 	// code) is enough
 	SignIn
-	Reauthenticate // send the browser to sign in; WeChat must authenticate the user anew
+	Reauthenticate // send the browser to sign in; WeChat must authenticate the user again
 	Confirm        // ask the user whether to sign in again
 	Wait           // for an administrator's approval
 	AskProfile     // ask for nickname and picture if there is anything to ask, else admit

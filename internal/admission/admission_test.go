@@ -19,124 +19,134 @@ func fits() admission.Facts {
 	return admission.Facts{SignedIn: true, MethodAllowed: true, Access: access.Allowed, Subject: admission.SubjectKnown}
 }
 
+type facts = admission.Facts
+
+func deny(page web.Kind) admission.Next { return admission.Next{Step: admission.Deny, Page: page} }
+
+func interaction(page web.Kind) admission.Next {
+	return admission.Next{Step: admission.InteractionRequired, Page: page}
+}
+
+func step(s admission.Step) admission.Next { return admission.Next{Step: s} }
+
+var (
+	confirm = admission.Next{Step: admission.Confirm, Page: web.ConfirmSignIn}
+	wait    = admission.Next{Step: admission.Wait, Page: web.Waiting}
+)
+
+// decisions has a row for each rule, with its reason: what differs from the facts of fits, and the decision.
+var decisions = []struct {
+	reason string
+	change func(*facts)
+	want   admission.Next
+}{
+	{"everything fits", func(*facts) {}, step(admission.Admit)},
+
+	{"nobody is signed in", func(f *facts) { f.SignedIn = false }, step(admission.SignIn)},
+	{"nobody is signed in, and the app wants the user asked",
+		func(f *facts) { f.SignedIn, f.Reauthenticate = false, true },
+		step(admission.Reauthenticate)},
+	{"nobody is signed in, and a session of a phone could be too old",
+		func(f *facts) { f.SignedIn, f.LimitsAge = false, true },
+		step(admission.Reauthenticate)},
+	{"nobody is signed in, and no page may be shown", func(f *facts) { f.SignedIn, f.NoPages = false, true },
+		step(admission.LoginRequired)},
+	{"a sign-in that did not hold is not repeated without end",
+		func(f *facts) { f.SignedIn, f.Returned = false, true },
+		deny(web.NotSignedIn)},
+	{"the user cancelled, whoever is signed in", func(f *facts) { f.Cancelled = true }, step(admission.Cancelled)},
+
+	{"the app wants the user asked: a sign-in without warning would surprise, and WeChat answers it with a snapshot page",
+		func(f *facts) { f.Reauthenticate = true }, confirm},
+	{"the user has confirmed", func(f *facts) { f.Reauthenticate, f.Confirmed = true, true },
+		step(admission.Reauthenticate)},
+	{"the user has just been asked", func(f *facts) { f.Reauthenticate, f.Answered, f.Returned = true, true, true },
+		step(admission.Admit)},
+	{"the sign-in was for another request", func(f *facts) { f.Reauthenticate, f.Returned = true, true }, confirm},
+	{"the authentication is too old", func(f *facts) { f.LimitsAge, f.TooOld = true, true },
+		step(admission.Reauthenticate)},
+	{"an answer is never too old: max_age=0 could not be satisfied",
+		func(f *facts) { f.LimitsAge, f.TooOld, f.Answered = true, true, true },
+		step(admission.Admit)},
+	{"the authentication is too old, and no page may be shown",
+		func(f *facts) { f.LimitsAge, f.TooOld, f.NoPages = true, true, true },
+		step(admission.LoginRequired)},
+
+	{"the app does not accept the method: the user learns why before they sign in again",
+		func(f *facts) { f.MethodAllowed = false },
+		deny(web.WrongMethod)},
+	{"and then signs in again", func(f *facts) { f.MethodAllowed, f.Confirmed = false, true },
+		step(admission.Reauthenticate)},
+	{"by the same method once more: no circle", func(f *facts) {
+		f.MethodAllowed, f.Confirmed, f.Answered = false,
+			true, true
+	},
+		deny(web.WrongMethod)},
+	{"the method comes before the confirmation, or the user would confirm in vain",
+		func(f *facts) { f.MethodAllowed, f.Reauthenticate = false, true }, deny(web.WrongMethod)},
+	{"the app does not accept the method, and no page may be shown",
+		func(f *facts) { f.MethodAllowed, f.NoPages = false, true },
+		step(admission.LoginRequired)},
+
+	{"access costs a look into the store: only for a session that fits",
+		func(f *facts) { f.Access = access.Undecided },
+		step(admission.LookUpAccess)},
+	{"the policy denies", func(f *facts) { f.Access = access.Denied }, deny(web.Refused)},
+	{"a decision that nobody knows denies", func(f *facts) { f.Access = 99 }, deny(web.Refused)},
+	{"an administrator has to approve", func(f *facts) { f.Access = access.Pending }, wait},
+	{"no page may be shown to a user who waits", func(f *facts) { f.Access, f.NoPages = access.Pending, true },
+		interaction(web.Waiting)},
+	{"no page may be shown to a user who is denied", func(f *facts) { f.Access, f.NoPages = access.Denied, true },
+		interaction(web.Refused)},
+	{"a user who is denied is not looked up further", func(f *facts) {
+		f.Access, f.Subject = access.Denied,
+			admission.SubjectNotLookedUp
+	},
+		deny(web.Refused)},
+
+	{"the subject costs a look into the store: only for a user with access",
+		func(f *facts) { f.Subject = admission.SubjectNotLookedUp },
+		step(admission.LookUpSubject)},
+	{"the user has not used the connector by whose openids the app knows users: sign-in leads there",
+		func(f *facts) { f.Subject = admission.SubjectNoOpenID }, step(admission.Reauthenticate)},
+	{"sign-in led there, and did not help", func(f *facts) {
+		f.Subject, f.Returned = admission.SubjectNoOpenID,
+			true
+	},
+		deny(web.NoOpenID)},
+	{"no openid, and no page may be shown", func(f *facts) {
+		f.Subject, f.NoPages = admission.SubjectNoOpenID,
+			true
+	},
+		interaction(web.NoOpenID)},
+	{"WeChat sent no unionid", func(f *facts) { f.Subject = admission.SubjectNoUnionID }, deny(web.NoUnionID)},
+	{"the app knows another user by this id", func(f *facts) { f.Subject = admission.SubjectTaken },
+		deny(web.SubjectTaken)},
+	{"the user was deleted meanwhile", func(f *facts) { f.Subject = admission.SubjectGone }, deny(web.NotSignedIn)},
+	{"another user than the app expects", func(f *facts) { f.Subject = admission.SubjectOther }, confirm},
+	{"who has confirmed", func(f *facts) { f.Subject, f.Confirmed = admission.SubjectOther, true },
+		step(admission.Reauthenticate)},
+	{"who has signed in again as the other user", func(f *facts) {
+		f.Subject, f.Answered = admission.SubjectOther,
+			true
+	},
+		step(admission.LoginRequired)},
+	{"another user than the app expects, and no page may be shown",
+		func(f *facts) { f.Subject, f.NoPages = admission.SubjectOther, true },
+		step(admission.LoginRequired)},
+
+	{"the app wants a profile: asked last, from users who get in", func(f *facts) { f.WantsProfile = true },
+		step(admission.AskProfile)},
+	{"a profile is not asked for where no page may be shown",
+		func(f *facts) { f.WantsProfile, f.NoPages = true, true },
+		step(admission.Admit)},
+	{"nor from a user who is denied", func(f *facts) { f.WantsProfile, f.Subject = true, admission.SubjectTaken },
+		deny(web.SubjectTaken)},
+}
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	type facts = admission.Facts
-	deny := func(page web.Kind) admission.Next { return admission.Next{Step: admission.Deny, Page: page} }
-	interaction := func(page web.Kind) admission.Next {
-		return admission.Next{Step: admission.InteractionRequired, Page: page}
-	}
-	step := func(s admission.Step) admission.Next { return admission.Next{Step: s} }
-	confirm := admission.Next{Step: admission.Confirm, Page: web.ConfirmSignIn}
-	wait := admission.Next{Step: admission.Wait, Page: web.Waiting}
-	for _, k := range []struct {
-		reason string
-		change func(*facts)
-		want   admission.Next
-	}{
-		{"everything fits", func(*facts) {}, step(admission.Admit)},
-
-		{"nobody is signed in", func(f *facts) { f.SignedIn = false }, step(admission.SignIn)},
-		{"nobody is signed in, and the app wants the user asked",
-			func(f *facts) { f.SignedIn, f.Reauthenticate = false, true },
-			step(admission.Reauthenticate)},
-		{"nobody is signed in, and a session of a phone could be too old",
-			func(f *facts) { f.SignedIn, f.LimitsAge = false, true },
-			step(admission.Reauthenticate)},
-		{"nobody is signed in, and no page may be shown", func(f *facts) { f.SignedIn, f.NoPages = false, true },
-			step(admission.LoginRequired)},
-		{"a sign-in that did not hold is not repeated without end",
-			func(f *facts) { f.SignedIn, f.Returned = false, true },
-			deny(web.NotSignedIn)},
-		{"the user cancelled, whoever is signed in", func(f *facts) { f.Cancelled = true }, step(admission.Cancelled)},
-
-		{"the app wants the user asked: a sign-in without warning would surprise, and WeChat answers it with a snapshot page",
-			func(f *facts) { f.Reauthenticate = true }, confirm},
-		{"the user has confirmed", func(f *facts) { f.Reauthenticate, f.Confirmed = true, true },
-			step(admission.Reauthenticate)},
-		{"the user has just been asked", func(f *facts) { f.Reauthenticate, f.Answered, f.Returned = true, true, true },
-			step(admission.Admit)},
-		{"the sign-in was for another request", func(f *facts) { f.Reauthenticate, f.Returned = true, true }, confirm},
-		{"the authentication is too old", func(f *facts) { f.LimitsAge, f.TooOld = true, true },
-			step(admission.Reauthenticate)},
-		{"an answer is never too old: max_age=0 could not be satisfied",
-			func(f *facts) { f.LimitsAge, f.TooOld, f.Answered = true, true, true },
-			step(admission.Admit)},
-		{"the authentication is too old, and no page may be shown",
-			func(f *facts) { f.LimitsAge, f.TooOld, f.NoPages = true, true, true },
-			step(admission.LoginRequired)},
-
-		{"the app does not accept the method: the user learns why before they sign in again",
-			func(f *facts) { f.MethodAllowed = false },
-			deny(web.WrongMethod)},
-		{"and then signs in again", func(f *facts) { f.MethodAllowed, f.Confirmed = false, true },
-			step(admission.Reauthenticate)},
-		{"by the same method once more: no circle", func(f *facts) {
-			f.MethodAllowed, f.Confirmed, f.Answered = false,
-				true, true
-		},
-			deny(web.WrongMethod)},
-		{"the method comes before the confirmation, or the user would confirm in vain",
-			func(f *facts) { f.MethodAllowed, f.Reauthenticate = false, true }, deny(web.WrongMethod)},
-		{"the app does not accept the method, and no page may be shown",
-			func(f *facts) { f.MethodAllowed, f.NoPages = false, true },
-			step(admission.LoginRequired)},
-
-		{"access costs a look into the store: only for a session that fits",
-			func(f *facts) { f.Access = access.Undecided },
-			step(admission.LookUpAccess)},
-		{"the policy denies", func(f *facts) { f.Access = access.Denied }, deny(web.Refused)},
-		{"a decision that nobody knows denies", func(f *facts) { f.Access = 99 }, deny(web.Refused)},
-		{"an administrator has to approve", func(f *facts) { f.Access = access.Pending }, wait},
-		{"no page may be shown to a user who waits", func(f *facts) { f.Access, f.NoPages = access.Pending, true },
-			interaction(web.Waiting)},
-		{"no page may be shown to a user who is denied", func(f *facts) { f.Access, f.NoPages = access.Denied, true },
-			interaction(web.Refused)},
-		{"a user who is denied is not looked up further", func(f *facts) {
-			f.Access, f.Subject = access.Denied,
-				admission.SubjectNotLookedUp
-		},
-			deny(web.Refused)},
-
-		{"the subject costs a look into the store: only for a user with access",
-			func(f *facts) { f.Subject = admission.SubjectNotLookedUp },
-			step(admission.LookUpSubject)},
-		{"the user has not used the connector by whose openids the app knows users: sign-in leads there",
-			func(f *facts) { f.Subject = admission.SubjectNoOpenID }, step(admission.Reauthenticate)},
-		{"sign-in led there, and did not help", func(f *facts) {
-			f.Subject, f.Returned = admission.SubjectNoOpenID,
-				true
-		},
-			deny(web.NoOpenID)},
-		{"no openid, and no page may be shown", func(f *facts) {
-			f.Subject, f.NoPages = admission.SubjectNoOpenID,
-				true
-		},
-			interaction(web.NoOpenID)},
-		{"WeChat sent no unionid", func(f *facts) { f.Subject = admission.SubjectNoUnionID }, deny(web.NoUnionID)},
-		{"the app knows another user by this id", func(f *facts) { f.Subject = admission.SubjectTaken },
-			deny(web.SubjectTaken)},
-		{"the user was deleted meanwhile", func(f *facts) { f.Subject = admission.SubjectGone }, deny(web.NotSignedIn)},
-		{"another user than the app expects", func(f *facts) { f.Subject = admission.SubjectOther }, confirm},
-		{"who has confirmed", func(f *facts) { f.Subject, f.Confirmed = admission.SubjectOther, true },
-			step(admission.Reauthenticate)},
-		{"who has signed in again as the other user", func(f *facts) {
-			f.Subject, f.Answered = admission.SubjectOther,
-				true
-		},
-			step(admission.LoginRequired)},
-		{"another user than the app expects, and no page may be shown",
-			func(f *facts) { f.Subject, f.NoPages = admission.SubjectOther, true },
-			step(admission.LoginRequired)},
-
-		{"the app wants a profile: asked last, from users who get in", func(f *facts) { f.WantsProfile = true },
-			step(admission.AskProfile)},
-		{"a profile is not asked for where no page may be shown",
-			func(f *facts) { f.WantsProfile, f.NoPages = true, true },
-			step(admission.Admit)},
-		{"nor from a user who is denied", func(f *facts) { f.WantsProfile, f.Subject = true, admission.SubjectTaken },
-			deny(web.SubjectTaken)},
-	} {
+	for _, k := range decisions {
 		f := fits()
 		k.change(&f)
 		if got := admission.Decide(f); got != k.want {

@@ -16,10 +16,10 @@ import (
 	"github.com/weigate/weigate/internal/metrics"
 )
 
-// Options are what [New] makes an [App] from. Config, Store and Master are required.
+// Options are the parts of an [App]. Config, Store and Sealer are required.
 type Options struct {
 	Config    *config.Config
-	Store     gateway.Store // the owner closes it, after Close
+	Store     gateway.Store // the caller closes it, after Close
 	Sealer    *keys.Sealer
 	Metrics   *metrics.Metrics  // nil counts nothing
 	Logger    *slog.Logger      // nil = discards
@@ -42,11 +42,12 @@ type App struct {
 	draining chan struct{} // closed by Drain
 }
 
-// New wires the gateway and starts its work in the background (keys that rotate, rows that expire). ctx bounds the start, which makes the signing keys
-// when the store has none. All problems of the settings are reported at once, joined.
+// New makes the gateway and starts its background work (rotation of keys, deletion of expired
+// rows). ctx bounds the start, which makes the signing keys when the store has none. It returns all
+// problems of the settings, joined.
 func New(ctx context.Context, o Options) (*App, error) {
 	if o.Config == nil || o.Store == nil || o.Sealer == nil {
-		return nil, errors.New("app: Options.Config, Store and Master are required")
+		return nil, errors.New("app: Options.Config, Store and Sealer are required")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -54,7 +55,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	signingKeys, err := keys.OpenSet(ctx, keys.SetConfig{Store: o.Store, Sealer: o.Sealer, Keep: KeepKeys(o.Config), Now: o.Now, Logger: o.Logger})
+	signingKeys, err := keys.OpenSet(ctx, keys.SetConfig{Store: o.Store, Sealer: o.Sealer, Keep: KeepKeys(o.Config),
+		Now: o.Now, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
@@ -69,19 +71,20 @@ func New(ctx context.Context, o Options) (*App, error) {
 	return a, nil
 }
 
-// Handler serves everything that people and apps ask for, /healthz and /readyz included.
+// Handler serves the whole gateway, /healthz and /readyz included.
 func (a *App) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.served.Load()).ServeHTTP(w, r) })
 }
 
-// Keys are the signing keys, for the commands that list and rotate them.
+// Keys returns the signing keys, for the commands that list and rotate them.
 func (a *App) Keys() *keys.Set { return a.signingKeys }
 
-// Drain answers the requests that wait for something to happen, and lets no further one wait, so that a server that is told to stop need not wait for
-// them. It is for the moment before the server stops; what is short goes on.
+// Drain ends the long polls, and lets no further request wait, so that a server that stops need not
+// wait for them. Call it before the server stops; other requests continue.
 func (a *App) Drain() { a.drain.Do(func() { close(a.draining) }) }
 
-// Close ends the work in the background, and waits for it until ctx ends. The server in front must have stopped before.
+// Close ends the background work, and waits for it until ctx ends. The server must have stopped
+// before.
 func (a *App) Close(ctx context.Context) error {
 	a.stop()
 	done := make(chan struct{})
@@ -97,11 +100,12 @@ func (a *App) Close(ctx context.Context) error {
 	}
 }
 
-// Reload puts a new configuration in place, whole or not at all. Requests that are under way end by the old one; sessions, pending sign-ins and signing
-// keys go on. It is for what config's Changes lets change while serving; url, listen, metrics, store and master key stay as they were at the start.
+// Reload applies a new configuration, whole or not at all. Requests in progress end by the old one;
+// sessions, pending sign-ins and signing keys continue. It is for what config's Changes lets change
+// while serving; url, listen, metrics, store and master key stay as they were at the start.
 func (a *App) Reload(c *config.Config) error {
 	if c.URL != a.o.Config.URL {
-		return errors.New("app: url cannot be changed while serving: cookies and tokens hold it; restart for that")
+		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")
 	}
 	h, err := a.build(c)
 	if err != nil {

@@ -15,9 +15,11 @@ func oidcClients(apps []config.App) []oidc.Client {
 	for _, a := range apps {
 		if a.Kind == gateway.AppOIDC {
 			out = append(out, oidc.Client{
-				App: a.App, Secrets: secretHashes(a), Public: a.Public, RedirectURIs: a.RedirectURIs, PostLogoutRedirectURIs: a.PostLogoutRedirectURIs,
-				Subject: a.Subject, Email: oidc.EmailPolicy(a.Email), IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims,
-				Lifetimes: oidc.Lifetimes(a.Lifetimes),
+				App: a.App, Secrets: secretHashes(a), Public: a.Public, RedirectURIs: a.RedirectURIs,
+				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs,
+				Subject:                a.Subject, Email: oidc.EmailPolicy(a.Email), IDTokenAlg: a.IDTokenAlg,
+				IDTokenClaims: a.IDTokenClaims,
+				Lifetimes:     oidc.Lifetimes(a.Lifetimes),
 			})
 		}
 	}
@@ -30,7 +32,8 @@ func relayApps(apps []config.App) []relay.App {
 	for _, a := range apps {
 		if a.Kind == gateway.AppRelay {
 			out = append(out, relay.App{
-				App: a.App, AppID: a.AppID, Secrets: secretHashes(a), Connector: a.Connector, WebsiteConnector: a.WebsiteConnector, ReturnHosts: a.ReturnHosts,
+				App: a.App, AppID: a.AppID, Secrets: secretHashes(a), Connector: a.Connector,
+				WebsiteConnector: a.WebsiteConnector, ReturnHosts: a.ReturnHosts,
 			})
 		}
 	}

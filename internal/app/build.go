@@ -29,7 +29,8 @@ type services struct {
 	signIn   *signin.Handler
 }
 
-// build makes the handler of a configuration: the services, then the features that use them, then the routes.
+// build makes the handler of a configuration: the services, then the features that use them, then
+// the routes.
 func (a *App) build(c *config.Config) (http.Handler, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(c.URL, "/") {
@@ -76,8 +77,9 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	router, err := route.New(route.Config{
 		Origin: u.Scheme + "://" + u.Host, TrustedProxy: c.TrustedProxies, Mux: mux,
-		CookiePrefix: []string{"__Host-weigate", "__Secure-weigate", "weigate"}, SessionCookie: s.signIn.SessionCookie(),
-		Strict: u.Scheme == "https" && u.Path == "", Fail: failWith(site), Logger: a.o.Logger, Now: a.o.Now,
+		CookiePrefix:  []string{"__Host-weigate", "__Secure-weigate", "weigate"},
+		SessionCookie: s.signIn.SessionCookie(),
+		Strict:        u.Scheme == "https" && u.Path == "", Fail: failWith(site), Logger: a.o.Logger, Now: a.o.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +104,8 @@ func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 	return scan.New(scan.Config{
 		URL: c.URL, Keys: a.o.Sealer.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: appsByID(c.Apps), Site: s.site,
 		Phone: simulatedPhone(c.WeChat), Sessions: s.sessions, Tickets: a.store, Users: a.store, Events: a.store,
-		Stopping: a.draining, Address: route.Address, RequestID: route.RequestID, Observe: a.observeScan, Logger: a.o.Logger, Now: a.o.Now,
+		Stopping: a.draining, Address: route.Address, RequestID: route.RequestID, Observe: a.observeScan,
+		Logger: a.o.Logger, Now: a.o.Now,
 	})
 }
 
@@ -113,8 +116,9 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 	}
 	return oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Subjects: a.store, Grants: a.store, Events: a.store,
-		Keys: a.signingKeys, Sealer: a.o.Sealer,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Subjects: a.store, Grants: a.store,
+		Events: a.store,
+		Keys:   a.signingKeys, Sealer: a.o.Sealer,
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
 	})
 }
@@ -123,14 +127,17 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.o.Sealer,
-		InWeChat: flow.FromWeChat, RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.o.Logger, Now: a.o.Now,
+		InWeChat: flow.FromWeChat, RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.o.Logger,
+		Now: a.o.Now,
 	})
 }
 
 func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handler, error) {
 	return forwardauth.New(forwardauth.Config{
-		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps), Cache: c.VerifyCache,
-		SessionMax: c.Session.Max, SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store,
+		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps),
+		Cache:      c.VerifyCache,
+		SessionMax: c.Session.Max, SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site,
+		Users: a.store, Grants: a.store,
 		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.o.Sealer,
 		RequestID: route.RequestID, Logger: a.o.Logger, Now: a.o.Now,
 	})
@@ -146,6 +153,7 @@ func agreementURL(n config.Site) string {
 
 // failWith returns how requests are answered that the router does not let through.
 func failWith(site *web.Site) func(http.ResponseWriter, *http.Request, route.Failure) {
-	kinds := map[route.Failure]web.Kind{route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm, route.TooMany: web.TooMany}
+	kinds := map[route.Failure]web.Kind{route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm,
+		route.TooMany: web.TooMany}
 	return func(w http.ResponseWriter, r *http.Request, f route.Failure) { site.Fail(w, r, kinds[f]) }
 }

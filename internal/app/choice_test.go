@@ -38,10 +38,12 @@ func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
 		}
 		// Our own page offers the same doors, each time anew.
 		for range 2 {
-			stranger.open(w.url+"/").want("welcome", 200).press("go").want("choose", 200).press("way-scan").at(w.url + "/scan")
+			stranger.open(w.url+"/").want("welcome", 200).press("go").want("choose", 200).press("way-scan").at(w.url +
+				"/scan")
 		}
 		if path != "" {
-			if u, err := url.Parse(strings.TrimSuffix(w.url, path) + "/"); err != nil || len(stranger.jar.Cookies(u)) != 0 {
+			if u, err := url.Parse(strings.TrimSuffix(w.url, path) + "/"); err != nil ||
+				len(stranger.jar.Cookies(u)) != 0 {
 				t.Errorf("cookies reach the other site: %v", stranger.jar.Cookies(u))
 			}
 		}

@@ -76,7 +76,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if status == 303 {
 				status, _, body = b.get(location)
 			}
-			if !strings.Contains(body, `id="lost"`) || !strings.Contains(body, `id="go" href="/oauth2/authorize?client_id=`) ||
+			if !strings.Contains(body, `id="lost"`) || !strings.Contains(body,
+				`id="go" href="/oauth2/authorize?client_id=`) ||
 				strings.Contains(body, "weigate_login_request") {
 				t.Errorf("the callback of a sign-in under way: %d %s %s", status, location, body)
 			}

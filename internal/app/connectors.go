@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// connectors makes the clients of the official accounts and website apps, each with the appids that share unionids with it.
+// connectors makes the clients of the official accounts and website apps, each with the appids that
+// share unionids with it.
 func (a *App) connectors(all []config.Connector) []signin.Connector {
 	var out []signin.Connector
 	for _, c := range all {
@@ -24,7 +25,8 @@ func (a *App) connectors(all []config.Connector) []signin.Connector {
 			client.OnCall = a.o.Metrics.WeChat
 		}
 		connector := signin.Connector{
-			Name: c.Name, Website: c.Kind == config.Website, Client: client, OpenPlatform: c.OpenPlatform, AnyBrowser: c.AnyBrowser,
+			Name: c.Name, Website: c.Kind == config.Website, Client: client, OpenPlatform: c.OpenPlatform,
+			AnyBrowser: c.AnyBrowser,
 		}
 		for _, other := range all {
 			if other.AppID == c.AppID || c.OpenPlatform != "" && other.OpenPlatform == c.OpenPlatform {
@@ -41,7 +43,7 @@ func hasOfficialAccount(connectors []config.Connector) bool {
 	return slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.Kind == config.OfficialAccount })
 }
 
-// inWeChat returns the rule by which sign-in recognises WeChat's own browser.
+// inWeChat returns the rule by which sign-in recognizes WeChat's own browser.
 func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
@@ -49,7 +51,8 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	return flow.FromWeChat
 }
 
-// simulatedPhone returns the address of a simulator's control page, which has the phones; "" = users have real ones.
+// simulatedPhone returns the address of a simulator's control page, which has the phones; "" =
+// users have real ones.
 func simulatedPhone(connectors []config.Connector) string {
 	for _, c := range connectors {
 		if c.Control != "" {
@@ -59,7 +62,8 @@ func simulatedPhone(connectors []config.Connector) string {
 	return ""
 }
 
-// pictureOrigins returns the origins, besides WeChat's, from which pages may load pictures: a simulator serves its own.
+// pictureOrigins returns the origins, besides WeChat's, from which pages may load pictures: a
+// simulator serves its own.
 func pictureOrigins(connectors []config.Connector) []string {
 	var out []string
 	for _, c := range connectors {

@@ -1,15 +1,16 @@
-// Package app is the composition root: from the configuration to the stores, from the stores to the features, and from them to one http.Handler.
-// Nothing else wires.
+// Package app is the composition root: it makes the gateway's http.Handler from the configuration
+// and the store.
 //
-// [OpenStore] opens the store that the configuration names, [MasterKey] its master key. [New] makes an [App] of them: [App.Handler] serves,
-// [App.Ready] says whether it can, [App.Reload] puts a new configuration in place, [App.Close] ends its work in the background.
+// [OpenStore] opens the store that the configuration names, [MasterKey] reads the master key. [New]
+// makes an [App]: [App.Handler] serves, [App.Ready] reports whether it can, [App.Reload] applies a
+// new configuration, [App.Close] ends the background work.
 //
 //	store, master key
-//	  → signing keys                 one ring for the life of the process
-//	  → pages, sessions, access      the rooms, made anew by each reload
-//	  → sign-in, OpenID Connect      the features
-//	  → mux → route                  one handler
+//	  → signing keys                      one set for the life of the process
+//	  → pages, sessions, access policy    made again by each reload
+//	  → the features                      build.go
+//	  → routes, limits                    one handler
 //
-// It holds no rules of its own: what a sign-in, a token or an account is belongs to the packages that it puts together. It opens no listener and, of
-// files, only the store and the master key.
+// The package has no rules of its own, opens no listener and, of files, only the store and the
+// master key.
 package app

@@ -47,7 +47,8 @@ func behindProxy(t *testing.T, rule gateway.Access, options ...option) *guarded 
 		w.config.VerifyCache = 5 * time.Second
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		w.config.Apps = append(w.config.Apps, config.App{
-			App:   gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki", Access: gateway.AccessRule{Rule: rule}},
+			App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+				Access: gateway.AccessRule{Rule: rule}},
 			Hosts: []string{"wiki.localhost:" + port},
 		})
 	}}, options...)...)
@@ -341,7 +342,8 @@ func (g *guarded) lookAtHeaders(look func(where string, text []byte)) {
 	defer g.mu.Unlock()
 	for _, a := range g.passed {
 		for name, values := range a.Header {
-			home := name == "Set-Cookie" || name == "Location" && strings.HasPrefix(values[0], g.origin+"/.weigate/finish?")
+			home := name == "Set-Cookie" || name == "Location" &&
+				strings.HasPrefix(values[0], g.origin+"/.weigate/finish?")
 			if !home {
 				look("the header "+name+" of "+a.Request.URL.Path, []byte(strings.Join(values, "\n")))
 			}

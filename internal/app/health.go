@@ -7,13 +7,15 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// health answers for those who watch the process: /healthz says that it runs, /readyz that it can serve.
+// health serves the health checks: /healthz reports that the process runs, /readyz that it can
+// serve.
 type health struct {
 	a    *App
 	path string
 }
 
-// Mount registers the routes, at the root for a load balancer beside us and under the path for one that sees only that.
+// Mount registers the routes at the root, for a load balancer beside the gateway, and below its
+// path, for one that sees only that.
 func (h health) Mount(mux *route.Mux) {
 	paths := []string{""}
 	if h.path != "" {
@@ -25,25 +27,25 @@ func (h health) Mount(mux *route.Mux) {
 	}
 }
 
-func (health) alive(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") }
+func (health) alive(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
 
 func (h health) ready(w http.ResponseWriter, r *http.Request) {
 	switch err := h.a.Ready(r.Context()); {
 	case errors.Is(err, errStopping):
-		say(w, http.StatusServiceUnavailable, "stopping\n")
+		writeText(w, http.StatusServiceUnavailable, "stopping\n")
 	case err != nil:
 		if r.Context().Err() == nil {
-			h.a.o.Logger.WarnContext(r.Context(), "not ready", "error", err)
+			h.a.o.Logger.WarnContext(r.Context(), "readiness check failed", "error", err)
 		}
-		say(w, http.StatusServiceUnavailable, "the store is unavailable\n")
+		writeText(w, http.StatusServiceUnavailable, "the store is unavailable\n")
 	default:
-		say(w, http.StatusOK, "ok\n")
+		writeText(w, http.StatusOK, "ok\n")
 	}
 }
 
-func say(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // a failure here is a watcher that has gone
+	_, _ = w.Write([]byte(text)) // fails when the client has disconnected
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// MasterKey reads the master key: from the environment when it stands there, else from its file, which is made when it is missing; created tells that.
+// MasterKey reads the master key from the environment, else from its file, which it creates when it
+// is missing; created reports that.
 func MasterKey(c *config.Config) (m *keys.Sealer, created bool, err error) {
 	if c.MasterKey != "" {
 		m, err = keys.ParseMasterKey(string(c.MasterKey))
@@ -22,8 +23,9 @@ const (
 	keepKeysMargin = 24 * time.Hour // for clocks that differ, and apps that keep a key set
 )
 
-// KeepKeys is how long a signing key stays published after it was replaced: as long as a session or a refresh token of the configuration can live, since
-// an app shows an ID token of that age when it signs its person out.
+// KeepKeys returns how long a signing key stays published after it was replaced: as long as a
+// session or a refresh token of the configuration can live, since an app sends an ID token of that
+// age when it signs its user out.
 func KeepKeys(c *config.Config) time.Duration {
 	longest := max(c.Session.Max, c.Session.Idle)
 	for _, a := range c.Apps {

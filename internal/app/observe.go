@@ -11,10 +11,10 @@ import (
 )
 
 func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
-	a.o.Logger.WarnContext(ctx, "the use of a session could not be recorded", "error", err, "request_id", route.RequestID(ctx))
+	a.o.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
 }
 
-// observeSignIn counts what becomes of sign-ins, in the words of the metrics. A repeat and a stray callback end nothing.
+// observeSignIn counts the results of sign-ins. A repetition and a stray callback end nothing.
 func (a *App) observeSignIn(_ context.Context, o flow.Event) {
 	method := string(o.Method)
 	switch o.Outcome {

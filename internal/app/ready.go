@@ -9,25 +9,26 @@ import (
 )
 
 const (
-	readyLimit = 2 * time.Second // for one question to the store
-	readyKeep  = time.Second     // an answer holds for all who ask in that time
+	readyLimit = 2 * time.Second // for one check of the store
+	readyKeep  = time.Second     // a result is valid for all requests in that time
 )
 
-// errStopping is what a load balancer is told so that it sends nobody new.
+// errStopping makes a load balancer send no new clients.
 var errStopping = errors.New("the gateway is stopping")
 
-// readiness asks the store whether it can work. The address that tells it is open to everybody and the question is a write, so there is one question at a
-// time, and its answer is kept for a moment.
+// readiness checks whether the store can work. Its address is open to everybody and the check is a
+// write, so there is one check at a time, and its result is cached for a moment.
 type readiness struct {
 	stopping atomic.Bool
 
 	mu     sync.Mutex
-	until  time.Time // the answer holds
+	until  time.Time // the result is valid
 	err    error
-	flight chan struct{} // closed when the question under way is answered; nil = there is none
+	flight chan struct{} // closed when the check in progress ends; nil = none
 }
 
-// Ready answers whether requests can be served: nil, what the store says, or that [App.Stopping] was called. Many may ask at once.
+// Ready returns nil when requests can be served, else the error of the store, or that
+// [App.Stopping] was called.
 func (a *App) Ready(ctx context.Context) error {
 	r := &a.ready
 	if r.stopping.Load() {
@@ -40,8 +41,8 @@ func (a *App) Ready(ctx context.Context) error {
 	}
 	if r.flight == nil {
 		r.flight = make(chan struct{})
-		// Not in the asker's time: one who goes away must not answer for the others.
-		go a.ask(context.WithoutCancel(ctx), r.flight)
+		// Not in the request's context: a client that disconnects must not decide for the others.
+		go a.checkStore(context.WithoutCancel(ctx), r.flight)
 	}
 	flight := r.flight
 	r.mu.Unlock()
@@ -55,7 +56,7 @@ func (a *App) Ready(ctx context.Context) error {
 	return r.err
 }
 
-func (a *App) ask(ctx context.Context, flight chan struct{}) {
+func (a *App) checkStore(ctx context.Context, flight chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	err := a.o.Store.Ping(ctx)
@@ -66,5 +67,5 @@ func (a *App) ask(ctx context.Context, flight chan struct{}) {
 	close(flight)
 }
 
-// Stopping has /readyz answer 503 from now on. Everything else goes on.
+// Stopping makes /readyz respond with 503 from now on. Everything else continues.
 func (a *App) Stopping() { a.ready.stopping.Store(true) }

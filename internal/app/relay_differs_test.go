@@ -191,7 +191,10 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		}},
 		{"exchange grant_type", func(o oldWorld) *wireAnswer { return o.exchange("x", "grant_type", "refresh_token") }},
 		{"unknown appid", func(o oldWorld) *wireAnswer { return o.exchange("x", "appid", "wx0000000000000000") }},
-		{"wrong secret", func(o oldWorld) *wireAnswer { return o.exchange(o.code(wechat.ScopeBase), "secret", "wrong") }},
+		{"wrong secret", func(o oldWorld) *wireAnswer {
+			return o.exchange(o.code(wechat.ScopeBase), "secret",
+				"wrong")
+		}},
 		{"made-up code", func(o oldWorld) *wireAnswer { return o.exchange("011111111111111111111111111111aa") }},
 		{"code used twice", func(o oldWorld) *wireAnswer {
 			code := o.code(wechat.ScopeBase)
@@ -212,12 +215,18 @@ func TestOldCodeCannotTellTheGatewayFromWeChat(t *testing.T) {
 		{"refresh without appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "-") }},
 		{"refresh without a token", func(o oldWorld) *wireAnswer { return o.refresh("") }},
 		{"refresh grant_type", func(o oldWorld) *wireAnswer { return o.refresh(made, "grant_type", "-") }},
-		{"refresh, unknown appid", func(o oldWorld) *wireAnswer { return o.refresh(made, "appid", "wx0000000000000000") }},
+		{"refresh, unknown appid", func(o oldWorld) *wireAnswer {
+			return o.refresh(made, "appid",
+				"wx0000000000000000")
+		}},
 		{"made-up refresh token", func(o oldWorld) *wireAnswer { return o.refresh(made) }},
 		{"access token as refresh token", func(o oldWorld) *wireAnswer { return o.refresh(base(o)) }},
 		{"user info of base", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", base(o)) }},
 		{"user info without a token", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", "") }},
-		{"user info without openid", func(o oldWorld) *wireAnswer { return o.bearer("/sns/userinfo", made, "openid", "-") }},
+		{"user info without openid", func(o oldWorld) *wireAnswer {
+			return o.bearer("/sns/userinfo", made, "openid",
+				"-")
+		}},
 		{"user info of a foreign openid", func(o oldWorld) *wireAnswer {
 			return o.bearer("/sns/userinfo", full(o).get("access_token"), "openid", "oMallory0000000000000000000")
 		}},

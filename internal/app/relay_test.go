@@ -291,7 +291,8 @@ func TestOldCodeBelowAPath(t *testing.T) {
 		t.Error(err)
 	}
 	for _, address := range []string{w.url, strings.TrimSuffix(w.url, "/login")} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/MP_verify_0123456789abcdef.txt",
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -175,7 +175,8 @@ func withWebsite(w *gatewayFixture) {
 	}
 	w.config.WeChat = append(w.config.WeChat, site)
 	for i := range w.config.Apps {
-		w.config.Apps[i].Methods = []string{"wechat", "website"} // not by the gateway's own code as well: then people choose
+		// not by the gateway's own code as well: then people choose
+		w.config.Apps[i].Methods = []string{"wechat", "website"}
 	}
 }
 
@@ -214,7 +215,8 @@ func (s *screen) submit(path string, fill url.Values) *screen {
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodPost, to.String(), strings.NewReader(values.Encode()))
+	r, err := http.NewRequestWithContext(s.w.t.Context(), http.MethodPost, to.String(),
+		strings.NewReader(values.Encode()))
 	if err != nil {
 		s.w.t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 	// not answer, a store that goes away.
 	w.redeem("sample", w.app.LastQuery().Get("code"))
 	b := w.browser()
-	for _, fault := range []wechattest.Fault{{Errcode: 40029}, {Errcode: 40125}, {Status: 502}, {Errcode: -1, Times: 9}} {
+	for _, fault := range []wechattest.Fault{{Errcode: 40029}, {Errcode: 40125}, {Status: 502},
+		{Errcode: -1, Times: 9}} {
 		fault.Endpoint = "/sns/oauth2/access_token"
 		w.wechat.Fail(fault)
 		b.get(b.callback("alice"))

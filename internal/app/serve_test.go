@@ -50,7 +50,8 @@ func TestUnderAPath(t *testing.T) {
 			t.Errorf("%s: %s", path, body)
 		}
 	}
-	if strings.Contains(w.get("/.well-known/openid-configuration", nil), strings.TrimSuffix(w.url, "/login")+"/oauth2") {
+	if strings.Contains(w.get("/.well-known/openid-configuration", nil),
+		strings.TrimSuffix(w.url, "/login")+"/oauth2") {
 		t.Error("discovery leaves the path")
 	}
 }

@@ -36,7 +36,8 @@ func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, err
 	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
 }
 
-func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store, error) {
+func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store,
+	error) {
 	text := string(address)
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path, file)

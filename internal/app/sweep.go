@@ -8,10 +8,10 @@ import (
 const (
 	sweepEvery = 5 * time.Minute
 	sweepBatch = 500
-	sweepPause = 50 * time.Millisecond // between two batches, so that writers get their turn
+	sweepPause = 50 * time.Millisecond // between two batches, for other writers
 )
 
-// sweep removes what is over, until ctx ends.
+// sweep deletes expired rows until ctx ends.
 func (a *App) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -20,7 +20,7 @@ func (a *App) sweep(ctx context.Context) {
 			now := a.o.Now()
 			n, err := a.store.Sweep(ctx, now, now.Add(-time.Duration(a.keep.Load())), sweepBatch)
 			if err != nil && ctx.Err() == nil {
-				a.o.Logger.WarnContext(ctx, "expired rows could not be removed; the next round tries again", "error", err)
+				a.o.Logger.WarnContext(ctx, "expired rows not deleted", "error", err)
 			}
 			if more = err == nil && n > 0; more {
 				pause(ctx, sweepPause)

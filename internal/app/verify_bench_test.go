@@ -140,7 +140,8 @@ func answerTo(b *testing.B, served http.Handler, request []byte) http.Header {
 	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	served.ServeHTTP(w, r)
-	if w.Code != http.StatusOK || w.Header().Get("X-Weigate-User") == "" || w.Header().Get("X-Weigate-Assertion") == "" {
+	if w.Code != http.StatusOK || w.Header().Get("X-Weigate-User") == "" ||
+		w.Header().Get("X-Weigate-Assertion") == "" {
 		b.Fatalf("%d, %v", w.Code, w.Header())
 	}
 	return w.Header()

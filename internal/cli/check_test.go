@@ -47,8 +47,10 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			told: "not a JSON object"},
 		{name: "busy", fault: &wechattest.Fault{Errcode: -1, Times: -1}, told: "system error"},
 		{name: "one that takes anything",
-			fault: &wechattest.Fault{Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`},
-			told:  "accepted an invalid code: it is not WeChat"},
+			fault: &wechattest.Fault{
+				Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`,
+			},
+			told: "accepted an invalid code: it is not WeChat"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

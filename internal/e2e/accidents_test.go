@@ -183,7 +183,7 @@ func TestDenialOfOldDays(t *testing.T) {
 	w.press("button[value=alice]")
 	w.press("button.deny")
 	w.says("You declined at WeChat", "")
-	w.press(".button.quiet") // go on without
+	w.press(".button.quiet") // continue without the profile
 	w.signedIn("snsapi_base", "")
 	// Asked again while signed in: the session stays as it is.
 	w.press("#add-profile")

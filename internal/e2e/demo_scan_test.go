@@ -83,7 +83,7 @@ func (w *window) codeLink() string {
 	return link
 }
 
-// decode reads the code from a picture of the window with a program that knows nothing of ours.
+// decode reads the QR code from a screenshot of the window with an independent program.
 func (w *window) decode(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "code.png")
@@ -97,8 +97,8 @@ func (w *window) decode(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// takeLink is what the button beside the code does: the link stands in the address line of the
-// phone of whoever is named in the window.
+// takeLink presses the button beside the code: the link is then in the address bar of the phone that is
+// selected in the window.
 func (w *window) takeLink(link string) {
 	w.t.Helper()
 	w.visit(w.site.control + "/phone?open=" + url.QueryEscape(link))
@@ -107,8 +107,8 @@ func (w *window) takeLink(link string) {
 	}
 }
 
-// toNumber goes on with the phone until it asks for the number: by WeChat's consent to name and
-// picture, for somebody who is new to the gateway.
+// toNumber continues on the phone until it asks for the number. A new user consents at WeChat to share the
+// name and picture before that.
 func (w *window) toNumber() {
 	w.t.Helper()
 	for range 8 {

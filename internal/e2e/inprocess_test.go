@@ -120,8 +120,8 @@ func (g *inProcessGateway) authorize(appID string) string {
 		"&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
 }
 
-// TestCodeRunsOut looks at the choice between the doors, and at a code that nobody scans: over, and
-// after a while "still there?".
+// TestCodeRunsOut visits the choice of sign-in methods, and the page of a code that nobody scans: expired,
+// and later "still there?".
 func TestCodeRunsOut(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {
@@ -130,8 +130,7 @@ func TestCodeRunsOut(t *testing.T) {
 			g := startInProcess(t)
 			w := open(t, &g.addresses, l)
 			w.isBrowser(desktopAgent) // also where the window is narrow: a phone is asked nothing
-			// The tab is one that nobody looks at: one that is looked at takes a new code by
-			// itself.
+			// The tab is hidden: a visible one requests a new code automatically.
 			command(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 				Source: `Object.defineProperty(document, "visibilityState", {get: () => "hidden"})`})
 			w.visit(g.gateway + "/sign-in?return=/")

@@ -44,7 +44,7 @@ func (w *window) see(name string) {
 	w.audit(name)
 }
 
-// glance is see for a page that goes on by itself soon. The picture is named after the page, the
+// glance is see for a page that continues automatically soon. The name of the screenshot has the page, the
 // language and the width.
 func (w *window) glance(name string) {
 	w.t.Helper()

@@ -51,7 +51,7 @@ func (w *window) appPages(demo *program) {
 	w.visit(demo.app + "/sign-in/profile?return=/sample/")
 	w.says("Use your WeChat name and picture?", "使用你的微信头像昵称？")
 	w.see("profile")
-	w.press("form .button") // go on without
+	w.press("form .button") // continue without the profile
 	w.signedIn("snsapi_base", "")
 	w.visit(demo.app + "/sign-out")
 	w.says("Sign out?", "要退出登录吗？")

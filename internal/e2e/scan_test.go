@@ -166,7 +166,7 @@ func TestScan(t *testing.T) {
 			phone.see(fmt.Sprintf("scan-phone-number-of-%d", l.width))
 			title := ""
 			if done == "" {
-				// The same page goes on as a desktop's: whose phone it is, and the number.
+				// The same page continues as on a desktop, with the name of the user and the number.
 				done = "main#scan_held"
 			}
 			w.waits(done) // without a press: the script watches
@@ -183,7 +183,7 @@ func TestScan(t *testing.T) {
 			phone.see(fmt.Sprintf("scan-phone-done-of-%d", l.width))
 			w.waits("main#scan_in")
 			w.glance("scan-in")
-			w.waits("main#own") // on by itself, to where the person was
+			w.waits("main#own") // redirected automatically to the return address
 			phone.press(`form[action="/scan/undo"] button`)
 			phone.waits("main#scan_undone")
 			phone.see(fmt.Sprintf("scan-phone-undone-of-%d", l.width))

@@ -117,7 +117,7 @@ func (w *window) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// ask runs an action that only reads, for its result. A page that reloads by itself interrupts the action,
+// ask runs an action that only reads, for its result. A page that reloads automatically interrupts the action,
 // which is then repeated.
 func ask[T any](w *window, what string, action chromedp.Action[T]) T {
 	w.t.Helper()
@@ -191,7 +191,7 @@ func (w *window) text(selector string) string {
 	return strings.TrimSpace(ask(w, "reading "+selector, chromedp.Text(chromedp.CSS(selector), chromedp.NodeReady)))
 }
 
-// has tells whether the page has what the selector finds.
+// has reports whether the page has an element for the selector.
 func (w *window) has(selector string) bool {
 	w.t.Helper()
 	return eval[bool](w, fmt.Sprintf("document.querySelector(%q) !== null", selector))

@@ -107,7 +107,7 @@ func (w *wire) judge(t *testing.T) {
 	}
 }
 
-// secret tells what text has that nobody may see, or "".
+// secret returns the kind of secret that text contains, or "".
 func (w *wire) secret(text string) string {
 	if found := leaktest.Find([]byte(text)); found != "" {
 		return found

@@ -5,49 +5,48 @@ import (
 	"time"
 )
 
-// Event is something that an administrator may ask about later. No field holds
-// a secret, nor an openid or a unionid in full.
+// Event is a fact for the audit log. No field holds a secret, nor a whole openid or unionid.
 type Event struct {
-	ID        int64 // given by the store; grows with time
+	ID        int64 // assigned by the store, ascending
 	At        time.Time
-	Kind      string // such as "signin", or one of the kinds below
-	UserID    string // as it was then; "" = nobody's
+	Kind      string // such as "sign_in", or one of the kinds below
+	UserID    string // at that time; "" = none
 	App       string
 	Connector string
 	Method    string
 	Outcome   string // one word, such as "ok" or "refused"
 	RequestID string
-	Detail    string // one sentence for people to read
+	Detail    string // one sentence, for display
 }
 
-// Kinds of the events that joining reports.
+// Kinds of the events of joining.
 const (
-	EventUserCreated    = "user_created"    // a person arrived for the first time
-	EventIdentityAdded  = "identity_added"  // an account came in through a new entry, found by unionid
-	EventUsersJoined    = "users_joined"    // two accounts turned out to be one person; Detail names the younger
-	EventJoinConflict   = "join_conflict"   // the unionid says one person, but the account has another openid of that appid
-	EventUnionIDChanged = "unionid_changed" // the unionid differs from the one that was stored; not joined
-	EventSubjectDropped = "subject_dropped" // both accounts had a subject in an app; the one that was pinned first stays
+	EventUserCreated    = "user_created"    // first sign-in
+	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid
+	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
+	EventJoinConflict   = "join_conflict"   // the user with this unionid has another openid of the appid
+	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
+	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the one that was pinned first stays
 )
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.
 type EventQuery struct {
-	UserID string    // "" = any; not resolved, since events stay with the id they were written for
+	UserID string    // "" = any; not resolved, since events keep the id of their time
 	Kind   string    // "" = any
 	App    string    // "" = any
 	Since  time.Time // zero = any; at or after
-	Before int64     // id of the last event of the page before; 0 = the first page
+	Before int64     // id of the last event of the previous page; 0 = the first page
 	Limit  int       // 0 = 50; more than 500 counts as 500
 }
 
-// Page returns the number of rows that q asks for, within the bounds.
+// Page returns the number of rows that q selects at most.
 func (q EventQuery) Page() int { return pageSize(q.Limit) }
 
-// Events keeps what happened.
+// Events stores the audit log.
 type Events interface {
-	// AppendEvents stores events, all or none. IDs that are set are ignored.
+	// AppendEvents stores events, all or none. It ignores their IDs.
 	AppendEvents(ctx context.Context, events ...Event) error
 
-	// Events lists events, newest first.
+	// Events returns events, newest first.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 }

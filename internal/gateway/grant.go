@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Family is one permission that a person gave one app: everything that grew
-// out of one authorization code. It exists from the code on, and each use of
-// any of its tokens checks it.
+// Grant is the authorization that a user gave an app (RFC 6749): everything that results from one
+// authorization code. It is created with the code, and every use of its tokens checks it.
 type Grant struct {
 	ID        string // opaque
 	App       string
@@ -15,24 +14,24 @@ type Grant struct {
 	Subject   string // sub, as pinned when the code was made; see PutCode for ""
 	Scopes    []string
 	AuthTime  time.Time
-	Session   [32]byte // hash of the session that the person had; zero = none
-	Connector string   // the identity with which the person had signed in
+	Session   [32]byte // hash of the session of the authorization; zero = none
+	Connector string   // identity of the sign-in
 	AppID     string
 	OpenID    string
 	CreatedAt time.Time
-	ExpiresAt time.Time // the end of all of it, refresh tokens too
+	ExpiresAt time.Time // end of the grant and of all its tokens
 	RevokedAt time.Time // zero = not revoked
 	Counter   int       // of refresh tokens: 0 = none was made, 1 = the first is current
-	RotatedAt time.Time // when Counter last moved
-	Data      []byte    // the protocol's own, no secret in it; nil = none
+	RotatedAt time.Time // when Counter last changed
+	Data      []byte    // owned by the caller, without secrets; nil = none
 }
 
-// Live reports whether tokens of f may be used at now.
+// Live reports whether tokens of f are valid at now.
 func (f Grant) Live(now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt)
 }
 
-// Code is an authorization code and the family that it opens.
+// Code is an authorization code and the grant that it opens.
 type Code struct {
 	Hash        [32]byte // SHA-256 of the code
 	Grant       Grant    // Counter 0
@@ -40,7 +39,7 @@ type Code struct {
 	Challenge   string // PKCE, S256; "" = none
 	Nonce       string
 	ExpiresAt   time.Time
-	RedeemedAt  time.Time // zero = still good
+	RedeemedAt  time.Time // zero = not redeemed
 	PinSubject  string    // subject to pin when Grant.Subject is empty and none is pinned; never read back
 }
 
@@ -52,104 +51,100 @@ type Token struct {
 	ExpiresAt time.Time
 }
 
-// Issue is what one redemption of a code brings into being.
+// TokenIssue is what one redemption of a code creates.
 type TokenIssue struct {
-	Access          Token     // Family is filled in by the store
-	Refresh         [32]byte  // hash of the first refresh token; zero = none is given
-	GrantExpires    time.Time // the family's new end; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a replay ends nothing: for a protocol whose clients send twice by accident
+	Access          Token     // Grant is filled in by the store
+	Refresh         [32]byte  // hash of the first refresh token; zero = none
+	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
+	ReplayTolerated bool      // a replay revokes nothing: for a protocol whose clients retry
 }
 
-// Rotation exchanges a refresh token for its successor.
+// Rotation replaces a refresh token.
 type Rotation struct {
 	Grant     string
-	Presented [32]byte      // hash of the refresh token that came
-	Next      [32]byte      // hash of its successor, which is derived from family and counter
-	Access    Token         // Family is filled in by the store
-	Expires   time.Time     // the family's new end; it never moves back; zero = unchanged
-	Now       time.Time     //
-	Grace     time.Duration // how long after a rotation the same token gets the same successor
+	Presented [32]byte  // hash of the presented refresh token
+	Next      [32]byte  // hash of its successor, which is derived from grant and counter
+	Access    Token     // Grant is filled in by the store
+	Expires   time.Time // new end of the grant, which never moves back; zero = unchanged
+	Now       time.Time
+	Grace     time.Duration // grace period, in which the same token gets the same successor
 }
 
-// Rotated is what a rotation led to.
+// RotatedGrant is the result of a rotation.
 type RotatedGrant struct {
 	Grant    Grant    // after the rotation
-	Refresh  [32]byte // hash of the refresh token that is current now
-	Repeated bool     // the token came again within the grace: nothing moved
+	Refresh  [32]byte // hash of the current refresh token
+	Repeated bool     // within the grace period: nothing changed
 }
 
-// Revocation says what to revoke. Families that match every field that is set
-// are revoked; at least one of Family, AccountID, Session and Token is needed.
+// Revocation selects what to revoke: grants that match every field that is set. At least one of
+// Grant, UserID, Session and Token is required.
 type Revocation struct {
 	Grant   string
-	UserID  string // resolved as by Accounts.Account
-	App     string // narrows the others
+	UserID  string // resolved as by Users.User
+	App     string // narrows the other fields
 	Session [32]byte
-	Token   [32]byte // an access token: only this one, its family lives on
+	Token   [32]byte // an access token: only this one, its grant stays live
 }
 
-// Grants keeps what apps were given: codes, access and refresh tokens.
+// Grants stores authorization codes, access tokens and refresh tokens.
 //
-// A code or token that is dead – unknown, expired, of a family that is revoked
-// or over, of an account that is gone – is ErrNotFound or its kind ErrExpired,
-// and nothing more is said, except where a method's comment says so.
+// A code or token that is no longer valid (unknown, expired, of a grant that is revoked or expired)
+// is ErrNotFound or ErrExpired without further detail, unless the comment of a method says
+// otherwise.
 type Grants interface {
-	// PutCode stores a code and its family. The account is resolved;
-	// ErrNotFound when there is none, ErrBlocked when it is blocked,
-	// ErrConflict when the hash or the family id is taken. An empty
-	// Grant.Subject stands for the one that is pinned for the user in this app (see Subjects). When
-	// none is pinned, c.PinSubject is pinned in the same transaction: ErrConflict, and nothing is
-	// stored, when another user has it in this app; ErrNotFound when c.PinSubject is empty too.
+	// PutCode stores a code and its grant. The user is resolved; ErrNotFound when there is none,
+	// ErrBlocked when it is blocked, ErrConflict when the hash or the id of the grant exists
+	// already.
+	//
+	// An empty Grant.Subject stands for the subject that is pinned for the user in this app (see
+	// Subjects). When none is pinned, c.PinSubject is pinned in the same transaction: ErrConflict,
+	// and nothing is stored, when another user has it in this app; ErrNotFound when c.PinSubject is
+	// empty.
 	PutCode(ctx context.Context, c Code) error
 
-	// Code reads a code without taking it, so that its client, its redirect
-	// address and PKCE are checked before it is taken. It is returned also when
-	// it has expired, was taken or was revoked (see ExpiresAt, TakenAt,
-	// Family.RevokedAt), until it is swept: Redeem decides. ErrNotFound.
+	// Code returns a code without redeeming it, so that the caller can verify client, redirect URI
+	// and PKCE first. It also returns a code that has expired, was redeemed or was revoked (see
+	// ExpiresAt, RedeemedAt, Grant.RevokedAt), until a sweep deletes it: Redeem decides.
+	// ErrNotFound.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 
-	// Redeem takes the code and stores its tokens, in one transaction. Of any
-	// number of callers at once exactly one gets the family. The others, and
-	// all who come later, are replays: the family is revoked in the same
-	// transaction, unless i is Forgiving, and they get ErrReplay, with the
-	// family. So call it only for the client that the code was made for,
-	// authenticated. ErrNotFound;
-	// ErrExpired when the code or the family is over or was revoked before the
-	// code was taken.
+	// Redeem redeems the code and stores its tokens, in one transaction. Of any number of
+	// concurrent callers exactly one gets the grant. The others, and all later callers, are
+	// replays: the grant is revoked in the same transaction, unless i.ReplayTolerated is set, and
+	// they get ErrReplay with the grant. Call it for the authenticated client of the code only.
+	// ErrNotFound; ErrExpired when the code or the grant has expired or was revoked before the code
+	// was redeemed.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
-	// Token returns an access token that is good at now, and its family.
-	// ErrNotFound; ErrExpired.
+	// Token returns an access token that is valid at now, and its grant. ErrNotFound; ErrExpired.
 	Token(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, error)
 
 	// TokenUser returns a live access token, its grant and the grant's user, by
 	// one query. The user may be blocked. ErrNotFound; ErrExpired.
 	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, User, error)
 
-	// Family returns a family by its id, whether it lives or not, until it is
-	// swept. ErrNotFound.
+	// Grant returns a grant by its id, live or not, until a sweep deletes it. ErrNotFound.
 	Grant(ctx context.Context, id string) (Grant, error)
 
-	// Rotate exchanges a refresh token, in one transaction, and stores the new
-	// access token.
+	// Rotate replaces a refresh token and stores the new access token, in one transaction.
 	//
-	// The current token moves the counter, and Next becomes current; Next may
-	// be the presented token itself, which then stays good to the family's end,
-	// also for many callers at once. The one
-	// before it, within the grace after that move, moves nothing and gets the
-	// token that is current (a client that sends twice gets one successor),
-	// with an access token of its own. Any other token is a replay: the family
-	// is revoked in the same transaction and the error is ErrReplay, with the
-	// family. So call it only for the authenticated client and with a token
-	// that is known to be genuine. Of callers at once with the same token one
-	// moves the counter; the others are within the grace.
+	// The current token increments the counter, and Next becomes current. Next may equal the
+	// presented token, which then stays valid until the grant expires, also for concurrent callers.
 	//
-	// ErrNotFound for an unknown family, ErrExpired for one that is over or was
-	// revoked before.
+	// The previous token, within the grace period, changes nothing and returns the current refresh
+	// token with a new access token: a client that retries gets the same successor. Of concurrent
+	// callers with one token, one increments the counter and the others are within the grace
+	// period.
+	//
+	// Any other token is a replay: the grant is revoked in the same transaction, and the error is
+	// ErrReplay, with the grant. Call it for the authenticated client only, with a token that is
+	// authentic. ErrNotFound for an unknown grant, ErrExpired for one that has expired or was
+	// revoked.
 	Rotate(ctx context.Context, r Rotation) (RotatedGrant, error)
 
-	// Revoke revokes what r names and says how many families (or, for
-	// r.Token, tokens) it found alive. What is revoked already is no error. A
-	// revocation that names nothing is one.
+	// Revoke revokes what r selects and returns the number of live grants (or, for r.Token, tokens)
+	// that it found. What is revoked already is not an error. A revocation that selects nothing is
+	// an error.
 	Revoke(ctx context.Context, r Revocation, now time.Time) (int, error)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Redeemable says what becomes of a redemption of c at now: nil, ErrReplay
-// (revoke the family), or ErrExpired.
+// Redeemable returns nil when c may be redeemed at now, ErrReplay when it was redeemed before
+// (revoke the grant), or ErrExpired.
 func (c Code) Redeemable(now time.Time) error {
 	switch {
 	case !c.RedeemedAt.IsZero():
@@ -17,24 +17,24 @@ func (c Code) Redeemable(now time.Time) error {
 	return nil
 }
 
-// RefreshState is what a store keeps of a family's refresh tokens.
+// RefreshState is what a store keeps of a grant's refresh tokens.
 type RefreshState struct {
 	Current  [32]byte // zero = none was made
 	Previous [32]byte // zero = none
 }
 
-// Turn is what a rotation does to a family.
+// RotationResult is what a rotation does to a grant.
 type RotationResult int
 
-// What a rotation does.
+// The results of a rotation.
 const (
-	RotationExpired  RotationResult = iota // the family is dead: ErrExpired
-	RotationReplay                         // revoke the family: ErrReplay
-	RotationRepeated                       // within the grace: nothing moves
-	RotationMoves                          // the counter moves on
+	RotationExpired  RotationResult = iota // the grant has expired or was revoked: ErrExpired
+	RotationReplay                         // revoke the grant: ErrReplay
+	RotationRepeated                       // within the grace period: nothing changes
+	RotationMoves                          // the counter is incremented
 )
 
-// Turn decides what r does to the family f, whose refresh tokens are s.
+// Rotate decides what r does to the grant f, whose refresh tokens are s.
 func (f Grant) Rotate(s RefreshState, r Rotation) RotationResult {
 	var none [32]byte
 	switch {
@@ -50,34 +50,33 @@ func (f Grant) Rotate(s RefreshState, r Rotation) RotationResult {
 	return RotationReplay
 }
 
-// Check says what a store refuses: a code that is not whole.
+// Check returns an error for an incomplete code, which stores reject.
 func (c Code) Check() error {
 	f := c.Grant
 	switch {
 	case c.Hash == [32]byte{} || f.ID == "" || f.App == "" || f.UserID == "":
-		return errors.New("a code needs a hash, a family, an app and an account")
+		return errors.New("a code needs a hash, a grant, an app and a user")
 	case c.ExpiresAt.IsZero() || f.CreatedAt.IsZero():
 		return errors.New("a code needs its times")
 	}
 	return nil
 }
 
-// End is when the family of c is over before the code is taken: not before the
-// code itself.
+// End returns the end of the grant before the code is redeemed: not before the code expires.
 func (c Code) End() time.Time { return later(c.Grant.ExpiresAt, c.ExpiresAt) }
 
-// End is when the family is over once the code was taken with i.
+// End returns the end of the grant once the code was redeemed with i.
 func (i TokenIssue) End() time.Time { return later(i.GrantExpires, i.Access.ExpiresAt) }
 
-// Check says what a store refuses: a revocation that would revoke everything.
+// Check returns an error for a revocation that would select every grant, which stores reject.
 func (r Revocation) Check() error {
 	if r.Grant == "" && r.UserID == "" && r.Session == [32]byte{} && r.Token == [32]byte{} {
-		return errors.New("a revocation must name a family, an account, a session or a token")
+		return errors.New("a revocation must name a grant, a user, a session or a token")
 	}
 	return nil
 }
 
-// Moved returns f as it is after r moved its counter.
+// Rotated returns f as it is after r has incremented its counter.
 func (f Grant) Rotated(r Rotation) Grant {
 	f.Counter++
 	f.RotatedAt = r.Now
@@ -85,13 +84,13 @@ func (f Grant) Rotated(r Rotation) Grant {
 	return f
 }
 
-// Until is the family's end after r: it never moves back, and no token of r
-// outlives it.
+// EndAfter returns the end of the grant after r: it never moves back, and no token of r outlives
+// it.
 func (f Grant) EndAfter(r Rotation) time.Time {
 	return later(later(f.ExpiresAt, r.Expires), r.Access.ExpiresAt)
 }
 
-// Micro returns t as stores keep it: in UTC, to the microsecond.
+// Micro returns t as stores keep it: in UTC, truncated to the microsecond.
 func Micro(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

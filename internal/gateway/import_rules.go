@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Problem says why a line cannot be imported at all; "" when it can.
+// Problem returns why a line cannot be imported at all; "" when it can.
 func (p ImportedUser) Problem() string {
 	switch {
 	case p.OldID == "":
 		return "no old id"
 	case p.OpenID == "":
-		return "no openid: a unionid alone says nobody's account"
+		return "no openid: a unionid alone does not identify a user"
 	}
 	if err := p.Check(); err != nil {
 		return err.Error()
@@ -19,42 +19,42 @@ func (p ImportedUser) Problem() string {
 	return ""
 }
 
-// PlanImport decides what one line of an import does, counts it in res, and
-// reports whether there is something to write. known, matches and newID are as
-// for Join; named is the account that has the old id already, nil when none has.
+// PlanImport decides what one line of an import does, counts it in res, and reports whether there
+// is something to write. known, matches and newID are as for Join; named is the user who has the
+// old id already, nil when there is none.
 func PlanImport(p ImportedUser, index int, known, named *Candidate, matches []Candidate, newID string, res *ImportResult) (Plan, bool) {
 	problem := func(reason string) (Plan, bool) {
 		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return Plan{}, false
 	}
 	if named != nil && known != nil && named.User.ID != known.User.ID {
-		return problem("the openid belongs to account " + known.User.ID + ", the old id to account " + named.User.ID)
+		return problem("the openid belongs to user " + known.User.ID + ", the old id to user " + named.User.ID)
 	}
 	base := known
 	if base == nil && named != nil {
 		own := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
 		if clash(own, named.Identities) {
-			return problem("account " + named.User.ID + " has this old id, and another openid of the same appid")
+			return problem("user " + named.User.ID + " has this old id, and another openid of the same appid")
 		}
 		if split(p.SignIn, named.Identities) {
-			return problem("account " + named.User.ID + " has this old id, and another unionid")
+			return problem("user " + named.User.ID + " has this old id, and another unionid")
 		}
 		base = named
 	}
 	if base != nil && base.User.OldID != "" && base.User.OldID != p.OldID {
-		return problem("account " + base.User.ID + " has another old id")
+		return problem("user " + base.User.ID + " has another old id")
 	}
 	quiet := p.SignIn
 	quiet.Profile = nil
 	plan := Join(quiet, base, matches, newID)
 	if was := cmp.Or(plan.Keep.OldID, p.OldID); was != p.OldID {
-		return problem("account " + plan.Keep.ID + ", the same person by unionid, has another old id")
+		return problem("user " + plan.Keep.ID + ", who has the same unionid, has another old id")
 	}
 	return p.imported(plan, known, res)
 }
 
-// imported makes a plan of Join one of an import: nobody came in, so nothing
-// counts as seen, and a name from another table is not a fetched profile.
+// imported turns a plan of Join into one of an import: there was no sign-in, so the identity is not
+// seen, and a name from another table is not a fetched profile.
 func (p ImportedUser) imported(plan Plan, known *Candidate, res *ImportResult) (Plan, bool) {
 	var before Identity
 	if known != nil {

@@ -7,44 +7,43 @@ import (
 	"time"
 )
 
-// Party is an account with its identities, as a store read them in the
-// transaction that will apply the plan.
+// Candidate is a user with its identities, as a store read them in the transaction that applies the
+// plan.
 type Candidate struct {
 	User       User
 	Identities []Identity
 }
 
-// Plan is what Join decided. The store writes it in one transaction: Keep and
-// Identity are the rows to have afterwards, whether they are there or not.
+// Plan is the decision of Join. The store writes it in one transaction: Keep and Identity are the
+// rows afterwards, whether they exist already or not.
 type Plan struct {
-	Keep     User     // the account of the person from now on
+	Keep     User     // the user of the sign-in from now on
 	New      bool     // Keep is not stored yet
 	Identity Identity // the row of (AppID, OpenID)
-	Joined   []string // ids of the younger accounts that are joined into Keep, in this order
-	Events   []Event  // what to tell the administrator
+	Joined   []string // ids of the younger users who are joined into Keep, in this order
+	Events   []Event  // for the audit log
 }
 
-// Join decides to which account an arriving person belongs. known is the
-// account that has this openid at this appid, nil when none has. matches are the
-// other accounts that have the arrival's unionid on an appid of its group
-// (Arrival.Shared), in any order. newID is the id of the account that is made
-// when none fits. It is a pure function: stores differ in how they read and
-// write, never in who becomes whom.
+// Join decides which user a sign-in belongs to. known is the user who has this openid at this
+// appid, nil when there is none. matches are the other users who have the unionid of the sign-in on
+// an appid of its group (SignIn.SharedAppIDs), in any order. newID is the id of the user who is
+// created when none fits. Join is a pure function: stores differ in how they read and write, never
+// in the decision.
 //
-// The rules, and why:
+// The rules, and their reasons:
 //
-//   - Unionids are compared only inside one open_platform group: elsewhere the
-//     same text may be another person's.
-//   - An account has at most one openid per appid. Where a join would bring a
-//     second one, WeChat contradicts itself; that is an event, not a join.
-//   - The first unionid that an identity had is kept. When another one comes,
-//     nothing joins: an entry may have been moved to another Open Platform
-//     account, and the old unionid may not be this person's there.
-//   - The older account stays, so that ids that apps know go on working.
-//   - Blocked wins over everything, or a blocked person would come back through
-//     another entry. Approval holds for the person, so it covers both sides.
-//   - Admin and groups are the older account's: a join gives nobody a right
-//     that an administrator did not give to the account that stays.
+//   - Unionids are compared only inside one open_platform group. Elsewhere the same text may belong
+//     to another person.
+//   - A user has at most one openid per appid. Where joining would bring a second one, WeChat
+//     contradicts itself; that is an event, not a join.
+//   - The first unionid of an identity is kept. When another one comes, nothing is joined: the
+//     connector may have moved to another Open Platform account, where the old unionid may belong to
+//     somebody else.
+//   - The older user stays, so that ids that apps know remain valid.
+//   - Blocked wins over every other status, or a blocked person would return through another
+//     connector. An approval is given to the person, so it holds for both users.
+//   - Admin and groups are those of the older user: joining grants no right that an administrator did
+//     not give to the user who stays.
 func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
 	var p Plan
 	if known != nil {
@@ -73,8 +72,8 @@ func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
 	return p
 }
 
-// recognise sets the identity row. It takes a unionid only when the identity
-// has none and the account has no other one in the group.
+// updateIdentity sets the row of the identity. It takes a unionid only when the identity has none
+// and the user has no other one in the group.
 func (p *Plan) updateIdentity(a SignIn, base *Candidate) {
 	p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, CreatedAt: a.At}
 	for _, id := range base.Identities {
@@ -88,16 +87,16 @@ func (p *Plan) updateIdentity(a SignIn, base *Candidate) {
 		return
 	}
 	if p.Identity.UnionID != "" || split(a, base.Identities) {
-		p.addEvent(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept and nothing is joined by the new one")
+		p.addEvent(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept, and nothing is joined")
 		return
 	}
 	p.Identity.UnionID = a.UnionID
 }
 
-// gather brings together all accounts of the person, the oldest first: usually
-// there is one. There are more when entries were put into one group after
-// people had come through each. All are joined at once, or a person who is
-// blocked in one would be let in by another until the next time.
+// joinByUnionID joins all users with the unionid, the oldest first. Usually there is one. There are
+// more when connectors were put into one group after a person had used each of them. All are joined
+// at once: otherwise a person who is blocked as one of them could sign in as another until the next
+// time.
 func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 	has := []Identity{p.Identity}
 	if known != nil {
@@ -110,14 +109,14 @@ func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 		case known != nil && m.User.ID == known.User.ID, !a.matches(m):
 			continue
 		case clash(has, m.Identities):
-			p.addEvent(EventJoinConflict, "refused", "account "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
+			p.addEvent(EventJoinConflict, "refused", "user "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
 			continue
 		case split(a, has) || split(a, m.Identities):
-			p.addEvent(EventUnionIDChanged, "refused", "account "+m.User.ID+" has this unionid and another one; not joined")
+			p.addEvent(EventUnionIDChanged, "refused", "user "+m.User.ID+" has this unionid and another one; not joined")
 			continue
 		case p.Keep.ID == "":
 			p.Keep = m.User
-			p.addEvent(EventIdentityAdded, "", "came in through a new entry with the same unionid")
+			p.addEvent(EventIdentityAdded, "", "first sign-in at this connector, with the same unionid")
 		default:
 			p.joinUser(m.User)
 		}
@@ -125,34 +124,34 @@ func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 	}
 }
 
-// absorb joins another account of the person with the one that was found.
+// joinUser joins another user with the one that was found.
 func (p *Plan) joinUser(other User) {
 	older, younger := p.Keep, other
 	if olderFirst(younger, older) < 0 {
 		older, younger = younger, older
 	}
 	p.Keep, p.Joined = joined(older, younger), append(p.Joined, younger.ID)
-	p.addEvent(EventUsersJoined, "", "account "+younger.ID+" is the same person by unionid and was joined into "+older.ID)
+	p.addEvent(EventUsersJoined, "", "user "+younger.ID+" has the same unionid and was joined into "+older.ID)
 	if younger.Admin && !older.Admin {
-		p.addEvent(EventUsersJoined, "refused", "account "+younger.ID+" was an administrator; that does not carry over")
+		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+" was an administrator; that is not transferred")
 	}
 	if lost := without(younger.Groups, older.Groups); len(lost) > 0 {
-		p.addEvent(EventUsersJoined, "refused", fmt.Sprintf("account %s was in groups %q; they do not carry over", younger.ID, lost))
+		p.addEvent(EventUsersJoined, "refused", fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, lost))
 	}
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
-		p.addEvent(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q goes", older.OldID, younger.OldID))
+		p.addEvent(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q is dropped", older.OldID, younger.OldID))
 	}
 }
 
-// matches reports whether m has the arrival's unionid inside the group. The
-// store looked for it; Join does not rely on that.
+// matches reports whether m has the unionid of the sign-in inside the group. The store selected by
+// it, but Join does not rely on that.
 func (a SignIn) matches(m Candidate) bool {
 	return slices.ContainsFunc(m.Identities, func(id Identity) bool {
 		return id.UnionID == a.UnionID && a.sharesUnionID(id.AppID)
 	})
 }
 
-// clash reports whether both have an openid of one appid, and not the same.
+// clash reports whether x and y have different openids of one appid.
 func clash(x, y []Identity) bool {
 	for _, i := range x {
 		for _, j := range y {
@@ -164,15 +163,15 @@ func clash(x, y []Identity) bool {
 	return false
 }
 
-// split reports whether one of the identities is in the group and has another
-// unionid than the arrival's.
+// split reports whether one of the identities is in the group and has another unionid than the
+// sign-in.
 func split(a SignIn, identities []Identity) bool {
 	return slices.ContainsFunc(identities, func(id Identity) bool {
 		return a.sharesUnionID(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
 	})
 }
 
-// joined is what the older account is after the younger was joined into it.
+// joined returns the older user as it is after the younger was joined into it.
 func joined(older, younger User) User {
 	k := older
 	switch {
@@ -189,8 +188,8 @@ func joined(older, younger User) User {
 	return k
 }
 
-// arrived puts the profile of an arrival into the account. A profile that is
-// older than the stored one (a slow request) is left out.
+// signedIn sets the profile of a sign-in. A profile that is older than the stored one, from a slow
+// request, is ignored.
 func (k *User) signedIn(a SignIn) {
 	k.UpdatedAt = later(k.UpdatedAt, a.At)
 	if a.Profile == nil || a.At.Before(k.ProfileAt) {
@@ -200,12 +199,11 @@ func (k *User) signedIn(a SignIn) {
 	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
 }
 
-// JoinPins decides what apps know a joined account by: the pin that was made
-// first, since the app has known the person by it for longest, and so that it
-// does not matter in which order three accounts are joined. Of two of one
-// moment the older account's stays. moved are the pins of the younger account
-// that go over to the older; dropped are those, of either, that are given up,
-// each with its event. Delete what is dropped before you move what is moved.
+// JoinPins decides which subjects a joined user keeps: in each app the one that was pinned first,
+// which the app has known for longest, so that the order in which three users are joined does not
+// matter. Of two with the same time, the older user's stays. moved are the pins of the younger user
+// that move to the older. dropped are the pins, of either, that are deleted, each with its event.
+// Delete what is dropped before moving what is moved.
 func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
 	has := map[string]Pin{}
 	for _, p := range older {
@@ -224,7 +222,7 @@ func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Ev
 		dropped = append(dropped, lost)
 		events = append(events, Event{
 			At: a.At, Kind: EventSubjectDropped, UserID: has[p.App].UserID, App: p.App, Connector: a.Connector, Outcome: "ok",
-			Detail: "the app knew accounts " + has[p.App].UserID + " and " + p.UserID + ", each by a subject; it gets the one that is older now, not that of " + lost.UserID,
+			Detail: "users " + has[p.App].UserID + " and " + p.UserID + " each had a subject in the app; the older one stays, not that of " + lost.UserID,
 		})
 	}
 	return moved, dropped, events
@@ -234,8 +232,8 @@ func (p *Plan) addEvent(kind, outcome, detail string) {
 	p.Events = append(p.Events, Event{Kind: kind, Outcome: outcome, Detail: detail})
 }
 
-// olderFirst orders accounts by age; the id decides between equals, so that
-// every replica decides the same.
+// olderFirst orders users by age; the id decides between equals, so that every replica decides the
+// same.
 func olderFirst(x, y User) int {
 	return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
 }

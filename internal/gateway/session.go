@@ -9,61 +9,54 @@ import (
 type Session struct {
 	Hash      [32]byte // SHA-256 of the session id in the cookie
 	UserID    string
-	Connector string // through which entry, with which identity the person came in
+	Connector string // connector and identity of the sign-in
 	AppID     string
 	OpenID    string
-	Method    string    // how: wechat, scan, website, …
-	AuthTime  time.Time // when WeChat last vouched for the person: auth_time of OpenID Connect
+	Method    string    // sign-in method: wechat, scan, website
+	AuthTime  time.Time // when WeChat last authenticated the user: auth_time of OpenID Connect
 	CreatedAt time.Time
-	SeenAt    time.Time // to about a minute
+	SeenAt    time.Time // accurate to about a minute
 	ExpiresAt time.Time
-	Data      []byte // the owner's own, no secret in it; nil = none
+	Data      []byte // owned by the caller, without secrets; nil = none
 }
 
-// Sessions keeps who is signed in where. Rows that have expired count as absent
-// for every method, whether or not a sweep has removed them.
+// Sessions stores which users are signed in. Expired rows count as missing for every method,
+// whether or not a sweep has deleted them.
 type Sessions interface {
-	// PutSession stores a session. ErrConflict when a session that lives at now
-	// has this hash, whoever's it is, and of many at once one is stored; one
-	// that has expired is replaced. AccountID is resolved as by
-	// Accounts.Account; ErrNotFound when there is no such account, ErrBlocked
-	// when it is blocked: then nothing is stored, also when the block happens at
-	// the same moment.
+	// PutSession stores a session. It returns ErrConflict when a session that is live at now has
+	// this hash; of concurrent callers with one hash, one succeeds. An expired session is replaced.
+	// UserID is resolved as by Users.User. ErrNotFound when there is no such user, ErrBlocked when
+	// the user is blocked, even when that happens at the same moment: then nothing is stored.
 	PutSession(ctx context.Context, s Session, now time.Time) error
 
-	// Session returns the session with this hash. ErrNotFound; ErrExpired once
-	// now reaches ExpiresAt. A deleted session is ErrNotFound for good unless
-	// it is put again.
+	// Session returns the session with this hash. ErrNotFound; ErrExpired when now is not before
+	// ExpiresAt. A deleted session stays ErrNotFound unless it is stored again.
 	Session(ctx context.Context, hash [32]byte, now time.Time) (Session, error)
 
-	// SessionUser returns the live session with this hash and its user, by one
-	// query. The user may be blocked. ErrNotFound; ErrExpired.
+	// SessionUser returns the live session with this hash and its user, by one query. The user may
+	// be blocked. ErrNotFound; ErrExpired.
 	SessionUser(ctx context.Context, hash [32]byte, now time.Time) (Session, User, error)
 
-	// TouchSession records that the session was used, and moves its end to
-	// expires. It writes at most once a minute, whatever the number of callers
-	// and processes, and moves neither SeenAt nor ExpiresAt back. A session
-	// that is gone stays gone, without an error: a touch never revives one.
+	// TouchSession records that the session was used, and extends it to expires. It writes at most
+	// once a minute for any number of callers and processes, and moves neither SeenAt nor ExpiresAt
+	// back. It never restores a session that is gone, and returns nil then.
 	TouchSession(ctx context.Context, hash [32]byte, now, expires time.Time) error
 
-	// UpdateSession lets change edit the session's AuthTime, Entry, AppID,
-	// OpenID, Door, Data, SeenAt and ExpiresAt, in one transaction: of two
-	// updates at once none is lost. SeenAt and ExpiresAt only move forward, an
-	// earlier one is ignored; the other fields keep their value. change may run
-	// more than once, must be quick and must not call the store; its error is
-	// returned as it is and nothing is written. It never brings a session back:
-	// ErrNotFound, ErrExpired.
+	// UpdateSession calls change to edit AuthTime, Connector, AppID, OpenID, Method, Data, SeenAt
+	// and ExpiresAt of the session, in one transaction: concurrent updates all take effect. SeenAt
+	// and ExpiresAt only move forward; changes of other fields are ignored. change may run more
+	// than once, must be quick and must not call the store; its error is returned as it is, and
+	// nothing is written. ErrNotFound; ErrExpired.
 	UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*Session) error) error
 
-	// DeleteSession ends one session. One that is gone is no error.
+	// DeleteSession deletes one session. A missing session is not an error.
 	DeleteSession(ctx context.Context, hash [32]byte) error
 
-	// DeleteAccountSessions ends every session of the account (sign-out
-	// everywhere) and says how many there were. The id is resolved; an unknown
-	// account has none.
+	// DeleteUserSessions deletes every session of the user and returns their number. The id is
+	// resolved; an unknown user has none.
 	DeleteUserSessions(ctx context.Context, userID string) (int, error)
 
-	// AccountSessions lists the account's sessions that live at now, the one
-	// seen last first. The id is resolved; an unknown account has none.
+	// UserSessions returns the user's sessions that are live at now, the one seen last first. The
+	// id is resolved; an unknown user has none.
 	UserSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
 }

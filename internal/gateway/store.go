@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Store is everything that the gateway remembers. Features take the small
-// contracts; only the composition root names this one.
+// Store is everything that the gateway stores. Features take the contracts that they need; only the
+// composition root uses Store.
 type Store interface {
 	Users
 	Subjects
@@ -19,20 +19,19 @@ type Store interface {
 	Maintenance
 }
 
-// Upkeep is what the composition root does with a store.
+// Maintenance is what the composition root does with a store.
 type Maintenance interface {
-	// Sweep removes rows whose time is over at now, and events older than
-	// eventsBefore (zero = none), at most batch of each table (0 = 500), and
-	// says how many. A caller repeats it while the answer is not 0. Each call
-	// is short, so that writers hardly wait; several processes may sweep at
-	// once. Grants go when the whole family is over.
+	// Sweep deletes rows that have expired at now and events older than eventsBefore (zero = none),
+	// at most batch of each table (0 = 500), and returns their number. Callers repeat it until it
+	// returns 0. Each call is short, so that writers hardly wait; several processes may sweep at
+	// once. A grant is deleted when it has expired with all its tokens.
 	Sweep(ctx context.Context, now, eventsBefore time.Time, batch int) (int, error)
 
-	// Ping answers whether the store can read and write: nil, or an error that
-	// wraps ErrUnavailable or the context's.
+	// Ping returns nil when the store can read and write. Otherwise the error wraps ErrUnavailable
+	// or the context's error.
 	Ping(ctx context.Context) error
 
-	// Close waits for what is in flight and lets go of the database. The store
-	// answers ErrUnavailable afterwards. A second Close does nothing.
+	// Close waits for operations in progress and closes the database. The store returns
+	// ErrUnavailable afterwards. A second Close does nothing.
 	Close() error
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pin is the sub by which one app knows one account.
+// Pin is the subject (sub) by which one app knows one user.
 type Pin struct {
 	UserID    string
 	App       string
@@ -13,21 +13,19 @@ type Pin struct {
 	CreatedAt time.Time
 }
 
-// Subjects pins what an app is told as sub: the first issue wins, and survives
-// joining and every later change of the configuration.
+// Subjects pins the subject that an app receives. The first one stays, also after users are joined
+// or the configuration changes.
 type Subjects interface {
-	// PinSubject returns the subject that the account has in this app, and
-	// makes it candidate when it has none. Of first issues at once with
-	// different candidates, one wins and all get it. The account is resolved;
-	// ErrNotFound when there is none; ErrConflict when another account has the
-	// candidate as its subject in this app.
+	// PinSubject returns the subject that the user has in this app, and pins candidate when there
+	// is none. Concurrent callers with different candidates get the same subject. The user is
+	// resolved as by Users.User. ErrNotFound when there is none; ErrConflict when another user has
+	// the candidate as subject in this app.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
 
-	// AccountSubjects lists the pins of an account, by app. The id is
-	// resolved; an unknown account has none.
+	// UserSubjects returns the pins of a user, sorted by app. The id is resolved; an unknown user
+	// has none.
 	UserSubjects(ctx context.Context, userID string) ([]Pin, error)
 
-	// SubjectAccount returns the id of the account that this app knows by
-	// subject. ErrNotFound.
+	// SubjectUser returns the id of the user whom this app knows by subject. ErrNotFound.
 	SubjectUser(ctx context.Context, app, subject string) (string, error)
 }

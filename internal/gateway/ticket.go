@@ -5,116 +5,105 @@ import (
 	"time"
 )
 
-// TicketState says how far a ticket has come. It only ever moves forward.
+// TicketState is the state of a ticket. It only moves forward.
 type TicketState string
 
-// The states of a ticket. The first three are on the way, the others are ends.
+// The states of a ticket. The first three are intermediate, the others are final.
 const (
-	TicketOpen      TicketState = "open"         // the desktop shows its code, no phone has it
-	TicketScanned   TicketState = "scanned"      // one account's phone has it, and has not answered
-	TicketApproved  TicketState = "approved"     // the phone said yes; the desktop has not come for it
-	TicketRedeemed  TicketState = "redeemed"     // the desktop was signed in with it
-	TicketRefused   TicketState = "refused"      // the phone said no, or its account was blocked
-	TicketMismatch  TicketState = "wrong_number" // the phone picked another number than the desktop's
-	TicketCancelled TicketState = "cancelled"    // the desktop gave up, or renewed its code
+	TicketOpen      TicketState = "open"         // the desktop shows the code
+	TicketScanned   TicketState = "scanned"      // a phone has scanned it and not answered
+	TicketApproved  TicketState = "approved"     // the phone approved; the desktop has not redeemed it
+	TicketRedeemed  TicketState = "redeemed"     // the desktop is signed in
+	TicketRefused   TicketState = "refused"      // the phone refused, or its user was blocked
+	TicketMismatch  TicketState = "wrong_number" // the phone chose another number than the desktop shows
+	TicketCancelled TicketState = "cancelled"    // the desktop cancelled, or renewed its code
 )
 
-// TicketPause is how long a ticket lives at least after a phone took hold of it
-// and after it was approved: a person who scans in the last second must have
-// the time to read, and the desktop the time to come.
+// TicketMinimum is the minimum remaining life of a ticket after it is scanned and after it is
+// approved, so that a user who scans at the last second has time to read, and the desktop has time
+// to redeem.
 const TicketMinimum = time.Minute
 
-// Holder is the session of the phone that holds a ticket. The zero value is
-// nobody.
+// Approver is the signed-in user of the phone that scanned a ticket. The zero value is none.
 type Approver struct {
 	UserID    string // follows joining
-	Connector string // the identity with which the phone is signed in
+	Connector string // connector and identity of the phone's session
 	AppID     string
 	OpenID    string
-	AuthTime  time.Time // when WeChat vouched for the phone's person
+	AuthTime  time.Time // when WeChat authenticated the phone's user
 }
 
-// Ticket is one sign-in of a desktop by a phone: the desktop shows its id as a
-// code, the phone holds and answers it, the desktop takes it.
+// Ticket is one sign-in of a desktop by a phone: the desktop shows the id as a QR code, the phone
+// scans and answers it, and the desktop redeems it.
 type Ticket struct {
-	Hash      [32]byte // SHA-256 of the ticket's id, which is in the code for everybody to see
-	Desktop   [32]byte // SHA-256 of the desktop's secret, which is in its cookie only; never the id's
-	App       string   // the app that asks; "" = the gateway's own page
-	Connector string   // the entry through which the phone must come in; "" = any
-	Browser   string   // what the phone is told about the desktop, for people to read
+	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can see in the code
+	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie; never that of the id
+	App       string   // the requesting app; "" = the gateway's own page
+	Connector string   // connector that the phone must use; "" = any
+	Browser   string   // description of the desktop, shown on the phone
 	Place     string
 	Number    string   // the number that the desktop shows
-	Others    []string // the numbers that the phone shows beside it
+	Others    []string // the other numbers that the phone offers
 	State     TicketState
-	Approver  Approver  // zero until a phone holds it
+	Approver  Approver  // zero until a phone has scanned it
 	ScannedAt time.Time // zero until then
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	Data      []byte // the owner's own, no secret in it; nil = none
+	Data      []byte // owned by the caller, without secrets; nil = none
 }
 
-// Tickets keeps the sign-ins of desktops by phones. Tickets are the only rows
-// that a visitor who is nobody yet can make, so there is a limit to them.
+// Tickets stores the sign-ins of desktops by phones. Tickets are the only rows that anonymous
+// visitors can create, so there is a limit.
 //
-// A ticket that is over (its ExpiresAt is not after now) is ErrExpired, or
-// ErrNotFound once it was swept, for every method and whatever its state. Each
-// change of state happens once: of any number of callers at once, in any
-// number of processes, one makes it. ErrConflict and ErrReplay come with the
-// ticket as it is then, so that a page can say why; every other error comes
-// with the zero Ticket.
+// An expired ticket (ExpiresAt is not after now) is ErrExpired, or ErrNotFound once it was swept,
+// for every method and in every state. Each change of state happens once: of any number of
+// concurrent callers, in any number of processes, one makes it. ErrConflict and ErrReplay come with
+// the ticket in its current state, so that a page can explain; every other error comes with the
+// zero Ticket.
 //
-// A join moves the tickets that the younger account holds to the older.
-// Blocking an account, also by a join, refuses those that it holds or has
-// approved, in the same transaction: they sign nobody in any more.
+// Joining moves the tickets of the younger user to the older. Blocking a user, also by joining,
+// refuses the tickets that the user has scanned or approved, in the same transaction.
 type Tickets interface {
-	// PutTicket stores a new ticket, open and held by nobody, whatever its
-	// State, Holder and HeldAt say. ErrFull, and nothing is stored, when limit
-	// tickets are there that no account had to answer for: those that are open,
-	// held or dropped and not over. A dropped one counts until its time is
-	// over, or a visitor could make rows without end by dropping them. Puts at
-	// the same moment do not exceed the limit together (in PostgreSQL: as long
-	// as fewer than 256 are under way at once). A limit that is not positive is
-	// an error, and so is a ticket without hash, desktop secret, number or
-	// times, or one whose hash and desktop secret are the same. ErrConflict
-	// when the hash is taken, also by a ticket that is over.
+	// PutTicket stores a new ticket in state TicketOpen without an approver, whatever its State,
+	// Approver and ScannedAt are. It returns ErrFull, and stores nothing, when limit tickets exist
+	// that no user had to answer for: open, scanned or cancelled, and not expired. A cancelled one
+	// counts until it expires, otherwise a visitor could create rows without end. Concurrent calls
+	// do not exceed the limit together (in PostgreSQL: as long as fewer than 256 run at once). A
+	// limit that is not positive is an error, and so is a ticket without hash, desktop secret,
+	// number or times, or whose hash and desktop secret are the same. ErrConflict when the hash
+	// exists already, also of an expired ticket.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limit int) error
 
-	// Ticket returns the ticket with this hash, in whatever state.
+	// Ticket returns the ticket with this hash, in any state.
 	Ticket(ctx context.Context, hash [32]byte, now time.Time) (Ticket, error)
 
-	// TicketStates returns the states of many tickets by one query, for all the
-	// desktops that wait at a process. Tickets that are missing or over are
-	// absent from the map, which is never nil without an error. No hashes is
-	// no query.
+	// TicketStates returns the states of many tickets by one query, for all waiting desktops of a
+	// process. Missing and expired tickets are absent from the map, which is not nil unless there
+	// is an error. Without hashes there is no query.
 	TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]TicketState, error)
 
-	// HoldTicket binds an open ticket to the account of a phone, and gives it
-	// TicketPause more when less is left. The account is resolved as by
-	// Accounts.Account; ErrNotFound when there is none, ErrBlocked when it is
-	// blocked, also when the block happens at the same moment. A ticket that
-	// this account holds already is returned as it is, without error: people
-	// scan twice. ErrConflict when another account holds it, or when it is not
-	// open any more.
+	// ScanTicket binds an open ticket to the user of a phone, and extends it to TicketMinimum when
+	// less is left. The user is resolved as by Users.User; ErrNotFound when there is none,
+	// ErrBlocked when the user is blocked, even when that happens at the same moment. A ticket that
+	// this user has scanned already is returned unchanged, since people scan twice. ErrConflict
+	// when another user has scanned it, or when it is not open.
 	ScanTicket(ctx context.Context, hash [32]byte, h Approver, now time.Time) (Ticket, error)
 
-	// AnswerTicket ends the holding by TicketApproved, TicketRefused or
-	// TicketWrong; any other answer is an error. An approved ticket gets
-	// TicketPause more when less is left. accountID is resolved, so that it
-	// names the holder also after a join. ErrConflict when another account
-	// holds the ticket, or when it is not held (any more): an answer counts
-	// once, and a second one, also the same, changes nothing, but for one:
-	// TicketRefused takes an approval back until the ticket is used.
+	// AnswerTicket answers a scanned ticket by TicketApproved, TicketRefused or TicketMismatch; any
+	// other answer is an error. An approved ticket is extended to TicketMinimum when less is left.
+	// userID is resolved, so that it is the approver also after a join. ErrConflict when another
+	// user has scanned the ticket, or when it is not in state TicketScanned: an answer counts once,
+	// and a second one changes nothing, with one exception: TicketRefused withdraws an approval
+	// until the ticket is redeemed.
 	AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer TicketState, now time.Time) (Ticket, error)
 
-	// TakeTicket uses an approved ticket, exactly once, for the desktop that
-	// made it. ErrNotFound when desktop is not the hash of its secret: who only
-	// saw the code learns nothing. ErrReplay when it was used before,
-	// ErrConflict in every other state.
+	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it.
+	// ErrNotFound when desktop is not the hash of its secret, so that whoever saw the code only
+	// learns nothing. ErrReplay when it was redeemed before, ErrConflict in every other state.
 	RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
 
-	// DropTicket gives up a ticket that is open or held, for the desktop that
-	// made it. One that is dropped already is no error. ErrNotFound when
-	// desktop is not the hash of its secret; ErrConflict when it was answered:
-	// then the desktop goes on with the answer.
+	// CancelTicket cancels a ticket that is open or scanned, for the desktop that created it. One
+	// that is cancelled already is not an error. ErrNotFound when desktop is not the hash of its
+	// secret; ErrConflict when it was answered: then the desktop continues with the answer.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Check says what a store refuses: a ticket that is not whole.
+// Check returns an error for an incomplete ticket, which stores reject.
 func (t Ticket) Check() error {
 	var none [32]byte
 	switch {
@@ -22,19 +22,18 @@ func (t Ticket) Check() error {
 	return nil
 }
 
-// Anonymous reports whether a visitor who is nobody can bring a ticket to state
-// s by themselves or with a phone that does not answer. Those are the states
-// that the limit of PutTicket counts.
+// Anonymous reports whether an anonymous visitor can bring a ticket to state s, alone or with a
+// phone that does not answer. The limit of PutTicket counts these states.
 func (s TicketState) Anonymous() bool {
 	return s == TicketOpen || s == TicketScanned || s == TicketCancelled
 }
 
-// Answer reports whether s is what a phone may answer.
+// Answer reports whether s is an answer of a phone.
 func (s TicketState) Answer() bool {
 	return s == TicketApproved || s == TicketRefused || s == TicketMismatch
 }
 
-// Opened is t as PutTicket stores it.
+// Opened returns t as PutTicket stores it.
 func (t Ticket) Opened() Ticket {
 	t.State, t.Approver, t.ScannedAt = TicketOpen, Approver{}, time.Time{}
 	t.App, t.Connector = Clean(t.App), Clean(t.Connector)
@@ -42,7 +41,7 @@ func (t Ticket) Opened() Ticket {
 	return t
 }
 
-// live is nil while t is not over at now.
+// pending returns ErrExpired when t has expired at now.
 func (t Ticket) pending(now time.Time) error {
 	if !now.Before(t.ExpiresAt) {
 		return ErrExpired
@@ -58,10 +57,9 @@ func (t Ticket) Shown(now time.Time) (Ticket, error) {
 	return t, nil
 }
 
-// Held decides Tickets.HoldTicket for an account that exists, is resolved and
-// not blocked: the ticket afterwards, and whether there is something to write.
-// It is t as it was, with false, when the account holds it already and for
-// ErrConflict.
+// AfterScan decides Tickets.ScanTicket for a user who exists, is resolved and not blocked. It
+// returns the ticket afterwards and whether to write it; t unchanged and false when the user has
+// scanned it already, and with ErrConflict.
 func (t Ticket) AfterScan(h Approver, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.pending(now); err != nil {
 		return Ticket{}, false, err
@@ -78,8 +76,7 @@ func (t Ticket) AfterScan(h Approver, now time.Time) (next Ticket, write bool, e
 	return t, false, ErrConflict
 }
 
-// Answered decides Tickets.AnswerTicket by the resolved account. With an error
-// nothing is written.
+// AfterAnswer decides Tickets.AnswerTicket by the resolved user. With an error nothing is written.
 func (t Ticket) AfterAnswer(userID string, answer TicketState, now time.Time) (Ticket, error) {
 	if err := t.pending(now); err != nil {
 		return Ticket{}, err
@@ -95,7 +92,7 @@ func (t Ticket) AfterAnswer(userID string, answer TicketState, now time.Time) (T
 	return t, nil
 }
 
-// Taken decides Tickets.TakeTicket. With an error nothing is written.
+// AfterRedeem decides Tickets.RedeemTicket. With an error nothing is written.
 func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
 	if err := t.owned(desktop, now); err != nil {
 		return Ticket{}, err
@@ -110,8 +107,8 @@ func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
 	return t, ErrConflict
 }
 
-// Dropped decides Tickets.DropTicket: the ticket afterwards, and whether there
-// is something to write.
+// AfterCancel decides Tickets.CancelTicket. It returns the ticket afterwards and whether to write
+// it.
 func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.owned(desktop, now); err != nil {
 		return Ticket{}, false, err
@@ -126,8 +123,8 @@ func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write
 	return t, false, ErrConflict
 }
 
-// owned is nil when t lives at now and desktop is the hash of its secret. Who
-// does not know the secret is not told whether the ticket is over, either.
+// owned returns nil when t is live at now and desktop is the hash of its secret. Without the secret
+// the caller does not learn either whether the ticket has expired.
 func (t Ticket) owned(desktop [32]byte, now time.Time) error {
 	if subtle.ConstantTimeCompare(t.Desktop[:], desktop[:]) != 1 {
 		return ErrNotFound

@@ -2,8 +2,9 @@
 //
 // [New] returns a [Metrics], and [Metrics.Handler] serves it. The other methods are hooks:
 // [Metrics.WeChat] is the OnCall of a wechat.Client, [Metrics.Store] the Observe of a store,
-// [Metrics.Tokens] and [Metrics.HTTP] wrap the store and the mux, and [Metrics.OIDC], [Metrics.Relay], [Metrics.SignInBegan] and
-// [Metrics.SignInEnded] are called by the composition root.
+// [Metrics.Tokens] and [Metrics.HTTP] wrap the store and the mux, and [Metrics.OIDC],
+// [Metrics.Relay], [Metrics.SignInBegan] and [Metrics.SignInEnded] are called by the composition
+// root.
 //
 //	weigate_sign_ins_begun_total{method}           sent to WeChat; a denial never comes back
 //	weigate_sign_ins_ended_total{method,outcome}   came back

@@ -117,8 +117,8 @@ func (m *Metrics) OIDC(endpoint, grant, app, outcome string) {
 		app, known(outcome, oidcOutcomes())).Inc()
 }
 
-// oidcOutcomes returns "ok", "no_token", and the error codes of RFC 6749, 6750, 7009, 9101 and OpenID
-// Connect Core that the provider uses.
+// oidcOutcomes returns "ok", "no_token", and the error codes of RFC 6749, 6750, 7009, 9101 and
+// OpenID Connect Core that the provider uses.
 func oidcOutcomes() []string {
 	return []string{"ok", "no_token", "access_denied", "account_selection_required", "consent_required", "insufficient_scope", "interaction_required",
 		"invalid_client", "invalid_grant", "invalid_request", "invalid_request_object", "invalid_request_uri", "invalid_scope", "invalid_token",

@@ -93,7 +93,7 @@ func (g *guarded) openHost() string {
 	return "open.localhost:" + port
 }
 
-// answer is what came of a request.
+// answer is the response to a request.
 type answer struct {
 	status  int
 	header  http.Header
@@ -141,7 +141,7 @@ func (g *guarded) signedIn(person string) phone {
 	page := p.Visit(g.origin + "/page?x=1&y=%2F")
 	p.wantPage("waiting") // access: approved
 	g.approve(page)
-	// The page looks by itself, and goes on.
+	// The page reloads automatically and continues.
 	p.Must(p.FollowRefresh(g.t.Context()))
 	p.wantPage("profile")
 	p.Must(p.Follow(g.t.Context(), "go"))
@@ -353,7 +353,7 @@ func (g *guarded) blockedWithinTheCache(p phone, account string) {
 	run(g.t, g.weigate("user", "block", account))
 	began := time.Now()
 	for {
-		sent := time.Now() // an answer to what was sent before the time was over may be the old one
+		sent := time.Now() // a request before the cache expired may get the old response
 		got := g.ask(&p, http.MethodGet, "/page", "Accept", "text/html")
 		if got.status == http.StatusForbidden && strings.Contains(got.body, ` id="blocked"`) {
 			break

@@ -139,7 +139,7 @@ func TestGoClientSignsIn(t *testing.T) {
 	}
 }
 
-// knowsAlice looks at what the app hears of the person.
+// knowsAlice checks the claims that the app gets.
 func (c *goClient) knowsAlice(w *gatewayFixture, token *oauth2.Token, id *oidc.IDToken) {
 	c.t.Helper()
 	info, who := c.userinfo(token)

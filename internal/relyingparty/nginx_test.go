@@ -53,7 +53,7 @@ func nginx(t *testing.T, site string, gateway string) string {
 	return host
 }
 
-// serveNginx runs nginx with server blocks of ours, on a listener that it inherits.
+// serveNginx runs nginx with the given server blocks, on an inherited listener.
 func serveNginx(t *testing.T, server string, listener *os.File) {
 	t.Helper()
 	program, dir := tool(t, "nginx"), t.TempDir()

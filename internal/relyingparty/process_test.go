@@ -72,7 +72,7 @@ func start(t *testing.T, cmd *exec.Cmd, name string) *process {
 
 // stop asks the program to end, and waits until it did.
 func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended by itself
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
 	select {
 	case <-p.ended:
 	case <-time.After(30 * time.Second):

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the test counts rows that no contract of the store tells of
+	_ "modernc.org/sqlite" // the test counts rows that no contract of the store returns
 
 	"github.com/weigate/weigate/internal/keys"
 )

@@ -241,7 +241,8 @@ func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
-	for _, form := range []url.Values{{"m": {mark}}, {"m": {mark}, "number": {"7"}}, {"m": {mark}, "number": {"100"}}, {"number": {w.ticket().Number}}, {"m": {"x"}, "refuse": {"1"}}} {
+	for _, form := range []url.Values{{"m": {mark}}, {"m": {mark}, "number": {"7"}}, {"m": {mark}, "number": {"100"}},
+		{"number": {w.ticket().Number}}, {"m": {"x"}, "refuse": {"1"}}} {
 		phone.visit(http.MethodPost, "/scan/answer", form).want(web.ScanNumber)
 	}
 	w.state(gateway.TicketScanned)
@@ -254,7 +255,8 @@ func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk)
 	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
-	phone.visit(http.MethodPost, "/scan/answer", url.Values{"m": {mark}, "number": {w.ticket().Number}}).want(web.ScanAsk)
+	phone.visit(http.MethodPost, "/scan/answer", url.Values{"m": {mark},
+		"number": {w.ticket().Number}}).want(web.ScanAsk)
 	w.state(gateway.TicketOpen)
 }
 

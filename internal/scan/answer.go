@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// posted is look for a form. What is sent counts only for the ticket that the page had shown: of two codes that were scanned one after the other, the
-// older page confirms nothing any more.
+// posted is look for a form. A form counts only for the ticket that its page showed: of two codes
+// that were scanned one after the other, the older page confirms nothing any more.
 func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
@@ -28,7 +28,7 @@ func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok boo
 	return v, ok
 }
 
-// hold binds the ticket to the phone's account. Of several phones one gets it.
+// serveScan binds the ticket to the phone's user. Of several phones one gets it.
 func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
 	v, ok := h.posted(w, r)
 	if !ok {
@@ -38,16 +38,18 @@ func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	route.SeeOther(w, h.path+pathConfirm) // which tells how it stands now
+	route.SeeOther(w, h.path+pathConfirm) // which shows the state
 }
 
 func (h *Handler) redeem(ctx context.Context, v seen) (gateway.Ticket, error) {
 	return h.cfg.Tickets.ScanTicket(ctx, v.ticket.Hash, gateway.Approver{
-		UserID: v.who.User.ID, Connector: v.who.Connector, AppID: v.who.AppID, OpenID: v.who.OpenID, AuthTime: v.who.AuthTime,
+		UserID: v.who.User.ID, Connector: v.who.Connector, AppID: v.who.AppID, OpenID: v.who.OpenID,
+		AuthTime: v.who.AuthTime,
 	}, h.cfg.Now())
 }
 
-// answer takes the number that the person chose, or a refusal. Anything that is none of the numbers on the page is no answer.
+// answer accepts the number that the user chose, or a refusal. A number that is not on the page is
+// not an answer.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	v, ok := h.posted(w, r)
 	if !ok {
@@ -68,7 +70,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
-		// Refused on the first page: nobody else shall be asked by this code.
+		// Declined on the first page: this code must not ask another user.
 		if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
 			h.failed(w, r, err)
 			return
@@ -77,7 +79,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), v.ticket.Hash, v.who.User.ID, state, h.cfg.Now())
 	switch {
 	case err == nil:
-		h.tellAnswer(r.Context(), v, t, state)
+		h.recordAnswer(r.Context(), v, t, state)
 	case !errors.Is(err, gateway.ErrConflict):
 		h.failed(w, r, err)
 		return
@@ -85,8 +87,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// tellAnswer writes down what the phone said. That a desktop was signed in is written when it was.
-func (h *Handler) tellAnswer(ctx context.Context, v seen, t gateway.Ticket, state gateway.TicketState) {
+// recordAnswer records the phone's answer. The sign-in of a desktop is recorded when it happens.
+func (h *Handler) recordAnswer(ctx context.Context, v seen, t gateway.Ticket, state gateway.TicketState) {
 	switch state {
 	case gateway.TicketRefused:
 		h.recordEvent(ctx, EventRefuse, "refused", v.who.User.ID, t)
@@ -97,7 +99,7 @@ func (h *Handler) tellAnswer(ctx context.Context, v seen, t gateway.Ticket, stat
 	}
 }
 
-// failed answers for a store that refused what the phone asked.
+// failed responds when the store rejected what the phone sent.
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
@@ -111,21 +113,23 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 func outcomeOf(v seen, now time.Time) *outcome {
 	return &outcome{
-		User: v.who.User.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser, Place: v.ticket.Place, At: now.Unix(),
+		User: v.who.User.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser,
+		Place: v.ticket.Place, At: now.Unix(),
 	}
 }
 
-// done shows the phone where its person was signed in, and how to undo it.
+// done shows the phone where its user was signed in, and how to undo it.
 func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
 	o := p.Done
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanDone, App: h.appName(o.App), User: h.person(r.Context(), o.User),
-		Scan:  &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place, Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
+		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place,
+			Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
 		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
-// undo ends the session that the desktop got, or keeps it from getting one.
+// undo ends the session that the desktop got, or prevents it.
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
 	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
@@ -135,10 +139,12 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	now := h.cfg.Now()
-	// The answer is taken back first. A desktop that comes for it at this moment has used it by now, and its session is there to be ended; or it finds
-	// it refused, and ends the session that it has just made.
+	// The approval is withdrawn first. A desktop that redeems it at this moment has redeemed it by
+	// now, and its session can be ended; or it finds the ticket refused, and ends the session that
+	// it has just made.
 	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.User, gateway.TicketRefused, now)
-	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrBlocked) {
+	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) ||
+		errors.Is(err, gateway.ErrBlocked) {
 		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), now)
 	}
 	if err != nil {

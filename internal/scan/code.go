@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// quiet is the white margin that readers want, in modules.
+// quiet is the white margin that readers need, in modules.
 const quiet = 4
 
 func encode(link string) (*go_qr.QrCode, error) {
@@ -21,7 +21,7 @@ func encode(link string) (*go_qr.QrCode, error) {
 	return code, nil
 }
 
-// draw makes the code as the path of an SVG, one stroke for each run of dark modules: about 5 kB for our links.
+// draw returns the code as the path of an SVG, one stroke for each run of dark modules: about 5 kB.
 func draw(link string) (*web.Code, error) {
 	code, err := encode(link)
 	if err != nil {
@@ -43,22 +43,25 @@ func draw(link string) (*web.Code, error) {
 	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
 }
 
-// codePNG is this browser's code as a picture, to be saved by a long press and scanned from the album.
+// codePNG serves this browser's code as a picture, to be saved by a long press and scanned from the
+// album.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	h.picture(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(10, quiet))
 	})
 }
 
-// codeSVG is the same, for printing or a large screen.
+// codeSVG serves the same, for printing or a large screen.
 func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
 	h.picture(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(10, quiet, go_qr.WithOptimalSVG()))
 	})
 }
 
-// picture makes no ticket: a code that no page shows is none.
-func (h *Handler) picture(w http.ResponseWriter, r *http.Request, kind string, encoded func(*go_qr.QrCode) ([]byte, error)) {
+// picture serves a picture of a code. It creates no ticket: a code that no page shows does not
+// exist.
+func (h *Handler) picture(w http.ResponseWriter, r *http.Request, kind string,
+	encoded func(*go_qr.QrCode) ([]byte, error)) {
 	s := h.sign(r)
 	if s == nil || s.Made == 0 || s.Done {
 		http.NotFound(w, r)
@@ -80,5 +83,5 @@ func (h *Handler) picture(w http.ResponseWriter, r *http.Request, kind string, e
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(body) // a failure here is a browser that has gone
+	_, _ = w.Write(body) // fails when the browser has disconnected
 }

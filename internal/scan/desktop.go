@@ -14,15 +14,17 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Begin answers the request by sending the browser to the page with the code, and afterwards to d.Return. The demand rides in the browser's own sealed
-// cookie; a row is made only when the browser comes back with it. An error means that nothing was written to w.
+// Begin sends the browser to the page with the code, and afterwards to d.ReturnURL. The login
+// request travels in the browser's own sealed cookie; a row is stored only when the browser comes
+// back with it. An error means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
 	if len(d.ReturnURL) > session.MaxReturn || len(d.CancelURL) > session.MaxReturn {
-		return errors.New("scan: the demand does not fit into the cookie")
+		return errors.New("scan: the login request does not fit into the cookie")
 	}
 	s := &desktopFlow{
 		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
-		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector, Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL,
+		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector,
+			Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL,
 			Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)},
 	}
 	if d.UILocales != "" {
@@ -39,7 +41,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 	return nil
 }
 
-// at is an address of ours for this sign-in.
+// at returns an address for this sign-in.
 func (h *Handler) at(path string, s *desktopFlow) string {
 	q := "?d=" + s.key
 	if s.LoginRequestID.Lang != "" {
@@ -52,7 +54,7 @@ func (h *Handler) sign(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
-// ticketOf reads this round's ticket. The first look at a round makes it.
+// ticketOf returns the ticket of this round, and creates it at the first request.
 func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlow) (gateway.Ticket, error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -66,7 +68,8 @@ func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlo
 	return h.cfg.Tickets.Ticket(r.Context(), hashID(sec.id), h.cfg.Now())
 }
 
-// make stores this round's ticket. A second request of this browser at the same moment makes the same, so a ticket that is there is no error.
+// make stores the ticket of this round. A second request of this browser at the same moment makes
+// the same one, so a ticket that exists is not an error.
 func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	now := h.cfg.Now()
 	t, err := h.newTicket(r, s, now)
@@ -84,7 +87,7 @@ func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) e
 	return h.cookies.keepDesktop(w, r, s)
 }
 
-// desktop shows how far the sign-in is, and ends it once the phone has said yes.
+// desktop shows the state of the sign-in, and completes it once the phone has approved.
 func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	s := h.sign(r)
 	if s == nil {
@@ -112,15 +115,15 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// full says that too many wait. Those that wait already go on.
+// full responds when too many tickets are open. Those that exist continue.
 func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *desktopFlow) {
-	h.cfg.Logger.WarnContext(r.Context(), "scan: as many codes wait as may wait; no new one was made", "limit", h.cfg.MaxTickets,
+	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.MaxTickets,
 		"request_id", h.cfg.RequestID(r.Context()))
 	w.Header().Set("Retry-After", "30")
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.at(pathDesktop, s)})
 }
 
-// page is the page of a ticket that is on its way, or came to nothing.
+// page returns the page of a ticket that is in progress or has failed.
 func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) web.Page {
 	renew := web.Form{Action: h.at(pathRenew, s), Label: web.LabelNewCode}
 	switch t.State {
@@ -130,7 +133,7 @@ func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) we
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
 			Kind: web.ScanHeld, User: h.person(ctx, t.Approver.UserID), Forms: []web.Form{renew},
-			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: lookAgain},
+			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: refreshEvery},
 		}
 	case gateway.TicketRefused:
 		return web.Page{Kind: web.ScanRefused, Forms: []web.Form{renew}}
@@ -140,16 +143,17 @@ func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) we
 	return h.expired(s)
 }
 
-// lookAgain is how often a page without JavaScript loads itself.
-const lookAgain = 4 * time.Second
+// refreshEvery is how often a page without JavaScript loads itself.
+const refreshEvery = 4 * time.Second
 
-// codePage shows the code. On a phone it is a link to copy, with the number beside it, since the page is out of sight in WeChat.
+// codePage returns the page with the code. On a phone it has a link to copy and the number, since
+// the page is out of sight in WeChat.
 func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
 	link, err := h.link(s)
 	if err != nil {
 		return web.Page{Kind: web.Fault}
 	}
-	scan := &web.Scan{State: string(t.State), Every: lookAgain}
+	scan := &web.Scan{State: string(t.State), Every: refreshEvery}
 	if h.cfg.Phone != "" {
 		scan.Phone = h.cfg.Phone + "/phone?open=" + url.QueryEscape(link)
 	}
@@ -163,15 +167,17 @@ func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
 	return web.Page{Kind: web.ScanCode, Scan: scan}
 }
 
-// link is what the code holds.
+// link returns the link in the code.
 func (h *Handler) link(s *desktopFlow) (string, error) {
 	sec, err := s.secrets()
 	return h.origin + h.path + pathDesktop + "/" + sec.id, err
 }
 
-// expired offers a new code. For a while the page asks for it by itself; then somebody has to be there.
+// expired returns the page for a new code. For a while the page renews the code automatically; then
+// the user has to ask for it.
 func (h *Handler) expired(s *desktopFlow) web.Page {
-	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}}, Scan: &web.Scan{State: "over"}}
+	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}},
+		Scan: &web.Scan{State: "over"}}
 	if h.present(s) {
 		page.Scan.Renew = h.at(pathRenew, s)
 	} else {
@@ -180,7 +186,7 @@ func (h *Handler) expired(s *desktopFlow) web.Page {
 	return page
 }
 
-// present says whether somebody was known to be there lately.
+// present reports whether the user has been active lately.
 func (h *Handler) present(s *desktopFlow) bool {
 	return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife
 }
@@ -198,13 +204,14 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *desktopFlow, p
 func (h *Handler) person(ctx context.Context, user string) *web.User {
 	a, err := h.cfg.Users.User(ctx, user)
 	if err != nil {
-		// The page is right without a name, and the next look finds it.
+		// The page works without a name, and the next request finds it.
 		return &web.User{}
 	}
 	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
-// renew makes a new code. A press is also the sign that somebody is there; what the page does by itself is none.
+// renew makes a new code. A button press shows that the user is there; a renewal by the page does
+// not.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	s := h.sign(r)
 	if s == nil {
@@ -220,15 +227,18 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	case err != nil && !errors.Is(err, gateway.ErrNotFound):
 		h.fail(w, r, err)
 		return
-	case itself && (err == nil || !h.present(s)), s.Done, err == nil && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
+	case itself && (err == nil || !h.present(s)), s.Done, err == nil &&
+		(t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
 		route.SeeOther(w, h.at(pathDesktop, s)) // nothing to renew
 		return
 	case err == nil:
-		if err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err, gateway.ErrUnavailable) {
+		if err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err,
+			gateway.ErrUnavailable) {
 			h.fail(w, r, err)
 			return
-		} // one that was answered at this moment is over as well, or the next look finds that it was approved
-		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil && now.State == gateway.TicketApproved {
+		} // a ticket that was answered at this moment has ended as well, or the next request finds it approved
+		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil &&
+			now.State == gateway.TicketApproved {
 			route.SeeOther(w, h.at(pathDesktop, s))
 			return
 		}

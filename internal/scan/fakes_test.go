@@ -15,7 +15,8 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// memory is a gateway.Tickets by the rules that the stores share. The stores themselves have a suite of their own.
+// memory is a gateway.Tickets by the rules that the stores share. The stores themselves have a
+// suite of their own.
 type memory struct {
 	mu      sync.Mutex
 	rows    map[[32]byte]gateway.Ticket
@@ -29,7 +30,8 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[[32]byte]gateway.Ticket{}, joined: map[string]string{}, blocked: map[string]bool{}, broken: map[string]error{}}
+	return &memory{rows: map[[32]byte]gateway.Ticket{}, joined: map[string]string{}, blocked: map[string]bool{},
+		broken: map[string]error{}}
 }
 
 func (m *memory) enter(method string) (leave func(), err error) {
@@ -90,7 +92,8 @@ func (m *memory) Ticket(_ context.Context, hash [32]byte, now time.Time) (gatewa
 	return t.Shown(now)
 }
 
-func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState,
+	error) {
 	leave, err := m.enter("TicketStates")
 	defer leave()
 	m.asked = append(m.asked, slices.Clone(hashes))
@@ -106,7 +109,8 @@ func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Tim
 	return out, nil
 }
 
-func (m *memory) ScanTicket(_ context.Context, hash [32]byte, h gateway.Approver, now time.Time) (gateway.Ticket, error) {
+func (m *memory) ScanTicket(_ context.Context, hash [32]byte, h gateway.Approver, now time.Time) (gateway.Ticket,
+	error) {
 	leave, err := m.enter("ScanTicket")
 	defer leave()
 	if err == nil {
@@ -126,7 +130,8 @@ func (m *memory) ScanTicket(_ context.Context, hash [32]byte, h gateway.Approver
 	return next, err
 }
 
-func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, user string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, user string, answer gateway.TicketState,
+	now time.Time) (gateway.Ticket, error) {
 	leave, err := m.enter("AnswerTicket")
 	defer leave()
 	if err != nil {
@@ -267,7 +272,8 @@ func (p *people) CreateSession(_ *http.Request, e session.Authentication) (*http
 		p.made++
 		p.events = append(p.events, gateway.Event{Kind: "sign_in", UserID: e.UserID, Method: scan.Method, App: e.App})
 		p.sessions[hashOf(id)] = session.Browser{
-			Session:        gateway.Session{Hash: hashOf(id), UserID: e.UserID, Connector: e.Connector, AppID: e.AppID, OpenID: e.OpenID, Method: scan.Method, AuthTime: e.AuthTime},
+			Session: gateway.Session{Hash: hashOf(id), UserID: e.UserID, Connector: e.Connector, AppID: e.AppID,
+				OpenID: e.OpenID, Method: scan.Method, AuthTime: e.AuthTime},
 			LoginRequestID: e.LoginRequestID,
 		}
 	}

@@ -18,32 +18,34 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Door is how a session that was made here came in.
+// Method is the sign-in method of the sessions that this package makes.
 const Method = "scan"
 
-// doorWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
+// methodWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
 const methodWeChat = "wechat"
 
-// Kinds of the events that are written here.
+// Kinds of the events that this package writes.
 const (
-	EventRefuse = "scan_refused"      // the phone said no
-	EventWrong  = "scan_wrong_number" // the phone chose another number than the desktop's
-	EventUndo   = "scan_undone"       // "not me": the session that was made was ended
+	EventRefuse = "scan_refused"      // the phone declined
+	EventWrong  = "scan_wrong_number" // the phone chose another number than the desktop shows
+	EventUndo   = "scan_undone"       // "not me": the session was ended
 )
 
-// MaxTickets is how many tickets may wait that no account answers for. More are more than people who sit before a screen.
+// MaxTickets is how many open tickets without an approver may exist, more than users in front of a
+// screen.
 const MaxTickets = 20_000
 
-// Observation tells of one sign-in: that it began, or how it ended.
+// Observation is the start or the end of a sign-in, for metrics.
 type Observation struct {
 	Outcome string // "begun", "ok", "denied", "wrong_number", "blocked"
 }
 
-// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+// Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	URL        string                   // the gateway's own address; may have a path
-	Keys       [][]byte                 // seal the cookies: the first seals, all open; at least 32 bytes each
-	InWeChat   func(*http.Request) bool // whether a browser is WeChat's own, in which an official account signs people in
+	URL  string   // of the gateway; may have a path
+	Keys [][]byte // seal the cookies: the first seals, all open; at least 32 bytes each
+	// whether a browser is WeChat's own, in which an official account signs users in
+	InWeChat   func(*http.Request) bool
 	Tickets    gateway.Tickets
 	MaxTickets int // optional: 0 = MaxTickets
 	Users      People
@@ -51,10 +53,10 @@ type Config struct {
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
 	Site       *web.Site
-	Phone      string // optional: the control page of a simulator, whose phones take a code by a link
+	Phone      string // optional: the control page of a simulator, whose phones open a code by a link
 
-	Address   func(*http.Request) netip.Addr           // optional: the visitor's; the zero Addr = not known
-	Stopping  <-chan struct{}                          // optional: closed when the process is told to stop; those that wait are then answered
+	Address   func(*http.Request) netip.Addr           // optional: the client's; the zero Addr = not known
+	Stopping  <-chan struct{}                          // optional: closed when the process stops, which ends long polls
 	RequestID func(context.Context) string             // optional
 	Observe   func(ctx context.Context, o Observation) // optional
 	Logger    *slog.Logger                             // optional
@@ -73,7 +75,7 @@ type Handler struct {
 	watch    *watcher
 }
 
-// New checks the configuration. All problems are reported at once, joined.
+// New validates the configuration. It returns all problems, joined.
 func New(cfg Config) (*Handler, error) {
 	var problems []error
 	if len(cfg.Keys) == 0 {
@@ -81,12 +83,13 @@ func New(cfg Config) (*Handler, error) {
 	}
 	for i, key := range cfg.Keys {
 		if len(key) < seal.MinKey {
-			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key), seal.MinKey))
+			problems = append(problems, fmt.Errorf("scan: Config.Keys[%d] has %d bytes, want at least %d", i, len(key),
+				seal.MinKey))
 		}
 	}
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		problems = append(problems, errors.New("scan: Config.URL is no address"))
+		problems = append(problems, errors.New("scan: Config.URL is not an address"))
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -101,9 +104,10 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{
-		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer), networks: marks,
-		events: audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
-		watch:  newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer),
+		networks: marks,
+		events:   audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		watch:    newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
 	}
 	return h, nil
 }
@@ -129,7 +133,7 @@ func defaults(cfg *Config) {
 	}
 }
 
-// Paths below the gateway's own.
+// Paths below the gateway's.
 const (
 	pathDesktop = "/scan"
 	pathState   = "/scan/state"
@@ -141,20 +145,22 @@ const (
 	pathScan    = "/scan/hold"
 	pathAnswer  = "/scan/answer"
 	pathUndo    = "/scan/undo"
-	pathSignIn  = "/sign-in" // of package signin: begins an app's request over
+	pathSignIn  = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
-// Mount registers the routes, under the path of the gateway's own address. Anonymous visitors make the gateway work at all of them, and an id of a
-// ticket is in no log.
+// Mount registers the routes, below the path of the gateway. Anonymous clients cause work at all of
+// them, and no log contains a ticket's id.
 //
-// signIn finds and makes the sessions of browsers. It comes here and not with the Config since it is itself made with [Handler.Begin].
+// signIn finds and makes the sessions of browsers. It is a parameter here and not in Config since
+// it is made with [Handler.Begin].
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
-		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " + pathSVG: h.codeSVG,
+		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " +
+			pathSVG: h.codeSVG,
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
 		"POST " + pathScan: h.serveScan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
-		// Where a form ended, a person may load the page once more from the address bar.
+		// A user may reload the page where a form ended.
 		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop,
 		"GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
 	} {
@@ -162,10 +168,14 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		mux.HandleFunc(method+" "+h.path+path, guarded(handler), route.Limited)
 	}
 	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", guarded(h.scanned), route.Limited, route.Private)
-	mux.HandleFunc(h.path+pathDesktop+"/", func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }, route.Limited, route.Private)
+	mux.HandleFunc(h.path+pathDesktop+"/", func(w http.ResponseWriter,
+		r *http.Request) {
+		h.cfg.Site.Fail(w, r, web.NotFound)
+	}, route.Limited, route.Private)
 }
 
-// guarded answers HEAD without doing anything, since what follows from a GET here is for a person who sees the page, and keeps answers out of caches.
+// guarded responds to HEAD without calling next, since a GET acts for a user who sees the page, and
+// keeps responses out of caches.
 func guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -178,7 +188,8 @@ func guarded(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// fail answers for a request that failed. The address may hold a ticket's id, which goes into no log.
+// fail responds to a request that failed. The address may contain a ticket's id, so the log gets
+// the pattern.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = r.Pattern, ""
@@ -196,7 +207,8 @@ func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) {
 // recordEvent writes an event about a ticket.
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	h.events.Record(ctx, gateway.Event{
-		Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method, Detail: t.Browser,
+		Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method,
+		Detail: t.Browser,
 	})
 }
 
@@ -204,7 +216,8 @@ func (h *Handler) observe(ctx context.Context, outcome string) {
 	h.cfg.Observe(ctx, Observation{outcome})
 }
 
-// appName is what people call the app, or the gateway itself; "" = an app that is configured no more.
+// appName returns the name of the app, or of the gateway itself; "" = the app is not configured any
+// more.
 func (h *Handler) appName(id string) string {
 	if id == "" {
 		return h.cfg.Site.Title()

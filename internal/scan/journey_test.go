@@ -27,7 +27,8 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	w.pass(12 * time.Second)
 	phone := w.phone("")
 	phone.open(desktop.link()).comeBack("alice").want(web.ScanAsk)
-	phone.shows("Sign in to Notes on another device?", "Alice", "App Notes", "Browser Chrome, Windows", "IP address 203.0.113.*", "Network Same as this phone", "Started 12 seconds ago")
+	phone.shows("Sign in to Notes on another device?", "Alice", "App Notes", "Browser Chrome, Windows",
+		"IP address 203.0.113.*", "Network Same as this phone", "Started 12 seconds ago")
 	w.state(gateway.TicketOpen)
 	phone.press("Continue").want(web.ScanNumber)
 	w.state(gateway.TicketScanned)
@@ -37,11 +38,13 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 		t.Error("signed in before the desktop came for it")
 	}
 	desktop.open(desktop.at).want(web.ScanIn).shows("Alice", "You are signed in")
-	if desktop.isIn() != "alice" || !strings.Contains(desktop.page.Body.String(), `content="2;url=`+strings.ReplaceAll(backTo, "&", "&amp;")+`"`) {
+	if desktop.isIn() != "alice" || !strings.Contains(desktop.page.Body.String(),
+		`content="2;url=`+strings.ReplaceAll(backTo, "&", "&amp;")+`"`) {
 		t.Errorf("signed in as %q, page %s", desktop.isIn(), desktop.page.Body)
 	}
 	s := w.people.sessions[hashOf(desktop.cookies["session"])]
-	if s.Method != scan.Method || s.Connector != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" || s.LoginRequestID != "DEMAND1" ||
+	if s.Method != scan.Method || s.Connector != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" ||
+		s.LoginRequestID != "DEMAND1" ||
 		!s.AuthTime.Equal(w.now()) {
 		t.Errorf("session %+v", s)
 	}
@@ -75,12 +78,14 @@ func TestCodeIsReadable(t *testing.T) {
 	w := newTown(t)
 	desktop := w.desktop()
 	link := desktop.link()
-	if !strings.Contains(desktop.page.Body.String(), `<svg class="code"`) || !strings.Contains(desktop.page.Body.String(), `<a href="`+link+`"`) {
+	if !strings.Contains(desktop.page.Body.String(), `<svg class="code"`) ||
+		!strings.Contains(desktop.page.Body.String(), `<a href="`+link+`"`) {
 		t.Errorf("no code, or no link for those who do not see it: %s", desktop.page.Body)
 	}
 	res := desktop.send(http.MethodGet, strings.Replace(desktop.at, "/scan?", "/scan/code.png?", 1), nil)
 	picture, err := png.Decode(bytes.NewReader(res.Body.Bytes()))
-	if err != nil || res.Header().Get("Content-Type") != "image/png" || res.Header().Get("Cache-Control") != "no-store" {
+	if err != nil || res.Header().Get("Content-Type") != "image/png" ||
+		res.Header().Get("Cache-Control") != "no-store" {
 		t.Fatalf("%v, %v", res.Header(), err)
 	}
 	if got, err := go_qr.Decode(picture); err != nil || got != link {
@@ -92,7 +97,8 @@ func TestCodeIsReadable(t *testing.T) {
 	}
 	// A picture belongs to a browser, and makes no ticket.
 	stranger := w.browser(uaDesktop)
-	if res := stranger.send(http.MethodGet, strings.Replace(desktop.at, "/scan?", "/scan/code.png?", 1), nil); res.Code != 404 {
+	if res := stranger.send(http.MethodGet, strings.Replace(desktop.at, "/scan?", "/scan/code.png?", 1),
+		nil); res.Code != 404 {
 		t.Errorf("another browser gets the picture: %d", res.Code)
 	}
 	if n := len(w.tickets.all()); n != 1 {
@@ -160,7 +166,8 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 		t.Error("the page would go on by itself")
 	}
 	before := len(w.tickets.all())
-	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1), url.Values{"auto": {"1"}}).want(web.ScanStill)
+	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1),
+		url.Values{"auto": {"1"}}).want(web.ScanStill)
 	if n := len(w.tickets.all()); n != before {
 		t.Error("a page that nobody sits before has made a code")
 	}
@@ -182,7 +189,8 @@ func TestScriptRenewsNothingThatIsGood(t *testing.T) {
 	w := newTown(t)
 	desktop := w.desktop()
 	link := desktop.link()
-	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1), url.Values{"auto": {"1"}}).want(web.ScanCode)
+	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1),
+		url.Values{"auto": {"1"}}).want(web.ScanCode)
 	if desktop.link() != link {
 		t.Error("the code changed under a phone that may be reading it")
 	}
@@ -296,7 +304,8 @@ func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 	phone.open("/scan/confirm").want(web.ScanNone)
 }
 
-// The phone's "not me" falls between the desktop's look at the answer and the taking of the ticket, before or after the session was made.
+// The phone's "not me" falls between the desktop's look at the answer and the taking of the ticket,
+// before or after the session was made.
 func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 	t.Parallel()
 	for _, moment := range []string{"CreateSession", "RedeemTicket"} {
@@ -340,7 +349,8 @@ func TestOwnPageIsNamedByTheSite(t *testing.T) {
 	w := newTown(t)
 	desktop := w.desktop("own")
 	phone := w.phone("alice")
-	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?", "App Example Login")
+	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?",
+		"App Example Login")
 	w.approve(desktop.link(), phone)
 	desktop.open(desktop.at).want(web.ScanIn)
 }

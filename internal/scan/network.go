@@ -11,10 +11,11 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// There is no table of places here. A phone is told what is known for sure: the desktop's address without its end, and whether the two come from the
-// same network, which they mostly do when they lie side by side.
+// A phone shows what is known for sure: the desktop's address without its end, and whether both are
+// on the same network, which they mostly are when they are side by side. No GeoIP database is used.
 
-// masked is an address for people to read: its end tells nobody who lives where. "" = not known.
+// masked returns an address for users to read, without the end that identifies a household. "" =
+// not known.
 func masked(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	switch {
@@ -29,11 +30,12 @@ func masked(a netip.Addr) string {
 		return ""
 	}
 	b := p.Addr().As16()
-	return fmt.Sprintf("%x:%x:%x:*", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]), uint16(b[4])<<8|uint16(b[5]))
+	return fmt.Sprintf("%x:%x:%x:*", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]),
+		uint16(b[4])<<8|uint16(b[5]))
 }
 
-// networks marks networks with a keyed hash, so that the ticket does not hold anybody's address.
-type networks [][]byte // the first marks, all recognise
+// networks marks networks with a keyed hash, so that the ticket does not contain an address.
+type networks [][]byte // the first marks, all compare
 
 func newNetworks(keys [][]byte) (out networks, err error) {
 	for _, key := range keys {
@@ -46,8 +48,9 @@ func newNetworks(keys [][]byte) (out networks, err error) {
 	return out, nil
 }
 
-// network is what two devices of one household share: the address in IPv4, a /64 in IPv6. Private addresses tell nothing: behind a proxy that nobody
-// named as trusted all visitors have the proxy's.
+// network returns what two devices of one household share: the address in IPv4, a /64 in IPv6. ok
+// is false for private addresses: behind a proxy that is not configured as trusted all clients have
+// the proxy's.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -60,16 +63,17 @@ func network(a netip.Addr) (text string, ok bool) {
 	return p.String(), err == nil
 }
 
-// mark names the network of an address; "" = not known. The family stands before it, since two families cannot be compared.
+// mark returns the mark of the network of an address; "" = not known. It starts with the IP
+// version, since networks of different versions cannot be compared.
 func (n networks) mark(a netip.Addr) string {
 	text, ok := network(a)
 	if !ok {
 		return ""
 	}
-	return family(a) + n.hash(0, text)
+	return ipVersion(a) + n.hash(0, text)
 }
 
-func family(a netip.Addr) string {
+func ipVersion(a netip.Addr) string {
 	if a.Unmap().Is4() {
 		return "4"
 	}
@@ -82,10 +86,10 @@ func (n networks) hash(key int, text string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:12])
 }
 
-// compare says whether an address is in the network that was marked.
+// compare reports whether an address is in the marked network.
 func (n networks) compare(mark string, a netip.Addr) web.Network {
 	text, ok := network(a)
-	if !ok || mark == "" || mark[:1] != family(a) {
+	if !ok || mark == "" || mark[:1] != ipVersion(a) {
 		return web.NetworkUnknown
 	}
 	for key := range n {

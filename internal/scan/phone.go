@@ -12,13 +12,14 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// scanned is where the code leads. In WeChat the ticket goes into the phone's cookie, and the phone on to an address that names none: WeChat's menu shares
-// the address of a page, and crawlers follow it. Elsewhere it says how to open the link in WeChat. It changes nothing, and looks for nothing: what is no
-// ticket is sent the same way.
+// scanned serves the link in the code. In WeChat the ticket goes into the phone's cookie, and the
+// phone to an address without it: WeChat's menu shares the address of a page, and crawlers follow
+// it. Elsewhere the page explains how to open the link in WeChat. It changes and reads nothing:
+// malformed ids get the same response.
 func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
 	if len(id) > 64 {
-		id = "" // never one of ours, and no cookie could hold it
+		id = "" // never a ticket, and too long for a cookie
 	}
 	if !h.cfg.InWeChat(r) {
 		page := web.Page{Kind: web.ScanHere, Scan: &web.Scan{}}
@@ -35,7 +36,8 @@ func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// isID says whether text has the form of a ticket's id, so that no page repeats what a stranger put into a link.
+// isID reports whether text has the form of a ticket's id, so that no page repeats what a stranger
+// put into a link.
 func isID(text string) bool {
 	for _, c := range []byte(text) {
 		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
@@ -45,7 +47,7 @@ func isID(text string) bool {
 	return len(text) == 26
 }
 
-// seen is a phone that looks at a ticket, signed in as the ticket wants it.
+// seen is a phone with a ticket, signed in as the ticket requires.
 type seen struct {
 	phone  phoneTicket
 	ticket gateway.Ticket
@@ -53,7 +55,8 @@ type seen struct {
 	who    session.Browser
 }
 
-// look finds out what this phone looks at, and gets it signed in. ok is false when the request is answered.
+// look returns the ticket of this phone, and sends the phone to sign in where it must. ok is false
+// when the request has its response.
 func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
 	p := h.cookies.readPhone(r)
 	if p == nil {
@@ -88,10 +91,11 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed})
 	case r.Method != http.MethodGet:
-		// By a page, not by a redirect: sign-in ends at WeChat, and browsers stop a form that ends on another origin.
+		// By a page, not by a redirect: sign-in ends at WeChat, and browsers stop a form that ends
+		// at another origin.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.path + pathConfirm, Every: 100 * time.Millisecond})
 	case r.URL.Query().Get("back") == v.phone.LoginRequestID:
-		// Sent to sign in, and back without a session that fits. To send the phone once more could go on for ever.
+		// The sign-in did not hold. To send the phone once more could repeat for ever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
 	default:
 		h.begin(w, r, v)
@@ -99,16 +103,19 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 	return v, false
 }
 
-// fits says whether the phone is signed in as the ticket wants it: by WeChat itself, through the entry, and anew where that is demanded.
+// fits reports whether the phone is signed in as the ticket requires: by WeChat itself, through the
+// connector, and again where that is required.
 func (v seen) fits() bool {
 	anew := v.data.Fresh || v.data.Consent
-	return v.who.Method == methodWeChat && (v.ticket.Connector == "" || v.who.Connector == v.ticket.Connector) && (!anew || v.who.LoginRequestID == v.phone.LoginRequestID)
+	return v.who.Method == methodWeChat && (v.ticket.Connector == "" || v.who.Connector == v.ticket.Connector) &&
+		(!anew || v.who.LoginRequestID == v.phone.LoginRequestID)
 }
 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
 	err := h.signIn.Begin(w, r, session.LoginRequest{
-		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID, Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
-		App: gateway.App{Methods: []string{methodWeChat}}, // from another phone it could have what it vouches for
+		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID,
+		Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
+		App: gateway.App{Methods: []string{methodWeChat}}, // a session by scan would itself rest on another phone
 	})
 	if err != nil {
 		h.fail(w, r, err)
@@ -159,17 +166,19 @@ func personOf(a gateway.User) *web.User {
 	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
-// facts are what the phone is told about the desktop.
+// facts returns what the phone shows about the desktop.
 func (h *Handler) facts(r *http.Request, v seen) *web.Facts {
 	return &web.Facts{
-		App: h.appName(v.ticket.App), Browser: v.ticket.Browser, Place: v.ticket.Place, Network: h.networks.compare(v.data.Network, h.cfg.Address(r)),
-		Ago: h.cfg.Now().Sub(v.ticket.CreatedAt),
+		App: h.appName(v.ticket.App), Browser: v.ticket.Browser, Place: v.ticket.Place,
+		Network: h.networks.compare(v.data.Network, h.cfg.Address(r)),
+		Ago:     h.cfg.Now().Sub(v.ticket.CreatedAt),
 	}
 }
 
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v seen) {
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: personOf(v.who.User), Scan: &web.Scan{Facts: h.facts(r, v)},
+		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: personOf(v.who.User),
+		Scan: &web.Scan{Facts: h.facts(r, v)},
 		Forms: []web.Form{
 			{Action: h.path + pathScan, Label: web.LabelContinue, Fields: map[string]string{"m": mark(v.ticket)}},
 			h.refusal(v),
@@ -180,11 +189,13 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v seen) {
 func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v seen) {
 	fields := map[string]string{"m": mark(v.ticket)}
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanNumber, App: h.appName(v.ticket.App), Scan: &web.Scan{Choices: choices(v.ticket), Action: h.path + pathAnswer, Fields: fields},
+		Kind: web.ScanNumber, App: h.appName(v.ticket.App), Scan: &web.Scan{Choices: choices(v.ticket), Action: h.path +
+			pathAnswer, Fields: fields},
 		Forms: []web.Form{h.refusal(v)},
 	})
 }
 
 func (h *Handler) refusal(v seen) web.Form {
-	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true, Fields: map[string]string{"m": mark(v.ticket), "refuse": "1"}}
+	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true,
+		Fields: map[string]string{"m": mark(v.ticket), "refuse": "1"}}
 }

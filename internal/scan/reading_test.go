@@ -76,7 +76,8 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 			if got := strings.Contains(text, other); got != (k.network == other) {
 				t.Errorf("said to be another network: %v", got)
 			}
-			if row := w.ticket(); strings.Contains(string(row.Data), "203.0.113") || strings.Contains(fmt.Sprint(row.Place), ".7") {
+			if row := w.ticket(); strings.Contains(string(row.Data), "203.0.113") ||
+				strings.Contains(fmt.Sprint(row.Place), ".7") {
 				t.Errorf("the ticket holds the whole address: %+v", row)
 			}
 		})
@@ -95,7 +96,8 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 		{"fresh", "fresh", func(d session.LoginRequest) bool { return d.Reauthenticate && !d.Consent }, false},
 		{"consent", "consent", func(d session.LoginRequest) bool { return d.Consent }, false},
 		{"the phone's entry", "connector=main", nil, true},
-		{"another entry", "connector=second", func(d session.LoginRequest) bool { return d.Connector == "second" }, false},
+		{"another entry", "connector=second", func(d session.LoginRequest) bool { return d.Connector == "second" },
+			false},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -150,14 +152,17 @@ func TestHeadDoesNothing(t *testing.T) {
 func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	for _, text := range []string{"call-0900-12345", "pay-at-evil.example", strings.Repeat("1", 26), strings.Repeat("a", 27)} {
-		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanHere); strings.Contains(b.page.Body.String(), text) {
+	for _, text := range []string{"call-0900-12345", "pay-at-evil.example", strings.Repeat("1", 26),
+		strings.Repeat("a", 27)} {
+		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanHere); strings.Contains(b.page.Body.String(),
+			text) {
 			t.Errorf("the page repeats %q", text)
 		}
 	}
 }
 
-// "Not me" ends the session also when this request does not carry it: the answer that did was for another tab, or never came.
+// "Not me" ends the session also when this request does not carry it: the answer that did was for
+// another tab, or never came.
 func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -219,7 +224,8 @@ func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.replicas[0].Begin(nil, r, session.LoginRequest{ReturnURL: "/" + strings.Repeat("x", 1500)}); err == nil {
+	if err := w.replicas[0].Begin(nil, r, session.LoginRequest{ReturnURL: "/" +
+		strings.Repeat("x", 1500)}); err == nil {
 		t.Error("taken")
 	}
 }
@@ -252,7 +258,8 @@ func TestKeysRollOver(t *testing.T) {
 
 func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{"PutTicket", "Ticket", "ScanTicket", "AnswerTicket", "RedeemTicket", "CancelTicket"} {
+	for _, method := range []string{"PutTicket", "Ticket", "ScanTicket", "AnswerTicket", "RedeemTicket",
+		"CancelTicket"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			w := newTown(t)

@@ -55,7 +55,8 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 	w := &town{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
 	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.User{}}
 	for _, name := range []string{"alice", "bob"} {
-		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) + name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
+		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) +
+			name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	site, err := web.New(web.Config{Names: web.Names{Title: "Example Login"}, Logger: log})
@@ -63,7 +64,8 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 		t.Fatal(err)
 	}
 	w.config = scan.Config{
-		URL: origin, Keys: [][]byte{[]byte(leaktest.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets, Users: w.people, Events: w.people,
+		URL: origin, Keys: [][]byte{[]byte(leaktest.Secret + strings.Repeat("k", 32))}, Tickets: w.tickets,
+		Users: w.people, Events: w.people,
 		Sessions: ender{w.people}, Site: site, Now: w.now, Logger: log,
 		InWeChat: func(r *http.Request) bool { return strings.Contains(r.UserAgent(), "MicroMessenger") },
 		Apps: func(id string) (gateway.App, bool) {
@@ -107,8 +109,10 @@ func (w *town) start() {
 }
 
 func (w *town) demand(q url.Values) session.LoginRequest {
-	d := session.LoginRequest{ID: "DEMAND1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"}, CancelURL: backTo + "&cancel=1", Connector: q.Get("connector")}
-	d.Reauthenticate, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"), q.Get("ui_locales")
+	d := session.LoginRequest{ID: "DEMAND1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"},
+		CancelURL: backTo + "&cancel=1", Connector: q.Get("connector")}
+	d.Reauthenticate, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"),
+		q.Get("ui_locales")
 	if q.Has("own") {
 		d.App, d.ReturnURL, d.CancelURL = gateway.App{}, "/", ""
 	}
@@ -168,7 +172,8 @@ func (b *browser) send(method, address string, form url.Values) *httptest.Respon
 }
 
 func (b *browser) sendContext(ctx context.Context, method, address string, form url.Values) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(ctx, method, strings.TrimPrefix(address, origin), strings.NewReader(form.Encode()))
+	r := httptest.NewRequestWithContext(ctx, method, strings.TrimPrefix(address, origin),
+		strings.NewReader(form.Encode()))
 	r.Header.Set("User-Agent", b.agent)
 	r.Header.Set("Accept-Language", b.lang)
 	r.Header.Set("Accept", "text/html")
@@ -226,7 +231,8 @@ func (b *browser) kind() string {
 func (b *browser) want(kind web.Kind) *browser {
 	b.w.t.Helper()
 	if b.kind() != string(kind) {
-		b.w.t.Fatalf("the page is %q (%d, to %q) at %s, want %q\n%s", b.kind(), b.page.Code, b.page.Header().Get("Location"), b.at, kind, b.text())
+		b.w.t.Fatalf("the page is %q (%d, to %q) at %s, want %q\n%s", b.kind(), b.page.Code,
+			b.page.Header().Get("Location"), b.at, kind, b.text())
 	}
 	return b
 }
@@ -318,7 +324,8 @@ func (b *browser) signIn(user, loginRequest string) {
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()
 	b.w.people.sessions[hashOf(id)] = session.Browser{
-		Session:        gateway.Session{Hash: hashOf(id), UserID: user, Connector: "main", AppID: "wx1", OpenID: "o-" + user, Method: "wechat", AuthTime: b.w.now()},
+		Session: gateway.Session{Hash: hashOf(id), UserID: user, Connector: "main", AppID: "wx1", OpenID: "o-" +
+			user, Method: "wechat", AuthTime: b.w.now()},
 		LoginRequestID: loginRequest,
 	}
 	b.cookies["session"] = id

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,23 +20,23 @@ import (
 
 const (
 	seedSize   = 32
-	idSize     = 16               // bytes of a ticket's id: 128 bits cannot be guessed
+	idSize     = 16               // bytes of a ticket's id: 128 bits
 	ticketLife = 2 * time.Minute  // of one code
-	renewLife  = 10 * time.Minute // how long a page renews its code by itself before it asks whether anybody is there
+	renewLife  = 10 * time.Minute // how long a page renews its code before it asks whether the user is there
 )
 
 // ticketData is gateway.Ticket.Data.
 type ticketData struct {
-	Session []byte `json:"s"`           // hash of the session that will come of it, so that the phone can end it
+	Session []byte `json:"s"`           // hash of the desktop's session, so that the phone can end it
 	Network string `json:"n,omitempty"` // mark of the desktop's network; see network.go
-	Fresh   bool   `json:"f,omitempty"` // demands on the phone's sign-in
+	Fresh   bool   `json:"f,omitempty"` // the phone has to sign in again
 	Consent bool   `json:"c,omitempty"`
 	Profile bool   `json:"p,omitempty"`
 }
 
 func readData(t gateway.Ticket) (d ticketData, err error) {
 	if err := json.Unmarshal(t.Data, &d); err != nil || len(d.Session) != sha256.Size {
-		return ticketData{}, fmt.Errorf("scan: a ticket that was not made here")
+		return ticketData{}, errors.New("scan: malformed ticket data")
 	}
 	return d, nil
 }
@@ -46,7 +47,7 @@ func newSeed() []byte {
 	return seed
 }
 
-// derive gives the bytes of one purpose in one round: whoever sees one of them learns nothing of another.
+// derive derives the bytes for one purpose in one round: one of them reveals nothing about another.
 func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, s.Seed, []byte(strconv.Itoa(s.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
@@ -55,7 +56,7 @@ func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	return out, nil
 }
 
-// secrets are what a round of a sign-in is made of.
+// secrets are the secrets of a round of a sign-in.
 type secrets struct {
 	id      string // in the code
 	desktop []byte // proves that a browser made the ticket
@@ -74,14 +75,15 @@ func (s *desktopFlow) secrets() (out secrets, err error) {
 	return out, err
 }
 
-// hashID hashes what came as a ticket's id, whatever it is: what is no id is looked for like one, and is found as little as one that nobody made.
+// hashID hashes a ticket's id. Malformed ids are hashed too, and are not found.
 func hashID(id string) [32]byte { return sha256.Sum256([]byte("weigate/scan ticket\x00" + id)) }
 
 func hashDesktop(secret []byte) [32]byte {
 	return sha256.Sum256(append([]byte("weigate/scan desktop\x00"), secret...))
 }
 
-// numbers returns the desktop's two digits and two decoys. They come from the cookie, so that a page that is made twice shows the same.
+// numbers returns the desktop's two digits and two decoys. They are derived from the cookie, so
+// that a page that is made twice shows the same.
 func (s *desktopFlow) numbers() (number string, others []string, err error) {
 	stream, err := s.derive("numbers", 64)
 	if err != nil {
@@ -97,23 +99,24 @@ func (s *desktopFlow) numbers() (number string, others []string, err error) {
 			return out[0], out[1:], nil
 		}
 	}
-	return "", nil, fmt.Errorf("scan: no numbers") // less likely than 2^-50
+	return "", nil, errors.New("scan: no numbers") // less likely than 2^-50
 }
 
-// choices are the numbers that the phone shows, in an order that says nothing.
+// choices returns the numbers that the phone shows, in an order that reveals nothing.
 func choices(t gateway.Ticket) []string {
 	out := append(slices.Clone(t.Others), t.Number)
 	slices.Sort(out)
 	return out
 }
 
-// mark names a ticket in a form of the phone: what is sent counts for what the page has shown, not for another code that was scanned since.
+// mark returns what identifies a ticket in a form of the phone: a form counts for the ticket of its
+// page, not for another code that was scanned since.
 func mark(t gateway.Ticket) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), t.Hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// newTicket is this round's ticket.
+// newTicket returns the ticket of this round.
 func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gateway.Ticket, error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -129,14 +132,16 @@ func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gat
 	}
 	address := h.cfg.Address(r)
 	data, err := json.Marshal(ticketData{
-		Session: session[:], Network: h.networks.mark(address), Fresh: s.LoginRequestID.Fresh, Consent: s.LoginRequestID.Consent, Profile: s.LoginRequestID.Profile,
+		Session: session[:], Network: h.networks.mark(address), Fresh: s.LoginRequestID.Fresh,
+		Consent: s.LoginRequestID.Consent, Profile: s.LoginRequestID.Profile,
 	})
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
 	return gateway.Ticket{
-		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequestID.App, Connector: s.LoginRequestID.Connector,
-		Browser: readBrowser(r.UserAgent()), Place: masked(address), Number: number, Others: others,
+		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequestID.App,
+		Connector: s.LoginRequestID.Connector,
+		Browser:   readBrowser(r.UserAgent()), Place: masked(address), Number: number, Others: others,
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

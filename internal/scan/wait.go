@@ -9,14 +9,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// pollLife is how long a question for another state is held. Proxies cut what is silent for longer than 30 or 60 seconds.
+// pollLife is how long a long poll lasts. Proxies close connections that are silent for longer than
+// 30 or 60 seconds.
 const pollLife = 25 * time.Second
 
-// stateGone is what a page is told whose cookie is no more: to load itself, and see why.
+// stateGone tells a page without its cookie to load itself, and show why.
 const stateGone = gateway.TicketState("gone")
 
-// state answers when the ticket has another state than the page knows, or says after a while that it has not. It tells the state and nothing else: the
-// page loads itself for the rest.
+// state responds when the ticket has another state than the page shows, or after a while. It
+// returns the state only: the page loads itself for the rest.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	seen := gateway.TicketState(r.URL.Query().Get("seen"))
 	s := h.sign(r)
@@ -32,7 +33,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollLife)
 	defer cancel()
 	if h.cfg.Stopping != nil {
-		// Whoever waits is answered, and asks another process.
+		// The page then asks another process.
 		go func() {
 			select {
 			case <-h.cfg.Stopping:
@@ -47,7 +48,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 func tell(w http.ResponseWriter, state gateway.TicketState) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// A failure here is a browser that has gone.
+	// Fails when the browser has disconnected.
 	_ = json.NewEncoder(w).Encode(struct {
 		State gateway.TicketState `json:"state"`
 	}{state})

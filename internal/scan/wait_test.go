@@ -17,7 +17,8 @@ import (
 // polls asks as the page's script does, and gives the answer and how long it took.
 func (b *browser) polls(ctx context.Context, seen string) (answer string, took time.Duration) {
 	began := time.Now()
-	res := b.twin().sendContext(ctx, http.MethodGet, strings.Replace(b.at, "/scan?", "/scan/state?", 1)+"&seen="+seen, nil)
+	res := b.twin().sendContext(ctx, http.MethodGet, strings.Replace(b.at, "/scan?", "/scan/state?", 1)+"&seen="+seen,
+		nil)
 	return strings.TrimSpace(res.Body.String()), time.Since(began)
 }
 
@@ -36,14 +37,16 @@ func TestPollAnswersWhenThePhoneIsThere(t *testing.T) {
 		desktop := w.desktop()
 		phone := w.phone("alice").open(desktop.link()).want(web.ScanAsk)
 		time.AfterFunc(10*time.Second, func() { phone.press("Continue") })
-		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` || took < 10*time.Second || took > 11*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` ||
+			took < 10*time.Second || took > 11*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 		// A page that is behind hears of it at the next look.
 		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` || took > time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"scanned"}` || took != 25*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"scanned"}` ||
+			took != 25*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 	})
@@ -122,7 +125,8 @@ func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
 			w.tickets.mu.Unlock()
 			phone.press(w.ticket().Number)
 		})
-		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"approved"}` || took > 9*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"approved"}` ||
+			took > 9*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 		if n := strings.Count(w.log.String(), "until the store answers again"); n != 1 {

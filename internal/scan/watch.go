@@ -11,15 +11,15 @@ import (
 
 const (
 	watchEvery = 500 * time.Millisecond
-	watchLimit = 5 * time.Second // for one question to the store
-	watchBatch = 5_000           // tickets in one question
+	watchLimit = 5 * time.Second // for one read of the store
+	watchBatch = 5_000           // tickets in one read
 )
 
-// stateOver is what a ticket is that is missing: its time is over.
+// stateOver is the state of a ticket that does not exist: it has expired.
 const stateOver = gateway.TicketState("over")
 
-// watcher asks the store for all the desktops that wait at this process, by one question every half a second, however many they are. It runs while
-// somebody waits.
+// watcher reads the states for all the desktops that wait at this process, by one read every half
+// second, however many they are. It runs while somebody waits.
 type watcher struct {
 	ask    func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
 	now    func() time.Time
@@ -28,7 +28,7 @@ type watcher struct {
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
 	running bool
-	failing bool // the last question failed: said once, not twice a second
+	failing bool // the last read failed: logged once, not twice a second
 }
 
 // waiter is one request that waits for its ticket to leave a state.
@@ -38,11 +38,12 @@ type waiter struct {
 	next chan gateway.TicketState // has room for one
 }
 
-func newWatcher(ask func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error), now func() time.Time, l *slog.Logger) *watcher {
+func newWatcher(ask func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
+	now func() time.Time, l *slog.Logger) *watcher {
 	return &watcher{ask: ask, now: now, logger: l, waiters: map[*waiter]struct{}{}}
 }
 
-// wait returns the ticket's state once it is another than seen; seen itself when ctx ends first.
+// wait returns the ticket's state once it differs from seen; seen itself when ctx ends first.
 func (w *watcher) wait(ctx context.Context, hash [32]byte, seen gateway.TicketState) gateway.TicketState {
 	me := &waiter{hash, seen, make(chan gateway.TicketState, 1)}
 	w.mu.Lock()
@@ -79,7 +80,7 @@ func (w *watcher) run() {
 	}
 }
 
-// hashes lists each ticket once: a person may have a page open twice.
+// hashes returns each ticket once: a user may have a page open twice.
 func (w *watcher) hashes() [][32]byte {
 	seen := make(map[[32]byte]struct{}, len(w.waiters))
 	out := make([][32]byte, 0, len(w.waiters))
@@ -92,7 +93,8 @@ func (w *watcher) hashes() [][32]byte {
 	return out
 }
 
-// look asks for the states. What could not be asked is not in the answer and not missing either: those wait on.
+// look reads the states. Tickets that could not be read are not in the result, and continue to
+// wait.
 func (w *watcher) look(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	out := make(map[[32]byte]gateway.TicketState, len(hashes))
 	failed := false
@@ -105,7 +107,8 @@ func (w *watcher) look(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 		if err != nil {
 			failed = true
 			if !w.failing {
-				w.logger.Warn("scan: the desktops that wait are not told anything until the store answers again", "error", err)
+				w.logger.Warn("scan: the desktops that wait are not told anything until the store answers again",
+					"error", err)
 			}
 			continue
 		}

@@ -9,18 +9,23 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Links to a native app's own scheme work, where the app registered the address; nothing else gets past the filter of links.
+// Links to a native app's own scheme work, where the app registered the address; nothing else gets
+// past the filter of links.
 func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	own := []string{"com.example.app:/callback", "com.example.app://host/?a=1", "https://app.example.com/cb", "javascript:alert(1)", "", "com.example.empty:/cb?"}
+	own := []string{"com.example.app:/callback", "com.example.app://host/?a=1", "https://app.example.com/cb",
+		"javascript:alert(1)", "", "com.example.empty:/cb?"}
 	for _, tt := range []struct{ name, address, want string }{
 		{"as registered", "com.example.app:/callback", "com.example.app:/callback"},
-		{"with parameters", "com.example.app:/callback?error=access_denied&state=%22", "com.example.app:/callback?error=access_denied&amp;state=%22"},
-		{"with parameters behind its own", "com.example.app://host/?a=1&error=x", "com.example.app://host/?a=1&amp;error=x"},
+		{"with parameters", "com.example.app:/callback?error=access_denied&state=%22",
+			"com.example.app:/callback?error=access_denied&amp;state=%22"},
+		{"with parameters behind its own", "com.example.app://host/?a=1&error=x",
+			"com.example.app://host/?a=1&amp;error=x"},
 		{"with parameters behind an empty query", "com.example.empty:/cb?error=x", "com.example.empty:/cb?error=x"},
 		{"a quote in it", `com.example.app:/callback?a="><script>`, "com.example.app:/callback?a=%22%3e%3cscript%3e"},
-		{"https", "https://elsewhere.example.com/cb?a=1&b=2", "https://elsewhere.example.com/cb?a=1&amp;b=2"}, // links of http and https need no check
+		// links of http and https need no check
+		{"https", "https://elsewhere.example.com/cb?a=1&b=2", "https://elsewhere.example.com/cb?a=1&amp;b=2"},
 		{"another path", "com.example.app:/callback2", ""},
 		{"parameters where there were some", "com.example.app://host/?a=12", ""},
 		{"another app's scheme", "com.example.other:/callback", ""},
@@ -34,19 +39,23 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 			{Kind: web.AppSignedOut, App: "App", GoToApp: web.ToApp(tt.address, own), Every: time.Second},
 		} {
 			body := show(s, lang.English, p).Body.String()
-			if tt.want == "" && strings.Contains(body, "<a ") || tt.want != "" && !strings.Contains(body, `href="`+tt.want+`"`) {
-				t.Errorf("%s, %s: want a link to %q, got %s", p.Kind, tt.name, tt.want, body[strings.Index(body, "<h1>"):])
+			if tt.want == "" && strings.Contains(body, "<a ") || tt.want != "" &&
+				!strings.Contains(body, `href="`+tt.want+`"`) {
+				t.Errorf("%s, %s: want a link to %q, got %s", p.Kind, tt.name, tt.want,
+					body[strings.Index(body, "<h1>"):])
 			}
 			if strings.Contains(body, "ZgotmplZ") {
 				t.Errorf("%s, %s: a dead link", p.Kind, tt.name)
 			}
-			if refresh := strings.Contains(body, "http-equiv"); refresh != (tt.want != "" && p.Kind == web.AppSignedOut) {
+			if refresh := strings.Contains(body, "http-equiv"); refresh != (tt.want != "" &&
+				p.Kind == web.AppSignedOut) {
 				t.Errorf("%s, %s: refresh %t", p.Kind, tt.name, refresh)
 			}
 		}
 	}
 	// A plain string, whoever it comes from, is no such link.
-	body := show(s, lang.English, web.Page{Kind: web.Refused, App: "App", Back: "com.example.app:/callback"}).Body.String()
+	body := show(s, lang.English, web.Page{Kind: web.Refused, App: "App",
+		Back: "com.example.app:/callback"}).Body.String()
 	if strings.Contains(body, "com.example") {
 		t.Errorf("a string became a link: %s", body)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Error answers a request that failed. Its text never reaches the browser: people get a sentence and the number of the request, programs get JSON,
-// the log gets the cause.
+// Error responds to a request that failed. The text of the error never reaches the browser: users
+// get a sentence and the request id, programs get JSON, the log gets the cause.
 //
 //	gateway.ErrUnavailable, a deadline      503, with Retry-After
-//	the visitor has gone                    503, and nothing in the log
+//	the client has disconnected             503, and nothing in the log
 //	gateway.ErrBlocked                      403
 //	gateway.ErrNotFound                     404
 //	a body over its limit                   413
@@ -24,14 +24,16 @@ func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case r.Context().Err() != nil:
 	case ours:
-		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id", s.cfg.RequestID(r.Context()))
+		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
+			s.cfg.RequestID(r.Context()))
 	default:
-		s.cfg.Logger.InfoContext(r.Context(), "request refused", "path", r.URL.Path, "error", err, "request_id", s.cfg.RequestID(r.Context()))
+		s.cfg.Logger.InfoContext(r.Context(), "request rejected", "path", r.URL.Path, "error", err, "request_id",
+			s.cfg.RequestID(r.Context()))
 	}
 	s.Fail(w, r, kind)
 }
 
-// Fail answers with an error of a kind, as a page or, to a program, as JSON.
+// Fail responds with an error of a kind, as a page or, to a program, as JSON.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
 	if !isProgram(r) {
 		s.Show(w, r, Page{Kind: kind})
@@ -43,7 +45,7 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(kind.Status())
-	// A failure here is a client that has gone.
+	// Fails when the client has disconnected.
 	_ = json.NewEncoder(w).Encode(struct {
 		Error     string `json:"error"`
 		RequestID string `json:"request_id,omitempty"`
@@ -68,7 +70,8 @@ func KindOf(err error) Kind {
 func classify(err error) (kind Kind, ours bool) {
 	var large *http.MaxBytesError
 	switch {
-	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, context.Canceled):
 		return Busy, true
 	case errors.Is(err, gateway.ErrBlocked):
 		return Blocked, false
@@ -80,7 +83,8 @@ func classify(err error) (kind Kind, ours bool) {
 	return Fault, true
 }
 
-// isProgram tells a program's request from a page that a person opens. Browsers since 2020 (iOS: 2023) say it themselves in Sec-Fetch-Mode.
+// isProgram reports whether a program sent the request, and not a user who opens a page. Browsers
+// since 2020 (iOS: 2023) send Sec-Fetch-Mode.
 func isProgram(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"

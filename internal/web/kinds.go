@@ -2,69 +2,70 @@ package web
 
 import "net/http"
 
-// Kind names a page. Its words stand in the catalogues under KIND.title, KIND.text and KIND.button.
+// Kind is a kind of page. Its texts are in the catalogues under KIND.title, KIND.text and
+// KIND.button.
 type Kind string
 
-// The pages of the sign-in. Their names are those of package login, which says when each is shown.
+// The pages of sign-in. Their names are those of package login.
 const (
-	OpenInWeChat  Kind = "open_in_wechat" // no door here: the link is for WeChat
-	OpenElsewhere Kind = "open_elsewhere" // in WeChat, where this door does not work
-	Choose        Kind = "choose"         // which of several doors
-	NoMethod      Kind = "no_method"      // the app and this site have no door in common
+	OpenInWeChat  Kind = "open_in_wechat" // no sign-in method here: the link is for WeChat
+	OpenElsewhere Kind = "open_elsewhere" // in WeChat, where this sign-in method does not work
+	Choose        Kind = "choose"         // several sign-in methods
+	NoMethod      Kind = "no_method"      // no sign-in method that the app accepts is available
 	Profile       Kind = "profile"        // asks for nickname and picture (头像昵称)
-	Snapshot      Kind = "snapshot"       // explains 使用完整服务 to a visitor of a snapshot page (快照页)
-	Denied        Kind = "denied"         // the person declined at WeChat
+	Snapshot      Kind = "snapshot"       // explains 使用完整服务 on a snapshot page (快照页)
+	Denied        Kind = "denied"         // the user declined at WeChat
 	SignOut       Kind = "sign_out"       // asks whether to sign out
 	PleaseSignIn  Kind = "please_sign_in" // a form was sent without a session
-	Lost          Kind = "lost"           // a callback that this browser did not begin, or is over
+	Lost          Kind = "lost"           // a callback that this browser did not start, or that has expired
 	NoCookies     Kind = "no_cookies"     // the browser keeps no cookies
-	Loop          Kind = "loop"           // sign-ins succeed but do not hold
-	Again         Kind = "again"          // WeChat refused codes several times in a row
-	Restricted    Kind = "restricted"     // WeChat refused the person
-	Blocked       Kind = "blocked"        // an administrator has blocked the account
-	BadReturn     Kind = "bad_return"     // the return address was refused
+	Loop          Kind = "loop"           // sign-ins succeed, but the session is not kept
+	Again         Kind = "again"          // WeChat rejected several codes in a row
+	Restricted    Kind = "restricted"     // WeChat has restricted the user
+	Blocked       Kind = "blocked"        // an administrator has blocked the user
+	BadReturn     Kind = "bad_return"     // the return address was rejected
 )
 
-// The person's own pages.
+// The pages for a user, apart from an app.
 const (
 	Agreement     Kind = "agreement"      // a box to tick before signing in
-	Welcome       Kind = "welcome"        // the first page, for a visitor who is not signed in
-	Own           Kind = "own"            // the first page, for a person who is
+	Welcome       Kind = "welcome"        // the home page, without a session
+	Own           Kind = "own"            // the home page of a signed-in user
 	SignedOut     Kind = "signed_out"     // here
 	EndedAll      Kind = "ended_all"      // signed out everywhere
-	GoingOn       Kind = "going_on"       // goes on by link and refresh, where a redirect after a form would be stopped
+	GoingOn       Kind = "going_on"       // continues by link and refresh, where browsers stop a redirect after a form
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
-	AppSignedOut  Kind = "app_signed_out" // signed out, at an app's wish
+	AppSignedOut  Kind = "app_signed_out" // signed out, at the request of an app
 	Waiting       Kind = "waiting"        // for an administrator's approval
-	ConfirmSignIn Kind = "confirm"        // an app wants the person to be asked anew
+	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
 )
 
-// The pages of the sign-in by a phone: first what the desktop shows, then what the phone shows.
+// The pages of sign-in by scan: first those of the desktop, then those of the phone.
 const (
 	ScanCode      Kind = "scan_code"      // the code to scan
 	ScanCopy      Kind = "scan_copy"      // the same on a phone: a link to copy, and the number
-	ScanHeld      Kind = "scan_held"      // whose phone has it, and the number
-	ScanExpired   Kind = "scan_expired"   // a new code by one press, or by itself
-	ScanStill     Kind = "scan_still"     // the same after a while: is anybody there?
-	ScanRefused   Kind = "scan_refused"   // the phone said no
+	ScanHeld      Kind = "scan_held"      // whose phone scanned it, and the number
+	ScanExpired   Kind = "scan_expired"   // a new code by a button or automatically
+	ScanStill     Kind = "scan_still"     // the same after a while: is the user there?
+	ScanRefused   Kind = "scan_refused"   // the phone declined
 	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
-	ScanCancelled Kind = "scan_cancelled" // given up
-	ScanIn        Kind = "scan_in"        // who was signed in; goes on
+	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
+	ScanIn        Kind = "scan_in"        // who was signed in; continues
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
 
 	ScanHere     Kind = "scan_here"     // the code was opened outside WeChat
-	ScanAsk      Kind = "scan_ask"      // who asks, from where
+	ScanAsk      Kind = "scan_ask"      // which app asks, from where
 	ScanNumber   Kind = "scan_number"   // three numbers
-	ScanDone     Kind = "scan_done"     // where the person was signed in, and how to undo it
-	ScanSaidNo   Kind = "scan_said_no"  // refused
+	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
+	ScanSaidNo   Kind = "scan_said_no"  // declined
 	ScanMismatch Kind = "scan_mismatch" // another number than the desktop's
-	ScanTaken    Kind = "scan_taken"    // another phone is at it
+	ScanTaken    Kind = "scan_taken"    // another phone scanned it first
 	ScanUsed     Kind = "scan_used"     // answered already, by somebody else
-	ScanOver     Kind = "scan_over"     // its time is over, or there never was such a code
-	ScanNone     Kind = "scan_none"     // this phone looks at no code
+	ScanOver     Kind = "scan_over"     // expired, or never existed
+	ScanNone     Kind = "scan_none"     // this phone has scanned no code
 )
 
-// The pages that say why a person cannot go on to an app. Their names are the reasons of packages oidc and relay.
+// The pages that explain why a user cannot enter an app.
 const (
 	UnknownApp     Kind = "unknown_app"
 	RedirectURI    Kind = "redirect_uri"
@@ -76,30 +77,30 @@ const (
 	SubjectTaken   Kind = "subject_taken"
 	SignOutHint    Kind = "sign_out_hint"
 	SignOutAddress Kind = "sign_out_address"
-	Scope          Kind = "scope" // old code asks for a scope that its address does not have
-	State          Kind = "state" // old code sends more along than WeChat takes
+	Scope          Kind = "scope" // an app of kind relay requests a scope that its address does not have
+	State          Kind = "state" // an app of kind relay sends a longer state than WeChat accepts
 )
 
 // The pages of sites behind forward auth, besides those above.
 const (
-	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not set up
+	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not configured
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
 	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
 )
 
 // Errors of any address.
 const (
-	Busy             Kind = "busy"  // WeChat or the store is out of reach
-	Fault            Kind = "fault" // an error on our side
+	Busy             Kind = "busy"  // WeChat or the store is unavailable
+	Fault            Kind = "fault" // an error of the gateway
 	BadRequest       Kind = "bad_request"
-	ForeignForm      Kind = "foreign_form" // the form came from another site
+	ForeignForm      Kind = "foreign_form" // a form of another site
 	NotFound         Kind = "not_found"
-	MethodNotAllowed Kind = "method_not_allowed" // the address does not take this method
+	MethodNotAllowed Kind = "method_not_allowed" // the address does not accept this method
 	TooMany          Kind = "too_many"           // requests
 	TooLarge         Kind = "too_large"
 )
 
-// tone is the colour and the sign of a page.
+// tone is the color and the symbol of a page.
 type tone string
 
 const (
@@ -108,7 +109,7 @@ const (
 	bad   tone = "bad"
 )
 
-// look is what a kind decides. A status of 400 or more names the request on the page, for those who ask for help.
+// look is what a kind decides. With a status of 400 or more the page has the request id.
 type look struct {
 	status int
 	tone   tone
@@ -117,40 +118,57 @@ type look struct {
 // Status returns the HTTP status of the pages of a kind.
 func (k Kind) Status() int { return looks[k].status }
 
-// looks has every kind; New fails when a kind has no words, or words have no kind.
+// looks has every kind; New fails when a kind has no text, or a text has no kind.
 var looks = map[Kind]look{
-	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain}, NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
+	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain},
+	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
-	NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad}, Again: {http.StatusBadGateway, bad},
-	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad}, BadReturn: {http.StatusBadRequest, bad},
+	NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad},
+	Again:      {http.StatusBadGateway, bad},
+	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad},
+	BadReturn: {http.StatusBadRequest, bad},
 
-	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good}, GoingOn: {200, plain},
+	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good},
+	GoingOn:    {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 
-	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain}, ScanStill: {200, plain}, ScanRefused: {200, bad},
+	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain},
+	ScanStill: {200, plain}, ScanRefused: {200, bad},
 	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanIn: {200, good}, ScanUndone: {200, plain},
-	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good}, ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
-	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad}, ScanNone: {http.StatusNotFound, bad},
+	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good},
+	ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
+	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad},
+	ScanNone: {http.StatusNotFound, bad},
 
-	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad}, NotSignedIn: {http.StatusForbidden, bad},
-	Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad}, NoOpenID: {http.StatusForbidden, bad},
-	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad}, SignOutHint: {http.StatusBadRequest, bad},
-	SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad}, State: {http.StatusBadRequest, bad},
+	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad},
+	NotSignedIn: {http.StatusForbidden, bad},
+	Refused:     {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad},
+	NoOpenID:  {http.StatusForbidden, bad},
+	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad},
+	SignOutHint:    {http.StatusBadRequest, bad},
+	SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad},
+	State: {http.StatusBadRequest, bad},
 
 	UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
-	Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad}, BadRequest: {http.StatusBadRequest, bad},
-	ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad}, MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
-	TooMany: {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
+	Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad},
+	BadRequest:  {http.StatusBadRequest, bad},
+	ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad},
+	MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
+	TooMany:          {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 }
 
-// shared are the words that belong to no single kind.
+// shared returns the keys of the texts that belong to no single kind.
 func shared() []string {
-	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy", "user.id", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text", "method.website", "method.website.text",
+	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
+		"user.id", "sessions", "sessions.here",
+		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
+		"method.website", "method.website.text",
 		LabelProfileAnew, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
-		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image", "scan.number", "scan.copy", "scan.copied",
-		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same", "scan.network.other",
+		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
+		"scan.number", "scan.copy", "scan.copied",
+		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same",
+		"scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }
 
@@ -171,5 +189,5 @@ const (
 const (
 	LabelProfileAnew = "do.update_profile" // nickname and picture are known, and may have changed
 	LabelByWebsite   = "do.by_website"     // sign in by the QR code of WeChat's own page instead
-	LabelOtherMethod = "do.other_method"   // choose another way to sign in
+	LabelOtherMethod = "do.other_method"   // choose another sign-in method
 )

@@ -12,13 +12,16 @@ const waitingRefresh = 10 * time.Second
 // UserOf returns what pages show of a user.
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
-// WaitingPage returns the page for a user who waits for an administrator's approval. It loads again, the address of the same request, by itself, and
-// shows the user id, which the user tells the administrator.
+// WaitingPage returns the page for a user who waits for an administrator's approval. It loads the
+// address of the same request again automatically, and shows the user id, which the administrator
+// needs.
 func WaitingPage(app gateway.App, u gateway.User, again string) Page {
-	return Page{Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Go: again, Every: waitingRefresh}
+	return Page{Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Go: again,
+		Every: waitingRefresh}
 }
 
-// ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app requires it.
+// ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app
+// requires it.
 func ConfirmPage(app gateway.App, u gateway.User, proceed string) Page {
 	return Page{Kind: ConfirmSignIn, App: app.Name, User: UserOf(u), Go: proceed}
 }

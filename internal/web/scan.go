@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Scan is what the pages of the desktop sign-in have besides text. A page with one may run our script, which watches for the phone; everything works
-// without it, by a page that loads itself.
+// Scan is what the pages of sign-in by scan have besides text. A page with one may run the embedded
+// script, which waits for the phone; without it the page loads itself.
 type Scan struct {
-	State string        // of the ticket, as the page shows it; "" = there is nothing to watch
+	State string        // of the ticket, as the page shows it; "" = nothing to wait for
 	Self  string        // address of the page itself
-	Poll  string        // answers when the ticket has another state
-	Renew string        // a POST there makes a new code, which the page asks for by itself; "" = only by a press
+	Poll  string        // responds when the ticket has another state
+	Renew string        // a POST there makes a new code, which the page sends automatically; "" = only by a button
 	Every time.Duration // without JavaScript the page loads itself that often; 0 = never
 
 	Code   *Code
 	Image  string // address of the code as a picture, to be saved
-	Phone  string // where a simulated phone takes the code; "" = the phones are real
+	Phone  string // where a simulated phone opens the code; "" = the phones are real
 	Number string // the desktop's two digits
 
 	Facts   *Facts
@@ -25,27 +25,29 @@ type Scan struct {
 	Fields  map[string]string // sent with it
 }
 
-// Seconds is Every for the page.
+// Seconds returns Every for the page.
 func (s *Scan) Seconds() int { return int(s.Every / time.Second) }
 
-// Code is a QR code to draw: one path in a square of Size units, dark on white whatever the colours of the page, or no reader takes it.
+// Code is a QR code to draw: one path in a square of Size units, dark on white whatever the colors
+// of the page, as readers need it.
 type Code struct {
 	Size int
 	Path string
-	Link string // what it says
+	Link string // the link in it
 }
 
-// Network says whether the desktop is where the phone is.
+// Network is whether the desktop is on the network of the phone.
 type Network string
 
-// What is known of the networks. The zero value says nothing.
+// The values of Network. The zero value is not known.
 const (
 	NetworkUnknown Network = ""
 	NetworkSame    Network = "same"
 	NetworkOther   Network = "other"
 )
 
-// Facts are what a phone is told about the device that asks. Unknown ones are left out, but for the browser: that one is not known is worth knowing.
+// Facts are what a phone shows about the device that asks. Unknown ones are left out, except the
+// browser.
 type Facts struct {
 	App     string
 	Browser string
@@ -57,7 +59,7 @@ type Facts struct {
 // Fact is a line of facts on the page.
 type Fact struct{ Name, Value string }
 
-// Facts are the lines, in the language of the page.
+// Facts returns the lines, in the language of the page.
 func (v view) Facts() (out []Fact, err error) {
 	f := v.Scan.Facts
 	add := func(name, value string, err error) error {
@@ -95,7 +97,7 @@ func (v view) Facts() (out []Fact, err error) {
 	return out, err
 }
 
-// ago says how long ago something was, as people say it.
+// ago returns how long ago something was, in words.
 func (v view) ago(d time.Duration) (string, error) {
 	key, n := "scan.ago.seconds", int(d/time.Second)
 	switch {
@@ -109,5 +111,5 @@ func (v view) ago(d time.Duration) (string, error) {
 	return v.texts.Text(key, "n", n)
 }
 
-// Script is the one script of our pages, which the policy names by its hash.
+// Script returns the embedded script, whose hash is in the policy.
 func (v view) Script() template.JS { return v.script }

@@ -20,7 +20,7 @@ import (
 //go:embed files
 var files embed.FS
 
-// Names are the operator's own words on every page. All are optional.
+// Names are the administrator's texts on every page. All are optional.
 type Names struct {
 	Title      string // "" = Weigate
 	Footer     string
@@ -28,18 +28,19 @@ type Names struct {
 	ICP        string // the registration number that sites in China show
 }
 
-// HasFooter says whether there is anything to show at the foot of the page.
+// HasFooter reports whether the page has a footer.
 func (n Names) HasFooter() bool { return n.Footer != "" || n.PrivacyURL != "" || n.ICP != "" }
 
-// Config is what a [Site] is made of. The zero value works.
+// Config holds the settings of a [Site]. The zero value works.
 type Config struct {
-	Names     Names
-	Pictures  []string                     // origins, besides WeChat's own hosts, that a picture may come from: the simulator's
-	RequestID func(context.Context) string // nil = pages name no request
+	Names Names
+	// origins, besides WeChat's own hosts, that a picture may come from: the simulator's
+	Pictures  []string
+	RequestID func(context.Context) string // nil = pages without a request id
 	Logger    *slog.Logger                 // nil = discards
 }
 
-// Site shows pages. Make it with [New]; it is safe for concurrent use.
+// Site renders pages. Make it with [New]; it is safe for concurrent use.
 type Site struct {
 	cfg    Config
 	layout *template.Template
@@ -49,7 +50,8 @@ type Site struct {
 	watch  string // policy of the pages that run it
 }
 
-// New reads the embedded files and checks them: every kind has its words in both languages, and no word is left over.
+// New reads the embedded files and checks them: every kind has its texts in both languages, and no
+// text is unused.
 func New(cfg Config) (*Site, error) {
 	if cfg.Names.Title == "" {
 		cfg.Names.Title = "Weigate"
@@ -70,14 +72,17 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.script = template.JS(script)
-	// The style sheet is part of each page, named by its hash: one request less, and nothing to serve under a path.
+	// The style sheet is part of each page, and the policy has its hash: one request less, and
+	// nothing to serve below a path.
 	sum := sha256.Sum256(style)
 	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
-	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " + pictures +
+	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
+		pictures +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	sum = sha256.Sum256(script)
-	// Its pictures are the code to save; its connections are the questions for the phone.
-	s.watch = strings.Replace(s.policy, "img-src ", "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
+	// Its pictures are the code to save; its connections are the long polls.
+	s.watch = strings.Replace(s.policy, "img-src ",
+		"script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
 	}).ParseFS(files, "files/page.html")
@@ -90,7 +95,7 @@ func New(cfg Config) (*Site, error) {
 	return s, nil
 }
 
-// Title is what the operator calls the gateway.
+// Title returns the name of the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
 
 // loadTexts reads the catalogue and checks that it has the texts of every kind, and no others.
@@ -107,13 +112,13 @@ func loadTexts() (*lang.Catalogue, error) {
 	return texts, texts.Check(required, optional)
 }
 
-// Person is whom a page is about.
+// User is what a page shows of a user.
 type User struct {
 	Nickname string // "" = not known
 	Picture  string // "" = none
 }
 
-// Form is a button that sends a form to an address of ours.
+// Form is a button that sends a form to an address of the gateway.
 type Form struct {
 	Action string
 	Label  string // one of the labels
@@ -123,19 +128,20 @@ type Form struct {
 	Missed bool // with Tick: it was sent before without the tick
 }
 
-// Account is what a person sees of their own account.
+// UserID is what a user sees of their own record.
 type UserID struct {
 	ID       string
 	Sessions []Session
 }
 
-// Session is one signed-in browser of a person.
+// Session is one signed-in browser of a user.
 type Session struct {
-	Here        bool // it is the one that asks
+	Here        bool // it is this browser
 	Since, Seen time.Time
 }
 
-// Door is a way to sign in that a person may choose. Its words stand under way.NAME and way.NAME.text.
+// Method is a sign-in method that a user may choose. Its texts are under method.NAME and
+// method.NAME.text.
 type Method struct {
 	Name string // scan, website
 	Go   string
@@ -143,34 +149,35 @@ type Method struct {
 
 // Link is a quiet button that leads to an address.
 type Link struct {
-	Label string // LabelProfileAnew, LabelByWebsite, LabelOtherDoor
+	Label string // LabelProfileAnew, LabelByWebsite, LabelOtherMethod
 	Go    string
 }
 
-// Page is one page to show. Only Kind is required; a button whose address is "" is left out.
+// Page is a page. Only Kind is required; a button without an address is left out.
 type Page struct {
 	Kind    Kind
-	Status  int    // 0 = what the kind says
+	Status  int    // 0 = that of the kind
 	Lang    string // "" = by the request
 	App     string // name of the app that the page is about
 	User    *User
 	Copy    string // a link to copy
 	Go      string // where the main button leads
-	Without string // where "go on without" leads, when it is a link
-	Back    string // where the way back leads: to the app
-	Home    string // where our own first page is, for who cannot go back
+	Without string // where "Continue without" leads, when it is a link
+	Back    string // where the button back to the app leads
+	Home    string // the home page, for users who cannot go back
 	Forms   []Form
 	Methods []Method // to choose from
 	Links   []Link
 	UserID  *UserID
-	Every   time.Duration // with Go: the page goes there by itself after that long
-	Scan    *Scan         // of the pages of the sign-in by a phone
+	Every   time.Duration // with Go: the page loads it automatically after that long
+	Scan    *Scan         // of the pages of sign-in by scan
 
-	// GoToApp and BackToApp stand for Go and Back where the address is an app's own, which may have a native app's scheme.
+	// GoToApp and BackToApp stand for Go and Back where the address is an app's own, which may have
+	// a native app's scheme.
 	GoToApp, BackToApp AppLink
 }
 
-// view is what the template is given.
+// view is the data of the template.
 type view struct {
 	Page
 	Site      Names
@@ -191,7 +198,7 @@ type view struct {
 // Word returns a text of the catalogue.
 func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
-// Show writes a page, with all headers that it needs. It is rendered whole before the first byte goes out.
+// Show writes a page with all its headers. It is rendered completely before the first byte is sent.
 func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	v, err := s.view(r, p)
 	var body bytes.Buffer
@@ -199,8 +206,8 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		err = s.layout.Execute(&body, v)
 	}
 	if err != nil {
-		// The kinds are tested, so this is a page that the caller made up.
-		s.cfg.Logger.ErrorContext(r.Context(), "page not shown", "kind", string(p.Kind), "error", err)
+		// The kinds are tested, so the caller made up a kind.
+		s.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -213,7 +220,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	// With "no-referrer" browsers send "Origin: null" along with a form, which looks like another site's.
+	// With "no-referrer" browsers send "Origin: null" with a form, as if it came from another site.
 	header.Set("Referrer-Policy", "no-referrer")
 	if len(p.Forms) > 0 {
 		header.Set("Referrer-Policy", "same-origin")
@@ -222,7 +229,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	setRetryAfter(header, p.Kind)
 	w.WriteHeader(v.Status)
 	if r.Method != http.MethodHead {
-		_, _ = body.WriteTo(w) // a failure here is a browser that has gone
+		_, _ = body.WriteTo(w) // fails when the browser has disconnected
 	}
 }
 
@@ -235,7 +242,8 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Status = look.status
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
-	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: look.tone, texts: s.texts.In(language), script: s.script}
+	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: look.tone, texts: s.texts.In(language),
+		script: s.script}
 	say, err := v.names(p.App, s.cfg.Names.Title)
 	if err != nil {
 		return view{}, err
@@ -278,7 +286,8 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// names returns a lookup of texts that inserts the names of the app and of the gateway. An app without a name is "the app", not quoted.
+// names returns a lookup of texts that inserts the names of the app and of the gateway. An app
+// without a name is "the app", not quoted.
 func (v view) names(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {

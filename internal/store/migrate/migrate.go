@@ -1,11 +1,9 @@
-// Package migrate reads a store's numbered migrations and says which of them a
-// database still needs. The names to know are [Read], [Migration],
-// [Todo] and [Look].
+// Package migrate reads the numbered migrations of a store and returns those that a database lacks:
+// see [Read], [Todo] and [Look].
 //
-// It runs no SQL: each store applies one migration in one transaction, together
-// with the row that records it, so that an interrupted migration leaves the
-// version before it. (Ours rather than goose: it is this file, and goose would
-// go on with a database that a newer version made.)
+// It runs no SQL. Each store applies one migration in one transaction, together with the row that
+// records it, so that an interrupted migration leaves the version before it. goose, the usual library,
+// would continue with a database of a newer version.
 package migrate
 
 import (
@@ -23,11 +21,11 @@ import (
 // Migration is one step of a schema.
 type Migration struct {
 	Version int    // 1, 2, 3, …
-	Name    string // what it brings, from the file's name
+	Name    string // from the file name
 	SQL     string
 }
 
-// Applied is a step that a database has, as its migrations table says.
+// Applied is a migration that a database has, from its table of migrations.
 type Applied struct {
 	Version int
 	Name    string
@@ -35,18 +33,18 @@ type Applied struct {
 
 var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
 
-// Read returns the migrations in the root of files, in order. A file whose name
-// is not like 0001_accounts.sql, a gap or a double is an error.
+// Read returns the migrations in the root of files, in order. A gap, a duplicate number, and a file
+// name that is not like 0001_schema.sql are errors.
 func Read(files fs.FS) ([]Migration, error) {
-	connectors, err := fs.ReadDir(files, ".")
+	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	var all []Migration
-	for _, e := range connectors {
+	for _, e := range entries {
 		m := fileName.FindStringSubmatch(e.Name())
 		if m == nil {
-			return nil, fmt.Errorf("migration %q: want a name like 0001_accounts.sql", e.Name())
+			return nil, fmt.Errorf("migration %q: want a name like 0001_schema.sql", e.Name())
 		}
 		text, err := fs.ReadFile(files, e.Name())
 		if err != nil {
@@ -58,15 +56,15 @@ func Read(files fs.FS) ([]Migration, error) {
 	slices.SortFunc(all, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
 	for i, m := range all {
 		if m.Version != i+1 {
-			return nil, fmt.Errorf("migration %04d (%s) stands at place %d: numbers go up by one from 0001", m.Version, m.Name, i+1)
+			return nil, fmt.Errorf("migration %04d (%s) is number %d: migrations are numbered from 0001 without gaps", m.Version, m.Name, i+1)
 		}
 	}
 	return all, nil
 }
 
-// Todo returns the migrations that a database with these applied steps lacks.
-// A database with a step that all does not have was made by a newer version:
-// the error wraps gateway.ErrNewerDatabase and names the step.
+// Todo returns the migrations that a database with these applied ones lacks. A database with another
+// migration was created by a newer version: the error wraps gateway.ErrNewerDatabase and names the
+// migration.
 func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	has := 0
 	for _, a := range applied {
@@ -86,9 +84,8 @@ func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	return all[has:], nil
 }
 
-// Look returns what a database that may not be changed says of these missing
-// steps: nil when there are none, else an error that wraps
-// gateway.ErrOlderDatabase and names them.
+// Look returns nil when a database that must not be changed lacks no migration. Otherwise the error
+// wraps gateway.ErrOlderDatabase and names the missing ones.
 func Look(todo []Migration) error {
 	if len(todo) == 0 {
 		return nil

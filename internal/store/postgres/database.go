@@ -31,7 +31,7 @@ func (d *database) Do(ctx context.Context, op string, f func(sqlstore.Conn) erro
 	return err
 }
 
-// committed tells of a commit that changed a row.
+// committed calls onCommit after a commit that changed a row.
 func (d *database) committed() {
 	if d.onCommit != nil {
 		d.onCommit()

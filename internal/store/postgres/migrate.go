@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// lockNumber is the advisory lock that migrations of one schema take: "weigate"
-// in ASCII, so that it is no other program's by chance.
+// lockNumber is the advisory lock of migrations: "weigate" in ASCII, so that it is not the lock of
+// another program by chance.
 const lockNumber = 0x77656967617465
 
 // migrate brings the schema up to date, one migration in one transaction each.
@@ -45,9 +45,8 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	return nil
 }
 
-// step applies the next migration, and reports whether there may be another.
-// The lock makes replicas that start at once wait for each other; it ends with
-// the transaction.
+// step applies the next migration, and reports whether there may be another. The lock makes replicas
+// that start at once wait for each other; it ends with the transaction.
 func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`, int64(lockNumber)); err != nil {
 		return false, err
@@ -67,7 +66,7 @@ func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 	return true, err
 }
 
-// look says whether the schema is up to date, and changes nothing.
+// look returns an error when the schema is not up to date, and changes nothing.
 func (s *Store) look(ctx context.Context, all []migrate.Migration) error {
 	return s.db.Do(ctx, "look", func(c sqlstore.Conn) error {
 		todo, err := pending(c, all)

@@ -19,7 +19,7 @@ import (
 //go:embed migrations/*.sql
 var embedded embed.FS
 
-// Options are the settings of a store; the zero value is good.
+// Options are the settings of a store. The zero value is valid.
 type Options struct {
 	// MaxConns is how many connections the pool may have; 0 = what the URL says
 	// as pool_max_conns, or 16.
@@ -53,11 +53,11 @@ type Store struct {
 
 var _ gateway.Store = (*Store)(nil)
 
-// Open connects to the database at url (postgres://user:password@host/db, with
-// pgx's parameters) and brings its schema up to date; replicas that start at
-// once do it one after the other. A database that a newer version made is
-// gateway.ErrNewerDatabase; a server that does not answer, or refuses us, wraps
-// gateway.ErrUnavailable and says what to do. No error holds the password.
+// Open connects to the database at url (postgres://user:password@host/db, with the parameters of pgx)
+// and brings its schema up to date; replicas that start at once do so one after the other. It returns
+// gateway.ErrNewerDatabase for a database of a newer version. When the server cannot be reached, or
+// rejects the connection, the error wraps gateway.ErrUnavailable and contains advice. No error
+// contains the password.
 //
 // ctx bounds the opening, not the life of the store.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
@@ -74,7 +74,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	for name, value := range map[string]string{
 		"application_name":                    "weigate",
 		"default_transaction_isolation":       "read committed",
-		"idle_in_transaction_session_timeout": "60000", // ms; a replica that hangs must not hold locks
+		"idle_in_transaction_session_timeout": "60000", // milliseconds; a replica that hangs must not keep its locks
 	} {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -96,7 +96,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close waits for what is in flight, and closes the connections.
+// Close waits for operations in progress and closes the connections.
 func (s *Store) Close() error {
 	s.closing.Do(s.db.pool.Close)
 	return nil

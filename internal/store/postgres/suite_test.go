@@ -48,3 +48,10 @@ func TestSuite(t *testing.T) {
 	})
 	t.Run("plans", func(t *testing.T) { checkPlans(t, statements.Sorted()) })
 }
+
+func TestCommitsOfOneSignIn(t *testing.T) {
+	t.Parallel()
+	storetest.Commits(t, func(onCommit func()) gateway.Store {
+		return open(t, postgrestest.URL(t), postgres.Options{OnCommit: onCommit})
+	})
+}

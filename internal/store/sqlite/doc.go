@@ -1,21 +1,16 @@
-// Package sqlite is the gateway's default store: one file, nothing to install.
+// Package sqlite is the default store of the gateway: a SQLite database in one file.
 //
-// The names to know are [Open], [Options] and [Store], which implements
-// gateway.Store; [Store.Backup] copies a database that is in use. The path
-// ":memory:" gives a store that is gone when it is closed.
+// [Open] returns a [Store], which implements gateway.Store; [Store.Backup] copies a database that is
+// in use. The path ":memory:" opens a database that ends with its store.
 //
-// One goroutine writes. It takes whatever writes are waiting, runs each in a
-// savepoint of one transaction, and commits them together, so that a commit
-// that waits for the disk (synchronous FULL: what was answered survives a power
-// cut) serves all who came meanwhile; BenchmarkCommit measures what it brings.
-// Reads have connections of their own and, thanks to the write-ahead log, never
-// wait for a writer.
+// One goroutine writes. It takes the writes that are waiting, runs each in a savepoint of one
+// transaction, and commits them together, so that one wait for the disk serves them all. Commits are
+// durable (synchronous FULL). BenchmarkCommit measures the difference. Reads have connections of
+// their own and, thanks to the write-ahead log, never wait for the writer.
 //
-// Several processes may open one file: `weigate user approve` works while the
-// gateway serves. Only one may serve from it (Options.Serve), since a second
-// gateway with another configuration would surely be a mistake.
+// Several processes may open one file: `weigate user approve` works beside a running gateway. Only one
+// may serve from it (Options.Serve), since two gateways on one file are a configuration mistake.
 //
-// The package does not run on network file systems (SQLite's locks do not work
-// there), and it does not share a database between machines: that is what
-// package postgres is for.
+// Network file systems are not supported, because SQLite's locks do not work there. For several
+// machines use package postgres.
 package sqlite

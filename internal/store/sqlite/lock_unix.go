@@ -11,9 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile takes the lock file beside the database, or says who might have it.
-// The lock ends with the process, however that ends, so a crash leaves nothing
-// to clean up; the file stays, since removing it would open a race.
+// lockFile locks the lock file beside the database. The lock ends with the process, so a crash leaves
+// nothing to clean up. The file stays, since removing it would open a race.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

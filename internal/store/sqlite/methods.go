@@ -96,7 +96,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 	return g, err
 }
 
-// replay revokes the grant of a code that was redeemed before. That is no error of the transaction,
+// replay revokes the grant of a code that was redeemed before. It is not an error of the transaction,
 // since the revocation is kept.
 func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	if issue.ReplayTolerated || !g.RevokedAt.IsZero() {

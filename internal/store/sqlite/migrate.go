@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/store/migrate"
 )
 
-// migrate brings the schema up to date. It needs the serving lock when there
-// is something to do: another process must not find its tables changed.
+// migrate brings the schema up to date. It takes the lock of a serving gateway when there is something
+// to do, so that no schema changes under another process.
 func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	files := o.migrations
 	if files == nil {
@@ -49,7 +49,7 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	}
 }
 
-// pending reads what the database has and says what it lacks.
+// pending returns the migrations that the database lacks.
 func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]migrate.Migration, error) {
 	var ours, others int
 	err := conn.QueryRowContext(ctx, `
@@ -83,9 +83,8 @@ func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]mi
 	return migrate.Todo(all, applied)
 }
 
-// step applies the next migration in one transaction, and reports whether there
-// may be another. The database is read anew under the write lock, since another
-// process may have been first.
+// step applies the next migration in one transaction, and reports whether there may be another. It
+// reads the applied ones again under the write lock, since another process may have been first.
 func step(ctx context.Context, conn *sql.Conn, all []migrate.Migration) (more bool, err error) {
 	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return false, err

@@ -16,7 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// memory is the path of a store that lives in memory.
+// memory is the path of a database in memory.
 const memory = ":memory:"
 
 //go:embed migrations/*.sql
@@ -63,12 +63,11 @@ type Store struct {
 
 var _ gateway.Store = (*Store)(nil)
 
-// Open opens the database at path, makes it if there is none (mode 0600), and
-// brings its schema up to date. A database that needs migrations while another
-// process serves from it is an error (gateway.ErrInUse), and so is one that a
-// newer version made (gateway.ErrNewerDatabase) or a file that is no database
-// of ours; nothing is changed then. What the file system refuses wraps
-// gateway.ErrUnavailable and says what to do.
+// Open opens the database at path, creates it if it is missing (mode 0600), and brings its schema up
+// to date. It returns gateway.ErrInUse for a database that needs migrations while another process
+// serves from it, gateway.ErrNewerDatabase for one of a newer version, and an error for a file of
+// another program; nothing is changed then. Errors of the file system wrap gateway.ErrUnavailable and
+// contain advice.
 //
 // ctx bounds the opening, not the life of the store.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
@@ -120,8 +119,8 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	return err
 }
 
-// create makes the file with a mode that keeps others out: SQLite would let
-// the umask decide, and the log beside it takes the mode of the file.
+// create creates the file for its owner only. SQLite would use the umask, and the log gets the mode of
+// the file.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
@@ -136,7 +135,7 @@ func create(path string) error {
 	return fmt.Errorf("sqlite: open: %w: %s: %w", gateway.ErrUnavailable, what, err)
 }
 
-// Close waits for the writes that are in flight, and lets go of the file.
+// Close waits for the writes in progress and closes the file.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		var errs []error
@@ -154,9 +153,8 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// Backup writes a copy of the database, as of one moment, to the file at
-// target, which must not exist. The gateway may be serving. The master key is
-// not in it. In memory there is nothing worth a backup, but it works.
+// Backup writes a consistent copy of the database to the file at target, which must not exist. The
+// gateway may be serving. The copy does not contain the master key.
 func (s *Store) Backup(ctx context.Context, target string) error {
 	f, err := os.OpenFile(target, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -75,3 +75,12 @@ func TestMemory(t *testing.T) {
 		return storetest.Database{Open: func(t *testing.T) gateway.Store { return open(t, ":memory:", sqlite.Options{}) }}
 	}})
 }
+
+func TestCommitsOfOneSignIn(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"file": filepath.Join(t.TempDir(), "w.db"), "memory": ":memory:"} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Commits(t, func(onCommit func()) gateway.Store { return open(t, path, sqlite.Options{OnCommit: onCommit}) })
+		})
+	}
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// writer is the one connection that writes, and the goroutine that owns it.
+// writer is the connection that writes, and the goroutine that owns it.
 type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn
@@ -28,7 +28,7 @@ type writer struct {
 	done   chan struct{} // closed when the goroutine has ended; nil before start
 }
 
-// op is one write that somebody waits for.
+// op is one write that a caller waits for.
 type op struct {
 	run   func(tx) error
 	alone bool // needs the connection outside a transaction
@@ -59,9 +59,8 @@ func (w *writer) start() {
 	go w.loop()
 }
 
-// do runs f in a transaction and returns when it is on the disk. A context that
-// ends first takes the write back if it has not begun; one that has begun is
-// waited for, so that the answer is always true.
+// do runs f in a transaction and returns when it is on the disk. When ctx ends before the write has
+// begun, it is withdrawn. A write that has begun is waited for, so that the returned error is definite.
 func (w *writer) do(ctx context.Context, f func(tx) error) error {
 	return w.wait(ctx, &op{run: f, done: make(chan struct{})})
 }
@@ -122,8 +121,8 @@ func (w *writer) close() error {
 	return errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())
 }
 
-// loop takes what is waiting and commits it together. While a commit waits for
-// the disk, the next batch gathers.
+// loop commits the waiting writes together. While a commit waits for the disk, the next batch
+// accumulates.
 func (w *writer) loop() {
 	defer close(w.done)
 	var batch []*op
@@ -146,7 +145,7 @@ func (w *writer) loop() {
 	}
 }
 
-// commit runs a batch and answers everybody in it.
+// commit runs a batch and releases its callers.
 func (w *writer) commit(batch []*op) {
 	live := batch[:0]
 	for _, o := range batch {
@@ -174,8 +173,8 @@ func (w *writer) commit(batch []*op) {
 	}
 }
 
-// transact runs the ops in one transaction. An error of its own is everybody's;
-// an op's own error is in the op, and its statements are undone.
+// transact runs the ops in one transaction. Its error is an error of all of them. An op that fails has
+// its error in itself, and its statements are undone.
 func (w *writer) transact(ops []*op) error {
 	t := w.tx()
 	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
@@ -224,8 +223,7 @@ func (w *writer) runAll(t tx, ops []*op) error {
 	return nil
 }
 
-// guard runs an op. A panic in it, which is its caller's, must not take the
-// writer along.
+// guard runs an op. A panic in it is passed to its caller, and the writer continues.
 func (w *writer) guard(o *op) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -237,8 +235,8 @@ func (w *writer) guard(o *op) (err error) {
 	return o.run(t)
 }
 
-// tx is the writer's side of a transaction. It has no context that ends: an
-// interrupt would undo the whole batch.
+// tx returns a querier of the writer's transaction. Its context never ends, because an interrupt would
+// undo the whole batch.
 func (w *writer) tx() tx {
 	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
 }

@@ -170,7 +170,7 @@ func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.Rotat
 	return out, err
 }
 
-// rotate writes what the rule decides. A replay is no error here, since its revocation is kept.
+// rotate writes what the rule decides. A replay is not an error here, since its revocation is kept.
 func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, replayed bool, err error) {
 	var state gateway.RefreshState
 	g := &out.Grant

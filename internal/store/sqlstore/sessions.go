@@ -18,7 +18,8 @@ func sessionFields(s *gateway.Session) []any {
 const admitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
 // insertSession returns the statement that stores a session for a user who is not blocked, unless a
-// live session has its hash. The user's row is locked, so that blocking or joining waits, or is seen.
+// live session has its hash. The user's row is locked, so that blocking or joining waits, or is
+// seen.
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)

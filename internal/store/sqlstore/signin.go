@@ -27,8 +27,8 @@ func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.
 	return user, events, nil
 }
 
-// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of callers at once
-// with the same attempt, one continues and the others find its outcome.
+// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of callers at
+// once with the same attempt, one continues and the others find its outcome.
 func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user gateway.User, events []gateway.Event, err error) {
 	if err := n.Check(); err != nil {
 		return gateway.User{}, nil, err

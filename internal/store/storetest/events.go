@@ -27,13 +27,13 @@ var eventCases = []testCase{
 				t.Fatal(err)
 			}
 			first := f.listEvents(gateway.EventQuery{Limit: 4})
-			wantEqual(t, "first page", first[0].RequestID+first[3].RequestID, "r9r6")
+			wantEqual(t, "page 1", first[0].RequestID+first[3].RequestID, "r9r6")
 			if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.UserID != "a0" || e.App != "app1" ||
 				e.Connector != "main" || e.Method != "wechat" || e.Outcome != "ok" || e.Detail != "细节" || e.ID <= first[1].ID {
 				t.Fatalf("event %+v", e)
 			}
 			next := f.listEvents(gateway.EventQuery{Before: first[3].ID})
-			wantEqual(t, "next page", fmt.Sprint(len(next), " ", next[0].RequestID), "6 r5")
+			wantEqual(t, "page 2", fmt.Sprint(len(next), " ", next[0].RequestID), "6 r5")
 			for _, k := range []struct {
 				q gateway.EventQuery
 				n int

@@ -39,7 +39,7 @@ var grantCases = []testCase{
 		},
 	},
 	{
-		name:   "a code without a subject gets the one that is pinned",
+		name:   "a code without a subject gets the pinned subject",
 		reason: "the app must get the subject that it knows, also after a join",
 		run: func(t *testing.T, f *fixture) {
 			a := f.addUser("o1")
@@ -112,7 +112,7 @@ var grantCases = []testCase{
 	},
 	{
 		name:   "a tolerated replay leaves the first tokens valid",
-		reason: "WeChat sends callbacks twice at once, so a replay at a relay app is no attack",
+		reason: "WeChat sends callbacks twice at once, so a replay at a relay app is not an attack",
 		run: func(t *testing.T, f *fixture) {
 			stores := []gateway.Store{f.store, f.store}
 			if s := f.secondHandle(); s != nil {

@@ -105,8 +105,10 @@ func Complaints(plans map[string][]string, indexes []string,
 func Growing(series string, hash func(text string) string) []string {
 	at := ` FROM (` + series + `) series`
 	return []string{
-		`INSERT INTO users (id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, created_at, updated_at, joined_into)
-			SELECT 'user' || i, 'name' || i, '', '', 0, CASE i % 50 WHEN 0 THEN 'pending' ELSE 'active' END, false, '[]', 'old' || i, i, i,
+		`INSERT INTO users (id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id,
+			created_at, updated_at, joined_into)
+			SELECT 'user' || i, 'name' || i, '', '', 0, CASE i % 50 WHEN 0 THEN 'pending' ELSE 'active' END,
+			false, '[]', 'old' || i, i, i,
 				CASE i % 40 WHEN 1 THEN 'user' || (i + 1) ELSE '' END` + at,
 		`INSERT INTO identities (app_id, open_id, user_id, connector, union_id, created_at, seen_at)
 			SELECT 'wx1', 'open' || i, 'user' || i, 'main', 'union' || i, i, i` + at,
@@ -115,15 +117,20 @@ func Growing(series string, hash func(text string) string) []string {
 			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + at,
 		`INSERT INTO sessions (hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at)
 			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + at,
-		`INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message) SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + at,
-		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at, expires_at, sweep_at,
+		`INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
+			SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + at,
+		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id,
+			created_at, expires_at, sweep_at,
 				revoked_at, counter, rotated_at, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
-			SELECT 'grant' || i, 'wiki', 'user' || i, 'user' || i, '[]', i, ` + hash("session") + `, 'main', 'wx1', 'open' || i, i, i, i,
+			SELECT 'grant' || i, 'wiki', 'user' || i, 'user' || i, '[]', i, ` + hash("session") + `, 'main', 'wx1', 'open' || i,
+			i, i, i,
 				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + at,
 		`INSERT INTO tokens (hash, grant_id, created_at, expires_at) SELECT ` + hash("token") + `, 'grant' || i, i, i` + at,
-		`INSERT INTO tickets (hash, desktop, app, connector, browser, place, number, others, state, approver_id, approver_connector, app_id, open_id,
+		`INSERT INTO tickets (hash, desktop, app, connector, browser, place, number, others, state, approver_id,
+			approver_connector, app_id, open_id,
 				auth_time, scanned_at, created_at, expires_at)
-			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', '42', '[]', CASE i % 2 WHEN 0 THEN 'open' ELSE 'scanned' END,
+			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', '42', '[]',
+			CASE i % 2 WHEN 0 THEN 'open' ELSE 'scanned' END,
 				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + at,
 	}
 }

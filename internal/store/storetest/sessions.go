@@ -64,7 +64,7 @@ var sessionCases = []testCase{
 			got, err := f.store.Session(t.Context(), n.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
 			wantError(t, err, gateway.ErrNotFound)
-			wantEqual(t, "what comes with the error", got.UserID, "")
+			wantEqual(t, "user returned with the error", got.UserID, "")
 			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, after(time.Hour), func(*gateway.Session) error {
 				return nil
 			}), gateway.ErrExpired)

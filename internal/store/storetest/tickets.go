@@ -159,7 +159,7 @@ var ticketCases = []testCase{
 				for _, err := range []error{err, scanErr, answerErr, redeemErr, cancelErr} {
 					wantError(t, err, gateway.ErrExpired)
 				}
-				wantEqual(t, what+": what comes with it", fmt.Sprint(got.State, len(states)), "0")
+				wantEqual(t, what+": state and states", fmt.Sprint(got.State, len(states)), "0")
 			}
 			wantExpired("open", end)
 			scanned := f.scanTicket(ticket.Hash, newApprover(id), after(end-time.Microsecond))

@@ -37,7 +37,8 @@ var (
 func Read(t testing.TB, body string) Page {
 	t.Helper()
 	p := Page{
-		Kind: web.Kind(first(kindOf, body)), Go: first(goOf, body), Back: first(backOf, body), Home: first(homeOf, body),
+		Kind: web.Kind(first(kindOf, body)), Go: first(goOf, body), Back: first(backOf, body),
+		Home:    first(homeOf, body),
 		Refresh: first(refreshOf, body), Action: first(formOf, body), Fields: map[string]string{},
 	}
 	if p.Kind == "" {

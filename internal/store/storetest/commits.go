@@ -1,0 +1,55 @@
+package storetest
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Commits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is the
+// OnCommit of the store that open opens.
+func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
+	var commits atomic.Int64
+	s := open(func() { commits.Add(1) })
+	commits.Store(0)
+	step := func(name string, want int64, f func() error) {
+		t.Helper()
+		before := commits.Load()
+		if err := f(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := commits.Load() - before; got != want {
+			t.Errorf("%s made %d commits, want %d", name, got, want)
+		}
+	}
+	var user gateway.User
+	step("beginning an attempt", 1, func() error {
+		_, _, err := s.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)
+		return err
+	})
+	step("completing the sign-in", 1, func() (err error) {
+		user, _, err = s.CompleteSignIn(t.Context(), completion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1"))
+		return err
+	})
+	code := newCode(user.ID, "wiki", "g1")
+	code.Grant.Subject, code.PinSubject = "", user.ID
+	step("the first code", 1, func() error { return s.PutCode(t.Context(), code) })
+	step("redeeming it", 1, func() error {
+		_, err := s.Redeem(t.Context(), code.Hash, noon, newIssue("g1"))
+		return err
+	})
+	step("reading", 0, func() error {
+		_, _, err := s.SessionUser(t.Context(), hash("s1"), noon)
+		return err
+	})
+	step("a touch within a minute", 0, func() error { return s.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour)) })
+	step("a repeated callback", 0, func() error {
+		_, _, err := s.BeginAttempt(t.Context(), newAttempt("k", "code", "two", 0), noon)
+		return err
+	})
+	if got := commits.Load(); got != 4 {
+		t.Errorf("one sign-in made %d commits, want 4", got)
+	}
+}
