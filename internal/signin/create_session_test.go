@@ -226,3 +226,15 @@ func TestEstablishAcrossAJoin(t *testing.T) {
 		t.Errorf("session %+v, %v", s, ok)
 	}
 }
+
+func TestSeedIsChecked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.h.SessionHash(make([]byte, flow.MinSeed-1)); err == nil {
+		t.Error("a short seed has a hash")
+	}
+	first, err := r.h.SessionHash([]byte(strings.Repeat("s", flow.MinSeed)))
+	if err != nil || first == [32]byte{} {
+		t.Errorf("hash %x, %v", first, err)
+	}
+}
