@@ -16,6 +16,9 @@ import (
 
 // TestCheckTellsWhatWeChatSays runs "weigate check" against a WeChat for each answer that an
 // operator meets.
+// tokens is a response of WeChat to a code that it should have rejected.
+const tokens = `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`
+
 func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	t.Parallel()
 	const right = "wx0123456789abcdef"
@@ -47,9 +50,7 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 			told: "not a JSON object"},
 		{name: "busy", fault: &wechattest.Fault{Errcode: -1, Times: -1}, told: "system error"},
 		{name: "one that takes anything",
-			fault: &wechattest.Fault{
-				Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`,
-			},
+			fault: &wechattest.Fault{Body: tokens},
 			told:  "accepted an invalid code: it is not WeChat"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
