@@ -7,7 +7,8 @@ import (
 	"testing/fstest"
 )
 
-// brokenTree returns a small module that obeys its import rules, with the given files added or replaced.
+// brokenTree returns a small module that obeys its import rules, with the given files added or
+// replaced.
 func brokenTree(over map[string]string) fstest.MapFS {
 	files := map[string]string{
 		"go.mod":           "module " + modulePath,

@@ -110,7 +110,8 @@ func TestRequestNameIsNoMarkup(t *testing.T) {
 	b := s.browser()
 	r := b.request("GET", "/sign-in?return="+url.QueryEscape("//evil.example"), nil)
 	r.Header.Set("X-Request-Id", `"><script>alert(1)</script>`)
-	if body := s.wantPage(b.do(r), login.PageBadReturn, 400); strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script&gt;") {
+	if body := s.wantPage(b.do(r), login.PageBadReturn, 400); strings.Contains(body, "<script") ||
+		!strings.Contains(body, "&lt;script&gt;") {
 		t.Errorf("page: %s", body)
 	}
 }

@@ -33,7 +33,8 @@ func TestBeforeAnswersInsteadOfWeChat(t *testing.T) {
 		t.Errorf("asked with %+v", asked)
 	}
 	agreed.Store(true)
-	if to := b.get("/sign-in?return=/private/x").Header.Get("Location"); !strings.Contains(to, "/connect/oauth2/authorize") {
+	if to := b.get("/sign-in?return=/private/x").Header.Get("Location"); !strings.Contains(to,
+		"/connect/oauth2/authorize") {
 		t.Errorf("afterwards: to %q", to)
 	}
 }

@@ -45,7 +45,8 @@ func begun(b *testing.B, h *login.Handler) *http.Request {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r = httptest.NewRequest("GET", "https://app.example.com/wechat/callback?code=061eY9xX08tQu02IH4wX05BjxX0eY9xA&state="+u.Query().Get("state"), nil)
+	r = httptest.NewRequest("GET",
+		"https://app.example.com/wechat/callback?code=061eY9xX08tQu02IH4wX05BjxX0eY9xA&state="+u.Query().Get("state"), nil)
 	r.Header.Set("User-Agent", uaWeChat)
 	for _, c := range w.Result().Cookies() {
 		r.AddCookie(c)

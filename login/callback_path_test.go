@@ -17,7 +17,8 @@ func TestTwoOfficialAccountsShareTheSession(t *testing.T) {
 	s := newSite(t, func(c *login.Config) { c.Store = store })
 	second, err := login.New(login.Config{
 		URL: s.origin, Keys: [][]byte{key(1)}, Store: store, CallbackPath: "/wechat/callback/second", Now: s.clock.Now,
-		OfficialAccount: &wechat.Client{AppID: "wx00000000000000cc", Secret: "s", HTTPClient: &http.Client{Transport: s.wechat}},
+		OfficialAccount: &wechat.Client{AppID: "wx00000000000000cc", Secret: "s",
+			HTTPClient: &http.Client{Transport: s.wechat}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,8 @@ func TestTwoOfficialAccountsShareTheSession(t *testing.T) {
 	b := s.browser()
 	location := b.get("/begin").Header.Get("Location")
 	u, err := url.Parse(location)
-	if err != nil || u.Query().Get("appid") != "wx00000000000000cc" || u.Query().Get("redirect_uri") != s.origin+"/wechat/callback/second" {
+	if err != nil || u.Query().Get("appid") != "wx00000000000000cc" ||
+		u.Query().Get("redirect_uri") != s.origin+"/wechat/callback/second" {
 		t.Fatalf("sent to %s", location)
 	}
 	s.wantGo(b.get("/wechat/callback/second?code="+code("a")+"&state="+u.Query().Get("state")), "/private/x")
@@ -46,9 +48,11 @@ func TestTwoOfficialAccountsShareTheSession(t *testing.T) {
 
 func TestCallbackPathIsChecked(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/callback", "/wechat/callback/", "/wechat/callback/a/b", "/wechat/callback/../x", "wechat/callback/x", "/wechat/callback/" + strings.Repeat("x", 41)} {
+	for _, path := range []string{"/callback", "/wechat/callback/", "/wechat/callback/a/b", "/wechat/callback/../x",
+		"wechat/callback/x", "/wechat/callback/" + strings.Repeat("x", 41)} {
 		_, err := login.New(login.Config{
-			URL: "https://app.example.com", Keys: [][]byte{key(1)}, OfficialAccount: &wechat.Client{AppID: accountID, Secret: "s"}, CallbackPath: path,
+			URL: "https://app.example.com", Keys: [][]byte{key(1)},
+			OfficialAccount: &wechat.Client{AppID: accountID, Secret: "s"}, CallbackPath: path,
 		})
 		if err == nil || !strings.Contains(err.Error(), "CallbackPath") {
 			t.Errorf("%q: %v", path, err)

@@ -34,7 +34,8 @@ func TestLinkCheckerWithHEADUsesUpNoCode(t *testing.T) {
 	s := newSite(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
-	if res := b.do(b.request("HEAD", s.callback(code("a"), state), nil)); res.StatusCode != 200 || s.wechat.exchanges() != 0 {
+	if res := b.do(b.request("HEAD", s.callback(code("a"), state), nil)); res.StatusCode != 200 ||
+		s.wechat.exchanges() != 0 {
 		t.Errorf("HEAD: status %d, %d exchanges", res.StatusCode, s.wechat.exchanges())
 	}
 	s.wantGo(b.get(s.callback(code("a"), state)), "/")

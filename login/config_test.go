@@ -22,38 +22,60 @@ func TestConfigIsChecked(t *testing.T) {
 		change func(*login.Config)
 		says   string // "" is no error
 	}{
-		"smallest":                          {func(*login.Config) {}, ""},
-		"website app only":                  {func(c *login.Config) { c.OfficialAccount, c.WebsiteApp = nil, c.OfficialAccount }, ""},
-		"loopback":                          {func(c *login.Config) { c.URL = "http://127.0.0.1:8080" }, ""},
-		"loopback, IPv6":                    {func(c *login.Config) { c.URL = "http://[::1]:8080/x" }, ""},
-		"name.localhost":                    {func(c *login.Config) { c.URL = "http://app.localhost:8080" }, ""},
-		"insecure":                          {func(c *login.Config) { c.URL, c.Insecure = "http://192.168.1.7:8080", true }, ""},
-		"no URL":                            {func(c *login.Config) { c.URL = "" }, "Config.URL"},
-		"plain http":                        {func(c *login.Config) { c.URL = "http://app.example.com" }, "Insecure"},
-		"like localhost":                    {func(c *login.Config) { c.URL = "http://notlocalhost" }, "Insecure"},
-		"like a loopback host":              {func(c *login.Config) { c.URL = "http://127.0.0.1.evil.example" }, "Insecure"},
-		"no host":                           {func(c *login.Config) { c.URL = "https:///x" }, "Config.URL"},
-		"no scheme":                         {func(c *login.Config) { c.URL = "app.example.com" }, "Config.URL"},
-		"another scheme":                    {func(c *login.Config) { c.URL = "ftp://app.example.com" }, "neither http nor https"},
-		"query":                             {func(c *login.Config) { c.URL += "?x" }, "nothing else"},
-		"fragment":                          {func(c *login.Config) { c.URL += "#x" }, "nothing else"},
-		"user":                              {func(c *login.Config) { c.URL = "https://u:" + leaktest.Secret + "@app.example.com" }, "Config.URL"},
+		"smallest": {func(*login.Config) {}, ""},
+		"website app only": {func(c *login.Config) {
+			c.OfficialAccount, c.WebsiteApp = nil, c.OfficialAccount
+		}, ""},
+		"loopback":       {func(c *login.Config) { c.URL = "http://127.0.0.1:8080" }, ""},
+		"loopback, IPv6": {func(c *login.Config) { c.URL = "http://[::1]:8080/x" }, ""},
+		"name.localhost": {func(c *login.Config) { c.URL = "http://app.localhost:8080" }, ""},
+		"insecure": {func(c *login.Config) {
+			c.URL, c.Insecure = "http://192.168.1.7:8080", true
+		}, ""},
+		"no URL":               {func(c *login.Config) { c.URL = "" }, "Config.URL"},
+		"plain http":           {func(c *login.Config) { c.URL = "http://app.example.com" }, "Insecure"},
+		"like localhost":       {func(c *login.Config) { c.URL = "http://notlocalhost" }, "Insecure"},
+		"like a loopback host": {func(c *login.Config) { c.URL = "http://127.0.0.1.evil.example" }, "Insecure"},
+		"no host":              {func(c *login.Config) { c.URL = "https:///x" }, "Config.URL"},
+		"no scheme":            {func(c *login.Config) { c.URL = "app.example.com" }, "Config.URL"},
+		"another scheme": {func(c *login.Config) {
+			c.URL = "ftp://app.example.com"
+		}, "neither http nor https"},
+		"query":    {func(c *login.Config) { c.URL += "?x" }, "nothing else"},
+		"fragment": {func(c *login.Config) { c.URL += "#x" }, "nothing else"},
+		"user": {func(c *login.Config) {
+			c.URL = "https://u:" + leaktest.Secret + "@app.example.com"
+		}, "Config.URL"},
 		"odd path":                          {func(c *login.Config) { c.URL += "/a//b" }, "unusual path"},
 		"path with dots":                    {func(c *login.Config) { c.URL += "/a/../b" }, "unusual path"},
 		"path that ends a cookie attribute": {func(c *login.Config) { c.URL += "/a;b" }, "unusual path"},
 		"Chinese path":                      {func(c *login.Config) { c.URL += "/登录" }, "Config.URL"},
 		"no keys":                           {func(c *login.Config) { c.Keys = nil }, "Config.Keys"},
-		"short key":                         {func(c *login.Config) { c.Keys = append(c.Keys, make([]byte, 31)) }, "number 2 has 31 bytes"},
-		"no door":                           {func(c *login.Config) { c.OfficialAccount = nil }, "no user could sign in"},
-		"no secret":                         {func(c *login.Config) { c.WebsiteApp = &wechat.Client{AppID: websiteID} }, "Config.WebsiteApp"},
-		"no appid":                          {func(c *login.Config) { c.OfficialAccount = &wechat.Client{Secret: leaktest.Secret} }, "Config.OfficialAccount"},
-		"return host, path":                 {func(c *login.Config) { c.ReturnHosts = []string{"https://x.example/y"} }, "Config.ReturnHosts"},
-		"return host, star":                 {func(c *login.Config) { c.ReturnHosts = []string{"*.example.com"} }, "Config.ReturnHosts"},
-		"return host, nothing":              {func(c *login.Config) { c.ReturnHosts = []string{""} }, "Config.ReturnHosts"},
-		"return host, script":               {func(c *login.Config) { c.ReturnHosts = []string{"javascript://x"} }, "Config.ReturnHosts"},
-		"avatar host":                       {func(c *login.Config) { c.AvatarHosts = []string{"https://"} }, "Config.AvatarHosts"},
-		"cookie name":                       {func(c *login.Config) { c.CookieName = "a b" }, "Config.CookieName"},
-		"negative time":                     {func(c *login.Config) { c.SessionMax = -1 }, "must not be negative"},
+		"short key": {func(c *login.Config) {
+			c.Keys = append(c.Keys, make([]byte, 31))
+		}, "number 2 has 31 bytes"},
+		"no door": {func(c *login.Config) { c.OfficialAccount = nil }, "no user could sign in"},
+		"no secret": {func(c *login.Config) {
+			c.WebsiteApp = &wechat.Client{AppID: websiteID}
+		}, "Config.WebsiteApp"},
+		"no appid": {func(c *login.Config) {
+			c.OfficialAccount = &wechat.Client{Secret: leaktest.Secret}
+		}, "Config.OfficialAccount"},
+		"return host, path": {func(c *login.Config) {
+			c.ReturnHosts = []string{"https://x.example/y"}
+		}, "Config.ReturnHosts"},
+		"return host, star": {func(c *login.Config) {
+			c.ReturnHosts = []string{"*.example.com"}
+		}, "Config.ReturnHosts"},
+		"return host, nothing": {func(c *login.Config) { c.ReturnHosts = []string{""} }, "Config.ReturnHosts"},
+		"return host, script": {func(c *login.Config) {
+			c.ReturnHosts = []string{"javascript://x"}
+		}, "Config.ReturnHosts"},
+		"avatar host": {func(c *login.Config) {
+			c.AvatarHosts = []string{"https://"}
+		}, "Config.AvatarHosts"},
+		"cookie name":   {func(c *login.Config) { c.CookieName = "a b" }, "Config.CookieName"},
+		"negative time": {func(c *login.Config) { c.SessionMax = -1 }, "must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

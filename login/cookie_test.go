@@ -62,7 +62,9 @@ func TestPlantedFlowCookieIsNotBelieved(t *testing.T) {
 		"longer":               func(real string) string { return real + "AAAA" },
 		"empty":                func(string) string { return "" },
 		"not base64":           func(string) string { return "%%%" },
-		"plain text":           func(string) string { return base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("x", 90))) },
+		"plain text": func(string) string {
+			return base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("x", 90)))
+		},
 	} {
 		b := s.browser()
 		state := b.begin("/sign-in")
@@ -128,7 +130,8 @@ func TestCookieAttributes(t *testing.T) {
 				t.Fatalf("%d cookies, want flow, session and trace: %v", len(cookies), cookies)
 			}
 			for _, cookie := range cookies {
-				if !strings.HasPrefix(cookie.Name, c.stem) || cookie.Path != c.path || cookie.Secure != c.secure || cookie.Domain != "" ||
+				if !strings.HasPrefix(cookie.Name, c.stem) || cookie.Path != c.path || cookie.Secure != c.secure ||
+					cookie.Domain != "" ||
 					!cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge <= 0 {
 					t.Errorf("cookie %s", cookie.Raw)
 				}

@@ -24,7 +24,8 @@ type brokenStore struct {
 	updates atomic.Int32                // calls of UpdateSession
 }
 
-func (s *brokenStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool, error) {
+func (s *brokenStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool,
+	error) {
 	have, won, err := s.MemoryStore.BeginAttempt(ctx, want, now)
 	if won && s.claimed != nil {
 		return have, won, s.claimed(ctx)

@@ -15,8 +15,9 @@ import (
 // scanned is a sign-in that another way has confirmed.
 func scanned(seed byte) login.Authentication {
 	return login.Authentication{
-		Session: login.Session{Subject: "alice", AppID: accountID, OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Nickname: "Alice", Method: "scan", Extra: "x"},
-		Seed:    key(seed)[:login.MinSeed],
+		Session: login.Session{Subject: "alice", AppID: accountID, OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Nickname: "Alice",
+			Method: "scan", Extra: "x"},
+		Seed: key(seed)[:login.MinSeed],
 	}
 }
 
@@ -218,8 +219,10 @@ func TestCheckReturn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *login.Config) { c.URL += "/in"; c.ReturnHosts = []string{"shop.example.com"} })
 	for address, want := range map[string]string{
-		"": "https://app.example.com/in/", "/in/x?y#z": "https://app.example.com/in/x?y#z", "https://shop.example.com": "https://shop.example.com/",
-		"//evil.example": "", "https://evil.example/": "", "javascript:alert(1)": "", "/in/sign-in?return=/": "", `/\evil.example`: "",
+		"": "https://app.example.com/in/", "/in/x?y#z": "https://app.example.com/in/x?y#z",
+		"https://shop.example.com": "https://shop.example.com/",
+		"//evil.example":           "", "https://evil.example/": "", "javascript:alert(1)": "", "/in/sign-in?return=/": "",
+		`/\evil.example`: "",
 	} {
 		got, err := s.handler.CheckReturn(address)
 		if got != want || (want == "") != errors.Is(err, login.ErrReturn) {

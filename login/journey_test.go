@@ -50,7 +50,8 @@ func newTown(t *testing.T, quirks wechattest.Quirks) *town {
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, _ := login.FromContext(r.Context())
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, `<p>%s|%s|%v</p><form method="post" action="/sign-out"><button>out</button></form>`, s.OpenID, s.Nickname, s.AvatarURL != "")
+		fmt.Fprintf(w, `<p>%s|%s|%v</p><form method="post" action="/sign-out"><button>out</button></form>`, s.OpenID,
+			s.Nickname, s.AvatarURL != "")
 	})
 	mux.Handle("/", h)
 	mux.Handle("/private", h.Require(page))
@@ -100,7 +101,8 @@ func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 		if p, err = phone.Back(t.Context()); err != nil {
 			break
 		}
-		if strings.Contains(p.Body, openID) && !strings.Contains(p.URL, "/sign-in") && p.Header.Get("Cache-Control") != "private, no-store" {
+		if strings.Contains(p.Body, openID) && !strings.Contains(p.URL, "/sign-in") &&
+			p.Header.Get("Cache-Control") != "private, no-store" {
 			t.Errorf("back to %s shows who was signed in", p.URL)
 		}
 	}
@@ -151,7 +153,8 @@ func TestPhoneOfASnapshotPage(t *testing.T) {
 // The stranger is one of Tencent's machines, without the person's cookies.
 func TestStrangerWhoFetchesTheCallback(t *testing.T) {
 	t.Parallel()
-	for name, double := range map[string]wechattest.DoubleCallback{"before": wechattest.DoubleFirst, "at the same time": wechattest.DoubleTogether} {
+	for name, double := range map[string]wechattest.DoubleCallback{"before": wechattest.DoubleFirst,
+		"at the same time": wechattest.DoubleTogether} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTown(t, wechattest.Quirks{DoubleCallback: double})

@@ -24,7 +24,8 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	s := login.NewMemoryStore()
 	s.MaxRows = 3
 	claim := func(id string) error {
-		_, _, err := s.BeginAttempt(t.Context(), login.Attempt{ID: id, Code: "c", Owner: "o", Lease: now.Add(time.Second), Expires: now.Add(time.Minute)}, now)
+		_, _, err := s.BeginAttempt(t.Context(),
+			login.Attempt{ID: id, Code: "c", Owner: "o", Lease: now.Add(time.Second), Expires: now.Add(time.Minute)}, now)
 		return err
 	}
 	session := func(id string) error {

@@ -72,7 +72,8 @@ func TestDoors(t *testing.T) {
 			if c.want == website {
 				scope, door, id = "snsapi_login", "website", websiteID
 			}
-			if q := u.Query(); q.Get("scope") != scope || q.Get("appid") != id || q.Get("redirect_uri") != s.origin+"/wechat/callback" {
+			if q := u.Query(); q.Get("scope") != scope || q.Get("appid") != id ||
+				q.Get("redirect_uri") != s.origin+"/wechat/callback" {
 				t.Errorf("sent to %s", u)
 			}
 			// Other browsers carry a fragment through all redirects, to the app's page.
@@ -134,9 +135,12 @@ func TestPathPrefix(t *testing.T) {
 	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/apps/one/" })
 	whole := s.mux
 	stripped := http.NewServeMux()
-	stripped.Handle("/private/", s.handler.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })))
+	stripped.Handle("/private/", s.handler.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(204)
+	})))
 	stripped.Handle("/", s.handler)
-	for name, mux := range map[string]http.Handler{"whole path": whole, "stripped": http.StripPrefix("/apps/one", stripped)} {
+	for name, mux := range map[string]http.Handler{"whole path": whole,
+		"stripped": http.StripPrefix("/apps/one", stripped)} {
 		s.mux = mux
 		b := s.browser()
 		res := b.get("/apps/one/private/x?y")
@@ -144,7 +148,8 @@ func TestPathPrefix(t *testing.T) {
 			t.Fatalf("%s: sent to %q, want %q", name, res.Header.Get("Location"), want)
 		}
 		res = b.get(res.Header.Get("Location"))
-		if u, _ := url.Parse(res.Header.Get("Location")); u.Query().Get("redirect_uri") != s.origin+"/apps/one/wechat/callback" {
+		if u, _ := url.Parse(res.Header.Get("Location")); u.Query().Get(
+			"redirect_uri") != s.origin+"/apps/one/wechat/callback" {
 			t.Errorf("%s: redirect_uri %q", name, u.Query().Get("redirect_uri"))
 		}
 		s.wantGo(b.get(s.callback(code("a"), s.stateIn(res))), "/apps/one/private/x?y")
@@ -157,7 +162,8 @@ func TestPathPrefix(t *testing.T) {
 	// A proxy in front that strips: the request never had the path.
 	s.mux = stripped
 	b := s.browser()
-	if location := b.get("/private/x").Header.Get("Location"); location != s.origin+"/apps/one/sign-in?return=%2Fapps%2Fone%2Fprivate%2Fx" {
+	if location := b.get("/private/x").Header.Get(
+		"Location"); location != s.origin+"/apps/one/sign-in?return=%2Fapps%2Fone%2Fprivate%2Fx" {
 		t.Errorf("behind a proxy: sent to %q", location)
 	}
 }

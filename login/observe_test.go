@@ -24,7 +24,8 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	b := s.browser()
 	b.signIn("a")
 	b.get("/wechat/callback?state=nobodys")
-	want := []login.Event{{Outcome: "begun", Method: login.MethodWeChat}, {Outcome: "signed_in", Method: login.MethodWeChat}}
+	want := []login.Event{{Outcome: "begun", Method: login.MethodWeChat},
+		{Outcome: "signed_in", Method: login.MethodWeChat}}
 	mu.Lock()
 	defer mu.Unlock()
 	// The stray callback comes from a browser that is signed in, so it is sent home and counts as

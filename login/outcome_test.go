@@ -101,15 +101,16 @@ func TestOutcomesThatAreNotASession(t *testing.T) {
 		kind   login.PageKind
 		status int
 	}{
-		"wrong secret":      {refused(40125, "invalid appsecret"), login.PageFault, 500},
-		"address not known": {refused(40164, "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist"), login.PageFault, 500},
-		"system busy":       {refused(-1, "system error"), login.PageBusy, 503},
-		"too many calls":    {refused(45011, "api minute-quota reach limit"), login.PageBusy, 503},
-		"frozen person":     {refused(50002, "user limited"), login.PageUserRestricted, 403},
-		"web page":          {"<html>502 Bad Gateway</html>", login.PageBusy, 503},
-		"cut off":           {`{"access_token":"83_x","openid":"o`, login.PageBusy, 503},
-		"empty object":      {`{}`, login.PageBusy, 503},
-		"no openid":         {`{"access_token":"83_x","expires_in":7200}`, login.PageBusy, 503},
+		"wrong secret": {refused(40125, "invalid appsecret"), login.PageFault, 500},
+		"address not known": {refused(40164, "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist"), login.PageFault,
+			500},
+		"system busy":    {refused(-1, "system error"), login.PageBusy, 503},
+		"too many calls": {refused(45011, "api minute-quota reach limit"), login.PageBusy, 503},
+		"frozen person":  {refused(50002, "user limited"), login.PageUserRestricted, 403},
+		"web page":       {"<html>502 Bad Gateway</html>", login.PageBusy, 503},
+		"cut off":        {`{"access_token":"83_x","openid":"o`, login.PageBusy, 503},
+		"empty object":   {`{}`, login.PageBusy, 503},
+		"no openid":      {`{"access_token":"83_x","expires_in":7200}`, login.PageBusy, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +144,8 @@ func TestAppMayRefuse(t *testing.T) {
 		status int
 		shows  string
 	}{
-		"with a reason":    {&login.RefusalError{Text: "Ask <b>Alice</b> first", Err: cause}, login.PageRefused, 403, "Ask &lt;b&gt;Alice&lt;/b&gt; first"},
+		"with a reason": {&login.RefusalError{Text: "Ask <b>Alice</b> first", Err: cause}, login.PageRefused, 403,
+			"Ask &lt;b&gt;Alice&lt;/b&gt; first"},
 		"without a reason": {&login.RefusalError{}, login.PageRefused, 403, "does not let this account in"},
 		"by a mistake":     {cause, login.PageFault, 500, "this site"},
 	} {

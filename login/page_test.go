@@ -16,9 +16,12 @@ import (
 
 func allKinds() []login.PageKind {
 	return []login.PageKind{
-		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied, login.PageSignOut,
-		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused, login.PageUserRestricted,
-		login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm, login.PageNotFound, login.PageMethod,
+		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
+		login.PageSignOut,
+		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
+		login.PageUserRestricted,
+		login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm, login.PageNotFound,
+		login.PageMethod,
 	}
 }
 
@@ -53,7 +56,8 @@ func TestCataloguesAreEqual(t *testing.T) {
 			used[string(kind)+part] = true
 		}
 	}
-	noButton := []string{"open_in_wechat.button", "open_elsewhere.button", "sign_out.button"} // have a link or a form of their own
+	// have a link or a form of their own
+	noButton := []string{"open_in_wechat.button", "open_elsewhere.button", "sign_out.button"}
 	for key := range used {
 		if !slices.Contains(noButton, key) && (en[key] == "" || zh[key] == "") {
 			t.Errorf("%s: en %q, zh-CN %q", key, en[key], zh[key])
@@ -89,20 +93,24 @@ func TestPagesStayPages(t *testing.T) {
 			for name, p := range map[string]login.Page{
 				"empty": {},
 				"hostile": {
-					RequestID: hostile, AgainURL: "javascript:alert(1)//" + hostile, WithoutURL: "javascript:alert(2)", WebsiteURL: "data:text/html," + hostile,
-					CopyURL: hostile, DeclineURL: "javascript:alert(3)", SignOutURL: "javascript:alert(4)", Return: hostile, Nickname: hostile, Text: hostile,
+					RequestID: hostile, AgainURL: "javascript:alert(1)//" + hostile, WithoutURL: "javascript:alert(2)",
+					WebsiteURL: "data:text/html," + hostile,
+					CopyURL:    hostile, DeclineURL: "javascript:alert(3)", SignOutURL: "javascript:alert(4)", Return: hostile,
+					Nickname: hostile, Text: hostile,
 				},
 			} {
 				s := newSite(t)
 				p.Kind, p.Lang, p.Status = kind, lang, 200
 				status, header, body := write(s, p)
 				where := lang + " " + string(kind) + " " + name
-				if status != 200 || !strings.Contains(body, `<html lang="`+lang+`">`) || !strings.Contains(body, "<h1>"+words(t, lang)[string(kind)+".title"]) {
+				if status != 200 || !strings.Contains(body, `<html lang="`+lang+`">`) ||
+					!strings.Contains(body, "<h1>"+words(t, lang)[string(kind)+".title"]) {
 					t.Fatalf("%s: %d %s", where, status, body)
 				}
 				for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(body, -1) {
 					bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(tag, `""`)
-					if regexp.MustCompile(`(?i)^<(script|img|iframe)|\s(on|style)[a-z]*=`).MatchString(bare) || regexp.MustCompile(`(?i)"(javascript|data):`).MatchString(tag) {
+					if regexp.MustCompile(`(?i)^<(script|img|iframe)|\s(on|style)[a-z]*=`).MatchString(bare) ||
+						regexp.MustCompile(`(?i)"(javascript|data):`).MatchString(tag) {
 						t.Errorf("%s: %s", where, tag)
 					}
 				}
@@ -130,7 +138,8 @@ func TestPolicyMatchesTheStyle(t *testing.T) {
 	if policy != want {
 		t.Errorf("policy %q\nwant   %q", policy, want)
 	}
-	if res.Header.Get("Referrer-Policy") != "no-referrer" || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
+	if res.Header.Get("Referrer-Policy") != "no-referrer" || res.Header.Get("Cache-Control") != "no-store" ||
+		res.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", res.Header)
 	}
 }
@@ -139,8 +148,10 @@ func TestLanguage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for header, want := range map[string]string{
-		"": "en", "en": "en", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "zh-TW": "zh-CN", "ZH": "zh-CN", "en-US,en;q=0.9,zh-CN;q=0.8": "en",
-		"fr,zh;q=0.5": "zh-CN", "fr": "en", "zh;q=0,en;q=0.1": "en", "zh;q=x": "en", "en;q=0.2, zh;q=0.3": "zh-CN", ",,;": "en",
+		"": "en", "en": "en", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "zh-TW": "zh-CN", "ZH": "zh-CN",
+		"en-US,en;q=0.9,zh-CN;q=0.8": "en",
+		"fr,zh;q=0.5":                "zh-CN", "fr": "en", "zh;q=0,en;q=0.1": "en", "zh;q=x": "en", "en;q=0.2, zh;q=0.3": "zh-CN",
+		",,;": "en",
 	} {
 		b := s.browser()
 		b.headers.Set("Accept-Language", header)
@@ -184,7 +195,8 @@ func TestAppMayShowItsOwnPages(t *testing.T) {
 // Pages of a made-up kind are a mistake in the app, not half a page.
 func TestMadeUpPageKind(t *testing.T) {
 	t.Parallel()
-	for _, p := range []login.Page{{Kind: "made_up", Lang: "en", Status: 200}, {Kind: login.PageLost, Lang: "fr", Status: 200}} {
+	for _, p := range []login.Page{{Kind: "made_up", Lang: "en", Status: 200},
+		{Kind: login.PageLost, Lang: "fr", Status: 200}} {
 		if status, _, body := write(newSite(t), p); status != 500 || body != "Internal Server Error\n" {
 			t.Errorf("%d %s", status, body)
 		}

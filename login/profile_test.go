@@ -35,7 +35,8 @@ func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 	policy := page.Header.Get("Referrer-Policy")
 	body := s.wantPage(page, login.PageProfile, 200)
 	again := "/sign-in?return=%2Fnamed%2Fx%3Fy%3D1&scope=profile"
-	if !strings.Contains(body, `href="`+s.origin+strings.ReplaceAll(again, "&", "&amp;")) || !strings.Contains(body, `method="post" action="`+s.origin+`/sign-in/profile"`) {
+	if !strings.Contains(body, `href="`+s.origin+strings.ReplaceAll(again, "&", "&amp;")) ||
+		!strings.Contains(body, `method="post" action="`+s.origin+`/sign-in/profile"`) {
 		t.Errorf("page: %s", body)
 	}
 	if policy != "same-origin" {
@@ -101,7 +102,8 @@ func TestGoOnWithoutIsRememberedForTheSession(t *testing.T) {
 	s.wantGo(s.browser().post("/sign-in/profile", url.Values{"return": {"/named/x"}}), "/sign-in?return=%2Fnamed%2Fx")
 	// Denied at WeChat while signed in: the way on is the same.
 	state := other.begin("/sign-in?return=/named/x&scope=profile")
-	if body := s.wantPage(other.get("/wechat/callback?state="+state), login.PageDenied, 200); !strings.Contains(body, `action="`+s.origin+`/sign-in/profile"`) {
+	if body := s.wantPage(other.get("/wechat/callback?state="+state), login.PageDenied, 200); !strings.Contains(body,
+		`action="`+s.origin+`/sign-in/profile"`) {
 		t.Errorf("page: %s", body)
 	}
 }
@@ -110,7 +112,8 @@ func TestGoOnWithoutIsRememberedForTheSession(t *testing.T) {
 func TestFailingUserInfoStillSignsIn(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
-		"not allowed": refused(48001, "api unauthorized"), "busy": refused(-1, "system error"), "web page": "<html>", "cut off": `{"openid":"o`,
+		"not allowed": refused(48001, "api unauthorized"), "busy": refused(-1, "system error"), "web page": "<html>",
+		"cut off":       `{"openid":"o`,
 		"somebody else": profileOf("oSomebodyElse", "Mallory", ""),
 	} {
 		s := newSite(t)
@@ -165,11 +168,13 @@ func TestOnSignInConnectsThePerson(t *testing.T) {
 	b.do(b.request("GET", "/", nil))
 	start := s.mux
 	s.mux = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.handler.Start(w, r, login.StartOptions{Return: "/private/x", Scope: wechat.ScopeUserInfo, ForcePopup: true, Data: []byte("order 7")})
+		s.handler.Start(w, r, login.StartOptions{Return: "/private/x", Scope: wechat.ScopeUserInfo, ForcePopup: true,
+			Data: []byte("order 7")})
 	})
 	res := b.get("/begin")
 	s.mux = start
-	if location := res.Header.Get("Location"); !strings.Contains(location, "forcePopup=true") || !strings.Contains(location, "scope=snsapi_userinfo") {
+	if location := res.Header.Get("Location"); !strings.Contains(location, "forcePopup=true") ||
+		!strings.Contains(location, "scope=snsapi_userinfo") {
 		t.Errorf("sent to %q", location)
 	}
 	s.wantGo(b.get(s.callback(code("a"), s.stateIn(res))), "/private/x")
@@ -178,7 +183,8 @@ func TestOnSignInConnectsThePerson(t *testing.T) {
 		t.Errorf("OnSignIn got %+v", got)
 	}
 	me, err := s.handler.Session(b.request("GET", "/", nil))
-	if err != nil || me.Subject != "user-42" || me.Extra != `{"role":"editor"}` || me.Nickname != "Known from before" || me.AvatarURL != "" || me.OpenID != openIDOf(code("a")) ||
+	if err != nil || me.Subject != "user-42" || me.Extra != `{"role":"editor"}` || me.Nickname != "Known from before" ||
+		me.AvatarURL != "" || me.OpenID != openIDOf(code("a")) ||
 		len(me.Scopes) != 1 || me.Scopes[0] != wechat.ScopeBase {
 		t.Errorf("session %+v, %v", me, err)
 	}

@@ -48,7 +48,8 @@ func TestRequireTellsPagesFromAPICalls(t *testing.T) {
 		if isJSON && !strings.Contains(body, `"error":"signed_out","sign_in":"https://app.example.com/sign-in"`) {
 			t.Errorf("%s: %s", name, body)
 		}
-		if res.Header.Get("Cache-Control") != "no-store" || !strings.Contains(strings.Join(res.Header.Values("Vary"), ","), "Cookie") {
+		if res.Header.Get("Cache-Control") != "no-store" ||
+			!strings.Contains(strings.Join(res.Header.Values("Vary"), ","), "Cookie") {
 			t.Errorf("%s: headers %v", name, res.Header)
 		}
 	}
@@ -67,7 +68,8 @@ func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
 	if res.Header.Get("Cache-Control") != "private, no-store" || res.Header.Get("Vary") != "Cookie" {
 		t.Errorf("headers %v", res.Header)
 	}
-	for name, value := range map[string]string{"made up": strings.Repeat("A", 43), "short": "x", "long": strings.Repeat("A", 5000)} {
+	for name, value := range map[string]string{"made up": strings.Repeat("A", 43), "short": "x",
+		"long": strings.Repeat("A", 5000)} {
 		stranger := s.browser()
 		stranger.cookies["__Host-weigate-s"] = value
 		if res := stranger.get("/private/x"); res.StatusCode != 302 {
@@ -152,7 +154,8 @@ func TestWhoAmI(t *testing.T) {
 			t.Errorf("%s = %s, want %v", k, got, v)
 		}
 	}
-	if len(me) != len(want) || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Access-Control-Allow-Origin") != "" {
+	if len(me) != len(want) || res.Header.Get("Cache-Control") != "no-store" ||
+		res.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("answer %v, headers %v", me, res.Header)
 	}
 }

@@ -89,7 +89,8 @@ func TestOpenRedirectIsRefused(t *testing.T) {
 	} {
 		b := s.browser()
 		res := b.get("/sign-in?return=" + url.QueryEscape(target))
-		if body := text(res); res.StatusCode != 400 || !strings.Contains(body, `id="bad_return"`) || res.Header.Get("Location") != "" {
+		if body := text(res); res.StatusCode != 400 || !strings.Contains(body, `id="bad_return"`) ||
+			res.Header.Get("Location") != "" {
 			t.Errorf("%s: %q answered %d to %q", name, target, res.StatusCode, res.Header.Get("Location"))
 		} else if strings.Contains(body, "evil") {
 			t.Errorf("%s: the page repeats the address", name)
@@ -139,7 +140,8 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 		"return host with a port":  {"http://127.0.0.1:3000/x", "http://127.0.0.1:3000/x"},
 		"foreign sign-in":          {"https://shop.example.com/sign-in", "https://shop.example.com/sign-in"},
 		"like the sign-in":         {"/sign-info", "https://app.example.com/sign-info"},
-		"longest":                  {"/" + strings.Repeat("x", login.MaxReturn-1), "https://app.example.com/" + strings.Repeat("x", login.MaxReturn-1)},
+		"longest": {"/" + strings.Repeat("x", login.MaxReturn-1), "https://app.example.com/" +
+			strings.Repeat("x", login.MaxReturn-1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +171,8 @@ func TestRequireComesBackToTheSameAddress(t *testing.T) {
 		r := b.request("GET", "/private/x", nil)
 		r.RequestURI = asked
 		res := serve(s.mux, r)
-		if location := s.origin + "/sign-in?return=" + url.QueryEscape(want); res.StatusCode != 302 || res.Header.Get("Location") != location {
+		if location := s.origin + "/sign-in?return=" + url.QueryEscape(want); res.StatusCode != 302 ||
+			res.Header.Get("Location") != location {
 			t.Errorf("%q: %d to %q, want %q", asked, res.StatusCode, res.Header.Get("Location"), location)
 		}
 	}
@@ -179,8 +182,10 @@ func TestRequireComesBackToTheSameAddress(t *testing.T) {
 // than a listed one.
 func FuzzReturn(f *testing.F) {
 	for _, seed := range []string{
-		"/", "/x?y#/z", "//evil.example", `/\evil.example`, "https://app.example.com/x", "https://app.example.com@evil.example",
-		"https:evil.example", "/%2F/evil.example", "/\t/evil.example", "https://shop.example.com?x", "/%252e%252e/", "/a%00", "/文章",
+		"/", "/x?y#/z", "//evil.example", `/\evil.example`, "https://app.example.com/x",
+		"https://app.example.com@evil.example",
+		"https:evil.example", "/%2F/evil.example", "/\t/evil.example", "https://shop.example.com?x", "/%252e%252e/", "/a%00",
+		"/文章",
 	} {
 		f.Add(seed)
 	}
@@ -195,7 +200,8 @@ func FuzzReturn(f *testing.F) {
 			t.Fatalf("%q → %q holds a byte that browsers read in ways of their own", raw, location)
 		}
 		u, err := base.Parse(location)
-		if err != nil || u.User != nil || (u.Scheme+"://"+u.Host != "https://app.example.com" && u.Scheme+"://"+u.Host != "https://shop.example.com") {
+		if err != nil || u.User != nil ||
+			(u.Scheme+"://"+u.Host != "https://app.example.com" && u.Scheme+"://"+u.Host != "https://shop.example.com") {
 			t.Fatalf("%q → %q leads to %v (%v)", raw, location, u, err)
 		}
 		if strings.HasPrefix(u.Path, "//") || strings.HasPrefix(u.EscapedPath(), "//") {

@@ -65,7 +65,8 @@ func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader(body)),
+		Request: r,
 	}, nil
 }
 
@@ -95,7 +96,8 @@ func openIDOf(code string) string {
 }
 
 func profileOf(openID, nickname, avatar string) string {
-	b, _ := json.Marshal(map[string]any{"openid": openID, "nickname": nickname, "headimgurl": avatar, "sex": 0, "privilege": []string{}})
+	b, _ := json.Marshal(map[string]any{"openid": openID, "nickname": nickname, "headimgurl": avatar, "sex": 0,
+		"privilege": []string{}})
 	return string(b)
 }
 
@@ -353,12 +355,14 @@ func (s *site) wantGo(res *http.Response, path string) {
 // came to nothing.
 func (s *site) wantPage(res *http.Response, kind login.PageKind, status int) string {
 	s.t.Helper()
-	if ended := res.Header.Get("Location"); res.StatusCode == 303 && strings.HasPrefix(ended, s.origin+s.prefix+"/sign-in/ended?") {
+	if ended := res.Header.Get("Location"); res.StatusCode == 303 &&
+		strings.HasPrefix(ended, s.origin+s.prefix+"/sign-in/ended?") {
 		res = s.browser().get(ended) // it needs no cookie
 	}
 	body := text(res)
 	if res.StatusCode != status || !strings.Contains(body, `id="`+string(kind)+`"`) {
-		s.t.Fatalf("answer is %d (to %q), want page %s with %d: %s", res.StatusCode, res.Header.Get("Location"), kind, status, body)
+		s.t.Fatalf("answer is %d (to %q), want page %s with %d: %s", res.StatusCode, res.Header.Get("Location"), kind, status,
+			body)
 	}
 	return body
 }

@@ -36,7 +36,8 @@ func TestFormsFromOtherSitesChangeNothing(t *testing.T) {
 			}
 		}
 	}
-	for name, header := range map[string]string{"old browser": "https://app.example.com", "proxy that changes Host": "https://app.example.com"} {
+	for name, header := range map[string]string{"old browser": "https://app.example.com",
+		"proxy that changes Host": "https://app.example.com"} {
 		r := b.request("POST", "/sign-in/profile", url.Values{})
 		r.Header.Del("Sec-Fetch-Site")
 		r.Header.Set("Origin", header)
@@ -55,7 +56,8 @@ func TestGETChangesNothing(t *testing.T) {
 	b := s.browser()
 	b.signIn("a")
 	before := b.session()
-	for _, path := range []string{"/sign-out", "/sign-out?return=/x", "/sign-in/profile", "/sign-in/lost", "/sign-in/me", "/sign-in"} {
+	for _, path := range []string{"/sign-out", "/sign-out?return=/x", "/sign-in/profile", "/sign-in/lost", "/sign-in/me",
+		"/sign-in"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			b.do(b.request(method, path, nil))
 		}
@@ -75,7 +77,8 @@ func TestGETChangesNothing(t *testing.T) {
 		t.Errorf("signed out already: %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
 	for path, methods := range map[string]string{
-		"/sign-in": "POST PUT DELETE", "/wechat/callback": "POST PUT", "/sign-in/me": "POST", "/sign-in/lost": "POST", "/sign-out": "PUT DELETE", "/sign-in/profile": "PUT",
+		"/sign-in": "POST PUT DELETE", "/wechat/callback": "POST PUT", "/sign-in/me": "POST", "/sign-in/lost": "POST",
+		"/sign-out": "PUT DELETE", "/sign-in/profile": "PUT",
 	} {
 		for method := range strings.FieldsSeq(methods) {
 			res := b.do(b.request(method, path, nil))

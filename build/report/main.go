@@ -1,6 +1,7 @@
-// Command report reads the output of "go test -json", stores it in a file, and prints a summary: the output
-// of failed tests, the skipped tests, the slowest tests, and their number. A skipped test is a failure,
-// because a suite that skips what it cannot run would report success for cases that were not tested.
+// Command report reads the output of "go test -json", stores it in a file, and prints a summary:
+// the output of failed tests, the skipped tests, the slowest tests, and their number. A skipped
+// test is a failure, because a suite that skips what it cannot run would report success for cases
+// that were not tested.
 //
 //	go test -json ./... | report -raw out/suite.jsonl
 package main

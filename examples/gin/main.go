@@ -23,7 +23,8 @@ func main() {
 	appID := flag.String("appid", "wx0123456789abcdef", "appid of the official account; its secret is WECHAT_SECRET")
 	flag.Parse()
 
-	account := &wechat.Client{AppID: *appID, Secret: wechat.Secret(os.Getenv("WECHAT_SECRET")), OpenURL: *sim, APIURL: *sim}
+	account := &wechat.Client{AppID: *appID, Secret: wechat.Secret(os.Getenv("WECHAT_SECRET")), OpenURL: *sim,
+		APIURL: *sim}
 	sign, err := newSignIn("http://"+*addr, account, *sim != "")
 	if err != nil {
 		log.Fatal(err)

@@ -43,10 +43,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	tlsAddr := flags.String("tls-addr", "127.0.0.1:8443", "address that weigate sim was given as --tls-addr")
 	caFile := flags.String("ca", "weigate-ca.pem", "file that weigate sim was given as --ca-out")
-	gateway := flags.String("gateway", "", "address of weigate serve, used in place of WeChat, such as http://127.0.0.1:8080")
-	appID := flags.String("appid", "wx0123456789abcdef", "appid of an official account of the simulator, or of an app of the gateway")
-	secret := flags.String("secret", "0123456789abcdef0123456789abcdef", "its secret at the simulator or the gateway, not a real one")
-	callback := flags.String("callback", "https://shop.example.com/wechat/callback", "callback address on that account's domain, or on the app's return host")
+	gateway := flags.String("gateway", "",
+		"address of weigate serve, used in place of WeChat, such as http://127.0.0.1:8080")
+	appID := flags.String("appid", "wx0123456789abcdef",
+		"appid of an official account of the simulator, or of an app of the gateway")
+	secret := flags.String("secret", "0123456789abcdef0123456789abcdef",
+		"its secret at the simulator or the gateway, not a real one")
+	callback := flags.String("callback", "https://shop.example.com/wechat/callback",
+		"callback address on that account's domain, or on the app's return host")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

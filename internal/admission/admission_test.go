@@ -34,7 +34,8 @@ var (
 	wait    = admission.Next{Step: admission.Wait, Page: web.Waiting}
 )
 
-// decisions has a row for each rule, with its reason: what differs from the facts of fits, and the decision.
+// decisions has a row for each rule, with its reason: what differs from the facts of fits, and the
+// decision.
 var decisions = []struct {
 	reason string
 	change func(*facts)

@@ -23,11 +23,12 @@ type StoreOptions struct {
 	Observe func(op string, d time.Duration, err error)
 }
 
-// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, creates
-// it when it is missing, and brings its schema up to date. Errors to test for are gateway.ErrInUse,
-// gateway.ErrNewerDatabase and gateway.ErrUnavailable. ctx bounds the opening.
+// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…,
+// creates it when it is missing, and brings its schema up to date. Errors to test for are
+// gateway.ErrInUse, gateway.ErrNewerDatabase and gateway.ErrUnavailable. ctx bounds the opening.
 func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gateway.Store, error) {
-	return openStore(ctx, address, sqlite.Options{Serve: o.Serve, Observe: o.Observe}, postgres.Options{Observe: o.Observe})
+	return openStore(ctx, address, sqlite.Options{Serve: o.Serve, Observe: o.Observe},
+		postgres.Options{Observe: o.Observe})
 }
 
 // LookAtStore opens the store without changing its schema: a database that lacks migrations is
@@ -36,7 +37,8 @@ func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, err
 	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
 }
 
-func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store, error) {
+func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store,
+	error) {
 	text := string(address)
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path, file)

@@ -17,7 +17,8 @@ import (
 // tokens is a response of WeChat to a code that it should have rejected.
 const tokens = `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`
 
-// TestCheckTellsWhatWeChatSays runs "weigate check" for each response of WeChat that an operator gets.
+// TestCheckTellsWhatWeChatSays runs "weigate check" for each response of WeChat that an operator
+// gets.
 func TestCheckTellsWhatWeChatSays(t *testing.T) {
 	t.Parallel()
 	const right = "wx0123456789abcdef"

@@ -155,8 +155,8 @@ func (d *demoServers) start(ctx context.Context) error {
 	return nil
 }
 
-// demoConfig is the configuration of the demo's gateway. The proxy of the wiki is on this machine, and
-// Board allows desktop sign-in only.
+// demoConfig is the configuration of the demo's gateway. The proxy of the wiki is on this machine,
+// and Board allows desktop sign-in only.
 var demoConfig = template.Must(template.New("").Parse(`
 url: {{.GatewayURL}}
 store: "sqlite::memory:"
@@ -280,8 +280,8 @@ func randomSecret() string {
 	return hex.EncodeToString(b)
 }
 
-// listenLoopback listens on a loopback address. Other machines must not reach the demo, because anyone
-// can sign in to it as any user.
+// listenLoopback listens on a loopback address. Other machines must not reach the demo, because
+// anyone can sign in to it as any user.
 func listenLoopback(run *servers, flag, addr string) (net.Listener, error) {
 	l, err := run.listenFlag(flag, addr)
 	if err != nil {

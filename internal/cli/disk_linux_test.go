@@ -18,7 +18,8 @@ import (
 // oneError matches one error and at most one hint.
 var oneError = regexp.MustCompile(`^weigate: error: [^\n]+\n(weigate: hint: [^\n]+\n)?$`)
 
-// refused runs "weigate serve" and "weigate check". Each must fail with one error that contains the words.
+// refused runs "weigate serve" and "weigate check". Each must fail with one error that contains the
+// words.
 func (g *fixture) refused(as *syscall.SysProcAttr, exe string, words ...string) {
 	g.t.Helper()
 	for _, command := range []string{"serve", "check"} {

@@ -23,8 +23,8 @@ type userImportCmd struct {
 	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
 }
 
-// Run checks the whole file before it stores anything. Lines that contradict stored users are skipped and
-// reported. A second run of the same file changes nothing.
+// Run checks the whole file before it stores anything. Lines that contradict stored users are
+// skipped and reported. A second run of the same file changes nothing.
 func (c *userImportCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
@@ -113,8 +113,8 @@ type importLine struct {
 	user gateway.ImportedUser
 }
 
-// lineProblem is a problem of one line. It does not repeat values, because openids must not appear in a
-// terminal.
+// lineProblem is a problem of one line. It does not repeat values, because openids must not appear
+// in a terminal.
 type lineProblem struct {
 	line int
 	text string
@@ -123,8 +123,8 @@ type lineProblem struct {
 // Error returns the line number and the text, to be printed after the file name.
 func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.text) }
 
-// readUsers reads a CSV file whose first line names the columns. It returns every problem. template has
-// what all users have in common.
+// readUsers reads a CSV file whose first line names the columns. It returns every problem. template
+// has what all users have in common.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1

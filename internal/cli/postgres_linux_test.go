@@ -25,7 +25,8 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 
-	// Unavailable while serving: users see an error page, nobody is signed out, and the gateway recovers automatically.
+	// Unavailable while serving: users see an error page, nobody is signed out, and the gateway
+	// recovers automatically.
 	server.Kill()
 	page, err := alice.Open(t.Context(), g.authorize("openid"))
 	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {

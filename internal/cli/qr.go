@@ -6,8 +6,8 @@ import (
 	go_qr "github.com/piglig/go-qr"
 )
 
-// qrSVG returns a QR code as SVG. The simulator has no dependency for it, so the command passes it in.
-// The text must be ASCII, because readers disagree about the charset of other bytes.
+// qrSVG returns a QR code as SVG. The simulator has no dependency for it, so the command passes it
+// in. The text must be ASCII, because readers disagree about the charset of other bytes.
 func qrSVG(text string) ([]byte, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Medium)
 	if err != nil {

@@ -115,8 +115,8 @@ var processes sync.Map
 
 var printedAddress = regexp.MustCompile(`https?://[^\s]+[0-9]`)
 
-// start ARGS... starts weigate and waits until it has printed its addresses. The addresses it printed
-// are $URL1, $URL2, … and its output is the file "printed".
+// start ARGS... starts weigate and waits until it has printed its addresses. The addresses it
+// printed are $URL1, $URL2, … and its output is the file "printed".
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	exe, err := exec.LookPath("weigate")
 	if path := ts.Getenv("PATH"); err != nil || path != "" {

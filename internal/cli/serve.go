@@ -41,8 +41,8 @@ type runningGateway struct {
 	metrics *metrics.Metrics
 }
 
-// Run serves until the context is done, and then finishes the requests in progress. It listens before
-// it opens the store, so that a port in use changes nothing.
+// Run serves until the context is done, and then finishes the requests in progress. It listens
+// before it opens the store, so that a port in use changes nothing.
 func (c *serveCmd) Run(s *invocation) (err error) {
 	conf, err := c.load(s)
 	if err != nil {
@@ -148,8 +148,8 @@ func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) 
 	}
 }
 
-// reload applies the changes of the configuration that do not require a restart. It changes nothing if
-// the configuration is invalid.
+// reload applies the changes of the configuration that do not require a restart. It changes nothing
+// if the configuration is invalid.
 func (g *runningGateway) reload() {
 	const failed = "configuration not reloaded, previous one kept"
 	read, err := config.Load(g.path, g.getenv)
@@ -180,8 +180,8 @@ func (g *runningGateway) reload() {
 	g.log.Info("configuration reloaded", "apps", len(next.Apps))
 }
 
-// needRestart returns the changed keys that a reload cannot apply. The content of master_key_file is
-// one of them, because signing keys are sealed with the master keys of the start.
+// needRestart returns the changed keys that a reload cannot apply. The content of master_key_file
+// is one of them, because signing keys are sealed with the master keys of the start.
 func (g *runningGateway) needRestart(read *config.Config) []string {
 	changed := config.NeedsRestart(g.conf, read)
 	switch m, err := loadMasterKey(read); {
@@ -193,8 +193,8 @@ func (g *runningGateway) needRestart(read *config.Config) []string {
 	return changed
 }
 
-// loadOrCreateMasterKey reads the master key. It creates the file if the store contains nothing that
-// is sealed with a missing one.
+// loadOrCreateMasterKey reads the master key. It creates the file if the store contains nothing
+// that is sealed with a missing one.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
 	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
 		open, exposedErr := keys.Exposed(conf.MasterKeyFile)
@@ -213,7 +213,8 @@ func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Key
 	return m, err
 }
 
-// checkNoSealedKeys returns an error if the store contains keys that only the missing master key opens.
+// checkNoSealedKeys returns an error if the store contains keys that only the missing master key
+// opens.
 func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.Keys) error {
 	sealed, err := store.Keys(ctx)
 	if err != nil {

@@ -31,8 +31,8 @@ type servers struct {
 }
 
 // lateConnections is how long a graceful server accepts connections after a stop. A proxy may have
-// opened some that the kernel still queues, and closing the listener would reset them: users saw 502
-// in a rolling restart under load.
+// opened some that the kernel still queues, and closing the listener would reset them: users saw
+// 502 in a rolling restart under load.
 const lateConnections = 500 * time.Millisecond
 
 type server struct {

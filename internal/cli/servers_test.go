@@ -80,7 +80,8 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 	close(never)
 }
 
-// TestStopLosesNothingInFlight: requests in progress finish after a stop, and their contexts are not cancelled.
+// TestStopLosesNothingInFlight: requests in progress finish after a stop, and their contexts are
+// not cancelled.
 func TestStopLosesNothingInFlight(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: time.Minute, graceful: true}

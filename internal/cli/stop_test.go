@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A gateway that is stopped during sign-ins finishes them first: WeChat's code works once, so an interrupted
-// sign-in would be lost.
+// A gateway that is stopped during sign-ins finishes them first: WeChat's code works once, so an
+// interrupted sign-in would be lost.
 func TestTermDuringSignIns(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)

@@ -140,8 +140,8 @@ type userFinder struct {
 	IDs []string `arg:"" name:"id" help:"User ids, openids, unionids or old ids."`
 }
 
-// each finds all users first, so that a misspelled id changes nothing. It then calls do for each user,
-// prints the result, and appends an event.
+// each finds all users first, so that a misspelled id changes nothing. It then calls do for each
+// user, prints the result, and appends an event.
 func (c userFinder) each(
 	s *invocation, kind string, do func(gateway.Store, gateway.User) (result string, err error),
 ) error {

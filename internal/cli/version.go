@@ -19,8 +19,8 @@ func (versionCmd) Run(s *invocation) error {
 	return nil
 }
 
-// versionLine returns version, revision and platform, as recorded by the Go toolchain. A build from a
-// working copy has no version.
+// versionLine returns version, revision and platform, as recorded by the Go toolchain. A build from
+// a working copy has no version.
 func versionLine(info *debug.BuildInfo) string {
 	version := info.Main.Version
 	if version == "" || version == "(devel)" {

@@ -31,10 +31,12 @@ func parse(t *testing.T, text string, env map[string]string) (*config.Config, er
 func TestTheEnvironmentWins(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, good, map[string]string{
-		"WEIGATE_URL": "https://other.example.com", "WEIGATE_SESSION_IDLE": "1h", "WEIGATE_INSECURE": "true", "WEIGATE_LOG_FORMAT": "json",
+		"WEIGATE_URL": "https://other.example.com", "WEIGATE_SESSION_IDLE": "1h", "WEIGATE_INSECURE": "true",
+		"WEIGATE_LOG_FORMAT":         "json",
 		"WEIGATE_STORE":              "postgres://weigate:" + leaktest.Secret + "@db.example.com/weigate",
 		"WEIGATE_MASTER_KEY":         leaktest.Secret,
-		"WEIGATE_WECHAT_MAIN_SECRET": leaktest.Secret, "WEIGATE_APPS_MY_WIKI_SECRET": leaktest.Secret + "1 " + leaktest.Secret + "2",
+		"WEIGATE_WECHAT_MAIN_SECRET": leaktest.Secret, "WEIGATE_APPS_MY_WIKI_SECRET": leaktest.Secret + "1 " +
+			leaktest.Secret + "2",
 		"WEIGATE_APPS_MY_WIKI_LIFETIMES_ACCESS": "10m", "WEIGATE_APPS_MY_WIKI_ID_TOKEN_CLAIMS": "true",
 		"WEIGATE_LISTEN": "", // not set
 		// What Kubernetes sets for every container beside a service called weigate.
@@ -43,13 +45,15 @@ func TestTheEnvironmentWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.URL != "https://other.example.com" || c.Session.Idle != time.Hour || !c.Insecure || c.Log.Format != "json" || c.Listen != "127.0.0.1:8080" {
+	if c.URL != "https://other.example.com" || c.Session.Idle != time.Hour || !c.Insecure || c.Log.Format != "json" ||
+		c.Listen != "127.0.0.1:8080" {
 		t.Errorf("%+v", c)
 	}
 	if c.StoreName() != "PostgreSQL, db.example.com/weigate" {
 		t.Errorf("the store for people: %s", c.StoreName())
 	}
-	if string(c.WeChat[0].Secret) != leaktest.Secret || string(c.MasterKey) != leaktest.Secret || len(c.Apps[0].Secrets) != 2 || string(c.Apps[0].Secrets[1]) != leaktest.Secret+"2" {
+	if string(c.WeChat[0].Secret) != leaktest.Secret || string(c.MasterKey) != leaktest.Secret ||
+		len(c.Apps[0].Secrets) != 2 || string(c.Apps[0].Secrets[1]) != leaktest.Secret+"2" {
 		t.Error("the secrets are not those of the environment")
 	}
 	if c.Apps[0].Lifetimes.Access != 10*time.Minute || !c.Apps[0].IDTokenClaims {
@@ -104,7 +108,8 @@ func TestSecretFiles(t *testing.T) {
 			switch {
 			case tt.fault == "" && err != nil:
 				t.Fatal(err)
-			case tt.fault != "" && (err == nil || !strings.Contains(err.Error(), "weigate.yaml:2: wechat.main.secret_file: ") || !strings.Contains(err.Error(), tt.fault)):
+			case tt.fault != "" && (err == nil || !strings.Contains(err.Error(), "weigate.yaml:2: wechat.main.secret_file: ") ||
+				!strings.Contains(err.Error(), tt.fault)):
 				t.Fatalf("got %v, want %q", err, tt.fault)
 			case tt.fault != "":
 				return
@@ -123,7 +128,8 @@ func TestSecretFiles(t *testing.T) {
 // digit.
 func TestDigitsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345", "1.50"} {
+	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345",
+		"1.50"} {
 		c, err := parse(t, strings.Replace(good, "from-the-file}", secret+"}", 1), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -160,8 +166,11 @@ func TestWhatIsAllowed(t *testing.T) {
 		{"no metrics", "url:", "metrics: ''\nurl:"},
 		{"every address", "url:", "listen: ':8080'\nurl:"},
 		{"PostgreSQL", "url:", "store: postgres://weigate@/weigate?host=/run/postgresql\nurl:"},
-		{"a program's own scheme", "secret: from-the-file-too, access: signed_in, redirect_uris: [https://wiki.example.com/cb]", "public: true, access: signed_in, redirect_uris: ['com.example.wiki:/cb']"},
-		{"a simulator", "secret: from-the-file}", "secret: x, any_browser: true, api: 'http://127.0.0.1:8090', open: 'http://localhost:8090'}"},
+		{"a program's own scheme",
+			"secret: from-the-file-too, access: signed_in, redirect_uris: [https://wiki.example.com/cb]",
+			"public: true, access: signed_in, redirect_uris: ['com.example.wiki:/cb']"},
+		{"a simulator", "secret: from-the-file}",
+			"secret: x, any_browser: true, api: 'http://127.0.0.1:8090', open: 'http://localhost:8090'}"},
 		{"openids of the entry", "access: signed_in", "access: approved, subject: 'openid:main'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -183,8 +192,9 @@ func TestChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := parse(t, good, map[string]string{"WEIGATE_LISTEN": "127.0.0.1:1", "WEIGATE_STORE": "sqlite:other.db", "WEIGATE_WECHAT_MAIN_SECRET": "new",
-		"WEIGATE_MASTER_KEY": "new", "WEIGATE_LOG_LEVEL": "debug", "WEIGATE_APPS_MY_WIKI_NAME": "New"})
+	read, err := parse(t, good, map[string]string{"WEIGATE_LISTEN": "127.0.0.1:1", "WEIGATE_STORE": "sqlite:other.db",
+		"WEIGATE_WECHAT_MAIN_SECRET": "new",
+		"WEIGATE_MASTER_KEY":         "new", "WEIGATE_LOG_LEVEL": "debug", "WEIGATE_APPS_MY_WIKI_NAME": "New"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,17 +59,20 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	if len(app.Secrets) != 2 || string(app.Secrets[1]) != leaktest.Secret+"-new" {
 		t.Errorf("%d secrets of the app, the second %t", len(app.Secrets), string(app.Secrets[1]) == leaktest.Secret+"-new")
 	}
-	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC || app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
+	if app.Access.Rule != gateway.AccessApproved || app.Kind != gateway.AppOIDC ||
+		app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
 		t.Errorf("the app: %+v", app)
 	}
 	if desk, ok := c.Connector("desk"); !ok || desk.Kind != config.Website || len(c.Group(desk)) != 2 {
 		t.Errorf("the website app: %+v", desk)
 	}
 	wiki, shop := c.Apps[1], c.Apps[2]
-	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) || len(wiki.Methods) != 3 || wiki.Name != "wiki" {
+	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) ||
+		len(wiki.Methods) != 3 || wiki.Name != "wiki" {
 		t.Errorf("the site: %+v", wiki)
 	}
-	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Connector != "main" || shop.WebsiteConnector != "desk" ||
+	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Connector != "main" ||
+		shop.WebsiteConnector != "desk" ||
 		!slices.Equal(shop.ReturnHosts, []string{"shop.example.com"}) || len(shop.Secrets) != 1 {
 		t.Errorf("the old program: %+v", shop)
 	}
@@ -82,7 +85,8 @@ func TestTheShippedExampleLoads(t *testing.T) {
 // TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
 func TestAgreementWithItsLink(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(example(t), `privacy_url: "", agreement: false`, "privacy_url: https://www.example.com/privacy, agreement: true", 1)
+	text := strings.Replace(example(t), `privacy_url: "", agreement: false`,
+		"privacy_url: https://www.example.com/privacy, agreement: true", 1)
 	c, err := config.Parse("weigate.yaml", []byte(text), nil)
 	if err != nil || !c.Site.Agreement || c.Site.PrivacyURL != "https://www.example.com/privacy" {
 		t.Errorf("%+v, %v", c, err)
@@ -97,8 +101,10 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	least := "url: https://login.example.com\nsite: {title: Example Login}\n" +
-		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leaktest.Secret + ", open_platform: example}]\n" +
-		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leaktest.Secret + "-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
+		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leaktest.Secret +
+		", open_platform: example}]\n" +
+		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leaktest.Secret +
+		"-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
 	c, err := config.Parse("weigate.yaml", []byte(least), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +112,13 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	if changed := config.NeedsRestart(shipped, c); len(changed) > 0 {
 		t.Errorf("these differ from the example: %v", changed)
 	}
-	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache || shipped.Events != c.Events || shipped.Log != c.Log || shipped.Site != c.Site || shipped.WeChat[0] != c.WeChat[0] {
+	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache ||
+		shipped.Events != c.Events || shipped.Log != c.Log || shipped.Site != c.Site || shipped.WeChat[0] != c.WeChat[0] {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]
-	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg || a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Methods, b.Methods) {
+	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg ||
+		a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Methods, b.Methods) {
 		t.Errorf("the app differs from the example:\n%+v\n%+v", a, b)
 	}
 }

@@ -62,7 +62,8 @@ func usable(a config.App, c *config.Config) bool {
 		return len(a.Hosts) > 0 && len(c.TrustedProxies) > 0 && len(a.Secrets) == 0
 	case gateway.AppRelay:
 		e, ok := c.Connector(a.Connector)
-		return ok && e.Kind == config.OfficialAccount && e.AppID != a.AppID && a.AppID != "" && len(a.Secrets) > 0 && len(a.ReturnHosts) > 0
+		return ok && e.Kind == config.OfficialAccount && e.AppID != a.AppID && a.AppID != "" && len(a.Secrets) > 0 &&
+			len(a.ReturnHosts) > 0
 	}
 	return false
 }

@@ -38,7 +38,8 @@ func TestNamesAndAttributes(t *testing.T) {
 	} {
 		s := setFor(t, address)
 		c := s.New("s", "v", time.Hour)
-		if c.Name != want.name || s.Name("s") != want.name || c.Path != want.path || c.Secure != want.secure || s.HostOnly() != want.hostOnly ||
+		if c.Name != want.name || s.Name("s") != want.name || c.Path != want.path || c.Secure != want.secure ||
+			s.HostOnly() != want.hostOnly ||
 			c.Value != "v" || c.MaxAge != 3600 || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Domain != "" {
 			t.Errorf("%s: %+v", address, c)
 		}
@@ -56,7 +57,8 @@ func TestValue(t *testing.T) {
 	t.Parallel()
 	s := setFor(t, "https://app.example.com")
 	for header, want := range map[string]string{
-		"": "", "__Host-app-s=a": "a", "x=1; __Host-app-s=a; y=2": "a", "__Host-app-s=a; __Host-app-s=a": "a", "__Host-app-s=a; __Host-app-s=b": "", "app-s=a": "",
+		"": "", "__Host-app-s=a": "a", "x=1; __Host-app-s=a; y=2": "a", "__Host-app-s=a; __Host-app-s=a": "a",
+		"__Host-app-s=a; __Host-app-s=b": "", "app-s=a": "",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", header)

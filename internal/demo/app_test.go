@@ -28,10 +28,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo", Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
+	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo",
+		Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
 	website := user
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark, Quirks: wechattest.Quirks{AnyBrowser: true}})
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark,
+		Quirks: wechattest.Quirks{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,8 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "img-src 'self' "+w.simURL) {
 		t.Errorf("the policy does not let the picture in: %s", csp)
 	}
-	if res, err := http.Get(avatar[1]); err != nil || res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "image/") {
+	if res, err := http.Get(avatar[1]); err != nil || res.StatusCode != http.StatusOK ||
+		!strings.HasPrefix(res.Header.Get("Content-Type"), "image/") {
 		t.Errorf("the picture: %v %v", res, err)
 	}
 
@@ -168,7 +171,8 @@ func TestPages(t *testing.T) {
 		status             int
 		words              []string
 	}{
-		{"/sample/", "en", "en", 200, []string{"Go package “login”", "Sign in with name and picture", "QR code", "Open the simulator"}},
+		{"/sample/", "en", "en", 200, []string{"Go package “login”", "Sign in with name and picture", "QR code",
+			"Open the simulator"}},
 		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包「login」", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
 		{"/nothing/here", "en", "en", 404, []string{"Page not found"}},
 		{"/nothing/here", "zh", "zh-CN", 404, []string{"页面不存在"}},
@@ -197,13 +201,16 @@ func TestPages(t *testing.T) {
 					t.Errorf("the page lacks %q:\n%s", word, body)
 				}
 			}
-			if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; ") || strings.Contains(csp, "unsafe") {
+			if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp,
+				"default-src 'none'; style-src 'self'; ") || strings.Contains(csp, "unsafe") {
 				t.Errorf("policy %q", csp)
 			}
-			if strings.Contains(string(body), "<script") || strings.Contains(string(body), " style=") || strings.Contains(string(body), " on") && regexp.MustCompile(` on[a-z]+=`).Match(body) {
+			if strings.Contains(string(body), "<script") || strings.Contains(string(body), " style=") ||
+				strings.Contains(string(body), " on") && regexp.MustCompile(` on[a-z]+=`).Match(body) {
 				t.Error("something inline that the policy forbids")
 			}
-			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"} {
+			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "same-origin",
+				"X-Content-Type-Options": "nosniff"} {
 				if got := res.Header.Get(name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
@@ -272,7 +279,8 @@ func TestWaysIn(t *testing.T) {
 			t.Fatalf("%s: %s %v", path, res.Status, err)
 		}
 		q := to.Query()
-		if got := to.Path + " " + q.Get("appid") + " " + q.Get("scope"); got != want || !strings.HasPrefix(to.String(), w.simURL) {
+		if got := to.Path + " " + q.Get("appid") + " " + q.Get("scope"); got != want ||
+			!strings.HasPrefix(to.String(), w.simURL) {
 			t.Errorf("%s leads to %s", path, to)
 		}
 	}

@@ -104,8 +104,8 @@ func (c *client) begin(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.rp.authorizeURL(e, a))
 }
 
-// callback redeems the code. The same browser must have started the sign-in, and iss the gateway that it
-// was sent to (RFC 9207).
+// callback redeems the code. The same browser must have started the sign-in, and iss the gateway
+// that it was sent to (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}

@@ -53,7 +53,8 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 
 func newProvider(t *testing.T) *provider {
 	t.Helper()
-	p := &provider{t: t, key: newKey(t), claims: map[string]any{}, userinfo: map[string]any{"sub": "person", "name": "<b>Alice</b>"}}
+	p := &provider{t: t, key: newKey(t), claims: map[string]any{},
+		userinfo: map[string]any{"sub": "person", "name": "<b>Alice</b>"}}
 	mux := http.NewServeMux()
 	answer := func(path string, value func(*http.Request) any) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -71,8 +72,9 @@ func newProvider(t *testing.T) *provider {
 	}
 	answer("/.well-known/openid-configuration", func(*http.Request) any {
 		u := p.server.URL
-		return map[string]string{"issuer": u, "authorization_endpoint": u + "/authorize", "token_endpoint": u + "/token", "userinfo_endpoint": u + "/userinfo",
-			"jwks_uri": u + "/keys", "end_session_endpoint": u + "/logout"}
+		return map[string]string{"issuer": u, "authorization_endpoint": u + "/authorize", "token_endpoint": u + "/token",
+			"userinfo_endpoint": u + "/userinfo",
+			"jwks_uri":          u + "/keys", "end_session_endpoint": u + "/logout"}
 	})
 	answer("/keys", func(*http.Request) any {
 		return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: p.key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}}}
@@ -98,8 +100,9 @@ func newProvider(t *testing.T) *provider {
 
 // idToken signs what a good provider says, changed by what the test wants.
 func (p *provider) idToken() string {
-	claims := map[string]any{"iss": p.server.URL, "aud": demo.NotesID, "sub": "person", "nonce": p.nonce, "auth_time": time.Now().Unix(),
-		"iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
+	claims := map[string]any{"iss": p.server.URL, "aud": demo.NotesID, "sub": "person", "nonce": p.nonce,
+		"auth_time": time.Now().Unix(),
+		"iat":       time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
 	maps.Copy(claims, p.claims)
 	key := p.key
 	if p.stranger {
@@ -135,8 +138,10 @@ func newVisitor(t *testing.T) *visitor {
 	site := httptest.NewUnstartedServer(nil)
 	t.Cleanup(site.Close)
 	v := &visitor{t: t, site: "http://" + site.Listener.Addr().String(), p: p}
-	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL, Logger: leaktest.Logger(t),
-		Gateway:         &demo.GatewayConfig{Issuer: p.server.URL, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+	app, err := demo.New(demo.Config{URL: v.site, SimulatorURL: "http://127.0.0.1:9", ControlURL: controlURL,
+		Logger: leaktest.Logger(t),
+		Gateway: &demo.GatewayConfig{Issuer: p.server.URL, NotesSecret: leaktest.Secret,
+			PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +158,9 @@ func (v *visitor) browser() *http.Client {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 }
 
 // ask opens a page of the apps and returns its status, its text and where it leads.
@@ -187,7 +194,8 @@ func (v *visitor) begin() string {
 		v.t.Fatalf("sign-in: %d %v %s", status, to, body)
 	}
 	q := to.Query()
-	if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || q.Get("redirect_uri") != demo.RedirectURI(v.site, demo.NotesID) {
+	if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 ||
+		q.Get("redirect_uri") != demo.RedirectURI(v.site, demo.NotesID) {
 		v.t.Fatalf("the request: %v", q)
 	}
 	v.p.mu.Lock()
@@ -206,19 +214,22 @@ func (v *visitor) in() bool {
 func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t)
-	if status, _, to := v.ask(http.MethodGet, v.begin()); status != http.StatusSeeOther || to.String() != v.site+"/notes/" {
+	if status, _, to := v.ask(http.MethodGet, v.begin()); status != http.StatusSeeOther ||
+		to.String() != v.site+"/notes/" {
 		t.Fatalf("callback: %d %v", status, to)
 	}
 	if v.p.user != demo.NotesID || v.p.form.Get("code") != "a-code" || len(v.p.form.Get("code_verifier")) < 43 {
 		t.Errorf("the token request: %s %v", v.p.user, v.p.form)
 	}
 	status, body, _ := v.ask(http.MethodGet, "/notes/")
-	if status != http.StatusOK || !strings.Contains(body, ">person<") || !strings.Contains(body, "&lt;b&gt;Alice") || strings.Contains(body, "<b>Alice") {
+	if status != http.StatusOK || !strings.Contains(body, ">person<") || !strings.Contains(body, "&lt;b&gt;Alice") ||
+		strings.Contains(body, "<b>Alice") {
 		t.Errorf("signed in: %d %s", status, body)
 	}
 
 	// A form from another site signs nobody out.
-	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || !v.in() {
+	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site",
+		"cross-site"); status != http.StatusForbidden || !v.in() {
 		t.Errorf("a foreign form: %d", status)
 	}
 	// Signed out everywhere: the app notices it at the next request, and the session is gone for
@@ -238,7 +249,8 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 
 	v.ask(http.MethodGet, v.begin())
 	status, _, to := v.ask(http.MethodPost, "/notes/sign-out-of-weigate")
-	if status != http.StatusSeeOther || to.Path != "/logout" || to.Query().Get("post_logout_redirect_uri") != demo.PostLogoutRedirectURI(v.site, demo.NotesID) || v.in() {
+	if status != http.StatusSeeOther || to.Path != "/logout" ||
+		to.Query().Get("post_logout_redirect_uri") != demo.PostLogoutRedirectURI(v.site, demo.NotesID) || v.in() {
 		t.Errorf("sign-out of the gateway too: %d %v", status, to)
 	}
 }
@@ -303,7 +315,8 @@ func TestOpenIDConnectCallbackIsBoundToTheBrowser(t *testing.T) {
 		t.Errorf("the second time: %d", status)
 	}
 	refused := strings.Replace(v.begin(), "code=a-code", "error=access_denied", 1)
-	if status, body, _ := v.ask(http.MethodGet, refused); status != http.StatusOK || !strings.Contains(body, "You were not signed in") {
+	if status, body, _ := v.ask(http.MethodGet, refused); status != http.StatusOK ||
+		!strings.Contains(body, "You were not signed in") {
 		t.Errorf("refused: %d %s", status, body)
 	}
 }

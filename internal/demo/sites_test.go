@@ -23,8 +23,10 @@ func sites(t *testing.T, gateway string) (address string) {
 	server := httptest.NewUnstartedServer(nil)
 	t.Cleanup(server.Close)
 	address = "http://" + server.Listener.Addr().String()
-	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL, Logger: leaktest.Logger(t),
-		Gateway:         &demo.GatewayConfig{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret, BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL,
+		Logger: leaktest.Logger(t),
+		Gateway: &demo.GatewayConfig{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret,
+			BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -67,20 +69,24 @@ func TestTourLeadsToFourApps(t *testing.T) {
 	site := sites(t, "http://127.0.0.1:9")
 	for lang, word := range map[string]string{"en": "Sign in with WeChat, four ways", "zh-CN": "微信登录的四种方式"} {
 		status, body, header := at(t, http.MethodGet, site+"/", "Accept-Language", lang)
-		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 4 || strings.Count(body, "<li>") < 12 {
+		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 4 ||
+			strings.Count(body, "<li>") < 12 {
 			t.Errorf("%s: %d\n%s", lang, status, body)
 		}
-		for id, to := range map[string]string{"notes": "/notes/", "wiki": demo.WikiURL(site) + "/", "shop": demo.ShopURL(site) + "/", "board": "/board/", "sample": "/sample/", "gateway": "http://127.0.0.1:9/"} {
+		for id, to := range map[string]string{"notes": "/notes/", "wiki": demo.WikiURL(site) + "/",
+			"shop": demo.ShopURL(site) + "/", "board": "/board/", "sample": "/sample/", "gateway": "http://127.0.0.1:9/"} {
 			if !strings.Contains(body, `id="`+id+`" href="`+to+`"`) {
 				t.Errorf("%s: no button %s to %s", lang, id, to)
 			}
 		}
-		if csp := header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; ") || strings.Contains(csp, "unsafe") {
+		if csp := header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; ") ||
+			strings.Contains(csp, "unsafe") {
 			t.Errorf("policy %q", csp)
 		}
 	}
 	// Without a gateway there is nothing to tour.
-	if status, _, header := at(t, http.MethodGet, newWorld(t).appURL+"/"); status != http.StatusFound || header.Get("Location") != "/sample/" {
+	if status, _, header := at(t, http.MethodGet, newWorld(t).appURL+"/"); status != http.StatusFound ||
+		header.Get("Location") != "/sample/" {
 		t.Errorf("without a gateway: %d %s", status, header.Get("Location"))
 	}
 }
@@ -118,7 +124,8 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 	gateway := httptest.NewServer(v)
 	t.Cleanup(gateway.Close)
 	wiki := demo.WikiURL(sites(t, gateway.URL))
-	forged := []string{"X-Weigate-User", "admin", "x-weigate-groups", "admins", "X-Weigate-Openid", "oForged", "X-Forwarded-For", "8.8.8.8", "X-Forwarded-Host", "evil.example",
+	forged := []string{"X-Weigate-User", "admin", "x-weigate-groups", "admins", "X-Weigate-Openid", "oForged",
+		"X-Forwarded-For", "8.8.8.8", "X-Forwarded-Host", "evil.example",
 		"X-Forwarded-Uri", "/public", "X-Forwarded-Method", "OPTIONS", "Forwarded", "for=8.8.8.8"}
 	for _, path := range []string{"/", "/page", "/demo.css", "/nothing"} {
 		status, body, header := at(t, http.MethodGet, wiki+path, forged...)
@@ -132,7 +139,8 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 		}
 	}
 	status, body, _ := at(t, http.MethodGet, wiki+"/page?a=%2F", append(forged, "Cookie", "in=yes; other=1")...)
-	if status != http.StatusOK || !strings.Contains(body, `data-header="X-Weigate-User">account-1<`) || !strings.Contains(body, `data-header="X-Weigate-Name">小明<`) {
+	if status != http.StatusOK || !strings.Contains(body, `data-header="X-Weigate-User">account-1<`) ||
+		!strings.Contains(body, `data-header="X-Weigate-Name">小明<`) {
 		t.Errorf("somebody: %d\n%s", status, body)
 	}
 	if strings.Contains(body, "admin") || strings.Contains(body, "oForged") {
@@ -141,20 +149,23 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 	v.mu.Lock()
 	last := v.asked[len(v.asked)-1]
 	v.mu.Unlock()
-	for name, want := range map[string]string{"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http", "X-Forwarded-Host": demo.Host(wiki), "X-Forwarded-Uri": "/page?a=%2F",
+	for name, want := range map[string]string{"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http",
+		"X-Forwarded-Host": demo.Host(wiki), "X-Forwarded-Uri": "/page?a=%2F",
 		"X-Forwarded-For": "127.0.0.1", "Forwarded": "", "X-Weigate-User": ""} {
 		if got := strings.Join(last.Header.Values(name), "|"); got != want {
 			t.Errorf("the gateway is asked with %s %q, want %q", name, got, want)
 		}
 	}
-	if status, body, _ := at(t, http.MethodGet, wiki+"/.weigate/start?x=1", forged...); status != http.StatusOK || body != "the gateway's own, for "+demo.Host(wiki) {
+	if status, body, _ := at(t, http.MethodGet, wiki+"/.weigate/start?x=1", forged...); status != http.StatusOK ||
+		body != "the gateway's own, for "+demo.Host(wiki) {
 		t.Errorf("the gateway's addresses: %d %s", status, body)
 	}
 	if status, _, _ := at(t, http.MethodGet, wiki+"/nothing", "Cookie", "in=yes"); status != http.StatusNotFound {
 		t.Errorf("an address that is none: %d", status)
 	}
 	gateway.Close()
-	if status, body, _ := at(t, http.MethodGet, wiki+"/", "Cookie", "in=yes"); status != http.StatusBadGateway || strings.Contains(body, "account-1") {
+	if status, body, _ := at(t, http.MethodGet, wiki+"/", "Cookie", "in=yes"); status != http.StatusBadGateway ||
+		strings.Contains(body, "account-1") {
 		t.Errorf("without the gateway: %d", status)
 	}
 }
@@ -162,7 +173,9 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 // The shop was written for WeChat, so the simulator takes it as it is.
 func TestShopSpeaksWeChat(t *testing.T) {
 	t.Parallel()
-	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark, Apps: []wechattest.App{{AppID: demo.ShopAppID, Secret: leaktest.Secret, Name: "Shop", Domains: []string{"shop.localhost"}, OpenPlatform: "d"}}})
+	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark,
+		Apps: []wechattest.App{{AppID: demo.ShopAppID, Secret: leaktest.Secret, Name: "Shop",
+			Domains: []string{"shop.localhost"}, OpenPlatform: "d"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +198,8 @@ func TestShopSpeaksWeChat(t *testing.T) {
 	if page, err = phone.Allow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if page.URL != shop+"/" || fact(t, page, "nickname") != "小明" || fact(t, page, "openid") != wx.OpenID(demo.ShopAppID, "xiaoming") {
+	if page.URL != shop+"/" || fact(t, page, "nickname") != "小明" ||
+		fact(t, page, "openid") != wx.OpenID(demo.ShopAppID, "xiaoming") {
 		t.Errorf("%s\n%s", page.URL, page.Body)
 	}
 	if page, err = phone.Submit(t.Context(), "sign-out", nil); err != nil || !strings.Contains(page.Body, `id="sign-in"`) {
@@ -193,22 +207,26 @@ func TestShopSpeaksWeChat(t *testing.T) {
 	}
 
 	// A callback that this browser did not begin, and one whose code WeChat refuses.
-	if status, _, _ := at(t, http.MethodGet, shop+"/callback?code=x&state=y", "Cookie", "shop-state=z"); status != http.StatusBadRequest {
+	if status, _, _ := at(t, http.MethodGet, shop+"/callback?code=x&state=y", "Cookie",
+		"shop-state=z"); status != http.StatusBadRequest {
 		t.Errorf("a foreign state: %d", status)
 	}
 	if status, _, _ := at(t, http.MethodGet, shop+"/callback?code=x&state="); status != http.StatusBadRequest {
 		t.Errorf("no state: %d", status)
 	}
 	for _, code := range []string{"x", "", url.QueryEscape("\n&secret=1")} {
-		if status, body, _ := at(t, http.MethodGet, shop+"/callback?state=y&code="+code, "Cookie", "shop-state=y"); status != http.StatusBadGateway || strings.Contains(body, "secret") {
+		if status, body, _ := at(t, http.MethodGet, shop+"/callback?state=y&code="+code, "Cookie",
+			"shop-state=y"); status != http.StatusBadGateway || strings.Contains(body, "secret") {
 			t.Errorf("code %q: %d %s", code, status, body)
 		}
 	}
-	if status, _, _ := at(t, http.MethodPost, shop+"/sign-out", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden {
+	if status, _, _ := at(t, http.MethodPost, shop+"/sign-out", "Sec-Fetch-Site",
+		"cross-site"); status != http.StatusForbidden {
 		t.Errorf("a form of another site: %d", status)
 	}
 	sim.Close()
-	if status, _, _ := at(t, http.MethodGet, shop+"/callback?state=y&code=x", "Cookie", "shop-state=y"); status != http.StatusBadGateway {
+	if status, _, _ := at(t, http.MethodGet, shop+"/callback?state=y&code=x", "Cookie",
+		"shop-state=y"); status != http.StatusBadGateway {
 		t.Errorf("nobody answers: %d", status)
 	}
 }

@@ -97,8 +97,8 @@ func (w *window) decode(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// takeLink presses the button beside the code: the link is then in the address bar of the phone that is
-// selected in the window.
+// takeLink presses the button beside the code: the link is then in the address bar of the phone
+// that is selected in the window.
 func (w *window) takeLink(link string) {
 	w.t.Helper()
 	w.visit(w.site.control + "/phone?open=" + url.QueryEscape(link))
@@ -107,8 +107,8 @@ func (w *window) takeLink(link string) {
 	}
 }
 
-// toNumber continues on the phone until it asks for the number. A new user consents at WeChat to share the
-// name and picture before that.
+// toNumber continues on the phone until it asks for the number. A new user consents at WeChat to
+// share the name and picture before that.
 func (w *window) toNumber() {
 	w.t.Helper()
 	for range 8 {

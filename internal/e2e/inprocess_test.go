@@ -120,8 +120,8 @@ func (g *inProcessGateway) authorize(appID string) string {
 		"&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&scope=snsapi_base&state=s#wechat_redirect"
 }
 
-// TestCodeRunsOut visits the choice of sign-in methods, and the page of a code that nobody scans: expired,
-// and later "still there?".
+// TestCodeRunsOut visits the choice of sign-in methods, and the page of a code that nobody scans:
+// expired, and later "still there?".
 func TestCodeRunsOut(t *testing.T) {
 	t.Parallel()
 	for _, l := range looks {

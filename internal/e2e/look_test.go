@@ -44,8 +44,8 @@ func (w *window) see(name string) {
 	w.audit(name)
 }
 
-// glance is see for a page that continues automatically soon. The name of the screenshot has the page, the
-// language and the width.
+// glance is see for a page that continues automatically soon. The name of the screenshot has the
+// page, the language and the width.
 func (w *window) glance(name string) {
 	w.t.Helper()
 	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {

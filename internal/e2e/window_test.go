@@ -117,8 +117,8 @@ func (w *window) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// ask runs an action that only reads, for its result. A page that reloads automatically interrupts the action,
-// which is then repeated.
+// ask runs an action that only reads, for its result. A page that reloads automatically interrupts
+// the action, which is then repeated.
 func ask[T any](w *window, what string, action chromedp.Action[T]) T {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

@@ -26,7 +26,8 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 
 func sampleFlow(tb testing.TB, returnTo string, data []byte) []byte {
 	tb.Helper()
-	f := newFlow(Request{Method: MethodWebsite, ForcePopup: true, ReturnTo: returnTo, Data: data}, 1, time.Unix(1772352000, 0))
+	f := newFlow(Request{Method: MethodWebsite, ForcePopup: true, ReturnTo: returnTo, Data: data}, 1,
+		time.Unix(1772352000, 0))
 	b, err := f.marshal()
 	if err != nil {
 		tb.Fatal(err)
@@ -62,7 +63,8 @@ func TestFlowRefusesWhatTheCookieCannotHold(t *testing.T) {
 	for name, req := range map[string]Request{
 		"unknown method": {Method: "scan", Scope: wechat.ScopeBase}, "unknown scope": {Method: MethodWeChat, Scope: "all"},
 		"long return address": {Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: strings.Repeat("x", MaxReturn+1)},
-		"much data":           {Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: strings.Repeat("x", MaxReturn), Data: make([]byte, MaxData+1)},
+		"much data": {Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: strings.Repeat("x", MaxReturn),
+			Data: make([]byte, MaxData+1)},
 	} {
 		if _, err := newFlow(req, 0, now).marshal(); err == nil {
 			t.Errorf("%s: no error", name)
@@ -79,7 +81,8 @@ func TestStateForm(t *testing.T) {
 		}
 	}
 	good := strings.Repeat("a", 26)
-	for _, state := range []string{"", good, good + "00", good + "3", good + "a", strings.Repeat("A", 26) + "0", strings.Repeat("1", 26) + "0", good[:25] + "/0"} {
+	for _, state := range []string{"", good, good + "00", good + "3", good + "a", strings.Repeat("A", 26) + "0",
+		strings.Repeat("1", 26) + "0", good[:25] + "/0"} {
 		if validState(state) {
 			t.Errorf("%q counts as a state", state)
 		}
@@ -120,7 +123,8 @@ func newEngine(t *testing.T, now func() time.Time) *Engine {
 		t.Fatal(err)
 	}
 	e, err := New(Config{
-		Callback: "https://app.example.com/wechat/callback", Cookies: cookie.For(u, "app"), Keys: [][]byte{bytes.Repeat([]byte{1}, 32)},
+		Callback: "https://app.example.com/wechat/callback", Cookies: cookie.For(u, "app"),
+		Keys:            [][]byte{bytes.Repeat([]byte{1}, 32)},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000aa", Secret: "secret"}, Now: now,
 	})
 	if err != nil {
@@ -133,14 +137,16 @@ func TestEndingsExpireAndCannotBeMade(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1772352000, 0)
 	e := newEngine(t, func() time.Time { return now })
-	f := newFlow(Request{Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: "/x?a=1&b=" + strings.Repeat("&", 1490), Data: []byte{0, 255}}, 0, now)
+	f := newFlow(Request{Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: "/x?a=1&b=" + strings.Repeat("&", 1490),
+		Data: []byte{0, 255}}, 0, now)
 	b := Browser{Request: httptest.NewRequest("GET", "/", nil), RequestID: "r1"}
 	res := e.end(b, f, OutcomeRefused, strings.Repeat("\x01", 500))
 	if res.Kind != Ended {
 		t.Fatalf("%+v", res)
 	}
 	got, ok := e.Ending(res.Ending)
-	if !ok || got.Outcome != OutcomeRefused || got.ReturnTo != f.ReturnTo || got.RequestID != "r1" || !bytes.Equal(got.Data, f.Data) || len(got.Text) != 500 {
+	if !ok || got.Outcome != OutcomeRefused || got.ReturnTo != f.ReturnTo || got.RequestID != "r1" ||
+		!bytes.Equal(got.Data, f.Data) || len(got.Text) != 500 {
 		t.Errorf("ending %+v, %v", got, ok)
 	}
 	for _, other := range []string{"", res.Ending + "A", res.Ending[1:], "AAAA"} {
@@ -202,8 +208,10 @@ func TestReservedReturns(t *testing.T) {
 	t.Parallel()
 	p := Returns{Own: "https://app.example.com", Prefix: "/in", Reserved: []string{"/sign-in/", "/sign-out"}}
 	for address, ok := range map[string]bool{
-		"": true, "/in/": true, "/in/x": true, "/sign-in": true, "/in/sign-info": true, "/in/sign-out/done": true, "https://app.example.com/x": true,
-		"/in/sign-in": false, "/in/sign-in/": false, "/in/sign-in/x?y": false, "/in/sign%2Din": false, "/in/sign-out": false, "/in/sign-out/": false,
+		"": true, "/in/": true, "/in/x": true, "/sign-in": true, "/in/sign-info": true, "/in/sign-out/done": true,
+		"https://app.example.com/x": true,
+		"/in/sign-in":               false, "/in/sign-in/": false, "/in/sign-in/x?y": false, "/in/sign%2Din": false, "/in/sign-out": false,
+		"/in/sign-out/":                      false,
 		"https://app.example.com/in/sign-in": false, "https://other.example/": false, "//other.example": false,
 	} {
 		if _, err := p.Check(address); (err == nil) != ok {

@@ -22,7 +22,8 @@ func (p ImportedUser) Problem() string {
 // PlanImport decides what one line of an import does, counts it in res, and reports whether there
 // is something to write. known, matches and newID are as for Join; named is the user who has the
 // old id already, nil when there is none.
-func PlanImport(p ImportedUser, index int, known, named *Candidate, matches []Candidate, newID string, res *ImportResult) (Plan, bool) {
+func PlanImport(p ImportedUser, index int, known, named *Candidate, matches []Candidate, newID string,
+	res *ImportResult) (Plan, bool) {
 	problem := func(reason string) (Plan, bool) {
 		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return Plan{}, false

@@ -50,7 +50,8 @@ func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
 		p.Keep = known.User
 		p.updateIdentity(a, known)
 	} else {
-		p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At, SeenAt: a.At}
+		p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At,
+			SeenAt: a.At}
 	}
 	if a.SharedAppIDs() != nil && p.Identity.UnionID == a.UnionID {
 		p.joinByUnionID(a, known, matches)
@@ -87,7 +88,8 @@ func (p *Plan) updateIdentity(a SignIn, base *Candidate) {
 		return
 	}
 	if p.Identity.UnionID != "" || split(a, base.Identities) {
-		p.addEvent(EventUnionIDChanged, "refused", "WeChat sent another unionid than before; the first one is kept, and nothing is joined")
+		p.addEvent(EventUnionIDChanged, "refused",
+			"WeChat sent another unionid than before; the first one is kept, and nothing is joined")
 		return
 	}
 	p.Identity.UnionID = a.UnionID
@@ -109,7 +111,8 @@ func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 		case known != nil && m.User.ID == known.User.ID, !a.matches(m):
 			continue
 		case clash(has, m.Identities):
-			p.addEvent(EventJoinConflict, "refused", "user "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
+			p.addEvent(EventJoinConflict, "refused",
+				"user "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
 			continue
 		case split(a, has) || split(a, m.Identities):
 			p.addEvent(EventUnionIDChanged, "refused", "user "+m.User.ID+" has this unionid and another one; not joined")
@@ -136,10 +139,12 @@ func (p *Plan) joinUser(other User) {
 		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+" was an administrator; that is not transferred")
 	}
 	if lost := without(younger.Groups, older.Groups); len(lost) > 0 {
-		p.addEvent(EventUsersJoined, "refused", fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, lost))
+		p.addEvent(EventUsersJoined, "refused",
+			fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, lost))
 	}
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
-		p.addEvent(EventJoinConflict, "kept", fmt.Sprintf("both had an imported id; %q stays, %q is dropped", older.OldID, younger.OldID))
+		p.addEvent(EventJoinConflict, "kept",
+			fmt.Sprintf("both had an imported id; %q stays, %q is dropped", older.OldID, younger.OldID))
 	}
 }
 
@@ -222,7 +227,8 @@ func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Ev
 		dropped = append(dropped, lost)
 		events = append(events, Event{
 			At: a.At, Kind: EventSubjectDropped, UserID: has[p.App].UserID, App: p.App, Connector: a.Connector, Outcome: "ok",
-			Detail: "users " + has[p.App].UserID + " and " + p.UserID + " each had a subject in the app; the older one stays, not that of " + lost.UserID,
+			Detail: "users " + has[p.App].UserID + " and " + p.UserID +
+				" each had a subject in the app; the older one stays, not that of " + lost.UserID,
 		})
 	}
 	return moved, dropped, events

@@ -16,7 +16,8 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 func at(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 
 // entries are appids and the Open Platform group that each is in.
-var entries = map[string]string{"wxa": "ours", "wxb": "ours", "wxc": "ours", "wxd": "theirs", "wxe": "theirs", "wxf": ""}
+var entries = map[string]string{"wxa": "ours", "wxb": "ours", "wxc": "ours", "wxd": "theirs", "wxe": "theirs",
+	"wxf": ""}
 
 func arrival(appid, openid, unionid string, minutes int) gateway.SignIn {
 	a := gateway.SignIn{
@@ -32,7 +33,8 @@ func arrival(appid, openid, unionid string, minutes int) gateway.SignIn {
 }
 
 func party(id string, minutes int, identities ...gateway.Identity) *gateway.Candidate {
-	p := &gateway.Candidate{User: gateway.User{ID: id, Status: gateway.Active, CreatedAt: at(minutes)}, Identities: identities}
+	p := &gateway.Candidate{User: gateway.User{ID: id, Status: gateway.Active, CreatedAt: at(minutes)},
+		Identities: identities}
 	for i := range p.Identities {
 		p.Identities[i].UserID = id
 		p.Identities[i].CreatedAt = at(minutes)
@@ -104,16 +106,18 @@ func TestJoin(t *testing.T) {
 			want: result{"new", "", "u1", true, "[join_conflict user_created]"},
 		},
 		{
-			name:    "of two matches that contradict each other the older",
-			signIn:  arrival("wxc", "o3", "u1", 9),
-			matches: []gateway.Candidate{*party("y", 5, identity("wxa", "o9", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"o", "", "u1", false, "[identity_added join_conflict]"},
+			name:   "of two matches that contradict each other the older",
+			signIn: arrival("wxc", "o3", "u1", 9),
+			matches: []gateway.Candidate{*party("y", 5, identity("wxa", "o9", "u1")),
+				*party("o", 1, identity("wxa", "o1", "u1"))},
+			want: result{"o", "", "u1", false, "[identity_added join_conflict]"},
 		},
 		{
-			name:    "of two matches the one that fits, although it is younger",
-			signIn:  arrival("wxa", "o9", "u1", 9),
-			matches: []gateway.Candidate{*party("y", 5, identity("wxb", "o2", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"y", "", "u1", false, "[identity_added join_conflict]"},
+			name:   "of two matches the one that fits, although it is younger",
+			signIn: arrival("wxa", "o9", "u1", 9),
+			matches: []gateway.Candidate{*party("y", 5, identity("wxb", "o2", "u1")),
+				*party("o", 1, identity("wxa", "o1", "u1"))},
+			want: result{"y", "", "u1", false, "[identity_added join_conflict]"},
 		},
 		{
 			name:   "two accounts: the older stays, arriving through the younger",
@@ -136,20 +140,23 @@ func TestJoin(t *testing.T) {
 		{
 			name:   "three accounts, since entries came into one group: all join the oldest",
 			signIn: arrival("wxb", "o2", "u1", 9), known: party("m", 3, identity("wxb", "o2", "u1")),
-			matches: []gateway.Candidate{*party("y", 5, identity("wxc", "o3", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"o", "m y", "u1", false, "[users_joined users_joined]"},
+			matches: []gateway.Candidate{*party("y", 5, identity("wxc", "o3", "u1")),
+				*party("o", 1, identity("wxa", "o1", "u1"))},
+			want: result{"o", "m y", "u1", false, "[users_joined users_joined]"},
 		},
 		{
-			name:    "a new openid whose unionid has two accounts: they join too",
-			signIn:  arrival("wxb", "o2", "u1", 9),
-			matches: []gateway.Candidate{*party("y", 5, identity("wxc", "o3", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"o", "y", "u1", false, "[identity_added users_joined]"},
+			name:   "a new openid whose unionid has two accounts: they join too",
+			signIn: arrival("wxb", "o2", "u1", 9),
+			matches: []gateway.Candidate{*party("y", 5, identity("wxc", "o3", "u1")),
+				*party("o", 1, identity("wxa", "o1", "u1"))},
+			want: result{"o", "y", "u1", false, "[identity_added users_joined]"},
 		},
 		{
 			name:   "of three accounts the one that contradicts stays out",
 			signIn: arrival("wxb", "o2", "u1", 9), known: party("m", 3, identity("wxb", "o2", "u1")),
-			matches: []gateway.Candidate{*party("y", 5, identity("wxa", "o9", "u1")), *party("o", 1, identity("wxa", "o1", "u1"))},
-			want:    result{"o", "m", "u1", false, "[join_conflict users_joined]"},
+			matches: []gateway.Candidate{*party("y", 5, identity("wxa", "o9", "u1")),
+				*party("o", 1, identity("wxa", "o1", "u1"))},
+			want: result{"o", "m", "u1", false, "[join_conflict users_joined]"},
 		},
 		{
 			name:   "two accounts with an openid each of one appid are a conflict",
@@ -190,7 +197,8 @@ func TestJoin(t *testing.T) {
 			if got != k.want {
 				t.Errorf("got  %+v\nwant %+v", got, k.want)
 			}
-			if i := p.Identity; i.UserID != p.Keep.ID || i.AppID != k.signIn.AppID || i.OpenID != k.signIn.OpenID || i.SeenAt != k.signIn.At || i.Connector != k.signIn.Connector {
+			if i := p.Identity; i.UserID != p.Keep.ID || i.AppID != k.signIn.AppID || i.OpenID != k.signIn.OpenID ||
+				i.SeenAt != k.signIn.At || i.Connector != k.signIn.Connector {
 				t.Errorf("identity %+v", i)
 			}
 		})
@@ -205,7 +213,8 @@ func TestJoinedAccount(t *testing.T) {
 	} {
 		older, younger := party("o", 1, identity("wxa", "o1", "u1")), party("y", 5, identity("wxb", "o2", "u1"))
 		older.User.Status, younger.User.Status = k.older, k.younger
-		if got := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older}, "new").Keep.Status; got != k.want {
+		if got := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older},
+			"new").Keep.Status; got != k.want {
 			t.Errorf("%s with %s: got %s, want %s", k.older, k.younger, got, k.want)
 		}
 	}
@@ -216,7 +225,8 @@ func TestJoinedAccount(t *testing.T) {
 	younger.User.Admin = true
 	got := gateway.Join(arrival("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older}, "new")
 	k := got.Keep
-	if k.Nickname != "now" || k.ProfileAt != at(6) || k.OldID != "1" || k.Locale != "en" || k.Admin || !slices.Equal(k.Groups, []string{"x"}) || k.CreatedAt != at(1) {
+	if k.Nickname != "now" || k.ProfileAt != at(6) || k.OldID != "1" || k.Locale != "en" || k.Admin ||
+		!slices.Equal(k.Groups, []string{"x"}) || k.CreatedAt != at(1) {
 		t.Errorf("joined: %+v", k)
 	}
 	if len(got.Events) != 4 { // joined, admin, groups, old ids

@@ -136,7 +136,8 @@ func (w *world) Identities(_ context.Context, id string) ([]gateway.Identity, er
 	return w.party(w.resolve(id)).Identities, nil
 }
 
-func (w *world) UpdateUser(_ context.Context, id string, _ time.Time, change func(*gateway.User) error) (gateway.User, error) {
+func (w *world) UpdateUser(_ context.Context, id string, _ time.Time, change func(*gateway.User) error) (gateway.User,
+	error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.accounts[w.resolve(id)]

@@ -42,7 +42,8 @@ func TestErrorKinds(t *testing.T) {
 	if !errors.Is(gateway.ErrExpired, gateway.ErrNotFound) {
 		t.Error("expired is no kind of not found")
 	}
-	all := []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull, gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable}
+	all := []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
+		gateway.ErrNewerDatabase, gateway.ErrInUse, gateway.ErrUnavailable}
 	for i, a := range all {
 		for j, b := range all {
 			if (i == j) != errors.Is(a, b) {
@@ -109,11 +110,16 @@ func TestPlanImport(t *testing.T) {
 		{"known, the unionid is new", withOldID(party("a", 0, identity("wxa", "o1", "")), "7"), nil, nil, "a", "0 0 1 0 0"},
 		{"known with another old id", withOldID(party("a", 0, identity("wxa", "o1", "u1")), "8"), nil, nil, "", "0 0 0 0 1"},
 		{"the old id is known", nil, withOldID(party("a", 0, identity("wxb", "o2", "")), "7"), nil, "a", "0 1 0 0 0"},
-		{"the old id has another openid", nil, withOldID(party("a", 0, identity("wxa", "o2", "")), "7"), nil, "", "0 0 0 0 1"},
-		{"the old id has another unionid", nil, withOldID(party("a", 0, identity("wxb", "o2", "u2")), "7"), nil, "", "0 0 0 0 1"},
-		{"openid and old id are two accounts", party("a", 0, identity("wxa", "o1", "u1")), withOldID(party("b", 0), "7"), nil, "", "0 0 0 0 1"},
-		{"the unionid is known", nil, nil, []gateway.Candidate{*party("a", 0, identity("wxb", "o2", "u1"))}, "a", "0 1 0 0 0"},
-		{"the unionid's account has another old id", nil, nil, []gateway.Candidate{*withOldID(party("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
+		{"the old id has another openid", nil, withOldID(party("a", 0, identity("wxa", "o2", "")), "7"), nil, "",
+			"0 0 0 0 1"},
+		{"the old id has another unionid", nil, withOldID(party("a", 0, identity("wxb", "o2", "u2")), "7"), nil, "",
+			"0 0 0 0 1"},
+		{"openid and old id are two accounts", party("a", 0, identity("wxa", "o1", "u1")), withOldID(party("b", 0), "7"), nil,
+			"", "0 0 0 0 1"},
+		{"the unionid is known", nil, nil, []gateway.Candidate{*party("a", 0, identity("wxb", "o2", "u1"))}, "a",
+			"0 1 0 0 0"},
+		{"the unionid's account has another old id", nil, nil,
+			[]gateway.Candidate{*withOldID(party("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
 	} {
 		var res gateway.ImportResult
 		p := gateway.ImportedUser{OldID: "7", SignIn: arrival("wxa", "o1", "u1", 9)}
@@ -123,10 +129,12 @@ func TestPlanImport(t *testing.T) {
 		if plan.Keep.ID != k.keep || write != (k.keep != "") || counts != k.counts {
 			t.Errorf("%s: account %q, write %v, counts %s; want %q, %s", k.name, plan.Keep.ID, write, counts, k.keep, k.counts)
 		}
-		if write && (plan.Keep.OldID != "7" || plan.Keep.Nickname != "imported" || !plan.Keep.ProfileAt.IsZero() || !plan.Identity.SeenAt.IsZero()) {
+		if write && (plan.Keep.OldID != "7" || plan.Keep.Nickname != "imported" || !plan.Keep.ProfileAt.IsZero() ||
+			!plan.Identity.SeenAt.IsZero()) {
 			t.Errorf("%s: %+v %+v", k.name, plan.Keep, plan.Identity)
 		}
-		if len(res.Problems) == 1 && (res.Problems[0].Index != 3 || res.Problems[0].OldID != "7" || res.Problems[0].Reason == "") {
+		if len(res.Problems) == 1 && (res.Problems[0].Index != 3 || res.Problems[0].OldID != "7" ||
+			res.Problems[0].Reason == "") {
 			t.Errorf("%s: %+v", k.name, res.Problems)
 		}
 	}

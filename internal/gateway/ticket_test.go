@@ -11,7 +11,8 @@ import (
 
 // ticketIn is a ticket in a state, held by account a where it is held.
 func ticketIn(s gateway.TicketState) gateway.Ticket {
-	t := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", State: s, CreatedAt: at(0), ExpiresAt: at(2)}
+	t := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", State: s, CreatedAt: at(0),
+		ExpiresAt: at(2)}
 	if s != gateway.TicketOpen {
 		t.Approver.UserID = "a"
 	}
@@ -76,11 +77,14 @@ func TestTicketMoves(t *testing.T) {
 		},
 		"show": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Shown(now) },
 	}
-	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved, gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}
+	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved,
+		gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}
 	allowed := map[string]string{ // what is not here is a conflict that changes nothing
-		"open hold by a": "ok scanned", "open hold by b": "ok scanned", "scanned hold by a": "ok scanned", "scanned answer by a": "ok approved",
+		"open hold by a": "ok scanned", "open hold by b": "ok scanned", "scanned hold by a": "ok scanned",
+		"scanned answer by a": "ok approved",
 		"scanned refuse by a": "ok refused", "approved refuse by a": "ok refused",
-		"approved take": "ok redeemed", "redeemed take": "replay redeemed", "open drop": "ok cancelled", "scanned drop": "ok cancelled", "cancelled drop": "ok cancelled",
+		"approved take": "ok redeemed", "redeemed take": "replay redeemed", "open drop": "ok cancelled",
+		"scanned drop": "ok cancelled", "cancelled drop": "ok cancelled",
 	}
 	for _, s := range states {
 		for name, move := range moves {

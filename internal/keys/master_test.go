@@ -109,7 +109,8 @@ func TestParseMasterTakesEveryWayOfWritingBase64(t *testing.T) {
 			t.Errorf("ParseMaster = %v, %v", m, err)
 		}
 	}
-	m, err := keys.ParseMasterKey(base64.StdEncoding.EncodeToString(key(1)) + ", " + base64.StdEncoding.EncodeToString(key(2)))
+	m, err := keys.ParseMasterKey(base64.StdEncoding.EncodeToString(key(1)) + ", " +
+		base64.StdEncoding.EncodeToString(key(2)))
 	if err != nil || len(m.IDs()) != 2 {
 		t.Errorf("two keys in one line: %v, %v", m, err)
 	}
@@ -167,7 +168,8 @@ func TestMasterFileIsMadeOncePrivately(t *testing.T) {
 func TestMasterFileThatIsNotOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"empty": "", "words": "this is not a key", "large": strings.Repeat("A", 70<<10)} {
+	for name, content := range map[string]string{"empty": "", "words": "this is not a key",
+		"large": strings.Repeat("A", 70<<10)} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

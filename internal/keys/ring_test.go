@@ -209,7 +209,8 @@ func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range replicas {
 		wg.Go(func() {
-			r, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: store, Sealer: m, Algs: []string{keys.ES256}, Now: c.now})
+			r, err := keys.OpenSet(context.Background(),
+				keys.SetConfig{Store: store, Sealer: m, Algs: []string{keys.ES256}, Now: c.now})
 			if err != nil {
 				t.Error(err)
 			}
@@ -304,7 +305,8 @@ func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 	if err := r.Maintain(t.Context()); !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("Maintain = %v, want ErrUnavailable", err)
 	}
-	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: master(t, key(1)), Now: c.now}); !errors.Is(err, gateway.ErrUnavailable) {
+	if _, err := keys.OpenSet(t.Context(),
+		keys.SetConfig{Store: store, Sealer: master(t, key(1)), Now: c.now}); !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("OpenRing = %v, want ErrUnavailable", err)
 	}
 }
@@ -328,7 +330,9 @@ func TestMasterKeyRotation(t *testing.T) {
 	t.Parallel()
 	store, c := newStore(t), newClock()
 	token := sign(t, ring(t, store, c, master(t, key(1))), keys.ES256)
-	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: store, Sealer: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err, keys.ErrMasterKey) {
+	if _, err := keys.OpenSet(t.Context(),
+		keys.SetConfig{Store: store, Sealer: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err,
+		keys.ErrMasterKey) {
 		t.Fatalf("a wrong master key: %v, want ErrMasterKey", err)
 	}
 	ring(t, store, c, master(t, key(2), key(1))) // seals anew
@@ -348,7 +352,9 @@ func TestStolenDatabaseHasNoPrivateKey(t *testing.T) {
 	if err := swapped.PutKey(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keys.OpenSet(t.Context(), keys.SetConfig{Store: swapped, Sealer: master(t, key(1)), Algs: []string{keys.ES256}, Now: newClock().now}); !errors.Is(err, keys.ErrTampered) {
+	if _, err := keys.OpenSet(t.Context(),
+		keys.SetConfig{Store: swapped, Sealer: master(t, key(1)), Algs: []string{keys.ES256},
+			Now: newClock().now}); !errors.Is(err, keys.ErrTampered) {
 		t.Errorf("a sealed key under another id: %v, want ErrTampered", err)
 	}
 }

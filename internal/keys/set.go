@@ -209,7 +209,8 @@ func (r *Set) List() []Status {
 	var out []Status
 	for _, k := range snap.published(now) {
 		s := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced",
-			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, RetiredAt: k.stored.RetiredAt, ExpiresAt: k.stored.ExpiresAt}
+			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, RetiredAt: k.stored.RetiredAt,
+			ExpiresAt: k.stored.ExpiresAt}
 		switch {
 		case k == snap.active(k.alg, now):
 			s.State = "active"

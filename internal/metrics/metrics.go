@@ -42,7 +42,8 @@ func New() *Metrics {
 		return c
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weigate_" + name, Help: help, Buckets: buckets}, labels)
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weigate_" + name, Help: help, Buckets: buckets},
+			labels)
 		registry.MustRegister(h)
 		return h
 	}
@@ -55,7 +56,8 @@ func New() *Metrics {
 		calls: counter("wechat_calls_total", "Attempts of calls to WeChat, by errcode or by the problem of the response.",
 			"endpoint", "result"),
 		callTime: histogram("wechat_call_seconds", "Duration of one attempt of a call to WeChat.", slow, "endpoint"),
-		answers:  counter("oidc_answers_total", "Responses to OpenID Connect clients.", "endpoint", "grant", "app", "outcome"),
+		answers: counter("oidc_answers_total", "Responses to OpenID Connect clients.", "endpoint", "grant", "app",
+			"outcome"),
 		relayed: counter("relay_answers_total", "Responses in WeChat's protocol, by errcode or by the reason of a refusal.",
 			"endpoint", "app", "outcome"),
 		tokens:        counter("tokens_issued_total", "Codes and tokens issued to apps.", "kind"),
@@ -120,10 +122,14 @@ func (m *Metrics) OIDC(endpoint, grant, app, outcome string) {
 // oidcOutcomes returns "ok", "no_token", and the error codes of RFC 6749, 6750, 7009, 9101 and
 // OpenID Connect Core that the provider uses.
 func oidcOutcomes() []string {
-	return []string{"ok", "no_token", "access_denied", "account_selection_required", "consent_required", "insufficient_scope", "interaction_required",
-		"invalid_client", "invalid_grant", "invalid_request", "invalid_request_object", "invalid_request_uri", "invalid_scope", "invalid_token",
-		"login_required", "registration_not_supported", "request_not_supported", "request_uri_not_supported", "server_error", "slow_down",
-		"temporarily_unavailable", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type"}
+	return []string{"ok", "no_token", "access_denied", "account_selection_required", "consent_required",
+		"insufficient_scope", "interaction_required",
+		"invalid_client", "invalid_grant", "invalid_request", "invalid_request_object", "invalid_request_uri",
+		"invalid_scope", "invalid_token",
+		"login_required", "registration_not_supported", "request_not_supported", "request_uri_not_supported", "server_error",
+		"slow_down",
+		"temporarily_unavailable", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type",
+		"unsupported_token_type"}
 }
 
 // Relay counts one response in WeChat's protocol: the endpoint, the app ("" = not identified), and
@@ -132,13 +138,16 @@ func (m *Metrics) Relay(endpoint, app, outcome string) {
 	if m == nil {
 		return
 	}
-	m.relayed.WithLabelValues(known(endpoint, []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"}), app,
+	m.relayed.WithLabelValues(known(endpoint, []string{"authorize", "qrconnect", "access_token", "refresh_token",
+		"userinfo", "auth"}), app,
 		known(outcome, relayOutcomes())).Inc()
 }
 
 func relayOutcomes() []string {
-	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed", "not_signed_in", "refused", "wrong_method", "no_openid", "unavailable",
-		"internal", "-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002", "41003", "41004", "41008",
+	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed",
+		"not_signed_in", "refused", "wrong_method", "no_openid", "unavailable",
+		"internal", "-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001",
+		"41002", "41003", "41004", "41008",
 		"41009", "42001", "43001", "45011", "48001"}
 }
 

@@ -61,7 +61,8 @@ func TestSignInsAndAnswers(t *testing.T) {
 		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
 }
 
-// TestNobodyMakesTimeSeries: whatever a visitor or WeChat sends, the labels stay the few that are known.
+// TestNobodyMakesTimeSeries: whatever a visitor or WeChat sends, the labels stay the few that are
+// known.
 func TestNobodyMakesTimeSeries(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
@@ -76,7 +77,8 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 		m.Relay(text, "", text)
 		m.WeChat(t.Context(), wechat.Call{Endpoint: text, Code: 70000 + i})
 		for _, r := range []*http.Request{
-			httptest.NewRequest(http.MethodGet, "/known/"+text, nil), httptest.NewRequest(http.MethodGet, "/"+text, nil), httptest.NewRequest("MADE-UP"+text, "/known/1", nil),
+			httptest.NewRequest(http.MethodGet, "/known/"+text, nil), httptest.NewRequest(http.MethodGet, "/"+text, nil),
+			httptest.NewRequest("MADE-UP"+text, "/known/1", nil),
 		} {
 			h.ServeHTTP(httptest.NewRecorder(), r)
 		}
@@ -95,7 +97,8 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 func TestCallsToWeChatByErrcode(t *testing.T) {
 	t.Parallel()
 	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark, Apps: []wechattest.App{
-		{Kind: wechattest.OfficialAccount, AppID: "wx0123456789abcdef", Secret: leaktest.Secret, Name: "A", Domains: []string{"localhost"}},
+		{Kind: wechattest.OfficialAccount, AppID: "wx0123456789abcdef", Secret: leaktest.Secret, Name: "A",
+			Domains: []string{"localhost"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -135,14 +138,18 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	}
 	s := m.Tokens(inner)
 	now := time.Now()
-	user, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leaktest.Mark, At: now, InitialStatus: gateway.Active})
+	user, _, err := s.RecordSignIn(t.Context(),
+		gateway.SignIn{Connector: "main", AppID: "wx0123456789abcdef", OpenID: leaktest.Mark, At: now,
+			InitialStatus: gateway.Active})
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(code byte) {
 		t.Helper()
-		grant := gateway.Grant{ID: fmt.Sprint("f", code), App: "wiki", UserID: user.ID, Subject: "s", CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(time.Hour)}
-		if err := s.PutCode(t.Context(), gateway.Code{Hash: [32]byte{code}, Grant: grant, ExpiresAt: now.Add(time.Minute)}); err != nil {
+		grant := gateway.Grant{ID: fmt.Sprint("f", code), App: "wiki", UserID: user.ID, Subject: "s", CreatedAt: now,
+			AuthTime: now, ExpiresAt: now.Add(time.Hour)}
+		if err := s.PutCode(t.Context(),
+			gateway.Code{Hash: [32]byte{code}, Grant: grant, ExpiresAt: now.Add(time.Minute)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +161,8 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.TokenIssue{Access: access(1)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Redeem(t.Context(), [32]byte{2}, now, gateway.TokenIssue{Access: access(2), Refresh: [32]byte{7}, GrantExpires: now.Add(time.Hour)}); err != nil {
+	if _, err := s.Redeem(t.Context(), [32]byte{2}, now,
+		gateway.TokenIssue{Access: access(2), Refresh: [32]byte{7}, GrantExpires: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Redeem(t.Context(), [32]byte{1}, now, gateway.TokenIssue{Access: access(3)}); err == nil {
@@ -162,7 +170,8 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	}
 	rotate := func(n byte) {
 		t.Helper()
-		r := gateway.Rotation{Grant: "f2", Presented: [32]byte{7}, Next: [32]byte{8}, Access: access(n), Expires: now.Add(time.Hour), Now: now, Grace: time.Minute}
+		r := gateway.Rotation{Grant: "f2", Presented: [32]byte{7}, Next: [32]byte{8}, Access: access(n),
+			Expires: now.Add(time.Hour), Now: now, Grace: time.Minute}
 		if _, err := s.Rotate(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}

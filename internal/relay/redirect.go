@@ -10,7 +10,8 @@ import (
 // authority matches what may be between "://" and the path: a host of letters, digits, dots and
 // hyphens, or an IPv6 address, and a port. No user name, nothing percent-encoded, nothing that
 // browsers read differently.
-var authority = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
+var authority = regexp.MustCompile(
+	`^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
 
 var errRedirectURI = errors.New("relay: redirect_uri rejected")
 

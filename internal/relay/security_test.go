@@ -269,8 +269,8 @@ func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotate
 	return out, err
 }
 
-// A refresh asks for no secret, and each access token is a row for two hours: whoever has one refresh token, or a program that refreshes at every page,
-// must not fill the store.
+// A refresh asks for no secret, and each access token is a row for two hours: whoever has one
+// refresh token, or a program that refreshes at every page, must not fill the store.
 func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 	t.Parallel()
 	var made atomic.Int64

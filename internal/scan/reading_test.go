@@ -252,7 +252,8 @@ func TestKeysRollOver(t *testing.T) {
 	w.start()
 	desktop, phone := w.desktop(), w.phone("alice")
 	desktop.replica, phone.replica = 1, 1
-	phone.open(desktop.link()).want(web.ScanAsk).shows("Same as this phone").press("Continue").want(web.ScanNumber).press(w.ticket().Number).want(web.ScanDone)
+	phone.open(desktop.link()).want(web.ScanAsk).shows("Same as this phone").press("Continue").want(web.ScanNumber).press(
+		w.ticket().Number).want(web.ScanDone)
 	desktop.open(desktop.at).want(web.ScanIn)
 }
 

@@ -39,15 +39,18 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Manager = &session.Manager{Sessions: store, Grants: store, Cookies: cookie.For(own, "weigate"), Idle: time.Hour, Max: 3 * time.Hour,
+	r.Manager = &session.Manager{Sessions: store, Grants: store, Cookies: cookie.For(own, "weigate"), Idle: time.Hour,
+		Max:     3 * time.Hour,
 		Now:     func() time.Time { return start },
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
-	r.account, _, err = store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
+	r.account, _, err = store.RecordSignIn(t.Context(),
+		gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = store.PutSession(t.Context(), gateway.Session{Hash: r.hash, UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
-		AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start)}, start)
+	err = store.PutSession(t.Context(),
+		gateway.Session{Hash: r.hash, UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
+			AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start)}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +63,8 @@ func TestSessionLivesWhileItIsUsed(t *testing.T) {
 	for _, k := range []struct {
 		after time.Duration
 		lives bool
-	}{{50 * time.Minute, true}, {100 * time.Minute, true}, {150 * time.Minute, true}, {179 * time.Minute, true}, {180 * time.Minute, false}} {
+	}{{50 * time.Minute, true}, {100 * time.Minute, true}, {150 * time.Minute, true}, {179 * time.Minute, true},
+		{180 * time.Minute, false}} {
 		_, user, err := r.Find(t.Context(), r.hash, start.Add(k.after))
 		if k.lives && (err != nil || user.ID != r.account.ID) {
 			t.Errorf("after %v: %+v, %v", k.after, user, err)
@@ -104,7 +108,8 @@ func TestStoreAwayIsNotSignedOut(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrNotFound) {
+	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) ||
+		errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("while the store is away: %v", err)
 	}
 }
@@ -197,12 +202,14 @@ func TestCurrentReadsTheCookie(t *testing.T) {
 	r := newRig(t)
 	r.signedIn(t, session.Data{LoginRequestID: "d1", ProfileDeclined: true, Scopes: []string{"snsapi_base"}})
 	b, signedIn, err := r.Current(request("__Host-weigate-s=" + id))
-	if err != nil || !signedIn || b.User.ID != r.account.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" || !b.ProfileDeclined ||
+	if err != nil || !signedIn || b.User.ID != r.account.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" ||
+		!b.ProfileDeclined ||
 		!slices.Equal(b.Scopes, []string{"snsapi_base"}) {
 		t.Errorf("browser %+v, %v, %v", b, signedIn, err)
 	}
 	for _, cookies := range []string{
-		"", "x=" + id, "__Host-weigate-s=" + id[1:], "__Host-weigate-s=" + id + "a", "__Host-weigate-s=" + strings.Repeat("b", 43),
+		"", "x=" + id, "__Host-weigate-s=" + id[1:], "__Host-weigate-s=" + id + "a", "__Host-weigate-s=" +
+			strings.Repeat("b", 43),
 		"__Host-weigate-s=" + id + "; __Host-weigate-s=" + strings.Repeat("b", 43), // one of the two was set by another host
 	} {
 		if b, signedIn, err := r.Current(request(cookies)); err != nil || signedIn {
@@ -212,7 +219,8 @@ func TestCurrentReadsTheCookie(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); signedIn || !errors.Is(err, gateway.ErrUnavailable) {
+	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); signedIn ||
+		!errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("while the store is unavailable: %v, %v", signedIn, err)
 	}
 }
@@ -224,7 +232,8 @@ func TestDeclineProfileKeepsTheRest(t *testing.T) {
 	if err := r.DeclineProfile(t.Context(), session.Hash(id)); err != nil {
 		t.Fatal(err)
 	}
-	if b, _, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || !b.ProfileDeclined || b.LoginRequestID != "d1" {
+	if b, _, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || !b.ProfileDeclined ||
+		b.LoginRequestID != "d1" {
 		t.Errorf("browser %+v, %v", b, err)
 	}
 	if err := r.DeclineProfile(t.Context(), session.Hash("gone")); !errors.Is(err, gateway.ErrNotFound) {

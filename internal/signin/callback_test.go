@@ -31,11 +31,13 @@ func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := r.URL.Query()
 	openID := "o-" + strings.TrimPrefix(q.Get("code"), "code-"+leaktest.Mark)
 	body := fmt.Sprintf(`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_r%s","openid":%q,"scope":%q}`,
-		leaktest.Mark, leaktest.Mark, openID, map[bool]string{true: "snsapi_userinfo", false: "snsapi_base"}[strings.HasSuffix(openID, "-profile")])
+		leaktest.Mark, leaktest.Mark, openID, map[bool]string{true: "snsapi_userinfo",
+			false: "snsapi_base"}[strings.HasSuffix(openID, "-profile")])
 	f.mu.Lock()
 	switch {
 	case r.URL.Path == "/sns/userinfo" && f.profile:
-		body = fmt.Sprintf(`{"openid":%q,"nickname":"Alice","headimgurl":"https://evil.example/a.png","privilege":[]}`, q.Get("openid"))
+		body = fmt.Sprintf(`{"openid":%q,"nickname":"Alice","headimgurl":"https://evil.example/a.png","privilege":[]}`,
+			q.Get("openid"))
 	case r.URL.Path == "/sns/userinfo":
 		body = `{"errcode":-1,"errmsg":"system error"}`
 	case f.refused[q.Get("code")]:
@@ -52,7 +54,8 @@ func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
 	if release != nil {
 		<-release
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
 func (f *fakeWeChat) exchanges() (n int) {
@@ -108,18 +111,23 @@ func TestCallbackRecordsTheSignIn(t *testing.T) {
 		t.Fatalf("%d to %s", a.status, a.location)
 	}
 	s, ok := v.session()
-	if !ok || s.OpenID != "o-alice" || s.AppID != mainID || s.Connector != "main" || s.Method != "wechat" || s.LoginRequestID != "d1" ||
-		!s.AuthTime.Equal(r.now()) || !s.ExpiresAt.Equal(r.now().Add(24*time.Hour)) || s.ProfileDeclined || s.Scopes[0] != "snsapi_base" {
+	if !ok || s.OpenID != "o-alice" || s.AppID != mainID || s.Connector != "main" || s.Method != "wechat" ||
+		s.LoginRequestID != "d1" ||
+		!s.AuthTime.Equal(r.now()) || !s.ExpiresAt.Equal(r.now().Add(24*time.Hour)) || s.ProfileDeclined ||
+		s.Scopes[0] != "snsapi_base" {
 		t.Errorf("session %+v, %v", s, ok)
 	}
 	events := r.events(signin.EventSignIn)
-	if len(events) != 1 || events[0].UserID != s.User.ID || events[0].App != "notes" || events[0].Outcome != "ok" || events[0].Method != "wechat" {
+	if len(events) != 1 || events[0].UserID != s.User.ID || events[0].App != "notes" || events[0].Outcome != "ok" ||
+		events[0].Method != "wechat" {
 		t.Errorf("events %+v", events)
 	}
-	if me := v.get("/sign-in/me"); me.status != 200 || !strings.Contains(me.body, `"openid":"o-alice"`) || !strings.Contains(me.body, `"scopes":["snsapi_base"]`) {
+	if me := v.get("/sign-in/me"); me.status != 200 || !strings.Contains(me.body, `"openid":"o-alice"`) ||
+		!strings.Contains(me.body, `"scopes":["snsapi_base"]`) {
 		t.Errorf("me: %d %s", me.status, me.body)
 	}
-	if me := r.visitor(uaWeChat).get("/sign-in/me"); me.status != 401 || me.body != `{"error":"signed_out","sign_in":"https://login.example.com/sign-in"}`+"\n" {
+	if me := r.visitor(uaWeChat).get("/sign-in/me"); me.status != 401 ||
+		me.body != `{"error":"signed_out","sign_in":"https://login.example.com/sign-in"}`+"\n" {
 		t.Errorf("me of a visitor: %d %s", me.status, me.body)
 	}
 }
@@ -175,7 +183,8 @@ func TestRepeatedCallback(t *testing.T) {
 			t.Errorf("a repeat: %d to %s", a.status, a.location)
 		}
 	}
-	if a := v.post("/sign-out", url.Values{"return": {"/"}}); a.status != 303 || a.location != "https://login.example.com/" {
+	if a := v.post("/sign-out", url.Values{"return": {"/"}}); a.status != 303 ||
+		a.location != "https://login.example.com/" {
 		t.Errorf("sign-out: %d to %s", a.status, a.location)
 	}
 	if len(v.cookies) != 0 {
@@ -202,7 +211,8 @@ func TestSecondCode(t *testing.T) {
 	r := newRig(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	callback := v.atWeChat("/app?x=1", code("bad"))
-	if a := v.get(callback); a.status != 302 || !strings.HasSuffix(strings.TrimSuffix(a.location, "#wechat_redirect"), "1") {
+	if a := v.get(callback); a.status != 302 ||
+		!strings.HasSuffix(strings.TrimSuffix(a.location, "#wechat_redirect"), "1") {
 		t.Errorf("a refused code: %d to %s", a.status, a.location)
 	}
 	v.get(strings.Replace(callback, "bad", "alice", 1))
@@ -260,7 +270,8 @@ func TestSignInThatIsNotRecorded(t *testing.T) {
 			}
 			if c.page != "" {
 				page := v.follow(a)
-				if page.kind() != c.page || page.status != c.status || strings.Contains(a.location, "code") || page.link("go") != "/app?x=1" {
+				if page.kind() != c.page || page.status != c.status || strings.Contains(a.location, "code") ||
+					page.link("go") != "/app?x=1" {
 					t.Errorf("%s, then %d %s with %s", a.location, page.status, page.kind(), page.link("go"))
 				}
 			}
@@ -285,7 +296,10 @@ func TestBlockedUserIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withWeChat(&fakeWeChat{}))
 	mallory := r.person("mallory")
-	if _, err := r.store.UpdateUser(t.Context(), mallory, r.now(), func(u *gateway.User) error { u.Status = gateway.Blocked; return nil }); err != nil {
+	if _, err := r.store.UpdateUser(t.Context(), mallory, r.now(), func(u *gateway.User) error {
+		u.Status = gateway.Blocked
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	v := r.visitor(uaWeChat)
@@ -340,10 +354,12 @@ func TestProfileIsNotAskedInALoop(t *testing.T) {
 
 	bob := r.visitor(uaWeChat)
 	bob.get(bob.atWeChat("/sign-in?return=/", code("bob")))
-	if page := bob.get("/sign-in/profile?return=/app?x=1"); page.kind() != "profile" || page.link("go") != "/sign-in?return=%2Fapp%3Fx%3D1&scope=profile" {
+	if page := bob.get("/sign-in/profile?return=/app?x=1"); page.kind() != "profile" ||
+		page.link("go") != "/sign-in?return=%2Fapp%3Fx%3D1&scope=profile" {
 		t.Errorf("page %s: %s", page.kind(), page.body)
 	}
-	if page := bob.post("/sign-in/profile", url.Values{"return": {"/app?x=1"}}); page.kind() != "going_on" || page.link("go") != "/app?x=1" {
+	if page := bob.post("/sign-in/profile", url.Values{"return": {"/app?x=1"}}); page.kind() != "going_on" ||
+		page.link("go") != "/app?x=1" {
 		t.Errorf("page %s", page.kind())
 	}
 	r.later(time.Minute)
@@ -366,7 +382,8 @@ func TestPagesOfTheSignIn(t *testing.T) {
 		t.Errorf("denied: %s leads to %s", page.kind(), page.link("go"))
 	}
 	for address, want := range map[string]string{
-		"/sign-in/ended?page=x": "lost", "/sign-in/lost": "no_cookies", "/sign-in/lost?return=//evil.example&restart=x": "no_cookies", "/sign-in/nothing": "not_found",
+		"/sign-in/ended?page=x": "lost", "/sign-in/lost": "no_cookies",
+		"/sign-in/lost?return=//evil.example&restart=x": "no_cookies", "/sign-in/nothing": "not_found",
 		"/sign-in/profile?return=//evil.example": "bad_return", "/sign-out?return=https://evil.example/": "bad_return",
 	} {
 		if page := r.visitor(uaWeChat).get(address); page.kind() != want || strings.Contains(page.body, "evil") {
@@ -384,7 +401,8 @@ func TestPagesOfTheSignIn(t *testing.T) {
 		}
 	}
 	v.must(r.by(signin.MethodWeChat, r.person("alice")))
-	if page := v.get("/sign-out?return=/app"); page.kind() != "sign_out" || !strings.Contains(page.body, `name="return" value="/app"`) {
+	if page := v.get("/sign-out?return=/app"); page.kind() != "sign_out" ||
+		!strings.Contains(page.body, `name="return" value="/app"`) {
 		t.Errorf("sign-out page: %s", page.body)
 	}
 }

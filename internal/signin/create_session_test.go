@@ -40,7 +40,8 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 	e.LoginRequestID, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
 	v.must(e)
 	s, ok := v.session()
-	if !ok || s.UserID != alice || s.Method != "scan" || s.Connector != "main" || s.AppID != mainID || s.OpenID != "o-alice" || s.LoginRequestID != "d1" ||
+	if !ok || s.UserID != alice || s.Method != "scan" || s.Connector != "main" || s.AppID != mainID ||
+		s.OpenID != "o-alice" || s.LoginRequestID != "d1" ||
 		!s.AuthTime.Equal(e.AuthTime) || !s.CreatedAt.Equal(r.now()) || !s.ExpiresAt.Equal(r.now().Add(24*time.Hour)) {
 		t.Errorf("session: %+v, %v", s, ok)
 	}
@@ -48,7 +49,8 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 		t.Errorf("the app says %s", a.body)
 	}
 	events := r.events(signin.EventSignIn)
-	if len(events) != 1 || events[0].Method != "scan" || events[0].App != "notes" || events[0].UserID != alice || events[0].Connector != "main" || events[0].Outcome != "ok" {
+	if len(events) != 1 || events[0].Method != "scan" || events[0].App != "notes" || events[0].UserID != alice ||
+		events[0].Connector != "main" || events[0].Outcome != "ok" {
 		t.Errorf("events: %+v", events)
 	}
 	// It lives as long as any: from now on, not from when the phone was signed in.
@@ -87,11 +89,16 @@ func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*rig, *visitor, string){
-		"signed out here":       func(_ *rig, v *visitor, _ string) { v.post("/sign-out", map[string][]string{"return": {"/"}}) },
+		"signed out here": func(_ *rig, v *visitor, _ string) {
+			v.post("/sign-out", map[string][]string{"return": {"/"}})
+		},
 		"signed out everywhere": func(_ *rig, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
 		"blocked, unblocked": func(r *rig, _ *visitor, id string) {
 			for _, status := range []gateway.Status{gateway.Blocked, gateway.Active} {
-				if _, err := r.store.UpdateUser(r.t.Context(), id, r.now(), func(a *gateway.User) error { a.Status = status; return nil }); err != nil {
+				if _, err := r.store.UpdateUser(r.t.Context(), id, r.now(), func(a *gateway.User) error {
+					a.Status = status
+					return nil
+				}); err != nil {
 					r.t.Fatal(err)
 				}
 			}
@@ -118,7 +125,10 @@ func TestEstablishRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	alice, blocked := r.person("alice"), r.person("mallory")
-	if _, err := r.store.UpdateUser(t.Context(), blocked, r.now(), func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
+	if _, err := r.store.UpdateUser(t.Context(), blocked, r.now(), func(a *gateway.User) error {
+		a.Status = gateway.Blocked
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	other := errors.New("any")
@@ -170,7 +180,8 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	mine.Seed = []byte(strings.Repeat("m", flow.MinSeed))
 	attacker.must(mine)
 
-	for _, address := range []string{"/sign-in?method=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", flow.MinSeed), "/scan", "/sign-in/me"} {
+	for _, address := range []string{"/sign-in?method=scan&return=/", "/sign-in?seed=" + strings.Repeat("m", flow.MinSeed),
+		"/scan", "/sign-in/me"} {
 		victim.headers.Set("Sec-Fetch-Site", "cross-site")
 		victim.get(address)
 		victim.post(address, map[string][]string{"seed": {strings.Repeat("m", flow.MinSeed)}})
@@ -207,8 +218,9 @@ func TestEstablishAcrossAJoin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
 	arrive := func(connector, appID, openID, union string) string {
-		a, _, err := r.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
-			Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
+		a, _, err := r.store.RecordSignIn(t.Context(),
+			gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
+				Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,26 +33,44 @@ func TestWhichDoor(t *testing.T) {
 		methods, connector         string
 		inWeChat, desktop, onPhone string
 	}{
-		"account alone":                  {with: nil, inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
-		"account, scan":                  {with: setting{withScan}, inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
-		"account, website":               {with: setting{withSite}, inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
-		"all":                            {with: setting{both}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
-		"website alone":                  {with: setting{siteAlone}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"website alone, scan":            {with: setting{siteAlone, withScan}, inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"app takes wechat":               {with: setting{both}, methods: "wechat", inWeChat: byAccount, desktop: "open_in_wechat", onPhone: "open_in_wechat"},
-		"app takes scan":                 {with: setting{both}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
-		"app takes website":              {with: setting{both}, methods: "website", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"app takes wechat, website":      {with: setting{both}, methods: "wechat website", inWeChat: byAccount, desktop: byWebsite, onPhone: "open_in_wechat"},
-		"app takes scan, website":        {with: setting{both}, methods: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
-		"app takes what there is not":    {with: nil, methods: "scan", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
-		"any browser":                    {with: setting{both, anyBrowser}, inWeChat: byAccount, desktop: byAccount, onPhone: byAccount},
-		"any browser, without wechat":    {with: setting{both, anyBrowser}, methods: "scan website", inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
-		"any browser, scan alone":        {with: setting{both, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan", onPhone: "scan"},
-		"by the openid of the account":   {with: setting{both}, connector: "main", inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
-		"by the openid of another":       {with: setting{twoAccounts, both}, connector: "second", inWeChat: "wechat " + secondID, desktop: "scan", onPhone: "scan"},
-		"by the openid of the website":   {with: setting{both}, connector: "site", inWeChat: "open_elsewhere", desktop: byWebsite, onPhone: byWebsite},
-		"website's openid, but no door":  {with: setting{both}, connector: "site", methods: "wechat scan", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
-		"an entry that there is no more": {with: setting{both}, connector: "gone", inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
+		"account alone": {with: nil, inWeChat: byAccount, desktop: "open_in_wechat",
+			onPhone: "open_in_wechat"},
+		"account, scan": {with: setting{withScan}, inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
+		"account, website": {with: setting{withSite}, inWeChat: byAccount, desktop: byWebsite,
+			onPhone: "open_in_wechat"},
+		"all": {with: setting{both}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
+		"website alone": {with: setting{siteAlone}, inWeChat: "open_elsewhere", desktop: byWebsite,
+			onPhone: byWebsite},
+		"website alone, scan": {with: setting{siteAlone, withScan}, inWeChat: "open_elsewhere", desktop: byWebsite,
+			onPhone: byWebsite},
+		"app takes wechat": {with: setting{both}, methods: "wechat", inWeChat: byAccount,
+			desktop: "open_in_wechat", onPhone: "open_in_wechat"},
+		"app takes scan": {with: setting{both}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan",
+			onPhone: "scan"},
+		"app takes website": {with: setting{both}, methods: "website", inWeChat: "open_elsewhere",
+			desktop: byWebsite, onPhone: byWebsite},
+		"app takes wechat, website": {with: setting{both}, methods: "wechat website", inWeChat: byAccount,
+			desktop: byWebsite, onPhone: "open_in_wechat"},
+		"app takes scan, website": {with: setting{both}, methods: "scan website", inWeChat: "open_elsewhere",
+			desktop: "choose", onPhone: "scan"},
+		"app takes what there is not": {with: nil, methods: "scan", inWeChat: "no_method", desktop: "no_method",
+			onPhone: "no_method"},
+		"any browser": {with: setting{both, anyBrowser}, inWeChat: byAccount, desktop: byAccount,
+			onPhone: byAccount},
+		"any browser, without wechat": {with: setting{both, anyBrowser}, methods: "scan website",
+			inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
+		"any browser, scan alone": {with: setting{both, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere",
+			desktop: "scan", onPhone: "scan"},
+		"by the openid of the account": {with: setting{both}, connector: "main", inWeChat: byAccount, desktop: "scan",
+			onPhone: "scan"},
+		"by the openid of another": {with: setting{twoAccounts, both}, connector: "second", inWeChat: "wechat " +
+			secondID, desktop: "scan", onPhone: "scan"},
+		"by the openid of the website": {with: setting{both}, connector: "site", inWeChat: "open_elsewhere",
+			desktop: byWebsite, onPhone: byWebsite},
+		"website's openid, but no door": {with: setting{both}, connector: "site", methods: "wechat scan",
+			inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
+		"an entry that there is no more": {with: setting{both}, connector: "gone", inWeChat: "no_method",
+			desktop: "no_method", onPhone: "no_method"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +101,8 @@ func TestDemandReachesTheScanDoor(t *testing.T) {
 		t.Fatalf("%d scans", len(r.scans))
 	}
 	d := r.scans[0]
-	if d.ID != "d1" || d.ReturnURL != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Reauthenticate || !d.Consent || !d.Profile || d.CancelURL == "" || d.UILocales != "zh-CN" {
+	if d.ID != "d1" || d.ReturnURL != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Reauthenticate || !d.Consent ||
+		!d.Profile || d.CancelURL == "" || d.UILocales != "zh-CN" {
 		t.Errorf("demand: %+v", d)
 	}
 }
@@ -98,7 +117,8 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		r := newRig(t, setting...)
 		v := r.visitor(uaDesktop)
 		page := v.get(path + "/app?x=1")
-		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" || !strings.Contains(page.body, "Back to Notes") {
+		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" ||
+			!strings.Contains(page.body, "Back to Notes") {
 			t.Fatalf("page %s, %d, cookies %v: %s", page.kind(), page.status, page.set, page.body)
 		}
 		for _, method := range []string{"scan", "website", "scan"} {
@@ -107,7 +127,8 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 				t.Fatalf("%s: %d to %s, cookies %v", method, a.status, a.location, a.set)
 			}
 			c := a.set[0]
-			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" && c.Path != path || !strings.HasPrefix(c.Value, method+".") {
+			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" &&
+				c.Path != path || !strings.HasPrefix(c.Value, method+".") {
 				t.Errorf("cookie: %v", c)
 			}
 			if got := r.method(v.get(a.location)); !strings.HasPrefix(got, method) {
@@ -121,7 +142,8 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		if got := r.method(v.get(path + "/app?x=2")); got != "choose" {
 			t.Errorf("another request goes to %s", got)
 		}
-		if got := r.method(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") + "&method=choose"))); got != "choose" {
+		if got := r.method(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") +
+			"&method=choose"))); got != "choose" {
 			t.Errorf("choosing anew leads to %s", got)
 		}
 	}
@@ -144,7 +166,8 @@ func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 		}
 		// Links, in reading order, reached by the keyboard as they are.
 		scan, website := strings.Index(page.body, `id="way-scan" href=`), strings.Index(page.body, `id="way-website" href=`)
-		if scan < 0 || website < scan || strings.Contains(page.body, "<script") || strings.Contains(page.header.Get("Content-Security-Policy"), "script-src") {
+		if scan < 0 || website < scan || strings.Contains(page.body, "<script") ||
+			strings.Contains(page.header.Get("Content-Security-Policy"), "script-src") {
 			t.Errorf("%s: %s", lang, page.body)
 		}
 	}
@@ -203,7 +226,8 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 	r.app.Methods = nil
 	_, rest, _ := strings.Cut(v.cookies["__Host-weigate-d"].Value, ".")
 	for value, want := range map[string]string{
-		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." + rest: "choose", "." + rest: "choose",
+		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." + rest: "choose",
+		"." + rest:        "choose",
 		"website." + rest: "website " + siteID, // who makes this up has made their choice
 	} {
 		forged := r.visitor(uaDesktop)
@@ -224,7 +248,8 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, both)
-	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true, "": true} {
+	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true,
+		"": true} {
 		v := r.visitor(uaDesktop)
 		link := v.get("/app?x=1").link("way-website")
 		if site != "" {
@@ -249,8 +274,10 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	r := newRig(t, both)
 	for _, method := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
 		for _, evil := range []string{
-			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)", "https://login.example.com@evil.example/", "/%2f%2fevil.example",
-			"https://login.example.com.evil.example/app", "/app/../../x", "\t//evil.example", "/sign-in?return=/", "http://login.example.com/app", "data:text/html,x",
+			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)",
+			"https://login.example.com@evil.example/", "/%2f%2fevil.example",
+			"https://login.example.com.evil.example/app", "/app/../../x", "\t//evil.example", "/sign-in?return=/",
+			"http://login.example.com/app", "data:text/html,x",
 		} {
 			v := r.visitor(uaDesktop)
 			a := v.get("/sign-in?" + url.Values{"return": {evil}, "method": {method}}.Encode())
@@ -263,7 +290,8 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	// The address of an app's request counts only as it was sealed.
 	link := v.get("/app?x=1").link("way-scan")
 	for _, forged := range []string{
-		"/sign-in?method=scan&restart=", "/sign-in?method=scan&restart=/app?x=1", "/sign-in?method=scan&restart=https://evil.example/", link[:len(link)-1], link + "A",
+		"/sign-in?method=scan&restart=", "/sign-in?method=scan&restart=/app?x=1",
+		"/sign-in?method=scan&restart=https://evil.example/", link[:len(link)-1], link + "A",
 	} {
 		if a := v.get(forged); a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 {
 			t.Errorf("%s: %d %s to %q, cookies %v", forged, a.status, a.kind(), a.location, a.set)
@@ -283,7 +311,8 @@ func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	r := newRig(t, both)
 	v := r.visitor(uaDesktop)
 	page := v.get("/app?x=1")
-	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"), "/sign-in?return=/&method=scan", "/sign-in?return=/&method=choose"} {
+	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"),
+		"/sign-in?return=/&method=scan", "/sign-in?return=/&method=choose"} {
 		v.get(link)
 		v.do(v.request("HEAD", link, nil))
 	}
@@ -324,7 +353,8 @@ func TestPagesWithoutADoor(t *testing.T) {
 	}
 	r.app.Methods = []string{"scan"}
 	page = r.visitor(uaDesktop).get("/app?x=1")
-	if page.kind() != "no_method" || page.status != 403 || !strings.Contains(page.body, "Notes") || page.link("back") == "" {
+	if page.kind() != "no_method" || page.status != 403 || !strings.Contains(page.body, "Notes") ||
+		page.link("back") == "" {
 		t.Errorf("page: %d %s", page.status, page.body)
 	}
 }

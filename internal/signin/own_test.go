@@ -18,7 +18,8 @@ import (
 func (r *rig) named() {
 	r.t.Helper()
 	if _, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
-		Connector: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Alice"},
+		Connector: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active,
+		Profile: &gateway.Profile{Nickname: "Alice"},
 	}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -50,7 +51,8 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 			t.Errorf("%s: own page: %s", method, page.body)
 		}
 		r.later(721 * time.Hour)
-		v.must(session.Authentication{UserID: alice, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), Seed: []byte("another seed, much later")})
+		v.must(session.Authentication{UserID: alice, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method,
+			AuthTime: r.now(), Seed: []byte("another seed, much later")})
 		if page = v.get("/"); asks != (page.link("go") != "") {
 			t.Errorf("%s: an old profile: %s", method, page.body)
 		}
@@ -72,7 +74,9 @@ func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
 		e.LoginRequestID = "d7"
 		v.must(e)
 		a := v.get("/sign-in?return=/app?x=1&scope=profile")
-		if method == signin.MethodScan && (len(r.scans) != 1 || r.scans[0].ID != "d7" || !r.scans[0].Profile || !r.scans[0].Reauthenticate || r.scans[0].Connector != "main") {
+		if method == signin.MethodScan &&
+			(len(r.scans) != 1 || r.scans[0].ID != "d7" || !r.scans[0].Profile || !r.scans[0].Reauthenticate ||
+				r.scans[0].Connector != "main") {
 			t.Errorf("scans: %+v", r.scans)
 		}
 		if got := r.method(a); got != want {
@@ -92,11 +96,13 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 	for _, agent := range []string{uaWeChat, uaDesktop} {
 		v := r.visitor(agent)
 		page := v.get("/app?x=1")
-		if page.kind() != "agreement" || page.link("back") != "/app?cancel=1" || !strings.Contains(page.body, "Back to Notes") {
+		if page.kind() != "agreement" || page.link("back") != "/app?cancel=1" ||
+			!strings.Contains(page.body, "Back to Notes") {
 			t.Fatalf("page: %s", page.body)
 		}
 		// A form without the tick has it too, and nowhere else leads than back to us.
-		for cancel, want := range map[string]string{"/app?cancel=1": "/app?cancel=1", "https://evil.example/": "", "//evil.example": "", "javascript:alert(1)": ""} {
+		for cancel, want := range map[string]string{"/app?cancel=1": "/app?cancel=1", "https://evil.example/": "",
+			"//evil.example": "", "javascript:alert(1)": ""} {
 			missed := v.post("/sign-in/agreement", url.Values{"return": {"/app?x=1"}, "cancel": {cancel}})
 			if missed.kind() != "agreement" || missed.status != 422 || missed.link("back") != want {
 				t.Errorf("%q: %d, back to %q: %s", cancel, missed.status, missed.link("back"), missed.body)
@@ -141,7 +147,8 @@ func TestCallbackOfEachEntry(t *testing.T) {
 			setting = append(setting, underPath)
 		}
 		r := newRig(t, setting...)
-		for connector, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second", "site": "/wechat/callback/site"} {
+		for connector, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second",
+			"site": "/wechat/callback/site"} {
 			r.connector = connector
 			agent := uaWeChat
 			if connector == "site" {
@@ -154,7 +161,8 @@ func TestCallbackOfEachEntry(t *testing.T) {
 		}
 		mux := route.NewMux()
 		r.h.Mount(mux)
-		for _, limited := range []string{"/wechat/callback", "/wechat/callback/second", "/sign-in", "/sign-in/profile", "/sign-in/anything"} {
+		for _, limited := range []string{"/wechat/callback", "/wechat/callback/second", "/sign-in", "/sign-in/profile",
+			"/sign-in/anything"} {
 			if mux.Policy(httptest.NewRequest(http.MethodGet, r.url+limited, nil))&route.Limited == 0 {
 				t.Errorf("%s is not limited", limited)
 			}

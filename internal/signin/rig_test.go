@@ -53,7 +53,8 @@ type rig struct {
 }
 
 func entryOf(name, appID string, website bool) signin.Connector {
-	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leaktest.Secret}, Website: website, OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
+	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leaktest.Secret}, Website: website,
+		OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
 }
 
 // both doors for browsers that are not WeChat's.
@@ -92,12 +93,14 @@ func newRigWith(t *testing.T, store gateway.Store, change ...func(*rig, *signin.
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), app: gateway.App{ID: "notes", Name: "Notes"}}
+	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
+		app: gateway.App{ID: "notes", Name: "Notes"}}
 	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
-		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, Connectors: []signin.Connector{entryOf("main", mainID, false)},
-		Users: store, Attempts: store, Events: store, Sessions: r.book, Site: site, Logger: leaktest.Logger(t), Now: r.now,
+		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))},
+		Connectors: []signin.Connector{entryOf("main", mainID, false)},
+		Users:      store, Attempts: store, Events: store, Sessions: r.book, Site: site, Logger: leaktest.Logger(t), Now: r.now,
 	}
 	for _, f := range change {
 		f(r, &cfg)
@@ -153,7 +156,8 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 	}
 	x := req.FormValue("x")
 	d := session.LoginRequest{
-		ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", RestartURL: r.path + "/app?x=" + x, App: r.app, Connector: r.connector,
+		ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", RestartURL: r.path + "/app?x=" + x, App: r.app,
+		Connector: r.connector,
 		CancelURL: r.path + "/app?cancel=1",
 	}
 	if r.more != nil {
@@ -322,7 +326,8 @@ func (v *visitor) established(e session.Authentication) error {
 
 // by is a sign-in of a person by a door.
 func (r *rig) by(method, user string) session.Authentication {
-	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method, AuthTime: r.now(), App: "notes", Seed: []byte(leaktest.Secret + "seed-of-" + method)}
+	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method,
+		AuthTime: r.now(), App: "notes", Seed: []byte(leaktest.Secret + "seed-of-" + method)}
 }
 
 func (v *visitor) must(e session.Authentication) {

@@ -12,17 +12,23 @@ import (
 
 func claimCases() []testCase {
 	return []testCase{
-		{"claim/one of 100 wins", "two winners would send one code to WeChat twice, and one person would see error 40163", oneWins},
+		{"claim/one of 100 wins", "two winners would send one code to WeChat twice, and one person would see error 40163",
+			oneWins},
 		{"claim/many flows at once", "sign-ins of different people must not take each other's claims", manyFlows},
 		{"claim/held is told with its lease", "those who wait must know until when, and what came of it", heldIsTold},
-		{"claim/lease over is not taken again", "the process may have died after sending the code; a second exchange could double the sign-in", leaseOver},
-		{"claim/second code after a refusal", "WeChat calls twice with two codes; the second is the good one when the first was refused", secondCode},
+		{"claim/lease over is not taken again",
+			"the process may have died after sending the code; a second exchange could double the sign-in", leaseOver},
+		{"claim/second code after a refusal",
+			"WeChat calls twice with two codes; the second is the good one when the first was refused", secondCode},
 		{"claim/one of 100 second codes wins", "the same race again, over a row that exists", oneSecondCode},
-		{"claim/same code after a refusal stays refused", "a refused code must not be sent again on every refresh", sameCodeStays},
-		{"claim/other outcomes are final", "a second code must not replace a person who is signed in, or a refusal by the app", finalOutcomes},
+		{"claim/same code after a refusal stays refused", "a refused code must not be sent again on every refresh",
+			sameCodeStays},
+		{"claim/other outcomes are final",
+			"a second code must not replace a person who is signed in, or a refusal by the app", finalOutcomes},
 		{"claim/expired counts as missing", "rows must be able to go", expiredClaim},
 		{"finish/by the owner only", "a request that never had the claim must not write an outcome", foreignFinish},
-		{"finish/late is lost", "after the lease the others have begun again; a session out of the blue would be a second one", lateFinish},
+		{"finish/late is lost",
+			"after the lease the others have begun again; a session out of the blue would be a second one", lateFinish},
 		{"finish/once", "repeats were answered from the first outcome", finishTwice},
 		{"finish/one of 100 wins", "the same, at once", finishRace},
 		{"claim/cancelled context", "a visitor who left must not hold a connection of the database", cancelledClaim},
@@ -33,7 +39,8 @@ func oneWins(t *testing.T, s login.Store) {
 	var won atomic.Int32
 	var winner atomic.Value
 	together(100, func(i int) {
-		_, ok, err := s.BeginAttempt(context.Background(), claim("flow", numbered("code", i%3), numbered("owner", i)), start())
+		_, ok, err := s.BeginAttempt(context.Background(), claim("flow", numbered("code", i%3), numbered("owner", i)),
+			start())
 		if err != nil {
 			t.Errorf("Claim: %v", err)
 		}

@@ -49,7 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) login.Store) {
 func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
 
 func claim(id, code, owner string) login.Attempt {
-	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second), Expires: start().Add(20 * time.Minute)}
+	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second),
+		Expires: start().Add(20 * time.Minute)}
 }
 
 func mustClaim(t *testing.T, s login.Store, c login.Attempt, now time.Time) {
@@ -89,7 +90,8 @@ func session() login.Session {
 	s := login.Session{
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
 		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ", AppID: "wx0123456789abcdef",
-		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Method: login.MethodWeChat, Extra: "{\"role\":\"管理员\"} \n",
+		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Method: login.MethodWeChat,
+		Extra:      "{\"role\":\"管理员\"} \n",
 		SignedInAt: start(), ProfileAt: start().Add(-time.Hour), ExpiresAt: start().Add(time.Hour),
 	}
 	s.Scopes = append(s.Scopes, "snsapi_base", "snsapi_userinfo")

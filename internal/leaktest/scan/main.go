@@ -1,5 +1,6 @@
 // Command scan searches every file of a folder for the values that the tests plant. It prints the
-// file and line of each hit. It exits with status 1 when there is a hit, and 2 when it cannot search.
+// file and line of each hit. It exits with status 1 when there is a hit, and 2 when it cannot
+// search.
 //
 //	go run ./internal/leaktest/scan out
 package main

@@ -2,8 +2,8 @@
 // see [Read], [Todo] and [Look].
 //
 // It runs no SQL. Each store applies one migration in one transaction, together with the row that
-// records it, so that an interrupted migration leaves the version before it. goose, the usual library,
-// would continue with a database of a newer version.
+// records it, so that an interrupted migration leaves the version before it. goose, the usual
+// library, would continue with a database of a newer version.
 package migrate
 
 import (
@@ -56,20 +56,22 @@ func Read(files fs.FS) ([]Migration, error) {
 	slices.SortFunc(all, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
 	for i, m := range all {
 		if m.Version != i+1 {
-			return nil, fmt.Errorf("migration %04d (%s) is number %d: migrations are numbered from 0001 without gaps", m.Version, m.Name, i+1)
+			return nil, fmt.Errorf("migration %04d (%s) is number %d: migrations are numbered from 0001 without gaps", m.Version,
+				m.Name, i+1)
 		}
 	}
 	return all, nil
 }
 
-// Todo returns the migrations that a database with these applied ones lacks. A database with another
-// migration was created by a newer version: the error wraps gateway.ErrNewerDatabase and names the
-// migration.
+// Todo returns the migrations that a database with these applied ones lacks. A database with
+// another migration was created by a newer version: the error wraps gateway.ErrNewerDatabase and
+// names the migration.
 func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	has := 0
 	for _, a := range applied {
 		if a.Version > len(all) {
-			return nil, fmt.Errorf("%w: it has migration %d (%s), this version knows %d; start the newer version, or restore a backup",
+			return nil, fmt.Errorf(
+				"%w: it has migration %d (%s), this version knows %d; start the newer version, or restore a backup",
 				gateway.ErrNewerDatabase, a.Version, a.Name, len(all))
 		}
 		if name := all[a.Version-1].Name; name != a.Name {

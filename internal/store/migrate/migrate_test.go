@@ -21,7 +21,8 @@ func files(names ...string) fstest.MapFS {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	all, err := migrate.Read(files("0002_scan_tickets.sql", "0001_accounts.sql"))
-	if err != nil || len(all) != 2 || all[1].Version != 2 || all[1].Name != "scan tickets" || !strings.HasSuffix(all[1].SQL, "0002_scan_tickets.sql") {
+	if err != nil || len(all) != 2 || all[1].Version != 2 || all[1].Name != "scan tickets" ||
+		!strings.HasSuffix(all[1].SQL, "0002_scan_tickets.sql") {
 		t.Errorf("read %+v, %v", all, err)
 	}
 	for name, names := range map[string][]string{
@@ -39,7 +40,8 @@ func TestRead(t *testing.T) {
 
 func TestTodo(t *testing.T) {
 	t.Parallel()
-	all := []migrate.Migration{{Version: 1, Name: "accounts"}, {Version: 2, Name: "sessions"}, {Version: 3, Name: "grants"}}
+	all := []migrate.Migration{{Version: 1, Name: "accounts"}, {Version: 2, Name: "sessions"},
+		{Version: 3, Name: "grants"}}
 	a := func(v int, name string) migrate.Applied { return migrate.Applied{Version: v, Name: name} }
 	for _, k := range []struct {
 		name    string
@@ -51,7 +53,8 @@ func TestTodo(t *testing.T) {
 		{"empty", nil, 3, "", false},
 		{"earlier", []migrate.Applied{a(1, "accounts")}, 2, "", false},
 		{"current", []migrate.Applied{a(1, "accounts"), a(2, "sessions"), a(3, "grants")}, 0, "", false},
-		{"newer", []migrate.Applied{a(1, "accounts"), a(2, "sessions"), a(3, "grants"), a(4, "scan tickets")}, 0, "scan tickets", true},
+		{"newer", []migrate.Applied{a(1, "accounts"), a(2, "sessions"), a(3, "grants"), a(4, "scan tickets")}, 0,
+			"scan tickets", true},
 		{"another branch", []migrate.Applied{a(1, "accounts"), a(2, "tickets")}, 0, "tickets", true},
 		{"a hole", []migrate.Applied{a(2, "sessions")}, 0, "", true},
 	} {

@@ -38,13 +38,15 @@ func BenchmarkLogin(b *testing.B) {
 			code, access := sha256.Sum256([]byte("c"+name)), sha256.Sum256([]byte("a"+name))
 			err := s.PutCode(b.Context(), gateway.Code{
 				Hash: code, ExpiresAt: noon.Add(time.Minute), RedirectURI: "https://app.example/cb", Challenge: "c", Nonce: "n",
-				Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
+				Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"},
+					AuthTime: noon, CreatedAt: noon},
 			})
 			if err == nil {
 				_, err = s.Code(b.Context(), code)
 			}
 			if err == nil {
-				_, err = s.Redeem(b.Context(), code, noon, gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
+				_, err = s.Redeem(b.Context(), code, noon,
+					gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
 			}
 			if err == nil {
 				_, _, err = s.Token(b.Context(), access, noon)
@@ -61,7 +63,9 @@ func BenchmarkLogin(b *testing.B) {
 func BenchmarkSession(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	h := sha256.Sum256([]byte("s"))
-	err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: arrive(b, s, "o1").ID, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
+	err := s.PutSession(b.Context(),
+		gateway.Session{Hash: h, UserID: arrive(b, s, "o1").ID, CreatedAt: noon, SeenAt: noon,
+			ExpiresAt: noon.Add(time.Hour)}, noon)
 	if err != nil {
 		b.Fatal(err)
 	}

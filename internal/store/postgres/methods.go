@@ -78,14 +78,17 @@ const redeemCode = `
 	SELECT ` + sqlstore.GrantColumns + ` FROM g`
 
 // Redeem implements gateway.Grants.
-func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
+func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
+	err error) {
 	counter := 0
 	if issue.Refresh != ([32]byte{}) {
 		counter = 1
 	}
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
-		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.End()), sqlstore.NullHash(issue.Refresh), counter,
-			issue.Access.Hash[:], sqlstore.Micros(issue.Access.CreatedAt), sqlstore.Micros(issue.Access.ExpiresAt)}, sqlstore.GrantFields(&g)...)
+		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.End()),
+			sqlstore.NullHash(issue.Refresh), counter,
+			issue.Access.Hash[:], sqlstore.Micros(issue.Access.CreatedAt), sqlstore.Micros(issue.Access.ExpiresAt)},
+			sqlstore.GrantFields(&g)...)
 		switch {
 		case duplicate(err):
 			return gateway.ErrConflict
@@ -161,7 +164,8 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 }
 
 // TicketStates implements gateway.Tickets.
-func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState,
+	error) {
 	states := make(map[[32]byte]gateway.TicketState, len(hashes))
 	if len(hashes) == 0 {
 		return states, nil

@@ -45,10 +45,11 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	return nil
 }
 
-// step applies the next migration, and reports whether there may be another. The lock makes replicas
-// that start at once wait for each other; it ends with the transaction.
+// step applies the next migration, and reports whether there may be another. The lock makes
+// replicas that start at once wait for each other; it ends with the transaction.
 func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
-	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`, int64(lockNumber)); err != nil {
+	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`,
+		int64(lockNumber)); err != nil {
 		return false, err
 	}
 	todo, err := pending(q, all)
@@ -62,7 +63,8 @@ func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 			return false, fmt.Errorf("migration %d (%s): %w", m.Version, m.Name, err)
 		}
 	}
-	_, err = q.Exec(`INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)`, m.Version, m.Name, time.Now().UnixMicro())
+	_, err = q.Exec(`INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)`, m.Version, m.Name,
+		time.Now().UnixMicro())
 	return true, err
 }
 

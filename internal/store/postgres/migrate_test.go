@@ -22,7 +22,8 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func arrive(t testing.TB, s gateway.Store, openid string) gateway.User {
 	t.Helper()
-	a, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
+	a, _, err := s.RecordSignIn(t.Context(),
+		gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ func later(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := current(t)
 	m[next(t, 1, "fan_clubs")] = &fstest.MapFile{Data: []byte(`CREATE TABLE fan_clubs (id integer)`)}
-	m[next(t, 2, "fan_mail")] = &fstest.MapFile{Data: []byte(`ALTER TABLE fan_clubs ADD COLUMN mail text; UPDATE users SET locale = 'en'`)}
+	m[next(t, 2, "fan_mail")] = &fstest.MapFile{Data: []byte(
+		`ALTER TABLE fan_clubs ADD COLUMN mail text; UPDATE users SET locale = 'en'`)}
 	return m
 }
 
@@ -131,7 +133,8 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 		if got := arrive(t, s, "o1").ID; got != id {
 			t.Errorf("from version %d: user %s became %s", n, id, got)
 		}
-		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon, ExpiresAt: noon.Add(time.Minute)}
+		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon,
+			ExpiresAt: noon.Add(time.Minute)}
 		if err := s.PutTicket(t.Context(), ticket, noon, 1); err != nil {
 			t.Errorf("from version %d: %v", n, err)
 		}

@@ -71,7 +71,8 @@ func explain(t *testing.T, conn *pgx.Conn, statements []string) map[string][]str
 		if _, err := conn.Exec(t.Context(), `PREPARE statement AS `+query); err != nil {
 			t.Fatalf("%v\n%s", err, query)
 		}
-		rows, err := conn.Query(t.Context(), `EXPLAIN (COSTS OFF) EXECUTE statement`+arguments, pgx.QueryExecModeSimpleProtocol)
+		rows, err := conn.Query(t.Context(), `EXPLAIN (COSTS OFF) EXECUTE statement`+arguments,
+			pgx.QueryExecModeSimpleProtocol)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, query)
 		}

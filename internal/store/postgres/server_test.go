@@ -38,7 +38,8 @@ func TestTheServerIsKilledAndComesBack(t *testing.T) {
 		people.Go(func() {
 			for ctx.Err() == nil {
 				openid := fmt.Sprint("o", n.Add(1))
-				a, _, err := s.RecordSignIn(ctx, gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
+				a, _, err := s.RecordSignIn(ctx,
+					gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openid, At: noon, InitialStatus: gateway.Active})
 				switch {
 				case err == nil:
 					stored.Store(openid, a.ID)
@@ -110,9 +111,13 @@ func TestWhatIsWrongWithTheServerIsSaid(t *testing.T) {
 	}{
 		{"nobody listens", change(func(u *url.URL) { u.Host = "127.0.0.1:1" }), []string{"cannot be reached"}},
 		{"no such database", change(func(u *url.URL) { u.Path = "/none" }), []string{"no such database", "create it"}},
-		{"no such user", change(func(u *url.URL) { u.User = url.UserPassword("nobody-of-ours", password) }), []string{"refuses this user"}},
+		{"no such user", change(func(u *url.URL) {
+			u.User = url.UserPassword("nobody-of-ours", password)
+		}), []string{"refuses this user"}},
 		{"no such schema", change(func(u *url.URL) { u.RawQuery += "-none" }), []string{"unavailable"}},
-		{"a parameter that is none", change(func(u *url.URL) { u.RawQuery += "&sslmode=odd&pool_max_conns=0" }), []string{"unavailable"}},
+		{"a parameter that is none", change(func(u *url.URL) {
+			u.RawQuery += "&sslmode=odd&pool_max_conns=0"
+		}), []string{"unavailable"}},
 		{"a port that is none", "postgres://u:" + password + "@host:port/db", []string{"unavailable"}},
 		{"no address", "host=/none user=u password=" + password, []string{"cannot be reached"}},
 	} {
@@ -148,8 +153,9 @@ func TestAFewConnectionsServeMany(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 64 {
 		all.Go(func() {
-			if _, _, err := s.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: fmt.Sprint("o", i%8), UnionID: fmt.Sprint("u", i%4),
-				OpenPlatform: "ours", Group: []string{"wx1"}, At: noon, InitialStatus: gateway.Active}); err != nil {
+			if _, _, err := s.RecordSignIn(t.Context(),
+				gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: fmt.Sprint("o", i%8), UnionID: fmt.Sprint("u", i%4),
+					OpenPlatform: "ours", Group: []string{"wx1"}, At: noon, InitialStatus: gateway.Active}); err != nil {
 				t.Error(err)
 			}
 		})

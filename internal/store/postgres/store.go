@@ -53,11 +53,11 @@ type Store struct {
 
 var _ gateway.Store = (*Store)(nil)
 
-// Open connects to the database at url (postgres://user:password@host/db, with the parameters of pgx)
-// and brings its schema up to date; replicas that start at once do so one after the other. It returns
-// gateway.ErrNewerDatabase for a database of a newer version. When the server cannot be reached, or
-// rejects the connection, the error wraps gateway.ErrUnavailable and contains advice. No error
-// contains the password.
+// Open connects to the database at url (postgres://user:password@host/db, with the parameters of
+// pgx) and brings its schema up to date; replicas that start at once do so one after the other. It
+// returns gateway.ErrNewerDatabase for a database of a newer version. When the server cannot be
+// reached, or rejects the connection, the error wraps gateway.ErrUnavailable and contains advice.
+// No error contains the password.
 //
 // ctx bounds the opening, not the life of the store.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {

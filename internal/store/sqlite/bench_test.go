@@ -30,13 +30,15 @@ func login(b *testing.B, s gateway.Store, user string, n int64) {
 	code, access := sha256.Sum256([]byte("c"+name)), sha256.Sum256([]byte("a"+name))
 	err := s.PutCode(b.Context(), gateway.Code{
 		Hash: code, ExpiresAt: noon.Add(time.Minute), RedirectURI: "https://app.example/cb", Challenge: "c", Nonce: "n",
-		Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"}, AuthTime: noon, CreatedAt: noon},
+		Grant: gateway.Grant{ID: name, App: "wiki", UserID: user, Subject: user, Scopes: []string{"openid", "profile"},
+			AuthTime: noon, CreatedAt: noon},
 	})
 	if err == nil {
 		_, err = s.Code(b.Context(), code)
 	}
 	if err == nil {
-		_, err = s.Redeem(b.Context(), code, noon, gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
+		_, err = s.Redeem(b.Context(), code, noon,
+			gateway.TokenIssue{Access: gateway.Token{Hash: access, CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute)}})
 	}
 	if err == nil {
 		_, _, err = s.Token(b.Context(), access, noon)
@@ -58,7 +60,8 @@ func BenchmarkCommit(b *testing.B) {
 				b.ResetTimer()
 				run := func() {
 					h := sha256.Sum256(fmt.Append(nil, n.Add(1)))
-					err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
+					err := s.PutSession(b.Context(),
+						gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon)
 					if err != nil {
 						b.Error(err)
 					}
@@ -106,7 +109,9 @@ func BenchmarkLogin(b *testing.B) {
 func BenchmarkSession(b *testing.B) {
 	s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	h := sha256.Sum256([]byte("s"))
-	if err := s.PutSession(b.Context(), gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)}, noon); err != nil {
+	if err := s.PutSession(b.Context(),
+		gateway.Session{Hash: h, UserID: user, CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(time.Hour)},
+		noon); err != nil {
 		b.Fatal(err)
 	}
 	b.ResetTimer()

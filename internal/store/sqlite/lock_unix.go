@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile locks the lock file beside the database. The lock ends with the process, so a crash leaves
-// nothing to clean up. The file stays, since removing it would open a race.
+// lockFile locks the lock file beside the database. The lock ends with the process, so a crash
+// leaves nothing to clean up. The file stays, since removing it would open a race.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -24,7 +24,8 @@ func lockFile(path string) (*os.File, error) {
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own", gateway.ErrInUse, path)
+		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own",
+			gateway.ErrInUse, path)
 	}
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }

@@ -23,7 +23,8 @@ func lockFile(path string) (*os.File, error) {
 	}
 	const sharingViolation = syscall.Errno(32)
 	if errors.Is(err, sharingViolation) {
-		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own", gateway.ErrInUse, path)
+		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own",
+			gateway.ErrInUse, path)
 	}
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }

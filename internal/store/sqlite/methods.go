@@ -60,14 +60,16 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 			return nil
 		}
 		if err == nil {
-			_, err = c.Exec(`UPDATE sessions SET seen_at = $3, expires_at = max(expires_at, $4)`+due, append(args, sqlstore.Micros(expires))...)
+			_, err = c.Exec(`UPDATE sessions SET seen_at = $3, expires_at = max(expires_at, $4)`+due,
+				append(args, sqlstore.Micros(expires))...)
 		}
 		return err
 	})
 }
 
 // Redeem implements gateway.Grants.
-func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant, err error) {
+func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
+	err error) {
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
 		replayed := false
 		err := c.Tx(func(q sqlstore.Querier) error {
@@ -96,8 +98,8 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 	return g, err
 }
 
-// replay revokes the grant of a code that was redeemed before. It is not an error of the transaction,
-// since the revocation is kept.
+// replay revokes the grant of a code that was redeemed before. It is not an error of the
+// transaction, since the revocation is kept.
 func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	if issue.ReplayTolerated || !g.RevokedAt.IsZero() {
 		return nil
@@ -113,7 +115,8 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 		g.Counter, g.RotatedAt = 1, gateway.Micro(now)
 	}
 	_, err := q.Exec(`UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5, rotated_at = $6 WHERE id = $1`,
-		g.ID, sqlstore.Micros(now), sqlstore.Micros(g.ExpiresAt), sqlstore.NullHash(issue.Refresh), g.Counter, sqlstore.Micros(g.RotatedAt))
+		g.ID, sqlstore.Micros(now), sqlstore.Micros(g.ExpiresAt), sqlstore.NullHash(issue.Refresh), g.Counter,
+		sqlstore.Micros(g.RotatedAt))
 	if err != nil {
 		return err
 	}
@@ -140,7 +143,8 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 }
 
 // TicketStates implements gateway.Tickets.
-func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error) {
+func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState,
+	error) {
 	states := make(map[[32]byte]gateway.TicketState, len(hashes))
 	if len(hashes) == 0 {
 		return states, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/store/migrate"
 )
 
-// migrate brings the schema up to date. It takes the lock of a serving gateway when there is something
-// to do, so that no schema changes under another process.
+// migrate brings the schema up to date. It takes the lock of a serving gateway when there is
+// something to do, so that no schema changes under another process.
 func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	files := o.migrations
 	if files == nil {
@@ -60,7 +60,8 @@ func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]mi
 	}
 	if ours == 0 {
 		if others > 0 {
-			return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own", gateway.ErrUnavailable)
+			return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
+				gateway.ErrUnavailable)
 		}
 		return all, nil
 	}

@@ -66,13 +66,15 @@ var lists = regexp.MustCompile(`FROM (users|events) WHERE .* ORDER BY (seq|id) D
 
 // wholeTable reports whether a step reads a table that grows, or an index of one, from end to end.
 func wholeTable(query string, at int, step string) bool {
-	if lists.MatchString(query) && strings.HasPrefix(step, "USE TEMP B-TREE FOR ORDER BY") || strings.Contains(step, "AUTOMATIC") {
+	if lists.MatchString(query) && strings.HasPrefix(step, "USE TEMP B-TREE FOR ORDER BY") ||
+		strings.Contains(step, "AUTOMATIC") {
 		return true
 	}
 	table, scan := strings.CutPrefix(step, "SCAN ")
 	table, _, _ = strings.Cut(table, " ")
 	switch {
-	case !scan, strings.HasPrefix(table, "("), slices.Contains([]string{"json_each", "CONSTANT", "keys", "approver", "t"}, table):
+	case !scan, strings.HasPrefix(table, "("), slices.Contains([]string{"json_each", "CONSTANT", "keys", "approver", "t"},
+		table):
 		return false
 	case at == 0 && lists.MatchString(query): // it stops at the limit, unless a condition selects few of the rows
 		return strings.Contains(query, "status <> 'active'") || strings.Contains(query, "user_id =")

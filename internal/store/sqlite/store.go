@@ -63,11 +63,11 @@ type Store struct {
 
 var _ gateway.Store = (*Store)(nil)
 
-// Open opens the database at path, creates it if it is missing (mode 0600), and brings its schema up
-// to date. It returns gateway.ErrInUse for a database that needs migrations while another process
-// serves from it, gateway.ErrNewerDatabase for one of a newer version, and an error for a file of
-// another program; nothing is changed then. Errors of the file system wrap gateway.ErrUnavailable and
-// contain advice.
+// Open opens the database at path, creates it if it is missing (mode 0600), and brings its schema
+// up to date. It returns gateway.ErrInUse for a database that needs migrations while another
+// process serves from it, gateway.ErrNewerDatabase for one of a newer version, and an error for a
+// file of another program; nothing is changed then. Errors of the file system wrap
+// gateway.ErrUnavailable and contain advice.
 //
 // ctx bounds the opening, not the life of the store.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
@@ -119,8 +119,8 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	return err
 }
 
-// create creates the file for its owner only. SQLite would use the umask, and the log gets the mode of
-// the file.
+// create creates the file for its owner only. SQLite would use the umask, and the log gets the mode
+// of the file.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {

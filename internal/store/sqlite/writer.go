@@ -50,7 +50,8 @@ const (
 func newWriter(db *sql.DB, conn *sql.Conn, o Options) *writer {
 	batch := cmp.Or(o.batch, 128)
 	return &writer{
-		db: db, conn: conn, batch: batch, onCommit: o.OnCommit, stmts: statements{on: conn, onPrepare: o.onPrepare}, ops: make(chan *op, batch),
+		db: db, conn: conn, batch: batch, onCommit: o.OnCommit, stmts: statements{on: conn, onPrepare: o.onPrepare},
+		ops: make(chan *op, batch),
 	}
 }
 
@@ -60,7 +61,8 @@ func (w *writer) start() {
 }
 
 // do runs f in a transaction and returns when it is on the disk. When ctx ends before the write has
-// begun, it is withdrawn. A write that has begun is waited for, so that the returned error is definite.
+// begun, it is withdrawn. A write that has begun is waited for, so that the returned error is
+// definite.
 func (w *writer) do(ctx context.Context, f func(tx) error) error {
 	return w.wait(ctx, &op{run: f, done: make(chan struct{})})
 }
@@ -173,8 +175,8 @@ func (w *writer) commit(batch []*op) {
 	}
 }
 
-// transact runs the ops in one transaction. Its error is an error of all of them. An op that fails has
-// its error in itself, and its statements are undone.
+// transact runs the ops in one transaction. Its error is an error of all of them. An op that fails
+// has its error in itself, and its statements are undone.
 func (w *writer) transact(ops []*op) error {
 	t := w.tx()
 	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
@@ -235,8 +237,8 @@ func (w *writer) guard(o *op) (err error) {
 	return o.run(t)
 }
 
-// tx returns a querier of the writer's transaction. Its context never ends, because an interrupt would
-// undo the whole batch.
+// tx returns a querier of the writer's transaction. Its context never ends, because an interrupt
+// would undo the whole batch.
 func (w *writer) tx() tx {
 	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
 }

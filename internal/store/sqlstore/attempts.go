@@ -15,10 +15,12 @@ const beginAttempt = `
 	WHERE attempts.expires_at <= $6 OR attempts.outcome = $7 AND attempts.code <> $2`
 
 // BeginAttempt implements gateway.Attempts.
-func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (have gateway.Attempt, won bool, err error) {
+func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (have gateway.Attempt, won bool,
+	err error) {
 	err = b.db.Do(ctx, "begin_attempt", func(c Conn) error {
 		for {
-			n, err := c.Exec(beginAttempt, want.Key, want.Code, want.Owner, Micros(want.Lease), Micros(want.Expires), Micros(now),
+			n, err := c.Exec(beginAttempt, want.Key, want.Code, want.Owner, Micros(want.Lease), Micros(want.Expires),
+				Micros(now),
 				gateway.OutcomeCodeRefused)
 			if err != nil {
 				return err

@@ -14,7 +14,8 @@ func appendEvents(q Querier, events []gateway.Event) error {
 	}
 	rows := make([][]any, 0, len(events))
 	for _, e := range events {
-		rows = append(rows, []any{Micros(e.At), e.Kind, e.UserID, e.App, e.Connector, e.Method, e.Outcome, gateway.Clean(e.RequestID), gateway.Clean(e.Detail)})
+		rows = append(rows, []any{Micros(e.At), e.Kind, e.UserID, e.App, e.Connector, e.Method, e.Outcome,
+			gateway.Clean(e.RequestID), gateway.Clean(e.Detail)})
 	}
 	return q.Bulk(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, rows)
 }
@@ -50,7 +51,8 @@ func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.E
 	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
 	err = b.db.Do(ctx, "events", func(c Conn) error {
 		all, err = list(c, query, limit.args, func(e *gateway.Event) []any {
-			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome, &e.RequestID, &e.Detail}
+			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome, &e.RequestID,
+				&e.Detail}
 		})
 		return err
 	})

@@ -15,7 +15,8 @@ const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, 
 
 // GrantFields returns where to scan the columns of a grant.
 func GrantFields(g *gateway.Grant) []any {
-	return []any{&g.ID, &g.App, &g.UserID, &g.Subject, jsonList{&g.Scopes}, Time{&g.AuthTime}, Hash{&g.Session}, &g.Connector, &g.AppID,
+	return []any{&g.ID, &g.App, &g.UserID, &g.Subject, jsonList{&g.Scopes}, Time{&g.AuthTime}, Hash{&g.Session},
+		&g.Connector, &g.AppID,
 		&g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter, Time{&g.RotatedAt}, &g.Data}
 }
 
@@ -38,8 +39,10 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 		return err
 	}
 	g := code.Grant
-	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session), g.Connector, g.AppID, g.OpenID,
-		Micros(g.CreatedAt), Micros(code.End()), g.Data, code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
+	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session), g.Connector,
+		g.AppID, g.OpenID,
+		Micros(g.CreatedAt), Micros(code.End()), g.Data, code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce),
+		Micros(code.ExpiresAt)}
 	return b.db.Do(ctx, "put_code", func(c Conn) error {
 		n, err := c.Exec(b.insertCode(), args...)
 		if err != nil || n == 1 {
@@ -69,8 +72,10 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 // ReadCode returns a code.
 func ReadCode(q Querier, h [32]byte) (c gateway.Code, err error) {
 	c.Hash = h
-	const query = `SELECT ` + GrantColumns + `, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at FROM grants g WHERE code_hash = $1`
-	into := append(GrantFields(&c.Grant), &c.RedirectURI, &c.Challenge, bytesText{&c.Nonce}, Time{&c.ExpiresAt}, Time{&c.RedeemedAt})
+	const query = `SELECT ` + GrantColumns +
+		`, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at FROM grants g WHERE code_hash = $1`
+	into := append(GrantFields(&c.Grant), &c.RedirectURI, &c.Challenge, bytesText{&c.Nonce}, Time{&c.ExpiresAt},
+		Time{&c.RedeemedAt})
 	if err := q.Get(query, []any{h[:]}, into...); err != nil {
 		return gateway.Code{}, err
 	}
@@ -110,7 +115,8 @@ func live(t gateway.Token, g gateway.Grant, now time.Time) error {
 // Token implements gateway.Grants.
 func (b Base) Token(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant, err error) {
 	t.Hash = h
-	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + ` FROM tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = $1`
+	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns +
+		` FROM tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = $1`
 	err = b.db.Do(ctx, "token", func(c Conn) error {
 		if err := c.Get(query, []any{h[:]}, append(GrantFields(&g), tokenFields(&t)...)...); err != nil {
 			return err
@@ -124,7 +130,8 @@ func (b Base) Token(ctx context.Context, h [32]byte, now time.Time) (t gateway.T
 }
 
 // TokenUser implements gateway.Grants.
-func (b Base) TokenUser(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant, u gateway.User, err error) {
+func (b Base) TokenUser(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant,
+	u gateway.User, err error) {
 	t.Hash = h
 	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + `, ` + ofUser + `
 		FROM tokens t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id WHERE t.hash = $1`

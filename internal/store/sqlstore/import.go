@@ -157,7 +157,8 @@ func (im *importer) read(f found) error {
 		}
 	}
 	d := im.base.dialect
-	query := `SELECT ` + identityColumns + ` FROM identities WHERE ` + d.In("user_id", "$1") + ` ORDER BY user_id, created_at, app_id`
+	query := `SELECT ` + identityColumns + ` FROM identities WHERE ` + d.In("user_id", "$1") +
+		` ORDER BY user_id, created_at, app_id`
 	rows, err := list(im.q, query, []any{d.List(ids)}, identityFields)
 	if err != nil {
 		return err
@@ -207,7 +208,8 @@ func (im *importer) line(index int, p gateway.ImportedUser) error {
 			}
 		}
 	}
-	plan, write := gateway.PlanImport(p, index, im.candidate(owner), im.candidate(im.byOldID[p.OldID]), matches, im.newID(), im.res)
+	plan, write := gateway.PlanImport(p, index, im.candidate(owner), im.candidate(im.byOldID[p.OldID]), matches,
+		im.newID(), im.res)
 	if !write {
 		return nil
 	}

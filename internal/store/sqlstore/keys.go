@@ -14,7 +14,8 @@ const keyColumns = `id, slot, use, alg, sealed, created_at, active_at, retired_a
 func (b Base) Keys(ctx context.Context) (all []gateway.Key, err error) {
 	err = b.db.Do(ctx, "keys", func(c Conn) error {
 		all, err = list(c, `SELECT `+keyColumns+` FROM keys ORDER BY created_at, id`, nil, func(k *gateway.Key) []any {
-			return []any{&k.ID, &k.Slot, &k.Use, &k.Alg, &k.Sealed, Time{&k.CreatedAt}, Time{&k.ActiveAt}, Time{&k.RetiredAt}, Time{&k.ExpiresAt}}
+			return []any{&k.ID, &k.Slot, &k.Use, &k.Alg, &k.Sealed, Time{&k.CreatedAt}, Time{&k.ActiveAt}, Time{&k.RetiredAt},
+				Time{&k.ExpiresAt}}
 		})
 		return err
 	})
@@ -28,7 +29,8 @@ func (b Base) PutKey(ctx context.Context, k gateway.Key) error {
 	}
 	return b.db.Do(ctx, "put_key", func(c Conn) error {
 		_, err := c.Exec(`INSERT INTO keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			k.ID, k.Slot, k.Use, k.Alg, k.Sealed, Micros(k.CreatedAt), Micros(k.ActiveAt), Micros(k.RetiredAt), Micros(k.ExpiresAt))
+			k.ID, k.Slot, k.Use, k.Alg, k.Sealed, Micros(k.CreatedAt), Micros(k.ActiveAt), Micros(k.RetiredAt),
+			Micros(k.ExpiresAt))
 		return b.conflict(err)
 	})
 }

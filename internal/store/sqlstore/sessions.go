@@ -30,7 +30,8 @@ func (b Base) insertSession() string {
 }
 
 func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
-	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime), Micros(s.CreatedAt), Micros(s.SeenAt),
+	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime), Micros(s.CreatedAt),
+		Micros(s.SeenAt),
 		Micros(s.ExpiresAt), s.Data, Micros(now)}
 }
 
@@ -88,8 +89,10 @@ const (
 )
 
 // SessionUser implements gateway.Sessions.
-func (b Base) SessionUser(ctx context.Context, h [32]byte, now time.Time) (s gateway.Session, u gateway.User, err error) {
-	const query = `SELECT ` + ofSession + `, ` + ofUser + ` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1`
+func (b Base) SessionUser(ctx context.Context, h [32]byte, now time.Time) (s gateway.Session, u gateway.User,
+	err error) {
+	const query = `SELECT ` + ofSession + `, ` + ofUser +
+		` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1`
 	err = b.db.Do(ctx, "session_user", func(c Conn) error {
 		err := c.Get(query, []any{h[:]}, append(sessionFields(&s), userFields(&u)...)...)
 		if err == nil && !now.Before(s.ExpiresAt) {

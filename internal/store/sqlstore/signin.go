@@ -9,7 +9,8 @@ import (
 )
 
 // RecordSignIn implements gateway.Users.
-func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.User, events []gateway.Event,
+	err error) {
 	if err := s.Check(); err != nil {
 		return gateway.User{}, nil, err
 	}
@@ -29,7 +30,8 @@ func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.
 
 // CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of callers at
 // once with the same attempt, one continues and the others find its outcome.
-func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user gateway.User, events []gateway.Event, err error) {
+func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user gateway.User, events []gateway.Event,
+	err error) {
 	if err := n.Check(); err != nil {
 		return gateway.User{}, nil, err
 	}
@@ -106,7 +108,8 @@ func identified(q Querier, s gateway.SignIn) (owner string, others []string, err
 	if shared == nil {
 		return owner, nil, nil
 	}
-	found, err := list(q, `SELECT user_id, app_id FROM identities WHERE union_id = $1 AND union_id <> ''`, []any{s.UnionID},
+	found, err := list(q, `SELECT user_id, app_id FROM identities WHERE union_id = $1 AND union_id <> ''`,
+		[]any{s.UnionID},
 		func(i *gateway.Identity) []any { return []any{&i.UserID, &i.AppID} })
 	for _, i := range found {
 		if slices.Contains(shared, i.AppID) && i.UserID != owner {
@@ -119,7 +122,8 @@ func identified(q Querier, s gateway.SignIn) (owner string, others []string, err
 
 // candidates reads the users that gateway.Join decides about, and locks them. Identities are looked
 // up again under the lock, because a join may have moved them.
-func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate, err error) {
+func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate,
+	err error) {
 	owner, others, err := identified(q, s)
 	if err != nil {
 		return nil, nil, err
@@ -161,7 +165,8 @@ func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate,
 // lockUsers returns the users with these ids that were not joined into another, and locks them in
 // one order.
 func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
-	query := `SELECT ` + userColumns + ` FROM users WHERE ` + b.dialect.In("id", "$1") + ` AND joined_into = '' ORDER BY id ` + b.dialect.ForUpdate
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + b.dialect.In("id", "$1") +
+		` AND joined_into = '' ORDER BY id ` + b.dialect.ForUpdate
 	return list(q, query, []any{b.dialect.List(ids)}, userFields)
 }
 
@@ -204,13 +209,15 @@ func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Eve
 			return nil, err
 		}
 		// The app's tokens name a subject that it will not meet again.
-		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID, p.App, Micros(s.At))
+		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID,
+			p.App, Micros(s.At))
 		if err != nil {
 			return nil, err
 		}
 	}
 	for _, p := range moved {
-		if _, err := q.Exec(`UPDATE subjects SET user_id = $1 WHERE user_id = $2 AND app = $3`, older, younger, p.App); err != nil {
+		if _, err := q.Exec(`UPDATE subjects SET user_id = $1 WHERE user_id = $2 AND app = $3`, older, younger,
+			p.App); err != nil {
 			return nil, err
 		}
 	}

@@ -10,14 +10,17 @@ import (
 
 func pins(q Querier, userID string) ([]gateway.Pin, error) {
 	const query = `SELECT user_id, app, subject, created_at FROM subjects WHERE user_id = $1 ORDER BY app`
-	return list(q, query, []any{userID}, func(p *gateway.Pin) []any { return []any{&p.UserID, &p.App, &p.Subject, Time{&p.CreatedAt}} })
+	return list(q, query, []any{userID}, func(p *gateway.Pin) []any {
+		return []any{&p.UserID, &p.App, &p.Subject, Time{&p.CreatedAt}}
+	})
 }
 
 // pin stores a subject, unless one is pinned for the user in this app.
 const pin = `INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, app) DO NOTHING`
 
 // PinSubject implements gateway.Subjects. It writes only when nothing is pinned yet, which is rare.
-func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string, err error) {
+func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,
+	err error) {
 	if candidate == "" || app == "" {
 		return "", errors.New("a subject needs an app and a candidate")
 	}

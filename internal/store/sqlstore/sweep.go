@@ -51,7 +51,8 @@ func (b Base) batch(table, key, which string) string {
 // postpone moves the sweep of grants that live longer than planned to their end. Redeeming a code
 // leaves sweep_at alone, see the schema.
 func (b Base) postpone(c Conn, now time.Time, batch int) error {
-	query := `UPDATE grants SET sweep_at = expires_at WHERE ` + b.batch("grants", "id", `sweep_at <= $1 AND expires_at > $1 ORDER BY sweep_at`)
+	query := `UPDATE grants SET sweep_at = expires_at WHERE ` +
+		b.batch("grants", "id", `sweep_at <= $1 AND expires_at > $1 ORDER BY sweep_at`)
 	for {
 		n, err := c.Exec(query, Micros(now), batch)
 		if err != nil || n < batch {

@@ -13,8 +13,10 @@ const ticketColumns = `hash, desktop, app, connector, browser, place, number, ot
 
 func ticketFields(t *gateway.Ticket) []any {
 	a := &t.Approver
-	return []any{Hash{&t.Hash}, Hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.Place, &t.Number, jsonList{&t.Others}, &t.State,
-		&a.UserID, &a.Connector, &a.AppID, &a.OpenID, Time{&a.AuthTime}, Time{&t.ScannedAt}, Time{&t.CreatedAt}, Time{&t.ExpiresAt}, &t.Data}
+	return []any{Hash{&t.Hash}, Hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.Place, &t.Number,
+		jsonList{&t.Others}, &t.State,
+		&a.UserID, &a.Connector, &a.AppID, &a.OpenID, Time{&a.AuthTime}, Time{&t.ScannedAt}, Time{&t.CreatedAt},
+		Time{&t.ExpiresAt}, &t.Data}
 }
 
 // InsertTicket stores a ticket, unless as many as the limit are there that no user had to answer
@@ -27,7 +29,8 @@ const InsertTicket = `
 
 // TicketArgs returns the arguments of InsertTicket.
 func TicketArgs(t gateway.Ticket, now time.Time, limit int) []any {
-	return []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.Place, t.Number, JSON(t.Others), Micros(t.CreatedAt), Micros(t.ExpiresAt),
+	return []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.Place, t.Number, JSON(t.Others),
+		Micros(t.CreatedAt), Micros(t.ExpiresAt),
 		t.Data, Micros(now), limit}
 }
 
@@ -55,28 +58,31 @@ func (b Base) Ticket(ctx context.Context, h [32]byte, now time.Time) (t gateway.
 
 // ScanTicket implements gateway.Tickets.
 func (b Base) ScanTicket(ctx context.Context, h [32]byte, a gateway.Approver, now time.Time) (gateway.Ticket, error) {
-	return b.moveTicket(ctx, "scan_ticket", h, a.UserID, func(t gateway.Ticket, u gateway.User) (gateway.Ticket, bool, error) {
-		switch {
-		case u.ID == "":
-			return gateway.Ticket{}, false, gateway.ErrNotFound
-		case u.Status == gateway.Blocked:
-			return gateway.Ticket{}, false, gateway.ErrBlocked
-		}
-		approver := a
-		approver.UserID = u.ID
-		return t.AfterScan(approver, now)
-	})
+	return b.moveTicket(ctx, "scan_ticket", h, a.UserID,
+		func(t gateway.Ticket, u gateway.User) (gateway.Ticket, bool, error) {
+			switch {
+			case u.ID == "":
+				return gateway.Ticket{}, false, gateway.ErrNotFound
+			case u.Status == gateway.Blocked:
+				return gateway.Ticket{}, false, gateway.ErrBlocked
+			}
+			approver := a
+			approver.UserID = u.ID
+			return t.AfterScan(approver, now)
+		})
 }
 
 // AnswerTicket implements gateway.Tickets.
-func (b Base) AnswerTicket(ctx context.Context, h [32]byte, userID string, answer gateway.TicketState, now time.Time) (gateway.Ticket, error) {
+func (b Base) AnswerTicket(ctx context.Context, h [32]byte, userID string, answer gateway.TicketState,
+	now time.Time) (gateway.Ticket, error) {
 	if !answer.Answer() {
 		return gateway.Ticket{}, errors.New("a ticket is answered by approved, refused or wrong_number")
 	}
-	return b.moveTicket(ctx, "answer_ticket", h, userID, func(t gateway.Ticket, u gateway.User) (gateway.Ticket, bool, error) {
-		t, err := t.AfterAnswer(u.ID, answer, now)
-		return t, err == nil, err
-	})
+	return b.moveTicket(ctx, "answer_ticket", h, userID,
+		func(t gateway.Ticket, u gateway.User) (gateway.Ticket, bool, error) {
+			t, err := t.AfterAnswer(u.ID, answer, now)
+			return t, err == nil, err
+		})
 }
 
 // RedeemTicket implements gateway.Tickets.
@@ -89,9 +95,10 @@ func (b Base) RedeemTicket(ctx context.Context, h, desktop [32]byte, now time.Ti
 
 // CancelTicket implements gateway.Tickets.
 func (b Base) CancelTicket(ctx context.Context, h, desktop [32]byte, now time.Time) error {
-	_, err := b.moveTicket(ctx, "cancel_ticket", h, "", func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) {
-		return t.AfterCancel(desktop, now)
-	})
+	_, err := b.moveTicket(ctx, "cancel_ticket", h, "",
+		func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) {
+			return t.AfterCancel(desktop, now)
+		})
 	return err
 }
 
@@ -102,7 +109,8 @@ type ticketRule func(gateway.Ticket, gateway.User) (next gateway.Ticket, write b
 // moveTicket applies a rule to a ticket and to the user that userID resolves to, and writes the
 // result, unless the ticket has changed in between: then the rule decides again. A ticket changes
 // three times at most, and with each join. Errors come with the ticket as the rule returned it.
-func (b Base) moveTicket(ctx context.Context, op string, h [32]byte, userID string, rule ticketRule) (next gateway.Ticket, err error) {
+func (b Base) moveTicket(ctx context.Context, op string, h [32]byte, userID string,
+	rule ticketRule) (next gateway.Ticket, err error) {
 	err = b.db.Do(ctx, op, func(c Conn) error {
 		for {
 			var was gateway.Ticket
@@ -142,13 +150,15 @@ func (b Base) updateTicket(next gateway.Ticket) string {
 		UPDATE tickets SET state = $3, approver_id = $2, approver_connector = $4, app_id = $5, open_id = $6, auth_time = $7,
 			scanned_at = $8, expires_at = $9`
 	if next.State == gateway.TicketScanned {
-		update = `WITH approver AS (SELECT id FROM users WHERE ` + admitted + b.dialect.ForShare + `)` + update + ` FROM approver`
+		update = `WITH approver AS (SELECT id FROM users WHERE ` + admitted + b.dialect.ForShare + `)` + update +
+			` FROM approver`
 	}
 	return update + ` WHERE hash = $1 AND state = $10 AND approver_id = $11`
 }
 
 func ticketMoveArgs(was, next gateway.Ticket) []any {
 	a := next.Approver
-	return []any{next.Hash[:], a.UserID, string(next.State), a.Connector, a.AppID, a.OpenID, Micros(a.AuthTime), Micros(next.ScannedAt),
+	return []any{next.Hash[:], a.UserID, string(next.State), a.Connector, a.AppID, a.OpenID, Micros(a.AuthTime),
+		Micros(next.ScannedAt),
 		Micros(next.ExpiresAt), string(was.State), was.Approver.UserID}
 }

@@ -36,7 +36,8 @@ func lockUser(q Querier, id, clause string) (gateway.User, error) {
 	for {
 		var u gateway.User
 		var into string
-		err := q.Get(`SELECT `+userColumns+`, joined_into FROM users WHERE id = $1 `+clause, []any{id}, append(userFields(&u), &into)...)
+		err := q.Get(`SELECT `+userColumns+`, joined_into FROM users WHERE id = $1 `+clause, []any{id},
+			append(userFields(&u), &into)...)
 		if err != nil || into == "" {
 			return u, err
 		}
@@ -64,7 +65,8 @@ func (b Base) User(ctx context.Context, id string) (u gateway.User, err error) {
 }
 
 func identities(q Querier, userID string) ([]gateway.Identity, error) {
-	return list(q, `SELECT `+identityColumns+` FROM identities WHERE user_id = $1 ORDER BY created_at, app_id`, []any{userID}, identityFields)
+	return list(q, `SELECT `+identityColumns+` FROM identities WHERE user_id = $1 ORDER BY created_at, app_id`,
+		[]any{userID}, identityFields)
 }
 
 // Identities implements gateway.Users.
@@ -111,7 +113,8 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 }
 
 // UpdateUser implements gateway.Users.
-func (b Base) UpdateUser(ctx context.Context, id string, now time.Time, change func(*gateway.User) error) (u gateway.User, err error) {
+func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
+	change func(*gateway.User) error) (u gateway.User, err error) {
 	err = b.db.Do(ctx, "update_user", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			u, err = lockUser(q, id, b.dialect.ForUpdate)
@@ -151,7 +154,8 @@ const putUser = `
 		admin = $7, groups = $8, old_id = $9, updated_at = $11`
 
 func userArgs(u gateway.User) []any {
-	return []any{u.ID, gateway.Clean(u.Nickname), gateway.Clean(u.AvatarURL), gateway.Clean(u.Locale), Micros(u.ProfileAt), string(u.Status),
+	return []any{u.ID, gateway.Clean(u.Nickname), gateway.Clean(u.AvatarURL), gateway.Clean(u.Locale), Micros(u.ProfileAt),
+		string(u.Status),
 		u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
 }
 

@@ -20,8 +20,8 @@ type UserStore interface {
 	gateway.Subjects
 }
 
-// testIdentity is one identity and the steps that it takes, in this order. The order among identities is
-// random.
+// testIdentity is one identity and the steps that it takes, in this order. The order among
+// identities is random.
 type testIdentity struct {
 	person    int
 	connector connector
@@ -30,8 +30,8 @@ type testIdentity struct {
 	steps     []step
 }
 
-// step is one operation on an identity. at is the clock of the replica that executes it. The clocks of
-// replicas differ, so at does not determine the order.
+// step is one operation on an identity. at is the clock of the replica that executes it. The clocks
+// of replicas differ, so at does not determine the order.
 type step struct {
 	operation string // sign-in, block, approve, admin, pin
 	unionid   string // of a sign-in
@@ -40,7 +40,8 @@ type step struct {
 }
 
 // class names the identities that must end in one user: those of one Open Platform account with one
-// unionid. An identity without a unionid or outside any Open Platform account is a class of its own.
+// unionid. An identity without a unionid or outside any Open Platform account is a class of its
+// own.
 func (id testIdentity) class() string {
 	if id.unionid == "" || id.connector.platform == "" {
 		return "alone " + id.connector.appid + id.openid
@@ -48,14 +49,14 @@ func (id testIdentity) class() string {
 	return id.connector.platform + " " + id.unionid
 }
 
-// CheckAnyOrder tests that sign-ins of the same people end in the same users, whatever their order, also
-// when they happen at once and through several handles on one database. It calls handles for each run.
-// Each run has people of its own, so handles may return the same database every time. The flag
-// -rapid.checks sets the number of runs; limit, if not 0, is the most that are executed.
+// CheckAnyOrder tests that sign-ins of the same people end in the same users, whatever their order,
+// also when they happen at once and through several handles on one database. It calls handles for
+// each run. Each run has people of its own, so handles may return the same database every time. The
+// flag -rapid.checks sets the number of runs; limit, if not 0, is the most that are executed.
 //
-// A class is the set of all identities with one unionid in one open_platform group. An identity that
-// never had a unionid, or whose connector is in no group, is a class of its own. The first unionid of an
-// identity counts. In every order:
+// A class is the set of all identities with one unionid in one open_platform group. An identity
+// that never had a unionid, or whose connector is in no group, is a class of its own. The first
+// unionid of an identity counts. In every order:
 //
 //   - no user has identities of two classes, or two openids of one appid; so a unionid of another group
 //     and a changed unionid join nothing;

@@ -49,8 +49,8 @@ func (r *joinRun) check() {
 	r.checkSubjects(classes)
 }
 
-// checkIdentities returns the user of identity i. It checks that the user's identities are of one class,
-// no two of one appid, each with its first unionid.
+// checkIdentities returns the user of identity i. It checks that the user's identities are of one
+// class, no two of one appid, each with its first unionid.
 func (r *joinRun) checkIdentities(i int, owner map[string]string) gateway.User {
 	r.Helper()
 	v := r.identities[i]

@@ -6,7 +6,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// The methods in this file call the store's method of the same purpose and fail the test on an error.
+// The methods in this file call the store's method of the same purpose and fail the test on an
+// error.
 
 func (f *fixture) recordSignIn(signIn gateway.SignIn) gateway.User {
 	f.t.Helper()

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Commits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is the
-// OnCommit of the store that open opens.
+// Commits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is
+// the OnCommit of the store that open opens.
 func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	var commits atomic.Int64
 	s := open(func() { commits.Add(1) })
@@ -44,7 +44,9 @@ func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
 		_, _, err := s.SessionUser(t.Context(), hash("s1"), noon)
 		return err
 	})
-	step("a touch within a minute", 0, func() error { return s.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour)) })
+	step("a touch within a minute", 0, func() error {
+		return s.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour))
+	})
 	step("a repeated callback", 0, func() error {
 		_, _, err := s.BeginAttempt(t.Context(), newAttempt("k", "code", "two", 0), noon)
 		return err

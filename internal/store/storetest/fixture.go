@@ -35,7 +35,8 @@ func (f *fixture) concurrency() int {
 	return 100
 }
 
-// secondHandle returns another handle on the database, or nil when the database has one handle only.
+// secondHandle returns another handle on the database, or nil when the database has one handle
+// only.
 func (f *fixture) secondHandle() gateway.Store {
 	f.t.Helper()
 	if !f.SingleHandle {
@@ -61,8 +62,8 @@ func (f *fixture) handles() []gateway.Store {
 	return []gateway.Store{f.store, f.store}
 }
 
-// reopen closes the store and opens the database again. It reports false when the database ended with
-// its handle.
+// reopen closes the store and opens the database again. It reports false when the database ended
+// with its handle.
 func (f *fixture) reopen() bool {
 	f.t.Helper()
 	if err := f.store.Close(); err != nil {

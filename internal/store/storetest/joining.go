@@ -28,8 +28,8 @@ func (f *fixture) recordSignInEvents(a gateway.SignIn) (gateway.User, []string) 
 	return user, kinds(events)
 }
 
-// addTwoUsers stores two users that a later unionid joins: the older signed in at the main connector at
-// noon, the younger at the site connector a minute later.
+// addTwoUsers stores two users that a later unionid joins: the older signed in at the main
+// connector at noon, the younger at the site connector a minute later.
 func (f *fixture) addTwoUsers() (older, younger gateway.User) {
 	f.t.Helper()
 	older = f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))

@@ -11,8 +11,8 @@ import (
 )
 
 // mixedLoad executes all operations at once on a few users. A store may return any error of package
-// gateway but ErrUnavailable. Operations that change many rows lock them in different orders here, so a
-// store whose transactions can deadlock fails.
+// gateway but ErrUnavailable. Operations that change many rows lock them in different orders here,
+// so a store whose transactions can deadlock fails.
 func mixedLoad(t *testing.T, f *fixture) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -78,7 +78,8 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 }
 
 // Complaints returns what is wrong with the plans of statements, given by statement: a scan of a
-// whole table, as wholeTable reports it for a step at its place in the plan, and an index that serves no statement.
+// whole table, as wholeTable reports it for a step at its place in the plan, and an index that
+// serves no statement.
 func Complaints(plans map[string][]string, indexes []string,
 	wholeTable func(query string, at int, step string) bool) (all []string) {
 	unused := slices.Clone(indexes)
@@ -100,8 +101,8 @@ func Complaints(plans map[string][]string, indexes []string,
 }
 
 // Growing returns statements that put rows into each table that grows. series is a query that
-// returns the numbers from 1 to n as column i, and hash returns an expression for 32 bytes that differ
-// by text and i.
+// returns the numbers from 1 to n as column i, and hash returns an expression for 32 bytes that
+// differ by text and i.
 func Growing(series string, hash func(text string) string) []string {
 	at := ` FROM (` + series + `) series`
 	return []string{

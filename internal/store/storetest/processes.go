@@ -57,7 +57,8 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 // contested is the number of codes, attempts and tickets that two processes try to get.
 const contested = 200
 
-// redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its successes.
+// redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its
+// successes.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 	for i := range contested {
 		name := fmt.Sprint("g", i)

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand other
-// tickets are open. user is the approver.
+// BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand
+// other tickets are open. user is the approver.
 func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {

@@ -1,11 +1,11 @@
 // Package storetest is the conformance suite of gateway.Store. Each case says why it matters. Every
 // store runs the whole suite.
 //
-// A store's test calls [Run] with a [Subject]. Its TestMain calls [Worker] first, so that the suite can
-// start a second process on the same database.
+// A store's test calls [Run] with a [Subject]. Its TestMain calls [Worker] first, so that the suite
+// can start a second process on the same database.
 //
-// The suite tests behaviour through the contracts of package gateway only. Schemas, migrations and disk
-// failures are tested by each store's own tests.
+// The suite tests behaviour through the contracts of package gateway only. Schemas, migrations and
+// disk failures are tested by each store's own tests.
 package storetest
 
 import (

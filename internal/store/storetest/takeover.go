@@ -27,7 +27,8 @@ func (f *fixture) addVictim() victim {
 	return victim{a, f.listIdentities(id)}
 }
 
-// wantUnharmed fails the test unless the victim's user, identities, session and subject are unchanged.
+// wantUnharmed fails the test unless the victim's user, identities, session and subject are
+// unchanged.
 func (f *fixture) wantUnharmed(v victim) {
 	f.t.Helper()
 	id := v.account.ID
@@ -41,8 +42,8 @@ func (f *fixture) wantUnharmed(v victim) {
 	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
 }
 
-// attack records the sign-ins one by one, then all at once and through several handles. It fails the
-// test when one of them gets the victim's user or its rights.
+// attack records the sign-ins one by one, then all at once and through several handles. It fails
+// the test when one of them gets the victim's user or its rights.
 func (f *fixture) attack(v victim, signIns ...gateway.SignIn) {
 	f.t.Helper()
 	gets := func(s gateway.Store, a gateway.SignIn) {
@@ -64,8 +65,8 @@ func (f *fixture) attack(v victim, signIns ...gateway.SignIn) {
 	}
 }
 
-// A sign-in joins by design when its unionid is the identity's first, its connector is in the group, and
-// the user has no openid at that connector. Everything else is an attack.
+// A sign-in joins by design when its unionid is the identity's first, its connector is in the
+// group, and the user has no openid at that connector. Everything else is an attack.
 var takeoverCases = []testCase{
 	{
 		name:   "takeover by a forged unionid",

@@ -9,8 +9,8 @@ import (
 // connector is an app at WeChat.
 type connector struct{ name, appid, platform string }
 
-// The connectors of the suite. The first three are in one Open Platform account and so share unionids.
-// foreignConnector is in another one, and ungroupedConnector in none.
+// The connectors of the suite. The first three are in one Open Platform account and so share
+// unionids. foreignConnector is in another one, and ungroupedConnector in none.
 var (
 	mainConnector      = connector{"main", "wxmain", "ours"}
 	siteConnector      = connector{"site", "wxsite", "ours"}

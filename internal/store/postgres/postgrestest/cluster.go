@@ -104,7 +104,8 @@ func (c *Cluster) init(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	settings := "\nlisten_addresses = '127.0.0.1'\nmax_connections = 300\nunix_socket_directories = '" + c.dir + "'\nlogging_collector = off\n"
+	settings := "\nlisten_addresses = '127.0.0.1'\nmax_connections = 300\nunix_socket_directories = '" + c.dir +
+		"'\nlogging_collector = off\n"
 	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -164,7 +165,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 }
 
 func (c *Cluster) run(ctx context.Context) error {
-	cmd, err := c.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", c.data(), "-p", strconv.Itoa(c.port)}, c.args...)...)
+	cmd, err := c.command(context.WithoutCancel(ctx), "postgres",
+		append([]string{"-D", c.data(), "-p", strconv.Itoa(c.port)}, c.args...)...)
 	if err != nil {
 		return err
 	}
