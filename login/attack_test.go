@@ -15,7 +15,7 @@ import (
 // follows it.
 func TestMadeUpHostHeaderLeadsNowhere(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	visitor := s.browser()
@@ -46,7 +46,7 @@ func TestMadeUpHostHeaderLeadsNowhere(t *testing.T) {
 // Another site asks who the visitor is, by script, with or without a preflight.
 func TestOtherSitesCannotReadWhoIsSignedIn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, withReturnHosts)
+	s := newFixture(t, withReturnHosts)
 	b := s.browser()
 	b.signIn("a")
 	for _, origin := range []string{"https://evil.example", "https://shop.example.com", "null"} {
@@ -74,7 +74,7 @@ func TestOtherSitesCannotReadWhoIsSignedIn(t *testing.T) {
 // nor send the code a second time.
 func TestClockSkewDoesNotExchangeTwice(t *testing.T) {
 	t.Parallel()
-	s, ahead := newSite(t), newSite(t)
+	s, ahead := newFixture(t), newFixture(t)
 	store := login.NewMemoryStore()
 	config := func(now func() time.Time) login.Config {
 		return login.Config{URL: s.origin, Keys: [][]byte{key(1)}, Store: store, OfficialAccount: account(s.wechat), Now: now}
@@ -104,7 +104,7 @@ func TestClockSkewDoesNotExchangeTwice(t *testing.T) {
 // nothing else.
 func TestRequestNameIsNoMarkup(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.RequestID = func(r *http.Request) string { return r.Header.Get("X-Request-Id") }
 	})
 	b := s.browser()

@@ -15,7 +15,7 @@ func TestBeforeAnswersInsteadOfWeChat(t *testing.T) {
 	t.Parallel()
 	var agreed atomic.Bool
 	var asked login.StartOptions
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.OnStart = func(w http.ResponseWriter, _ *http.Request, o login.StartOptions) bool {
 			asked = o
 			if !agreed.Load() {

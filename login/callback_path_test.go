@@ -14,7 +14,7 @@ import (
 func TestTwoOfficialAccountsShareTheSession(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	second, err := login.New(login.Config{
 		URL: s.origin, Keys: [][]byte{key(1)}, Store: store, CallbackPath: "/wechat/callback/second", Now: s.clock.Now,
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000cc", Secret: "s",

@@ -16,7 +16,7 @@ import (
 // that.
 func TestPrefetchWithoutCookieSendsNothingToWeChat(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	person, crawler := s.browser(), s.browser()
 	state := person.begin("/sign-in?return=/private/x")
 	crawler.wantLost(crawler.get(s.callback(code("a"), state)))
@@ -31,7 +31,7 @@ func TestPrefetchWithoutCookieSendsNothingToWeChat(t *testing.T) {
 
 func TestLinkCheckerWithHEADUsesUpNoCode(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
 	if res := b.do(b.request("HEAD", s.callback(code("a"), state), nil)); res.StatusCode != 200 ||
@@ -44,7 +44,7 @@ func TestLinkCheckerWithHEADUsesUpNoCode(t *testing.T) {
 // Login CSRF: the attacker's own state and code, sent to the victim as a link.
 func TestForeignStateDoesNotSignIn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	attacker, victim := s.browser(), s.browser()
 	foreign := attacker.begin("/sign-in")
 	victim.begin("/sign-in") // a flow of the victim's own must not help
@@ -57,7 +57,7 @@ func TestForeignStateDoesNotSignIn(t *testing.T) {
 // A victim who is signed in stays who they are.
 func TestForeignStateDoesNotReplaceASession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	attacker, victim := s.browser(), s.browser()
 	victim.signIn("v")
 	s.wantGo(victim.get(s.callback(code("evil"), attacker.begin("/sign-in"))), "/")
@@ -68,7 +68,7 @@ func TestForeignStateDoesNotReplaceASession(t *testing.T) {
 
 func TestMalformedCallbacksAreNotExchanged(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
 	other := b.begin("/sign-in")
@@ -103,7 +103,7 @@ func TestMalformedCallbacksAreNotExchanged(t *testing.T) {
 
 func TestExpiredFlowStartsOver(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	s.clock.advance(15 * time.Minute)
@@ -121,7 +121,7 @@ func TestExpiredFlowStartsOver(t *testing.T) {
 // exchange, one session, one place.
 func TestReplayRefreshAndBackAreOneSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	first := ""
@@ -143,7 +143,7 @@ func TestReplayRefreshAndBackAreOneSession(t *testing.T) {
 // The first answer was lost on the way: the repeat must bring the session.
 func TestRepeatAfterALostAnswerSignsIn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	b.lose = func(string) bool { return true }
@@ -159,7 +159,7 @@ func TestRepeatAfterALostAnswerSignsIn(t *testing.T) {
 func TestBackButtonAfterSignOutStaysSignedOut(t *testing.T) {
 	t.Parallel()
 	for _, keepsFlow := range []bool{false, true} {
-		s := newSite(t)
+		s := newFixture(t)
 		b := s.browser()
 		state := b.begin("/sign-in?return=/private/x")
 		s.wantGo(b.get(s.callback(code("a"), state)), "/private/x")
@@ -188,10 +188,10 @@ func TestBackButtonAfterSignOutStaysSignedOut(t *testing.T) {
 // Eight at once, on two replicas: one exchange, one session, all at one place.
 func TestCallbacksAtTheSameMoment(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	replica := newSite(t)
+	s := newFixture(t)
+	replica := newFixture(t)
 	store := login.NewMemoryStore()
-	build := func(one *site) {
+	build := func(one *fixture) {
 		one.use(login.Config{
 			URL: "https://app.example.com", Keys: [][]byte{key(1)}, Store: store,
 			OfficialAccount: account(s.wechat), Logger: leaktest.Logger(t), Now: s.clock.Now,
@@ -244,7 +244,7 @@ func TestCallbacksAtTheSameMoment(t *testing.T) {
 // serve the second request.
 func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	reached, release := make(chan struct{}), make(chan struct{})
 	s.wechat.exchange = func(ctx context.Context, code string) string {
 		close(reached)
@@ -276,7 +276,7 @@ func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 func TestSecondCodeForTheSameState(t *testing.T) {
 	t.Parallel()
 	t.Run("after success it is not sent", func(t *testing.T) {
-		s := newSite(t)
+		s := newFixture(t)
 		b := s.browser()
 		state := b.begin("/sign-in?return=/private/x")
 		s.wantGo(b.get(s.callback(code("a"), state)), "/private/x")
@@ -287,7 +287,7 @@ func TestSecondCodeForTheSameState(t *testing.T) {
 		}
 	})
 	t.Run("after a refusal it is", func(t *testing.T) {
-		s := newSite(t)
+		s := newFixture(t)
 		s.wechat.exchange = func(_ context.Context, c string) string {
 			if c == code("a") {
 				return refused(40163, "code been used")
@@ -303,7 +303,7 @@ func TestSecondCodeForTheSameState(t *testing.T) {
 		}
 	})
 	t.Run("while the first is under way it waits", func(t *testing.T) {
-		s := newSite(t)
+		s := newFixture(t)
 		reached, release := make(chan struct{}), make(chan struct{})
 		s.wechat.exchange = func(_ context.Context, c string) string {
 			if c == code("a") {
@@ -335,7 +335,7 @@ func TestSecondCodeForTheSameState(t *testing.T) {
 // A link from a history, a chat or a log, opened hours later.
 func TestColdRepeatHoursLater(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	s.wantGo(b.get(s.callback(code("a"), state)), "/private/x")
@@ -356,7 +356,7 @@ func TestColdRepeatHoursLater(t *testing.T) {
 // After a minute a repeat sets no cookie any more, even while the session lives.
 func TestRepeatAfterAMinuteSetsNoSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
 	b.lose = func(name string) bool { return strings.HasSuffix(name, "-s") }
@@ -367,7 +367,7 @@ func TestRepeatAfterAMinuteSetsNoSession(t *testing.T) {
 
 func TestDenialHasAWayOn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in?return=/named/x&scope=profile")
 	for _, query := range []string{"?state=" + state, "?code=&state=" + state, "?code=authdeny&state=" + state} {

@@ -116,11 +116,11 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 // Two apps on one machine share a cookie jar: cookies ignore ports.
 func TestAppsOnOneMachineDoNotShareCookies(t *testing.T) {
 	t.Parallel()
-	one := newSite(t, func(c *login.Config) { c.URL = "http://127.0.0.1:8080" })
-	two := newSite(t, func(c *login.Config) { c.URL = "http://127.0.0.1:8081" })
-	three := newSite(t, func(c *login.Config) { c.URL, c.CookieName = "http://127.0.0.1:8081", "other" })
+	one := newFixture(t, func(c *login.Config) { c.URL = "http://127.0.0.1:8080" })
+	two := newFixture(t, func(c *login.Config) { c.URL = "http://127.0.0.1:8081" })
+	three := newFixture(t, func(c *login.Config) { c.URL, c.CookieName = "http://127.0.0.1:8081", "other" })
 	jar := one.browser()
-	for i, s := range []*site{one, two, three} {
+	for i, s := range []*fixture{one, two, three} {
 		jar.site = s
 		s.wantGo(jar.get(s.callback(code(string(rune('a'+i))), jar.begin("/sign-in"))), "/")
 	}

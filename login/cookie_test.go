@@ -28,11 +28,11 @@ func (b *browser) flowName() string {
 // a changed one, one of another purpose or key.
 func TestPlantedFlowCookieIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	attacker := s.browser()
 	attacker.begin("/sign-in")
 	own := attacker.cookies[attacker.flowName()]
-	foreign := newSite(t, func(c *login.Config) { c.Keys = [][]byte{key(2)} }).browser()
+	foreign := newFixture(t, func(c *login.Config) { c.Keys = [][]byte{key(2)} }).browser()
 	foreign.begin("/sign-in")
 	signedIn := s.browser()
 	signedIn.signIn("t")
@@ -79,7 +79,7 @@ func TestPlantedFlowCookieIsNotBelieved(t *testing.T) {
 // A planted cookie of the same name does not hide the real one.
 func TestPlantedFlowCookieDoesNotHideTheRealOne(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
 	r := b.request("GET", s.callback(code("a"), state), nil)
@@ -91,7 +91,7 @@ func TestPlantedFlowCookieDoesNotHideTheRealOne(t *testing.T) {
 // the victim sign in under it, and repeats the callback.
 func TestPlantedFlowDoesNotHandOverTheVictimsSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })
+	s := newFixture(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })
 	attacker, victim := s.browser(), s.browser()
 	state := attacker.begin("/app/sign-in")
 	victim.cookies[attacker.flowName()] = attacker.cookies[attacker.flowName()]
@@ -121,7 +121,7 @@ func TestCookieAttributes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(cfg *login.Config) { cfg.URL = c.url })
+			s := newFixture(t, func(cfg *login.Config) { cfg.URL = c.url })
 			b := s.browser()
 			res := b.get(s.prefix + "/sign-in")
 			done := b.get(s.callback(code("a"), s.stateIn(res)))
@@ -147,7 +147,7 @@ func TestCookieAttributes(t *testing.T) {
 // anything.
 func TestStateAndSessionAreRandom(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	seen := map[string]bool{}
 	for range 50 {
 		b := s.browser()
@@ -165,7 +165,7 @@ func TestStateAndSessionAreRandom(t *testing.T) {
 
 func TestParallelTabsEndWhereTheyBegan(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	one, two := b.begin("/sign-in?return=/private/one"), b.begin("/sign-in?return=/private/two")
 	s.wantGo(b.get(s.callback(code("b"), two)), "/private/two")
@@ -178,7 +178,7 @@ func TestParallelTabsEndWhereTheyBegan(t *testing.T) {
 
 func TestTenPendingFlowsFitAndAllFinish(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	var states []string
 	for i := range 10 {
@@ -195,7 +195,7 @@ func TestTenPendingFlowsFitAndAllFinish(t *testing.T) {
 
 func TestOldestFlowGoesFirst(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	first := b.begin("/sign-in?return=/private/first")
 	last := ""
@@ -217,7 +217,7 @@ func TestOldestFlowGoesFirst(t *testing.T) {
 func TestLargestFlow(t *testing.T) {
 	t.Parallel()
 	var data []byte
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.OnSignIn = func(_ context.Context, in *login.SignIn) error { data = in.Data; return nil }
 	})
 	b := s.browser()
@@ -242,7 +242,7 @@ func TestLargestFlow(t *testing.T) {
 // Keys are rolled over: the old one still opens.
 func TestOldKeyStillOpens(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	state := b.begin("/sign-in")
 	cfg := login.Config{URL: s.origin, OfficialAccount: account(s.wechat), Now: s.clock.Now}
@@ -257,7 +257,7 @@ func TestOldKeyStillOpens(t *testing.T) {
 // Two different session cookies in one request: one of them was planted, and nobody knows which.
 func TestTwoSessionCookiesAreNoSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })
+	s := newFixture(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })
 	attacker, victim := s.browser(), s.browser()
 	attacker.signIn("x")
 	victim.signIn("v")

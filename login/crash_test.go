@@ -86,7 +86,7 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &brokenStore{MemoryStore: login.NewMemoryStore()}
-				s := newSite(t, func(c *login.Config) { c.Store, c.Now = store, time.Now })
+				s := newFixture(t, func(c *login.Config) { c.Store, c.Now = store, time.Now })
 				b := s.browser()
 				state := b.begin("/sign-in?return=/private/x")
 				sent := 0
@@ -122,7 +122,7 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	ctx, leave := context.WithCancel(t.Context())
@@ -144,7 +144,7 @@ func TestLateSignInMakesNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &brokenStore{MemoryStore: login.NewMemoryStore()}
 		slow := true
-		s := newSite(t, func(c *login.Config) {
+		s := newFixture(t, func(c *login.Config) {
 			c.Store, c.Now = store, time.Now
 			c.OnSignIn = func(context.Context, *login.SignIn) error {
 				if slow {
@@ -177,7 +177,7 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &brokenStore{MemoryStore: login.NewMemoryStore(), finish: func() error { return c.err }}
-			s := newSite(t, func(cfg *login.Config) { cfg.Store = store })
+			s := newFixture(t, func(cfg *login.Config) { cfg.Store = store })
 			b := s.browser()
 			res := b.get(s.callback(code("a"), b.begin("/sign-in")))
 			if res.StatusCode != c.status || b.session() != "" {
@@ -194,7 +194,7 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 func TestSilentWeChatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, func(c *login.Config) { c.Now = time.Now })
+		s := newFixture(t, func(c *login.Config) { c.Now = time.Now })
 		s.wechat.exchange = func(ctx context.Context, _ string) string {
 			<-ctx.Done()
 			return ""
@@ -218,7 +218,7 @@ func TestSilentWeChatIsGivenUp(t *testing.T) {
 func TestStoreDownIsNotSignedOut(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	b.signIn("a")
 	store.session = func() error { return errors.New("connection refused to 10.0.0.5") }
@@ -244,7 +244,7 @@ func TestFullStoreAsksToWait(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
 	store.MaxRows = 1
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	s.browser().signIn("a")
 	b := s.browser()
 	s.wantPage(b.get(s.callback(code("b"), b.begin("/sign-in"))), login.PageBusy, 503)

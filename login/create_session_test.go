@@ -49,7 +49,7 @@ func (b *browser) must(e login.Authentication, want bool) {
 
 func TestEstablishSignsIn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.must(scanned(1), true)
 	got, err := s.handler.Session(b.request("GET", "/", nil))
@@ -65,7 +65,7 @@ func TestEstablishSignsIn(t *testing.T) {
 // A process that died after Establish, a second press, a second tab: one session.
 func TestEstablishTwiceIsOneSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	var made atomic.Int32
 	var wg sync.WaitGroup
@@ -95,7 +95,7 @@ func TestEstablishTwiceIsOneSession(t *testing.T) {
 
 func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.must(scanned(1), true)
 	b.post("/sign-out", nil)
@@ -115,7 +115,7 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 // session.
 func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	s.browser().must(scanned(1), true)
 	for name, change := range map[string]func(*login.Session){
 		"another person": func(s *login.Session) { s.Subject = "mallory" },
@@ -138,7 +138,7 @@ func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 // Nobody could sign out of a session whose cookie was replaced.
 func TestEstablishEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("1")
 	before := b.request("GET", "/", nil)
@@ -154,7 +154,7 @@ func TestEstablishEndsThePreviousSession(t *testing.T) {
 
 func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	for name, change := range map[string]func(*login.Authentication){
 		"no subject":     func(e *login.Authentication) { e.Session.Subject = "" },
 		"no seed":        func(e *login.Authentication) { e.Seed = nil },
@@ -183,7 +183,7 @@ func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 func TestEstablishedIDEndsTheSession(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	b.must(scanned(1), true)
 	id, err := login.AuthenticationSessionID(scanned(1).Seed)
@@ -201,7 +201,7 @@ func TestEstablishedIDEndsTheSession(t *testing.T) {
 func TestEstablishWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	o := &outage{Store: login.NewMemoryStore(), err: login.ErrUnavailable}
-	s := newSite(t, func(c *login.Config) { c.Store = o })
+	s := newFixture(t, func(c *login.Config) { c.Store = o })
 	b := s.browser()
 	for _, method := range []string{"CreateSession", "Session"} {
 		o.method.Store(method)
@@ -217,7 +217,7 @@ func TestEstablishWhileTheStoreIsAway(t *testing.T) {
 
 func TestCheckReturn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) { c.URL += "/in"; c.ReturnHosts = []string{"shop.example.com"} })
+	s := newFixture(t, func(c *login.Config) { c.URL += "/in"; c.ReturnHosts = []string{"shop.example.com"} })
 	for address, want := range map[string]string{
 		"": "https://app.example.com/in/", "/in/x?y#z": "https://app.example.com/in/x?y#z",
 		"https://shop.example.com": "https://shop.example.com/",

@@ -23,7 +23,7 @@ func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 		"too many calls":  refused(45011, "api minute-quota reach limit"),
 		"person refused":  refused(50002, "user limited"),
 	} {
-		s := newSite(t)
+		s := newFixture(t)
 		s.wechat.exchange = func(context.Context, string) string { return answer }
 		b := s.browser()
 		state := b.begin("/sign-in?return=/private/x")
@@ -45,7 +45,7 @@ func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 // Nobody but this site words its error pages.
 func TestMadeUpEndingIsNotShown(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.OnSignIn = func(context.Context, *login.SignIn) error { return &login.RefusalError{Text: "ask Alice"} }
 	})
 	b := s.browser()

@@ -56,7 +56,7 @@ func TestFloodOfMadeUpCodesLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
 	store.MaxRows = 20
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	s.wechat.exchange = func(_ context.Context, c string) string {
 		if c == code("a") || c == code("b") {
 			return tokenFor(c, "snsapi_base")

@@ -47,7 +47,7 @@ func TestDoors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, c.config)
+			s := newFixture(t, c.config)
 			b := s.browser()
 			b.agent = c.agent
 			res := b.get("/sign-in?return=/private/x")
@@ -97,7 +97,7 @@ func TestDoors(t *testing.T) {
 // desktop client's.
 func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.agent = uaPhone
 	body := s.wantPage(b.get("/sign-in?return=/private/x"), login.PageOpenInWeChat, 200)
@@ -114,7 +114,7 @@ func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
 
 func TestWebsiteAppFetchesTheProfileAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.agent = uaDesktop
 	b.headers.Set("Accept-Language", "en")
@@ -132,7 +132,7 @@ func TestWebsiteAppFetchesTheProfileAtOnce(t *testing.T) {
 // Under a path everything keeps to the path, also behind a proxy that takes it off.
 func TestPathPrefix(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) { c.URL = "https://www.example.com/apps/one/" })
+	s := newFixture(t, func(c *login.Config) { c.URL = "https://www.example.com/apps/one/" })
 	whole := s.mux
 	stripped := http.NewServeMux()
 	stripped.Handle("/private/", s.handler.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

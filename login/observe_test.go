@@ -14,7 +14,7 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var heard []login.Event
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.OnEvent = func(_ context.Context, o login.Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -38,7 +38,7 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 // A program that answers the sign-out itself gets what POST /sign-out does.
 func TestSignOutByAProgram(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	r := b.request("POST", "/elsewhere", nil)

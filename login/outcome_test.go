@@ -13,7 +13,7 @@ import (
 func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.OnSignIn = func(context.Context, *login.SignIn) error { asked++; return nil }
 	})
 	s.wechat.exchange = func(_ context.Context, code string) string {
@@ -38,7 +38,7 @@ func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 // WeChat refuses every code. The visitor is sent round twice, then asked.
 func TestRefusedCodesDoNotGoRoundForEver(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	s.wechat.exchange = func(context.Context, string) string { return refused(40029, "invalid code") }
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
@@ -58,7 +58,7 @@ func TestRefusedCodesDoNotGoRoundForEver(t *testing.T) {
 // and each page asks for another one.
 func TestLoopOfSuccessfulSignInsStops(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.lose = func(name string) bool { return strings.HasSuffix(name, "-s") }
 	for round := range 10 {
@@ -83,7 +83,7 @@ func TestLoopOfSuccessfulSignInsStops(t *testing.T) {
 // A browser without cookies: one page, no automatic way on.
 func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.lose = func(string) bool { return true }
 	state := b.begin("/sign-in")
@@ -114,7 +114,7 @@ func TestOutcomesThatAreNotASession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t)
+			s := newFixture(t)
 			s.wechat.exchange = func(context.Context, string) string { return c.answer }
 			b := s.browser()
 			state := b.begin("/sign-in?return=/private/x")
@@ -152,7 +152,7 @@ func TestAppMayRefuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := 0
-			s := newSite(t, func(cfg *login.Config) {
+			s := newFixture(t, func(cfg *login.Config) {
 				cfg.OnSignIn = func(context.Context, *login.SignIn) error { asked++; return c.err }
 			})
 			b := s.browser()

@@ -26,7 +26,7 @@ func allKinds() []login.PageKind {
 }
 
 // write shows a page by WritePage.
-func write(s *site, p login.Page) (int, http.Header, string) {
+func write(s *fixture, p login.Page) (int, http.Header, string) {
 	b := s.browser()
 	s.mux = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler.WritePage(w, r, p) })
 	res := b.get("/")
@@ -99,7 +99,7 @@ func TestPagesStayPages(t *testing.T) {
 					Nickname: hostile, Text: hostile,
 				},
 			} {
-				s := newSite(t)
+				s := newFixture(t)
 				p.Kind, p.Lang, p.Status = kind, lang, 200
 				status, header, body := write(s, p)
 				where := lang + " " + string(kind) + " " + name
@@ -125,7 +125,7 @@ func TestPagesStayPages(t *testing.T) {
 // The policy allows the one style sheet, no script, and forms that end at home.
 func TestPolicyMatchesTheStyle(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, withReturnHosts)
+	s := newFixture(t, withReturnHosts)
 	res := s.browser().get("/sign-in/lost")
 	policy, body := res.Header.Get("Content-Security-Policy"), text(res)
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(body)
@@ -146,7 +146,7 @@ func TestPolicyMatchesTheStyle(t *testing.T) {
 
 func TestLanguage(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	for header, want := range map[string]string{
 		"": "en", "en": "en", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "zh-TW": "zh-CN", "ZH": "zh-CN",
 		"en-US,en;q=0.9,zh-CN;q=0.8": "en",
@@ -164,7 +164,7 @@ func TestLanguage(t *testing.T) {
 // An error page names the request as the log does.
 func TestErrorPageNamesItsRequest(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	body := s.wantPage(s.browser().get("/sign-in/lost"), login.PageNoCookies, 400)
 	if !regexp.MustCompile(`<code>[A-Z2-7]{10}</code>`).MatchString(body) {
 		t.Errorf("page: %s", body)
@@ -173,8 +173,8 @@ func TestErrorPageNamesItsRequest(t *testing.T) {
 
 func TestAppMayShowItsOwnPages(t *testing.T) {
 	t.Parallel()
-	var s *site
-	s = newSite(t, func(c *login.Config) {
+	var s *fixture
+	s = newFixture(t, func(c *login.Config) {
 		c.RenderPage = func(w http.ResponseWriter, r *http.Request, p login.Page) {
 			if p.Kind == login.PageDenied {
 				w.WriteHeader(p.Status)
@@ -197,7 +197,7 @@ func TestMadeUpPageKind(t *testing.T) {
 	t.Parallel()
 	for _, p := range []login.Page{{Kind: "made_up", Lang: "en", Status: 200},
 		{Kind: login.PageLost, Lang: "fr", Status: 200}} {
-		if status, _, body := write(newSite(t), p); status != 500 || body != "Internal Server Error\n" {
+		if status, _, body := write(newFixture(t), p); status != 500 || body != "Internal Server Error\n" {
 			t.Errorf("%d %s", status, body)
 		}
 	}
@@ -225,7 +225,7 @@ func TestAvatarsFromElsewhereAreNotShown(t *testing.T) {
 		"": "",
 		"https://thirdwx.qlogo.cn/" + strings.Repeat("a", 1000): "",
 	} {
-		s := newSite(t, func(c *login.Config) { c.AvatarHosts = []string{"http://127.0.0.1:8090"} })
+		s := newFixture(t, func(c *login.Config) { c.AvatarHosts = []string{"http://127.0.0.1:8090"} })
 		s.mustAnswer("snsapi_userinfo")
 		s.wechat.profile = func() string { return profileOf(openIDOf(code("a")), "小明", avatar) }
 		b := s.browser()

@@ -14,7 +14,7 @@ import (
 
 func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	s.wechat.exchange = func(_ context.Context, c string) string {
 		if strings.HasSuffix(c, "p") {
 			return strings.Replace(tokenFor(c, "snsapi_userinfo"), openIDOf(c), openIDOf("a"), 1)
@@ -68,7 +68,7 @@ func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 
 func TestProfileGetsOld(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *login.Config) { c.SessionIdle, c.ProfileMaxAge = 100*time.Hour, 10*time.Hour })
+	s := newFixture(t, func(c *login.Config) { c.SessionIdle, c.ProfileMaxAge = 100*time.Hour, 10*time.Hour })
 	s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "snsapi_userinfo") }
 	b := s.browser()
 	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
@@ -87,7 +87,7 @@ func TestProfileGetsOld(t *testing.T) {
 
 func TestGoOnWithoutIsRememberedForTheSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	s.wantGo(b.post("/sign-in/profile", url.Values{"return": {"/named/x"}}), "/named/x")
@@ -116,7 +116,7 @@ func TestFailingUserInfoStillSignsIn(t *testing.T) {
 		"cut off":       `{"openid":"o`,
 		"somebody else": profileOf("oSomebodyElse", "Mallory", ""),
 	} {
-		s := newSite(t)
+		s := newFixture(t)
 		s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "snsapi_userinfo") }
 		s.wechat.profile = func() string { return answer }
 		b := s.browser()
@@ -133,7 +133,7 @@ func TestFailingUserInfoStillSignsIn(t *testing.T) {
 // WeChat granted less than was asked for: user info would answer 48001.
 func TestUserInfoIsNotAskedWithABaseToken(t *testing.T) {
 	t.Parallel()
-	s := newSite(t) // the fake grants snsapi_base
+	s := newFixture(t) // the fake grants snsapi_base
 	b := s.browser()
 	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
 	if s.wechat.userInfo != 0 {
@@ -150,7 +150,7 @@ func TestUserInfoIsNotAskedWithABaseToken(t *testing.T) {
 func TestOnSignInConnectsThePerson(t *testing.T) {
 	t.Parallel()
 	var got login.SignIn
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.RequestID = func(*http.Request) string { return "request-7" }
 		c.OnSignIn = func(ctx context.Context, in *login.SignIn) error {
 			got = *in

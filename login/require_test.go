@@ -12,7 +12,7 @@ import (
 
 func TestRequireTellsPagesFromAPICalls(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	for name, c := range map[string]struct {
 		method string
 		header map[string]string
@@ -57,7 +57,7 @@ func TestRequireTellsPagesFromAPICalls(t *testing.T) {
 
 func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	res := b.get("/private/x")
@@ -84,7 +84,7 @@ func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
 func TestSessionEndsWhenIdleAndAtItsLimit(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
-	s := newSite(t, func(c *login.Config) {
+	s := newFixture(t, func(c *login.Config) {
 		c.Store, c.SessionIdle, c.SessionMax = store, time.Hour, 3*time.Hour
 	})
 	idle, busy := s.browser(), s.browser()
@@ -116,7 +116,7 @@ func TestSessionEndsWhenIdleAndAtItsLimit(t *testing.T) {
 
 func TestNewSignInEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b, copied := s.browser(), s.browser()
 	b.signIn("a")
 	for name, value := range b.cookies {
@@ -130,7 +130,7 @@ func TestNewSignInEndsThePreviousSession(t *testing.T) {
 
 func TestWhoAmI(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "snsapi_userinfo") }
 	b := s.browser()
 	res := b.get("/sign-in/me")

@@ -17,7 +17,7 @@ func withReturnHosts(c *login.Config) {
 // asked anything and without a cookie.
 func TestOpenRedirectIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, withReturnHosts)
+	s := newFixture(t, withReturnHosts)
 	for name, target := range map[string]string{
 		"two slashes":                   "//evil.example",
 		"three slashes":                 "///evil.example",
@@ -145,7 +145,7 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, withReturnHosts)
+			s := newFixture(t, withReturnHosts)
 			b := s.browser()
 			state := b.begin("/sign-in?return=" + url.QueryEscape(c.target))
 			s.wantGo(b.get(s.callback(code("a"), state)), c.want)
@@ -165,7 +165,7 @@ func TestRequireComesBackToTheSameAddress(t *testing.T) {
 		"//evil.example/private/../":            "/", // not an address of ours: the first page
 		"/private/" + strings.Repeat("x", 2000): "/",
 	} {
-		s := newSite(t)
+		s := newFixture(t)
 		s.mux = s.handler.Require(http.NotFoundHandler())
 		b := s.browser()
 		r := b.request("GET", "/private/x", nil)

@@ -13,7 +13,7 @@ import (
 // A page elsewhere sends the form that signs out, or that declines.
 func TestFormsFromOtherSitesChangeNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	for name, header := range map[string]map[string]string{
@@ -52,7 +52,7 @@ func TestFormsFromOtherSitesChangeNothing(t *testing.T) {
 
 func TestGETChangesNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b := s.browser()
 	b.signIn("a")
 	before := b.session()
@@ -92,7 +92,7 @@ func TestGETChangesNothing(t *testing.T) {
 
 func TestStolenSessionCookieDiesWithSignOut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	b, thief := s.browser(), s.browser()
 	b.signIn("a")
 	thief.cookies["__Host-weigate-s"] = b.session()
@@ -106,7 +106,7 @@ func TestStolenSessionCookieDiesWithSignOut(t *testing.T) {
 func TestHeaderFullOfSessionCookiesDoesNotFloodTheStore(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
-	s := newSite(t, func(c *login.Config) { c.Store = store })
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	b.signIn("a")
 	r := b.request("POST", "/sign-out", url.Values{})

@@ -79,7 +79,7 @@ func TestUnreachableStoreIsBusyNotAFault(t *testing.T) {
 			t.Run(fmt.Sprint(method, " ", c.err), func(t *testing.T) {
 				t.Parallel()
 				o := &outage{Store: login.NewMemoryStore(), err: c.err}
-				s := newSite(t, func(cfg *login.Config) {
+				s := newFixture(t, func(cfg *login.Config) {
 					cfg.Store = o
 					cfg.OnSignIn = func(context.Context, *login.SignIn) error { return o.fails("OnSignIn") }
 				})
@@ -108,7 +108,7 @@ func TestUnreachableStoreIsBusyNotAFault(t *testing.T) {
 func TestUnreachableStoreAtOtherAddresses(t *testing.T) {
 	t.Parallel()
 	o := &outage{Store: login.NewMemoryStore(), err: login.ErrUnavailable}
-	s := newSite(t, func(cfg *login.Config) { cfg.Store = o })
+	s := newFixture(t, func(cfg *login.Config) { cfg.Store = o })
 	b := s.browser()
 	b.signIn("a")
 	busy := func(name string, res *http.Response) {

@@ -13,7 +13,7 @@ import (
 // thing.
 func TestPathTricksInTheReturnAddress(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	for _, k := range []struct{ name, sent, want string }{
 		{"plain", "/a/b?x=1&y=%2F", "/a/b?x=1&y=%2F"},
@@ -75,7 +75,7 @@ func TestPathTricksInTheReturnAddress(t *testing.T) {
 // /.weigate/ exists on the hosts of apps, and nowhere else.
 func TestOwnAddressesOnAHostThatIsNotListed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	for _, host := range []string{"login.example.com", "evil.example", "wiki.example.com.evil.example",
 		"x.wiki.example.com", "wiki.example.com:8443", "docs.example.com"} {

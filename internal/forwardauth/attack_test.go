@@ -16,7 +16,7 @@ import (
 // has its own.
 func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	a, cookie := e.person("alice")
 	forged := []string{"X-Weigate-User", "admin", "X-Weigate-Groups", "admins", "X-Weigate-Assertion", "ey",
 		"X-Weigate-Name", "Root", "X-Weigate-Openid", "o", "X-Weigate-Unionid", "u"}
@@ -32,7 +32,7 @@ func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 // Somebody who is no proxy of ours asks /verify, and says for which host.
 func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	for _, headers := range [][]string{nil, {"Accept", "application/json"}, {"X-Forwarded-For", "10.0.0.1"},
@@ -68,7 +68,7 @@ func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 // site judged as one to another, where they may go.
 func TestHostConfusionByASecondHeader(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("mallory")
 	b := e.browser(cookie).in("https://public.example.com")
 	stolen := "__Host-weigate-auth=" + b.cookies["public.example.com"]["__Host-weigate-auth"]
@@ -118,7 +118,7 @@ func TestHostConfusionByASecondHeader(t *testing.T) {
 // The cookie of one host, carried to another.
 func TestCookieOfOneHostAtAnother(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("mallory")
 	b := e.browser(cookie).in("https://public.example.com")
 	value := b.cookies["public.example.com"]["__Host-weigate-auth"]
@@ -139,7 +139,7 @@ func TestCookieOfOneHostAtAnother(t *testing.T) {
 }
 
 // handedOver stops a browser just before it brings the token to the host, and returns that address.
-func handedOver(t *testing.T, e *env, b *browser, origin string) string {
+func handedOver(t *testing.T, e *fixture, b *browser, origin string) string {
 	t.Helper()
 	w := b.send(b.request(http.MethodGet, origin+"/.weigate/start?return=/page"))
 	w = b.send(b.request(http.MethodGet, w.Header().Get("Location")))
@@ -154,7 +154,7 @@ func handedOver(t *testing.T, e *env, b *browser, origin string) string {
 // browser, not on another host, not afterwards.
 func TestHandOverTokenElsewhere(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	to := handedOver(t, e, b, "https://"+wiki)
@@ -185,7 +185,7 @@ func TestHandOverTokenElsewhere(t *testing.T) {
 // The same browser's replay makes no second session and revives none that was ended.
 func TestHandOverTokenReplayed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	to := handedOver(t, e, b, "https://"+wiki)
@@ -216,7 +216,7 @@ func TestHandOverTokenReplayed(t *testing.T) {
 // A nonce and a token that somebody finds in a browser later make no session any more.
 func TestHandOverTokenReplayedLater(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	to := handedOver(t, e, b, "https://"+wiki)
@@ -235,7 +235,7 @@ func TestHandOverTokenReplayedLater(t *testing.T) {
 // sessions nor tokens that are on their way.
 func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b, late := e.browser(cookie).in("https://"+wiki), e.browser(cookie)
 	to := handedOver(t, e, late, "https://"+wiki)
@@ -252,7 +252,7 @@ func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 // An app stops taking people by a door. Who came in by it is not let in by a session from before.
 func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	e.config.Apps = append([]forwardauth.App{}, e.config.Apps...)
@@ -264,7 +264,7 @@ func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
 
 func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	to := handedOver(t, e, b, "https://"+wiki)
@@ -276,7 +276,7 @@ func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
 // would work in the attacker's account.
 func TestLoginCSRFWithTheAttackersToken(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, mallorys := e.person("mallory")
 	alice, alices := e.person("alice")
 	to := handedOver(t, e, e.browser(mallorys), "https://"+wiki)
@@ -300,7 +300,7 @@ func TestLoginCSRFWithTheAttackersToken(t *testing.T) {
 // A crafted link to the gateway leads nowhere but to a host on an app's list.
 func TestHandOverToAForeignHost(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	for _, to := range []string{"https://evil.example", "https://wiki.example.com.evil.example",
 		"https://evil.example/https://wiki.example.com", "//wiki.example.com", "wiki.example.com",
@@ -320,7 +320,7 @@ func TestHandOverToAForeignHost(t *testing.T) {
 // A crawler, or a preview, fetches every address there is: nothing changes.
 func TestFetchingAddressesChangesNothing(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	for _, path := range []string{"start", "finish", "sign-out", "refused"} {

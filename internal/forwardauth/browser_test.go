@@ -9,13 +9,13 @@ import (
 
 // browser is a browser: cookies by host, and the pages that it opens by way of a proxy.
 type browser struct {
-	e       *env
+	e       *fixture
 	through http.Handler
 	cookies map[string]map[string]string // host → name → value
 	hops    []string
 }
 
-func (e *env) browser(gatewayCookie string) *browser {
+func (e *fixture) browser(gatewayCookie string) *browser {
 	b := &browser{e: e, through: e.handler, cookies: map[string]map[string]string{}}
 	if gatewayCookie != "" {
 		b.put("login.example.com", "__Host-gateway", gatewayCookie)

@@ -25,7 +25,7 @@ func TestCacheIsBounded(t *testing.T) {
 // yet.
 func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	stolen := b.cookies[wiki]["__Host-weigate-auth"]
@@ -54,7 +54,7 @@ func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 // Two accounts turn out to be one person: the younger's sessions end, on hosts too.
 func TestJoiningEndsTheYoungersHostSession(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	at := func(connector, openID, union string) gateway.User {
 		t.Helper()
 		e.clock.advance(time.Second)

@@ -22,7 +22,7 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 // by what they made up, every header is there, and whoever is sent away is sent to the host that
 // they asked for, and comes back to it.
 func FuzzVerify(f *testing.F) {
-	e := newEnv(f)
+	e := newFixture(f)
 	f.Fuzz(func(t *testing.T, uri, original, host, cookie string) {
 		r := httptest.NewRequest(http.MethodGet, "/verify", nil)
 		r.RemoteAddr = proxyAddr

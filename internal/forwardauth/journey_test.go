@@ -20,7 +20,7 @@ import (
 // bar.
 func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	a, _ := e.person("alice")
 	b := e.browser("")
 	w := b.verify("https://" + wiki + "/page?x=1")
@@ -59,7 +59,7 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 
 func TestBackFromSignInWithoutASession(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	b := e.browser("")
 	b.open("https://" + wiki + "/.weigate/start?return=/page")
 	w := b.open(gatewayURL + e.signIn.last().ReturnURL)
@@ -76,7 +76,7 @@ func TestBackFromSignInWithoutASession(t *testing.T) {
 // of it.
 func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	to := handedOver(t, e, b, "https://"+wiki)
@@ -107,7 +107,7 @@ func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
 
 func TestRuleAtTheHandOver(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	e.access.says.Store(int64(access.Denied))
@@ -124,7 +124,7 @@ func TestRuleAtTheHandOver(t *testing.T) {
 
 func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Methods = []string{"scan"} })
+	e := newFixture(t, func(c *forwardauth.Config) { c.Apps[0].Methods = []string{"scan"} })
 	a, cookie := e.person("alice")
 	b := e.browser(cookie)
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
@@ -152,7 +152,7 @@ func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
 	} {
 		t.Run(k.subject, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, func(c *forwardauth.Config) { c.Apps[0].Subject = k.subject })
+			e := newFixture(t, func(c *forwardauth.Config) { c.Apps[0].Subject = k.subject })
 			a, cookie := e.person("alice")
 			b := e.browser(cookie)
 			w := b.open("https://" + wiki + "/.weigate/start?return=/page")
@@ -181,7 +181,7 @@ func TestSubjectIsPinnedAndOfTheAppsKind(t *testing.T) {
 
 func TestSignOutOnTheHost(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki).in("https://public.example.com")
 	stolen := b.cookies[wiki]["__Host-weigate-auth"]
@@ -209,7 +209,7 @@ func TestSignOutOnTheHost(t *testing.T) {
 // A proxy that does not pass Cookie on to /verify would send a browser in a circle for ever.
 func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	w := b.open(b.verify("https://"+wiki+"/page", "Cookie", "").Header().Get("Location"))
@@ -225,7 +225,7 @@ func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
 
 func TestTwoTabsSignInAtOnce(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie)
 	first, second := handedOver(t, e, b, "https://"+wiki), handedOver(t, e, b, "https://"+wiki)
@@ -240,7 +240,7 @@ func TestTwoTabsSignInAtOnce(t *testing.T) {
 
 func TestPlainHTTPOnLoopback(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("http://local.localhost:8082")
 	for name := range b.cookies["local.localhost"] {
@@ -268,7 +268,7 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 			t.Errorf("%v says nothing of %s", err, word)
 		}
 	}
-	e := newEnv(t)
+	e := newFixture(t)
 	for _, hosts := range [][]string{nil, {"Wiki.example.com"}, {"wiki.example.com/x"}, {"https://wiki.example.com"},
 		{"wiki.example.com", "wiki.example.com"}, {"u@wiki.example.com"}, {""}} {
 		cfg := e.config
@@ -287,7 +287,7 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 // Sessions on hosts go on when the master key is replaced, as long as the old one is still known.
 func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	e.config.Sealer = replaced(t)
@@ -305,7 +305,7 @@ func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
 
 func TestGatewayBelowAPath(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, func(c *forwardauth.Config) { c.URL = "https://www.example.com/login" })
+	e := newFixture(t, func(c *forwardauth.Config) { c.URL = "https://www.example.com/login" })
 	b := e.browser("")
 	w := b.send(b.request(http.MethodGet, "https://"+wiki+"/.weigate/start?return=/page"))
 	to, err := url.Parse(w.Header().Get("Location"))

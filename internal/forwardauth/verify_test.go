@@ -19,7 +19,7 @@ import (
 
 func TestSignedInPersonIsTold(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	a, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	w := b.verify("https://"+wiki+"/page", "Cookie",
@@ -42,7 +42,7 @@ func TestSignedInPersonIsTold(t *testing.T) {
 
 func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	a, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	got := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion")
@@ -89,7 +89,7 @@ func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
 
 func TestAssertionServesManyRequestsAndIsNeverOld(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, func(c *forwardauth.Config) { c.Cache = time.Minute })
+	e := newFixture(t, func(c *forwardauth.Config) { c.Cache = time.Minute })
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	seen := map[string]time.Time{}
@@ -111,7 +111,7 @@ func TestAssertionServesManyRequestsAndIsNeverOld(t *testing.T) {
 // A person who is signed out is sent to sign in; what is no page of theirs gets 401.
 func TestNobodyIsSignedIn(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	b := e.browser("")
 	page := "https://" + wiki + "/a/b?x=1&y=%2F"
 	start := "https://" + wiki + "/.weigate/start?return=" + url.QueryEscape("/a/b?x=1&y=%2F")
@@ -169,12 +169,12 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, page string
-		change     func(e *env, a gateway.User)
+		change     func(e *fixture, a gateway.User)
 	}{
-		{"the rule changed", "refused", func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Denied)) }},
+		{"the rule changed", "refused", func(e *fixture, _ gateway.User) { e.access.says.Store(int64(access.Denied)) }},
 		{"approval was taken back", "waiting",
-			func(e *env, _ gateway.User) { e.access.says.Store(int64(access.Pending)) }},
-		{"blocked", "blocked", func(e *env, a gateway.User) {
+			func(e *fixture, _ gateway.User) { e.access.says.Store(int64(access.Pending)) }},
+		{"blocked", "blocked", func(e *fixture, a gateway.User) {
 			if _, err := e.store.UpdateUser(e.t.Context(), a.ID, e.clock.now(), func(a *gateway.User) error {
 				a.Status = gateway.Blocked
 				return nil
@@ -185,7 +185,7 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t)
+			e := newFixture(t)
 			a, cookie := e.person("alice")
 			b := e.browser(cookie).in("https://" + wiki)
 			other := *b
@@ -221,28 +221,28 @@ func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name string
-		end  func(e *env, a gateway.User) error
+		end  func(e *fixture, a gateway.User) error
 	}{
-		{"here", func(e *env, a gateway.User) error {
+		{"here", func(e *fixture, a gateway.User) error {
 			live, err := e.store.UserSessions(e.t.Context(), a.ID, e.clock.now())
 			if err != nil || len(live) != 1 {
 				return err
 			}
 			return e.store.DeleteSession(e.t.Context(), live[0].Hash)
 		}},
-		{"everywhere", func(e *env, a gateway.User) error {
+		{"everywhere", func(e *fixture, a gateway.User) error {
 			_, err := e.store.DeleteUserSessions(e.t.Context(), a.ID)
 			return err
 		}},
-		{"what apps were given", func(e *env, a gateway.User) error {
+		{"what apps were given", func(e *fixture, a gateway.User) error {
 			_, err := e.store.Revoke(e.t.Context(), gateway.Revocation{UserID: a.ID}, e.clock.now())
 			return err
 		}},
-		{"idle for too long", func(e *env, _ gateway.User) error { e.clock.advance(25 * time.Hour); return nil }},
+		{"idle for too long", func(e *fixture, _ gateway.User) error { e.clock.advance(25 * time.Hour); return nil }},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t)
+			e := newFixture(t)
 			a, cookie := e.person("alice")
 			b := e.browser(cookie).in("https://" + wiki)
 			want(t, "before", b.verify("https://"+wiki+"/"), http.StatusOK, "")
@@ -259,7 +259,7 @@ func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
 
 func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, func(c *forwardauth.Config) { c.Cache = 0 })
+	e := newFixture(t, func(c *forwardauth.Config) { c.Cache = 0 })
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	first := b.verify("https://" + wiki + "/").Header().Get("X-Weigate-Assertion")
@@ -273,7 +273,7 @@ func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 // A store that is away says nothing about anybody: never "signed out".
 func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	want(t, "before", b.verify("https://"+wiki+"/"), http.StatusOK, "")
@@ -299,7 +299,7 @@ func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
 
 func TestManyRequestsAtOnceAskTheStoreOnce(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t)
+	e := newFixture(t)
 	_, cookie := e.person("alice")
 	b := e.browser(cookie).in("https://" + wiki)
 	e.store.tokens.Store(0)

@@ -50,7 +50,7 @@ func TestPeople(t *testing.T) {
 	})
 }
 
-func singleSignOn(t *testing.T, e *env) {
+func singleSignOn(t *testing.T, e *fixture) {
 	b := e.browser()
 	b.login()
 	a := b.authorize(e.request("client_id", e.other))
@@ -59,7 +59,7 @@ func singleSignOn(t *testing.T, e *env) {
 	}
 }
 
-func waiting(t *testing.T, e *env) {
+func waiting(t *testing.T, e *fixture) {
 	e.access.set(access.Pending, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
@@ -86,7 +86,7 @@ func waiting(t *testing.T, e *env) {
 	}
 }
 
-func refusedByRule(t *testing.T, e *env) {
+func refusedByRule(t *testing.T, e *fixture) {
 	e.access.set(access.Denied, nil)
 	e.signIn.as(&e.alice)
 	b := e.browser()
@@ -102,7 +102,7 @@ func refusedByRule(t *testing.T, e *env) {
 	}
 }
 
-func rulesUnknown(t *testing.T, e *env) {
+func rulesUnknown(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	for _, tt := range []struct {
 		err    error
@@ -127,7 +127,7 @@ func rulesUnknown(t *testing.T, e *env) {
 	}
 }
 
-func everyClaim(t *testing.T, e *env) {
+func everyClaim(t *testing.T, e *fixture) {
 	if _, err := e.store.UpdateUser(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Groups = []string{"admins", "staff"}
 		return nil
@@ -162,7 +162,7 @@ func everyClaim(t *testing.T, e *env) {
 	}
 }
 
-func noProfile(t *testing.T, e *env) {
+func noProfile(t *testing.T, e *fixture) {
 	if _, err := e.store.UpdateUser(t.Context(), e.alice.ID, e.clock.now(), func(a *gateway.User) error {
 		a.Nickname, a.AvatarURL, a.Locale, a.ProfileAt = "", "", "", time.Time{}
 		return nil
@@ -179,18 +179,18 @@ func noProfile(t *testing.T, e *env) {
 	}
 }
 
-func subjectStays(t *testing.T, e *env) {
+func subjectStays(t *testing.T, e *fixture) {
 	_, before := e.idToken(e.browser().login().ID)
-	again := newEnv(t, e.store.store, e.clients[0].IDTokenAlg,
-		withClient(func(c *oidc.Client) { c.Subject = "openid:main" }), func(n *env, _ *oidc.Config) {
+	again := newFixture(t, e.store.store, e.clients[0].IDTokenAlg,
+		withClient(func(c *oidc.Client) { c.Subject = "openid:main" }), func(n *fixture, _ *oidc.Config) {
 			n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
 		})
 	if _, after := again.idToken(again.browser().login().ID); after["sub"] != before["sub"] {
 		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
 	}
 	// Also when the person has nothing of the new kind.
-	third := newEnv(t, e.store.store, e.clients[0].IDTokenAlg,
-		withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *env, _ *oidc.Config) {
+	third := newFixture(t, e.store.store, e.clients[0].IDTokenAlg,
+		withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *fixture, _ *oidc.Config) {
 			n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
 		})
 	if _, after := third.idToken(third.browser().login().ID); after["sub"] != before["sub"] {
@@ -198,7 +198,7 @@ func subjectStays(t *testing.T, e *env) {
 	}
 }
 
-func subjectOpenID(t *testing.T, e *env) {
+func subjectOpenID(t *testing.T, e *fixture) {
 	identities, err := e.store.Identities(t.Context(), e.alice.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func subjectOpenID(t *testing.T, e *env) {
 	}
 }
 
-func subjectUnionID(t *testing.T, e *env) {
+func subjectUnionID(t *testing.T, e *fixture) {
 	identities, err := e.store.Identities(t.Context(), e.alice.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func subjectUnionID(t *testing.T, e *env) {
 	}
 }
 
-func subjectNoUnionID(t *testing.T, e *env) {
+func subjectNoUnionID(t *testing.T, e *fixture) {
 	a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: "main", AppID: "wx0000000000000001",
 		OpenID: "o" + gateway.NewID(), At: e.clock.now(),
 		InitialStatus: gateway.Active, Profile: &gateway.Profile{Nickname: "Carol"}})
@@ -233,8 +233,8 @@ func subjectNoUnionID(t *testing.T, e *env) {
 	subjectMissing(web.NoUnionID)(t, e)
 }
 
-func subjectMissing(reason web.Kind) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func subjectMissing(reason web.Kind) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		e.signIn.as(&e.alice)
 		b := e.browser()
 		a := b.authorize(e.request())
@@ -249,7 +249,7 @@ func subjectMissing(reason web.Kind) func(*testing.T, *env) {
 
 // subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not
 // put into one group, so they are two accounts.
-func subjectTaken(t *testing.T, e *env) {
+func subjectTaken(t *testing.T, e *fixture) {
 	e.browser().login()
 	identities, err := e.store.Identities(t.Context(), e.alice.ID)
 	if err != nil {
@@ -282,7 +282,7 @@ func (m *moreIdentities) Identities(ctx context.Context, id string) ([]gateway.I
 func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 	t.Parallel()
 	m := &moreIdentities{store: newMemory(t)}
-	e := newEnv(t, m, "")
+	e := newFixture(t, m, "")
 	all, err := m.store.Identities(t.Context(), e.alice.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -301,9 +301,9 @@ func TestUnionIDIsThatOfTheEntryOfTheSignIn(t *testing.T) {
 func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	m := newMemory(t)
-	e := newEnv(t, m, "")
+	e := newFixture(t, m, "")
 	tok := e.browser().login("scope", "openid offline_access")
-	without := newEnv(t, m, "", func(n *env, cfg *oidc.Config) { cfg.Now = e.clock.now })
+	without := newFixture(t, m, "", func(n *fixture, cfg *oidc.Config) { cfg.Now = e.clock.now })
 	if a := without.userinfo(tok.Access); a.status != http.StatusUnauthorized ||
 		object(t, a.body)["error"] != "invalid_token" {
 		t.Errorf("userinfo: %d %s", a.status, a.body)
@@ -313,7 +313,7 @@ func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 	}
 }
 
-func claimsInIDToken(t *testing.T, e *env) {
+func claimsInIDToken(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid profile email offline_access")
 	_, claims := e.idToken(tok.ID)
 	if claims["name"] != "Alice 小明" || claims["email"] == nil || claims["sub"] != e.alice.ID ||
@@ -325,7 +325,7 @@ func claimsInIDToken(t *testing.T, e *env) {
 	}
 }
 
-func otherDoor(t *testing.T, e *env) {
+func otherDoor(t *testing.T, e *fixture) {
 	b := e.browser()
 	e.signIn.as(&e.alice)
 	e.signIn.method = "scan"

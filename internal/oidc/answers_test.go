@@ -31,14 +31,14 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-func unknownScopes(t *testing.T, e *env) {
+func unknownScopes(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid superuser profile openid address")
 	if tok.Scope != "openid profile" {
 		t.Errorf("scope %q", tok.Scope)
 	}
 }
 
-func parameterTwice(t *testing.T, e *env) {
+func parameterTwice(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	for name := range e.request("prompt", "none", "max_age", "1", "x", "y") {
@@ -64,7 +64,7 @@ func parameterTwice(t *testing.T, e *env) {
 	}
 }
 
-func badMaxAge(t *testing.T, e *env) {
+func badMaxAge(t *testing.T, e *fixture) {
 	for _, bad := range []string{"-1", "one", "1.5", "99999999999999999999", "0x10", " 1"} {
 		a := e.browser().authorize(e.request("max_age", bad))
 		if a.param("error") != "invalid_request" || strings.Contains(a.param("error_description"), "strconv") ||
@@ -74,7 +74,7 @@ func badMaxAge(t *testing.T, e *env) {
 	}
 }
 
-func tokenByGet(t *testing.T, e *env) {
+func tokenByGet(t *testing.T, e *fixture) {
 	code := e.browser().code()
 	q := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI},
 		"client_id": {e.app}, "client_secret": {secret}}
@@ -95,7 +95,7 @@ func tokenByGet(t *testing.T, e *env) {
 	}
 }
 
-func wrongContentType(t *testing.T, e *env) {
+func wrongContentType(t *testing.T, e *fixture) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
 		"redirect_uri": {redirectURI}}
 	for _, contentType := range []string{"application/json", "text/plain", "multipart/form-data; boundary=x", ""} {
@@ -119,7 +119,7 @@ func wrongContentType(t *testing.T, e *env) {
 // authenticate. That the two take the same time follows from how the secret is compared;
 // TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates
 // nobody: it shows a page.
-func unknownClient(t *testing.T, e *env) {
+func unknownClient(t *testing.T, e *fixture) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI},
 		"token": {"x"}}
 	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"} {
@@ -145,7 +145,7 @@ func unknownClient(t *testing.T, e *env) {
 	}
 }
 
-func userinfoDeadOrDown(t *testing.T, e *env) {
+func userinfoDeadOrDown(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid profile wechat")
 	dead := func(name, token string) {
 		t.Helper()
@@ -177,7 +177,7 @@ func userinfoDeadOrDown(t *testing.T, e *env) {
 	dead("expired", tok.Access)
 }
 
-func introspectionDown(t *testing.T, e *env) {
+func introspectionDown(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid offline_access")
 	for _, token := range []string{tok.Access, tok.Refresh} {
 		e.store.down.Store(true)
@@ -196,7 +196,7 @@ func introspectionDown(t *testing.T, e *env) {
 // othersRequest: mallory begins a sign-in and makes bob's browser finish it, or the other way
 // round. There is nothing to finish: the request is its address, and what comes of it belongs to
 // the browser that opens it.
-func othersRequest(t *testing.T, e *env) {
+func othersRequest(t *testing.T, e *fixture) {
 	mallory := e.browser()
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
 		t.Fatalf("mallory is not at sign-in: %v", a.location)
@@ -227,7 +227,7 @@ func othersRequest(t *testing.T, e *env) {
 	}
 }
 
-func codeTakenByOthers(t *testing.T, e *env) {
+func codeTakenByOthers(t *testing.T, e *fixture) {
 	code := e.browser().code()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
 	for name, try := range map[string]func() answer{
@@ -266,7 +266,7 @@ func flat(form url.Values) []string {
 	return out
 }
 
-func authenticatedReplay(t *testing.T, e *env) {
+func authenticatedReplay(t *testing.T, e *fixture) {
 	code := e.browser().code("scope", "openid offline_access")
 	first := e.redeem(code)
 	if a := e.userinfo(first.Access); a.status != http.StatusOK {

@@ -65,7 +65,7 @@ func TestBasic(t *testing.T) {
 	})
 }
 
-func server(t *testing.T, e *env) {
+func server(t *testing.T, e *fixture) {
 	b := e.browser()
 	e.signIn.as(&e.alice)
 	a := b.authorize(e.request())
@@ -102,14 +102,14 @@ func server(t *testing.T, e *env) {
 	}
 }
 
-func responseTypeMissing(t *testing.T, e *env) {
+func responseTypeMissing(t *testing.T, e *fixture) {
 	a := e.browser().authorize(e.request("response_type", "-"))
 	if a.param("error") != "invalid_request" || a.param("state") != "the state" || a.param("code") != "" {
 		t.Errorf("answer: %d %v", a.status, a.location)
 	}
 }
 
-func idTokenSignature(t *testing.T, e *env) {
+func idTokenSignature(t *testing.T, e *fixture) {
 	tok := e.browser().login()
 	header, _ := e.idToken(tok.ID)
 	if want := e.clients[0].IDTokenAlg; header.Algorithm != want {
@@ -121,13 +121,13 @@ func idTokenSignature(t *testing.T, e *env) {
 		}
 	}
 	// The default, which an app gets that says nothing, is RS256.
-	plain := newEnv(t, newMemory(t), "")
+	plain := newFixture(t, newMemory(t), "")
 	if header, _ := plain.idToken(plain.browser().login().ID); header.Algorithm != keys.RS256 {
 		t.Errorf("default alg %s", header.Algorithm)
 	}
 }
 
-func sameSubject(t *testing.T, e *env, tok tokens, a answer) {
+func sameSubject(t *testing.T, e *fixture, tok tokens, a answer) {
 	t.Helper()
 	_, claims := e.idToken(tok.ID)
 	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") ||
@@ -136,24 +136,24 @@ func sameSubject(t *testing.T, e *env, tok tokens, a answer) {
 	}
 }
 
-func userinfoGet(t *testing.T, e *env) {
+func userinfoGet(t *testing.T, e *fixture) {
 	tok := e.browser().login()
 	sameSubject(t, e, tok, e.userinfo(tok.Access))
 }
 
-func userinfoPostHeader(t *testing.T, e *env) {
+func userinfoPostHeader(t *testing.T, e *fixture) {
 	tok := e.browser().login()
 	r, _ := http.NewRequest("POST", e.issuer+"/oauth2/userinfo", nil)
 	r.Header.Set("Authorization", "Bearer "+tok.Access)
 	sameSubject(t, e, tok, e.browser().do(r))
 }
 
-func userinfoPostBody(t *testing.T, e *env) {
+func userinfoPostBody(t *testing.T, e *fixture) {
 	tok := e.browser().login()
 	sameSubject(t, e, tok, e.post("/oauth2/userinfo", "", "", url.Values{"access_token": {tok.Access}}))
 }
 
-func withoutNonce(t *testing.T, e *env) {
+func withoutNonce(t *testing.T, e *fixture) {
 	_, claims := e.idToken(e.browser().login("nonce", "-").ID)
 	if _, there := claims["nonce"]; there {
 		t.Error("the ID token has a nonce that nobody sent")
@@ -161,8 +161,8 @@ func withoutNonce(t *testing.T, e *env) {
 }
 
 // scope asks for scopes and wants the claims at userinfo, and none that were not asked for.
-func scope(scopes string, want ...string) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func scope(scopes string, want ...string) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		claims := e.claims(e.browser().login("scope", scopes).Access)
 		for _, name := range want {
 			if claims[name] == nil {
@@ -178,7 +178,7 @@ func scope(scopes string, want ...string) func(*testing.T, *env) {
 	}
 }
 
-func otherOrder(t *testing.T, e *env) {
+func otherOrder(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	q := e.request("scope", "profile openid")
 	parts := strings.Split(q.Encode(), "&")
@@ -191,8 +191,8 @@ func otherOrder(t *testing.T, e *env) {
 }
 
 // succeeds sends a parameter that must not matter.
-func succeeds(name, value string) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func succeeds(name, value string) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		b := e.browser()
 		if tok := b.login(name, value); tok.status != http.StatusOK {
 			t.Errorf("%s: %+v", name, tok)
@@ -204,8 +204,8 @@ func succeeds(name, value string) func(*testing.T, *env) {
 }
 
 // refused sends a parameter that must be refused with an error to the app.
-func refused(code, name, value string) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func refused(code, name, value string) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		e.signIn.as(&e.alice)
 		a := e.browser().authorize(e.request(name, value))
 		if a.param("error") != code || a.param("state") != "the state" || a.param("iss") != e.issuer ||
@@ -215,7 +215,7 @@ func refused(code, name, value string) func(*testing.T, *env) {
 	}
 }
 
-func promptLogin(t *testing.T, e *env) {
+func promptLogin(t *testing.T, e *fixture) {
 	b := e.browser()
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(2 * time.Second)
@@ -239,7 +239,7 @@ func promptLogin(t *testing.T, e *env) {
 	}
 }
 
-func promptNoneNotLoggedIn(t *testing.T, e *env) {
+func promptNoneNotLoggedIn(t *testing.T, e *fixture) {
 	a := e.browser().authorize(e.request("prompt", "none"))
 	if a.param("error") != "login_required" || a.param("state") != "the state" || a.page() != "" ||
 		e.signIn.count() != 0 {
@@ -247,7 +247,7 @@ func promptNoneNotLoggedIn(t *testing.T, e *env) {
 	}
 }
 
-func promptNoneLoggedIn(t *testing.T, e *env) {
+func promptNoneLoggedIn(t *testing.T, e *fixture) {
 	b := e.browser()
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(time.Minute)
@@ -262,7 +262,7 @@ func promptNoneLoggedIn(t *testing.T, e *env) {
 	}
 }
 
-func maxAge1(t *testing.T, e *env) {
+func maxAge1(t *testing.T, e *fixture) {
 	b := e.browser()
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(2 * time.Second)
@@ -273,7 +273,7 @@ func maxAge1(t *testing.T, e *env) {
 	}
 }
 
-func maxAge10000(t *testing.T, e *env) {
+func maxAge10000(t *testing.T, e *fixture) {
 	b := e.browser()
 	_, first := e.idToken(b.login("max_age", "10000").ID)
 	e.clock.advance(time.Second)
@@ -283,8 +283,8 @@ func maxAge10000(t *testing.T, e *env) {
 	}
 }
 
-func codeReuse(after time.Duration) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func codeReuse(after time.Duration) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		code := e.browser().code()
 		first := e.redeem(code)
 		e.clock.advance(after)
@@ -297,7 +297,7 @@ func codeReuse(after time.Duration) func(*testing.T, *env) {
 	}
 }
 
-func registeredRedirectURI(t *testing.T, e *env) {
+func registeredRedirectURI(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	for _, uri := range []string{"https://evil.example.com/", redirectURI + "/", redirectURI + "?x=1",
 		"https://app.example.com/callbac%6b", "", "-"} {
@@ -308,7 +308,7 @@ func registeredRedirectURI(t *testing.T, e *env) {
 	}
 }
 
-func postRequest(t *testing.T, e *env) {
+func postRequest(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	a := b.post(e.issuer+"/oauth2/authorize", e.request())
@@ -325,7 +325,7 @@ func postRequest(t *testing.T, e *env) {
 	}
 }
 
-func secretPost(t *testing.T, e *env) {
+func secretPost(t *testing.T, e *fixture) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
 		"redirect_uri": {redirectURI}, "client_id": {e.app}, "client_secret": {secret}}
 	if tok := e.tokenAnswer(e.post("/oauth2/token", "", "", form)); tok.status != http.StatusOK || tok.ID == "" {
@@ -333,7 +333,7 @@ func secretPost(t *testing.T, e *env) {
 	}
 }
 
-func requestObjectRedirect(t *testing.T, e *env) {
+func requestObjectRedirect(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: bytes.Repeat([]byte("k"), 32)}, nil)
 	if err != nil {
@@ -353,7 +353,7 @@ func requestObjectRedirect(t *testing.T, e *env) {
 	}
 }
 
-func refreshToken(t *testing.T, e *env) {
+func refreshToken(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access profile")
 	if first.Refresh == "" || first.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("answer: %+v", first)
@@ -385,7 +385,7 @@ func refreshToken(t *testing.T, e *env) {
 	}
 }
 
-func validPKCE(t *testing.T, e *env) {
+func validPKCE(t *testing.T, e *fixture) {
 	code := e.browser().code("code_challenge", challenge, "code_challenge_method", "S256")
 	if tok := e.redeem(code, "code_verifier", verifier); tok.status != http.StatusOK {
 		t.Errorf("answer: %+v", tok)

@@ -51,7 +51,7 @@ func BenchmarkLogin(b *testing.B) {
 	for _, name := range []string{"memory", "sqlite", "postgres"} {
 		for _, alg := range []string{keys.RS256, keys.ES256} {
 			b.Run(name+"/"+alg, func(b *testing.B) {
-				e := newEnv(b, open[name](b), alg)
+				e := newFixture(b, open[name](b), alg)
 				mux := route.NewMux()
 				e.handler.Mount(mux)
 				var cookies []*http.Cookie

@@ -21,11 +21,11 @@ import (
 
 // browser keeps cookies and follows redirects as long as they stay with the provider.
 type browser struct {
-	e      *env
+	e      *fixture
 	client *http.Client
 }
 
-func (e *env) browser() *browser {
+func (e *fixture) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		e.t.Fatal(err)
@@ -134,7 +134,7 @@ const (
 )
 
 // request is an authorize request; pairs change it, "-" takes a parameter away.
-func (e *env) request(pairs ...string) url.Values {
+func (e *fixture) request(pairs ...string) url.Values {
 	q := url.Values{"response_type": {"code"}, "client_id": {e.app}, "redirect_uri": {redirectURI}, "scope": {"openid"},
 		"state": {"the state"}, "nonce": {"the nonce"}}
 	return changed(q, pairs...)
@@ -188,7 +188,7 @@ func (t tokens) String() string {
 }
 
 // post sends a form as an app would, with client_secret_basic when id is not empty.
-func (e *env) post(path, id, secret string, form url.Values) answer {
+func (e *fixture) post(path, id, secret string, form url.Values) answer {
 	e.t.Helper()
 	r, err := http.NewRequest("POST", e.issuer+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -201,7 +201,7 @@ func (e *env) post(path, id, secret string, form url.Values) answer {
 	return e.browser().do(r)
 }
 
-func (e *env) tokenAnswer(a answer) tokens {
+func (e *fixture) tokenAnswer(a answer) tokens {
 	e.t.Helper()
 	out := tokens{status: a.status, header: a.header}
 	if err := json.Unmarshal([]byte(a.body), &out); err != nil {
@@ -210,14 +210,14 @@ func (e *env) tokenAnswer(a answer) tokens {
 	return out
 }
 
-func (e *env) redeem(code string, pairs ...string) tokens {
+func (e *fixture) redeem(code string, pairs ...string) tokens {
 	e.t.Helper()
 	form := changed(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}},
 		pairs...)
 	return e.tokenAnswer(e.post("/oauth2/token", e.app, secret, form))
 }
 
-func (e *env) refresh(token string, pairs ...string) tokens {
+func (e *fixture) refresh(token string, pairs ...string) tokens {
 	e.t.Helper()
 	form := changed(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, pairs...)
 	return e.tokenAnswer(e.post("/oauth2/token", e.app, secret, form))
@@ -233,7 +233,7 @@ func (b *browser) login(pairs ...string) tokens {
 	return tok
 }
 
-func (e *env) userinfo(token string) answer {
+func (e *fixture) userinfo(token string) answer {
 	e.t.Helper()
 	r, err := http.NewRequest("GET", e.issuer+"/oauth2/userinfo", nil)
 	if err != nil {
@@ -243,7 +243,7 @@ func (e *env) userinfo(token string) answer {
 	return e.browser().do(r)
 }
 
-func (e *env) claims(token string) map[string]any {
+func (e *fixture) claims(token string) map[string]any {
 	e.t.Helper()
 	a := e.userinfo(token)
 	if a.status != http.StatusOK {
@@ -261,7 +261,7 @@ func object(t testing.TB, text string) map[string]any {
 	return out
 }
 
-func (e *env) keySet() jose.JSONWebKeySet {
+func (e *fixture) keySet() jose.JSONWebKeySet {
 	e.t.Helper()
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(e.browser().get(e.issuer+"/oauth2/jwks").body), &set); err != nil {
@@ -271,7 +271,7 @@ func (e *env) keySet() jose.JSONWebKeySet {
 }
 
 // idToken checks an ID token as a relying party does and gives its header and claims.
-func (e *env) idToken(token string) (jose.Header, map[string]any) {
+func (e *fixture) idToken(token string) (jose.Header, map[string]any) {
 	e.t.Helper()
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
@@ -296,7 +296,7 @@ func (e *env) idToken(token string) (jose.Header, map[string]any) {
 }
 
 // events lists the events of this env's app of a kind.
-func (e *env) events(kind string) []gateway.Event {
+func (e *fixture) events(kind string) []gateway.Event {
 	e.t.Helper()
 	out, err := e.store.Events(context.Background(), gateway.EventQuery{Kind: kind, App: e.app})
 	if err != nil {

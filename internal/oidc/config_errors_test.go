@@ -77,7 +77,7 @@ func TestIssuer(t *testing.T) {
 		!strings.Contains(err.Error(), "must not end in a slash") {
 		t.Errorf("an issuer with a slash at the end: %v", err)
 	}
-	good := newEnv(t, newMemory(t), "")
+	good := newFixture(t, newMemory(t), "")
 	for issuer, ok := range map[string]bool{
 		"https://login.example.com": true, "https://www.example.com/login": true, "http://127.0.0.1:8080": true,
 		"http://login.localhost:8080": true, "http://[::1]:80": true,

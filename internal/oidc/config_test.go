@@ -32,7 +32,7 @@ func list(v any) []string {
 	return out
 }
 
-func discovery(t *testing.T, e *env) {
+func discovery(t *testing.T, e *fixture) {
 	b := e.browser()
 	a := b.get(e.issuer + "/.well-known/openid-configuration")
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" {
@@ -110,7 +110,7 @@ func keySet(t *testing.T, jwks answer) {
 
 func TestMethodsThatAreNotServed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	for path, methods := range map[string]string{
 		"/.well-known/openid-configuration": "GET", "/oauth2/jwks": "GET", "/oauth2/authorize": "GET, POST",
 		"/oauth2/token":    "POST",
@@ -140,7 +140,7 @@ func TestMethodsThatAreNotServed(t *testing.T) {
 
 func TestScriptsOfOtherSitesAreKeptOut(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	const page, foreign = "https://page.example.com", "https://evil.example.com"
 	call := func(method, path, origin string, form url.Values, headers ...string) answer {
 		t.Helper()

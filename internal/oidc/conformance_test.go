@@ -15,7 +15,7 @@ import (
 // module is one test of a name that the OpenID conformance suite, or our own list beside it, gives.
 type module struct {
 	name string
-	run  func(*testing.T, *env)
+	run  func(*testing.T, *fixture)
 }
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
@@ -48,7 +48,7 @@ func run(t *testing.T, modules []module, options ...option) {
 				for _, m := range modules {
 					t.Run(m.name, func(t *testing.T) {
 						t.Parallel()
-						m.run(t, newEnv(t, s, alg, options...))
+						m.run(t, newFixture(t, s, alg, options...))
 					})
 				}
 			})
@@ -58,6 +58,6 @@ func run(t *testing.T, modules []module, options ...option) {
 
 // doesNotApply is for a module whose feature this provider leaves out on purpose; why is the
 // reason, in one line.
-func doesNotApply(why string) func(*testing.T, *env) {
-	return func(t *testing.T, _ *env) { t.Log("does not apply: " + why) }
+func doesNotApply(why string) func(*testing.T, *fixture) {
+	return func(t *testing.T, _ *fixture) { t.Log("does not apply: " + why) }
 }

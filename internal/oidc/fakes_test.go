@@ -141,7 +141,7 @@ func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Deci
 // signIn stands in for the WeChat leg: Begin signs the browser in at once as next, or shows a page
 // when next is nobody.
 type signIn struct {
-	e        *env
+	e        *fixture
 	mu       sync.Mutex
 	sessions map[string]session.Browser
 	next     *gateway.User

@@ -42,7 +42,7 @@ func TestFAPI2(t *testing.T) {
 	})
 }
 
-func pkceVerifierRequired(t *testing.T, e *env) {
+func pkceVerifierRequired(t *testing.T, e *fixture) {
 	code := e.browser().code("code_challenge", challenge, "code_challenge_method", "S256")
 	for _, wrong := range []string{"-", "", "short"} {
 		if tok := e.redeem(code, "code_verifier", wrong); tok.Error != "invalid_grant" {
@@ -54,7 +54,7 @@ func pkceVerifierRequired(t *testing.T, e *env) {
 	}
 }
 
-func pkceVerifierWrong(t *testing.T, e *env) {
+func pkceVerifierWrong(t *testing.T, e *fixture) {
 	b := e.browser()
 	code := b.code("code_challenge", challenge, "code_challenge_method", "S256")
 	if tok := e.redeem(code, "code_verifier", verifier+"x"); tok.Error != "invalid_grant" {
@@ -77,7 +77,7 @@ func pkceVerifierWrong(t *testing.T, e *env) {
 	}
 }
 
-func plainPKCE(t *testing.T, e *env) {
+func plainPKCE(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	for _, method := range []string{"plain", "-", "s256", ""} {
 		a := e.browser().authorize(e.request("code_challenge", challenge, "code_challenge_method", method))
@@ -96,7 +96,7 @@ func plainPKCE(t *testing.T, e *env) {
 	}
 }
 
-func pkceRequired(t *testing.T, e *env) {
+func pkceRequired(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	const page = "https://page.example.com/"
 	a := e.browser().authorize(e.request("client_id", e.spa, "redirect_uri", page))
@@ -117,7 +117,7 @@ func pkceRequired(t *testing.T, e *env) {
 	}
 }
 
-func codeBoundToClient(t *testing.T, e *env) {
+func codeBoundToClient(t *testing.T, e *fixture) {
 	code := e.browser().code()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}}
 	if tok := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret",
@@ -129,7 +129,7 @@ func codeBoundToClient(t *testing.T, e *env) {
 	}
 }
 
-func expiredCode(t *testing.T, e *env) {
+func expiredCode(t *testing.T, e *fixture) {
 	code := e.browser().code()
 	e.clock.advance(61 * time.Second)
 	if tok := e.redeem(code); tok.Error != "invalid_grant" {
@@ -137,7 +137,7 @@ func expiredCode(t *testing.T, e *env) {
 	}
 }
 
-func redirectURIMissing(t *testing.T, e *env) {
+func redirectURIMissing(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	if a := e.browser().authorize(e.request("redirect_uri", "-")); a.page() != "problem" ||
 		a.shown().Kind != web.RedirectURI {
@@ -151,7 +151,7 @@ func redirectURIMissing(t *testing.T, e *env) {
 	}
 }
 
-func longState(t *testing.T, e *env) {
+func longState(t *testing.T, e *fixture) {
 	state := strings.Repeat("s", 380) + "&=#+"
 	e.signIn.as(&e.alice)
 	if a := e.browser().authorize(e.request("state", state)); a.param("state") != state || a.param("code") == "" {
@@ -171,8 +171,8 @@ func longState(t *testing.T, e *env) {
 	}
 }
 
-func nonceOf(length int) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func nonceOf(length int) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		nonce := strings.Repeat("n", length)
 		if _, claims := e.idToken(e.browser().login("nonce", nonce).ID); claims["nonce"] != nonce {
 			t.Errorf("nonce %v", claims["nonce"])
@@ -180,7 +180,7 @@ func nonceOf(length int) func(*testing.T, *env) {
 	}
 }
 
-func withoutState(t *testing.T, e *env) {
+func withoutState(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	a := e.browser().authorize(e.request("state", "-"))
 	if a.param("code") == "" || a.location.Query().Has("state") {
@@ -191,11 +191,11 @@ func withoutState(t *testing.T, e *env) {
 	}
 }
 
-func responseType(value string) func(*testing.T, *env) {
+func responseType(value string) func(*testing.T, *fixture) {
 	return refused("unsupported_response_type", "response_type", value)
 }
 
-func rejects(t *testing.T, e *env) {
+func rejects(t *testing.T, e *fixture) {
 	// At sign-in: the page there has a way back to the app.
 	b := e.browser()
 	if a := b.authorize(e.request()); !strings.Contains(a.body, "please sign in") {
@@ -213,7 +213,7 @@ func rejects(t *testing.T, e *env) {
 	}
 }
 
-func bearerCase(t *testing.T, e *env) {
+func bearerCase(t *testing.T, e *fixture) {
 	tok := e.browser().login()
 	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "bEaReR"} {
 		r, _ := http.NewRequest("GET", e.issuer+"/oauth2/userinfo", nil)
@@ -226,7 +226,7 @@ func bearerCase(t *testing.T, e *env) {
 
 // issInResponses is our half of the client-side modules: a client can only miss a wrong iss when
 // every answer, errors too, carries the right one.
-func issInResponses(t *testing.T, e *env) {
+func issInResponses(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	for _, q := range []url.Values{e.request(), e.request("prompt", "none"), e.request("scope", "profile"),

@@ -25,7 +25,7 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 // FuzzAuthorize sends any query, with and without a session. Whatever it says, the browser stays
 // here or goes to the app's own address.
 func FuzzAuthorize(f *testing.F) {
-	e := newEnv(f, newMemory(f), "ES256")
+	e := newFixture(f, newMemory(f), "ES256")
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	signedIn := e.browser()
@@ -62,7 +62,7 @@ func FuzzAuthorize(f *testing.F) {
 // FuzzToken sends any body with any Authorization header. Nothing that it says is a token, and
 // every answer is one that a client understands.
 func FuzzToken(f *testing.F) {
-	e := newEnv(f, newMemory(f), "ES256")
+	e := newFixture(f, newMemory(f), "ES256")
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	good := basic(e.app, secret)

@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 )
 
-func idTokenHint(t *testing.T, e *env) {
+func idTokenHint(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login()
 	e.clock.advance(time.Hour) // expired ID tokens are good hints
@@ -52,14 +52,14 @@ func idTokenHint(t *testing.T, e *env) {
 func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	t.Parallel()
 	s := newMemory(t)
-	e := newEnv(t, s, "")
+	e := newFixture(t, s, "")
 	b := e.browser()
 	b.login()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)},
 		"redirect_uri": {redirectURI}}
 	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
 	// The same keys and the same person, but another issuer: a second gateway on a copied database.
-	copied := newEnv(t, s, "", func(n *env, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
+	copied := newFixture(t, s, "", func(n *fixture, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
 	foreign := copied.browser().login().ID
 	for name, hint := range map[string]string{"another app's": others, "another provider's": foreign} {
 		if a := b.authorize(e.request("prompt", "none", "id_token_hint", hint)); a.param("error") != "login_required" {

@@ -10,7 +10,7 @@ import (
 
 func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	b.client.Jar = nil
@@ -32,7 +32,7 @@ func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 
 func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
@@ -52,7 +52,7 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 // What WeChat answered for that one is no answer for an app that wants the person asked anew.
 func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	b := e.browser()
 	if a := b.authorize(e.request()); a.param("code") == "" {

@@ -46,21 +46,21 @@ func (b *browser) silent() bool {
 	return b.authorize(b.e.request("prompt", "none")).param("code") != ""
 }
 
-func logoutDiscovery(t *testing.T, e *env) {
+func logoutDiscovery(t *testing.T, e *fixture) {
 	doc := object(t, e.browser().get(e.issuer+"/.well-known/openid-configuration").body)
 	if doc["end_session_endpoint"] != e.issuer+"/oauth2/logout" {
 		t.Errorf("end_session_endpoint %v", doc["end_session_endpoint"])
 	}
 }
 
-func backchannelNotSaid(t *testing.T, e *env) {
+func backchannelNotSaid(t *testing.T, e *fixture) {
 	doc := object(t, e.browser().get(e.issuer+"/.well-known/openid-configuration").body)
 	if doc["backchannel_logout_supported"] != nil || doc["backchannel_logout_session_supported"] != nil {
 		t.Errorf("the document claims back-channel logout, which is not there: %v", doc)
 	}
 }
 
-func logout(t *testing.T, e *env) {
+func logout(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login()
 	a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "s&t")
@@ -83,7 +83,7 @@ func logout(t *testing.T, e *env) {
 	}
 }
 
-func logoutNoState(t *testing.T, e *env) {
+func logoutNoState(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login()
 	if a := b.logout("id_token_hint", tok.ID, "client_id", e.app, "post_logout_redirect_uri",
@@ -93,8 +93,8 @@ func logoutNoState(t *testing.T, e *env) {
 }
 
 // logoutRefused wants an error page, and the person still signed in.
-func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		b := e.browser()
 		tok := b.login()
 		a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "x", name, value)
@@ -107,7 +107,7 @@ func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *env) {
 	}
 }
 
-func logoutModifiedHint(t *testing.T, e *env) {
+func logoutModifiedHint(t *testing.T, e *fixture) {
 	b := e.browser()
 	parts := strings.Split(b.login().ID, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
@@ -117,11 +117,11 @@ func logoutModifiedHint(t *testing.T, e *env) {
 	}
 }
 
-func logoutForeignHint(t *testing.T, e *env) {
+func logoutForeignHint(t *testing.T, e *fixture) {
 	b := e.browser()
 	b.login()
 	// Another provider whose keys are its own.
-	stranger := newEnv(t, newMemory(t), e.clients[0].IDTokenAlg, withOwnKeys)
+	stranger := newFixture(t, newMemory(t), e.clients[0].IDTokenAlg, withOwnKeys)
 	foreign := stranger.browser().login().ID
 	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
 	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
@@ -129,7 +129,7 @@ func logoutForeignHint(t *testing.T, e *env) {
 	}
 }
 
-func logoutNoHint(t *testing.T, e *env) {
+func logoutNoHint(t *testing.T, e *fixture) {
 	b := e.browser()
 	b.login()
 	a := b.logout("post_logout_redirect_uri", signedOut, "state", "x")
@@ -154,8 +154,8 @@ func (b *browser) confirm(a answer) answer {
 	return b.post(b.e.server.URL+page.Action, form)
 }
 
-func logoutAsks(pairs ...string) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func logoutAsks(pairs ...string) func(*testing.T, *fixture) {
+	return func(t *testing.T, e *fixture) {
 		b := e.browser()
 		b.login()
 		a := b.logout(pairs...)
@@ -168,7 +168,7 @@ func logoutAsks(pairs ...string) func(*testing.T, *env) {
 	}
 }
 
-func logoutNoAddress(t *testing.T, e *env) {
+func logoutNoAddress(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login()
 	if a := b.logout("id_token_hint", tok.ID); a.page() != "signed-out" || b.silent() {
@@ -178,7 +178,7 @@ func logoutNoAddress(t *testing.T, e *env) {
 
 func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	hint := e.browser().login().ID // alice's
 	b := e.browser()
 	e.signIn.as(&e.bob)
@@ -197,7 +197,7 @@ func TestLogoutOfAnotherPersonAsks(t *testing.T) {
 
 func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	a := e.browser().logout("client_id", e.app, "post_logout_redirect_uri", signedOut, "state", "x")
 	if page := a.shown(); a.location != nil || page.Go != signedOut+"?state=x" || !strings.Contains(page.Text, "App") {
 		t.Errorf("nobody signed in: %d %v %+v", a.status, a.location, page)
@@ -215,7 +215,7 @@ func TestSignOutWithoutAHintIsNoRedirector(t *testing.T) {
 
 func TestSignOutForgedByAnotherSite(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
 	b.login()
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
@@ -235,7 +235,7 @@ func TestSignOutForgedByAnotherSite(t *testing.T) {
 
 func TestSignOutParametersThatContradict(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
 	hint := b.login().ID
 	for name, query := range map[string]string{
@@ -258,7 +258,7 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 // left over then.
 func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	page := b.logout("client_id", e.app).shown()

@@ -64,7 +64,7 @@ func (c *counting) TokenUser(ctx context.Context, hash [32]byte, now time.Time) 
 func TestALoginAsksTheStoreThreeTimes(t *testing.T) {
 	t.Parallel()
 	c := &counting{store: newMemory(t), asked: map[string]int{}}
-	e := newEnv(t, c, keys.ES256)
+	e := newFixture(t, c, keys.ES256)
 	b := e.browser()
 	b.login()
 	// The fake sign-in reads the identities. The first code for a user pins the subject with it.
@@ -85,7 +85,7 @@ func TestALoginAsksTheStoreThreeTimes(t *testing.T) {
 func TestCodeOfAnotherReplica(t *testing.T) {
 	t.Parallel()
 	for _, inIDToken := range []bool{false, true} {
-		e := newEnv(t, newMemory(t), keys.ES256, withClient(func(c *oidc.Client) { c.IDTokenClaims = inIDToken }))
+		e := newFixture(t, newMemory(t), keys.ES256, withClient(func(c *oidc.Client) { c.IDTokenClaims = inIDToken }))
 		b := e.browser()
 		_, here := e.idToken(b.login("nonce", "n1").ID)
 		code := b.code("nonce", "n2")

@@ -43,7 +43,7 @@ func each(f func(i int)) {
 	wg.Wait()
 }
 
-func codeRace(t *testing.T, e *env) {
+func codeRace(t *testing.T, e *fixture) {
 	code := e.browser().code()
 	var got [8]tokens
 	each(func(i int) { got[i] = e.redeem(code) })
@@ -61,7 +61,7 @@ func codeRace(t *testing.T, e *env) {
 	}
 }
 
-func refreshTwice(t *testing.T, e *env) {
+func refreshTwice(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access")
 	second := e.refresh(first.Refresh)
 	e.clock.advance(29 * time.Second)
@@ -79,7 +79,7 @@ func refreshTwice(t *testing.T, e *env) {
 	}
 }
 
-func refreshRace(t *testing.T, e *env) {
+func refreshRace(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access")
 	var got [8]tokens
 	each(func(i int) { got[i] = e.refresh(first.Refresh) })
@@ -90,7 +90,7 @@ func refreshRace(t *testing.T, e *env) {
 	}
 }
 
-func refreshStolen(t *testing.T, e *env) {
+func refreshStolen(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access")
 	second := e.refresh(first.Refresh)
 	e.clock.advance(31 * time.Second)
@@ -108,7 +108,7 @@ func refreshStolen(t *testing.T, e *env) {
 	}
 }
 
-func refreshMadeUp(t *testing.T, e *env) {
+func refreshMadeUp(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access")
 	parts := strings.Split(first.Refresh, ".")
 	for _, made := range []string{
@@ -126,7 +126,7 @@ func refreshMadeUp(t *testing.T, e *env) {
 	}
 }
 
-func refreshNotAllowed(t *testing.T, e *env) {
+func refreshNotAllowed(t *testing.T, e *fixture) {
 	first := e.browser().login("scope", "openid offline_access")
 	for _, d := range []access.Decision{access.Denied, access.Pending} {
 		e.access.set(d, nil)
@@ -144,7 +144,7 @@ func refreshNotAllowed(t *testing.T, e *env) {
 	}
 }
 
-func refreshExpired(t *testing.T, e *env) {
+func refreshExpired(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid offline_access")
 	for range 3 { // each use moves the end
 		e.clock.advance(719 * time.Hour)
@@ -158,7 +158,7 @@ func refreshExpired(t *testing.T, e *env) {
 	}
 }
 
-func refreshScopes(t *testing.T, e *env) {
+func refreshScopes(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid offline_access profile")
 	if more := e.refresh(tok.Refresh, "scope", "openid email"); more.Error != "invalid_scope" {
 		t.Errorf("more: %+v", more)
@@ -170,7 +170,7 @@ func refreshScopes(t *testing.T, e *env) {
 	}
 }
 
-func blockedAccount(t *testing.T, e *env) {
+func blockedAccount(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	code := b.code()
@@ -195,7 +195,7 @@ func blockedAccount(t *testing.T, e *env) {
 	}
 }
 
-func revocation(t *testing.T, e *env) {
+func revocation(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid offline_access")
 	post := func(id, secret, token string) int {
 		t.Helper()
@@ -230,7 +230,7 @@ func revocation(t *testing.T, e *env) {
 	}
 }
 
-func introspection(t *testing.T, e *env) {
+func introspection(t *testing.T, e *fixture) {
 	tok := e.browser().login("scope", "openid offline_access")
 	ask := func(id, secret, token string) map[string]any {
 		t.Helper()
@@ -264,7 +264,7 @@ func introspection(t *testing.T, e *env) {
 	}
 }
 
-func databaseDown(t *testing.T, e *env) {
+func databaseDown(t *testing.T, e *fixture) {
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	code := b.code()
@@ -305,13 +305,13 @@ func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	t.Parallel()
 	old, fresh := []byte(strings.Repeat("m", 32)), []byte(strings.Repeat("n", 32))
 	s := newMemory(t)
-	e := newEnv(t, s, "")
+	e := newFixture(t, s, "")
 	tok := e.browser().login("scope", "openid offline_access")
 	both, err := keys.NewSealer(fresh, old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := newEnv(t, s, "", func(n *env, cfg *oidc.Config) {
+	after := newFixture(t, s, "", func(n *fixture, cfg *oidc.Config) {
 		cfg.Sealer = both
 		n.clients, n.app, n.clock = e.clients, e.app, e.clock
 		cfg.Now = e.clock.now

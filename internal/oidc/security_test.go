@@ -20,7 +20,7 @@ import (
 
 func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	for _, s := range []string{secret, "the next secret"} {
 		form := url.Values{"grant_type": {"authorization_code"}, "code": {e.browser().code()},
 			"redirect_uri": {redirectURI}}
@@ -32,7 +32,7 @@ func TestTwoSecretsAreGoodDuringARollOver(t *testing.T) {
 
 func TestSecretIsGoodHoweverTheClientEncodesIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	form := url.Values{"token": {"x"}}
 	for name, auth := range map[string][2]string{"form-encoded": {url.QueryEscape(e.app), url.QueryEscape(secret)},
 		"as it is": {e.app, secret}} {
@@ -47,7 +47,7 @@ func TestSecretIsGoodHoweverTheClientEncodesIt(t *testing.T) {
 
 func TestClientThatAuthenticatesInAnUnknownWay(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	tests := []struct {
 		name, header string
 		form         url.Values
@@ -83,7 +83,7 @@ func basic(id, secret string) string {
 }
 
 // from lets a request say where it comes from.
-func from(_ *env, cfg *oidc.Config) {
+func from(_ *fixture, cfg *oidc.Config) {
 	cfg.Address = func(r *http.Request) netip.Addr {
 		a, _ := netip.ParseAddr(r.Header.Get("Test-From"))
 		return a
@@ -92,7 +92,7 @@ func from(_ *env, cfg *oidc.Config) {
 
 func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "", from)
+	e := newFixture(t, newMemory(t), "", from)
 	ask := func(from, id, secret string) int {
 		t.Helper()
 		r, _ := http.NewRequest("POST", e.issuer+"/oauth2/introspect", strings.NewReader("token=x"))
@@ -142,7 +142,7 @@ func TestGuessingAtASecretIsSlowedDown(t *testing.T) {
 func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []string{"127.0.0.1", "::1"} {
-		e := newEnv(t, newMemory(t), "", func(_ *env, cfg *oidc.Config) {
+		e := newFixture(t, newMemory(t), "", func(_ *fixture, cfg *oidc.Config) {
 			cfg.Address = func(*http.Request) netip.Addr { return netip.MustParseAddr(proxy) }
 		})
 		for range 30 {
@@ -156,7 +156,7 @@ func TestGuesserBehindAnUnnamedProxyDoesNotLockTheAppOut(t *testing.T) {
 
 func TestRefusedRedirectsNeverLeave(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
 	for _, uri := range []string{"//evil.example.com", `\\evil.example.com`, "https:evil.example.com",
 		"javascript:alert(1)", "https://app.example.com@evil.example.com/callback",
@@ -174,7 +174,7 @@ func TestRefusedRedirectsNeverLeave(t *testing.T) {
 
 func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "", withClient(func(c *oidc.Client) {
+	e := newFixture(t, newMemory(t), "", withClient(func(c *oidc.Client) {
 		c.RedirectURIs = append(c.RedirectURIs,
 			"http://127.0.0.1/app")
 	}))
@@ -221,7 +221,7 @@ func (n noRows) AppendEvents(context.Context, ...gateway.Event) error {
 
 func TestAnonymousFloodLeavesNoRows(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, noRows{newMemory(t), t}, "")
+	e := newFixture(t, noRows{newMemory(t), t}, "")
 	for range 20 {
 		e.browser().authorize(e.request("prompt", "login"))
 		e.browser().authorize(e.request("prompt", "none"))
@@ -230,7 +230,7 @@ func TestAnonymousFloodLeavesNoRows(t *testing.T) {
 
 func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login()
 	for name, a := range map[string]answer{
@@ -254,7 +254,7 @@ func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
 
 func TestPlantedSecretsNeverShow(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "", func(_ *env, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
+	e := newFixture(t, newMemory(t), "", func(_ *fixture, cfg *oidc.Config) { cfg.Logger = leaktest.Logger(t) },
 		withClient(func(c *oidc.Client) { c.Secrets = []route.SecretHash{route.HashSecret(leaktest.Secret)} }))
 	leaktest.Check(t, "client", e.clients[0], &e.clients[0])
 	mux := route.NewMux()
@@ -297,7 +297,7 @@ func TestPlantedSecretsNeverShow(t *testing.T) {
 
 func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	big := url.Values{"grant_type": {"authorization_code"}, "code": {strings.Repeat("a", 100<<10)}}
 	if tok := e.tokenAnswer(e.post("/oauth2/token", e.app, secret, big)); tok.status != http.StatusBadRequest ||
 		tok.Error != "invalid_request" {
@@ -319,7 +319,7 @@ func TestBodiesAreBounded(t *testing.T) {
 
 func TestObservationsComeFromSmallSets(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
 	tok := b.login("scope", "openid offline_access")
 	e.refresh(tok.Refresh)
@@ -348,7 +348,7 @@ func TestObservationsComeFromSmallSets(t *testing.T) {
 // A public app has no secret, so anybody with an account could redeem a code of their own for ever.
 func TestCodeReplayedAllDayLeavesOneEvent(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, newMemory(t), "")
+	e := newFixture(t, newMemory(t), "")
 	code := e.browser().code()
 	for i := range 20 {
 		tok := e.redeem(code)

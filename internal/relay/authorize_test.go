@@ -16,7 +16,7 @@ import (
 )
 
 // location is where the browser is sent, with the code taken out.
-func (g *rig) location(h http.Header) string {
+func (g *fixture) location(h http.Header) string {
 	g.t.Helper()
 	to := h.Get("Location")
 	at := strings.LastIndex(to, "code=0")
@@ -50,7 +50,7 @@ func TestReturnAddressIsKeptByteForByte(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			g := newRig(t)
+			g := newFixture(t)
 			if got := g.location(g.authorize("snsapi_base", "redirect_uri", k.to).Header()); got != k.want {
 				t.Errorf("%s\nwant %s", got, k.want)
 			}
@@ -61,7 +61,7 @@ func TestReturnAddressIsKeptByteForByte(t *testing.T) {
 // The website page of WeChat puts code and state behind everything.
 func TestWebsiteReturnIsPlainStringWork(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	w := g.get("/connect/qrconnect", "appid", appID, "redirect_uri", "https://shop.example.com/#/route",
 		"response_type", "code", "scope", "snsapi_login", "state", strings.Repeat("s", 200))
 	if got, want := g.location(w.Header()), "https://shop.example.com/#/route?code=CODE&state="+strings.Repeat("s",
@@ -74,7 +74,7 @@ func TestWebsiteReturnIsPlainStringWork(t *testing.T) {
 // address that has no fragment, not even an empty one.
 func TestMarkOfTheAuthorizeAddressStaysOutOfTheApp(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.outside = true
 	for _, path := range []string{"/connect/oauth2/authorize", "/connect/qrconnect"} {
 		scope := map[bool]string{true: "snsapi_login", false: "snsapi_base"}[strings.HasSuffix(path, "qrconnect")]
@@ -98,7 +98,7 @@ func TestMarkOfTheAuthorizeAddressStaysOutOfTheApp(t *testing.T) {
 // parameter.
 func TestStateComesBack(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	for _, state := range []string{"", "abc", "a_b-c.d~", `{"a":[1,"x"]}`, "a=b", "a&code=mine", "a#b", "a+b c", "中文",
 		"a;b", "https://x/?y=z", strings.Repeat("s", 128)} {
 		to, err := url.Parse(g.authorize("snsapi_base", "state", state).Header().Get("Location"))
@@ -118,7 +118,7 @@ func TestStateComesBack(t *testing.T) {
 
 func TestParametersInAnyOrder(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	w := g.get("/connect/oauth2/authorize", "state", "s", "scope", "snsapi_base,snsapi_userinfo,", "connect_redirect",
 		"1", "response_type", "code", "redirect_uri", callback,
 		"appid", appID, "forceSnapShot", "true")
@@ -156,7 +156,7 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			for _, signedIn := range []bool{true, false} {
-				g := newRig(t)
+				g := newFixture(t)
 				if !signedIn {
 					g.session = nil
 				}
@@ -178,7 +178,7 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 
 func TestParameterGivenTwice(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	good := query("appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_base", "state",
 		"s1")
 	for _, more := range []string{"&redirect_uri=https%3A%2F%2Fevil.example.net", "&appid=x", "&state=x",
@@ -199,7 +199,7 @@ func TestParameterGivenTwice(t *testing.T) {
 }
 
 // comeBack makes the session that answers the demand, and follows the demand's return address.
-func (g *rig) comeBack(s *session.Browser) http.Header {
+func (g *fixture) comeBack(s *session.Browser) http.Header {
 	g.t.Helper()
 	d := g.begun[len(g.begun)-1]
 	if s != nil {
@@ -211,7 +211,7 @@ func (g *rig) comeBack(s *session.Browser) http.Header {
 
 func TestSignInComesFirst(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	alice := g.session
 	g.session = nil
 	g.authorize("snsapi_userinfo", "lang", "en")
@@ -235,7 +235,7 @@ func TestSignInComesFirst(t *testing.T) {
 
 func TestRestartURL(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.session = nil
 	g.authorize("snsapi_base", "redirect_uri", "https://shop.example.com/?a=b&c#/d", "state", "ü")
 	restart := g.begun[0].RestartURL
@@ -251,7 +251,7 @@ func TestRestartURL(t *testing.T) {
 // The openid is that of the app's entry, whatever way the person came in.
 func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	if joined := g.arrive("other", "wx00000000000000cc", "oElsewhere", "uAlice"); joined.ID != g.user.ID {
 		t.Fatal("not joined")
 	}
@@ -263,7 +263,7 @@ func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 
 func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.user = g.arrive("other", "wx00000000000000cc", "oBob", "")
 	bob := g.in("other", "wx00000000000000cc", "oBob")
 	g.session = bob
@@ -289,7 +289,7 @@ func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 
 func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	ask := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/", "response_type", "code",
 		"scope", "snsapi_login", "state", "s"}
 	g.get("/connect/qrconnect", ask...)
@@ -308,7 +308,7 @@ func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 
 func TestDoors(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	s := g.session
 	s.Method = "scan"
 	bank := []string{"appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/"}
@@ -331,7 +331,7 @@ func TestDoors(t *testing.T) {
 
 func TestForcePopup(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
 	confirm := g.shown[0]
 	if confirm.Kind != web.ConfirmSignIn || !strings.Contains(confirm.Text, "The Shop") {
@@ -362,7 +362,7 @@ func TestForcePopup(t *testing.T) {
 
 func TestProfileIsAskedForHere(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.asks = true
 	g.location(g.authorize("snsapi_base").Header())
 	w := g.authorize("snsapi_userinfo")
@@ -374,7 +374,7 @@ func TestProfileIsAskedForHere(t *testing.T) {
 
 func TestAccessRules(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.allow = access.Pending
 	g.authorize("snsapi_base")
 	if p := g.shown[0]; p.Kind != web.Waiting || !strings.Contains(p.Text, "The Shop") ||

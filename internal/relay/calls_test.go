@@ -19,7 +19,7 @@ import (
 
 func TestWireForm(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	token := `[0-9]{1,3}_[A-Za-z0-9_-]{107}`
 	code := g.code("snsapi_userinfo")
 	in := g.redeem(code)
@@ -49,7 +49,7 @@ func TestWireForm(t *testing.T) {
 
 func TestErrcodes(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	base, profile := g.redeem(g.code("snsapi_base")), g.redeem(g.code("snsapi_userinfo"))
 	for _, k := range []struct {
 		name string
@@ -99,7 +99,7 @@ func TestErrcodes(t *testing.T) {
 
 func TestGetPostAndForm(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	pairs := func(code string) string {
 		return query("appid", appID, "secret", secret, "code", code, "grant_type", "authorization_code")
 	}
@@ -127,7 +127,7 @@ func TestGetPostAndForm(t *testing.T) {
 // they stay good.
 func TestCallbackTwiceAtOnceLeavesGoodTokens(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	code := g.code("snsapi_userinfo")
 	answers := make([]answer, 8)
 	var together sync.WaitGroup
@@ -155,7 +155,7 @@ func TestCallbackTwiceAtOnceLeavesGoodTokens(t *testing.T) {
 
 func TestCodeReplay(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	code := g.code("snsapi_base")
 	if a := g.redeem(code); a.code() != 0 {
 		t.Fatal(a.raw)
@@ -171,7 +171,7 @@ func TestCodeReplay(t *testing.T) {
 
 func TestCodeExpires(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	early, late := g.code("snsapi_base"), g.code("snsapi_base")
 	g.advance(5*time.Minute - time.Second)
 	if a := g.redeem(early); a.code() != 0 {
@@ -186,7 +186,7 @@ func TestCodeExpires(t *testing.T) {
 // A code that another app sends is nobody's to it, and is still good for its owner afterwards.
 func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	code := g.code("snsapi_base")
 	if a := g.redeem(code, "appid", "wx00000000000000bb", "secret", "new"); a.code() != 40029 {
 		t.Errorf("another app: %s", a.raw)
@@ -203,7 +203,7 @@ func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 // was of another kind.
 func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	hash := route.HashSecret("a code of OpenID Connect")
 	now := g.clock()
 	if err := g.store.PutCode(t.Context(), gateway.Code{Hash: hash, ExpiresAt: now.Add(time.Minute),
@@ -222,7 +222,7 @@ func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	first := g.redeem(g.code("snsapi_userinfo"))
 	g.advance(2 * time.Hour)
 	if a := g.bearer("/sns/userinfo", first.AccessToken); a.code() != 42001 {
@@ -256,25 +256,25 @@ func TestRefresh(t *testing.T) {
 func TestTokensDie(t *testing.T) {
 	t.Parallel()
 	for name, k := range map[string]struct {
-		end                    func(*rig)
+		end                    func(*fixture)
 		info, refresh, another int
 	}{
-		"a blocked person's token": {func(g *rig) {
+		"a blocked person's token": {func(g *fixture) {
 			if _, err := g.store.UpdateUser(t.Context(), g.user.ID, g.clock(),
 				func(a *gateway.User) error { a.Status = gateway.Blocked; return nil }); err != nil {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
-		"sign-out everywhere": {func(g *rig) {
+		"sign-out everywhere": {func(g *fixture) {
 			if _, err := g.store.Revoke(t.Context(), gateway.Revocation{UserID: g.user.ID}, g.clock()); err != nil {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
-		"a person who may not use the app any more": {func(g *rig) { g.allow = access.Denied }, 42001, 40030, 0},
+		"a person who may not use the app any more": {func(g *fixture) { g.allow = access.Denied }, 42001, 40030, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newRig(t)
+			g := newFixture(t)
 			in, code := g.redeem(g.code("snsapi_userinfo")), g.code("snsapi_base")
 			k.end(g)
 			info, auth, refresh := g.bearer("/sns/userinfo", in.AccessToken), g.bearer("/sns/auth", in.AccessToken),
@@ -291,7 +291,7 @@ func TestTokensDie(t *testing.T) {
 
 func TestStoreAway(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	code := g.code("snsapi_base")
 	g.down = true
 	if a := g.redeem(code); a.code() != -1 || !strings.HasPrefix(a.Errmsg, "system error") {
@@ -310,7 +310,7 @@ func TestStoreAway(t *testing.T) {
 // Two secrets are good during a roll-over.
 func TestTwoSecrets(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	for _, s := range []string{"old", "new"} {
 		code := g.code("snsapi_base", "appid", "wx00000000000000bb", "redirect_uri", "https://bank.example.com/")
 		if a := g.redeem(code, "appid", "wx00000000000000bb", "secret", s); a.OpenID != openID {
@@ -321,7 +321,7 @@ func TestTwoSecrets(t *testing.T) {
 
 func TestObservations(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	g.redeem(g.code("snsapi_base"))
 	g.redeem("x")
 	g.authorize("snsapi_base", "appid", "wx0")

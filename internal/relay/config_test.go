@@ -12,7 +12,7 @@ import (
 
 func TestVerifyFiles(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(c *relay.Config) { c.URL = "https://www.example.com/login" })
+	g := newFixture(t, func(c *relay.Config) { c.URL = "https://www.example.com/login" })
 	for path, want := range map[string]string{"/MP_verify_0123456789abcdef.txt": "0123456789abcdef",
 		"/login/MP_verify_0123456789abcdef.txt": "0123456789abcdef"} {
 		if w := g.get(path); w.Code != 200 || w.Body.String() != want {

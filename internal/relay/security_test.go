@@ -56,7 +56,7 @@ func unlisted() []string {
 // signed in for it.
 func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	for _, path := range []string{"/connect/oauth2/authorize", "/connect/qrconnect"} {
 		scope := map[string]string{"/connect/oauth2/authorize": "snsapi_base",
 			"/connect/qrconnect": "snsapi_login"}[path]
@@ -81,7 +81,7 @@ func FuzzReturnAddress(f *testing.F) {
 	}
 	f.Add(callback, "a\r\nb")
 	f.Add(callback, "&code=x#")
-	g := newRig(f, func(c *relay.Config) { c.Logger = nil })
+	g := newFixture(f, func(c *relay.Config) { c.Logger = nil })
 	f.Fuzz(func(t *testing.T, to, state string) {
 		if len(to) > 400 || len(state) > 128 {
 			return
@@ -125,7 +125,7 @@ func FuzzCalls(f *testing.F) {
 		f.Add(seed, "")
 		f.Add("", seed)
 	}
-	g := newRig(f, func(c *relay.Config) { c.Logger = nil })
+	g := newFixture(f, func(c *relay.Config) { c.Logger = nil })
 	f.Fuzz(func(t *testing.T, inQuery, inBody string) {
 		g.t = t
 		for _, path := range []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo",
@@ -146,7 +146,7 @@ func FuzzCalls(f *testing.F) {
 // second code.
 func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	for _, state := range []string{"x&code=STOLEN", "x#&code=STOLEN", "x;code=STOLEN", "x\r\nSet-Cookie: a=b",
 		"x\nLocation: https://evil.example.net", "x\x00", "\"><script>"} {
 		h := g.authorize("snsapi_base", "state", state).Header()
@@ -165,7 +165,7 @@ func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 // sends the code to the app alone.
 func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	mallory := g.session
 	g.session = nil
 	g.authorize("snsapi_base") // Mallory's browser begins
@@ -188,7 +188,7 @@ func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
 
 func TestSecretGuessing(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	code := g.code("snsapi_base")
 	for i := range 20 {
 		if a := g.redeem(code, "secret", fmt.Sprint("guess ", i)); a.code() != 40125 {
@@ -227,7 +227,7 @@ func TestSecretGuessing(t *testing.T) {
 // trying.
 func TestMadeUpRefreshTokenEndsNothing(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	in := g.redeem(g.code("snsapi_userinfo"))
 	for i := range len(in.RefreshToken) {
 		b := []byte(in.RefreshToken)
@@ -245,7 +245,7 @@ func TestMadeUpRefreshTokenEndsNothing(t *testing.T) {
 
 func TestRefreshTokenOfAnotherAppEndsNothing(t *testing.T) {
 	t.Parallel()
-	g := newRig(t)
+	g := newFixture(t)
 	in := g.redeem(g.code("snsapi_userinfo"))
 	if a := g.refresh(in.RefreshToken, "appid", "wx00000000000000bb"); a.code() != 40013 {
 		t.Error(a.raw)
@@ -274,7 +274,7 @@ func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotate
 func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 	t.Parallel()
 	var made atomic.Int64
-	g := newRig(t, func(c *relay.Config) { c.Grants = counted{c.Grants, &made} })
+	g := newFixture(t, func(c *relay.Config) { c.Grants = counted{c.Grants, &made} })
 	first := g.redeem(g.code("snsapi_base"))
 	for range 20 {
 		for range 20 {
@@ -304,7 +304,7 @@ func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 
 func TestRefreshesAtOnceAllWork(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(c *relay.Config) { c.Observe = nil })
+	g := newFixture(t, func(c *relay.Config) { c.Observe = nil })
 	first := g.redeem(g.code("snsapi_base"))
 	var all sync.WaitGroup
 	for range 16 {
@@ -326,7 +326,7 @@ func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newRig(t, func(c *relay.Config) { c.Grants = store })
+	g := newFixture(t, func(c *relay.Config) { c.Grants = store })
 	g.store = store
 	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
@@ -362,7 +362,7 @@ func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
 // What crawlers, previews and anonymous visitors fetch leaves no row behind.
 func TestAnonymousVisitorsStoreNothing(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(c *relay.Config) { c.Grants = noCodes{t: t} })
+	g := newFixture(t, func(c *relay.Config) { c.Grants = noCodes{t: t} })
 	g.session = nil
 	g.authorize("snsapi_base")
 	g.get("/connect/qrconnect", "appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_login", "state", "s")

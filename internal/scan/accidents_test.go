@@ -13,7 +13,7 @@ import (
 
 func TestSignOutIsNotUndoneByARepeat(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	at := desktop.at
 	w.approve(desktop.link(), w.phone("alice"))
@@ -36,9 +36,9 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name    string
-		between func(w *town, desktop *browser)
+		between func(w *fixture, desktop *browser)
 	}{
-		{"after the session, before the ticket is taken", func(w *town, desktop *browser) {
+		{"after the session, before the ticket is taken", func(w *fixture, desktop *browser) {
 			w.tickets.broken["RedeemTicket"] = errStore
 			desktop.open(desktop.at).want(web.Busy)
 			if desktop.isIn() != "" {
@@ -49,14 +49,14 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 			delete(w.tickets.broken, "RedeemTicket")
 			w.tickets.mu.Unlock()
 		}},
-		{"after the ticket was taken, before the answer", func(w *town, desktop *browser) {
+		{"after the ticket was taken, before the answer", func(w *fixture, desktop *browser) {
 			desktop.twin().open(desktop.at).want(web.ScanIn) // and nothing of it arrives
 			w.state(gateway.TicketRedeemed)
 		}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			w.start()
 			desktop := w.desktop()
 			phone := w.phone("alice")
@@ -77,7 +77,7 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 
 func TestEightRequestsAtOnceAreOneSignIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	w.approve(desktop.link(), w.phone("alice"))
 	var all sync.WaitGroup
@@ -98,7 +98,7 @@ func TestEightRequestsAtOnceAreOneSignIn(t *testing.T) {
 
 func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	var phones []*browser
 	for n := range 8 {
@@ -122,7 +122,7 @@ func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
 
 func TestBlockedPersonGetsNowhere(t *testing.T) {
 	t.Parallel()
-	block := func(w *town) {
+	block := func(w *fixture) {
 		w.people.mu.Lock()
 		a := w.people.accounts["alice"]
 		a.Status = gateway.Blocked
@@ -134,7 +134,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 	}
 	t.Run("before holding", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t)
+		w := newFixture(t)
 		desktop, phone := w.desktop(), w.phone("alice")
 		phone.open(desktop.link()).want(web.ScanAsk)
 		w.tickets.mu.Lock()
@@ -147,7 +147,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 	})
 	t.Run("after the answer", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t)
+		w := newFixture(t)
 		desktop, phone := w.desktop(), w.phone("alice")
 		w.approve(desktop.link(), phone)
 		block(w)
@@ -159,7 +159,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 	})
 	t.Run("between the session and the ticket", func(t *testing.T) {
 		t.Parallel()
-		w := newTown(t)
+		w := newFixture(t)
 		desktop, phone := w.desktop(), w.phone("alice")
 		w.approve(desktop.link(), phone)
 		w.tickets.hook = func(method string) {
@@ -182,7 +182,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 // While the phone reads, its account turns out to be the same person as an older one.
 func TestJoinedAccountInTheMiddle(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("bob")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	w.tickets.mu.Lock()
@@ -206,7 +206,7 @@ func TestJoinedAccountInTheMiddle(t *testing.T) {
 // A phone has two codes open, one after the other; the older page is still there in another window.
 func TestOlderPageConfirmsNothing(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	first, phone := w.desktop(), w.phone("alice")
 	phone.open(first.link()).want(web.ScanAsk)
 	older := *phone
@@ -226,7 +226,7 @@ func TestOlderPageConfirmsNothing(t *testing.T) {
 // A phone that was itself signed in by a phone vouches for nobody.
 func TestSessionByScanConfirmsNoOther(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	w.approve(desktop.link(), w.phone("alice"))
 	desktop.open(desktop.at).want(web.ScanIn)
@@ -237,7 +237,7 @@ func TestSessionByScanConfirmsNoOther(t *testing.T) {
 
 func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
@@ -251,7 +251,7 @@ func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 // Without holding the ticket first, the right number is no answer either.
 func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk)
 	mark := inputTag.FindStringSubmatch(phone.page.Body.String())[2]
@@ -262,7 +262,7 @@ func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 
 func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	b := w.browser(uaDesktop)
 	res := b.send(http.MethodGet, "/begin", nil)
 	b.cookies = map[string]string{}

@@ -21,7 +21,7 @@ import (
 // An attacker sends the code of their own screen to somebody.
 func TestCodeForwardedToAVictim(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	attacker := w.desktop()
 	attacker.address = "198.51.100.9:1"
 	attacker.open("/begin").want(web.ScanCode)
@@ -53,7 +53,7 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 // address, or both.
 func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	thief := w.browser(uaDesktop).open("/begin").want(web.ScanCode)
 	link, at := desktop.link(), desktop.at
@@ -103,7 +103,7 @@ var requestID = regexp.MustCompile(`Request <code[^>]*>[^<]*</code>`)
 // store.
 func TestTicketGuessing(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	w.pass(3 * time.Minute)
 	phone := w.phone("alice")
@@ -134,7 +134,7 @@ func TestTicketGuessing(t *testing.T) {
 
 func TestTicketReplay(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	link := desktop.link()
 	phone.open(link).want(web.ScanAsk)
@@ -171,7 +171,7 @@ func TestTicketReplay(t *testing.T) {
 // Somebody photographs the code on a screen across the room, and is quicker.
 func TestStrangersPhoneScansFirst(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, stranger, owner := w.desktop(), w.phone("bob"), w.phone("alice")
 	link := desktop.link()
 	stranger.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
@@ -207,7 +207,7 @@ var linkLike = regexp.MustCompile(`(?:href|src|action|data-self|data-poll|data-r
 // of whoever it sits with.
 func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	crawl := func(b *browser) {
 		t.Helper()
 		before := w.tickets.all()
@@ -256,7 +256,7 @@ func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 
 func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	row, id := w.ticket(), idOfLink(desktop.link())
 	if row.Hash == row.Desktop || string(row.Data) == "" || strings.Contains(string(row.Data), id) {
@@ -275,7 +275,7 @@ func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 
 func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	link, id := desktop.link(), idOfLink(desktop.link())
 	phone := w.phone("")
@@ -323,7 +323,7 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 
 func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, func(c *scan.Config) { c.MaxTickets = 3 })
+	w := newFixture(t, func(c *scan.Config) { c.MaxTickets = 3 })
 	desktop := w.desktop()
 	link := desktop.link()
 	for range 2 {
@@ -351,7 +351,7 @@ func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
 }
 
 // approve2 is approve where the newest ticket is not the phone's.
-func (w *town) approve2(link string, phone *browser) {
+func (w *fixture) approve2(link string, phone *browser) {
 	w.t.Helper()
 	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	for _, row := range w.tickets.all() {

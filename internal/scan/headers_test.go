@@ -10,7 +10,7 @@ import (
 
 func TestHostileUserAgentReachesNobody(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	for _, agent := range []string{
 		`<script>alert(1)</script>`, "Chrome/1 (Windows) \u202e evil", strings.Repeat("Chrome/ ", 9000), "\x00\xff",
 		`"><img src=x>`, "Your bank says: press continue",
@@ -26,7 +26,7 @@ func TestHostileUserAgentReachesNobody(t *testing.T) {
 
 func TestFramesAndScriptsAreShutOut(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	check := func(b *browser, script bool) {
 		t.Helper()

@@ -19,7 +19,7 @@ import (
 
 func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	if strings.Contains(desktop.text(), w.ticket().Number) {
 		t.Error("the number is on the screen before a phone is there, where whoever passes on the code passes on the number too")
@@ -57,7 +57,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 
 func TestPagesSpeakChinese(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.browser(uaDesktop)
 	desktop.lang = "zh-CN"
 	desktop.open("/begin").want(web.ScanCode).shows("微信扫码登录")
@@ -75,7 +75,7 @@ func TestPagesSpeakChinese(t *testing.T) {
 
 func TestCodeIsReadable(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	link := desktop.link()
 	if !strings.Contains(desktop.page.Body.String(), `<svg class="code"`) ||
@@ -111,7 +111,7 @@ func TestRefusedOnThePhone(t *testing.T) {
 	for _, page := range []string{"first", "second"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			desktop, phone := w.desktop(), w.phone("alice")
 			link := desktop.link()
 			phone.open(link).want(web.ScanAsk)
@@ -136,7 +136,7 @@ func TestRefusedOnThePhone(t *testing.T) {
 
 func TestCodeExpiresAndIsRenewed(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	first := desktop.link()
 	desktop.open(desktop.at).want(web.ScanCode)
@@ -186,7 +186,7 @@ func renewing(b *browser) string {
 
 func TestScriptRenewsNothingThatIsGood(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	link := desktop.link()
 	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1),
@@ -198,7 +198,7 @@ func TestScriptRenewsNothingThatIsGood(t *testing.T) {
 
 func TestSecondPhoneAndSamePhoneTwice(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, alice, bob := w.desktop(), w.phone("alice"), w.phone("bob")
 	link := desktop.link()
 	bob.open(link).want(web.ScanAsk)
@@ -220,7 +220,7 @@ func TestSecondPhoneAndSamePhoneTwice(t *testing.T) {
 
 func TestClosedDesktop(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	number := w.ticket().Number
@@ -241,7 +241,7 @@ func TestClosedDesktop(t *testing.T) {
 
 func TestPhoneOutsideWeChatCopiesTheLink(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	phone := w.browser(uaSafari).open("/begin").want(web.ScanCopy)
 	link := phone.link()
 	// In WeChat the page is out of sight, so it shows the number from the start.
@@ -268,7 +268,7 @@ func TestNotMe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			desktop, phone := w.desktop(), w.phone("alice")
 			w.approve(desktop.link(), phone)
 			desktop.open(desktop.at).want(web.ScanIn)
@@ -294,7 +294,7 @@ func TestNotMe(t *testing.T) {
 
 func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	w.approve(desktop.link(), phone).press("Not me").want(web.ScanUndone)
 	desktop.open(desktop.at).want(web.ScanRefused)
@@ -311,7 +311,7 @@ func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 	for _, moment := range []string{"CreateSession", "RedeemTicket"} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			desktop, phone := w.desktop(), w.phone("alice")
 			w.approve(desktop.link(), phone)
 			pressed := false
@@ -333,7 +333,7 @@ func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 
 func TestCancelAtTheMomentOfTheAnswerSignsNobodyIn(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	w.approve(desktop.link(), phone)
 	desktop.press("Cancel").want(web.ScanUndone) // its page is older than the answer
@@ -346,7 +346,7 @@ func TestCancelAtTheMomentOfTheAnswerSignsNobodyIn(t *testing.T) {
 
 func TestOwnPageIsNamedByTheSite(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop("own")
 	phone := w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?",
@@ -357,7 +357,7 @@ func TestOwnPageIsNamedByTheSite(t *testing.T) {
 
 func TestUnderAPath(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, func(c *scan.Config) { c.URL = origin + "/login" })
+	w := newFixture(t, func(c *scan.Config) { c.URL = origin + "/login" })
 	desktop := w.desktop()
 	if !strings.HasPrefix(desktop.link(), origin+"/login/scan/") {
 		t.Fatalf("link %s", desktop.link())
@@ -373,7 +373,7 @@ func TestUnderAPath(t *testing.T) {
 
 func TestPageWithoutScriptLoadsItself(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	if !strings.Contains(desktop.page.Body.String(), `<noscript><meta http-equiv="refresh" content="4;url=/scan?d=`) {
 		t.Errorf("no refresh: %s", desktop.page.Body)

@@ -29,7 +29,7 @@ func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 		"":                             "",
 		"SomeThing/1.0 (Windows NT 6)": "Windows",
 	} {
-		w := newTown(t)
+		w := newFixture(t)
 		w.browser(agent).open("/begin")
 		if got := w.ticket().Browser; got != want {
 			t.Errorf("%q is %q, want %q", agent, got, want)
@@ -39,7 +39,7 @@ func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 
 func TestUnknownBrowserIsToldAsUnknown(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	b := w.browser("Something else").open("/begin").want(web.ScanCode)
 	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser Unknown")
 }
@@ -60,7 +60,7 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			desktop := w.browser(uaDesktop)
 			desktop.address = k.desktop
 			desktop.open("/begin").want(web.ScanCode)
@@ -101,7 +101,7 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			desktop, phone := w.desktop(k.with), w.phone("alice")
 			phone.open(desktop.link())
 			if k.enough {
@@ -130,7 +130,7 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 // Programs that only look whether an address is there must not use up what a person waits for.
 func TestHeadDoesNothing(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	begun := w.browser(uaDesktop)
 	at := begun.send(http.MethodGet, "/begin?", nil).Header().Get("Location")
 	if res := begun.send(http.MethodHead, at, nil); res.Code != http.StatusOK || len(w.tickets.all()) != 0 {
@@ -151,7 +151,7 @@ func TestHeadDoesNothing(t *testing.T) {
 // A link that somebody made up shows none of its text in the name of the gateway.
 func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	for _, text := range []string{"call-0900-12345", "pay-at-evil.example", strings.Repeat("1", 26),
 		strings.Repeat("a", 27)} {
 		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanHere); strings.Contains(b.page.Body.String(),
@@ -165,7 +165,7 @@ func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 // another tab, or never came.
 func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	desktop := w.desktop()
 	w.approve(desktop.link(), w.phone("alice"))
 	other := desktop.twin()
@@ -178,7 +178,7 @@ func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 
 func TestProfileIsAskedBeforeTheNumber(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	w.people.asks = true
 	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active}
 	desktop, phone := w.desktop("profile"), w.phone("carol")
@@ -194,7 +194,7 @@ func TestProfileIsAskedBeforeTheNumber(t *testing.T) {
 
 func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	b := w.browser(uaDesktop)
 	var pages []string
 	for range 20 {
@@ -219,7 +219,7 @@ func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 
 func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 // Replicas that roll over to another key open what the others sealed.
 func TestKeysRollOver(t *testing.T) {
 	t.Parallel()
-	w := newTown(t)
+	w := newFixture(t)
 	old := w.config.Keys[0]
 	w.config.Keys = [][]byte{[]byte(strings.Repeat("n", 32)), old}
 	w.start()
@@ -263,7 +263,7 @@ func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 		"CancelTicket"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t)
+			w := newFixture(t)
 			breaks := func(b *browser, act func() *browser) {
 				t.Helper()
 				w.tickets.mu.Lock()

@@ -23,17 +23,17 @@ func (b *browser) polls(ctx context.Context, seen string) (answer string, took t
 }
 
 // inBubble makes a town whose clock is the bubble's.
-func inBubble(t *testing.T, test func(w *town), change ...func(*scan.Config)) {
+func inBubble(t *testing.T, test func(w *fixture), change ...func(*scan.Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		test(newTown(t, append(change, func(c *scan.Config) { c.Now = time.Now })...))
+		test(newFixture(t, append(change, func(c *scan.Config) { c.Now = time.Now })...))
 		time.Sleep(time.Second) // the watcher finds that nobody waits
 	})
 }
 
 func TestPollAnswersWhenThePhoneIsThere(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(w *town) {
+	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
 		phone := w.phone("alice").open(desktop.link()).want(web.ScanAsk)
 		time.AfterFunc(10*time.Second, func() { phone.press("Continue") })
@@ -54,7 +54,7 @@ func TestPollAnswersWhenThePhoneIsThere(t *testing.T) {
 
 func TestPollHearsThatTheCodeIsOver(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(w *town) {
+	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
 		time.Sleep(2*time.Minute - 5*time.Second)
 		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"over"}` || took > 6*time.Second {
@@ -76,7 +76,7 @@ func (b *browser) polls2(at string) (string, time.Duration) {
 // However many wait, the store is asked once every half a second, and not at all when nobody does.
 func TestThousandDesktopsAreOneQuestion(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(w *town) {
+	inBubble(t, func(w *fixture) {
 		var desktops []*browser
 		for range 200 {
 			desktops = append(desktops, w.desktop())
@@ -113,7 +113,7 @@ func TestThousandDesktopsAreOneQuestion(t *testing.T) {
 
 func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(w *town) {
+	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
 		phone := w.phone("alice").open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 		w.tickets.mu.Lock()
@@ -137,7 +137,7 @@ func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
 
 func TestClosedPageIsForgotten(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(w *town) {
+	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
 		defer cancel()
@@ -157,7 +157,7 @@ func TestStoppingAnswersThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stopping := make(chan struct{}) // of the bubble
-		w := newTown(t, func(c *scan.Config) { c.Now, c.Stopping = time.Now, stopping })
+		w := newFixture(t, func(c *scan.Config) { c.Now, c.Stopping = time.Now, stopping })
 		desktop := w.desktop()
 		time.AfterFunc(3*time.Second, func() { close(stopping) })
 		if answer, took := desktop.polls(t.Context(), "open"); answer != `{"state":"open"}` || took != 3*time.Second {

@@ -67,9 +67,9 @@ func (f *fakeWeChat) exchanges() (n int) {
 	return n
 }
 
-func withWeChat(f *fakeWeChat) func(*rig, *signin.Config) {
+func withWeChat(f *fakeWeChat) func(*fixture, *signin.Config) {
 	f.sent = map[string]int{}
-	return func(_ *rig, c *signin.Config) {
+	return func(_ *fixture, c *signin.Config) {
 		for i := range c.Connectors {
 			c.Connectors[i].Client.HTTPClient = &http.Client{Transport: f}
 		}
@@ -93,7 +93,7 @@ func (v *visitor) atWeChat(address, code string) string {
 	return callback.Path + "?" + url.Values{"code": {code}, "state": {u.Query().Get("state")}}.Encode()
 }
 
-func (r *rig) wantSessions(userID string, want int) {
+func (r *fixture) wantSessions(userID string, want int) {
 	r.t.Helper()
 	live, err := r.book.UserSessions(r.t.Context(), userID, r.now())
 	if err != nil || len(live) != want {
@@ -104,7 +104,7 @@ func (r *rig) wantSessions(userID string, want int) {
 func TestCallbackRecordsTheSignIn(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
-	r := newRig(t, withWeChat(w))
+	r := newFixture(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	a := v.get(v.atWeChat("/app?x=1", code("alice")))
 	if a.status != 303 || a.location != "https://login.example.com/app?x=1&demand=d1" {
@@ -137,13 +137,13 @@ func TestCallbacksAtOnceAreOneSession(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{reached: make(chan struct{}), release: make(chan struct{})}
 	reached, release := w.reached, w.release
-	r := newRig(t, withWeChat(w))
+	r := newFixture(t, withWeChat(w))
 	replica := newRigOn(t, r, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	callback := v.atWeChat("/app?x=1", code("alice"))
 	var wg sync.WaitGroup
 	for i := range 16 {
-		at := []*rig{r, replica}[i%2]
+		at := []*fixture{r, replica}[i%2]
 		req := v.request("GET", callback, nil)
 		wg.Go(func() {
 			one := at.visitor(uaWeChat)
@@ -169,7 +169,7 @@ func TestCallbacksAtOnceAreOneSession(t *testing.T) {
 func TestRepeatedCallback(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
-	r := newRig(t, withWeChat(w))
+	r := newFixture(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	callback := v.atWeChat("/app?x=1", code("alice"))
 	flows := map[string]*http.Cookie{}
@@ -208,7 +208,7 @@ func TestRepeatedCallback(t *testing.T) {
 func TestSecondCode(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{refused: map[string]bool{code("bad"): true}}
-	r := newRig(t, withWeChat(w))
+	r := newFixture(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	callback := v.atWeChat("/app?x=1", code("bad"))
 	if a := v.get(callback); a.status != 302 ||
@@ -258,7 +258,7 @@ func TestSignInThatIsNotRecorded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, store := &fakeWeChat{}, &broken{complete: c.complete, finish: c.finish}
-			r := newRig(t, withWeChat(w), func(r *rig, cfg *signin.Config) {
+			r := newFixture(t, withWeChat(w), func(r *fixture, cfg *signin.Config) {
 				store.Store = r.store
 				cfg.Users, cfg.Attempts = store, store
 			})
@@ -294,7 +294,7 @@ func TestSignInThatIsNotRecorded(t *testing.T) {
 
 func TestBlockedUserIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withWeChat(&fakeWeChat{}))
+	r := newFixture(t, withWeChat(&fakeWeChat{}))
 	mallory := r.person("mallory")
 	if _, err := r.store.UpdateUser(t.Context(), mallory, r.now(), func(u *gateway.User) error {
 		u.Status = gateway.Blocked
@@ -319,7 +319,7 @@ func TestBlockedUserIsRefused(t *testing.T) {
 // A new sign-in ends the session that the browser had: nobody could sign out of it.
 func TestSignInEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withWeChat(&fakeWeChat{}))
+	r := newFixture(t, withWeChat(&fakeWeChat{}))
 	v := r.visitor(uaWeChat)
 	v.must(r.by(signin.MethodWeChat, r.person("alice")))
 	before, _ := v.session()
@@ -340,7 +340,7 @@ func TestSignInEndsThePreviousSession(t *testing.T) {
 func TestProfileIsNotAskedInALoop(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
-	r := newRig(t, withWeChat(w))
+	r := newFixture(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	v.get(v.atWeChat("/sign-in?return=/&scope=profile", code("alice-profile")))
 	if s, ok := v.session(); !ok || !s.ProfileDeclined {
@@ -373,7 +373,7 @@ func TestProfileIsNotAskedInALoop(t *testing.T) {
 // of HTTP have none.
 func TestPagesOfTheSignIn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withWeChat(&fakeWeChat{}))
+	r := newFixture(t, withWeChat(&fakeWeChat{}))
 	v := r.visitor(uaWeChat)
 	denied, _, _ := strings.Cut(v.atWeChat("/app?x=1", code("alice")), "code=")
 	state := v.atWeChat("/app?x=2", "x")

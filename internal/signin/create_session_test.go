@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/signin"
 )
 
-func (r *rig) events(kind string) []gateway.Event {
+func (r *fixture) events(kind string) []gateway.Event {
 	r.t.Helper()
 	events, err := r.store.Events(r.t.Context(), gateway.EventQuery{Kind: kind})
 	if err != nil {
@@ -34,7 +34,7 @@ func (v *visitor) session() (session.Browser, bool) {
 
 func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
 	e := r.by(signin.MethodScan, alice)
 	e.LoginRequestID, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
@@ -69,7 +69,7 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 // A replica that died in the middle, a second tab, a refresh: one session, one event.
 func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
 	var wg sync.WaitGroup
 	for range 16 {
@@ -88,12 +88,12 @@ func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 
 func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*rig, *visitor, string){
-		"signed out here": func(_ *rig, v *visitor, _ string) {
+	for name, end := range map[string]func(*fixture, *visitor, string){
+		"signed out here": func(_ *fixture, v *visitor, _ string) {
 			v.post("/sign-out", map[string][]string{"return": {"/"}})
 		},
-		"signed out everywhere": func(_ *rig, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
-		"blocked, unblocked": func(r *rig, _ *visitor, id string) {
+		"signed out everywhere": func(_ *fixture, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
+		"blocked, unblocked": func(r *fixture, _ *visitor, id string) {
 			for _, status := range []gateway.Status{gateway.Blocked, gateway.Active} {
 				if _, err := r.store.UpdateUser(r.t.Context(), id, r.now(), func(a *gateway.User) error {
 					a.Status = status
@@ -103,9 +103,9 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 				}
 			}
 		},
-		"expired": func(r *rig, _ *visitor, _ string) { r.later(25 * time.Hour) },
+		"expired": func(r *fixture, _ *visitor, _ string) { r.later(25 * time.Hour) },
 	} {
-		r := newRig(t, both)
+		r := newFixture(t, both)
 		alice, v := r.person("alice"), r.visitor(uaDesktop)
 		e := r.by(signin.MethodScan, alice)
 		v.must(e)
@@ -123,7 +123,7 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 
 func TestEstablishRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	alice, blocked := r.person("alice"), r.person("mallory")
 	if _, err := r.store.UpdateUser(t.Context(), blocked, r.now(), func(a *gateway.User) error {
 		a.Status = gateway.Blocked
@@ -168,7 +168,7 @@ func TestEstablishRefuses(t *testing.T) {
 // victim's own is not believed.
 func TestLoginCSRFWithEstablish(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	alice, mallory := r.person("alice"), r.person("mallory")
 	victim, attacker := r.visitor(uaDesktop), r.visitor(uaDesktop)
 	victim.must(r.by(signin.MethodScan, alice))
@@ -202,7 +202,7 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 // that nobody can sign out of.
 func TestEstablishEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	alice, v := r.person("alice"), r.visitor(uaDesktop)
 	v.must(r.by(signin.MethodWebsite, alice))
 	v.must(r.by(signin.MethodScan, alice))
@@ -216,7 +216,7 @@ func TestEstablishEndsTheSessionBefore(t *testing.T) {
 // session.
 func TestEstablishAcrossAJoin(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	arrive := func(connector, appID, openID, union string) string {
 		a, _, err := r.store.RecordSignIn(t.Context(),
 			gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
@@ -241,7 +241,7 @@ func TestEstablishAcrossAJoin(t *testing.T) {
 
 func TestSeedIsChecked(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	if _, err := r.h.SessionHash(make([]byte, flow.MinSeed-1)); err == nil {
 		t.Error("a short seed has a hash")
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/weigate/weigate/internal/signin"
 )
 
-func anyBrowser(_ *rig, c *signin.Config) { c.Connectors[0].AnyBrowser = true }
+func anyBrowser(_ *fixture, c *signin.Config) { c.Connectors[0].AnyBrowser = true }
 
-func siteAlone(_ *rig, c *signin.Config) {
+func siteAlone(_ *fixture, c *signin.Config) {
 	c.Connectors = []signin.Connector{entryOf("site", siteID, true)}
 }
 
-func twoAccounts(_ *rig, c *signin.Config) {
+func twoAccounts(_ *fixture, c *signin.Config) {
 	c.Connectors = append(c.Connectors, entryOf("second", secondID, false))
 }
 
@@ -26,7 +26,7 @@ func twoAccounts(_ *rig, c *signin.Config) {
 // the entry that it demands.
 func TestWhichDoor(t *testing.T) {
 	t.Parallel()
-	type setting = []func(*rig, *signin.Config)
+	type setting = []func(*fixture, *signin.Config)
 	const byAccount, byWebsite = "wechat " + mainID, "website " + siteID
 	for name, c := range map[string]struct {
 		with                       setting
@@ -74,7 +74,7 @@ func TestWhichDoor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, c.with...)
+			r := newFixture(t, c.with...)
 			r.app.Methods, r.connector = strings.Fields(c.methods), c.connector
 			for agent, want := range map[string]string{uaWeChat: c.inWeChat, uaDesktop: c.desktop, uaPhone: c.onPhone} {
 				if got := r.method(r.visitor(agent).get("/app?x=1")); got != want {
@@ -92,7 +92,7 @@ func TestWhichDoor(t *testing.T) {
 // What the demand says reaches the door.
 func TestDemandReachesTheScanDoor(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withScan)
+	r := newFixture(t, withScan)
 	r.more = func(d *session.LoginRequest) {
 		d.Reauthenticate, d.Consent, d.Profile, d.UILocales = true, true, true, "zh-CN"
 	}
@@ -110,11 +110,11 @@ func TestDemandReachesTheScanDoor(t *testing.T) {
 func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
-		setting := []func(*rig, *signin.Config){both}
+		setting := []func(*fixture, *signin.Config){both}
 		if path != "" {
 			setting = append(setting, underPath)
 		}
-		r := newRig(t, setting...)
+		r := newFixture(t, setting...)
 		v := r.visitor(uaDesktop)
 		page := v.get(path + "/app?x=1")
 		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" ||
@@ -151,7 +151,7 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 
 func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	for lang, words := range map[string][]string{
 		"en":    {"Choose how to sign in", "Scan the code on this site", "WeChat"},
 		"zh-CN": {"选择登录方式", "公众号扫码", "网站应用扫码"},
@@ -175,7 +175,7 @@ func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 
 func TestChoiceOnTheOwnPage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	v := r.visitor(uaDesktop)
 	home := v.get("/")
 	v.get("/sign-in?return=/&method=scan") // minutes ago: the button asks again
@@ -196,7 +196,7 @@ func TestChoiceOnTheOwnPage(t *testing.T) {
 // between.
 func TestChoiceInParallelTabs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	v := r.visitor(uaDesktop)
 	one, two := v.get("/app?x=1"), v.get("/app?x=2")
 	a := v.get(one.link("way-website"))
@@ -216,7 +216,7 @@ func TestChoiceInParallelTabs(t *testing.T) {
 // A choice that does not fit any more, or that somebody made up, is none.
 func TestPreferenceOpensNoDoor(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	r.app.Methods = []string{"scan"}
 	v := r.visitor(uaDesktop)
 	v.get("/sign-in?return=/app?x=1&method=website")
@@ -247,7 +247,7 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 // Another site's link cannot choose the door: the person is asked as if it had named none.
 func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true,
 		"": true} {
 		v := r.visitor(uaDesktop)
@@ -271,7 +271,7 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 
 func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	for _, method := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
 		for _, evil := range []string{
 			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)",
@@ -308,7 +308,7 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 // session, no claim, no event, no account.
 func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, both)
+	r := newFixture(t, both)
 	v := r.visitor(uaDesktop)
 	page := v.get("/app?x=1")
 	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"),
@@ -336,7 +336,7 @@ func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 // Where no door is open, the page has the way on that there is.
 func TestPagesWithoutADoor(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withSite)
+	r := newFixture(t, withSite)
 	v := r.visitor(uaPhone)
 	page := v.get("/app?x=1")
 	const copied = "https://login.example.com/app?x=1" // the app's request from its beginning

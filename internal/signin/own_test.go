@@ -15,7 +15,7 @@ import (
 )
 
 // named gives the account of alice a profile, as it was told at that moment.
-func (r *rig) named() {
+func (r *fixture) named() {
 	r.t.Helper()
 	if _, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
 		Connector: "main", AppID: mainID, OpenID: "o-alice", At: r.now(), InitialStatus: gateway.Active,
@@ -30,7 +30,7 @@ func (r *rig) named() {
 func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{signin.MethodWeChat, signin.MethodScan, signin.MethodWebsite} {
-		r := newRig(t, both)
+		r := newFixture(t, both)
 		alice, v := r.person("alice"), r.visitor(uaDesktop)
 		v.must(r.by(method, alice))
 		asks := method == signin.MethodWeChat
@@ -64,7 +64,7 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]string{signin.MethodWeChat: "wechat " + mainID, signin.MethodScan: "scan"} {
-		r := newRig(t, both)
+		r := newFixture(t, both)
 		agent := uaDesktop
 		if method == signin.MethodWeChat {
 			agent = uaWeChat
@@ -88,11 +88,11 @@ func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
 	}
 }
 
-func agreement(_ *rig, c *signin.Config) { c.Agreement = "https://www.example.com/privacy" }
+func agreement(_ *fixture, c *signin.Config) { c.Agreement = "https://www.example.com/privacy" }
 
 func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withSite, agreement)
+	r := newFixture(t, withSite, agreement)
 	for _, agent := range []string{uaWeChat, uaDesktop} {
 		v := r.visitor(agent)
 		page := v.get("/app?x=1")
@@ -119,7 +119,7 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 // box there.
 func TestScanAsksNobodyTwice(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, withScan, agreement)
+	r := newFixture(t, withScan, agreement)
 	if got := r.method(r.visitor(uaDesktop).get("/app?x=1")); got != "scan" {
 		t.Errorf("the browser goes to %s", got)
 	}
@@ -142,11 +142,11 @@ func TestNewTellsWhatIsMissing(t *testing.T) {
 func TestCallbackOfEachEntry(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
-		setting := []func(*rig, *signin.Config){twoAccounts, withSite}
+		setting := []func(*fixture, *signin.Config){twoAccounts, withSite}
 		if path != "" {
 			setting = append(setting, underPath)
 		}
-		r := newRig(t, setting...)
+		r := newFixture(t, setting...)
 		for connector, callback := range map[string]string{"main": "/wechat/callback", "second": "/wechat/callback/second",
 			"site": "/wechat/callback/site"} {
 			r.connector = connector

@@ -35,7 +35,7 @@ const (
 
 // rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that
 // notes what it was asked.
-type rig struct {
+type fixture struct {
 	t         *testing.T
 	store     gateway.Store
 	book      *session.Manager
@@ -58,20 +58,20 @@ func entryOf(name, appID string, website bool) signin.Connector {
 }
 
 // both doors for browsers that are not WeChat's.
-func both(r *rig, c *signin.Config) {
+func both(r *fixture, c *signin.Config) {
 	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
 	withScan(r, c)
 }
 
-func withSite(_ *rig, c *signin.Config) {
+func withSite(_ *fixture, c *signin.Config) {
 	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
 }
 
-func withScan(r *rig, c *signin.Config) { c.Scan = r.scan }
+func withScan(r *fixture, c *signin.Config) { c.Scan = r.scan }
 
-func underPath(r *rig, c *signin.Config) { c.URL += "/login" }
+func underPath(r *fixture, c *signin.Config) { c.URL += "/login" }
 
-func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
+func newFixture(t *testing.T, change ...func(*fixture, *signin.Config)) *fixture {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
@@ -82,18 +82,18 @@ func newRig(t *testing.T, change ...func(*rig, *signin.Config)) *rig {
 }
 
 // newRigOn is another replica on the store of other.
-func newRigOn(t *testing.T, other *rig, change ...func(*rig, *signin.Config)) *rig {
+func newRigOn(t *testing.T, other *fixture, change ...func(*fixture, *signin.Config)) *fixture {
 	t.Helper()
 	return newRigWith(t, other.store, change...)
 }
 
-func newRigWith(t *testing.T, store gateway.Store, change ...func(*rig, *signin.Config)) *rig {
+func newRigWith(t *testing.T, store gateway.Store, change ...func(*fixture, *signin.Config)) *fixture {
 	t.Helper()
 	site, err := web.New(web.Config{Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
+	r := &fixture{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
 		app: gateway.App{ID: "notes", Name: "Notes"}}
 	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
@@ -122,19 +122,19 @@ func newRigWith(t *testing.T, store gateway.Store, change ...func(*rig, *signin.
 	return r
 }
 
-func (r *rig) now() time.Time {
+func (r *fixture) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.time
 }
 
-func (r *rig) later(d time.Duration) {
+func (r *fixture) later(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.time = r.time.Add(d)
 }
 
-func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
+func (r *fixture) scan(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.scans = append(r.scans, d)
@@ -143,7 +143,7 @@ func (r *rig) scan(w http.ResponseWriter, _ *http.Request, d session.LoginReques
 }
 
 // serveApp is a feature: without a session it sends the browser to sign in.
-func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
+func (r *fixture) serveApp(w http.ResponseWriter, req *http.Request) {
 	s, signedIn, err := r.h.Session(req)
 	switch {
 	case err != nil:
@@ -169,7 +169,7 @@ func (r *rig) serveApp(w http.ResponseWriter, req *http.Request) {
 }
 
 // person makes an account.
-func (r *rig) person(name string) string {
+func (r *fixture) person(name string) string {
 	r.t.Helper()
 	a, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
 		Connector: "main", AppID: mainID, OpenID: "o-" + name, At: r.now(), InitialStatus: gateway.Active,
@@ -182,7 +182,7 @@ func (r *rig) person(name string) string {
 
 // visitor is one browser.
 type visitor struct {
-	r       *rig
+	r       *fixture
 	agent   string
 	headers http.Header
 
@@ -190,7 +190,7 @@ type visitor struct {
 	cookies map[string]*http.Cookie
 }
 
-func (r *rig) visitor(agent string) *visitor {
+func (r *fixture) visitor(agent string) *visitor {
 	return &visitor{r: r, agent: agent, headers: http.Header{}, cookies: map[string]*http.Cookie{}}
 }
 
@@ -286,7 +286,7 @@ func (a answer) link(id string) string {
 }
 
 // door is where a visitor was sent to: a door, or the page that is shown.
-func (r *rig) method(a answer) string {
+func (r *fixture) method(a answer) string {
 	switch {
 	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/oauth2/authorize?appid="):
 		return "wechat " + appIDIn(a.location)
@@ -325,7 +325,7 @@ func (v *visitor) established(e session.Authentication) error {
 }
 
 // by is a sign-in of a person by a door.
-func (r *rig) by(method, user string) session.Authentication {
+func (r *fixture) by(method, user string) session.Authentication {
 	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method,
 		AuthTime: r.now(), App: "notes", Seed: []byte(leaktest.Secret + "seed-of-" + method)}
 }

@@ -34,7 +34,7 @@ const (
 )
 
 // rig is a relay with a real store, and with everything around it made up.
-type rig struct {
+type fixture struct {
 	t       testing.TB
 	mux     *route.Mux
 	handler *relay.Handler
@@ -54,14 +54,14 @@ type rig struct {
 	seen    []relay.Observation
 }
 
-func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
+func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	g := &rig{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed,
+	g := &fixture{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed,
 		address: netip.MustParseAddr("203.0.113.7")}
 	g.user = g.arrive("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
@@ -103,25 +103,25 @@ func newRig(t testing.TB, change ...func(*relay.Config)) *rig {
 	return g
 }
 
-func (g *rig) observe(o relay.Observation) {
+func (g *fixture) observe(o relay.Observation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen = append(g.seen, o)
 }
 
-func (g *rig) clock() time.Time {
+func (g *fixture) clock() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.now
 }
 
-func (g *rig) advance(d time.Duration) {
+func (g *fixture) advance(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.now = g.now.Add(d)
 }
 
-func (g *rig) arrive(connector, app, open, union string) gateway.User {
+func (g *fixture) arrive(connector, app, open, union string) gateway.User {
 	g.t.Helper()
 	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open,
 		UnionID: union, OpenPlatform: "ours",
@@ -134,12 +134,12 @@ func (g *rig) arrive(connector, app, open, union string) gateway.User {
 }
 
 // in is a session of the account through an entry.
-func (g *rig) in(connector, app, open string) *session.Browser {
+func (g *fixture) in(connector, app, open string) *session.Browser {
 	return &session.Browser{User: g.user, Session: gateway.Session{Hash: [32]byte{1}, UserID: g.user.ID,
 		Connector: connector, AppID: app, OpenID: open, Method: "wechat", AuthTime: g.clock()}}
 }
 
-func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
+func (g *fixture) Session(*http.Request) (session.Browser, bool, error) {
 	if g.down {
 		return session.Browser{}, false, gateway.ErrUnavailable
 	}
@@ -149,36 +149,36 @@ func (g *rig) Session(*http.Request) (session.Browser, bool, error) {
 	return *g.session, true, nil
 }
 
-func (g *rig) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
+func (g *fixture) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	g.begun = append(g.begun, d)
 	w.Header().Set("Location", "/away")
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-func (g *rig) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
+func (g *fixture) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
 	if g.asks {
 		fmt.Fprint(w, "may it have your name? ", returnTo)
 	}
 	return g.asks
 }
 
-func (g *rig) Decide(context.Context, gateway.User, gateway.App) (access.Decision, error) {
+func (g *fixture) Decide(context.Context, gateway.User, gateway.App) (access.Decision, error) {
 	return g.allow, nil
 }
 
-func (g *rig) User(ctx context.Context, id string) (gateway.User, error) {
+func (g *fixture) User(ctx context.Context, id string) (gateway.User, error) {
 	return g.store.User(ctx, id)
 }
 
-func (g *rig) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
+func (g *fixture) Identities(ctx context.Context, id string) ([]gateway.Identity, error) {
 	return g.store.Identities(ctx, id)
 }
 
 // grants is a store that can be away.
 type grants struct {
 	gateway.Grants
-	g *rig
+	g *fixture
 }
 
 func (s grants) Code(ctx context.Context, h [32]byte) (gateway.Code, error) {
@@ -188,7 +188,7 @@ func (s grants) Code(ctx context.Context, h [32]byte) (gateway.Code, error) {
 	return s.Grants.Code(ctx, h)
 }
 
-func (g *rig) do(method, target string, form url.Values) *httptest.ResponseRecorder {
+func (g *fixture) do(method, target string, form url.Values) *httptest.ResponseRecorder {
 	g.t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
 	if form != nil {
@@ -202,7 +202,7 @@ func (g *rig) do(method, target string, form url.Values) *httptest.ResponseRecor
 	return w
 }
 
-func (g *rig) get(path string, pairs ...string) *httptest.ResponseRecorder {
+func (g *fixture) get(path string, pairs ...string) *httptest.ResponseRecorder {
 	g.t.Helper()
 	return g.do(http.MethodGet, path+"?"+query(pairs...), nil)
 }
@@ -216,7 +216,7 @@ func query(pairs ...string) string {
 }
 
 // authorize sends the browser to the authorize address.
-func (g *rig) authorize(scope string, change ...string) *httptest.ResponseRecorder {
+func (g *fixture) authorize(scope string, change ...string) *httptest.ResponseRecorder {
 	g.t.Helper()
 	return g.get("/connect/oauth2/authorize", with([]string{"appid", appID, "redirect_uri", callback, "response_type",
 		"code", "scope", scope, "state", "s1"}, change)...)
@@ -246,7 +246,7 @@ func with(pairs, change []string) (out []string) {
 }
 
 // code is what the app gets when the person may use it.
-func (g *rig) code(scope string, change ...string) string {
+func (g *fixture) code(scope string, change ...string) string {
 	g.t.Helper()
 	w := g.authorize(scope, change...)
 	to, err := url.Parse(w.Header().Get("Location"))
@@ -277,7 +277,7 @@ func (a answer) code() int {
 	return *a.Errcode
 }
 
-func (g *rig) read(w *httptest.ResponseRecorder) (a answer) {
+func (g *fixture) read(w *httptest.ResponseRecorder) (a answer) {
 	g.t.Helper()
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/plain" {
 		g.t.Errorf("%d, type %q: WeChat answers 200 and text/plain", w.Code, w.Header().Get("Content-Type"))
@@ -289,25 +289,25 @@ func (g *rig) read(w *httptest.ResponseRecorder) (a answer) {
 	return a
 }
 
-func (g *rig) redeem(code string, change ...string) answer {
+func (g *fixture) redeem(code string, change ...string) answer {
 	g.t.Helper()
 	return g.read(g.get("/sns/oauth2/access_token", with([]string{"appid", appID, "secret", secret, "code", code,
 		"grant_type", "authorization_code"}, change)...))
 }
 
-func (g *rig) refresh(token string, change ...string) answer {
+func (g *fixture) refresh(token string, change ...string) answer {
 	g.t.Helper()
 	return g.read(g.get("/sns/oauth2/refresh_token", with([]string{"appid", appID, "grant_type", "refresh_token",
 		"refresh_token", token}, change)...))
 }
 
-func (g *rig) bearer(path, token string, change ...string) answer {
+func (g *fixture) bearer(path, token string, change ...string) answer {
 	g.t.Helper()
 	return g.read(g.get(path, with([]string{"access_token", token, "openid", openID, "lang", "zh_CN"}, change)...))
 }
 
 // problem returns the last page that was shown, which must report a problem.
-func (g *rig) problem() webtest.Page {
+func (g *fixture) problem() webtest.Page {
 	g.t.Helper()
 	if len(g.shown) == 0 {
 		g.t.Fatal("no page was shown")

@@ -54,7 +54,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // env is a gateway with forward auth, on a store of its own.
-type env struct {
+type fixture struct {
 	t       testing.TB
 	store   *away
 	clock   *clock
@@ -92,7 +92,7 @@ func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway
 
 // signIn is a sign-in whose session is a cookie with the account's id.
 type signIn struct {
-	e       *env
+	e       *fixture
 	method  string
 	askOnce atomic.Bool // the next person is asked for a profile
 	mu      sync.Mutex
@@ -137,7 +137,7 @@ func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Br
 	return true
 }
 
-type sessions struct{ e *env }
+type sessions struct{ e *fixture }
 
 func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	found, err := s.e.store.Session(ctx, hash, now)
@@ -166,14 +166,14 @@ var master = sync.OnceValue(func() *keys.Sealer {
 	return m
 })
 
-func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
+func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 	t.Helper()
 	inner, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inner.Close() })
-	e := &env{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
+	e := &fixture{t: t, store: &away{Store: inner}, clock: &clock{t: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
 		access: &ruling{}, log: &strings.Builder{}}
 	e.signIn = &signIn{e: e, method: "wechat"}
 	e.access.says.Store(int64(access.Allowed))
@@ -210,7 +210,7 @@ func newEnv(t testing.TB, change ...func(*forwardauth.Config)) *env {
 }
 
 // replica is another process on the same store.
-func (e *env) replica() (http.Handler, *forwardauth.Handler) {
+func (e *fixture) replica() (http.Handler, *forwardauth.Handler) {
 	e.t.Helper()
 	h, err := forwardauth.New(e.config)
 	if err != nil {
@@ -222,7 +222,7 @@ func (e *env) replica() (http.Handler, *forwardauth.Handler) {
 }
 
 // person makes an account and signs it in at the gateway; the value is the gateway's cookie.
-func (e *env) person(openID string) (gateway.User, string) {
+func (e *fixture) person(openID string) (gateway.User, string) {
 	e.t.Helper()
 	a, _, err := e.store.RecordSignIn(e.t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openID,
 		UnionID: "union of " + openID, At: e.clock.now(),
@@ -240,7 +240,7 @@ func (e *env) person(openID string) (gateway.User, string) {
 }
 
 // session signs an account in at the gateway.
-func (e *env) session(a gateway.User, openID, loginRequest string) string {
+func (e *fixture) session(a gateway.User, openID, loginRequest string) string {
 	e.t.Helper()
 	cookie := gateway.NewID()
 	if err := e.store.PutSession(e.t.Context(), gateway.Session{Hash: sha256.Sum256([]byte(cookie)), UserID: a.ID,

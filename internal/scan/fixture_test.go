@@ -35,7 +35,7 @@ const (
 )
 
 // town is the feature with all that it stands on, in memory.
-type town struct {
+type fixture struct {
 	t        *testing.T
 	tickets  *memory
 	people   *people
@@ -50,9 +50,9 @@ type town struct {
 	observed []string
 }
 
-func newTown(t *testing.T, change ...func(*scan.Config)) *town {
+func newFixture(t *testing.T, change ...func(*scan.Config)) *fixture {
 	t.Helper()
-	w := &town{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
+	w := &fixture{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
 	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.User{}}
 	for _, name := range []string{"alice", "bob"} {
 		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) +
@@ -91,7 +91,7 @@ func newTown(t *testing.T, change ...func(*scan.Config)) *town {
 }
 
 // start adds a replica.
-func (w *town) start() {
+func (w *fixture) start() {
 	w.t.Helper()
 	h, err := scan.New(w.config)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *town) start() {
 	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leaktest.Watch(w.t, mux))
 }
 
-func (w *town) demand(q url.Values) session.LoginRequest {
+func (w *fixture) demand(q url.Values) session.LoginRequest {
 	d := session.LoginRequest{ID: "DEMAND1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"},
 		CancelURL: backTo + "&cancel=1", Connector: q.Get("connector")}
 	d.Reauthenticate, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"),
@@ -119,13 +119,13 @@ func (w *town) demand(q url.Values) session.LoginRequest {
 	return d
 }
 
-func (w *town) now() time.Time {
+func (w *fixture) now() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.clock
 }
 
-func (w *town) pass(d time.Duration) {
+func (w *fixture) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clock = w.clock.Add(d)
@@ -151,7 +151,7 @@ func (b *buffer) String() string {
 
 // browser is somebody's, with cookies.
 type browser struct {
-	w       *town
+	w       *fixture
 	agent   string
 	address string
 	lang    string
@@ -161,7 +161,7 @@ type browser struct {
 	at      string // address of the page
 }
 
-func (w *town) browser(agent string) *browser {
+func (w *fixture) browser(agent string) *browser {
 	return &browser{w: w, agent: agent, address: "203.0.113.7:1000", lang: "en", cookies: map[string]string{}}
 }
 
@@ -290,7 +290,7 @@ func (b *browser) press(label string) *browser {
 }
 
 // desktop begins a sign-in and shows the code.
-func (w *town) desktop(with ...string) *browser {
+func (w *fixture) desktop(with ...string) *browser {
 	w.t.Helper()
 	return w.browser(uaDesktop).open("/begin?" + strings.Join(with, "&")).want(web.ScanCode)
 }
@@ -310,7 +310,7 @@ func (b *browser) link() string {
 func idOfLink(link string) string { return link[strings.LastIndex(link, "/")+1:] }
 
 // phone is a person's phone in WeChat, signed in; "" = nobody is signed in on it.
-func (w *town) phone(user string) *browser {
+func (w *fixture) phone(user string) *browser {
 	b := w.browser(uaPhone)
 	if user != "" {
 		b.signIn(user, "")
@@ -341,7 +341,7 @@ func (b *browser) comeBack(user string) *browser {
 }
 
 // ticket is the only ticket there is, or the newest.
-func (w *town) ticket() gateway.Ticket {
+func (w *fixture) ticket() gateway.Ticket {
 	w.t.Helper()
 	all := w.tickets.all()
 	if len(all) == 0 {
@@ -350,7 +350,7 @@ func (w *town) ticket() gateway.Ticket {
 	return all[len(all)-1]
 }
 
-func (w *town) state(want gateway.TicketState) {
+func (w *fixture) state(want gateway.TicketState) {
 	w.t.Helper()
 	if got := w.ticket().State; got != want {
 		w.t.Fatalf("the ticket is %s, want %s", got, want)
@@ -358,13 +358,13 @@ func (w *town) state(want gateway.TicketState) {
 }
 
 // approve takes a phone the whole way.
-func (w *town) approve(link string, phone *browser) *browser {
+func (w *fixture) approve(link string, phone *browser) *browser {
 	w.t.Helper()
 	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber).press(w.ticket().Number)
 	return phone.want(web.ScanDone)
 }
 
-func (w *town) kinds() (out []string) {
+func (w *fixture) kinds() (out []string) {
 	w.people.mu.Lock()
 	defer w.people.mu.Unlock()
 	for _, e := range w.people.events {
@@ -380,7 +380,7 @@ func (b *browser) isIn() string {
 	return b.w.people.sessions[hashOf(b.cookies["session"])].UserID
 }
 
-func (w *town) watch(want ...string) {
+func (w *fixture) watch(want ...string) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -69,7 +69,7 @@ const (
 var numbers atomic.Int64
 
 // env is one provider over TLS, with apps and people of its own.
-type env struct {
+type fixture struct {
 	t       testing.TB
 	store   *switchable
 	clock   *clock
@@ -90,11 +90,11 @@ type env struct {
 	observed []oidc.Observation
 }
 
-type option func(*env, *oidc.Config)
+type option func(*fixture, *oidc.Config)
 
-func newEnv(t testing.TB, s store, alg string, options ...option) *env {
+func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 	t.Helper()
-	e := &env{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)},
+	e := &fixture{t: t, store: &switchable{store: s}, clock: &clock{t: time.Now().UTC().Truncate(time.Second)},
 		access: &ruling{decision: access.Allowed}}
 	n := numbers.Add(1)
 	e.app, e.other, e.spa = fmt.Sprintf("app-%d", n), fmt.Sprintf("other-%d", n), fmt.Sprintf("spa-%d", n)
@@ -153,11 +153,11 @@ func newEnv(t testing.TB, s store, alg string, options ...option) *env {
 
 // withClient changes the default app.
 func withClient(change func(*oidc.Client)) option {
-	return func(e *env, _ *oidc.Config) { change(&e.clients[0]) }
+	return func(e *fixture, _ *oidc.Config) { change(&e.clients[0]) }
 }
 
 // withOwnKeys makes signing keys that no other test uses.
-func withOwnKeys(e *env, cfg *oidc.Config) {
+func withOwnKeys(e *fixture, cfg *oidc.Config) {
 	ring, err := keys.OpenSet(context.Background(), keys.SetConfig{Store: &keyRows{}, Sealer: cfg.Sealer,
 		Now: e.clock.now})
 	if err != nil {
@@ -167,16 +167,16 @@ func withOwnKeys(e *env, cfg *oidc.Config) {
 }
 
 // atPath puts the provider under a path.
-func atPath(path string) option { return func(e *env, _ *oidc.Config) { e.issuer += path } }
+func atPath(path string) option { return func(e *fixture, _ *oidc.Config) { e.issuer += path } }
 
-func (e *env) observe(o oidc.Observation) {
+func (e *fixture) observe(o oidc.Observation) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.observed = append(e.observed, o)
 }
 
 // arrive makes an account with an openid that nobody else has.
-func (e *env) arrive(name string) gateway.User {
+func (e *fixture) arrive(name string) gateway.User {
 	e.t.Helper()
 	id := fmt.Sprintf("o%s%d", name, numbers.Add(1))
 	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main",

@@ -106,7 +106,7 @@ func refused(code int, text string) string {
 }
 
 // mustAnswer lets every exchange from now on succeed with a scope.
-func (s *site) mustAnswer(scope string) {
+func (s *fixture) mustAnswer(scope string) {
 	s.wechat.exchange = func(_ context.Context, code string) string { return tokenFor(code, scope) }
 }
 
@@ -130,7 +130,7 @@ func (c *clock) advance(d time.Duration) {
 
 // site is an app with login in front, at https://app.example.com unless set otherwise, and
 // everything it can be asked about.
-type site struct {
+type fixture struct {
 	t       *testing.T
 	wechat  *fakeWeChat
 	clock   *clock
@@ -140,9 +140,9 @@ type site struct {
 	prefix  string // of Config.URL
 }
 
-func newSite(t *testing.T, change ...func(*login.Config)) *site {
+func newFixture(t *testing.T, change ...func(*login.Config)) *fixture {
 	t.Helper()
-	s := &site{
+	s := &fixture{
 		t: t, wechat: &fakeWeChat{sent: map[string]int{}},
 		clock: &clock{now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)},
 	}
@@ -173,7 +173,7 @@ func serve(h http.Handler, r *http.Request) *http.Response {
 }
 
 // use puts a handler with cfg in front of the app's pages.
-func (s *site) use(cfg login.Config) {
+func (s *fixture) use(cfg login.Config) {
 	s.t.Helper()
 	h, err := login.New(cfg)
 	if err != nil {
@@ -205,7 +205,7 @@ func key(n byte) []byte {
 
 // browser is one browser with cookies of its own.
 type browser struct {
-	site    *site
+	site    *fixture
 	agent   string
 	headers http.Header
 
@@ -214,7 +214,7 @@ type browser struct {
 	lose    func(name string) bool // cookies that it does not keep
 }
 
-func (s *site) browser() *browser {
+func (s *fixture) browser() *browser {
 	return &browser{site: s, agent: uaWeChat, cookies: map[string]string{}, headers: http.Header{}}
 }
 
@@ -276,7 +276,7 @@ func (b *browser) begin(address string) string {
 }
 
 // stateIn returns the state of an answer that leads to WeChat.
-func (s *site) stateIn(res *http.Response) string {
+func (s *fixture) stateIn(res *http.Response) string {
 	s.t.Helper()
 	u, err := url.Parse(res.Header.Get("Location"))
 	if err != nil || res.StatusCode != 302 || u.Host != "open.weixin.qq.com" {
@@ -285,7 +285,7 @@ func (s *site) stateIn(res *http.Response) string {
 	return u.Query().Get("state")
 }
 
-func (s *site) callback(code, state string) string {
+func (s *fixture) callback(code, state string) string {
 	return s.prefix + "/wechat/callback?" + url.Values{"code": {code}, "state": {state}}.Encode()
 }
 
@@ -340,7 +340,7 @@ func text(res *http.Response) string {
 }
 
 // wantGo checks that the answer goes on to an address of the app by 303.
-func (s *site) wantGo(res *http.Response, path string) {
+func (s *fixture) wantGo(res *http.Response, path string) {
 	s.t.Helper()
 	want := path
 	if strings.HasPrefix(path, "/") {
@@ -353,7 +353,7 @@ func (s *site) wantGo(res *http.Response, path string) {
 
 // wantPage checks that the answer is a page of this kind, or leads to the page of a callback that
 // came to nothing.
-func (s *site) wantPage(res *http.Response, kind login.PageKind, status int) string {
+func (s *fixture) wantPage(res *http.Response, kind login.PageKind, status int) string {
 	s.t.Helper()
 	if ended := res.Header.Get("Location"); res.StatusCode == 303 &&
 		strings.HasPrefix(ended, s.origin+s.prefix+"/sign-in/ended?") {
