@@ -82,7 +82,7 @@ func TestBackAfterSignOutStaysSignedOut(t *testing.T) {
 		t.Error("Back signed in again")
 	}
 	w.visit(callback)
-	w.says("This sign-in is over", "")
+	w.says("This sign-in has expired", "")
 	w.signedOut()
 	site.wantExchanges(t, 1)
 }
@@ -94,7 +94,7 @@ func TestCallbackWithoutCodeInTheAddressBar(t *testing.T) {
 	if status := w.visit(site.app + "/wechat/callback"); status != 400 {
 		t.Errorf("status %d", status)
 	}
-	w.says("This sign-in is over", "")
+	w.says("This sign-in has expired", "")
 	w.press(".button")
 	w.press("button[value=alice]")
 	w.signedIn("snsapi_base", "")
@@ -110,7 +110,7 @@ func TestSharedCallback(t *testing.T) {
 	if status := b.visit(a.wire.callback(t)); status != 400 {
 		t.Errorf("status %d", status)
 	}
-	b.says("This sign-in is over", "")
+	b.says("This sign-in has expired", "")
 	b.signedOut()
 	site.wantExchanges(t, 1)
 	a.reload()
@@ -168,7 +168,7 @@ func TestDenialIsNotHeard(t *testing.T) {
 	w.visit(site.app + "/profile")
 	w.press("button[value=alice]")
 	w.press("button.deny")
-	w.says("You refused", "")
+	w.says("You rejected the request", "")
 	w.signedOut()
 	site.wantExchanges(t, 0)
 	w.press("#sign-in-base")
@@ -230,7 +230,7 @@ func TestWithoutCookies(t *testing.T) {
 	if status := w.visit(site.app + "/base"); status != 400 {
 		t.Errorf("status %d", status)
 	}
-	w.says("This browser keeps no cookies", "")
+	w.says("This browser does not keep cookies", "")
 	if n := len(w.wire.codes); n != 1 {
 		t.Errorf("the browser went to WeChat %d times", n)
 	}

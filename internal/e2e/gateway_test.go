@@ -134,7 +134,7 @@ func (w *window) everywhere(demo *program) {
 		for _, app := range []string{"notes", "photos"} {
 			each.visit(demo.app + "/" + app + "/")
 			each.outOfClient(app)
-			each.says("You were signed out", "你已退出登录")
+			each.says("You have been signed out", "你已退出登录")
 		}
 		each.see("gateway-ended")
 		each.visit(demo.gateway + "/")

@@ -35,10 +35,10 @@ func (w *window) appPages(demo *program) {
 		en, zh     string
 	}{
 		{"not-found", "/nothing/here", 404, "Page not found", "页面不存在"},
-		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in is over", "本次登录已失效"},
-		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads somewhere else", "此链接指向别处"},
-		{"bad-request", "/sign-in?scope=everything", 400, "This request makes no sense", "无法理解此请求"},
-		{"sign-in-not-found", "/sign-in/nothing", 404, "There is no such page", "页面不存在"},
+		{"lost", "/wechat/callback?code=0A1b2C3d4E5f6G7h8I9j&state=abc", 400, "This sign-in has expired", "本次登录已失效"},
+		{"bad-return", "/sign-in?return=https://evil.example/", 400, "This link leads to another site", "此链接指向其他网站"},
+		{"bad-request", "/sign-in?scope=everything", 400, "This request is not valid", "请求无效"},
+		{"sign-in-not-found", "/sign-in/nothing", 404, "Page not found", "页面不存在"},
 	} {
 		if status := w.visit(demo.app + page.path); status != page.status {
 			w.t.Errorf("%s has status %d, want %d", page.path, status, page.status)
@@ -65,13 +65,13 @@ func (w *window) refusalPages(demo *program) {
 	w.t.Helper()
 	w.visit(demo.app + "/profile")
 	w.press("button.deny")
-	w.says("You refused", "你已拒绝")
+	w.says("You rejected the request", "你已拒绝")
 	w.see("wechat-refused")
 
 	demo.tell("/api/quirks", `{"legacyDenial": true}`)
 	w.visit(demo.app + "/profile")
 	w.press("button.deny")
-	w.says("You declined at WeChat", "你在微信中选择了拒绝")
+	w.says("You declined at WeChat", "你在微信中拒绝了授权")
 	w.see("denied")
 
 	demo.tell("/api/quirks", `{"legacyDenial": false, "snapshot": true}`)
@@ -89,8 +89,8 @@ func (w *window) troublePages(demo *program) {
 		status      int64
 		en, zh      string
 	}{
-		{"busy", `{"endpoint": "/sns/oauth2/access_token", "errcode": 45011}`, 503, "Please try again in a moment", "请稍后再试"},
-		{"fault", `{"endpoint": "/sns/oauth2/access_token", "errcode": 40125}`, 500, "The sign-in did not work", "登录没有成功"},
+		{"busy", `{"endpoint": "/sns/oauth2/access_token", "errcode": 45011}`, 503, "Try again in a moment", "请稍后再试"},
+		{"fault", `{"endpoint": "/sns/oauth2/access_token", "errcode": 40125}`, 500, "Sign-in failed", "登录失败"},
 	} {
 		demo.complains = true // what went wrong stands in the terminal as well
 		demo.tell("/api/faults", page.fault)

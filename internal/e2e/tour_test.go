@@ -80,7 +80,7 @@ func (w *window) visitShop(demo *program) {
 	w.t.Helper()
 	w.visit(demo.app + "/")
 	w.press("#shop")
-	w.says("has never heard of OpenID Connect", "从没听说过 OpenID Connect")
+	w.says("without OpenID Connect", "没有使用 OpenID Connect")
 	w.see("shop-out")
 	w.press("#sign-in") // the gateway knows her from the wiki
 	if at := w.at(); at != demo.shop()+"/" {
