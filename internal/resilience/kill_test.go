@@ -135,8 +135,8 @@ func (w *clusterFixture) wantNoCodeRedeemedTwice(t *testing.T) {
 	// once.
 	var doubled int
 	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM (
-		SELECT g.family FROM grants g JOIN tokens k ON k.family = g.family
-		GROUP BY g.family, g.counter HAVING count(*) > g.counter) AS too_many`).Scan(&doubled)
+		SELECT g.id FROM grants g JOIN tokens k ON k.grant_id = g.id
+		GROUP BY g.id, g.counter HAVING count(*) > g.counter) AS too_many`).Scan(&doubled)
 	if err != nil || doubled != 0 {
 		t.Errorf("%d codes got more than one token, %v", doubled, err)
 	}
