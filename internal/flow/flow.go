@@ -82,10 +82,10 @@ func (f *Flow) SessionID() (string, error) {
 }
 
 // Hash returns the form in which states, codes and session ids are stored. They have 128 random
-// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. what separates
-// the kinds.
-func Hash(what, value string) string {
-	sum := sha256.Sum256([]byte("weigate " + what + "\x00" + value))
+// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. kind
+// keeps the hashes of a state, a code and a session id apart.
+func Hash(kind, value string) string {
+	sum := sha256.Sum256([]byte("weigate " + kind + "\x00" + value))
 	return hex.EncodeToString(sum[:])
 }
 
