@@ -83,14 +83,16 @@ func TestIdleSessionEnds(t *testing.T) {
 	}
 }
 
-// blockedStore is a store whose session outlives the block of its user, as it would when the store lost its
-// connection between two writes.
+// blockedStore returns sessions of blocked users, as a store would that lost its connection between
+// two writes.
 type blockedStore struct{ *sqlite.Store }
 
-func (b blockedStore) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
-	s, a, err := b.Store.SessionUser(ctx, hash, now)
-	a.Status = gateway.Blocked
-	return s, a, err
+func (b blockedStore) SessionUser(
+	ctx context.Context, hash [32]byte, now time.Time,
+) (gateway.Session, gateway.User, error) {
+	s, u, err := b.Store.SessionUser(ctx, hash, now)
+	u.Status = gateway.Blocked
+	return s, u, err
 }
 
 func TestSessionOfABlockedUserIsNone(t *testing.T) {
