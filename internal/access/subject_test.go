@@ -66,7 +66,7 @@ func TestSubject(t *testing.T) {
 		{"unionid of the session's appid", access.SubjectUnionID, all, pins{}, "u-main", nil},
 		{"no unionid", access.SubjectUnionID, plain, pins{}, "", access.ErrNoUnionID},
 		{"unionid, the store away", access.SubjectUnionID, down, pins{}, "", gateway.ErrUnavailable},
-		{"what the app was pinned stays", access.SubjectUser, all, before, "as before", nil},
+		{"a pinned id stays", access.SubjectUser, all, before, "as before", nil},
 		{"and stays when the kind is not known", "openid:gone", all, before, "as before", nil},
 		{"another app's pin is not this one's", access.SubjectUnionID, plain,
 			pins{pinned: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
