@@ -240,8 +240,8 @@ func TestCallbacksAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// WeChat drops a slow callback and calls again. The first exchange must go on, and its outcome
-// serve the second request.
+// WeChat drops a slow callback and calls again. The first exchange must continue, and the second
+// request is answered from its outcome.
 func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
@@ -296,13 +296,13 @@ func TestSecondCodeForTheSameState(t *testing.T) {
 		}
 		b := s.browser()
 		state := b.begin("/sign-in?return=/private/x")
-		s.stateIn(b.get(s.callback(code("a"), state))) // goes round by itself
+		s.stateIn(b.get(s.callback(code("a"), state))) // restarted automatically
 		s.wantGo(b.get(s.callback(code("b"), state)), "/private/x")
 		if b.who() != openIDOf(code("b")) || s.wechat.times(code("a")) != 1 {
 			t.Errorf("signed in as %q, first code sent %d times", b.who(), s.wechat.times(code("a")))
 		}
 	})
-	t.Run("while the first is under way it waits", func(t *testing.T) {
+	t.Run("while the first is in progress it waits", func(t *testing.T) {
 		s := newFixture(t)
 		reached, release := make(chan struct{}), make(chan struct{})
 		s.wechat.exchange = func(_ context.Context, c string) string {

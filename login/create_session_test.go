@@ -111,17 +111,16 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	}
 }
 
-// Whatever a caller mixes up, nobody gets a session that is another person's, or another kind of
-// session.
-func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
+// A call with the seed of another sign-in does not return that session.
+func TestCreateSessionDoesNotReturnAnotherUsersSession(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	s.browser().must(scanned(1), true)
 	for name, change := range map[string]func(*login.Session){
-		"another person": func(s *login.Session) { s.Subject = "mallory" },
+		"another user":   func(s *login.Session) { s.Subject = "mallory" },
 		"another openid": func(s *login.Session) { s.OpenID = "oX6mX57QiiVC0DHls-eQ_igBfkbM" },
 		"another app":    func(s *login.Session) { s.AppID = websiteID },
-		"another door":   func(s *login.Session) { s.Method = login.MethodWeChat },
+		"another method": func(s *login.Session) { s.Method = login.MethodWeChat },
 	} {
 		for _, repeat := range []bool{false, true} {
 			e := scanned(1)

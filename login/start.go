@@ -84,7 +84,8 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 	}))
 }
 
-// serveStart serves /sign-in, which starts a sign-in by a link: ?return=ADDRESS, and ?scope=profile for nickname and avatar.
+// serveStart serves /sign-in, which starts a sign-in by a link: ?return=ADDRESS, and ?scope=profile
+// for nickname and avatar.
 func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
