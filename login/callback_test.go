@@ -17,15 +17,15 @@ import (
 func TestPrefetchWithoutCookieSendsNothingToWeChat(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
-	person, crawler := s.browser(), s.browser()
-	state := person.begin("/sign-in?return=/private/x")
+	user, crawler := s.browser(), s.browser()
+	state := user.begin("/sign-in?return=/private/x")
 	crawler.wantLost(crawler.get(s.callback(code("a"), state)))
 	if n := s.wechat.exchanges(); n != 0 {
 		t.Fatalf("%d codes were sent to WeChat", n)
 	}
-	s.wantGo(person.get(s.callback(code("a"), state)), "/private/x")
-	if person.who() != openIDOf(code("a")) {
-		t.Error("the person could not sign in afterwards")
+	s.wantGo(user.get(s.callback(code("a"), state)), "/private/x")
+	if user.who() != openIDOf(code("a")) {
+		t.Error("the user could not sign in afterwards")
 	}
 }
 
@@ -62,7 +62,7 @@ func TestForeignStateDoesNotReplaceASession(t *testing.T) {
 	victim.signIn("v")
 	s.wantGo(victim.get(s.callback(code("evil"), attacker.begin("/sign-in"))), "/")
 	if victim.who() != openIDOf(code("v")) || s.wechat.times(code("evil")) != 0 {
-		t.Error("the victim is somebody else now")
+		t.Error("the victim is signed in as another user")
 	}
 }
 

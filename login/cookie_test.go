@@ -143,8 +143,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// The cookie alone must tell a thief of the store nothing, and the state alone must tell nobody
-// anything.
+// States and session ids cannot be guessed, and none occurs twice.
 func TestStateAndSessionAreRandom(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)

@@ -41,7 +41,7 @@ func TestSharedErrorPageDoesNotContainTheCode(t *testing.T) {
 	}
 }
 
-// Nobody but this site words its error pages.
+// Only the handler itself can choose the text of its error pages.
 func TestMadeUpEndingIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t, func(c *login.Config) {

@@ -22,7 +22,7 @@ func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	b := s.browser()
 	state := b.begin("/sign-in?return=/named/x&scope=profile")
 	start := "/sign-in?return=%2Fnamed%2Fx&scope=profile"
-	for range 2 { // the repeat is told the same
+	for range 2 { // the repeat gets the same answer
 		s.wantGo(b.get(s.callback(code("a"), state)), start)
 	}
 	if body := s.wantPage(b.get(start), login.PageSnapshot, 200); !strings.Contains(body, "使用完整服务") {

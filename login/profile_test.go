@@ -147,7 +147,7 @@ func TestUserInfoIsNotAskedWithABaseToken(t *testing.T) {
 	}
 }
 
-func TestOnSignInConnectsThePerson(t *testing.T) {
+func TestOnSignInConnectsTheUser(t *testing.T) {
 	t.Parallel()
 	var got login.SignIn
 	s := newFixture(t, func(c *login.Config) {

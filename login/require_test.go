@@ -55,7 +55,7 @@ func TestRequireTellsPagesFromAPICalls(t *testing.T) {
 	}
 }
 
-func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
+func TestRequireServesSignedInUsers(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()

@@ -119,7 +119,7 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ target, want string }{
 		"nothing":                  {"", "https://app.example.com/"},
-		"first page":               {"/", "https://app.example.com/"},
+		"home page":                {"/", "https://app.example.com/"},
 		"path":                     {"/a/b", "https://app.example.com/a/b"},
 		"query":                    {"/a?x=1&y=%2F%2Fz", "https://app.example.com/a?x=1&y=%2F%2Fz"},
 		"address in a query":       {"/a?u=https://other.example/", "https://app.example.com/a?u=https://other.example/"},

@@ -101,8 +101,8 @@ func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway
 	return userID, nil
 }
 
-// pinned returns the stored id of a user who has no id of the configured kind now. It returns the
-// error missing when there is none.
+// pinned returns the stored id of a user without an id of the configured kind. When none is stored
+// either, it returns the error missing.
 func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
 	pins, err := s.Pins.UserSubjects(ctx, userID)
 	if err != nil {

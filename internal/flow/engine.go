@@ -65,7 +65,7 @@ func (e *Engine) client(m Method) *wechat.Client {
 	return e.cfg.OfficialAccount
 }
 
-// Browser is the browser that sent a request, with what the calling package knows of it.
+// Browser is the browser that sent a request. The calling package fills it in.
 type Browser struct {
 	Request   *http.Request
 	RequestID string

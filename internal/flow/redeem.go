@@ -78,8 +78,8 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, comple
 	return out, nil
 }
 
-// authorize redeems the code and fills in what WeChat confirmed. It returns an outcome when there
-// is no authorization to complete.
+// authorize redeems the code and fills in what WeChat confirmed. It returns an outcome when
+// the sign-in cannot be completed.
 func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()

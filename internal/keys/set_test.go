@@ -141,10 +141,10 @@ func TestRingBelievesOnlyItsOwnTokens(t *testing.T) {
 		}
 	}
 	if _, err := r.Sign(keys.RS256, keys.TypeJWT, nil); err == nil {
-		t.Error("signing without a key of that kind is no error")
+		t.Error("no error for signing without a key of that algorithm")
 	}
 	if _, err := r.Sign(keys.ES256, "other", nil); err == nil {
-		t.Error("signing an unknown type is no error")
+		t.Error("no error for signing an unknown type")
 	}
 }
 

@@ -148,7 +148,7 @@ func TestEndLeavesNoTokenBehind(t *testing.T) {
 		t.Errorf("what apps have could not be ended: %v", err)
 	}
 	if _, _, err := r.Find(t.Context(), r.hash, start); err != nil {
-		t.Errorf("the session is over before what apps have: %v", err)
+		t.Errorf("the session ended although its grants were not revoked: %v", err)
 	}
 	r.Grants = r.store
 	for range 2 {
@@ -161,14 +161,14 @@ func TestEndLeavesNoTokenBehind(t *testing.T) {
 	}
 }
 
-// A use that cannot be recorded keeps nobody out.
+// When the use of a session cannot be recorded, the user stays signed in.
 type fullDisk struct{ gateway.Sessions }
 
 func (fullDisk) TouchSession(context.Context, [32]byte, time.Time, time.Time) error {
 	return gateway.ErrUnavailable
 }
 
-func TestFullDiskKeepsNobodyOut(t *testing.T) {
+func TestFullDiskSignsNobodyOut(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
 	told := 0

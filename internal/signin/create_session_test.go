@@ -32,7 +32,7 @@ func (v *visitor) session() (session.Browser, bool) {
 	return s, ok
 }
 
-func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
+func TestCreatedSessionIsLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)
 	alice, v := r.user("alice"), r.visitor(uaDesktop)
@@ -67,7 +67,7 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 }
 
 // A replica that died in the middle, a second tab, a refresh: one session, one event.
-func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
+func TestCreateSessionAtTwoReplicasIsOneSession(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)
 	alice, v := r.user("alice"), r.visitor(uaDesktop)
@@ -86,7 +86,7 @@ func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
 	}
 }
 
-func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
+func TestCreateSessionAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*fixture, *visitor, string){
 		"signed out here": func(_ *fixture, v *visitor, _ string) {
@@ -121,7 +121,7 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	}
 }
 
-func TestEstablishRefuses(t *testing.T) {
+func TestCreateSessionRefuses(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)
 	alice, blocked := r.user("alice"), r.user("mallory")
@@ -137,7 +137,7 @@ func TestEstablishRefuses(t *testing.T) {
 		want   error
 	}{
 		"a blocked user":             {func(e *session.Authentication) { e.UserID = blocked }, gateway.ErrBlocked},
-		"nobody":                     {func(e *session.Authentication) { e.UserID = gateway.NewID() }, gateway.ErrNotFound},
+		"unknown user":               {func(e *session.Authentication) { e.UserID = gateway.NewID() }, gateway.ErrNotFound},
 		"an unknown connector":       {func(e *session.Authentication) { e.Connector = "gone" }, other},
 		"a connector of another app": {func(e *session.Authentication) { e.Connector = "site" }, other},
 		"no openid":                  {func(e *session.Authentication) { e.OpenID = "" }, other},

@@ -144,7 +144,7 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		}
 		if got := r.method(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") +
 			"&method=choose"))); got != "choose" {
-			t.Errorf("choosing anew leads to %s", got)
+			t.Errorf("choosing again leads to %s", got)
 		}
 	}
 }
