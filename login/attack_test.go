@@ -11,9 +11,8 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A proxy that passes any Host on, or a client that makes one up: no address and no cookie of ours
-// follows it.
-func TestMadeUpHostHeaderLeadsNowhere(t *testing.T) {
+// A proxy forwards any Host, or a client forges one: no address and no cookie of the handler uses it.
+func TestForgedHostHeaderIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()

@@ -54,7 +54,7 @@ func begun(b *testing.B, h *login.Handler) *http.Request {
 	return r
 }
 
-// BenchmarkCallback is the callback path: cookie opened, claim, exchange (WeChat answers at once),
+// BenchmarkCallback is the callback path: cookie opened, attempt stored, exchange (WeChat answers at once),
 // session, outcome, redirect. Run it with -cpu 1 for callbacks per second on one core.
 func BenchmarkCallback(b *testing.B) {
 	h := benchHandler(b)

@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// browser returns what the engine must know of the browser that sent r.
+// browser returns what the engine needs of the browser that sent r.
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
@@ -34,8 +34,8 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, res)
 }
 
-// keepSession adds the session cookie to a result. A repeat sets the same cookie while the session
-// lives, so that a sign-out stays a sign-out: where it has ended, the callback is lost.
+// keepSession adds the session cookie to a result. A repeated callback sets the same cookie, but only
+// while the session lives: otherwise repeating the callback would undo a sign-out.
 func (h *Handler) keepSession(b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
@@ -74,8 +74,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result
 	}
 }
 
-// answerLost redirects to a page at an address without code and state. A browser that is signed in
-// continues instead: the page it asked for was its own.
+// answerLost redirects to the page for a lost callback, at an address without code and state. A
+// browser that is signed in continues at the return address instead.
 func (h *Handler) answerLost(w http.ResponseWriter, res flow.Result) {
 	returnTo := ""
 	if res.Flow != nil {
@@ -91,8 +91,8 @@ func (h *Handler) answerLost(w http.ResponseWriter, res flow.Result) {
 	seeOther(w, target)
 }
 
-// serveLost renders the page for a lost callback. It continues by a button: a page that continued
-// automatically would loop in a browser without cookies.
+// serveLost renders the page for a lost callback. The user continues with a button: a page that
+// continued automatically would loop in a browser without cookies.
 func (h *Handler) serveLost(w http.ResponseWriter, r *http.Request) {
 	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
 	if err != nil {
@@ -118,8 +118,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, f *flow.Flo
 	h.show(w, r, p)
 }
 
-// serveEnded renders the page for a callback that failed. For an address that has expired, or that
-// was not made here, the callback is lost.
+// serveEnded renders the page for a callback that failed. When the parameter page has expired or is
+// forged, it renders the page for a lost callback.
 func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 	e, ok := h.engine.Ending(r.URL.Query().Get("page"))
 	if !ok {

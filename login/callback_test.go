@@ -17,15 +17,15 @@ import (
 func TestPrefetchWithoutCookieSendsNothingToWeChat(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
-	person, crawler := s.browser(), s.browser()
-	state := person.begin("/sign-in?return=/private/x")
+	user, crawler := s.browser(), s.browser()
+	state := user.begin("/sign-in?return=/private/x")
 	crawler.wantLost(crawler.get(s.callback(code("a"), state)))
 	if n := s.wechat.exchanges(); n != 0 {
 		t.Fatalf("%d codes were sent to WeChat", n)
 	}
-	s.wantGo(person.get(s.callback(code("a"), state)), "/private/x")
-	if person.who() != openIDOf(code("a")) {
-		t.Error("the person could not sign in afterwards")
+	s.wantGo(user.get(s.callback(code("a"), state)), "/private/x")
+	if user.who() != openIDOf(code("a")) {
+		t.Error("the user could not sign in afterwards")
 	}
 }
 
@@ -62,7 +62,7 @@ func TestForeignStateDoesNotReplaceASession(t *testing.T) {
 	victim.signIn("v")
 	s.wantGo(victim.get(s.callback(code("evil"), attacker.begin("/sign-in"))), "/")
 	if victim.who() != openIDOf(code("v")) || s.wechat.times(code("evil")) != 0 {
-		t.Error("the victim is somebody else now")
+		t.Error("the victim is signed in as another user")
 	}
 }
 
@@ -240,8 +240,8 @@ func TestCallbacksAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// WeChat drops a slow callback and calls again. The first exchange must go on, and its outcome
-// serve the second request.
+// WeChat drops a slow callback and calls again. The first exchange must continue, and the second
+// request is answered from its outcome.
 func TestVisitorWhoLeavesDoesNotBurnTheCode(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
@@ -296,13 +296,13 @@ func TestSecondCodeForTheSameState(t *testing.T) {
 		}
 		b := s.browser()
 		state := b.begin("/sign-in?return=/private/x")
-		s.stateIn(b.get(s.callback(code("a"), state))) // goes round by itself
+		s.stateIn(b.get(s.callback(code("a"), state))) // restarted automatically
 		s.wantGo(b.get(s.callback(code("b"), state)), "/private/x")
 		if b.who() != openIDOf(code("b")) || s.wechat.times(code("a")) != 1 {
 			t.Errorf("signed in as %q, first code sent %d times", b.who(), s.wechat.times(code("a")))
 		}
 	})
-	t.Run("while the first is under way it waits", func(t *testing.T) {
+	t.Run("while the first is in progress it waits", func(t *testing.T) {
 		s := newFixture(t)
 		reached, release := make(chan struct{}), make(chan struct{})
 		s.wechat.exchange = func(_ context.Context, c string) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// deleteLimit is the time for deleting a session.
+// deleteLimit is the time limit for deleting a session.
 const deleteLimit = 2 * time.Second
 
 // maxRefusal is the greatest length of RefusalError.Text, in bytes.
@@ -33,11 +33,11 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 		return a.Finish(ctx, outcomeOf(err), "", fmt.Errorf("login: create the session: %w", err))
 	}
 	out, err := a.Finish(ctx, flow.OutcomeSignedIn, "", nil)
-	// The time of the sign-in may be used up; what follows must happen all the same.
+	// What follows must happen even when the time limit of the sign-in has passed.
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		// Nobody may use a session whose outcome was not written: other requests of the browser
-		// start again.
+		// The outcome was not written, so other requests of the browser start again. The session
+		// must not stay.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
@@ -68,7 +68,7 @@ func (h *Handler) newSession(
 	s = in.Session
 	s.Scopes = slices.Clone(s.Scopes)
 	if h.cfg.OnSignIn != nil {
-		if kind, text, err = h.askProgram(ctx, in); err != nil {
+		if kind, text, err = h.callOnSignIn(ctx, in); err != nil {
 			return Session{}, kind, text, err
 		}
 	}
@@ -79,8 +79,8 @@ func (h *Handler) newSession(
 	return s, "", "", nil
 }
 
-// askProgram calls Config.OnSignIn. For an error it returns the outcome and the text for the user.
-func (h *Handler) askProgram(ctx context.Context, in *SignIn) (kind, text string, err error) {
+// callOnSignIn calls Config.OnSignIn. For an error it returns the outcome and the text for the user.
+func (h *Handler) callOnSignIn(ctx context.Context, in *SignIn) (kind, text string, err error) {
 	err = h.cfg.OnSignIn(ctx, in)
 	var refusal *RefusalError
 	switch {
@@ -106,8 +106,8 @@ func outcomeOf(err error) string {
 	return flow.OutcomeFault
 }
 
-// keepKnown copies what the browser's session has of the same user: a silent sign-in after one with
-// a profile keeps the profile.
+// keepKnown copies the profile and the unionid from the browser's session of the same user: a silent
+// sign-in after one with a profile keeps the profile.
 func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {

@@ -20,7 +20,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Config is what New makes a Handler from. URL, Keys and one of OfficialAccount and WebsiteApp are
+// Config is the configuration of a Handler. URL, Keys and one of OfficialAccount and WebsiteApp are
 // required; the zero value of every other field works.
 type Config struct {
 	// URL is the program's own public address, such as https://app.example.com. It may have a path,
@@ -31,8 +31,8 @@ type Config struct {
 	URL string
 
 	// Keys seal the cookies of pending sign-ins: random, at least 32 bytes each. The first seals
-	// and all open, so that keys can be replaced. Keys made at start would end every pending
-	// sign-in at each restart, and would not be shared between processes.
+	// and all open, so that keys can be replaced. Keys that are generated at startup would
+	// end every pending sign-in at a restart, and would not be shared between processes.
 	Keys [][]byte
 
 	// Store stores sessions and attempts; nil is a new MemoryStore.
@@ -48,8 +48,9 @@ type Config struct {
 	// itself shows its own error page to other browsers.
 	AnyBrowser bool
 
-	// Insecure allows plain http at an address that is not loopback: a test account (测试号) tried
-	// with a real phone in a private network. Anyone on the way can then read and set cookies.
+	// Insecure allows plain http at an address that is not loopback, for testing a test account
+	// (测试号) with a real phone in a private network. Everyone on the network path can then read and
+	// set cookies.
 	Insecure bool
 
 	// ReturnHosts are other origins that a return address may have, such as
@@ -58,38 +59,38 @@ type Config struct {
 	ReturnHosts []string
 
 	// AvatarHosts are origins, besides WeChat's own (https, *.qlogo.cn), of avatars; written as
-	// ReturnHosts are. An avatar from any other origin becomes "". Name the simulator here.
+	// ReturnHosts are. An avatar from any other origin becomes "". Add the simulator here.
 	AvatarHosts []string
 
 	// CallbackPath is the path of the callback, below the path of URL; "" is "/wechat/callback",
-	// others begin with "/wechat/callback/". It is for programs with several official accounts: a
-	// Handler for each, with a path for each, and everything else alike. They share sessions and
-	// pending sign-ins when they share URL, Keys, Store and CookieName.
+	// others begin with "/wechat/callback/". It is for programs with several official accounts: use
+	// one Handler for each, each with its own CallbackPath. Handlers with the same URL, Keys, Store
+	// and CookieName share sessions and pending sign-ins.
 	CallbackPath string
 
-	// CookieName is the common beginning of the names of the cookies: 1 to 20 letters, digits and
-	// hyphens. "" is "weigate". Two programs below one https host need two names; on plain http the
-	// port is added.
+	// CookieName is the prefix of the names of all cookies: 1 to 20 letters, digits and hyphens. ""
+	// is "weigate". Two programs on one https host need different names. On plain http the port is
+	// added to the name.
 	CookieName string
 
 	// OnStart is called before a browser is sent to WeChat. It returns false when it has answered
-	// the request itself, for example with a page that has a box to tick; the sign-in has then not
-	// started. It is not called where a sign-in that has started is restarted automatically.
-	// Return, Scope and Method of its options are filled in. nil lets every browser continue. It
+	// the request itself, for example with a page that has a box to tick; then no sign-in starts. It
+	// is not called when a sign-in restarts automatically. Return, Scope and Method of its options
+	// are set. With nil every sign-in starts. It
 	// must be safe for concurrent use.
 	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
 	// OnSignIn is called for each sign-in before its session is created. It may change
 	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the user with the
-	// program's own records. It may refuse by an error: a *RefusalError leads to a page that says
-	// why, ErrUnavailable to one that says to try again in a moment, any other error to one that
-	// says that the program could not finish. It is called once per sign-in, in the request that
-	// redeemed the code, with a context that outlives that request, and has three seconds or more.
-	// nil accepts every user. It must be safe for concurrent use.
+	// program's own records. It may refuse the user with an error: for a *RefusalError the page
+	// shows its Text, for ErrUnavailable the page asks the user to try again in a moment, and for any
+	// other error it reports a failure of the program. It is called once per sign-in, in the request
+	// that redeemed the code, with a context that outlives that request and leaves three seconds or
+	// more. With nil every user is accepted. It must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error
 
-	// RenderPage renders all pages; nil renders the built-in ones, which a RenderPage function can
-	// render with Handler.WritePage.
+	// RenderPage renders all pages; nil renders the built-in ones. A RenderPage function can call
+	// Handler.WritePage for the pages that it does not change.
 	RenderPage func(http.ResponseWriter, *http.Request, Page)
 
 	// SessionIdle is how long a session lives without use. 0 is 24 hours.
@@ -98,19 +99,19 @@ type Config struct {
 	// SessionMax is how long any session lives. 0 is 720 hours.
 	SessionMax time.Duration
 
-	// ProfileMaxAge is the age at which a nickname and avatar (头像昵称) are requested again where they
-	// are required. 0 is 720 hours.
+	// ProfileMaxAge is the age at which RequireProfile requests nickname and avatar (头像昵称) again.
+	// 0 is 720 hours.
 	ProfileMaxAge time.Duration
 
 	// RequestID identifies a request in logs and on error pages; nil makes a random id for each.
 	RequestID func(*http.Request) string
 
-	// OnEvent is called for each sign-in that starts and for each answer to a callback, for
-	// metrics: those that started minus those that ended did not come back. It is called often,
-	// must not block, and must be safe for concurrent use.
+	// OnEvent is called for each sign-in that starts and for each answer to a callback, for metrics:
+	// the difference is the number of users who did not return from WeChat. It is called often, must
+	// not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
-	// Logger gets one line per sign-in, and one per error. No line contains a code, a token, a
+	// Logger gets one line for each sign-in and one for each error. No line contains a code, a token, a
 	// secret or a whole openid. nil discards.
 	Logger *slog.Logger
 
@@ -239,8 +240,8 @@ func (h *Handler) finish() (err error) {
 	h.cfg.SessionIdle = cmp.Or(h.cfg.SessionIdle, 24*time.Hour)
 	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
-	// Behind a proxy that changes Host, our own pages would look like another site's to the check,
-	// which compares Origin with Host where Sec-Fetch-Site is missing.
+	// The check compares Origin with Host when Sec-Fetch-Site is missing. Behind a proxy that changes
+	// Host, the handler's own forms would be rejected.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Own); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}
@@ -258,14 +259,14 @@ func (h *Handler) finish() (err error) {
 	return nil
 }
 
-// event passes an event of the engine on to Config.OnEvent.
+// event calls Config.OnEvent with an event of the engine.
 func (h *Handler) event(ctx context.Context, e flow.Event) {
 	if h.cfg.OnEvent != nil {
 		h.cfg.OnEvent(ctx, Event{Outcome: e.Outcome, Method: Method(e.Method)})
 	}
 }
 
-// redactUser keeps a password in an address out of the error.
+// redactUser returns an address without its password, for error messages.
 func redactUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

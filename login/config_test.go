@@ -20,7 +20,7 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*login.Config)
-		says   string // "" is no error
+		says   string // in the error; "" = none
 	}{
 		"smallest": {func(*login.Config) {}, ""},
 		"website app only": {func(c *login.Config) {
@@ -54,7 +54,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"short key": {func(c *login.Config) {
 			c.Keys = append(c.Keys, make([]byte, 31))
 		}, "number 2 has 31 bytes"},
-		"no door": {func(c *login.Config) { c.OfficialAccount = nil }, "no user could sign in"},
+		"no sign-in method": {func(c *login.Config) { c.OfficialAccount = nil }, "no user could sign in"},
 		"no secret": {func(c *login.Config) {
 			c.WebsiteApp = &wechat.Client{AppID: websiteID}
 		}, "Config.WebsiteApp"},

@@ -143,8 +143,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// The cookie alone must tell a thief of the store nothing, and the state alone must tell nobody
-// anything.
+// States and session ids cannot be guessed, and none occurs twice.
 func TestStateAndSessionAreRandom(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
@@ -254,7 +253,7 @@ func TestOldKeyStillOpens(t *testing.T) {
 	s.wantGo(b.get(s.callback(code("a"), state)), "/")
 }
 
-// Two different session cookies in one request: one of them was planted, and nobody knows which.
+// Of two different session cookies in one request another host set one, and it is unknown which.
 func TestTwoSessionCookiesAreNoSession(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t, func(c *login.Config) { c.URL = "https://www.example.com/app" })

@@ -12,14 +12,14 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// brokenStore is a MemoryStore that fails or dies on demand.
+// brokenStore is a MemoryStore whose methods a test can make fail or panic.
 type brokenStore struct {
 	*login.MemoryStore
-	claimed func(context.Context) error // after a claim was won
-	finish  func() error                // instead of Finish, when not nil
+	won     func(context.Context) error // after BeginAttempt stored an attempt
+	finish  func() error                // instead of FinishAttempt, when not nil
 	session func() error                // instead of Session, when not nil
-	created atomic.Int32                // sessions made
-	deleted atomic.Int32                // sessions removed
+	created atomic.Int32                // sessions created
+	deleted atomic.Int32                // sessions deleted
 	update  func() error                // instead of UpdateSession, when not nil
 	updates atomic.Int32                // calls of UpdateSession
 }
@@ -27,8 +27,8 @@ type brokenStore struct {
 func (s *brokenStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool,
 	error) {
 	have, won, err := s.MemoryStore.BeginAttempt(ctx, want, now)
-	if won && s.claimed != nil {
-		return have, won, s.claimed(ctx)
+	if won && s.won != nil {
+		return have, won, s.won(ctx)
 	}
 	return have, won, err
 }
@@ -67,7 +67,7 @@ func (s *brokenStore) DeleteSession(ctx context.Context, id string) error {
 	return s.MemoryStore.DeleteSession(ctx, id)
 }
 
-// dies serves a request in a process that dies on the way.
+// dies serves a request whose handler panics, as in a process that dies.
 func dies(t *testing.T, h http.Handler, r *http.Request) {
 	t.Helper()
 	defer func() {
@@ -78,9 +78,9 @@ func dies(t *testing.T, h http.Handler, r *http.Request) {
 	serve(h, r)
 }
 
-// The process dies between claim and exchange, or between exchange and outcome. Nobody knows which,
-// so the sign-in starts again, and the code is not sent twice.
-func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
+// The process dies between BeginAttempt and the exchange, or between the exchange and the outcome.
+// It is unknown which, so the sign-in starts again, and the code is not sent twice.
+func TestCrashDuringAnAttemptStartsAgain(t *testing.T) {
 	t.Parallel()
 	for name, beforeExchange := range map[string]bool{"before the exchange": true, "after it": false} {
 		t.Run(name, func(t *testing.T) {
@@ -91,16 +91,16 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 				state := b.begin("/sign-in?return=/private/x")
 				sent := 0
 				if beforeExchange {
-					store.claimed = func(context.Context) error { panic("the machine is gone") }
+					store.won = func(context.Context) error { panic("the machine is gone") }
 				} else {
 					store.finish = func() error { panic("the machine is gone") }
 					sent = 1
 				}
 				dies(t, s.mux, b.request("GET", s.callback(code("a"), state), nil))
-				store.claimed, store.finish = nil, nil
+				store.won, store.finish = nil, nil
 
 				began := time.Now()
-				again := s.stateIn(b.get(s.callback(code("a"), state))) // waits for the lease, then goes round
+				again := s.stateIn(b.get(s.callback(code("a"), state))) // waits for the lease, then restarts
 				if waited := time.Since(began); waited < 14*time.Second || waited > 16*time.Second {
 					t.Errorf("waited %v, want the lease of 15 s", waited)
 				}
@@ -117,16 +117,16 @@ func TestCrashAfterTheClaimStartsAgain(t *testing.T) {
 	}
 }
 
-// The visitor goes away while the claim is being written. Nobody else would hold it, and the next
-// request would wait for nothing.
-func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
+// The visitor leaves while the attempt is being stored. Otherwise the next request would wait for the
+// whole lease.
+func TestVisitorWhoLeavesDuringBeginAttempt(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
 	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	b := s.browser()
 	state := b.begin("/sign-in?return=/private/x")
 	ctx, leave := context.WithCancel(t.Context())
-	store.claimed = func(ctx context.Context) error {
+	store.won = func(ctx context.Context) error {
 		leave()
 		return ctx.Err()
 	}
@@ -137,8 +137,8 @@ func TestVisitorWhoLeavesDuringTheClaim(t *testing.T) {
 	}
 }
 
-// OnSignIn takes longer than the lease: those who waited have begun again, so the late one must not
-// end in a second session.
+// OnSignIn takes longer than the lease: requests that waited have started again, so the late one must
+// not create a second session.
 func TestLateSignInMakesNoSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestLateSignInMakesNoSession(t *testing.T) {
 			c.Store, c.Now = store, time.Now
 			c.OnSignIn = func(context.Context, *login.SignIn) error {
 				if slow {
-					time.Sleep(20 * time.Second) // does not look at its context
+					time.Sleep(20 * time.Second) // ignores its context
 				}
 				return nil
 			}
@@ -157,7 +157,7 @@ func TestLateSignInMakesNoSession(t *testing.T) {
 		state := b.begin("/sign-in?return=/private/x")
 		s.stateIn(b.get(s.callback(code("a"), state)))
 		if b.session() != "" {
-			t.Error("a session was made after the lease")
+			t.Error("a session was created after the lease")
 		}
 		slow = false
 		s.stateIn(b.get(s.callback(code("a"), state)))
@@ -167,13 +167,13 @@ func TestLateSignInMakesNoSession(t *testing.T) {
 	})
 }
 
-// The outcome cannot be written. The session that was made is taken back.
-func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
+// When the outcome cannot be written, the session that was created is deleted.
+func TestUnwrittenOutcomeDeletesTheSession(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err    error
 		status int
-	}{"claim lost": {login.ErrAttemptLost, 302}, "database down": {errors.New("connection refused"), 303}} {
+	}{"attempt lost": {login.ErrAttemptLost, 302}, "database down": {errors.New("connection refused"), 303}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &brokenStore{MemoryStore: login.NewMemoryStore(), finish: func() error { return c.err }}
@@ -184,14 +184,14 @@ func TestUnwrittenOutcomeTakesTheSessionBack(t *testing.T) {
 				t.Errorf("status %d, session %q", res.StatusCode, b.session())
 			}
 			if store.created.Load() != 1 || store.deleted.Load() != 1 {
-				t.Errorf("%d sessions made, %d removed", store.created.Load(), store.deleted.Load())
+				t.Errorf("%d sessions created, %d deleted", store.created.Load(), store.deleted.Load())
 			}
 		})
 	}
 }
 
-// WeChat does not answer. The visitor waits ten seconds, no more, and the code is not sent again.
-func TestSilentWeChatIsGivenUp(t *testing.T) {
+// WeChat does not answer. The visitor waits for ten seconds at most, and the code is not sent again.
+func TestWeChatWithoutAnAnswerTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newFixture(t, func(c *login.Config) { c.Now = time.Now })
@@ -213,8 +213,7 @@ func TestSilentWeChatIsGivenUp(t *testing.T) {
 	})
 }
 
-// While the store cannot be read nobody is signed in, nobody is sent round in circles, and nobody
-// gets in.
+// While the store cannot be read nobody is signed in, signed out or redirected in a loop.
 func TestStoreDownIsNotSignedOut(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}

@@ -13,19 +13,20 @@ import (
 // MinSeed is the least length of Authentication.Seed, in bytes.
 const MinSeed = flow.MinSeed
 
-// Authentication is a sign-in that was confirmed by other means than this package's callback: a
-// code that the user scanned, an administrator's link, a test.
+// Authentication is a sign-in that was confirmed by other means than this package's callback, such
+// as a code that the user scanned, an administrator's link, or a test.
 type Authentication struct {
 	// Session describes the user. Subject is required. A zero SignedInAt is now; the session ends
-	// Config.SessionMax after it. ExpiresAt is not read. Method may be any name of the caller's.
+	// Config.SessionMax after it. ExpiresAt is ignored. Method may be any name that the caller
+	// chooses.
 	Session Session
 
-	// Seed is what the session id is derived from: at least MinSeed random bytes, which belong to
-	// this one sign-in and are known to the caller only. Whoever knows the seed has the session.
+	// Seed is the secret from which the session id is derived: at least MinSeed random bytes, used
+	// for this sign-in only. Everyone who knows the seed can use the session.
 	Seed []byte
 
-	// Repeat says that a session was created for this sign-in before. Then none is created: the
-	// cookie is returned again if the session still lives.
+	// Repeat is true when a session was created for this sign-in before. Then CreateSession creates
+	// none, and returns the cookie again if the session still lives.
 	Repeat bool
 }
 
@@ -34,19 +35,17 @@ type Authentication struct {
 // that the browser had before ends. Config.OnSignIn is not called. created reports whether this
 // call created the session; it is false for a repeat.
 //
-// The same Seed is the same session, in every process and however often: while that session lives,
-// of the same user, method and app, a further call only returns the cookie again. Of many calls at
-// once one creates it.
+// The session id is derived from Seed. While that session lives and has the same user, method and
+// app, another call with the Seed, in any process, only returns the cookie again. Of many concurrent
+// calls one creates the session.
 //
-// A session that has ended (signed out, expired) is not remembered: without Repeat a further call
-// would create it again and undo the sign-out. So a caller whose request can be sent twice stores a
-// record of the sign-in, calls CreateSession first, then marks the record as used, and sets Repeat
-// from then on: a process that dies in between loses no sign-in, and after the mark a sign-out is
-// final.
+// After the session has ended (signed out, expired), a call without Repeat creates it again, which
+// would undo a sign-out. So a caller whose request can be sent twice stores a record of the sign-in,
+// calls CreateSession, then marks the record as used, and sets Repeat from then on. When the process
+// dies in between, no sign-in is lost; after the mark, a sign-out is final.
 //
-// The caller has verified that the user of this browser wants to sign in and started the sign-in in
-// it, for example by a sealed cookie. Otherwise an attacker could sign a victim's browser in as the
-// attacker (login CSRF).
+// The caller must verify that the sign-in was started in this browser, for example by a sealed
+// cookie. Otherwise an attacker could sign a victim's browser in as the attacker (login CSRF).
 //
 // Errors to test for: ErrNoSession, with Repeat, when the session has ended; ErrSessionExists when
 // a live session of another user has this seed; other errors are the store's. With an error there
@@ -85,8 +84,8 @@ func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http
 	return h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax), created, nil
 }
 
-// sameSession returns an error unless the session with this id lives and is of the same user,
-// method and app as want.
+// sameSession returns an error unless the session with this id lives and has the user, method and
+// app of want.
 func (h *Handler) sameSession(r *http.Request, id string, want Session, now time.Time) error {
 	live, err := h.cfg.Store.Session(r.Context(), flow.Hash("session", id), now)
 	switch {
@@ -101,10 +100,10 @@ func (h *Handler) sameSession(r *http.Request, id string, want Session, now time
 	return nil
 }
 
-// CheckReturn reports whether a user may be sent to an address after signing in, by the rules of
-// /sign-in for its parameter "return": Config.URL, Config.ReturnHosts, and no spelling that
-// browsers read differently than servers. It returns the absolute address; "" is the path of
-// Config.URL. The error wraps ErrReturn. It is for programs that use CreateSession.
+// CheckReturn checks a return address as /sign-in does, and returns it in absolute form: it must be
+// at Config.URL or one of Config.ReturnHosts, and in a form that browsers and servers parse alike.
+// "" is the path of Config.URL. The error wraps ErrReturn. It is for programs that use
+// CreateSession.
 func (h *Handler) CheckReturn(address string) (string, error) {
 	checked, err := h.returns.Check(address)
 	if err != nil {
@@ -113,9 +112,9 @@ func (h *Handler) CheckReturn(address string) (string, error) {
 	return h.returns.Absolute(checked), nil
 }
 
-// AuthenticationSessionID returns the id under which a Store has the session that CreateSession
-// creates of seed, before or after it is created: with it another browser can end that session by
-// Store.DeleteSession. It is a hash; nobody can sign in with it.
+// AuthenticationSessionID returns the id under which a Store has, or will have, the session that
+// CreateSession creates with seed. A program can end that session with it, by Store.DeleteSession.
+// The id is a hash; nobody can sign in with it.
 func AuthenticationSessionID(seed []byte) (string, error) {
 	id, err := flow.SeedSessionID(seed)
 	if err != nil {

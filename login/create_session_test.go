@@ -21,13 +21,13 @@ func scanned(seed byte) login.Authentication {
 	}
 }
 
-// establish is a request that establishes e in the browser.
-func (b *browser) establish(e login.Authentication) (made bool, err error) {
-	return b.establishAs(b.request("GET", "/scan", nil), e)
+// createSession calls CreateSession for a request of the browser.
+func (b *browser) createSession(e login.Authentication) (created bool, err error) {
+	return b.createSessionFor(b.request("GET", "/scan", nil), e)
 }
 
-func (b *browser) establishAs(r *http.Request, e login.Authentication) (made bool, err error) {
-	c, made, err := b.site.handler.CreateSession(r, e)
+func (b *browser) createSessionFor(r *http.Request, e login.Authentication) (created bool, err error) {
+	c, created, err := b.site.handler.CreateSession(r, e)
 	if (c == nil) != (err != nil) {
 		b.site.t.Errorf("CreateSession returns cookie %v and error %v", c, err)
 	}
@@ -36,18 +36,18 @@ func (b *browser) establishAs(r *http.Request, e login.Authentication) (made boo
 	if c != nil {
 		b.cookies[c.Name] = c.Value
 	}
-	return made, err
+	return created, err
 }
 
-// must fails unless Establish says just that.
+// must fails the test unless CreateSession succeeds and created is want.
 func (b *browser) must(e login.Authentication, want bool) {
 	b.site.t.Helper()
-	if made, err := b.establish(e); err != nil || made != want {
-		b.site.t.Fatalf("CreateSession = %v, %v; want %v", made, err, want)
+	if created, err := b.createSession(e); err != nil || created != want {
+		b.site.t.Fatalf("CreateSession = %v, %v; want %v", created, err, want)
 	}
 }
 
-func TestEstablishSignsIn(t *testing.T) {
+func TestCreateSessionSignsIn(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()
@@ -62,28 +62,28 @@ func TestEstablishSignsIn(t *testing.T) {
 	}
 }
 
-// A process that died after Establish, a second press, a second tab: one session.
-func TestEstablishTwiceIsOneSession(t *testing.T) {
+// A process that died after CreateSession, a second click, a second tab: one session.
+func TestCreateSessionTwiceIsOneSession(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()
-	var made atomic.Int32
+	var created atomic.Int32
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			switch first, err := b.establish(scanned(1)); {
+			switch first, err := b.createSession(scanned(1)); {
 			case err != nil:
 				t.Errorf("CreateSession: %v", err)
 			case first:
-				made.Add(1)
+				created.Add(1)
 			}
 		})
 	}
 	wg.Wait()
 	id := b.session()
 	b.must(scanned(1), false)
-	if made.Load() != 1 || b.session() != id || b.who() == "" {
-		t.Errorf("%d sessions made; the cookie moved: %v", made.Load(), b.session() != id)
+	if created.Load() != 1 || b.session() != id || b.who() == "" {
+		t.Errorf("%d sessions created; the cookie moved: %v", created.Load(), b.session() != id)
 	}
 	repeat := scanned(1)
 	repeat.Repeat = true
@@ -93,7 +93,7 @@ func TestEstablishTwiceIsOneSession(t *testing.T) {
 	}
 }
 
-func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
+func TestCreateSessionAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()
@@ -101,34 +101,33 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	b.post("/sign-out", nil)
 	repeat := scanned(1)
 	repeat.Repeat = true
-	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) || b.session() != "" {
+	if _, err := b.createSession(repeat); !errors.Is(err, login.ErrNoSession) || b.session() != "" {
 		t.Errorf("CreateSession = %v, session %q; want ErrNoSession and none", err, b.session())
 	}
 	b.must(scanned(1), true) // as its comment says
 	s.clock.advance(25 * time.Hour)
-	if _, err := b.establish(repeat); !errors.Is(err, login.ErrNoSession) {
+	if _, err := b.createSession(repeat); !errors.Is(err, login.ErrNoSession) {
 		t.Errorf("after the idle limit CreateSession = %v, want ErrNoSession", err)
 	}
 }
 
-// Whatever a caller mixes up, nobody gets a session that is another person's, or another kind of
-// session.
-func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
+// A call with the seed of another sign-in does not return that session.
+func TestCreateSessionDoesNotReturnAnotherUsersSession(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	s.browser().must(scanned(1), true)
 	for name, change := range map[string]func(*login.Session){
-		"another person": func(s *login.Session) { s.Subject = "mallory" },
+		"another user":   func(s *login.Session) { s.Subject = "mallory" },
 		"another openid": func(s *login.Session) { s.OpenID = "oX6mX57QiiVC0DHls-eQ_igBfkbM" },
 		"another app":    func(s *login.Session) { s.AppID = websiteID },
-		"another door":   func(s *login.Session) { s.Method = login.MethodWeChat },
+		"another method": func(s *login.Session) { s.Method = login.MethodWeChat },
 	} {
 		for _, repeat := range []bool{false, true} {
 			e := scanned(1)
 			e.Repeat = repeat
 			change(&e.Session)
 			b := s.browser()
-			if _, err := b.establish(e); !errors.Is(err, login.ErrSessionExists) || b.session() != "" {
+			if _, err := b.createSession(e); !errors.Is(err, login.ErrSessionExists) || b.session() != "" {
 				t.Errorf("%s: CreateSession = %v, session %q", name, err, b.session())
 			}
 		}
@@ -136,7 +135,7 @@ func TestEstablishDoesNotGiveAnotherPersonsSession(t *testing.T) {
 }
 
 // Nobody could sign out of a session whose cookie was replaced.
-func TestEstablishEndsThePreviousSession(t *testing.T) {
+func TestCreateSessionEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()
@@ -152,7 +151,7 @@ func TestEstablishEndsThePreviousSession(t *testing.T) {
 	}
 }
 
-func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
+func TestCreateSessionRefusesIncompleteAuthentications(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	for name, change := range map[string]func(*login.Authentication){
@@ -165,8 +164,8 @@ func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 		e := scanned(1)
 		change(&e)
 		b := s.browser()
-		if made, err := b.establish(e); err == nil || made || b.session() != "" {
-			t.Errorf("%s: CreateSession = %v, %v, session %q", name, made, err, b.session())
+		if created, err := b.createSession(e); err == nil || created || b.session() != "" {
+			t.Errorf("%s: CreateSession = %v, %v, session %q", name, created, err, b.session())
 		}
 	}
 	e := scanned(3)
@@ -180,7 +179,7 @@ func TestEstablishRefusesWhatNamesNobody(t *testing.T) {
 
 // "That was not me", pressed on the phone: it ends the desktop's session, whose cookie it never
 // saw.
-func TestEstablishedIDEndsTheSession(t *testing.T) {
+func TestAuthenticationSessionIDEndsTheSession(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
 	s := newFixture(t, func(c *login.Config) { c.Store = store })
@@ -198,7 +197,7 @@ func TestEstablishedIDEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestEstablishWhileTheStoreIsAway(t *testing.T) {
+func TestCreateSessionWhileTheStoreIsUnavailable(t *testing.T) {
 	t.Parallel()
 	o := &outage{Store: login.NewMemoryStore(), err: login.ErrUnavailable}
 	s := newFixture(t, func(c *login.Config) { c.Store = o })
@@ -207,7 +206,7 @@ func TestEstablishWhileTheStoreIsAway(t *testing.T) {
 		o.method.Store(method)
 		e := scanned(1)
 		e.Repeat = method == "Session"
-		if _, err := b.establish(e); !errors.Is(err, login.ErrUnavailable) || b.session() != "" {
+		if _, err := b.createSession(e); !errors.Is(err, login.ErrUnavailable) || b.session() != "" {
 			t.Errorf("%s: CreateSession = %v, session %q", method, err, b.session())
 		}
 	}

@@ -21,7 +21,7 @@
 //	func main() {
 //		h, err := login.New(login.Config{
 //			URL:             "https://app.example.com",
-//			Keys:            [][]byte{[]byte(os.Getenv("LOGIN_KEY"))}, // 32 random bytes, kept
+//			Keys:            [][]byte{[]byte(os.Getenv("LOGIN_KEY"))}, // 32 random bytes
 //			OfficialAccount: &wechat.Client{AppID: "wx…", Secret: wechat.Secret(os.Getenv("WECHAT_SECRET"))},
 //		})
 //		if err != nil {
@@ -36,7 +36,7 @@
 //		log.Fatal(http.ListenAndServe(":8080", mux))
 //	}
 //
-// Several processes share a [Store]; login/storetest checks one. [Handler.CreateSession] creates a
+// Several processes can share a [Store]; login/storetest tests an implementation. [Handler.CreateSession] creates a
 // session for a user who was authenticated by other means.
 //
 // # Addresses
@@ -50,24 +50,23 @@
 //	GET  /wechat/callback?code=…&state=…
 //	      no flow cookie for this state ──→ 303 /sign-in/lost; nothing is sent to WeChat
 //	      no code ──→ page denied, with a link that continues
-//	      attempt stored ──→ code redeemed, OnSignIn called, session created, outcome written
+//	      attempt stored ──→ code redeemed, OnSignIn called, session created, outcome stored
 //	      another request redeems it ──→ wait for its outcome
 //	      outcome signed_in ──→ session cookie, 303 to the return address
-//	      outcome code_refused, or never known ──→ start again, twice automatically, then page again
+//	      outcome code_refused or unknown ──→ start again, twice automatically, then page again
 //	      outcome snapshot ──→ 303 /sign-in, which explains 使用完整服务 once and then starts again
-//	      any other outcome ──→ 303 /sign-in/ended, which is its page; the same for each repeat
+//	      any other outcome ──→ 303 /sign-in/ended, the page for it; the same for each repeat
 //	GET  /sign-in/ended      explains why a callback failed, at an address without its code
 //	GET  /sign-in/lost       the sign-in has expired, or this browser keeps no cookies
 //	GET  /sign-in/profile    asks for nickname and avatar; its button is /sign-in?scope=profile
-//	POST /sign-in/profile    continue without, remembered for the session
+//	POST /sign-in/profile    continues without them, remembered for the session
 //	GET  /sign-in/me         200 and the session as JSON, or 401 {"error":"signed_out"}
 //	GET  /sign-out           a page with a button
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
-// The program's own sign-out button is a form: method post, action /sign-out, with a field "return"
-// if need be. A page with such a form must not have the Referrer-Policy "no-referrer": browsers
-// then send "Origin: null" along, and the form looks like another site's where Sec-Fetch-Site is
-// missing.
+// The program's own sign-out button is a form: method post, action /sign-out, with an optional field
+// "return". A page with such a form must not have the Referrer-Policy "no-referrer": browsers then
+// send "Origin: null", and the form is rejected as another site's where Sec-Fetch-Site is missing.
 //
 // # Security
 //
@@ -78,12 +77,12 @@
 //     lease has passed is a sign-in that starts again, never a second redemption. WeChat does call
 //     twice, sometimes with two codes for one state (many field reports): the second code counts
 //     only when WeChat refused the first.
-//   - However often a callback is repeated, it is one session, since its id is derived from a
-//     secret in the flow cookie. Repeats count for a minute, and only while the session lives:
-//     after signing out, "back" signs nobody in.
-//   - No browser is redirected endlessly. A state's last character counts the restarts (it survives
-//     where cookies do not), and the third is a page.
-//   - Return addresses are checked before the flow starts and travel sealed.
+//   - A repeated callback never creates a second session, since the session id is derived from a
+//     secret in the flow cookie. Repeats are accepted for a minute, and only while the session
+//     lives: after signing out, the back button signs nobody in.
+//   - No browser is redirected endlessly. The last character of a state counts the restarts (WeChat
+//     returns it even where cookies are lost); instead of a third restart there is a page.
+//   - Return addresses are checked before the flow starts, and are part of the sealed flow cookie.
 //   - A user of a snapshot page (快照页) is virtual and never signed in.
 //   - Codes, tokens and secrets are in no log line, page, or address that stays in the address bar.
 //     Tokens are not stored.
@@ -92,5 +91,5 @@
 //
 // The package does not keep user records, or join a user's openids; it does not use WeChat's tokens
 // after the sign-in, serve WeCom or mini-programs, or renew a consent in the background. It does
-// not limit request rates: do that in front.
+// not limit request rates: a proxy in front must do that.
 package login

@@ -11,17 +11,16 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A sign-in fails while its code is still good, and the person shares the address of the error page
-// to ask for help. Whoever reads it must not find the code: in a flow of their own it would make
-// them that person.
-func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
+// A sign-in fails while its code is still valid, and the user shares the address of the error page to
+// ask for help. The address must not contain the code: an attacker could sign in as the user with it.
+func TestSharedErrorPageDoesNotContainTheCode(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"WeChat is down":  "<html>502 Bad Gateway</html>",
 		"wrong secret":    refused(40125, "invalid appsecret"),
 		"address unknown": refused(40164, "invalid ip"),
 		"too many calls":  refused(45011, "api minute-quota reach limit"),
-		"person refused":  refused(50002, "user limited"),
+		"user refused":    refused(50002, "user limited"),
 	} {
 		s := newFixture(t)
 		s.wechat.exchange = func(context.Context, string) string { return answer }
@@ -35,14 +34,14 @@ func TestSharedErrorPageDoesNotHandOverTheCode(t *testing.T) {
 		if leaktest.Find([]byte(address)) != "" || strings.Contains(address, state) {
 			t.Errorf("%s: the address holds code or state: %s", name, address)
 		}
-		shared := s.browser().get(address) // somebody else, without cookies
+		shared := s.browser().get(address) // another user, without cookies
 		if body := text(shared); !strings.Contains(body, "/sign-in?return=%2Fprivate%2Fx") || len(shared.Cookies()) != 0 {
 			t.Errorf("%s: the page has no way on, or sets a cookie: %s", name, body)
 		}
 	}
 }
 
-// Nobody but this site words its error pages.
+// Only the handler itself can choose the text of its error pages.
 func TestMadeUpEndingIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t, func(c *login.Config) {

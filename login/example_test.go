@@ -36,7 +36,7 @@ func Example() {
 			OpenURL: weixin.URL, APIURL: weixin.URL, // leave both out for WeChat itself
 		},
 		OnSignIn: func(_ context.Context, in *login.SignIn) error {
-			in.Subject = "user-1" // what the app calls this person
+			in.Subject = "user-1" // the user's id in the program
 			return nil
 		},
 	})
@@ -83,7 +83,7 @@ func Example() {
 	// hello, user-1, called "小明"
 }
 
-// OnSignIn lets the app turn people away. The person sees Text, the log Err.
+// OnSignIn can refuse users. The page shows Text; Err goes to the log.
 func ExampleRefusalError() {
 	allowed := map[string]bool{}
 	onSignIn := func(_ context.Context, in *login.SignIn) error {

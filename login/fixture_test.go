@@ -22,11 +22,12 @@ const (
 	accountID = "wx00000000000000aa"
 	websiteID = "wx00000000000000bb"
 
-	uaWeChat  = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MMWEBID/8157 MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
+	uaWeChat = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MMWEBID/8157 " +
+		"MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
 	uaDesktop = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 )
 
-// code returns a code that leak would find anywhere.
+// code returns a code that leaktest finds in logs and pages.
 func code(name string) string { return "0" + leaktest.Mark + name }
 
 // fakeWeChat is WeChat's API as a RoundTripper: no network, so tests can run in a synctest bubble,
@@ -85,7 +86,7 @@ func (f *fakeWeChat) times(code string) int {
 	return f.sent[code]
 }
 
-// tokenFor is WeChat's answer; a person is the last character of the code.
+// tokenFor returns WeChat's answer for a code. The last character of the code identifies the user.
 func tokenFor(code, scope string) string {
 	return fmt.Sprintf(`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_%sr","openid":%q,"scope":%q}`,
 		leaktest.Mark, leaktest.Mark, openIDOf(code), scope)
@@ -320,7 +321,7 @@ func (b *browser) flows() (n, weight int) {
 	return n, weight
 }
 
-// who asks the site for the openid of the browser's person, "" when signed out.
+// who returns the openid of the browser's user, "" when signed out.
 func (b *browser) who() string {
 	b.site.t.Helper()
 	res := b.get(b.site.prefix + "/sign-in/me")
@@ -339,7 +340,7 @@ func text(res *http.Response) string {
 	return string(b)
 }
 
-// wantGo checks that the answer goes on to an address of the app by 303.
+// wantGo checks that the answer redirects to an address of the app with status 303.
 func (s *fixture) wantGo(res *http.Response, path string) {
 	s.t.Helper()
 	want := path

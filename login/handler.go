@@ -22,9 +22,9 @@ const (
 	pathSignOut  = "/sign-out"
 )
 
-// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Make
-// it with New. It is safe for concurrent use, and has no state of its own: everything is in the
-// store and in cookies.
+// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Create
+// it with New. It is safe for concurrent use, and keeps no state in memory: everything is in the
+// Store and in cookies.
 type Handler struct {
 	cfg         Config
 	returns     flow.Returns
@@ -35,7 +35,7 @@ type Handler struct {
 	pages       *pages
 }
 
-// Mount registers the handler for its addresses on mux: /sign-in and everything below it, /sign-out
+// Mount registers the handler on mux: /sign-in and everything below it, /sign-out
 // and the callback, each below the path of Config.URL.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	for _, path := range []string{pathStart, pathStart + "/", pathSignOut, h.cfg.CallbackPath} {
@@ -43,11 +43,11 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	}
 }
 
-// ServeHTTP serves the addresses that Mount registers; any other is 404. It also works where a
-// proxy or http.StripPrefix removed the path of Config.URL.
+// ServeHTTP serves the addresses that Mount registers, and answers 404 for others. It also works when
+// a proxy or http.StripPrefix has removed the path of Config.URL.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = h.withRequestID(r)
-	guard(w)
+	setHeaders(w)
 	path := r.URL.Path
 	if below, found := strings.CutPrefix(path, h.returns.Prefix); found && strings.HasPrefix(below, "/") {
 		path = below
@@ -72,10 +72,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guard sets the headers that every response has. No response may be cached: each is for one
-// visitor at one moment. No address may reach another site in the header Referer: the callback's
+// setHeaders sets the headers of every response. No response may be cached: each is for one visitor
+// at one moment. No address may be sent to another site in the Referer header: the callback's
 // contains a code.
-func guard(w http.ResponseWriter) {
+func setHeaders(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
@@ -134,7 +134,7 @@ func (h *Handler) requestID(r *http.Request) string {
 	return id
 }
 
-// randomRequestID returns an id that is short enough to be read out on the telephone.
+// randomRequestID returns an id that a user can read out on the telephone.
 func randomRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])

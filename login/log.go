@@ -13,8 +13,8 @@ type Event struct {
 	Method  Method // "" when the flow is not known
 }
 
-// fail answers a request with an error on this side: the cause goes to the log, the visitor gets a
-// sentence and the request id.
+// fail answers a request that failed with an internal error: it logs the cause, and renders a page
+// with the request id.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := Page{Kind: PageFault, RequestID: h.requestID(r)}
 	if isTemporary(err) {

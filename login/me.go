@@ -7,7 +7,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// me is what a script of the program learns about its visitor.
+// me is the JSON that /sign-in/me returns to scripts of the program.
 type me struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`
@@ -23,7 +23,7 @@ type me struct {
 	SignOut    string         `json:"sign_out"`
 }
 
-// serveMe answers 200 and the user, or 401 and {"error":"signed_out"}.
+// serveMe serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
 func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Cookie")
 	s, err := h.Session(r)

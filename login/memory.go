@@ -10,10 +10,10 @@ import (
 // MemoryStore is a Store in the memory of one process. Sessions end with the process, and two
 // processes do not share them: use it for one process, for development and in tests.
 //
-// It is bounded: expired rows are removed as calls come in, and beyond MaxRows live sessions, or as
-// many attempts, new ones are refused with ErrStoreFull. Attempts whose code WeChat refused go
-// first: anyone can make those, and so many would keep every other user out. It is safe for
-// concurrent use. Make it with NewMemoryStore.
+// Its size is bounded: calls remove expired rows, and new sessions or attempts beyond MaxRows are
+// refused with ErrStoreFull. A full store first removes attempts whose code WeChat refused: everyone
+// can create those, and otherwise they could prevent all sign-ins. It is safe for concurrent use.
+// Create it with NewMemoryStore.
 type MemoryStore struct {
 	// MaxRows is the limit for sessions and for attempts, each. 0 means 100,000, about 50 MB when
 	// full. It is read at each call; set it before first use.
@@ -136,8 +136,8 @@ func (m *MemoryStore) DeleteSession(ctx context.Context, id string) error {
 	return nil
 }
 
-// full reports whether count has reached the limit, after removing expired rows. That happens once
-// a second at most: a full store must not be slow too.
+// full reports whether count has reached the limit, after removing expired rows. It removes rows at
+// most once a second, so that a full store is not also slow.
 func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	limit := m.MaxRows
 	if limit == 0 {
@@ -154,9 +154,9 @@ func (m *MemoryStore) full(count func() int, now time.Time) bool {
 	return count() >= limit
 }
 
-// dropRefused removes the attempts that a visitor without an account can make: start, then call
-// back with a made-up code. A repeat sends the code to WeChat again, which refuses it again, so
-// nothing but a call is lost.
+// dropRefused removes the attempts whose code WeChat refused. Everyone can create them, by a callback
+// with a forged code. A repeated callback then sends the code to WeChat once more, and WeChat refuses
+// it again.
 func (m *MemoryStore) dropRefused() {
 	for id, c := range m.attempts {
 		if c.Outcome.Kind == OutcomeCodeRefused {

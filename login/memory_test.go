@@ -16,14 +16,14 @@ func TestMemoryStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) login.Store { return login.NewMemoryStore() })
 }
 
-// A visitor without a session can still make claims; they must not fill the memory, and what is
-// over must make room.
+// A visitor without a session can create attempts. They must not fill the memory, and expired rows
+// must be removed for new ones.
 func TestMemoryStoreIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	s := login.NewMemoryStore()
 	s.MaxRows = 3
-	claim := func(id string) error {
+	attempt := func(id string) error {
 		_, _, err := s.BeginAttempt(t.Context(),
 			login.Attempt{ID: id, Code: "c", Owner: "o", Lease: now.Add(time.Second), Expires: now.Add(time.Minute)}, now)
 		return err
@@ -31,7 +31,7 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	session := func(id string) error {
 		return s.CreateSession(t.Context(), id, login.Session{ExpiresAt: now.Add(time.Minute)}, now)
 	}
-	for _, make := range []func(string) error{claim, session} {
+	for _, make := range []func(string) error{attempt, session} {
 		for _, id := range []string{"a", "b", "c"} {
 			if err := make(id); err != nil {
 				t.Fatalf("row %s: %v", id, err)
@@ -42,7 +42,7 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Minute)
-	if err := claim("d"); err != nil {
+	if err := attempt("d"); err != nil {
 		t.Errorf("after the others expired: %v", err)
 	}
 	if err := session("d"); err != nil {
@@ -50,9 +50,9 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	}
 }
 
-// Anybody can start a sign-in and call back with a made-up code. So many claims must not keep
-// people with good codes out.
-func TestFloodOfMadeUpCodesLocksNobodyOut(t *testing.T) {
+// Everyone can start a sign-in and request the callback with a forged code. Many such attempts must
+// not prevent sign-ins with valid codes.
+func TestFloodOfForgedCodesBlocksNobody(t *testing.T) {
 	t.Parallel()
 	store := login.NewMemoryStore()
 	store.MaxRows = 20
@@ -74,7 +74,7 @@ func TestFloodOfMadeUpCodesLocksNobodyOut(t *testing.T) {
 	s.clock.advance(time.Second)
 	b := s.browser()
 	s.wantGo(b.get(s.callback(code("b"), b.begin("/sign-in"))), "/")
-	s.wantGo(early.get(s.callback(code("a"), state)), "/") // the claims that count are still there
+	s.wantGo(early.get(s.callback(code("a"), state)), "/") // its attempt is still stored
 	if s.wechat.times(code("a")) != 1 {
 		t.Errorf("a code was sent %d times", s.wechat.times(code("a")))
 	}

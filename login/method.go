@@ -6,7 +6,7 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// Method is a way to sign in (登录方式).
+// Method is a sign-in method (登录方式).
 type Method string
 
 // The methods of this package.
@@ -19,16 +19,16 @@ const (
 )
 
 // InWeChat reports whether a request comes from WeChat's own browser, where an official account can
-// sign users in, judging by the user agent. It is false for WeCom and mini-programs. It decides
-// what a visitor is shown, never what the visitor may do: every client can send any user agent.
+// sign users in, judging by the user agent. It is false for WeCom and mini-programs. Use it to
+// choose what to show, never to grant access: every client can send any user agent.
 func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
 // OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false,
-// judging by the user agent: its user has no other screen at hand from which to scan a code.
+// judging by the user agent. Its user cannot scan a code that the same screen shows.
 func OnPhone(r *http.Request) bool { return flow.ClassOf(r) == flow.OnPhone }
 
 // chooseMethod returns the method for this visitor. When there is none it returns the page that
-// says where to continue instead.
+// says where to continue.
 func (h *Handler) chooseMethod(r *http.Request, wanted Method) (Method, PageKind) {
 	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassOf(r)

@@ -10,13 +10,17 @@ import (
 )
 
 const (
-	uaWindows     = "Mozilla/5.0 (Windows NT 6.1; WOW64) Chrome/53 Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat(0x6305002e)"
-	uaWeCom       = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 wxwork/4.1.0 MicroMessenger/7.0.1 Language/zh"
-	uaMiniProgram = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.40 NetType/WIFI Language/zh_CN miniProgram/wx00"
-	uaPhone       = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Version/17.0 Mobile/15E148 Safari/604.1"
+	uaWindows = "Mozilla/5.0 (Windows NT 6.1; WOW64) Chrome/53 Safari/537.36 NetType/WIFI " +
+		"MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat(0x6305002e)"
+	uaWeCom = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 " +
+		"wxwork/4.1.0 MicroMessenger/7.0.1 Language/zh"
+	uaMiniProgram = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 " +
+		"MicroMessenger/8.0.40 NetType/WIFI Language/zh_CN miniProgram/wx00"
+	uaPhone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 " +
+		"Version/17.0 Mobile/15E148 Safari/604.1"
 )
 
-func TestDoors(t *testing.T) {
+func TestSignInMethods(t *testing.T) {
 	t.Parallel()
 	noAccount := func(c *login.Config) { c.OfficialAccount = nil }
 	noWebsite := func(c *login.Config) { c.WebsiteApp = nil }
@@ -68,9 +72,9 @@ func TestDoors(t *testing.T) {
 			if res.StatusCode != 302 || u.Path != c.want {
 				t.Fatalf("%d to %s, want %s", res.StatusCode, u, c.want)
 			}
-			scope, door, id := "snsapi_base", "wechat", accountID
+			scope, method, id := "snsapi_base", "wechat", accountID
 			if c.want == website {
-				scope, door, id = "snsapi_login", "website", websiteID
+				scope, method, id = "snsapi_login", "website", websiteID
 			}
 			if q := u.Query(); q.Get("scope") != scope || q.Get("appid") != id ||
 				q.Get("redirect_uri") != s.origin+"/wechat/callback" {
@@ -86,7 +90,7 @@ func TestDoors(t *testing.T) {
 			}
 			s.wantGo(b.get(s.callback(code("a"), u.Query().Get("state"))), "/private/x")
 			me, err := s.handler.Session(b.request("GET", "/", nil))
-			if err != nil || string(me.Method) != door || me.AppID != id {
+			if err != nil || string(me.Method) != method || me.AppID != id {
 				t.Errorf("session %+v, %v", me, err)
 			}
 		})

@@ -23,7 +23,7 @@ func TestObserveHearsBeginningsAndEnds(t *testing.T) {
 	})
 	b := s.browser()
 	b.signIn("a")
-	b.get("/wechat/callback?state=nobodys")
+	b.get("/wechat/callback?state=unknown")
 	want := []login.Event{{Outcome: "begun", Method: login.MethodWeChat},
 		{Outcome: "signed_in", Method: login.MethodWeChat}}
 	mu.Lock()

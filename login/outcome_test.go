@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A virtual person of a snapshot page is never signed in, and the reload after 使用完整服务 begins again.
+// The virtual user of a snapshot page is never signed in, and the reload after 使用完整服务 starts again.
 func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -22,7 +22,7 @@ func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	b := s.browser()
 	state := b.begin("/sign-in?return=/named/x&scope=profile")
 	start := "/sign-in?return=%2Fnamed%2Fx&scope=profile"
-	for range 2 { // the repeat is told the same
+	for range 2 { // the repeat gets the same answer
 		s.wantGo(b.get(s.callback(code("a"), state)), start)
 	}
 	if body := s.wantPage(b.get(start), login.PageSnapshot, 200); !strings.Contains(body, "使用完整服务") {
@@ -35,7 +35,7 @@ func TestSnapshotUserIsNotSignedIn(t *testing.T) {
 	s.wantGo(b.get(s.callback(code("b"), b.begin(start))), "/named/x")
 }
 
-// WeChat refuses every code. The visitor is sent round twice, then asked.
+// WeChat refuses every code. The sign-in restarts twice, then a page asks the visitor.
 func TestRefusedCodesDoNotGoRoundForEver(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
@@ -106,7 +106,7 @@ func TestOutcomesThatAreNotASession(t *testing.T) {
 			500},
 		"system busy":    {refused(-1, "system error"), login.PageBusy, 503},
 		"too many calls": {refused(45011, "api minute-quota reach limit"), login.PageBusy, 503},
-		"frozen person":  {refused(50002, "user limited"), login.PageUserRestricted, 403},
+		"frozen user":    {refused(50002, "user limited"), login.PageUserRestricted, 403},
 		"web page":       {"<html>502 Bad Gateway</html>", login.PageBusy, 503},
 		"cut off":        {`{"access_token":"83_x","openid":"o`, login.PageBusy, 503},
 		"empty object":   {`{}`, login.PageBusy, 503},
@@ -126,7 +126,7 @@ func TestOutcomesThatAreNotASession(t *testing.T) {
 			}
 			sent := 1
 			if name == "system busy" {
-				sent = 2 // the one answer after which wechat.Client tries again by itself
+				sent = 2 // the one answer after which wechat.Client tries again automatically
 			}
 			if b.who() != "" || s.wechat.exchanges() != sent {
 				t.Errorf("signed in as %q after %d exchanges", b.who(), s.wechat.exchanges())

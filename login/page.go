@@ -30,26 +30,26 @@ const (
 	PageBadRequest     PageKind = "bad_request"     // the request is malformed
 	PageForeignForm    PageKind = "foreign_form"    // the form came from another site
 	PageNotFound       PageKind = "not_found"
-	PageMethod         PageKind = "method_not_allowed" // the address does not take this method
+	PageMethod         PageKind = "method_not_allowed" // the address does not support the HTTP method
 )
 
-// Page is what there is to show. A RenderPage function shows it in the app's own style; it must use
-// Status, escape every field (html/template does), and set no caching headers: "Cache-Control:
-// no-store" and the Referrer-Policy are set already. Fields that a kind does not need are empty.
-// All addresses are absolute and safe to link to.
+// Page is the content of a page. Config.RenderPage can render it in the program's own style. It must
+// use Status, escape every field (html/template does), and not set Cache-Control or Referrer-Policy,
+// which are set already. Fields that a kind does not need are empty. All addresses are absolute and
+// safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
 	Lang      string // "en" or "zh-CN", by the browser's Accept-Language
-	RequestID string // for error pages: the log has it too
+	RequestID string // for error pages; also in the log
 
 	AgainURL   string // starts the sign-in (again); the main button
 	WithoutURL string // continues without a profile, by a link
 	WebsiteURL string // signs in by a QR code instead
 	CopyURL    string // the address to open in WeChat
 
-	// DeclineURL and SignOutURL are where a form goes (POST), with the one field "return" holding
-	// Return. Such a page must not have the Referrer-Policy "no-referrer": browsers then send
+	// DeclineURL and SignOutURL are the addresses to which a form is sent (POST), with one field:
+	// "return", whose value is Return. Such a page must not have the Referrer-Policy "no-referrer": browsers then send
 	// "Origin: null" with the form, which looks like another site's.
 	DeclineURL string
 	SignOutURL string
@@ -59,7 +59,7 @@ type Page struct {
 	Text     string // what the program tells the user, on PageRefused
 }
 
-// status is the HTTP status of a kind of page.
+// status returns the HTTP status of a kind of page.
 func (k PageKind) status() int {
 	switch k {
 	case PageSignedOut:
@@ -85,10 +85,10 @@ func (k PageKind) status() int {
 // isError reports whether a page shows the request id, for users who ask for help.
 func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
 
-// retryAfter is when a program may try again, in seconds, while the store is unavailable.
+// retryAfter is the value of Retry-After, in seconds, while the store is unavailable.
 const retryAfter = "5"
 
-// show completes a page and renders it, by Config.RenderPage if there is one.
+// show fills in the fields that every page has and renders the page, with Config.RenderPage if set.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
@@ -112,13 +112,12 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 	h.WritePage(w, r, p)
 }
 
-// WritePage shows p as the built-in page, in p.Lang and with p.Status. It is what a Config.Page
-// function calls for the kinds that it leaves alone.
+// WritePage renders the built-in page for p, in p.Lang and with p.Status. A Config.RenderPage
+// function calls it for the kinds that it does not render itself.
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// The templates are tested with every kind; this is a page of a kind that the caller made
-		// up.
+		// Every kind of this package is tested with the templates: the caller passed another kind.
 		h.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -130,6 +129,6 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Add("Vary", "Accept-Language")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a failure here is a browser that has gone away
+		_, _ = w.Write(body) // it fails only when the client closed the connection
 	}
 }

@@ -122,7 +122,7 @@ func TestPagesStayPages(t *testing.T) {
 	}
 }
 
-// The policy allows the one style sheet, no script, and forms that end at home.
+// The policy allows the one style sheet, no script, and forms to the own origin and return hosts.
 func TestPolicyMatchesTheStyle(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t, withReturnHosts)
@@ -134,7 +134,8 @@ func TestPolicyMatchesTheStyle(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte(style[1]))
 	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; form-action 'self' https://app.example.com http://127.0.0.1:3000 https://docs.example.com https://shop.example.com; base-uri 'none'; frame-ancestors 'none'"
+		"'; form-action 'self' https://app.example.com http://127.0.0.1:3000 https://docs.example.com " +
+		"https://shop.example.com; base-uri 'none'; frame-ancestors 'none'"
 	if policy != want {
 		t.Errorf("policy %q\nwant   %q", policy, want)
 	}
@@ -150,8 +151,9 @@ func TestLanguage(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "en", "en": "en", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "zh-TW": "zh-CN", "ZH": "zh-CN",
 		"en-US,en;q=0.9,zh-CN;q=0.8": "en",
-		"fr,zh;q=0.5":                "zh-CN", "fr": "en", "zh;q=0,en;q=0.1": "en", "zh;q=x": "en", "en;q=0.2, zh;q=0.3": "zh-CN",
-		",,;": "en",
+		"fr,zh;q=0.5":                "zh-CN", "fr": "en", "zh;q=0,en;q=0.1": "en", "zh;q=x": "en",
+		"en;q=0.2, zh;q=0.3": "zh-CN",
+		",,;":                "en",
 	} {
 		b := s.browser()
 		b.headers.Set("Accept-Language", header)

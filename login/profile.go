@@ -30,7 +30,7 @@ func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// declineProfile serves the button "continue without". The choice lasts as long as the session.
+// declineProfile serves the form "Continue without". The choice is kept in the session.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {

@@ -55,14 +55,14 @@ func TestProfileIsAskedForByAPageOfOurs(t *testing.T) {
 	if res := b.get(ask); res.Header.Get("Location") != s.origin+"/named/x?y=1" {
 		t.Errorf("asked again at once: %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
-	// A silent sign-in of the same person forgets nothing; another person has nothing of theirs.
+	// A silent sign-in of the same user keeps the profile; another user does not get it.
 	b.signIn("a")
 	if got := text(b.get("/named/x")); got != `hello `+openIDOf("a")+` "小明"` {
 		t.Errorf("after a silent sign-in: %s", got)
 	}
 	b.signIn("b")
 	if res := b.get("/named/x"); res.StatusCode != 302 {
-		t.Errorf("another person has a profile: %s", text(res))
+		t.Errorf("another user has a profile: %s", text(res))
 	}
 }
 
@@ -108,13 +108,13 @@ func TestGoOnWithoutIsRememberedForTheSession(t *testing.T) {
 	}
 }
 
-// The exchange worked; user info did not. The person is who they are.
+// The exchange succeeded and user info failed: the user is signed in without a profile.
 func TestFailingUserInfoStillSignsIn(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"not allowed": refused(48001, "api unauthorized"), "busy": refused(-1, "system error"), "web page": "<html>",
-		"cut off":       `{"openid":"o`,
-		"somebody else": profileOf("oSomebodyElse", "Mallory", ""),
+		"cut off":      `{"openid":"o`,
+		"another user": profileOf("oSomebodyElse", "Mallory", ""),
 	} {
 		s := newFixture(t)
 		s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "snsapi_userinfo") }
@@ -147,7 +147,7 @@ func TestUserInfoIsNotAskedWithABaseToken(t *testing.T) {
 	}
 }
 
-func TestOnSignInConnectsThePerson(t *testing.T) {
+func TestOnSignInConnectsTheUser(t *testing.T) {
 	t.Parallel()
 	var got login.SignIn
 	s := newFixture(t, func(c *login.Config) {

@@ -17,16 +17,16 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. The style sheet is part of each page, named by its hash in the
-// policy: a program need not serve a file of this package.
+// pages renders the built-in pages. Each page contains the style sheet, which the Content Security
+// Policy allows by its hash, so that a program need not serve files of this package.
 type pages struct {
 	layout *template.Template
 	texts  *lang.Catalogue
 	policy string
 }
 
-// newPages reads the embedded files. Forms may end at the own origin and at the return hosts:
-// Chromium applies form-action to the redirect after a form, too.
+// newPages reads the embedded files. The policy allows forms to the own origin and to the return
+// hosts, since Chromium also applies form-action to the redirect after a form.
 func newPages(own string, allowed map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
@@ -60,7 +60,7 @@ type view struct {
 	Page
 	Title string
 	Lines []string // paragraphs
-	Main  string   // text of the main button; "" is no button
+	Main  string   // text of the main button; "" = none
 	Tone  string   // "plain", "good" or "bad": the colour of the symbol
 	texts lang.Texts
 }

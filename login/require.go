@@ -12,10 +12,10 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Require serves next to signed-in users; next finds the session with FromContext. Other browsers
-// are sent to sign in and return to the same address (pages), or get 401 and JSON (API calls: a
-// request that accepts JSON but not HTML, that a script sent, or that is neither GET nor HEAD).
-// While the store cannot be read the answer is 503.
+// Require calls next for signed-in users only; next gets the session with FromContext. For a page,
+// other browsers are sent to sign in and return to the same address. For an API call the answer is
+// 401 and JSON: a request that accepts JSON but not HTML, that a script sent, or that is neither GET
+// nor HEAD. While the store cannot be read the answer is 503.
 //
 // Responses get "Cache-Control: private, no-store" unless next sets another, so that a page is not
 // shown from a cache after signing out.
@@ -28,9 +28,9 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 }
 
 // RequireProfile is Require for pages that need a nickname and avatar (头像昵称). A user without them,
-// or with ones older than Config.ProfileMaxAge, first sees a page that asks, with the button
-// "Continue without": a consent page that opens unexplained is what makes WeChat show a snapshot
-// page instead (WeChat's announcement of 2022-05-09). So next must accept an empty Nickname. API
+// or with ones older than Config.ProfileMaxAge, first sees a page that asks for them, with the button
+// "Continue without": WeChat shows a snapshot page instead of a consent page that opens without a
+// user's action (WeChat's announcement of 2022-05-09). So next must accept an empty Nickname. API
 // calls get 403 and JSON instead of the page.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,12 +40,12 @@ func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 		case h.freshProfile(s) || s.ProfileDeclined:
 			h.pass(w, r, s, next)
 		case !isRead(r) && !isAPICall(r):
-			h.pass(w, r, s, next) // a form: a redirect would lose its content
+			h.pass(w, r, s, next) // a redirect would lose the content of the form
 		case isAPICall(r):
-			guard(w)
+			setHeaders(w)
 			writeJSON(w, http.StatusForbidden, jsonError{Error: "profile_required", Profile: h.address(pathProfile)})
 		default:
-			guard(w)
+			setHeaders(w)
 			redirect(w, r, h.address(pathProfile)+"?return="+url.QueryEscape(h.here(r)))
 		}
 	})
@@ -57,14 +57,14 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, s *Session, next 
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 }
 
-// admit returns the session, or answers the request and returns nil.
+// admit returns the session, or answers the request and returns nil when there is none.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	r = h.withRequestID(r)
 	s, err := h.Session(r)
 	if err == nil {
 		return s
 	}
-	guard(w)
+	setHeaders(w)
 	w.Header().Add("Vary", "Cookie")
 	api := isAPICall(r)
 	switch {
@@ -86,9 +86,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 	return nil
 }
 
-// here returns the address of r as a return address: what the browser requested, also where a proxy
-// removed the prefix. The browser's own spelling is kept; bytes that a return address may not have
-// are encoded.
+// here returns the address that the browser requested, as a return address. It adds the path of
+// Config.URL where a proxy removed it, and percent-encodes bytes that a return address must not have.
 func (h *Handler) here(r *http.Request) string {
 	address := r.RequestURI
 	if !strings.HasPrefix(address, "/") {
@@ -105,8 +104,8 @@ func (h *Handler) here(r *http.Request) string {
 	return checked
 }
 
-// isAPICall reports whether a program sent the request, not a user who opens a page. Browsers since
-// 2020 (iOS: 2023) say so in Sec-Fetch-Mode.
+// isAPICall reports whether a program sent the request, and not a browser that opens a page. Browsers
+// since 2020 (iOS: 2023) send Sec-Fetch-Mode, which distinguishes the two.
 func isAPICall(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"
@@ -133,5 +132,5 @@ type jsonError struct {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a failure here is a browser that has gone away
+	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
 }

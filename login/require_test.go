@@ -55,7 +55,7 @@ func TestRequireTellsPagesFromAPICalls(t *testing.T) {
 	}
 }
 
-func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
+func TestRequireServesSignedInUsers(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)
 	b := s.browser()
@@ -64,7 +64,7 @@ func TestRequireLetsSignedInPeopleThrough(t *testing.T) {
 	if body := text(res); res.StatusCode != 200 || !strings.Contains(body, openIDOf(code("a"))) {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
-	// A page for one person must not be shown to the next from a cache.
+	// A cache must not show the page of one user to another.
 	if res.Header.Get("Cache-Control") != "private, no-store" || res.Header.Get("Vary") != "Cookie" {
 		t.Errorf("headers %v", res.Header)
 	}

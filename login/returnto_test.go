@@ -96,9 +96,9 @@ func TestOpenRedirectIsRefused(t *testing.T) {
 			t.Errorf("%s: the page repeats the address", name)
 		}
 		if len(b.cookies) != 0 {
-			t.Errorf("%s: a flow was begun", name)
+			t.Errorf("%s: a flow was started", name)
 		}
-		for _, at := range []string{"/sign-in/profile", "/sign-out"} { // the other doors for a return address
+		for _, at := range []string{"/sign-in/profile", "/sign-out"} { // the other addresses with a parameter return
 			if res := b.get(at + "?return=" + url.QueryEscape(target)); res.StatusCode != 400 {
 				t.Errorf("%s: %s answered %d to %q", name, at, res.StatusCode, res.Header.Get("Location"))
 			}
@@ -119,7 +119,7 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ target, want string }{
 		"nothing":                  {"", "https://app.example.com/"},
-		"first page":               {"/", "https://app.example.com/"},
+		"home page":                {"/", "https://app.example.com/"},
 		"path":                     {"/a/b", "https://app.example.com/a/b"},
 		"query":                    {"/a?x=1&y=%2F%2Fz", "https://app.example.com/a?x=1&y=%2F%2Fz"},
 		"address in a query":       {"/a?u=https://other.example/", "https://app.example.com/a?u=https://other.example/"},
@@ -153,16 +153,15 @@ func TestReturnAddressesThatAreKept(t *testing.T) {
 	}
 }
 
-// What a browser asks for comes back as it was, through Require, in whatever spelling the browser
-// has.
-func TestRequireComesBackToTheSameAddress(t *testing.T) {
+// Require redirects with the address that the browser requested as the return address.
+func TestRequireReturnsToTheSameAddress(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string]string{
 		"/private/x?y=1&z=%20":                  "/private/x?y=1&z=%20",
 		"/private/%E6%96%87?q=a%2Fb":            "/private/%E6%96%87?q=a%2Fb",
 		"/private/文章?q=中":                       "/private/%E6%96%87%E7%AB%A0?q=%E4%B8%AD",
 		`/private/x?a\b"<c>{d}|e`:               "/private/x?a%5Cb%22%3Cc%3E{d}|e",
-		"//evil.example/private/../":            "/", // not an address of ours: the first page
+		"//evil.example/private/../":            "/", // at another host: the home page
 		"/private/" + strings.Repeat("x", 2000): "/",
 	} {
 		s := newFixture(t)

@@ -11,23 +11,23 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session is a signed-in user in one browser, as the program sees it and as a Store stores it.
-// Handlers get a copy of their own.
+// Session is a user who is signed in in one browser. A Store stores it, and each request gets its own
+// copy.
 type Session struct {
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID
 	UnionID   string // the user's id across the apps of one open platform account; "" when WeChat did not return it
 	AppID     string // the app at WeChat that signed the user in
-	Nickname  string // "" when not requested or not given; never an identity; escape it like any text
+	Nickname  string // "" when not requested or not returned; it identifies nobody; escape it like any text
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
 	Method    Method
-	Extra     string // the program's own, set by OnSignIn; "" = none. Keep it short: each request reads it
+	Extra     string // data of the program, set by OnSignIn; "" = none. Keep it short: each request reads it
 
 	SignedInAt      time.Time
 	ProfileAt       time.Time // when WeChat returned nickname and avatar; zero: never
 	ProfileDeclined bool      // the user continued without a profile; not asked again in this session
-	ExpiresAt       time.Time // moved on while the session is used
+	ExpiresAt       time.Time // extended while the session is used
 }
 
 // SignIn is one sign-in that WeChat has confirmed, before its session is created. OnSignIn may
@@ -35,7 +35,7 @@ type Session struct {
 type SignIn struct {
 	Session
 	Return    string // absolute address where the user continues
-	Data      []byte // what StartOptions.Data was
+	Data      []byte // StartOptions.Data of this sign-in
 	RequestID string
 }
 
@@ -66,16 +66,16 @@ func FromContext(ctx context.Context) (*Session, bool) {
 	return s, found
 }
 
-// Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) for a
-// visitor who is not signed in. Other errors are the store's; then it is not known whether the
-// visitor is signed in.
+// Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) when
+// the visitor is signed out. Other errors are the store's; then it is unknown whether the visitor is
+// signed in.
 func (h *Handler) Session(r *http.Request) (*Session, error) {
 	s, _, err := h.session(r)
 	return s, err
 }
 
-// session also returns the id under which the store has the session. It moves the idle limit on,
-// but writes only after a tenth of it has passed, so that most requests only read.
+// session also returns the id under which the store has the session. It extends the session, but only
+// after a tenth of Config.SessionIdle has passed, so that most requests only read.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
 	if len(value) != flow.SessionIDLength {
@@ -95,14 +95,14 @@ func (h *Handler) session(r *http.Request) (*Session, string, error) {
 		case errors.Is(err, ErrNoSession): // signed out a moment ago
 			return nil, "", ErrNoSession
 		case err != nil:
-			return nil, "", fmt.Errorf("login: prolong the session: %w", err)
+			return nil, "", fmt.Errorf("login: extend the session: %w", err)
 		}
 		s.ExpiresAt = next
 	}
 	return s, id, nil
 }
 
-// expiry returns the end of a session that is used now.
+// expiry returns when a session that is used now expires, unless it is used again.
 func (h *Handler) expiry(signedIn, now time.Time) time.Time {
 	idle, last := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
 	if last.Before(idle) {

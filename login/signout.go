@@ -8,11 +8,11 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where
-// another host set some; a header has room for thousands, each a call to the store.
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one, or a few
+// where another host set some. A header can contain thousands, and each is a call to the store.
 const maxSessionCookies = 32
 
-// askSignOut renders a page with a button, for users who come by a link: GET changes nothing.
+// askSignOut renders a page with a button, for users who follow a link: GET changes nothing.
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -30,7 +30,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	h.show(w, r, p)
 }
 
-// signOut serves the form.
+// signOut serves the form of that page.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
@@ -46,10 +46,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 // SignOut does what POST /sign-out does, for a program that answers the request itself: it ends the
 // session and every pending sign-in of the browser that sent r. It sets cookies on w and writes
 // neither status nor body. It succeeds when no user is signed in. An error is the store's; then the
-// session may live on.
+// session may still exist.
 //
-// The caller has verified that the user wants to sign out: the request is a POST, and comes from
-// the program's own page.
+// The caller must verify that the user wants to sign out: that the request is a POST from the
+// program's own page.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, h.cookies.Clear(flow.CookieSession))
 	for _, c := range h.engine.ClearCookies(r) {

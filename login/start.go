@@ -9,23 +9,23 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StartOptions says how a sign-in starts. The zero value is a silent sign-in that returns to the
+// StartOptions is the options of a sign-in. The zero value is a silent sign-in that returns to the
 // program's home page.
 type StartOptions struct {
 	// Return is where the user continues afterwards: a path such as "/x?y#/z", or an address at the
 	// own origin or one of Config.ReturnHosts. "" is the path of Config.URL.
 	Return string
 	// Scope is wechat.ScopeBase (also "") or wechat.ScopeUserInfo, which shows WeChat's consent
-	// page and gets nickname and avatar. A website app always uses wechat.ScopeLogin.
+	// page and returns nickname and avatar. A website app always uses wechat.ScopeLogin.
 	Scope wechat.Scope
-	// ForcePopup asks WeChat to show its consent page even to users who agreed lately. It is a
-	// repeated consent, not a repeated proof of identity.
+	// ForcePopup makes WeChat show its consent page even to users who agreed recently. The user
+	// consents again; WeChat does not authenticate the user again.
 	ForcePopup bool
 	// Method selects a sign-in method; "" chooses by the browser. Only MethodWebsite can be
 	// selected, outside WeChat.
 	Method Method
-	// Data is the caller's own, up to MaxData bytes. It travels sealed in the browser and comes
-	// back as SignIn.Data.
+	// Data is data of the caller, at most MaxData bytes. It is kept in a sealed cookie of the
+	// browser and returned as SignIn.Data.
 	Data []byte
 }
 
@@ -37,12 +37,12 @@ const (
 	MaxData = flow.MaxData
 )
 
-// Start starts a sign-in: it seals what the callback must know into a cookie and redirects the
-// browser to WeChat, or renders a page that says where to continue instead. It always answers the
-// request. Programs that need no options link to /sign-in.
+// Start starts a sign-in: it seals what the callback needs into a cookie and redirects the browser to
+// WeChat. When no sign-in method is available for the browser, it renders a page that says where to
+// continue. It always answers the request. Programs that need no options link to /sign-in.
 func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) {
 	r = h.withRequestID(r)
-	guard(w)
+	setHeaders(w)
 	returnTo, err := h.returns.Check(o.Return)
 	if err != nil {
 		h.refuseReturn(w, r, err)
@@ -84,7 +84,8 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 	}))
 }
 
-// serveStart is Start for a link: ?return=ADDRESS, and ?scope=profile for nickname and avatar.
+// serveStart serves /sign-in, which starts a sign-in by a link: ?return=ADDRESS, and ?scope=profile
+// for nickname and avatar.
 func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -112,7 +113,7 @@ func (h *Handler) startURL(returnTo string, scope wechat.Scope) string {
 	return address
 }
 
-// redirect sends the browser on: 303 after a POST, so that the form is not sent along; 302
+// redirect redirects with status 303 after a POST, so that the form is not sent again, and 302
 // otherwise.
 func redirect(w http.ResponseWriter, r *http.Request, target string) {
 	w.Header().Set("Location", target)
@@ -123,7 +124,7 @@ func redirect(w http.ResponseWriter, r *http.Request, target string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// seeOther sends the browser to a page of the program.
+// seeOther redirects with status 303: the browser continues with GET.
 func seeOther(w http.ResponseWriter, target string) {
 	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)

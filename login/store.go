@@ -9,11 +9,10 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// Errors that a Store returns and that a caller decides on. A store may wrap them; test with
-// errors.Is.
+// Errors that a Store returns. A store may wrap them; test with errors.Is.
 var (
 	// ErrNoSession means that there is no such session, or that it has expired or was deleted.
-	// Handler.Session also returns it for a visitor who is not signed in.
+	// Handler.Session also returns it for signed-out visitors.
 	ErrNoSession = errors.New("login: no session")
 	// ErrSessionExists means that a live session has this id.
 	ErrSessionExists = errors.New("login: session exists already")
@@ -22,15 +21,15 @@ var (
 	// ErrStoreFull means that a store has reached its limit. The visitor sees "try again later".
 	ErrStoreFull = errors.New("login: store is full")
 	// ErrUnavailable means that the store, or what OnSignIn needs, cannot be reached now and may be
-	// soon. The visitor sees "try again in a moment" (503, with Retry-After). A store's time limit
-	// counts as this.
+	// soon. The visitor sees "try again in a moment" (503, with Retry-After). An error that is
+	// context.DeadlineExceeded is treated alike.
 	ErrUnavailable = errors.New("login: unavailable for now")
 )
 
 // ErrReturn is wrapped by every refusal of a return address.
 var ErrReturn = flow.ErrReturn
 
-// isTemporary reports whether an error may be gone when the user tries again.
+// isTemporary reports whether the same call may succeed when the user tries again.
 func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -38,8 +37,8 @@ func isTemporary(err error) bool {
 // Store stores sessions, and the attempts by which each code of WeChat is redeemed once, whichever
 // process serves the callback. All processes that serve one address share one Store.
 //
-// A store has no clock: every method that depends on time is given it, so that the processes of a
-// program and its tests agree. A row whose Expires or ExpiresAt is not after now counts as missing,
+// A store has no clock: each method that depends on time has it as an argument, so that all processes
+// and tests agree. A row whose Expires or ExpiresAt is not after now counts as missing,
 // whether or not it was removed already.
 //
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
@@ -65,8 +64,8 @@ type Store interface {
 
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes
 	// nothing, when the row is missing, has another owner, has an outcome already, or its Lease is
-	// not after now. After the lease the attempt can have no outcome, so those who waited for it
-	// may act on that.
+	// not after now. After the lease the attempt can have no outcome, so requests that waited for it
+	// start again.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
 	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a live
@@ -76,7 +75,7 @@ type Store interface {
 	// Session returns a copy of the live session, or ErrNoSession.
 	Session(ctx context.Context, id string, now time.Time) (*Session, error)
 
-	// UpdateSession changes the named parts of a live session, or returns ErrNoSession. It never
+	// UpdateSession changes fields of a live session, or returns ErrNoSession. It never
 	// restores a deleted or expired session.
 	UpdateSession(ctx context.Context, id string, u SessionUpdate, now time.Time) error
 
@@ -111,19 +110,19 @@ const (
 	OutcomeCodeRefused    OutcomeKind = flow.OutcomeCodeRefused    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       OutcomeKind = flow.OutcomeSnapshot       // a virtual user of WeChat's snapshot page (快照页)
 	OutcomeAppRefused     OutcomeKind = flow.OutcomeRefused        // Config.OnSignIn refused with a RefusalError
-	OutcomeUserRestricted OutcomeKind = flow.OutcomeUserRestricted // WeChat has restricted this user's account
+	OutcomeUserRestricted OutcomeKind = flow.OutcomeUserRestricted // WeChat has restricted the user
 	OutcomeBusy           OutcomeKind = flow.OutcomeBusy           // WeChat gave no usable answer, or ErrUnavailable
 	OutcomeRateLimited    OutcomeKind = flow.OutcomeRateLimited    // WeChat's quota of calls is used up
 	OutcomeFault          OutcomeKind = flow.OutcomeFault          // wrong configuration, or an error of the program
 )
 
-// SessionUpdate says what to change in a session; zero fields stay as they are.
+// SessionUpdate is a change of a session; zero fields are not changed.
 type SessionUpdate struct {
-	ExpiresAt       time.Time // moves the end of the session; an earlier one than the stored is ignored
+	ExpiresAt       time.Time // the new expiry; ignored when it is earlier than the stored one
 	ProfileDeclined bool      // the user continued without a profile
 }
 
-// attempts is the flow.Attempts of a Store.
+// attempts implements flow.Attempts with a Store.
 type attempts struct{ store Store }
 
 // BeginAttempt implements flow.Attempts.
@@ -143,7 +142,7 @@ func (a attempts) FinishAttempt(ctx context.Context, key, owner string, out flow
 	return flowError(a.store.FinishAttempt(ctx, key, owner, written, now))
 }
 
-// flowError adds the engine's error to one of the Store's.
+// flowError wraps an error of the Store in the error that the engine tests for.
 func flowError(err error) error {
 	switch {
 	case errors.Is(err, ErrAttemptLost):

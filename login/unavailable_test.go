@@ -62,8 +62,7 @@ func (o *outage) DeleteSession(ctx context.Context, id string) error {
 	return o.Store.DeleteSession(ctx, id)
 }
 
-// A store that is away for a minute is not a fault to be reported: the person is told to come back,
-// and programs when.
+// When the store is unavailable, the page asks the user to try again, and programs get Retry-After.
 func TestUnreachableStoreIsBusyNotAFault(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"BeginAttempt", "OnSignIn", "CreateSession", "FinishAttempt"} {

@@ -5,7 +5,7 @@
 // [IdentityAt] and [UnionID] find ids at WeChat.
 //
 // The package stores nothing but pins: each decision is made from the user as it is now, so that an
-// approval counts at the next request.
+// approval takes effect at the next request.
 package access
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Decision is whether a user may use an app.
+// Decision reports whether a user may use an app.
 type Decision int
 
-// The decisions. Only Allowed admits, so that a case that no rule covers admits nobody.
+// The decisions. The zero value denies too: callers admit on Allowed only.
 const (
-	Undecided Decision = iota // no policy was asked
+	Undecided Decision = iota // no policy was applied
 	Denied
 	Pending // an administrator has to approve the user
 	Allowed
@@ -94,7 +94,7 @@ func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRu
 		return Denied, err
 	}
 	for _, id := range identities {
-		// An identity without a unionid must not match an empty line of the list.
+		// An identity without a unionid must not match an empty entry of the list.
 		if slices.Contains(rule.OpenIDs, id.OpenID) || id.UnionID != "" && slices.Contains(rule.UnionIDs, id.UnionID) {
 			return Allowed, nil
 		}

@@ -9,21 +9,21 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// people answers with the same identities for everybody.
-type people struct {
+// users returns the same identities for every user.
+type users struct {
 	identities []gateway.Identity
 	err        error
 }
 
-func (p people) Identities(context.Context, string) ([]gateway.Identity, error) {
+func (p users) Identities(context.Context, string) ([]gateway.Identity, error) {
 	return p.identities, p.err
 }
 
 func TestAllow(t *testing.T) {
 	t.Parallel()
-	known := people{identities: []gateway.Identity{{OpenID: "o1", UnionID: "u1"}, {OpenID: "o2"}}}
+	known := users{identities: []gateway.Identity{{OpenID: "o1", UnionID: "u1"}, {OpenID: "o2"}}}
 	listed := func(change func(*gateway.AccessRule)) gateway.AccessRule {
-		rule := gateway.AccessRule{Rule: gateway.AccessListed, Users: []string{"somebody"}}
+		rule := gateway.AccessRule{Rule: gateway.AccessListed, Users: []string{"another user"}}
 		change(&rule)
 		return rule
 	}
@@ -33,8 +33,8 @@ func TestAllow(t *testing.T) {
 		rule   gateway.AccessRule
 		want   access.Decision
 	}{
-		{"no rule lets nobody in", gateway.Active, gateway.AccessRule{}, access.Denied},
-		{"an unknown rule lets nobody in", gateway.Active, gateway.AccessRule{Rule: "everybody"}, access.Denied},
+		{"no rule denies", gateway.Active, gateway.AccessRule{}, access.Denied},
+		{"an unknown rule denies", gateway.Active, gateway.AccessRule{Rule: "everybody"}, access.Denied},
 		{"signed in: active", gateway.Active, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Allowed},
 		{"signed in: pending", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Allowed},
 		{"signed in: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Denied},
@@ -42,7 +42,7 @@ func TestAllow(t *testing.T) {
 		{"approved: active", gateway.Active, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Allowed},
 		{"approved: pending waits", gateway.Pending, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Pending},
 		{"approved: blocked", gateway.Blocked, gateway.AccessRule{Rule: gateway.AccessApproved}, access.Denied},
-		{"listed by account", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }),
+		{"listed by user id", gateway.Pending, listed(func(r *gateway.AccessRule) { r.Users = []string{"me"} }),
 			access.Allowed},
 		{"listed by openid", gateway.Pending, listed(func(r *gateway.AccessRule) { r.OpenIDs = []string{"o2"} }),
 			access.Allowed},
@@ -75,12 +75,12 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-func TestStoreAwayLetsNobodyIn(t *testing.T) {
+func TestUnavailableStoreDenies(t *testing.T) {
 	t.Parallel()
-	rules := access.Rules{Identities: people{err: gateway.ErrUnavailable}}
+	rules := access.Rules{Identities: users{err: gateway.ErrUnavailable}}
 	rule := gateway.AccessRule{Rule: gateway.AccessListed, OpenIDs: []string{"o1"}}
 	got, err := rules.Decide(t.Context(), gateway.User{ID: "me", Status: gateway.Active}, gateway.App{Access: rule})
 	if got != access.Denied || !errors.Is(err, gateway.ErrUnavailable) {
-		t.Errorf("Allow while the store is away: %v, %v", got, err)
+		t.Errorf("Decide while the store is unavailable: %v, %v", got, err)
 	}
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Kinds of subjects: by which id an app knows users. SubjectOpenID is followed by the name of a
-// connector, whose openids they are.
+// Kinds of subjects: the id by which an app knows users. SubjectOpenID is a prefix; the name of the
+// connector whose openids are used follows it.
 const (
 	SubjectUser    = "user"    // the user id of the gateway; "" means the same
 	SubjectUnionID = "unionid" // WeChat's id across one open platform
-	SubjectOpenID  = "openid:" // followed by a connector
+	SubjectOpenID  = "openid:" // followed by the name of a connector
 )
 
-// SubjectConnector returns the connector by whose openids an app of this kind knows users; "" = it
-// does not know them by openid.
+// SubjectConnector returns the connector by whose openids an app with this kind of subject knows
+// users, or "" when it does not know them by openid.
 func SubjectConnector(kind string) string {
-	connector, is := strings.CutPrefix(kind, SubjectOpenID)
-	if !is {
+	connector, found := strings.CutPrefix(kind, SubjectOpenID)
+	if !found {
 		return ""
 	}
 	return connector
@@ -51,13 +51,13 @@ type Subjects struct {
 // Subject is the id by which an app knows a user.
 type Subject struct {
 	Value  string
-	Pinned bool // else the app may know the user by another id, which is pinned
+	Pinned bool // Value is stored already; false = Pin stores it, or returns the id stored earlier
 }
 
-// Find returns the id by which the app knows the user, who signed in by the session, or will know
-// them if it knows none yet. The first id that an app gets of a user stays, whatever is joined or
-// configured later. Another kind of id never takes the place of the one that the app needs, since
-// two kinds could give two users the same id.
+// Find returns the id by which the app knows, or will know, the user. in is the session by which the
+// user signed in. The first id of a user that an app gets is permanent: it stays when users are
+// joined and when the configuration changes. When the user has no id of the configured kind, Find
+// does not use another kind, because ids of two kinds could be equal for two users.
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
 func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
@@ -69,7 +69,8 @@ func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway
 	return Subject{Value: candidate}, err
 }
 
-// Pin returns the id by which the app knows the user from now on: what it knew already, else found.
+// Pin returns the id by which the app knows the user from now on: the id that was stored earlier,
+// or else found, which it stores.
 //
 // Errors to test for: gateway.ErrConflict (the app knows another user by this id),
 // gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
@@ -100,7 +101,8 @@ func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway
 	return userID, nil
 }
 
-// pinned returns the pinned id where no candidate can be found.
+// pinned returns the stored id of a user without an id of the configured kind. When none is stored
+// either, it returns the error missing.
 func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
 	pins, err := s.Pins.UserSubjects(ctx, userID)
 	if err != nil {
@@ -114,15 +116,16 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 	return "", missing
 }
 
-// IdentityAt returns the identity of a user at a connector: that of the session where the user
-// signed in there. known is false for a user who has never used the connector; more than connector,
-// appid and openid may be missing.
-func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.Session,
+// IdentityAt returns the identity of a user at a connector. When the user signed in by the session
+// through this connector, it returns the identity of the session, with only Connector, AppID and
+// OpenID set. known is false for a
+// user who has never used the connector.
+func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.Session,
 	connector string) (i gateway.Identity, known bool, err error) {
-	if in.Connector == connector {
-		return gateway.Identity{Connector: connector, AppID: in.AppID, OpenID: in.OpenID}, true, nil
+	if s.Connector == connector {
+		return gateway.Identity{Connector: connector, AppID: s.AppID, OpenID: s.OpenID}, true, nil
 	}
-	all, err := who.Identities(ctx, userID)
+	all, err := users.Identities(ctx, userID)
 	if err != nil {
 		return gateway.Identity{}, false, err
 	}
@@ -134,8 +137,8 @@ func IdentityAt(ctx context.Context, who Identities, userID string, in gateway.S
 	return gateway.Identity{}, false, nil
 }
 
-// UnionID returns a user's unionid, "" = none. It prefers that of the appid of the sign-in: a user
-// may have been in two open platforms.
+// UnionID returns a user's unionid, "" = none. It prefers the unionid of the appid of the sign-in: a
+// user may have one in each of two open platform accounts.
 func UnionID(identities []gateway.Identity, appID string) string {
 	found := ""
 	for _, i := range identities {

@@ -10,19 +10,19 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// pins is what apps were told so far, by app; taken ids are other people's.
+// pins is a fake of access.Pins: pinned is by app, and taken is the id of another user.
 type pins struct {
-	told  map[string]string
-	taken string
-	err   error
+	pinned map[string]string
+	taken  string
+	err    error
 }
 
 func (p pins) PinSubject(_ context.Context, _, app, candidate string, _ time.Time) (string, error) {
 	switch {
 	case p.err != nil:
 		return "", p.err
-	case p.told[app] != "":
-		return p.told[app], nil
+	case p.pinned[app] != "":
+		return p.pinned[app], nil
 	case candidate == p.taken:
 		return "", gateway.ErrConflict
 	}
@@ -31,7 +31,7 @@ func (p pins) PinSubject(_ context.Context, _, app, candidate string, _ time.Tim
 
 func (p pins) UserSubjects(context.Context, string) ([]gateway.Pin, error) {
 	var out []gateway.Pin
-	for app, subject := range p.told {
+	for app, subject := range p.pinned {
 		out = append(out, gateway.Pin{App: app, Subject: subject})
 	}
 	return out, p.err
@@ -40,40 +40,40 @@ func (p pins) UserSubjects(context.Context, string) ([]gateway.Pin, error) {
 func TestSubject(t *testing.T) {
 	t.Parallel()
 	in := gateway.Session{Connector: "main", AppID: "wx1", OpenID: "o-main"}
-	all := people{identities: []gateway.Identity{
+	all := users{identities: []gateway.Identity{
 		{Connector: "main", AppID: "wx1", OpenID: "o-main", UnionID: "u-main"},
 		{Connector: "site", AppID: "wx2", OpenID: "o-site", UnionID: "u-site"},
 		{Connector: "odd", AppID: "wx3"},
 	}}
-	plain := people{identities: []gateway.Identity{{Connector: "main", AppID: "wx1", OpenID: "o-main"}}}
-	down := people{err: gateway.ErrUnavailable}
-	before := pins{told: map[string]string{"wiki": "as before", "notes": "of another app"}}
+	plain := users{identities: []gateway.Identity{{Connector: "main", AppID: "wx1", OpenID: "o-main"}}}
+	down := users{err: gateway.ErrUnavailable}
+	before := pins{pinned: map[string]string{"wiki": "as before", "notes": "of another app"}}
 	for _, k := range []struct {
 		name string
 		kind string
-		who  people
+		who  users
 		pins pins
 		want string
 		err  error
 	}{
-		{"the account", access.SubjectUser, down, pins{}, "a1", nil},
-		{"no kind is the account", "", down, pins{}, "a1", nil},
+		{"the user", access.SubjectUser, down, pins{}, "a1", nil},
+		{"no kind is the user", "", down, pins{}, "a1", nil},
 		{"openid of the session", "openid:main", down, pins{}, "o-main", nil},
-		{"openid of another entry", "openid:site", all, pins{}, "o-site", nil},
+		{"openid of another connector", "openid:site", all, pins{}, "o-site", nil},
 		{"openid where they have never been", "openid:gone", all, pins{}, "", access.ErrNoOpenID},
 		{"openid that is empty", "openid:odd", all, pins{}, "", access.ErrNoOpenID},
 		{"openid, the store away", "openid:site", down, pins{}, "", gateway.ErrUnavailable},
 		{"unionid of the session's appid", access.SubjectUnionID, all, pins{}, "u-main", nil},
 		{"no unionid", access.SubjectUnionID, plain, pins{}, "", access.ErrNoUnionID},
 		{"unionid, the store away", access.SubjectUnionID, down, pins{}, "", gateway.ErrUnavailable},
-		{"what the app was told stays", access.SubjectUser, all, before, "as before", nil},
+		{"a pinned id stays", access.SubjectUser, all, before, "as before", nil},
 		{"and stays when the kind is not known", "openid:gone", all, before, "as before", nil},
 		{"another app's pin is not this one's", access.SubjectUnionID, plain,
-			pins{told: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
+			pins{pinned: map[string]string{"notes": "x"}}, "", access.ErrNoUnionID},
 		{"no other kind in its place, the pins away", "openid:gone", all, pins{err: gateway.ErrUnavailable}, "",
 			gateway.ErrUnavailable},
-		{"somebody else's id", access.SubjectUnionID, all, pins{taken: "u-main"}, "", gateway.ErrConflict},
-		{"an account that is gone", access.SubjectUser, all, pins{err: gateway.ErrNotFound}, "", gateway.ErrNotFound},
+		{"another user's id", access.SubjectUnionID, all, pins{taken: "u-main"}, "", gateway.ErrConflict},
+		{"a deleted user", access.SubjectUser, all, pins{err: gateway.ErrNotFound}, "", gateway.ErrNotFound},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

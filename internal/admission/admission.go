@@ -8,12 +8,12 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Facts is what a decision is made of. Access and Subject cost a look into the store: they stay at
-// their zero values until [Decide] asks for them.
+// Facts is the input of [Decide]. Access and Subject are read from the store: they keep their zero
+// values until Decide returns LookUpAccess or LookUpSubject.
 type Facts struct {
-	// The browser's session. The last three hold only with SignedIn.
+	// The browser's session. The last three are meaningful only with SignedIn.
 	SignedIn      bool
-	Answered      bool // the session is the answer to the login request of this very request
+	Answered      bool // the session was created for the login request of this request
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
 
@@ -21,27 +21,27 @@ type Facts struct {
 	Returned       bool // the browser has been sent to sign in for it, and is back
 	Confirmed      bool // the user has agreed to sign in again
 	Cancelled      bool // the user has chosen not to sign in
-	Reauthenticate bool // the app wants the user asked although they are signed in: prompt=login, forcePopup
+	Reauthenticate bool // the app requires a new authentication of signed-in users too: prompt=login, forcePopup
 	LimitsAge      bool // the app limits the age of the authentication
 	NoPages        bool // no page may be shown: prompt=none
-	WantsProfile   bool // the app wants nickname and picture
+	WantsProfile   bool // the app wants nickname and avatar
 
 	Access  access.Decision
 	Subject Subject
 }
 
-// Subject is whether the app can know the user.
+// Subject reports whether the app can identify the user, and if not, why.
 type Subject int
 
 // The values of Subject.
 const (
 	SubjectNotLookedUp Subject = iota
 	SubjectKnown
-	SubjectOther     // it is not the user whom the app expects
+	SubjectOther     // another user than the app expects (OpenID Connect: id_token_hint)
 	SubjectNoOpenID  // the app knows users by their openids at a connector that this user has never used
 	SubjectNoUnionID // the app knows users by unionid, and WeChat sent none
 	SubjectTaken     // the app knows another user by this user's id
-	SubjectGone      // the user has been deleted meanwhile
+	SubjectGone      // the user has been deleted since the sign-in
 )
 
 // Step is what happens next.
@@ -55,13 +55,11 @@ const (
 	LookUpSubject // look up Facts.Subject, then decide again
 
 	Admit
-	// send the browser to sign in; a session that exists elsewhere (the phone's, for a scanned
-	// code) is enough
-	SignIn
+	SignIn         // send the browser to sign in; for a scan, a session on the phone is enough
 	Reauthenticate // send the browser to sign in; WeChat must authenticate the user again
 	Confirm        // ask the user whether to sign in again
 	Wait           // for an administrator's approval
-	AskProfile     // ask for nickname and picture if there is anything to ask, else admit
+	AskProfile     // ask for nickname and avatar if they are unknown or old, else admit
 	Deny           // show the page Next.Page
 	Cancelled      // by the user
 
@@ -76,7 +74,7 @@ type Next struct {
 	Page web.Kind // of Confirm, Wait, Deny and InteractionRequired
 }
 
-// Decide returns what happens next. It looks nothing up and keeps nothing.
+// Decide returns what happens next. It is a pure function.
 func Decide(f Facts) Next {
 	for _, check := range []func(Facts) Next{checkBrowser, checkSession, checkAccess, checkSubject} {
 		if n := check(f); n.Step != next {
@@ -98,7 +96,7 @@ func checkBrowser(f Facts) Next {
 	case f.NoPages:
 		return Next{Step: LoginRequired}
 	case f.Returned:
-		// The sign-in did not hold. To send the browser once more could repeat for ever.
+		// The session was not found after the sign-in. Another redirect could loop forever.
 		return f.deny(web.NotSignedIn)
 	case f.Reauthenticate || f.LimitsAge:
 		return Next{Step: Reauthenticate}
@@ -117,10 +115,10 @@ func checkSession(f Facts) Next {
 	case f.NoPages:
 		return Next{Step: LoginRequired}
 	case !f.MethodAllowed && !f.Confirmed:
-		// The user is signed in, and would be asked to sign in without knowing why.
+		// The page tells the user, who is signed in, why to sign in again.
 		return f.deny(web.WrongMethod)
 	case f.Reauthenticate && !f.Confirmed:
-		// To open WeChat's consent page unasked is what makes WeChat show a snapshot page instead.
+		// WeChat shows a snapshot page instead of a consent page that opens without a user's action.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
 	return Next{Step: Reauthenticate}
@@ -157,8 +155,8 @@ func checkSubject(f Facts) Next {
 		return Next{Step: Reauthenticate}
 	case SubjectNoOpenID:
 		if !f.Returned && !f.NoPages {
-			// The user signed in through another connector. Sign-in leads through the one that the
-			// app needs.
+			// The user signed in through another connector than the app's. The next sign-in uses
+			// the app's connector.
 			return Next{Step: Reauthenticate}
 		}
 		return f.deny(web.NoOpenID)
@@ -177,13 +175,13 @@ func (f Facts) deny(page web.Kind) Next {
 	return Next{Step: Deny, Page: page}
 }
 
-// Lookups look facts up in the store. Their errors are the store's.
+// Lookups read facts from the store. Their errors are the store's.
 type Lookups struct {
 	Access  func() (access.Decision, error)
 	Subject func() (Subject, error)
 }
 
-// Check decides, and looks up what the decision asks for. It returns a step that is neither
+// Check calls [Decide], and reads from the store what it requests. It returns a step that is neither
 // [LookUpAccess] nor [LookUpSubject], or an error of a lookup.
 func Check(f Facts, l Lookups) (Next, error) {
 	for {
@@ -209,8 +207,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf turns an error of package access, or of a store that pins a subject, into a fact. Any
-// other error is returned.
+// SubjectOf converts an error of package access, or of a store that pins a subject, into a fact. It
+// returns any other error.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:

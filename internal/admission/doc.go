@@ -1,10 +1,10 @@
-// Package admission decides what happens next when a browser wants to enter an app: sign in,
-// confirm, wait for approval, read why not, or enter.
+// Package admission decides what happens next when a browser requests an app: sign in, confirm,
+// wait for approval, show why access is denied, or admit.
 //
-// The names to know are [Facts], what is known of the browser and of the app's request; [Decide],
-// the one pure decision, which returns the [Next] step; and [Check], which repeats it while facts
-// have to be looked up. [NewLoginRequestID] names a sign-in after the request that it is for.
+// The names to know are [Facts], what is known of the browser and of the app's request; [Decide], a
+// pure function that returns the [Next] step; and [Check], which repeats it while facts have to be
+// looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that it is for.
 //
-// The package knows no protocol: oidc, relay and forwardauth turn their requests into facts, and
-// the steps into their answers.
+// The package implements no protocol: oidc, relay and forwardauth convert their requests into facts,
+// and the steps into responses.
 package admission

@@ -19,8 +19,8 @@ const requestHashSize = 22 // 128 bits in base64url
 
 // NewLoginRequestID returns a random id for a sign-in. request is the address of the request that
 // needs it, without any id. The id contains a hash of the request, so that a sign-in for one
-// request does not answer another: an app that wants the user asked again is not satisfied by what
-// another app asked.
+// request does not answer another: an app that requires a new authentication does not accept one
+// that another app requested.
 func NewLoginRequestID(request string) string { return rand.Text() + requestHash(request) }
 
 func requestHash(request string) string {
@@ -28,7 +28,7 @@ func requestHash(request string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// SetSession sets the facts of a session of a signed-in browser: request is the address of the
+// SetSession sets the facts about the session of a signed-in browser. request is the address of the
 // request for the app, and id the login request id that came with it ("" = none).
 func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
 	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)

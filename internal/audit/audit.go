@@ -9,10 +9,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// patience is how long a request waits for its event to be stored.
-const patience = 5 * time.Second
+// storeTimeout is how long a request waits for its event to be stored.
+const storeTimeout = 5 * time.Second
 
-// Events stores events. gateway.Store is one.
+// Events stores events. gateway.Store implements it.
 type Events interface {
 	// AppendEvents is gateway.Events.AppendEvents.
 	AppendEvents(ctx context.Context, events ...gateway.Event) error
@@ -23,12 +23,12 @@ type Recorder struct {
 	Events    Events
 	Logger    *slog.Logger
 	Now       func() time.Time             // nil = time.Now
-	RequestID func(context.Context) string // nil = events without
+	RequestID func(context.Context) string // nil = events without a request id
 }
 
-// Record appends an event; it sets At and RequestID where they are missing. What the event reports
-// has happened already, so it is stored although the client may have gone, and a store that fails
-// costs the event and not the request: the failure is logged.
+// Record appends an event, and sets At and RequestID where they are missing. What the event reports
+// has happened already: so the event is stored even when the client has closed the connection, and
+// an error of the store is logged and does not fail the request.
 func (r Recorder) Record(ctx context.Context, e gateway.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
@@ -39,7 +39,7 @@ func (r Recorder) Record(ctx context.Context, e gateway.Event) {
 	if e.RequestID == "" && r.RequestID != nil {
 		e.RequestID = r.RequestID(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err := r.Events.AppendEvents(ctx, e); err != nil {
 		r.Logger.ErrorContext(ctx, "event not stored", "kind", e.Kind, "error", err, "request_id", e.RequestID)

@@ -1,7 +1,6 @@
-// Package cookie names, makes and reads the cookies of one web address, for code that does not
-// share cookies with other hosts.
+// Package cookie names, creates and reads the cookies of one base URL. No other host receives them.
 //
-// [For] returns the [Set] of an address. The package imports the standard library only, so that the
+// [For] returns the [Set] of a base URL. The package imports the standard library only, so that the
 // public packages of this module may use it.
 package cookie
 
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// Set makes cookies with the attributes of one address: HttpOnly, SameSite=Lax, and Secure on
+// Set creates cookies with the attributes of one base URL: HttpOnly, SameSite=Lax, and Secure on
 // https.
 //
 // On https at the root of a host their names begin with "__Host-": no other host, and no page on
@@ -20,21 +19,21 @@ import (
 // "__Secure-", and the cookies are limited to the path. On plain http there is neither, and since
 // cookies ignore ports the name contains the port.
 type Set struct {
-	stem   string
+	prefix string
 	path   string
 	secure bool
 }
 
-// For returns the Set of an http or https address. stem is the common beginning of the names.
-func For(base *url.URL, stem string) Set {
+// For returns the Set of an http or https URL. prefix is the common beginning of the names.
+func For(base *url.URL, prefix string) Set {
 	s := Set{path: strings.TrimSuffix(base.EscapedPath(), "/"), secure: base.Scheme == "https"}
 	switch {
 	case s.secure && s.path == "":
-		s.stem = "__Host-" + stem + "-"
+		s.prefix = "__Host-" + prefix + "-"
 	case s.secure:
-		s.stem = "__Secure-" + stem + "-"
+		s.prefix = "__Secure-" + prefix + "-"
 	default:
-		s.stem = stem + base.Port() + "-"
+		s.prefix = prefix + base.Port() + "-"
 	}
 	if s.path == "" {
 		s.path = "/"
@@ -43,18 +42,18 @@ func For(base *url.URL, stem string) Set {
 }
 
 // Name returns the whole name of the cookie called name.
-func (s Set) Name(name string) string { return s.stem + name }
+func (s Set) Name(name string) string { return s.prefix + name }
 
 // HostOnly reports whether browsers stop other hosts from setting cookies of the Set.
-func (s Set) HostOnly() bool { return strings.HasPrefix(s.stem, "__Host-") }
+func (s Set) HostOnly() bool { return strings.HasPrefix(s.prefix, "__Host-") }
 
 // New returns a cookie that lives for age, at least one second.
 func (s Set) New(name, value string, age time.Duration) *http.Cookie {
-	return s.make(s.stem+name, value, max(1, int(age/time.Second)))
+	return s.make(s.prefix+name, value, max(1, int(age/time.Second)))
 }
 
 // Clear returns a cookie that removes the one called name.
-func (s Set) Clear(name string) *http.Cookie { return s.make(s.stem+name, "", -1) }
+func (s Set) Clear(name string) *http.Cookie { return s.make(s.prefix+name, "", -1) }
 
 func (s Set) make(name, value string, age int) *http.Cookie {
 	return &http.Cookie{
@@ -65,7 +64,7 @@ func (s Set) make(name, value string, age int) *http.Cookie {
 
 // Has reports whether the browser sent the cookie called name.
 func (s Set) Has(r *http.Request, name string) bool {
-	_, err := r.Cookie(s.stem + name)
+	_, err := r.Cookie(s.prefix + name)
 	return err == nil
 }
 
@@ -73,7 +72,7 @@ func (s Set) Has(r *http.Request, name string) bool {
 // host set one of them (which browsers prevent where HostOnly is true): then neither is returned.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
-	for _, c := range r.CookiesNamed(s.stem + name) {
+	for _, c := range r.CookiesNamed(s.prefix + name) {
 		if value != "" && c.Value != value {
 			return ""
 		}
@@ -82,12 +81,12 @@ func (s Set) Value(r *http.Request, name string) string {
 	return value
 }
 
-// Below returns the names, without the common beginning and each once, of the cookies that the
-// browser sent whose names begin with prefix.
+// Below returns the names of the cookies that the browser sent whose names begin with prefix. The
+// names are without the common beginning, and each occurs once.
 func (s Set) Below(r *http.Request, prefix string) (names []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {
-		name, found := strings.CutPrefix(c.Name, s.stem)
+		name, found := strings.CutPrefix(c.Name, s.prefix)
 		if found && strings.HasPrefix(name, prefix) && !seen[name] {
 			seen[name] = true
 			names = append(names, name)

@@ -19,7 +19,7 @@ var (
 	ErrUnavailable = errors.New("unavailable for now")
 )
 
-// IsTemporary reports whether an error may be gone when the user tries again.
+// IsTemporary reports whether the same call may succeed when the user tries again.
 func IsTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrFull) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -43,10 +43,10 @@ type Outcome struct {
 
 // The kinds of outcomes. The zero value "" is an attempt in progress.
 const (
-	OutcomeSignedIn       = "signed_in"       // recorded by the completion
+	OutcomeSignedIn       = "signed_in"       // the Complete function recorded the sign-in
 	OutcomeCodeRefused    = "code_refused"    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       = "snapshot"        // a virtual user of WeChat's snapshot page (快照页)
-	OutcomeRefused        = "refused"         // the completion refused the user
+	OutcomeRefused        = "refused"         // the Complete function refused the user
 	OutcomeUserRestricted = "user_restricted" // WeChat has restricted the user's account
 	OutcomeBusy           = "busy"            // WeChat gave no usable answer, or the program's store is unavailable
 	OutcomeRateLimited    = "rate_limited"    // WeChat's quota of calls is used up
@@ -66,9 +66,9 @@ type Attempts interface {
 }
 
 const (
-	// wechatLimit is for both calls to WeChat together, signInLimit for those and the completion.
-	// The lease is longer still: while it lasts, repeated callbacks wait; after it the attempt can
-	// have no outcome.
+	// wechatLimit is for both calls to WeChat together, signInLimit for those and the Complete
+	// function. The lease is longer than both: until it ends, repeated callbacks wait; after it the
+	// attempt can have no outcome.
 	wechatLimit  = 10 * time.Second
 	signInLimit  = 13 * time.Second
 	attemptLease = 15 * time.Second
@@ -80,7 +80,7 @@ const (
 	longestPause = 250 * time.Millisecond
 )
 
-// errRestart means that the code may or may not have been redeemed. It must not be sent twice, so
+// errRestart means that it is unknown whether the code was redeemed. It must not be sent twice, so
 // the flow starts again.
 var errRestart = errors.New("flow: the outcome of the redemption is unknown")
 
@@ -127,19 +127,20 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 	return e.cfg.Attempts.BeginAttempt(ctx, want, now)
 }
 
-// acceptsOtherCode reports whether a repeat with another code than the one that signed in may have
-// its session. WeChat's double call with two codes is such a repeat. So is this attack: set the
-// attacker's flow cookie in a victim's browser, let the victim sign in under it, then repeat the
-// callback to get the victim's session. A "__Host-" cookie cannot be set from outside; where it has
-// another name, the browser must have the session already, and otherwise starts again.
+// acceptsOtherCode reports whether a repeated callback with a second code may get the session that
+// the first code created. WeChat's double call with two codes is such a repeat. So is this attack:
+// the attacker sets their own flow cookie in a victim's browser, the victim signs in with it, and
+// the attacker repeats the callback to get the victim's session. No other host can set a "__Host-"
+// cookie. Where the cookie has another prefix, the browser must have the session already; otherwise
+// the flow starts again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
 	id, err := f.SessionID()
 	sent := e.cookies.Value(b.Request, CookieSession)
 	return err == nil && (e.cookies.HostOnly() || subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1)
 }
 
-// finish writes an outcome in a time of its own: an outcome that is not written is a sign-in that
-// every repeat must start again.
+// finish writes an outcome, with a time limit of its own: without a stored outcome every repeated
+// callback starts the flow again.
 func (e *Engine) finish(ctx context.Context, key, owner string, out Outcome) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 	defer cancel()

@@ -13,7 +13,7 @@ const (
 	// "back" soon after.
 	repeatWindow = time.Minute
 
-	// maxCode is the greatest length of a code that is passed on: WeChat's have 32 characters,
+	// maxCode is the greatest length of a code that is sent to WeChat: WeChat's have 32 characters,
 	// WeCom documents at most 512 bytes.
 	maxCode = 512
 )
@@ -65,9 +65,9 @@ func validCode(code string) bool {
 }
 
 // Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
-// shared link, an old page, the state of another browser, or a browser without cookies. A cookie is
-// set that distinguishes the last case from the others. A browser that is signed in needs no
-// explanation: the page it asked for was its own, long ago. Its Result has no cookies.
+// shared link, an old page, the state of another browser, or a browser without cookies. It sets a
+// cookie that distinguishes the last case from the others. For a browser that is signed in the
+// Result has no cookies: the caller redirects it without an explanation.
 func (e *Engine) Lost(b Browser, f *Flow) Result {
 	res := Result{Kind: Lost, Flow: f}
 	if !b.SignedIn() {
@@ -77,8 +77,7 @@ func (e *Engine) Lost(b Browser, f *Flow) Result {
 	return res
 }
 
-// Fail returns the result for a callback that cannot be answered for an error of the program or its
-// store.
+// Fail returns the result for a callback that failed with an error of the program or its store.
 func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	switch {
 	case errors.Is(err, ErrFull):
@@ -92,14 +91,14 @@ func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	return e.end(b, f, OutcomeFault, "")
 }
 
-// complete redeems the code, or finds out what became of its redemption.
+// complete redeems the code, or waits for the outcome of its redemption by another request.
 func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Result {
 	out, fresh, err := e.outcome(b, f, code, complete)
 	switch {
 	case errors.Is(err, errRestart):
 		return e.restart(b, f)
 	case err != nil && b.Request.Context().Err() != nil:
-		// The browser has gone away; a request of it that waits is answered there.
+		// The client closed the connection, so nobody reads this response.
 		return Result{Kind: Empty, Status: http.StatusServiceUnavailable}
 	case err != nil:
 		return e.Fail(b, f, err)

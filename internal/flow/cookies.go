@@ -12,14 +12,14 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// Names of the cookies, and how long they live.
+// Names of the cookies, and their lifetimes.
 const (
-	CookieSession = "s" // the session id, set by the users of the package
+	CookieSession = "s" // the session id; the packages that use this one set it
 
-	cookieFlow   = "f-" // and the beginning of the state
+	cookieFlow   = "f-" // followed by the beginning of the state
 	cookieProbe  = "p"  // distinguishes a browser without cookies from one whose callback belongs to another browser
-	cookieNotice = "n"  // the page about WeChat's snapshot page is due
-	cookieTrace  = "t"  // sign-ins that succeeded lately
+	cookieNotice = "n"  // the page that explains WeChat's snapshot page must be shown next
+	cookieTrace  = "t"  // counts recent sign-ins that succeeded
 
 	flowNameChars = 10 // of the state: 50 bits distinguish the few flows of one browser
 	probeAge      = time.Minute
@@ -27,8 +27,8 @@ const (
 	traceAge      = time.Minute
 )
 
-// flowBudget is what all flow cookies of one browser may have together, in bytes of the Cookie
-// header. Many servers refuse headers over 8 KB, and the program has cookies of its own.
+// flowBudget is the greatest size of all flow cookies of one browser together, in bytes of the
+// Cookie header. Many servers refuse headers over 8 KB, and the program has cookies of its own.
 const flowBudget = 3072
 
 // cookies reads and writes the cookies of the engine.
@@ -40,10 +40,11 @@ type cookies struct {
 
 func flowName(state string) string { return cookieFlow + state[:flowNameChars] }
 
-func weight(name, value string) int { return len(name) + len(value) + len("=; ") }
+// size returns the bytes of a cookie in the Cookie header.
+func size(name, value string) int { return len(name) + len(value) + len("=; ") }
 
-// keep returns the cookie of f, and cookies that remove the oldest flows of the browser until all
-// of them fit the budget. Flows that do not open or have expired go first.
+// keep returns the cookie of f, and cookies that remove the oldest flows of the browser until the
+// rest fits flowBudget. Flows that have expired or cannot be decrypted are removed first.
 func (c *cookies) keep(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie, error) {
 	plain, err := f.marshal()
 	if err != nil {
@@ -56,24 +57,24 @@ func (c *cookies) keep(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie,
 	}
 	type pending struct {
 		name    string
-		weight  int
+		size    int
 		created time.Time // zero: not a flow, or expired
 	}
 	var others []pending
-	total := weight(c.Name(own), value)
+	total := size(c.Name(own), value)
 	for _, name := range c.Below(r, cookieFlow) {
 		if name == own {
 			continue
 		}
 		p := pending{name: name}
 		for _, sent := range r.CookiesNamed(c.Name(name)) {
-			p.weight += weight(sent.Name, sent.Value)
+			p.size += size(sent.Name, sent.Value)
 			if old, err := c.open(sent); err == nil && now.Before(old.deadline) {
 				p.created = old.created
 			}
 		}
 		others = append(others, p)
-		total += p.weight
+		total += p.size
 	}
 	slices.SortStableFunc(others, func(a, b pending) int { return cmp.Compare(a.created.Unix(), b.created.Unix()) })
 	set := []*http.Cookie{c.New(own, value, f.deadline.Sub(now))}
@@ -82,7 +83,7 @@ func (c *cookies) keep(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie,
 			break
 		}
 		set = append(set, c.Clear(p.name))
-		total -= p.weight
+		total -= p.size
 	}
 	return set, nil
 }
@@ -107,8 +108,8 @@ func (c *cookies) find(r *http.Request, state string) *Flow {
 	return nil
 }
 
-// trace returns the cookie that counts sign-ins which succeeded within a minute. A browser that
-// comes back without a session after each of them is in a loop.
+// trace returns the cookie that counts sign-ins that succeeded within a minute. A browser that has
+// no session after each of them is in a loop.
 func (c *cookies) trace(count int, now time.Time) []*http.Cookie {
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
 	value, err := c.traces.Seal(c.Name(cookieTrace), plain)

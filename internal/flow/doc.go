@@ -4,8 +4,9 @@
 // The names to know are [New] with its [Config], and the methods of [Engine] in the order of a
 // sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: what to
 // answer, and the cookies to set with the answer. The package writes no response, has no pages and
-// stores no sessions. Its two users do: package login for a program's own sessions, internal/signin
-// for the gateway's. They record what WeChat confirmed in the function that they pass to Callback.
+// stores no sessions. The two packages that use it do: login for a program's own sessions,
+// internal/signin for the gateway's. They pass a [Complete] function to Callback, which records the
+// user and the session.
 //
 // What the package guarantees:
 //
@@ -19,6 +20,6 @@
 //   - However often a callback is repeated, it is one session, since [Flow.SessionID] is derived
 //     from a secret in the cookie.
 //   - No browser is sent to WeChat endlessly: the last character of the state counts the restarts
-//     (it survives where cookies do not), and a cookie counts sign-ins that succeeded within a
-//     minute.
+//     (WeChat returns it even where cookies are lost), and a cookie counts sign-ins that succeeded
+//     within a minute.
 package flow

@@ -11,10 +11,10 @@ import (
 // Ending is what the page for a failed callback needs. The page has an address of its own: the
 // callback's still contains the code, which may be valid (WeChat did not answer, the secret is
 // wrong), and users copy the address of an error page, or share it from WeChat's menu, to ask for
-// help. Whoever has a valid code can sign in as its user, in a flow of their own.
+// help. An attacker with a valid code can sign in as its user, in a flow of their own.
 //
-// It travels sealed in the address, so that nobody else writes the text of a page, and neither
-// cookie nor store is needed.
+// It is sealed in the query of that address, so that nobody else can choose the text of the page, and
+// neither a cookie nor the store is needed.
 type Ending struct {
 	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
 	ReturnTo  string       `json:"r"`
@@ -25,13 +25,13 @@ type Ending struct {
 	Until     int64        `json:"u"` // Unix seconds
 }
 
-// endingName takes the place of a cookie's name where an ending is sealed.
+// endingName is the name for which an Ending is sealed, as a cookie is sealed for its name.
 const endingName = "ending"
 
 func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
 	var plain bytes.Buffer
 	encoder := json.NewEncoder(&plain)
-	encoder.SetEscapeHTML(false) // return addresses have many "&", and the value has a limit
+	encoder.SetEscapeHTML(false) // return addresses have many "&", and the length is limited
 	err := encoder.Encode(Ending{
 		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, Data: f.Data, Text: text,
 		RequestID: b.RequestID, Until: e.cfg.Now().Add(Lifetime).Unix(),

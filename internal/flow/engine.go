@@ -14,12 +14,12 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Config is what an [Engine] is made of. Every field is required unless it says otherwise.
+// Config is the configuration of an [Engine]. Fields are required unless marked optional.
 type Config struct {
 	Callback        string         // absolute address of the callback
-	Cookies         cookie.Set     // the session cookie has the name "s" in it
+	Cookies         cookie.Set     // of the base URL; the session cookie is CookieSession in it
 	Keys            [][]byte       // seal the cookies: the first seals, all open
-	OfficialAccount *wechat.Client // one of the two, or both
+	OfficialAccount *wechat.Client // at least one of the two clients is required
 	WebsiteApp      *wechat.Client
 	Attempts        Attempts
 	AvatarHosts     map[string]bool              // optional: origins, besides WeChat's, of avatars
@@ -28,16 +28,16 @@ type Config struct {
 	Now             func() time.Time
 }
 
-// Engine runs the authorizations of one callback address. Several engines whose Cookies, Keys and
-// Attempts are alike share their pending flows. It has no state of its own, and is safe for
-// concurrent use.
+// Engine runs the authorizations of one callback address. Engines with the same Cookies, Keys and
+// Attempts share their pending flows. An Engine keeps no state in memory, and is safe for concurrent
+// use.
 type Engine struct {
 	cfg     Config
 	cookies cookies
 	endings *seal.Sealer
 }
 
-// New returns an Engine. The error names what is wrong with the keys.
+// New returns an Engine. It returns an error when no client is set or a key is too short.
 func New(cfg Config) (*Engine, error) {
 	if cfg.OfficialAccount == nil && cfg.WebsiteApp == nil {
 		return nil, errors.New("flow: neither an official account nor a website app")
@@ -65,7 +65,7 @@ func (e *Engine) client(m Method) *wechat.Client {
 	return e.cfg.OfficialAccount
 }
 
-// Browser is the browser that sent a request, as far as its user knows it.
+// Browser is the browser that sent a request. The calling package fills it in.
 type Browser struct {
 	Request   *http.Request
 	RequestID string
@@ -78,22 +78,22 @@ const english = "en"
 // Kind is the kind of a [Result].
 type Kind int
 
-// The kinds of results. Its comment lists the fields of Result that are set besides Cookies.
+// The kinds of results. Each comment lists the fields of Result that are set besides Cookies.
 const (
-	Failed         Kind = iota // Err: an error on this side
+	Failed         Kind = iota // Err: an internal error
 	Ready                      // of Prepare: Start may follow
-	Loop                       // of Prepare: sign-ins succeed, but their sessions are not found afterwards
+	Loop                       // of Prepare: sign-ins succeed, but the sessions are not found afterwards
 	SnapshotNotice             // of Prepare: explain WeChat's button 使用完整服务, once
 	ToWeChat                   // redirect the browser to Location
 	Empty                      // answer with Status and nothing else
 	SignedIn                   // Flow, Outcome, Repeat: continue at the return address
-	Lost                       // Flow or nil: the callback belongs to no flow of this browser, or to one that has expired
+	Lost                       // Flow or nil: the callback belongs to no flow of this browser, or to an expired one
 	Denied                     // Flow: the user declined at WeChat
-	Snapshot                   // Flow: start again, which then is SnapshotNotice
-	Ended                      // Ending: redirect to a page that shows it, at an address without the code
+	Snapshot                   // Flow: start again; Prepare then returns SnapshotNotice
+	Ended                      // Ending: redirect to a page about it, at an address without the code
 )
 
-// Result is what to answer, as a value.
+// Result is what to answer. The package that uses the engine writes the response.
 type Result struct {
 	Kind     Kind
 	Cookies  []*http.Cookie // to set with the answer
@@ -101,7 +101,7 @@ type Result struct {
 	Status   int
 	Flow     *Flow
 	Outcome  Outcome
-	Repeat   bool // the outcome is of an earlier request
+	Repeat   bool // an earlier request wrote the outcome
 	Ending   string
 	Err      error
 }
@@ -131,7 +131,7 @@ func (e *Engine) Prepare(b Browser) Result {
 	return Result{Kind: Ready}
 }
 
-// succeeded returns how many sign-ins of the browser succeeded lately without leaving a session.
+// succeeded returns how many recent sign-ins of the browser succeeded without a session afterwards.
 func (e *Engine) succeeded(b Browser) int {
 	n := e.cookies.readTrace(b.Request, e.cfg.Now())
 	if n > 0 && b.SignedIn() {
@@ -145,8 +145,8 @@ func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.succeeded(b), e.cfg.Now()))
 }
 
-// restart sends the browser to WeChat once more, for a flow that failed through nobody's fault.
-// After two restarts the user decides.
+// restart sends the browser to WeChat once more, for a flow whose code was refused or whose outcome
+// is unknown. After maxRestarts the user decides.
 func (e *Engine) restart(b Browser, old *Flow) Result {
 	restarts := restartsOf(old.state) + 1
 	if restarts > maxRestarts {
@@ -184,9 +184,9 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		return Result{Kind: Failed, Err: err}
 	}
 	if f.Method == MethodWeChat && ClassOf(b.Request) != InWeChat {
-		// A simulator. The fragment is for WeChat's client, which removes it. Other browsers carry
-		// it through every redirect, and the user would arrive at the program with it in the
-		// address.
+		// Only a simulator accepts such a browser. WeChat's client removes the fragment; other
+		// browsers keep it through every redirect, and it would be in the address of the program's
+		// page.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
 	e.event(b, f, EventStarted)
@@ -209,8 +209,8 @@ func (e *Engine) KeepsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }
 
-// singleValue returns the one value of a parameter; an absent one is "". WeChat was seen to send a
-// state twice, alike; two different ones come from an attacker.
+// singleValue returns the value of a parameter, "" when it is absent. ok is false for two different
+// values, which come from an attacker. WeChat has been seen to send the same state twice.
 func singleValue(query url.Values, name string) (value string, ok bool) {
 	for i, v := range query[name] {
 		if i > 0 && v != value {

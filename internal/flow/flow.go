@@ -31,7 +31,7 @@ const (
 	secretSize    = 16
 )
 
-// Method is a way to sign in at WeChat (登录方式).
+// Method is a sign-in method (登录方式).
 type Method string
 
 // The methods.
@@ -40,18 +40,18 @@ const (
 	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用)
 )
 
-// Request is what a browser is sent to WeChat for.
+// Request is what to request of WeChat, and where to continue afterwards.
 type Request struct {
 	Method     Method
 	Scope      wechat.Scope // ignored for MethodWebsite, which always has wechat.ScopeLogin
 	ForcePopup bool         // WeChat shows its consent page even to users who agreed lately
-	ReturnTo   string       // where the browser continues afterwards, checked by the caller; at most MaxReturn bytes
+	ReturnTo   string       // where the browser continues, checked by the caller; at most MaxReturn bytes
 	Data       []byte       // the caller's own; at most MaxData bytes, or more with a short ReturnTo
 }
 
-// Flow is one authorization in progress: everything that the callback must know, and that WeChat's
-// state is too short (and too public) for. It travels sealed in a cookie of the browser that
-// started it.
+// Flow is one authorization in progress: everything that the callback needs. WeChat's state is too
+// short for it, and appears in addresses. It is kept in a sealed cookie of the browser that started
+// it.
 type Flow struct {
 	Request
 	state    string
@@ -70,7 +70,7 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
 }
 
-// SessionID returns the id of the session that this flow makes: 43 characters that only the browser
+// SessionID returns the id of the session that this flow creates: 43 characters that only the browser
 // and this server know. It is the same however often a callback is repeated, and whichever process
 // serves it.
 func (f *Flow) SessionID() (string, error) {
@@ -82,18 +82,18 @@ func (f *Flow) SessionID() (string, error) {
 }
 
 // Hash returns the form in which states, codes and session ids are stored. They have 128 random
-// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. what separates
-// the kinds.
-func Hash(what, value string) string {
-	sum := sha256.Sum256([]byte("weigate " + what + "\x00" + value))
+// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. kind
+// keeps the hashes of a state, a code and a session id apart.
+func Hash(kind, value string) string {
+	sum := sha256.Sum256([]byte("weigate " + kind + "\x00" + value))
 	return hex.EncodeToString(sum[:])
 }
 
-// flowVersion is the first byte of a flow. A program that changes the layout changes it, and the
-// flows in progress start again.
+// flowVersion is the first byte of an encoded flow. Change it with the encoding: flows in progress
+// then start again.
 const flowVersion = 1
 
-// The numbers of methods and scopes in a flow. Append only.
+// The index of a method or scope in these lists is its number in an encoded flow. Only append.
 var (
 	flowMethods = []Method{MethodWeChat, MethodWebsite}
 	flowScopes  = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
@@ -156,7 +156,7 @@ func unmarshalFlow(b []byte) (*Flow, error) {
 	return f, nil
 }
 
-// cutCounted removes a two-byte length and that many bytes from b.
+// cutCounted reads a two-byte length and that many bytes from the beginning of b.
 func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
 	if len(b) < 2 {
 		return nil, nil, false
@@ -171,8 +171,8 @@ func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
 // MinSeed is the least length of a seed for SeedSessionID, in bytes.
 const MinSeed = 16
 
-// SeedSessionID returns the id of the session that a program makes of a seed of its own, for a user
-// who was authenticated by other means. It differs from the SessionID of every flow.
+// SeedSessionID returns the id of the session that a program creates with a seed of its own, for a
+// user who was authenticated by other means. It differs from the SessionID of every flow.
 func SeedSessionID(seed []byte) (string, error) {
 	if len(seed) < MinSeed {
 		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)

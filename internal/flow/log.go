@@ -36,8 +36,8 @@ func (e *Engine) event(b Browser, f *Flow, outcome string) {
 	e.cfg.OnEvent(b.Request.Context(), v)
 }
 
-// log writes the one line of a callback. The address of the request is left out: it contains the
-// code.
+// log calls OnEvent and logs the one line of a callback. The line does not contain the address of
+// the request, which has the code.
 func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
 	e.event(b, f, outcome)
 	level := slog.LevelInfo
@@ -57,8 +57,8 @@ func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog
 	e.cfg.Logger.LogAttrs(b.Request.Context(), level, "sign-in callback answered", attrs...)
 }
 
-// userAttrs identifies a user in a log, well enough to find them and too little to be them: the
-// openid is cut.
+// userAttrs returns log attributes that identify a user. The openid is shortened: it is enough to
+// find the user, and not the whole identity.
 func userAttrs(appID, openID string) []slog.Attr {
 	if len(openID) > 8 {
 		openID = openID[:8] + "…"

@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Authorization is what WeChat confirmed about the user of a browser.
+// Authorization is what WeChat confirmed about the user who authorized a flow.
 type Authorization struct {
 	Flow    *Flow
 	AppID   string
@@ -19,7 +19,7 @@ type Authorization struct {
 	Scopes  []wechat.Scope // as WeChat returned them
 	Profile *Profile       // nil: not requested, or WeChat did not return it
 	At      time.Time
-	Attempt Attempt // Key and Owner name it to the store
+	Attempt Attempt // Key and Owner identify it in the store
 
 	engine *Engine
 }
@@ -30,18 +30,17 @@ type Profile struct {
 	AvatarURL string // "" or an address that SafeAvatar accepts
 }
 
-// Complete records an authorization: what the program keeps of the user, the session under
-// Flow.SessionID, and the outcome of the attempt, by [Authorization.Finish] or in a transaction of
-// its own. It returns the outcome that it recorded; an error beside it is the cause for the log. An
-// outcome without Kind means that none was recorded: the browser is then sent to WeChat again for
-// [ErrAttemptLost], and gets an error page for other errors.
+// Complete records an authorization: the user, the session under Flow.SessionID, and the outcome of
+// the attempt, by [Authorization.Finish] or in a transaction of its own. It returns the outcome that
+// it recorded. With an outcome, an error is only logged as its cause. Without one (Kind is empty)
+// nothing was recorded: the browser is then sent to WeChat again for [ErrAttemptLost], and gets an
+// error page for other errors.
 //
 // It is called once per flow, in the request that redeemed the code. Its context outlives that
 // request and leaves three seconds or more.
 type Complete func(ctx context.Context, a Authorization) (Outcome, error)
 
-// Finish writes the outcome of the attempt and returns it. cause is returned beside it, for the
-// log.
+// Finish writes the outcome of the attempt and returns it together with cause, for the log.
 func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
 	out := Outcome{Kind: kind, Text: text, At: a.engine.cfg.Now()}
 	if err := a.engine.finish(ctx, a.Attempt.Key, a.Attempt.Owner, out); err != nil {
@@ -50,9 +49,9 @@ func (a Authorization) Finish(ctx context.Context, kind, text string, cause erro
 	return out, cause
 }
 
-// redeem sends the code to WeChat under an attempt and has the result recorded.
+// redeem sends the code to WeChat for an attempt that was stored, and calls complete.
 //
-// It does not end when the browser goes away: WeChat calls a slow callback a second time and drops
+// It continues when the client closes the connection: WeChat calls a slow callback a second time and drops
 // the first, and that second request waits for this one.
 func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete Complete) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), signInLimit)
@@ -79,8 +78,8 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, comple
 	return out, nil
 }
 
-// authorize redeems the code and fills in what WeChat confirmed. It returns the outcome where there
-// is nothing to complete.
+// authorize redeems the code and fills in what WeChat confirmed. It returns an outcome when
+// the sign-in cannot be completed.
 func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()
@@ -101,9 +100,9 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 	return Outcome{}, nil
 }
 
-// classify returns the outcome for an error of the exchange. A code that WeChat refused starts
-// again. Where no usable answer came (the wechat package returns ErrReauthorize too, since the code
-// may be used) the user decides when.
+// classify returns the outcome for an error of the exchange. When WeChat refused the code, the flow
+// starts again. When WeChat gave no usable answer, the user decides when to try again; package
+// wechat returns ErrReauthorize for that too, since the code may have been used.
 func classify(err error) string {
 	var answer *wechat.Error
 	refused := errors.Is(err, wechat.ErrInvalidCode) || (errors.As(err, &answer) && answer.Code != 0)
@@ -120,9 +119,9 @@ func classify(err error) string {
 	return OutcomeBusy
 }
 
-// profileGranted reports whether the profile may be requested with this token. With a base token
-// WeChat answers 48001. The newest documentation omits the scope from the answer; without one the
-// flow's counts.
+// profileGranted reports whether the profile may be requested with this token. For a token with
+// scope snsapi_base WeChat answers 48001. WeChat's newest documentation omits scope from the token
+// response; without it the scope of the flow is used.
 func profileGranted(f *Flow, token *wechat.Token) bool {
 	if f.Scope == wechat.ScopeBase {
 		return false
@@ -130,8 +129,7 @@ func profileGranted(f *Flow, token *wechat.Token) bool {
 	return len(token.Scopes) == 0 || token.HasScope(f.Scope)
 }
 
-// addProfile requests nickname and avatar. A failure is not the user's: they are signed in with
-// what is known.
+// addProfile requests nickname and avatar. When that fails, the user is signed in without them.
 func (e *Engine) addProfile(
 	ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization,
 ) {

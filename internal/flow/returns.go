@@ -17,10 +17,10 @@ type Returns struct {
 	Own      string          // origin, such as https://app.example.com
 	Prefix   string          // the path below which the program is served; "" at the root
 	Allowed  map[string]bool // further origins
-	Reserved []string        // paths of the sign-in, below Prefix, to which no return leads; "/x/" is /x and all below
+	Reserved []string        // the sign-in's own paths, below Prefix: never return addresses; "/x/" is /x and all below
 }
 
-// Home returns the address for a request that names none.
+// Home returns the return address for a request without one.
 func (p *Returns) Home() string { return p.Prefix + "/" }
 
 // OrHome returns address, or Home for "".
@@ -31,8 +31,8 @@ func (p *Returns) OrHome(address string) string {
 	return address
 }
 
-// Absolute returns an address that Check returned for a Location header or a link. It never depends
-// on the header Host.
+// Absolute returns the absolute form of an address that Check returned. It does not use the Host
+// header, which the client chooses.
 func (p *Returns) Absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return p.Own + address
@@ -40,9 +40,9 @@ func (p *Returns) Absolute(address string) string {
 	return address
 }
 
-// Check returns the address in the form that is kept, or an error that wraps [ErrReturn]. It
-// rejects rather than repairs: browsers read backslashes, tabs, missing slashes and user names in
-// addresses differently than servers, and what it accepts is exactly what both read alike.
+// Check returns the address in the form that Returns describes, or an error that wraps [ErrReturn].
+// It rejects and never repairs: browsers parse backslashes, tabs, missing slashes and user names in
+// addresses differently than servers, and Check accepts only what both parse alike.
 func (p *Returns) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil
@@ -79,7 +79,7 @@ func (p *Returns) Check(address string) (string, error) {
 	return base + rest, nil
 }
 
-// reserved reports whether a decoded path belongs to the sign-in itself.
+// reserved reports whether a decoded path is one of Reserved.
 func (p *Returns) reserved(decoded string) bool {
 	below, found := strings.CutPrefix(decoded, p.Prefix)
 	if !found {

@@ -6,9 +6,9 @@ import (
 )
 
 // WeChat allows letters and digits in a state, 128 bytes of them, and returns it without encoding
-// it again (WeChat's documentation, "Web authorization"; longer ones ended in an error page in the
-// field). So a state contains nothing but random characters, and one digit that counts the restarts
-// of this sign-in: the digit survives where cookies do not.
+// it again (WeChat's documentation, "Web authorization"; longer ones led to error pages in
+// production). So a state consists of random characters, and one digit that counts the restarts of this
+// sign-in: WeChat returns the digit even where cookies are lost.
 const (
 	stateRandom = 26 // characters of [a-z2-7], 130 bits
 	stateLength = stateRandom + 1
@@ -23,8 +23,8 @@ func newState(restarts int) string {
 	return text[:stateRandom] + string(rune('0'+restarts))
 }
 
-// validState reports whether text has the form of a state. Nothing else is looked up, logged or
-// hashed.
+// validState reports whether text has the form of a state. Other values are rejected before anything
+// is looked up, logged or hashed.
 func validState(text string) bool {
 	if len(text) != stateLength {
 		return false

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// UserAgentClass is what the user agent says about where a page is shown. It decides which page a
-// visitor sees, never what the visitor may do: every client can send any user agent.
+// UserAgentClass is the kind of browser, by its User-Agent header. It decides which page a visitor
+// sees, never what the visitor may do: every client can send any user agent.
 type UserAgentClass int
 
 // The classes.
@@ -16,7 +16,7 @@ const (
 	OnDesktop                       // any other browser
 )
 
-// ClassOf reads the user agent of a request. WeChat's contains "MicroMessenger" in all captured
+// ClassOf returns the class of a request's User-Agent. WeChat's contains "MicroMessenger" in all captured
 // examples (phones and Windows); WeCom adds "wxwork" and the web view of a mini-program
 // "miniProgram", and in neither does the sign-in of an official account work.
 func ClassOf(r *http.Request) UserAgentClass {

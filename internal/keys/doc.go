@@ -1,11 +1,11 @@
 // Package keys seals the gateway's secrets for the database, and signs and verifies its tokens.
 //
-// [Sealer] has the master keys: it seals small values for the database ([Sealer.Seal],
-// [Sealer.Open]) and derives the keys that other packages need ([Sealer.Derive]). [LoadOrCreate]
+// [Sealer] has the master keys. It encrypts (seals) small values for the database
+// ([Sealer.Seal], [Sealer.Open]) and derives the keys that other packages need ([Sealer.Derive]). [LoadOrCreate]
 // reads the master key file, and creates it on the first start. There may be several master keys,
 // so that one can be replaced: the first seals, all of them open.
 //
-// [Set] is the set of signing keys: it creates them once for all replicas, signs ([Set.Sign]),
+// [Set] is the set of signing keys. It creates them once for all replicas, signs ([Set.Sign]),
 // publishes ([Set.JWKS]) and verifies what this gateway signed ([Set.Verify]). A new key is
 // published before it signs, and an old one stays published until the last token that it signed has
 // expired. So an app that caches the key set never gets a token that it cannot verify:

@@ -179,6 +179,6 @@ func TestMasterFileThatIsNotOne(t *testing.T) {
 		}
 	}
 	if _, _, err := keys.LoadOrCreate(filepath.Join(dir, "no", "such", "folder")); err == nil {
-		t.Error("a missing folder is no error")
+		t.Error("no error for a missing folder")
 	}
 }

@@ -18,15 +18,9 @@ const maxMasterFile = 64 << 10
 // LoadOrCreate reads the master key file at path. When there is none it creates one with a new
 // random key, readable by its owner only (mode 0600), and reports created. Two processes that start
 // at the same moment get the same key.
-
 //
-
 // Without the file the sealed values of the database cannot be opened, so it is stored apart from
-// the database and its backups. key, readable by its owner only (mode 0600), and reports created.
-// Two processes that start at the same moment end up with the same key.
-//
-// The file is what the sealed values of the database cannot be opened without, so it lies apart
-// from the database and out of its backups.
+// the database and its backups.
 func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	m, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +35,7 @@ func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 }
 
 // Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
-// not exist the error is [fs.ErrNotExist]. exist gives an error that is [fs.ErrNotExist].
+// not exist the error wraps [fs.ErrNotExist].
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -63,9 +57,8 @@ func Load(path string) (*Sealer, error) {
 }
 
 // Exposed reports whether users other than the owner may read the file at path. It is a reason for
-// a warning, not for an error: container platforms mount secrets as readable by all, in a place
-// that only the process sees. not an error's: container platforms mount secrets as readable by all,
-// inside a place that only the process sees.
+// a warning, not for an error: container platforms mount secrets as readable by all, in a file
+// system that only the process sees.
 func Exposed(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -75,8 +68,7 @@ func Exposed(path string) (bool, error) {
 }
 
 // create writes a new key beside path and links it into place: a link fails when the name exists,
-// so a half-written file is never read and a second process never replaces the first one's key. so
-// a half-written file is never read and a second process never replaces the first one's key.
+// so a half-written file is never read and a second process never replaces the first one's key.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)

@@ -16,16 +16,13 @@ const MinMasterKey = 32
 
 // ErrMasterKey means that a value was sealed with a master key that is not among those given:
 // another key file was put in place, or an old key was removed before everything was sealed again.
-// operator put another key file in place, or took an old key out before everything was sealed anew.
 var ErrMasterKey = errors.New("keys: sealed with a master key that is not among those given")
 
-// ErrTampered means that a sealed value is damaged, or was sealed for another place than the one it
-// was found in. found in.
+// ErrTampered means that a sealed value is damaged, or was moved from another row.
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
 // Sealer has one or more master keys. It is immutable and safe for concurrent use. The zero value
-// has no key: each of its methods fails or returns nothing. has no key: every method of it fails or
-// is empty.
+// has no key: each of its methods fails or returns nothing.
 type Sealer struct {
 	keys []masterKey
 }
@@ -43,7 +40,7 @@ const (
 )
 
 // NewSealer returns a Sealer of keys of at least [MinMasterKey] bytes each. The first seals, all of
-// them open. them open.
+// them open.
 func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("keys: no master key given")
@@ -67,8 +64,7 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 
 // ParseMasterKey reads master keys from text: base64, one per line or separated by commas or
 // spaces. Empty lines and lines that begin with # are ignored. An error contains the number of the
-// line and never its content. Empty lines and lines that begin with # are left out. An error names
-// the line and never its content.
+// line and never its content.
 func ParseMasterKey(text string) (*Sealer, error) {
 	var keys [][]byte
 	for n, line := range strings.Split(text, "\n") {
@@ -88,7 +84,7 @@ func ParseMasterKey(text string) (*Sealer, error) {
 }
 
 // decodeKey accepts base64 in both alphabets, with and without padding, since keys are made with
-// different tools. whatever tool is at hand.
+// different tools.
 func decodeKey(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(s)
@@ -96,7 +92,7 @@ func decodeKey(s string) ([]byte, error) {
 }
 
 // IDs returns the public ids of the keys, the sealing one first. They reveal nothing about the
-// keys, and may be shown to an administrator. and may be shown to the operator.
+// keys, and may be shown to an administrator.
 func (m *Sealer) IDs() []string {
 	ids := make([]string, 0, len(m.keys))
 	for _, k := range m.keys {
@@ -105,11 +101,10 @@ func (m *Sealer) IDs() []string {
 	return ids
 }
 
-// Seal encrypts plain with the first key (AES-256-GCM under a key of the purpose's own). The result
-// opens only with the same purpose and place, which are authenticated and not stored: a sealed
-// value that is moved to another row does not open there. opens only with the same purpose and the
-// same place, which are authenticated and not stored: a sealed value that is moved to another row
-// does not open there.
+// Seal encrypts plain with the first key (AES-256-GCM under a key that is derived for the
+// purpose). place names the row that stores the result. The result opens only with the same purpose
+// and place, which are authenticated as associated data and not stored: a sealed value that is
+// moved to another row does not open there.
 func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	if len(m.keys) == 0 {
 		return nil, ErrMasterKey
@@ -123,9 +118,8 @@ func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 	return aead.Seal(out, nil, plain, associated(purpose, place)), nil
 }
 
-// Open decrypts what [Sealer.Seal] returned, with whichever of the keys sealed it. Errors to test
-// for: [ErrMasterKey], whose text has the id of the missing key, and [ErrTampered]. [ErrMasterKey],
-// whose text names the key that is missing, and [ErrTampered].
+// Open decrypts what [Sealer.Seal] returned, with the key that sealed it. Errors to test for:
+// [ErrMasterKey], whose text has the id of the missing key, and [ErrTampered].
 func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != sealVersion {
 		return nil, ErrTampered
@@ -147,14 +141,13 @@ func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
 }
 
 // Current reports whether sealed was made with the first key. Any other value must be sealed again
-// before the older key is removed. the older key is taken away.
+// before the older key is removed.
 func (m *Sealer) Current(sealed []byte) bool {
 	return len(m.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(m.keys[0].id[:])
 }
 
-// Derive returns 32 bytes per master key for the purpose, in the order of the keys. The first is
-// the one to use; the others recognize what was derived before the master key was replaced. one to
-// use; the others recognise what was derived before the master key was replaced.
+// Derive returns 32 bytes per master key for the purpose, in the order of the keys. Use the
+// first for new values; the others verify values from before the master key was replaced.
 func (m *Sealer) Derive(purpose string) [][]byte {
 	out := make([][]byte, 0, len(m.keys))
 	for _, k := range m.keys {
@@ -163,10 +156,10 @@ func (m *Sealer) Derive(purpose string) [][]byte {
 	return out
 }
 
-// String returns a constant, so that the keys are in no formatted text.
+// String returns a constant, so that the keys do not appear in formatted text.
 func (m *Sealer) String() string { return "[master key]" }
 
-// GoString returns a constant, so that the keys are not in %#v.
+// GoString returns a constant, so that the keys do not appear in %#v output.
 func (m *Sealer) GoString() string { return m.String() }
 
 func (m *Sealer) key(sealed []byte) (masterKey, bool) {

@@ -12,13 +12,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// SetConfig is what a [Set] is made of. Store and Sealer are required; the zero value of every
-// other field works. a useful zero value.
+// SetConfig is the configuration of a [Set]. Store and Sealer are required; the zero value of every
+// other field works.
 type SetConfig struct {
 	Store  gateway.Keys
 	Sealer *Sealer
 
-	Algs   []string         // algorithms to have a key for; nil = RS256 and ES256
+	Algs   []string         // algorithms to sign with; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
 	Keep   time.Duration    // how long it is published after it was replaced; 0 = 35 days; see Set.SetKeep
@@ -27,20 +27,18 @@ type SetConfig struct {
 	Logger *slog.Logger     // nil = discards
 }
 
-// Set is the set of signing keys, the same on every replica that shares the store. It answers from
-// memory, so signing and publishing continue while the database is unavailable. All methods are
-// safe for concurrent use. memory, so signing and publishing go on while the database is away. All
-// methods are safe for concurrent use.
+// Set is the set of signing keys, the same on every replica that shares the store. It keeps the
+// keys in memory, so signing and publishing continue while the database is unavailable. All methods
+// are safe for concurrent use.
 type Set struct {
 	cfg     SetConfig
 	current atomic.Pointer[snapshot]
-	reading sync.Mutex // one reader of the store at a time; it guards cfg.Keep too
+	reading sync.Mutex // one reader of the store at a time; also guards cfg.Keep
 }
 
 // OpenSet reads the keys, creates those that are missing, and seals with the first master key what
 // an older one sealed. It fails with [ErrMasterKey] when the store has keys that none of the master
-// keys opens. an older one sealed. It fails with [ErrMasterKey] when the store holds keys that none
-// of the master keys opens.
+// keys opens.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: SetConfig.Store and SetConfig.Sealer are required")
@@ -85,8 +83,7 @@ func (r *Set) SetKeep(d time.Duration) {
 }
 
 // CheckMasterKey returns [ErrMasterKey] unless the master keys open every signing key of the store
-// that has not expired at now. It changes nothing. now, and changes nothing. [ErrMasterKey]: they
-// do not.
+// that has not expired at now. It changes nothing.
 func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
@@ -105,8 +102,7 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 
 // Run keeps the set up to date until ctx ends: it reads what other replicas created, and creates,
 // reseals and removes keys as they come due. When the store is unavailable it logs that and tries
-// again; the keys in memory continue to work. reseals and removes keys as they come due. A store
-// that is away is logged, and tried again; the keys in memory go on.
+// again; the keys in memory continue to work.
 func (r *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
@@ -122,7 +118,7 @@ func (r *Set) Run(ctx context.Context) {
 	}
 }
 
-// Maintain does once what [Set.Run] does at every tick.
+// Maintain brings the set up to date once, as [Set.Run] does every SetConfig.Reload.
 func (r *Set) Maintain(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -132,17 +128,17 @@ func (r *Set) Maintain(ctx context.Context) error {
 	}
 	changed := false
 	for _, alg := range r.cfg.Algs {
-		made, err := r.makeDue(ctx, snap, alg)
+		created, err := r.createDue(ctx, snap, alg)
 		if err != nil {
 			return err
 		}
-		changed = changed || made
+		changed = changed || created
 	}
-	tidied, err := r.tidy(ctx, snap)
+	updated, err := r.retireAndReseal(ctx, snap)
 	if err != nil {
 		return err
 	}
-	if changed || tidied {
+	if changed || updated {
 		if snap, err = r.load(ctx); err != nil {
 			return err
 		}
@@ -151,21 +147,17 @@ func (r *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// ActivationDelay returns how long after [Set.Rotate] at once the new key signs: every replica has
-// read it by then, also one that missed a reading. If one replica signed earlier, another might
+// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign. By
+// then every replica has read the key, even one whose last reading of the store failed. If one
+// replica signed earlier, another might
 // publish a key set without the key, and apps would reject its tokens; if one stopped publishing
-// the old key earlier, tokens that another still signs with it would be rejected. then, one that
-// missed a reading too. If one replica signed before, another might be asked for the key set and
-// not have it yet, and apps would refuse people; if one published the old key no more, tokens that
-// another still signs with it would be refused.
+// the old key earlier, tokens that another still signs with it would be rejected.
 func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
 
 // Rotate creates a new key for alg. It signs after SetConfig.Lead, or after [Set.ActivationDelay]
 // when atOnce is true: that is for a key that leaked, and from the same moment on no replica
 // publishes an older key of alg, so that nothing they signed is accepted any more. The clocks of
-// the replicas must agree. is true: that is for a key that leaked, and from the same moment on no
-// replica publishes an older key of alg, so that nothing they signed is believed any more. The
-// clocks of the replicas must agree.
+// the replicas must agree.
 func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -177,7 +169,7 @@ func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	if atOnce {
 		active = r.cfg.Now().Add(r.ActivationDelay())
 	}
-	if err := r.make(ctx, snap, alg, active); err != nil {
+	if err := r.create(ctx, snap, alg, active); err != nil {
 		return err
 	}
 	if atOnce {
@@ -222,25 +214,24 @@ func (r *Set) List() []Status {
 	return out
 }
 
-// makeDue creates the first key of alg, or the next one when the newest signs for less than Lead.
-// sign.
-func (r *Set) makeDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
+// createDue creates a key of alg when there is none, or when the newest will sign for less than
+// Lead. It reports whether it did.
+func (r *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := r.cfg.Now()
 	newest := snap.newest(alg, now)
 	switch {
 	case newest == nil:
-		return true, r.make(ctx, snap, alg, now)
+		return true, r.create(ctx, snap, alg, now)
 	case !now.Before(newest.stored.ActiveAt.Add(r.cfg.Period - r.cfg.Lead)):
-		return true, r.make(ctx, snap, alg, now.Add(r.cfg.Lead))
+		return true, r.create(ctx, snap, alg, now.Add(r.cfg.Lead))
 	}
 	return false, nil
 }
 
-// make stores a new key under the next slot of its algorithm: when another replica creates one at
+// create stores a new key under the next slot of its algorithm: when another replica creates one at
 // the same moment both choose the same slot, the store accepts one of them, and both replicas use
-// that. makes one at the same moment both choose the same slot, the store takes one of them, and
-// both replicas use that.
-func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
+// that.
+func (r *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
 		return err
@@ -264,9 +255,9 @@ func (r *Set) make(ctx context.Context, snap *snapshot, alg string, active time.
 	return nil
 }
 
-// tidy stores when a replaced key stops being published, and seals again what an older master key
-// sealed. key sealed.
-func (r *Set) tidy(ctx context.Context, snap *snapshot) (changed bool, err error) {
+// retireAndReseal stores when each replaced key stops being published, and seals again what an
+// older master key sealed.
+func (r *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := r.cfg.Now()
 	for _, k := range snap.published(now) {
 		switch next := snap.successor(k, now); {
@@ -278,7 +269,7 @@ func (r *Set) tidy(ctx context.Context, snap *snapshot) (changed bool, err error
 			continue
 		}
 		if err != nil {
-			return changed, fmt.Errorf("keys: tidy %s: %w", k.stored.Slot, err)
+			return changed, fmt.Errorf("keys: update %s: %w", k.stored.Slot, err)
 		}
 		changed = true
 	}

@@ -23,18 +23,18 @@ import (
 
 // The algorithms that a [Set] has keys for.
 const (
-	RS256 = "RS256" // RSA 2048 with SHA-256: what every relying party can check
+	RS256 = "RS256" // RSA 2048 with SHA-256: every relying party can verify it
 	ES256 = "ES256" // P-256 with SHA-256: forty times cheaper to sign
 )
 
-// The types of what is signed. A token of one type is not taken for another.
+// The types of tokens (the JOSE header typ). A token of one type is not accepted as another.
 const (
 	TypeJWT       = "JWT"                   // ID tokens
-	TypeAssertion = "weigate-assertion+jwt" // what forward auth hands to an upstream
+	TypeAssertion = "weigate-assertion+jwt" // what forward auth sends to an upstream
 )
 
 // ErrToken means that a text is not a token that this gateway signed with a key that it still
-// publishes. publishes.
+// publishes.
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
@@ -43,9 +43,9 @@ const (
 	rsaBits     = 2048
 )
 
-// signingKey is a key of the store, opened. Its id (kid) is the thumbprint of its public half (RFC
-// 7638), so a key set that an app kept from an earlier database never meets another key under the
-// same name.
+// signingKey is a key of the store, decrypted. Its id (kid) is the thumbprint of its public key (RFC
+// 7638), so two keys never have the same id, even when an app has cached a key set that was created
+// with an earlier database.
 type signingKey struct {
 	stored  gateway.Key
 	alg     string
@@ -60,8 +60,7 @@ type snapshot struct {
 }
 
 // Sign signs claims, which are JSON, with the active key of alg and returns the compact form. typ
-// is the token's type, one of [TypeJWT] and [TypeAssertion]. the token's type, one of [TypeJWT] and
-// [TypeAssertion].
+// is the token's type, one of [TypeJWT] and [TypeAssertion].
 func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := r.current.Load().active(alg, r.cfg.Now())
 	if k == nil {
@@ -81,15 +80,9 @@ func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 // Verify checks the signature of a compact token of the given type and returns its claims, which
 // are JSON. It does not check times: the caller decides whether an expired token is accepted. The
 // only error to test for is [ErrToken].
-
 //
-
-// The store is read once for a key that this replica does not know, so a token that another replica
-// has just signed is accepted here. JSON. It does not look at times: the caller decides whether an
-// expired token still says something. The only error to test for is [ErrToken].
-//
-// A key that this replica has not heard of is looked for in the store once, so a token that another
-// replica has just signed is known here.
+// For a key that this replica does not know the store is read once, so a token that another replica
+// has just signed is accepted here.
 func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -115,9 +108,7 @@ func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 
 // JWKS returns the published keys as a JSON Web Key Set: public members only, with kid, alg and
 // use. It reads the store again when the last reading is older than five seconds, so an app that
-// asks because of an unknown kid gets a key that another replica created. It reads the store again
-// when the last reading is older than five seconds, so an app that asks because of an unknown kid
-// is told of a key that another replica made.
+// requests the set because of an unknown kid gets a key that another replica created.
 func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	r.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
@@ -131,8 +122,8 @@ func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store when the last reading is older than age. While it is being read, or is
-// unavailable, the keys in memory are used. it is away, the keys in memory serve on.
+// refresh reads the store when the last reading is older than age. While another
+// goroutine reads it, or when it is unavailable, the keys in memory are used.
 func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := r.cfg.Now().Sub(r.current.Load().read)
 	if since >= 0 && since < age || !r.reading.TryLock() {
@@ -169,7 +160,7 @@ func (r *Set) load(ctx context.Context) (*snapshot, error) {
 		if old := known[s.ID+string(s.Sealed)]; old != nil {
 			*k = *old
 		} else if gone {
-			k.alg = s.Alg // only its slot counts any more, and its master key may be gone too
+			k.alg = s.Alg // only its slot is used, and its master key may have been removed
 		} else if err := k.open(r.cfg.Sealer, s); err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", s.Slot, err)
 		}
@@ -259,8 +250,7 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 }
 
 // active returns the newest key of alg that may sign. When a clock was set back and none may sign
-// yet, it returns the oldest one: a key that signs too early is better than no sign-in. has come,
-// the oldest one signs: a key that is a little young is better than nobody signing in.
+// yet, it returns the oldest one: a key that signs too early is better than no sign-in.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {

@@ -15,13 +15,13 @@ import (
 // Browser is a signed-in browser, with its user.
 type Browser struct {
 	gateway.Session
-	User            gateway.User // as Session.UserID resolves now
-	LoginRequestID  string       // ID of the LoginRequest that the newest sign-in answered; "" = none
+	User            gateway.User // the user that Session.UserID belongs to now, after any join
+	LoginRequestID  string       // ID of the LoginRequest that the last sign-in answered; "" = none
 	ProfileDeclined bool         // the user continued without nickname and avatar; not asked again in this session
 	Scopes          []string     // that WeChat granted at the sign-in
 }
 
-// Data is gateway.Session.Data: what signin adds to a session.
+// Data is what signin stores in gateway.Session.Data.
 type Data struct {
 	LoginRequestID  string   `json:"login_request,omitempty"`
 	ProfileDeclined bool     `json:"declined,omitempty"`
@@ -37,8 +37,8 @@ func (d Data) Bytes() []byte {
 	return b
 }
 
-// ReadData reads what Bytes returned. A row that another version wrote differently is a session
-// without Data: the worst that follows is one more question to the user.
+// ReadData reads what Bytes returned. Data that cannot be read (another version wrote it) counts as
+// empty: at worst the user is asked once more.
 func ReadData(b []byte) (d Data) {
 	if json.Unmarshal(b, &d) != nil {
 		return Data{}
@@ -46,26 +46,27 @@ func ReadData(b []byte) (d Data) {
 	return d
 }
 
-// LoginRequest is what a feature requires of a sign-in. It travels sealed in the browser's own
-// cookie, so nothing is stored for it.
+// LoginRequest is what a feature requires of a sign-in. It is kept in a sealed cookie of the browser,
+// so the store has nothing of it.
 type LoginRequest struct {
 	ID             string      // random; the session that answers the request has it as Browser.LoginRequestID
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // its ID, Name and Methods are read; zero = the gateway itself
-	Connector      string      // the connector by whose openid the app knows users: they must sign in through it; "" = any
-	Reauthenticate bool        // no existing session is enough, also not a phone's that scans
+	Connector      string      // users must sign in through it, since the app knows them by its openid; "" = any
+	Reauthenticate bool        // an existing session is not enough, not even that of a phone that scans
 	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
-	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them on the way
+	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	CancelURL      string      // where a user continues who cancels: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
 
-// MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it travels in a cookie.
+// MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
 // CompactRestart returns LoginRequest.RestartURL in a short form for a cookie that also has
-// ReturnURL: the two differ by a few parameters.
+// ReturnURL: the lengths of their common beginning and end, and what is between them.
+// [ExpandRestart] is the reverse. The two addresses differ by a few parameters only.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -82,7 +83,7 @@ func CompactRestart(returnURL, restartURL string) string {
 	return fmt.Sprintf("%d.%d.%s", head, tail, restartURL[head:len(restartURL)-tail])
 }
 
-// ExpandRestart returns the RestartURL of which CompactRestart made compact.
+// ExpandRestart returns the RestartURL for which CompactRestart returned compact, or "".
 func ExpandRestart(returnURL, compact string) string {
 	parts := strings.SplitN(compact, ".", 3)
 	if len(parts) != 3 {
@@ -96,9 +97,8 @@ func ExpandRestart(returnURL, compact string) string {
 	return returnURL[:head] + parts[2] + returnURL[len(returnURL)-tail:]
 }
 
-// Authenticator returns who a browser is, and signs users in. signin.Handler is the one of the
-// gateway; a feature that needs more of it adds that in an interface of its own. Its methods are
-// safe for concurrent use.
+// Authenticator finds the session of a browser, and signs users in. signin.Handler implements it. Its
+// methods are safe for concurrent use.
 type Authenticator interface {
 	// Session returns the browser that sent r. ok is false when no user is signed in; err means
 	// that the store could not answer.
@@ -113,10 +113,10 @@ type Authenticator interface {
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 }
 
-// Authentication is a sign-in that other means than WeChat's callback have confirmed for this
-// browser.
+// Authentication is a sign-in of this browser that was confirmed by other means than WeChat's
+// callback, such as a scan.
 type Authentication struct {
-	UserID         string    // an id that was joined into another counts as that one
+	UserID         string    // an id that was joined into another stands for that user
 	Connector      string    // the connector and the identity with which WeChat confirmed the user
 	AppID          string    //
 	OpenID         string    //
@@ -125,5 +125,5 @@ type Authentication struct {
 	App            string    // id of the app that required the sign-in, for the event; "" = none
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed is the same session
-	Repeat         bool      // a session was created before: it is only returned while it lives
+	Repeat         bool      // a session was created before: return it while it lives, and create none
 }

@@ -5,7 +5,7 @@
 // [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]; and [Browser], [LoginRequest],
 // [Authenticator] and [Authentication].
 //
-// Every question goes to the store, so that a sign-out, a block or an approval on one replica takes
+// Every call reads the store, so that a sign-out, a block or an approval on one replica takes
 // effect on all of them at once.
 package session
 
@@ -21,7 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Revoker ends what apps were given. gateway.Grants is one.
+// Revoker revokes grants. gateway.Grants implements it.
 type Revoker interface {
 	// Revoke is gateway.Grants.Revoke.
 	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
@@ -38,8 +38,8 @@ type Manager struct {
 	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
 
-// touchAfter is how old SeenAt may be. Stores write no more often than once a minute, so an earlier
-// call is useless.
+// touchAfter is how old SeenAt may be before Find calls TouchSession, which writes at most once a
+// minute.
 const touchAfter = time.Minute
 
 // Hash returns the form in which a session id is stored. The id has 256 random bits, so a plain
@@ -88,7 +88,7 @@ func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 		return gateway.Session{}, gateway.User{}, gateway.ErrNotFound
 	}
 	if now.Sub(s.SeenAt) >= touchAfter {
-		// A full disk signs nobody out: the session just ends earlier than it could.
+		// Where the store cannot write (a full disk), the user stays signed in until ExpiresAt.
 		if err := m.Sessions.TouchSession(ctx, hash, now, m.Expiry(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
 			m.OnError(ctx, err)
 		}
@@ -122,8 +122,9 @@ func (m *Manager) DeclineProfile(ctx context.Context, hash [32]byte) error {
 	})
 }
 
-// End ends one session, and what apps were given through it: that first, so that a failing store
-// leaves no token behind. It succeeds when the session has ended already.
+// End ends one session, and revokes the grants that were made through it. It revokes first, so that
+// no token stays valid when the store fails in between. It succeeds when the session has ended
+// already.
 func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
 		return err
@@ -131,12 +132,12 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	return m.Sessions.DeleteSession(ctx, hash)
 }
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, and a few more where
-// another host set some; a header has room for thousands, each a call to the store.
+// maxSessionCookies is how many sessions one sign-out ends. A browser has one, or a few
+// where another host set some. A header can contain thousands, and each is a call to the store.
 const maxSessionCookies = 32
 
 // SignOut deletes the session of the browser that sent r and returns the cookie that removes its
-// session cookie. It succeeds when the browser is not signed in. What apps were given stays.
+// session cookie. It succeeds when the browser is not signed in. Grants of apps are not revoked.
 func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	ended := map[string]bool{}
 	for _, c := range r.CookiesNamed(m.Cookies.Name(flow.CookieSession)) {
@@ -154,9 +155,9 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	return m.Cookies.Clear(flow.CookieSession), nil
 }
 
-// EndEverywhere ends every session of the user, and everything that apps were given in the user's
-// name, so that an app that has a refresh token is signed out too. It returns how many sessions
-// there were. Both parts are tried, whatever becomes of the other; a second call does no harm.
+// EndEverywhere ends every session of the user and revokes all their grants, so that an app that has
+// a refresh token is signed out too. It returns how many sessions there were. When one part fails,
+// the other is still done; it can be called again.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
 	n, err := m.Sessions.DeleteUserSessions(ctx, userID)
 	_, revoking := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)

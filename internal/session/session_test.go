@@ -19,22 +19,22 @@ import (
 
 var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// rig is a book on a real store, with one account and one session.
-type rig struct {
+// fixture is a Manager on a real store, with one user and one session.
+type fixture struct {
 	*session.Manager
-	store   *sqlite.Store
-	account gateway.User
-	hash    [32]byte
+	store *sqlite.Store
+	user  gateway.User
+	hash  [32]byte
 }
 
-func newRig(t *testing.T) *rig {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	r := &rig{store: store, hash: [32]byte{1}}
+	r := &fixture{store: store, hash: [32]byte{1}}
 	own, err := url.Parse("https://login.example.com")
 	if err != nil {
 		t.Fatal(err)
@@ -43,13 +43,13 @@ func newRig(t *testing.T) *rig {
 		Max:     3 * time.Hour,
 		Now:     func() time.Time { return start },
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
-	r.account, _, err = store.RecordSignIn(t.Context(),
+	r.user, _, err = store.RecordSignIn(t.Context(),
 		gateway.SignIn{Connector: "main", AppID: "wxa", OpenID: "o1", At: start, InitialStatus: gateway.Pending})
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = store.PutSession(t.Context(),
-		gateway.Session{Hash: r.hash, UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
+		gateway.Session{Hash: r.hash, UserID: r.user.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
 			AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start)}, start)
 	if err != nil {
 		t.Fatal(err)
@@ -59,14 +59,14 @@ func newRig(t *testing.T) *rig {
 
 func TestSessionLivesWhileItIsUsed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	for _, k := range []struct {
 		after time.Duration
 		lives bool
 	}{{50 * time.Minute, true}, {100 * time.Minute, true}, {150 * time.Minute, true}, {179 * time.Minute, true},
 		{180 * time.Minute, false}} {
 		_, user, err := r.Find(t.Context(), r.hash, start.Add(k.after))
-		if k.lives && (err != nil || user.ID != r.account.ID) {
+		if k.lives && (err != nil || user.ID != r.user.ID) {
 			t.Errorf("after %v: %+v, %v", k.after, user, err)
 		}
 		if !k.lives && !errors.Is(err, gateway.ErrNotFound) {
@@ -77,55 +77,57 @@ func TestSessionLivesWhileItIsUsed(t *testing.T) {
 
 func TestIdleSessionEnds(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	if _, _, err := r.Find(t.Context(), r.hash, start.Add(time.Hour)); !errors.Is(err, gateway.ErrNotFound) {
 		t.Errorf("after an idle hour: %v", err)
 	}
 }
 
-// blind is a store whose session outlives the block of its account, as one might that lost its
-// connection between two writes.
-type blind struct{ *sqlite.Store }
+// blockedStore returns sessions of blocked users, as a store would that lost its connection between
+// two writes.
+type blockedStore struct{ *sqlite.Store }
 
-func (b blind) SessionUser(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
-	s, a, err := b.Store.SessionUser(ctx, hash, now)
-	a.Status = gateway.Blocked
-	return s, a, err
+func (b blockedStore) SessionUser(
+	ctx context.Context, hash [32]byte, now time.Time,
+) (gateway.Session, gateway.User, error) {
+	s, u, err := b.Store.SessionUser(ctx, hash, now)
+	u.Status = gateway.Blocked
+	return s, u, err
 }
 
-func TestSessionOfABlockedAccountIsNone(t *testing.T) {
+func TestSessionOfABlockedUserIsNone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.Sessions = blind{r.store}
+	r := newFixture(t)
+	r.Sessions = blockedStore{r.store}
 	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrNotFound) {
-		t.Errorf("a blocked account's session: %v", err)
+		t.Errorf("a blocked user's session: %v", err)
 	}
 }
 
-func TestStoreAwayIsNotSignedOut(t *testing.T) {
+func TestStoreUnavailableIsNotSignedOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := r.Find(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) ||
 		errors.Is(err, gateway.ErrNotFound) {
-		t.Errorf("while the store is away: %v", err)
+		t.Errorf("while the store is unavailable: %v", err)
 	}
 }
 
-// deaf cannot revoke.
-type deaf struct{}
+// failingRevoker cannot revoke.
+type failingRevoker struct{}
 
-func (deaf) Revoke(context.Context, gateway.Revocation, time.Time) (int, error) {
+func (failingRevoker) Revoke(context.Context, gateway.Revocation, time.Time) (int, error) {
 	return 0, gateway.ErrUnavailable
 }
 
 func TestEndEverywhereTriesBothParts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.Grants = deaf{}
-	n, err := r.EndEverywhere(t.Context(), r.account.ID, start)
+	r := newFixture(t)
+	r.Grants = failingRevoker{}
+	n, err := r.EndEverywhere(t.Context(), r.user.ID, start)
 	if n != 1 || !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("ended %d sessions, %v", n, err)
 	}
@@ -133,20 +135,20 @@ func TestEndEverywhereTriesBothParts(t *testing.T) {
 		t.Errorf("the session lives on: %v", err)
 	}
 	r.Grants = r.store
-	if n, err := r.EndEverywhere(t.Context(), r.account.ID, start); n != 0 || err != nil {
+	if n, err := r.EndEverywhere(t.Context(), r.user.ID, start); n != 0 || err != nil {
 		t.Errorf("again: %d, %v", n, err)
 	}
 }
 
 func TestEndLeavesNoTokenBehind(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.Grants = deaf{}
+	r := newFixture(t)
+	r.Grants = failingRevoker{}
 	if err := r.End(t.Context(), r.hash, start); !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("what apps have could not be ended: %v", err)
 	}
 	if _, _, err := r.Find(t.Context(), r.hash, start); err != nil {
-		t.Errorf("the session is over before what apps have: %v", err)
+		t.Errorf("the session ended although its grants were not revoked: %v", err)
 	}
 	r.Grants = r.store
 	for range 2 {
@@ -159,16 +161,16 @@ func TestEndLeavesNoTokenBehind(t *testing.T) {
 	}
 }
 
-// A use that cannot be recorded keeps nobody out.
+// When the use of a session cannot be recorded, the user stays signed in.
 type fullDisk struct{ gateway.Sessions }
 
 func (fullDisk) TouchSession(context.Context, [32]byte, time.Time, time.Time) error {
 	return gateway.ErrUnavailable
 }
 
-func TestFullDiskKeepsNobodyOut(t *testing.T) {
+func TestFullDiskSignsNobodyOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	told := 0
 	r.Sessions, r.OnError = fullDisk{r.store}, func(context.Context, error) { told++ }
 	if _, _, err := r.Find(t.Context(), r.hash, start.Add(10*time.Minute)); err != nil || told != 1 {
@@ -180,10 +182,10 @@ func TestFullDiskKeepsNobodyOut(t *testing.T) {
 var id = strings.Repeat("a", 43)
 
 // signedIn stores a session under id.
-func (r *rig) signedIn(t *testing.T, data session.Data) {
+func (r *fixture) signedIn(t *testing.T, data session.Data) {
 	t.Helper()
 	err := r.store.PutSession(t.Context(), gateway.Session{
-		Hash: session.Hash(id), UserID: r.account.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
+		Hash: session.Hash(id), UserID: r.user.ID, Connector: "main", AppID: "wxa", OpenID: "o1", Method: "wechat",
 		AuthTime: start, CreatedAt: start, SeenAt: start, ExpiresAt: r.Expiry(start, start), Data: data.Bytes(),
 	}, start)
 	if err != nil {
@@ -199,10 +201,10 @@ func request(cookies string) *http.Request {
 
 func TestCurrentReadsTheCookie(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.signedIn(t, session.Data{LoginRequestID: "d1", ProfileDeclined: true, Scopes: []string{"snsapi_base"}})
 	b, signedIn, err := r.Current(request("__Host-weigate-s=" + id))
-	if err != nil || !signedIn || b.User.ID != r.account.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" ||
+	if err != nil || !signedIn || b.User.ID != r.user.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" ||
 		!b.ProfileDeclined ||
 		!slices.Equal(b.Scopes, []string{"snsapi_base"}) {
 		t.Errorf("browser %+v, %v, %v", b, signedIn, err)
@@ -227,7 +229,7 @@ func TestCurrentReadsTheCookie(t *testing.T) {
 
 func TestDeclineProfileKeepsTheRest(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.signedIn(t, session.Data{LoginRequestID: "d1"})
 	if err := r.DeclineProfile(t.Context(), session.Hash(id)); err != nil {
 		t.Fatal(err)
@@ -243,7 +245,7 @@ func TestDeclineProfileKeepsTheRest(t *testing.T) {
 
 func TestSignOutEndsEverySessionOfTheCookies(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.signedIn(t, session.Data{})
 	for range 2 {
 		cleared, err := r.SignOut(request("__Host-weigate-s=" + strings.Repeat("b", 43) + "; __Host-weigate-s=" + id))

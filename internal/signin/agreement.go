@@ -14,13 +14,13 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// agreement remembers in the browser that the box was ticked: one cookie, readable, not sealed.
-// Whoever makes one up has agreed by making it up.
+// agreement remembers in the browser that the user ticked the box of the agreement page: in one
+// cookie, which is not encrypted. A user who forges it only skips the page, and has agreed by that.
 //
-// Its value is "VERSION.RANDOM": what was agreed to, and a part that differs from browser to
-// browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
+// Its value is "VERSION.RANDOM": a hash of the address of what was agreed to, and a part that differs
+// from browser to browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
 type agreement struct {
-	version string // of what is agreed to; "" asks nobody
+	version string // of the agreement; "" = nobody has to agree
 	cookies cookie.Set
 }
 
@@ -69,15 +69,16 @@ func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
 	return agreed
 }
 
-// agreementQuestion is what the page with the box is shown for.
+// agreementQuestion is the data of the agreement page.
 type agreementQuestion struct {
 	target
-	cancel   string // the way back to the app; "" = none
-	app      string // its name; "" = not known
-	missed   bool   // the form came without the tick
+	cancel   string // where a user who cancels continues; "" = nowhere
+	app      string // name of the app; "" = not known
+	missed   bool   // the form was sent without the tick
 	language string
 }
 
+// askToAgree renders the agreement page.
 func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreementQuestion) {
 	fields := map[string]string{"return": q.returnTo}
 	if q.profile {
@@ -105,8 +106,8 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 	h.cfg.Site.Show(w, r, page)
 }
 
-// agree serves the form. It answers with a page that continues, as declineProfile does, and for the
-// same reason.
+// agree serves the form of the agreement page. It answers with a page that continues, for the reason
+// given at declineProfile.
 func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {
@@ -116,7 +117,7 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	t.restart, _ = h.openRestart(r.PostForm.Get(paramRestart))
 	wasAsked, _ := h.agreed.read(r)
 	switch {
-	case h.agreed.version == "": // switched off since the page was shown
+	case h.agreed.version == "": // removed from the configuration since the page was shown
 	case !wasAsked:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NoCookies, Go: h.startURL(t)})
 		return

@@ -22,13 +22,13 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 }
 
 // Begin answers the request by sending the browser to a sign-in method, and afterwards to
-// d.ReturnURL. In WeChat that is the official account; elsewhere scan or website, the user choosing
-// where there are both. A browser for which there is no method gets a page that says where to
-// continue instead. An error means that nothing was written to w.
+// d.ReturnURL. Inside WeChat that is the official account; elsewhere scan or website, and the user
+// chooses when both are available. A browser without an available method gets a page that says where
+// to continue. An error means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if d.Consent {
-		scope = wechat.ScopeUserInfo // the one scope whose consent page can be forced
+		scope = wechat.ScopeUserInfo // only this scope has a consent page that can be forced
 	}
 	return h.begin(w, r, d, scope)
 }
@@ -37,7 +37,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest, scope wechat.Scope) error {
 	req := flow.Request{Scope: scope, ForcePopup: d.Consent, ReturnTo: d.ReturnURL}
 	var err error
-	if req.Data, err = carry(d); err != nil {
+	if req.Data, err = encodeFlowData(d); err != nil {
 		return err
 	}
 	language, found := lang.FromLocales(d.UILocales)
@@ -45,14 +45,14 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 		language = lang.FromRequest(r)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer") // a page sets its own
+	w.Header().Set("Referrer-Policy", "no-referrer") // a rendered page replaces it
 	available := h.available(r, d)
 	switch method, several := available.choose(h.prefer.read(r, cmp.Or(d.RestartURL, d.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
 		h.start(w, r, available.account, d, req, language)
 	case method == MethodWebsite:
-		// WeChat's page asks every user, and returns nickname and avatar.
+		// The scope of website apps always shows WeChat's consent, and includes the profile.
 		req.Method, req.Scope, req.ForcePopup = flow.MethodWebsite, wechat.ScopeLogin, false
 		h.start(w, r, available.website, d, req, language)
 	case method == MethodScan:
@@ -87,13 +87,13 @@ func (h *Handler) start(
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// A consent page is forced for an app, whose request is started from the beginning.
+		// Only an app's request forces the consent page, and it starts from its RestartURL.
 		restart.profile = restart.profile && !req.ForcePopup
 		h.askToAgree(w, r, agreementQuestion{target: restart, cancel: d.CancelURL, app: d.App.Name, language: language})
 	}
 }
 
-// browser returns what the engine must know of the browser that sent r.
+// browser returns what the engine needs of the browser that sent r.
 func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
@@ -104,15 +104,15 @@ func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	}
 }
 
-// target is where a sign-in leads, for the links that start it again.
+// target is where the browser continues after a sign-in, and how the sign-in is started again.
 type target struct {
 	returnTo string
 	profile  bool   // with nickname and avatar
 	restart  string // LoginRequest.RestartURL
 }
 
-// startURL returns the address that starts a sign-in again: an app's request from its beginning,
-// not from the part for which the browser was sent to sign in.
+// startURL returns the address that starts a sign-in again. For an app it is the RestartURL: the
+// app's request then starts from the beginning.
 func (h *Handler) startURL(t target) string {
 	if t.restart != "" {
 		return t.restart
@@ -129,16 +129,16 @@ func (h *Handler) methodURL(t target, method string) (string, error) {
 	if t.restart == "" {
 		return h.startURL(t) + "&method=" + method, nil
 	}
-	// Sealed, since /sign-in redirects there: a link of another site could otherwise name any
-	// address.
+	// Sealed, because /sign-in redirects to it: otherwise any link could use /sign-in as an open
+	// redirect.
 	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
 	return h.path + pathSignIn + "?method=" + method + "&" + paramRestart + "=" + sealed, err
 }
 
-// paramRestart is the parameter with a sealed LoginRequest.RestartURL.
+// paramRestart is the query parameter with a sealed LoginRequest.RestartURL.
 const paramRestart = "restart"
 
-// openRestart reads paramRestart.
+// openRestart decrypts a value of paramRestart.
 func (h *Handler) openRestart(value string) (string, bool) {
 	plain, err := h.restarts.Open(paramRestart, value)
 	return string(plain), err == nil
@@ -152,16 +152,16 @@ func (h *Handler) absolute(address string) string {
 	return address
 }
 
-// carried is what travels with a sign-in in the sealed cookie of the browser: flow.Request.Data.
-type carried struct {
+// flowData is the content of flow.Request.Data, which the sealed cookie of the flow contains.
+type flowData struct {
 	LoginRequestID string `json:"d,omitempty"`
 	App            string `json:"a,omitempty"`
 	Restart        string `json:"r,omitempty"` // session.CompactRestart
 }
 
-// carry returns the data of a login request. A RestartURL that does not fit is left out.
-func carry(d session.LoginRequest) ([]byte, error) {
-	c := carried{LoginRequestID: d.ID, App: d.App.ID, Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)}
+// encodeFlowData returns the data of a login request. A RestartURL that does not fit is left out.
+func encodeFlowData(d session.LoginRequest) ([]byte, error) {
+	c := flowData{LoginRequestID: d.ID, App: d.App.ID, Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)}
 	limit := flow.MaxReturn + flow.MaxData - len(d.ReturnURL)
 	data, err := json.Marshal(c)
 	if err == nil && len(data) > limit {
@@ -174,20 +174,20 @@ func carry(d session.LoginRequest) ([]byte, error) {
 	return data, nil
 }
 
-// readCarried reads what carry returned. The data was sealed here; none is an empty one.
-func readCarried(data []byte) (c carried, err error) {
+// decodeFlowData is the reverse of encodeFlowData. Empty data is the zero value.
+func decodeFlowData(data []byte) (c flowData, err error) {
 	if len(data) > 0 {
 		err = json.Unmarshal(data, &c)
 	}
 	if err != nil {
-		return carried{}, fmt.Errorf("signin: read the data of the flow: %w", err)
+		return flowData{}, fmt.Errorf("signin: read the data of the flow: %w", err)
 	}
 	return c, nil
 }
 
-// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a
-// reason to ask: they are unknown or old, the user has not declined in this session, and this
-// browser can reach WeChat's consent page. It reports whether it answered the request. The browser
+// AskProfile redirects the browser to the page that asks for nickname and avatar when they are
+// unknown or old, the user has not declined in this session, and this browser can reach WeChat's
+// consent page. It reports whether it answered the request. The browser
 // continues at returnTo.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
 	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
@@ -202,7 +202,7 @@ func (h *Handler) freshProfile(b session.Browser) bool {
 	return !b.User.ProfileAt.IsZero() && h.cfg.Now().Sub(b.User.ProfileAt) < h.cfg.ProfileMaxAge
 }
 
-// redirectSeeOther answers 303: the browser continues with GET whatever it sent.
+// redirectSeeOther redirects with status 303: the browser continues with GET after any method.
 func redirectSeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.Header().Set("Cache-Control", "no-store")

@@ -26,8 +26,8 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector)
 	h.answer(w, r, c, res)
 }
 
-// keepSession adds the session cookie to a result. A repeat sets the same cookie while the session
-// lives, so that a sign-out stays a sign-out: where it has ended, the callback is lost.
+// keepSession adds the session cookie to a result. A repeated callback sets the same cookie, but only
+// while the session lives: otherwise repeating the callback would undo a sign-out.
 func (h *Handler) keepSession(c *connector, b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
@@ -54,7 +54,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	case flow.ToWeChat:
 		w.Header().Set("Location", res.Location)
 		if r.Method == http.MethodPost {
-			w.WriteHeader(http.StatusSeeOther) // so that the form is not sent along
+			w.WriteHeader(http.StatusSeeOther) // so that the browser does not send the form to WeChat
 			return
 		}
 		w.WriteHeader(http.StatusFound)
@@ -75,17 +75,17 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	}
 }
 
-// targetOf returns where a flow leads. Data that cannot be read is a flow without a RestartURL.
+// targetOf returns the target of a flow. When its data cannot be read, the target has no restart.
 func targetOf(req flow.Request) target {
 	t := target{returnTo: req.ReturnTo, profile: req.Scope == wechat.ScopeUserInfo}
-	if with, err := readCarried(req.Data); err == nil {
-		t.restart = session.ExpandRestart(req.ReturnTo, with.Restart)
+	if data, err := decodeFlowData(req.Data); err == nil {
+		t.restart = session.ExpandRestart(req.ReturnTo, data.Restart)
 	}
 	return t
 }
 
-// answerLost redirects to a page at an address without code and state. A browser that is signed in
-// continues instead: the page it asked for was its own.
+// answerLost redirects to the page for a lost callback, at an address without code and state. A
+// browser that is signed in continues at the return address instead.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	if len(res.Cookies) == 0 {
 		returnTo := ""
@@ -112,7 +112,7 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	redirectSeeOther(w, address)
 }
 
-// lost renders the page for a lost callback. It continues by a button: a page that continued
+// lost renders the page for a lost callback. The user continues with a button: a page that continued
 // automatically would loop in a browser without cookies.
 func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
@@ -155,8 +155,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 	h.cfg.Site.Show(w, r, page)
 }
 
-// ended renders the page for a callback that failed. For an address that has expired, or that was
-// not made here, the callback is lost.
+// ended renders the page for a callback that failed. When the parameter page has expired or is
+// forged, it renders the page for a lost callback.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	e, ok := h.connectors[0].engine.Ending(r.URL.Query().Get("page"))
 	if !ok {
@@ -177,7 +177,7 @@ func endingKind(outcome string) web.Kind {
 	case flow.EventGaveUp:
 		return web.Again
 	case flow.OutcomeRefused:
-		return web.Blocked // the one reason for which complete refuses
+		return web.Blocked // complete refuses blocked users only
 	case flow.OutcomeUserRestricted:
 		return web.Restricted
 	case flow.OutcomeBusy, flow.OutcomeRateLimited, flow.EventUnavailable, flow.EventStoreFull:

@@ -3,8 +3,6 @@ package signin_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,71 +11,8 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/signin"
 )
-
-// fakeWeChat is WeChat's API as a RoundTripper: it counts the codes it is sent.
-type fakeWeChat struct {
-	mu      sync.Mutex
-	sent    map[string]int
-	refused map[string]bool // codes
-	profile bool            // whether the profile can be had
-	reached chan struct{}   // optional: closed when the first code arrives
-	release chan struct{}   // optional: the answer waits for it
-}
-
-func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
-	q := r.URL.Query()
-	openID := "o-" + strings.TrimPrefix(q.Get("code"), "code-"+leaktest.Mark)
-	body := fmt.Sprintf(`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_r%s","openid":%q,"scope":%q}`,
-		leaktest.Mark, leaktest.Mark, openID, map[bool]string{true: "snsapi_userinfo",
-			false: "snsapi_base"}[strings.HasSuffix(openID, "-profile")])
-	f.mu.Lock()
-	switch {
-	case r.URL.Path == "/sns/userinfo" && f.profile:
-		body = fmt.Sprintf(`{"openid":%q,"nickname":"Alice","headimgurl":"https://evil.example/a.png","privilege":[]}`,
-			q.Get("openid"))
-	case r.URL.Path == "/sns/userinfo":
-		body = `{"errcode":-1,"errmsg":"system error"}`
-	case f.refused[q.Get("code")]:
-		body = `{"errcode":40029,"errmsg":"invalid code"}`
-	}
-	if r.URL.Path == "/sns/oauth2/access_token" {
-		if f.sent[q.Get("code")]++; f.reached != nil {
-			close(f.reached)
-			f.reached = nil
-		}
-	}
-	release := f.release
-	f.mu.Unlock()
-	if release != nil {
-		<-release
-	}
-	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
-}
-
-func (f *fakeWeChat) exchanges() (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, times := range f.sent {
-		n += times
-	}
-	return n
-}
-
-func withWeChat(f *fakeWeChat) func(*fixture, *signin.Config) {
-	f.sent = map[string]int{}
-	return func(_ *fixture, c *signin.Config) {
-		for i := range c.Connectors {
-			c.Connectors[i].Client.HTTPClient = &http.Client{Transport: f}
-		}
-	}
-}
-
-// code is a code for a user; leaktest finds it in a log or a page.
-func code(user string) string { return "code-" + leaktest.Mark + user }
 
 // atWeChat starts a sign-in and returns the callback of it with a code.
 func (v *visitor) atWeChat(address, code string) string {
@@ -95,7 +30,7 @@ func (v *visitor) atWeChat(address, code string) string {
 
 func (r *fixture) wantSessions(userID string, want int) {
 	r.t.Helper()
-	live, err := r.book.UserSessions(r.t.Context(), userID, r.now())
+	live, err := r.sessions.UserSessions(r.t.Context(), userID, r.now())
 	if err != nil || len(live) != want {
 		r.t.Errorf("%d sessions, %v; want %d", len(live), err, want)
 	}
@@ -107,7 +42,7 @@ func TestCallbackRecordsTheSignIn(t *testing.T) {
 	r := newFixture(t, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	a := v.get(v.atWeChat("/app?x=1", code("alice")))
-	if a.status != 303 || a.location != "https://login.example.com/app?x=1&demand=d1" {
+	if a.status != 303 || a.location != "https://login.example.com/app?x=1&login_request=d1" {
 		t.Fatalf("%d to %s", a.status, a.location)
 	}
 	s, ok := v.session()
@@ -138,7 +73,7 @@ func TestCallbacksAtOnceAreOneSession(t *testing.T) {
 	w := &fakeWeChat{reached: make(chan struct{}), release: make(chan struct{})}
 	reached, release := w.reached, w.release
 	r := newFixture(t, withWeChat(w))
-	replica := newRigOn(t, r, withWeChat(w))
+	replica := newReplica(t, r, withWeChat(w))
 	v := r.visitor(uaWeChat)
 	callback := v.atWeChat("/app?x=1", code("alice"))
 	var wg sync.WaitGroup
@@ -147,7 +82,7 @@ func TestCallbacksAtOnceAreOneSession(t *testing.T) {
 		req := v.request("GET", callback, nil)
 		wg.Go(func() {
 			one := at.visitor(uaWeChat)
-			if a := one.do(req); a.status != 303 || a.location != "https://login.example.com/app?x=1&demand=d1" {
+			if a := one.do(req); a.status != 303 || a.location != "https://login.example.com/app?x=1&login_request=d1" {
 				t.Errorf("%d to %s: %s", a.status, a.location, a.body)
 			}
 			v.mu.Lock()
@@ -165,7 +100,7 @@ func TestCallbacksAtOnceAreOneSession(t *testing.T) {
 	r.wantSessions(s.UserID, 1)
 }
 
-// A refresh finds the session that is there, and never one that has ended.
+// A repeated callback returns the session while it lives, and never one that has ended.
 func TestRepeatedCallback(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
@@ -190,7 +125,7 @@ func TestRepeatedCallback(t *testing.T) {
 	if len(v.cookies) != 0 {
 		t.Errorf("cookies after signing out: %v", v.cookies)
 	}
-	v.cookies = flows // a browser that brings them back
+	v.cookies = flows // a browser that restores its old cookies
 	a := v.get(callback)
 	if !strings.HasPrefix(a.location, "https://login.example.com/sign-in/lost?restart=") {
 		t.Fatalf("after signing out: %d to %s", a.status, a.location)
@@ -295,7 +230,7 @@ func TestSignInThatIsNotRecorded(t *testing.T) {
 func TestBlockedUserIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withWeChat(&fakeWeChat{}))
-	mallory := r.person("mallory")
+	mallory := r.user("mallory")
 	if _, err := r.store.UpdateUser(t.Context(), mallory, r.now(), func(u *gateway.User) error {
 		u.Status = gateway.Blocked
 		return nil
@@ -321,7 +256,7 @@ func TestSignInEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withWeChat(&fakeWeChat{}))
 	v := r.visitor(uaWeChat)
-	v.must(r.by(signin.MethodWeChat, r.person("alice")))
+	v.must(r.by(signin.MethodWeChat, r.user("alice")))
 	before, _ := v.session()
 	r.later(time.Minute)
 	callback := v.atWeChat("/sign-in?return=/", code("bob"))
@@ -335,8 +270,8 @@ func TestSignInEndsThePreviousSession(t *testing.T) {
 	r.wantSessions(s.UserID, 1)
 }
 
-// Who agreed to show a profile that WeChat then does not return continues without, and is not asked
-// in a loop. Who declined is not asked again after another sign-in in the same browser.
+// A user who agreed to a profile that WeChat then does not return continues without it, and is not
+// asked in a loop. A user who declined is not asked again after another sign-in in the same browser.
 func TestProfileIsNotAskedInALoop(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}
@@ -369,8 +304,7 @@ func TestProfileIsNotAskedInALoop(t *testing.T) {
 	}
 }
 
-// The snapshot page is explained once; denial and unknown addresses have their pages; other methods
-// of HTTP have none.
+// Denial and unknown addresses have pages of their own; other HTTP methods get 405.
 func TestPagesOfTheSignIn(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withWeChat(&fakeWeChat{}))
@@ -400,7 +334,7 @@ func TestPagesOfTheSignIn(t *testing.T) {
 			t.Errorf("GET %s: %d, Allow %q", address, a.status, a.header.Get("Allow"))
 		}
 	}
-	v.must(r.by(signin.MethodWeChat, r.person("alice")))
+	v.must(r.by(signin.MethodWeChat, r.user("alice")))
 	if page := v.get("/sign-out?return=/app"); page.kind() != "sign_out" ||
 		!strings.Contains(page.body, `name="return" value="/app"`) {
 		t.Errorf("sign-out page: %s", page.body)

@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Kinds of the events that are written here.
+// Kinds of the events that this package writes.
 const (
 	EventSignIn     = "sign_in"             // a user signed in, or was refused because they are blocked
 	EventSignOutAll = "sign_out_everywhere" // a user ended all their sessions
@@ -49,11 +49,11 @@ func (h *Handler) complete(
 	return flowOutcome(completed.Outcome), nil
 }
 
-// completion returns what is recorded of an authorization.
+// completion returns the record of an authorization for the store.
 func (h *Handler) completion(
 	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
 ) (gateway.Completion, error) {
-	with, err := readCarried(a.Flow.Data)
+	data, err := decodeFlowData(a.Flow.Data)
 	if err != nil {
 		return gateway.Completion{}, err
 	}
@@ -68,20 +68,20 @@ func (h *Handler) completion(
 	if a.Profile != nil {
 		signIn.Profile = &gateway.Profile{Nickname: a.Profile.Nickname, AvatarURL: a.Profile.AvatarURL}
 	}
-	data := session.Data{LoginRequestID: with.LoginRequestID, ProfileDeclined: h.profileDeclined(r.WithContext(ctx), a)}
+	stored := session.Data{LoginRequestID: data.LoginRequestID, ProfileDeclined: h.profileDeclined(r.WithContext(ctx), a)}
 	for _, scope := range a.Scopes {
-		data.Scopes = append(data.Scopes, string(scope))
+		stored.Scopes = append(stored.Scopes, string(scope))
 	}
 	out := gateway.Completion{
 		SignIn: signIn,
 		Session: gateway.Session{
 			Hash: session.Hash(id), Connector: c.Name, AppID: a.AppID, OpenID: a.OpenID, Method: string(a.Flow.Method),
-			AuthTime: a.At, CreatedAt: a.At, SeenAt: a.At, ExpiresAt: h.cfg.Sessions.Expiry(a.At, a.At), Data: data.Bytes(),
+			AuthTime: a.At, CreatedAt: a.At, SeenAt: a.At, ExpiresAt: h.cfg.Sessions.Expiry(a.At, a.At), Data: stored.Bytes(),
 		},
 		AttemptKey: a.Attempt.Key, Owner: a.Attempt.Owner,
 		Outcome: gateway.Outcome{Kind: flow.OutcomeSignedIn, At: a.At},
 		Refused: gateway.Outcome{Kind: flow.OutcomeRefused, At: a.At},
-		Event: gateway.Event{Kind: EventSignIn, App: with.App, Connector: c.Name, Method: string(a.Flow.Method),
+		Event: gateway.Event{Kind: EventSignIn, App: data.App, Connector: c.Name, Method: string(a.Flow.Method),
 			RequestID: h.cfg.RequestID(r.Context())},
 		Now: h.cfg.Now(),
 	}
@@ -91,10 +91,9 @@ func (h *Handler) completion(
 	return out, nil
 }
 
-// profileDeclined reports whether the new session asks for nickname and avatar no more. That is so
-// when WeChat did not return them although the user agreed: the user continues this time, and is
-// not asked in a loop. It is also so when the same user declined in the session that this browser
-// has.
+// profileDeclined returns ProfileDeclined of the new session. It is true when WeChat did not return
+// nickname and avatar although the user agreed: otherwise the user would be asked in a loop. It is
+// also true when the same user declined in the previous session of this browser.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false
@@ -106,7 +105,7 @@ func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	return err == nil && signedIn && b.AppID == a.AppID && b.OpenID == a.OpenID && b.ProfileDeclined
 }
 
-// attempts is the flow.Attempts of the gateway's store.
+// attempts implements flow.Attempts with the gateway's store.
 type attempts struct{ store gateway.Attempts }
 
 // BeginAttempt implements flow.Attempts.
@@ -133,7 +132,7 @@ func flowOutcome(o gateway.Outcome) flow.Outcome {
 	return flow.Outcome{Kind: o.Kind, At: o.At, Text: o.Text}
 }
 
-// flowError adds the engine's error to one of the store's.
+// flowError wraps an error of the store in the error that the engine tests for.
 func flowError(err error) error {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", flow.ErrUnavailable, err)

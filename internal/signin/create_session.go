@@ -17,10 +17,10 @@ const deleteLimit = 3 * time.Second
 
 // CreateSession creates a session for this browser after its user was authenticated by other means,
 // writes the event of the sign-in, and returns the session cookie. The session that the browser had
-// before ends. The same Seed is the same session, also at another replica: a further call returns
-// the cookie again while the session lives. Without Repeat a further call creates a session that
-// has ended again, so a caller sets Repeat once it has stored that the sign-in is used; then a
-// sign-out is final.
+// before ends. The session id is derived from Seed, so another call with the same Seed, on any
+// replica, returns the cookie again while the session lives. After the session has ended, such a
+// call creates it again unless Repeat is set. So a caller sets Repeat once it has stored that the
+// sign-in is used; then a sign-out is final.
 //
 // The caller has verified that the sign-in was started in this browser. Otherwise an attacker could
 // sign a victim's browser in as the attacker (login CSRF).
@@ -77,7 +77,7 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 }
 
 // endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody
-// could sign out of it. It does not end when the browser goes away.
+// could sign out of it. It continues when the client closes the connection.
 func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	previous, sent := h.cfg.Sessions.CurrentHash(r)
 	if !sent || previous == current {

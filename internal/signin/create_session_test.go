@@ -32,10 +32,10 @@ func (v *visitor) session() (session.Browser, bool) {
 	return s, ok
 }
 
-func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
+func TestCreatedSessionIsLikeAnyOther(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	r := newFixture(t, withBoth)
+	alice, v := r.user("alice"), r.visitor(uaDesktop)
 	e := r.by(signin.MethodScan, alice)
 	e.LoginRequestID, e.AuthTime = "d1", r.now().Add(-48*time.Hour) // the phone's, which was signed in before
 	v.must(e)
@@ -67,26 +67,26 @@ func TestEstablishedSessionIsLikeAnyOther(t *testing.T) {
 }
 
 // A replica that died in the middle, a second tab, a refresh: one session, one event.
-func TestEstablishAtTwoReplicasIsOneSession(t *testing.T) {
+func TestCreateSessionAtTwoReplicasIsOneSession(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	r := newFixture(t, withBoth)
+	alice, v := r.user("alice"), r.visitor(uaDesktop)
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			if err := v.established(r.by(signin.MethodScan, alice)); err != nil {
+			if err := v.createSession(r.by(signin.MethodScan, alice)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	live, err := r.book.UserSessions(t.Context(), alice, r.now())
+	live, err := r.sessions.UserSessions(t.Context(), alice, r.now())
 	if err != nil || len(live) != 1 || len(r.events(signin.EventSignIn)) != 1 {
 		t.Errorf("%d sessions, %d events, %v", len(live), len(r.events(signin.EventSignIn)), err)
 	}
 }
 
-func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
+func TestCreateSessionAgainDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*fixture, *visitor, string){
 		"signed out here": func(_ *fixture, v *visitor, _ string) {
@@ -105,14 +105,14 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 		},
 		"expired": func(r *fixture, _ *visitor, _ string) { r.later(25 * time.Hour) },
 	} {
-		r := newFixture(t, both)
-		alice, v := r.person("alice"), r.visitor(uaDesktop)
+		r := newFixture(t, withBoth)
+		alice, v := r.user("alice"), r.visitor(uaDesktop)
 		e := r.by(signin.MethodScan, alice)
 		v.must(e)
 		e.Repeat = true
 		v.must(e)
 		end(r, v, alice)
-		if err := v.established(e); !errors.Is(err, gateway.ErrNotFound) {
+		if err := v.createSession(e); !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("%s: %v, want ErrNotFound", name, err)
 		}
 		if _, ok := v.session(); ok {
@@ -121,10 +121,10 @@ func TestEstablishAgainDoesNotUndoASignOut(t *testing.T) {
 	}
 }
 
-func TestEstablishRefuses(t *testing.T) {
+func TestCreateSessionRefuses(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	alice, blocked := r.person("alice"), r.person("mallory")
+	r := newFixture(t, withBoth)
+	alice, blocked := r.user("alice"), r.user("mallory")
 	if _, err := r.store.UpdateUser(t.Context(), blocked, r.now(), func(a *gateway.User) error {
 		a.Status = gateway.Blocked
 		return nil
@@ -136,21 +136,21 @@ func TestEstablishRefuses(t *testing.T) {
 		change func(*session.Authentication)
 		want   error
 	}{
-		"a blocked person":         {func(e *session.Authentication) { e.UserID = blocked }, gateway.ErrBlocked},
-		"nobody":                   {func(e *session.Authentication) { e.UserID = gateway.NewID() }, gateway.ErrNotFound},
-		"an entry there is not":    {func(e *session.Authentication) { e.Connector = "gone" }, other},
-		"an entry of another app":  {func(e *session.Authentication) { e.Connector = "site" }, other},
-		"no openid":                {func(e *session.Authentication) { e.OpenID = "" }, other},
-		"no door":                  {func(e *session.Authentication) { e.Method = "" }, other},
-		"no time":                  {func(e *session.Authentication) { e.AuthTime = time.Time{} }, other},
-		"a seed that can be tried": {func(e *session.Authentication) { e.Seed = []byte("1234") }, other},
-		"no seed":                  {func(e *session.Authentication) { e.Seed = nil }, other},
-		"a repeat of what was not": {func(e *session.Authentication) { e.Repeat = true }, gateway.ErrNotFound},
+		"a blocked user":             {func(e *session.Authentication) { e.UserID = blocked }, gateway.ErrBlocked},
+		"unknown user":               {func(e *session.Authentication) { e.UserID = gateway.NewID() }, gateway.ErrNotFound},
+		"an unknown connector":       {func(e *session.Authentication) { e.Connector = "gone" }, other},
+		"a connector of another app": {func(e *session.Authentication) { e.Connector = "site" }, other},
+		"no openid":                  {func(e *session.Authentication) { e.OpenID = "" }, other},
+		"no method":                  {func(e *session.Authentication) { e.Method = "" }, other},
+		"no time":                    {func(e *session.Authentication) { e.AuthTime = time.Time{} }, other},
+		"a seed that can be tried":   {func(e *session.Authentication) { e.Seed = []byte("1234") }, other},
+		"no seed":                    {func(e *session.Authentication) { e.Seed = nil }, other},
+		"a repeat of what was not":   {func(e *session.Authentication) { e.Repeat = true }, gateway.ErrNotFound},
 	} {
 		e := r.by(signin.MethodScan, alice)
 		c.change(&e)
 		v := r.visitor(uaDesktop)
-		if err := v.established(e); err == nil || c.want != other && !errors.Is(err, c.want) {
+		if err := v.createSession(e); err == nil || c.want != other && !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		if len(v.cookies) != 0 {
@@ -162,19 +162,19 @@ func TestEstablishRefuses(t *testing.T) {
 	}
 }
 
-// Login CSRF: somebody wants a victim's browser to be signed in as somebody else, or to share a
-// session with it. No address of ours establishes anything; a seed that is used up for one person
-// is worth nothing for another; and the cookie of a session that somebody plants beside the
-// victim's own is not believed.
-func TestLoginCSRFWithEstablish(t *testing.T) {
+// Login CSRF: an attacker wants a victim's browser to be signed in as the attacker, or to share its
+// session. No address of the gateway creates a session without a callback; a seed that was used for
+// one user does not sign another in; and a session cookie that an attacker sets beside the victim's
+// own is not accepted.
+func TestLoginCSRFWithCreateSession(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	alice, mallory := r.person("alice"), r.person("mallory")
+	r := newFixture(t, withBoth)
+	alice, mallory := r.user("alice"), r.user("mallory")
 	victim, attacker := r.visitor(uaDesktop), r.visitor(uaDesktop)
 	victim.must(r.by(signin.MethodScan, alice))
 	mine := r.by(signin.MethodScan, mallory)
 	mine.OpenID = "o-mallory"
-	if err := attacker.established(mine); !errors.Is(err, gateway.ErrConflict) || len(attacker.cookies) != 0 {
+	if err := attacker.createSession(mine); !errors.Is(err, gateway.ErrConflict) || len(attacker.cookies) != 0 {
 		t.Errorf("the seed of a victim's sign-in gives %v, cookies %v", err, attacker.cookies)
 	}
 	mine.Seed = []byte(strings.Repeat("m", flow.MinSeed))
@@ -198,26 +198,24 @@ func TestLoginCSRFWithEstablish(t *testing.T) {
 	}
 }
 
-// The session that the browser had ends when another way signs somebody in, so that nothing is left
-// that nobody can sign out of.
-func TestEstablishEndsTheSessionBefore(t *testing.T) {
+// CreateSession ends the session that the browser had, because nobody could sign out of it any more.
+func TestCreateSessionEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	alice, v := r.person("alice"), r.visitor(uaDesktop)
+	r := newFixture(t, withBoth)
+	alice, v := r.user("alice"), r.visitor(uaDesktop)
 	v.must(r.by(signin.MethodWebsite, alice))
 	v.must(r.by(signin.MethodScan, alice))
-	live, err := r.book.UserSessions(t.Context(), alice, r.now())
+	live, err := r.sessions.UserSessions(t.Context(), alice, r.now())
 	if err != nil || len(live) != 1 || live[0].Method != "scan" {
 		t.Errorf("sessions %+v, %v", live, err)
 	}
 }
 
-// Two accounts turn out to be one person while the desktop waits: the repeat finds the same
-// session.
-func TestEstablishAcrossAJoin(t *testing.T) {
+// Two users are joined while the desktop waits: the repeat finds the same session.
+func TestCreateSessionAcrossAJoin(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
-	arrive := func(connector, appID, openID, union string) string {
+	r := newFixture(t, withBoth)
+	record := func(connector, appID, openID, union string) string {
 		a, _, err := r.store.RecordSignIn(t.Context(),
 			gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
 				Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
@@ -227,8 +225,8 @@ func TestEstablishAcrossAJoin(t *testing.T) {
 		r.later(time.Second)
 		return a.ID
 	}
-	older, younger := arrive("site", siteID, "w-alice", "u1"), arrive("main", mainID, "o-alice", "")
-	arrive("main", mainID, "o-alice", "u1")
+	older, younger := record("site", siteID, "w-alice", "u1"), record("main", mainID, "o-alice", "")
+	record("main", mainID, "o-alice", "u1")
 	v := r.visitor(uaDesktop)
 	e := r.by(signin.MethodScan, younger) // as the ticket may still have it
 	v.must(e)

@@ -28,23 +28,24 @@ const (
 	secondID = "wx00000000000000ab"
 	siteID   = "wx00000000000000bb"
 
-	uaWeChat  = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
+	uaWeChat = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 " +
+		"MicroMessenger/8.0.18.2060(0x28001237) WeChat/arm64"
 	uaDesktop = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 	uaPhone   = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 )
 
-// rig is a sign-in with an app in front of it, whose request is /app?x=…, and a scan door that
-// notes what it was asked.
+// fixture is a Handler with an app, whose request is /app?x=…, and a Config.Scan that records the
+// login requests it gets.
 type fixture struct {
 	t         *testing.T
 	store     gateway.Store
-	book      *session.Manager
+	sessions  *session.Manager
 	h         *signin.Handler
 	mux       http.Handler
 	url       string
 	path      string
 	app       gateway.App
-	connector string // that the app demands
+	connector string // that the app requires
 	more      func(*session.LoginRequest)
 
 	mu    sync.Mutex
@@ -52,19 +53,19 @@ type fixture struct {
 	scans []session.LoginRequest
 }
 
-func entryOf(name, appID string, website bool) signin.Connector {
+func connectorOf(name, appID string, website bool) signin.Connector {
 	return signin.Connector{Name: name, Client: &wechat.Client{AppID: appID, Secret: leaktest.Secret}, Website: website,
 		OpenPlatform: "ours", Group: []string{mainID, secondID, siteID}}
 }
 
-// both doors for browsers that are not WeChat's.
-func both(r *fixture, c *signin.Config) {
-	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
+// withBoth adds both sign-in methods for browsers that are not WeChat's.
+func withBoth(r *fixture, c *signin.Config) {
+	c.Connectors = append(c.Connectors, connectorOf("site", siteID, true))
 	withScan(r, c)
 }
 
 func withSite(_ *fixture, c *signin.Config) {
-	c.Connectors = append(c.Connectors, entryOf("site", siteID, true))
+	c.Connectors = append(c.Connectors, connectorOf("site", siteID, true))
 }
 
 func withScan(r *fixture, c *signin.Config) { c.Scan = r.scan }
@@ -78,16 +79,16 @@ func newFixture(t *testing.T, change ...func(*fixture, *signin.Config)) *fixture
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return newRigWith(t, store, change...)
+	return newFixtureOn(t, store, change...)
 }
 
-// newRigOn is another replica on the store of other.
-func newRigOn(t *testing.T, other *fixture, change ...func(*fixture, *signin.Config)) *fixture {
+// newReplica returns another replica on the store of other.
+func newReplica(t *testing.T, other *fixture, change ...func(*fixture, *signin.Config)) *fixture {
 	t.Helper()
-	return newRigWith(t, other.store, change...)
+	return newFixtureOn(t, other.store, change...)
 }
 
-func newRigWith(t *testing.T, store gateway.Store, change ...func(*fixture, *signin.Config)) *fixture {
+func newFixtureOn(t *testing.T, store gateway.Store, change ...func(*fixture, *signin.Config)) *fixture {
 	t.Helper()
 	site, err := web.New(web.Config{Logger: leaktest.Logger(t)})
 	if err != nil {
@@ -95,12 +96,13 @@ func newRigWith(t *testing.T, store gateway.Store, change ...func(*fixture, *sig
 	}
 	r := &fixture{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
 		app: gateway.App{ID: "notes", Name: "Notes"}}
-	r.book = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
+	r.sessions = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
 		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))},
-		Connectors: []signin.Connector{entryOf("main", mainID, false)},
-		Users:      store, Attempts: store, Events: store, Sessions: r.book, Site: site, Logger: leaktest.Logger(t), Now: r.now,
+		Connectors: []signin.Connector{connectorOf("main", mainID, false)},
+		Users:      store, Attempts: store, Events: store, Sessions: r.sessions,
+		Site: site, Logger: leaktest.Logger(t), Now: r.now,
 	}
 	for _, f := range change {
 		f(r, &cfg)
@@ -109,7 +111,7 @@ func newRigWith(t *testing.T, store gateway.Store, change ...func(*fixture, *sig
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.book.Cookies = cookie.For(own, "weigate")
+	r.sessions.Cookies = cookie.For(own, "weigate")
 	if r.h, err = signin.New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +144,7 @@ func (r *fixture) scan(w http.ResponseWriter, _ *http.Request, d session.LoginRe
 	return nil
 }
 
-// serveApp is a feature: without a session it sends the browser to sign in.
+// serveApp serves an app: without a session it sends the browser to sign in.
 func (r *fixture) serveApp(w http.ResponseWriter, req *http.Request) {
 	s, signedIn, err := r.h.Session(req)
 	switch {
@@ -156,7 +158,7 @@ func (r *fixture) serveApp(w http.ResponseWriter, req *http.Request) {
 	}
 	x := req.FormValue("x")
 	d := session.LoginRequest{
-		ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&demand=d1", RestartURL: r.path + "/app?x=" + x, App: r.app,
+		ID: "d1", ReturnURL: r.path + "/app?x=" + x + "&login_request=d1", RestartURL: r.path + "/app?x=" + x, App: r.app,
 		Connector: r.connector,
 		CancelURL: r.path + "/app?cancel=1",
 	}
@@ -168,8 +170,8 @@ func (r *fixture) serveApp(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// person makes an account.
-func (r *fixture) person(name string) string {
+// user creates a user and returns the id.
+func (r *fixture) user(name string) string {
 	r.t.Helper()
 	a, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
 		Connector: "main", AppID: mainID, OpenID: "o-" + name, At: r.now(), InitialStatus: gateway.Active,
@@ -215,7 +217,7 @@ func (v *visitor) request(method, address string, form url.Values) *http.Request
 	return req
 }
 
-// answer is what a visitor sees.
+// answer is a response as a visitor sees it.
 type answer struct {
 	status   int
 	location string
@@ -253,7 +255,7 @@ func (v *visitor) post(address string, form url.Values) answer {
 	return v.do(v.request("POST", address, form))
 }
 
-// follow goes on while the answers lead to the gateway.
+// follow follows redirects to the gateway.
 func (v *visitor) follow(a answer) answer {
 	v.r.t.Helper()
 	for range 8 {
@@ -263,11 +265,11 @@ func (v *visitor) follow(a answer) answer {
 		}
 		a = v.get(to)
 	}
-	v.r.t.Fatalf("goes round, at last to %s", a.location)
+	v.r.t.Fatalf("redirected in a loop, at last to %s", a.location)
 	return a
 }
 
-// kind is the page that is shown.
+// kind returns the kind of the page, "" when the answer is not a page.
 func (a answer) kind() string {
 	m := regexp.MustCompile(`<main class="[^"]*" id="([^"]*)"`).FindStringSubmatch(a.body)
 	if m == nil {
@@ -276,7 +278,7 @@ func (a answer) kind() string {
 	return m[1]
 }
 
-// link is where the link with this id leads; "" when there is none.
+// link returns the address of the link with this id, "" when there is none.
 func (a answer) link(id string) string {
 	m := regexp.MustCompile(`<a [^>]*id="` + regexp.QuoteMeta(id) + `" href="([^"]*)"`).FindStringSubmatch(a.body)
 	if m == nil {
@@ -285,7 +287,7 @@ func (a answer) link(id string) string {
 	return html.UnescapeString(m[1])
 }
 
-// door is where a visitor was sent to: a door, or the page that is shown.
+// method returns the sign-in method that a visitor was sent to, or else the kind of the page.
 func (r *fixture) method(a answer) string {
 	switch {
 	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/oauth2/authorize?appid="):
@@ -312,8 +314,8 @@ func appIDIn(address string) string {
 	return u.Query().Get("appid")
 }
 
-// established signs a visitor in.
-func (v *visitor) established(e session.Authentication) error {
+// createSession calls CreateSession and keeps the cookie.
+func (v *visitor) createSession(e session.Authentication) error {
 	c, err := v.r.h.CreateSession(v.request("GET", "/scan", nil), e)
 	if (c == nil) != (err != nil) {
 		v.r.t.Errorf("CreateSession returns cookie %v and error %v", c, err)
@@ -324,7 +326,7 @@ func (v *visitor) established(e session.Authentication) error {
 	return err
 }
 
-// by is a sign-in of a person by a door.
+// by returns the authentication of a user by a sign-in method.
 func (r *fixture) by(method, user string) session.Authentication {
 	return session.Authentication{UserID: user, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method,
 		AuthTime: r.now(), App: "notes", Seed: []byte(leaktest.Secret + "seed-of-" + method)}
@@ -332,7 +334,7 @@ func (r *fixture) by(method, user string) session.Authentication {
 
 func (v *visitor) must(e session.Authentication) {
 	v.r.t.Helper()
-	if err := v.established(e); err != nil {
+	if err := v.createSession(e); err != nil {
 		v.r.t.Fatal(err)
 	}
 }

@@ -24,15 +24,15 @@ import (
 
 // Connector is an official account (服务号) or a website app (网站应用) through which users sign in.
 type Connector struct {
-	Name         string // in the configuration; identities and events have it
+	Name         string // as in the configuration; identities and events refer to it
 	Client       *wechat.Client
-	Website      bool     // a website app: WeChat shows its own QR code, in browsers that are not WeChat's
+	Website      bool     // a website app: WeChat shows a QR code, in browsers that are not WeChat's
 	OpenPlatform string   // name of the group of connectors that share unionids; "" = none
 	Group        []string // appids of that group, this one included
 	AnyBrowser   bool     // development: every browser counts as WeChat's
 }
 
-// Config is what a [Handler] is made of. Every field is required unless it says otherwise.
+// Config is the configuration of a [Handler]. Fields are required unless marked optional.
 type Config struct {
 	URL        string      // the gateway's own address; may have a path
 	Insecure   bool        // optional: plain http at a private address
@@ -44,14 +44,14 @@ type Config struct {
 	Events     gateway.Events
 	Site       *web.Site
 
-	// Scan sends a browser that is not WeChat's to the page where a phone signs it in by our own QR
-	// code. It always answers the request; an error means that nothing was written to w. Optional:
+	// Scan sends a browser that is not WeChat's to the page where the user scans the gateway's QR
+	// code with a phone. It always answers the request; an error means that nothing was written to w. Optional:
 	// nil disables the method.
 	Scan func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error
 
-	// Agreement is the address of what users agree to, by a box to tick, before their browser is
-	// sent to WeChat for the first time. With another address every user is asked once more.
-	// Optional: "" asks nobody.
+	// Agreement is the address of the terms that users accept, by ticking a box, before their
+	// browser is sent to WeChat for the first time. When it changes, every user is asked again.
+	// Optional: with "" nobody is asked.
 	Agreement string
 
 	ProfileMaxAge time.Duration // optional: the age at which nickname and avatar are requested again; 0 = 720 h
@@ -77,9 +77,8 @@ type Handler struct {
 	prefer     preference
 }
 
-// connector is a Connector with the engine that signs users in through it. The engines share
-// sessions and pending sign-ins; each has a callback of its own, so that a code is redeemed with
-// the secret of the appid that it is for.
+// connector is a Connector with its engine. The engines share sessions and pending sign-ins. Each has
+// its own callback, so that a code is redeemed with the secret of the appid that it was issued for.
 type connector struct {
 	Connector
 	engine   *flow.Engine
@@ -117,11 +116,11 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
 	}
 	for i, c := range cfg.Connectors {
-		made, err := h.newConnector(i, c)
+		conn, err := h.newConnector(i, c)
 		if err != nil {
 			return nil, fmt.Errorf("signin: connector %q: %w", c.Name, err)
 		}
-		h.connectors = append(h.connectors, made)
+		h.connectors = append(h.connectors, conn)
 	}
 	return h, nil
 }
@@ -168,8 +167,8 @@ func address(cfg Config) (*url.URL, error) {
 	return u, nil
 }
 
-// newConnector returns a connector with its engine. The first one has the callback that
-// administrators configure at WeChat; the others have their name behind it.
+// newConnector returns a connector with its engine. The first has the callback /wechat/callback; the
+// others add their name to the path.
 func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
 	c := &connector{Connector: from, callback: pathCallback}
 	if i > 0 {
@@ -205,7 +204,7 @@ func (h *Handler) connector(name string) *connector {
 	return h.connectors[i]
 }
 
-// Paths below the gateway's own.
+// Paths below the path of Config.URL.
 const (
 	pathHome       = "/{$}"
 	pathSignIn     = "/sign-in"
@@ -246,8 +245,8 @@ func (h *Handler) get(serve http.HandlerFunc) http.HandlerFunc { return h.getOrP
 
 // getOrPost serves GET and HEAD by one handler and POST by another; nil serves neither. Package
 // route rejects POST requests of other sites. No response may be cached: each is for one visitor at
-// one moment. No address may reach another site in the header Referer: the callback's contains a
-// code.
+// one moment. No address may be sent to another site in the Referer header: the callback's contains
+// a code.
 func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
 	allow := "GET, HEAD, POST"
 	switch {

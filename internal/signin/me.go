@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// me is what a script on the gateway's own pages learns about the browser's user.
+// me is the JSON that /sign-in/me returns to scripts of the gateway's own pages.
 type me struct {
 	Subject    string   `json:"subject"`
 	OpenID     string   `json:"openid"`
@@ -20,7 +20,7 @@ type me struct {
 	SignOut    string   `json:"sign_out"`
 }
 
-// me answers 200 and the user, or 401 and {"error":"signed_out"}.
+// me serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
 func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Cookie")
 	b, signedIn, err := h.Session(r)
@@ -53,5 +53,5 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a failure here is a browser that has gone away
+	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
 }

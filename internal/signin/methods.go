@@ -13,17 +13,17 @@ import (
 // The sign-in methods (登录方式), as events, sessions and the configuration call them.
 const (
 	MethodWeChat  = "wechat"  // inside WeChat, through the official account
-	MethodScan    = "scan"    // in another browser, which a phone signs in by our own QR code (公众号扫码)
-	MethodWebsite = "website" // in another browser, by the QR code of WeChat's own page (网站应用扫码)
+	MethodScan    = "scan"    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
+	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
 )
 
-// methodsAvailable is what a browser may choose from, for one login request.
+// methodsAvailable is the sign-in methods that a browser can use for one login request.
 type methodsAvailable struct {
-	account *connector // the official account, for wechat and scan; nil = none fits
-	website *connector // the website app; nil = none fits
+	account *connector // the official account, for wechat and scan; nil = none
+	website *connector // the website app; nil = none
 	wechat  bool       // the app accepts wechat, and there is an account
 	scan    bool
-	inside  bool // this browser can reach WeChat's consent page: it is WeChat's, or counts as it in development
+	inside  bool // the browser is WeChat's, or counts as WeChat's (AnyBrowser)
 	class   flow.UserAgentClass
 }
 
@@ -53,9 +53,9 @@ func allows(app gateway.App, method string) bool {
 	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
 }
 
-// choose returns the method for a browser whose user has said before which one they prefer ("" =
-// has not said). "" means that there is none for this browser; several means that the user must
-// choose.
+// choose returns the method for a browser. preferred is the method that the user chose before, "" =
+// none. When the user must choose, method is "" and several has the methods. When no method is
+// available for this browser, both are empty.
 func (m methodsAvailable) choose(preferred string) (method string, several []string) {
 	var outside []string // the methods for other browsers than WeChat's
 	if m.scan {
@@ -76,16 +76,16 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	case m.inside && m.wechat:
 		return MethodWeChat, nil
 	case m.class == flow.OnPhone && m.scan:
-		return MethodScan, nil // its page has the link for WeChat, and waits
+		return MethodScan, nil // the page also has a link to open in WeChat
 	case m.class == flow.OnPhone && m.wechat:
-		return "", nil // the link for WeChat; a code on the user's only screen is of no use, unless they ask for it
+		return "", nil // a link to open in WeChat: a user cannot scan a code on the same phone
 	case len(outside) == 1:
 		return outside[0], nil
 	}
 	return "", outside
 }
 
-// showNoMethod renders a page for a browser without a method: it says where to continue instead.
+// showNoMethod renders the page for a browser without an available method. It says where to continue.
 func (h *Handler) showNoMethod(
 	w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string,
 ) {
@@ -108,8 +108,8 @@ func (h *Handler) showNoMethod(
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showMethods lets the user choose. The links start the app's request from the beginning, so that
-// nothing has to be carried.
+// showMethods renders the page on which the user chooses a method. Its links start the app's request
+// from the beginning, so that they need not contain the login request.
 func (h *Handler) showMethods(
 	w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string,
 ) {

@@ -15,16 +15,16 @@ import (
 func anyBrowser(_ *fixture, c *signin.Config) { c.Connectors[0].AnyBrowser = true }
 
 func siteAlone(_ *fixture, c *signin.Config) {
-	c.Connectors = []signin.Connector{entryOf("site", siteID, true)}
+	c.Connectors = []signin.Connector{connectorOf("site", siteID, true)}
 }
 
 func twoAccounts(_ *fixture, c *signin.Config) {
-	c.Connectors = append(c.Connectors, entryOf("second", secondID, false))
+	c.Connectors = append(c.Connectors, connectorOf("second", secondID, false))
 }
 
-// Which door a browser goes through: by where it is, what is configured, what the app allows, and
-// the entry that it demands.
-func TestWhichDoor(t *testing.T) {
+// The sign-in method of a browser depends on the browser, the configuration, the methods that the
+// app allows, and the connector that it requires.
+func TestWhichMethod(t *testing.T) {
 	t.Parallel()
 	type setting = []func(*fixture, *signin.Config)
 	const byAccount, byWebsite = "wechat " + mainID, "website " + siteID
@@ -38,38 +38,38 @@ func TestWhichDoor(t *testing.T) {
 		"account, scan": {with: setting{withScan}, inWeChat: byAccount, desktop: "scan", onPhone: "scan"},
 		"account, website": {with: setting{withSite}, inWeChat: byAccount, desktop: byWebsite,
 			onPhone: "open_in_wechat"},
-		"all": {with: setting{both}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
+		"all": {with: setting{withBoth}, inWeChat: byAccount, desktop: "choose", onPhone: "scan"},
 		"website alone": {with: setting{siteAlone}, inWeChat: "open_elsewhere", desktop: byWebsite,
 			onPhone: byWebsite},
 		"website alone, scan": {with: setting{siteAlone, withScan}, inWeChat: "open_elsewhere", desktop: byWebsite,
 			onPhone: byWebsite},
-		"app takes wechat": {with: setting{both}, methods: "wechat", inWeChat: byAccount,
+		"app takes wechat": {with: setting{withBoth}, methods: "wechat", inWeChat: byAccount,
 			desktop: "open_in_wechat", onPhone: "open_in_wechat"},
-		"app takes scan": {with: setting{both}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan",
+		"app takes scan": {with: setting{withBoth}, methods: "scan", inWeChat: "open_elsewhere", desktop: "scan",
 			onPhone: "scan"},
-		"app takes website": {with: setting{both}, methods: "website", inWeChat: "open_elsewhere",
+		"app takes website": {with: setting{withBoth}, methods: "website", inWeChat: "open_elsewhere",
 			desktop: byWebsite, onPhone: byWebsite},
-		"app takes wechat, website": {with: setting{both}, methods: "wechat website", inWeChat: byAccount,
+		"app takes wechat, website": {with: setting{withBoth}, methods: "wechat website", inWeChat: byAccount,
 			desktop: byWebsite, onPhone: "open_in_wechat"},
-		"app takes scan, website": {with: setting{both}, methods: "scan website", inWeChat: "open_elsewhere",
+		"app takes scan, website": {with: setting{withBoth}, methods: "scan website", inWeChat: "open_elsewhere",
 			desktop: "choose", onPhone: "scan"},
 		"app takes what there is not": {with: nil, methods: "scan", inWeChat: "no_method", desktop: "no_method",
 			onPhone: "no_method"},
-		"any browser": {with: setting{both, anyBrowser}, inWeChat: byAccount, desktop: byAccount,
+		"any browser": {with: setting{withBoth, anyBrowser}, inWeChat: byAccount, desktop: byAccount,
 			onPhone: byAccount},
-		"any browser, without wechat": {with: setting{both, anyBrowser}, methods: "scan website",
+		"any browser, without wechat": {with: setting{withBoth, anyBrowser}, methods: "scan website",
 			inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
-		"any browser, scan alone": {with: setting{both, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere",
+		"any browser, scan alone": {with: setting{withBoth, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere",
 			desktop: "scan", onPhone: "scan"},
-		"by the openid of the account": {with: setting{both}, connector: "main", inWeChat: byAccount, desktop: "scan",
+		"by the openid of the account": {with: setting{withBoth}, connector: "main", inWeChat: byAccount, desktop: "scan",
 			onPhone: "scan"},
-		"by the openid of another": {with: setting{twoAccounts, both}, connector: "second", inWeChat: "wechat " +
+		"by the openid of another": {with: setting{twoAccounts, withBoth}, connector: "second", inWeChat: "wechat " +
 			secondID, desktop: "scan", onPhone: "scan"},
-		"by the openid of the website": {with: setting{both}, connector: "site", inWeChat: "open_elsewhere",
+		"by the openid of the website": {with: setting{withBoth}, connector: "site", inWeChat: "open_elsewhere",
 			desktop: byWebsite, onPhone: byWebsite},
-		"website's openid, but no door": {with: setting{both}, connector: "site", methods: "wechat scan",
+		"website's openid, no such method": {with: setting{withBoth}, connector: "site", methods: "wechat scan",
 			inWeChat: "no_method", desktop: "no_method", onPhone: "no_method"},
-		"an entry that there is no more": {with: setting{both}, connector: "gone", inWeChat: "no_method",
+		"a connector that was removed": {with: setting{withBoth}, connector: "gone", inWeChat: "no_method",
 			desktop: "no_method", onPhone: "no_method"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,8 +89,8 @@ func TestWhichDoor(t *testing.T) {
 	}
 }
 
-// What the demand says reaches the door.
-func TestDemandReachesTheScanDoor(t *testing.T) {
+// Config.Scan gets the whole login request.
+func TestLoginRequestReachesScan(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withScan)
 	r.more = func(d *session.LoginRequest) {
@@ -101,16 +101,16 @@ func TestDemandReachesTheScanDoor(t *testing.T) {
 		t.Fatalf("%d scans", len(r.scans))
 	}
 	d := r.scans[0]
-	if d.ID != "d1" || d.ReturnURL != "/app?x=1&demand=d1" || d.App.Name != "Notes" || !d.Reauthenticate || !d.Consent ||
-		!d.Profile || d.CancelURL == "" || d.UILocales != "zh-CN" {
-		t.Errorf("demand: %+v", d)
+	if d.ID != "d1" || d.ReturnURL != "/app?x=1&login_request=d1" || d.App.Name != "Notes" ||
+		!d.Reauthenticate || !d.Consent || !d.Profile || d.CancelURL == "" || d.UILocales != "zh-CN" {
+		t.Errorf("login request: %+v", d)
 	}
 }
 
 func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
-		setting := []func(*fixture, *signin.Config){both}
+		setting := []func(*fixture, *signin.Config){withBoth}
 		if path != "" {
 			setting = append(setting, underPath)
 		}
@@ -136,7 +136,7 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 			}
 		}
 		// It counts for this request, until another choice is asked for; the next one asks again.
-		if got := r.method(v.get(path + "/app?x=1&demand=d9")); got != "scan" {
+		if got := r.method(v.get(path + "/app?x=1&login_request=d9")); got != "scan" {
 			t.Errorf("the same request goes to %s", got)
 		}
 		if got := r.method(v.get(path + "/app?x=2")); got != "choose" {
@@ -144,14 +144,14 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		}
 		if got := r.method(v.follow(v.get(path + "/sign-in?return=" + url.QueryEscape(path+"/app?x=1") +
 			"&method=choose"))); got != "choose" {
-			t.Errorf("choosing anew leads to %s", got)
+			t.Errorf("choosing again leads to %s", got)
 		}
 	}
 }
 
 func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	for lang, words := range map[string][]string{
 		"en":    {"Choose how to sign in", "Scan the code on this site", "WeChat"},
 		"zh-CN": {"选择登录方式", "公众号扫码", "网站应用扫码"},
@@ -175,7 +175,7 @@ func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 
 func TestChoiceOnTheOwnPage(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	v := r.visitor(uaDesktop)
 	home := v.get("/")
 	v.get("/sign-in?return=/&method=scan") // minutes ago: the button asks again
@@ -196,7 +196,7 @@ func TestChoiceOnTheOwnPage(t *testing.T) {
 // between.
 func TestChoiceInParallelTabs(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	v := r.visitor(uaDesktop)
 	one, two := v.get("/app?x=1"), v.get("/app?x=2")
 	a := v.get(one.link("way-website"))
@@ -205,7 +205,7 @@ func TestChoiceInParallelTabs(t *testing.T) {
 		t.Fatalf("to %s and %s", a.location, b.location)
 	}
 	v.get(b.location)
-	if len(r.scans) != 1 || r.scans[0].ReturnURL != "/app?x=2&demand=d1" {
+	if len(r.scans) != 1 || r.scans[0].ReturnURL != "/app?x=2&login_request=d1" {
 		t.Errorf("scans: %+v", r.scans)
 	}
 	if got := r.method(v.follow(v.get(one.link("way-website")))); got != "website "+siteID {
@@ -213,10 +213,10 @@ func TestChoiceInParallelTabs(t *testing.T) {
 	}
 }
 
-// A choice that does not fit any more, or that somebody made up, is none.
+// A choice that is not available any more, or that was forged, is ignored.
 func TestPreferenceOpensNoDoor(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	r.app.Methods = []string{"scan"}
 	v := r.visitor(uaDesktop)
 	v.get("/sign-in?return=/app?x=1&method=website")
@@ -228,7 +228,7 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 	for value, want := range map[string]string{
 		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." + rest: "choose",
 		"." + rest:        "choose",
-		"website." + rest: "website " + siteID, // who makes this up has made their choice
+		"website." + rest: "website " + siteID, // a user who makes this up has made their choice
 	} {
 		forged := r.visitor(uaDesktop)
 		forged.cookies["__Host-weigate-d"] = &http.Cookie{Name: "__Host-weigate-d", Value: value}
@@ -236,7 +236,7 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 			t.Errorf("%q leads to %s, want %s", value, got, want)
 		}
 	}
-	// WeChat's own browser has one door, whatever was chosen.
+	// WeChat's own browser has one sign-in method, whatever was chosen.
 	inside := r.visitor(uaWeChat)
 	inside.get("/sign-in?return=/app?x=1&method=scan")
 	if got := r.method(inside.get("/app?x=1")); got != "wechat "+mainID {
@@ -244,10 +244,10 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 	}
 }
 
-// Another site's link cannot choose the door: the person is asked as if it had named none.
-func TestDoorPreferenceFromAnotherSite(t *testing.T) {
+// Another site's link cannot choose the method: the user is asked as if the link had named none.
+func TestMethodPreferenceFromAnotherSite(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true,
 		"": true} {
 		v := r.visitor(uaDesktop)
@@ -271,7 +271,7 @@ func TestDoorPreferenceFromAnotherSite(t *testing.T) {
 
 func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	for _, method := range []string{"scan", "website", "choose", "", "wechat", "//evil.example"} {
 		for _, evil := range []string{
 			"https://evil.example/", "//evil.example/app", `/\evil.example`, "javascript:alert(1)",
@@ -282,7 +282,7 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 			v := r.visitor(uaDesktop)
 			a := v.get("/sign-in?" + url.Values{"return": {evil}, "method": {method}}.Encode())
 			if a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 || len(r.scans) != 0 {
-				t.Errorf("door %q, return %q: %d %s to %q, cookies %v", method, evil, a.status, a.kind(), a.location, a.set)
+				t.Errorf("method %q, return %q: %d %s to %q, cookies %v", method, evil, a.status, a.kind(), a.location, a.set)
 			}
 		}
 	}
@@ -305,10 +305,10 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 }
 
 // A crawler that fetches every link of the choice changes nothing but its own preference: no
-// session, no claim, no event, no account.
+// session, no attempt, no event, no user.
 func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, both)
+	r := newFixture(t, withBoth)
 	v := r.visitor(uaDesktop)
 	page := v.get("/app?x=1")
 	for _, link := range []string{page.link("way-scan"), page.link("way-website"), page.link("back"),
@@ -333,8 +333,8 @@ func TestCrawlerThatFollowsTheDoors(t *testing.T) {
 	}
 }
 
-// Where no door is open, the page has the way on that there is.
-func TestPagesWithoutADoor(t *testing.T) {
+// Where no sign-in method is available, the page says where the user can continue.
+func TestPagesWithoutAMethod(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withSite)
 	v := r.visitor(uaPhone)
@@ -343,7 +343,7 @@ func TestPagesWithoutADoor(t *testing.T) {
 	if !strings.Contains(page.body, ">"+copied+"</p>") || page.link("back") != "/app?cancel=1" {
 		t.Errorf("page: %s", page.body)
 	}
-	// Another phone may scan what this one shows, if the person says so.
+	// Another phone may scan what this one shows, if the user says so.
 	if got := r.method(v.follow(v.get(page.link("do.by_website")))); got != "website "+siteID {
 		t.Errorf("the browser goes to %s", got)
 	}

@@ -57,9 +57,9 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// signIn starts a sign-in by a link. A link that names a method has it remembered for the request
-// that follows; nothing else changes. A link with a sealed RestartURL starts that request of an
-// app: the app alone knows what it requires.
+// signIn serves /sign-in, which starts a sign-in. The parameter method is remembered for the request
+// that follows. With the parameter restart it redirects to that RestartURL, so that the app's
+// request states again what it requires.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -92,7 +92,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	t.returnTo = returnTo
 	if method != "" {
-		// The choice counts from the next request on.
+		// The cookie with the choice comes with the next request.
 		h.prefer.store(w, r, returnTo, method)
 		redirectSeeOther(w, h.startURL(t))
 		return
@@ -102,10 +102,9 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginOwn starts a sign-in that the gateway itself requires. For a signed-in browser that requests
-// nickname and avatar, with the user's consent, it uses the connector of the session. That is a
-// sign-in like any other, so the new session answers the login request that the present one
-// answered.
+// beginOwn starts a sign-in that no app requires. When a signed-in user requests nickname and avatar,
+// it uses the connector of the session. This creates a new session, which keeps the login request id
+// of the present one: what that session answered for an app stays answered.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
 	d := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
 	if !t.profile {
@@ -157,8 +156,8 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 }
 
 // declineProfile records that the user continues without nickname and avatar. It answers with a
-// page that continues, not with a redirect: the return address redirects the browser to the app,
-// and browsers stop a form that ends on another origin than the page's policy names.
+// page that continues, not with a redirect: the return address redirects to the app, and browsers
+// block a form whose redirects end on an origin that form-action of the page's policy does not list.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.form(w, r)
 	if !ok {
@@ -172,12 +171,12 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	// Without a session the app's request finds that out, and signs the user in again.
+	// When the session has ended, the app's request at the return address starts a sign-in.
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: returnTo, Every: 100 * time.Millisecond})
 }
 
-// form reads the form of one of the gateway's pages. Its return address is a path of the gateway or
-// an error: the page that follows leads there without another check.
+// form parses the form of one of the gateway's pages and returns its return address, which must be a
+// path of the gateway: the page that follows links to it without another check.
 func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
 	if !h.parseForm(w, r) {
 		return "", false
@@ -199,8 +198,8 @@ func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isOwnPath reports whether an address is a path of the gateway, in a spelling that every browser
-// reads alike.
+// isOwnPath reports whether an address is a path of the gateway, in a form that every browser parses
+// alike.
 func (h *Handler) isOwnPath(address string) bool {
 	_, err := origin.LocalPath(address)
 	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn

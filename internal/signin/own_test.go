@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/signin"
 )
 
-// named gives the account of alice a profile, as it was told at that moment.
+// named records a profile of alice with the present time.
 func (r *fixture) named() {
 	r.t.Helper()
 	if _, _, err := r.store.RecordSignIn(r.t.Context(), gateway.SignIn{
@@ -25,13 +25,13 @@ func (r *fixture) named() {
 	}
 }
 
-// Nickname and picture can be had by WeChat's consent page alone: whoever came by another door is
-// not sent to a page that is a dead end for them.
+// Only WeChat's consent page returns nickname and picture. Users who signed in by another method are
+// not sent to a page that they cannot use.
 func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{signin.MethodWeChat, signin.MethodScan, signin.MethodWebsite} {
-		r := newFixture(t, both)
-		alice, v := r.person("alice"), r.visitor(uaDesktop)
+		r := newFixture(t, withBoth)
+		alice, v := r.user("alice"), r.visitor(uaDesktop)
 		v.must(r.by(method, alice))
 		asks := method == signin.MethodWeChat
 		if a := v.get("/app?x=1"); asks != (a.location == "/sign-in/profile?return="+url.QueryEscape("/app?x=1")) {
@@ -41,7 +41,7 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.update_profile") != "" {
 			t.Errorf("%s: own page: %s", method, page.body)
 		}
-		// A fresh profile is not asked for; the page has a way to fetch it anew, as a small thing.
+		// A fresh profile is not asked for; the page has a small link that requests it again.
 		r.named()
 		if a := v.get("/app?x=1"); !strings.HasPrefix(a.body, "hello") {
 			t.Errorf("%s: fresh, and the app asks: %s", method, a.location)
@@ -59,17 +59,16 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	}
 }
 
-// The link of that page leads the way that the person came in, and the demand of the session goes
-// along.
-func TestProfileLinkGoesTheWayThePersonCame(t *testing.T) {
+// The link of that page uses the sign-in method of the session, and keeps its login request id.
+func TestProfileLinkUsesTheMethodOfTheSession(t *testing.T) {
 	t.Parallel()
 	for method, want := range map[string]string{signin.MethodWeChat: "wechat " + mainID, signin.MethodScan: "scan"} {
-		r := newFixture(t, both)
+		r := newFixture(t, withBoth)
 		agent := uaDesktop
 		if method == signin.MethodWeChat {
 			agent = uaWeChat
 		}
-		alice, v := r.person("alice"), r.visitor(agent)
+		alice, v := r.user("alice"), r.visitor(agent)
 		e := r.by(method, alice)
 		e.LoginRequestID = "d7"
 		v.must(e)
@@ -115,8 +114,7 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 	}
 }
 
-// Where a code of our own is scanned, it is the phone that goes to WeChat, and the person ticks the
-// box there.
+// For sign-in by scan the phone goes to WeChat, so the user agrees on the phone only.
 func TestScanAsksNobodyTwice(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withScan, agreement)
@@ -125,21 +123,21 @@ func TestScanAsksNobodyTwice(t *testing.T) {
 	}
 }
 
-func TestNewTellsWhatIsMissing(t *testing.T) {
+func TestNewReportsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := signin.New(signin.Config{})
 	if err == nil {
-		t.Fatal("an empty configuration was taken")
+		t.Fatal("an empty configuration was accepted")
 	}
 	for _, field := range []string{"URL", "Keys", "Connectors", "Users", "Attempts", "Sessions", "Events", "Site"} {
 		if !strings.Contains(err.Error(), "Config."+field+" is missing") {
-			t.Errorf("%s is not told: %v", field, err)
+			t.Errorf("%s is not reported: %v", field, err)
 		}
 	}
 }
 
-// Each entry has a callback of its own, and each handler answers for its own flows.
-func TestCallbackOfEachEntry(t *testing.T) {
+// Each connector has a callback of its own, which accepts its own flows only.
+func TestCallbackOfEachConnector(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
 		setting := []func(*fixture, *signin.Config){twoAccounts, withSite}

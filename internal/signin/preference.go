@@ -11,19 +11,19 @@ import (
 	"github.com/weigate/weigate/internal/cookie"
 )
 
-// preference remembers in the browser, for a few minutes, which sign-in method its user chose for a
-// request: one cookie, readable, not sealed. It selects one of the methods that are available
-// anyway, so whoever makes one up has made a choice, no more.
+// preference remembers in the browser, for ten minutes, which sign-in method its user chose for a
+// request: in one cookie, which is not encrypted. It selects among the methods that are available
+// anyway, so a user who forges it gains nothing.
 //
-// Its value is "METHOD.REQUEST.RANDOM": a hash of the request, so that the next one asks again, and
-// a part that differs from browser to browser, since the rate limit distinguishes browsers by the
-// values of the gateway's cookies.
+// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the request, so that the user is asked
+// again for another one. RANDOM differs from browser to browser, since the rate limit distinguishes
+// browsers by the values of the gateway's cookies.
 type preference struct{ cookies cookie.Set }
 
 const (
 	cookiePreference = "d"
 	preferredFor     = 10 * time.Minute
-	methodChoice     = "choose" // in place of a method: forget what was chosen
+	methodChoice     = "choose" // in place of a method: forget the choice
 )
 
 // read returns the method that was chosen for a request, "" when none was.
@@ -38,8 +38,8 @@ func (p *preference) read(r *http.Request, request string) string {
 	return ""
 }
 
-// store remembers the method of a link, for a request. It ignores links of other sites: the user
-// alone chooses. Everything else in such a link is served as always.
+// store remembers the method of a link, for a request. It ignores links on other sites, so that
+// only the user chooses.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)

@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// askSignOut renders a page with a button, for users who come by a link: GET changes nothing.
+// askSignOut renders a page with a button, for users who follow a link: GET changes nothing.
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -21,7 +21,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	// Where the store cannot be read, the button is shown all the same.
+	// When the store cannot be read, the page is shown without the nickname.
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.SignOut, User: &web.User{Nickname: b.User.Nickname}, Forms: []web.Form{{
 		Action: h.path + pathSignOut, Label: web.LabelSignOut, Fields: map[string]string{"return": returnTo},
 	}}})
@@ -45,8 +45,8 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 // End signs this browser out and clears its cookies with headers on w; it writes no status and no
-// body. It succeeds when no user is signed in. An error is the store's; then the session may live
-// on.
+// body. It succeeds when no user is signed in. An error is the store's; then the session may still
+// exist.
 func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range h.connectors[0].engine.ClearCookies(r) {
 		http.SetCookie(w, c)
@@ -68,7 +68,7 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := h.cfg.Now()
-	// The user has pressed the button: what follows does not end because they close the page.
+	// Complete the sign-out even when the user closes the page.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	_, err = h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)

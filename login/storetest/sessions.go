@@ -11,23 +11,24 @@ import (
 
 func sessionCases() []testCase {
 	return []testCase{
-		{"session/every field comes back", "what the app was told at sign-in is what it sees later", roundTrip},
-		{"session/empty fields come back empty", "a person without nickname, unionid and scopes is a normal person",
+		{"session/every field is returned", "the app must read what was stored at sign-in", roundTrip},
+		{"session/empty fields stay empty", "nickname, unionid and scopes are often missing",
 			emptyFields},
-		{"session/missing", "an unknown cookie is a visitor, not a fault", missingSession},
-		{"session/expired counts as missing", "a session must end on time, not when a sweeper comes by", expiredSession},
-		{"session/ids do not repeat", "a second session under one id would be somebody else's", duplicateSession},
-		{"session/one of 100 creates", "the same, at once", createRace},
-		{"session/expired id may be used again", "rows that are over must not stand in the way", recreate},
-		{"session/update moves the end, forwards only", "two requests at once must not shorten a session", moveEnd},
-		{"session/update keeps what it does not name", "prolonging must not forget an answer, nor an answer the end",
+		{"session/missing", "an unknown cookie means signed out; it is not an error", missingSession},
+		{"session/expired counts as missing", "a session must end on time, not when old rows are removed", expiredSession},
+		{"session/ids do not repeat", "a second session under one id would belong to another user", duplicateSession},
+		{"session/one of 100 creates", "the same, concurrently", createRace},
+		{"session/expired id may be used again", "expired rows must not prevent new ones", recreate},
+		{"session/update only extends the expiry", "two requests at once must not shorten a session", moveEnd},
+		{"session/update keeps other fields", "a new expiry must not reset ProfileDeclined, nor the reverse",
 			updateKeeps},
-		{"session/concurrent updates are all kept", "a lost update would ask again what was answered", updateRace},
-		{"session/update never brings back", "a request that runs while its person signs out must not undo that",
+		{"session/concurrent updates are all kept", "after a lost update the user would be asked again", updateRace},
+		{"session/update never restores", "a request that runs while its user signs out must not undo that",
 			noResurrection},
-		{"session/delete", "this is signing out", deleteSession},
-		{"session/copies, not aliases", "a handler that changes its session must not change everybody's", copies},
-		{"session/cancelled context", "a visitor who left must not hold a connection of the database", cancelledSession},
+		{"session/delete", "signing out deletes the session", deleteSession},
+		{"session/copies, not aliases", "a handler that changes its copy must not change the stored session", copies},
+		{"session/cancelled context",
+			"a request whose client has gone must not hold a database connection", cancelledSession},
 	}
 }
 
@@ -47,13 +48,13 @@ func emptyFields(t *testing.T, s login.Store) {
 }
 
 func missingSession(t *testing.T, s login.Store) {
-	wantNoSession(t, s, "nobody's", start())
+	wantNoSession(t, s, "unknown", start())
 	wantNoSession(t, s, "", start())
-	err := s.UpdateSession(t.Context(), "nobody's", login.SessionUpdate{ProfileDeclined: true}, start())
+	err := s.UpdateSession(t.Context(), "unknown", login.SessionUpdate{ProfileDeclined: true}, start())
 	if !errors.Is(err, login.ErrNoSession) {
 		t.Errorf("UpdateSession = %v, want ErrNoSession", err)
 	}
-	if err := s.DeleteSession(t.Context(), "nobody's"); err != nil {
+	if err := s.DeleteSession(t.Context(), "unknown"); err != nil {
 		t.Errorf("DeleteSession = %v, want nil", err)
 	}
 }
@@ -73,7 +74,7 @@ func expiredSession(t *testing.T, s login.Store) {
 func duplicateSession(t *testing.T, s login.Store) {
 	mustCreate(t, s, "a", session(), start())
 	other := session()
-	other.Subject = "somebody else"
+	other.Subject = "another user"
 	if err := s.CreateSession(t.Context(), "a", other, start()); !errors.Is(err, login.ErrSessionExists) {
 		t.Errorf("CreateSession again = %v, want ErrSessionExists", err)
 	}
@@ -93,7 +94,7 @@ func createRace(t *testing.T, s login.Store) {
 		}
 	})
 	if len(made) != 1 {
-		t.Fatalf("%d of 100 made the session, want 1", len(made))
+		t.Fatalf("%d of 100 created the session, want 1", len(made))
 	}
 	want := session()
 	want.Subject = numbered("subject", <-made)
@@ -192,18 +193,18 @@ func copies(t *testing.T, s login.Store) {
 
 func cancelledSession(t *testing.T, s login.Store) {
 	mustCreate(t, s, "a", session(), start())
-	if have, err := s.Session(over(), "a", start()); err == nil || errors.Is(err, login.ErrNoSession) {
+	if have, err := s.Session(cancelled(), "a", start()); err == nil || errors.Is(err, login.ErrNoSession) {
 		t.Errorf("Session with a cancelled context = %+v, %v; want the context's error", have, err)
 	}
-	if err := s.CreateSession(over(), "b", session(), start()); err == nil || errors.Is(err, login.ErrSessionExists) {
+	if err := s.CreateSession(cancelled(), "b", session(), start()); err == nil || errors.Is(err, login.ErrSessionExists) {
 		t.Errorf("CreateSession with a cancelled context = %v; want the context's error", err)
 	}
 	wantNoSession(t, s, "b", start())
-	err := s.UpdateSession(over(), "a", login.SessionUpdate{ProfileDeclined: true}, start())
+	err := s.UpdateSession(cancelled(), "a", login.SessionUpdate{ProfileDeclined: true}, start())
 	if err == nil || errors.Is(err, login.ErrNoSession) {
 		t.Errorf("UpdateSession with a cancelled context = %v; want the context's error", err)
 	}
-	if err := s.DeleteSession(over(), "a"); err == nil {
+	if err := s.DeleteSession(cancelled(), "a"); err == nil {
 		t.Error("DeleteSession with a cancelled context succeeded")
 	}
 	wantSession(t, s, "a", start(), session())

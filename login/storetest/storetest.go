@@ -4,9 +4,9 @@
 //		storetest.Run(t, func(t *testing.T) login.Store { return openMyStore(t) })
 //	}
 //
-// The name to know is [Run]. It needs no network and does not sleep: times are told to a store, so
-// the suite moves the clock itself. It does not check what a store does across a crash or a
-// restart; a store that outlives its process has tests of its own for that.
+// The name to know is [Run]. It needs no network and does not sleep: every method gets the time as
+// an argument, so the suite controls the clock. It does not check what a store does across a crash
+// or a restart; a persistent store needs tests of its own for that.
 package storetest
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A testCase has a reason: what goes wrong for a person when a store breaks it.
+// testCase is one case of the suite. why is what goes wrong for a user when a store fails it.
 type testCase struct {
 	name string
 	why  string
@@ -29,11 +29,11 @@ type testCase struct {
 }
 
 // Run runs the whole suite. open returns an empty store; it is called once for each case, and
-// releases what it holds by t.Cleanup. Cases run one after the other, each with goroutines of its
+// closes the store with t.Cleanup. Cases run one after the other, each with goroutines of its
 // own.
 func Run(t *testing.T, open func(t *testing.T) login.Store) {
 	t.Helper()
-	for _, c := range append(claimCases(), sessionCases()...) {
+	for _, c := range append(attemptCases(), sessionCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
 				if t.Failed() {
@@ -45,27 +45,28 @@ func Run(t *testing.T, open func(t *testing.T) login.Store) {
 	}
 }
 
-// start is any moment, in whole microseconds and UTC: what SQL databases keep.
+// start returns the time at which every case begins: in whole microseconds, which SQL databases can
+// store, and in UTC.
 func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
 
-func claim(id, code, owner string) login.Attempt {
+func attempt(id, code, owner string) login.Attempt {
 	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second),
 		Expires: start().Add(20 * time.Minute)}
 }
 
-func mustClaim(t *testing.T, s login.Store, c login.Attempt, now time.Time) {
+func mustBegin(t *testing.T, s login.Store, c login.Attempt, now time.Time) {
 	t.Helper()
 	have, won, err := s.BeginAttempt(t.Context(), c, now)
 	if err != nil || !won {
-		t.Fatalf("Claim(%s) = %+v, %v, %v; want it won", c.ID, have, won, err)
+		t.Fatalf("BeginAttempt(%s) = %+v, %v, %v; want success", c.ID, have, won, err)
 	}
-	sameClaim(t, have, c)
+	sameAttempt(t, have, c)
 }
 
 func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.OutcomeKind, now time.Time) {
 	t.Helper()
 	if err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: kind, At: now, Text: "让"}, now); err != nil {
-		t.Fatalf("Finish(%s, %s, %s): %v", id, owner, kind, err)
+		t.Fatalf("FinishAttempt(%s, %s, %s): %v", id, owner, kind, err)
 	}
 }
 
@@ -73,16 +74,16 @@ func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
 	t.Helper()
 	err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
 	if !errors.Is(err, login.ErrAttemptLost) {
-		t.Errorf("Finish(%s, %s) = %v, want ErrClaimLost", id, owner, err)
+		t.Errorf("FinishAttempt(%s, %s) = %v, want ErrAttemptLost", id, owner, err)
 	}
 }
 
-func sameClaim(t *testing.T, have, want login.Attempt) {
+func sameAttempt(t *testing.T, have, want login.Attempt) {
 	t.Helper()
 	if have.ID != want.ID || have.Code != want.Code || have.Owner != want.Owner ||
 		have.Outcome.Kind != want.Outcome.Kind || have.Outcome.Text != want.Outcome.Text ||
 		!have.Outcome.At.Equal(want.Outcome.At) || !have.Lease.Equal(want.Lease) || !have.Expires.Equal(want.Expires) {
-		t.Errorf("claim = %+v\nwant    %+v", have, want)
+		t.Errorf("attempt = %+v\nwant      %+v", have, want)
 	}
 }
 
@@ -98,7 +99,7 @@ func session() login.Session {
 	return s
 }
 
-// wantSession checks every field; times as moments, whatever their zone.
+// wantSession checks every field. Times are compared with Equal, so their zone may differ.
 func wantSession(t *testing.T, s login.Store, id string, now time.Time, want login.Session) {
 	t.Helper()
 	got, err := s.Session(t.Context(), id, now)
@@ -157,10 +158,10 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-func numbered(what string, i int) string { return fmt.Sprintf("%s-%d", what, i) }
+func numbered(prefix string, i int) string { return fmt.Sprintf("%s-%d", prefix, i) }
 
-// over returns a context that is cancelled already.
-func over() context.Context {
+// cancelled returns a context that is cancelled.
+func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx

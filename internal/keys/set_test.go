@@ -41,7 +41,7 @@ const (
 	period = 90 * day
 )
 
-func ring(t testing.TB, store gateway.Keys, c *clock, m *keys.Sealer, algs ...string) *keys.Set {
+func openSet(t testing.TB, store gateway.Keys, c *clock, m *keys.Sealer, algs ...string) *keys.Set {
 	t.Helper()
 	if algs == nil {
 		algs = []string{keys.ES256}
@@ -93,7 +93,7 @@ func kidOf(t testing.TB, token string) string {
 
 func TestRingSignsWhatItsKeySetChecks(t *testing.T) {
 	t.Parallel()
-	r := ring(t, newStore(t), newClock(), master(t, key(1)), keys.RS256, keys.ES256)
+	r := openSet(t, newStore(t), newClock(), master(t, key(1)), keys.RS256, keys.ES256)
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		token := sign(t, r, alg)
 		raw, _ := r.JWKS(t.Context())
@@ -121,7 +121,7 @@ func TestRingSignsWhatItsKeySetChecks(t *testing.T) {
 func TestRingBelievesOnlyItsOwnTokens(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r, foreign := ring(t, newStore(t), c, master(t, key(1))), ring(t, newStore(t), c, master(t, key(1)))
+	r, foreign := openSet(t, newStore(t), c, master(t, key(1))), openSet(t, newStore(t), c, master(t, key(1)))
 	good := sign(t, r, keys.ES256)
 	part := strings.Split(good, ".")
 	assertion, err := r.Sign(keys.ES256, keys.TypeAssertion, []byte(`{}`))
@@ -141,17 +141,17 @@ func TestRingBelievesOnlyItsOwnTokens(t *testing.T) {
 		}
 	}
 	if _, err := r.Sign(keys.RS256, keys.TypeJWT, nil); err == nil {
-		t.Error("signing without a key of that kind is no error")
+		t.Error("no error for signing without a key of that algorithm")
 	}
 	if _, err := r.Sign(keys.ES256, "other", nil); err == nil {
-		t.Error("signing an unknown type is no error")
+		t.Error("no error for signing an unknown type")
 	}
 }
 
 func TestRingRotatesWithOverlap(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := ring(t, newStore(t), c, master(t, key(1)))
+	r := openSet(t, newStore(t), c, master(t, key(1)))
 	maintain := func() {
 		t.Helper()
 		if err := r.Maintain(t.Context()); err != nil {
@@ -262,7 +262,7 @@ func TestRingIsTheSameOnAllReplicas(t *testing.T) {
 func TestLeakedKeyIsNotBelievedAfterRotationAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := ring(t, newStore(t), c, master(t, key(1)), keys.ES256, keys.RS256)
+	r := openSet(t, newStore(t), c, master(t, key(1)), keys.ES256, keys.RS256)
 	stolen, other := sign(t, r, keys.ES256), sign(t, r, keys.RS256)
 	if err := r.Rotate(t.Context(), keys.ES256, false); err != nil { // a key that waits is old too
 		t.Fatal(err)
@@ -292,7 +292,7 @@ func TestLeakedKeyIsNotBelievedAfterRotationAtOnce(t *testing.T) {
 func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	store, c := newStore(t), newClock()
-	r := ring(t, store, c, master(t, key(1)))
+	r := openSet(t, store, c, master(t, key(1)))
 	store.down.Store(true)
 	c.advance(time.Hour)
 	token := sign(t, r, keys.ES256)
@@ -314,13 +314,13 @@ func TestRingGoesOnWhileTheStoreIsAway(t *testing.T) {
 func TestClockThatIsSetBack(t *testing.T) {
 	t.Parallel()
 	store, c, m := newStore(t), newClock(), master(t, key(1))
-	r := ring(t, store, c, m)
+	r := openSet(t, store, c, m)
 	before := kidOf(t, sign(t, r, keys.ES256))
 	c.advance(-time.Hour)
 	if got := kidOf(t, sign(t, r, keys.ES256)); got != before {
 		t.Errorf("signed by %s", got)
 	}
-	ring(t, store, c, m)
+	openSet(t, store, c, m)
 	if len(store.stored(t)) != 1 {
 		t.Errorf("a restart with the clock an hour back made another key")
 	}
@@ -329,14 +329,14 @@ func TestClockThatIsSetBack(t *testing.T) {
 func TestMasterKeyRotation(t *testing.T) {
 	t.Parallel()
 	store, c := newStore(t), newClock()
-	token := sign(t, ring(t, store, c, master(t, key(1))), keys.ES256)
+	token := sign(t, openSet(t, store, c, master(t, key(1))), keys.ES256)
 	if _, err := keys.OpenSet(t.Context(),
 		keys.SetConfig{Store: store, Sealer: master(t, key(2)), Algs: []string{keys.ES256}, Now: c.now}); !errors.Is(err,
 		keys.ErrMasterKey) {
 		t.Fatalf("a wrong master key: %v, want ErrMasterKey", err)
 	}
-	ring(t, store, c, master(t, key(2), key(1))) // seals anew
-	r := ring(t, store, c, master(t, key(2)))    // the old key is not needed any more
+	openSet(t, store, c, master(t, key(2), key(1))) // seals the signing keys again
+	r := openSet(t, store, c, master(t, key(2)))    // the old master key is not needed any more
 	if _, err := r.Verify(t.Context(), keys.TypeJWT, token); err != nil {
 		t.Errorf("the signing key changed with the master key: %v", err)
 	}
@@ -345,7 +345,7 @@ func TestMasterKeyRotation(t *testing.T) {
 func TestStolenDatabaseHasNoPrivateKey(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	ring(t, store, newClock(), master(t, key(1)))
+	openSet(t, store, newClock(), master(t, key(1)))
 	row := store.stored(t)[0]
 	row.ID = "another row"
 	swapped := newStore(t)
@@ -363,10 +363,10 @@ func TestRunFollowsTheStoreUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, c, m := newStore(t), newClock(), master(t, key(1))
-		r := ring(t, store, c, m)
+		r := openSet(t, store, c, m)
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.Run(ctx)
-		if err := ring(t, store, c, m).Rotate(t.Context(), keys.ES256, false); err != nil {
+		if err := openSet(t, store, c, m).Rotate(t.Context(), keys.ES256, false); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(61 * time.Second)
@@ -374,12 +374,12 @@ func TestRunFollowsTheStoreUntilItsContextEnds(t *testing.T) {
 		if states := states(r); states != "active next" {
 			t.Errorf("states after a minute: %s", states)
 		}
-		cancel() // a Run that went on would keep the bubble from ending
+		cancel() // a Run that continues would keep the synctest bubble from ending
 	})
 }
 
 func BenchmarkSign(b *testing.B) {
-	r := ring(b, newStore(b), newClock(), master(b, key(1)), keys.RS256, keys.ES256)
+	r := openSet(b, newStore(b), newClock(), master(b, key(1)), keys.RS256, keys.ES256)
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		b.Run(alg, func(b *testing.B) {
 			for b.Loop() {

@@ -15,13 +15,13 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// town is a simulated WeChat and an app, on loopback.
-type town struct {
+// simulation is a simulated WeChat and an app, on loopback.
+type simulation struct {
 	sim *wechattest.Server
 	app *httptest.Server
 }
 
-func newTown(t *testing.T, quirks wechattest.Quirks) *town {
+func newSimulation(t *testing.T, quirks wechattest.Quirks) *simulation {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	for i := range apps {
@@ -32,17 +32,17 @@ func newTown(t *testing.T, quirks wechattest.Quirks) *town {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	world := httptest.NewServer(sim)
-	t.Cleanup(world.Close)
+	weChat := httptest.NewServer(sim)
+	t.Cleanup(weChat.Close)
 	client := func(app wechattest.App) *wechat.Client {
-		return &wechat.Client{AppID: app.AppID, Secret: wechat.Secret(app.Secret), OpenURL: world.URL, APIURL: world.URL}
+		return &wechat.Client{AppID: app.AppID, Secret: wechat.Secret(app.Secret), OpenURL: weChat.URL, APIURL: weChat.URL}
 	}
 	mux := http.NewServeMux()
 	server := httptest.NewServer(leaktest.Watch(t, mux))
 	t.Cleanup(server.Close)
 	h, err := login.New(login.Config{
 		URL: server.URL, Keys: [][]byte{key(1)}, OfficialAccount: client(apps[0]), WebsiteApp: client(apps[2]),
-		AvatarHosts: []string{world.URL}, Logger: leaktest.Logger(t),
+		AvatarHosts: []string{weChat.URL}, Logger: leaktest.Logger(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,11 +56,11 @@ func newTown(t *testing.T, quirks wechattest.Quirks) *town {
 	mux.Handle("/", h)
 	mux.Handle("/private", h.Require(page))
 	mux.Handle("/named", h.RequireProfile(page))
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "first page") })
-	return &town{sim: sim, app: server}
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "home page") })
+	return &simulation{sim: sim, app: server}
 }
 
-func (w *town) exchanges() (n int) {
+func (w *simulation) exchanges() (n int) {
 	for _, c := range w.sim.Calls() {
 		if c.Endpoint == "/sns/oauth2/access_token" {
 			n++
@@ -69,7 +69,7 @@ func (w *town) exchanges() (n int) {
 	return n
 }
 
-func (w *town) wantPage(t *testing.T, p *wechattest.Page, err error, path, holds string) {
+func (w *simulation) wantPage(t *testing.T, p *wechattest.Page, err error, path, holds string) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func (w *town) wantPage(t *testing.T, p *wechattest.Page, err error, path, holds
 
 func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{})
+	w := newSimulation(t, wechattest.Quirks{})
 	phone := w.sim.Phone("xiaoming")
 	openID := w.sim.OpenID(w.sim.Apps()[0].AppID, "xiaoming")
 	p, err := phone.Open(t.Context(), w.app.URL+"/private")
@@ -96,8 +96,8 @@ func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 	w.wantPage(t, p, err, "/named", "<p>"+openID+"|小明|true</p>")
 
 	p, err = phone.Submit(t.Context(), "out", nil)
-	w.wantPage(t, p, err, "/", "first page")
-	for range 4 { // back, through everything that was shown
+	w.wantPage(t, p, err, "/", "home page")
+	for range 4 { // back, through all pages that were shown
 		if p, err = phone.Back(t.Context()); err != nil {
 			break
 		}
@@ -108,9 +108,9 @@ func TestPhoneSignsInSilentlyThenWithItsProfile(t *testing.T) {
 	}
 }
 
-func TestPhoneGoesOnWithoutAProfile(t *testing.T) {
+func TestPhoneContinuesWithoutAProfile(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{})
+	w := newSimulation(t, wechattest.Quirks{})
 	phone := w.sim.Phone("alice")
 	p, err := phone.Open(t.Context(), w.app.URL+"/named")
 	w.wantPage(t, p, err, "/sign-in/profile?return=%2Fnamed", "头像昵称")
@@ -120,10 +120,10 @@ func TestPhoneGoesOnWithoutAProfile(t *testing.T) {
 	w.wantPage(t, p, err, "/named", "||false</p>")
 }
 
-// Denial: WeChat tells the app nothing today, and did once.
+// Older WeChat versions send a callback without a code when the user declines; today's send nothing.
 func TestPhoneDenies(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{LegacyDenial: true})
+	w := newSimulation(t, wechattest.Quirks{LegacyDenial: true})
 	phone := w.sim.Phone("bob")
 	if _, err := phone.Open(t.Context(), w.app.URL+"/sign-in?scope=profile&return=/named"); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestPhoneDenies(t *testing.T) {
 
 func TestPhoneOfASnapshotPage(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{Snapshot: true})
+	w := newSimulation(t, wechattest.Quirks{Snapshot: true})
 	phone := w.sim.Phone("alice")
 	start := "/sign-in?return=%2Fnamed&scope=profile"
 	p, err := phone.Open(t.Context(), w.app.URL+start)
@@ -150,14 +150,14 @@ func TestPhoneOfASnapshotPage(t *testing.T) {
 	w.wantPage(t, p, err, "/named", "|Alice|true</p>")
 }
 
-// The stranger is one of Tencent's machines, without the person's cookies.
-func TestStrangerWhoFetchesTheCallback(t *testing.T) {
+// One of Tencent's machines fetches the callback, without the user's cookies.
+func TestCrawlerThatFetchesTheCallback(t *testing.T) {
 	t.Parallel()
 	for name, double := range map[string]wechattest.DoubleCallback{"before": wechattest.DoubleFirst,
 		"at the same time": wechattest.DoubleTogether} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, wechattest.Quirks{DoubleCallback: double})
+			w := newSimulation(t, wechattest.Quirks{DoubleCallback: double})
 			p, err := w.sim.Phone("alice").Open(t.Context(), w.app.URL+"/private")
 			w.wantPage(t, p, err, "/private", "||false</p>")
 			if n := w.exchanges(); n != 1 {
@@ -169,7 +169,7 @@ func TestStrangerWhoFetchesTheCallback(t *testing.T) {
 
 func TestDesktopSignsInByTheWebsiteApp(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{ConsentAs: "xiaoming"})
+	w := newSimulation(t, wechattest.Quirks{ConsentAs: "xiaoming"})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestDesktopSignsInByTheWebsiteApp(t *testing.T) {
 // A phone that lost its cookies between WeChat and the callback.
 func TestPhoneThatForgetsItsCookies(t *testing.T) {
 	t.Parallel()
-	w := newTown(t, wechattest.Quirks{})
+	w := newSimulation(t, wechattest.Quirks{})
 	phone := w.sim.Phone("alice")
 	if _, err := phone.Open(t.Context(), w.app.URL+"/sign-in?scope=profile&return=/private"); err != nil {
 		t.Fatal(err)
@@ -207,5 +207,5 @@ func TestPhoneThatForgetsItsCookies(t *testing.T) {
 		t.Errorf("at %s after %d exchanges", p.URL, w.exchanges())
 	}
 	p, err = phone.Follow(t.Context(), "微信登录")
-	w.wantPage(t, p, err, "/", "first page")
+	w.wantPage(t, p, err, "/", "home page")
 }

@@ -1,0 +1,222 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/login"
+)
+
+func attemptCases() []testCase {
+	return []testCase{
+		{"attempt/one of 100 wins", "two winners would send one code to WeChat twice, and one user would see error 40163",
+			oneWins},
+		{"attempt/many flows at once", "sign-ins of different users must not affect each other's attempts", manyFlows},
+		{"attempt/in progress is returned with its lease",
+			"a request that waits needs the lease, and then the outcome", pendingIsReturned},
+		{"attempt/not replaced after its lease",
+			"the process may have died after sending the code; a second exchange could double the sign-in", leasePassed},
+		{"attempt/second code after a refusal",
+			"WeChat calls twice with two codes; the second is the good one when the first was refused", secondCode},
+		{"attempt/one of 100 second codes wins", "the same race for a row that exists", oneSecondCode},
+		{"attempt/same code after a refusal stays refused", "a refused code must not be sent again on every refresh",
+			sameCodeStays},
+		{"attempt/other outcomes are final",
+			"a second code must not replace a completed sign-in, or a refusal by the app", finalOutcomes},
+		{"attempt/expired counts as missing", "a store must be able to remove old rows", expiredAttempt},
+		{"finish/by the owner only", "a request that does not own the attempt must not write an outcome", foreignFinish},
+		{"finish/after the lease fails",
+			"after the lease the waiting requests have started again; a late session would be a second one", lateFinish},
+		{"finish/once", "repeats were answered from the first outcome", finishTwice},
+		{"finish/one of 100 wins", "the same, concurrently", finishRace},
+		{"attempt/cancelled context",
+			"a request whose client has gone must not hold a database connection", cancelledAttempt},
+	}
+}
+
+func oneWins(t *testing.T, s login.Store) {
+	var won atomic.Int32
+	var winner atomic.Value
+	together(100, func(i int) {
+		_, ok, err := s.BeginAttempt(context.Background(), attempt("flow", numbered("code", i%3), numbered("owner", i)),
+			start())
+		if err != nil {
+			t.Errorf("BeginAttempt: %v", err)
+		}
+		if ok {
+			won.Add(1)
+			winner.Store(numbered("owner", i))
+		}
+	})
+	if won.Load() != 1 {
+		t.Fatalf("%d of 100 won, want 1", won.Load())
+	}
+	have, ok, err := s.BeginAttempt(t.Context(), attempt("flow", "code", "late"), start())
+	if err != nil || ok || have.Owner != winner.Load() {
+		t.Errorf("afterwards BeginAttempt = %+v, %v, %v; want the winner %v", have, ok, err, winner.Load())
+	}
+}
+
+func manyFlows(t *testing.T, s login.Store) {
+	together(50, func(i int) {
+		c := attempt(numbered("flow", i), "code", numbered("owner", i))
+		have, ok, err := s.BeginAttempt(context.Background(), c, start())
+		if err != nil || !ok || have.ID != c.ID || have.Owner != c.Owner {
+			t.Errorf("BeginAttempt(%s) = %+v, %v, %v", c.ID, have, ok, err)
+			return
+		}
+		out := login.Outcome{Kind: login.OutcomeSignedIn, At: start()}
+		if err := s.FinishAttempt(context.Background(), c.ID, c.Owner, out, start()); err != nil {
+			t.Errorf("FinishAttempt(%s): %v", c.ID, err)
+		}
+	})
+}
+
+// wantRow calls BeginAttempt, which must not succeed, and checks the row that it returns.
+func wantRow(t *testing.T, s login.Store, c login.Attempt, now time.Time, row login.Attempt) {
+	t.Helper()
+	have, won, err := s.BeginAttempt(t.Context(), c, now)
+	if err != nil || won {
+		t.Fatalf("BeginAttempt(%s, %s) by %s: won %v, %v; want the existing row", c.ID, c.Code, c.Owner, won, err)
+	}
+	sameAttempt(t, have, row)
+}
+
+func pendingIsReturned(t *testing.T, s login.Store) {
+	first := attempt("flow", "code", "one")
+	mustBegin(t, s, first, start())
+	later := start().Add(2 * time.Second)
+	wantRow(t, s, attempt("flow", "code", "two"), later, first)
+	mustFinish(t, s, "flow", "one", login.OutcomeAppRefused, later)
+	first.Outcome = login.Outcome{Kind: login.OutcomeAppRefused, At: later, Text: "让"}
+	wantRow(t, s, attempt("flow", "code", "three"), later, first)
+}
+
+func leasePassed(t *testing.T, s login.Store) {
+	first := attempt("flow", "code", "one")
+	mustBegin(t, s, first, start())
+	wantRow(t, s, attempt("flow", "code", "two"), start().Add(time.Minute), first)
+	wantRow(t, s, attempt("flow", "another", "three"), start().Add(time.Minute), first)
+}
+
+func secondCode(t *testing.T, s login.Store) {
+	mustBegin(t, s, attempt("flow", "code", "one"), start())
+	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
+	now := start().Add(time.Second)
+	second := attempt("flow", "another", "two")
+	second.Lease = now.Add(15 * time.Second)
+	mustBegin(t, s, second, now)
+	wantLost(t, s, "flow", "one", now)
+	wantRow(t, s, attempt("flow", "third", "three"), now, second)
+	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, now)
+	second.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: now, Text: "让"}
+	wantRow(t, s, attempt("flow", "code", "four"), now, second)
+}
+
+func oneSecondCode(t *testing.T, s login.Store) {
+	mustBegin(t, s, attempt("flow", "code", "one"), start())
+	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
+	var won atomic.Int32
+	together(100, func(i int) {
+		_, ok, err := s.BeginAttempt(context.Background(), attempt("flow", "another", numbered("owner", i)), start())
+		if err != nil {
+			t.Errorf("BeginAttempt: %v", err)
+		}
+		if ok {
+			won.Add(1)
+		}
+	})
+	if won.Load() != 1 {
+		t.Errorf("%d of 100 won, want 1", won.Load())
+	}
+}
+
+func sameCodeStays(t *testing.T, s login.Store) {
+	c := attempt("flow", "code", "one")
+	mustBegin(t, s, c, start())
+	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
+	c.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
+}
+
+func finalOutcomes(t *testing.T, s login.Store) {
+	for _, kind := range []login.OutcomeKind{
+		login.OutcomeSignedIn, login.OutcomeSnapshot, login.OutcomeAppRefused, login.OutcomeUserRestricted,
+		login.OutcomeBusy, login.OutcomeRateLimited, login.OutcomeFault,
+	} {
+		c := attempt("flow-"+string(kind), "code", "one")
+		mustBegin(t, s, c, start())
+		mustFinish(t, s, c.ID, "one", kind, start())
+		c.Outcome = login.Outcome{Kind: kind, At: start(), Text: "让"}
+		wantRow(t, s, attempt(c.ID, "another", "two"), start(), c)
+	}
+}
+
+func expiredAttempt(t *testing.T, s login.Store) {
+	c := attempt("flow", "code", "one")
+	c.Lease = start().Add(time.Hour)
+	mustBegin(t, s, c, start())
+	now := start().Add(20 * time.Minute) // exactly Expires, which is no longer after now
+	wantLost(t, s, "flow", "one", now)
+	next := attempt("flow", "code", "two")
+	next.Lease, next.Expires = now.Add(15*time.Second), now.Add(20*time.Minute)
+	mustBegin(t, s, next, now)
+}
+
+func foreignFinish(t *testing.T, s login.Store) {
+	wantLost(t, s, "unknown", "one", start())
+	mustBegin(t, s, attempt("flow", "code", "one"), start())
+	wantLost(t, s, "flow", "two", start())
+	wantLost(t, s, "flow", "", start())
+	mustFinish(t, s, "flow", "one", login.OutcomeSignedIn, start())
+}
+
+func lateFinish(t *testing.T, s login.Store) {
+	c := attempt("flow", "code", "one")
+	mustBegin(t, s, c, start())
+	wantLost(t, s, "flow", "one", start().Add(15*time.Second)) // exactly at the lease
+	wantLost(t, s, "flow", "one", start().Add(time.Minute))
+	wantRow(t, s, attempt("flow", "code", "two"), start().Add(time.Minute), c)
+}
+
+func finishTwice(t *testing.T, s login.Store) {
+	c := attempt("flow", "code", "one")
+	mustBegin(t, s, c, start())
+	mustFinish(t, s, "flow", "one", login.OutcomeSignedIn, start())
+	wantLost(t, s, "flow", "one", start())
+	c.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: "让"}
+	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
+}
+
+func finishRace(t *testing.T, s login.Store) {
+	mustBegin(t, s, attempt("flow", "code", "one"), start())
+	var won atomic.Int32
+	together(100, func(i int) {
+		out := login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: numbered("text", i)}
+		switch err := s.FinishAttempt(context.Background(), "flow", "one", out, start()); {
+		case err == nil:
+			won.Add(1)
+		case !errors.Is(err, login.ErrAttemptLost):
+			t.Errorf("FinishAttempt: %v", err)
+		}
+	})
+	if won.Load() != 1 {
+		t.Errorf("%d of 100 finished, want 1", won.Load())
+	}
+}
+
+func cancelledAttempt(t *testing.T, s login.Store) {
+	if have, won, err := s.BeginAttempt(cancelled(), attempt("flow", "code", "one"), start()); err == nil {
+		t.Errorf("BeginAttempt with a cancelled context = %+v, %v, nil; want an error", have, won)
+	}
+	mustBegin(t, s, attempt("flow", "code", "two"), start())
+	out := login.Outcome{Kind: login.OutcomeSignedIn, At: start()}
+	if err := s.FinishAttempt(cancelled(), "flow", "two", out, start()); err == nil ||
+		errors.Is(err, login.ErrAttemptLost) {
+		t.Errorf("FinishAttempt with a cancelled context = %v; want the context's error", err)
+	}
+	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, start())
+}
