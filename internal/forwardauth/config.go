@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -172,7 +173,7 @@ func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	if port != "80" {
 		p.https = newSite(app, "https", name)
 	}
-	if port != "443" && (h.cfg.Insecure || isLoopback(u.Hostname())) {
+	if port != "443" && (h.cfg.Insecure || origin.IsLoopback(u.Hostname())) {
 		p.http = newSite(app, "http", name)
 	}
 	add := func(name string, p pair) {
@@ -204,13 +205,6 @@ func newSite(app *App, scheme, host string) *site {
 	}
 	s.nonce = s.session + "-nonce"
 	return s
-}
-
-// isLoopback reports whether browsers take a host as this machine, and store its secure cookies
-// without https.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
 
 // Mount registers the routes. /verify has no limit, since a proxy sends every request there and a

@@ -3,7 +3,6 @@ package oidc
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 )
 
@@ -172,12 +172,12 @@ func (c *Client) redirectAllowed(uri string) bool {
 		return false
 	}
 	asked, err := url.Parse(uri)
-	if err != nil || !loopback(asked) || checkRedirectURI(uri) != nil {
+	if err != nil || !isLoopbackHTTP(asked) || checkRedirectURI(uri) != nil {
 		return false
 	}
 	for _, known := range c.RedirectURIs {
 		u, err := url.Parse(known)
-		if err == nil && loopback(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
+		if err == nil && isLoopbackHTTP(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
 			u.RawQuery == asked.RawQuery {
 			return true
 		}
@@ -185,11 +185,10 @@ func (c *Client) redirectAllowed(uri string) bool {
 	return false
 }
 
-// loopback reports whether a URL is http at a loopback IP address. The name localhost does not
-// count, since other programs may answer for it on some machines.
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Scheme == "http" && u.Opaque == "" && ip != nil && ip.IsLoopback()
+// isLoopbackHTTP reports whether a URL is http at a loopback IP address. The name localhost is not
+// accepted, since it may resolve to another machine.
+func isLoopbackHTTP(u *url.URL) bool {
+	return u.Scheme == "http" && u.Opaque == "" && origin.IsLoopbackIP(u.Hostname())
 }
 
 // originOf returns the Origin header of requests from a page at uri; "" for an address of a native
