@@ -193,7 +193,8 @@ func TestJoinedAccountInTheMiddle(t *testing.T) {
 	}
 	w.tickets.mu.Unlock()
 	number := w.ticket().Number
-	// A join ends the younger's sessions, so the phone signs in anew, as the older.
+	// Joining two users ends the sessions of the newer one, so the phone signs in again, as the
+	// older one.
 	delete(phone.cookies, "session")
 	phone.press(number).want(web.GoingOn)
 	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).press(number).want(web.ScanDone)
@@ -248,7 +249,7 @@ func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 	w.state(gateway.TicketScanned)
 }
 
-// Without holding the ticket first, the right number is no answer either.
+// The right number is rejected from a phone that has not pressed "Continue" before.
 func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -49,8 +49,8 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	}
 }
 
-// Only the browser that shows the code is signed in by it, whoever else knows the code, the page's
-// address, or both.
+// Only the browser that shows the code is signed in by it, even if an attacker knows the code, the
+// address of the page, or both.
 func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -81,7 +81,7 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	if thief.isIn() != "" {
 		t.Error("a browser without the cookie is signed in")
 	}
-	// The cookie of one sign-in, sent under the name of another, is no cookie.
+	// The cookie of one sign-in is rejected under the name of another.
 	from, to := "", ""
 	for name := range desktop.cookies {
 		from = name
@@ -99,8 +99,8 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 
 var requestID = regexp.MustCompile(`Request <code[^>]*>[^<]*</code>`)
 
-// Whether a code was never made, is over, or is no code at all: one answer, one look into the
-// store.
+// An id that was never issued, an expired one and a malformed one get the same response, with the
+// same number of reads of the store.
 func TestTicketGuessing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -151,7 +151,7 @@ func TestTicketReplay(t *testing.T) {
 	form.page = ask
 	form.press("Decline").want(web.ScanDone)
 	w.state(gateway.TicketRedeemed)
-	// The desktop once more goes on; it makes no second session.
+	// A repeated request of the desktop continues, and creates no second session.
 	desktop.open(desktop.at).goes(backTo)
 	desktop.open(desktop.at).goes(backTo)
 	if w.people.made != 1 {
@@ -168,7 +168,7 @@ func TestTicketReplay(t *testing.T) {
 	w.watch("begun", "ok", "begun")
 }
 
-// Somebody photographs the code on a screen across the room, and is quicker.
+// An attacker photographs the code on another screen, and scans it before the user does.
 func TestStrangersPhoneScansFirst(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -203,8 +203,8 @@ func TestStrangersPhoneScansFirst(t *testing.T) {
 
 var linkLike = regexp.MustCompile(`(?:href|src|action|data-self|data-poll|data-renew)="([^"#]+)"|url=([^"]+)"`)
 
-// A crawler, a link preview, a prefetch: it fetches whatever it finds on any page, with the cookies
-// of whoever it sits with.
+// A crawler, a link preview and a prefetch fetch every link of a page, with the cookies of the
+// browser in which they run.
 func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -262,7 +262,8 @@ func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 	if row.Hash == row.Desktop || string(row.Data) == "" || strings.Contains(string(row.Data), id) {
 		t.Errorf("ticket %+v", row)
 	}
-	// Whoever has read the code and the whole database cannot take the ticket by what they know.
+	// An attacker who has read the code and the whole database cannot redeem the ticket with what
+	// they contain.
 	w.approve(desktop.link(), w.phone("alice"))
 	for _, guess := range [][32]byte{row.Hash, hashOf(id), {}} {
 		if _, err := w.tickets.RedeemTicket(t.Context(), row.Hash, guess, w.now()); !errors.Is(err,
@@ -303,12 +304,12 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	look(phone.press("Continue").want(web.ScanNumber))
 	look(phone.press(w.ticket().Number).want(web.ScanDone))
 	look(desktop.open(desktop.at).want(web.ScanIn))
-	// The page that says how to open it elsewhere has to name it, and sends no Referer.
+	// The page outside WeChat has to contain the link, and sends no Referer.
 	elsewhere := w.browser(uaSafari).open(link).want(web.ScanHere)
 	if got := elsewhere.page.Header().Get("Referrer-Policy"); got != "no-referrer" {
 		t.Errorf("Referrer-Policy %q", got)
 	}
-	// A store that is away, an answer that cannot be given: whatever is logged names no ticket.
+	// The store is unavailable or the request fails: no log message contains the id of a ticket.
 	w.tickets.broken["Ticket"] = errStore
 	other := w.phone("bob")
 	other.open(link).want(web.Busy)
@@ -336,7 +337,7 @@ func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
 	desktop.open(desktop.at).want(web.ScanCode)
 	w.approve2(link, w.phone("alice"))
 	desktop.open(desktop.at).want(web.ScanIn)
-	// One is answered, so there is room for the one that came too late.
+	// One ticket is redeemed, so the request that exceeded the limit succeeds now.
 	late.open(late.at).want(web.ScanCode)
 	if !strings.Contains(w.log.String(), "ticket limit reached") {
 		t.Errorf("log: %s", w.log)

@@ -28,13 +28,16 @@ import (
 
 const (
 	origin    = "https://login.example.com"
-	uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
-	uaPhone   = "Mozilla/5.0 (Linux; Android 13; wv) AppleWebKit/537.36 Version/4.0 Chrome/116.0 Mobile Safari/537.36 MicroMessenger/8.0.50"
-	uaSafari  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
-	backTo    = "/oauth2/authorize?client_id=notes"
+	uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/141.0.0.0 Safari/537.36"
+	uaPhone = "Mozilla/5.0 (Linux; Android 13; wv) AppleWebKit/537.36 Version/4.0 Chrome/116.0 " +
+		"Mobile Safari/537.36 MicroMessenger/8.0.50"
+	uaSafari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 " +
+		"Mobile/15E148 Safari/604.1"
+	backTo = "/oauth2/authorize?client_id=notes"
 )
 
-// town is the feature with all that it stands on, in memory.
+// fixture is the package with all its dependencies in memory.
 type fixture struct {
 	t        *testing.T
 	tickets  *memory
@@ -373,7 +376,7 @@ func (w *fixture) kinds() (out []string) {
 	return out
 }
 
-// isIn says whether a browser is signed in, as whom.
+// isIn returns the id of the user who is signed in in this browser; "" = none.
 func (b *browser) isIn() string {
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()

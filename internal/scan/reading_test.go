@@ -16,15 +16,23 @@ import (
 
 func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 	t.Parallel()
+	const (
+		mozilla = "Mozilla/5.0 "
+		webkit  = " AppleWebKit/537.36 (KHTML, like Gecko) "
+		chrome  = webkit + "Chrome/141.0.0.0 Safari/537.36"
+	)
 	for agent, want := range map[string]string{
 		uaDesktop: "Chrome, Windows",
 		uaSafari:  "Safari, iPhone",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0": "Edge, Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15":         "Safari, macOS",
-		"Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0":                                                        "Firefox, Linux",
-		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36":                "Chrome, ChromeOS",
-		"Mozilla/5.0 (Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 HuaweiBrowser/5.0":               "HUAWEI Browser, HarmonyOS",
-		"Mozilla/5.0 (Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 Mobile Safari/537.36":                         "QQ Browser, Android",
+		mozilla + "(Windows NT 10.0; Win64; x64)" + chrome + " Edg/141.0.0.0":  "Edge, Windows",
+		mozilla + "(X11; CrOS x86_64 14541.0.0)" + chrome:                      "Chrome, ChromeOS",
+		mozilla + "(X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0": "Firefox, Linux",
+		mozilla + "(Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 " +
+			"Mobile Safari/537.36": "QQ Browser, Android",
+		mozilla + "(Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 " +
+			"Safari/605.1.15": "Safari, macOS",
+		mozilla + "(Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 " +
+			"HuaweiBrowser/5.0": "HUAWEI Browser, HarmonyOS",
 		"curl/8.0":                     "",
 		"":                             "",
 		"SomeThing/1.0 (Windows NT 6)": "Windows",
@@ -84,7 +92,7 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 	}
 }
 
-// The demands of the desktop are demands on the phone's sign-in.
+// The requirements of the desktop's login request apply to the sign-in of the phone.
 func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
@@ -118,7 +126,8 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 			if k.with == "connector=second" {
 				return
 			}
-			// What answered the demand of somebody else, or of another code, answers not this one.
+			// A sign-in for the login request of another user, or of another code, does not satisfy
+			// this one.
 			phone.signIn("alice", "another demand")
 			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			phone.signIn("alice", d.ID)
@@ -209,7 +218,7 @@ func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 		}
 		w.pass(1e9)
 	}
-	// The newest tabs work side by side; the oldest say that they are over.
+	// The newest tabs work side by side; the oldest show that they have expired.
 	first := b.open(pages[19]).want(web.ScanCode).link()
 	if second := b.open(pages[18]).want(web.ScanCode).link(); second == first {
 		t.Error("two tabs share a code")
