@@ -159,7 +159,7 @@ func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 }
 
-// "Go on without" answers with a page that leads somewhere: only to addresses of ours.
+// The form "Continue without" accepts return addresses of the gateway only.
 func TestGoOnWithoutIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -121,7 +121,8 @@ func TestSignedInBeforeTheAgreement(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "agreement", 200)
 }
 
-// The question whether to sign in anew was answered before the box came up.
+// The user has confirmed the second sign-in before the agreement page is shown, and is not asked
+// again.
 func TestPromptLoginIsConfirmedOnce(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/fixture"
 )
 
-// refresh is what an app does when its access token is over.
+// refresh sends the request of an app whose access token has expired.
 func (w *gatewayFixture) refresh(id, token string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
@@ -26,8 +26,9 @@ func (w *gatewayFixture) refresh(id, token string) tokens {
 	return out
 }
 
-// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter
-// than the jump is over and says so, what lives longer goes on, and nobody who is in is put out.
+// The clock jumps by an hour, as after a suspension of the machine or with a wrong time server.
+// Tokens with a shorter lifetime are rejected as expired; what lives longer continues, and no user
+// is signed out.
 func TestClockJumpsAnHour(t *testing.T) {
 	t.Parallel()
 	for name, hour := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {

@@ -102,7 +102,8 @@ func (g *guarded) enters(p phone) {
 	}
 }
 
-// A person who is out is sent to sign in anew; where the page is the site's, they are in.
+// isIn reports whether the phone is signed in: a page of the site means that it is, and a redirect
+// to sign-in that it is not.
 func (g *guarded) isIn(p phone) bool {
 	g.t.Helper()
 	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet,
@@ -155,7 +156,7 @@ func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 			switch {
 			case name == "blocked":
 				alice.WantPage(page, "blocked", http.StatusForbidden)
-			case !strings.Contains(page.Body, "hello "): // WeChat vouches for her anew, without a question
+			case !strings.Contains(page.Body, "hello "): // WeChat authenticates her again, without asking
 				t.Errorf("she does not get in again: %d at %s, by %v", page.Status, page.URL, page.Hops)
 			}
 		})
@@ -256,8 +257,8 @@ func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	alice := g.phone("alice")
 	g.enters(alice)
 	secrets := g.secrets(alice)
-	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that
-	// is away.
+	// Requests that are rejected: a repeated token, a token of another host, a made-up token, a
+	// truncated cookie, a sign-out, an unavailable store.
 	b := g.browser()
 	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token +
 		"x", "/.weigate/start"} {

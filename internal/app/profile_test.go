@@ -65,8 +65,8 @@ func TestPromptNoneShowsNoQuestion(t *testing.T) {
 	}
 }
 
-// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them
-// out.
+// WeChat authenticates the user, and then its userinfo request fails. The user is signed in all the
+// same.
 func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

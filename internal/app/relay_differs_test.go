@@ -127,9 +127,9 @@ func (a *wireAnswer) get(name string) string {
 	return fmt.Sprint(fields[name])
 }
 
-// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in
-// their order, the kinds of the values, and the values that are no one-time secrets. Pictures come
-// from the simulator in both.
+// shape returns the parts of a response that must be the same from WeChat and from the gateway: the
+// status, the type, the keys in their order, the types of the values, and all values that are not
+// one-time secrets. Both use the simulator's pictures.
 func (a *wireAnswer) shape() string {
 	out := fmt.Sprintf("%d %s ", a.status, a.contentType)
 	if strings.Contains(a.body, `": `) || strings.Contains(a.body, `, "`) {

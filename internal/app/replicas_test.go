@@ -116,7 +116,7 @@ func live(t *testing.T, w *gatewayFixture) int {
 	return len(sessions)
 }
 
-// A whole journey with every request at another replica than the one before.
+// A complete sign-in in which every request reaches another replica than the one before.
 func TestNoStickySessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, onPostgres)

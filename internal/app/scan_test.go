@@ -68,7 +68,7 @@ func (p phone) chooses(number string) {
 	p.WantPage(p.Must(p.Submit(p.T.Context(), "number="+number, nil)), "scan_done", 200)
 }
 
-// goesOn follows the page that says who was signed in.
+// goesOn follows the page with the name of the signed-in user.
 func (s *screen) goesOn() *screen {
 	s.w.t.Helper()
 	return s.want("scan_in", 200).press("go")
@@ -260,7 +260,7 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v", who)
 	}
-	// Going on without is an answer too.
+	// "Continue without" is a valid choice too.
 	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	bob := w.phone("bob")
 	bob.WantPage(bob.Must(bob.Open(t.Context(), other.code())), "scan_ask", 200)
@@ -271,8 +271,8 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	other.reloaded().goesOn().at(w.app.URL + "/sample")
 }
 
-// An app may leave the door out of its doors; then no desktop gets a code for it.
-func TestAppSwitchesTheDoorOff(t *testing.T) {
+// An app may exclude the method scan; then no desktop gets a code for it.
+func TestAppExcludesScan(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, doors(t, "wechat"))
 	w.screen(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)

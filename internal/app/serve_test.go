@@ -72,7 +72,7 @@ func TestStoreAwayIsNeverASignOut(t *testing.T) {
 	if body := w.get("/sign-in/me", alice.Cookies(w.url)); !strings.Contains(body, "unavailable") {
 		t.Errorf("sign-in/me: %s", body)
 	}
-	w.clock.Advance(2 * time.Second) // the answer of before is over
+	w.clock.Advance(2 * time.Second) // the cached result has expired
 	r, err := http.Get(w.url + "/readyz")
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 		return strings.HasPrefix(hop, w.url+"/wechat/callback/site?")
 	})
 	who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)
-	// WeChat's page was the question: none of ours follows.
+	// WeChat's page has asked for consent; the gateway shows no second page.
 	if !through || who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v; the way was %v", who, desk.hops)
 	}
@@ -66,8 +66,9 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	}
 }
 
-// One person by both doors is one account, in whatever order, and apps know them by one name.
-func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
+// A user who signs in by both methods is one User, in either order, and apps receive the same
+// subject.
+func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 	t.Parallel()
 	for _, websiteFirst := range []bool{true, false} {
 		w := newFixture(t, withWebsite)
@@ -104,7 +105,7 @@ func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 
 // A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into
 // the address of the callback counts nothing.
-func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
+func TestTakeoverByForgedUnionIDThroughTheWebsiteMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	w.signInWithProfile(w.phone("alice"), "sample")
@@ -131,8 +132,8 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
 		t.Errorf("accounts %+v, identities %+v", users, identities)
 	}
-	// Nor does a code of one door work at the callback of the other: each is exchanged with its own
-	// secret, and for its own flow.
+	// A code of one connector is rejected at the callback of the other: each is exchanged with its
+	// own secret, and for its own flow.
 	before := w.wechat.Exchanges()
 	mallory.tab().open(w.url + "/wechat/callback?" + forged.Encode())
 	if w.wechat.Exchanges() != before {
@@ -140,8 +141,8 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	}
 }
 
-// A virtual person of a snapshot page never arrives, whatever door claims it.
-func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
+// A snapshot user is never signed in, whichever sign-in method the callback belongs to.
+func TestSnapshotUserOfTheWebsiteMethodIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1,
@@ -176,7 +177,7 @@ func TestWebsiteAppAlone(t *testing.T) {
 	w.screen(uaPhone).open(w.authorize("sample")).at(w.wechat.URL + "/connect/qrconnect")
 }
 
-func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
+func TestDenialAndFailureOfTheWebsiteMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	desk := w.screen(uaDesktop).open(w.authorize("sample"))
@@ -198,7 +199,7 @@ func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
 	other.press("go").confirmed("bob").at(w.app.URL + "/sample")
 }
 
-func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
+func TestWebsiteMethodUnderAPathAndWithAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
@@ -209,9 +210,9 @@ func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
 
-// Who is signed in by a door that an app does not take is told so, and gets in by one that it
-// takes. Nothing goes round.
-func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
+// A user who is signed in by a method that the app does not accept sees a page that explains it,
+// and can sign in by an accepted method. No redirect repeats.
+func TestSessionByAMethodThatTheAppDoesNotAccept(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, doors(t, "website"), func(w *gatewayFixture) { w.config.WeChat[0].AnyBrowser = true })
 	// any browser counts as WeChat's
@@ -241,12 +242,13 @@ func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	if w.app.LastQuery().Get("error") == "" {
 		t.Errorf("the app was told %v", w.app.LastQuery())
 	}
-	// Signed in by the website's door, the other app is content.
+	// The other app accepts a session by the method website.
 	desk.open(w.authorize("second")).at(w.app.URL + "/second")
 }
 
-// In WeChat, where such an app has no door, the button ends at the page that says where to go.
-func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
+// In WeChat no method of such an app works, so the button leads to the page that explains where to
+// open the app.
+func TestExcludedMethodInWeChatEndsAtThePageToOpenElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, doors(t, "website"))
 	alice := w.phone("alice")

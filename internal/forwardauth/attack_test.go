@@ -29,7 +29,7 @@ func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	}
 }
 
-// Somebody who is no proxy of ours asks /verify, and says for which host.
+// A peer that is not a trusted proxy requests /verify for a host of its choice.
 func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -108,7 +108,7 @@ func TestHostConfusionByASecondHeader(t *testing.T) {
 		e.handler.ServeHTTP(w, r)
 		want(t, "two hosts", w, http.StatusForbidden, "bad_request")
 	})
-	// What is said twice alike is no contradiction.
+	// Two headers with the same content do not contradict each other.
 	if w := b.verify("https://public.example.com/", "X-Original-Url",
 		"https://public.example.com/"); w.Code != http.StatusOK {
 		t.Errorf("the same host in both headers: %d", w.Code)
@@ -150,8 +150,8 @@ func handedOver(t *testing.T, e *fixture, b *browser, origin string) string {
 	return to
 }
 
-// A token that came out by a log or a Referer is of no use to whoever has it: not in another
-// browser, not on another host, not afterwards.
+// A token leaked by a log or a Referer is useless to an attacker: in another browser, on another
+// host, and after it was redeemed.
 func TestHandOverTokenElsewhere(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -249,8 +249,8 @@ func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	want(t, "the token", late.open(to), http.StatusBadRequest, "lost")
 }
 
-// An app stops taking people by a door. Who came in by it is not let in by a session from before.
-func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
+// An app excludes a sign-in method. Sessions created by that method before are denied too.
+func TestMethodThatTheAppExcludesLater(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")

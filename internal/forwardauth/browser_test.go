@@ -67,8 +67,8 @@ func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// open opens an address of ours and follows redirects until something else comes, or an address
-// that is not ours.
+// open opens an address of the gateway and follows redirects until the response is not a redirect,
+// or leads to an address outside the gateway.
 func (b *browser) open(address string) *httptest.ResponseRecorder {
 	b.e.t.Helper()
 	for range 12 {

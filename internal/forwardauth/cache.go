@@ -58,7 +58,7 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*deci
 	c.mu.Lock()
 	f, found := c.flights[k]
 	if !found {
-		f = &flight{done: make(chan struct{}), err: errNoAnswer}
+		f = &flight{done: make(chan struct{}), err: errNoResult}
 		c.flights[k] = f
 	}
 	c.mu.Unlock()
@@ -73,8 +73,8 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*deci
 	}
 }
 
-// errNoAnswer is returned to requests that wait when the one that reads has panicked.
-var errNoAnswer = errors.New("reading a session ended without a result")
+// errNoResult is returned to requests that wait for a read whose goroutine has panicked.
+var errNoResult = errors.New("reading a session ended without a result")
 
 func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
 	var until time.Time

@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
-// From the first page to the session, with the sign-in between, and nothing left in the address
-// bar.
+// From the first request to the session, with the sign-in in between. The address bar shows no
+// token afterwards.
 func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -116,13 +116,13 @@ func TestRuleAtTheHandOver(t *testing.T) {
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "waiting", w, http.StatusOK, "waiting")
 	e.access.says.Store(int64(access.Allowed))
-	b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go) // what the page does by itself
+	b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go) // which the page opens automatically
 	if b.at() != "https://"+wiki+"/page" {
 		t.Errorf("approved, the browser is at %v", b.hops)
 	}
 }
 
-func TestDoorThatTheAppDoesNotTake(t *testing.T) {
+func TestMethodThatTheAppDoesNotAccept(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, func(c *forwardauth.Config) { c.Apps[0].Methods = []string{"scan"} })
 	a, cookie := e.person("alice")
@@ -284,7 +284,8 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 	}
 }
 
-// Sessions on hosts go on when the master key is replaced, as long as the old one is still known.
+// Sessions on hosts remain valid when the master key is replaced, while the previous key is still
+// configured.
 func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)

@@ -45,7 +45,7 @@ func TestPeople(t *testing.T) {
 	})
 	t.Run("methods", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"another door than the app's", otherDoor}},
+		run(t, []module{{"a method that the app does not accept", otherMethod}},
 			withClient(func(c *oidc.Client) { c.Methods = []string{"wechat"} }))
 	})
 }
@@ -325,7 +325,7 @@ func claimsInIDToken(t *testing.T, e *fixture) {
 	}
 }
 
-func otherDoor(t *testing.T, e *fixture) {
+func otherMethod(t *testing.T, e *fixture) {
 	b := e.browser()
 	e.signIn.as(&e.alice)
 	e.signIn.method = "scan"
@@ -342,7 +342,7 @@ func otherDoor(t *testing.T, e *fixture) {
 	if page.Kind != web.WrongMethod || page.Go == "" || page.Back == "" || e.signIn.count() != before {
 		t.Fatalf("answer: %d %+v %v", a.status, page, a.location)
 	}
-	// Back by the same door: the page once more, and nothing goes round in a circle.
+	// After another sign-in by the same method the page is shown again, and no redirect repeats.
 	a = b.follow(b.get(e.server.URL + page.Go))
 	if page := a.shown(); page.Kind != web.WrongMethod || e.signIn.count() != before+1 ||
 		!e.signIn.lastDemand().Reauthenticate {

@@ -193,9 +193,9 @@ func introspectionDown(t *testing.T, e *fixture) {
 	}
 }
 
-// othersRequest: mallory begins a sign-in and makes bob's browser finish it, or the other way
-// round. There is nothing to finish: the request is its address, and what comes of it belongs to
-// the browser that opens it.
+// othersRequest: mallory starts a sign-in and makes bob's browser finish it, or the reverse. There
+// is no shared state: the request is its address, and its result belongs to the browser that opens
+// it.
 func othersRequest(t *testing.T, e *fixture) {
 	mallory := e.browser()
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
@@ -206,8 +206,8 @@ func othersRequest(t *testing.T, e *fixture) {
 	victim := e.browser()
 	victim.authorize(e.request())
 	e.clock.advance(time.Second)
-	// bob's browser is made to open what mallory's sign-in would return to: his session did not
-	// answer that demand, so he is asked.
+	// bob's browser is made to open the return address of mallory's sign-in: his session was not
+	// created for that login request, so he is asked.
 	if a := victim.get(e.server.URL + loginRequest.ReturnURL); a.page() != "confirm" {
 		t.Errorf("mallory's request in bob's browser: %d %v", a.status, a.location)
 	}

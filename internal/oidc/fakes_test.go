@@ -209,7 +209,7 @@ func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// as says who signs in from now on.
+// as sets the user of the following sign-ins.
 func (s *signIn) as(a *gateway.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

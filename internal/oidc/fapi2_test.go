@@ -63,7 +63,8 @@ func pkceVerifierWrong(t *testing.T, e *fixture) {
 	if tok := e.redeem(code, "code_verifier", verifier); tok.status != http.StatusOK {
 		t.Errorf("the owner's use after that: %+v", tok)
 	}
-	// A wrong verifier after the use is no authenticated replay: the tokens live.
+	// A wrong verifier after the redemption does not count as a replay by the client: the tokens
+	// stay valid.
 	tok := b.login()
 	code = b.code("code_challenge", challenge, "code_challenge_method", "S256")
 	good := e.redeem(code, "code_verifier", verifier)

@@ -48,8 +48,8 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	}
 }
 
-// Whoever sits down at the browser finds the address of an earlier, silent request in the history.
-// What WeChat answered for that one is no answer for an app that wants the person asked anew.
+// An attacker at the same browser finds the address of an earlier, silent request in the history.
+// The sign-in for that request does not satisfy an app that requires reauthentication.
 func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")

@@ -40,7 +40,7 @@ func (b *browser) logout(pairs ...string) answer {
 	return b.follow(b.get(b.e.issuer + "/oauth2/logout?" + changed(url.Values{}, pairs...).Encode()))
 }
 
-// silent says whether prompt=none succeeds: whether somebody is signed in.
+// silent reports whether prompt=none succeeds: whether a user is signed in.
 func (b *browser) silent() bool {
 	b.e.t.Helper()
 	return b.authorize(b.e.request("prompt", "none")).param("code") != ""

@@ -163,7 +163,7 @@ func refreshScopes(t *testing.T, e *fixture) {
 	if more := e.refresh(tok.Refresh, "scope", "openid email"); more.Error != "invalid_scope" {
 		t.Errorf("more: %+v", more)
 	}
-	// Fewer are not kept apart; the answer says what the token is good for.
+	// A request for fewer scopes is not stored; the response contains the scopes of the token.
 	if fewer := e.refresh(tok.Refresh, "scope", "openid"); fewer.status != http.StatusOK ||
 		fewer.Scope != "openid offline_access profile" {
 		t.Errorf("fewer: %+v", fewer)

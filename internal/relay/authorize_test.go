@@ -198,7 +198,7 @@ func TestParameterGivenTwice(t *testing.T) {
 	}
 }
 
-// comeBack makes the session that answers the demand, and follows the demand's return address.
+// comeBack sets the session of the last login request, and follows its return address.
 func (g *fixture) comeBack(s *session.Browser) http.Header {
 	g.t.Helper()
 	d := g.begun[len(g.begun)-1]
@@ -306,7 +306,7 @@ func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestDoors(t *testing.T) {
+func TestMethods(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	s := g.session
@@ -348,8 +348,7 @@ func TestForcePopup(t *testing.T) {
 	if g.shown[len(g.shown)-1].Kind != web.ConfirmSignIn {
 		t.Errorf("%+v", g.shown)
 	}
-	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for
-	// them.
+	// A user without a session signs in at once, also when a signed-in phone scans a code for them.
 	g.session = nil
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
 	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Reauthenticate {

@@ -33,7 +33,7 @@ const (
 	callback  = "https://shop.example.com/callback"
 )
 
-// rig is a relay with a real store, and with everything around it made up.
+// fixture is a relay with a real store and fakes for all other dependencies.
 type fixture struct {
 	t       testing.TB
 	mux     *route.Mux

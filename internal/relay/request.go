@@ -50,7 +50,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			return nil, &pageError{kind: web.BadRequest} // each party could read another of them
+			return nil, &pageError{kind: web.BadRequest} // the app and the gateway could read different ones
 		}
 	}
 	app := h.byAppID[q.Get("appid")]

@@ -244,8 +244,8 @@ func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	}
 }
 
-// Whoever is signed in needs the session's cookie for what makes rows. Cookies that are made up
-// anew beside it for each request give no new count.
+// A client needs its session cookie at routes that add rows. Further cookies that it makes up for
+// each request do not give it a new limit.
 func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil, func(c *route.Config) { c.SessionCookie = "__Host-weigate-s" })
@@ -264,8 +264,8 @@ func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	}
 }
 
-// The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends
-// that all day must not keep the others out.
+// The cookies that probe for cookie support and mark a snapshot page have the value "1" in every
+// browser. A client that sends one of them all day must not exhaust the limit of other users.
 func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil)

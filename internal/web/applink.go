@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// AppLink is a link to an app. The zero value is no link. Links of pages are plain strings, of
-// which only http, https and relative ones are rendered. A native app has a scheme of its own
-// (com.example.app:/callback), and if any string could become an AppLink, javascript: could too. So
-// only [ToApp] makes one.
+// AppLink is a link to an app; the zero value has none. Links of pages are plain strings, of which
+// only http, https and relative ones are rendered. A native app has a scheme of its own
+// (com.example.app:/callback). If any string could become an AppLink, javascript: could too, so
+// only [ToApp] returns one.
 type AppLink struct {
 	address string
 	native  bool
