@@ -14,6 +14,6 @@ func Fill(n int, until, now time.Time) (held int, last bool) {
 		k = key{hash: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}
 		c.put(k, entry{&decision{}, until}, now)
 	}
-	_, last = c.fresh(k, now)
+	_, last = c.get(k, now)
 	return len(c.entries), last
 }

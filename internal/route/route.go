@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Failure is why the router rejected a request or what went wrong behind it.
+// Failure is the reason for an error response of the router.
 type Failure int
 
 // The failures.
@@ -156,7 +156,7 @@ func frames(stack []byte) []string {
 	return out[:min(len(out), 20)]
 }
 
-// response records whether anything was sent.
+// response records whether a status or a body was sent.
 type response struct {
 	http.ResponseWriter
 	began bool
