@@ -209,7 +209,7 @@ func newSite(app *App, scheme, host string) *site {
 
 // Mount registers the routes. /verify has no limit, since a proxy sends every request there and a
 // cached decision is cheap. Other sites may POST there, since a proxy may use the method of the
-// request that it asks about; it changes nothing.
+// original request; it changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)

@@ -67,7 +67,7 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 // ended returns the decision for a session that has ended. A blocked user sees the page for blocked
 // users, instead of being redirected to sign in.
 func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision, error) {
-	nobody := &decision{denied: web.NotSignedIn}
+	signedOut := &decision{denied: web.NotSignedIn}
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	return nobody, nil
+	return signedOut, nil
 }
 
 // writeDecision sets the headers for the site.

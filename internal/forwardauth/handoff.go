@@ -97,7 +97,7 @@ func (h *Handler) address(e handoff) string {
 // pageError is an error that the user reads on a page.
 type pageError struct {
 	kind web.Kind
-	user *gateway.User // nil = nobody
+	user *gateway.User // nil = no user is known
 }
 
 func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }

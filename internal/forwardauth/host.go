@@ -192,7 +192,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
 }
 
 // signOut ends the session on this host, in every process within the lifetime of the cache. The
-// gateway's own stays, which the page says.
+// gateway's session remains, as the page explains.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
 	if grant, _, ok := h.verifyCookie(s, cookie); ok {

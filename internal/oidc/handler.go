@@ -33,8 +33,8 @@ type SignIn interface {
 
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	// the gateway's URL: https except on loopback or with Insecure; may have a path, no slash at
-	// the end
+	// the gateway's URL: https except on loopback or with Insecure; may have a path, without a
+	// slash at the end
 	Issuer   string
 	Insecure bool             // optional: plain http at a private address
 	Clients  func() *Registry // the apps as they are now; called once per request
@@ -158,7 +158,7 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 		o.App = c.ID
 	}
 	if err != nil {
-		if o.Outcome = protocol(err).Code; o.Outcome == "" {
+		if o.Outcome = protocolError(err).Code; o.Outcome == "" {
 			o.Outcome = "no_token"
 		}
 	}

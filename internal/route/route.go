@@ -27,7 +27,7 @@ const (
 // Config holds the settings of a [Router]. Origin, Mux and Fail are required.
 type Config struct {
 	Origin       string         // of the gateway: the cross-origin check trusts it also where a proxy changes Host
-	TrustedProxy []netip.Prefix // whose X-Forwarded-For is read; empty = nobody's
+	TrustedProxy []netip.Prefix // whose X-Forwarded-For is read; empty = no peer is trusted
 	Mux          *Mux           // the routes, whose policies apply
 	CookiePrefix []string       // prefixes of the names of cookies that identify browsers; see limits.go
 	// name of the session cookie, which identifies a browser before all others; "" = there is none

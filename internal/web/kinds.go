@@ -83,7 +83,7 @@ const (
 
 // The pages of sites behind forward auth, besides those above.
 const (
-	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not configured
+	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for an unknown site
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
 	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
 )
