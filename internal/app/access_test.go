@@ -105,7 +105,7 @@ func TestSignOutEverywhereEndsSessionsAndTokens(t *testing.T) {
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
-	// Another browser of the same person.
+	// Another browser of the same user.
 	other := alice.Cookies(w.url)
 	alice.ClearCookies()
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))

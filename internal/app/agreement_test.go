@@ -19,7 +19,7 @@ func withAgreement(w *gatewayFixture) {
 
 func ticked() url.Values { return url.Values{"agree": {"1"}} }
 
-// tick ticks the box of the page that is shown, and goes where that leads.
+// tick checks the box of the page, and follows the redirect.
 func (p phone) tick() {
 	p.T.Helper()
 	p.WantPage(p.Page(), "agreement", 200)
@@ -79,7 +79,7 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newFixture(t, twoEntries, withAgreement)
+			w := newFixture(t, twoConnectors, withAgreement)
 			alice := phone{w.wechat.NewPhone(t, "alice")}
 			alice.WantPage(alice.Must(alice.Open(t.Context(), begin(w))), "agreement", 200)
 			if w.asksWeChat(alice) {
@@ -93,7 +93,8 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	}
 }
 
-// A session from before the agreement holds, but no further question goes to WeChat.
+// A session from before the agreement was configured stays valid, but a new sign-in requires the
+// agreement first.
 func TestSignedInBeforeTheAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -154,7 +155,7 @@ func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 	}
 }
 
-// An agreement that another site's page sends is not the person's.
+// An agreement sent by the page of another site is rejected.
 func TestForeignPageCannotAgree(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement)
@@ -197,7 +198,7 @@ func TestAgreementFormLeadsNowhereElse(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", fill)), "bad_return", 400)
 }
 
-// A browser that keeps no cookies would be asked in a circle.
+// A browser without cookies would be asked again and again.
 func TestAgreementWithoutCookies(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement)

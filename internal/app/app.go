@@ -101,9 +101,9 @@ func (a *App) Close(ctx context.Context) error {
 }
 
 // Reload applies a new configuration as a whole or not at all. Requests in progress continue with
-// the old one; sessions, pending sign-ins and signing keys are kept. It is for the settings that
-// config.NeedsRestart does not report while serving; url, listen, metrics, store and master key
-// keep their values from the start.
+// the old one; sessions, pending sign-ins and signing keys are kept. The settings that
+// config.NeedsRestart reports (url, listen, metrics, store, master key) keep their values from the
+// start.
 func (a *App) Reload(c *config.Config) error {
 	if c.URL != a.o.Config.URL {
 		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")

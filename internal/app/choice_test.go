@@ -74,8 +74,8 @@ func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	}
 }
 
-// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for
-// twice because of it.
+// The agreement is requested in the browser that continues to WeChat, and the choice of the method
+// is not shown again because of it.
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods, withAgreement)

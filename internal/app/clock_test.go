@@ -71,8 +71,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if second.RefreshToken == "" || w.userinfo(second.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token: %+v", second)
 			}
-			// A sign-in that was under way cannot tell how old it is: it says so on a page that
-			// begins again, and WeChat's code is not spent.
+			// The age of a pending sign-in is unknown after the jump: a page offers to start again,
+			// and WeChat's code is not redeemed.
 			status, location, body := b.get(callback)
 			if status == 303 {
 				status, _, body = b.get(location)

@@ -119,8 +119,7 @@ func (g *guarded) isIn(p phone) bool {
 	return strings.Contains(g.body(r), "hello ")
 }
 
-// What a person does at the gateway counts on the hosts, at every replica, within the time of the
-// cache.
+// Changes at the gateway apply on the hosts, at every replica, within the lifetime of the cache.
 func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(g *guarded, p phone){
@@ -177,7 +176,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	if page = alice.Must(alice.Allow(t.Context())); page.URL != g.origin+"/page" {
 		t.Fatalf("approved, she is at %s, by %v", page.URL, page.Hops)
 	}
-	// Approval is taken back, and given again, while she is in.
+	// Approval is revoked, and granted again, while she is signed in.
 	g.set(gateway.Pending)
 	g.clock.Advance(5 * time.Second)
 	page = alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
@@ -192,7 +191,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	}
 }
 
-// A form somewhere else must not sign anybody out.
+// A form on another site must not sign a user out.
 func TestHostSignOutByAForeignForm(t *testing.T) {
 	t.Parallel()
 	g := behindProxy(t, gateway.AccessSignedIn)
@@ -243,9 +242,9 @@ func TestHostsAreNotOurs(t *testing.T) {
 	}
 }
 
-// A session of a host and the token that makes one are in no log line, no metric, no event and no
-// byte of the database, on the good way and on bad ones.
-func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
+// The session of a host and the token for it are in no log line, no metric, no event and no byte of
+// the database, after successful and failed requests.
+func TestHostSessionAndHandoffTokenAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	var log lines
 	m := metrics.New()

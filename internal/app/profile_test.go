@@ -86,8 +86,8 @@ func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	}
 }
 
-// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make
-// the app ask for a third.
+// A request that requires reauthentication and the profile takes two exchanges; after the second
+// the app must not ask for a third.
 func TestFreshSignInWithProfileEnds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -135,8 +135,8 @@ func TestDenialHasAWayOn(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 }
 
-// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains
-// the way on.
+// A snapshot user (快照页) is not recorded: no user, no session, and a page that explains how to
+// continue.
 func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -155,7 +155,7 @@ func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	}
 }
 
-// The simulator's people have nicknames and pictures of every unkind kind.
+// The users of the simulator have nicknames and pictures that are hard to handle.
 func TestEverybodyGetsIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

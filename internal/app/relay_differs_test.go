@@ -63,7 +63,7 @@ func (o oldWorld) open(scope wechat.Scope, to string) *wechattest.Page {
 	return page
 }
 
-// call is a call of old code. A value "-" takes a parameter away.
+// call is a request of old code. The value "-" removes a parameter.
 func (o oldWorld) call(method, path string, pairs []string, change ...string) *wireAnswer {
 	o.w.t.Helper()
 	q, form := url.Values{}, ""
@@ -292,7 +292,7 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	}
 }
 
-// Where WeChat shows a page and tells the app nothing, so does the gateway.
+// Where WeChat shows a page and sends nothing to the app, the gateway does the same.
 func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withShop)

@@ -191,9 +191,9 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 	}
 }
 
-// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question;
-// the openid of the entry by which the app knows people.
-func TestDemandsAreMetOnThePhone(t *testing.T) {
+// The requirements of the app apply to the sign-in of the phone: reauthentication with WeChat's
+// consent page, and the openid of the connector that identifies users to the app.
+func TestLoginRequestAppliesToThePhone(t *testing.T) {
 	t.Parallel()
 	t.Run("prompt=login", func(t *testing.T) {
 		t.Parallel()
@@ -229,7 +229,7 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 	})
 	t.Run("connector", func(t *testing.T) {
 		t.Parallel()
-		w := newFixture(t, twoEntries)
+		w := newFixture(t, twoConnectors)
 		alice := w.phone("alice")
 		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
 		desk := w.screen(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)

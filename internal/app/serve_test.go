@@ -186,7 +186,7 @@ func (w *gatewayFixture) scrape(m *metrics.Metrics) string {
 	return answer.Body.String()
 }
 
-func TestMetricsCountTheJourney(t *testing.T) {
+func TestMetricsCountTheSignIn(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	w := newFixture(t, func(w *gatewayFixture) { w.options.Metrics = m })

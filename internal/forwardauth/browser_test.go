@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// browser is a browser: cookies by host, and the pages that it opens by way of a proxy.
+// browser is a browser with cookies by host, which opens pages through a proxy.
 type browser struct {
 	e       *fixture
 	through http.Handler

@@ -116,9 +116,9 @@ func wrongContentType(t *testing.T, e *fixture) {
 }
 
 // unknownClient compares an unknown client with a wrong secret, at every endpoint where clients
-// authenticate. That the two take the same time follows from how the secret is compared;
-// TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates
-// nobody: it shows a page.
+// authenticate. Equal response times follow from how secrets are compared;
+// TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates no
+// client and shows a page.
 func unknownClient(t *testing.T, e *fixture) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI},
 		"token": {"x"}}
@@ -201,7 +201,7 @@ func othersRequest(t *testing.T, e *fixture) {
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
 		t.Fatalf("mallory is not at sign-in: %v", a.location)
 	}
-	loginRequest := e.signIn.lastDemand()
+	loginRequest := e.signIn.lastLoginRequest()
 	e.signIn.as(&e.bob)
 	victim := e.browser()
 	victim.authorize(e.request())

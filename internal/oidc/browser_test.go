@@ -133,7 +133,7 @@ const (
 	challenge = "IdFsue1MJJJtybEPX0invmHHuW1I7Ai5LXVlXpENjsk"
 )
 
-// request is an authorize request; pairs change it, "-" takes a parameter away.
+// request returns an authorize request; pairs change parameters, and the value "-" removes one.
 func (e *fixture) request(pairs ...string) url.Values {
 	q := url.Values{"response_type": {"code"}, "client_id": {e.app}, "redirect_uri": {redirectURI}, "scope": {"openid"},
 		"state": {"the state"}, "nonce": {"the nonce"}}

@@ -58,7 +58,7 @@ func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)},
 		"redirect_uri": {redirectURI}}
 	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
-	// The same keys and the same person, but another issuer: a second gateway on a copied database.
+	// The same keys and the same user, but another issuer: a second gateway on a copied database.
 	copied := newFixture(t, s, "", func(n *fixture, _ *oidc.Config) {
 		n.clients, n.app, n.alice = e.clients, e.app, e.alice
 	})

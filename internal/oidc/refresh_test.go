@@ -320,8 +320,8 @@ func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	if second.status != http.StatusOK {
 		t.Fatalf("after the rotation: %+v", second)
 	}
-	// The replica that has not restarted yet has the new key behind the old one; here it does not
-	// know it at all, which the operator is told to avoid.
+	// A replica that has not restarted yet has the new key as its second key. Here it does not have
+	// the key at all, against the documentation.
 	if again := after.refresh(tok.Refresh); again.status != http.StatusOK || again.Refresh != second.Refresh {
 		t.Errorf("within the grace: %+v", again)
 	}

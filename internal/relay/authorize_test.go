@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// location is where the browser is sent, with the code taken out.
+// location returns the redirect address without the code.
 func (g *fixture) location(h http.Header) string {
 	g.t.Helper()
 	to := h.Get("Location")
@@ -109,7 +109,7 @@ func TestStateComesBack(t *testing.T) {
 			t.Errorf("state %q came back in %q", state, to)
 		}
 	}
-	// What the app had encoded twice comes back encoded once, as from WeChat.
+	// A state that the app encoded twice is returned encoded once, as from WeChat.
 	if got := g.location(g.authorize("snsapi_base", "state",
 		"a%26b").Header()); got != callback+"?code=CODE&state=a%26b" {
 		t.Error(got)
@@ -248,7 +248,7 @@ func TestRestartURL(t *testing.T) {
 	}
 }
 
-// The openid is that of the app's entry, whatever way the person came in.
+// The openid is the one at the app's connector, whichever method the user signed in by.
 func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -271,7 +271,7 @@ func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 	if len(g.begun) != 1 || g.begun[0].Connector != "main" || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
 	}
-	// They come back, and still are nobody there: no circle.
+	// The user returns without an openid at that connector: no redirect repeats.
 	g.comeBack(bob)
 	if p := g.problem(); p.Kind != web.NoOpenID || p.Go != "" || len(g.begun) != 1 {
 		t.Errorf("%+v", g.shown)

@@ -200,8 +200,8 @@ func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 	}
 }
 
-// A code of another protocol is in the same table, perhaps even of an app that had this id when it
-// was of another kind.
+// The same table has the codes of other protocols, possibly of an app that had this id before its
+// kind was changed.
 func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)

@@ -52,8 +52,7 @@ func unlisted() []string {
 	}
 }
 
-// Whatever an address looks like, a code goes to a listed host or nowhere, and a person is not even
-// signed in for it.
+// A code is sent to a listed host or not at all, and for a rejected address no sign-in starts.
 func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -161,8 +160,8 @@ func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 	}
 }
 
-// Somebody else's link completes in the browser that opens it, with the person of that browser, and
-// sends the code to the app alone.
+// An attacker's link is completed in the browser that opens it, for the user of that browser, and
+// the code is sent to the app only.
 func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -291,7 +290,8 @@ func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 	if n := made.Load(); n < 10 || n > 11 {
 		t.Errorf("400 refreshes in 100 minutes made %d access tokens", n)
 	}
-	// Each one is good for the two hours that the program was told, also one that was given before.
+	// Each token is valid for the two hours that its response contained, even if it was issued
+	// before.
 	last := g.refresh(first.RefreshToken)
 	g.advance(2*time.Hour - time.Second)
 	if a := g.bearer("/sns/auth", last.AccessToken); a.code() != 0 {

@@ -202,8 +202,8 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	}
 }
 
-// One who is signed in makes rows with each code that an app is sent. A person who reloads does not
-// notice the ceiling, a loop does.
+// A signed-in user adds a row with each code that an app is sent. Reloading a page stays below the
+// limit, a loop does not.
 func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, nil)

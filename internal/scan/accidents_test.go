@@ -179,7 +179,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 	})
 }
 
-// While the phone reads, its account turns out to be the same person as an older one.
+// While the page on the phone is open, its user is joined to an older user.
 func TestJoinedAccountInTheMiddle(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -224,7 +224,7 @@ func TestOlderPageConfirmsNothing(t *testing.T) {
 	}
 }
 
-// A phone that was itself signed in by a phone vouches for nobody.
+// A phone that was itself signed in by scan cannot approve a sign-in.
 func TestSessionByScanConfirmsNoOther(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -37,7 +37,7 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	victim.press(w.ticket().Others[0]).want(web.ScanMismatch).shows("Nobody was signed in")
 	w.state(gateway.TicketMismatch)
 	attacker.open(attacker.at).want(web.ScanWrong)
-	// One wrong number ends it: the right one comes too late.
+	// A wrong number ends the ticket: the right number is rejected afterwards.
 	victim.visit(http.MethodPost, "/scan/answer", url.Values{"m": {""},
 		"number": {w.ticket().Number}}).want(web.ScanMismatch)
 	w.state(gateway.TicketMismatch)
@@ -144,7 +144,7 @@ func TestTicketReplay(t *testing.T) {
 	form := *phone
 	phone.press(number).want(web.ScanDone)
 	desktop.open(desktop.at).want(web.ScanIn)
-	// Every form of the phone once more.
+	// Every form of the phone is sent again.
 	form.press(number).want(web.ScanDone)
 	form.page = ask
 	form.press("Continue").want(web.ScanDone)
@@ -298,7 +298,7 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	first := phone.send(http.MethodGet, link, nil)
 	seen("the answer to the code", first.Body.String()+fmt.Sprint(first.Header()))
 	phone.open(link)
-	seen("the way to WeChat", fmt.Sprint(w.people.demands))
+	seen("the way to WeChat", fmt.Sprint(w.people.loginRequests))
 	phone.comeBack("alice").want(web.ScanAsk)
 	look(phone)
 	look(phone.press("Continue").want(web.ScanNumber))

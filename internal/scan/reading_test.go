@@ -93,7 +93,7 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 }
 
 // The requirements of the desktop's login request apply to the sign-in of the phone.
-func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
+func TestPhoneIsSignedInAsTheDesktopRequires(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, with string
@@ -117,18 +117,19 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 				return
 			}
 			phone.goes("https://open.weixin.qq.com/")
-			d := w.people.demands[0]
-			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.ReturnURL, "/scan/confirm?") || d.ID == "DEMAND1" {
-				t.Errorf("demand %+v", d)
+			d := w.people.loginRequests[0]
+			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.ReturnURL, "/scan/confirm?") || d.ID == "REQUEST1" {
+				t.Errorf("login request %+v", d)
 			}
-			// Back without what was demanded: a page, not a circle.
+			// The phone returns without meeting the requirements: a page is shown, and no redirect
+			// repeats.
 			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			if k.with == "connector=second" {
 				return
 			}
 			// A sign-in for the login request of another user, or of another code, does not satisfy
 			// this one.
-			phone.signIn("alice", "another demand")
+			phone.signIn("alice", "another request")
 			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			phone.signIn("alice", d.ID)
 			phone.open(d.ReturnURL).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
@@ -136,7 +137,7 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	}
 }
 
-// Programs that only look whether an address is there must not use up what a person waits for.
+// Programs that only test whether an address exists must not use up a code that a user waits for.
 func TestHeadDoesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -170,8 +171,8 @@ func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 	}
 }
 
-// "Not me" ends the session also when this request does not carry it: the answer that did was for
-// another tab, or never came.
+// "Not me" ends the session even if this request does not contain its cookie: the response with the
+// cookie went to another tab, or was lost.
 func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -226,7 +227,7 @@ func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 	b.open(pages[0]).want(web.Lost)
 }
 
-func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
+func TestLoginRequestThatDoesNotFitIsAnError(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)

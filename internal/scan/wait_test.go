@@ -60,7 +60,7 @@ func TestPollHearsThatTheCodeIsOver(t *testing.T) {
 		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"over"}` || took > 6*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		// Without the cookie nobody is told anything, at once.
+		// Without the cookie the response contains no state, and is sent at once.
 		if answer, took := w.browser(uaDesktop).polls2(desktop.at); answer != `{"state":"gone"}` || took != 0 {
 			w.t.Errorf("a stranger hears %s after %v", answer, took)
 		}

@@ -44,7 +44,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	}
 	s := w.people.sessions[hashOf(desktop.cookies["session"])]
 	if s.Method != scan.Method || s.Connector != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" ||
-		s.LoginRequestID != "DEMAND1" ||
+		s.LoginRequestID != "REQUEST1" ||
 		!s.AuthTime.Equal(w.now()) {
 		t.Errorf("session %+v", s)
 	}
