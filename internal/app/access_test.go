@@ -43,7 +43,7 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	w.set(gateway.Active)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/closed")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 

@@ -54,7 +54,7 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-		t.Errorf("the app was told %v", told)
+		t.Errorf("the app received %v", told)
 	}
 	// The browser remembers it beyond the session; another browser does not know.
 	alice.Must(alice.Open(t.Context(), w.url+"/"))
@@ -93,7 +93,7 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	}
 }
 
-// A session from before the agreement was configured stays valid, but a new sign-in requires the
+// A session from before the agreement was configured stays valid, but the next redirect to WeChat requires the
 // agreement first.
 func TestSignedInBeforeTheAgreement(t *testing.T) {
 	t.Parallel()
@@ -139,7 +139,7 @@ func TestPromptLoginIsConfirmedOnce(t *testing.T) {
 	alice.tick()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
 	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-		t.Errorf("the app was told %v", told)
+		t.Errorf("the app received %v", told)
 	}
 	// The next request asks again, as it must.
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
@@ -151,7 +151,7 @@ func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 	alice := w.phone("alice")
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample", "prompt", "none"))), w.app.URL+"/sample")
 	if told := w.app.LastQuery(); told.Get("error") != "login_required" || w.asksWeChat(alice) {
-		t.Errorf("the app was told %v, by %v", told, alice.Page().Hops)
+		t.Errorf("the app received %v, by %v", told, alice.Page().Hops)
 	}
 }
 

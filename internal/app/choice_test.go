@@ -28,13 +28,13 @@ func TestDesktopChoosesBetweenTheMethods(t *testing.T) {
 		*desk = choice
 		desk.press("way-website").confirmed("alice").at(w.app.URL + "/sample")
 		if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-			t.Errorf("the app was told %v", told)
+			t.Errorf("the app received %v", told)
 		}
 		// The button back to the app returns an error to it.
 		stranger := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		stranger.press("back").at(w.app.URL + "/sample")
 		if w.app.LastQuery().Get("error") != "access_denied" {
-			t.Errorf("the app was told %v", w.app.LastQuery())
+			t.Errorf("the app received %v", w.app.LastQuery())
 		}
 		// The gateway's home page offers the same sign-in methods, each time.
 		for range 2 {
@@ -60,7 +60,7 @@ func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	two.press("way-website").confirmed("alice").at(w.app.URL + "/second")
 	one.confirmed("alice").at(w.app.URL + "/sample")
 	if users, _ := w.people(); len(users) != 1 {
-		t.Errorf("accounts %+v", users)
+		t.Errorf("users %+v", users)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	w := newFixture(t, withAllMethods)
 	w.screen(uaDesktop).open(w.authorize("sample", "prompt", "none")).at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("error") != "login_required" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 
@@ -112,7 +112,7 @@ func TestCrawlerAtTheChoiceOfMethods(t *testing.T) {
 		crawler.press(link)
 	}
 	if users, _ := w.people(); len(users) != 0 {
-		t.Errorf("accounts %+v", users)
+		t.Errorf("users %+v", users)
 	}
 	if events, err := w.store.Events(t.Context(), gateway.EventQuery{}); err != nil || len(events) != 0 {
 		t.Errorf("events %+v, %v", events, err)

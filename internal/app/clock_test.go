@@ -55,7 +55,7 @@ func TestClockJumpsAnHour(t *testing.T) {
 			}
 			fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
 			if w.wechat.Exchanges() != before {
-				t.Error("the person had to sign in again")
+				t.Error("the user had to sign in again")
 			}
 			if fresh := w.redeem("second", w.app.LastQuery().Get("code")); fresh.IDToken == "" {
 				t.Errorf("a code of the new time: %+v", fresh)

@@ -18,7 +18,7 @@ func twoConnectors(w *gatewayFixture) {
 	w.config.Apps = append(w.config.Apps, legacy)
 }
 
-func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
+func TestAppWithSubjectsOfAnotherOfficialAccount(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, twoConnectors)
 	alice := w.phone("alice")
@@ -38,7 +38,7 @@ func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
 	// With the profile WeChat sent the unionid both times, so both identities belong to one user.
 	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
-		t.Fatalf("accounts %+v, %v", people, err)
+		t.Fatalf("users %+v, %v", people, err)
 	}
 	identities, err := w.store.Identities(t.Context(), people[0].ID)
 	if err != nil || len(identities) != 2 || identities[0].Connector != "main" || identities[1].Connector != "second" {
@@ -65,6 +65,6 @@ func TestEntriesOfDifferentGroupsDoNotJoin(t *testing.T) {
 	w.signInWithProfile(alice, "legacy")
 	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 2 {
-		t.Errorf("accounts %+v, %v", people, err)
+		t.Errorf("users %+v, %v", people, err)
 	}
 }

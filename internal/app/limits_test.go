@@ -17,7 +17,7 @@ import (
 
 // Each code is a row, whatever the kind of the app. A signed-in browser gets as many as a user may
 // need, and fewer than a loop would add, even if it sends made-up cookies of the gateway.
-func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
+func TestFloodOfCodesForOneUserEnds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}

@@ -61,13 +61,13 @@ func TestPromptNoneShowsNoQuestion(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))),
 		w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 
 // WeChat authenticates the user, and then its userinfo request fails. The user is signed in all the
 // same.
-func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
+func TestUserIsSignedInWhenUserInfoFails(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
@@ -98,7 +98,7 @@ func TestFreshSignInWithProfileEnds(t *testing.T) {
 	alice.Press()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" || w.wechat.Exchanges() != 3 {
-		t.Errorf("the app was told %v after %d exchanges", w.app.LastQuery(), w.wechat.Exchanges())
+		t.Errorf("the app received %v after %d exchanges", w.app.LastQuery(), w.wechat.Exchanges())
 	}
 }
 
@@ -113,13 +113,13 @@ func TestPromptLoginAsksAtWeChatAgain(t *testing.T) {
 		alice.Press()
 		fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second") // fails when WeChat did not ask
 		if w.app.LastQuery().Get("code") == "" {
-			t.Errorf("the app was told %v", w.app.LastQuery())
+			t.Errorf("the app received %v", w.app.LastQuery())
 		}
 	}
 	alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login")))
 	fixture.WantAt(w.t, alice.Must(alice.Follow(t.Context(), "back")), w.app.URL+"/second")
 	if w.app.LastQuery().Get("error") != "access_denied" {
-		t.Errorf("after cancel the app was told %v", w.app.LastQuery())
+		t.Errorf("after cancel the app received %v", w.app.LastQuery())
 	}
 }
 
@@ -137,7 +137,7 @@ func TestDenialHasAWayOn(t *testing.T) {
 
 // A snapshot user (快照页) is not recorded: no user, no session, and a page that explains how to
 // continue.
-func TestSnapshotPeopleNeverArrive(t *testing.T) {
+func TestSnapshotUsersAreNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")

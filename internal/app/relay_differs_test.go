@@ -308,7 +308,7 @@ func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 		} {
 			page := o.phone.Must(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
 			if len(page.Hops) > 0 || w.app.LastQuery() != nil {
-				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
+				t.Errorf("%s, %q for %q: by %v the app received %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
 			}
 		}
 	}

@@ -116,7 +116,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 			t.Errorf("another person: %v", again)
 		}
 		if users, _ := w.people(); len(users) != 1 {
-			t.Errorf("accounts %+v", users)
+			t.Errorf("users %+v", users)
 		}
 		scrape := w.scrape(m)
 		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`,

@@ -91,7 +91,7 @@ func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 
 // Without a group, or in another one, a unionid joins nobody: it is compared within one open
 // platform only.
-func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
+func TestWebsiteAppOfAnotherGroupIsAnotherUser(t *testing.T) {
 	t.Parallel()
 	for _, group := range []string{"", "theirs"} {
 		w := newFixture(t, withWebsite, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = group })
@@ -130,7 +130,7 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteMethod(t *testing.T) {
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
 	users, identities := w.people()
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
-		t.Errorf("accounts %+v, identities %+v", users, identities)
+		t.Errorf("users %+v, identities %+v", users, identities)
 	}
 	// A code of one connector is rejected at the callback of the other: each is exchanged with its
 	// own secret, and for its own flow.
@@ -150,7 +150,7 @@ func TestSnapshotUserOfTheWebsiteMethodIsNotSignedIn(t *testing.T) {
 			w.wechat.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
 	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
-		t.Errorf("accounts %+v; the screen is at %s", users, desk.url)
+		t.Errorf("users %+v; the screen is at %s", users, desk.url)
 	}
 }
 
@@ -235,12 +235,12 @@ func TestSessionByAMethodThatTheAppDoesNotAccept(t *testing.T) {
 	page := *desk
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 	// The way back tells the app.
 	page.press("back").at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("error") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 	// The other app accepts a session by the method website.
 	desk.open(w.authorize("second")).at(w.app.URL + "/second")
@@ -257,6 +257,6 @@ func TestExcludedMethodInWeChatEndsAtThePageToOpenElsewhere(t *testing.T) {
 	alice.WantPage(alice.Press(), "open_elsewhere", 200)
 	fixture.WantAt(w.t, alice.Must(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
 	if w.app.LastQuery().Get("error") != "access_denied" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }

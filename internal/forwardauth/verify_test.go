@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-func TestSignedInPersonIsTold(t *testing.T) {
+func TestIdentityOfASignedInUser(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	a, cookie := e.person("alice")
@@ -109,7 +109,7 @@ func TestAssertionServesManyRequestsAndIsNeverOld(t *testing.T) {
 }
 
 // A browser that opens a page without a session is redirected to sign in; other requests get 401.
-func TestNobodyIsSignedIn(t *testing.T) {
+func TestRequestWithoutASession(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	b := e.browser("")
@@ -165,7 +165,7 @@ func TestNobodyIsSignedIn(t *testing.T) {
 }
 
 // Who is known and not let in reads why; within the time of the cache, on every replica.
-func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
+func TestDeniedWaitingAndBlockedUsersSeeWhy(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, page string
@@ -271,7 +271,7 @@ func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 }
 
 // While the store is unavailable, no response claims that a user is signed out.
-func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
+func TestUnavailableStoreSignsNobodyOut(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")

@@ -102,7 +102,7 @@ func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *fixtur
 			t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 		}
 		if !b.silent() {
-			t.Error("a request that was refused signed the person out")
+			t.Error("a request that was refused signed the user out")
 		}
 	}
 }
@@ -176,7 +176,7 @@ func logoutNoAddress(t *testing.T, e *fixture) {
 	}
 }
 
-func TestLogoutOfAnotherPersonAsks(t *testing.T) {
+func TestLogoutOfAnotherUserAsks(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	hint := e.browser().login().ID // alice's

@@ -228,7 +228,7 @@ func TestAnonymousFloodLeavesNoRows(t *testing.T) {
 	}
 }
 
-func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
+func TestResponsesAreNotCachedOrSentAsReferer(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	b := e.browser()

@@ -261,7 +261,7 @@ func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	}
 }
 
-func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
+func TestUserWithoutOpenIDAtTheConnectorSignsInThere(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	g.user = g.arrive("other", "wx00000000000000cc", "oBob", "")

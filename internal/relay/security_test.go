@@ -162,7 +162,7 @@ func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 
 // An attacker's link is completed in the browser that opens it, for the user of that browser, and
 // the code is sent to the app only.
-func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
+func TestAttackersLinkSignsNoOtherUserIn(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	mallory := g.session

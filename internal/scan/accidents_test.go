@@ -120,7 +120,7 @@ func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
 	}
 }
 
-func TestBlockedPersonGetsNowhere(t *testing.T) {
+func TestBlockedUserIsRejected(t *testing.T) {
 	t.Parallel()
 	block := func(w *fixture) {
 		w.people.mu.Lock()
@@ -180,7 +180,7 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 }
 
 // While the page on the phone is open, its user is joined to an older user.
-func TestJoinedAccountInTheMiddle(t *testing.T) {
+func TestUserJoinedDuringTheScan(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("bob")
@@ -261,7 +261,7 @@ func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	w.state(gateway.TicketOpen)
 }
 
-func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
+func TestBrowserWithoutCookiesSeesWhy(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	b := w.browser(uaDesktop)

@@ -169,7 +169,7 @@ func TestTicketReplay(t *testing.T) {
 }
 
 // An attacker photographs the code on another screen, and scans it before the user does.
-func TestStrangersPhoneScansFirst(t *testing.T) {
+func TestAttackersPhoneScansFirst(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	desktop, stranger, owner := w.desktop(), w.phone("bob"), w.phone("alice")

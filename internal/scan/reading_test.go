@@ -45,14 +45,14 @@ func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 	}
 }
 
-func TestUnknownBrowserIsToldAsUnknown(t *testing.T) {
+func TestUnknownBrowserIsShownAsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	b := w.browser("Something else").open("/begin").want(web.ScanCode)
 	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser Unknown")
 }
 
-func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
+func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 	t.Parallel()
 	const same, other = "Same as this phone", "Different from this phone"
 	for _, k := range []struct{ name, desktop, phone, place, network string }{

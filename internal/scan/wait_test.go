@@ -111,7 +111,7 @@ func TestThousandDesktopsAreOneQuestion(t *testing.T) {
 	})
 }
 
-func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
+func TestPollContinuesAfterTheStoreWasUnavailable(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
