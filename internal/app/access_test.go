@@ -43,7 +43,7 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	w.set(gateway.Active)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/closed")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 
@@ -105,7 +105,7 @@ func TestSignOutEverywhereEndsSessionsAndTokens(t *testing.T) {
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
 	access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
-	// Another browser of the same person.
+	// Another browser of the same user.
 	other := alice.Cookies(w.url)
 	alice.ClearCookies()
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
@@ -159,7 +159,7 @@ func TestSignOutFromAnotherSiteDoesNothing(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 }
 
-// "Go on without" answers with a page that leads somewhere: only to addresses of ours.
+// The form "Continue without" accepts return addresses of the gateway only.
 func TestGoOnWithoutIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

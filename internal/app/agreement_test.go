@@ -19,7 +19,7 @@ func withAgreement(w *gatewayFixture) {
 
 func ticked() url.Values { return url.Values{"agree": {"1"}} }
 
-// tick ticks the box of the page that is shown, and goes where that leads.
+// tick checks the box of the page, and follows the redirect.
 func (p phone) tick() {
 	p.T.Helper()
 	p.WantPage(p.Page(), "agreement", 200)
@@ -54,7 +54,7 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-		t.Errorf("the app was told %v", told)
+		t.Errorf("the app received %v", told)
 	}
 	// The browser remembers it beyond the session; another browser does not know.
 	alice.Must(alice.Open(t.Context(), w.url+"/"))
@@ -79,7 +79,7 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newFixture(t, twoEntries, withAgreement)
+			w := newFixture(t, twoConnectors, withAgreement)
 			alice := phone{w.wechat.NewPhone(t, "alice")}
 			alice.WantPage(alice.Must(alice.Open(t.Context(), begin(w))), "agreement", 200)
 			if w.asksWeChat(alice) {
@@ -93,7 +93,8 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	}
 }
 
-// A session from before the agreement holds, but no further question goes to WeChat.
+// A session from before the agreement was configured stays valid, but the next redirect to WeChat requires the
+// agreement first.
 func TestSignedInBeforeTheAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -121,7 +122,8 @@ func TestSignedInBeforeTheAgreement(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "agreement", 200)
 }
 
-// The question whether to sign in anew was answered before the box came up.
+// The user has confirmed the second sign-in before the agreement page is shown, and is not asked
+// again.
 func TestPromptLoginIsConfirmedOnce(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -137,7 +139,7 @@ func TestPromptLoginIsConfirmedOnce(t *testing.T) {
 	alice.tick()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
 	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-		t.Errorf("the app was told %v", told)
+		t.Errorf("the app received %v", told)
 	}
 	// The next request asks again, as it must.
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login"))), "confirm", 200)
@@ -149,11 +151,11 @@ func TestPromptNoneNeverShowsTheBox(t *testing.T) {
 	alice := w.phone("alice")
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample", "prompt", "none"))), w.app.URL+"/sample")
 	if told := w.app.LastQuery(); told.Get("error") != "login_required" || w.asksWeChat(alice) {
-		t.Errorf("the app was told %v, by %v", told, alice.Page().Hops)
+		t.Errorf("the app received %v, by %v", told, alice.Page().Hops)
 	}
 }
 
-// An agreement that another site's page sends is not the person's.
+// An agreement sent by the page of another site is rejected.
 func TestForeignPageCannotAgree(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement)
@@ -196,7 +198,7 @@ func TestAgreementFormLeadsNowhereElse(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", fill)), "bad_return", 400)
 }
 
-// A browser that keeps no cookies would be asked in a circle.
+// A browser without cookies would be asked again and again.
 func TestAgreementWithoutCookies(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement)

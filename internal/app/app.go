@@ -79,8 +79,8 @@ func (a *App) Handler() http.Handler {
 // Keys returns the signing keys, for the commands that list and rotate them.
 func (a *App) Keys() *keys.Set { return a.signingKeys }
 
-// Drain ends the long polls, and lets no further request wait, so that a server that stops need not
-// wait for them. Call it before the server stops; other requests continue.
+// Drain ends all long polls, and no later request waits, so that the server can stop at once. Call
+// it before the server stops; other requests continue.
 func (a *App) Drain() { a.drain.Do(func() { close(a.draining) }) }
 
 // Close ends the background work, and waits for it until ctx ends. The server must have stopped
@@ -100,9 +100,10 @@ func (a *App) Close(ctx context.Context) error {
 	}
 }
 
-// Reload applies a new configuration, whole or not at all. Requests in progress end by the old one;
-// sessions, pending sign-ins and signing keys continue. It is for what config's Changes lets change
-// while serving; url, listen, metrics, store and master key stay as they were at the start.
+// Reload applies a new configuration as a whole or not at all. Requests in progress continue with
+// the old one; sessions, pending sign-ins and signing keys are kept. The settings that
+// config.NeedsRestart reports (url, listen, metrics, store, master key) keep their values from the
+// start.
 func (a *App) Reload(c *config.Config) error {
 	if c.URL != a.o.Config.URL {
 		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")

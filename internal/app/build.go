@@ -20,7 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// services are what the features share.
+// services are the values that several features use.
 type services struct {
 	url      *url.URL // of the gateway
 	site     *web.Site
@@ -59,11 +59,11 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	compatible, err := a.newRelay(c, s)
+	relays, err := a.newRelay(c, s)
 	if err != nil {
 		return nil, err
 	}
-	proxies, err := a.newForwardAuth(c, s)
+	forwardAuth, err := a.newForwardAuth(c, s)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +71,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	s.signIn.Mount(mux)
 	byScan.Mount(mux, s.signIn)
 	provider.Mount(mux)
-	compatible.Mount(mux)
-	proxies.Mount(mux)
+	relays.Mount(mux)
+	forwardAuth.Mount(mux)
 	health{a, u.EscapedPath()}.Mount(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 	router, err := route.New(route.Config{
@@ -143,7 +143,7 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 	})
 }
 
-// agreementURL returns the address of what users agree to before they sign in; "" = nothing.
+// agreementURL returns the address of the terms to which users agree before they sign in; "" = none.
 func agreementURL(n config.Site) string {
 	if n.Agreement {
 		return n.PrivacyURL
@@ -151,7 +151,7 @@ func agreementURL(n config.Site) string {
 	return ""
 }
 
-// failWith returns how requests are answered that the router does not let through.
+// failWith returns the function that responds to requests that the router rejects.
 func failWith(site *web.Site) func(http.ResponseWriter, *http.Request, route.Failure) {
 	kinds := map[route.Failure]web.Kind{route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm,
 		route.TooMany: web.TooMany}

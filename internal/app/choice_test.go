@@ -9,34 +9,34 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// withAllDoors has both QR codes, and apps that take every door.
-func withAllDoors(w *gatewayFixture) {
+// withAllMethods configures both QR codes, and apps that accept every sign-in method.
+func withAllMethods(w *gatewayFixture) {
 	withWebsite(w)
 	for i := range w.config.Apps {
 		w.config.Apps[i].Methods = nil
 	}
 }
 
-func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
+func TestDesktopChoosesBetweenTheMethods(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
-		w := newFixture(t, withAllDoors, func(w *gatewayFixture) { w.url += path })
+		w := newFixture(t, withAllMethods, func(w *gatewayFixture) { w.url += path })
 		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		choice := *desk
 		desk.press("way-scan").at(w.url + "/scan")
-		// The way back is the browser's own; the other door is as good.
+		// The user returns with the browser's back button and chooses the other sign-in method.
 		*desk = choice
 		desk.press("way-website").confirmed("alice").at(w.app.URL + "/sample")
 		if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
-			t.Errorf("the app was told %v", told)
+			t.Errorf("the app received %v", told)
 		}
-		// The way back to the app tells it that the person would rather not.
+		// The button back to the app returns an error to it.
 		stranger := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		stranger.press("back").at(w.app.URL + "/sample")
 		if w.app.LastQuery().Get("error") != "access_denied" {
-			t.Errorf("the app was told %v", w.app.LastQuery())
+			t.Errorf("the app received %v", w.app.LastQuery())
 		}
-		// Our own page offers the same doors, each time anew.
+		// The gateway's home page offers the same sign-in methods, each time.
 		for range 2 {
 			stranger.open(w.url+"/").want("welcome", 200).press("go").want("choose", 200).press("way-scan").at(w.url + "/scan")
 		}
@@ -48,10 +48,10 @@ func TestDesktopChoosesBetweenTheDoors(t *testing.T) {
 	}
 }
 
-// Each request of a browser gets the door that was chosen for it, and ends at its own app.
+// Each request of a browser continues by the sign-in method chosen for it, and ends at its own app.
 func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAllDoors)
+	w := newFixture(t, withAllMethods)
 	one := w.screen(uaDesktop)
 	two := one.tab()
 	one.open(w.authorize("sample")).want("choose", 200)
@@ -60,25 +60,25 @@ func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	two.press("way-website").confirmed("alice").at(w.app.URL + "/second")
 	one.confirmed("alice").at(w.app.URL + "/sample")
 	if users, _ := w.people(); len(users) != 1 {
-		t.Errorf("accounts %+v", users)
+		t.Errorf("users %+v", users)
 	}
 }
 
-// The page comes after prompt=none was refused, never in its place.
+// A request with prompt=none gets an error and never the page with the sign-in methods.
 func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAllDoors)
+	w := newFixture(t, withAllMethods)
 	w.screen(uaDesktop).open(w.authorize("sample", "prompt", "none")).at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("error") != "login_required" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 
-// The agreement is asked for in the browser that goes to WeChat, and the choice is not asked for
-// twice because of it.
+// The agreement is requested in the browser that continues to WeChat, and the choice of the method
+// is not shown again because of it.
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAllDoors, withAgreement)
+	w := newFixture(t, withAllMethods, withAgreement)
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200).press("way-website").want("agreement", 200)
 	if !strings.Contains(desk.body, "Back to Sample") {
 		t.Errorf("page: %s", desk.body)
@@ -88,10 +88,10 @@ func TestChoiceThenAgreement(t *testing.T) {
 		"/sample")
 }
 
-// Whoever refused on WeChat's page may want the other door.
-func TestDenialLeadsToTheOtherDoor(t *testing.T) {
+// A user who declined on WeChat's page can choose the other sign-in method.
+func TestDenialLeadsToTheOtherMethod(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAllDoors)
+	w := newFixture(t, withAllMethods)
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).press("way-website").at(w.wechat.URL + "/connect/qrconnect")
 	u, err := url.Parse(desk.url)
 	if err != nil {
@@ -102,9 +102,9 @@ func TestDenialLeadsToTheOtherDoor(t *testing.T) {
 }
 
 // A crawler that fetches every link of these pages signs nobody in, and leaves nothing that lasts.
-func TestCrawlerAtTheDoors(t *testing.T) {
+func TestCrawlerAtTheChoiceOfMethods(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAllDoors)
+	w := newFixture(t, withAllMethods)
 	crawler := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 	page := *crawler
 	for _, link := range []string{"way-scan", "way-website", "back"} {
@@ -112,12 +112,12 @@ func TestCrawlerAtTheDoors(t *testing.T) {
 		crawler.press(link)
 	}
 	if users, _ := w.people(); len(users) != 0 {
-		t.Errorf("accounts %+v", users)
+		t.Errorf("users %+v", users)
 	}
 	if events, err := w.store.Events(t.Context(), gateway.EventQuery{}); err != nil || len(events) != 0 {
 		t.Errorf("events %+v, %v", events, err)
 	}
-	// The ticket that the scan page made is over in minutes; nothing else was written.
+	// The ticket of the scan page expires within minutes; nothing else was written.
 	w.clock.Advance(time.Hour)
 	if _, err := w.store.Sweep(t.Context(), w.clock.Now(), time.Time{}, 0); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/fixture"
 )
 
-// refresh is what an app does when its access token is over.
+// refresh sends the request of an app whose access token has expired.
 func (w *gatewayFixture) refresh(id, token string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
@@ -26,8 +26,9 @@ func (w *gatewayFixture) refresh(id, token string) tokens {
 	return out
 }
 
-// A clock that jumps an hour, as after a machine's sleep or a wrong time server: what lives shorter
-// than the jump is over and says so, what lives longer goes on, and nobody who is in is put out.
+// The clock jumps by an hour, as after a suspension of the machine or with a wrong time server.
+// Tokens with a shorter lifetime are rejected as expired; what lives longer continues, and no user
+// is signed out.
 func TestClockJumpsAnHour(t *testing.T) {
 	t.Parallel()
 	for name, hour := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
@@ -54,7 +55,7 @@ func TestClockJumpsAnHour(t *testing.T) {
 			}
 			fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
 			if w.wechat.Exchanges() != before {
-				t.Error("the person had to sign in again")
+				t.Error("the user had to sign in again")
 			}
 			if fresh := w.redeem("second", w.app.LastQuery().Get("code")); fresh.IDToken == "" {
 				t.Errorf("a code of the new time: %+v", fresh)
@@ -70,8 +71,8 @@ func TestClockJumpsAnHour(t *testing.T) {
 			if second.RefreshToken == "" || w.userinfo(second.AccessToken)["sub"] == nil {
 				t.Errorf("the refresh token: %+v", second)
 			}
-			// A sign-in that was under way cannot tell how old it is: it says so on a page that
-			// begins again, and WeChat's code is not spent.
+			// The age of a pending sign-in is unknown after the jump: a page offers to start again,
+			// and WeChat's code is not redeemed.
 			status, location, body := b.get(callback)
 			if status == 303 {
 				status, _, body = b.get(location)

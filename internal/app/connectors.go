@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// connectors makes the clients of the official accounts and website apps, each with the appids that
-// share unionids with it.
+// connectors returns the connectors for package signin, each with its WeChat client and the appids
+// that share unionids with it.
 func (a *App) connectors(all []config.Connector) []signin.Connector {
 	var out []signin.Connector
 	for _, c := range all {
@@ -38,12 +38,14 @@ func (a *App) connectors(all []config.Connector) []signin.Connector {
 	return out
 }
 
-// hasOfficialAccount reports whether there is an official account, by which phones confirm a scan.
+// hasOfficialAccount reports whether an official account is configured. Phones need one to confirm
+// a scan.
 func hasOfficialAccount(connectors []config.Connector) bool {
 	return slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.Kind == config.OfficialAccount })
 }
 
-// inWeChat returns the rule by which sign-in recognizes WeChat's own browser.
+// inWeChat returns the function by which sign-in recognizes WeChat's browser. With AnyBrowser (for
+// a simulator) every browser counts as WeChat's.
 func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
@@ -51,8 +53,8 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	return flow.FromWeChat
 }
 
-// simulatedPhone returns the address of a simulator's control page, which has the phones; "" =
-// users have real ones.
+// simulatedPhone returns the address of the simulator's control page, on which its phones are; "" =
+// no simulator.
 func simulatedPhone(connectors []config.Connector) string {
 	for _, c := range connectors {
 		if c.Control != "" {

@@ -124,9 +124,9 @@ func (w *gatewayFixture) front(rw http.ResponseWriter, r *http.Request) {
 	w.keptToItself(rw.Header(), r)
 }
 
-// keptToItself looks at each answer of the gateway in all tests of this package: what sends a
-// browser on, gives it a cookie or shows it a page stays in no cache, and the address at which it
-// was is told to nobody else by a Referer, for it may hold a code, a token or a ticket.
+// keptToItself checks each response of the gateway in all tests of this package: a response that
+// redirects a browser, sets a cookie or shows a page must not be cached, and its address must not
+// be sent as Referer, since it may contain a code, a token or a ticket.
 func (w *gatewayFixture) keptToItself(h http.Header, r *http.Request) {
 	// net/http's own redirects to a cleaner path have a body
 	moves := h.Get("Location") != "" && !strings.Contains(h.Get("Content-Type"), "text/html")
@@ -141,7 +141,7 @@ func (w *gatewayFixture) keptToItself(h http.Header, r *http.Request) {
 	}
 }
 
-// authorize is the address to which an app sends a person.
+// authorize returns the address to which an app redirects a user.
 func (w *gatewayFixture) authorize(id string, more ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"response_type": {"code"}, "client_id": {id}, "redirect_uri": {w.app.URL + "/" + id},
@@ -161,7 +161,7 @@ type tokens struct {
 	Error        string `json:"error"`
 }
 
-// redeem is what the app does with the code that it was told.
+// redeem sends the token request of an app with its code.
 func (w *gatewayFixture) redeem(id, code string) tokens {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {w.app.URL + "/" + id},

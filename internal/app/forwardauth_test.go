@@ -102,7 +102,8 @@ func (g *guarded) enters(p phone) {
 	}
 }
 
-// A person who is out is sent to sign in anew; where the page is the site's, they are in.
+// isIn reports whether the phone is signed in: a page of the site means that it is, and a redirect
+// to sign-in that it is not.
 func (g *guarded) isIn(p phone) bool {
 	g.t.Helper()
 	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet,
@@ -118,8 +119,7 @@ func (g *guarded) isIn(p phone) bool {
 	return strings.Contains(g.body(r), "hello ")
 }
 
-// What a person does at the gateway counts on the hosts, at every replica, within the time of the
-// cache.
+// Changes at the gateway apply on the hosts, at every replica, within the lifetime of the cache.
 func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(g *guarded, p phone){
@@ -155,7 +155,7 @@ func TestSignOutAtTheGatewayReachesTheHosts(t *testing.T) {
 			switch {
 			case name == "blocked":
 				alice.WantPage(page, "blocked", http.StatusForbidden)
-			case !strings.Contains(page.Body, "hello "): // WeChat vouches for her anew, without a question
+			case !strings.Contains(page.Body, "hello "): // WeChat authenticates her again, without asking
 				t.Errorf("she does not get in again: %d at %s, by %v", page.Status, page.URL, page.Hops)
 			}
 		})
@@ -176,7 +176,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	if page = alice.Must(alice.Allow(t.Context())); page.URL != g.origin+"/page" {
 		t.Fatalf("approved, she is at %s, by %v", page.URL, page.Hops)
 	}
-	// Approval is taken back, and given again, while she is in.
+	// Approval is revoked, and granted again, while she is signed in.
 	g.set(gateway.Pending)
 	g.clock.Advance(5 * time.Second)
 	page = alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
@@ -191,7 +191,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	}
 }
 
-// A form somewhere else must not sign anybody out.
+// A form on another site must not sign a user out.
 func TestHostSignOutByAForeignForm(t *testing.T) {
 	t.Parallel()
 	g := behindProxy(t, gateway.AccessSignedIn)
@@ -242,9 +242,9 @@ func TestHostsAreNotOurs(t *testing.T) {
 	}
 }
 
-// A session of a host and the token that makes one are in no log line, no metric, no event and no
-// byte of the database, on the good way and on bad ones.
-func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
+// The session of a host and the token for it are in no log line, no metric, no event and no byte of
+// the database, after successful and failed requests.
+func TestHostSessionAndHandoffTokenAreNotLeaked(t *testing.T) {
 	t.Parallel()
 	var log lines
 	m := metrics.New()
@@ -256,8 +256,8 @@ func TestHostSessionAndHandOverTokenComeOutNowhere(t *testing.T) {
 	alice := g.phone("alice")
 	g.enters(alice)
 	secrets := g.secrets(alice)
-	// Bad ways: the token again, elsewhere, made up; a cookie that is cut; a sign-out; a store that
-	// is away.
+	// Requests that are rejected: a repeated token, a token of another host, a made-up token, a
+	// truncated cookie, a sign-out, an unavailable store.
 	b := g.browser()
 	for _, path := range []string{"/.weigate/finish?token=" + secrets.token, "/.weigate/finish?token=" + secrets.token +
 		"x", "/.weigate/start"} {

@@ -15,10 +15,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Each code is a row, whichever kind of app it is for. A browser that is signed in gets as many as
-// a person could want, and not as many as a loop could, also when it sends cookies along that look
-// like ours.
-func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
+// Each code is a row, whatever the kind of the app. A signed-in browser gets as many as a user may
+// need, and fewer than a loop would add, even if it sends made-up cookies of the gateway.
+func TestFloodOfCodesForOneUserEnds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -33,7 +32,7 @@ func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 	alice.Must(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
 	alice.Must(alice.Allow(t.Context())) // so that nobody is asked for it here
 	cookies := alice.Cookies(w.url)
-	handOver := w.url + "/forward-auth?" +
+	handoff := w.url + "/forward-auth?" +
 		url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}.Encode()
 	for _, k := range []struct {
 		name, address, prefix string
@@ -41,7 +40,7 @@ func TestFloodOfCodesForOnePersonEnds(t *testing.T) {
 	}{
 		{"OpenID Connect", w.authorize("sample"), w.app.URL, http.StatusSeeOther, 250},
 		{"old code", w.shopAddress("snsapi_base"), w.app.URL, http.StatusFound, 250},
-		{"forward auth", handOver, "http://wiki.localhost:8099/.weigate/finish?", http.StatusSeeOther, 60},
+		{"forward auth", handoff, "http://wiki.localhost:8099/.weigate/finish?", http.StatusSeeOther, 60},
 	} {
 		w.clock.Advance(time.Minute) // nothing is left of what was counted before
 		got := map[int]int{}

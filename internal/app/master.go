@@ -23,9 +23,9 @@ const (
 	keepKeysMargin = 24 * time.Hour // for clocks that differ, and apps that keep a key set
 )
 
-// KeepKeys returns how long a signing key stays published after it was replaced: as long as a
-// session or a refresh token of the configuration can live, since an app sends an ID token of that
-// age when it signs its user out.
+// KeepKeys returns how long a signing key stays published after it was replaced: the longest
+// lifetime of a session or a refresh token. An app sends an ID token of that age as id_token_hint
+// when it signs its user out.
 func KeepKeys(c *config.Config) time.Duration {
 	longest := max(c.Session.Max, c.Session.Idle)
 	for _, a := range c.Apps {

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A program with a scheme of its own gets its people back from our pages: from one that says no,
-// and from the end of a session.
+// Pages of the gateway lead back to a native app with its own scheme: from an error page, and after
+// a sign-out.
 func TestPagesLeadBackToANativeApp(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, func(w *gatewayFixture) {

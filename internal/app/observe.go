@@ -14,7 +14,8 @@ func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
 	a.o.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
 }
 
-// observeSignIn counts the results of sign-ins. A repetition and a stray callback end nothing.
+// observeSignIn counts the outcomes of sign-ins. A repeated callback and a callback without a flow
+// end no sign-in.
 func (a *App) observeSignIn(_ context.Context, o flow.Event) {
 	method := string(o.Method)
 	switch o.Outcome {

@@ -61,13 +61,13 @@ func TestPromptNoneShowsNoQuestion(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second", "scope", withProfile, "prompt", "none"))),
 		w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }
 
-// WeChat vouches for the person, and then cannot say who they are: that is no reason to keep them
-// out.
-func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
+// WeChat authenticates the user, and then its userinfo request fails. The user is signed in all the
+// same.
+func TestUserIsSignedInWhenUserInfoFails(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
@@ -86,8 +86,8 @@ func TestUserInfoFailsAndThePersonIsIn(t *testing.T) {
 	}
 }
 
-// A request that wants a fresh sign-in and a profile takes two exchanges; the second must not make
-// the app ask for a third.
+// A request that requires reauthentication and the profile takes two exchanges; after the second
+// the app must not ask for a third.
 func TestFreshSignInWithProfileEnds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -98,7 +98,7 @@ func TestFreshSignInWithProfileEnds(t *testing.T) {
 	alice.Press()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second")
 	if w.app.LastQuery().Get("code") == "" || w.wechat.Exchanges() != 3 {
-		t.Errorf("the app was told %v after %d exchanges", w.app.LastQuery(), w.wechat.Exchanges())
+		t.Errorf("the app received %v after %d exchanges", w.app.LastQuery(), w.wechat.Exchanges())
 	}
 }
 
@@ -113,13 +113,13 @@ func TestPromptLoginAsksAtWeChatAgain(t *testing.T) {
 		alice.Press()
 		fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/second") // fails when WeChat did not ask
 		if w.app.LastQuery().Get("code") == "" {
-			t.Errorf("the app was told %v", w.app.LastQuery())
+			t.Errorf("the app received %v", w.app.LastQuery())
 		}
 	}
 	alice.Must(alice.Open(t.Context(), w.authorize("second", "prompt", "login")))
 	fixture.WantAt(w.t, alice.Must(alice.Follow(t.Context(), "back")), w.app.URL+"/second")
 	if w.app.LastQuery().Get("error") != "access_denied" {
-		t.Errorf("after cancel the app was told %v", w.app.LastQuery())
+		t.Errorf("after cancel the app received %v", w.app.LastQuery())
 	}
 }
 
@@ -135,9 +135,9 @@ func TestDenialHasAWayOn(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 }
 
-// Who is shown a snapshot page (快照页) is nobody: no account, no session, and a page that explains
-// the way on.
-func TestSnapshotPeopleNeverArrive(t *testing.T) {
+// A snapshot user (快照页) is not recorded: no user, no session, and a page that explains how to
+// continue.
+func TestSnapshotUsersAreNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
@@ -155,7 +155,7 @@ func TestSnapshotPeopleNeverArrive(t *testing.T) {
 	}
 }
 
-// The simulator's people have nicknames and pictures of every unkind kind.
+// The users of the simulator have nicknames and pictures that are hard to handle.
 func TestEverybodyGetsIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

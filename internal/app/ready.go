@@ -13,11 +13,12 @@ const (
 	readyKeep  = time.Second     // a result is valid for all requests in that time
 )
 
-// errStopping makes a load balancer send no new clients.
+// errStopping is the result of the readiness check while the gateway stops: a load balancer then
+// sends no new requests.
 var errStopping = errors.New("the gateway is stopping")
 
-// readiness checks whether the store can work. Its address is open to everybody and the check is a
-// write, so there is one check at a time, and its result is cached for a moment.
+// readiness checks whether the store works. The endpoint is public and the check writes to the
+// store, so there is one check at a time, and its result is cached for readyKeep.
 type readiness struct {
 	stopping atomic.Bool
 

@@ -48,7 +48,7 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 		store.Store = sqlitetest.New(t)
 		w.store = store
 	})
-	// The first asker goes away before there is an answer; that is no answer for the others.
+	// The first client disconnects before the check has ended; the others still get the result.
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	if code, _ := w.readyz(gone); code != http.StatusServiceUnavailable {
@@ -85,7 +85,8 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 	}
 }
 
-// A load balancer hears of the end before the end: whoever is sent here meanwhile is served.
+// The readiness check fails before the server stops, so that a load balancer sends no new requests;
+// requests that arrive meanwhile are served.
 func TestStoppingIsNotReadyAndServes(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

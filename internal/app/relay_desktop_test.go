@@ -9,13 +9,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// qrAddress is where old website code sends people.
+// qrAddress is the address to which old website code redirects users.
 func (w *gatewayFixture) qrAddress() string {
 	return w.url + "/connect/qrconnect?appid=" + shopAppID + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/shop") +
 		"&response_type=code&scope=snsapi_login&state=s1&lang=en#wechat_redirect"
 }
 
-// redeemed is what the shop gets for the code that it was told.
+// redeemed returns the response to the app for its code.
 func (w *gatewayFixture) redeemed() (*wechat.Token, *wechat.UserInfo) {
 	w.t.Helper()
 	token, err := w.shop().Exchange(w.t.Context(), w.app.LastQuery().Get("code"))
@@ -29,8 +29,8 @@ func (w *gatewayFixture) redeemed() (*wechat.Token, *wechat.UserInfo) {
 	return token, who
 }
 
-// Old website code gets the openid of the website app, and the person of the official account is
-// the same account.
+// Old website code gets the openid of the website app, and the user is the same as at the official
+// account.
 func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, withShop, func(w *gatewayFixture) {

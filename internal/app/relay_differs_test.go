@@ -63,7 +63,7 @@ func (o oldWorld) open(scope wechat.Scope, to string) *wechattest.Page {
 	return page
 }
 
-// call is a call of old code. A value "-" takes a parameter away.
+// call is a request of old code. The value "-" removes a parameter.
 func (o oldWorld) call(method, path string, pairs []string, change ...string) *wireAnswer {
 	o.w.t.Helper()
 	q, form := url.Values{}, ""
@@ -127,9 +127,9 @@ func (a *wireAnswer) get(name string) string {
 	return fmt.Sprint(fields[name])
 }
 
-// shape is all of an answer that must be the same in both worlds: the status, the type, the keys in
-// their order, the kinds of the values, and the values that are no one-time secrets. Pictures come
-// from the simulator in both.
+// shape returns the parts of a response that must be the same from WeChat and from the gateway: the
+// status, the type, the keys in their order, the types of the values, and all values that are not
+// one-time secrets. Both use the simulator's pictures.
 func (a *wireAnswer) shape() string {
 	out := fmt.Sprintf("%d %s ", a.status, a.contentType)
 	if strings.Contains(a.body, `": `) || strings.Contains(a.body, `, "`) {
@@ -292,7 +292,7 @@ func TestOldCodeComesBackAsFromWeChat(t *testing.T) {
 	}
 }
 
-// Where WeChat shows a page and tells the app nothing, so does the gateway.
+// Where WeChat shows a page and sends nothing to the app, the gateway does the same.
 func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withShop)
@@ -308,7 +308,7 @@ func TestOldCodeHearsNothingOfWrongRequests(t *testing.T) {
 		} {
 			page := o.phone.Must(o.phone.Open(t.Context(), strings.Replace(good, k[0], k[1], 1)))
 			if len(page.Hops) > 0 || w.app.LastQuery() != nil {
-				t.Errorf("%s, %q for %q: by %v the app was told %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
+				t.Errorf("%s, %q for %q: by %v the app received %v", o.name, k[1], k[0], page.Hops, w.app.LastQuery())
 			}
 		}
 	}

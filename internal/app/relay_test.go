@@ -273,7 +273,7 @@ func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
 
 func TestOldCodeOfAnotherOfficialAccount(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, twoEntries, withShop, func(w *gatewayFixture) {
+	w := newFixture(t, twoConnectors, withShop, func(w *gatewayFixture) {
 		w.config.Apps[len(w.config.Apps)-1].Connector = "second"
 	})
 	alice := w.phone("alice")

@@ -107,7 +107,7 @@ func live(t *testing.T, w *gatewayFixture) int {
 	t.Helper()
 	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
-		t.Fatalf("accounts %+v, %v", people, err)
+		t.Fatalf("users %+v, %v", people, err)
 	}
 	sessions, err := w.store.UserSessions(t.Context(), people[0].ID, w.clock.Now())
 	if err != nil {
@@ -116,7 +116,7 @@ func live(t *testing.T, w *gatewayFixture) int {
 	return len(sessions)
 }
 
-// A whole journey with every request at another replica than the one before.
+// A complete sign-in in which every request reaches another replica than the one before.
 func TestNoStickySessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, onPostgres)

@@ -68,7 +68,7 @@ func (p phone) chooses(number string) {
 	p.WantPage(p.Must(p.Submit(p.T.Context(), "number="+number, nil)), "scan_done", 200)
 }
 
-// goesOn follows the page that says who was signed in.
+// goesOn follows the page with the name of the signed-in user.
 func (s *screen) goesOn() *screen {
 	s.w.t.Helper()
 	return s.want("scan_in", 200).press("go")
@@ -116,7 +116,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 			t.Errorf("another person: %v", again)
 		}
 		if users, _ := w.people(); len(users) != 1 {
-			t.Errorf("accounts %+v", users)
+			t.Errorf("users %+v", users)
 		}
 		scrape := w.scrape(m)
 		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`,
@@ -191,9 +191,9 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 	}
 }
 
-// What an app demands of a sign-in is demanded of the phone: a new sign-in, with WeChat's question;
-// the openid of the entry by which the app knows people.
-func TestDemandsAreMetOnThePhone(t *testing.T) {
+// The requirements of the app apply to the sign-in of the phone: reauthentication with WeChat's
+// consent page, and the openid of the connector that identifies users to the app.
+func TestLoginRequestAppliesToThePhone(t *testing.T) {
 	t.Parallel()
 	t.Run("prompt=login", func(t *testing.T) {
 		t.Parallel()
@@ -229,7 +229,7 @@ func TestDemandsAreMetOnThePhone(t *testing.T) {
 	})
 	t.Run("connector", func(t *testing.T) {
 		t.Parallel()
-		w := newFixture(t, twoEntries)
+		w := newFixture(t, twoConnectors)
 		alice := w.phone("alice")
 		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
 		desk := w.screen(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
@@ -260,7 +260,7 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v", who)
 	}
-	// Going on without is an answer too.
+	// "Continue without" is a valid choice too.
 	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	bob := w.phone("bob")
 	bob.WantPage(bob.Must(bob.Open(t.Context(), other.code())), "scan_ask", 200)
@@ -271,8 +271,8 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	other.reloaded().goesOn().at(w.app.URL + "/sample")
 }
 
-// An app may leave the door out of its doors; then no desktop gets a code for it.
-func TestAppSwitchesTheDoorOff(t *testing.T) {
+// An app may exclude the method scan; then no desktop gets a code for it.
+func TestAppExcludesScan(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, doors(t, "wechat"))
 	w.screen(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)

@@ -55,7 +55,7 @@ func TestUnderAPath(t *testing.T) {
 	}
 }
 
-func TestStoreAwayIsNeverASignOut(t *testing.T) {
+func TestUnavailableStoreIsNeverASignOut(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
@@ -72,7 +72,7 @@ func TestStoreAwayIsNeverASignOut(t *testing.T) {
 	if body := w.get("/sign-in/me", alice.Cookies(w.url)); !strings.Contains(body, "unavailable") {
 		t.Errorf("sign-in/me: %s", body)
 	}
-	w.clock.Advance(2 * time.Second) // the answer of before is over
+	w.clock.Advance(2 * time.Second) // the cached result has expired
 	r, err := http.Get(w.url + "/readyz")
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 	}
 }
 
-func TestDesktopIsToldToUseWeChat(t *testing.T) {
+func TestDesktopSeesToOpenInWeChat(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, doors(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) ||
@@ -186,7 +186,7 @@ func (w *gatewayFixture) scrape(m *metrics.Metrics) string {
 	return answer.Body.String()
 }
 
-func TestMetricsCountTheJourney(t *testing.T) {
+func TestMetricsCountTheSignIn(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	w := newFixture(t, func(w *gatewayFixture) { w.options.Metrics = m })
@@ -229,7 +229,7 @@ func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Tim
 }
 
 // The store goes away while the person is at WeChat.
-func TestStoreAwayAtTheCallbackIsBusy(t *testing.T) {
+func TestUnavailableStoreAtTheCallbackIsBusy(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]*away{"sign-ins": {signIns: true}, "claims": {claims: true}} {
 		t.Run(name, func(t *testing.T) {

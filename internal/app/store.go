@@ -12,14 +12,14 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StoreOptions are the settings of [OpenStore]. The zero value is for a command that works beside a
-// gateway that may be serving.
+// StoreOptions are the settings of [OpenStore]. The zero value is for a command that runs while a
+// gateway may be serving.
 type StoreOptions struct {
 	// Serve takes the exclusive lock of a SQLite file, which one process at a time can have:
 	// gateway.ErrInUse when another one has it.
 	Serve bool
 
-	// Observe is called after each operation of the store; nil = nobody.
+	// Observe is called after each operation of the store; nil = not called.
 	Observe func(op string, d time.Duration, err error)
 }
 

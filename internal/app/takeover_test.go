@@ -33,7 +33,8 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 				}
 				mallory := w.phone("bob")
 				mallory.Must(mallory.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
-				// The silent answer before was real. What comes with the profile is virtual.
+				// The silent response was a real user's; the response with the profile is a
+				// snapshot user's.
 				if err := w.wechat.UpdatePerson("bob", func(p *wechattest.Person) { p.Snapshot = true }); err != nil {
 					t.Fatal(err)
 				}

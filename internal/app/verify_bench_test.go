@@ -228,8 +228,8 @@ func askAll(b *testing.B, h http.Handler, request []byte) {
 	b.ReportMetric(float64(b.N)/(cpuTime(b)-busy).Seconds(), "checks/cpu-s")
 }
 
-// cpuTime is what this process has used. On a machine that is busy with other things it tells more
-// than the clock on the wall.
+// cpuTime returns the CPU time of this process. On a machine with other load it is a better measure
+// than elapsed time.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var used syscall.Rusage

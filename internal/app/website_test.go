@@ -47,7 +47,7 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 		return strings.HasPrefix(hop, w.url+"/wechat/callback/site?")
 	})
 	who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)
-	// WeChat's page was the question: none of ours follows.
+	// WeChat's page has asked for consent; the gateway shows no second page.
 	if !through || who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v; the way was %v", who, desk.hops)
 	}
@@ -66,8 +66,9 @@ func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	}
 }
 
-// One person by both doors is one account, in whatever order, and apps know them by one name.
-func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
+// A user who signs in by both methods is one User, in either order, and apps receive the same
+// subject.
+func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 	t.Parallel()
 	for _, websiteFirst := range []bool{true, false} {
 		w := newFixture(t, withWebsite)
@@ -90,7 +91,7 @@ func TestSamePersonByBothDoorsIsOneAccount(t *testing.T) {
 
 // Without a group, or in another one, a unionid joins nobody: it is compared within one open
 // platform only.
-func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
+func TestWebsiteAppOfAnotherGroupIsAnotherUser(t *testing.T) {
 	t.Parallel()
 	for _, group := range []string{"", "theirs"} {
 		w := newFixture(t, withWebsite, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = group })
@@ -104,7 +105,7 @@ func TestWebsiteAppOfAnotherGroupIsAnotherPerson(t *testing.T) {
 
 // A unionid counts when WeChat's server says it, to us, for the code. What a visitor writes into
 // the address of the callback counts nothing.
-func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
+func TestTakeoverByForgedUnionIDThroughTheWebsiteMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	w.signInWithProfile(w.phone("alice"), "sample")
@@ -129,10 +130,10 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
 	users, identities := w.people()
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
-		t.Errorf("accounts %+v, identities %+v", users, identities)
+		t.Errorf("users %+v, identities %+v", users, identities)
 	}
-	// Nor does a code of one door work at the callback of the other: each is exchanged with its own
-	// secret, and for its own flow.
+	// A code of one connector is rejected at the callback of the other: each is exchanged with its
+	// own secret, and for its own flow.
 	before := w.wechat.Exchanges()
 	mallory.tab().open(w.url + "/wechat/callback?" + forged.Encode())
 	if w.wechat.Exchanges() != before {
@@ -140,8 +141,8 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteDoor(t *testing.T) {
 	}
 }
 
-// A virtual person of a snapshot page never arrives, whatever door claims it.
-func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
+// A snapshot user is never signed in, whichever sign-in method the callback belongs to.
+func TestSnapshotUserOfTheWebsiteMethodIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1,
@@ -149,7 +150,7 @@ func TestVirtualPersonAtTheWebsiteDoorIsNobody(t *testing.T) {
 			w.wechat.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
 	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
-		t.Errorf("accounts %+v; the screen is at %s", users, desk.url)
+		t.Errorf("users %+v; the screen is at %s", users, desk.url)
 	}
 }
 
@@ -176,7 +177,7 @@ func TestWebsiteAppAlone(t *testing.T) {
 	w.screen(uaPhone).open(w.authorize("sample")).at(w.wechat.URL + "/connect/qrconnect")
 }
 
-func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
+func TestDenialAndFailureOfTheWebsiteMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
 	desk := w.screen(uaDesktop).open(w.authorize("sample"))
@@ -198,7 +199,7 @@ func TestDenialAndFailureAtTheWebsiteDoor(t *testing.T) {
 	other.press("go").confirmed("bob").at(w.app.URL + "/sample")
 }
 
-func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
+func TestWebsiteMethodUnderAPathAndWithAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
 	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
@@ -209,9 +210,9 @@ func TestWebsiteDoorUnderAPathAndWithAgreement(t *testing.T) {
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
 
-// Who is signed in by a door that an app does not take is told so, and gets in by one that it
-// takes. Nothing goes round.
-func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
+// A user who is signed in by a method that the app does not accept sees a page that explains it,
+// and can sign in by an accepted method. No redirect repeats.
+func TestSessionByAMethodThatTheAppDoesNotAccept(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, doors(t, "website"), func(w *gatewayFixture) { w.config.WeChat[0].AnyBrowser = true })
 	// any browser counts as WeChat's
@@ -234,19 +235,20 @@ func TestSessionByADoorThatTheAppDoesNotTake(t *testing.T) {
 	page := *desk
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("code") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 	// The way back tells the app.
 	page.press("back").at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("error") == "" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
-	// Signed in by the website's door, the other app is content.
+	// The other app accepts a session by the method website.
 	desk.open(w.authorize("second")).at(w.app.URL + "/second")
 }
 
-// In WeChat, where such an app has no door, the button ends at the page that says where to go.
-func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
+// In WeChat no method of such an app works, so the button leads to the page that explains where to
+// open the app.
+func TestExcludedMethodInWeChatEndsAtThePageToOpenElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, doors(t, "website"))
 	alice := w.phone("alice")
@@ -255,6 +257,6 @@ func TestWrongDoorInWeChatEndsAtThePageThatSaysWhere(t *testing.T) {
 	alice.WantPage(alice.Press(), "open_elsewhere", 200)
 	fixture.WantAt(w.t, alice.Must(alice.Follow(t.Context(), "back")), w.app.URL+"/sample")
 	if w.app.LastQuery().Get("error") != "access_denied" {
-		t.Errorf("the app was told %v", w.app.LastQuery())
+		t.Errorf("the app received %v", w.app.LastQuery())
 	}
 }

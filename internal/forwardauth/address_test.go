@@ -57,12 +57,12 @@ func TestPathTricksInTheReturnAddress(t *testing.T) {
 			if b.at() != "https://"+wiki+want {
 				t.Errorf("start ends at %q, want %q", b.at(), k.want)
 			}
-			// The same by way of a proxy that asks about it.
+			// The same through a proxy that requests /verify.
 			w := e.browser("").verify("https://"+wiki+"/", "X-Forwarded-Uri", k.sent)
 			if k.sent != "" && w.Header().Get("Location") != "https://"+wiki+"/.weigate/start?return="+url.QueryEscape(k.want) {
 				t.Errorf("verify sends to %q", w.Header().Get("Location"))
 			}
-			// And at the end of the way, with a session.
+			// And at the end of the flow, with a session.
 			b.hops = nil
 			b.open("https://" + wiki + "/.weigate/finish?token=x&return=" + url.QueryEscape(k.sent))
 			if b.at() != "https://"+wiki+want {

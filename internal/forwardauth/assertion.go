@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	assertionLife  = 55 * time.Second
-	assertionEarly = 5 * time.Second // for sites whose clock is behind; the assertion is valid for a minute in all
-	assertionFresh = 35 * time.Second
+	assertionLife  = 55 * time.Second // after signing
+	assertionEarly = 5 * time.Second  // for sites whose clock is behind
+	assertionFresh = 35 * time.Second // how long an assertion is reused
 )
 
 // claims are the claims of an assertion.
@@ -32,9 +32,9 @@ type identity struct {
 	UnionID string `json:"unionid,omitempty"`
 }
 
-// signAssertion signs the user's identity, for sites that verify it themselves by the gateway's
-// JWKS. One signature serves all requests of the next half minute while its claims stay the same.
-// The algorithm is ES256, since an RS256 signature takes forty times as long.
+// signAssertion signs a JWT with the identity of the user, which sites verify with the keys of the
+// gateway's JWKS. One signature serves all requests of the next half minute while its claims stay
+// the same. The algorithm is ES256, since an RS256 signature takes forty times as long.
 func (h *Handler) signAssertion(v *decision, s *site, c claims, before *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	text, err := json.Marshal(c)

@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
-// A visitor sends the headers by which the site knows people. They are never read, and every answer
-// has its own.
+// A client sends the identity headers of a site. They are never read, and every response has its
+// own.
 func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -29,7 +29,7 @@ func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	}
 }
 
-// Somebody who is no proxy of ours asks /verify, and says for which host.
+// A peer that is not a trusted proxy requests /verify for a host of its choice.
 func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -52,7 +52,8 @@ func TestForwardedHostFromAnUntrustedAddress(t *testing.T) {
 	if n := strings.Count(e.log.String(), "trusted_proxies"); n != 1 {
 		t.Errorf("%d warnings:\n%s", n, e.log)
 	}
-	// On the hosts' own addresses a stranger's header counts for nothing either: the Host decides.
+	// On the hosts' own addresses the headers of an untrusted peer are ignored too: the Host
+	// decides.
 	r := httptest.NewRequest(http.MethodGet, "https://elsewhere.example/.weigate/start?return=/", nil)
 	r.RemoteAddr = stranger
 	r.Header.Set("X-Forwarded-Host", wiki)
@@ -108,7 +109,7 @@ func TestHostConfusionByASecondHeader(t *testing.T) {
 		e.handler.ServeHTTP(w, r)
 		want(t, "two hosts", w, http.StatusForbidden, "bad_request")
 	})
-	// What is said twice alike is no contradiction.
+	// Two headers with the same content do not contradict each other.
 	if w := b.verify("https://public.example.com/", "X-Original-Url",
 		"https://public.example.com/"); w.Code != http.StatusOK {
 		t.Errorf("the same host in both headers: %d", w.Code)
@@ -150,9 +151,9 @@ func handedOver(t *testing.T, e *fixture, b *browser, origin string) string {
 	return to
 }
 
-// A token that came out by a log or a Referer is of no use to whoever has it: not in another
-// browser, not on another host, not afterwards.
-func TestHandOverTokenElsewhere(t *testing.T) {
+// A token leaked by a log or a Referer is useless to an attacker: in another browser, on another
+// host, and after it was redeemed.
+func TestHandoffTokenElsewhere(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -172,7 +173,7 @@ func TestHandOverTokenElsewhere(t *testing.T) {
 		1))); string(webtest.Kind(w.Body.String())) != "not_found" {
 		t.Errorf("on the gateway's own host: %d %s", w.Code, w.Body)
 	}
-	// None of it has taken anything from its owner.
+	// None of these attempts has used up the token of its owner.
 	b.open(to)
 	want(t, "its owner", b.verify("https://"+wiki+"/page"), http.StatusOK, "")
 	nonce := thief.cookies[wiki]["__Host-weigate-auth-nonce"]
@@ -183,7 +184,7 @@ func TestHandOverTokenElsewhere(t *testing.T) {
 }
 
 // The same browser's replay makes no second session and revives none that was ended.
-func TestHandOverTokenReplayed(t *testing.T) {
+func TestHandoffTokenReplayed(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -214,7 +215,7 @@ func TestHandOverTokenReplayed(t *testing.T) {
 }
 
 // A nonce and a token that somebody finds in a browser later make no session any more.
-func TestHandOverTokenReplayedLater(t *testing.T) {
+func TestHandoffTokenReplayedLater(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -231,8 +232,8 @@ func TestHandOverTokenReplayedLater(t *testing.T) {
 	want(t, "the one that was made", b.verify("https://"+wiki+"/"), http.StatusOK, "")
 }
 
-// A host goes over to an app with other rules. What was given on it before counts no more: neither
-// sessions nor tokens that are on their way.
+// A host is moved to an app with another policy. Sessions and tokens from before are no longer
+// valid on it.
 func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -249,8 +250,8 @@ func TestSessionOfAHostThatWentToAnotherApp(t *testing.T) {
 	want(t, "the token", late.open(to), http.StatusBadRequest, "lost")
 }
 
-// An app stops taking people by a door. Who came in by it is not let in by a session from before.
-func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
+// An app excludes a sign-in method. Sessions created by that method before are denied too.
+func TestMethodThatTheAppExcludesLater(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -262,7 +263,7 @@ func TestDoorThatTheAppDoesNotTakeAnyMore(t *testing.T) {
 	nobody(t, b.verify("https://"+wiki+"/"))
 }
 
-func TestHandOverTokenIsOverAfterThirtySeconds(t *testing.T) {
+func TestHandoffTokenExpiresAfterThirtySeconds(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -298,7 +299,7 @@ func TestLoginCSRFWithTheAttackersToken(t *testing.T) {
 }
 
 // A crafted link to the gateway leads nowhere but to a host on an app's list.
-func TestHandOverToAForeignHost(t *testing.T) {
+func TestHandoffToAForeignHost(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// browser is a browser: cookies by host, and the pages that it opens by way of a proxy.
+// browser is a browser with cookies by host, which opens pages through a proxy.
 type browser struct {
 	e       *fixture
 	through http.Handler
@@ -67,8 +67,8 @@ func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// open opens an address of ours and follows redirects until something else comes, or an address
-// that is not ours.
+// open opens an address of the gateway and follows redirects until the response is not a redirect,
+// or leads to an address outside the gateway.
 func (b *browser) open(address string) *httptest.ResponseRecorder {
 	b.e.t.Helper()
 	for range 12 {

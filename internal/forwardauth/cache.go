@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxEntries bounds the cache, at about two kilobytes an entry. Only cookies that the gateway made
-// are stored, so that a stranger cannot fill it.
+// maxEntries limits the cache; an entry has about two kilobytes. Only decisions for cookies that
+// the gateway issued are cached, so that an anonymous client cannot fill it.
 const maxEntries = 16_384
 
 // key identifies a host session: a site and the SHA-256 of the cookie.
@@ -22,7 +22,7 @@ type entry struct {
 	until    time.Time
 }
 
-// cache stores decisions. Of many requests with one cookie a single one reads the store.
+// cache stores decisions. Of concurrent requests with the same cookie, only one reads the store.
 type cache struct {
 	mu      sync.Mutex
 	entries map[key]entry
@@ -34,14 +34,14 @@ type flight struct {
 	done     chan struct{}
 	decision *decision
 	err      error
-	dropped  bool // the session was ended meanwhile: the decision is not stored
+	dropped  bool // the session was ended meanwhile, so the decision is not stored
 }
 
 func newCache() *cache { return &cache{entries: map[key]entry{}, flights: map[key]*flight{}} }
 
-// fresh returns a decision; holds reports whether it is still valid. A decision that is not valid
-// any more is returned for its assertion; nil = none.
-func (c *cache) fresh(k key, now time.Time) (v *decision, holds bool) {
+// get returns a cached decision, or nil; valid reports whether it has not expired. An expired
+// decision is returned too, since its assertion may be reused.
+func (c *cache) get(k key, now time.Time) (v *decision, valid bool) {
 	c.mu.Lock()
 	e, found := c.entries[k]
 	c.mu.Unlock()
@@ -51,19 +51,20 @@ func (c *cache) fresh(k key, now time.Time) (v *decision, holds bool) {
 	return e.decision, now.Before(e.until)
 }
 
-// ask calls ask once for all requests that wait, and stores the decision until the time that it
-// returns. An error is not stored. A request that waits stops waiting when it ends.
-func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision,
+// load calls read once for all requests that wait for the same key, and stores the decision until
+// the time that read returns. An error is not stored. A waiting request returns early when its
+// context ends.
+func (c *cache) load(ctx context.Context, k key, now time.Time, read func() (*decision, time.Time, error)) (*decision,
 	error) {
 	c.mu.Lock()
 	f, found := c.flights[k]
 	if !found {
-		f = &flight{done: make(chan struct{}), err: errNoAnswer}
+		f = &flight{done: make(chan struct{}), err: errNoResult}
 		c.flights[k] = f
 	}
 	c.mu.Unlock()
 	if !found {
-		return c.fly(f, k, now, ask)
+		return c.run(f, k, now, read)
 	}
 	select {
 	case <-f.done:
@@ -73,10 +74,10 @@ func (c *cache) ask(ctx context.Context, k key, now time.Time, ask func() (*deci
 	}
 }
 
-// errNoAnswer is returned to requests that wait when the one that reads has panicked.
-var errNoAnswer = errors.New("reading a session ended without a result")
+// errNoResult is returned to requests that wait for a read whose goroutine has panicked.
+var errNoResult = errors.New("reading a session ended without a result")
 
-func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time.Time, error)) (*decision, error) {
+func (c *cache) run(f *flight, k key, now time.Time, read func() (*decision, time.Time, error)) (*decision, error) {
 	var until time.Time
 	defer func() {
 		c.mu.Lock()
@@ -91,13 +92,13 @@ func (c *cache) fly(f *flight, k key, now time.Time, ask func() (*decision, time
 		}
 	}()
 	var err error
-	f.decision, until, err = ask()
+	f.decision, until, err = read()
 	f.err = err
 	return f.decision, f.err
 }
 
-// keep stores an entry. A full cache drops an expired entry among a few random ones, else any of
-// them.
+// keep stores an entry. When the cache is full, it removes expired entries among 16 random ones, or
+// one of these if none has expired.
 func (c *cache) keep(k key, e entry, now time.Time) {
 	if _, found := c.entries[k]; !found && len(c.entries) >= maxEntries {
 		looked := 0
@@ -113,7 +114,7 @@ func (c *cache) keep(k key, e entry, now time.Time) {
 	c.entries[k] = e
 }
 
-// drop removes a session that has ended here.
+// drop removes the entry of a session that was ended by this process.
 func (c *cache) drop(k key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +125,7 @@ func (c *cache) drop(k key) {
 	}
 }
 
-// put stores a decision that was made without the cache.
+// put stores a decision that was made without load.
 func (c *cache) put(k key, e entry, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,7 +21,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A session is ended here while a question about it is under way at the store, which does not know
+// A session is ended while a read of the store is in progress whose result does not contain that
 // yet.
 func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestSignOutDuringAQuestionIsNotForgotten(t *testing.T) {
 	want(t, "afterwards", b.verify("https://"+wiki+"/", "Cookie", "__Host-weigate-auth="+stolen), http.StatusFound, "")
 }
 
-// Two accounts turn out to be one person: the younger's sessions end, on hosts too.
+// Two users are joined: the sessions of the newer one end, on hosts too.
 func TestJoiningEndsTheYoungersHostSession(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -31,9 +32,9 @@ type App struct {
 
 // Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
 type Sessions interface {
-	// Find returns a session that is live at now, with its user, and records that it was used.
-	// gateway.ErrNotFound: it has expired, or its user has been deleted or blocked. Any other error
-	// is the store's.
+	// Find returns a session that is live at now, with its user, and records that it was used. It
+	// returns gateway.ErrNotFound when the session has expired, or its user has been deleted or
+	// blocked, and otherwise the error of the store.
 	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
@@ -44,7 +45,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // the proxies that may request /verify and whose forwarded headers are read
 	Apps           []App          // optional
 	Cache          time.Duration  // optional: how old a decision of /verify may be; 0 = every request reads the store
-	SessionMax     time.Duration  // after that a session on a host ends, as the gateway's does
+	SessionMax     time.Duration  // how long a session on a host lasts at most
 
 	SignIn   session.Authenticator
 	Sessions Sessions
@@ -79,8 +80,8 @@ type Handler struct {
 	warnedPeer, warnedHost, warnedLoop atomic.Bool
 }
 
-// site is a host of an app with one scheme. There is one value for each, so that its address is its
-// identity.
+// site is one host of an app with one scheme. There is exactly one *site for each pair, so pointers
+// can be compared and are used as map keys.
 type site struct {
 	app     *App
 	origin  string // scheme and host
@@ -88,10 +89,10 @@ type site struct {
 	secure  bool
 	session string // names of the cookies
 	nonce   string
-	own     []string // prefixes of the names of cookies that no upstream gets
+	own     []string // prefixes of the gateway's cookies, which are not passed to the site
 }
 
-// pair is a host with both schemes; nil where the host does not have it.
+// pair is a host with both schemes; nil for a scheme on which the host is not served.
 type pair struct{ https, http *site }
 
 // Paths. The first two are below the gateway's, the others at the root of each host of an app.
@@ -139,7 +140,7 @@ func New(cfg Config) (*Handler, error) {
 	return h, h.addHosts()
 }
 
-// addHosts fills the maps by which hosts are found.
+// addHosts fills names and origins. It returns all problems, joined.
 func (h *Handler) addHosts() error {
 	var problems []error
 	for i := range h.cfg.Apps {
@@ -162,7 +163,7 @@ func (h *Handler) addHosts() error {
 	return errors.Join(problems...)
 }
 
-// addHost reports whether the host was there already.
+// addHost adds a host and reports whether it existed already.
 func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	port := u.Port()
 	if port == "443" || port == "80" {
@@ -172,11 +173,11 @@ func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	if port != "80" {
 		p.https = newSite(app, "https", name)
 	}
-	if port != "443" && (h.cfg.Insecure || isLoopback(u.Hostname())) {
+	if port != "443" && (h.cfg.Insecure || origin.IsLoopback(u.Hostname())) {
 		p.http = newSite(app, "http", name)
 	}
 	add := func(name string, p pair) {
-		if _, has := h.names[name]; has {
+		if _, exists := h.names[name]; exists {
 			taken = true
 		}
 		h.names[name] = p
@@ -206,16 +207,9 @@ func newSite(app *App, scheme, host string) *site {
 	return s
 }
 
-// isLoopback reports whether browsers take a host as this machine, and store its secure cookies
-// without https.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
-}
-
 // Mount registers the routes. /verify has no limit, since a proxy sends every request there and a
 // cached decision is cheap. Other sites may POST there, since a proxy may use the method of the
-// request that it asks about; it changes nothing.
+// original request; it changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)

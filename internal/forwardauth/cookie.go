@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// A host session is "GRANT.SECRET": the id of the grant, and a MAC of it and of the host under the
-// master key. The store has the SHA-256 of the MAC, as of any access token. So a made-up value, or
-// that of another host, is rejected without reading the store, and a token that is redeemed twice
-// makes the same session twice. GRANT identifies the user of a session that has ended, so that a
-// blocked user reads why.
+// The cookie of a host session is "GRANT.SECRET": the id of the grant, and a MAC of the grant and
+// the host under the master key. The store has the SHA-256 of the MAC, as of any access token. So a
+// made-up cookie, or a cookie of another host, is rejected without reading the store, and a token
+// that is redeemed twice results in the same cookie. GRANT identifies the user even after the
+// session has ended, so that a blocked user sees the reason.
 
 func mac(secret []byte, grant, host string) string {
 	m := hmac.New(sha256.New, secret)
@@ -28,8 +28,9 @@ func (h *Handler) hostToken(s *site, grant string) string {
 	return mac(h.secrets[0], grant, s.name)
 }
 
-// genuine splits a cookie. ok is false unless this gateway made it for this site.
-func (h *Handler) genuine(s *site, value string) (grant string, hash [32]byte, ok bool) {
+// verifyCookie splits a cookie into the grant and the hash of the secret. ok is false unless the
+// gateway issued the cookie for this site.
+func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]byte, ok bool) {
 	grant, token, found := strings.Cut(value, ".")
 	if !found || len(value) > 200 {
 		return "", hash, false
@@ -42,11 +43,11 @@ func (h *Handler) genuine(s *site, value string) (grant string, hash [32]byte, o
 	return "", hash, false
 }
 
-// cookies returns the host session of a request, and its other cookies for the upstream, which must
-// not get the session.
+// cookies returns the host session of a request, and its other cookies for the site, without the
+// gateway's.
 func (s *site) cookies(r *http.Request) (session, rest string) {
 	lines := r.Header["Cookie"]
-	if len(lines) == 1 && !s.holdsMine(lines[0]) {
+	if len(lines) == 1 && !s.containsOwn(lines[0]) {
 		return "", lines[0]
 	}
 	var others strings.Builder
@@ -60,7 +61,7 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 			case one == "":
 			case name == s.session && session == "":
 				session = value
-			case s.isMine(name):
+			case s.isOwn(name):
 			default:
 				if others.Len() > 0 {
 					others.WriteString("; ")
@@ -72,18 +73,18 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 	return session, others.String()
 }
 
-func (s *site) holdsMine(line string) bool {
-	for _, beginning := range s.own {
-		if strings.Contains(line, beginning) {
+func (s *site) containsOwn(line string) bool {
+	for _, prefix := range s.own {
+		if strings.Contains(line, prefix) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *site) isMine(name string) bool {
-	for _, beginning := range s.own {
-		if strings.HasPrefix(name, beginning) {
+func (s *site) isOwn(name string) bool {
+	for _, prefix := range s.own {
+		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
@@ -93,18 +94,18 @@ func (s *site) isMine(name string) bool {
 // nonceLife is longer than a sign-in takes.
 const nonceLife = time.Hour
 
-// readNonce returns the nonce that this browser has on the site; "" = none. passed reports that the
-// browser was redirected past the start just now.
+// readNonce returns the nonce of this browser on the site; "" = none. passed reports whether
+// /.weigate/start has just redirected the browser back to the site, since it had a session.
 func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
 	c, err := r.Cookie(s.nonce)
 	if err != nil {
 		return "", false
 	}
-	nonce, mark, _ := strings.Cut(c.Value, ".")
+	nonce, suffix, _ := strings.Cut(c.Value, ".")
 	if !isKey(nonce) {
 		return "", false
 	}
-	return nonce, mark != ""
+	return nonce, suffix != ""
 }
 
 func (s *site) set(w http.ResponseWriter, name, value string, age time.Duration) {

@@ -12,11 +12,11 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// decision is the result of /verify for a host session. It does not change once it is in the cache;
-// all responses share its header values.
+// decision is the result of /verify for a host session. It is immutable once it is cached: all
+// responses share its header values.
 type decision struct {
-	denied web.Kind      // the page that says why; "" = allowed
-	user   *gateway.User // nil = nobody
+	denied web.Kind      // the page with the reason; "" = allowed
+	user   *gateway.User // nil = no user is known
 	grant  string
 
 	subject, name, openid, unionid, groups []string // as headers
@@ -25,12 +25,12 @@ type decision struct {
 	renew                                  time.Time // when the assertion is signed again
 }
 
-// revalidate decides by the store about a host session, whose cookie is genuine. before is an
-// earlier decision, or nil. An error is the store's.
+// revalidate makes a decision from the store for a host session whose cookie has been verified.
+// before is an earlier decision, or nil. An error is an error of the store.
 func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision,
 	now time.Time) (*decision, error) {
-	// Other requests may wait for the decision: it does not end with this request.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	// Other requests may wait for the decision, so it is made even if this request is cancelled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
 	if err == nil && (f.ID != grant || f.App != s.app.ID) {
@@ -44,7 +44,7 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 		return h.ended(ctx, grant, err)
 	}
 	v := &decision{user: &user, grant: f.ID}
-	// The handoff has decided everything else.
+	// The handoff has checked all other requirements.
 	next, err := admission.Check(admission.Facts{
 		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method),
 		Subject: admission.SubjectKnown,
@@ -64,10 +64,10 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
 }
 
-// ended returns the decision for a session that has ended: a blocked user reads that, instead of
-// being sent to sign in.
+// ended returns the decision for a session that has ended. A blocked user sees the page for blocked
+// users, instead of being redirected to sign in.
 func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision, error) {
-	nobody := &decision{denied: web.NotSignedIn}
+	signedOut := &decision{denied: web.NotSignedIn}
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
@@ -81,10 +81,10 @@ func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	return nobody, nil
+	return signedOut, nil
 }
 
-// writeDecision sets what the site receives.
+// writeDecision sets the headers for the site.
 func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision,
 	now time.Time) error {
 	v.subject, v.name = value(encode(f.Subject)), value(encode(a.Nickname))

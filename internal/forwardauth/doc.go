@@ -1,5 +1,5 @@
-// Package forwardauth protects sites without a sign-in of their own: their reverse proxy asks the
-// gateway about every request (nginx auth_request, Traefik forwardAuth, Caddy forward_auth) and
+// Package forwardauth protects sites without a sign-in of their own: their reverse proxy sends the
+// gateway a subrequest for every request (nginx auth_request, Traefik forwardAuth, Caddy forward_auth) and
 // passes the user's identity to the site.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. The sites are

@@ -2,11 +2,11 @@ package forwardauth
 
 import "time"
 
-// MaxEntries is how many verdicts the cache holds.
+// MaxEntries is the limit of cached decisions.
 const MaxEntries = maxEntries
 
-// Fill puts n verdicts into a new cache, all of them good until until, and says how many it holds
-// then, and whether the last is among them.
+// Fill adds n decisions that are valid until a time to a new cache. It returns how many are stored
+// afterwards, and whether the last one is among them.
 func Fill(n int, until, now time.Time) (held int, last bool) {
 	c := newCache()
 	var k key
@@ -14,6 +14,6 @@ func Fill(n int, until, now time.Time) (held int, last bool) {
 		k = key{hash: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}
 		c.put(k, entry{&decision{}, until}, now)
 	}
-	_, last = c.fresh(k, now)
+	_, last = c.get(k, now)
 	return len(c.entries), last
 }

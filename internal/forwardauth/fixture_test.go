@@ -221,7 +221,7 @@ func (e *fixture) replica() (http.Handler, *forwardauth.Handler) {
 	return mux, h
 }
 
-// person makes an account and signs it in at the gateway; the value is the gateway's cookie.
+// person creates a user and a session at the gateway; it returns the gateway's cookie.
 func (e *fixture) person(openID string) (gateway.User, string) {
 	e.t.Helper()
 	a, _, err := e.store.RecordSignIn(e.t.Context(), gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: openID,
@@ -265,7 +265,7 @@ func want(t *testing.T, what string, w *httptest.ResponseRecorder, status int, p
 var identity = []string{"X-Weigate-User", "X-Weigate-Name", "X-Weigate-Openid", "X-Weigate-Unionid", "X-Weigate-Groups",
 	"X-Weigate-Assertion"}
 
-// nobody fails when an answer of /verify says anything about anybody, or leaves a header out.
+// nobody fails if a response of /verify contains an identity, or lacks an identity header.
 func nobody(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	for _, name := range identity {

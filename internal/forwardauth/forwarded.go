@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// forwardedRequest is the request that a proxy asks about.
+// forwardedRequest is the original request, for which a proxy requests a decision.
 type forwardedRequest struct {
 	site   *site
 	target string // path and query, as cleanReturn leaves them
@@ -20,21 +20,21 @@ type forwardedRequest struct {
 }
 
 var (
-	errStranger = errors.New("the peer is not among trusted_proxies")
-	errHost     = errors.New("no app has this host")
-	errForm     = errors.New("the forwarded headers are missing or contradict each other")
+	errUntrusted = errors.New("the peer is not among trusted_proxies")
+	errHost      = errors.New("no app has this host")
+	errForm      = errors.New("the forwarded headers are missing or contradict each other")
 )
 
-// parseForwarded reads the request from the headers of a trusted proxy.
+// parseForwarded reads the original request from the headers of a trusted proxy.
 //
-// Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends what it is
-// configured to, by custom X-Original-URL and X-Original-Method. Each passes on the other's headers
-// when a client makes them up, so where both name a host they must name the same one: else a client
-// could get the decision for one site at another.
+// Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends X-Original-URL and
+// X-Original-Method when it is configured as documented. Each passes on the other's headers if a
+// client sends them. So where both name a host, it must be the same one: otherwise a client could
+// get the decision for one site at another.
 func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	var q forwardedRequest
 	if !h.trusted(r) {
-		return q, errStranger
+		return q, errUntrusted
 	}
 	host, ok := single(r, "X-Forwarded-Host")
 	proto, ok2 := single(r, "X-Forwarded-Proto")
@@ -62,8 +62,9 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	return q, nil
 }
 
-// single returns a header that may occur once. A second one, or a list, was added on the way.
-func single(r *http.Request, name string) (string, bool) {
+// single returns a header that may occur once. ok is false for several values, one of which may
+// have been added by the client.
+func single(r *http.Request, name string) (value string, ok bool) {
 	switch v := r.Header[name]; len(v) {
 	case 0:
 		return "", true
@@ -86,7 +87,8 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 	return scheme, rest[:i], rest[i:], true
 }
 
-// site returns the site of a host: exactly, with its port, in any case; nil when no app has it.
+// site returns the site of a host, compared with its port and without regard to case; nil when no
+// app has the host.
 func (h *Handler) site(host, proto string) *site {
 	p, found := h.names[host]
 	if !found {
@@ -142,10 +144,10 @@ func (h *Handler) hosted(r *http.Request) *site {
 	return h.site(host, proto)
 }
 
-// onHost serves f on the hosts of apps, and not found elsewhere.
+// onHost serves f on the hosts of apps; on other hosts it responds with 404.
 func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		privately(w)
+		setPrivate(w)
 		s := h.hosted(r)
 		if s == nil {
 			h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
@@ -155,20 +157,21 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 	}
 }
 
-// privately keeps a response out of caches, and its address out of Referer. The host is not the
-// gateway's, so headers for the gateway's whole host are removed.
-func privately(w http.ResponseWriter) {
+// setPrivate keeps a response out of caches, and its address out of the header Referer. It also
+// removes Strict-Transport-Security, since the host is not the gateway's.
+func setPrivate(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Del("Strict-Transport-Security")
 }
 
-// maxReturn keeps a return address, encoded twice on its way, within what sign-in carries.
+// maxReturn limits a return path, so that an address that contains it percent-encoded twice still
+// fits into a login request.
 const maxReturn = 1000
 
-// cleanReturn returns a path of the same host, in the plain spelling that every browser reads
-// alike. A path that could be read in two ways becomes "/".
+// cleanReturn returns a path of the same host in a form that all browsers parse alike. A path that
+// some of them parse differently becomes "/".
 func cleanReturn(target string) string {
 	target, _, _ = strings.Cut(target, "#")
 	if !strings.HasPrefix(target, "/") || len(target) > maxReturn {

@@ -18,9 +18,9 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	}
 }
 
-// FuzzVerify asks about any address with any cookie, as each kind of proxy does. Nobody is let in
-// by what they made up, every header is there, and whoever is sent away is sent to the host that
-// they asked for, and comes back to it.
+// FuzzVerify requests /verify for any address with any cookie, as each kind of proxy does. No
+// made-up value is allowed, every response has every header, and a redirect to sign-in returns to
+// the requested host.
 func FuzzVerify(f *testing.F) {
 	e := newFixture(f)
 	f.Fuzz(func(t *testing.T, uri, original, host, cookie string) {

@@ -21,12 +21,12 @@ const (
 	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
 )
 
-// Parameters of the handoff, which is an address of the gateway that the browser carries through
+// Parameters of the handoff, which is an address of the gateway, and the return address of
 // sign-in. None of them is a secret.
 const (
-	paramTo             = "to"        // origin of the host
-	paramChallenge      = "challenge" // of the nonce that the browser has there
-	paramReturn         = "return"    // path on the host
+	paramTo             = "to"        // origin of the site
+	paramChallenge      = "challenge" // of the nonce in the browser's cookie on the site
+	paramReturn         = "return"    // path on the site
 	paramLoginRequest   = "login_request"
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"
@@ -41,9 +41,9 @@ type handoff struct {
 	reauthenticate bool
 }
 
-// serveHandoff transfers the session of a signed-in browser to the host of an app. An address that
-// somebody crafts for another user gains nothing: it leads to a host on the app's list, with a
-// token that only the browser with the nonce can use.
+// serveHandoff transfers the session of a signed-in browser to the host of an app. An attacker who
+// sends a crafted address to another user gains nothing: it leads to a host of a configured app,
+// with a token that only the browser with the nonce can redeem.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -97,7 +97,7 @@ func (h *Handler) address(e handoff) string {
 // pageError is an error that the user reads on a page.
 type pageError struct {
 	kind web.Kind
-	user *gateway.User // nil = nobody
+	user *gateway.User // nil = no user is known
 }
 
 func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }
@@ -133,7 +133,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, e handoff) error
 	app := e.site.app
 	facts := admission.Facts{Returned: e.loginRequestID != "", Confirmed: e.reauthenticate, WantsProfile: true}
 	if signedIn {
-		facts.SetSession(s, app.App, h.address(e.begun("")), e.loginRequestID, h.cfg.Now())
+		facts.SetSession(s, app.App, h.address(e.withLoginRequest("")), e.loginRequestID, h.cfg.Now())
 	}
 	var subject access.Subject
 	next, err := admission.Check(facts, admission.Lookups{
@@ -176,27 +176,28 @@ func userOf(s session.Browser, signedIn bool) *gateway.User {
 	return &s.User
 }
 
-// begun returns the handoff as it is after a sign-in with a login request id.
-func (e handoff) begun(loginRequestID string) handoff {
+// withLoginRequest returns the handoff with a login request id: the return address of that login
+// request.
+func (e handoff) withLoginRequest(loginRequestID string) handoff {
 	e.loginRequestID = loginRequestID
 	return e
 }
 
 // begin sends the browser to sign in.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, reauthenticate bool) error {
-	id := admission.NewLoginRequestID(h.address(e.begun("")))
-	if len(h.address(e.begun(id))) > session.MaxReturn {
+	id := admission.NewLoginRequestID(h.address(e.withLoginRequest("")))
+	if len(h.address(e.withLoginRequest(id))) > session.MaxReturn {
 		e.target = "/"
-		id = admission.NewLoginRequestID(h.address(e.begun("")))
+		id = admission.NewLoginRequestID(h.address(e.withLoginRequest("")))
 	}
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, ReturnURL: h.address(e.begun(id)), RestartURL: e.site.start(e.target), App: e.site.app.App,
+		ID: id, ReturnURL: h.address(e.withLoginRequest(id)), RestartURL: e.site.start(e.target), App: e.site.app.App,
 		Connector: access.SubjectConnector(e.site.app.Subject), Reauthenticate: reauthenticate, Profile: true,
 	})
 }
 
-// newToken stores a one-time token of a handoff. The grant of the host session exists from here on,
-// and ends with what ends grants: a block, signing out everywhere.
+// newToken stores a one-time token of a handoff. The grant of the host session exists from now on.
+// It is revoked like all grants: when the user is blocked or signs out everywhere.
 func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, subject access.Subject) (string, error) {
 	now := h.cfg.Now()
 	token := newKey()

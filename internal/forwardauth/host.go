@@ -16,21 +16,22 @@ import (
 )
 
 const (
-	// passedLifetime is how long a browser that was redirected past the start is remembered: it
-	// comes back at once when the proxy is misconfigured.
+	// passedLifetime is how long the gateway remembers that it redirected a browser from start back
+	// to the site. When the proxy is misconfigured, the browser returns immediately.
 	passedLifetime = 10 * time.Second
 	// repeatLifetime is how long a token that is redeemed twice (refresh, a second call of WeChat's
 	// browser) leads to the same session.
 	repeatLifetime = time.Minute
-	// attemptLease is how long the request that redeems a token has for it, and others wait.
+	// attemptLease is how long one request may take to redeem a token, while others wait.
 	attemptLease = 10 * time.Second
-	// attemptPoll is how often those that wait read the store.
+	// attemptPoll is how often waiting requests read the store.
 	attemptPoll = 50 * time.Millisecond
 )
 
-// start redirects a browser to the gateway, with a nonce that stays here. A browser with a session
-// (another tab was quicker) continues. When it is back at once, the proxy does not pass its cookie
-// to /verify, and it would be redirected without end.
+// start redirects a browser to the gateway, and stores a nonce in a cookie of the host. A browser
+// with a session (it has signed in in another tab) is redirected back to the site. If it requests
+// start again at once, the proxy does not pass its cookie to /verify, and the redirects would never
+// end: start then shows an error.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := cleanReturn(r.URL.Query().Get(paramReturn))
 	nonce, passed := s.readNonce(r)
@@ -56,7 +57,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	if nonce == "" || passed {
 		nonce = newKey()
 	}
-	s.set(w, s.nonce, nonce, nonceLife) // tabs that sign in at the same time share it
+	s.set(w, s.nonce, nonce, nonceLife) // several tabs share it
 	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
@@ -67,9 +68,9 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 	return err == nil && v.denied == "", err
 }
 
-// finish exchanges a token for the session of this host. It does so only for the browser that
-// began, which has the nonce: nobody else can use the token, and nobody can make another browser
-// use it.
+// finish exchanges a token for the session of this host. It does so only in the browser with the
+// nonce, which started the sign-in: nobody else can use the token, and an attacker cannot sign
+// another browser in as themselves.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
 	target := cleanReturn(q.Get(paramReturn))
@@ -99,12 +100,12 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 }
 
-// redeemOnce redeems a token, once. gateway.ErrNotFound: it is not valid, or not for this host and
-// this browser; then nothing has changed.
+// redeemOnce redeems a token once. It returns gateway.ErrNotFound when the token is invalid, or was
+// made for another host or browser; then nothing has changed.
 //
-// The same browser may come twice at the same moment, WeChat's does. An attempt in the store lets
-// one of the requests redeem, in any process; the others wait for it and get the same session,
-// which is derived from the grant.
+// One browser may send the same request twice at the same time; WeChat's browser does. An attempt
+// in the store lets one of these requests redeem, in any process. The others wait for it and get
+// the same session, which is derived from the grant.
 func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
 	code, err := h.code(ctx, s, nonce, hash)
@@ -161,7 +162,7 @@ func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now ti
 	return f.ID, err
 }
 
-// awaitRedemption waits until the request with the attempt has redeemed the code.
+// awaitRedemption waits until the request that began the attempt has redeemed the code.
 func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptLease)
 	defer cancel()
@@ -174,7 +175,7 @@ func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, ha
 		}
 		select {
 		case <-ctx.Done():
-			return code, gateway.ErrExpired // that request may still redeem it, so nobody else tries
+			return code, gateway.ErrExpired // that request may still redeem it, so this one must not
 		case <-tick.C:
 		}
 	}
@@ -191,10 +192,10 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
 }
 
 // signOut ends the session on this host, in every process within the lifetime of the cache. The
-// gateway's own stays, which the page says.
+// gateway's session remains, as the page explains.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
-	if grant, _, ok := h.genuine(s, cookie); ok {
+	if grant, _, ok := h.verifyCookie(s, cookie); ok {
 		if err := h.end(r.Context(), s, grant); err != nil {
 			h.failed(w, r, forwardedRequest{site: s, target: "/"}, err)
 			return
@@ -207,10 +208,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 		url.Values{"return": {h.path + "/"}}.Encode()})
 }
 
-// end revokes the grant. The user has pressed the button: it does not stop when they close the
-// page.
+// end revokes the grant, even if the user closes the page meanwhile.
 func (h *Handler) end(ctx context.Context, s *site, grant string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	now := h.cfg.Now()
 	n, err := h.cfg.Grants.Revoke(ctx, gateway.Revocation{Grant: grant}, now)

@@ -24,11 +24,11 @@ const (
 	headerRedirect  = "X-Weigate-Redirect"
 )
 
-// storePatience is how long reading the store may take.
-const storePatience = 5 * time.Second
+// storeTimeout limits the operations on the store for one request.
+const storeTimeout = 5 * time.Second
 
 // verify serves proxies. Every response has every identity header, since a proxy that copies a
-// missing header leaves the client's own in its place, or worse.
+// missing header may keep the value that the client sent.
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	none := h.none
@@ -37,7 +37,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header[headerUnionID], header[headerGroups], header[headerAssertion] = none, none, none
 	q, err := h.parseForwarded(r)
 	if err != nil {
-		h.refuseProxy(w, r, err)
+		h.rejectProxy(w, r, err)
 		return
 	}
 	cookie, others := q.site.cookies(r)
@@ -55,22 +55,22 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// decision returns the decision for a cookie on a site, from the cache where it may.
+// decision returns the decision for a cookie on a site, from the cache while it is valid.
 func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
 	k := key{s, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
-	before, holds := h.cache.fresh(k, now)
-	if holds {
+	before, valid := h.cache.get(k, now)
+	if valid {
 		return before, nil
 	}
-	grant, hash, ok := h.genuine(s, cookie)
+	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
-	ask := func() (*decision, time.Time, error) {
+	read := func() (*decision, time.Time, error) {
 		v, err := h.revalidate(ctx, s, grant, hash, before, now)
 		if err != nil {
 			return nil, now, err
@@ -82,31 +82,31 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 		return v, until, nil
 	}
 	if h.cfg.Cache > 0 {
-		return h.cache.ask(ctx, k, now, ask)
+		return h.cache.load(ctx, k, now, read)
 	}
-	v, until, err := ask()
+	v, until, err := read()
 	if err == nil {
-		h.cache.put(k, entry{v, until}, now) // for its assertion; it is not valid for any other request
+		h.cache.put(k, entry{v, until}, now) // only its assertion is reused: without a cache every request reads the store
 	}
 	return v, err
 }
 
-// decideNow decides by the store, whatever is in the cache: the pages on a host must not contradict
-// what another process has just returned at /verify.
+// decideNow decides by the store and not by the cache: the pages on a host must not contradict the
+// decision that another process has just returned at /verify.
 func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
-	grant, hash, ok := h.genuine(s, cookie)
+	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
 	return h.revalidate(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
 
-// refuseProxy responds to a peer that is not a trusted proxy, or that asks about an unknown host.
+// rejectProxy responds to a peer that is not a trusted proxy, and to a request for an unknown host.
 // The response contains nothing about any user.
-func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error) {
 	warned := &h.warnedHost
-	if errors.Is(err, errStranger) {
+	if errors.Is(err, errUntrusted) {
 		warned = &h.warnedPeer
 	}
 	if warned.CompareAndSwap(false, true) {
@@ -125,8 +125,8 @@ func (h *Handler) refuseProxy(w http.ResponseWriter, r *http.Request, err error)
 	writeError(w, http.StatusForbidden, kind)
 }
 
-// deny responds for a request that is denied: programs get JSON; users without a session are sent
-// to sign in, others read why.
+// deny responds to a request that is denied. Programs get JSON, users without a session are
+// redirected to sign in, and other users see a page with the reason.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedRequest, v *decision) {
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
 	here := q.site.origin + cleanReturn(q.target)
@@ -144,20 +144,20 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedReques
 	case v.denied == web.NotSignedIn && q.nginx:
 		h.redirect(w, q, q.site.origin+pathRefused+"?form=1")
 	case v.denied == web.NotSignedIn:
-		h.pleaseSignIn(w, r, q.site)
+		h.showPleaseSignIn(w, r, q.site)
 	default:
 		h.explain(w, r, q.site, v, here)
 	}
 }
 
-// pleaseSignIn responds to a form without a session. A redirect would look as if the form had been
-// accepted.
-func (h *Handler) pleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
+// showPleaseSignIn responds to a form that was sent without a session. With a redirect the form
+// would seem to have been accepted.
+func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.start("/")})
 }
 
-// redirect redirects a browser to sign in, in the form that the proxy understands: nginx reads the
-// address from a header, and makes the redirect itself.
+// redirect redirects a browser to sign in. nginx ignores a redirect of /verify, so it gets the
+// address in a header and redirects the browser itself.
 func (h *Handler) redirect(w http.ResponseWriter, q forwardedRequest, address string) {
 	if q.nginx {
 		w.Header().Set(headerRedirect, address)
@@ -169,8 +169,8 @@ func (h *Handler) redirect(w http.ResponseWriter, q forwardedRequest, address st
 	w.WriteHeader(http.StatusFound)
 }
 
-// explain shows the user why they are denied. The page of a user who waits for approval loads
-// itself again.
+// explain shows the user the reason for the denial. The page of a user who waits for approval
+// reloads automatically.
 func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *decision, here string) {
 	page := web.Page{Kind: v.denied, App: s.app.Name, User: web.UserOf(*v.user), Go: here}
 	switch v.denied {
@@ -186,7 +186,8 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *de
 	h.cfg.Site.Show(w, r, page)
 }
 
-// failed responds when the store or a signing key failed. That is never "signed out".
+// failed responds when the store or signing has failed. The response never claims that the user is
+// signed out.
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequest, err error) {
 	kind := web.Fault
 	if web.KindOf(err) == web.Busy {
@@ -208,10 +209,10 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequ
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refused serves the page for what /verify has denied. nginx loads it by error_page, with the
-// address that the browser requested.
+// refused serves the page for a request that /verify has denied. nginx requests it through
+// error_page, with the headers of the original request.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
-	privately(w)
+	setPrivate(w)
 	q, err := h.parseForwarded(r)
 	if err != nil {
 		q = forwardedRequest{site: h.hosted(r), target: "/"}
@@ -231,15 +232,15 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, App: q.site.app.Name, Go: q.site.origin +
 			cleanReturn(q.target), Every: time.Second})
 	case v.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
-		h.pleaseSignIn(w, r, q.site)
+		h.showPleaseSignIn(w, r, q.site)
 	default:
 		h.deny(w, r, q, v)
 	}
 }
 
-// isPage reports whether a browser opens a page, and not a program's request, a picture or a
-// WebSocket. Browsers since 2020 (iOS: 2023) send Sec-Fetch-Mode. Proxies leave out the Upgrade
-// header of a WebSocket when they ask, but not its key.
+// isPage reports whether a browser navigates to a page; a program, an image or a WebSocket does
+// not. Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023). For a WebSocket, proxies omit the
+// header Upgrade in their request to /verify, but not its key.
 func isPage(r *http.Request) bool {
 	header := r.Header
 	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||

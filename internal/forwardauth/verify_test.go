@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-func TestSignedInPersonIsTold(t *testing.T) {
+func TestIdentityOfASignedInUser(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	a, cookie := e.person("alice")
@@ -81,7 +81,7 @@ func TestAssertionIsVerifiableAtTheKeySet(t *testing.T) {
 	if claims.Iat > now || claims.Nbf > now || claims.Exp <= now || claims.Exp-claims.Iat > 60 {
 		t.Errorf("times: iat %d, nbf %d, exp %d, now %d", claims.Iat, claims.Nbf, claims.Exp, now)
 	}
-	// It is no ID token: it opens nothing at the OpenID Connect side.
+	// The assertion is not accepted as an ID token by the OpenID Connect endpoints.
 	if _, err := e.config.Keys.Verify(t.Context(), keys.TypeJWT, got); err == nil {
 		t.Error("the assertion is taken for an ID token")
 	}
@@ -108,8 +108,8 @@ func TestAssertionServesManyRequestsAndIsNeverOld(t *testing.T) {
 	}
 }
 
-// A person who is signed out is sent to sign in; what is no page of theirs gets 401.
-func TestNobodyIsSignedIn(t *testing.T) {
+// A browser that opens a page without a session is redirected to sign in; other requests get 401.
+func TestRequestWithoutASession(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	b := e.browser("")
@@ -165,7 +165,7 @@ func TestNobodyIsSignedIn(t *testing.T) {
 }
 
 // Who is known and not let in reads why; within the time of the cache, on every replica.
-func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
+func TestDeniedWaitingAndBlockedUsersSeeWhy(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, page string
@@ -203,11 +203,11 @@ func TestRefusedWaitingAndBlockedPeopleReadWhy(t *testing.T) {
 				if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `"error":"`+k.page+`"`) {
 					t.Errorf("a program hears %d %s", w.Code, w.Body)
 				}
-				// nginx shows nothing of ours; it asks for the words.
-				want(t, "the words", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")),
+				// nginx does not pass on the page of /verify; it requests the page separately.
+				want(t, "the page", replica.send(replica.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")),
 					http.StatusForbidden, k.page)
 			}
-			if k.page == "waiting" { // and in again, by the page that looks by itself
+			if k.page == "waiting" { // allowed again: the page reloads automatically
 				e.access.says.Store(int64(access.Allowed))
 				e.clock.advance(5 * time.Second)
 				want(t, "approved", b.verify("https://"+wiki+"/x"), http.StatusOK, "")
@@ -270,8 +270,8 @@ func TestCacheSwitchedOffKnowsAtOnce(t *testing.T) {
 	want(t, "at once", b.verify("https://"+wiki+"/"), http.StatusForbidden, "refused")
 }
 
-// A store that is away says nothing about anybody: never "signed out".
-func TestStoreThatIsAwaySignsNobodyOut(t *testing.T) {
+// While the store is unavailable, no response claims that a user is signed out.
+func TestUnavailableStoreSignsNobodyOut(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")

@@ -45,7 +45,7 @@ func TestPeople(t *testing.T) {
 	})
 	t.Run("methods", func(t *testing.T) {
 		t.Parallel()
-		run(t, []module{{"another door than the app's", otherDoor}},
+		run(t, []module{{"a method that the app does not accept", otherMethod}},
 			withClient(func(c *oidc.Client) { c.Methods = []string{"wechat"} }))
 	})
 }
@@ -79,7 +79,7 @@ func waiting(t *testing.T, e *fixture) {
 		e.signIn.count() != 1 {
 		t.Errorf("approved: %d %v", a.status, a.location)
 	}
-	// Somebody else who opens the waiting person's address is somebody else.
+	// Another user who opens the address of the waiting user is decided on separately.
 	e.signIn.as(nil)
 	if a = e.browser().get(e.server.URL + page.Go); a.param("code") != "" {
 		t.Errorf("the address alone lets people in: %v", a.location)
@@ -188,7 +188,7 @@ func subjectStays(t *testing.T, e *fixture) {
 	if _, after := again.idToken(again.browser().login().ID); after["sub"] != before["sub"] {
 		t.Errorf("sub was %v, is %v", before["sub"], after["sub"])
 	}
-	// Also when the person has nothing of the new kind.
+	// Even if the user has no id of the new kind.
 	third := newFixture(t, e.store.store, e.clients[0].IDTokenAlg,
 		withClient(func(c *oidc.Client) { c.Subject = "openid:shop" }), func(n *fixture, _ *oidc.Config) {
 			n.clients[0].ID, n.app, n.alice = e.app, e.app, e.alice
@@ -247,8 +247,8 @@ func subjectMissing(reason web.Kind) func(*testing.T, *fixture) {
 	}
 }
 
-// subjectTaken: WeChat told the same unionid of two people whose entries the configuration does not
-// put into one group, so they are two accounts.
+// subjectTaken: WeChat sent the same unionid for two users whose connectors are not in one group,
+// so they are two users.
 func subjectTaken(t *testing.T, e *fixture) {
 	e.browser().login()
 	identities, err := e.store.Identities(t.Context(), e.alice.ID)
@@ -325,7 +325,7 @@ func claimsInIDToken(t *testing.T, e *fixture) {
 	}
 }
 
-func otherDoor(t *testing.T, e *fixture) {
+func otherMethod(t *testing.T, e *fixture) {
 	b := e.browser()
 	e.signIn.as(&e.alice)
 	e.signIn.method = "scan"
@@ -335,17 +335,17 @@ func otherDoor(t *testing.T, e *fixture) {
 	if a := b.authorize(e.request("prompt", "none")); a.param("error") != "login_required" {
 		t.Errorf("prompt=none: %v", a.location)
 	}
-	// A page says why they have to sign in once more, and its button does that.
+	// A page explains why the user has to sign in again, and its button starts that sign-in.
 	before := e.signIn.count()
 	a := b.authorize(e.request())
 	page := a.shown()
 	if page.Kind != web.WrongMethod || page.Go == "" || page.Back == "" || e.signIn.count() != before {
 		t.Fatalf("answer: %d %+v %v", a.status, page, a.location)
 	}
-	// Back by the same door: the page once more, and nothing goes round in a circle.
+	// After another sign-in by the same method the page is shown again, and no redirect repeats.
 	a = b.follow(b.get(e.server.URL + page.Go))
 	if page := a.shown(); page.Kind != web.WrongMethod || e.signIn.count() != before+1 ||
-		!e.signIn.lastDemand().Reauthenticate {
+		!e.signIn.lastLoginRequest().Reauthenticate {
 		t.Errorf("answer: %d %+v %v, %d sign-ins", a.status, page, a.location, e.signIn.count()-before)
 	}
 	e.signIn.method = "wechat"

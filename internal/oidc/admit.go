@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// admit answers an authorize request: with a code for the app, with the page or the sign-in that
-// the user needs first, or with an error, which is left to authorizeFailed.
+// admit responds to an authorize request: with a code for the app, or with the page or the sign-in
+// that is required first. It returns an error for authorizeFailed to handle.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest) error {
 	s, facts, err := h.facts(r, t, req)
 	if err != nil {
@@ -73,7 +73,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	return nil
 }
 
-// facts returns what is known of the request and of the browser that sent it.
+// facts returns the facts about the request and about the session of its browser.
 func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
 	error) {
 	f := admission.Facts{
@@ -93,7 +93,8 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 	return s, f, err
 }
 
-// findSubject returns the id by which the app knows the user, or will know them.
+// findSubject returns the subject of the user in this app. When the app expects another subject, it
+// returns admission.SubjectOther.
 func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, s session.Browser) (access.Subject,
 	admission.Subject, error) {
 	subjects := h.subjects()
@@ -102,7 +103,7 @@ func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, s sess
 		found.Value, err = subjects.Pin(ctx, req.client.ID, s.User.ID, found, h.cfg.Now())
 		found.Pinned = true
 		if err == nil && found.Value != req.expectedSub {
-			req.prompt = []string{"login"} // for the addresses that lead to another sign-in
+			req.prompt = []string{"login"} // the user must be able to sign in as another user
 			return found, admission.SubjectOther, nil
 		}
 	}
@@ -114,11 +115,11 @@ func (h *Handler) subjects() access.Subjects {
 	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
 }
 
-// begin sends the browser to sign in.
+// begin redirects the browser to sign in.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, reauthenticate bool) error {
 	var confirmed []string
 	if req.proceed {
-		confirmed = []string{paramContinue, "1"} // a user who starts again on the way has confirmed all the same
+		confirmed = []string{paramContinue, "1"} // the confirmation stays valid if the user restarts the sign-in
 	}
 	id := admission.NewLoginRequestID(h.requestURL(req))
 	l := session.LoginRequest{

@@ -116,9 +116,9 @@ func wrongContentType(t *testing.T, e *fixture) {
 }
 
 // unknownClient compares an unknown client with a wrong secret, at every endpoint where clients
-// authenticate. That the two take the same time follows from how the secret is compared;
-// TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates
-// nobody: it shows a page.
+// authenticate. Equal response times follow from how secrets are compared;
+// TestUnknownClientCostsTheSameWork counts the comparisons. The authorize endpoint authenticates no
+// client and shows a page.
 func unknownClient(t *testing.T, e *fixture) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {redirectURI},
 		"token": {"x"}}
@@ -193,21 +193,21 @@ func introspectionDown(t *testing.T, e *fixture) {
 	}
 }
 
-// othersRequest: mallory begins a sign-in and makes bob's browser finish it, or the other way
-// round. There is nothing to finish: the request is its address, and what comes of it belongs to
-// the browser that opens it.
+// othersRequest: mallory starts a sign-in and makes bob's browser finish it, or the reverse. There
+// is no shared state: the request is its address, and its result belongs to the browser that opens
+// it.
 func othersRequest(t *testing.T, e *fixture) {
 	mallory := e.browser()
 	if a := mallory.authorize(e.request("state", "mallory's", "prompt", "login")); a.location != nil {
 		t.Fatalf("mallory is not at sign-in: %v", a.location)
 	}
-	loginRequest := e.signIn.lastDemand()
+	loginRequest := e.signIn.lastLoginRequest()
 	e.signIn.as(&e.bob)
 	victim := e.browser()
 	victim.authorize(e.request())
 	e.clock.advance(time.Second)
-	// bob's browser is made to open what mallory's sign-in would return to: his session did not
-	// answer that demand, so he is asked.
+	// bob's browser is made to open the return address of mallory's sign-in: his session was not
+	// created for that login request, so he is asked.
 	if a := victim.get(e.server.URL + loginRequest.ReturnURL); a.page() != "confirm" {
 		t.Errorf("mallory's request in bob's browser: %d %v", a.status, a.location)
 	}

@@ -27,12 +27,12 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorizePost redirects a form to the same request by GET. A POST from the app's site does not
-// have the SameSite session cookie; the GET that follows does.
+// authorizePost redirects to the same request by GET. A cross-site POST does not contain the
+// session cookie, which is SameSite=Lax; the GET that follows does.
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
-		h.showProblem(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
 		return
 	}
 	query := string(body)
@@ -41,7 +41,7 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		h.showProblem(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
 		return
 	}
 	route.SeeOther(w, h.path+pathAuthorize+"?"+values.Encode())
@@ -50,12 +50,12 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
 		return
 	}
 	t, err := h.target(q)
 	if err != nil {
-		h.showProblem(w, r, "authorize", err, links{})
+		h.showError(w, r, "authorize", err, links{})
 		return
 	}
 	req, err := t.parse(q)
@@ -71,9 +71,9 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readIDTokenHint reads the user whom the app expects. A hint that cannot be verified (its key is
-// removed after months), or that was issued to another app, is ignored where a page may be shown,
-// and means "not this user" where none may.
+// readIDTokenHint stores the subject that the app expects. A hint that cannot be verified (a
+// replaced key is removed after months), or that was issued to another app, is ignored; with
+// prompt=none it is an error, since the request may concern another user.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil
@@ -90,15 +90,15 @@ func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *aut
 	return nil
 }
 
-// hint is an ID token that was issued here.
+// hint is the content of an ID token that this provider issued.
 type hint struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
 }
 
-// readHint verifies the signature and the issuer, not the time: RP-Initiated Logout section 2
-// requires expired ID tokens to be accepted.
+// readHint verifies the signature and the issuer, but not the expiry: RP-Initiated Logout, section
+// 2, requires expired ID tokens to be accepted.
 func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	claims, err := h.cfg.Keys.Verify(ctx, keys.TypeJWT, token)
 	if err != nil {
@@ -111,11 +111,12 @@ func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	return &out, nil
 }
 
-// authorizeFailed answers a request that failed: by redirect to the app when the app can act on the
-// error or no page may be shown, else by a page with a link back to the app.
+// authorizeFailed responds to a request that failed. It redirects to the app with an error when the
+// app can act on it or when prompt=none forbids a page. Otherwise it shows a page with a link back
+// to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
-	e := protocol(err)
+	e := protocolError(err)
 	var page *pageError
 	if isPage := errors.As(err, &page); t.noPages || !isPage && e.Status < 500 {
 		if isPage {
@@ -128,16 +129,16 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	if page == nil {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	to := links{back: h.errorURL(t, e), retry: h.requestURL(req), own: t.client.RedirectURIs}
+	to := links{back: h.errorURL(t, e), retry: h.requestURL(req), registered: t.client.RedirectURIs}
 	if page != nil && page.kind == web.WrongMethod {
-		to.retry = h.requestURL(req, paramContinue, "1") // signs in again, by a method that sign-in chooses
+		to.retry = h.requestURL(req, paramContinue, "1") // signs in again, by an accepted method
 	}
-	h.showProblem(w, r, "authorize", err, to)
+	h.showError(w, r, "authorize", err, to)
 }
 
 // refuse redirects to the app with an error.
 func (h *Handler) refuse(w http.ResponseWriter, t *redirectable, err error) {
-	e := protocol(err)
+	e := protocolError(err)
 	h.observe("authorize", "", t.client, e)
 	route.SeeOther(w, h.errorURL(t, e))
 }
@@ -150,8 +151,8 @@ func (h *Handler) toApp(w http.ResponseWriter, t *redirectable, pairs ...string)
 	route.SeeOther(w, h.appURL(t, pairs...))
 }
 
-// appURL adds parameters to the redirect URI, whose own query stays as it is. iss is RFC 9207: by
-// it an app with several providers recognizes which of them responded.
+// appURL adds parameters to the redirect URI and keeps its query. The parameter iss (RFC 9207)
+// identifies this provider to an app that uses several.
 func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	q := url.Values{"iss": {h.cfg.Issuer}}
 	if t.hasState {

@@ -225,15 +225,15 @@ func promptLogin(t *testing.T, e *fixture) {
 	}
 	page := a.shown()
 	a = b.follow(b.get(e.server.URL + page.Go))
-	d := e.signIn.lastDemand()
+	d := e.signIn.lastLoginRequest()
 	if !d.Reauthenticate || !d.Consent || d.App.ID != e.app {
-		t.Errorf("demand: %+v", d)
+		t.Errorf("login request: %+v", d)
 	}
 	_, second := e.idToken(e.redeem(a.param("code")).ID)
 	if a.param("state") != "second" || second["auth_time"].(float64) <= first["auth_time"].(float64) {
 		t.Errorf("auth_time %v, then %v", first["auth_time"], second["auth_time"])
 	}
-	// The same app asking once more asks the person once more.
+	// A second request of the same app asks the user again.
 	if a := b.authorize(e.request("prompt", "login", "state", "second")); a.page() != "confirm" {
 		t.Errorf("the next prompt=login did not ask: %d %v", a.status, a.location)
 	}
@@ -267,7 +267,7 @@ func maxAge1(t *testing.T, e *fixture) {
 	_, first := e.idToken(b.login().ID)
 	e.clock.advance(2 * time.Second)
 	_, second := e.idToken(b.login("max_age", "1").ID)
-	if e.signIn.count() != 2 || !e.signIn.lastDemand().Reauthenticate ||
+	if e.signIn.count() != 2 || !e.signIn.lastLoginRequest().Reauthenticate ||
 		second["auth_time"].(float64) < first["auth_time"].(float64)+2 {
 		t.Errorf("%d sign-ins; auth_time %v, then %v", e.signIn.count(), first["auth_time"], second["auth_time"])
 	}

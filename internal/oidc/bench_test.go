@@ -24,10 +24,10 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// BenchmarkLogin is a whole sign-in of somebody who has a session: authorize, code, tokens, user
-// info. The sessions are in memory, and in the first case the store is too: that is what the
-// provider itself costs. BenchmarkSignature is the part of it that no provider can save. Sixteen
-// people sign in at once, as it takes to let a database group their commits.
+// BenchmarkLogin measures a complete sign-in of a user with a session: authorize, code, tokens,
+// userinfo. The sessions are in memory; in the first case the store is too, which measures the
+// provider alone. BenchmarkSignature measures the part that no provider can avoid. Sixteen users
+// sign in concurrently, so that a database can group their commits.
 func BenchmarkLogin(b *testing.B) {
 	open := map[string]func(*testing.B) store{
 		"memory": func(b *testing.B) store { return newMemory(b) },
@@ -82,7 +82,7 @@ func BenchmarkLogin(b *testing.B) {
 	}
 }
 
-// people is how many sign in at once, each with an account of their own.
+// people is the number of concurrent sign-ins, each by a user of its own.
 const people = 16
 
 func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth string) {

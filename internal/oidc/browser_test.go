@@ -45,8 +45,8 @@ type answer struct {
 	location *url.URL // nil = no redirect
 }
 
-// page names what the answer shows: "problem" for every page that says what went wrong, "" for no
-// page.
+// page returns the kind of the page in the answer: "problem" for every error page, "" when there is
+// no page.
 func (a answer) page() string {
 	switch kind := webtest.Kind(a.body); kind {
 	case web.ConfirmSignIn:
@@ -115,7 +115,7 @@ func (b *browser) post(address string, form url.Values) answer {
 	return b.do(r)
 }
 
-// follow goes on while redirects stay with the provider.
+// follow follows redirects that stay at the provider.
 func (b *browser) follow(a answer) answer {
 	b.e.t.Helper()
 	for range 10 {
@@ -133,7 +133,7 @@ const (
 	challenge = "IdFsue1MJJJtybEPX0invmHHuW1I7Ai5LXVlXpENjsk"
 )
 
-// request is an authorize request; pairs change it, "-" takes a parameter away.
+// request returns an authorize request; pairs change parameters, and the value "-" removes one.
 func (e *fixture) request(pairs ...string) url.Values {
 	q := url.Values{"response_type": {"code"}, "client_id": {e.app}, "redirect_uri": {redirectURI}, "scope": {"openid"},
 		"state": {"the state"}, "nonce": {"the nonce"}}

@@ -13,7 +13,7 @@ import (
 
 func has(f gateway.Grant, scope string) bool { return slices.Contains(f.Scopes, scope) }
 
-// claims returns what the granted scopes reveal about the user, without sub.
+// claims returns the claims of the granted scopes, without sub.
 func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any,
 	error) {
 	out := map[string]any{}
@@ -62,8 +62,8 @@ func profile(out map[string]any, a gateway.User, subject string) {
 	}
 }
 
-// preferredUsername is ASCII and stays the same for the life of the user in this app, unlike a
-// nickname: apps use it as a login name, a folder, a mention. It reveals nothing about the subject.
+// preferredUsername returns a name in ASCII that, unlike a nickname, never changes for a user in
+// one app: apps use it as a login name, in paths and in mentions. It does not reveal the subject.
 func preferredUsername(subject string) string {
 	sum := sha256.Sum256([]byte("preferred_username " + subject))
 	return "wx-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:10]

@@ -3,7 +3,6 @@ package oidc
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 )
 
@@ -24,10 +24,10 @@ const (
 // EmailPolicy is what an app receives as email. WeChat provides no address. The zero value is none.
 type EmailPolicy struct {
 	Policy string // EmailNone (or "") or EmailSynthetic
-	Domain string // the operator's own, for EmailSynthetic
+	Domain string // for EmailSynthetic: a domain of the operator
 }
 
-// Lifetimes are those of what an app receives. Zero values are the defaults.
+// Lifetimes are the lifetimes of the codes and tokens of an app. A zero value is the default.
 type Lifetimes struct {
 	Code    time.Duration // 0 = 60 s
 	Access  time.Duration // access tokens and ID tokens; 0 = 5 min
@@ -37,7 +37,7 @@ type Lifetimes struct {
 // Client is an app that uses OpenID Connect. App has its ID, Name, Access and Methods.
 type Client struct {
 	gateway.App
-	Secrets []route.SecretHash // one, or two while a secret is replaced: both are good
+	Secrets []route.SecretHash // one, or two while a secret is replaced: both are accepted
 	Public  bool               // cannot keep a secret: PKCE is required instead
 	// compared byte for byte; a public client's http loopback address may have any port
 	RedirectURIs           []string
@@ -111,7 +111,7 @@ func (c *Client) prepare() (problems []error) {
 	}
 	if c.Subject != access.SubjectUser && c.Subject != access.SubjectUnionID &&
 		access.SubjectConnector(c.Subject) == "" {
-		fault("subject %q is none of account, unionid, openid:ENTRY", c.Subject)
+		fault("subject %q is none of user, unionid, openid:CONNECTOR", c.Subject)
 	}
 	switch {
 	case c.Email.Policy == "" || c.Email.Policy == EmailNone:
@@ -139,8 +139,8 @@ func (c *Client) prepare() (problems []error) {
 	return problems
 }
 
-// checkRedirectURI rejects what must never be in a Location header. Redirect URIs are compared byte
-// for byte later, so what passes here is used as it is.
+// checkRedirectURI rejects addresses that must not be in a Location header. Redirect URIs are
+// compared byte for byte later, so an accepted one is sent unchanged.
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
@@ -172,12 +172,12 @@ func (c *Client) redirectAllowed(uri string) bool {
 		return false
 	}
 	asked, err := url.Parse(uri)
-	if err != nil || !loopback(asked) || checkRedirectURI(uri) != nil {
+	if err != nil || !isLoopbackHTTP(asked) || checkRedirectURI(uri) != nil {
 		return false
 	}
 	for _, known := range c.RedirectURIs {
 		u, err := url.Parse(known)
-		if err == nil && loopback(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
+		if err == nil && isLoopbackHTTP(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
 			u.RawQuery == asked.RawQuery {
 			return true
 		}
@@ -185,15 +185,14 @@ func (c *Client) redirectAllowed(uri string) bool {
 	return false
 }
 
-// loopback reports whether a URL is http at a loopback IP address. The name localhost does not
-// count, since other programs may answer for it on some machines.
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Scheme == "http" && u.Opaque == "" && ip != nil && ip.IsLoopback()
+// isLoopbackHTTP reports whether a URL is http at a loopback IP address. The name localhost is not
+// accepted, since it may resolve to another machine.
+func isLoopbackHTTP(u *url.URL) bool {
+	return u.Scheme == "http" && u.Opaque == "" && origin.IsLoopbackIP(u.Hostname())
 }
 
-// originOf returns the Origin header of requests from a page at uri; "" for an address of a native
-// app.
+// originOf returns the header Origin of requests from a page at uri; "" for the redirect URI of a
+// native app.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -16,8 +16,8 @@ func isForm(r *http.Request) bool {
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
-// readForm reads the body of a client's request. It ignores no query: addresses end up in logs, so
-// a secret there is rejected.
+// readForm reads the body of a request of a client. Parameters in the query are rejected, not
+// ignored: addresses are logged, so a secret there would leak.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, badRequest("parameters belong in the body, not in the address")
@@ -47,8 +47,8 @@ type credentials struct {
 	secrets []string // the secret that was sent, as it is and form-decoded
 }
 
-// readCredentials reads client_secret_basic, client_secret_post or, for public clients, client_id
-// alone.
+// readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
+// client_id of a public client.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {

@@ -2,12 +2,12 @@ package oidc
 
 import "net/http"
 
-// A program in a browser is a public client. Only the sites of its redirect URIs may call by
-// script. No response allows credentials, since nothing here is authenticated by a cookie.
+// A script in a browser is a public client. Only scripts from the origins of its redirect URIs may
+// send requests. No response allows credentials, since no endpoint here authenticates by a cookie.
 
-// preflight answers OPTIONS requests and reports whether it did. A preflight names no client, so it
-// is allowed for the sites of all public clients; the response to the call itself is readable only
-// for the sites of its own client.
+// preflight responds to OPTIONS requests and reports whether it did. A preflight contains no
+// client_id, so it is allowed for the origins of all public clients; the response to the request
+// itself is readable only for the origins of its client.
 func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	if r.Method != http.MethodOptions {
 		return false
@@ -25,8 +25,8 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 	return true
 }
 
-// allowOrigin lets the site of a public client read the response. Without a client the response has
-// only an error or public data, which the sites of all public clients may read.
+// allowOrigin allows scripts of a public client to read the response. Without a known client the
+// response contains only an error or public data, which scripts of all public clients may read.
 func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")

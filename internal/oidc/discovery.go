@@ -41,8 +41,8 @@ func (h *Handler) metadata() metadata {
 	at := func(path string) string { return h.cfg.Issuer + path }
 	confidential := []string{"client_secret_basic", "client_secret_post"}
 	all := append([]string{"none"}, confidential...)
-	// Subjects are "public" in the sense of the standard also where an app has a kind of its own:
-	// two apps of one kind may receive the same sub.
+	// The subject type is "public" as OpenID Connect Core defines it, even though each app may
+	// choose what its subjects are: two apps with the same choice receive the same sub.
 	return metadata{
 		Issuer: h.cfg.Issuer, AuthorizationEndpoint: at(pathAuthorize), TokenEndpoint: at(pathToken),
 		UserinfoEndpoint: at(pathUserinfo), JWKSURI: at(pathJWKS),
@@ -63,8 +63,8 @@ func (h *Handler) metadata() metadata {
 	}
 }
 
-// keysMaxAge is how long an app may cache the key set. It is far below the time for which a key is
-// published before it signs.
+// keysMaxAge is how long, in seconds, an app may cache the key set. It is far below the time for
+// which a key is published before it signs.
 const keysMaxAge = 600
 
 func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {
@@ -98,8 +98,8 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, jsonText(set))
 }
 
-// jsonText is encoded JSON.
+// jsonText is text that is JSON already.
 type jsonText []byte
 
-// MarshalJSON returns the text as it is.
+// MarshalJSON returns the text unchanged.
 func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }

@@ -7,7 +7,7 @@
 // [Client] values in a [Registry]. An authorize request becomes facts for package admission
 // (admit.go), whose decision the handler answers with a code, a page or a sign-in.
 //
-//	GET  /.well-known/openid-configuration   what this provider can do
+//	GET  /.well-known/openid-configuration   provider metadata
 //	GET  /oauth2/jwks                        the public keys
 //	GET  /oauth2/authorize                   303 to the app with a code, or to sign-in, which returns here
 //	POST /oauth2/authorize                   303 to the same by GET, since a cross-site POST has no session cookie
@@ -21,13 +21,13 @@
 // All of them lie under the path of the issuer, and every address that they return is made from the
 // issuer, never from the request's Host.
 //
-// Chromium stops a form whose response redirects to an origin that the CSP form-action of the page
-// does not name. So forms of the gateway's own pages end on a page that continues by link and
-// refresh (sign-out), or are links (the questions at authorize).
+// Chromium blocks a form whose response redirects to an origin that the CSP form-action of the page
+// does not list. So the sign-out form ends on a page that continues by a link and a refresh, and
+// the buttons on the pages of the authorize endpoint are links.
 //
-// The authorize endpoint stores nothing until the user is known: the request is its own address,
-// and the browser that made it carries it through sign-in. So a request cannot be completed in
-// another browser, and a flood of them leaves no rows. Codes and tokens are random and are stored
+// The authorize endpoint stores nothing until the user is signed in: the address of the request is
+// the return address of the sign-in. So a request cannot be completed in another browser, and a
+// flood of requests adds no rows. Codes and tokens are random and are stored
 // as hashes. A code opens a grant, and every use of a token checks that its grant is live. A login
 // costs one signature.
 package oidc

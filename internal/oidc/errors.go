@@ -46,14 +46,14 @@ func badRequest(description string) *Error {
 	return &Error{http.StatusBadRequest, codeInvalidRequest, description}
 }
 
-// badGrant has one sentence for all cases: whether a code is unknown, expired, used or another
-// app's concerns only its owner.
+// badGrant returns the same description for all causes: whether a code is unknown, expired,
+// redeemed or issued to another app is nobody else's concern.
 func badGrant() *Error {
 	return &Error{http.StatusBadRequest, codeInvalidGrant,
 		"the code or token is invalid or has expired, or was not made for this request"}
 }
 
-// badClient has the same text whether the client is unknown or the secret is wrong.
+// badClient returns the same description for an unknown client and for a wrong secret.
 func badClient() *Error {
 	return &Error{http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed"}
 }
@@ -62,17 +62,17 @@ func invalidToken() *Error {
 	return &Error{http.StatusUnauthorized, codeInvalidToken, "the access token is invalid or has expired"}
 }
 
-// protocol returns the error for the client. Any error that is not an *Error is a failure of the
-// server: 503 when the store is unavailable, so that clients try again and do not take it for an
-// invalid token; else 500.
-func protocol(err error) *Error {
+// protocolError returns the error for the client. Any error that is not an *Error is a failure of
+// the server: 503 when the store is unavailable, so that clients try again and do not discard a
+// valid token, else 500.
+func protocolError(err error) *Error {
 	var e *Error
 	var page *pageError
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &page):
-		return &Error{page.kind.Status(), page.code(), "the user was shown why: " + string(page.kind)}
+		return &Error{page.kind.Status(), page.code(), "the user was shown the page " + string(page.kind)}
 	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled),
 		errors.Is(err, context.DeadlineExceeded):
 		return &Error{http.StatusServiceUnavailable, codeUnavailable,
@@ -99,18 +99,18 @@ func (e *pageError) code() string {
 	return codeAccessDenied
 }
 
-// links are the addresses to which an error page leads; "" where there is none. own are those that
-// the app registered.
+// links are the addresses of the buttons on an error page; "" = no button. registered are the
+// redirect URIs of the app.
 type links struct {
 	back, retry string
-	own         []string
+	registered  []string
 }
 
-// showProblem answers with an error page.
-func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint string, err error, to links) {
-	e := protocol(err)
+// showError responds with an error page.
+func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint string, err error, to links) {
+	e := protocolError(err)
 	h.logFailure(r, e, err)
-	page := web.Page{Kind: web.Fault, Status: e.Status, Go: to.retry, BackToApp: web.ToApp(to.back, to.own)}
+	page := web.Page{Kind: web.Fault, Status: e.Status, Go: to.retry, BackToApp: web.ToApp(to.back, to.registered)}
 	if to.back == "" {
 		page.Home = h.path + "/"
 	}
@@ -131,7 +131,7 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, endpoint s
 
 // fail responds with an error as JSON and logs failures of the server.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	e := protocol(err)
+	e := protocolError(err)
 	h.logFailure(r, e, err)
 	switch {
 	case e.Code == codeInvalidClient:

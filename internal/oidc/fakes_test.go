@@ -141,13 +141,13 @@ func (a *ruling) Decide(context.Context, gateway.User, gateway.App) (access.Deci
 // signIn stands in for the WeChat leg: Begin signs the browser in at once as next, or shows a page
 // when next is nobody.
 type signIn struct {
-	e        *fixture
-	mu       sync.Mutex
-	sessions map[string]session.Browser
-	next     *gateway.User
-	method   string
-	demands  []session.LoginRequest
-	down     bool
+	e             *fixture
+	mu            sync.Mutex
+	sessions      map[string]session.Browser
+	next          *gateway.User
+	method        string
+	loginRequests []session.LoginRequest
+	down          bool
 }
 
 const sessionCookie = "test-session"
@@ -169,7 +169,7 @@ func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
 func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.demands = append(s.demands, d)
+	s.loginRequests = append(s.loginRequests, d)
 	if s.next == nil {
 		fmt.Fprintln(w, "please sign in")
 		return nil
@@ -209,24 +209,24 @@ func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// as says who signs in from now on.
+// as sets the user of the following sign-ins.
 func (s *signIn) as(a *gateway.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = a
 }
 
-func (s *signIn) lastDemand() session.LoginRequest {
+func (s *signIn) lastLoginRequest() session.LoginRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.demands) == 0 {
+	if len(s.loginRequests) == 0 {
 		return session.LoginRequest{}
 	}
-	return s.demands[len(s.demands)-1]
+	return s.loginRequests[len(s.loginRequests)-1]
 }
 
 func (s *signIn) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.demands)
+	return len(s.loginRequests)
 }

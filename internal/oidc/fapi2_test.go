@@ -63,7 +63,8 @@ func pkceVerifierWrong(t *testing.T, e *fixture) {
 	if tok := e.redeem(code, "code_verifier", verifier); tok.status != http.StatusOK {
 		t.Errorf("the owner's use after that: %+v", tok)
 	}
-	// A wrong verifier after the use is no authenticated replay: the tokens live.
+	// A wrong verifier after the redemption does not count as a replay by the client: the tokens
+	// stay valid.
 	tok := b.login()
 	code = b.code("code_challenge", challenge, "code_challenge_method", "S256")
 	good := e.redeem(code, "code_verifier", verifier)
@@ -71,7 +72,8 @@ func pkceVerifierWrong(t *testing.T, e *fixture) {
 		e.userinfo(good.Access).status != http.StatusOK {
 		t.Errorf("a replay without the verifier: %+v", bad)
 	}
-	// A verifier for a code without a challenge: somebody took the challenge away on the way.
+	// A verifier for a code without a challenge: an attacker removed the challenge from the
+	// request.
 	if tok = e.redeem(b.code(), "code_verifier", verifier); tok.Error != "invalid_grant" {
 		t.Errorf("verifier without challenge: %+v", tok)
 	}
@@ -157,8 +159,8 @@ func longState(t *testing.T, e *fixture) {
 	if a := e.browser().authorize(e.request("state", state)); a.param("state") != state || a.param("code") == "" {
 		t.Errorf("answer: %v", a.location)
 	}
-	// What cannot be carried through sign-in is told to the app, and works for somebody who is
-	// signed in.
+	// A request that is too long for a login request is an error for the app, and succeeds for a
+	// signed-in user.
 	state = strings.Repeat("s", 3000)
 	if a := e.browser().authorize(e.request("state", state)); a.param("error") != "invalid_request" ||
 		a.param("state") != state {
@@ -196,12 +198,12 @@ func responseType(value string) func(*testing.T, *fixture) {
 }
 
 func rejects(t *testing.T, e *fixture) {
-	// At sign-in: the page there has a way back to the app.
+	// During sign-in, the page has a link back to the app.
 	b := e.browser()
 	if a := b.authorize(e.request()); !strings.Contains(a.body, "please sign in") {
 		t.Fatalf("answer: %d %s", a.status, a.body)
 	}
-	a := b.follow(b.get(e.server.URL + e.signIn.lastDemand().CancelURL))
+	a := b.follow(b.get(e.server.URL + e.signIn.lastLoginRequest().CancelURL))
 	if a.param("error") != "access_denied" || a.param("state") != "the state" || a.param("iss") != e.issuer {
 		t.Errorf("cancel at sign-in: %v", a.location)
 	}

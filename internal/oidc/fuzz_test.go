@@ -22,8 +22,8 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	}
 }
 
-// FuzzAuthorize sends any query, with and without a session. Whatever it says, the browser stays
-// here or goes to the app's own address.
+// FuzzAuthorize sends any query, with and without a session. The browser stays at the provider or
+// is redirected to a registered address.
 func FuzzAuthorize(f *testing.F) {
 	e := newFixture(f, newMemory(f), "ES256")
 	mux := route.NewMux()

@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -32,8 +33,8 @@ type SignIn interface {
 
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
-	// the gateway's URL: https except on loopback or with Insecure; may have a path, no slash at
-	// the end
+	// the gateway's URL: https except on loopback or with Insecure; may have a path, without a
+	// slash at the end
 	Issuer   string
 	Insecure bool             // optional: plain http at a private address
 	Clients  func() *Registry // the apps as they are now; called once per request
@@ -111,14 +112,12 @@ func New(cfg Config) (*Handler, error) {
 
 func checkIssuer(u *url.URL, insecure bool) error {
 	host := u.Hostname()
-	ip, err := netip.ParseAddr(host)
-	local := host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 	switch {
 	case host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("want scheme, host and perhaps a path, and nothing else")
 	case strings.HasSuffix(u.Path, "/"):
 		return errors.New("must not end in a slash")
-	case u.Scheme != "https" && (u.Scheme != "http" || !local && !insecure):
+	case u.Scheme != "https" && (u.Scheme != "http" || !origin.IsLoopback(host) && !insecure):
 		return errors.New("must be https")
 	}
 	return nil
@@ -159,7 +158,7 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 		o.App = c.ID
 	}
 	if err != nil {
-		if o.Outcome = protocol(err).Code; o.Outcome == "" {
+		if o.Outcome = protocolError(err).Code; o.Outcome == "" {
 			o.Outcome = "no_token"
 		}
 	}

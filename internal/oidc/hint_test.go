@@ -16,7 +16,7 @@ func idTokenHint(t *testing.T, e *fixture) {
 	if again := b.login("prompt", "none", "id_token_hint", tok.ID); again.status != http.StatusOK {
 		t.Errorf("answer: %+v", again)
 	}
-	// Another person's hint is no silent success.
+	// A hint for another user makes prompt=none fail.
 	e.signIn.as(&e.bob)
 	other := e.browser()
 	a := other.authorize(e.request())
@@ -39,7 +39,7 @@ func idTokenHint(t *testing.T, e *fixture) {
 	if a = other.follow(other.get(e.server.URL + next)); a.param("code") == "" {
 		t.Errorf("alice signed in: %v", a.location)
 	}
-	// A hint that nobody can check is no reason to keep a person out where a page may be shown.
+	// A hint that cannot be verified does not prevent the sign-in where a page may be shown.
 	if a = other.authorize(e.request("id_token_hint", "a.b.c")); a.param("code") == "" {
 		t.Errorf("a hint that is none: %v", a.location)
 	}
@@ -58,8 +58,10 @@ func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {b.code("client_id", e.other)},
 		"redirect_uri": {redirectURI}}
 	others := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form)).ID
-	// The same keys and the same person, but another issuer: a second gateway on a copied database.
-	copied := newFixture(t, s, "", func(n *fixture, _ *oidc.Config) { n.clients, n.app, n.alice = e.clients, e.app, e.alice })
+	// The same keys and the same user, but another issuer: a second gateway on a copied database.
+	copied := newFixture(t, s, "", func(n *fixture, _ *oidc.Config) {
+		n.clients, n.app, n.alice = e.clients, e.app, e.alice
+	})
 	foreign := copied.browser().login().ID
 	for name, hint := range map[string]string{"another app's": others, "another provider's": foreign} {
 		if a := b.authorize(e.request("prompt", "none", "id_token_hint", hint)); a.param("error") != "login_required" {

@@ -30,7 +30,7 @@ func TestRedirectLoopOfABrowserWithoutCookiesStops(t *testing.T) {
 	}
 }
 
-func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
+func TestSessionOfAnOldLoginRequestIsNotAcceptedForANewOne(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
@@ -38,7 +38,7 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	if a := b.authorize(e.request("prompt", "login")); a.param("code") == "" {
 		t.Fatalf("answer: %d %v", a.status, a.location)
 	}
-	address := e.server.URL + e.signIn.lastDemand().ReturnURL
+	address := e.server.URL + e.signIn.lastLoginRequest().ReturnURL
 	if a := b.get(address); a.param("code") == "" {
 		t.Errorf("the page loaded again at once: %d %v", a.status, a.location)
 	}
@@ -48,9 +48,9 @@ func TestOldAnswerToADemandIsNotTakenForANewOne(t *testing.T) {
 	}
 }
 
-// Whoever sits down at the browser finds the address of an earlier, silent request in the history.
-// What WeChat answered for that one is no answer for an app that wants the person asked anew.
-func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
+// An attacker at the same browser finds the address of an earlier, silent request in the history.
+// The sign-in for that request does not satisfy an app that requires reauthentication.
+func TestLoginRequestOfOneRequestReplayedInAnother(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	e.signIn.as(&e.alice)
@@ -58,7 +58,7 @@ func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	if a := b.authorize(e.request()); a.param("code") == "" {
 		t.Fatalf("answer: %d %v", a.status, a.location)
 	}
-	loginRequest := e.signIn.lastDemand().ID
+	loginRequest := e.signIn.lastLoginRequest().ID
 	e.clock.advance(time.Minute)
 	for name, q := range map[string]url.Values{
 		"prompt added":             e.request("prompt", "login"),
@@ -77,7 +77,7 @@ func TestDemandOfOneRequestReplayedInAnother(t *testing.T) {
 	// The start of it, an empty one, and one that ends alike are none either.
 	for _, d := range []string{loginRequest[:26], "", loginRequest[26:]} {
 		if a := b.authorize(e.request("prompt", "login", "weigate_login_request", d)); a.page() != "confirm" {
-			t.Errorf("demand %q: %d %v", d, a.status, a.location)
+			t.Errorf("login request %q: %d %v", d, a.status, a.location)
 		}
 	}
 }

@@ -15,15 +15,15 @@ import (
 
 // Sign-out by an app (OpenID Connect RP-Initiated Logout 1.0).
 //
-// An app that sends an ID token which this provider issued to it for the user who is signed in here
-// has proved that it means this session: the session ends without a question. Anything else asks
-// first, on a page with a form, so that a link on some site signs nobody out.
+// The session ends without confirmation only if the app sends an ID token that this provider issued
+// to it for the signed-in user. All other requests show a page with a form first, so that a link on
+// another site cannot sign a user out.
 
 // signOut is a validated request to sign out.
 type signOut struct {
 	client  *Client // nil = not known
 	subject string  // from the hint; "" = no hint
-	address string  // where to go afterwards, registered by client; "" = stay
+	address string  // where to continue afterwards, registered by client; "" = nowhere
 }
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
@@ -54,44 +54,44 @@ func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values
 			return form, true
 		}
 	}
-	h.showProblem(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
+	h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
 	return nil, false
 }
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showProblem(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
 		return
 	}
 	out, problem := h.readSignOut(r, q)
 	if problem != nil {
-		h.showProblem(w, r, "logout", problem, links{})
+		h.showError(w, r, "logout", problem, links{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, links{})
 		return
 	}
 	if signedIn {
-		meant, err := h.means(r, out, s)
+		matches, err := h.matchesUser(r, out, s)
 		if err != nil {
-			h.showProblem(w, r, "logout", err, links{})
+			h.showError(w, r, "logout", err, links{})
 			return
 		}
-		if !meant {
+		if !matches {
 			h.askSignOut(w, r, out, q)
 			return
 		}
 		if err := h.endSession(w, r, out.client, s); err != nil {
-			h.showProblem(w, r, "logout", err, links{})
+			h.showError(w, r, "logout", err, links{})
 			return
 		}
 	}
 	h.observe("logout", "", out.client, nil)
-	// Without a hint it is not proved that the app sent the user here, so the user is shown a link
-	// instead of being redirected.
+	// Without a hint the request may come from another site, so the user gets a link instead of a
+	// redirect.
 	if out.address != "" && out.subject != "" {
 		route.SeeOther(w, out.address)
 		return
@@ -121,7 +121,7 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 	}
 	address := q.Get("post_logout_redirect_uri")
 	if address == "" || out.client == nil {
-		return out, nil // an address without a known app is left out
+		return out, nil // without a known app the address is ignored
 	}
 	if !slices.Contains(out.client.PostLogoutRedirectURIs, address) {
 		return out, &pageError{web.SignOutAddress, out.client}
@@ -133,8 +133,8 @@ func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
 	return out, nil
 }
 
-// means reports whether the request names the user who is signed in here.
-func (h *Handler) means(r *http.Request, out signOut, s session.Browser) (bool, error) {
+// matchesUser reports whether the hint of the request identifies the signed-in user.
+func (h *Handler) matchesUser(r *http.Request, out signOut, s session.Browser) (bool, error) {
 	if out.subject == "" {
 		return false, nil
 	}
@@ -164,12 +164,12 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut
 	h.cfg.Site.Show(w, r, page)
 }
 
-// logoutConfirm serves the user's own confirmation, so it must come from the gateway's own page.
+// logoutConfirm serves the confirmation by the user, which must come from the gateway's own page.
 func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	if err := h.foreign.Check(r); err != nil {
-		h.showProblem(w, r, "logout", &pageError{kind: web.ForeignForm}, links{})
+		h.showError(w, r, "logout", &pageError{kind: web.ForeignForm}, links{})
 		return
 	}
 	form, ok := h.logoutForm(w, r)
@@ -178,7 +178,7 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := h.readSignOut(r, form)
 	if err != nil {
-		h.showProblem(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, links{})
 		return
 	}
 	s, signedIn, err := h.cfg.SignIn.Session(r)
@@ -186,16 +186,15 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 		err = h.endSession(w, r, out.client, s)
 	}
 	if err != nil {
-		h.showProblem(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, links{})
 		return
 	}
 	h.observe("logout", "", out.client, nil)
 	h.signedOut(w, r, out)
 }
 
-// endSession ends the session and revokes the grants of the app in it. The grants come first: when
-// the store fails in between, the user still has a session to sign out of, and the second try ends
-// both.
+// endSession revokes the grants of the app in this session, then ends the session. In this order,
+// if the store fails in between, the user still has a session and can sign out again.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s session.Browser) error {
 	event := gateway.Event{Kind: EventAppSignOut, UserID: s.User.ID, Connector: s.Connector, Method: s.Method,
 		Outcome: "ok"}
@@ -213,8 +212,8 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	return nil
 }
 
-// signedOut shows that the session has ended. It leads on by a link and a refresh, never by a
-// redirect: the policy form-action stops a form that ends at another origin.
+// signedOut shows that the session has ended. The page continues to the app by a link and a refresh
+// and not by a redirect, since the policy form-action blocks a form that ends at another origin.
 func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
 	page := web.Page{Kind: web.AppSignedOut}
 	if out.client != nil {

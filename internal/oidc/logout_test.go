@@ -40,7 +40,7 @@ func (b *browser) logout(pairs ...string) answer {
 	return b.follow(b.get(b.e.issuer + "/oauth2/logout?" + changed(url.Values{}, pairs...).Encode()))
 }
 
-// silent says whether prompt=none succeeds: whether somebody is signed in.
+// silent reports whether prompt=none succeeds: whether a user is signed in.
 func (b *browser) silent() bool {
 	b.e.t.Helper()
 	return b.authorize(b.e.request("prompt", "none")).param("code") != ""
@@ -92,7 +92,7 @@ func logoutNoState(t *testing.T, e *fixture) {
 	}
 }
 
-// logoutRefused wants an error page, and the person still signed in.
+// logoutRefused fails unless the response is an error page and the user is still signed in.
 func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *fixture) {
 	return func(t *testing.T, e *fixture) {
 		b := e.browser()
@@ -102,7 +102,7 @@ func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *fixtur
 			t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
 		}
 		if !b.silent() {
-			t.Error("a request that was refused signed the person out")
+			t.Error("a request that was refused signed the user out")
 		}
 	}
 }
@@ -136,7 +136,7 @@ func logoutNoHint(t *testing.T, e *fixture) {
 	if a.page() != "sign-out" || a.location != nil || !b.silent() {
 		t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
 	}
-	// Nobody vouches for the address, so it is not even a link.
+	// The address is not verified, so the page has no link to it.
 	a = b.confirm(a)
 	if a.page() != "signed-out" || a.shown().Go != "" || b.silent() {
 		t.Errorf("after the confirmation: %d %s", a.status, a.page())
@@ -176,7 +176,7 @@ func logoutNoAddress(t *testing.T, e *fixture) {
 	}
 }
 
-func TestLogoutOfAnotherPersonAsks(t *testing.T) {
+func TestLogoutOfAnotherUserAsks(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	hint := e.browser().login().ID // alice's
@@ -254,8 +254,8 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 	}
 }
 
-// The person presses the button again when the store is back. Nothing that the app was given may be
-// left over then.
+// The user presses the button again when the store is available. No token of the app may remain
+// valid then.
 func TestStoreThatFailsDuringSignOutLeavesNoTokenBehind(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")

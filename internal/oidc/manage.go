@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// found is a token that a client sent, of either kind.
-type found struct {
+// foundToken is an access token or a refresh token that a client sent.
+type foundToken struct {
 	grant   gateway.Grant
 	access  *gateway.Token // nil for a refresh token
 	counter int            // of a refresh token
@@ -19,7 +19,7 @@ type found struct {
 
 // find looks a token up. ok is false for an unknown or expired token, and for one of another
 // client. An error is a failure of the server.
-func (h *Handler) find(ctx context.Context, client *Client, token string) (f found, ok bool, err error) {
+func (h *Handler) find(ctx context.Context, client *Client, token string) (f foundToken, ok bool, err error) {
 	if id, counter, genuine := h.readRefresh(token); genuine {
 		f.counter = counter
 		f.grant, err = h.cfg.Grants.Grant(ctx, id)
@@ -29,16 +29,16 @@ func (h *Handler) find(ctx context.Context, client *Client, token string) (f fou
 		f.access = &t
 	}
 	if errors.Is(err, gateway.ErrNotFound) {
-		return found{}, false, nil
+		return foundToken{}, false, nil
 	}
 	if err != nil {
-		return found{}, false, err
+		return foundToken{}, false, err
 	}
 	return f, f.grant.App == client.ID && f.grant.Live(h.cfg.Now()), nil
 }
 
-// manage reads what revocation and introspection have in common.
-func (h *Handler) manage(w http.ResponseWriter, r *http.Request) (*Client, string, error) {
+// readToken authenticates the client of a revocation or introspection, and returns the token to process.
+func (h *Handler) readToken(w http.ResponseWriter, r *http.Request) (*Client, string, error) {
 	form, err := readForm(w, r)
 	if err != nil {
 		return nil, "", err
@@ -53,9 +53,9 @@ func (h *Handler) manage(w http.ResponseWriter, r *http.Request) (*Client, strin
 	return client, form.Get("token"), nil
 }
 
-// revoke revokes a token (RFC 7009). An access token is revoked alone; a refresh token is revoked
-// with its grant. The response for an expired token, or for one of another app, is the same, and
-// nothing happens.
+// revoke revokes a token (RFC 7009): an access token alone, a refresh token together with its
+// grant. The response is the same for an expired token and for a token of another app, which are
+// left unchanged.
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -64,7 +64,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, "POST")
 		return
 	}
-	client, token, err := h.manage(w, r)
+	client, token, err := h.readToken(w, r)
 	h.allowOrigin(w, r, client)
 	if err == nil {
 		err = h.end(r.Context(), client, token)
@@ -110,7 +110,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, "POST")
 		return
 	}
-	client, token, err := h.manage(w, r)
+	client, token, err := h.readToken(w, r)
 	if err == nil && client.Public {
 		err = badClient()
 	}

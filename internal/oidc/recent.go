@@ -6,19 +6,19 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// recentSize is how many codes are remembered: those of some seconds of a very busy gateway, which
-// is when it matters. An app brings its code back at once.
+// recentSize is how many codes are cached: those of some seconds under high load. Apps redeem a
+// code within that time.
 const recentSize = 1024
 
-// recent holds the codes that this process made, until each is redeemed: then what must be checked
-// before the redemption needs no read from the store. It decides nothing: the store checks at the
-// redemption whether a code is still valid, and a code that is not held here, because another
-// process made it or it was presented before, is read from the store. The zero value is ready; it
-// is safe for concurrent use.
+// recent caches the codes that this process issued until they are redeemed, which saves a read of
+// the store for each redemption. The cache makes no decision: the store checks at redemption
+// whether the code is valid. A code that is not cached, because another process issued it or
+// because it was sent before, is read from the store. The zero value is ready to use; it is safe
+// for concurrent use.
 type recent struct {
 	mu    sync.Mutex
 	codes map[[32]byte]gateway.Code
-	order [recentSize][32]byte // a ring
+	order [recentSize][32]byte // the order of insertion, a circular buffer
 	next  int
 }
 

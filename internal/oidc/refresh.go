@@ -16,10 +16,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A refresh token is grant.counter.mac. The mac is derived from the master key, so the successor of
-// a token is always the same text: a client that sends a token twice because it lost the response
-// gets the same successor again, although only hashes are stored. A made-up token is recognized
-// without looking up the grant, so it cannot revoke one.
+// A refresh token is GRANT.COUNTER.MAC. The MAC is derived from the master key, so the successor of
+// a token can be computed again: a client that lost the response and sends a token twice gets the
+// same successor, although the store has only hashes. A made-up token is rejected without reading
+// the grant, so it cannot revoke one.
 const purposeRefresh = "oidc refresh token"
 
 func (h *Handler) refreshToken(grant string, counter int) string {
@@ -43,7 +43,7 @@ func (h *Handler) refreshTexts(grant string, counter int) []string {
 	return out
 }
 
-// readRefresh splits a refresh token into its parts; ok is false when it was not made here.
+// readRefresh splits a refresh token into its parts. ok is false when its MAC is wrong.
 func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 256 {

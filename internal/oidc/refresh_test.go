@@ -163,7 +163,7 @@ func refreshScopes(t *testing.T, e *fixture) {
 	if more := e.refresh(tok.Refresh, "scope", "openid email"); more.Error != "invalid_scope" {
 		t.Errorf("more: %+v", more)
 	}
-	// Fewer are not kept apart; the answer says what the token is good for.
+	// A request for fewer scopes is not stored; the response contains the scopes of the token.
 	if fewer := e.refresh(tok.Refresh, "scope", "openid"); fewer.status != http.StatusOK ||
 		fewer.Scope != "openid offline_access profile" {
 		t.Errorf("fewer: %+v", fewer)
@@ -320,8 +320,8 @@ func TestRefreshTokensSurviveTheRotationOfTheMasterKey(t *testing.T) {
 	if second.status != http.StatusOK {
 		t.Fatalf("after the rotation: %+v", second)
 	}
-	// The replica that has not restarted yet has the new key behind the old one; here it does not
-	// know it at all, which the operator is told to avoid.
+	// A replica that has not restarted yet has the new key as its second key. Here it does not have
+	// the key at all, against the documentation.
 	if again := after.refresh(tok.Refresh); again.status != http.StatusOK || again.Refresh != second.Refresh {
 		t.Errorf("within the grace: %+v", again)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The supported scopes. Others are left out of what is granted.
+// The supported scopes. Others are not granted.
 const (
 	scopeOpenID  = "openid"
 	scopeProfile = "profile"
@@ -26,13 +26,13 @@ func knownScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline}
 }
 
-// Parameters of the gateway's own. They only narrow or cancel the request that has them, so it does
-// no harm when somebody else sets them.
+// Parameters that the gateway adds to an authorize request. They only restrict or cancel the
+// request, so a request in which an attacker sets them is harmless.
 const (
 	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the confirm page
 	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
-	// the sub of the id_token_hint, since the token itself is too long to be carried along
+	// the sub of the id_token_hint; the token itself is too long for the return address
 	paramSub = "weigate_sub"
 )
 
@@ -92,7 +92,7 @@ func (h *Handler) target(q url.Values) (*redirectable, error) {
 // parse validates everything else. Errors go to the app.
 func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	for name, values := range q {
-		// RFC 8707 lets resource come several times; it is ignored here.
+		// RFC 8707 allows several values of resource, which is ignored here.
 		if len(values) > 1 && name != "resource" {
 			return nil, badRequest("a parameter is given twice")
 		}
@@ -110,14 +110,14 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	if !slices.Contains(req.scopes, scopeOpenID) {
-		return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope must have openid in it"}
+		return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope must contain openid"}
 	}
 	if err := req.parsePKCE(q); err != nil {
 		return nil, err
 	}
 	req.prompt = strings.Fields(q.Get("prompt"))
 	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
-		return nil, badRequest("prompt=none cannot stand with another value")
+		return nil, badRequest("prompt=none cannot be combined with another value")
 	}
 	req.maxAge = -1
 	if raw := q.Get("max_age"); raw != "" {
@@ -130,7 +130,8 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	return req, nil
 }
 
-// checkProfile rejects what this closed profile leaves out, with the error that its standard names.
+// checkProfile rejects the features of OpenID Connect that this provider does not support, with the
+// error code that the standard defines for each.
 func checkProfile(q url.Values) error {
 	switch {
 	case q.Has("request"):
@@ -168,16 +169,19 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 	return nil
 }
 
-func (req *authorizeRequest) asks(prompt string) bool { return slices.Contains(req.prompt, prompt) }
-
-// reauthenticates reports whether the app requires the user to be asked although they are signed
-// in. WeChat has one way of asking, its consent page, so the three values mean the same here.
-func (req *authorizeRequest) reauthenticates() bool {
-	return req.asks("login") || req.asks("consent") || req.asks("select_account")
+func (req *authorizeRequest) hasPrompt(prompt string) bool {
+	return slices.Contains(req.prompt, prompt)
 }
 
-// requestURL returns the address of this same request with parameters of our own, without what
-// means nothing here: it has to fit into a cookie.
+// reauthenticates reports whether the app requires the user to confirm at WeChat even if they are
+// signed in. WeChat has only its consent page for this, so the three values of prompt have the same
+// effect.
+func (req *authorizeRequest) reauthenticates() bool {
+	return req.hasPrompt("login") || req.hasPrompt("consent") || req.hasPrompt("select_account")
+}
+
+// requestURL returns the address of this request, with parameters of the gateway added and unused
+// parameters removed: it has to fit into a cookie.
 func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
 		"scope": {strings.Join(req.scopes, " ")}}

@@ -82,7 +82,7 @@ func basic(id, secret string) string {
 	return r.Header.Get("Authorization")
 }
 
-// from lets a request say where it comes from.
+// from sets the client address of a request.
 func from(_ *fixture, cfg *oidc.Config) {
 	cfg.Address = func(r *http.Request) netip.Addr {
 		a, _ := netip.ParseAddr(r.Header.Get("Test-From"))
@@ -228,7 +228,7 @@ func TestAnonymousFloodLeavesNoRows(t *testing.T) {
 	}
 }
 
-func TestAnswersMayNotBeKeptOrToldOn(t *testing.T) {
+func TestResponsesAreNotCachedOrSentAsReferer(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")
 	b := e.browser()
@@ -345,7 +345,7 @@ func TestObservationsComeFromSmallSets(t *testing.T) {
 	}
 }
 
-// A public app has no secret, so anybody with an account could redeem a code of their own for ever.
+// A public app has no secret, so any user could redeem codes of their own without limit.
 func TestCodeReplayedAllDayLeavesOneEvent(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, newMemory(t), "")

@@ -77,12 +77,11 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// redeem exchanges a code for tokens. The order matters. The client is authenticated by now. Whose
-// code it is, its redirect URI and PKCE are checked before it is redeemed, so that an attempt of a
-// thief or of another client does not cost its owner the code. Only then it is redeemed, in one
-// transaction with its tokens. A second redemption by the same client is a replay and revokes the
-// grant. A code without the scope openid belongs to another protocol, from a time when the app was
-// of another kind.
+// redeem exchanges a code for tokens. The client has been authenticated. The owner of the code, the
+// redirect URI and PKCE are checked before the code is redeemed, so that an attempt by an attacker
+// or another client does not use up the code. Code and tokens are then written in one transaction.
+// A second redemption by the same client is a replay and revokes the grant. A code without the
+// scope openid was issued by another protocol, before the kind of the app was changed.
 func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (answer *tokenResponse, err error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
@@ -116,8 +115,8 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
 	if code.RedeemedAt.IsZero() && !remembered {
-		// Signed before the code is redeemed, so that a failure here does not use it up. A replay
-		// gets no signature.
+		// The ID token is signed before the code is redeemed, so that a failure to sign does not
+		// use up the code. For a replay nothing is signed.
 		if answer.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now); err != nil {
 			return nil, err
 		}
@@ -142,13 +141,13 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 
 func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Grant) {
 	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked",
-		Detail: "everything that this sign-in gave to the app has been revoked"})
+		Detail: "all tokens of this grant have been revoked"})
 	h.cfg.Logger.WarnContext(ctx, "replay detected, grant revoked", "kind", kind, "app", f.App, "request_id",
 		h.cfg.RequestID(ctx))
 }
 
-// verifierMatches checks PKCE. A verifier without a challenge is rejected too: the challenge was
-// lost or removed on the way (RFC 9700 section 2.1.1).
+// verifierMatches checks PKCE. A verifier without a challenge is rejected too: an attacker may have
+// removed the challenge from the authorize request (RFC 9700, section 2.1.1).
 func verifierMatches(challenge, verifier string) bool {
 	if challenge == "" {
 		return verifier == ""
@@ -166,8 +165,8 @@ func (h *Handler) accessToken(client *Client, token string, now time.Time) gatew
 		ExpiresAt: now.Add(client.Lifetimes.Access)}
 }
 
-// idToken signs an ID token. It has the claims of the scopes only where the app is configured so;
-// userinfo always has them.
+// idToken returns a signed ID token. It contains the claims of the scopes only if the app is
+// configured with IDTokenClaims; userinfo always has them.
 func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, nonce, access string,
 	now time.Time) (string, error) {
 	claims := map[string]any{}

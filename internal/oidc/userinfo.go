@@ -62,7 +62,8 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 // requires a response without an error code.
 var errNoToken = &Error{Status: http.StatusUnauthorized}
 
-// bearer returns the access token from the header or from a form body, never from the address.
+// bearer returns the access token from the header or from a form body, but not from the query,
+// since addresses are logged.
 func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	inHeader := strings.EqualFold(scheme, "Bearer")
@@ -90,7 +91,7 @@ func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 }
 
 func (h *Handler) bearerFailed(w http.ResponseWriter, r *http.Request, err error) {
-	e := protocol(err)
+	e := protocolError(err)
 	challenge := `Bearer realm="weigate"`
 	if e.Code != "" {
 		challenge += `, error="` + e.Code + `", error_description="` + e.Description + `"`

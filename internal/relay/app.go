@@ -16,9 +16,9 @@ type App struct {
 	gateway.App
 	AppID            string             // assigned by the gateway: what the app sends as appid
 	Secrets          []route.SecretHash // one, or two while a secret is replaced
-	Connector        string             // whose openids the app knows; "" = only qrconnect is used
+	Connector        string             // whose openids the app stores; "" = only qrconnect is used
 	WebsiteConnector string             // the same for qrconnect; "" = Connector
-	// where codes may go: hosts, with a port where it is not the default one of http or https
+	// hosts to which codes may be sent, with a port where it is not the default one of http or https
 	ReturnHosts []string
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// codeLifetime is that of WeChat's codes for official accounts, by its documentation. Codes for
-// website apps live 10 minutes there; apps redeem them at once.
+// codeLifetime is the documented lifetime of WeChat's codes for official accounts. Codes for
+// website apps have 10 minutes there, but apps redeem codes immediately.
 const codeLifetime = 5 * time.Minute
 
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, false) }
@@ -32,7 +32,7 @@ func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website
 	req := &request{website: website}
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		h.showProblem(w, r, req, &pageError{kind: web.MethodNotAllowed})
+		h.showError(w, r, req, &pageError{kind: web.MethodNotAllowed})
 		return
 	}
 	parsed, err := h.parse(r, website)
@@ -41,12 +41,12 @@ func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website
 		err = h.admit(w, r, req)
 	}
 	if err != nil {
-		h.showProblem(w, r, req, err)
+		h.showError(w, r, req, err)
 	}
 }
 
-// admit answers a request: with a code for the app, with the page or the sign-in that the user
-// needs first, or with an error, which is left to showProblem.
+// admit responds to a request: with a code for the app, or with the page or the sign-in that is
+// required first. It returns an error for showError to handle.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
@@ -94,8 +94,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	return h.sendCode(w, r, req, s, identity)
 }
 
-// retryURL returns the address at which a user who was denied may try again; "" = a second try
-// would end the same.
+// retryURL returns the address at which a denied user may try again; "" when a second attempt would
+// be denied too.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -106,7 +106,7 @@ func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	return ""
 }
 
-// begin sends the browser to sign in.
+// begin redirects the browser to sign in.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
 	restart := h.requestURL(req)
 	id := admission.NewLoginRequestID(restart)
@@ -121,7 +121,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, re
 // sendCode redirects to the app with a code.
 func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, s session.Browser,
 	identity gateway.Identity) error {
-	code, err := h.newCode(r.Context(), req, s, identity)
+	code, err := h.storeCode(r.Context(), req, s, identity)
 	if err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 	if !h.cfg.InWeChat(r) {
 		to = withoutInherited(to)
 	}
-	// 302 as WeChat answers.
+	// WeChat responds with 302.
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusFound)
 	return nil
 }
 
-// newCode stores a code and the grant that it opens.
-func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string,
+// storeCode stores a new code and the grant that it opens.
+func (h *Handler) storeCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string,
 	error) {
 	now := h.cfg.Now()
 	code := newCode()
@@ -156,8 +156,8 @@ func (h *Handler) newCode(ctx context.Context, req *request, s session.Browser, 
 	return code, err
 }
 
-// newCode returns a code of the format of WeChat's: 32 letters and digits, the first of which is 0.
-// 30 of them are random, 178 bits.
+// newCode returns a code in the format of WeChat's codes: 32 letters and digits, the first of which
+// is 0. 30 of them are random (178 bits).
 func newCode() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	out := []byte("01")
@@ -185,7 +185,7 @@ func newToken() string {
 	return tokenText(raw)
 }
 
-// pageError is an error that the user reads on a page; the app receives nothing, as from WeChat.
+// pageError is an error that the user sees as a page. The app receives nothing, as with WeChat.
 type pageError struct {
 	kind  web.Kind
 	app   *App   // nil = not known
@@ -194,8 +194,8 @@ type pageError struct {
 
 func (e *pageError) Error() string { return "relay: page " + string(e.kind) }
 
-// showProblem answers with an error page.
-func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, req *request, err error) {
+// showError responds with an error page.
+func (h *Handler) showError(w http.ResponseWriter, r *http.Request, req *request, err error) {
 	var known *pageError
 	if !errors.As(err, &known) {
 		known = &pageError{kind: web.Fault, app: req.app}
@@ -225,8 +225,8 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, req *reque
 	h.show(w, r, page)
 }
 
-// show shows a page. None leads back to the app: WeChat's do not either, and an app that was
-// written for WeChat expects no error at its callback.
+// show renders a page. No page has a link back to the app: WeChat's pages have none either, and an
+// app that was written for WeChat expects no error at its callback.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, p web.Page) {
 	p.Home = h.path + "/"
 	h.cfg.Site.Show(w, r, p)

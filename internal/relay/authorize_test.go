@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// location is where the browser is sent, with the code taken out.
+// location returns the redirect address without the code.
 func (g *fixture) location(h http.Header) string {
 	g.t.Helper()
 	to := h.Get("Location")
@@ -109,7 +109,7 @@ func TestStateComesBack(t *testing.T) {
 			t.Errorf("state %q came back in %q", state, to)
 		}
 	}
-	// What the app had encoded twice comes back encoded once, as from WeChat.
+	// A state that the app encoded twice is returned encoded once, as from WeChat.
 	if got := g.location(g.authorize("snsapi_base", "state",
 		"a%26b").Header()); got != callback+"?code=CODE&state=a%26b" {
 		t.Error(got)
@@ -198,7 +198,7 @@ func TestParameterGivenTwice(t *testing.T) {
 	}
 }
 
-// comeBack makes the session that answers the demand, and follows the demand's return address.
+// comeBack sets the session of the last login request, and follows its return address.
 func (g *fixture) comeBack(s *session.Browser) http.Header {
 	g.t.Helper()
 	d := g.begun[len(g.begun)-1]
@@ -248,7 +248,7 @@ func TestRestartURL(t *testing.T) {
 	}
 }
 
-// The openid is that of the app's entry, whatever way the person came in.
+// The openid is the one at the app's connector, whichever method the user signed in by.
 func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -261,7 +261,7 @@ func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	}
 }
 
-func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
+func TestUserWithoutOpenIDAtTheConnectorSignsInThere(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	g.user = g.arrive("other", "wx00000000000000cc", "oBob", "")
@@ -271,7 +271,7 @@ func TestPersonWhoWasNeverAtTheEntryIsSentThroughIt(t *testing.T) {
 	if len(g.begun) != 1 || g.begun[0].Connector != "main" || !g.begun[0].Reauthenticate {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
 	}
-	// They come back, and still are nobody there: no circle.
+	// The user returns without an openid at that connector: no redirect repeats.
 	g.comeBack(bob)
 	if p := g.problem(); p.Kind != web.NoOpenID || p.Go != "" || len(g.begun) != 1 {
 		t.Errorf("%+v", g.shown)
@@ -306,7 +306,7 @@ func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestDoors(t *testing.T) {
+func TestMethods(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	s := g.session
@@ -348,8 +348,7 @@ func TestForcePopup(t *testing.T) {
 	if g.shown[len(g.shown)-1].Kind != web.ConfirmSignIn {
 		t.Errorf("%+v", g.shown)
 	}
-	// Who is not signed in is asked at once, also when a phone that is signed in scans a code for
-	// them.
+	// A user without a session signs in at once, also when a signed-in phone scans a code for them.
 	g.session = nil
 	g.authorize("snsapi_userinfo", "forcePopup", "true")
 	if d := g.begun[len(g.begun)-1]; !d.Consent || !d.Reauthenticate {

@@ -36,7 +36,8 @@ func TestWireForm(t *testing.T) {
 			regexp.QuoteMeta(in.RefreshToken) + `","scope":"snsapi_base,snsapi_userinfo,"\}`},
 		"user info": {g.bearer("/sns/userinfo", in.AccessToken).raw, `\{"openid":"` + openID +
 			`","nickname":"Alice\\/爱丽丝","sex":0,"language":"","city":"",` +
-			`"province":"","country":"","headimgurl":"https:\\/\\/thirdwx\.qlogo\.cn\\/mmopen\\/a\\/132","privilege":\[\],"unionid":"uAlice"\}`},
+			`"province":"","country":"","headimgurl":` +
+			`"https:\\/\\/thirdwx\.qlogo\.cn\\/mmopen\\/a\\/132","privilege":\[\],"unionid":"uAlice"\}`},
 		"auth": {g.bearer("/sns/auth", in.AccessToken).raw, `\{"errcode":0,"errmsg":"ok"\}`},
 		"error": {g.redeem("made-up").raw,
 			`\{"errcode":40029,"errmsg":"invalid code, rid: 6b49d200-[0-9a-f]{8}-[0-9a-f]{8}"\}`},
@@ -123,8 +124,8 @@ func TestGetPostAndForm(t *testing.T) {
 	}
 }
 
-// WeChat's callbacks come twice by themselves, often at once: one of the two gets the tokens, and
-// they stay good.
+// WeChat's browser often sends a callback twice at the same time: one of the two requests gets the
+// tokens, and they stay valid.
 func TestCallbackTwiceAtOnceLeavesGoodTokens(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -199,8 +200,8 @@ func TestCodeOfAnotherAppIsRefusedAndNotBurnt(t *testing.T) {
 	}
 }
 
-// A code of another protocol is in the same table, perhaps even of an app that had this id when it
-// was of another kind.
+// The same table has the codes of other protocols, possibly of an app that had this id before its
+// kind was changed.
 func TestCodeOfOpenIDConnectIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)

@@ -19,10 +19,10 @@ const (
 	refreshLife = 30 * 24 * time.Hour
 )
 
-// accessToken exchanges a code (/sns/oauth2/access_token). The order of the checks was measured at
-// WeChat's related endpoint jscode2session: missing parameters, the credentials, the code. Whose
-// code it is, is checked before it is redeemed, so that an attempt of another app does not cost its
-// owner the code.
+// accessToken exchanges a code (/sns/oauth2/access_token). Parameters are checked first, then the
+// credentials, then the code; this order was measured at WeChat's related endpoint jscode2session.
+// The app of the code is checked before the code is redeemed, so that an attempt by another app
+// does not use up the code.
 func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *wire, error) {
 	switch {
 	case p.Get("appid") == "":
@@ -76,7 +76,7 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 		return nil, errCode
 	case err != nil:
 		return nil, err
-	case code.Grant.App != app.ID || !ours(code.Grant):
+	case code.Grant.App != app.ID || !isRelayGrant(code.Grant):
 		return nil, errCode
 	case !now.Before(code.ExpiresAt):
 		return nil, errCode
@@ -115,12 +115,11 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 	return out, nil
 }
 
-// ours reports whether a grant was made by this package: an app that was of another kind before may
-// have others.
-func ours(f gateway.Grant) bool {
+// isRelayGrant reports whether this package issued a grant: an app whose kind was changed may have
+// grants of other packages.
+func isRelayGrant(f gateway.Grant) bool {
 	return slices.ContainsFunc(f.Scopes, func(s string) bool {
-		return s == scopeBase || s == scopeUserInfo ||
-			s == scopeLogin
+		return s == scopeBase || s == scopeUserInfo || s == scopeLogin
 	})
 }
 

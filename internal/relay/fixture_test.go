@@ -33,7 +33,7 @@ const (
 	callback  = "https://shop.example.com/callback"
 )
 
-// rig is a relay with a real store, and with everything around it made up.
+// fixture is a relay with a real store and fakes for all other dependencies.
 type fixture struct {
 	t       testing.TB
 	mux     *route.Mux
@@ -222,7 +222,7 @@ func (g *fixture) authorize(scope string, change ...string) *httptest.ResponseRe
 		"code", "scope", scope, "state", "s1"}, change)...)
 }
 
-// with changes pairs, or adds to them. A value of "-" takes the pair away.
+// with changes pairs or adds some. The value "-" removes a pair.
 func with(pairs, change []string) (out []string) {
 	given := map[string]string{}
 	for i := 0; i+1 < len(change); i += 2 {
@@ -245,7 +245,7 @@ func with(pairs, change []string) (out []string) {
 	return out
 }
 
-// code is what the app gets when the person may use it.
+// code returns the code for a user with access to the app.
 func (g *fixture) code(scope string, change ...string) string {
 	g.t.Helper()
 	w := g.authorize(scope, change...)

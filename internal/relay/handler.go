@@ -130,7 +130,6 @@ func (h *Handler) Mount(mux *route.Mux) {
 		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
 	}
 	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) {
-		return nil,
-			nil, errBadURL
+		return nil, nil, errBadURL
 	}))
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A refresh token is the id of its grant and a mac, in one text of the format of WeChat's. The mac
-// is derived from the master key, so a made-up token is recognized without looking up the grant,
-// and cannot revoke one.
+// A refresh token is the id of its grant and a MAC, encoded in the format of WeChat's tokens. The
+// MAC is derived from the master key, so a made-up token is rejected without reading the grant, and
+// cannot revoke it.
 const purposeRefresh = "relay refresh token"
 
 const grantIDSize = 26 // of gateway.NewID
@@ -37,8 +37,8 @@ func refreshText(key []byte, grant string) string {
 	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
 }
 
-// readRefresh returns the grant id of a refresh token; ok is false when it was not made here. It
-// may have been made before the master key was replaced.
+// readRefresh returns the grant id of a refresh token. ok is false when its MAC is wrong. MACs of
+// previous master keys are accepted.
 func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
@@ -53,13 +53,14 @@ func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 
 const purposeAccess = "relay access token of a refresh"
 
-// refreshPace is how often a grant gets a new access token by refreshing. An app that refreshes at
-// every page, or in a loop, gets the same one in between: each token is a row for two hours, and a
-// refresh requires no secret.
+// refreshPace is how often a refresh issues a new access token for a grant; in between it returns
+// the same one. An app may refresh at every page or in a loop, a refresh requires no secret, and
+// each token is a row for two hours.
 const refreshPace = 10 * time.Minute
 
-// newAccess returns the access token that a refresh returns at now, in every process, and when it
-// was made first. It is derived, so that it can be returned twice although only its hash is stored.
+// newAccess returns the access token that all processes return for a refresh at now, and its row.
+// It is derived from the master key, so that it can be returned again although the store has only
+// its hash.
 func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
@@ -73,9 +74,10 @@ func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token,
 }
 
 // refreshToken returns another access token (/sns/oauth2/refresh_token). It requires no secret and
-// returns the same refresh token, whose 30 days continue (WeChat's documentation). Where WeChat
-// extends the same access token, this returns a new one, the same for some minutes, and the old one
-// stays valid until it expires: only hashes are stored. Order and scope are as captured in 2018.
+// returns the same refresh token, whose 30 days continue (WeChat's documentation). WeChat extends
+// the lifetime of the access token; this package issues a new one, since it stores only hashes, and
+// the old one stays valid until it expires. The order of the keys and the scope are as captured in
+// 2018.
 func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, error) {
 	token := p.Get("refresh_token")
 	switch {
@@ -150,19 +152,19 @@ func refreshScope(scopes []string) string {
 	return strings.Join(scopes, ",")
 }
 
-// stillAllowed applies the app's access policy again: a user who had access a month ago may not
-// have it today. To the app, the token of a user without access is expired.
-func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Grant, dead *Error) (gateway.User, error) {
+// stillAllowed applies the app's access policy again, since a user may have lost access since the
+// sign-in. The app gets the error denied, as for an expired token.
+func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Grant, denied *Error) (gateway.User, error) {
 	user, err := h.cfg.Users.User(ctx, f.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return user, dead
+		return user, denied
 	}
 	if err != nil {
 		return user, err
 	}
 	decision, err := h.cfg.Access.Decide(ctx, user, app.App)
 	if err == nil && decision != access.Allowed {
-		err = dead
+		err = denied
 	}
 	return user, err
 }

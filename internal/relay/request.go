@@ -18,8 +18,8 @@ const (
 	scopeLogin    = "snsapi_login"    // the same, of a website app
 )
 
-// Parameters of the gateway's own. They only narrow the request that has them, so it does no harm
-// when somebody else sets them.
+// Parameters that the gateway adds to an authorize request. They only restrict the request, so a
+// request in which an attacker sets them is harmless.
 const (
 	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
 	paramContinue     = "weigate_continue"      // the user pressed "Continue"
@@ -50,7 +50,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			return nil, &pageError{kind: web.BadRequest} // each party could read another of them
+			return nil, &pageError{kind: web.BadRequest} // the app and the gateway could read different ones
 		}
 	}
 	app := h.byAppID[q.Get("appid")]
@@ -79,7 +79,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	return req, nil
 }
 
-// readScope reads a list as WeChat does: separated by commas, also at the end. It reports whether
+// readScope parses scope as WeChat does: separated by commas, also at the end. It reports whether
 // all scopes exist at this address.
 func (req *request) readScope(list string) bool {
 	for s := range strings.SplitSeq(list, ",") {
@@ -94,7 +94,7 @@ func (req *request) readScope(list string) bool {
 	return len(req.scopes) > 0
 }
 
-// connector returns the connector whose openids the app knows.
+// connector returns the connector whose openids the app stores.
 func (req *request) connector() string {
 	if req.website && req.app.WebsiteConnector != "" {
 		return req.app.WebsiteConnector
@@ -125,8 +125,8 @@ func (req *request) language() string {
 	return ""
 }
 
-// requestURL returns the address of this same request with parameters of the gateway's own, without
-// what has no meaning here: it has to fit into a cookie.
+// requestURL returns the address of this request, with parameters of the gateway added and unused
+// parameters removed: it has to fit into a cookie.
 func (h *Handler) requestURL(req *request, own ...string) string {
 	path := pathAuthorize
 	if req.website {

@@ -52,8 +52,7 @@ func unlisted() []string {
 	}
 }
 
-// Whatever an address looks like, a code goes to a listed host or nowhere, and a person is not even
-// signed in for it.
+// A code is sent to a listed host or not at all, and for a rejected address no sign-in starts.
 func TestCodeIsNotSentToAnUnlistedHost(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -161,9 +160,9 @@ func TestStateAddsNoParameterAndNoHeader(t *testing.T) {
 	}
 }
 
-// Somebody else's link completes in the browser that opens it, with the person of that browser, and
-// sends the code to the app alone.
-func TestSomebodyElsesLinkSignsNobodyElseIn(t *testing.T) {
+// An attacker's link is completed in the browser that opens it, for the user of that browser, and
+// the code is sent to the app only.
+func TestAttackersLinkSignsNoOtherUserIn(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
 	mallory := g.session
@@ -223,8 +222,8 @@ func TestSecretGuessing(t *testing.T) {
 	}
 }
 
-// Who knows how refresh tokens are made, and the id of a family, makes none, and ends none by
-// trying.
+// An attacker who knows the format of refresh tokens and the id of a grant can neither make a valid
+// token nor revoke the grant.
 func TestMadeUpRefreshTokenEndsNothing(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -269,7 +268,7 @@ func (c counted) Rotate(ctx context.Context, r gateway.Rotation) (gateway.Rotate
 	return out, err
 }
 
-// A refresh asks for no secret, and each access token is a row for two hours: whoever has one
+// A refresh requires no secret, and each access token is a row for two hours: an attacker with one
 // refresh token, or a program that refreshes at every page, must not fill the store.
 func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 	t.Parallel()
@@ -291,13 +290,15 @@ func TestFloodOfRefreshesMakesFewRows(t *testing.T) {
 	if n := made.Load(); n < 10 || n > 11 {
 		t.Errorf("400 refreshes in 100 minutes made %d access tokens", n)
 	}
-	// Each one is good for the two hours that the program was told, also one that was given before.
+	// Each token is valid for the two hours that its response contained, even if it was issued
+	// before.
 	last := g.refresh(first.RefreshToken)
 	g.advance(2*time.Hour - time.Second)
 	if a := g.bearer("/sns/auth", last.AccessToken); a.code() != 0 {
 		t.Errorf("before the two hours are over: %s", a.raw)
 	}
-	if other := g.redeem(g.code("snsapi_base")); g.refresh(other.RefreshToken).AccessToken == g.refresh(first.RefreshToken).AccessToken {
+	other := g.redeem(g.code("snsapi_base"))
+	if g.refresh(other.RefreshToken).AccessToken == g.refresh(first.RefreshToken).AccessToken {
 		t.Error("two families have one access token")
 	}
 }
@@ -309,7 +310,8 @@ func TestRefreshesAtOnceAllWork(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			w := g.get("/sns/oauth2/refresh_token", "appid", appID, "grant_type", "refresh_token", "refresh_token", first.RefreshToken)
+			w := g.get("/sns/oauth2/refresh_token", "appid", appID, "grant_type", "refresh_token",
+				"refresh_token", first.RefreshToken)
 			if a := g.read(w); a.code() != 0 || a.AccessToken == "" {
 				t.Error(a.raw)
 			}
@@ -347,7 +349,8 @@ func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		found = found || bytes.Contains(b, []byte(openID))
-		for what, secret := range map[string]string{"a code that was used": used, "a code that was not": unused, "an access token": in.AccessToken,
+		for what, secret := range map[string]string{
+			"a code that was used": used, "a code that was not": unused, "an access token": in.AccessToken,
 			"another": again.AccessToken, "the refresh token": in.RefreshToken, "the secret": secret} {
 			if bytes.Contains(b, []byte(secret)) {
 				t.Errorf("%s is in %s", what, f.Name())
@@ -365,7 +368,8 @@ func TestAnonymousVisitorsStoreNothing(t *testing.T) {
 	g := newFixture(t, func(c *relay.Config) { c.Grants = noCodes{t: t} })
 	g.session = nil
 	g.authorize("snsapi_base")
-	g.get("/connect/qrconnect", "appid", appID, "redirect_uri", callback, "response_type", "code", "scope", "snsapi_login", "state", "s")
+	g.get("/connect/qrconnect", "appid", appID, "redirect_uri", callback, "response_type", "code",
+		"scope", "snsapi_login", "state", "s")
 	if len(g.begun) != 2 {
 		t.Errorf("%+v", g.shown)
 	}

@@ -14,9 +14,10 @@ import (
 // tokenForm distinguishes a text that is not a token (40014) from an invalid token (40001).
 var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo returns nickname and picture (/sns/userinfo). Sex is 0 and the places are empty, as at
-// WeChat since 2021-10-20; order and the undocumented key "language" are as captured. lang only
-// ever chose the language of the places.
+// userInfo returns nickname and picture (/sns/userinfo). sex is 0, and city, province and country
+// are empty, as at WeChat since 2021-10-20. The order of the keys and the undocumented key
+// "language" are as captured. The parameter lang is ignored, since it only selects the language of
+// city, province and country.
 func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 	app, f, user, err := h.bearer(r.Context(), p)
 	if err != nil {
@@ -37,7 +38,7 @@ func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 		out.str(empty, "")
 	}
 	out.str("headimgurl", user.AvatarURL)
-	out.none("privilege")
+	out.emptyList("privilege")
 	if union != "" {
 		out.str("unionid", union)
 	}
@@ -57,9 +58,9 @@ func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
 	return app, out, nil
 }
 
-// bearer returns the grant of an access token. The token of a user without access to the app any
-// more is expired: apps then refresh, fail, and send the user to authorize, where a page explains
-// it.
+// bearer returns the grant of an access token. When the user has lost access to the app, the token
+// counts as expired: the app then refreshes, gets an error, and redirects the user to authorize,
+// where a page explains the reason.
 func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant, gateway.User, error) {
 	fail := func(app *App, err error) (*App, gateway.Grant, gateway.User, error) {
 		return app, gateway.Grant{}, gateway.User{}, err
@@ -84,7 +85,7 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 	}
 	app := h.byID[f.App]
 	switch {
-	case app == nil || !ours(f): // the app is not configured any more
+	case app == nil || !isRelayGrant(f): // the app is not configured any more
 		return fail(nil, errCredential)
 	case openID != f.OpenID:
 		return fail(app, errOpenID)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Error is an error as WeChat returns it to an app: a number and a text. Numbers and texts are from
-// WeChat's table of return codes and from responses captured at these endpoints.
+// Error is an error as WeChat returns it to an app: a number and a text, taken from WeChat's table
+// of return codes and from responses captured at these endpoints.
 type Error struct {
 	Code int
 	Text string
@@ -24,7 +24,7 @@ type Error struct {
 // Error returns the text of WeChat's errmsg.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
 
-// The errors of this package. They are compared with and never changed.
+// The errors of this package. They are immutable.
 var (
 	errSystem        = &Error{-1, "system error"}
 	errCredential    = &Error{40001, "invalid credential, access_token is invalid or not latest"}
@@ -51,18 +51,17 @@ var (
 
 const maxForm = 64 << 10
 
-// call handles one of the calls of an app: it returns the app, nil while it is not known, and the
-// response.
+// call handles one endpoint. It returns the app, or nil if it is not known, and the response.
 type call func(r *http.Request, p url.Values) (*App, *wire, error)
 
-// sns serves a call. The status is 200 for errors as well, and the type text/plain without a
-// charset, as in captures of 2016, 2021 and 2024: some libraries depend on either.
+// sns serves a call. The status is 200 even for errors, and the content type is text/plain without
+// a charset, as in responses captured in 2016, 2021 and 2024: some libraries depend on both.
 func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		app, out, err := h.answer(w, r, run)
 		outcome := "ok"
 		if err != nil {
-			e := h.explain(r, endpoint, app, err)
+			e := h.errorFor(r, endpoint, app, err)
 			outcome = strconv.Itoa(e.Code)
 			out = newWire()
 			out.num("errcode", e.Code)
@@ -86,8 +85,8 @@ func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	}
 }
 
-// answer reads the parameters, which WeChat accepts in the query, by GET and by POST, and in a
-// form, and makes the call.
+// answer parses the parameters and makes the call. WeChat accepts parameters in the query, by GET
+// and POST, and in a form.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App, *wire, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, nil, errMethod // HEAD too: it would use up a code without returning anything
@@ -102,9 +101,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App
 	return run(r, r.Form)
 }
 
-// explain returns the error for the app, and logs it. Any error that is not an *Error is a failure
-// of the server: apps take WeChat's -1 as a reason to try again.
-func (h *Handler) explain(r *http.Request, endpoint string, app *App, err error) *Error {
+// errorFor returns the error for the app, and logs it. Any error that is not an *Error is a failure
+// of the server: WeChat's -1 makes apps try again.
+func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error) *Error {
 	id := ""
 	if app != nil {
 		id = app.ID
@@ -124,9 +123,9 @@ func (h *Handler) explain(r *http.Request, endpoint string, app *App, err error)
 	return errSystem
 }
 
-// rid returns what WeChat adds to an errmsg since 2021: the time in hexadecimal, and two groups
-// that name the request. Here they are from the request id, so that a line of the app's log leads
-// to one of the gateway's.
+// rid returns the identifier that WeChat appends to errmsg since 2021: the time in hexadecimal, and
+// two groups that identify the request. Here they are derived from the request id, so that an error
+// in the log of an app can be found in the log of the gateway.
 func (h *Handler) rid(r *http.Request) string {
 	sum := sha256.Sum256([]byte("rid " + h.cfg.RequestID(r.Context())))
 	name := hex.EncodeToString(sum[:8])
@@ -163,8 +162,8 @@ func (w *wire) str(name, v string) {
 	w.b.WriteString(strings.ReplaceAll(strings.TrimSuffix(text.String(), "\n"), "/", `\/`))
 }
 
-// none writes an empty list.
-func (w *wire) none(name string) {
+// emptyList writes an empty list.
+func (w *wire) emptyList(name string) {
 	w.key(name)
 	w.b.WriteString("[]")
 }

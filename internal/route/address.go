@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// address returns the client's address. X-Forwarded-For is read from trusted proxies only, from the
-// right: each proxy appends the address of its peer, so the last address that is not a trusted
-// proxy's is the first that a client could not have made up.
+// address returns the client's address. X-Forwarded-For is read only from trusted proxies, and from
+// the right: each proxy appends the address of its peer, so the last address that does not belong
+// to a trusted proxy is the first one that a client cannot forge.
 func (rt *Router) address(r *http.Request) netip.Addr {
 	from := peer(r)
 	header := r.Header.Values("X-Forwarded-For")

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Cookie returns a cookie of the gateway without a value, for the browser's session. Its name
-// follows package login's: no other host, and no page on plain http, can set a "__Host-" cookie;
-// below a path the prefix is "__Secure-", and the cookie is limited to that path; on plain http
-// there is no prefix, and since cookies ignore ports the name contains the port.
+// Cookie returns a session cookie of the gateway without a value. Its name follows the rules of
+// package login. No other host, and no page on plain http, can set a "__Host-" cookie. When the
+// gateway has a path, the prefix is "__Secure-", and the cookie is limited to that path. On plain
+// http there is no prefix, and the name contains the port, since cookies do not distinguish ports.
 func Cookie(own *url.URL, name string) http.Cookie {
 	c := http.Cookie{Path: strings.TrimSuffix(own.EscapedPath(), "/"), Secure: own.Scheme == "https", HttpOnly: true,
 		SameSite: http.SameSiteLaxMode}

@@ -1,7 +1,8 @@
-// Package route is in front of every address of the gateway: request ids, the client's address,
-// limits, the cross-origin check, headers, and a response when a handler panics.
+// Package route processes every request of the gateway before its handler: it assigns the request
+// id, determines the client's address, sets headers, applies limits and the cross-origin check, and
+// responds when a handler panics.
 //
-// Features register their routes at a [Mux], each route with its policies. A [Router], made by
+// Features register their routes with a [Mux], each route with its policies. A [Router], made by
 // [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address], [Cookie] and
 // [SeeOther].
 //

@@ -8,15 +8,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The failed authentications that a client may have: a burst, then one in each refill.
+// The allowed failed authentications for each client and network: failureBurst at once, then one
+// every failureRefill.
 const (
 	failureBurst  = 20
 	failureRefill = 3 * time.Second
 	maxFailures   = 10_000
 )
 
-// failureKey counts per client and network: somebody who guesses an app's secret from elsewhere
-// does not lock that app out.
+// failureKey identifies a client and a network, so that an attacker who guesses the secret of an
+// app from another network does not lock that app out.
 type failureKey struct{ network, client string }
 
 // Failures counts failed authentications of apps. Only failures are counted, so that a busy app is
@@ -27,7 +28,7 @@ type Failures struct {
 	now, old map[failureKey]*rate.Limiter
 }
 
-// NewFailures returns a Failures without any.
+// NewFailures returns a Failures that has counted none.
 func NewFailures() *Failures { return &Failures{now: map[failureKey]*rate.Limiter{}} }
 
 // Exhausted reports whether too many authentications as client have failed from the network of

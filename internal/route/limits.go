@@ -22,7 +22,7 @@ const (
 	perBrowser   = 5 // a second
 	browserBurst = 100
 
-	// For requests that add rows for signed-in users: an app that sends its users here for each
+	// For requests that add rows for signed-in users. An app that redirects its users here at each
 	// page load stays far below.
 	signedPerAddress = 300 // a second
 	signedBurst      = 6000
@@ -33,8 +33,9 @@ const (
 	minBrowserValue = 16     // bytes; a shorter cookie may be the same in every browser
 )
 
-// limits counts requests by key. A full table is emptied: a client that fills it with made-up keys
-// gains nothing that it could not have without, and nobody else is locked out.
+// limits counts requests by key. A full table is cleared: an attacker who fills it with made-up
+// keys gains nothing, since each of these keys has a limit of its own anyway, and no other client
+// is locked out.
 type limits struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
@@ -45,8 +46,8 @@ func newLimits() *limits {
 	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
 }
 
-// ceilings are the limits of the routes of a policy.
-type ceilings struct {
+// rates are the limits of the routes with a policy.
+type rates struct {
 	policy       Policy
 	name         string // distinguishes the policy's buckets
 	perAddress   rate.Limit
@@ -55,7 +56,7 @@ type ceilings struct {
 	browserBurst int
 }
 
-var classes = []ceilings{
+var classes = []rates{
 	{
 		policy: Limited, name: "sign-in",
 		perAddress: perAddress, addressBurst: addressBurst, perBrowser: perBrowser, browserBurst: browserBurst,
@@ -106,7 +107,7 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 
 // keys returns what a request is counted by: its browser, as far as a cookie of the gateway
 // identifies it, and its address.
-func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
+func (rt *Router) keys(r *http.Request, class rates) []limitKey {
 	var keys []limitKey
 	if value := rt.browser(r); value != "" {
 		keys = append(keys, limitKey{class.name + " cookie " + value, class.perBrowser, class.browserBurst})
@@ -117,10 +118,10 @@ func (rt *Router) keys(r *http.Request, class ceilings) []limitKey {
 	return keys
 }
 
-// browser returns a value that identifies a browser; "" = none is known. A session comes first: a
-// client that wants what the session gives cannot leave it out or change it, while other cookies
-// can be made up for each request. Cookies that only mark something, such as "1", do not
-// distinguish browsers: counted by, they would let one client use up the limit of all.
+// browser returns a cookie value that identifies a browser; "" = none. The session cookie has
+// precedence: a client that needs its session cannot omit or change it, while it can make up other
+// cookies for each request. Flags such as "1" are ignored: they are the same in all browsers, so
+// one client could use up the limit of all.
 func (rt *Router) browser(r *http.Request) (value string) {
 	for _, c := range r.Cookies() {
 		switch {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Policy is what [Router.Wrap] does with the requests of a route before its handler serves them.
+// Policy selects what [Router.Wrap] does with the requests of a route before its handler.
 // Policies combine with |.
 type Policy uint8
 
@@ -15,13 +15,13 @@ const (
 	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate by the
 	// request itself, never by a cookie.
 	CrossSitePost Policy = 1 << iota
-	// Limited counts the requests of anonymous visitors: see limits.go.
+	// Limited limits the requests of anonymous clients: see limits.go.
 	Limited
-	// LimitedSignedIn counts requests that add rows for signed-in users. Its limits are far above
-	// what users do.
+	// LimitedSignedIn limits requests that add rows for signed-in users. Its limits are far above
+	// the needs of users.
 	LimitedSignedIn
-	// Private keeps what the pattern does not name (a wildcard, the rest of a subtree) out of the
-	// log.
+	// Private logs the pattern instead of the path, since the variable part of the path must not be
+	// logged.
 	Private
 )
 

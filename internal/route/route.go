@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Failure is why the router rejected a request or what went wrong behind it.
+// Failure is the reason for an error response of the router.
 type Failure int
 
 // The failures.
@@ -27,7 +27,7 @@ const (
 // Config holds the settings of a [Router]. Origin, Mux and Fail are required.
 type Config struct {
 	Origin       string         // of the gateway: the cross-origin check trusts it also where a proxy changes Host
-	TrustedProxy []netip.Prefix // whose X-Forwarded-For is read; empty = nobody's
+	TrustedProxy []netip.Prefix // whose X-Forwarded-For is read; empty = no peer is trusted
 	Mux          *Mux           // the routes, whose policies apply
 	CookiePrefix []string       // prefixes of the names of cookies that identify browsers; see limits.go
 	// name of the session cookie, which identifies a browser before all others; "" = there is none
@@ -156,7 +156,7 @@ func frames(stack []byte) []string {
 	return out[:min(len(out), 20)]
 }
 
-// response records whether anything was sent.
+// response records whether a status or a body was sent.
 type response struct {
 	http.ResponseWriter
 	began bool

@@ -15,16 +15,16 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-type rig struct {
+type fixture struct {
 	handler http.Handler
 	log     *strings.Builder
 	now     time.Time
 }
 
-// newRig wraps a handler that answers with what it was told about the request.
-func newRig(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config)) *rig {
+// newFixture wraps a handler that responds with the request's attributes.
+func newFixture(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config)) *fixture {
 	t.Helper()
-	rig := &rig{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
+	rig := &fixture{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
 	cfg := route.Config{
 		Origin: "https://login.example.com", Mux: route.NewMux(), CookiePrefix: []string{"__Host-weigate"},
 		Fail: func(w http.ResponseWriter, _ *http.Request, f route.Failure) {
@@ -57,7 +57,7 @@ func newRig(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config))
 	return rig
 }
 
-func (g *rig) do(r *http.Request) *httptest.ResponseRecorder {
+func (g *fixture) do(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	g.handler.ServeHTTP(w, r)
 	return w
@@ -74,7 +74,7 @@ func TestVisitorAddress(t *testing.T) {
 		want       string
 	}{
 		{"no proxy", "203.0.113.7:9", nil, "203.0.113.7"},
-		{"a stranger's header is not read", "203.0.113.7:9", []string{"198.51.100.1"}, "203.0.113.7"},
+		{"the header of an untrusted peer is not read", "203.0.113.7:9", []string{"198.51.100.1"}, "203.0.113.7"},
 		{"trusted proxy", "10.0.0.1:9", []string{"198.51.100.1"}, "198.51.100.1"},
 		{"what the visitor made up stands further left", "10.0.0.1:9", []string{"127.0.0.1, 198.51.100.1"},
 			"198.51.100.1"},
@@ -89,16 +89,16 @@ func TestVisitorAddress(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = k.peer
 			r.Header["X-Forwarded-For"] = k.forwarded
-			if got := newRig(t, nil, trust).do(r).Body.String(); !strings.HasPrefix(got, k.want+" ") {
+			if got := newFixture(t, nil, trust).do(r).Body.String(); !strings.HasPrefix(got, k.want+" ") {
 				t.Errorf("address: %s, want %s", got, k.want)
 			}
 		})
 	}
 }
 
-func TestForwardedForFromAStrangerIsOneWarning(t *testing.T) {
+func TestForwardedForOfAnUntrustedPeerIsOneWarning(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil)
+	g := newFixture(t, nil)
 	for range 3 {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("X-Forwarded-For", "198.51.100.1")
@@ -111,7 +111,7 @@ func TestForwardedForFromAStrangerIsOneWarning(t *testing.T) {
 
 func TestRequestsHaveNamesOfOurMaking(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil)
+	g := newFixture(t, nil)
 	seen := map[string]bool{}
 	for range 20 {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -147,7 +147,7 @@ func TestFormsFromOtherSites(t *testing.T) {
 					r.Header.Set(name, value)
 				}
 			}
-			if w := newRig(t, nil).do(r); w.Code != k.want {
+			if w := newFixture(t, nil).do(r); w.Code != k.want {
 				t.Errorf("status %d, want %d", w.Code, k.want)
 			}
 		})
@@ -157,14 +157,14 @@ func TestFormsFromOtherSites(t *testing.T) {
 func TestBodyHasALimit(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("a", 1<<20)))
-	if got := newRig(t, nil).do(r).Body.String(); !strings.HasSuffix(got, " 65536 true") {
+	if got := newFixture(t, nil).do(r).Body.String(); !strings.HasSuffix(got, " 65536 true") {
 		t.Errorf("a large body: %s", got)
 	}
 }
 
 func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil)
+	g := newFixture(t, nil)
 	ask := func(path, peer, cookie string) int {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.RemoteAddr = peer
@@ -202,11 +202,11 @@ func TestFloodFromOneAddressIsSlowedDown(t *testing.T) {
 	}
 }
 
-// One who is signed in makes rows with each code that an app is sent. A person who reloads does not
-// notice the ceiling, a loop does.
+// A signed-in user adds a row with each code that an app is sent. Reloading a page stays below the
+// limit, a loop does not.
 func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil)
+	g := newFixture(t, nil)
 	ask := func(path, peer, cookie string) int {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.RemoteAddr = peer
@@ -244,11 +244,11 @@ func TestFloodOfCodesFromOneBrowserIsSlowedDown(t *testing.T) {
 	}
 }
 
-// Whoever is signed in needs the session's cookie for what makes rows. Cookies that are made up
-// anew beside it for each request give no new count.
+// A client needs its session cookie at routes that add rows. Further cookies that it makes up for
+// each request do not give it a new limit.
 func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil, func(c *route.Config) { c.SessionCookie = "__Host-weigate-s" })
+	g := newFixture(t, nil, func(c *route.Config) { c.SessionCookie = "__Host-weigate-s" })
 	through := 0
 	for n := range 2000 {
 		r := httptest.NewRequest(http.MethodGet, "/oauth2/authorize", nil)
@@ -264,11 +264,11 @@ func TestFloodWithMadeUpCookiesBesideTheSession(t *testing.T) {
 	}
 }
 
-// The probe for cookies and the notice of a snapshot page are "1" in every browser. Whoever sends
-// that all day must not keep the others out.
+// The cookies that probe for cookie support and mark a snapshot page have the value "1" in every
+// browser. A client that sends one of them all day must not exhaust the limit of other users.
 func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, nil)
+	g := newFixture(t, nil)
 	ask := func(peer string) int {
 		r := httptest.NewRequest(http.MethodGet, "/sign-in/lost", nil)
 		r.RemoteAddr = peer
@@ -285,7 +285,7 @@ func TestFloodWithACookieThatAllBrowsersHaveLocksNobodyOut(t *testing.T) {
 
 func TestPanicTellsTheVisitorNothing(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(http.ResponseWriter, *http.Request) { panic("code=SECRET") })
+	g := newFixture(t, func(http.ResponseWriter, *http.Request) { panic("code=SECRET") })
 	w := g.do(httptest.NewRequest(http.MethodGet, "/?code=SECRET", nil))
 	if w.Code != 500 || strings.Contains(w.Body.String()+g.log.String(), "SECRET") {
 		t.Errorf("%d %s; log %s", w.Code, w.Body, g.log)
@@ -297,7 +297,7 @@ func TestPanicTellsTheVisitorNothing(t *testing.T) {
 
 func TestPanicAfterHalfAnAnswerBreaksTheConnection(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+	g := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "half")
 		panic("oh")
 	})
@@ -311,7 +311,7 @@ func TestPanicAfterHalfAnAnswerBreaksTheConnection(t *testing.T) {
 
 func TestPrivatePathIsInNoLog(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, func(http.ResponseWriter, *http.Request) { panic("oh") })
+	g := newFixture(t, func(http.ResponseWriter, *http.Request) { panic("oh") })
 	g.do(httptest.NewRequest(http.MethodGet, "/scan/planted/answer", nil))
 	r := httptest.NewRequest(http.MethodPost, "/scan/planted", nil)
 	r.Header.Set("Origin", "https://evil.example")

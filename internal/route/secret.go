@@ -12,9 +12,9 @@ type SecretHash [32]byte
 // HashSecret hashes a secret of an app.
 func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
-// SecretMatches reports whether one of sent is one of the first two of known, which are an app's
-// current and next secret. It hashes and compares as often whatever known is, also for an app that
-// does not exist and has none.
+// SecretMatches reports whether one of sent is one of the first two of known, which are the current
+// and the next secret of an app. The number of hashes and comparisons does not depend on known, so
+// the response time does not reveal whether an app exists.
 func SecretMatches(known []SecretHash, sent ...string) bool {
 	return secretMatches(known, sent, subtle.ConstantTimeCompare)
 }

@@ -120,7 +120,7 @@ func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
 	}
 }
 
-func TestBlockedPersonGetsNowhere(t *testing.T) {
+func TestBlockedUserIsRejected(t *testing.T) {
 	t.Parallel()
 	block := func(w *fixture) {
 		w.people.mu.Lock()
@@ -179,8 +179,8 @@ func TestBlockedPersonGetsNowhere(t *testing.T) {
 	})
 }
 
-// While the phone reads, its account turns out to be the same person as an older one.
-func TestJoinedAccountInTheMiddle(t *testing.T) {
+// While the page on the phone is open, its user is joined to an older user.
+func TestUserJoinedDuringTheScan(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("bob")
@@ -193,7 +193,8 @@ func TestJoinedAccountInTheMiddle(t *testing.T) {
 	}
 	w.tickets.mu.Unlock()
 	number := w.ticket().Number
-	// A join ends the younger's sessions, so the phone signs in anew, as the older.
+	// Joining two users ends the sessions of the newer one, so the phone signs in again, as the
+	// older one.
 	delete(phone.cookies, "session")
 	phone.press(number).want(web.GoingOn)
 	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).press(number).want(web.ScanDone)
@@ -223,7 +224,7 @@ func TestOlderPageConfirmsNothing(t *testing.T) {
 	}
 }
 
-// A phone that was itself signed in by a phone vouches for nobody.
+// A phone that was itself signed in by scan cannot approve a sign-in.
 func TestSessionByScanConfirmsNoOther(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -248,7 +249,7 @@ func TestAnswerThatIsNoneOfTheNumbersIsNoAnswer(t *testing.T) {
 	w.state(gateway.TicketScanned)
 }
 
-// Without holding the ticket first, the right number is no answer either.
+// The right number is rejected from a phone that has not pressed "Continue" before.
 func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -260,7 +261,7 @@ func TestNumberWithoutHoldingIsNoAnswer(t *testing.T) {
 	w.state(gateway.TicketOpen)
 }
 
-func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
+func TestBrowserWithoutCookiesSeesWhy(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	b := w.browser(uaDesktop)

@@ -12,25 +12,25 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// posted is look for a form. A form counts only for the ticket that its page showed: of two codes
-// that were scanned one after the other, the older page confirms nothing any more.
-func (h *Handler) posted(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
+// readForm is authenticate for a form. A form is accepted only for the ticket that its page showed:
+// when a phone has scanned two codes, the page of the first confirms nothing any more.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (v phoneRequest, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return v, false
 	}
-	v, ok = h.look(w, r)
-	if ok && r.PostForm.Get("m") != mark(v.ticket) {
+	v, ok = h.authenticate(w, r)
+	if ok && r.PostForm.Get("m") != formID(v.ticket) {
 		route.SeeOther(w, h.path+pathConfirm)
 		return v, false
 	}
 	return v, ok
 }
 
-// serveScan binds the ticket to the phone's user. Of several phones one gets it.
-func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.posted(w, r)
+// scan binds the ticket to the phone's user. Of several phones one succeeds.
+func (h *Handler) scan(w http.ResponseWriter, r *http.Request) {
+	v, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
@@ -41,17 +41,17 @@ func (h *Handler) serveScan(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm) // which shows the state
 }
 
-func (h *Handler) redeem(ctx context.Context, v seen) (gateway.Ticket, error) {
+func (h *Handler) redeem(ctx context.Context, v phoneRequest) (gateway.Ticket, error) {
 	return h.cfg.Tickets.ScanTicket(ctx, v.ticket.Hash, gateway.Approver{
 		UserID: v.who.User.ID, Connector: v.who.Connector, AppID: v.who.AppID, OpenID: v.who.OpenID,
 		AuthTime: v.who.AuthTime,
 	}, h.cfg.Now())
 }
 
-// answer accepts the number that the user chose, or a refusal. A number that is not on the page is
-// not an answer.
+// answer stores the number that the user chose, or the refusal. A number that the page did not show
+// is ignored.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.posted(w, r)
+	v, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
@@ -70,7 +70,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
-		// Declined on the first page: this code must not ask another user.
+		// Declined before "Continue": no other user can confirm this code afterwards.
 		if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
 			h.failed(w, r, err)
 			return
@@ -87,8 +87,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// recordAnswer records the phone's answer. The sign-in of a desktop is recorded when it happens.
-func (h *Handler) recordAnswer(ctx context.Context, v seen, t gateway.Ticket, state gateway.TicketState) {
+// recordAnswer records a refusal or a wrong number. The sign-in of a desktop is recorded when it is
+// completed.
+func (h *Handler) recordAnswer(ctx context.Context, v phoneRequest, t gateway.Ticket, state gateway.TicketState) {
 	switch state {
 	case gateway.TicketRefused:
 		h.recordEvent(ctx, EventRefuse, "refused", v.who.User.ID, t)
@@ -99,7 +100,7 @@ func (h *Handler) recordAnswer(ctx context.Context, v seen, t gateway.Ticket, st
 	}
 }
 
-// failed responds when the store rejected what the phone sent.
+// failed responds when the store rejected the phone's answer.
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
@@ -111,7 +112,7 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-func outcomeOf(v seen, now time.Time) *outcome {
+func outcomeOf(v phoneRequest, now time.Time) *outcome {
 	return &outcome{
 		User: v.who.User.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser,
 		Place: v.ticket.Place, At: now.Unix(),
@@ -122,14 +123,14 @@ func outcomeOf(v seen, now time.Time) *outcome {
 func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
 	o := p.Done
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanDone, App: h.appName(o.App), User: h.person(r.Context(), o.User),
+		Kind: web.ScanDone, App: h.appName(o.App), User: h.user(r.Context(), o.User),
 		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place,
 			Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
 		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
-// undo ends the session that the desktop got, or prevents it.
+// undo ends the session that the desktop received, or prevents it.
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
 	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
@@ -139,9 +140,9 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	now := h.cfg.Now()
-	// The approval is withdrawn first. A desktop that redeems it at this moment has redeemed it by
-	// now, and its session can be ended; or it finds the ticket refused, and ends the session that
-	// it has just made.
+	// The approval is withdrawn first. A desktop that redeems it concurrently has either redeemed
+	// it by now, and its session can be ended, or finds the ticket refused and ends the session
+	// that it has just created.
 	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.User, gateway.TicketRefused, now)
 	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) ||
 		errors.Is(err, gateway.ErrBlocked) {

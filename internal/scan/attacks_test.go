@@ -37,7 +37,7 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	victim.press(w.ticket().Others[0]).want(web.ScanMismatch).shows("Nobody was signed in")
 	w.state(gateway.TicketMismatch)
 	attacker.open(attacker.at).want(web.ScanWrong)
-	// One wrong number ends it: the right one comes too late.
+	// A wrong number ends the ticket: the right number is rejected afterwards.
 	victim.visit(http.MethodPost, "/scan/answer", url.Values{"m": {""},
 		"number": {w.ticket().Number}}).want(web.ScanMismatch)
 	w.state(gateway.TicketMismatch)
@@ -49,8 +49,8 @@ func TestCodeForwardedToAVictim(t *testing.T) {
 	}
 }
 
-// Only the browser that shows the code is signed in by it, whoever else knows the code, the page's
-// address, or both.
+// Only the browser that shows the code is signed in by it, even if an attacker knows the code, the
+// address of the page, or both.
 func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -81,7 +81,7 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	if thief.isIn() != "" {
 		t.Error("a browser without the cookie is signed in")
 	}
-	// The cookie of one sign-in, sent under the name of another, is no cookie.
+	// The cookie of one sign-in is rejected under the name of another.
 	from, to := "", ""
 	for name := range desktop.cookies {
 		from = name
@@ -99,8 +99,8 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 
 var requestID = regexp.MustCompile(`Request <code[^>]*>[^<]*</code>`)
 
-// Whether a code was never made, is over, or is no code at all: one answer, one look into the
-// store.
+// An id that was never issued, an expired one and a malformed one get the same response, with the
+// same number of reads of the store.
 func TestTicketGuessing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -144,14 +144,14 @@ func TestTicketReplay(t *testing.T) {
 	form := *phone
 	phone.press(number).want(web.ScanDone)
 	desktop.open(desktop.at).want(web.ScanIn)
-	// Every form of the phone once more.
+	// Every form of the phone is sent again.
 	form.press(number).want(web.ScanDone)
 	form.page = ask
 	form.press("Continue").want(web.ScanDone)
 	form.page = ask
 	form.press("Decline").want(web.ScanDone)
 	w.state(gateway.TicketRedeemed)
-	// The desktop once more goes on; it makes no second session.
+	// A repeated request of the desktop continues, and creates no second session.
 	desktop.open(desktop.at).goes(backTo)
 	desktop.open(desktop.at).goes(backTo)
 	if w.people.made != 1 {
@@ -168,8 +168,8 @@ func TestTicketReplay(t *testing.T) {
 	w.watch("begun", "ok", "begun")
 }
 
-// Somebody photographs the code on a screen across the room, and is quicker.
-func TestStrangersPhoneScansFirst(t *testing.T) {
+// An attacker photographs the code on another screen, and scans it before the user does.
+func TestAttackersPhoneScansFirst(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	desktop, stranger, owner := w.desktop(), w.phone("bob"), w.phone("alice")
@@ -203,8 +203,8 @@ func TestStrangersPhoneScansFirst(t *testing.T) {
 
 var linkLike = regexp.MustCompile(`(?:href|src|action|data-self|data-poll|data-renew)="([^"#]+)"|url=([^"]+)"`)
 
-// A crawler, a link preview, a prefetch: it fetches whatever it finds on any page, with the cookies
-// of whoever it sits with.
+// A crawler, a link preview and a prefetch fetch every link of a page, with the cookies of the
+// browser in which they run.
 func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -262,7 +262,8 @@ func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 	if row.Hash == row.Desktop || string(row.Data) == "" || strings.Contains(string(row.Data), id) {
 		t.Errorf("ticket %+v", row)
 	}
-	// Whoever has read the code and the whole database cannot take the ticket by what they know.
+	// An attacker who has read the code and the whole database cannot redeem the ticket with what
+	// they contain.
 	w.approve(desktop.link(), w.phone("alice"))
 	for _, guess := range [][32]byte{row.Hash, hashOf(id), {}} {
 		if _, err := w.tickets.RedeemTicket(t.Context(), row.Hash, guess, w.now()); !errors.Is(err,
@@ -297,18 +298,18 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	first := phone.send(http.MethodGet, link, nil)
 	seen("the answer to the code", first.Body.String()+fmt.Sprint(first.Header()))
 	phone.open(link)
-	seen("the way to WeChat", fmt.Sprint(w.people.demands))
+	seen("the way to WeChat", fmt.Sprint(w.people.loginRequests))
 	phone.comeBack("alice").want(web.ScanAsk)
 	look(phone)
 	look(phone.press("Continue").want(web.ScanNumber))
 	look(phone.press(w.ticket().Number).want(web.ScanDone))
 	look(desktop.open(desktop.at).want(web.ScanIn))
-	// The page that says how to open it elsewhere has to name it, and sends no Referer.
+	// The page outside WeChat has to contain the link, and sends no Referer.
 	elsewhere := w.browser(uaSafari).open(link).want(web.ScanHere)
 	if got := elsewhere.page.Header().Get("Referrer-Policy"); got != "no-referrer" {
 		t.Errorf("Referrer-Policy %q", got)
 	}
-	// A store that is away, an answer that cannot be given: whatever is logged names no ticket.
+	// The store is unavailable or the request fails: no log message contains the id of a ticket.
 	w.tickets.broken["Ticket"] = errStore
 	other := w.phone("bob")
 	other.open(link).want(web.Busy)
@@ -336,7 +337,7 @@ func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
 	desktop.open(desktop.at).want(web.ScanCode)
 	w.approve2(link, w.phone("alice"))
 	desktop.open(desktop.at).want(web.ScanIn)
-	// One is answered, so there is room for the one that came too late.
+	// One ticket is redeemed, so the request that exceeded the limit succeeds now.
 	late.open(late.at).want(web.ScanCode)
 	if !strings.Contains(w.log.String(), "ticket limit reached") {
 		t.Errorf("log: %s", w.log)

@@ -2,12 +2,13 @@ package scan
 
 import "strings"
 
-// sign is a part of a user agent and what it stands for.
-type sign struct{ piece, name string }
+// token is a part of a user agent and the name of the browser or system that it identifies.
+type token struct{ text, name string }
 
-// browsers are recognized in this order: most contain the names of others too.
-func browsers() []sign {
-	return []sign{
+// browsers returns the browsers in the order of recognition: the user agent of most of them
+// contains the names of others too.
+func browsers() []token {
+	return []token{
 		{"wxwork", "WeCom"}, {"micromessenger", "WeChat"}, {"edg/", "Edge"}, {"edga/", "Edge"}, {"edgios/", "Edge"},
 		{"opr/", "Opera"},
 		{"samsungbrowser/", "Samsung Internet"}, {"huaweibrowser/", "HUAWEI Browser"}, {"miuibrowser/", "Mi Browser"},
@@ -19,21 +20,22 @@ func browsers() []sign {
 	}
 }
 
-func systems() []sign {
-	return []sign{
+func systems() []token {
+	return []token{
 		{"openharmony", "HarmonyOS"}, {"harmonyos", "HarmonyOS"}, {"ipad", "iPad"}, {"iphone", "iPhone"},
 		{"android", "Android"}, {"cros", "ChromeOS"},
 		{"windows", "Windows"}, {"mac os x", "macOS"}, {"macintosh", "macOS"}, {"linux", "Linux"},
 	}
 }
 
-// readBrowser shortens a user agent: "Chrome, Windows". It returns only names of this file; "" =
-// not recognized. Users see it; nothing is decided by it, since a user agent can be made up.
+// readBrowser shortens a user agent to a name such as "Chrome, Windows". It returns only names of
+// this file, and "" for a user agent that is not recognized. Users see the name; nothing is decided
+// by it, since a client can send any user agent.
 func readBrowser(userAgent string) string {
 	ua := strings.ToLower(userAgent[:min(len(userAgent), 1024)])
-	find := func(signs []sign) string {
-		for _, s := range signs {
-			if strings.Contains(ua, s.piece) {
+	find := func(tokens []token) string {
+		for _, s := range tokens {
+			if strings.Contains(ua, s.text) {
 				return s.name
 			}
 		}

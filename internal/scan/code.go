@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// quiet is the white margin that readers need, in modules.
+// quiet is the width of the white margin that QR code readers need, in modules.
 const quiet = 4
 
 func encode(link string) (*go_qr.QrCode, error) {
@@ -43,26 +43,26 @@ func draw(link string) (*web.Code, error) {
 	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
 }
 
-// codePNG serves this browser's code as a picture, to be saved by a long press and scanned from the
-// album.
+// codePNG serves this browser's code as an image, which users save with a long press and scan from
+// their album.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
-	h.picture(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
+	h.image(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(10, quiet))
 	})
 }
 
-// codeSVG serves the same, for printing or a large screen.
+// codeSVG serves the code as an SVG image, for printing or a large screen.
 func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
-	h.picture(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
+	h.image(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(10, quiet, go_qr.WithOptimalSVG()))
 	})
 }
 
-// picture serves a picture of a code. It creates no ticket: a code that no page shows does not
-// exist.
-func (h *Handler) picture(w http.ResponseWriter, r *http.Request, kind string,
+// image serves an image of a code. It creates no ticket: there is an image only of a code that a
+// page has shown.
+func (h *Handler) image(w http.ResponseWriter, r *http.Request, kind string,
 	encoded func(*go_qr.QrCode) ([]byte, error)) {
-	s := h.sign(r)
+	s := h.readFlow(r)
 	if s == nil || s.Made == 0 || s.Done {
 		http.NotFound(w, r)
 		return

@@ -16,16 +16,16 @@ import (
 )
 
 // desktopFlow is the content of a desktop's cookie: one sign-in of one tab. All its secrets are
-// derived from Seed. derived from Seed.
+// derived from Seed.
 type desktopFlow struct {
-	Seed           []byte         `json:"s"`
-	Round          int            `json:"n,omitempty"` // how often the code was renewed
-	Made           int64          `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
-	Began          int64          `json:"b"`           // when the user was last active
-	Done           bool           `json:"x,omitempty"` // signed in: the ticket was redeemed
-	Phone          bool           `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
-	LoginRequestID pendingRequest `json:"d"`
-	key            string         // identifies the cookie, and the sign-in in addresses
+	Seed         []byte         `json:"s"`
+	Round        int            `json:"n,omitempty"` // how often the code was renewed
+	Made         int64          `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
+	Began        int64          `json:"b"`           // when the user was last active
+	Done         bool           `json:"x,omitempty"` // signed in: the ticket was redeemed
+	Phone        bool           `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
+	LoginRequest pendingRequest `json:"d"`
+	key          string         // identifies the cookie, and the sign-in in addresses
 }
 
 // pendingRequest is a session.LoginRequest in the cookie.
@@ -43,14 +43,14 @@ type pendingRequest struct {
 }
 
 // phoneTicket is the content of a phone's cookie: the ticket that it shows, so that the address of
-// no page contains it. address that names it.
+// no page contains it.
 type phoneTicket struct {
-	Ticket         string   `json:"t,omitempty"` // its id
+	Ticket         string   `json:"t,omitempty"` // the ticket's id
 	LoginRequestID string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
-	Done           *outcome `json:"o,omitempty"` // it was confirmed; the ticket itself is soon forgotten
+	Done           *outcome `json:"o,omitempty"` // set once approved: the row of the ticket is deleted soon
 }
 
-// outcome is what a phone stores of a sign-in that it confirmed.
+// outcome is what a phone stores about a sign-in that it approved.
 type outcome struct {
 	User    string `json:"a"`
 	Session []byte `json:"s"` // hash of the desktop's session
@@ -112,7 +112,7 @@ func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.
 }
 
 // readDesktop returns the sign-in that key names in this browser, or nil. A cookie of the same name
-// that another host set does not hide the real one. same name does not hide the real one.
+// that another host set does not hide the real one.
 func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
@@ -128,7 +128,7 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 }
 
 // keepDesktop sets the cookie of s, and removes the oldest others until all of them fit the budget.
-// Those that do not open go first. What does not open goes first.
+// Cookies that cannot be opened are removed first.
 func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	name := c.desktop(s.key)
 	value, err := c.seal(name, s)
@@ -169,7 +169,7 @@ func (c *cookies) dropDesktop(w http.ResponseWriter, s *desktopFlow) {
 	send(w, c.desktops, c.desktop(s.key), "", 0)
 }
 
-// readPhone returns what this phone shows, or nil.
+// readPhone returns the content of this phone's cookie, or nil.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for _, cookie := range r.CookiesNamed(c.phone.Name) {
 		var p phoneTicket

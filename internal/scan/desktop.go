@@ -14,23 +14,24 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Begin sends the browser to the page with the code, and afterwards to d.ReturnURL. The login
-// request travels in the browser's own sealed cookie; a row is stored only when the browser comes
-// back with it. An error means that nothing was written to w.
-func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
-	if len(d.ReturnURL) > session.MaxReturn || len(d.CancelURL) > session.MaxReturn {
+// Begin redirects the browser to the page with the code; afterwards the browser continues at
+// l.ReturnURL. The login request is stored in a sealed cookie, and a row in the store is created
+// only when the browser returns with that cookie. When Begin returns an error, it has written
+// nothing to w.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
+	if len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn {
 		return errors.New("scan: the login request does not fit into the cookie")
 	}
 	s := &desktopFlow{
 		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
-		LoginRequestID: pendingRequest{ID: d.ID, Return: d.ReturnURL, App: d.App.ID, Connector: d.Connector,
-			Fresh: d.Reauthenticate, Consent: d.Consent, Profile: d.Profile, Cancel: d.CancelURL,
-			Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)},
+		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
+			Fresh: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile, Cancel: l.CancelURL,
+			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
 	}
-	if d.UILocales != "" {
-		s.LoginRequestID.Lang = lang.FromHeader(r.Header, lang.English)
-		if language, found := lang.FromLocales(d.UILocales); found {
-			s.LoginRequestID.Lang = language
+	if l.UILocales != "" {
+		s.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
+		if language, found := lang.FromLocales(l.UILocales); found {
+			s.LoginRequest.Lang = language
 		}
 	}
 	if err := h.cookies.keepDesktop(w, r, s); err != nil {
@@ -41,20 +42,20 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginR
 	return nil
 }
 
-// at returns an address for this sign-in.
+// at returns an address with the parameters of this sign-in.
 func (h *Handler) at(path string, s *desktopFlow) string {
 	q := "?d=" + s.key
-	if s.LoginRequestID.Lang != "" {
-		q += "&ui_locales=" + s.LoginRequestID.Lang
+	if s.LoginRequest.Lang != "" {
+		q += "&ui_locales=" + s.LoginRequest.Lang
 	}
 	return h.path + path + q
 }
 
-func (h *Handler) sign(r *http.Request) *desktopFlow {
+func (h *Handler) readFlow(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
-// ticketOf returns the ticket of this round, and creates it at the first request.
+// ticketOf returns the ticket of this round, and creates it at the round's first request.
 func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlow) (gateway.Ticket, error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -68,8 +69,8 @@ func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlo
 	return h.cfg.Tickets.Ticket(r.Context(), hashID(sec.id), h.cfg.Now())
 }
 
-// make stores the ticket of this round. A second request of this browser at the same moment makes
-// the same one, so a ticket that exists is not an error.
+// make stores the ticket of this round. A concurrent second request of this browser makes the same
+// ticket, so a ticket that exists is not an error.
 func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
 	now := h.cfg.Now()
 	t, err := h.newTicket(r, s, now)
@@ -89,7 +90,7 @@ func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) e
 
 // desktop shows the state of the sign-in, and completes it once the phone has approved.
 func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
-	s := h.sign(r)
+	s := h.readFlow(r)
 	if s == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
 		return
@@ -132,7 +133,7 @@ func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) we
 	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
-			Kind: web.ScanHeld, User: h.person(ctx, t.Approver.UserID), Forms: []web.Form{renew},
+			Kind: web.ScanHeld, User: h.user(ctx, t.Approver.UserID), Forms: []web.Form{renew},
 			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: refreshEvery},
 		}
 	case gateway.TicketRefused:
@@ -173,8 +174,8 @@ func (h *Handler) link(s *desktopFlow) (string, error) {
 	return h.origin + h.path + pathDesktop + "/" + sec.id, err
 }
 
-// expired returns the page for a new code. For a while the page renews the code automatically; then
-// the user has to ask for it.
+// expired returns the page that offers a new code. While the user has been active lately, the page
+// renews the code automatically; afterwards the user has to press the button.
 func (h *Handler) expired(s *desktopFlow) web.Page {
 	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}},
 		Scan: &web.Scan{State: "over"}}
@@ -191,9 +192,9 @@ func (h *Handler) present(s *desktopFlow) bool {
 	return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife
 }
 
-// show adds to a page what all pages of a sign-in have.
+// show completes a page with the fields that all pages of a sign-in have, and renders it.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *desktopFlow, p web.Page) {
-	p.App = h.appName(s.LoginRequestID.App)
+	p.App = h.appName(s.LoginRequest.App)
 	if p.Scan != nil {
 		p.Scan.Self, p.Scan.Poll = h.at(pathDesktop, s), h.at(pathState, s)
 	}
@@ -201,7 +202,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *desktopFlow, p
 	h.cfg.Site.Show(w, r, p)
 }
 
-func (h *Handler) person(ctx context.Context, user string) *web.User {
+func (h *Handler) user(ctx context.Context, user string) *web.User {
 	a, err := h.cfg.Users.User(ctx, user)
 	if err != nil {
 		// The page works without a name, and the next request finds it.
@@ -210,15 +211,15 @@ func (h *Handler) person(ctx context.Context, user string) *web.User {
 	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
-// renew makes a new code. A button press shows that the user is there; a renewal by the page does
-// not.
+// renew makes a new code. Pressing the button counts as activity of the user; an automatic renewal
+// does not.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
-	s := h.sign(r)
+	s := h.readFlow(r)
 	if s == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
 		return
 	}
-	itself := r.FormValue("auto") == "1"
+	automatic := r.FormValue("auto") == "1"
 	t, err := h.ticketOf(w, r, s)
 	switch {
 	case errors.Is(err, gateway.ErrFull):
@@ -227,7 +228,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	case err != nil && !errors.Is(err, gateway.ErrNotFound):
 		h.fail(w, r, err)
 		return
-	case itself && (err == nil || !h.present(s)), s.Done, err == nil &&
+	case automatic && (err == nil || !h.present(s)), s.Done, err == nil &&
 		(t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
 		route.SeeOther(w, h.at(pathDesktop, s)) // nothing to renew
 		return
@@ -236,7 +237,8 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 			gateway.ErrUnavailable) {
 			h.fail(w, r, err)
 			return
-		} // a ticket that was answered at this moment has ended as well, or the next request finds it approved
+		}
+		// A ticket that the phone has answered meanwhile has ended too, unless it is approved.
 		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil &&
 			now.State == gateway.TicketApproved {
 			route.SeeOther(w, h.at(pathDesktop, s))
@@ -244,7 +246,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.Round++
-	if !itself {
+	if !automatic {
 		s.Began = h.cfg.Now().Unix()
 	}
 	switch err := h.make(w, r, s); {

@@ -195,19 +195,19 @@ func (m *memory) all() (out []gateway.Ticket) {
 	return out
 }
 
-// people is sign-in, its sessions and its accounts, in a map.
+// people is a fake of sign-in, its sessions and its users, in a map.
 type people struct {
-	mu       sync.Mutex
-	hook     func(method string)
-	now      func() time.Time
-	sessions map[[32]byte]session.Browser
-	accounts map[string]gateway.User
-	demands  []session.LoginRequest // that Begin was given
-	events   []gateway.Event
-	made     int // sessions that Establish made
-	asks     bool
-	ended    [][32]byte
-	broken   error
+	mu            sync.Mutex
+	hook          func(method string)
+	now           func() time.Time
+	sessions      map[[32]byte]session.Browser
+	accounts      map[string]gateway.User
+	loginRequests []session.LoginRequest // that Begin was given
+	events        []gateway.Event
+	made          int // sessions that Establish made
+	asks          bool
+	ended         [][32]byte
+	broken        error
 }
 
 func hashOf(id string) [32]byte { return sha256.Sum256([]byte(id)) }
@@ -232,7 +232,7 @@ func (p *people) Session(r *http.Request) (session.Browser, bool, error) {
 func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRequest) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.demands = append(p.demands, d)
+	p.loginRequests = append(p.loginRequests, d)
 	w.Header().Set("Location", "https://open.weixin.qq.com/connect/oauth2/authorize")
 	w.WriteHeader(http.StatusFound)
 	return nil

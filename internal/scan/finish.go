@@ -14,15 +14,13 @@ import (
 )
 
 // continueDelay is how long the page with the name of the signed-in user is shown: long enough to
-// read it. a name to be read.
+// read it.
 const continueDelay = 2 * time.Second
 
-// finish signs the browser in: it creates the session, then redeems the ticket. A process that is
-// killed in between leaves an approved ticket, and a repeat creates the same session. The cookie is
-// set only once the ticket is redeemed, so that no browser has a session that a repeat could
-// restore. killed in between leaves a ticket that is still approved, and a repeat makes the same
-// session. The cookie goes out only once the ticket is taken, so that nobody holds a session that a
-// repeat could bring back.
+// finish signs the browser in: it creates the session, then redeems the ticket. If the process is
+// killed in between, the ticket stays approved, and a repeated request creates the same session.
+// The cookie is set only once the ticket is redeemed, so that no browser has a session that a
+// repeated request could restore.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	data, err := readData(t)
 	if err != nil {
@@ -72,7 +70,7 @@ func (h *Handler) createSession(r *http.Request, s *desktopFlow, t gateway.Ticke
 	return h.signIn.CreateSession(r, session.Authentication{
 		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID,
 		Method: Method, AuthTime: t.Approver.AuthTime,
-		App: t.App, LoginRequestID: s.LoginRequestID.ID, Seed: sec.session, Repeat: repeat,
+		App: t.App, LoginRequestID: s.LoginRequest.ID, Seed: sec.session, Repeat: repeat,
 	})
 }
 
@@ -97,17 +95,16 @@ func (h *Handler) continueSignedIn(
 	}
 	http.SetCookie(w, cookie)
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanIn, App: h.appName(s.LoginRequestID.App), User: h.person(r.Context(), t.Approver.UserID),
-		Go: s.LoginRequestID.Return, Every: continueDelay,
+		Kind: web.ScanIn, App: h.appName(s.LoginRequest.App), User: h.user(r.Context(), t.Approver.UserID),
+		Go: s.LoginRequest.Return, Every: continueDelay,
 		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
-// repeat answers a browser that returns after its ticket was redeemed. It continues while the
-// session lives, also when the first response never reached the browser; it never creates a
+// repeat responds to a browser that returns after its ticket was redeemed. It continues while the
+// session is live, even if the first response never reached the browser. It never creates a
 // session, so a sign-out is final. t is the zero Ticket once the first response is known to have
-// arrived. lives, also when the first answer never reached the browser; it never makes a session,
-// so signing out holds. t is the zero Ticket once the first answer is known to have come through.
+// arrived.
 func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow, t gateway.Ticket) {
 	hash, err := s.session(h)
 	if err != nil {
@@ -116,7 +113,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 	here, signedIn, err := h.signIn.Session(r)
 	if err == nil && signedIn && here.Hash == hash {
-		route.SeeOther(w, s.LoginRequestID.Return)
+		route.SeeOther(w, s.LoginRequest.Return)
 		return
 	}
 	over := s.Done
@@ -130,7 +127,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 	if over {
 		h.cookies.dropDesktop(w, s)
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(s.LoginRequestID)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(s.LoginRequest)})
 		return
 	}
 	h.fail(w, r, err)
@@ -145,10 +142,10 @@ func (s *desktopFlow) session(h *Handler) (hash [32]byte, err error) {
 	return h.signIn.SessionHash(sec.session)
 }
 
-// cancel cancels the sign-in. After the browser was signed in it is "not me": the session ends.
-// ends.
+// cancel cancels the sign-in. After the browser was signed in, the button means "not me", and the
+// session ends.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
-	s := h.sign(r)
+	s := h.readFlow(r)
 	if s == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
 		return
@@ -166,17 +163,17 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.cookies.dropDesktop(w, s)
-	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(s.LoginRequestID), Home: h.path + "/"}
-	if s.LoginRequestID.Cancel != "" {
-		// A page, not a redirect: the app is on another origin, and browsers stop a form that ends
-		// there.
-		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequestID.Cancel, Every: 100 * time.Millisecond}
+	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(s.LoginRequest), Home: h.path + "/"}
+	if s.LoginRequest.Cancel != "" {
+		// A page and not a redirect: the app is on another origin, and browsers block a form whose
+		// redirects end at another origin (Content-Security-Policy, form-action).
+		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequest.Cancel, Every: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
 // cancelTicket ends this round's ticket, whatever its state. It reports whether the phone had
-// approved it: then a session may exist. session may have come of it.
+// approved it, so that a session may exist.
 func (h *Handler) cancelTicket(r *http.Request, s *desktopFlow) (approved bool, err error) {
 	sec, err := s.secrets()
 	if err != nil {
@@ -218,7 +215,7 @@ func (h *Handler) notMe(w http.ResponseWriter, r *http.Request, s *desktopFlow) 
 		h.fail(w, r, err)
 		return
 	}
-	h.recordEvent(ctx, EventUndo, "ok", here.User.ID, gateway.Ticket{App: s.LoginRequestID.App})
+	h.recordEvent(ctx, EventUndo, "ok", here.User.ID, gateway.Ticket{App: s.LoginRequest.App})
 	h.cookies.dropDesktop(w, s)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(s.LoginRequestID)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(s.LoginRequest)})
 }

@@ -28,13 +28,16 @@ import (
 
 const (
 	origin    = "https://login.example.com"
-	uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
-	uaPhone   = "Mozilla/5.0 (Linux; Android 13; wv) AppleWebKit/537.36 Version/4.0 Chrome/116.0 Mobile Safari/537.36 MicroMessenger/8.0.50"
-	uaSafari  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
-	backTo    = "/oauth2/authorize?client_id=notes"
+	uaDesktop = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/141.0.0.0 Safari/537.36"
+	uaPhone = "Mozilla/5.0 (Linux; Android 13; wv) AppleWebKit/537.36 Version/4.0 Chrome/116.0 " +
+		"Mobile Safari/537.36 MicroMessenger/8.0.50"
+	uaSafari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 " +
+		"Mobile/15E148 Safari/604.1"
+	backTo = "/oauth2/authorize?client_id=notes"
 )
 
-// town is the feature with all that it stands on, in memory.
+// fixture is the package with all its dependencies in memory.
 type fixture struct {
 	t        *testing.T
 	tickets  *memory
@@ -101,15 +104,15 @@ func (w *fixture) start() {
 	h.Mount(mux, w.people)
 	// What oidc does: send the browser to sign in.
 	mux.HandleFunc("GET /begin", func(rw http.ResponseWriter, r *http.Request) {
-		if err := h.Begin(rw, r, w.demand(r.URL.Query())); err != nil {
+		if err := h.Begin(rw, r, w.loginRequest(r.URL.Query())); err != nil {
 			http.Error(rw, "begin", http.StatusInternalServerError)
 		}
 	})
 	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leaktest.Watch(w.t, mux))
 }
 
-func (w *fixture) demand(q url.Values) session.LoginRequest {
-	d := session.LoginRequest{ID: "DEMAND1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"},
+func (w *fixture) loginRequest(q url.Values) session.LoginRequest {
+	d := session.LoginRequest{ID: "REQUEST1", ReturnURL: backTo, App: gateway.App{ID: "notes", Name: "Notes"},
 		CancelURL: backTo + "&cancel=1", Connector: q.Get("connector")}
 	d.Reauthenticate, d.Consent, d.Profile, d.UILocales = q.Has("fresh"), q.Has("consent"), q.Has("profile"),
 		q.Get("ui_locales")
@@ -165,7 +168,7 @@ func (w *fixture) browser(agent string) *browser {
 	return &browser{w: w, agent: agent, address: "203.0.113.7:1000", lang: "en", cookies: map[string]string{}}
 }
 
-// send does one request and takes the cookies of the answer.
+// send sends one request and stores the cookies of the response.
 func (b *browser) send(method, address string, form url.Values) *httptest.ResponseRecorder {
 	b.w.t.Helper()
 	return b.sendContext(b.w.t.Context(), method, address, form)
@@ -203,7 +206,7 @@ func (b *browser) twin() *browser {
 	return &out
 }
 
-// open goes to an address and follows redirects as long as they stay with us.
+// open requests an address and follows redirects that stay at the gateway.
 func (b *browser) open(address string) *browser { return b.visit(http.MethodGet, address, nil) }
 
 func (b *browser) visit(method, address string, form url.Values) *browser {
@@ -237,7 +240,7 @@ func (b *browser) want(kind web.Kind) *browser {
 	return b
 }
 
-// goes fails unless the answer leads to an address.
+// goes fails unless the response is a redirect to an address.
 func (b *browser) goes(address string) {
 	b.w.t.Helper()
 	if got := b.page.Header().Get("Location"); !strings.HasPrefix(got, address) {
@@ -309,7 +312,7 @@ func (b *browser) link() string {
 
 func idOfLink(link string) string { return link[strings.LastIndex(link, "/")+1:] }
 
-// phone is a person's phone in WeChat, signed in; "" = nobody is signed in on it.
+// phone returns a WeChat browser in which a user is signed in; "" = no user.
 func (w *fixture) phone(user string) *browser {
 	b := w.browser(uaPhone)
 	if user != "" {
@@ -331,11 +334,11 @@ func (b *browser) signIn(user, loginRequest string) {
 	b.cookies["session"] = id
 }
 
-// comeBack is the way back from WeChat, for the newest demand.
+// comeBack follows the return address of the newest login request.
 func (b *browser) comeBack(user string) *browser {
 	b.w.t.Helper()
 	b.goes("https://open.weixin.qq.com/")
-	d := b.w.people.demands[len(b.w.people.demands)-1]
+	d := b.w.people.loginRequests[len(b.w.people.loginRequests)-1]
 	b.signIn(user, d.ID)
 	return b.open(d.ReturnURL)
 }
@@ -357,7 +360,7 @@ func (w *fixture) state(want gateway.TicketState) {
 	}
 }
 
-// approve takes a phone the whole way.
+// approve performs all steps of a phone until the approval.
 func (w *fixture) approve(link string, phone *browser) *browser {
 	w.t.Helper()
 	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber).press(w.ticket().Number)
@@ -373,7 +376,7 @@ func (w *fixture) kinds() (out []string) {
 	return out
 }
 
-// isIn says whether a browser is signed in, as whom.
+// isIn returns the id of the user who is signed in in this browser; "" = none.
 func (b *browser) isIn() string {
 	b.w.people.mu.Lock()
 	defer b.w.people.mu.Unlock()

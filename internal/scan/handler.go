@@ -18,7 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Method is the sign-in method of the sessions that this package makes.
+// Method is the sign-in method of the sessions that this package creates.
 const Method = "scan"
 
 // methodWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
@@ -31,8 +31,8 @@ const (
 	EventUndo   = "scan_undone"       // "not me": the session was ended
 )
 
-// MaxTickets is how many open tickets without an approver may exist, more than users in front of a
-// screen.
+// MaxTickets is the default limit of open tickets that no phone has scanned: more than there are
+// users in front of a screen.
 const MaxTickets = 20_000
 
 // Observation is the start or the end of a sign-in, for metrics.
@@ -48,7 +48,7 @@ type Config struct {
 	InWeChat   func(*http.Request) bool
 	Tickets    gateway.Tickets
 	MaxTickets int // optional: 0 = MaxTickets
-	Users      People
+	Users      Users
 	Events     Events
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
@@ -148,18 +148,15 @@ const (
 	pathSignIn  = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
-// Mount registers the routes, below the path of the gateway. Anonymous clients cause work at all of
-// them, and no log contains a ticket's id.
-//
-// signIn finds and makes the sessions of browsers. It is a parameter here and not in Config since
-// it is made with [Handler.Begin].
+// signIn finds and creates the sessions of browsers. It is a parameter and not a field of Config,
+// since it is itself made with [Handler.Begin].
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
 		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " +
 			pathSVG: h.codeSVG,
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
-		"POST " + pathScan: h.serveScan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
+		"POST " + pathScan: h.scan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
 		// A user may reload the page where a form ended.
 		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop,
 		"GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
@@ -167,15 +164,15 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" "+h.path+path, guarded(handler), route.Limited)
 	}
-	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", guarded(h.scanned), route.Limited, route.Private)
+	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", guarded(h.serveLink), route.Limited, route.Private)
 	mux.HandleFunc(h.path+pathDesktop+"/", func(w http.ResponseWriter,
 		r *http.Request) {
 		h.cfg.Site.Fail(w, r, web.NotFound)
 	}, route.Limited, route.Private)
 }
 
-// guarded responds to HEAD without calling next, since a GET acts for a user who sees the page, and
-// keeps responses out of caches.
+// guarded sets headers that keep responses out of caches, and responds to HEAD without calling
+// next: link previews send HEAD, and a GET may complete a sign-in.
 func guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

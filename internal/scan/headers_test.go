@@ -8,7 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-func TestHostileUserAgentReachesNobody(t *testing.T) {
+func TestHostileUserAgentIsNotShown(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	for _, agent := range []string{

@@ -11,11 +11,12 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// A phone shows what is known for sure: the desktop's address without its end, and whether both are
-// on the same network, which they mostly are when they are side by side. No GeoIP database is used.
+// The phone shows only reliable facts: the desktop's address without its end, and whether both
+// devices are on the same network, which is mostly true when they are side by side. No GeoIP
+// database is used.
 
-// masked returns an address for users to read, without the end that identifies a household. "" =
-// not known.
+// masked returns an address for display, without the end that identifies a household; "" when the
+// address is not known.
 func masked(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	switch {
@@ -34,8 +35,9 @@ func masked(a netip.Addr) string {
 		uint16(b[4])<<8|uint16(b[5]))
 }
 
-// networks marks networks with a keyed hash, so that the ticket does not contain an address.
-type networks [][]byte // the first marks, all compare
+// networks computes a keyed hash of a network, so that the ticket does not contain an address. The
+// first key hashes; all keys are tried to compare.
+type networks [][]byte
 
 func newNetworks(keys [][]byte) (out networks, err error) {
 	for _, key := range keys {
@@ -48,9 +50,9 @@ func newNetworks(keys [][]byte) (out networks, err error) {
 	return out, nil
 }
 
-// network returns what two devices of one household share: the address in IPv4, a /64 in IPv6. ok
-// is false for private addresses: behind a proxy that is not configured as trusted all clients have
-// the proxy's.
+// network returns the prefix that the devices of one household share: the address in IPv4, a /64 in
+// IPv6. ok is false for private addresses: behind a proxy that is not configured as trusted, all
+// clients have the address of the proxy.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -63,9 +65,9 @@ func network(a netip.Addr) (text string, ok bool) {
 	return p.String(), err == nil
 }
 
-// mark returns the mark of the network of an address; "" = not known. It starts with the IP
-// version, since networks of different versions cannot be compared.
-func (n networks) mark(a netip.Addr) string {
+// tag returns the IP version and the hash of the network of an address; "" when it is not known.
+// Networks of different IP versions cannot be compared.
+func (n networks) tag(a netip.Addr) string {
 	text, ok := network(a)
 	if !ok {
 		return ""
@@ -86,14 +88,14 @@ func (n networks) hash(key int, text string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:12])
 }
 
-// compare reports whether an address is in the marked network.
-func (n networks) compare(mark string, a netip.Addr) web.Network {
+// compare reports whether an address is in the network of a tag.
+func (n networks) compare(tag string, a netip.Addr) web.Network {
 	text, ok := network(a)
-	if !ok || mark == "" || mark[:1] != ipVersion(a) {
+	if !ok || tag == "" || tag[:1] != ipVersion(a) {
 		return web.NetworkUnknown
 	}
 	for key := range n {
-		if hmac.Equal([]byte(mark[1:]), []byte(n.hash(key, text))) {
+		if hmac.Equal([]byte(tag[1:]), []byte(n.hash(key, text))) {
 			return web.NetworkSame
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// scanned serves the link in the code. In WeChat the ticket goes into the phone's cookie, and the
-// phone to an address without it: WeChat's menu shares the address of a page, and crawlers follow
-// it. Elsewhere the page explains how to open the link in WeChat. It changes and reads nothing:
-// malformed ids get the same response.
-func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
+// serveLink serves the link in the code. In WeChat it stores the ticket's id in the phone's cookie
+// and redirects to an address without it: WeChat's menu shares the address of a page, and crawlers
+// follow it. Elsewhere the page explains how to open the link in WeChat. It reads and changes no
+// ticket, and malformed ids get the same response.
+func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
 	if len(id) > 64 {
 		id = "" // never a ticket, and too long for a cookie
@@ -36,8 +36,8 @@ func (h *Handler) scanned(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// isID reports whether text has the form of a ticket's id, so that no page repeats what a stranger
-// put into a link.
+// isID reports whether text has the form of a ticket's id, so that no page repeats text that an
+// attacker put into a link.
 func isID(text string) bool {
 	for _, c := range []byte(text) {
 		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
@@ -47,17 +47,19 @@ func isID(text string) bool {
 	return len(text) == 26
 }
 
-// seen is a phone with a ticket, signed in as the ticket requires.
-type seen struct {
+// phoneRequest is a request of a phone with a ticket. The phone is signed in as the ticket
+// requires.
+type phoneRequest struct {
 	phone  phoneTicket
 	ticket gateway.Ticket
 	data   ticketData
 	who    session.Browser
 }
 
-// look returns the ticket of this phone, and sends the phone to sign in where it must. ok is false
-// when the request has its response.
-func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool) {
+// authenticate returns the ticket of this phone and its signed-in user. A phone that is not signed
+// in as the ticket requires is redirected to sign in. ok is false when the response has been
+// written.
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (v phoneRequest, ok bool) {
 	p := h.cookies.readPhone(r)
 	if p == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanNone})
@@ -84,18 +86,19 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 	switch {
 	case err != nil:
 		h.fail(w, r, err)
-	case signedIn && v.fits():
+	case signedIn && v.meetsRequirements():
 		return v, true
 	case t.State == gateway.TicketCancelled:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
 	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed})
 	case r.Method != http.MethodGet:
-		// By a page, not by a redirect: sign-in ends at WeChat, and browsers stop a form that ends
-		// at another origin.
+		// A page and not a redirect: sign-in leads to WeChat, and browsers block a form whose
+		// redirects end at another origin (Content-Security-Policy, form-action).
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.path + pathConfirm, Every: 100 * time.Millisecond})
 	case r.URL.Query().Get("back") == v.phone.LoginRequestID:
-		// The sign-in did not hold. To send the phone once more could repeat for ever.
+		// The phone has just signed in, and the session is not there or does not meet the
+		// requirements. Another redirect to sign-in could repeat forever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
 	default:
 		h.begin(w, r, v)
@@ -103,15 +106,15 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request) (v seen, ok bool)
 	return v, false
 }
 
-// fits reports whether the phone is signed in as the ticket requires: by WeChat itself, through the
-// connector, and again where that is required.
-func (v seen) fits() bool {
-	anew := v.data.Fresh || v.data.Consent
+// meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat
+// itself, through the ticket's connector, and again where reauthentication is required.
+func (v phoneRequest) meetsRequirements() bool {
+	again := v.data.Fresh || v.data.Consent
 	return v.who.Method == methodWeChat && (v.ticket.Connector == "" || v.who.Connector == v.ticket.Connector) &&
-		(!anew || v.who.LoginRequestID == v.phone.LoginRequestID)
+		(!again || v.who.LoginRequestID == v.phone.LoginRequestID)
 }
 
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v phoneRequest) {
 	err := h.signIn.Begin(w, r, session.LoginRequest{
 		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID,
 		Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
@@ -122,9 +125,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v seen) {
 	}
 }
 
-// confirm shows the phone what it is asked.
+// confirm shows the phone the page for the ticket's state.
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.look(w, r)
+	v, ok := h.authenticate(w, r)
 	if !ok {
 		return
 	}
@@ -162,12 +165,12 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-func personOf(a gateway.User) *web.User {
+func webUser(a gateway.User) *web.User {
 	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
 }
 
 // facts returns what the phone shows about the desktop.
-func (h *Handler) facts(r *http.Request, v seen) *web.Facts {
+func (h *Handler) facts(r *http.Request, v phoneRequest) *web.Facts {
 	return &web.Facts{
 		App: h.appName(v.ticket.App), Browser: v.ticket.Browser, Place: v.ticket.Place,
 		Network: h.networks.compare(v.data.Network, h.cfg.Address(r)),
@@ -175,19 +178,19 @@ func (h *Handler) facts(r *http.Request, v seen) *web.Facts {
 	}
 }
 
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v seen) {
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v phoneRequest) {
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: personOf(v.who.User),
+		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: webUser(v.who.User),
 		Scan: &web.Scan{Facts: h.facts(r, v)},
 		Forms: []web.Form{
-			{Action: h.path + pathScan, Label: web.LabelContinue, Fields: map[string]string{"m": mark(v.ticket)}},
+			{Action: h.path + pathScan, Label: web.LabelContinue, Fields: map[string]string{"m": formID(v.ticket)}},
 			h.refusal(v),
 		},
 	})
 }
 
-func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v seen) {
-	fields := map[string]string{"m": mark(v.ticket)}
+func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v phoneRequest) {
+	fields := map[string]string{"m": formID(v.ticket)}
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanNumber, App: h.appName(v.ticket.App), Scan: &web.Scan{Choices: choices(v.ticket), Action: h.path +
 			pathAnswer, Fields: fields},
@@ -195,7 +198,7 @@ func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v seen) {
 	})
 }
 
-func (h *Handler) refusal(v seen) web.Form {
+func (h *Handler) refusal(v phoneRequest) web.Form {
 	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true,
-		Fields: map[string]string{"m": mark(v.ticket), "refuse": "1"}}
+		Fields: map[string]string{"m": formID(v.ticket), "refuse": "1"}}
 }

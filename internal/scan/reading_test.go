@@ -16,15 +16,23 @@ import (
 
 func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 	t.Parallel()
+	const (
+		mozilla = "Mozilla/5.0 "
+		webkit  = " AppleWebKit/537.36 (KHTML, like Gecko) "
+		chrome  = webkit + "Chrome/141.0.0.0 Safari/537.36"
+	)
 	for agent, want := range map[string]string{
 		uaDesktop: "Chrome, Windows",
 		uaSafari:  "Safari, iPhone",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0": "Edge, Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15":         "Safari, macOS",
-		"Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0":                                                        "Firefox, Linux",
-		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36":                "Chrome, ChromeOS",
-		"Mozilla/5.0 (Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 HuaweiBrowser/5.0":               "HUAWEI Browser, HarmonyOS",
-		"Mozilla/5.0 (Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 Mobile Safari/537.36":                         "QQ Browser, Android",
+		mozilla + "(Windows NT 10.0; Win64; x64)" + chrome + " Edg/141.0.0.0":  "Edge, Windows",
+		mozilla + "(X11; CrOS x86_64 14541.0.0)" + chrome:                      "Chrome, ChromeOS",
+		mozilla + "(X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0": "Firefox, Linux",
+		mozilla + "(Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 " +
+			"Mobile Safari/537.36": "QQ Browser, Android",
+		mozilla + "(Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 " +
+			"Safari/605.1.15": "Safari, macOS",
+		mozilla + "(Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 " +
+			"HuaweiBrowser/5.0": "HUAWEI Browser, HarmonyOS",
 		"curl/8.0":                     "",
 		"":                             "",
 		"SomeThing/1.0 (Windows NT 6)": "Windows",
@@ -37,14 +45,14 @@ func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
 	}
 }
 
-func TestUnknownBrowserIsToldAsUnknown(t *testing.T) {
+func TestUnknownBrowserIsShownAsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	b := w.browser("Something else").open("/begin").want(web.ScanCode)
 	w.phone("alice").open(b.link()).want(web.ScanAsk).shows("Browser Unknown")
 }
 
-func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
+func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 	t.Parallel()
 	const same, other = "Same as this phone", "Different from this phone"
 	for _, k := range []struct{ name, desktop, phone, place, network string }{
@@ -84,8 +92,8 @@ func TestPlaceAndNetworkAreToldHonestly(t *testing.T) {
 	}
 }
 
-// The demands of the desktop are demands on the phone's sign-in.
-func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
+// The requirements of the desktop's login request apply to the sign-in of the phone.
+func TestPhoneIsSignedInAsTheDesktopRequires(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
 		name, with string
@@ -109,17 +117,19 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 				return
 			}
 			phone.goes("https://open.weixin.qq.com/")
-			d := w.people.demands[0]
-			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.ReturnURL, "/scan/confirm?") || d.ID == "DEMAND1" {
-				t.Errorf("demand %+v", d)
+			d := w.people.loginRequests[0]
+			if !k.want(d) || d.ID == "" || !strings.HasPrefix(d.ReturnURL, "/scan/confirm?") || d.ID == "REQUEST1" {
+				t.Errorf("login request %+v", d)
 			}
-			// Back without what was demanded: a page, not a circle.
+			// The phone returns without meeting the requirements: a page is shown, and no redirect
+			// repeats.
 			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			if k.with == "connector=second" {
 				return
 			}
-			// What answered the demand of somebody else, or of another code, answers not this one.
-			phone.signIn("alice", "another demand")
+			// A sign-in for the login request of another user, or of another code, does not satisfy
+			// this one.
+			phone.signIn("alice", "another request")
 			phone.open(d.ReturnURL).want(web.NotSignedIn)
 			phone.signIn("alice", d.ID)
 			phone.open(d.ReturnURL).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
@@ -127,7 +137,7 @@ func TestPhoneIsSignedInAsTheDesktopDemands(t *testing.T) {
 	}
 }
 
-// Programs that only look whether an address is there must not use up what a person waits for.
+// Programs that only test whether an address exists must not use up a code that a user waits for.
 func TestHeadDoesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -161,8 +171,8 @@ func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 	}
 }
 
-// "Not me" ends the session also when this request does not carry it: the answer that did was for
-// another tab, or never came.
+// "Not me" ends the session even if this request does not contain its cookie: the response with the
+// cookie went to another tab, or was lost.
 func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -209,7 +219,7 @@ func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 		}
 		w.pass(1e9)
 	}
-	// The newest tabs work side by side; the oldest say that they are over.
+	// The newest tabs work side by side; the oldest show that they have expired.
 	first := b.open(pages[19]).want(web.ScanCode).link()
 	if second := b.open(pages[18]).want(web.ScanCode).link(); second == first {
 		t.Error("two tabs share a code")
@@ -217,7 +227,7 @@ func TestCookiesOfManyTabsStaySmall(t *testing.T) {
 	b.open(pages[0]).want(web.Lost)
 }
 
-func TestDemandThatDoesNotFitIsAnError(t *testing.T) {
+func TestLoginRequestThatDoesNotFitIsAnError(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)

@@ -22,13 +22,13 @@ const (
 	seedSize   = 32
 	idSize     = 16               // bytes of a ticket's id: 128 bits
 	ticketLife = 2 * time.Minute  // of one code
-	renewLife  = 10 * time.Minute // how long a page renews its code before it asks whether the user is there
+	renewLife  = 10 * time.Minute // how long a page renews its code automatically
 )
 
 // ticketData is gateway.Ticket.Data.
 type ticketData struct {
 	Session []byte `json:"s"`           // hash of the desktop's session, so that the phone can end it
-	Network string `json:"n,omitempty"` // mark of the desktop's network; see network.go
+	Network string `json:"n,omitempty"` // tag of the desktop's network; see network.go
 	Fresh   bool   `json:"f,omitempty"` // the phone has to sign in again
 	Consent bool   `json:"c,omitempty"`
 	Profile bool   `json:"p,omitempty"`
@@ -47,7 +47,8 @@ func newSeed() []byte {
 	return seed
 }
 
-// derive derives the bytes for one purpose in one round: one of them reveals nothing about another.
+// derive derives n bytes for one purpose and one round. The bytes of one purpose reveal nothing
+// about those of another.
 func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, s.Seed, []byte(strconv.Itoa(s.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
@@ -58,8 +59,8 @@ func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 
 // secrets are the secrets of a round of a sign-in.
 type secrets struct {
-	id      string // in the code
-	desktop []byte // proves that a browser made the ticket
+	id      string // the ticket's id, in the code
+	desktop []byte // proves that this browser created the ticket
 	session []byte // seed of the session
 }
 
@@ -82,8 +83,8 @@ func hashDesktop(secret []byte) [32]byte {
 	return sha256.Sum256(append([]byte("weigate/scan desktop\x00"), secret...))
 }
 
-// numbers returns the desktop's two digits and two decoys. They are derived from the cookie, so
-// that a page that is made twice shows the same.
+// numbers returns the desktop's two-digit number and two decoys. They are derived from the cookie,
+// so that a page that is rendered twice shows the same number.
 func (s *desktopFlow) numbers() (number string, others []string, err error) {
 	stream, err := s.derive("numbers", 64)
 	if err != nil {
@@ -102,16 +103,17 @@ func (s *desktopFlow) numbers() (number string, others []string, err error) {
 	return "", nil, errors.New("scan: no numbers") // less likely than 2^-50
 }
 
-// choices returns the numbers that the phone shows, in an order that reveals nothing.
+// choices returns the numbers that the phone shows, in an order that does not reveal which is
+// right.
 func choices(t gateway.Ticket) []string {
 	out := append(slices.Clone(t.Others), t.Number)
 	slices.Sort(out)
 	return out
 }
 
-// mark returns what identifies a ticket in a form of the phone: a form counts for the ticket of its
-// page, not for another code that was scanned since.
-func mark(t gateway.Ticket) string {
+// formID identifies a ticket in a form of the phone: a form is accepted for the ticket of its page,
+// not for another code that was scanned since.
+func formID(t gateway.Ticket) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), t.Hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
@@ -132,15 +134,15 @@ func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gat
 	}
 	address := h.cfg.Address(r)
 	data, err := json.Marshal(ticketData{
-		Session: session[:], Network: h.networks.mark(address), Fresh: s.LoginRequestID.Fresh,
-		Consent: s.LoginRequestID.Consent, Profile: s.LoginRequestID.Profile,
+		Session: session[:], Network: h.networks.tag(address), Fresh: s.LoginRequest.Fresh,
+		Consent: s.LoginRequest.Consent, Profile: s.LoginRequest.Profile,
 	})
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
 	return gateway.Ticket{
-		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequestID.App,
-		Connector: s.LoginRequestID.Connector,
+		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequest.App,
+		Connector: s.LoginRequest.Connector,
 		Browser:   readBrowser(r.UserAgent()), Place: masked(address), Number: number, Others: others,
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil

@@ -13,16 +13,16 @@ import (
 // 30 or 60 seconds.
 const pollLife = 25 * time.Second
 
-// stateGone tells a page without its cookie to load itself, and show why.
+// stateGone makes a page without its cookie reload, and then show the reason.
 const stateGone = gateway.TicketState("gone")
 
-// state responds when the ticket has another state than the page shows, or after a while. It
-// returns the state only: the page loads itself for the rest.
+// state responds when the ticket's state differs from the state that the page shows, or after
+// pollLife. The response contains the state only; the page reloads to render it.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	seen := gateway.TicketState(r.URL.Query().Get("seen"))
-	s := h.sign(r)
+	s := h.readFlow(r)
 	if s == nil || s.Made == 0 || s.Done {
-		tell(w, stateGone)
+		writeState(w, stateGone)
 		return
 	}
 	sec, err := s.secrets()
@@ -33,7 +33,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollLife)
 	defer cancel()
 	if h.cfg.Stopping != nil {
-		// The page then asks another process.
+		// The page's next request reaches another process.
 		go func() {
 			select {
 			case <-h.cfg.Stopping:
@@ -42,10 +42,10 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 			}
 		}()
 	}
-	tell(w, h.watch.wait(ctx, hashID(sec.id), seen))
+	writeState(w, h.watch.wait(ctx, hashID(sec.id), seen))
 }
 
-func tell(w http.ResponseWriter, state gateway.TicketState) {
+func writeState(w http.ResponseWriter, state gateway.TicketState) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	// Fails when the browser has disconnected.

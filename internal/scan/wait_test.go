@@ -22,7 +22,7 @@ func (b *browser) polls(ctx context.Context, seen string) (answer string, took t
 	return strings.TrimSpace(res.Body.String()), time.Since(began)
 }
 
-// inBubble makes a town whose clock is the bubble's.
+// inBubble runs a test in a synctest bubble, whose clock the fixture uses.
 func inBubble(t *testing.T, test func(w *fixture), change ...func(*scan.Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestPollAnswersWhenThePhoneIsThere(t *testing.T) {
 			took < 10*time.Second || took > 11*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		// A page that is behind hears of it at the next look.
+		// A page that shows an older state gets the current one at the next read.
 		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"scanned"}` || took > time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
@@ -60,7 +60,7 @@ func TestPollHearsThatTheCodeIsOver(t *testing.T) {
 		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"over"}` || took > 6*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		// Without the cookie nobody is told anything, at once.
+		// Without the cookie the response contains no state, and is sent at once.
 		if answer, took := w.browser(uaDesktop).polls2(desktop.at); answer != `{"state":"gone"}` || took != 0 {
 			w.t.Errorf("a stranger hears %s after %v", answer, took)
 		}
@@ -111,7 +111,7 @@ func TestThousandDesktopsAreOneQuestion(t *testing.T) {
 	})
 }
 
-func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
+func TestPollContinuesAfterTheStoreWasUnavailable(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
@@ -129,7 +129,7 @@ func TestPollOutlivesAStoreThatIsAway(t *testing.T) {
 			took > 9*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
-		if n := strings.Count(w.log.String(), "until the store answers again"); n != 1 {
+		if n := strings.Count(w.log.String(), "ticket states not read"); n != 1 {
 			w.t.Errorf("%d lines in the log: %s", n, w.log)
 		}
 	})

@@ -18,10 +18,10 @@ const (
 // stateOver is the state of a ticket that does not exist: it has expired.
 const stateOver = gateway.TicketState("over")
 
-// watcher reads the states for all the desktops that wait at this process, by one read every half
-// second, however many they are. It runs while somebody waits.
+// watcher reads the ticket states for all desktops that wait at this process: one query every half
+// second, however many they are. Its goroutine runs while a request waits.
 type watcher struct {
-	ask    func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
+	states func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
 	now    func() time.Time
 	logger *slog.Logger
 
@@ -35,12 +35,12 @@ type watcher struct {
 type waiter struct {
 	hash [32]byte
 	seen gateway.TicketState
-	next chan gateway.TicketState // has room for one
+	next chan gateway.TicketState // buffered, so that the watcher never blocks
 }
 
-func newWatcher(ask func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
+func newWatcher(states func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
 	now func() time.Time, l *slog.Logger) *watcher {
-	return &watcher{ask: ask, now: now, logger: l, waiters: map[*waiter]struct{}{}}
+	return &watcher{states: states, now: now, logger: l, waiters: map[*waiter]struct{}{}}
 }
 
 // wait returns the ticket's state once it differs from seen; seen itself when ctx ends first.
@@ -76,7 +76,7 @@ func (w *watcher) run() {
 		}
 		hashes := w.hashes()
 		w.mu.Unlock()
-		w.tell(w.look(hashes))
+		w.notify(w.read(hashes))
 	}
 }
 
@@ -93,21 +93,21 @@ func (w *watcher) hashes() [][32]byte {
 	return out
 }
 
-// look reads the states. Tickets that could not be read are not in the result, and continue to
-// wait.
-func (w *watcher) look(hashes [][32]byte) map[[32]byte]gateway.TicketState {
+// read returns the states. Tickets that could not be read are not in the result, and their requests
+// continue to wait.
+func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	out := make(map[[32]byte]gateway.TicketState, len(hashes))
 	failed := false
 	for len(hashes) > 0 {
 		part := hashes[:min(len(hashes), watchBatch)]
 		hashes = hashes[len(part):]
 		ctx, cancel := context.WithTimeout(context.Background(), watchLimit)
-		states, err := w.ask(ctx, part, w.now())
+		states, err := w.states(ctx, part, w.now())
 		cancel()
 		if err != nil {
 			failed = true
 			if !w.failing {
-				w.logger.Warn("scan: the desktops that wait are not told anything until the store answers again",
+				w.logger.Warn("ticket states not read, waiting desktops not updated",
 					"error", err)
 			}
 			continue
@@ -124,7 +124,7 @@ func (w *watcher) look(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	return out
 }
 
-func (w *watcher) tell(states map[[32]byte]gateway.TicketState) {
+func (w *watcher) notify(states map[[32]byte]gateway.TicketState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for each := range w.waiters {

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// AppLink is a link to an app. The zero value is no link. Links of pages are plain strings, of
-// which only http, https and relative ones are rendered. A native app has a scheme of its own
-// (com.example.app:/callback), and if any string could become an AppLink, javascript: could too. So
-// only [ToApp] makes one.
+// AppLink is a link to an app; the zero value has none. Links of pages are plain strings, of which
+// only http, https and relative ones are rendered. A native app has a scheme of its own
+// (com.example.app:/callback). If any string could become an AppLink, javascript: could too, so
+// only [ToApp] returns one.
 type AppLink struct {
 	address string
 	native  bool
@@ -22,7 +22,7 @@ type AppLink struct {
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
 // ToApp returns a link to an address that an app registered, perhaps with parameters added. For an
-// address with another scheme than http and https that is not registered it returns no link.
+// unregistered address with a scheme other than http and https it returns the zero AppLink.
 func ToApp(address string, registered []string) AppLink {
 	u, err := url.Parse(address)
 	switch {
@@ -31,14 +31,14 @@ func ToApp(address string, registered []string) AppLink {
 	case u.Scheme == "http" || u.Scheme == "https":
 		return AppLink{address: address}
 	case nativeScheme.MatchString(u.Scheme) && slices.ContainsFunc(registered,
-		func(own string) bool { return begins(address, own) }):
+		func(own string) bool { return extends(address, own) }):
 		return AppLink{address: address, native: true}
 	}
 	return AppLink{}
 }
 
-// begins reports whether address is own, or own with parameters added.
-func begins(address, own string) bool {
+// extends reports whether address is own, or own with parameters added.
+func extends(address, own string) bool {
 	rest, found := strings.CutPrefix(address, own)
 	if !found || own == "" {
 		return false
@@ -46,8 +46,8 @@ func begins(address, own string) bool {
 	return rest == "" || rest[0] == '?' || strings.Contains(own, "?") && (rest[0] == '&' || strings.HasSuffix(own, "?"))
 }
 
-// href returns what a template may put into a link: text that it filters, or an address that was
-// checked here.
+// href returns the value for the attribute href: a string that the template filters, or a trusted
+// URL if the address has been checked by ToApp.
 func (l AppLink) href() any {
 	if l.native {
 		return template.URL(l.address)

@@ -53,7 +53,7 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 			}
 		}
 	}
-	// A plain string, whoever it comes from, is no such link.
+	// A plain string is never rendered as a link with another scheme.
 	body := show(s, lang.English, web.Page{Kind: web.Refused, App: "App",
 		Back: "com.example.app:/callback"}).Body.String()
 	if strings.Contains(body, "com.example") {

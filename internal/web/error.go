@@ -83,8 +83,8 @@ func classify(err error) (kind Kind, ours bool) {
 	return Fault, true
 }
 
-// isProgram reports whether a program sent the request, and not a user who opens a page. Browsers
-// since 2020 (iOS: 2023) send Sec-Fetch-Mode.
+// isProgram reports whether a program sent the request, and not a browser that opens a page.
+// Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023).
 func isProgram(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"

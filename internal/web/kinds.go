@@ -31,11 +31,11 @@ const (
 	Agreement     Kind = "agreement"      // a box to tick before signing in
 	Welcome       Kind = "welcome"        // the home page, without a session
 	Own           Kind = "own"            // the home page of a signed-in user
-	SignedOut     Kind = "signed_out"     // here
+	SignedOut     Kind = "signed_out"     // in this browser
 	EndedAll      Kind = "ended_all"      // signed out everywhere
 	GoingOn       Kind = "going_on"       // continues by link and refresh, where browsers stop a redirect after a form
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
-	AppSignedOut  Kind = "app_signed_out" // signed out, at the request of an app
+	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // for an administrator's approval
 	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
 )
@@ -44,13 +44,13 @@ const (
 const (
 	ScanCode      Kind = "scan_code"      // the code to scan
 	ScanCopy      Kind = "scan_copy"      // the same on a phone: a link to copy, and the number
-	ScanHeld      Kind = "scan_held"      // whose phone scanned it, and the number
+	ScanHeld      Kind = "scan_held"      // the user whose phone scanned it, and the number
 	ScanExpired   Kind = "scan_expired"   // a new code by a button or automatically
-	ScanStill     Kind = "scan_still"     // the same after a while: is the user there?
+	ScanStill     Kind = "scan_still"     // expired, and no longer renewed automatically
 	ScanRefused   Kind = "scan_refused"   // the phone declined
 	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
-	ScanIn        Kind = "scan_in"        // who was signed in; continues
+	ScanIn        Kind = "scan_in"        // the name of the signed-in user; continues
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
 
 	ScanHere     Kind = "scan_here"     // the code was opened outside WeChat
@@ -60,7 +60,7 @@ const (
 	ScanSaidNo   Kind = "scan_said_no"  // declined
 	ScanMismatch Kind = "scan_mismatch" // another number than the desktop's
 	ScanTaken    Kind = "scan_taken"    // another phone scanned it first
-	ScanUsed     Kind = "scan_used"     // answered already, by somebody else
+	ScanUsed     Kind = "scan_used"     // answered already, by another user
 	ScanOver     Kind = "scan_over"     // expired, or never existed
 	ScanNone     Kind = "scan_none"     // this phone has scanned no code
 )
@@ -83,7 +83,7 @@ const (
 
 // The pages of sites behind forward auth, besides those above.
 const (
-	UnknownHost   Kind = "unknown_host"    // a proxy asks about a site that is not configured
+	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for an unknown site
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
 	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
 )
@@ -109,17 +109,19 @@ const (
 	bad   tone = "bad"
 )
 
-// look is what a kind decides. With a status of 400 or more the page has the request id.
-type look struct {
+// pageStyle is the status and the tone of a kind. Pages with a status of 400 or more and the tone bad
+// show the request id.
+type pageStyle struct {
 	status int
 	tone   tone
 }
 
 // Status returns the HTTP status of the pages of a kind.
-func (k Kind) Status() int { return looks[k].status }
+func (k Kind) Status() int { return styles[k].status }
 
-// looks has every kind; New fails when a kind has no text, or a text has no kind.
-var looks = map[Kind]look{
+// styles has an entry for every kind. New returns an error when a kind has no text, or a text has
+// no kind.
+var styles = map[Kind]pageStyle{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
@@ -158,7 +160,7 @@ var looks = map[Kind]look{
 	TooMany:          {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 }
 
-// shared returns the keys of the texts that belong to no single kind.
+// shared returns the keys of the texts that several kinds use.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
 		"user.id", "sessions", "sessions.here",

@@ -6,10 +6,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// waitingRefresh is how often the page of a user who waits for approval loads itself.
+// waitingRefresh is how often the page of a user who waits for approval reloads.
 const waitingRefresh = 10 * time.Second
 
-// UserOf returns what pages show of a user.
+// UserOf returns the data of a user that pages show.
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
 // WaitingPage returns the page for a user who waits for an administrator's approval. It loads the

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Scan is what the pages of sign-in by scan have besides text. A page with one may run the embedded
-// script, which waits for the phone; without it the page loads itself.
+// Scan is the data of the pages of sign-in by scan. These pages run the embedded script, which
+// waits for the phone; without JavaScript they reload at intervals.
 type Scan struct {
-	State string        // of the ticket, as the page shows it; "" = nothing to wait for
+	State string        // the ticket's state that the page shows; "" = nothing to wait for
 	Self  string        // address of the page itself
-	Poll  string        // responds when the ticket has another state
-	Renew string        // a POST there makes a new code, which the page sends automatically; "" = only by a button
-	Every time.Duration // without JavaScript the page loads itself that often; 0 = never
+	Poll  string        // long poll that responds when the state changes
+	Renew string        // address to which the page posts to renew the code automatically; "" = only by a button
+	Every time.Duration // how often the page reloads without JavaScript; 0 = never
 
 	Code   *Code
 	Image  string // address of the code as a picture, to be saved
@@ -28,15 +28,15 @@ type Scan struct {
 // Seconds returns Every for the page.
 func (s *Scan) Seconds() int { return int(s.Every / time.Second) }
 
-// Code is a QR code to draw: one path in a square of Size units, dark on white whatever the colors
-// of the page, as readers need it.
+// Code is a QR code to draw: one path in a square of Size units, always dark on white, since
+// readers require it.
 type Code struct {
 	Size int
 	Path string
 	Link string // the link in it
 }
 
-// Network is whether the desktop is on the network of the phone.
+// Network is whether the desktop and the phone are on the same network.
 type Network string
 
 // The values of Network. The zero value is not known.
@@ -46,14 +46,14 @@ const (
 	NetworkOther   Network = "other"
 )
 
-// Facts are what a phone shows about the device that asks. Unknown ones are left out, except the
+// Facts are the facts about the desktop that a phone shows. Unknown facts are omitted, except the
 // browser.
 type Facts struct {
 	App     string
 	Browser string
 	Place   string
 	Network Network
-	Ago     time.Duration // since it asked
+	Ago     time.Duration // since the sign-in started
 }
 
 // Fact is a line of facts on the page.

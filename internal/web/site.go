@@ -72,15 +72,14 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.script = template.JS(script)
-	// The style sheet is part of each page, and the policy has its hash: one request less, and
-	// nothing to serve below a path.
+	// The style sheet is embedded in each page, and the policy has its hash. That saves a request.
 	sum := sha256.Sum256(style)
 	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
 	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
 		pictures +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	sum = sha256.Sum256(script)
-	// Its pictures are the code to save; its connections are the long polls.
+	// The images are the code to save; the connections are the long polls.
 	s.watch = strings.Replace(s.policy, "img-src ",
 		"script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
@@ -105,14 +104,14 @@ func loadTexts() (*lang.Catalogue, error) {
 		return nil, err
 	}
 	required, optional := shared(), []string(nil)
-	for kind := range looks {
+	for kind := range styles {
 		required = append(required, string(kind)+".title", string(kind)+".text")
 		optional = append(optional, string(kind)+".button")
 	}
 	return texts, texts.Check(required, optional)
 }
 
-// User is what a page shows of a user.
+// User is the data of a user that a page shows.
 type User struct {
 	Nickname string // "" = not known
 	Picture  string // "" = none
@@ -128,7 +127,7 @@ type Form struct {
 	Missed bool // with Tick: it was sent before without the tick
 }
 
-// UserID is what a user sees of their own record.
+// UserID is the record of a user as shown to themselves.
 type UserID struct {
 	ID       string
 	Sessions []Session
@@ -172,8 +171,8 @@ type Page struct {
 	Every   time.Duration // with Go: the page loads it automatically after that long
 	Scan    *Scan         // of the pages of sign-in by scan
 
-	// GoToApp and BackToApp stand for Go and Back where the address is an app's own, which may have
-	// a native app's scheme.
+	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
+	// scheme of a native app.
 	GoToApp, BackToApp AppLink
 }
 
@@ -206,7 +205,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		err = s.layout.Execute(&body, v)
 	}
 	if err != nil {
-		// The kinds are tested, so the caller made up a kind.
+		// All kinds are tested, so the caller used an unknown one.
 		s.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -234,15 +233,15 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 }
 
 func (s *Site) view(r *http.Request, p Page) (view, error) {
-	look, known := looks[p.Kind]
+	style, known := styles[p.Kind]
 	if !known {
 		return view{}, fmt.Errorf("web: no page %q", p.Kind)
 	}
 	if p.Status == 0 {
-		p.Status = look.status
+		p.Status = style.status
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
-	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: look.tone, texts: s.texts.In(language),
+	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language),
 		script: s.script}
 	say, err := v.names(p.App, s.cfg.Names.Title)
 	if err != nil {
@@ -280,7 +279,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if v.BackWord, err = say(back); err != nil {
 		return view{}, err
 	}
-	if p.Status >= http.StatusBadRequest && look.tone == bad {
+	if p.Status >= http.StatusBadRequest && style.tone == bad {
 		v.RequestID = s.cfg.RequestID(r.Context())
 	}
 	return v, nil

@@ -1,5 +1,5 @@
-// Watches for the phone while this page is open: asks whether the ticket has another state, puts the new page in the place of the old one and says so
-// to screen readers. Without it the page loads itself.
+// Waits for the phone while this page is open: it polls the state of the ticket, replaces the content of the page, and
+// announces the change to screen readers. Without JavaScript the page reloads at intervals.
 (() => {
   'use strict';
   const live = document.getElementById('live');
@@ -35,7 +35,7 @@
     });
   };
 
-  // Puts the page that the server made in the place of the one that is shown. The keyboard stays where it was.
+  // Replaces the content of the page by the content of a page from the server, and keeps the keyboard focus in it.
   const show = (html) => {
     const next = new DOMParser().parseFromString(html, 'text/html');
     const fresh = next.querySelector('main');

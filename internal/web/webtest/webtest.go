@@ -17,7 +17,7 @@ type Page struct {
 	Go      string // where the main button leads
 	Back    string // where the button back to the app leads
 	Home    string // where the button to the home page leads
-	Refresh string // where the page goes by itself
+	Refresh string // where the page leads automatically
 	Action  string // where its first form is sent
 	Fields  map[string]string
 }

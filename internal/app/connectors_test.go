@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// twoEntries adds a second official account, by whose openid one app knows people.
-func twoEntries(w *gatewayFixture) {
+// twoConnectors adds a second official account, whose openid is the subject of one app.
+func twoConnectors(w *gatewayFixture) {
 	second := w.config.WeChat[0]
 	second.Name, second.AppID = "second", "wx00000000000000b2"
 	w.config.WeChat = append(w.config.WeChat, second)
@@ -18,9 +18,9 @@ func twoEntries(w *gatewayFixture) {
 	w.config.Apps = append(w.config.Apps, legacy)
 }
 
-func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
+func TestAppWithSubjectsOfAnotherOfficialAccount(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, twoEntries)
+	w := newFixture(t, twoConnectors)
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
 	alice.Must(alice.Open(t.Context(), w.authorize("legacy", "scope", withProfile)))
@@ -35,10 +35,10 @@ func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
 	if who := w.userinfo(w.redeem("legacy", w.app.LastQuery().Get("code")).AccessToken); who["sub"] != want || !through {
 		t.Errorf("sub %v, want %v; the way was %v", who["sub"], want, page.Hops)
 	}
-	// With the profile WeChat told the unionid both times, so it is one person.
+	// With the profile WeChat sent the unionid both times, so both identities belong to one user.
 	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 1 {
-		t.Fatalf("accounts %+v, %v", people, err)
+		t.Fatalf("users %+v, %v", people, err)
 	}
 	identities, err := w.store.Identities(t.Context(), people[0].ID)
 	if err != nil || len(identities) != 2 || identities[0].Connector != "main" || identities[1].Connector != "second" {
@@ -48,7 +48,7 @@ func TestAppThatKnowsPeopleByAnotherOfficialAccount(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 }
 
-// signInWithProfile goes through the question and WeChat's consent.
+// signInWithProfile signs in with the profile page and WeChat's consent page.
 func (w *gatewayFixture) signInWithProfile(p phone, app string) {
 	w.t.Helper()
 	p.WantPage(p.Must(p.Open(w.t.Context(), w.authorize(app, "scope", withProfile))), "profile", 200)
@@ -56,15 +56,15 @@ func (w *gatewayFixture) signInWithProfile(p phone, app string) {
 	fixture.WantAt(w.t, p.Must(p.Allow(w.t.Context())), w.app.URL+"/"+app)
 }
 
-// Entries that are not in one group are strangers: the same unionid joins nobody.
+// Connectors that are not in one group: the same unionid joins no users.
 func TestEntriesOfDifferentGroupsDoNotJoin(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, twoEntries, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = "" })
+	w := newFixture(t, twoConnectors, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = "" })
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
 	w.signInWithProfile(alice, "legacy")
 	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(people) != 2 {
-		t.Errorf("accounts %+v, %v", people, err)
+		t.Errorf("users %+v, %v", people, err)
 	}
 }

@@ -22,7 +22,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	w := newFixture(t)
 	desktop := w.desktop()
 	if strings.Contains(desktop.text(), w.ticket().Number) {
-		t.Error("the number is on the screen before a phone is there, where whoever passes on the code passes on the number too")
+		t.Error("the number is shown before a phone has scanned the code, so a copy of the page contains both")
 	}
 	w.pass(12 * time.Second)
 	phone := w.phone("")
@@ -44,7 +44,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	}
 	s := w.people.sessions[hashOf(desktop.cookies["session"])]
 	if s.Method != scan.Method || s.Connector != "main" || s.AppID != "wx1" || s.OpenID != "o-alice" ||
-		s.LoginRequestID != "DEMAND1" ||
+		s.LoginRequestID != "REQUEST1" ||
 		!s.AuthTime.Equal(w.now()) {
 		t.Errorf("session %+v", s)
 	}
@@ -149,7 +149,7 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 	if desktop.link() == first {
 		t.Error("the new code is the old one")
 	}
-	// By itself the page renews for ten minutes after somebody was last there.
+	// The page renews its code automatically for ten minutes after the last activity of the user.
 	for n := range 5 {
 		w.pass(2 * time.Minute)
 		desktop.open(desktop.at)
@@ -206,7 +206,7 @@ func TestSecondPhoneAndSamePhoneTwice(t *testing.T) {
 	// The second phone, wherever it stands.
 	bob.press("Continue").want(web.ScanTaken)
 	bob.open(link).want(web.ScanTaken)
-	// The same phone, and another phone of the same person, go on where they were.
+	// The same phone, and another phone of the same user, continue where they were.
 	alice.open(link).want(web.ScanNumber)
 	w.phone("alice").open(link).want(web.ScanNumber)
 	alice.press(w.ticket().Number).want(web.ScanDone)
@@ -256,7 +256,7 @@ func TestPhoneOutsideWeChatCopiesTheLink(t *testing.T) {
 	if phone.isIn() != "alice" {
 		t.Errorf("signed in as %q", phone.isIn())
 	}
-	// The link itself, opened in the wrong place, says how to open it in the right one.
+	// Outside WeChat, the link leads to the page that explains how to open it in WeChat.
 	w.browser(uaSafari).open(link).want(web.ScanHere).shows(link)
 }
 

@@ -16,9 +16,9 @@ import (
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
-// From the first page to the session, with the sign-in between, and nothing left in the address
-// bar.
-func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
+// From the first request to the session, with the sign-in in between. The address bar shows no
+// token afterwards.
+func TestSignInOfASignedOutUser(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	a, _ := e.person("alice")
@@ -30,7 +30,7 @@ func TestJourneyOfSomebodyWhoIsSignedOut(t *testing.T) {
 	d := e.signIn.last()
 	if d.App.ID != "wiki" || d.ID == "" || d.Reauthenticate || !strings.HasPrefix(d.ReturnURL, "/forward-auth?") ||
 		!strings.Contains(d.ReturnURL, d.ID) {
-		t.Fatalf("the demand: %+v", d)
+		t.Fatalf("login request: %+v", d)
 	}
 	for name, value := range b.cookies[wiki] {
 		if name != "__Host-weigate-auth-nonce" || len(value) != 43 {
@@ -72,8 +72,8 @@ func TestBackFromSignInWithoutASession(t *testing.T) {
 	}
 }
 
-// WeChat's browser sends some requests twice at once; replicas share the store. One session comes
-// of it.
+// WeChat's browser sends some requests twice at once; replicas share the store. The result is one
+// session.
 func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -105,7 +105,7 @@ func TestFinishEightTimesAtOnceOnTwoReplicas(t *testing.T) {
 	want(t, "the session", b.verify("https://"+wiki+"/"), http.StatusOK, "")
 }
 
-func TestRuleAtTheHandOver(t *testing.T) {
+func TestAccessPolicyAtTheHandoff(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
 	_, cookie := e.person("alice")
@@ -116,13 +116,13 @@ func TestRuleAtTheHandOver(t *testing.T) {
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
 	want(t, "waiting", w, http.StatusOK, "waiting")
 	e.access.says.Store(int64(access.Allowed))
-	b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go) // what the page does by itself
+	b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go) // which the page opens automatically
 	if b.at() != "https://"+wiki+"/page" {
 		t.Errorf("approved, the browser is at %v", b.hops)
 	}
 }
 
-func TestDoorThatTheAppDoesNotTake(t *testing.T) {
+func TestMethodThatTheAppDoesNotAccept(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t, func(c *forwardauth.Config) { c.Apps[0].Methods = []string{"scan"} })
 	a, cookie := e.person("alice")
@@ -131,7 +131,7 @@ func TestDoorThatTheAppDoesNotTake(t *testing.T) {
 	want(t, "another door", w, http.StatusForbidden, "wrong_method")
 	if w = b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go); w.Body.String() != "sign-in" ||
 		!e.signIn.last().Reauthenticate {
-		t.Fatalf("the button leads to %d %s, demand %+v", w.Code, w.Body, e.signIn.last())
+		t.Fatalf("the button leads to %d %s, login request %+v", w.Code, w.Body, e.signIn.last())
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
 	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden,
@@ -206,7 +206,7 @@ func TestSignOutOnTheHost(t *testing.T) {
 		"host_signed_out")
 }
 
-// A proxy that does not pass Cookie on to /verify would send a browser in a circle for ever.
+// A proxy that does not pass Cookie to /verify would cause endless redirects.
 func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -284,7 +284,8 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 	}
 }
 
-// Sessions on hosts go on when the master key is replaced, as long as the old one is still known.
+// Sessions on hosts remain valid when the master key is replaced, while the previous key is still
+// configured.
 func TestSessionsGoOnWhenTheMasterKeyIsReplaced(t *testing.T) {
 	t.Parallel()
 	e := newFixture(t)
@@ -314,7 +315,7 @@ func TestGatewayBelowAPath(t *testing.T) {
 	}
 	if w = b.send(b.request(http.MethodGet, to.String())); w.Body.String() != "sign-in" ||
 		!strings.HasPrefix(e.signIn.last().ReturnURL, "/login/forward-auth?") {
-		t.Errorf("%d %s, demand %+v", w.Code, w.Body, e.signIn.last())
+		t.Errorf("%d %s, login request %+v", w.Code, w.Body, e.signIn.last())
 	}
 	mux := route.NewMux()
 	e.feature.Mount(mux)

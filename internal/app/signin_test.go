@@ -15,7 +15,7 @@ func TestSignInThroughOpenIDConnect(t *testing.T) {
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	told := w.app.LastQuery()
 	if told.Get("state") != "state-of-the-app" || told.Get("iss") != w.url || told.Get("code") == "" {
-		t.Fatalf("the app was told %v", told)
+		t.Fatalf("the app received %v", told)
 	}
 	got := w.redeem("sample", told.Get("code"))
 	if got.IDToken == "" || got.AccessToken == "" {
