@@ -17,13 +17,13 @@ var wires = []struct {
 	{"memory", inMemory},
 }
 
-// BenchmarkSignIn measures one exchange and one call for the profile. Over
-// wire=tls the canned server runs in the same process, so its time and its
-// allocations are in every column alike; wire=memory has none of it.
+// BenchmarkSignIn measures one exchange and one call for the profile. With
+// wire=tls the server runs in the same process, so its time and its allocations are
+// the same for every client; with wire=memory there is no server.
 //
-// limit=caller gives the sign-in a time limit, as a handler must that calls
-// somebody else's server: two of the three have none of their own. limit=none
-// leaves it to the client, and only Weigate then stops waiting.
+// limit=caller sets a deadline for the sign-in, as a handler should that calls another
+// server: two of the three clients have no timeout of their own. limit=none sets none;
+// only Weigate's client has a timeout then.
 func BenchmarkSignIn(b *testing.B) {
 	for _, wire := range wires {
 		for _, limit := range []string{"caller", "none"} {
@@ -52,9 +52,9 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// A fast wrong answer would win every benchmark.
-func TestEveryClientEndsWithTheSamePerson(t *testing.T) {
-	want := person{openID, unionID, nickname, avatar}
+// A client that returned wrong data could be fast, so the data is checked.
+func TestClientsReturnTheSameUser(t *testing.T) {
+	want := person{OpenID: openID, UnionID: unionID, Nickname: nickname, Avatar: avatar}
 	for _, wire := range wires {
 		for _, client := range clients {
 			t.Run(wire.name+"/"+client.name, func(t *testing.T) {

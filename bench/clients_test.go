@@ -22,13 +22,13 @@ const (
 	secret = "0123456789abcdef0123456789abcdef"
 )
 
-// person is what a sign-in ends with, by every client.
+// person is the result of a sign-in.
 type person struct{ OpenID, UnionID, Nickname, Avatar string }
 
-// signIn trades a code for the person behind it: exchange, then user info.
+// signIn exchanges a code and fetches the profile.
 type signIn func(ctx context.Context, code string) (person, error)
 
-// clients are the ones compared; the names are benchstat's columns.
+// clients are the compared clients. Their names are the columns of benchstat.
 var clients = []struct {
 	name string
 	over func(*http.Client) signIn
@@ -49,12 +49,12 @@ func byWeigate(hc *http.Client) signIn {
 		if err != nil {
 			return person{}, err
 		}
-		return person{info.OpenID, info.UnionID, info.Nickname, info.AvatarURL}, nil
+		return person{OpenID: info.OpenID, UnionID: info.UnionID, Nickname: info.Nickname, Avatar: info.AvatarURL}, nil
 	}
 }
 
-// bySilenceper sets the library's process-wide HTTP client: it has no other
-// way. No benchmark here runs beside another.
+// bySilenceper sets the HTTP client of the whole process, because the library has no
+// other setting. The benchmarks run one after the other.
 func bySilenceper(hc *http.Client) signIn {
 	util.DefaultHTTPClient = hc
 	o := oauth.NewOauth(&oacontext.Context{Config: &config.Config{AppID: appID, AppSecret: secret}})
@@ -67,14 +67,14 @@ func bySilenceper(hc *http.Client) signIn {
 		if err != nil {
 			return person{}, err
 		}
-		return person{info.OpenID, info.Unionid, info.Nickname, info.HeadImgURL}, nil
+		return person{OpenID: info.OpenID, UnionID: info.Unionid, Nickname: info.Nickname, Avatar: info.HeadImgURL}, nil
 	}
 }
 
-// byHand is the code that a careful person writes without a library: values
-// escaped, the body bounded, WeChat's errcode looked at. It has no time limit
-// of its own, no classes of errors, no care for unclean nicknames or secrets
-// in errors. It is the floor that the others are measured against.
+// byHand calls WeChat without a library, as a careful engineer would: it escapes values,
+// limits the size of the body and checks the errcode. It has no timeout and no error
+// classes, and does not clean nicknames or remove secrets from errors. It is the baseline
+// of the comparison.
 func byHand(hc *http.Client) signIn {
 	get := func(ctx context.Context, path string, query url.Values, answer any) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.weixin.qq.com"+path+"?"+query.Encode(), nil)
@@ -136,8 +136,8 @@ func byHand(hc *http.Client) signIn {
 			return person{}, err
 		}
 		if info.ErrCode != 0 || info.OpenID != token.OpenID {
-			return person{}, errors.New("user info of nobody")
+			return person{}, errors.New("user info has another openid")
 		}
-		return person{info.OpenID, info.UnionID, info.Nickname, info.Avatar}, nil
+		return person{OpenID: info.OpenID, UnionID: info.UnionID, Nickname: info.Nickname, Avatar: info.Avatar}, nil
 	}
 }

@@ -1,4 +1,4 @@
-// Package bench measures what a sign-in costs on the caller's side: one
+// Package bench measures the cost of a sign-in in an app: one
 // exchange of a code and one call for the profile, by Weigate's client, by
 // silenceper/wechat and by hand-written net/http with encoding/json.
 //

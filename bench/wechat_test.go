@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The answers have the form of real ones: a token of three characters and 107
-// more, slashes escaped, keys in WeChat's order.
+// The responses have the format of WeChat's: tokens of 110 characters, escaped slashes,
+// and keys in WeChat's order.
 const (
 	openID   = "o3_SC58m9cLiIT7lO6JxN6WbHkuo"
 	unionID  = "oWgGz1K4Qwj5oQHtE-wDzI-AvR1s"
@@ -30,7 +30,7 @@ var (
 		strings.ReplaceAll(avatar, "/", `\/`) + `","privilege":[],"unionid":"` + unionID + `"}`
 )
 
-// answer is what the canned WeChat says to a path, the same for every client.
+// answer returns the fixed response for a path of WeChat's API.
 func answer(path string) (body string, ok bool) {
 	switch path {
 	case "/sns/oauth2/access_token":
@@ -41,10 +41,9 @@ func answer(path string) (body string, ok bool) {
 	return "", false
 }
 
-// overTLS starts a canned WeChat in this process and returns a client whose
-// every connection ends there, whatever the host name. Nobody's addresses have
-// to be rewritten, so nobody pays for it: silenceper/wechat has
-// https://api.weixin.qq.com built in, and the others use the same.
+// overTLS starts a server with fixed responses in this process and returns a client that
+// connects to it for every host name. So all clients call https://api.weixin.qq.com,
+// which silenceper/wechat has built in, and none of them rewrites addresses.
 func overTLS(tb testing.TB) *http.Client {
 	tb.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,8 +70,8 @@ func overTLS(tb testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// inMemory returns a client that never leaves the goroutine: what remains is
-// the work of the library itself and of http.Client.
+// inMemory returns a client whose transport returns the response without a connection, so
+// that only the work of the library and of http.Client is measured.
 func inMemory(testing.TB) *http.Client { return &http.Client{Transport: memory{}} }
 
 type memory struct{}

@@ -1,6 +1,6 @@
-// Command gateway measures the gateway as its operator has it, and prints a table: the size of the
-// program, how fast it is ready, how much memory it takes when nobody is there, and how many whole
-// logins a second it does on each store with each algorithm. README.md describes how to read it.
+// Command gateway measures the gateway as an operator runs it, and prints a table: the size of the
+// program, the time until it is ready, its memory when idle, and the complete logins a second on
+// each store with each algorithm. README.md describes how to read it.
 //
 // It runs on Linux: it reads the memory from /proc.
 package main
@@ -74,7 +74,7 @@ func run() error {
 }
 
 type bench struct {
-	dir  string // ours, for the program and its files
+	dir  string // temporary, for the program and its files
 	root string // the repository
 }
 
@@ -85,7 +85,7 @@ func verdict(ok bool) string {
 	return "missed"
 }
 
-// program builds weigate as it is shipped.
+// program builds weigate with the flags of a release.
 func (b *bench) program() ([]row, error) {
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(b.dir, "weigate"),
 		"./cmd/weigate")
@@ -116,13 +116,13 @@ apps:
     access: signed_in
 `
 
-// starts starts the gateway again and again on a database that has its keys, and reads the memory
-// of each.
+// starts starts the gateway several times on a database that contains signing keys, and reads the
+// memory of each process.
 func (b *bench) starts(n int, idle time.Duration) ([]row, error) {
 	if err := os.WriteFile(filepath.Join(b.dir, "weigate.yaml"), []byte(configuration), 0o600); err != nil {
 		return nil, err
 	}
-	if _, err := b.start(0); err != nil { // makes the keys
+	if _, err := b.start(0); err != nil { // creates the keys
 		return nil, err
 	}
 	var ready, busy []time.Duration
@@ -130,7 +130,7 @@ func (b *bench) starts(n int, idle time.Duration) ([]row, error) {
 	for i := range n {
 		wait := time.Duration(0)
 		if i < 3 {
-			wait = idle // a few are enough: it hardly differs
+			wait = idle // a few are enough, because memory hardly differs
 		}
 		s, err := b.start(wait)
 		if err != nil {
@@ -157,11 +157,11 @@ func (b *bench) starts(n int, idle time.Duration) ([]row, error) {
 	return rows, nil
 }
 
-// started is what one start told.
+// started has the measurements of one start.
 type started struct {
 	ready time.Duration
-	cpu   time.Duration // until then; to 10 ms, and the same on a busy machine
-	mb    float64       // resident, after it was left alone
+	cpu   time.Duration // until ready, accurate to 10 ms; does not depend on the load of the machine
+	mb    float64       // resident, after an idle period
 }
 
 // start starts the gateway, waits until it is ready, lets it idle, reads its memory and stops it.
@@ -240,8 +240,8 @@ func get(address string) error {
 
 var vmRSS = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB`)
 
-// resident reads the memory that a process holds, the pages of its program included, in MB of a
-// million bytes.
+// resident returns the resident memory of a process, including the pages of its program, in units
+// of a million bytes.
 func resident(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -260,8 +260,8 @@ var (
 	signatureLine = regexp.MustCompile(`(?m)^BenchmarkSignature/RS256\S*\s+\d+\s+([\d.]+) ns/op`)
 )
 
-// logins runs the benchmarks of package oidc: whole logins on each store, and one signature, the
-// part of a login that nobody can save.
+// logins runs the benchmarks of package oidc: complete logins on each store, and one signature,
+// which is the lower bound of a login.
 func (b *bench) logins(benchtime string) ([]row, error) {
 	rows, _, err := b.benchmark(benchtime, "BenchmarkLogin/(sqlite|postgres)")
 	if err != nil {
@@ -315,8 +315,8 @@ func (b *bench) benchmark(benchtime, pattern string, more ...string) (rows []row
 
 var verifyLine = regexp.MustCompile(`(?m)^BenchmarkVerify/(\w+)\S*\s+\d+\s+[\d.]+ ns/op\s+([\d.]+) checks/cpu-s`)
 
-// verify runs the benchmark of /verify: the whole gateway beside a handler that does the least that
-// can be done, in turns, on one core.
+// verify runs the benchmark of /verify on one core, alternating between the complete gateway and a
+// handler that does only the necessary work.
 func (b *bench) verify(benchtime string) ([]row, error) {
 	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "BenchmarkVerify", "-benchtime", benchtime, "-count", "3",
 		"-cpu", "1", "-timeout", "10m", "./internal/app/")

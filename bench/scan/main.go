@@ -1,6 +1,6 @@
-// Command scan measures the sign-in of desktops by phones, with a thousand desktops that wait
-// meanwhile, and prints a table: what the waiting costs in memory and CPU, and how many whole
-// sign-ins a second the gateway does beside it. README.md describes how to read it.
+// Command scan measures the sign-in of desktops by phones while a thousand other desktops wait, and
+// prints a table: the memory and CPU that waiting costs, and the complete sign-ins a second at the
+// same time. README.md describes how to read it.
 //
 // The gateway runs as "weigate serve"; WeChat, the desktops and the phones are in this process. It
 // runs on Linux: it reads /proc.
@@ -89,14 +89,14 @@ func run() error {
 	}
 	name, _, _ := strings.Cut(*store, ":")
 	fmt.Printf("| %s | memory | CPU |\n|---|---:|---:|\n", name)
-	fmt.Printf("| nobody waits | %.1f MB | %.1f %% of one core |\n", idle.mb, idle.percent)
+	fmt.Printf("| no desktop waits | %.1f MB | %.1f %% of one core |\n", idle.mb, idle.percent)
 	fmt.Printf("| %d desktops wait | %.1f MB | %.1f %% of one core |\n", *waiting, calm.mb, calm.percent)
 	fmt.Printf("| %d desktops wait, %.0f others a second sign in (%d, no failure) | %.1f MB | %.1f %% of one core |\n",
 		*waiting, float64(done.Load())/full.seconds, done.Load(), full.mb, full.percent)
 	return nil
 }
 
-// gateway is "weigate serve" beside a simulator of WeChat.
+// gateway is a process of "weigate serve", and a simulator of WeChat.
 type gateway struct {
 	wx      *wechattest.Server
 	wechat  string
@@ -144,7 +144,7 @@ apps: []
 		return nil, err
 	}
 	g.cmd = exec.Command(filepath.Join(dir, "weigate"), "serve")
-	g.cmd.Dir = dir // its log goes nowhere: a file would be measured too
+	g.cmd.Dir = dir // the log is discarded, because writing a file would be measured too
 	out, err := g.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ apps: []
 
 func personID(i int) string { return "person-" + strconv.Itoa(i) }
 
-// note keeps the first failure.
+// note stores the first failure.
 func (g *gateway) note(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -188,7 +188,7 @@ func (g *gateway) failed() error {
 	return g.problem
 }
 
-// cost is what the process of the gateway takes.
+// cost is the memory and CPU of the process of the gateway.
 type cost struct{ mb, percent, seconds float64 }
 
 func (g *gateway) measure(d time.Duration, work func(until time.Time)) (c cost, err error) {

@@ -18,13 +18,13 @@ const (
 	uaWeChat  = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile Safari/537.36 MicroMessenger/8.0.50"
 )
 
-// configured is the gateway's address as it knows it; it listens on a port that was free.
+// configured is the URL in the configuration of the gateway, which listens on another, free port.
 const configured = "http://127.0.0.1:8080"
 
-// wires are everybody's connections.
+// wires is the transport that all browsers share.
 var wires = &http.Transport{MaxIdleConnsPerHost: 2048, MaxIdleConns: 4096}
 
-// browser is a desktop's, or WeChat's on the phone of a person.
+// browser is the browser of a desktop, or WeChat's browser on a phone.
 type browser struct {
 	g      *gateway
 	agent  string
@@ -40,7 +40,7 @@ func (g *gateway) browser(agent, person string) (*browser, error) {
 		client: &http.Client{Jar: jar, CheckRedirect: stop, Transport: wires}}, err
 }
 
-// open goes where it is sent, past WeChat too, and returns the page.
+// open follows redirects, also through WeChat, and returns the page.
 func (b *browser) open(ctx context.Context, method, address string, form url.Values) (string, error) {
 	for range 12 {
 		r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
@@ -85,8 +85,8 @@ func (b *browser) open(ctx context.Context, method, address string, form url.Val
 	return "", errors.New("round and round")
 }
 
-// pastWeChat is where WeChat sends the phone back to. The address is the one of the configuration;
-// the gateway listens on another.
+// pastWeChat returns the address that WeChat redirects the phone to, with the address that the
+// gateway listens on in place of the configured one.
 func (b *browser) pastWeChat(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -104,7 +104,7 @@ func (b *browser) pastWeChat(address string) (string, error) {
 	return b.g.url + back.Path + "?" + url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), nil
 }
 
-// poolOfPhones signs phones in, once: afterwards they only confirm.
+// poolOfPhones signs phones in once. Afterwards they have a session and only confirm.
 func (g *gateway) poolOfPhones(n int) {
 	for i := range n {
 		phone, err := g.browser(uaWeChat, personID(i))
@@ -134,8 +134,8 @@ func find(what *regexp.Regexp, page string) (string, error) {
 	return html.UnescapeString(m[len(m)-1]), nil
 }
 
-// wait opens a desktop's page and lets it ask, as its script does, until ctx ends. A code that has
-// expired is renewed.
+// wait opens the page of a desktop and polls, as the script of the page does, until ctx ends. It
+// renews a code that has expired.
 func (g *gateway) wait(ctx context.Context) error {
 	desktop, err := g.browser(uaDesktop, "")
 	if err != nil {
@@ -165,7 +165,7 @@ func (g *gateway) wait(ctx context.Context) error {
 	return nil
 }
 
-// signIn is one whole sign-in: a new desktop, a phone that takes its turn.
+// signIn performs one complete sign-in with a new desktop and a free phone.
 func (g *gateway) signIn() error {
 	ctx := context.Background()
 	phone := <-g.phones

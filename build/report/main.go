@@ -67,7 +67,7 @@ type report struct {
 // compile error, a panic, a data race) is the package's own.
 func read(in io.Reader) (*report, error) {
 	r := &report{}
-	said := map[string]*strings.Builder{}
+	output := map[string]*strings.Builder{}
 	failedBelow := map[string]bool{}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 0, 1<<20), 64<<20)
@@ -80,12 +80,12 @@ func read(in io.Reader) (*report, error) {
 			e.Package = e.ImportPath
 		}
 		name := strings.TrimSuffix(e.Package+" "+e.Test, " ")
-		if said[name] == nil {
-			said[name] = &strings.Builder{}
+		if output[name] == nil {
+			output[name] = &strings.Builder{}
 		}
 		switch e.Action {
 		case "output", "build-output":
-			said[name].WriteString(e.Output)
+			output[name].WriteString(e.Output)
 		case "pass":
 			if e.Test == "" {
 				r.packages++
@@ -94,8 +94,9 @@ func read(in io.Reader) (*report, error) {
 			r.passed++
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
-			// A package fails because a test of it failed: the test is told, and the package only
-			// when no test was at fault. The same goes for a test and its parts.
+			// A package also fails when one of its tests fails. Then only the test is reported, and
+			// the package is reported only if no test failed. The same holds for a test and its
+			// subtests.
 			parent := e.Package
 			if i := strings.LastIndex(e.Test, "/"); i >= 0 {
 				parent += " " + e.Test[:i]
@@ -105,18 +106,18 @@ func read(in io.Reader) (*report, error) {
 				failedBelow[e.Package] = true
 			}
 			if !failedBelow[name] || e.Test != "" {
-				r.failed = append(r.failed, result{name, e.Elapsed, said[name].String()})
+				r.failed = append(r.failed, result{name: name, seconds: e.Elapsed, output: output[name].String()})
 			}
 		case "skip":
-			if e.Test != "" { // a package without tests "skips" too, and that is not meant
-				r.skipped = append(r.skipped, result{name, e.Elapsed, said[name].String()})
+			if e.Test != "" { // go test also reports "skip" for a package without tests
+				r.skipped = append(r.skipped, result{name: name, seconds: e.Elapsed, output: output[name].String()})
 			}
 		}
 	}
 	return r, lines.Err()
 }
 
-// write tells the result and returns an error when the suite is not good.
+// write prints the summary and returns an error if a test failed or was skipped, or if no test ran.
 func (r *report) write(out io.Writer, none bool) error {
 	for _, f := range r.failed {
 		fmt.Fprintf(out, "FAIL %s (%.1f s)\n%s", f.name, f.seconds, indent(f.output))

@@ -16,7 +16,8 @@ import (
 // phoneAgent is the user agent of WeChat's browser on Android. The authorize page
 // rejects other browsers.
 const phoneAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 " +
-	"Chrome/116.0.0.0 Mobile Safari/537.36 MMWEBID/8157 MicroMessenger/8.0.50.2701(0x28003255) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64"
+	"Chrome/116.0.0.0 Mobile Safari/537.36 MMWEBID/8157 MicroMessenger/8.0.50.2701(0x28003255) " +
+	"WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64"
 
 // visitor acts as the user's phone: it opens the authorize URL and reads the code
 // from the redirect to the app.

@@ -34,7 +34,7 @@ func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gate
 // LookAtStore opens the store without changing its schema: a database that lacks migrations is
 // gateway.ErrOlderDatabase. A SQLite file that is missing is created, empty; check before.
 func LookAtStore(ctx context.Context, address wechat.Secret) (gateway.Store, error) {
-	return openStore(ctx, address, sqlite.Options{Look: true}, postgres.Options{Look: true})
+	return openStore(ctx, address, sqlite.Options{SkipMigrations: true}, postgres.Options{SkipMigrations: true})
 }
 
 func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, server postgres.Options) (gateway.Store,

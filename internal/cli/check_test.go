@@ -17,22 +17,22 @@ import (
 // tokens is a response of WeChat to a code that it should have rejected.
 const tokens = `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`
 
-// TestCheckTellsWhatWeChatSays runs "weigate check" for each response of WeChat that an operator
-// gets.
-func TestCheckTellsWhatWeChatSays(t *testing.T) {
+// TestCheckConnector runs "weigate check" for each response of WeChat that an operator can
+// get.
+func TestCheckConnector(t *testing.T) {
 	t.Parallel()
 	const right = "wx0123456789abcdef"
 	for _, tt := range []struct {
 		name   string
-		kind   string // of the entry; "" = an official account
+		kind   string // of the connector; "" = an official account
 		app    wechattest.App
 		fault  *wechattest.Fault
 		secret string
-		want   string // on stdout when good
-		told   string // on stderr else
+		want   string // on stdout if the check succeeds
+		told   string // on stderr otherwise
 	}{
 		{name: "right", want: "40029"},
-		{name: "another secret", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125)"},
+		{name: "wrong secret", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125)"},
 		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"},
 			told: "WeChat does not know the appid (40013)"},
 		{name: "not on the allow-list", app: wechattest.App{IPList: []string{"192.0.2.1"}},
@@ -49,24 +49,22 @@ func TestCheckTellsWhatWeChatSays(t *testing.T) {
 		{name: "a proxy's page", fault: &wechattest.Fault{Body: "<html>log in to the network first</html>"},
 			told: "not a JSON object"},
 		{name: "busy", fault: &wechattest.Fault{Errcode: -1, Times: -1}, told: "system error"},
-		{name: "one that takes anything",
-			fault: &wechattest.Fault{
-				Body: `{"access_token":"t","expires_in":7200,"refresh_token":"r","openid":"o","scope":"snsapi_base"}`,
-			},
-			told: "accepted an invalid code: it is not WeChat"},
+		{name: "a server that accepts every code",
+			fault: &wechattest.Fault{Body: tokens},
+			told:  "accepted an invalid code: it is not WeChat"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			user := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leaktest.Secret, Name: "A",
+			app := wechattest.App{Kind: wechattest.OfficialAccount, AppID: right, Secret: leaktest.Secret, Name: "A",
 				Domains: []string{"localhost"}, IPList: tt.app.IPList}
 			if tt.app.AppID != "" {
-				user.AppID = tt.app.AppID
+				app.AppID = tt.app.AppID
 			}
 			kind := cmp.Or(tt.kind, "official_account")
 			if kind == "website" {
-				user.Kind = wechattest.WebsiteApp
+				app.Kind = wechattest.WebsiteApp
 			}
-			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user}})
+			wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{app}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,9 +18,9 @@ import (
 // oneError matches one error and at most one hint.
 var oneError = regexp.MustCompile(`^weigate: error: [^\n]+\n(weigate: hint: [^\n]+\n)?$`)
 
-// refused runs "weigate serve" and "weigate check". Each must fail with one error that contains the
+// checkRefused runs "weigate serve" and "weigate check". Each must fail with one error that contains the
 // words.
-func (g *fixture) refused(as *syscall.SysProcAttr, exe string, words ...string) {
+func (g *fixture) checkRefused(as *syscall.SysProcAttr, exe string, words ...string) {
 	g.t.Helper()
 	for _, command := range []string{"serve", "check"} {
 		cmd := exec.Command(exe, command)
@@ -28,20 +28,20 @@ func (g *fixture) refused(as *syscall.SysProcAttr, exe string, words ...string) 
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		err := cmd.Run()
-		said := errs.String()
-		if err == nil || !oneError.MatchString(said) {
-			g.t.Errorf("weigate %s: %v, and says %q", command, err, said)
+		stderr := errs.String()
+		if err == nil || !oneError.MatchString(stderr) {
+			g.t.Errorf("weigate %s: %v; stderr %q", command, err, stderr)
 		}
 		for _, w := range words {
-			if !strings.Contains(said, w) {
-				g.t.Errorf("weigate %s does not say %q: %q", command, w, said)
+			if !strings.Contains(stderr, w) {
+				g.t.Errorf("weigate %s stderr does not contain %q: %q", command, w, stderr)
 			}
 		}
 	}
 }
 
-// seeded is a gate with a database that a run has made, with one person in it.
-func seeded(t *testing.T) *fixture {
+// usedFixture returns a fixture whose gateway has run before: its database has one signed-in user.
+func usedFixture(t *testing.T) *fixture {
 	t.Helper()
 	g := newFixture(t)
 	g.configure("")
@@ -54,13 +54,14 @@ func seeded(t *testing.T) *fixture {
 	return g
 }
 
-// still fails unless the gateway starts again and the person is in, without a question to WeChat.
-func (g *fixture) still() {
+// checkStillSignedIn starts the gateway again and checks that the user is signed in without a
+// request to WeChat.
+func (g *fixture) checkStillSignedIn() {
 	g.t.Helper()
 	g.serve()
-	before := g.under("/sns/oauth2/access_token")
+	before := g.wechatRequests("/sns/oauth2/access_token")
 	page, err := g.sim.Phone("alice").Open(g.t.Context(), g.authorize("openid"))
-	if err != nil || !strings.HasPrefix(page.URL, g.app.URL) || g.under("/sns/oauth2/access_token") != before {
+	if err != nil || !strings.HasPrefix(page.URL, g.app.URL) || g.wechatRequests("/sns/oauth2/access_token") != before {
 		g.t.Errorf("after it was put right: %+v, %v", page, err)
 	}
 	g.term()
@@ -68,7 +69,7 @@ func (g *fixture) still() {
 
 func TestServeRefusesADatabaseOfANewerVersion(t *testing.T) {
 	t.Parallel()
-	g := seeded(t)
+	g := usedFixture(t)
 	change := func(statement string) {
 		db, err := sql.Open("sqlite", filepath.Join(g.dir, "weigate.db"))
 		if err != nil {
@@ -80,10 +81,10 @@ func TestServeRefusesADatabaseOfANewerVersion(t *testing.T) {
 		}
 	}
 	change(`INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.refused(nil, "weigate", "store (SQLite, weigate.db): ", "it has migration 99 (the future)",
+	g.checkRefused(nil, "weigate", "store (SQLite, weigate.db): ", "it has migration 99 (the future)",
 		"start the newer version, or restore a backup")
 	change(`DELETE FROM migrations WHERE version = 99`)
-	g.still()
+	g.checkStillSignedIn()
 }
 
 func TestServeOnAReadOnlyDatabase(t *testing.T) {
@@ -91,7 +92,7 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 	for name, modes := range map[string][2]os.FileMode{"the file": {0o777, 0o444}, "the folder": {0o555, 0o666}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := seeded(t)
+			g := usedFixture(t)
 			data := filepath.Join(g.dir, "data")
 			if err := os.Mkdir(data, 0o700); err != nil {
 				t.Fatal(err)
@@ -111,21 +112,21 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 			cmd := exec.Command(exe, "serve")
 			cmd.Dir, cmd.SysProcAttr = g.dir, as
 			out, err := cmd.CombinedOutput()
-			if said := string(out); err == nil || !strings.Contains(said, "weigate: error: store (SQLite, data/w.db): ") {
-				t.Errorf("weigate serve: %v, and says %q", err, said)
+			if stderr := string(out); err == nil || !strings.Contains(stderr, "weigate: error: store (SQLite, data/w.db): ") {
+				t.Errorf("weigate serve: %v; stderr %q", err, stderr)
 			}
 			for path, mode := range map[string]os.FileMode{data: 0o700, filepath.Join(data, "w.db"): 0o600} {
 				if err := os.Chmod(path, mode); err != nil {
 					t.Fatal(err)
 				}
 			}
-			g.still()
+			g.checkStillSignedIn()
 		})
 	}
 }
 
-// other is a user who owns nothing here, since root may write everywhere, and a program that this
-// user may run.
+// other returns the user nobody, because root may write everywhere, and a program that this user
+// may run.
 func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	t.Helper()
 	exe, err := exec.LookPath("weigate")
@@ -145,7 +146,7 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program goes by its name: the test binary is the command when it is called weigate.
+	// The test binary acts as the command if its file name is weigate.
 	own := filepath.Join(dir, "bin")
 	if err := os.Mkdir(own, 0o755); err != nil {
 		t.Fatal(err)
@@ -153,7 +154,7 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	if err := os.WriteFile(filepath.Join(own, "weigate"), program, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// Every folder above must let others through.
+	// Other users must be able to enter every parent folder.
 	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
 		if err := os.Chmod(at, 0o755); err != nil {
 			t.Fatal(err)
@@ -163,9 +164,10 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 		filepath.Join(own, "weigate")
 }
 
-// A disk without room stops nobody who is in, tells who comes new, and loses nothing; with room
-// again it goes on by itself. It needs the right to mount a small file system; package sqlite tests
-// the same with a limit of its own, everywhere.
+// TestServeOnAFullDisk fills the disk of a running gateway: existing sessions remain valid, new
+// sign-ins get an error, and nothing is lost. When space is free again, sign-ins succeed without a
+// restart. The test mounts a small file system, which needs the privilege to do so; package sqlite
+// tests the same on every system with a limit on the size of the database.
 func TestServeOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -174,8 +176,8 @@ func TestServeOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"); err != nil {
-		// Not a skip, which make test takes for a failure: many a container lets not even root
-		// mount anything.
+		// The test does not skip, because make test reports a skip as a failure, and many
+		// containers do not allow root to mount.
 		t.Logf("does not apply: no small file system can be mounted here (%v); "+
 			"sqlite.TestAFullDisk tests a full disk by a limit of SQLite's own", err)
 		return
@@ -188,14 +190,14 @@ func TestServeOnAFullDisk(t *testing.T) {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	ballast := filepath.Join(data, "ballast")
-	_ = os.WriteFile(ballast, make([]byte, 8<<20), 0o600) // fails when the disk is full, which is what it is for
+	_ = os.WriteFile(ballast, make([]byte, 8<<20), 0o600) // fails when the disk is full, as intended
 	for i := 0; !strings.Contains(g.errs.String(), "disk is full") && i < 200; i++ {
 		if _, err := g.sim.Phone("bob").Open(t.Context(), g.authorize("openid")); err != nil {
 			t.Fatal(err)
 		}
 		g.sim.Phone("bob").ClearCookies()
 	}
-	if !strings.Contains(g.errs.String(), "the disk is full: make room") {
+	if !strings.Contains(g.errs.String(), "the disk is full: free some space") {
 		t.Errorf("the log does not say that the disk is full: %.2000s", g.errs)
 	}
 	if err := os.Remove(ballast); err != nil {
@@ -208,5 +210,5 @@ func TestServeOnAFullDisk(t *testing.T) {
 		}
 	}
 	g.term()
-	g.still()
+	g.checkStillSignedIn()
 }

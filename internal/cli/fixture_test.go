@@ -27,9 +27,9 @@ import (
 )
 
 const (
-	gateSecret   = leaktest.Secret + "-of-the-sample"
-	gateVerifier = "a-verifier-of-43-characters-or-more-0123456789"
-	gateDeadline = time.Minute
+	clientSecret    = leaktest.Secret + "-of-the-sample"
+	codeVerifier    = "a-verifier-of-43-characters-or-more-0123456789"
+	processDeadline = time.Minute
 )
 
 // fixture is the simulator of WeChat, "weigate serve" as a process, a proxy in front of it that
@@ -48,12 +48,12 @@ type fixture struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 	out   *output
-	errs  *told
+	errs  *errorOutput
 
 	mu      sync.Mutex
-	asked   map[string]int // requests that came to WeChat, by path
+	asked   map[string]int // requests to WeChat, by path
 	answers []answer
-	codes   []string // of the app's callback
+	codes   []string // that the callback of the app received
 }
 
 // answer is a response of the gateway.
@@ -129,26 +129,27 @@ wechat:
   - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
 apps:
   - {id: sample, kind: oidc, secret: %s, access: signed_in, id_token_alg: ES256, redirect_uris: [%q]}
-%s`, g.front.URL, g.appid, leaktest.Secret, g.simURL, g.simURL, gateSecret, g.app.URL+"/cb", more))
+%s`, g.front.URL, g.appid, leaktest.Secret, g.simURL, g.simURL, clientSecret, g.app.URL+"/cb", more))
 }
 
-// command is a weigate beside the gateway.
+// command returns a command that runs while the gateway may be running.
 func (g *fixture) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("weigate", args...)
 	cmd.Dir = g.dir
 	return cmd
 }
 
-// run runs a command to its end, and returns all that it printed.
+// run runs a command and returns its output.
 func (g *fixture) run(args ...string) string {
-	out, _ := g.command(args...).CombinedOutput() // that some end with an error is what they are run for
+	out, _ := g.command(args...).CombinedOutput() // some commands are expected to fail
 	return string(out)
 }
 
 // serve starts the gateway.
 func (g *fixture) serve() {
 	g.t.Helper()
-	g.cmd, g.ended, g.errs, g.out = g.command("serve"), make(chan struct{}), &told{}, &output{ready: make(chan struct{})}
+	g.cmd, g.ended = g.command("serve"), make(chan struct{})
+	g.errs, g.out = &errorOutput{}, &output{ready: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.errs
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
@@ -160,7 +161,7 @@ func (g *fixture) serve() {
 	case <-g.out.ready:
 	case <-ended:
 		g.t.Fatalf("weigate serve ended: %s", g.errs)
-	case <-time.After(gateDeadline):
+	case <-time.After(processDeadline):
 		g.t.Fatal("weigate serve is not ready")
 	}
 	found := regexp.MustCompile(`(?:listens on|metrics) +(\S+)`).FindAllStringSubmatch(g.printed(), -1)
@@ -172,8 +173,9 @@ func (g *fixture) serve() {
 	g.watch = found[1][1]
 }
 
-// under counts the requests to WeChat for a path, answered or not.
-func (g *fixture) under(path string) int {
+// wechatRequests returns the number of requests to WeChat for a path, including those without a
+// response.
+func (g *fixture) wechatRequests(path string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.asked[path]
@@ -185,42 +187,44 @@ func (g *fixture) printed() string {
 	return g.out.text.String()
 }
 
-// term asks the gateway to end, and waits until it did, which must be in order.
+// term sends SIGTERM to the gateway and waits until it has ended. The exit status must be 0.
 func (g *fixture) term() {
 	g.t.Helper()
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		g.t.Fatal(err)
 	}
-	g.gone()
+	g.awaitExit()
 }
 
-func (g *fixture) gone() {
+func (g *fixture) awaitExit() {
 	g.t.Helper()
 	select {
 	case <-g.ended:
-	case <-time.After(gateDeadline):
-		g.t.Fatal("weigate serve goes on after SIGTERM")
+	case <-time.After(processDeadline):
+		g.t.Fatal("weigate serve still runs after SIGTERM")
 	}
 	if code := g.cmd.ProcessState.ExitCode(); code != 0 {
 		g.t.Errorf("weigate serve ended with %d: %s", code, g.errs)
 	}
 }
 
-// await waits until the gateway has said it so often. It is another process, so there is nothing to
-// wait on.
+// await waits until the log of the gateway contains what n times. It polls, because the gateway is
+// another process.
 func (g *fixture) await(what string, n int) {
 	g.t.Helper()
-	for end := time.Now().Add(gateDeadline); strings.Count(g.errs.String(), what) < n; time.Sleep(5 * time.Millisecond) {
+	end := time.Now().Add(processDeadline)
+	for strings.Count(g.errs.String(), what) < n {
 		if time.Now().After(end) {
-			g.t.Fatalf("the gateway did not say %q: %s", what, g.errs)
+			g.t.Fatalf("the gateway did not log %q: %s", what, g.errs)
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
 func (g *fixture) authorize(scope string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {"sample"}, "redirect_uri": {g.app.URL + "/cb"},
 		"scope": {scope}, "state": {"s"}, "nonce": {"n"},
-		"code_challenge": {challenge(gateVerifier)}, "code_challenge_method": {"S256"}}
+		"code_challenge": {challenge(codeVerifier)}, "code_challenge_method": {"S256"}}
 	if strings.Contains(scope, "offline_access") {
 		q.Set("prompt", "consent")
 	}
@@ -232,7 +236,7 @@ func challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// code is what the app was told last.
+// code returns the last code that the app received.
 func (g *fixture) code() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -282,9 +286,9 @@ func (g *fixture) body(r *http.Request) string {
 	return string(body)
 }
 
-// redeem takes a code to the token endpoint.
+// redeem redeems a code at the token endpoint.
 func (g *fixture) redeem(code string) string {
 	g.t.Helper()
-	return g.post("/oauth2/token", gateSecret, "grant_type", "authorization_code", "code", code, "redirect_uri",
-		g.app.URL+"/cb", "code_verifier", gateVerifier)
+	return g.post("/oauth2/token", clientSecret, "grant_type", "authorization_code", "code", code, "redirect_uri",
+		g.app.URL+"/cb", "code_verifier", codeVerifier)
 }

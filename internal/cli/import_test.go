@@ -12,23 +12,24 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// flaky imports people until its answers run out.
+// flaky is a store that imports the first batches and fails at the next.
 type flaky struct {
 	gateway.Store
-	answers int
+	limit   int
 	batches []int
 }
 
-func (f *flaky) ImportUsers(_ context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
-	if len(f.batches) == f.answers {
-		return gateway.ImportResult{}, fmt.Errorf("postgres: import people: %w", gateway.ErrUnavailable)
+func (f *flaky) ImportUsers(_ context.Context, users []gateway.ImportedUser) (gateway.ImportResult, error) {
+	if len(f.batches) == f.limit {
+		return gateway.ImportResult{}, fmt.Errorf("postgres: import users: %w", gateway.ErrUnavailable)
 	}
-	f.batches = append(f.batches, len(people))
-	return gateway.ImportResult{Created: len(people)}, nil
+	f.batches = append(f.batches, len(users))
+	return gateway.ImportResult{Created: len(users)}, nil
 }
 
-// A database that goes away in the middle of a big file must not leave the operator guessing.
-func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
+// When the store fails during an import, the error contains the last line that was imported for
+// certain, and the first line that is uncertain.
+func TestInterruptedImport(t *testing.T) {
 	t.Parallel()
 	table := strings.Builder{}
 	table.WriteString("openid,old_id\n")
@@ -40,7 +41,7 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	if len(lines) != 50000 || len(problems) > 0 {
 		t.Fatalf("%d lines, %v", len(lines), problems)
 	}
-	for answers, want := range []string{
+	for limit, want := range []string{
 		"old.csv: no line imported for certain: ",
 		"old.csv: imported up to line 20001, uncertain from line 20002: ",
 		"old.csv: imported up to line 40001, uncertain from line 40002: ",
@@ -48,21 +49,21 @@ func TestAnImportThatIsCutShortSaysWhatIsIn(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		s := &invocation{ctx: t.Context(), out: printer{out: &out, err: &errs}}
-		store := &flaky{answers: answers}
+		store := &flaky{limit: limit}
 		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines)
 		if want == "" {
 			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" ||
 				!strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {
-				t.Errorf("all answers: %v, %v, %q", err, store.batches, out.String())
+				t.Errorf("all batches: %v, %v, %q", err, store.batches, out.String())
 			}
 			continue
 		}
 		if !errors.Is(err, gateway.ErrUnavailable) || !strings.HasPrefix(err.Error(), want) || out.Len() > 0 {
-			t.Errorf("after %d batches: %v; printed %q", answers, err, out.String())
+			t.Errorf("after %d batches: %v; printed %q", limit, err, out.String())
 		}
 		var h *hintError
 		if !errors.As(err, &h) || !strings.HasPrefix(h.hint, "run it again: ") {
-			t.Errorf("after %d batches: no hint to run it again: %v", answers, err)
+			t.Errorf("after %d batches: no hint to run it again: %v", limit, err)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// Each accident of the database ends in one clear sentence, at start as while serving, and with the
-// accident put right nothing was lost.
-func TestAccidentsOfPostgreSQL(t *testing.T) {
+// Each failure of the database causes one clear error, at the start and while serving. When the cause
+// is removed, no data is lost.
+func TestPostgreSQLFailures(t *testing.T) {
 	t.Parallel()
 	server := cluster(t)
 	g := newFixture(t)
@@ -30,33 +30,33 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 	server.Kill()
 	page, err := alice.Open(t.Context(), g.authorize("openid"))
 	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {
-		t.Errorf("while the server is away: %+v, %v", page, err)
+		t.Errorf("while the server is down: %+v, %v", page, err)
 	}
 	g.awaitReady(http.StatusServiceUnavailable)
 	// "is starting or stopping", "cannot be reached"
 	if !strings.Contains(g.errs.String(), "the store is unavailable: the server ") {
-		t.Errorf("the log does not say it: %s", g.errs)
+		t.Errorf("the log does not contain the error: %s", g.errs)
 	}
 	if err := server.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	g.awaitReady(http.StatusOK)
-	before := g.under("/sns/oauth2/access_token")
+	before := g.wechatRequests("/sns/oauth2/access_token")
 	if page, err := alice.Open(t.Context(), g.authorize("openid")); err != nil || !strings.HasPrefix(page.URL, g.app.URL) {
 		t.Errorf("after the server came back: %+v, %v", page, err)
 	}
-	if n := g.under("/sns/oauth2/access_token") - before; n != 0 {
+	if n := g.wechatRequests("/sns/oauth2/access_token") - before; n != 0 {
 		t.Error("the outage signed a person out")
 	}
 	g.term()
 
 	server.Kill()
-	g.refused(nil, "weigate", "store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
+	g.checkRefused(nil, "weigate", "store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
 	if err := server.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	tell(t, server, `INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.refused(nil, "weigate", "store (PostgreSQL, ", "it has migration 99 (the future)",
+	g.checkRefused(nil, "weigate", "store (PostgreSQL, ", "it has migration 99 (the future)",
 		"start the newer version, or restore a backup")
 	tell(t, server, `DELETE FROM migrations WHERE version = 99`)
 
@@ -65,25 +65,26 @@ func TestAccidentsOfPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.write("weigate.key", base64.StdEncoding.EncodeToString([]byte(leaktest.Secret+" of another gateway"))+"\n")
-	g.refused(nil, "weigate", "sealed with a master key that is not among those given",
+	g.checkRefused(nil, "weigate", "sealed with a master key that is not among those given",
 		"restore the master key file of this database")
 	if err := os.Remove(filepath.Join(g.dir, "weigate.key")); err != nil {
 		t.Fatal(err)
 	}
-	g.refused(nil, "weigate", "master key weigate.key: file does not exist, and the store contains 2 keys sealed with it")
+	g.checkRefused(nil, "weigate",
+		"master key weigate.key: file does not exist, and the store contains 2 keys sealed with it")
 	g.write("weigate.key", string(right))
-	g.still()
+	g.checkStillSignedIn()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {
 		t.Errorf("after all of it the store holds:\n%s", list)
 	}
 }
 
-// awaitReady waits until /readyz answers so. The gateway is another process, so there is nothing to
-// wait on.
+// awaitReady waits until /readyz responds with status. It polls, because the gateway is another
+// process.
 func (g *fixture) awaitReady(status int) {
 	g.t.Helper()
 	got := 0
-	for end := time.Now().Add(gateDeadline); got != status; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(processDeadline); got != status; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			g.t.Fatalf("/readyz answers %d, want %d: %s", got, status, g.errs)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
 
-// cluster is a PostgreSQL of the test's own, which it may kill.
+// cluster starts a PostgreSQL server for the test, which may kill it.
 func cluster(t *testing.T) *postgrestest.Cluster {
 	t.Helper()
 	c, err := postgrestest.Start(t.Context())

@@ -17,15 +17,15 @@ import (
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
-// program is a weigate that runs in this process.
+// program is a weigate command that runs in this process.
 type program struct {
 	printed string
 	urls    []string
-	stop    func() error // tells it to end and returns what Run returned
+	stop    func() error // cancels its context and returns the result of Run
 	told    *bytes.Buffer
 }
 
-// begin runs weigate until it has printed all that it prints at its start.
+// begin runs weigate and waits until it has printed its start message.
 func begin(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -41,7 +41,7 @@ func begin(t *testing.T, args ...string) *program {
 		case err := <-ended:
 			return err
 		case <-time.After(20 * time.Second):
-			return errors.New("weigate goes on after it was told to stop")
+			return errors.New("weigate still runs after its context was cancelled")
 		}
 	})
 	t.Cleanup(func() { p.stop() })
@@ -58,9 +58,9 @@ func begin(t *testing.T, args ...string) *program {
 	return p
 }
 
-// TestSimTradesACode signs in as a script would, with the flags for scripts: the address,
-// the code, the tokens, the nickname.
-func TestSimTradesACode(t *testing.T) {
+// TestSimExchangesCode signs in as a script does, with the flags for scripts: it gets a code, the
+// tokens and the nickname.
+func TestSimExchangesCode(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "sim", "--addr=127.0.0.1:0", "--control-addr=127.0.0.1:0", "--seed=7",
 		"--app=wx0123456789abcdef:"+leaktest.Secret+":app.localhost", "--consent-as=xiaoming", "--any-browser")
@@ -101,8 +101,8 @@ func TestSimTradesACode(t *testing.T) {
 	leaktest.Check(t, "what the terminal shows", p.printed)
 }
 
-// TestSeedRepeatsARun: what a seed prints, a second run with it prints again.
-func TestSeedRepeatsARun(t *testing.T) {
+// TestSeedIsDeterministic checks that two runs with one seed create the same code.
+func TestSeedIsDeterministic(t *testing.T) {
 	t.Parallel()
 	code := func(seed string) string {
 		p := begin(t, "sim", "--addr=127.0.0.1:0", "--control-addr=127.0.0.1:0", "--consent-as=alice", "--any-browser",

@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// busy NAME takes a port for the rest of the script and puts its address into $NAME.
+// busy NAME listens on a port until the end of the script and sets $NAME to its address.
 func busy(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
@@ -62,34 +62,34 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], l.Addr().String())
 }
 
-// running is a weigate that a script started.
+// running is a process that a script started.
 type running struct {
 	cmd    *exec.Cmd
-	stderr *told
+	stderr *errorOutput
 	out    *output
 }
 
-// told collects what a running command says on stderr.
-type told struct {
+// errorOutput collects the stderr of a running command.
+type errorOutput struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *told) Write(p []byte) (int, error) {
+func (o *errorOutput) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-// String is all of it until now.
-func (o *told) String() string {
+// String returns the text written until now.
+func (o *errorOutput) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
 }
 
-// output collects what a running command prints, and tells when the last line that it prints
-// by itself is there.
+// output collects the output of a running command. It closes ready when the last line that the
+// command prints at its start has been written.
 type output struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
@@ -110,7 +110,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// running processes by the script that started them. Scripts run in parallel.
+// processes has the running processes by the script that started them. Scripts run in parallel.
 var processes sync.Map
 
 var printedAddress = regexp.MustCompile(`https?://[^\s]+[0-9]`)
@@ -127,7 +127,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	r := &running{cmd: exec.Command(exe, args...), stderr: &told{}, out: &output{ready: make(chan struct{})}}
+	r := &running{cmd: exec.Command(exe, args...), stderr: &errorOutput{}, out: &output{ready: make(chan struct{})}}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.stderr
@@ -157,8 +157,8 @@ type stopper struct {
 	ended chan struct{}
 }
 
-// stop presses Ctrl-C. The command must exit with status 0. Its output on stderr
-// in all is the file "told".
+// stop interrupts the command as Ctrl-C does. The command must exit with status 0. The file "told"
+// gets its whole stderr.
 func stop(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.LoadAndDelete(ts)
 	if !ok {
@@ -169,7 +169,7 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 	select {
 	case <-p.ended:
 	case <-time.After(30 * time.Second):
-		ts.Fatalf("weigate goes on after Ctrl-C")
+		ts.Fatalf("weigate still runs after Ctrl-C")
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		ts.Fatalf("weigate ended with %d: %s", code, p.stderr)
@@ -177,7 +177,7 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("told"), []byte(p.stderr.String()), 0o600))
 }
 
-// hangup asks the running command to read its configuration again.
+// hangup sends SIGHUP, at which the running command reloads its configuration.
 func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.Load(ts)
 	if !ok {
@@ -186,8 +186,7 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(v.(stopper).cmd.Process.Signal(syscall.SIGHUP))
 }
 
-// eventually asks until it is so. What is awaited is the work of another process, so there is
-// nothing to wait on.
+// eventually polls until so returns true. It polls, because the command is another process.
 func eventually(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -211,14 +210,14 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// awaitlog REGEXP waits until the running command has said it on stderr.
+// awaitlog REGEXP waits until the stderr of the running command matches.
 func awaitlog(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.Load(ts)
 	if !ok {
 		ts.Fatalf("nothing was started")
 	}
 	want := regexp.MustCompile(args[0])
-	eventually(ts, "it says "+args[0], func() bool { return want.MatchString(v.(stopper).stderr.String()) })
+	eventually(ts, "stderr matches "+args[0], func() bool { return want.MatchString(v.(stopper).stderr.String()) })
 }
 
 // get URL [HEADER] fetches a page without following redirects, into the file "page": the

@@ -29,7 +29,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 			s.settings += "log: {format: " + format + ", level: debug}\n"
 			s.configure(s.settings)
 			s.serve()
-			s.add("client secret", gateSecret)
+			s.add("client secret", clientSecret)
 			alice := s.sim.Phone("alice")
 			access, refresh := s.signIn(alice)
 			s.failRequests(alice, access, refresh)
@@ -97,7 +97,7 @@ func (s *secretSearch) signIn(user *wechattest.Phone) (access, refresh string) {
 	s.add("access token", first.Access)
 	s.add("refresh token", first.Refresh)
 	s.add("id token", first.ID)
-	refreshed := s.post("/oauth2/token", gateSecret, "grant_type", "refresh_token", "refresh_token", first.Refresh)
+	refreshed := s.post("/oauth2/token", clientSecret, "grant_type", "refresh_token", "refresh_token", first.Refresh)
 	if err := json.Unmarshal([]byte(refreshed), &second); err != nil {
 		s.t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (s *secretSearch) signIn(user *wechattest.Phone) (access, refresh string) {
 	s.add("second refresh token", second.Refresh)
 	s.unusedCode(user)
 	s.get(s.front.URL+"/oauth2/userinfo", second.Access)
-	s.post("/oauth2/introspect", gateSecret, "token", second.Access)
+	s.post("/oauth2/introspect", clientSecret, "token", second.Access)
 	s.redeem(code) // a replay
 	return second.Access, second.Refresh
 }
@@ -126,7 +126,7 @@ func (s *secretSearch) failRequests(user *wechattest.Phone, access, refresh stri
 	s.post("/oauth2/token", wrong, "grant_type", "authorization_code", "code", s.unusedCode(user))
 	s.get(s.front.URL+"/oauth2/userinfo", access+"x")
 	s.get(s.front.URL+"/oauth2/userinfo?access_token="+access, "")
-	s.post("/oauth2/revoke", gateSecret, "token", refresh)
+	s.post("/oauth2/revoke", clientSecret, "token", refresh)
 	for _, fault := range []wechattest.Fault{
 		{Errcode: 40029},
 		{Errcode: 40125, Errmsg: "invalid appsecret " + leaktest.Secret},

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// held starts servers with one request that is held as the QR page's poll is: until its
-// context ends, or for as long as the client likes when stubborn.
+// held starts servers with one request in progress, like the poll of the QR page. The request ends
+// when its context ends, or, if stubborn is not nil, when stubborn is closed.
 func held(t *testing.T, patience time.Duration, stubborn <-chan struct{}) (stop func() error, answered <-chan error) {
 	t.Helper()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: patience}
@@ -49,9 +49,9 @@ func held(t *testing.T, patience time.Duration, stubborn <-chan struct{}) (stop 
 	return func() error { cancel(); return <-ended }, got
 }
 
-// TestStopDoesNotWaitForAPhone: who presses Ctrl-C while a page waits for a phone is not
-// kept waiting, and the page gets its answer.
-func TestStopDoesNotWaitForAPhone(t *testing.T) {
+// TestStopEndsWaitingRequests checks that a stop cancels a request that waits for an event, and that
+// the request gets its response.
+func TestStopEndsWaitingRequests(t *testing.T) {
 	t.Parallel()
 	stop, answered := held(t, time.Minute, nil)
 	began := time.Now()
@@ -66,8 +66,8 @@ func TestStopDoesNotWaitForAPhone(t *testing.T) {
 	}
 }
 
-// TestStopCutsOffWhoDoesNotEnd: a request that never ends does not keep the program alive.
-func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
+// TestStopClosesConnections checks that a request that never ends does not prevent the stop.
+func TestStopClosesConnections(t *testing.T) {
 	t.Parallel()
 	never := make(chan struct{})
 	stop, answered := held(t, 50*time.Millisecond, never)
@@ -75,14 +75,14 @@ func TestStopCutsOffWhoDoesNotEnd(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-answered; err == nil {
-		t.Error("the request was answered, and nobody let it")
+		t.Error("the request got a response, although its handler had not returned")
 	}
 	close(never)
 }
 
-// TestStopLosesNothingInFlight: requests in progress finish after a stop, and their contexts are
+// TestGracefulStop checks that requests in progress finish after a stop, and their contexts are
 // not cancelled.
-func TestStopLosesNothingInFlight(t *testing.T) {
+func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, shutdownTimeout: time.Minute, graceful: true}
 	l, err := run.listenFlag("--addr", "127.0.0.1:0")
@@ -93,7 +93,7 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-told
-		for { // until nobody new is let in: the stop is under way
+		for { // until new connections are refused: the stop has begun
 			c, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
 				break
@@ -129,9 +129,9 @@ func TestStopLosesNothingInFlight(t *testing.T) {
 	}
 }
 
-// TestStopTakesWhoIsJustArriving: a request that a proxy sent while the program was told to stop is
-// answered, not reset.
-func TestStopTakesWhoIsJustArriving(t *testing.T) {
+// TestStopServesLateConnections checks that a connection that was opened just before the stop gets a
+// response and is not reset.
+func TestStopServesLateConnections(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}, graceful: true}
 	l, err := run.listenFlag("--addr", "127.0.0.1:0")
@@ -140,7 +140,7 @@ func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	}
 	told := make(chan struct{})
 	run.stopping = func() { close(told) }
-	// nobody arrives before the stop is told
+	// the handler returns only after the stop has begun
 	run.handle(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-told }))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -156,8 +156,9 @@ func TestStopTakesWhoIsJustArriving(t *testing.T) {
 	}
 }
 
-// TestAServerThatFails ends the program with the reason, and the other servers with it.
-func TestAServerThatFails(t *testing.T) {
+// TestFailingServer checks that the failure of one server stops the others, and that the error is
+// returned.
+func TestFailingServer(t *testing.T) {
 	t.Parallel()
 	run := &servers{out: printer{out: io.Discard, err: io.Discard}}
 	var both []net.Listener

@@ -19,12 +19,13 @@ func TestTermDuringSignIns(t *testing.T) {
 	g.configure("")
 	g.serve()
 	people := []string{"alice", "bob", "xiaoming"}
-	// WeChat takes a while, so that the signal comes between the question to it and its answer.
+	// WeChat responds slowly, so that the signal arrives during the request to it.
 	g.sim.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Latency: 700 * time.Millisecond, Times: -1})
 	var all sync.WaitGroup
 	for _, person := range people {
 		all.Go(func() {
-			// What follows the callback meets a gateway that is gone; the callback itself must not.
+			// The requests after the callback may fail, because the gateway has stopped. The callback
+			// must succeed.
 			_, _ = g.sim.Phone(person).Open(t.Context(), g.authorize("openid"))
 		})
 	}
@@ -36,7 +37,7 @@ func TestTermDuringSignIns(t *testing.T) {
 		}
 		return n
 	}
-	for end := time.Now().Add(gateDeadline); g.under("/sns/oauth2/access_token") < len(people); time.Sleep(
+	for end := time.Now().Add(processDeadline); g.wechatRequests("/sns/oauth2/access_token") < len(people); time.Sleep(
 		5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the codes did not come to WeChat")
@@ -54,13 +55,13 @@ func TestTermDuringSignIns(t *testing.T) {
 	}
 	g.mu.Unlock()
 	if in != len(people) || asked() != len(people) {
-		t.Errorf("%d of %d who were under way got in, by %d exchanges: %s", in, len(people), asked(), g.errs)
+		t.Errorf("%d of %d sign-ins in progress completed, by %d exchanges: %s", in, len(people), asked(), g.errs)
 	}
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != len(people) {
 		t.Errorf("after the end the store holds:\n%s", list)
 	}
 	g.sim.ClearFaults()
-	g.serve() // the same file, the same people
+	g.serve() // with the same database
 	before := asked()
 	for _, person := range people {
 		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil ||
@@ -77,8 +78,8 @@ func TestTermDuringSignIns(t *testing.T) {
 	}
 }
 
-// Signals to read the configuration again, twenty of them, half with a faulty file, while people
-// sign in and apps fetch tokens: nobody notices.
+// Twenty reloads, half of them of an invalid configuration, must not disturb concurrent sign-ins and
+// token requests.
 func TestHangupUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -119,7 +120,7 @@ func TestHangupUnderLoad(t *testing.T) {
 		g.await("configuration not reloaded, previous one kept", i+1)
 		g.configure(fmt.Sprintf(
 			"  - {id: more%d, kind: oidc, secret: %s, access: signed_in, redirect_uris: [https://more.example.com/cb]}\n", i,
-			gateSecret))
+			clientSecret))
 		g.hangup()
 		g.await("configuration reloaded", i+1)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/config"
 )
 
-// TestThePagesTellEveryKey: the table of each language has a row for each key of the file, in the
-// order of the example, and for no other.
-func TestThePagesTellEveryKey(t *testing.T) {
+// TestReferenceListsEveryKey checks that the reference page of each language has a row for each key,
+// in the order of the example file, and no other row.
+func TestReferenceListsEveryKey(t *testing.T) {
 	t.Parallel()
 	row := regexp.MustCompile("(?m)^\\| `([a-z_.\\[\\]]+)` \\| [^|]* \\| [^|]+ \\|$")
 	for _, page := range []string{"../../docs/en/configuration.md", "../../docs/zh-CN/configuration.md"} {

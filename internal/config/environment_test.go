@@ -18,7 +18,8 @@ import (
 const (
 	head = "url: https://login.example.com\n"
 	good = head + "wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: from-the-file}]\n" +
-		"apps: [{id: my-wiki, kind: oidc, secret: from-the-file-too, access: signed_in, redirect_uris: [https://wiki.example.com/cb]}]\n"
+		"apps: [{id: my-wiki, kind: oidc, secret: from-the-file-too, access: signed_in, " +
+		"redirect_uris: [https://wiki.example.com/cb]}]\n"
 )
 
 func parse(t *testing.T, text string, env map[string]string) (*config.Config, error) {
@@ -28,7 +29,7 @@ func parse(t *testing.T, text string, env map[string]string) (*config.Config, er
 	return c, err
 }
 
-func TestTheEnvironmentWins(t *testing.T) {
+func TestEnvironmentHasPriority(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, good, map[string]string{
 		"WEIGATE_URL": "https://other.example.com", "WEIGATE_SESSION_IDLE": "1h", "WEIGATE_INSECURE": "true",
@@ -39,7 +40,7 @@ func TestTheEnvironmentWins(t *testing.T) {
 			leaktest.Secret + "2",
 		"WEIGATE_APPS_MY_WIKI_LIFETIMES_ACCESS": "10m", "WEIGATE_APPS_MY_WIKI_ID_TOKEN_CLAIMS": "true",
 		"WEIGATE_LISTEN": "", // not set
-		// What Kubernetes sets for every container beside a service called weigate.
+		// Kubernetes sets these in every container beside a service named weigate.
 		"WEIGATE_SERVICE_HOST": "10.0.0.1", "WEIGATE_PORT": "tcp://10.0.0.1:80", "WEIGATE_PORT_80_TCP": "tcp://10.0.0.1:80",
 	})
 	if err != nil {
@@ -61,8 +62,8 @@ func TestTheEnvironmentWins(t *testing.T) {
 	}
 }
 
-// TestProblemsOfTheEnvironment name the variable, and no line.
-func TestProblemsOfTheEnvironment(t *testing.T) {
+// TestEnvironmentProblems checks that a problem of a variable has its name and no line.
+func TestEnvironmentProblems(t *testing.T) {
 	t.Parallel()
 	_, err := parse(t, good, map[string]string{
 		"WEIGATE_SESSION_IDLE": leaktest.Secret, "WEIGATE_INSECURE": "yes", "WEIGATE_WECHAT_MAIN_APPID": leaktest.Secret,
@@ -79,7 +80,8 @@ func TestProblemsOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestSecretFiles: what editors, containers and hurry leave in a secret's file.
+// TestSecretFiles reads secret files with the contents that editors and container platforms write,
+// and with typical mistakes.
 func TestSecretFiles(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 20)
@@ -124,9 +126,8 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// TestDigitsStayAsTheyAre: a secret that looks like a number is one all the same, to its last
-// digit.
-func TestDigitsStayAsTheyAre(t *testing.T) {
+// TestNumericSecrets checks that a secret that YAML would read as a number is kept unchanged.
+func TestNumericSecrets(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"00123456789012345678901234567890", "0x1F000000000000000000", "1e100", "12_345",
 		"1.50"} {
@@ -143,7 +144,8 @@ func TestDigitsStayAsTheyAre(t *testing.T) {
 func TestAliasesOfWholeValues(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, head+"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: x}]\n"+
-		"apps:\n  - {id: a, kind: oidc, secret: 0123456789abcdef, access: &staff {groups: [staff]}, redirect_uris: [https://a.example.com/cb]}\n"+
+		"apps:\n  - {id: a, kind: oidc, secret: 0123456789abcdef, access: &staff {groups: [staff]}, "+
+		"redirect_uris: [https://a.example.com/cb]}\n"+
 		"  - {id: b, kind: oidc, secret: 0123456789abcdef, access: *staff, redirect_uris: [https://b.example.com/cb]}\n", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +155,7 @@ func TestAliasesOfWholeValues(t *testing.T) {
 	}
 }
 
-func TestWhatIsAllowed(t *testing.T) {
+func TestAllowedValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, from, to string }{
 		{"a path", "https://login.example.com", "https://www.example.com/login/wechat"},

@@ -26,7 +26,7 @@ func secretFile(t *testing.T, content string, mode os.FileMode) string {
 	return name
 }
 
-// example is the shipped file with secret files that exist.
+// example returns the shipped example with secret files that exist.
 func example(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../weigate.example.yaml")
@@ -41,8 +41,8 @@ func example(t *testing.T) string {
 	).Replace(string(text))
 }
 
-// TestTheShippedExampleLoads is what an operator does first.
-func TestTheShippedExampleLoads(t *testing.T) {
+// TestExampleLoads loads the shipped example file.
+func TestExampleLoads(t *testing.T) {
 	t.Parallel()
 	c, err := config.Parse("weigate.yaml", []byte(example(t)), nil)
 	if err != nil {
@@ -82,8 +82,8 @@ func TestTheShippedExampleLoads(t *testing.T) {
 	leaktest.Check(t, "the configuration", c, *c, main, app, shop)
 }
 
-// TestAgreementWithItsLink: without the link it is a problem, which faulty/29 tells.
-func TestAgreementWithItsLink(t *testing.T) {
+// TestAgreementWithPrivacyURL sets both keys; faulty/29 has the agreement without the URL.
+func TestAgreementWithPrivacyURL(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(example(t), `privacy_url: "", agreement: false`,
 		"privacy_url: https://www.example.com/privacy, agreement: true", 1)
@@ -93,8 +93,8 @@ func TestAgreementWithItsLink(t *testing.T) {
 	}
 }
 
-// TestTheExampleSaysTheDefaults: who deletes a line of it changes nothing.
-func TestTheExampleSaysTheDefaults(t *testing.T) {
+// TestExampleHasDefaults checks that deleting a line of the example does not change the value.
+func TestExampleHasDefaults(t *testing.T) {
 	t.Parallel()
 	shipped, err := config.Parse("weigate.yaml", []byte(example(t)), nil)
 	if err != nil {
@@ -123,8 +123,8 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	}
 }
 
-// TestTheExampleShowsEveryKey: a key that is not in it would not be found.
-func TestTheExampleShowsEveryKey(t *testing.T) {
+// TestExampleHasEveryKey checks that operators find every key in the example.
+func TestExampleHasEveryKey(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../weigate.example.yaml")
 	if err != nil {

@@ -13,12 +13,11 @@ import (
 
 var update = flag.Bool("update", false, "write the expected problems anew, to be read before they are committed")
 
-// canary is in the place of every secret of the faulty files.
+// canary is the value of every secret in the faulty files.
 const canary = "CANARY"
 
-// TestFaultyFiles: each file of testdata/faulty has all its problems told at once, with their
-// lines, as the .txt beside it has them; and no problem repeats a secret, wherever in the file it
-// stands.
+// TestFaultyFiles checks that all problems of each file in testdata/faulty are reported at once, with
+// their lines, as in the .txt file beside it. No problem may contain a secret.
 func TestFaultyFiles(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/faulty/*.yaml")

@@ -11,9 +11,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// FuzzParse: whatever stands in the file, the reader comes back, with a configuration or with
-// problems that have words, and what was good once is good in the form in which it was read. A
-// value that looks like a secret is in no problem.
+// FuzzParse checks that Parse returns a configuration or problems with texts for every input, and
+// that a valid configuration is valid again in its normalized form. No problem may contain a value
+// that looks like a secret.
 func FuzzParse(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/faulty/*.yaml")
 	if err != nil || len(seeds) == 0 {
@@ -44,8 +44,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for line := range strings.Lines(err.Error()) {
-			// Words may be told where a name stands: the id of an app, in the path or in a
-			// variable's name, and an unknown key of letters only.
+			// A problem may contain names: the id of an app, in the path or in the name of a
+			// variable, and an unknown key that consists of letters.
 			if strings.Contains(names.ReplaceAllString(line, ""), canary) {
 				t.Errorf("a value is repeated: %s", line)
 			}

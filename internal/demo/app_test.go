@@ -18,21 +18,21 @@ import (
 
 const controlURL = "http://127.0.0.1:9/control"
 
-// world is the sample app beside a simulated WeChat.
-type world struct {
-	wx      *wechattest.Server
-	account wechattest.App
-	appURL  string
-	simURL  string
+// fixture is the sample app and a simulated WeChat.
+type fixture struct {
+	wx       *wechattest.Server
+	official wechattest.App
+	appURL   string
+	simURL   string
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	user := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo",
+	official := wechattest.App{AppID: "wx00000000000000d1", Secret: leaktest.Secret, Name: "Demo",
 		Domains: []string{"127.0.0.1"}, OpenPlatform: "d"}
-	website := user
+	website := official
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx00000000000000d2"
-	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{user, website}, Mark: leaktest.Mark,
+	wx, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{official, website}, Mark: leaktest.Mark,
 		Quirks: wechattest.Quirks{AnyBrowser: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	sim := httptest.NewServer(wx)
 	t.Cleanup(sim.Close)
 
-	// The app has to know its address before it exists.
+	// The app needs its address before it is created.
 	site := httptest.NewUnstartedServer(nil)
 	t.Cleanup(site.Close)
 	appURL := "http://" + site.Listener.Addr().String()
@@ -48,17 +48,17 @@ func newWorld(t *testing.T) *world {
 		return &wechat.Client{AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: sim.URL, APIURL: sim.URL}
 	}
 	app, err := demo.New(demo.Config{URL: appURL, SimulatorURL: sim.URL, ControlURL: controlURL,
-		OfficialAccount: client(user), WebsiteApp: client(website), Logger: leaktest.Logger(t)})
+		OfficialAccount: client(official), WebsiteApp: client(website), Logger: leaktest.Logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Watched: no secret, code or token may reach a page or a header of the app.
+	// No page or header of the app may contain a secret, a code or a token.
 	site.Config.Handler = leaktest.Watch(t, app)
 	site.Start()
-	return &world{wx: wx, account: user, appURL: appURL, simURL: sim.URL}
+	return &fixture{wx: wx, official: official, appURL: appURL, simURL: sim.URL}
 }
 
-// fact reads one of the facts on the signed-in page.
+// fact returns the value of a fact on the signed-in page.
 func fact(t *testing.T, page *wechattest.Page, id string) string {
 	t.Helper()
 	m := regexp.MustCompile(`id="` + id + `">([^<]*)<`).FindStringSubmatch(page.Body)
@@ -68,12 +68,12 @@ func fact(t *testing.T, page *wechattest.Page, id string) string {
 	return m[1]
 }
 
-func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
+func TestSignInAndOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	alice := w.wx.Phone("alice")
 	alice.SetLanguage("en")
-	openid := w.wx.OpenID(w.account.AppID, "alice")
+	openid := w.wx.OpenID(w.official.AppID, "alice")
 
 	page, err := alice.Open(t.Context(), w.appURL+"/sample/")
 	if err != nil {
@@ -83,7 +83,7 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 		t.Fatalf("the first page:\n%s", page.Body)
 	}
 
-	// By base: the openid and nothing else.
+	// snsapi_base: only the openid.
 	if page, err = alice.Follow(t.Context(), "sign-in-base"); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 		t.Error("name or picture without consent")
 	}
 
-	// With profile: WeChat asks, then name and picture are there.
+	// snsapi_userinfo: after the consent page the app has nickname and picture.
 	if _, err = alice.Follow(t.Context(), "add-profile"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 	if got := fact(t, page, "openid"); got != openid {
 		t.Errorf("openid %q, want %q", got, openid)
 	}
-	if got, want := fact(t, page, "unionid"), w.wx.UnionID(w.account.AppID, "alice"); got != want || want == "" {
+	if got, want := fact(t, page, "unionid"), w.wx.UnionID(w.official.AppID, "alice"); got != want || want == "" {
 		t.Errorf("unionid %q, want %q", got, want)
 	}
 	avatar := regexp.MustCompile(`id="avatar" src="([^"]+)"`).FindStringSubmatch(page.Body)
@@ -136,10 +136,10 @@ func TestSignInByBaseThenWithProfileThenOut(t *testing.T) {
 	}
 }
 
-// TestUnkindNicknames signs in the people whose names break programs.
-func TestUnkindNicknames(t *testing.T) {
+// TestUnusualNicknames signs in the people of the simulator with nicknames that break programs.
+func TestUnusualNicknames(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for person, want := range map[string]string{
 		"xiaoming": "小明",
 		"markup":   "&lt;script&gt;",
@@ -162,10 +162,10 @@ func TestUnkindNicknames(t *testing.T) {
 	}
 }
 
-// TestPages looks at every page that needs nobody signed in, in both languages.
+// TestPages checks every page that is available without a session, in both languages.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, tt := range []struct {
 		path, accept, lang string
 		status             int
@@ -229,11 +229,11 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestAnotherNameOfThisMachine: a cookie that was set at localhost does not come back at
-// 127.0.0.1, so people who typed the one are led to the other before they sign in.
-func TestAnotherNameOfThisMachine(t *testing.T) {
+// TestRedirectToOwnHost checks that a request for localhost is redirected to 127.0.0.1, because a
+// browser does not send the cookies of one to the other.
+func TestRedirectToOwnHost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	own, err := url.Parse(w.appURL)
 	if err != nil {
 		t.Fatal(err)
@@ -256,10 +256,10 @@ func TestAnotherNameOfThisMachine(t *testing.T) {
 	}
 }
 
-// TestWaysIn: each button leads to WeChat with the app and the scope that it names.
-func TestWaysIn(t *testing.T) {
+// TestSignInButtons checks that each button redirects to WeChat with its appid and scope.
+func TestSignInButtons(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for path, want := range map[string]string{
 		"/base":    "/connect/oauth2/authorize wx00000000000000d1 snsapi_base",
 		"/profile": "/connect/oauth2/authorize wx00000000000000d1 snsapi_userinfo",

@@ -24,8 +24,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// provider is an OpenID Connect provider that can be told to misbehave: the apps must not believe
-// everybody who answers at the right address.
+// provider is an OpenID Connect provider whose responses a test can make invalid.
 type provider struct {
 	t      *testing.T
 	server *httptest.Server
@@ -98,7 +97,7 @@ func newProvider(t *testing.T) *provider {
 	return p
 }
 
-// idToken signs what a good provider says, changed by what the test wants.
+// idToken returns a signed ID token with valid claims, changed as the test sets.
 func (p *provider) idToken() string {
 	claims := map[string]any{"iss": p.server.URL, "aud": demo.NotesID, "sub": "person", "nonce": p.nonce,
 		"auth_time": time.Now().Unix(),
@@ -124,7 +123,7 @@ func (p *provider) idToken() string {
 	return token
 }
 
-// visitor is a browser at the sample apps.
+// visitor is a browser that uses the sample apps.
 type visitor struct {
 	t    *testing.T
 	http *http.Client
@@ -152,7 +151,7 @@ func newVisitor(t *testing.T) *visitor {
 	return v
 }
 
-// browser is a new one, with no cookies.
+// browser returns a new browser without cookies.
 func (v *visitor) browser() *http.Client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -163,7 +162,7 @@ func (v *visitor) browser() *http.Client {
 	}}
 }
 
-// ask opens a page of the apps and returns its status, its text and where it leads.
+// ask requests a page of the apps and returns its status, its text and its redirect.
 func (v *visitor) ask(method, path string, header ...string) (status int, body string, location *url.URL) {
 	v.t.Helper()
 	req, err := http.NewRequestWithContext(v.t.Context(), method, v.site+path, nil)
@@ -186,7 +185,7 @@ func (v *visitor) ask(method, path string, header ...string) (status int, body s
 	return res.StatusCode, string(text), location
 }
 
-// begin begins a sign-in and returns the address of the callback as a good provider would make it.
+// begin begins a sign-in and returns the callback URL of a valid response.
 func (v *visitor) begin() string {
 	v.t.Helper()
 	status, body, to := v.ask(http.MethodGet, "/notes/sign-in")
@@ -227,13 +226,12 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 		t.Errorf("signed in: %d %s", status, body)
 	}
 
-	// A form from another site signs nobody out.
+	// A form of another site does not end the session.
 	if status, _, _ := v.ask(http.MethodPost, "/notes/sign-out", "Sec-Fetch-Site",
 		"cross-site"); status != http.StatusForbidden || !v.in() {
 		t.Errorf("a foreign form: %d", status)
 	}
-	// Signed out everywhere: the app notices it at the next request, and the session is gone for
-	// good.
+	// After "sign out everywhere" the next request of the app ends its session.
 	v.p.mu.Lock()
 	v.p.over = true
 	v.p.mu.Unlock()
@@ -255,9 +253,9 @@ func TestOpenIDConnectSignInAndOut(t *testing.T) {
 	}
 }
 
-// TestOpenIDConnectBelievesNoStranger: a token that is not the provider's, not of this app, not of
-// this attempt or not about this person signs nobody in.
-func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
+// TestInvalidIDTokens checks that a token of another issuer, for another app, with another nonce or
+// for another user creates no session.
+func TestInvalidIDTokens(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*provider){
 		"a good one":              nil,
@@ -285,9 +283,9 @@ func TestOpenIDConnectBelievesNoStranger(t *testing.T) {
 	}
 }
 
-// TestOpenIDConnectCallbackIsBoundToTheBrowser: a callback that another browser began, that another
-// issuer answers, or that comes twice is rejected.
-func TestOpenIDConnectCallbackIsBoundToTheBrowser(t *testing.T) {
+// TestCallbackIsBoundToBrowser checks that a callback is rejected if another browser began the
+// sign-in, if it names another issuer, or if it is repeated.
+func TestCallbackIsBoundToBrowser(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t)
 	callback := v.begin()

@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// sites are the demo's apps beside a gateway that a test makes.
+// sites has the demo's apps, with a gateway that the test provides.
 func sites(t *testing.T, gateway string) (address string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
@@ -36,8 +36,8 @@ func sites(t *testing.T, gateway string) (address string) {
 	return address
 }
 
-// at sends a request to a name of this machine, as a browser does that knows where *.localhost
-// leads.
+// at sends a request to a host name of this machine, as a browser does that resolves *.localhost to
+// loopback.
 func at(t *testing.T, method, address string, header ...string) (status int, body string, answer http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
@@ -64,7 +64,7 @@ func at(t *testing.T, method, address string, header ...string) (status int, bod
 	return res.StatusCode, string(text), res.Header
 }
 
-func TestTourLeadsToFourApps(t *testing.T) {
+func TestTourLinksToFourApps(t *testing.T) {
 	t.Parallel()
 	site := sites(t, "http://127.0.0.1:9")
 	for lang, word := range map[string]string{"en": "Sign in with WeChat, four ways", "zh-CN": "微信登录的四种方式"} {
@@ -84,14 +84,15 @@ func TestTourLeadsToFourApps(t *testing.T) {
 			t.Errorf("policy %q", csp)
 		}
 	}
-	// Without a gateway there is nothing to tour.
-	if status, _, header := at(t, http.MethodGet, newWorld(t).appURL+"/"); status != http.StatusFound ||
+	// Without a gateway there is no tour.
+	if status, _, header := at(t, http.MethodGet, newFixture(t).appURL+"/"); status != http.StatusFound ||
 		header.Get("Location") != "/sample/" {
 		t.Errorf("without a gateway: %d %s", status, header.Get("Location"))
 	}
 }
 
-// verifier is the gateway's side of forward auth: it lets in who has the cookie in=yes.
+// verifier returns the forward-auth endpoint of a gateway that allows requests with the cookie
+// in=yes.
 type verifier struct {
 	mu    sync.Mutex
 	asked []*http.Request
@@ -118,7 +119,7 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
+func TestWikiRequiresTheGateway(t *testing.T) {
 	t.Parallel()
 	v := &verifier{}
 	gateway := httptest.NewServer(v)
@@ -170,8 +171,8 @@ func TestWikiIsReachedOnlyThroughTheGateway(t *testing.T) {
 	}
 }
 
-// The shop was written for WeChat, so the simulator takes it as it is.
-func TestShopSpeaksWeChat(t *testing.T) {
+// The shop uses WeChat's protocol, so it works with the simulator without changes.
+func TestShopWithWeChat(t *testing.T) {
 	t.Parallel()
 	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark,
 		Apps: []wechattest.App{{AppID: demo.ShopAppID, Secret: leaktest.Secret, Name: "Shop",
@@ -206,7 +207,7 @@ func TestShopSpeaksWeChat(t *testing.T) {
 		t.Errorf("after sign-out: %v\n%s", err, page.Body)
 	}
 
-	// A callback that this browser did not begin, and one whose code WeChat refuses.
+	// A callback of a sign-in that this browser did not begin, and a callback whose code WeChat rejects.
 	if status, _, _ := at(t, http.MethodGet, shop+"/callback?code=x&state=y", "Cookie",
 		"shop-state=z"); status != http.StatusBadRequest {
 		t.Errorf("a foreign state: %d", status)

@@ -25,9 +25,9 @@ type Access string
 
 // The access rules.
 const (
-	AccessSignedIn Access = "signed_in" // every user who is not blocked
-	AccessApproved Access = "approved"  // users who are Active; Pending ones wait
-	AccessListed   Access = "listed"    // users whom the rule lists
+	AccessSignedIn Access = "signed_in" // all users except blocked ones
+	AccessApproved Access = "approved"  // Active users only
+	AccessListed   Access = "listed"    // users on the lists of the rule
 )
 
 // AccessRule is an app's access rule. The lists apply to AccessListed only; one match is enough.

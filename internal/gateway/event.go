@@ -26,7 +26,7 @@ const (
 	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
 	EventJoinConflict   = "join_conflict"   // the user with this unionid has another openid of the appid
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
-	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the one that was pinned first stays
+	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the earlier pin stays
 )
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.
@@ -35,7 +35,7 @@ type EventQuery struct {
 	Kind   string    // "" = any
 	App    string    // "" = any
 	Since  time.Time // zero = any; at or after
-	Before int64     // id of the last event of the previous page; 0 = the first page
+	Before int64     // id of the last event of the previous page; 0 = start with the newest
 	Limit  int       // 0 = 50; more than 500 counts as 500
 }
 

@@ -127,7 +127,7 @@ func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
 	}
 }
 
-// joinUser joins another user with the one that was found.
+// joinUser joins other and p.Keep: the older of the two is kept.
 func (p *Plan) joinUser(other User) {
 	older, younger := p.Keep, other
 	if olderFirst(younger, older) < 0 {
@@ -204,11 +204,11 @@ func (k *User) signedIn(a SignIn) {
 	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
 }
 
-// JoinPins decides which subjects a joined user keeps: in each app the one that was pinned first,
-// which the app has known for longest, so that the order in which three users are joined does not
-// matter. Of two with the same time, the older user's stays. moved are the pins of the younger user
-// that move to the older. dropped are the pins, of either, that are deleted, each with its event.
-// Delete what is dropped before moving what is moved.
+// JoinPins decides which subjects a joined user keeps: in each app the subject that was pinned
+// first, because the app has known it for longest. So the order in which three users are joined
+// does not matter. If both were pinned at the same time, the subject of the older user is kept.
+// moved are the pins of the younger user that move to the older. dropped are the pins of both users
+// that are deleted, each with its event. The caller deletes dropped before it moves moved.
 func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
 	has := map[string]Pin{}
 	for _, p := range older {

@@ -35,8 +35,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// ErrExpired must not let a caller who tests only for ErrNotFound treat a dead
-// row as a live one, and no kind may look like an unavailable store.
+// A caller that tests only for ErrNotFound must reject an expired row too, and no other
+// error may match ErrUnavailable.
 func TestErrorKinds(t *testing.T) {
 	t.Parallel()
 	if !errors.Is(gateway.ErrExpired, gateway.ErrNotFound) {
@@ -105,29 +105,32 @@ func TestPlanImport(t *testing.T) {
 		counts       string // created added updated unchanged problems
 	}{
 		{"nobody", nil, nil, nil, "new", "1 0 0 0 0"},
-		{"the openid is known", party("a", 0, identity("wxa", "o1", "u1")), nil, nil, "a", "0 0 1 0 0"},
-		{"known with this old id", withOldID(party("a", 0, identity("wxa", "o1", "u1")), "7"), nil, nil, "", "0 0 0 1 0"},
-		{"known, the unionid is new", withOldID(party("a", 0, identity("wxa", "o1", "")), "7"), nil, nil, "a", "0 0 1 0 0"},
-		{"known with another old id", withOldID(party("a", 0, identity("wxa", "o1", "u1")), "8"), nil, nil, "", "0 0 0 0 1"},
-		{"the old id is known", nil, withOldID(party("a", 0, identity("wxb", "o2", "")), "7"), nil, "a", "0 1 0 0 0"},
-		{"the old id has another openid", nil, withOldID(party("a", 0, identity("wxa", "o2", "")), "7"), nil, "",
-			"0 0 0 0 1"},
-		{"the old id has another unionid", nil, withOldID(party("a", 0, identity("wxb", "o2", "u2")), "7"), nil, "",
-			"0 0 0 0 1"},
-		{"openid and old id are two accounts", party("a", 0, identity("wxa", "o1", "u1")), withOldID(party("b", 0), "7"), nil,
+		{"the openid is known", candidate("a", 0, identity("wxa", "o1", "u1")), nil, nil, "a", "0 0 1 0 0"},
+		{"known with this old id", withOldID(candidate("a", 0, identity("wxa", "o1", "u1")), "7"), nil, nil, "", "0 0 0 1 0"},
+		{"known, the unionid is new", withOldID(candidate("a", 0, identity("wxa", "o1", "")), "7"), nil, nil,
+			"a", "0 0 1 0 0"},
+		{"known with another old id", withOldID(candidate("a", 0, identity("wxa", "o1", "u1")), "8"), nil, nil,
 			"", "0 0 0 0 1"},
-		{"the unionid is known", nil, nil, []gateway.Candidate{*party("a", 0, identity("wxb", "o2", "u1"))}, "a",
+		{"the old id is known", nil, withOldID(candidate("a", 0, identity("wxb", "o2", "")), "7"), nil, "a", "0 1 0 0 0"},
+		{"the old id has another openid", nil, withOldID(candidate("a", 0, identity("wxa", "o2", "")), "7"), nil, "",
+			"0 0 0 0 1"},
+		{"the old id has another unionid", nil, withOldID(candidate("a", 0, identity("wxb", "o2", "u2")), "7"), nil, "",
+			"0 0 0 0 1"},
+		{"openid and old id are two users", candidate("a", 0, identity("wxa", "o1", "u1")),
+			withOldID(candidate("b", 0), "7"), nil,
+			"", "0 0 0 0 1"},
+		{"the unionid is known", nil, nil, []gateway.Candidate{*candidate("a", 0, identity("wxb", "o2", "u1"))}, "a",
 			"0 1 0 0 0"},
-		{"the unionid's account has another old id", nil, nil,
-			[]gateway.Candidate{*withOldID(party("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
+		{"the user with the unionid has another old id", nil, nil,
+			[]gateway.Candidate{*withOldID(candidate("a", 0, identity("wxb", "o2", "u1")), "8")}, "", "0 0 0 0 1"},
 	} {
 		var res gateway.ImportResult
-		p := gateway.ImportedUser{OldID: "7", SignIn: arrival("wxa", "o1", "u1", 9)}
+		p := gateway.ImportedUser{OldID: "7", SignIn: signInAt("wxa", "o1", "u1", 9)}
 		p.Profile = &gateway.Profile{Nickname: "imported"}
 		plan, write := gateway.PlanImport(p, 3, k.known, k.named, k.matches, "new", &res)
 		counts := fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems))
 		if plan.Keep.ID != k.keep || write != (k.keep != "") || counts != k.counts {
-			t.Errorf("%s: account %q, write %v, counts %s; want %q, %s", k.name, plan.Keep.ID, write, counts, k.keep, k.counts)
+			t.Errorf("%s: user %q, write %v, counts %s; want %q, %s", k.name, plan.Keep.ID, write, counts, k.keep, k.counts)
 		}
 		if write && (plan.Keep.OldID != "7" || plan.Keep.Nickname != "imported" || !plan.Keep.ProfileAt.IsZero() ||
 			!plan.Identity.SeenAt.IsZero()) {

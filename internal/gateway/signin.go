@@ -78,7 +78,7 @@ const ImportBatch = 20_000
 //
 // A line whose openid is known adds the old id to that user when it has none, and the unionid,
 // which may join users as a sign-in does. Otherwise the identity is added to the user with this old
-// id, or to the one that Join finds by unionid, or a new user is created. A line that contradicts
+// id, or to the user that Join finds by unionid, or a new user is created. A line that contradicts
 // the store (another old id, a second openid of one appid) is reported as an ImportProblem and
 // changes nothing. An import is not a sign-in: identities stay unseen, and a name fills an empty
 // one but is not a fetched profile.

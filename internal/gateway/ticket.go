@@ -66,8 +66,8 @@ type Ticket struct {
 type Tickets interface {
 	// PutTicket stores a new ticket in state TicketOpen without an approver, whatever its State,
 	// Approver and ScannedAt are. It returns ErrFull, and stores nothing, when limit tickets exist
-	// that no user had to answer for: open, scanned or cancelled, and not expired. A cancelled one
-	// counts until it expires, otherwise a visitor could create rows without end. Concurrent calls
+	// that an anonymous visitor can create: open, scanned or cancelled, and not expired. A cancelled
+	// ticket counts until it expires, otherwise a visitor could create rows without limit. Concurrent calls
 	// do not exceed the limit together (in PostgreSQL: as long as fewer than 256 run at once). A
 	// limit that is not positive is an error, and so is a ticket without hash, desktop secret,
 	// number or times, or whose hash and desktop secret are the same. ErrConflict when the hash
@@ -98,12 +98,13 @@ type Tickets interface {
 	AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer TicketState, now time.Time) (Ticket, error)
 
 	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it.
-	// ErrNotFound when desktop is not the hash of its secret, so that whoever saw the code only
-	// learns nothing. ErrReplay when it was redeemed before, ErrConflict in every other state.
+	// ErrNotFound when desktop is not the hash of its secret: an attacker who has seen only the
+	// QR code cannot redeem it. ErrReplay when it was redeemed before, ErrConflict in every other
+	// state.
 	RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
 
-	// CancelTicket cancels a ticket that is open or scanned, for the desktop that created it. One
-	// that is cancelled already is not an error. ErrNotFound when desktop is not the hash of its
+	// CancelTicket cancels a ticket that is open or scanned, for the desktop that created it. A
+	// ticket that is cancelled already is not an error. ErrNotFound when desktop is not the hash of its
 	// secret; ErrConflict when it was answered: then the desktop continues with the answer.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }

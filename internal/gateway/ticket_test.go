@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// ticketIn is a ticket in a state, held by account a where it is held.
+// ticketIn is a ticket in a state, held by user a where it is held.
 func ticketIn(s gateway.TicketState) gateway.Ticket {
 	t := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", State: s, CreatedAt: at(0),
 		ExpiresAt: at(2)}
@@ -35,8 +35,8 @@ func word(err error) string {
 	return err.Error()
 }
 
-// A state that moves where it should not signs in a desktop that nobody
-// confirmed, so every state meets every move.
+// A wrong transition could sign in a desktop that no user confirmed, so every operation
+// is tested in every state.
 func TestTicketMoves(t *testing.T) {
 	t.Parallel()
 	desktop, guess := [32]byte{2}, [32]byte{1}
@@ -79,7 +79,7 @@ func TestTicketMoves(t *testing.T) {
 	}
 	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved,
 		gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}
-	allowed := map[string]string{ // what is not here is a conflict that changes nothing
+	allowed := map[string]string{ // every other pair is a conflict that changes nothing
 		"open hold by a": "ok scanned", "open hold by b": "ok scanned", "scanned hold by a": "ok scanned",
 		"scanned answer by a": "ok approved",
 		"scanned refuse by a": "ok refused", "approved refuse by a": "ok refused",

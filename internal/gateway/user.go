@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Status says whether a user may sign in. Stores reject the zero value.
+// Status determines whether a user may sign in. Stores reject the zero value.
 type Status string
 
 // The statuses of a user.
@@ -64,7 +64,7 @@ func NewIDs() func() string {
 type UserQuery struct {
 	Status Status // "" = any
 	Text   string // part of a nickname, or exactly a user id, openid, unionid or old id; "" = any
-	After  string // id of the last user of the previous page; "" = the first page
+	After  string // id of the last user of the previous page; "" = start with the newest
 	Limit  int    // 0 = 50; more than 500 counts as 500
 }
 
@@ -83,8 +83,8 @@ func pageSize(limit int) int {
 
 // Users stores users and their identities.
 type Users interface {
-	// RecordSignIn records a sign-in and returns its user: the one who has this openid, the one
-	// that Join finds by unionid, or a new one. A profile, if present, replaces the stored name and
+	// RecordSignIn records a sign-in and returns its user: the user with this openid, the user
+	// that Join finds by unionid, or a new user. A profile, if present, replaces the stored name and
 	// avatar. The events of Join are appended in the same transaction and returned for the log.
 	//
 	// Concurrent sign-ins of one person, also through several connectors, get one user. When two

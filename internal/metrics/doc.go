@@ -6,9 +6,9 @@
 // [Metrics.Relay], [Metrics.SignInBegan] and [Metrics.SignInEnded] are called by the composition
 // root.
 //
-//	weigate_sign_ins_begun_total{method}           sent to WeChat; a denial never comes back
-//	weigate_sign_ins_ended_total{method,outcome}   came back
-//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat by errcode
+//	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
+//	weigate_sign_ins_ended_total{method,outcome}   sign-ins that returned; a denial usually does not
+//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result is ok, an errcode or a word
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
 //	weigate_relay_answers_total{endpoint,app,outcome}

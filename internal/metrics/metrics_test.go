@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// read is what Prometheus reads, less the lines about the process.
+// read returns the response that Prometheus gets, without the metrics of the process and of Go.
 func read(t *testing.T, m *metrics.Metrics) string {
 	t.Helper()
 	rec := httptest.NewRecorder()
@@ -61,9 +62,9 @@ func TestSignInsAndAnswers(t *testing.T) {
 		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
 }
 
-// TestNobodyMakesTimeSeries: whatever a visitor or WeChat sends, the labels stay the few that are
-// known.
-func TestNobodyMakesTimeSeries(t *testing.T) {
+// TestLabelsAreBounded sends values that are in no table: they count as "other", so that neither a
+// visitor nor WeChat can create time series.
+func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	mux := http.NewServeMux()
@@ -93,7 +94,7 @@ func TestNobodyMakesTimeSeries(t *testing.T) {
 		`weigate_wechat_calls_total{endpoint="other",result="other"} 50`)
 }
 
-// TestCallsToWeChatByErrcode goes through the real client and a WeChat that answers.
+// TestCallsToWeChatByErrcode counts the calls of a wechat.Client to the simulator.
 func TestCallsToWeChatByErrcode(t *testing.T) {
 	t.Parallel()
 	wx, err := wechattest.New(wechattest.Config{Mark: leaktest.Mark, Apps: []wechattest.App{
@@ -184,7 +185,7 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Ping(ended); err == nil {
-		t.Fatal("a cancelled ping went through")
+		t.Fatal("a cancelled ping returned no error")
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -204,8 +205,39 @@ func TestStoreOperationsAndTokens(t *testing.T) {
 		`weigate_store_operation_seconds_count{operation="record_sign_in"} 1`)
 }
 
-// TestAPanicCountsAsFailure: the layer above turns it into a 500, which is what the visitor gets.
-func TestAPanicCountsAsFailure(t *testing.T) {
+// TestConcurrentCounting checks that no increment is lost when goroutines count the same series and
+// different ones at once.
+func TestConcurrentCounting(t *testing.T) {
+	t.Parallel()
+	const goroutines = 16
+	const requests = 100
+	m := metrics.New()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	h := m.HTTP(mux)
+	methods := []string{"wechat", "scan"}
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() {
+			for range requests {
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+				m.SignInBegan("website")
+				m.SignInBegan(methods[i%2])
+			}
+		})
+	}
+	wg.Wait()
+	expect(t, read(t, m),
+		`weigate_sign_ins_begun_total{method="website"} 1600`,
+		`weigate_sign_ins_begun_total{method="wechat"} 800`,
+		`weigate_sign_ins_begun_total{method="scan"} 800`,
+		`weigate_http_requests_total{method="GET",route="GET /",status="200"} 1600`,
+		`weigate_http_request_seconds_bucket{route="GET /",le="+Inf"} 1600`,
+		`weigate_http_request_seconds_count{route="GET /"} 1600`)
+}
+
+// TestPanicCountsAs500: the middleware above serves a 500 for a handler that panics.
+func TestPanicCountsAs500(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	mux := http.NewServeMux()
@@ -217,8 +249,8 @@ func TestAPanicCountsAsFailure(t *testing.T) {
 	expect(t, read(t, m), `weigate_http_requests_total{method="GET",route="GET /bad",status="500"} 1`)
 }
 
-// TestNoMetrics: a gateway without metrics is wired the same way.
-func TestNoMetrics(t *testing.T) {
+// TestNilMetrics calls every method on nil, as a gateway without metrics does.
+func TestNilMetrics(t *testing.T) {
 	t.Parallel()
 	var m *metrics.Metrics
 	m.SignInBegan("wechat")
@@ -228,7 +260,7 @@ func TestNoMetrics(t *testing.T) {
 	m.WeChat(t.Context(), wechat.Call{})
 	m.Store("ping", time.Second, nil)
 	if s := m.Tokens(nil); s != nil {
-		t.Error("a store came out of nothing")
+		t.Error("Tokens(nil) returned a store")
 	}
 	rec := httptest.NewRecorder()
 	m.HTTP(http.NotFoundHandler()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -55,7 +55,7 @@ type tokens struct {
 	m *Metrics
 }
 
-// issued counts a code or token unless err says that it was not stored.
+// issued counts a code or token if err is nil, that is, if it was stored.
 func (t tokens) issued(kind string, err error) {
 	if err == nil {
 		t.m.tokens.WithLabelValues(kind).Inc()

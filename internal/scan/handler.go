@@ -148,8 +148,8 @@ const (
 	pathSignIn  = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
-// signIn finds and creates the sessions of browsers. It is a parameter and not a field of Config,
-// since it is itself made with [Handler.Begin].
+// Mount registers the routes. signIn finds and creates the sessions of browsers. It is a parameter
+// and not a field of Config, since it is itself made with [Handler.Begin].
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{

@@ -82,9 +82,9 @@ func browsers() []wechattest.Browser {
 		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
 }
 
-// handOver redirects to a person's phone with a link in its address line. Other websites may link
+// serveHandoff redirects to a person's phone with a link in its address line. Other websites may link
 // here, so the link is opened only when the developer presses the button.
-func (c *control) handOver(w http.ResponseWriter, r *http.Request) {
+func (c *control) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
 		id = people[0].ID

@@ -3,8 +3,8 @@
 // scripts. [New] returns the handler. The simulated WeChat itself is package wechattest, of which
 // this package uses the exported API only.
 //
-// Serve the handler on a loopback listener of its own: whoever reaches it can act as every person
-// and read every secret.
+// Serve the handler on a loopback listener of its own: a client that reaches it can act as every
+// person and read every secret.
 //
 //	GET  /                        people, waiting QR codes, latest requests
 //	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
@@ -37,7 +37,7 @@
 // with it they update automatically.
 //
 // Requests whose Host is a name on the internet are rejected, as a defence against DNS rebinding.
-// So are requests from other websites that change something. A link that another site hands over
+// So are requests from other websites that change something. A link from another site
 // opens only when the developer presses the button.
 package simulator
 
@@ -107,7 +107,7 @@ type control struct {
 func (c *control) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.peoplePage)
-	mux.HandleFunc("GET /phone", c.handOver)
+	mux.HandleFunc("GET /phone", c.serveHandoff)
 	mux.HandleFunc("GET /phones/{person}", c.phonePage)
 	mux.HandleFunc("POST /phones/{person}", c.pressPhone)
 	mux.HandleFunc("POST /scan", c.scan)

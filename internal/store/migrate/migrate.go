@@ -1,5 +1,5 @@
 // Package migrate reads the numbered migrations of a store and returns those that a database lacks:
-// see [Read], [Todo] and [Look].
+// see [Read], [Todo] and [CheckNone].
 //
 // It runs no SQL. Each store applies one migration in one transaction, together with the row that
 // records it, so that an interrupted migration leaves the version before it. goose, the usual
@@ -86,9 +86,9 @@ func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	return all[has:], nil
 }
 
-// Look returns nil when a database that must not be changed lacks no migration. Otherwise the error
-// wraps gateway.ErrOlderDatabase and names the missing ones.
-func Look(todo []Migration) error {
+// CheckNone returns an error that wraps gateway.ErrOlderDatabase and names the migrations of todo,
+// or nil when todo is empty. It is for a caller that must not change the database.
+func CheckNone(todo []Migration) error {
 	if len(todo) == 0 {
 		return nil
 	}

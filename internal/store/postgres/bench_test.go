@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/store/storetest"
 )
 
-// durable is a server that waits for its disk, as a real one does.
+// durable starts a server with fsync on, as in production, and returns its URL.
 func durable(b *testing.B) string {
 	b.Helper()
 	c, err := postgrestest.Start(b.Context())
@@ -24,8 +24,8 @@ func durable(b *testing.B) string {
 	return c.URL()
 }
 
-// BenchmarkLogin is the store's part of a whole OpenID Connect login, 16 at
-// once: a code is put, read and redeemed, and the access token is read once.
+// BenchmarkLogin measures the operations of the store in an OpenID Connect login,
+// 16 concurrently: a code is stored, read and redeemed, and the access token is read.
 func BenchmarkLogin(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	user := arrive(b, s, "o1").ID
@@ -59,7 +59,7 @@ func BenchmarkLogin(b *testing.B) {
 	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "logins/s")
 }
 
-// BenchmarkSession is what every page of a signed-in person costs.
+// BenchmarkSession measures the lookup of a session, which each request of a signed-in user makes.
 func BenchmarkSession(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	h := sha256.Sum256([]byte("s"))

@@ -111,7 +111,7 @@ type querier struct {
 		SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 		CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error)
 	}
-	changed *bool // set when a statement has changed a row; nil = nobody asks
+	changed *bool // set when a statement has changed a row; nil = not recorded
 }
 
 // Exec runs a statement and returns how many rows it changed.

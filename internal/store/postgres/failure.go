@@ -58,7 +58,7 @@ func advice(err error) string {
 	return "the database failed"
 }
 
-// duplicate reports whether err says that a primary key or a unique value exists already.
+// duplicate reports whether err is a violation of a primary key or of a unique constraint.
 func duplicate(err error) bool { return sqlState(err) == "23505" }
 
 // again reports whether the transaction may succeed when it is run again.

@@ -49,7 +49,9 @@ func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 // or a server with a full disk refuses.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
-		_, err := c.Exec(`UPDATE sign_in_locks SET n = n WHERE n = (SELECT n FROM sign_in_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
+		_, err := c.Exec(`
+			UPDATE sign_in_locks SET n = n
+			WHERE n = (SELECT n FROM sign_in_locks LIMIT 1 FOR UPDATE SKIP LOCKED)`)
 		return err
 	})
 }
@@ -126,12 +128,13 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 	return err
 }
 
-// ticketMargin is how far from the limit tickets are counted without a lock: more than all replicas
-// together store at one moment.
+// ticketMargin is the distance from the limit above which tickets are counted without a lock. It is
+// larger than the number of tickets that all replicas store concurrently.
 const ticketMargin = 256
 
-// PutTicket implements gateway.Tickets. Far from the limit one statement counts and stores. Near it
-// everybody takes a lock first, so that nobody counts while another stores.
+// PutTicket implements gateway.Tickets. Far below the limit one statement counts and stores.
+// Close to the limit each transaction locks a row first, so that transactions count and store one
+// after the other.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
 	t, err := sqlstore.NewTicket(t, limit)
 	if err != nil {

@@ -28,8 +28,8 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if o.Look {
-		return s.look(ctx, all)
+	if o.SkipMigrations {
+		return s.checkMigrated(ctx, all)
 	}
 	for more := true; more; {
 		err := s.db.Do(ctx, "migrate", func(c sqlstore.Conn) error {
@@ -57,7 +57,9 @@ func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 		return false, err
 	}
 	m := todo[0]
-	const table = `CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at bigint NOT NULL)`
+	const table = `
+		CREATE TABLE IF NOT EXISTS migrations (
+			version integer PRIMARY KEY, name text NOT NULL, applied_at bigint NOT NULL)`
 	for _, sql := range []string{table, m.SQL} {
 		if _, err := q.Exec(sql); err != nil {
 			return false, fmt.Errorf("migration %d (%s): %w", m.Version, m.Name, err)
@@ -68,12 +70,12 @@ func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 	return true, err
 }
 
-// look returns an error when the schema is not up to date, and changes nothing.
-func (s *Store) look(ctx context.Context, all []migrate.Migration) error {
-	return s.db.Do(ctx, "look", func(c sqlstore.Conn) error {
+// checkMigrated returns an error when the schema is not up to date, and changes nothing.
+func (s *Store) checkMigrated(ctx context.Context, all []migrate.Migration) error {
+	return s.db.Do(ctx, "check_migrations", func(c sqlstore.Conn) error {
 		todo, err := pending(c, all)
 		if err == nil {
-			err = migrate.Look(todo)
+			err = migrate.CheckNone(todo)
 		}
 		return err
 	})

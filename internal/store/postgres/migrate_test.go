@@ -30,7 +30,7 @@ func arrive(t testing.TB, s gateway.Store, openid string) gateway.User {
 	return a
 }
 
-// fails checks that err is of a kind and holds each of the words.
+// fails fails the test unless errors.Is(err, kind) and the message contains each of the words.
 func fails(t *testing.T, what string, err, kind error, words ...string) {
 	t.Helper()
 	if !errors.Is(err, kind) {
@@ -44,7 +44,7 @@ func fails(t *testing.T, what string, err, kind error, words ...string) {
 	}
 }
 
-// names lists the embedded migrations.
+// names returns the names of the embedded migrations.
 func names(t *testing.T) []string {
 	t.Helper()
 	all, err := fs.Glob(postgres.Migrations(), "*.sql")
@@ -55,13 +55,13 @@ func names(t *testing.T) []string {
 	return all
 }
 
-// next names the nth migration after those that there are.
+// next returns a file name for the nth migration after the embedded ones.
 func next(t *testing.T, n int, name string) string {
 	t.Helper()
 	return fmt.Sprintf("%04d_%s.sql", len(names(t))+n, name)
 }
 
-// current is the embedded schema.
+// current returns the embedded migrations.
 func current(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := fstest.MapFS{}
@@ -75,7 +75,7 @@ func current(t *testing.T) fstest.MapFS {
 	return m
 }
 
-// later is the schema of a later version, which has two more migrations.
+// later returns the migrations of a later version, which has two more.
 func later(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := current(t)
@@ -85,7 +85,7 @@ func later(t *testing.T) fstest.MapFS {
 	return m
 }
 
-// until is the schema with the first n migrations of files.
+// until returns the first n migrations of files.
 func until(files fstest.MapFS, n int) fstest.MapFS {
 	m := fstest.MapFS{}
 	for _, name := range slices.Sorted(maps.Keys(files))[:n] {
@@ -94,7 +94,7 @@ func until(files fstest.MapFS, n int) fstest.MapFS {
 	return m
 }
 
-// query runs a statement beside the store and returns the texts it gives.
+// query runs a statement on a separate connection and returns the texts in its rows.
 func query(t *testing.T, url, sql string) []string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -144,8 +144,8 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 	}
 }
 
-// A migration that fails in its middle must leave the version before it whole,
-// and the replicas of the old version running.
+// A migration that fails halfway must leave the database of the version before it,
+// with which replicas of the older version continue to work.
 func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -186,7 +186,7 @@ func TestANewerDatabaseIsRefusedByName(t *testing.T) {
 	}
 }
 
-// Replicas of a new version start at the same moment.
+// Several replicas of a new version start concurrently: one of them migrates the database.
 func TestReplicasThatStartAtOnceMigrateOnce(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
 
-// A server that dies and comes back must cost errors that say 503, no answered
-// write, and no restart of the gateway.
+// When the server is killed and started again, operations return ErrUnavailable in
+// between, no confirmed write is lost, and the store works again without a restart.
 func TestTheServerIsKilledAndComesBack(t *testing.T) {
 	t.Parallel()
 	cluster, err := postgrestest.Start(t.Context())
@@ -50,7 +50,7 @@ func TestTheServerIsKilledAndComesBack(t *testing.T) {
 		})
 	}
 	for n.Load() < 200 {
-		time.Sleep(time.Millisecond) // let some arrive; nothing depends on how many
+		time.Sleep(time.Millisecond) // let some operations begin; their number does not matter
 	}
 	cluster.Kill()
 	fails(t, "ping", s.Ping(t.Context()), gateway.ErrUnavailable)
@@ -84,7 +84,7 @@ func TestTheServerIsKilledAndComesBack(t *testing.T) {
 		}
 		return true
 	})
-	if len(there) < kept || len(there) > kept+16 { // 8 may have been stored without an answer, at each of two moments
+	if len(there) < kept || len(there) > kept+16 { // at each of two kills, 8 may have been stored without a response
 		t.Errorf("%d accounts for %d answers", len(there), kept)
 	}
 	if kept < 100 {
@@ -118,7 +118,7 @@ func TestWhatIsWrongWithTheServerIsSaid(t *testing.T) {
 		{"a parameter that is none", change(func(u *url.URL) {
 			u.RawQuery += "&sslmode=odd&pool_max_conns=0"
 		}), []string{"unavailable"}},
-		{"a port that is none", "postgres://u:" + password + "@host:port/db", []string{"unavailable"}},
+		{"an invalid port", "postgres://u:" + password + "@host:port/db", []string{"unavailable"}},
 		{"no address", "host=/none user=u password=" + password, []string{"cannot be reached"}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestWhatIsWrongWithTheServerIsSaid(t *testing.T) {
 	}
 }
 
-// A read-only server is a standby, or one whose disk is nearly full.
+// A server is read-only when it is a standby or its disk is nearly full.
 func TestAReadOnlyServerIsNotReady(t *testing.T) {
 	t.Parallel()
 	address := postgrestest.URL(t)
@@ -146,7 +146,7 @@ func TestAReadOnlyServerIsNotReady(t *testing.T) {
 	fails(t, "a write", err, gateway.ErrUnavailable, "read-only")
 }
 
-// More people than connections wait for one; they are not turned away.
+// When all connections are in use, operations wait for one and do not fail.
 func TestAFewConnectionsServeMany(t *testing.T) {
 	t.Parallel()
 	s := open(t, postgrestest.URL(t), postgres.Options{MaxConns: 2})

@@ -25,22 +25,22 @@ type Options struct {
 	// as pool_max_conns, or 16.
 	MaxConns int
 
-	// Look leaves the schema as it is: a database that lacks migrations is
+	// SkipMigrations leaves the schema as it is: a database that lacks migrations is
 	// gateway.ErrOlderDatabase, an empty one too.
-	Look bool
+	SkipMigrations bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
-	// duration and its error; nil = nobody. It is called by many goroutines at once.
+	// duration and its error; nil = none. It is called by many goroutines at once.
 	Observe func(op string, d time.Duration, err error)
 
-	// OnCommit is called after each commit that changed a row; nil = nobody. It is called by many
+	// OnCommit is called after each commit that changed a row; nil = none. It is called by many
 	// goroutines at once.
 	OnCommit func()
 
 	// migrations are the schema; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 
-	// tracer is told of each statement; nil = nobody. Tests set it.
+	// tracer traces each statement; nil = no tracing. Tests set it.
 	tracer pgx.QueryTracer
 }
 

@@ -48,8 +48,8 @@ func login(b *testing.B, s gateway.Store, user string, n int64) {
 	}
 }
 
-// BenchmarkCommit shows what committing together brings: the same writes, one a
-// commit and up to 128 a commit, alone and 64 at once.
+// BenchmarkCommit measures group commit: the same writes with one write and with up
+// to 128 writes in a commit, from one goroutine and from 64.
 func BenchmarkCommit(b *testing.B) {
 	for _, batch := range []int{1, 128} {
 		for _, at := range []int{1, 64} {
@@ -83,7 +83,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkLogin is the store's part of a whole login, 64 at once.
+// BenchmarkLogin measures the operations of the store in an OpenID Connect login, 64 concurrently.
 func BenchmarkLogin(b *testing.B) {
 	for name, folder := range map[string]func(*testing.B) string{
 		"file":   func(b *testing.B) string { return filepath.Join(b.TempDir(), "w.db") },
@@ -105,7 +105,7 @@ func BenchmarkLogin(b *testing.B) {
 	}
 }
 
-// BenchmarkSession is what every page of a signed-in person costs.
+// BenchmarkSession measures the lookup of a session, which each request of a signed-in user makes.
 func BenchmarkSession(b *testing.B) {
 	s, user := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	h := sha256.Sum256([]byte("s"))

@@ -84,7 +84,7 @@ func (c conn) read(f func(tx) error) error {
 type tx struct {
 	ctx     context.Context
 	prepare func(context.Context, string) (*sql.Stmt, error)
-	changed *bool // set when a statement has changed a row; nil = nobody asks
+	changed *bool // set when a statement has changed a row; nil = not recorded
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -162,7 +162,7 @@ type statements struct {
 	on   interface {
 		PrepareContext(context.Context, string) (*sql.Stmt, error)
 	}
-	onPrepare func(query string) // for tests; nil = nobody
+	onPrepare func(query string) // for tests; nil = none
 }
 
 // prepare returns the prepared statement of a query. Queries are constants with few variants, so

@@ -16,7 +16,7 @@ func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, 
 func advice(err error) string {
 	switch sqliteCode(err) & 0xff {
 	case lib.SQLITE_FULL:
-		return "the disk is full: make room, nothing was changed"
+		return "the disk is full: free some space; nothing was changed"
 	case lib.SQLITE_READONLY:
 		return "the database file or its folder is read-only for this user: change its owner or mode"
 	case lib.SQLITE_CANTOPEN:
@@ -44,7 +44,7 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-// duplicate reports whether err says that a primary key or a unique value exists already.
+// duplicate reports whether err is a violation of a primary key or of a unique constraint.
 func duplicate(err error) bool {
 	c := sqliteCode(err)
 	return c == lib.SQLITE_CONSTRAINT_PRIMARYKEY || c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_ROWID

@@ -30,7 +30,7 @@ func arrive(t testing.TB, s gateway.Store, openid string) gateway.User {
 	return a
 }
 
-// fails checks that err is of a kind and holds each of the words.
+// fails fails the test unless errors.Is(err, kind) and the message contains each of the words.
 func fails(t *testing.T, what string, err, kind error, words ...string) {
 	t.Helper()
 	if !errors.Is(err, kind) {
@@ -44,7 +44,7 @@ func fails(t *testing.T, what string, err, kind error, words ...string) {
 	}
 }
 
-// Two gateways on one file would each believe that they are alone.
+// Two gateways must not serve from one file: each keeps state in memory that the other changes.
 func TestASecondGatewayIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
@@ -64,8 +64,8 @@ func TestASecondGatewayIsRefused(t *testing.T) {
 	open(t, path, serve)
 }
 
-// A command of a new version must not change the tables under a gateway of the
-// old one.
+// A command of a newer version must not migrate a database while a gateway of the
+// older version serves from it.
 func TestACommandDoesNotMigrateUnderAGateway(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
@@ -161,8 +161,8 @@ func TestABackupOfABusyDatabaseIsWhole(t *testing.T) {
 	}
 }
 
-// A full disk must lose nothing that was answered, and the store must go on
-// when there is room again.
+// A full disk must not lose a write that was confirmed, and the store must accept writes
+// when space is free again.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "w.db"), sqlite.Options{})
@@ -181,7 +181,7 @@ func TestAFullDisk(t *testing.T) {
 			stored[openid] = a.ID
 		}
 	}
-	fails(t, "a full disk", full, gateway.ErrUnavailable, "disk is full", "make room")
+	fails(t, "a full disk", full, gateway.ErrUnavailable, "disk is full", "free some space")
 	for openid, id := range stored {
 		if _, err := s.User(t.Context(), id); err != nil {
 			t.Fatalf("%s was answered and is gone: %v", openid, err)

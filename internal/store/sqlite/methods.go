@@ -114,7 +114,9 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 	if issue.Refresh != ([32]byte{}) {
 		g.Counter, g.RotatedAt = 1, gateway.Micro(now)
 	}
-	_, err := q.Exec(`UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5, rotated_at = $6 WHERE id = $1`,
+	_, err := q.Exec(`
+		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5, rotated_at = $6
+		WHERE id = $1`,
 		g.ID, sqlstore.Micros(now), sqlstore.Micros(g.ExpiresAt), sqlstore.NullHash(issue.Refresh), g.Counter,
 		sqlstore.Micros(g.RotatedAt))
 	if err != nil {
@@ -123,8 +125,8 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 	return s.PutToken(q, g.ID, issue.Access)
 }
 
-// PutTicket implements gateway.Tickets. Nobody counts while another stores, since one transaction
-// writes at a time.
+// PutTicket implements gateway.Tickets. No lock is needed to count the tickets, because SQLite runs
+// one writing transaction at a time.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
 	t, err := sqlstore.NewTicket(t, limit)
 	if err != nil {
@@ -153,7 +155,9 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 	for i, h := range hashes {
 		wanted[i] = hex.EncodeToString(h[:])
 	}
-	const query = `SELECT hash, state FROM tickets WHERE hash IN (SELECT unhex(value) FROM json_each($1)) AND expires_at > $2`
+	const query = `
+		SELECT hash, state FROM tickets
+		WHERE hash IN (SELECT unhex(value) FROM json_each($1)) AND expires_at > $2`
 	err := s.db.Do(ctx, "ticket_states", func(c sqlstore.Conn) error {
 		return c.Each(query, []any{sqlstore.JSON(wanted), sqlstore.Micros(now)}, func(scan func(...any) error) error {
 			var h [32]byte

@@ -31,8 +31,8 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	if err != nil || len(todo) == 0 {
 		return failed("open "+s.path, err)
 	}
-	if o.Look {
-		return failed("look at "+s.path, migrate.Look(todo))
+	if o.SkipMigrations {
+		return failed("check migrations of "+s.path, migrate.CheckNone(todo))
 	}
 	if s.lock == nil && s.path != memory {
 		lock, err := lockFile(s.path + ".lock")
@@ -103,7 +103,9 @@ func step(ctx context.Context, conn *sql.Conn, all []migrate.Migration) (more bo
 		return false, err
 	}
 	m := todo[0]
-	const table = `CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT`
+	const table = `
+		CREATE TABLE IF NOT EXISTS migrations (
+			version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT`
 	if _, err := conn.ExecContext(ctx, table); err != nil {
 		return false, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// names lists the embedded migrations.
+// names returns the names of the embedded migrations.
 func names(t *testing.T) []string {
 	t.Helper()
 	all, err := fs.Glob(sqlite.Migrations(), "*.sql")
@@ -26,13 +26,13 @@ func names(t *testing.T) []string {
 	return all
 }
 
-// next names the nth migration after those that there are.
+// next returns a file name for the nth migration after the embedded ones.
 func next(t *testing.T, n int, name string) string {
 	t.Helper()
 	return fmt.Sprintf("%04d_%s.sql", len(names(t))+n, name)
 }
 
-// current is the embedded schema.
+// current returns the embedded migrations.
 func current(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := fstest.MapFS{}
@@ -46,7 +46,7 @@ func current(t *testing.T) fstest.MapFS {
 	return m
 }
 
-// later is the schema of a later version, which has two more migrations.
+// later returns the migrations of a later version, which has two more.
 func later(t *testing.T) fstest.MapFS {
 	t.Helper()
 	m := current(t)
@@ -56,7 +56,7 @@ func later(t *testing.T) fstest.MapFS {
 	return m
 }
 
-// until is the schema with the first n migrations of files.
+// until returns the first n migrations of files.
 func until(files fstest.MapFS, n int) fstest.MapFS {
 	m := fstest.MapFS{}
 	for _, name := range slices.Sorted(maps.Keys(files))[:n] {
@@ -65,7 +65,7 @@ func until(files fstest.MapFS, n int) fstest.MapFS {
 	return m
 }
 
-// versions reads which migrations a database has.
+// versions returns the migrations that a database has.
 func versions(t *testing.T, path string) (applied []string) {
 	t.Helper()
 	db, err := sqlite.Raw(path)
@@ -123,8 +123,8 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 	}
 }
 
-// A migration that fails in its middle must leave the version before it whole,
-// and the old program running.
+// A migration that fails halfway must leave the database of the version before it,
+// with which the older program continues to work.
 func TestAnInterruptedMigrationLeavesTheEarlierVersion(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")

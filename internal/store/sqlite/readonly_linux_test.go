@@ -14,8 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
-// openAsNobody opens the database in a process whose user owns nothing here,
-// since root may write everywhere, and returns what it said.
+// openAsNobody opens the database in a process of the user nobody, because root may
+// write everywhere, and returns the output of the process.
 func openAsNobody(t *testing.T, dir, path string) string {
 	t.Helper()
 	exe, err := os.Executable()
@@ -31,7 +31,7 @@ func openAsNobody(t *testing.T, dir, path string) string {
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-		// The go command builds tests where nobody else may look.
+		// The go command builds tests in a folder that other users cannot read.
 		program, err := os.ReadFile(exe)
 		if err != nil {
 			t.Fatal(err)
@@ -50,8 +50,8 @@ func openAsNobody(t *testing.T, dir, path string) string {
 	return string(out)
 }
 
-// A service that runs as another user than the one who made the database is the
-// commonest mistake of an installation.
+// A frequent mistake of an installation: the service runs as another user than the
+// owner of the database.
 func TestAReadOnlyDatabaseSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, k := range []struct {
@@ -65,7 +65,7 @@ func TestAReadOnlyDatabaseSaysWhatToDo(t *testing.T) {
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			// Not the test's own folder, which is closed to others.
+			// Not the folder of the test, which other users cannot read.
 			dir, err := os.MkdirTemp("", "weigate-sqlite-")
 			if err != nil {
 				t.Fatal(err)

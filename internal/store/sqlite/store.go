@@ -29,15 +29,15 @@ type Options struct {
 	// opening another one with Serve returns gateway.ErrInUse.
 	Serve bool
 
-	// Look leaves the schema as it is: a database that lacks migrations is
+	// SkipMigrations leaves the schema as it is: a database that lacks migrations is
 	// gateway.ErrOlderDatabase, an empty one too.
-	Look bool
+	SkipMigrations bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
-	// duration and its error; nil = nobody. It is called by many goroutines at once.
+	// duration and its error; nil = none. It is called by many goroutines at once.
 	Observe func(op string, d time.Duration, err error)
 
-	// OnCommit is called after each commit that changed a row; nil = nobody. One commit serves all
+	// OnCommit is called after each commit that changed a row; nil = none. One commit serves all
 	// writes that were waiting.
 	OnCommit func()
 

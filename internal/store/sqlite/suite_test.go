@@ -18,18 +18,18 @@ func TestMain(m *testing.M) {
 		return sqlite.Open(ctx, address, sqlite.Options{})
 	})
 	if path := os.Getenv(openEnv); path != "" {
-		openAndTell(path)
+		openAndPrint(path)
 		return
 	}
 	m.Run()
 }
 
-// openEnv makes this process a child that opens the database it names and says
-// what came of it.
+// openEnv names a database. A child process in which it is set opens that database and prints
+// the result.
 const openEnv = "WEIGATE_SQLITE_TEST_OPEN"
 
-// openAndTell opens a database, writes a row and prints the error.
-func openAndTell(path string) {
+// openAndPrint opens a database, writes a row and prints the error.
+func openAndPrint(path string) {
 	ctx := context.Background()
 	s, err := sqlite.Open(ctx, path, sqlite.Options{Serve: true})
 	if err == nil {
@@ -59,7 +59,7 @@ func TestFile(t *testing.T) {
 	var statements storetest.Statements
 	t.Run("suite", func(t *testing.T) {
 		storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
-			path := filepath.Join(t.TempDir(), "weigate ?#%.db") // a name that is no harmless URL
+			path := filepath.Join(t.TempDir(), "weigate ?#%.db") // characters with a meaning in URLs
 			return storetest.Database{
 				Address: path,
 				Open:    func(t *testing.T) gateway.Store { return open(t, path, sqlite.Options{}.WithOnPrepare(statements.Add)) },

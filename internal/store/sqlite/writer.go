@@ -20,7 +20,7 @@ type writer struct {
 	stmts statements
 	batch int
 
-	onCommit func() // called after a commit that changed a row; nil = nobody
+	onCommit func() // called after a commit that changed a row; nil = none
 
 	mu     sync.RWMutex // held for reading while sending, so that close cannot close ops under a sender
 	closed bool

@@ -8,10 +8,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// beginAttempt stores an attempt, unless one stands in its way: one statement decides who wins.
+// beginAttempt stores an attempt, unless another one with the same key is stored. It is one
+// statement, so that of concurrent callers exactly one succeeds.
 const beginAttempt = `
-	INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message) VALUES ($1, $2, $3, $4, $5, '', 0, '')
-	ON CONFLICT (key) DO UPDATE SET code = $2, owner = $3, lease = $4, expires_at = $5, outcome = '', finished_at = 0, message = ''
+	INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
+	VALUES ($1, $2, $3, $4, $5, '', 0, '')
+	ON CONFLICT (key) DO UPDATE
+	SET code = $2, owner = $3, lease = $4, expires_at = $5, outcome = '', finished_at = 0, message = ''
 	WHERE attempts.expires_at <= $6 OR attempts.outcome = $7 AND attempts.code <> $2`
 
 // BeginAttempt implements gateway.Attempts.
@@ -33,10 +36,11 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 			}
 			have = gateway.Attempt{Key: want.Key}
 			err = c.Get(`
-				SELECT code, owner, lease, expires_at, outcome, finished_at, message FROM attempts WHERE key = $1 AND expires_at > $2`,
+				SELECT code, owner, lease, expires_at, outcome, finished_at, message FROM attempts
+				WHERE key = $1 AND expires_at > $2`,
 				[]any{want.Key, Micros(now)}, &have.Code, &have.Owner, Time{&have.Lease}, Time{&have.Expires},
 				&have.Outcome.Kind, Time{&have.Outcome.At}, &have.Outcome.Text)
-			if !errors.Is(err, gateway.ErrNotFound) { // otherwise it was swept between the two statements
+			if !errors.Is(err, gateway.ErrNotFound) { // otherwise Sweep deleted it between the two statements
 				return err
 			}
 		}

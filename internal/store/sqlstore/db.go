@@ -61,7 +61,7 @@ type Dialect struct {
 	// List returns a list as In takes it.
 	List func([]string) any
 
-	// Duplicate reports whether an error says that a unique value exists already.
+	// Duplicate reports whether an error is a violation of a unique constraint.
 	Duplicate func(error) bool
 
 	// LockSignIns makes transactions that record sign-ins of one person wait for each other, even
@@ -127,7 +127,8 @@ func Unavailable(database, op string, err error, advice string) error {
 
 func spaced(op string) string { return strings.ReplaceAll(op, "_", " ") }
 
-// conflict returns gateway.ErrConflict for an error that says that a unique value exists already.
+// conflict returns gateway.ErrConflict for a violation of a unique constraint, and other errors
+// unchanged.
 func (b Base) conflict(err error) error {
 	if err != nil && b.dialect.Duplicate(err) {
 		return gateway.ErrConflict

@@ -10,8 +10,8 @@ import (
 )
 
 // GrantColumns are the columns of a grant g, as GrantFields scans them.
-const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, g.session, g.connector, g.app_id, g.open_id,
-	g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
+const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, g.session,
+	g.connector, g.app_id, g.open_id, g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
 
 // GrantFields returns where to scan the columns of a grant.
 func GrantFields(g *gateway.Grant) []any {
@@ -20,20 +20,21 @@ func GrantFields(g *gateway.Grant) []any {
 		&g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter, Time{&g.RotatedAt}, &g.Data}
 }
 
-// insertCode returns the statement that stores a code and its grant for a user who is not blocked
-// and, when the grant has no subject, has one pinned. The user's row is locked as for a session.
+// insertCode returns the statement that stores a code and its grant, unless the user is blocked
+// or the grant has no subject and none is pinned. The user's row is locked as for a session.
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at,
-		expires_at, sweep_at, revoked_at, counter, rotated_at, data, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
+		expires_at, sweep_at, revoked_at, counter, rotated_at, data,
+		code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
 	SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
 		$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
 	FROM users LEFT JOIN subjects s ON s.user_id = id AND s.app = $3
 	WHERE ` + admitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
 }
 
-// PutCode implements gateway.Grants. Nearly always one statement does it; when it stores nothing,
-// the transaction finds out why, or pins the subject.
+// PutCode implements gateway.Grants. Usually one statement is enough. When it stores nothing,
+// a transaction determines the error, or pins the subject and stores the code.
 func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 	if err := code.Check(); err != nil {
 		return err
@@ -177,7 +178,8 @@ func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.Rotat
 	return out, err
 }
 
-// rotate writes what the rule decides. A replay is not an error here, since its revocation is kept.
+// rotate applies the decision of Grant.Rotate. A replay is reported as a result and not as an error,
+// because an error would roll back the revocation of the grant.
 func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, replayed bool, err error) {
 	var state gateway.RefreshState
 	g := &out.Grant
@@ -190,7 +192,8 @@ func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, r
 	case gateway.RotationMoves:
 		*g, out.Refresh = g.Rotated(r), r.Next
 		_, err = q.Exec(`
-			UPDATE grants SET previous_hash = refresh_hash, refresh_hash = $2, counter = counter + 1, rotated_at = $3, expires_at = $4
+			UPDATE grants
+			SET previous_hash = refresh_hash, refresh_hash = $2, counter = counter + 1, rotated_at = $3, expires_at = $4
 			WHERE id = $1`, r.Grant, NullHash(r.Next), Micros(r.Now), Micros(g.ExpiresAt))
 	case gateway.RotationRepeated:
 		out.Repeated, out.Refresh = true, state.Current

@@ -7,7 +7,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-const sessionColumns = `hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at, data`
+const sessionColumns = `hash, user_id, connector, app_id, open_id, method, auth_time, ` +
+	`created_at, seen_at, expires_at, data`
 
 func sessionFields(s *gateway.Session) []any {
 	return []any{Hash{&s.Hash}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, Time{&s.AuthTime},
@@ -17,14 +18,15 @@ func sessionFields(s *gateway.Session) []any {
 // admitted is a condition on users: the user $2 may get a session or a code.
 const admitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
-// insertSession returns the statement that stores a session for a user who is not blocked, unless a
-// live session has its hash. The user's row is locked, so that blocking or joining waits, or is
-// seen.
+// insertSession returns the statement that stores a session, unless the user is blocked or a live
+// session has its hash. It locks the row of the user: a concurrent transaction that blocks or joins
+// the user has been committed before, or waits.
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)
 	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + admitted + b.dialect.ForShare + `
-	ON CONFLICT (hash) DO UPDATE SET user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6, auth_time = $7,
+	ON CONFLICT (hash) DO UPDATE
+	SET user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6, auth_time = $7,
 		created_at = $8, seen_at = $9, expires_at = $10, data = $11
 	WHERE sessions.expires_at <= $12`
 }
@@ -35,8 +37,8 @@ func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
 		Micros(s.ExpiresAt), s.Data, Micros(now)}
 }
 
-// PutSession implements gateway.Sessions. Nearly always one statement does it; when it stores
-// nothing, the transaction finds out why.
+// PutSession implements gateway.Sessions. Usually one statement is enough. When it stores
+// nothing, a transaction determines the error.
 func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
 	return b.db.Do(ctx, "put_session", func(c Conn) error {
 		if n, err := c.Exec(b.insertSession(), sessionArgs(s, s.UserID, now)...); err != nil || n == 1 {
@@ -52,7 +54,8 @@ func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) 
 	})
 }
 
-// putSession stores a session of a user who is not blocked and whose row is locked.
+// putSession stores a session unless the user is blocked. The caller holds the lock of the row of
+// the user.
 func (b Base) putSession(q Querier, s gateway.Session, userID string, now time.Time) error {
 	n, err := q.Exec(b.insertSession(), sessionArgs(s, userID, now)...)
 	if err == nil && n == 0 {
@@ -84,8 +87,10 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 // The columns of a user and of a session in a statement with several tables. A user who was joined
 // into another has no session and no grant, so these statements find the user by its own id.
 const (
-	ofUser    = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, u.old_id, u.created_at, u.updated_at`
-	ofSession = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, s.created_at, s.seen_at, s.expires_at, s.data`
+	ofUser = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
+		`u.old_id, u.created_at, u.updated_at`
+	ofSession = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
+		`s.created_at, s.seen_at, s.expires_at, s.data`
 )
 
 // SessionUser implements gateway.Sessions.

@@ -39,7 +39,8 @@ func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user ga
 		return c.Tx(func(q Querier) error {
 			var key string
 			err := q.Get(`
-				SELECT key FROM attempts WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $3 AND expires_at > $3 `+b.dialect.LockRow,
+				SELECT key FROM attempts
+				WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $3 AND expires_at > $3 `+b.dialect.LockRow,
 				[]any{n.AttemptKey, n.Owner, Micros(n.Now)}, &key)
 			if errors.Is(err, gateway.ErrNotFound) {
 				return gateway.ErrConflict

@@ -16,7 +16,9 @@ func pins(q Querier, userID string) ([]gateway.Pin, error) {
 }
 
 // pin stores a subject, unless one is pinned for the user in this app.
-const pin = `INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, app) DO NOTHING`
+const pin = `
+	INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
+	ON CONFLICT (user_id, app) DO NOTHING`
 
 // PinSubject implements gateway.Subjects. It writes only when nothing is pinned yet, which is rare.
 func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,

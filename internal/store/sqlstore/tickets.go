@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-const ticketColumns = `hash, desktop, app, connector, browser, place, number, others, state, approver_id, approver_connector, app_id, open_id,
-	auth_time, scanned_at, created_at, expires_at, data`
+const ticketColumns = `hash, desktop, app, connector, browser, place, number, others, state,
+	approver_id, approver_connector, app_id, open_id, auth_time, scanned_at, created_at, expires_at, data`
 
 func ticketFields(t *gateway.Ticket) []any {
 	a := &t.Approver
@@ -19,13 +19,14 @@ func ticketFields(t *gateway.Ticket) []any {
 		Time{&t.ExpiresAt}, &t.Data}
 }
 
-// InsertTicket stores a ticket, unless as many as the limit are there that no user had to answer
-// for. TicketArgs returns its arguments.
+// InsertTicket stores a ticket, unless the number of valid tickets that no user has approved or
+// refused has reached the limit. TicketArgs returns its arguments.
 const InsertTicket = `
 	INSERT INTO tickets (` + ticketColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '', '', '', 0, 0, $9, $10, $11
 	WHERE (SELECT count(*) FROM (
-		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12 ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
+		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12
+		ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
 
 // TicketArgs returns the arguments of InsertTicket.
 func TicketArgs(t gateway.Ticket, now time.Time, limit int) []any {

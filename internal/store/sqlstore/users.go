@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, created_at, updated_at`
+const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
+	`created_at, updated_at`
 
 func userFields(u *gateway.User) []any {
 	return []any{&u.ID, &u.Nickname, &u.AvatarURL, &u.Locale, Time{&u.ProfileAt}, &u.Status, &u.Admin,
@@ -173,7 +174,9 @@ func endAccess(q Querier, userID string, now time.Time) error {
 	if _, err := q.Exec(`DELETE FROM sessions WHERE user_id = $1`, userID); err != nil {
 		return err
 	}
-	_, err := q.Exec(`UPDATE tickets SET state = 'refused' WHERE approver_id = $1 AND approver_id <> '' AND state IN ('scanned', 'approved')`, userID)
+	_, err := q.Exec(`
+		UPDATE tickets SET state = 'refused'
+		WHERE approver_id = $1 AND approver_id <> '' AND state IN ('scanned', 'approved')`, userID)
 	if err != nil {
 		return err
 	}

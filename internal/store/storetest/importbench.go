@@ -12,10 +12,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// linesEnv is how many lines BenchmarkImport imports, and how many users BenchmarkSignIn has.
+// linesEnv names the variable with the number of lines that BenchmarkImport imports, which is also
+// the number of users of BenchmarkSignIn.
 const linesEnv = "WEIGATE_BENCH_LINES"
 
-// BenchLines returns the number of lines in the environment, or few.
+// BenchLines returns the number of lines from the environment, or 20,000.
 func BenchLines() int {
 	if n, err := strconv.Atoi(os.Getenv(linesEnv)); err == nil && n > 0 {
 		return n
@@ -23,15 +24,15 @@ func BenchLines() int {
 	return 20_000
 }
 
-// imported returns line i of a user table: every openid has a unionid, and the ids are in no order,
-// as in a real table.
+// imported returns line i of a user table: every openid has a unionid, and the ids are unsorted, as
+// in a real table.
 func imported(i int) gateway.ImportedUser {
 	h := hash(fmt.Sprint("imported ", i))
 	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
 		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
 }
 
-// Import imports n lines, as many at a time as the command does.
+// Import imports n lines, in batches of the size that the command uses.
 func Import(b *testing.B, s gateway.Store, n int) {
 	b.Helper()
 	lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
@@ -48,7 +49,7 @@ func Import(b *testing.B, s gateway.Store, n int) {
 	}
 }
 
-// BenchmarkImport reports the time of an import and the memory that the process has in use then.
+// BenchmarkImport reports the time of an import and the peak memory of the process.
 func BenchmarkImport(b *testing.B, s gateway.Store) {
 	n := BenchLines()
 	began, done := time.Now(), make(chan uint64)
@@ -64,7 +65,7 @@ func BenchmarkImport(b *testing.B, s gateway.Store) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// peak returns the most memory that was in use until stop.
+// peak returns the peak memory of the heap until stop is closed.
 func peak(stop <-chan struct{}) (most uint64) {
 	for {
 		var m runtime.MemStats
@@ -78,8 +79,8 @@ func peak(stop <-chan struct{}) (most uint64) {
 	}
 }
 
-// residentPeak returns the most memory that the process has had, in MB; 0 where the system does not
-// tell.
+// residentPeak returns the peak resident memory of the process in MB; 0 if the system does not
+// report it.
 func residentPeak() float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -185,7 +185,7 @@ CREATE TABLE tickets (
 CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
 
--- When there are nearly as many tickets as the limit, who stores one locks this row first. Otherwise
--- all who count at the same moment would find room for one more.
+-- Close to the limit of tickets, a transaction that stores a ticket locks this row first. Without
+-- the lock, concurrent transactions would all count the same number and exceed the limit together.
 CREATE TABLE ticket_lock (n integer PRIMARY KEY);
 INSERT INTO ticket_lock VALUES (1);

@@ -4,5 +4,5 @@ package postgrestest
 
 import "syscall"
 
-// attributes has nothing to set: only Linux ends a child with its parent.
+// attributes returns no attributes: only Linux can kill a child when its parent ends.
 func attributes() (*syscall.SysProcAttr, error) { return nil, nil }

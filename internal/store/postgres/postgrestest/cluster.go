@@ -1,13 +1,12 @@
-// Package postgrestest gives tests a PostgreSQL of their own: a private cluster,
-// made from the installed programs, that dies with the test process.
+// Package postgrestest starts a private PostgreSQL cluster for tests. It runs the
+// installed programs, and the cluster stops when the test process ends.
 //
-// The names to know are [Main], which a package's TestMain calls, and [URL],
-// which makes an empty schema for one test. [Start] makes a cluster that a test
-// may kill.
+// A package's TestMain calls [Main], and a test calls [URL] for an empty schema.
+// [Start] starts a separate cluster that a test may kill.
 //
-// If WEIGATE_TEST_POSTGRES holds the address of a server, schemas are made
-// there instead. The package never skips: without PostgreSQL a test fails and
-// says what to install.
+// If WEIGATE_TEST_POSTGRES holds the address of a server, the schemas are created
+// there instead. The package never skips a test: without PostgreSQL the test fails,
+// and its message names the package to install.
 package postgrestest
 
 import (
@@ -25,7 +24,7 @@ import (
 	"time"
 )
 
-// Cluster is a PostgreSQL server and its folder.
+// Cluster is a PostgreSQL server and its data folder.
 type Cluster struct {
 	dir  string
 	bin  string
@@ -35,10 +34,11 @@ type Cluster struct {
 	done chan struct{} // closed when cmd has ended
 }
 
-// install says what is missing.
-const install = "PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and the PATH): apt-get install postgresql-15, or set WEIGATE_TEST_POSTGRES to the address of a server"
+// install is the message of a test that finds no PostgreSQL.
+const install = "PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and the PATH): " +
+	"apt-get install postgresql-15, or set WEIGATE_TEST_POSTGRES to the address of a server"
 
-// programs returns the folder with initdb and postgres, the newest version.
+// programs returns the folder with initdb and postgres of the newest installed version.
 func programs() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -62,17 +62,17 @@ func version(initdb string) int {
 	return n
 }
 
-// Start makes a cluster and starts it, with the server's own settings for the
-// disk, so that it is right for kills and benchmarks. The caller stops it.
+// Start creates and starts a cluster. The server keeps its default fsync setting,
+// so that tests may kill it and benchmarks measure the disk. The caller stops it.
 func Start(ctx context.Context) (*Cluster, error) { return start(ctx) }
 
-// start makes a cluster whose server gets these arguments too.
+// start creates and starts a cluster with additional arguments of the server.
 func start(ctx context.Context, args ...string) (*Cluster, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
-	// Not a test's own folder: that is closed to the server's user.
+	// Not the folder of a test: the user of the server cannot read that.
 	dir, err := os.MkdirTemp("", "weigate-postgres-")
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func start(ctx context.Context, args ...string) (*Cluster, error) {
 
 func (c *Cluster) init(ctx context.Context) error {
 	if os.Getuid() == 0 {
-		uid, gid, err := servant()
+		uid, gid, err := serverUser()
 		if err != nil {
 			return err
 		}
@@ -116,8 +116,9 @@ func (c *Cluster) init(ctx context.Context) error {
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// servant is the user that a cluster of root's runs as: PostgreSQL refuses root.
-func servant() (uid, gid int, err error) {
+// serverUser returns the user that runs the server when the test runs as root, because PostgreSQL
+// does not start as root.
+func serverUser() (uid, gid int, err error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
@@ -130,8 +131,8 @@ func servant() (uid, gid int, err error) {
 	return 0, 0, errors.New("neither a user postgres nor nobody: PostgreSQL does not run as root")
 }
 
-// command makes a command of PostgreSQL's that runs as its user and dies with
-// this process.
+// command returns a command that runs a PostgreSQL program as the user of the
+// server. It is killed when this process ends.
 func (c *Cluster) command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
@@ -140,11 +141,11 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) (*ex
 	return cmd, err
 }
 
-// Run starts the server, on the port it had before if it had one, and waits
-// until it answers.
+// Run starts the server, on its previous port if it had one, and waits until it
+// accepts connections.
 func (c *Cluster) Run(ctx context.Context) error {
 	var last error
-	for range 20 { // after a kill the old server's children may hold on for a moment
+	for range 20 { // after a kill, child processes of the old server may keep the port for a moment
 		if c.port == 0 {
 			port, err := freePort()
 			if err != nil {
@@ -199,7 +200,7 @@ func (c *Cluster) run(ctx context.Context) error {
 	}
 }
 
-// ready reports whether the server has written that it takes connections.
+// ready reports whether the log of the server contains that it accepts connections.
 func (c *Cluster) ready() bool {
 	pid, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	lines := strings.Split(string(pid), "\n")
@@ -220,20 +221,20 @@ func (c *Cluster) URL() string {
 	return fmt.Sprintf("postgres://weigate@127.0.0.1:%d/postgres?sslmode=disable", c.port)
 }
 
-// Folder is where all that the server writes is, its log too.
+// Folder returns the folder with the data and the log of the server.
 func (c *Cluster) Folder() string { return c.dir }
 
-// Kill ends the server as a power cut would.
+// Kill kills the server without a shutdown, as a power failure does.
 func (c *Cluster) Kill() {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Kill()
 		<-c.done
-		_ = os.Remove(filepath.Join(c.data(), "postmaster.pid")) // names a process that is gone
+		_ = os.Remove(filepath.Join(c.data(), "postmaster.pid")) // contains the id of the killed process
 		c.cmd = nil
 	}
 }
 
-// Stop ends the server and removes its folder.
+// Stop stops the server and deletes its folder.
 func (c *Cluster) Stop() error {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Signal(os.Interrupt) // fast shutdown

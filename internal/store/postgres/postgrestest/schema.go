@@ -15,17 +15,17 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// shared is the one cluster of this process, which is started when a test first
-// asks for it. It does not wait for the disk (-F): tests kill processes, and
-// what a process wrote outlives it; nobody cuts the power.
+// shared is the cluster of this process, started at its first use. It runs
+// without fsync (-F), which is safe here: tests kill processes, and the operating
+// system keeps what a killed process has written.
 var shared = sync.OnceValues(func() (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return start(ctx, "-F", "-c", "full_page_writes=off")
 })
 
-// Main runs a package's tests and stops the cluster, if one was started. A
-// TestMain passes its result to os.Exit, or just returns.
+// Main runs the tests of a package and stops the shared cluster if it was
+// started. TestMain passes the result to os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
 	if os.Getenv("WEIGATE_TEST_POSTGRES") == "" {
@@ -39,7 +39,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// asked tells Main whether shared was started, without starting it.
+// asked is true if shared was started. Main reads it, because a call of shared would start it.
 var asked sync.Map
 
 func peek() (*Cluster, error) {
@@ -68,12 +68,12 @@ func URL(t testing.TB) string {
 	return address
 }
 
-// Schema makes an empty schema at server and returns its address; it is dropped
+// Schema creates an empty schema at server and returns its address; it is dropped
 // after the test.
 func Schema(t testing.TB, server string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return "", errors.New("WEIGATE_TEST_POSTGRES is no address")
+		return "", errors.New("WEIGATE_TEST_POSTGRES: invalid URL")
 	}
 	name := "t_" + gateway.NewID()
 	if err := do(t.Context(), server, "CREATE SCHEMA "+name); err != nil {

@@ -15,41 +15,41 @@ import (
 	"github.com/weigate/weigate/internal/store/storetest"
 )
 
-// world is a store without a database: what Join decided, applied. It is
-// storetest.UserStore, so that the rules alone, and each store, meet one property.
-type world struct {
+// memoryStore applies the plans of Join to maps. It implements storetest.UserStore, so
+// that the rules without a database are tested by the same property as each store.
+type memoryStore struct {
 	rest
 
 	mu         sync.Mutex
-	accounts   map[string]gateway.User
+	users      map[string]gateway.User
 	identities map[[2]string]gateway.Identity
-	pins       map[[2]string]gateway.Pin // by account and app
+	pins       map[[2]string]gateway.Pin // by user and app
 	into       map[string]string
 	n          int
 }
 
-// rest is what joining does not need, and nobody calls.
+// rest has the methods that memoryStore does not implement. The tests do not call them.
 type rest interface {
 	gateway.Users
 	gateway.Subjects
 }
 
-func newWorld() *world {
-	return &world{
-		accounts: map[string]gateway.User{}, identities: map[[2]string]gateway.Identity{},
+func newMemoryStore() *memoryStore {
+	return &memoryStore{
+		users: map[string]gateway.User{}, identities: map[[2]string]gateway.Identity{},
 		pins: map[[2]string]gateway.Pin{}, into: map[string]string{},
 	}
 }
 
-func (w *world) resolve(id string) string {
+func (w *memoryStore) resolve(id string) string {
 	for w.into[id] != "" {
 		id = w.into[id]
 	}
 	return id
 }
 
-func (w *world) party(id string) gateway.Candidate {
-	p := gateway.Candidate{User: w.accounts[id]}
+func (w *memoryStore) candidate(id string) gateway.Candidate {
+	p := gateway.Candidate{User: w.users[id]}
 	for _, i := range w.identities {
 		if i.UserID == id {
 			p.Identities = append(p.Identities, i)
@@ -58,7 +58,7 @@ func (w *world) party(id string) gateway.Candidate {
 	return p
 }
 
-func (w *world) pinsOf(id string) (all []gateway.Pin) {
+func (w *memoryStore) pinsOf(id string) (all []gateway.Pin) {
 	for k, p := range w.pins {
 		if k[0] == id {
 			all = append(all, p)
@@ -67,7 +67,7 @@ func (w *world) pinsOf(id string) (all []gateway.Pin) {
 	return all
 }
 
-func (w *world) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User, []gateway.Event, error) {
+func (w *memoryStore) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User, []gateway.Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := a.Check(); err != nil {
@@ -76,11 +76,11 @@ func (w *world) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User,
 	var known *gateway.Candidate
 	var matches []gateway.Candidate
 	if i, ok := w.identities[[2]string{a.AppID, a.OpenID}]; ok {
-		p := w.party(i.UserID)
+		p := w.candidate(i.UserID)
 		known = &p
 	}
-	for id := range w.accounts {
-		p := w.party(id)
+	for id := range w.users {
+		p := w.candidate(id)
 		if known != nil && known.User.ID == id {
 			continue
 		}
@@ -91,8 +91,8 @@ func (w *world) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User,
 		}
 	}
 	w.n++
-	p := gateway.Join(a, known, matches, fmt.Sprintf("account%04d", w.n))
-	w.accounts[p.Keep.ID] = p.Keep
+	p := gateway.Join(a, known, matches, fmt.Sprintf("user%04d", w.n))
+	w.users[p.Keep.ID] = p.Keep
 	for _, drop := range p.Joined {
 		w.joinInto(a, p.Keep.ID, drop)
 	}
@@ -100,7 +100,7 @@ func (w *world) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway.User,
 	return p.Keep, p.Events, nil
 }
 
-func (w *world) joinInto(a gateway.SignIn, keep, drop string) {
+func (w *memoryStore) joinInto(a gateway.SignIn, keep, drop string) {
 	moved, dropped, _ := gateway.JoinPins(a, w.pinsOf(keep), w.pinsOf(drop))
 	for _, p := range dropped {
 		delete(w.pins, [2]string{p.UserID, p.App})
@@ -110,7 +110,7 @@ func (w *world) joinInto(a gateway.SignIn, keep, drop string) {
 		p.UserID = keep
 		w.pins[[2]string{keep, p.App}] = p
 	}
-	delete(w.accounts, drop)
+	delete(w.users, drop)
 	w.into[drop] = keep
 	for k, i := range w.identities {
 		if i.UserID == drop {
@@ -120,33 +120,33 @@ func (w *world) joinInto(a gateway.SignIn, keep, drop string) {
 	}
 }
 
-func (w *world) User(_ context.Context, id string) (gateway.User, error) {
+func (w *memoryStore) User(_ context.Context, id string) (gateway.User, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a, ok := w.accounts[w.resolve(id)]
+	a, ok := w.users[w.resolve(id)]
 	if !ok {
 		return a, gateway.ErrNotFound
 	}
 	return a, nil
 }
 
-func (w *world) Identities(_ context.Context, id string) ([]gateway.Identity, error) {
+func (w *memoryStore) Identities(_ context.Context, id string) ([]gateway.Identity, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.party(w.resolve(id)).Identities, nil
+	return w.candidate(w.resolve(id)).Identities, nil
 }
 
-func (w *world) UpdateUser(_ context.Context, id string, _ time.Time, change func(*gateway.User) error) (gateway.User,
-	error) {
+func (w *memoryStore) UpdateUser(_ context.Context, id string, _ time.Time,
+	change func(*gateway.User) error) (gateway.User, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a := w.accounts[w.resolve(id)]
+	a := w.users[w.resolve(id)]
 	err := change(&a)
-	w.accounts[a.ID] = a
+	w.users[a.ID] = a
 	return a, err
 }
 
-func (w *world) PinSubject(_ context.Context, id, app, candidate string, now time.Time) (string, error) {
+func (w *memoryStore) PinSubject(_ context.Context, id, app, candidate string, now time.Time) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := [2]string{w.resolve(id), app}
@@ -157,13 +157,13 @@ func (w *world) PinSubject(_ context.Context, id, app, candidate string, now tim
 	return candidate, nil
 }
 
-func (w *world) UserSubjects(_ context.Context, id string) ([]gateway.Pin, error) {
+func (w *memoryStore) UserSubjects(_ context.Context, id string) ([]gateway.Pin, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.pinsOf(w.resolve(id)), nil
 }
 
-func (w *world) SubjectUser(_ context.Context, app, subject string) (string, error) {
+func (w *memoryStore) SubjectUser(_ context.Context, app, subject string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for k, p := range w.pins {
@@ -174,30 +174,29 @@ func (w *world) SubjectUser(_ context.Context, app, subject string) (string, err
 	return "", gateway.ErrNotFound
 }
 
-// The rules alone keep the promise that every store's suite tests with a
-// database.
-func TestAnyOrderOfArrivalsEndsTheSame(t *testing.T) {
+// The suite of every store tests the same property with a database.
+func TestAnyOrderOfSignIns(t *testing.T) {
 	t.Parallel()
-	storetest.CheckAnyOrder(t, 0, func() []storetest.UserStore { return []storetest.UserStore{newWorld()} })
+	storetest.CheckAnyOrder(t, 0, func() []storetest.UserStore { return []storetest.UserStore{newMemoryStore()} })
 }
 
-// Here nothing about WeChat holds: any openid comes with any unionid, anew each
-// time. Whatever it says, these must never happen.
-func TestJoiningKeepsItsPromises(t *testing.T) {
+// TestJoinInvariants checks the invariants of joining when WeChat contradicts itself:
+// each sign-in has a random openid and a random unionid.
+func TestJoinInvariants(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
+		w := newMemoryStore()
 		admins, blocked := map[string]bool{}, map[string]bool{}
 		for step := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			appid := rapid.SampledFrom([]string{"wxa", "wxb", "wxc", "wxd", "wxe", "wxf"}).Draw(t, "appid")
 			unionid := rapid.SampledFrom([]string{"", "u1", "u2", "u3"}).Draw(t, "unionid")
 			openid := rapid.SampledFrom([]string{"o1", "o2", "o3"}).Draw(t, "openid")
-			a, _, err := w.RecordSignIn(t.Context(), arrival(appid, openid, unionid, step))
+			a, _, err := w.RecordSignIn(t.Context(), signInAt(appid, openid, unionid, step))
 			if err != nil {
 				t.Fatal(err)
 			}
 			a, err = w.UpdateUser(t.Context(), a.ID, at(step), func(a *gateway.User) error {
-				switch rapid.IntRange(0, 19).Draw(t, "what happens to it") {
+				switch rapid.IntRange(0, 19).Draw(t, "change") {
 				case 0:
 					a.Admin, admins[a.ID] = true, true
 				case 1:
@@ -216,24 +215,24 @@ func TestJoiningKeepsItsPromises(t *testing.T) {
 	})
 }
 
-func (w *world) check(t *rapid.T, admins, blocked map[string]bool) {
+func (w *memoryStore) check(t *rapid.T, admins, blocked map[string]bool) {
 	t.Helper()
 	for id := range blocked {
-		if w.accounts[w.resolve(id)].Status != gateway.Blocked {
-			t.Errorf("%s was blocked, and is not any more as %s", id, w.resolve(id))
+		if w.users[w.resolve(id)].Status != gateway.Blocked {
+			t.Errorf("%s was blocked, but is not blocked as %s", id, w.resolve(id))
 		}
 	}
-	for id, a := range w.accounts {
+	for id, a := range w.users {
 		if a.Admin && !admins[id] {
 			t.Errorf("%s became an administrator by joining", id)
 		}
-		p := w.party(id)
+		p := w.candidate(id)
 		openids, unionids := map[string]int{}, map[string]string{}
 		for _, i := range p.Identities {
 			openids[i.AppID]++
-			group := entries[i.AppID]
+			group := openPlatforms[i.AppID]
 			if group == "" && len(p.Identities) > 1 {
-				t.Errorf("%s joined through an entry that is in no group", id)
+				t.Errorf("%s joined through a connector that is in no group", id)
 			}
 			if u := unionids[group]; i.UnionID != "" && group != "" {
 				if u != "" && u != i.UnionID {
@@ -241,7 +240,7 @@ func (w *world) check(t *rapid.T, admins, blocked map[string]bool) {
 				}
 				unionids[group] = i.UnionID
 			}
-			if group != entries[p.Identities[0].AppID] {
+			if group != openPlatforms[p.Identities[0].AppID] {
 				t.Errorf("%s has identities of two groups", id)
 			}
 			if i.UnionID == "" && len(p.Identities) > 1 {
@@ -254,7 +253,7 @@ func (w *world) check(t *rapid.T, admins, blocked map[string]bool) {
 			}
 		}
 		if pins := w.pinsOf(id); len(pins) != 1 {
-			t.Errorf("%s has pins %v, of which one is its", id, pins)
+			t.Errorf("%s has pins %v, want one", id, pins)
 		}
 	}
 	for id, into := range w.into {
@@ -262,7 +261,7 @@ func (w *world) check(t *rapid.T, admins, blocked map[string]bool) {
 			t.Errorf("the older %s was joined into the younger %s", id, into)
 		}
 		if _, err := w.SubjectUser(t.Context(), "wiki", "sub of "+id); !errors.Is(err, gateway.ErrNotFound) {
-			t.Errorf("the subject of %s outlived the older one's of %s", id, into) // which was pinned before
+			t.Errorf("the subject of %s remains beside that of %s", id, into) // which was pinned before
 		}
 	}
 }
