@@ -9,7 +9,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"log/slog"
 	"net"
@@ -25,6 +24,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 )
@@ -93,14 +93,13 @@ func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	return store, gate.Handler(), a
 }
 
-// hostSession signs a person in on the host, by way of a session at the gateway that package login
-// would have made.
+// hostSession signs a user in on the host, from a session at the gateway.
 func hostSession(b *testing.B, store gateway.Store, served http.Handler, a gateway.User) string {
 	b.Helper()
 	const own = "a-session-id-of-43-characters-0123456789abc"
 	now := time.Now()
 	if err := store.PutSession(b.Context(),
-		gateway.Session{Hash: sha256.Sum256([]byte("weigate/login session\x00" + own)), UserID: a.ID, Connector: "main",
+		gateway.Session{Hash: session.Hash(own), UserID: a.ID, Connector: "main",
 			AppID:  "wx1",
 			OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA", Method: "wechat", AuthTime: now, CreatedAt: now, SeenAt: now,
 			ExpiresAt: now.Add(24 * time.Hour)}, now); err != nil {
