@@ -14,8 +14,9 @@ func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
 	a.o.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
 }
 
-// observeSignIn counts the outcomes of sign-ins. A repeated callback and a callback without a flow
-// end no sign-in.
+// observeSignIn counts the outcomes of sign-ins. A repeated callback and a callback without a flow do
+// not end one. Two labels differ from the names in package flow: the gateway refuses a user only
+// when it has blocked them ("blocked"), and a user whom WeChat restricts is counted as "refused".
 func (a *App) observeSignIn(_ context.Context, o flow.Event) {
 	method := string(o.Method)
 	switch o.Outcome {
