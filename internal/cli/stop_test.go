@@ -37,11 +37,12 @@ func TestTermDuringSignIns(t *testing.T) {
 		}
 		return n
 	}
-	for end := time.Now().Add(processDeadline); g.wechatRequests("/sns/oauth2/access_token") < len(people); time.Sleep(
-		5 * time.Millisecond) {
+	end := time.Now().Add(processDeadline)
+	for g.wechatRequests("/sns/oauth2/access_token") < len(people) {
 		if time.Now().After(end) {
 			t.Fatal("the codes did not come to WeChat")
 		}
+		time.Sleep(5 * time.Millisecond) // polls until the requests have arrived
 	}
 	g.term()
 	all.Wait()
