@@ -119,6 +119,17 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
+// small sets.
+type Event struct {
+	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
+	// callback: the text of an OutcomeKind, "denied", "repeat" (answered from the outcome of an
+	// earlier one), "lost" (it belongs to no flow of the browser), "gave_up", "store_full" or
+	// "unavailable".
+	Outcome string
+	Method  Method // "" when the flow is not known
+}
+
 // New checks the configuration and returns a Handler. The error joins all problems (errors.Join),
 // in the order of the fields, each with the name of its field.
 func New(c Config) (*Handler, error) {

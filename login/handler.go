@@ -119,6 +119,17 @@ func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post ht
 // address returns the absolute address of a path of the handler.
 func (h *Handler) address(path string) string { return h.returns.Own + h.returns.Prefix + path }
 
+// fail answers a request that failed with an internal error: it logs the cause, and renders a page
+// with the request id.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := Page{Kind: PageFault, RequestID: h.requestID(r)}
+	if isTemporary(err) {
+		p.Kind = PageBusy
+	}
+	h.cfg.Logger.ErrorContext(r.Context(), "sign-in request failed", "error", err, "request_id", p.RequestID)
+	h.show(w, r, p)
+}
+
 type requestKey struct{}
 
 // withRequestID adds the request id to the context, once.

@@ -134,3 +134,105 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
 }
+
+// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
+// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
+func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
+	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
+	if !ok {
+		return
+	}
+	s, err := h.Session(r)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		redirect(w, r, h.startURL(returnTo, wechat.ScopeBase))
+	case err != nil:
+		h.fail(w, r, err)
+	case h.freshProfile(s):
+		redirect(w, r, h.returns.Absolute(returnTo))
+	default:
+		h.show(w, r, Page{
+			Kind: PageProfile, AgainURL: h.startURL(returnTo, wechat.ScopeUserInfo),
+			DeclineURL: h.address(pathProfile), Return: returnTo,
+		})
+	}
+}
+
+// declineProfile serves the form "Continue without". The choice is kept in the session.
+func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
+	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
+	if !ok {
+		return
+	}
+	_, id, err := h.session(r)
+	if err == nil {
+		err = h.cfg.Store.UpdateSession(r.Context(), id, SessionUpdate{ProfileDeclined: true}, h.cfg.Now())
+	}
+	switch {
+	case errors.Is(err, ErrNoSession):
+		seeOther(w, h.startURL(returnTo, wechat.ScopeBase))
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		seeOther(w, h.returns.Absolute(returnTo))
+	}
+}
+
+// checkReturn checks a return address, and renders the error page for an invalid one.
+func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, raw string) (string, bool) {
+	returnTo, err := h.returns.Check(raw)
+	if err != nil {
+		h.refuseReturn(w, r, err)
+		return "", false
+	}
+	return returnTo, true
+}
+
+func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
+	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.requestID(r))
+	h.show(w, r, Page{Kind: PageBadReturn})
+}
+
+// me is the JSON that /sign-in/me returns to scripts of the program.
+type me struct {
+	Subject    string         `json:"subject"`
+	OpenID     string         `json:"openid"`
+	UnionID    string         `json:"unionid,omitempty"`
+	AppID      string         `json:"appid"`
+	Nickname   string         `json:"nickname"`
+	Avatar     string         `json:"avatar"`
+	Scopes     []wechat.Scope `json:"scopes"`
+	Method     Method         `json:"method"`
+	SignedInAt int64          `json:"signed_in_at"` // Unix seconds
+	ProfileAt  int64          `json:"profile_at,omitempty"`
+	ExpiresAt  int64          `json:"expires_at"`
+	SignOut    string         `json:"sign_out"`
+}
+
+// serveMe serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
+func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Cookie")
+	s, err := h.Session(r)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
+		return
+	case err != nil:
+		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
+		w.Header().Set("Retry-After", retryAfter)
+		writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
+		return
+	}
+	answer := me{
+		Subject: s.Subject, OpenID: s.OpenID, UnionID: s.UnionID, AppID: s.AppID, Nickname: s.Nickname, Avatar: s.AvatarURL,
+		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(),
+		SignOut: h.address(pathSignOut),
+	}
+	if answer.Scopes == nil {
+		answer.Scopes = []wechat.Scope{}
+	}
+	if !s.ProfileAt.IsZero() {
+		answer.ProfileAt = s.ProfileAt.Unix()
+	}
+	writeJSON(w, http.StatusOK, answer)
+}

@@ -21,6 +21,66 @@ const (
 	endpointAuth     = "auth"
 )
 
+// transport holds what a Client derives from its fields at the first call.
+type transport struct {
+	rt       http.RoundTripper // no http.Client, which copies each request for redirects
+	timeout  time.Duration     // of one call; 0 or less means none
+	urls     map[string]string // by endpoint, without the query
+	encoding []string          // see noRewindBody
+	err      error             // the problem of APIURL
+}
+
+// setUp returns the transport, which it makes at the first call.
+func (c *Client) setUp() *transport {
+	c.once.Do(func() {
+		t := &c.transport
+		api, err := baseURL("APIURL", c.APIURL, defaultAPIURL)
+		t.err = err
+		t.encoding = []string{"identity"}
+		t.urls = map[string]string{
+			endpointToken:    api + "/sns/oauth2/access_token",
+			endpointRefresh:  api + "/sns/oauth2/refresh_token",
+			endpointUserInfo: api + "/sns/userinfo",
+			endpointAuth:     api + "/sns/auth",
+		}
+		t.timeout = c.Timeout
+		if c.Timeout == 0 {
+			t.timeout = defaultTimeout
+		}
+		given := c.HTTPClient
+		switch {
+		case given == nil:
+			t.rt = privateTransport()
+			return
+		case given.Transport == nil:
+			t.rt = http.DefaultTransport
+		default:
+			t.rt = given.Transport
+		}
+		if given.Timeout > 0 && (t.timeout <= 0 || given.Timeout < t.timeout) {
+			t.timeout = given.Timeout
+		}
+	})
+	return &c.transport
+}
+
+// privateTransport returns the default transport. All calls go to one host, so it keeps more idle
+// connections than the two per host of net/http. It closes them before WeChat is likely to: an
+// exchange on a connection that was just closed cannot be sent again.
+func privateTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // responses are small, and maxBody should count bytes received
+	}
+}
+
 // request is one call to WeChat's server. It can be sent more than once.
 type request struct {
 	endpoint   string

@@ -1,10 +1,16 @@
 package flow
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+
+	"github.com/weigate/weigate/wechat"
 )
 
 const (
@@ -120,4 +126,114 @@ func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Re
 		return Result{Kind: Snapshot, Flow: f, Cookies: []*http.Cookie{e.cookies.New(cookieNotice, "1", noticeAge)}}
 	}
 	return e.end(b, f, out.Kind, out.Text)
+}
+
+// Ending is what the page for a failed callback needs. The page has an address of its own: the
+// callback's still contains the code, which may be valid (WeChat did not answer, the secret is
+// wrong), and users copy the address of an error page, or share it from WeChat's menu, to ask for
+// help. An attacker with a valid code can sign in as its user, in a flow of their own.
+//
+// It is sealed in the query of that address, so that nobody else can choose the text of the page, and
+// neither a cookie nor the store is needed.
+type Ending struct {
+	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
+	ReturnTo  string       `json:"r"`
+	Scope     wechat.Scope `json:"s"`
+	Data      []byte       `json:"d,omitempty"`
+	Text      string       `json:"t,omitempty"`
+	RequestID string       `json:"q"`
+	Until     int64        `json:"u"` // Unix seconds
+}
+
+// endingName is the name for which an Ending is sealed, as a cookie is sealed for its name.
+const endingName = "ending"
+
+func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false) // return addresses have many "&", and the length is limited
+	err := encoder.Encode(Ending{
+		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, Data: f.Data, Text: text,
+		RequestID: b.RequestID, Until: e.cfg.Now().Add(Lifetime).Unix(),
+	})
+	if err != nil {
+		return Result{Kind: Failed, Err: err}
+	}
+	value, err := e.endings.Seal(endingName, plain.Bytes())
+	if err != nil {
+		return Result{Kind: Failed, Err: err}
+	}
+	return Result{Kind: Ended, Flow: f, Ending: value}
+}
+
+// Ending reads Result.Ending. It returns false for a value that has expired, or that was not made
+// here.
+func (e *Engine) Ending(value string) (Ending, bool) {
+	var out Ending
+	plain, err := e.endings.Open(endingName, value)
+	if err != nil || json.Unmarshal(plain, &out) != nil || !e.cfg.Now().Before(time.Unix(out.Until, 0)) {
+		return Ending{}, false
+	}
+	return out, true
+}
+
+// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
+// small sets.
+type Event struct {
+	Outcome string // one of the constants below, or an outcome of a redemption
+	Method  Method // "" when the flow is not known
+}
+
+// The steps that are not the outcome of a redemption.
+const (
+	EventStarted     = "begun"       // the browser was sent to WeChat
+	EventDenied      = "denied"      // the user declined at WeChat
+	EventRepeat      = "repeat"      // a callback was answered from the outcome of an earlier one
+	EventLost        = "lost"        // a callback belongs to no flow of the browser
+	EventGaveUp      = "gave_up"     // WeChat refused codes several times in a row
+	EventStoreFull   = "store_full"  // the store has reached a limit
+	EventUnavailable = "unavailable" // the store cannot be reached
+)
+
+const repeatOf = "repeat of "
+
+func (e *Engine) event(b Browser, f *Flow, outcome string) {
+	if strings.HasPrefix(outcome, repeatOf) {
+		outcome = EventRepeat
+	}
+	v := Event{Outcome: outcome}
+	if f != nil {
+		v.Method = f.Method
+	}
+	e.cfg.OnEvent(b.Request.Context(), v)
+}
+
+// log calls OnEvent and logs the one line of a callback. The line does not contain the address of
+// the request, which has the code.
+func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
+	e.event(b, f, outcome)
+	level := slog.LevelInfo
+	attrs := []slog.Attr{slog.String("outcome", outcome), slog.String("request_id", b.RequestID)}
+	if f != nil {
+		attrs = append(attrs, slog.String("method", string(f.Method)), slog.String("scope", string(f.Scope)),
+			slog.Int("restarts", restartsOf(f.state)))
+	}
+	attrs = append(attrs, more...)
+	if err != nil {
+		level = slog.LevelWarn
+		if outcome == OutcomeFault || outcome == EventUnavailable {
+			level = slog.LevelError
+		}
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	e.cfg.Logger.LogAttrs(b.Request.Context(), level, "sign-in callback answered", attrs...)
+}
+
+// userAttrs returns log attributes that identify a user. The openid is shortened: it is enough to
+// find the user, and not the whole identity.
+func userAttrs(appID, openID string) []slog.Attr {
+	if len(openID) > 8 {
+		openID = openID[:8] + "…"
+	}
+	return []slog.Attr{slog.String("appid", appID), slog.String("openid", openID)}
 }
