@@ -2,7 +2,9 @@ package forwardauth
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -19,6 +21,14 @@ import (
 const (
 	handoffLifetime   = 30 * time.Second
 	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
+
+	// repeatLifetime is how long a token that is redeemed twice (refresh, a second call of WeChat's
+	// browser) leads to the same session.
+	repeatLifetime = time.Minute
+	// attemptLease is how long one request may take to redeem a token, while others wait.
+	attemptLease = 10 * time.Second
+	// attemptPoll is how often waiting requests read the store.
+	attemptPoll = 50 * time.Millisecond
 )
 
 // Parameters of the handoff, which is an address of the gateway, and the return address of
@@ -229,4 +239,85 @@ func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, su
 
 func (h *Handler) subjects() access.Subjects {
 	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
+}
+
+// redeemOnce redeems a token once. It returns gateway.ErrNotFound when the token is invalid, or was
+// made for another host or browser; then nothing has changed.
+//
+// One browser may send the same request twice at the same time; WeChat's browser does. An attempt
+// in the store lets one of these requests redeem, in any process. The others wait for it and get
+// the same session, which is derived from the grant.
+func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
+	hash := sha256.Sum256([]byte(token))
+	code, err := h.code(ctx, s, nonce, hash)
+	if err != nil {
+		return "", err
+	}
+	now := h.cfg.Now()
+	if code.RedeemedAt.IsZero() {
+		name := base64.RawURLEncoding.EncodeToString(hash[:])
+		_, won, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
+			Key: "handoff " + name, Code: name, Owner: newKey(), Lease: now.Add(attemptLease),
+			Expires: now.Add(handoffLifetime + repeatLifetime),
+		}, now)
+		switch {
+		case err != nil:
+			return "", err
+		case won:
+			return h.redeem(ctx, s, code, now)
+		}
+		if code, err = h.awaitRedemption(ctx, s, nonce, hash); err != nil {
+			return "", err
+		}
+	}
+	if !code.Grant.Live(now) || now.Sub(code.RedeemedAt) > repeatLifetime {
+		return "", gateway.ErrExpired
+	}
+	return code.Grant.ID, nil
+}
+
+// code returns a code that was made for this host and this browser.
+func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+	code, err := h.cfg.Grants.Code(ctx, hash)
+	if err != nil {
+		return code, err
+	}
+	if code.Grant.App != s.app.ID || code.RedirectURI != s.origin ||
+		!hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
+		return code, gateway.ErrNotFound
+	}
+	return code, nil
+}
+
+// redeem redeems the code. The session on the host ends with the gateway's, and at the latest after
+// Config.SessionMax.
+func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
+	end := now.Add(h.cfg.SessionMax)
+	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
+		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now,
+			ExpiresAt: end}, GrantExpires: end,
+	})
+	if errors.Is(err, gateway.ErrReplay) {
+		err = gateway.ErrExpired // cannot happen with one attempt; a replay has revoked the grant
+	}
+	return f.ID, err
+}
+
+// awaitRedemption waits until the request that began the attempt has redeemed the code.
+func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptLease)
+	defer cancel()
+	tick := time.NewTicker(attemptPoll)
+	defer tick.Stop()
+	for {
+		code, err := h.code(ctx, s, nonce, hash)
+		if err != nil || !code.RedeemedAt.IsZero() {
+			return code, err
+		}
+		select {
+		case <-ctx.Done():
+			return code, gateway.ErrExpired // that request may still redeem it, so this one must not
+		case <-tick.C:
+		}
+	}
 }

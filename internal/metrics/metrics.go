@@ -1,14 +1,40 @@
+// Package metrics counts what the gateway does, for Prometheus.
+//
+// [New] returns a [Metrics], and [Metrics.Handler] serves it. The other methods are hooks:
+// [Metrics.WeChat] is the OnCall of a wechat.Client, [Metrics.Store] the Observe of a store,
+// [Metrics.Tokens] and [Metrics.HTTP] wrap the store and the mux, and [Metrics.OIDC],
+// [Metrics.Relay], [Metrics.SignInBegan] and [Metrics.SignInEnded] are called by the composition
+// root.
+//
+//	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
+//	weigate_sign_ins_ended_total{method,outcome}   sign-ins that returned; a denial usually does not
+//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result is ok, an errcode or a word
+//	weigate_wechat_call_seconds{endpoint}
+//	weigate_oidc_answers_total{endpoint,grant,app,outcome}
+//	weigate_relay_answers_total{endpoint,app,outcome}
+//	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
+//	weigate_store_operations_total{operation,outcome}
+//	weigate_store_operation_seconds{operation}
+//	weigate_http_requests_total{route,method,status}
+//	weigate_http_request_seconds{route}
+//
+// The metrics of the process and of the Go runtime are those of the Prometheus client library.
+//
+// Every label has few values: a value that is not in a table of this package counts as "other", so
+// that no visitor can create time series. No label holds an openid, a user or a secret. All methods
+// work on a nil *Metrics and then do nothing.
 package metrics
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -156,4 +182,49 @@ func known(value string, values []string) string {
 		return value
 	}
 	return other
+}
+
+// result returns the label of one attempt: "ok", an errcode, or a word for the problem of the
+// response.
+func result(c wechat.Call) string {
+	switch {
+	case c.Code != 0 && slices.Contains(errcodes(), c.Code):
+		return strconv.Itoa(c.Code)
+	case c.Code != 0:
+		return other
+	case c.Err == nil:
+		return "ok"
+	case errors.Is(c.Err, context.Canceled):
+		return "cancelled"
+	case errors.Is(c.Err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	for _, shape := range []struct {
+		err  error
+		name string
+	}{
+		{wechat.ErrTransport, "no_answer"},
+		{wechat.ErrHTTPStatus, "http_status"},
+		{wechat.ErrNotJSON, "not_json"},
+		{wechat.ErrTruncated, "truncated"},
+		{wechat.ErrEmpty, "empty"},
+		{wechat.ErrTooLarge, "too_large"},
+		{wechat.ErrNoOpenID, "no_openid"},
+		{wechat.ErrOtherOpenID, "other_openid"},
+		{wechat.ErrNoToken, "no_token"},
+	} {
+		if errors.Is(c.Err, shape.err) {
+			return shape.name
+		}
+	}
+	return other
+}
+
+// errcodes returns the codes that WeChat's documentation names for the login endpoints, and those
+// that users report there.
+func errcodes() []int {
+	return []int{-1, 10015, 40001, 40002, 40003, 40013, 40014, 40029, 40030, 40066, 40125, 40163, 40164, 40226, 41001,
+		41002, 41003, 41004, 41008, 41009,
+		41018, 42001, 42002, 42003, 42007, 43001, 43002, 43003, 45009, 45011, 48001, 48004, 48017, 50001, 50002, 61004, 61007,
+		61010}
 }

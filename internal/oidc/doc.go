@@ -5,7 +5,7 @@
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Apps are
 // [Client] values in a [Registry]. An authorize request becomes facts for package admission
-// (admit.go), whose decision the handler answers with a code, a page or a sign-in.
+// (authorize.go), whose decision the handler answers with a code, a page or a sign-in.
 //
 //	GET  /.well-known/openid-configuration   provider metadata
 //	GET  /oauth2/jwks                        the public keys

@@ -2,10 +2,8 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/web"
@@ -147,28 +145,4 @@ func (h *Handler) logFailure(r *http.Request, e *Error, err error) {
 		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id",
 			h.cfg.RequestID(r.Context()), "error", err)
 	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		// Only values of this package come here, and all of them can be encoded.
-		panic("oidc: " + err.Error())
-	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	if header.Get("Cache-Control") == "" {
-		header.Set("Cache-Control", "no-store")
-		header.Set("Pragma", "no-cache")
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has disconnected is not an error
-}
-
-func notAllowed(w http.ResponseWriter, methods string) {
-	w.Header().Set("Allow", methods)
-	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest,
-		"error_description": "use " + methods})
 }

@@ -2,12 +2,14 @@ package oidc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,4 +165,62 @@ func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
 		}
 	}
 	h.cfg.Observe(o)
+}
+
+// A script in a browser is a public client. Only scripts from the origins of its redirect URIs may
+// send requests. No response allows credentials, since no endpoint here authenticates by a cookie.
+
+// preflight responds to OPTIONS requests and reports whether it did. A preflight contains no
+// client_id, so it is allowed for the origins of all public clients; the response to the request
+// itself is readable only for the origins of its client.
+func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	header := w.Header()
+	header.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); h.cfg.Clients().origins[origin] {
+		header.Set("Access-Control-Allow-Origin", origin)
+		header.Set("Access-Control-Allow-Methods", methods)
+		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		header.Set("Access-Control-Max-Age", "600")
+	}
+	header.Set("Allow", methods+", OPTIONS")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// allowOrigin allows scripts of a public client to read the response. Without a known client the
+// response contains only an error or public data, which scripts of all public clients may read.
+func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
+	w.Header().Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if client == nil && h.cfg.Clients().origins[origin] || client != nil && client.hasOrigin(origin) {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		// Only values of this package come here, and all of them can be encoded.
+		panic("oidc: " + err.Error())
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+		header.Set("Pragma", "no-cache")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that has disconnected is not an error
+}
+
+func notAllowed(w http.ResponseWriter, methods string) {
+	w.Header().Set("Allow", methods)
+	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest,
+		"error_description": "use " + methods})
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,4 +135,85 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) {
 		return nil, nil, errBadURL
 	}))
+}
+
+// App is an app that was written for WeChat's protocol. gateway.App has its ID, Name, Access and
+// Methods.
+type App struct {
+	gateway.App
+	AppID            string             // assigned by the gateway: what the app sends as appid
+	Secrets          []route.SecretHash // one, or two while a secret is replaced
+	Connector        string             // whose openids the app stores; "" = only qrconnect is used
+	WebsiteConnector string             // the same for qrconnect; "" = Connector
+	// hosts to which codes may be sent, with a port where it is not the default one of http or https
+	ReturnHosts []string
+}
+
+func (a *App) prepare() (problems []error) {
+	fault := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	a.Secrets, a.ReturnHosts = slices.Clone(a.Secrets), slices.Clone(a.ReturnHosts)
+	if a.ID == "" || a.AppID == "" || strings.ContainsFunc(a.AppID, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		fault("the id and the appid must be printable ASCII without spaces")
+	}
+	if n := len(a.Secrets); n < 1 || n > 2 {
+		fault("it has %d secrets, want one, or two during a roll-over", n)
+	}
+	if slices.Contains(a.Secrets, route.SecretHash{}) || slices.Contains(a.Secrets, route.HashSecret("")) {
+		fault("a secret is empty")
+	}
+	if a.Connector == "" && a.WebsiteConnector == "" {
+		fault("it has no connector, so it has no openids")
+	}
+	if len(a.ReturnHosts) == 0 {
+		fault("it has no return_hosts")
+	}
+	for _, host := range a.ReturnHosts {
+		if err := checkHost(host); err != nil {
+			fault("return host %q: %w", host, err)
+		}
+	}
+	return problems
+}
+
+func checkHost(host string) error {
+	if !authority.MatchString(host) || strings.ToLower(host) != host || strings.HasSuffix(host, ".") {
+		return errors.New("want a host name in lower case, perhaps with a port, and nothing else")
+	}
+	return nil
+}
+
+// secretMatches reports whether sent is a secret of the app. It takes the same time for an app that
+// does not exist.
+func (a *App) secretMatches(sent string) bool {
+	var known []route.SecretHash
+	if a != nil {
+		known = a.Secrets
+	}
+	return route.SecretMatches(known, sent)
+}
+
+// verifyName matches the name of the file that proves to WeChat that a domain belongs to the owner
+// of an official account. Its content is the middle of its name (field reports; samples have 16
+// characters).
+var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
+
+// mountVerify registers the files at the root, where WeChat looks for them, and below the path of
+// the gateway, which may be the only path of the host that leads here.
+func (h *Handler) mountVerify(mux *route.Mux) {
+	paths := []string{""}
+	if h.path != "" {
+		paths = append(paths, h.path)
+	}
+	names := slices.Clone(h.cfg.VerifyFiles)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		text := verifyName.FindStringSubmatch(name)[1]
+		for _, path := range paths {
+			mux.HandleFunc("GET "+path+"/"+name, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				w.Header().Set("Cache-Control", "no-store")
+				_, _ = io.WriteString(w, text) // fails when the client has disconnected
+			})
+		}
+	}
 }

@@ -8,11 +8,77 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
 )
+
+// Policy selects what [Router.Wrap] does with the requests of a route before its handler.
+// Policies combine with |.
+type Policy uint8
+
+// The policies. A route without one accepts POST requests of the gateway's own pages only, and has
+// no limit.
+const (
+	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate by the
+	// request itself, never by a cookie.
+	CrossSitePost Policy = 1 << iota
+	// Limited limits the requests of anonymous clients: see limits.go.
+	Limited
+	// LimitedSignedIn limits requests that add rows for signed-in users. Its limits are far above
+	// the needs of users.
+	LimitedSignedIn
+	// Private logs the pattern instead of the path, since the variable part of the path must not be
+	// logged.
+	Private
+)
+
+// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]; it serves requests
+// once all routes are registered.
+type Mux struct {
+	mux      *http.ServeMux
+	policies map[string]Policy // by pattern
+}
+
+// NewMux returns a Mux without routes.
+func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]Policy{}} }
+
+// Handle registers a route. The pattern is one of [http.ServeMux].
+func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
+	m.mux.Handle(pattern, handler)
+	for _, p := range policies {
+		m.policies[pattern] |= p
+	}
+}
+
+// HandleFunc registers a route as [Mux.Handle] does.
+func (m *Mux) HandleFunc(pattern string, handler http.HandlerFunc, policies ...Policy) {
+	m.Handle(pattern, handler, policies...)
+}
+
+// ServeHTTP serves a request by its route. It applies no policy: [Router.Wrap] does.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
+
+// Policy returns the policies of the route of a request.
+func (m *Mux) Policy(r *http.Request) Policy {
+	_, pattern := m.mux.Handler(r)
+	return m.policies[pattern]
+}
+
+// loggedPath returns the path of a request as the log may contain it.
+func (m *Mux) loggedPath(r *http.Request) string {
+	_, pattern := m.mux.Handler(r)
+	if m.policies[pattern]&Private == 0 {
+		return r.URL.Path
+	}
+	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
+		pattern = path
+	}
+	public, _, _ := strings.Cut(pattern, "{")
+	return public + "…"
+}
 
 // Failure is the reason for an error response of the router.
 type Failure int
@@ -174,3 +240,78 @@ func (a *response) Write(b []byte) (int, error) {
 
 // Unwrap is called by http.ResponseController.
 func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// address returns the client's address. X-Forwarded-For is read only from trusted proxies, and from
+// the right: each proxy appends the address of its peer, so the last address that does not belong
+// to a trusted proxy is the first one that a client cannot forge.
+func (rt *Router) address(r *http.Request) netip.Addr {
+	from := peer(r)
+	header := r.Header.Values("X-Forwarded-For")
+	if len(header) == 0 {
+		return from
+	}
+	if !rt.trusted(from) {
+		if rt.warned.CompareAndSwap(false, true) {
+			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer ignored", "peer",
+				from.String(),
+				"hint", "behind a proxy, add it to trusted_proxies, or all clients have its address")
+		}
+		return from
+	}
+	hops := strings.Split(strings.Join(header, ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return from // the nearest proxy wrote something else; what is further left is less reliable
+		}
+		from = hop.Unmap()
+		if !rt.trusted(from) {
+			return from
+		}
+	}
+	return from
+}
+
+func (rt *Router) trusted(a netip.Addr) bool {
+	for _, p := range rt.cfg.TrustedProxy {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+func peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// Cookie returns a session cookie of the gateway without a value. Its name follows the rules of
+// package login. No other host, and no page on plain http, can set a "__Host-" cookie. When the
+// gateway has a path, the prefix is "__Secure-", and the cookie is limited to that path. On plain
+// http there is no prefix, and the name contains the port, since cookies do not distinguish ports.
+func Cookie(own *url.URL, name string) http.Cookie {
+	c := http.Cookie{Path: strings.TrimSuffix(own.EscapedPath(), "/"), Secure: own.Scheme == "https", HttpOnly: true,
+		SameSite: http.SameSiteLaxMode}
+	switch {
+	case c.Secure && c.Path == "":
+		c.Name = "__Host-weigate-" + name
+	case c.Secure:
+		c.Name = "__Secure-weigate-" + name
+	default:
+		c.Name = "weigate" + own.Port() + "-" + name
+	}
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	return c
+}
+
+// SeeOther redirects with status 303: the browser requests address by GET, whatever method it used.
+func SeeOther(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
