@@ -187,10 +187,10 @@ func (g *gateway) signIn() error {
 	link := step(desktop, http.MethodGet, g.url+"/sign-in?return=/", nil, linkOf)
 	waiting := desktop.at
 	mark := step(phone, http.MethodGet, g.url+link, nil, markOf)
-	step(phone, http.MethodPost, g.url+"/scan/hold", url.Values{"m": {mark}}, markOf)
+	step(phone, http.MethodPost, g.url+"/scan/continue", url.Values{"m": {mark}}, markOf)
 	number := step(desktop, http.MethodGet, waiting, nil, numberOf)
 	step(phone, http.MethodPost, g.url+"/scan/answer", url.Values{"m": {mark}, "number": {number}},
 		regexp.MustCompile(`id="scan_done"`))
-	step(desktop, http.MethodGet, waiting, nil, regexp.MustCompile(`id="scan_in"`))
+	step(desktop, http.MethodGet, waiting, nil, regexp.MustCompile(`id="scan_signed_in"`))
 	return err
 }

@@ -23,7 +23,7 @@ func ticked() url.Values { return url.Values{"agree": {"1"}} }
 func (p phone) tick() {
 	p.T.Helper()
 	p.WantPage(p.Page(), "agreement", 200)
-	p.WantPage(p.Must(p.Submit(p.T.Context(), "", ticked())), "going_on", 200)
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "", ticked())), "continue", 200)
 	p.Must(p.FollowRefresh(p.T.Context()))
 }
 
@@ -51,7 +51,7 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	if seen := w.scrape(m); strings.Contains(seen, "sign_ins_begun_total{") || w.wechat.Exchanges() != 0 {
 		t.Errorf("a sign-in began: %s", seen)
 	}
-	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "continue", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	if told := w.app.LastQuery(); told.Get("code") == "" || told.Get("state") != "state-of-the-app" {
 		t.Errorf("the app received %v", told)
@@ -221,7 +221,7 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 	if !strings.Contains(page.Body, "《隐私政策》") {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}
-	if page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "going_on",
+	if page = alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "continue",
 		200); !strings.Contains(page.Body, `lang="zh-CN"`) {
 		t.Errorf("not in Chinese: %s", page.Body)
 	}

@@ -84,7 +84,7 @@ func TestChoiceThenAgreement(t *testing.T) {
 		t.Errorf("page: %s", desk.body)
 	}
 	desk.submit("/sign-in/agreement", nil).want("agreement", 422)
-	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200).press("go").confirmed("alice").at(w.app.URL +
+	desk.submit("/sign-in/agreement", ticked()).want("continue", 200).press("go").confirmed("alice").at(w.app.URL +
 		"/sample")
 }
 

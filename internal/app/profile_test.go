@@ -39,7 +39,7 @@ func TestGoOnWithoutAProfile(t *testing.T) {
 	w := newFixture(t)
 	alice := w.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
-	page := alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "going_on", 200)
+	page := alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "continue", 200)
 	if page.RefreshURL == "" {
 		t.Fatal("the page does not go on by itself")
 	}
@@ -131,7 +131,7 @@ func TestDenialHasAWayOn(t *testing.T) {
 	alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile)))
 	alice.Press()
 	alice.WantPage(alice.Must(alice.Deny(t.Context())), "denied", 200)
-	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "going_on", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "continue", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 }
 

@@ -59,7 +59,7 @@ func (s *screen) reloaded() *screen { s.w.t.Helper(); return s.open(s.url) }
 func (p phone) scans(s *screen) {
 	p.T.Helper()
 	p.WantPage(p.Must(p.Open(p.T.Context(), s.code())), "scan_ask", 200)
-	p.WantPage(p.Must(p.Submit(p.T.Context(), "hold", nil)), "scan_number", 200)
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "continue", nil)), "scan_number", 200)
 }
 
 // chooses presses a number.
@@ -71,7 +71,7 @@ func (p phone) chooses(number string) {
 // goesOn follows the page with the name of the signed-in user.
 func (s *screen) goesOn() *screen {
 	s.w.t.Helper()
-	return s.want("scan_in", 200).press("go")
+	return s.want("scan_signed_in", 200).press("go")
 }
 
 func onBothStores(t *testing.T, test func(t *testing.T, options ...option)) {
@@ -96,7 +96,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		if got := desk.next(); got != `{"state":"scanned"}`+"\n" {
 			t.Errorf("the desktop hears %q", got)
 		}
-		number := desk.reloaded().want("scan_held", 200).number()
+		number := desk.reloaded().want("scan_scanned", 200).number()
 		alice.chooses(number)
 		if got := desk.next(); got != `{"state":"approved"}`+"\n" {
 			t.Errorf("the desktop hears %q", got)
@@ -208,7 +208,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		if w.wechat.Exchanges() != before+1 {
 			t.Errorf("%d exchanges", w.wechat.Exchanges()-before)
 		}
-		alice.WantPage(alice.Must(alice.Submit(t.Context(), "hold", nil)), "scan_number", 200)
+		alice.WantPage(alice.Must(alice.Submit(t.Context(), "continue", nil)), "scan_number", 200)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
 	})
@@ -249,10 +249,10 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	w := newFixture(t)
 	desk, alice := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile)), w.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), desk.code())), "scan_ask", 200)
-	alice.WantPage(alice.Must(alice.Submit(t.Context(), "hold", nil)), "profile", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "continue", nil)), "profile", 200)
 	alice.Press()
 	alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_number", 200)
-	alice.chooses(desk.reloaded().want("scan_held", 200).number())
+	alice.chooses(desk.reloaded().want("scan_scanned", 200).number())
 	if !strings.Contains(desk.body, "Alice") {
 		t.Error("the desktop does not say whose phone it is")
 	}
@@ -264,8 +264,8 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	bob := w.phone("bob")
 	bob.WantPage(bob.Must(bob.Open(t.Context(), other.code())), "scan_ask", 200)
-	bob.WantPage(bob.Must(bob.Submit(t.Context(), "hold", nil)), "profile", 200)
-	bob.WantPage(bob.Must(bob.Submit(t.Context(), "", nil)), "going_on", 200)
+	bob.WantPage(bob.Must(bob.Submit(t.Context(), "continue", nil)), "profile", 200)
+	bob.WantPage(bob.Must(bob.Submit(t.Context(), "", nil)), "continue", 200)
 	bob.WantPage(bob.Must(bob.FollowRefresh(t.Context())), "scan_number", 200)
 	bob.chooses(other.reloaded().number())
 	other.reloaded().goesOn().at(w.app.URL + "/sample")
@@ -294,7 +294,7 @@ func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 	alice.scans(desk)
 	number := desk.reloaded().number()
 	mark := regexp.MustCompile(`name="m" value="([^"]*)"`).FindStringSubmatch(alice.Page().Body)[1]
-	for _, path := range []string{"/scan/hold", "/scan/answer", "/scan/undo", "/scan/renew?d=x", "/scan/cancel?d=x"} {
+	for _, path := range []string{"/scan/continue", "/scan/answer", "/scan/undo", "/scan/renew?d=x", "/scan/cancel?d=x"} {
 		for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path,
 				strings.NewReader(url.Values{"m": {mark}, "number": {number}}.Encode()))
@@ -312,7 +312,7 @@ func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 			}
 		}
 	}
-	desk.reloaded().want("scan_held", 200)
+	desk.reloaded().want("scan_scanned", 200)
 }
 
 func TestScanPagesCannotBeFramed(t *testing.T) {

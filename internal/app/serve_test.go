@@ -28,7 +28,7 @@ func TestUnderAPath(t *testing.T) {
 	w := newFixture(t, func(w *gatewayFixture) { w.url += "/login" })
 	alice := w.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
-	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "going_on", 200)
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "continue", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	for _, c := range alice.Cookies(w.url + "/") {
 		if c.Path != "" && c.Path != "/login" {

@@ -206,7 +206,7 @@ func TestWebsiteMethodUnderAPathAndWithAgreement(t *testing.T) {
 	if slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.wechat.URL) }) {
 		t.Errorf("WeChat was on the way: %v", desk.hops)
 	}
-	desk.submit("/sign-in/agreement", ticked()).want("going_on", 200)
+	desk.submit("/sign-in/agreement", ticked()).want("continue", 200)
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 }
 

@@ -144,7 +144,7 @@ func TestCodeRunsOut(t *testing.T) {
 			w.see("scan-expired")
 			g.clock.Set(11 * time.Minute)
 			w.reload()
-			w.waits("main#scan_still")
+			w.waits("main#scan_inactive")
 			w.see("scan-still")
 			w.press(`form[action^="/scan/renew"] button`)
 			w.waits("main[data-state=open]")

@@ -139,7 +139,7 @@ func TestScan(t *testing.T) {
 			g := startGateway(t)
 			w, phone := open(t, &g.addresses, l), g.inWeChat(t, l.lang)
 			w.visit(g.gateway + "/sign-in?return=/")
-			first, done := "main#scan_code", "main#scan_held"
+			first, done := "main#scan_code", "main#scan_scanned"
 			if l.width < 600 {
 				first, done = "main#scan_copy", ""
 			}
@@ -161,13 +161,13 @@ func TestScan(t *testing.T) {
 			phone.signsIn("alice")
 			phone.waits("main#scan_ask")
 			phone.see(fmt.Sprintf("scan-phone-ask-of-%d", l.width))
-			phone.press(`form[action="/scan/hold"] button`)
+			phone.press(`form[action="/scan/continue"] button`)
 			phone.waits("main#scan_number")
 			phone.see(fmt.Sprintf("scan-phone-number-of-%d", l.width))
 			title := ""
 			if done == "" {
 				// The same page continues as on a desktop, with the name of the user and the number.
-				done = "main#scan_held"
+				done = "main#scan_scanned"
 			}
 			w.waits(done) // without a press: the script watches
 			if title = eval[string](w, "document.title"); !strings.Contains(title, "Example Login") ||
@@ -181,7 +181,7 @@ func TestScan(t *testing.T) {
 			phone.press(`button[name=number][value="` + w.number() + `"]`)
 			phone.waits("main#scan_done")
 			phone.see(fmt.Sprintf("scan-phone-done-of-%d", l.width))
-			w.waits("main#scan_in")
+			w.waits("main#scan_signed_in")
 			w.glance("scan-in")
 			w.waits("main#own") // redirected automatically to the return address
 			phone.press(`form[action="/scan/undo"] button`)
@@ -204,15 +204,15 @@ func TestScanEndsAsThePhoneSays(t *testing.T) {
 			phone.visit(w.readsCode())
 			phone.signsIn("alice")
 			phone.press(`form[action="/scan/answer"] button`)
-			phone.waits("main#scan_said_no")
+			phone.waits("main#scan_declined")
 			phone.see("scan-phone-said-no")
 			w.waits("main#scan_refused")
 			w.see("scan-refused")
 			w.press(`form[action^="/scan/renew"] button`)
 
 			phone.visit(w.readsCode())
-			phone.press(`form[action="/scan/hold"] button`)
-			w.waits("main#scan_held")
+			phone.press(`form[action="/scan/continue"] button`)
+			w.waits("main#scan_scanned")
 			phone.press(fmt.Sprintf(`button[name=number]:not([value="%s"])`, w.number()))
 			phone.waits("main#scan_mismatch")
 			phone.see("scan-phone-mismatch")
@@ -225,11 +225,11 @@ func TestScanEndsAsThePhoneSays(t *testing.T) {
 			other := g.inWeChat(t, lang)
 			other.visit(link)
 			other.signsIn("bob")
-			other.press(`form[action="/scan/hold"] button`)
+			other.press(`form[action="/scan/continue"] button`)
 			phone.visit(link)
 			phone.waits("main#scan_taken")
 			phone.see("scan-phone-taken")
-			w.waits("main#scan_held")
+			w.waits("main#scan_scanned")
 			w.press(`form[action^="/scan/renew"] button`)
 			w.waits("main#scan_code")
 			phone.visit(link)
@@ -265,8 +265,8 @@ func TestScanWithoutJavaScript(t *testing.T) {
 	}
 	phone.visit(link)
 	phone.signsIn("alice")
-	phone.press(`form[action="/scan/hold"] button`)
-	w.waits("main#scan_held")
+	phone.press(`form[action="/scan/continue"] button`)
+	w.waits("main#scan_scanned")
 	phone.press(`button[name=number][value="` + twoDigits.FindString(w.text(".number")) + `"]`)
 	w.waits("main#own")
 }

@@ -229,8 +229,8 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	case v.denied == "":
 		// Allowed meanwhile, or by this process before the others: a redirect could repeat until
 		// all of them agree.
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, App: q.site.app.Name, Go: q.site.origin +
-			cleanReturn(q.target), Every: time.Second})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: q.site.app.Name, Go: q.site.origin +
+			cleanReturn(q.target), ContinueAfter: time.Second})
 	case v.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
 		h.showPleaseSignIn(w, r, q.site)
 	default:

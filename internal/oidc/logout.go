@@ -220,7 +220,7 @@ func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut)
 		page.App = out.client.Name
 	}
 	if out.address != "" {
-		page.GoToApp, page.Every = web.ToApp(out.address, out.client.PostLogoutRedirectURIs), time.Second
+		page.GoToApp, page.ContinueAfter = web.ToApp(out.address, out.client.PostLogoutRedirectURIs), time.Second
 	}
 	h.cfg.Site.Show(w, r, page)
 }

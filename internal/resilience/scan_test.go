@@ -110,7 +110,7 @@ func signsIn(ctx context.Context, desktop, phone *device, at func(moment)) (code
 	at("the code is shown")
 	mark := step(phone, http.MethodGet, base+link, nil, scanMark)
 	at("the phone was asked")
-	step(phone, http.MethodPost, base+"/scan/hold", url.Values{"m": {mark}}, scanMark)
+	step(phone, http.MethodPost, base+"/scan/continue", url.Values{"m": {mark}}, scanMark)
 	at("the phone has the ticket")
 	number := step(desktop, http.MethodGet, waiting, nil, scanNumber)
 	step(phone, http.MethodPost, base+"/scan/answer", url.Values{"m": {mark}, "number": {number}},

@@ -18,7 +18,7 @@ func TestSignOutIsNotUndoneByARepeat(t *testing.T) {
 	at := desktop.at
 	w.approve(desktop.link(), w.phone("alice"))
 	before := desktop.twin().cookies
-	desktop.open(at).want(web.ScanIn)
+	desktop.open(at).want(web.ScanSignedIn)
 	id := desktop.cookies["session"]
 	w.people.mu.Lock()
 	delete(w.people.sessions, hashOf(id))
@@ -50,7 +50,7 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 			w.tickets.mu.Unlock()
 		}},
 		{"after the ticket was taken, before the answer", func(w *fixture, desktop *browser) {
-			desktop.twin().open(desktop.at).want(web.ScanIn) // and nothing of it arrives
+			desktop.twin().open(desktop.at).want(web.ScanSignedIn) // and nothing of it arrives
 			w.state(gateway.TicketRedeemed)
 		}},
 	} {
@@ -64,7 +64,7 @@ func TestKilledReplicaInTheMiddle(t *testing.T) {
 			w.approve(desktop.link(), phone)
 			k.between(w, desktop)
 			desktop.replica = 1
-			desktop.open(desktop.at).want(web.ScanIn)
+			desktop.open(desktop.at).want(web.ScanSignedIn)
 			if desktop.isIn() != "alice" || w.people.made != 1 {
 				t.Errorf("signed in as %q, %d sessions", desktop.isIn(), w.people.made)
 			}
@@ -196,9 +196,9 @@ func TestUserJoinedDuringTheScan(t *testing.T) {
 	// Joining two users ends the sessions of the newer one, so the phone signs in again, as the
 	// older one.
 	delete(phone.cookies, "session")
-	phone.press(number).want(web.GoingOn)
+	phone.press(number).want(web.Continue)
 	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).press(number).want(web.ScanDone)
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	if desktop.isIn() != "alice" {
 		t.Errorf("signed in as %q", desktop.isIn())
 	}
@@ -230,7 +230,7 @@ func TestSessionByScanConfirmsNoOther(t *testing.T) {
 	w := newFixture(t)
 	desktop := w.desktop()
 	w.approve(desktop.link(), w.phone("alice"))
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	other := w.browser(uaDesktop).open("/begin").want(web.ScanCode)
 	desktop.agent = uaPhone
 	desktop.open(other.link()).goes("https://open.weixin.qq.com/")

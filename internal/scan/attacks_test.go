@@ -94,7 +94,7 @@ func TestOnlyTheBrowserWithTheCookieIsSignedIn(t *testing.T) {
 	if thief.open(at).want(web.Lost); thief.isIn() != "" {
 		t.Error("signed in by another cookie")
 	}
-	desktop.open(at).want(web.ScanIn)
+	desktop.open(at).want(web.ScanSignedIn)
 }
 
 var requestID = regexp.MustCompile(`Request <code[^>]*>[^<]*</code>`)
@@ -143,7 +143,7 @@ func TestTicketReplay(t *testing.T) {
 	number := w.ticket().Number
 	form := *phone
 	phone.press(number).want(web.ScanDone)
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	// Every form of the phone is sent again.
 	form.press(number).want(web.ScanDone)
 	form.page = ask
@@ -176,7 +176,7 @@ func TestAttackersPhoneScansFirst(t *testing.T) {
 	link := desktop.link()
 	stranger.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	owner.open(link).want(web.ScanTaken).shows("get a new code")
-	desktop.open(desktop.at).want(web.ScanHeld).shows("Bob", "If it is not yours")
+	desktop.open(desktop.at).want(web.ScanScanned).shows("Bob", "If it is not yours")
 	number := w.ticket().Number
 	desktop.press("Not me").want(web.ScanCode)
 	stranger.press(number).want(web.ScanOver)
@@ -195,7 +195,7 @@ func TestAttackersPhoneScansFirst(t *testing.T) {
 			owner.press(row.Number).want(web.ScanDone)
 		}
 	}
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	if desktop.isIn() != "alice" {
 		t.Errorf("signed in as %q", desktop.isIn())
 	}
@@ -241,8 +241,8 @@ func TestCrawlerThatFetchesEveryLinkChangesNothing(t *testing.T) {
 	crawl(w.browser(uaSafari).open(link).want(web.ScanHere))
 	phone.press("Continue").want(web.ScanNumber)
 	crawl(phone)
-	crawl(desktop.open(desktop.at).want(web.ScanHeld))
-	phone.press("Decline").want(web.ScanSaidNo)
+	crawl(desktop.open(desktop.at).want(web.ScanScanned))
+	phone.press("Decline").want(web.ScanDeclined)
 	crawl(phone)
 	crawl(desktop.open(desktop.at).want(web.ScanRefused))
 	// A visitor without cookies makes no row at all.
@@ -271,7 +271,7 @@ func TestDesktopSecretIsNotTheTicketID(t *testing.T) {
 			t.Errorf("taken by a guess: %v", err)
 		}
 	}
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 }
 
 func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
@@ -303,7 +303,7 @@ func TestTicketIDIsInNoLogNoAddressAndNoOtherBrowsersPage(t *testing.T) {
 	look(phone)
 	look(phone.press("Continue").want(web.ScanNumber))
 	look(phone.press(w.ticket().Number).want(web.ScanDone))
-	look(desktop.open(desktop.at).want(web.ScanIn))
+	look(desktop.open(desktop.at).want(web.ScanSignedIn))
 	// The page outside WeChat has to contain the link, and sends no Referer.
 	elsewhere := w.browser(uaSafari).open(link).want(web.ScanHere)
 	if got := elsewhere.page.Header().Get("Referrer-Policy"); got != "no-referrer" {
@@ -336,7 +336,7 @@ func TestFloodOfTicketsKeepsTheOldOnesWorking(t *testing.T) {
 	}
 	desktop.open(desktop.at).want(web.ScanCode)
 	w.approve2(link, w.phone("alice"))
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	// One ticket is redeemed, so the request that exceeded the limit succeeds now.
 	late.open(late.at).want(web.ScanCode)
 	if !strings.Contains(w.log.String(), "ticket limit reached") {

@@ -133,8 +133,8 @@ func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) we
 	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
-			Kind: web.ScanHeld, User: h.user(ctx, t.Approver.UserID), Forms: []web.Form{renew},
-			Scan: &web.Scan{State: string(t.State), Number: t.Number, Every: refreshEvery},
+			Kind: web.ScanScanned, User: h.user(ctx, t.Approver.UserID), Forms: []web.Form{renew},
+			Scan: &web.Scan{State: string(t.State), Number: t.Number, ReloadEvery: refreshEvery},
 		}
 	case gateway.TicketRefused:
 		return web.Page{Kind: web.ScanRefused, Forms: []web.Form{renew}}
@@ -154,7 +154,7 @@ func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
 	if err != nil {
 		return web.Page{Kind: web.Fault}
 	}
-	scan := &web.Scan{State: string(t.State), Every: refreshEvery}
+	scan := &web.Scan{State: string(t.State), ReloadEvery: refreshEvery}
 	if h.cfg.Phone != "" {
 		scan.Phone = h.cfg.Phone + "/phone?open=" + url.QueryEscape(link)
 	}
@@ -182,7 +182,7 @@ func (h *Handler) expired(s *desktopFlow) web.Page {
 	if h.present(s) {
 		page.Scan.Renew = h.at(pathRenew, s)
 	} else {
-		page.Kind = web.ScanStill
+		page.Kind = web.ScanInactive
 	}
 	return page
 }

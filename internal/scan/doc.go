@@ -17,7 +17,7 @@
 //	GET  /scan/{ticket}    the link in the code: in WeChat it goes into the cookie and leads to
 //	                       /scan/confirm, elsewhere the page explains how to open it in WeChat
 //	GET  /scan/confirm     which app asks, from where; then three numbers; then the result
-//	POST /scan/hold        "Continue": binds the ticket to this user
+//	POST /scan/continue        "Continue": binds the ticket to this user
 //	POST /scan/answer      the number, or a refusal
 //	POST /scan/undo        "not me": ends the session of the desktop
 //

@@ -95,8 +95,8 @@ func (h *Handler) continueSignedIn(
 	}
 	http.SetCookie(w, cookie)
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanIn, App: h.appName(s.LoginRequest.App), User: h.user(r.Context(), t.Approver.UserID),
-		Go: s.LoginRequest.Return, Every: continueDelay,
+		Kind: web.ScanSignedIn, App: h.appName(s.LoginRequest.App), User: h.user(r.Context(), t.Approver.UserID),
+		Go: s.LoginRequest.Return, ContinueAfter: continueDelay,
 		Forms: []web.Form{{Action: h.at(pathCancel, s), Label: web.LabelNotMe, Quiet: true}},
 	})
 }
@@ -167,7 +167,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	if s.LoginRequest.Cancel != "" {
 		// A page and not a redirect: the app is on another origin, and browsers block a form whose
 		// redirects end at another origin (Content-Security-Policy, form-action).
-		page = web.Page{Kind: web.GoingOn, Go: s.LoginRequest.Cancel, Every: 100 * time.Millisecond}
+		page = web.Page{Kind: web.Continue, Go: s.LoginRequest.Cancel, ContinueAfter: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }

@@ -135,17 +135,17 @@ func defaults(cfg *Config) {
 
 // Paths below the gateway's.
 const (
-	pathDesktop = "/scan"
-	pathState   = "/scan/state"
-	pathPNG     = "/scan/code.png"
-	pathSVG     = "/scan/code.svg"
-	pathRenew   = "/scan/renew"
-	pathCancel  = "/scan/cancel"
-	pathConfirm = "/scan/confirm"
-	pathScan    = "/scan/hold"
-	pathAnswer  = "/scan/answer"
-	pathUndo    = "/scan/undo"
-	pathSignIn  = "/sign-in" // of package signin: starts an app's request from the beginning
+	pathDesktop  = "/scan"
+	pathState    = "/scan/state"
+	pathPNG      = "/scan/code.png"
+	pathSVG      = "/scan/code.svg"
+	pathRenew    = "/scan/renew"
+	pathCancel   = "/scan/cancel"
+	pathConfirm  = "/scan/confirm"
+	pathContinue = "/scan/continue"
+	pathAnswer   = "/scan/answer"
+	pathUndo     = "/scan/undo"
+	pathSignIn   = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
 // Mount registers the routes. signIn finds and creates the sessions of browsers. It is a parameter
@@ -156,10 +156,10 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " +
 			pathSVG: h.codeSVG,
 		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
-		"POST " + pathScan: h.scan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
+		"POST " + pathContinue: h.scan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
 		// A user may reload the page where a form ended.
 		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop,
-		"GET " + pathScan: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
+		"GET " + pathContinue: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" "+h.path+path, guarded(handler), route.Limited)

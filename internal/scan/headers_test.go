@@ -45,9 +45,9 @@ func TestFramesAndScriptsAreShutOut(t *testing.T) {
 	check(desktop, true)
 	check(phone.open(desktop.link()).want(web.ScanAsk), true)
 	check(phone.press("Continue").want(web.ScanNumber), true)
-	check(desktop.open(desktop.at).want(web.ScanHeld), true)
+	check(desktop.open(desktop.at).want(web.ScanScanned), true)
 	check(phone.press(w.ticket().Number).want(web.ScanDone), true)
-	check(desktop.open(desktop.at).want(web.ScanIn), false)
+	check(desktop.open(desktop.at).want(web.ScanSignedIn), false)
 	for name, value := range desktop.page.Result().Header {
 		if name == "Set-Cookie" {
 			for _, c := range value {

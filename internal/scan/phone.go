@@ -95,7 +95,7 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (v phoneR
 	case r.Method != http.MethodGet:
 		// A page and not a redirect: sign-in leads to WeChat, and browsers block a form whose
 		// redirects end at another origin (Content-Security-Policy, form-action).
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.path + pathConfirm, Every: 100 * time.Millisecond})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.path + pathConfirm, ContinueAfter: 100 * time.Millisecond})
 	case r.URL.Query().Get("back") == v.phone.LoginRequestID:
 		// The phone has just signed in, and the session is not there or does not meet the
 		// requirements. Another redirect to sign-in could repeat forever.
@@ -154,7 +154,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		h.done(w, r, v.phone)
 		return
 	case t.State == gateway.TicketRefused && mine:
-		page.Kind = web.ScanSaidNo
+		page.Kind = web.ScanDeclined
 	case t.State == gateway.TicketMismatch && mine:
 		page.Kind = web.ScanMismatch
 	case t.State == gateway.TicketCancelled:
@@ -183,7 +183,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v phoneRequest) {
 		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: webUser(v.who.User),
 		Scan: &web.Scan{Facts: h.facts(r, v)},
 		Forms: []web.Form{
-			{Action: h.path + pathScan, Label: web.LabelContinue, Fields: map[string]string{"m": formID(v.ticket)}},
+			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(v.ticket)}},
 			h.refusal(v),
 		},
 	})

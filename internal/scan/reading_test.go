@@ -155,7 +155,7 @@ func TestHeadDoesNothing(t *testing.T) {
 		t.Error("HEAD has signed the desktop in")
 	}
 	w.state(gateway.TicketApproved)
-	begun.open(at).want(web.ScanIn)
+	begun.open(at).want(web.ScanSignedIn)
 }
 
 // A link that somebody made up shows none of its text in the name of the gateway.
@@ -179,7 +179,7 @@ func TestNotMeWithoutTheSessionsCookie(t *testing.T) {
 	desktop := w.desktop()
 	w.approve(desktop.link(), w.phone("alice"))
 	other := desktop.twin()
-	other.open(other.at).want(web.ScanIn)
+	other.open(other.at).want(web.ScanSignedIn)
 	desktop.press("Cancel").want(web.ScanUndone)
 	if who := other.isIn(); who != "" {
 		t.Errorf("%s is still signed in", who)
@@ -193,7 +193,7 @@ func TestProfileIsAskedBeforeTheNumber(t *testing.T) {
 	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active}
 	desktop, phone := w.desktop("profile"), w.phone("carol")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").goes("/sign-in/profile?return=/scan/confirm")
-	desktop.open(desktop.at).want(web.ScanHeld).shows("No name shared")
+	desktop.open(desktop.at).want(web.ScanScanned).shows("No name shared")
 	w.people.accounts["carol"] = gateway.User{ID: "carol", Status: gateway.Active, Nickname: "Carol"}
 	phone.open("/scan/confirm").want(web.ScanNumber)
 	// Nobody is asked for what nobody wants.
@@ -264,7 +264,7 @@ func TestKeysRollOver(t *testing.T) {
 	desktop.replica, phone.replica = 1, 1
 	phone.open(desktop.link()).want(web.ScanAsk).shows("Same as this phone").press("Continue").want(web.ScanNumber).press(
 		w.ticket().Number).want(web.ScanDone)
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 }
 
 func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
@@ -312,7 +312,7 @@ func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 			}
 			if method == "CancelTicket" {
 				breaks(desktop, func() *browser { return desktop.press("Cancel") })
-				desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanHeld)
+				desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanScanned)
 			}
 			phone.press(w.ticket().Number).want(web.ScanDone)
 			if method == "RedeemTicket" {
@@ -320,7 +320,7 @@ func TestEveryStoreFailureIsAPageToTryAgain(t *testing.T) {
 				breaks(desktop, func() *browser { return desktop.open(at) })
 				desktop.at = at
 			}
-			desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanIn)
+			desktop.open("/scan?" + url.Values{"d": {desktop.key()}}.Encode()).want(web.ScanSignedIn)
 		})
 	}
 }

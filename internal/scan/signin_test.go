@@ -32,12 +32,12 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	w.state(gateway.TicketOpen)
 	phone.press("Continue").want(web.ScanNumber)
 	w.state(gateway.TicketScanned)
-	desktop.open(desktop.at).want(web.ScanHeld).shows("Alice", w.ticket().Number)
+	desktop.open(desktop.at).want(web.ScanScanned).shows("Alice", w.ticket().Number)
 	phone.press(w.ticket().Number).want(web.ScanDone).shows("Notes", "Chrome, Windows", "203.0.113.*")
 	if desktop.isIn() != "" {
 		t.Error("signed in before the desktop came for it")
 	}
-	desktop.open(desktop.at).want(web.ScanIn).shows("Alice", "You are signed in")
+	desktop.open(desktop.at).want(web.ScanSignedIn).shows("Alice", "You are signed in")
 	if desktop.isIn() != "alice" || !strings.Contains(desktop.page.Body.String(),
 		`content="2;url=`+strings.ReplaceAll(backTo, "&", "&amp;")+`"`) {
 		t.Errorf("signed in as %q, page %s", desktop.isIn(), desktop.page.Body)
@@ -64,10 +64,10 @@ func TestPagesSpeakChinese(t *testing.T) {
 	phone := w.phone("alice")
 	phone.lang = "zh-CN"
 	phone.open(desktop.link()).want(web.ScanAsk).shows("在另一台设备上登录「Notes」？", "与此手机相同", "刚刚")
-	phone.press("继续").want(web.ScanNumber).press("拒绝").want(web.ScanSaidNo)
+	phone.press("继续").want(web.ScanNumber).press("拒绝").want(web.ScanDeclined)
 	// The app's wish for a language counts for the desktop, wherever its page leads.
 	other := w.browser(uaDesktop).open("/begin?ui_locales=zh-CN").shows("微信扫码登录")
-	other.press("取消").want(web.GoingOn)
+	other.press("取消").want(web.Continue)
 	if !strings.Contains(other.page.Body.String(), `lang="zh-CN"`) {
 		t.Error("the page after a press is in another language")
 	}
@@ -118,14 +118,14 @@ func TestRefusedOnThePhone(t *testing.T) {
 			if page == "second" {
 				phone.press("Continue").want(web.ScanNumber)
 			}
-			phone.press("Decline").want(web.ScanSaidNo)
+			phone.press("Decline").want(web.ScanDeclined)
 			w.state(gateway.TicketRefused)
 			desktop.open(desktop.at).want(web.ScanRefused)
-			phone.open(phone.at).want(web.ScanSaidNo)
+			phone.open(phone.at).want(web.ScanDeclined)
 			w.phone("bob").open(link).want(web.ScanUsed)
 			desktop.press("Get a new code").want(web.ScanCode)
 			w.approve(desktop.link(), phone)
-			desktop.open(desktop.at).want(web.ScanIn)
+			desktop.open(desktop.at).want(web.ScanSignedIn)
 			if got := w.kinds(); !slices.Equal(got, []string{scan.EventRefuse, "sign_in"}) {
 				t.Errorf("events %v", got)
 			}
@@ -161,19 +161,19 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 		}
 		desktop.visit(http.MethodPost, renewing(desktop), url.Values{"auto": {"1"}}).want(web.ScanCode)
 	}
-	desktop.want(web.ScanStill)
+	desktop.want(web.ScanInactive)
 	if renewing(desktop) != "" {
 		t.Error("the page would go on by itself")
 	}
 	before := len(w.tickets.all())
 	desktop.visit(http.MethodPost, strings.Replace(desktop.at, "/scan?", "/scan/renew?", 1),
-		url.Values{"auto": {"1"}}).want(web.ScanStill)
+		url.Values{"auto": {"1"}}).want(web.ScanInactive)
 	if n := len(w.tickets.all()); n != before {
 		t.Error("a page that nobody sits before has made a code")
 	}
 	desktop.press("Get a new code").want(web.ScanCode)
 	w.approve(desktop.link(), phone)
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 	w.watch("begun", "ok")
 }
 
@@ -212,7 +212,7 @@ func TestSecondPhoneAndSamePhoneTwice(t *testing.T) {
 	alice.press(w.ticket().Number).want(web.ScanDone)
 	alice.open(link).want(web.ScanDone)
 	bob.open(link).want(web.ScanUsed)
-	desktop.open(desktop.at).want(web.ScanIn).shows("Alice")
+	desktop.open(desktop.at).want(web.ScanSignedIn).shows("Alice")
 	alice.open(link).want(web.ScanDone)
 	bob.open(link).want(web.ScanUsed)
 	w.phone("").open(link).want(web.ScanUsed)
@@ -224,7 +224,7 @@ func TestClosedDesktop(t *testing.T) {
 	desktop, phone := w.desktop(), w.phone("alice")
 	phone.open(desktop.link()).want(web.ScanAsk).press("Continue").want(web.ScanNumber)
 	number := w.ticket().Number
-	desktop.press("Cancel").want(web.GoingOn)
+	desktop.press("Cancel").want(web.Continue)
 	if !strings.Contains(desktop.page.Body.String(), "cancel=1") {
 		t.Errorf("the app does not hear of it: %s", desktop.page.Body)
 	}
@@ -252,7 +252,7 @@ func TestPhoneOutsideWeChatCopiesTheLink(t *testing.T) {
 	inWeChat := w.phone("alice")
 	w.approve(link, inWeChat)
 	inWeChat.shows("Safari, iPhone")
-	phone.open(phone.at).want(web.ScanIn)
+	phone.open(phone.at).want(web.ScanSignedIn)
 	if phone.isIn() != "alice" {
 		t.Errorf("signed in as %q", phone.isIn())
 	}
@@ -271,7 +271,7 @@ func TestNotMe(t *testing.T) {
 			w := newFixture(t)
 			desktop, phone := w.desktop(), w.phone("alice")
 			w.approve(desktop.link(), phone)
-			desktop.open(desktop.at).want(web.ScanIn)
+			desktop.open(desktop.at).want(web.ScanSignedIn)
 			at := desktop.at
 			w.pass(5 * time.Minute) // the ticket itself is long forgotten
 			undo(desktop, phone)
@@ -352,7 +352,7 @@ func TestOwnPageIsNamedByTheSite(t *testing.T) {
 	phone.open(desktop.link()).want(web.ScanAsk).shows("Sign in to Example Login on another device?",
 		"App Example Login")
 	w.approve(desktop.link(), phone)
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 }
 
 func TestUnderAPath(t *testing.T) {
@@ -368,7 +368,7 @@ func TestUnderAPath(t *testing.T) {
 		}
 	}
 	w.approve(desktop.link(), w.phone("alice"))
-	desktop.open(desktop.at).want(web.ScanIn)
+	desktop.open(desktop.at).want(web.ScanSignedIn)
 }
 
 func TestPageWithoutScriptLoadsItself(t *testing.T) {

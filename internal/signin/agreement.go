@@ -131,5 +131,5 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.agreed.remember(w, h.agreed.version, agreedFor)
 	}
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: h.startURL(t), Every: 100 * time.Millisecond})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.startURL(t), ContinueAfter: 100 * time.Millisecond})
 }

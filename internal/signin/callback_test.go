@@ -293,7 +293,7 @@ func TestProfileIsNotAskedInALoop(t *testing.T) {
 		page.link("go") != "/sign-in?return=%2Fapp%3Fx%3D1&scope=profile" {
 		t.Errorf("page %s: %s", page.kind(), page.body)
 	}
-	if page := bob.post("/sign-in/profile", url.Values{"return": {"/app?x=1"}}); page.kind() != "going_on" ||
+	if page := bob.post("/sign-in/profile", url.Values{"return": {"/app?x=1"}}); page.kind() != "continue" ||
 		page.link("go") != "/app?x=1" {
 		t.Errorf("page %s", page.kind())
 	}

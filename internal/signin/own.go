@@ -50,7 +50,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case b.Method != MethodWeChat: // this browser cannot reach WeChat's consent page
 	case h.freshProfile(b):
-		page.Links = []web.Link{{Label: web.LabelProfileAnew, Go: profile}}
+		page.Links = []web.Link{{Label: web.LabelUpdateProfile, Go: profile}}
 	default:
 		page.Go = profile
 	}
@@ -172,7 +172,7 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// When the session has ended, the app's request at the return address starts a sign-in.
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.GoingOn, Go: returnTo, Every: 100 * time.Millisecond})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: returnTo, ContinueAfter: 100 * time.Millisecond})
 }
 
 // form parses the form of one of the gateway's pages and returns its return address, which must be a

@@ -36,7 +36,7 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 	} {
 		for _, p := range []web.Page{
 			{Kind: web.Refused, App: "App", BackToApp: web.ToApp(tt.address, own)},
-			{Kind: web.AppSignedOut, App: "App", GoToApp: web.ToApp(tt.address, own), Every: time.Second},
+			{Kind: web.AppSignedOut, App: "App", GoToApp: web.ToApp(tt.address, own), ContinueAfter: time.Second},
 		} {
 			body := show(s, lang.English, p).Body.String()
 			if tt.want == "" && strings.Contains(body, "<a ") || tt.want != "" &&

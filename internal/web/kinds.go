@@ -33,7 +33,7 @@ const (
 	Own           Kind = "own"            // the home page of a signed-in user
 	SignedOut     Kind = "signed_out"     // in this browser
 	EndedAll      Kind = "ended_all"      // signed out everywhere
-	GoingOn       Kind = "going_on"       // continues by link and refresh, where browsers stop a redirect after a form
+	Continue      Kind = "continue"       // continues by link and refresh, where browsers stop a redirect after a form
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // for an administrator's approval
@@ -44,20 +44,20 @@ const (
 const (
 	ScanCode      Kind = "scan_code"      // the code to scan
 	ScanCopy      Kind = "scan_copy"      // the same on a phone: a link to copy, and the number
-	ScanHeld      Kind = "scan_held"      // the user whose phone scanned it, and the number
+	ScanScanned   Kind = "scan_scanned"   // the user whose phone scanned it, and the number
 	ScanExpired   Kind = "scan_expired"   // a new code by a button or automatically
-	ScanStill     Kind = "scan_still"     // expired, and no longer renewed automatically
+	ScanInactive  Kind = "scan_inactive"  // expired, and no longer renewed automatically
 	ScanRefused   Kind = "scan_refused"   // the phone declined
 	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
-	ScanIn        Kind = "scan_in"        // the name of the signed-in user; continues
+	ScanSignedIn  Kind = "scan_signed_in" // the name of the signed-in user; continues
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
 
 	ScanHere     Kind = "scan_here"     // the code was opened outside WeChat
 	ScanAsk      Kind = "scan_ask"      // which app asks, from where
 	ScanNumber   Kind = "scan_number"   // three numbers
 	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
-	ScanSaidNo   Kind = "scan_said_no"  // declined
+	ScanDeclined Kind = "scan_declined" // declined
 	ScanMismatch Kind = "scan_mismatch" // another number than the desktop's
 	ScanTaken    Kind = "scan_taken"    // another phone scanned it first
 	ScanUsed     Kind = "scan_used"     // answered already, by another user
@@ -131,14 +131,14 @@ var styles = map[Kind]pageStyle{
 	BadReturn: {http.StatusBadRequest, bad},
 
 	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good},
-	GoingOn:    {200, plain},
+	Continue:   {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 
-	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanHeld: {200, plain}, ScanExpired: {200, plain},
-	ScanStill: {200, plain}, ScanRefused: {200, bad},
-	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanIn: {200, good}, ScanUndone: {200, plain},
+	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanScanned: {200, plain}, ScanExpired: {200, plain},
+	ScanInactive: {200, plain}, ScanRefused: {200, bad},
+	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanSignedIn: {200, good}, ScanUndone: {200, plain},
 	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good},
-	ScanSaidNo: {200, plain}, ScanMismatch: {200, bad},
+	ScanDeclined: {200, plain}, ScanMismatch: {200, bad},
 	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad},
 	ScanNone: {http.StatusNotFound, bad},
 
@@ -166,7 +166,7 @@ func shared() []string {
 		"user.id", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
-		LabelProfileAnew, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
+		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.copy", "scan.copied",
 		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same",
@@ -189,7 +189,7 @@ const (
 
 // Labels of links.
 const (
-	LabelProfileAnew = "do.update_profile" // nickname and picture are known, and may have changed
-	LabelByWebsite   = "do.by_website"     // sign in by the QR code of WeChat's own page instead
-	LabelOtherMethod = "do.other_method"   // choose another sign-in method
+	LabelUpdateProfile = "do.update_profile" // nickname and picture are known, and may have changed
+	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
+	LabelOtherMethod   = "do.other_method"   // choose another sign-in method
 )

@@ -17,7 +17,7 @@ func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: 
 // needs.
 func WaitingPage(app gateway.App, u gateway.User, again string) Page {
 	return Page{Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Go: again,
-		Every: waitingRefresh}
+		ContinueAfter: waitingRefresh}
 }
 
 // ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app

@@ -8,11 +8,11 @@ import (
 // Scan is the data of the pages of sign-in by scan. These pages run the embedded script, which
 // waits for the phone; without JavaScript they reload at intervals.
 type Scan struct {
-	State string        // the ticket's state that the page shows; "" = nothing to wait for
-	Self  string        // address of the page itself
-	Poll  string        // long poll that responds when the state changes
-	Renew string        // address to which the page posts to renew the code automatically; "" = only by a button
-	Every time.Duration // how often the page reloads without JavaScript; 0 = never
+	State       string        // the ticket's state that the page shows; "" = nothing to wait for
+	Self        string        // address of the page itself
+	Poll        string        // long poll that responds when the state changes
+	Renew       string        // address to which the page posts to renew the code automatically; "" = only by a button
+	ReloadEvery time.Duration // how often the page reloads without JavaScript; 0 = never
 
 	Code   *Code
 	Image  string // address of the code as a picture, to be saved
@@ -25,8 +25,8 @@ type Scan struct {
 	Fields  map[string]string // sent with it
 }
 
-// Seconds returns Every for the page.
-func (s *Scan) Seconds() int { return int(s.Every / time.Second) }
+// Seconds returns ReloadEvery for the page.
+func (s *Scan) Seconds() int { return int(s.ReloadEvery / time.Second) }
 
 // Code is a QR code to draw: one path in a square of Size units, always dark on white, since
 // readers require it.

@@ -148,28 +148,28 @@ type Method struct {
 
 // Link is a quiet button that leads to an address.
 type Link struct {
-	Label string // LabelProfileAnew, LabelByWebsite, LabelOtherMethod
+	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
 	Go    string
 }
 
 // Page is a page. Only Kind is required; a button without an address is left out.
 type Page struct {
-	Kind    Kind
-	Status  int    // 0 = that of the kind
-	Lang    string // "" = by the request
-	App     string // name of the app that the page is about
-	User    *User
-	Copy    string // a link to copy
-	Go      string // where the main button leads
-	Without string // where "Continue without" leads, when it is a link
-	Back    string // where the button back to the app leads
-	Home    string // the home page, for users who cannot go back
-	Forms   []Form
-	Methods []Method // to choose from
-	Links   []Link
-	UserID  *UserID
-	Every   time.Duration // with Go: the page loads it automatically after that long
-	Scan    *Scan         // of the pages of sign-in by scan
+	Kind          Kind
+	Status        int    // 0 = that of the kind
+	Lang          string // "" = by the request
+	App           string // name of the app that the page is about
+	User          *User
+	Copy          string // a link to copy
+	Go            string // where the main button leads
+	Without       string // where "Continue without" leads, when it is a link
+	Back          string // where the button back to the app leads
+	Home          string // the home page, for users who cannot go back
+	Forms         []Form
+	Methods       []Method // to choose from
+	Links         []Link
+	UserID        *UserID
+	ContinueAfter time.Duration // with Go: the page loads it automatically after that long
+	Scan          *Scan         // of the pages of sign-in by scan
 
 	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
 	// scheme of a native app.
@@ -268,8 +268,8 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 				return view{}, err
 			}
 		}
-		if p.Every > 0 {
-			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.Every/time.Second), to)
+		if p.ContinueAfter > 0 {
+			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.ContinueAfter/time.Second), to)
 		}
 	}
 	back := "back"

@@ -68,7 +68,7 @@ func full(kind web.Kind, text string) web.Page {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	return web.Page{
 		Kind: kind, App: text, User: &web.User{Nickname: text, Picture: text}, Copy: text, Go: text, Without: text,
-		Back: text, Home: text, Every: 5 * time.Second,
+		Back: text, Home: text, ContinueAfter: 5 * time.Second,
 		Forms:   []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
 		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}},
 		Links:   []web.Link{{Label: web.LabelOtherMethod, Go: text}},
@@ -144,7 +144,7 @@ func TestHostileTextStaysText(t *testing.T) {
 func TestRefreshHoldsOneAddress(t *testing.T) {
 	t.Parallel()
 	body := show(newSite(t), lang.English, web.Page{Kind: web.Waiting, Go: `/oauth2/authorize?a=1&b="><script>`,
-		Every: 10 * time.Second}).Body.String()
+		ContinueAfter: 10 * time.Second}).Body.String()
 	if !strings.Contains(body, `content="10;url=/oauth2/authorize?a=1&amp;b=&#34;&gt;&lt;script&gt;"`) {
 		t.Errorf("refresh: %s", body[:600])
 	}

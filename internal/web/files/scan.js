@@ -76,8 +76,8 @@
         const answer = await fetch(poll + '&seen=' + state, { credentials: 'same-origin' });
         if (!answer.ok) throw new Error('not now');
         const now = (await answer.json()).state;
-        // What signs the browser in, or is over for good, is a page of its own.
-        if (now === 'approved' || now === 'used' || now === 'gone') return location.replace(self);
+        // These states end the wait: the page at self signs the browser in, or shows why the code is invalid.
+        if (now === 'approved' || now === 'redeemed' || now === 'gone') return location.replace(self);
         if (now !== state && !await load(self)) return location.replace(self);
         wait = 1000;
         if (now === state && Date.now() - asked < 1000) await pause(1000);
