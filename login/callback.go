@@ -19,7 +19,7 @@ import (
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
-		SignedIn: func() bool {
+		HasSession: func() bool {
 			_, err := h.Session(r)
 			return err == nil
 		},
@@ -61,7 +61,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result
 	switch res.Kind {
 	case flow.ToWeChat:
 		redirect(w, r, res.Location)
-	case flow.Empty:
+	case flow.StatusOnly:
 		w.WriteHeader(res.Status)
 	case flow.SignedIn:
 		seeOther(w, h.returns.Absolute(res.Flow.ReturnTo))
@@ -71,8 +71,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result
 		h.showDenied(w, r, res.Flow)
 	case flow.Snapshot:
 		seeOther(w, h.startURL(res.Flow.ReturnTo, res.Flow.Scope))
-	case flow.Ended:
-		seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(res.Ending))
+	case flow.CallbackFailed:
+		seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(res.Failure))
 	default:
 		h.fail(w, r, res.Err)
 	}
@@ -103,7 +103,7 @@ func (h *Handler) serveLost(w http.ResponseWriter, r *http.Request) {
 		returnTo = h.returns.Home()
 	}
 	p := Page{Kind: PageNoCookies, AgainURL: h.startURL(returnTo, wechat.ScopeBase)}
-	if keeps, clear := h.engine.KeepsCookies(r); keeps {
+	if keeps, clear := h.engine.AcceptsCookies(r); keeps {
 		http.SetCookie(w, clear)
 		p.Kind = PageLost
 	}
@@ -125,7 +125,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, f *flow.Flo
 // serveEnded renders the page for a callback that failed. When the parameter page has expired or is
 // forged, it renders the page for a lost callback.
 func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
-	e, ok := h.engine.Ending(r.URL.Query().Get("page"))
+	e, ok := h.engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
 		h.show(w, r, Page{Kind: PageLost, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 		return

@@ -165,7 +165,7 @@ func New(c Config) (*Handler, error) {
 		}
 		return allowed
 	}
-	h.returns.Allowed = origins("ReturnHosts", c.ReturnHosts)
+	h.returns.AllowedOrigins = origins("ReturnHosts", c.ReturnHosts)
 	h.avatars = origins("AvatarHosts", c.AvatarHosts)
 	if c.CallbackPath != "" && !regexp.MustCompile(`^`+pathCallback+`/[A-Za-z0-9_-]{1,40}$`).MatchString(c.CallbackPath) {
 		problem("Config.CallbackPath: must be %s/ and 1 to 40 letters, digits, _ and -", pathCallback)
@@ -203,8 +203,8 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 		return errors.New("is plain http at an address that is not loopback; " +
 			"use https, or Insecure for a test account in a private network")
 	}
-	h.returns.Own, h.returns.Prefix = own, prefix
-	h.returns.Reserved = []string{pathStart + "/", pathCallback + "/", pathSignOut}
+	h.returns.Origin, h.returns.Prefix = own, prefix
+	h.returns.ReservedPaths = []string{pathStart + "/", pathCallback + "/", pathSignOut}
 	h.cookies = cookie.For(u, stem)
 	return nil
 }
@@ -253,10 +253,10 @@ func (h *Handler) finish() (err error) {
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
 	// The check compares Origin with Host when Sec-Fetch-Site is missing. Behind a proxy that changes
 	// Host, the handler's own forms would be rejected.
-	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Own); err != nil {
+	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Origin); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}
-	if h.pages, err = newPages(h.returns.Own, h.returns.Allowed); err != nil {
+	if h.pages, err = newPages(h.returns.Origin, h.returns.AllowedOrigins); err != nil {
 		return err
 	}
 	h.engine, err = flow.New(flow.Config{

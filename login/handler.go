@@ -27,7 +27,7 @@ const (
 // Store and in cookies.
 type Handler struct {
 	cfg         Config
-	returns     flow.Returns
+	returns     flow.ReturnPolicy
 	cookies     cookie.Set
 	engine      *flow.Engine
 	avatars     map[string]bool // allowed origins besides WeChat's
@@ -117,7 +117,7 @@ func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post ht
 }
 
 // address returns the absolute address of a path of the handler.
-func (h *Handler) address(path string) string { return h.returns.Own + h.returns.Prefix + path }
+func (h *Handler) address(path string) string { return h.returns.Origin + h.returns.Prefix + path }
 
 // fail answers a request that failed with an internal error: it logs the cause, and renders a page
 // with the request id.

@@ -149,13 +149,13 @@ func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
 // OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false,
 // judging by the user agent. Its user cannot scan a code that the same screen shows.
-func OnPhone(r *http.Request) bool { return flow.ClassOf(r) == flow.OnPhone }
+func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.OnPhone }
 
 // chooseMethod returns the method for this visitor. When there is none it returns the page that
 // says where to continue.
 func (h *Handler) chooseMethod(r *http.Request, wanted Method) (Method, PageKind) {
 	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
-	class := flow.ClassOf(r)
+	class := flow.ClassifyUserAgent(r)
 	switch {
 	case wanted == MethodWebsite && website && class != flow.InWeChat:
 		return MethodWebsite, ""

@@ -14,18 +14,18 @@ var ErrReturn = errors.New("return address refused")
 
 // Returns decides where a browser may be sent after a sign-in. Addresses of the own origin are kept
 // as a path ("/x?y#z"), others as an absolute address.
-type Returns struct {
-	Own      string          // origin, such as https://app.example.com
-	Prefix   string          // the path below which the program is served; "" at the root
-	Allowed  map[string]bool // further origins
-	Reserved []string        // the sign-in's own paths, below Prefix: never return addresses; "/x/" is /x and all below
+type ReturnPolicy struct {
+	Origin         string          // origin, such as https://app.example.com
+	Prefix         string          // the path below which the program is served; "" at the root
+	AllowedOrigins map[string]bool // further origins
+	ReservedPaths  []string        // the sign-in's own paths, below Prefix: never return addresses; "/x/" is /x and all below
 }
 
 // Home returns the return address for a request without one.
-func (p *Returns) Home() string { return p.Prefix + "/" }
+func (p *ReturnPolicy) Home() string { return p.Prefix + "/" }
 
 // OrHome returns address, or Home for "".
-func (p *Returns) OrHome(address string) string {
+func (p *ReturnPolicy) OrHome(address string) string {
 	if address == "" {
 		return p.Home()
 	}
@@ -34,9 +34,9 @@ func (p *Returns) OrHome(address string) string {
 
 // Absolute returns the absolute form of an address that Check returned. It does not use the Host
 // header, which the client chooses.
-func (p *Returns) Absolute(address string) string {
+func (p *ReturnPolicy) Absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
-		return p.Own + address
+		return p.Origin + address
 	}
 	return address
 }
@@ -44,7 +44,7 @@ func (p *Returns) Absolute(address string) string {
 // Check returns the address in the form that Returns describes, or an error that wraps [ErrReturn].
 // It rejects and never repairs: browsers parse backslashes, tabs, missing slashes and user names in
 // addresses differently than servers, and Check accepts only what both parse alike.
-func (p *Returns) Check(address string) (string, error) {
+func (p *ReturnPolicy) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil
 	}
@@ -54,13 +54,13 @@ func (p *Returns) Check(address string) (string, error) {
 	if err := origin.CheckBytes(address); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrReturn, err)
 	}
-	base, rest := p.Own, address
+	base, rest := p.Origin, address
 	if !strings.HasPrefix(address, "/") {
 		var err error
 		if base, rest, err = origin.Split(address); err != nil {
 			return "", fmt.Errorf("%w: %w", ErrReturn, err)
 		}
-		if base != p.Own && !p.Allowed[base] {
+		if base != p.Origin && !p.AllowedOrigins[base] {
 			return "", fmt.Errorf("%w: its host is not among the return hosts", ErrReturn)
 		}
 	}
@@ -68,7 +68,7 @@ func (p *Returns) Check(address string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrReturn, err)
 	}
-	if base == p.Own {
+	if base == p.Origin {
 		if p.reserved(decoded) {
 			return "", fmt.Errorf("%w: it is an address of the sign-in itself", ErrReturn)
 		}
@@ -81,13 +81,13 @@ func (p *Returns) Check(address string) (string, error) {
 }
 
 // reserved reports whether a decoded path is one of Reserved.
-func (p *Returns) reserved(decoded string) bool {
+func (p *ReturnPolicy) reserved(decoded string) bool {
 	below, found := strings.CutPrefix(decoded, p.Prefix)
 	if !found {
 		return false
 	}
 	below = strings.TrimSuffix(below, "/")
-	for _, path := range p.Reserved {
+	for _, path := range p.ReservedPaths {
 		if below == path || strings.HasSuffix(path, "/") && strings.HasPrefix(below+"/", path) {
 			return true
 		}

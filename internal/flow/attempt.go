@@ -89,7 +89,7 @@ var errRestart = errors.New("flow: the outcome of the redemption is unknown")
 
 // outcome begins an attempt and redeems the code, or waits for the outcome of the request that did,
 // in this process or another. fresh reports whether this call redeemed the code.
-func (e *Engine) outcome(b Browser, f *Flow, code string, complete Complete) (out Outcome, fresh bool, err error) {
+func (e *Engine) outcome(b Browser, f *Flow, code string, complete RecordFunc) (out Outcome, fresh bool, err error) {
 	began := time.Now()
 	owner := rand.Text()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -178,7 +178,7 @@ type Profile struct {
 //
 // It is called once per flow, in the request that redeemed the code. Its context outlives that
 // request and leaves three seconds or more.
-type Complete func(ctx context.Context, a Authorization) (Outcome, error)
+type RecordFunc func(ctx context.Context, a Authorization) (Outcome, error)
 
 // Finish writes the outcome of the attempt and returns it together with cause, for the log.
 func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
@@ -193,7 +193,7 @@ func (a Authorization) Finish(ctx context.Context, kind, text string, cause erro
 //
 // It continues when the client closes the connection: WeChat calls a slow callback a second time and drops
 // the first, and that second request waits for this one.
-func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete Complete) (Outcome, error) {
+func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete RecordFunc) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), signInLimit)
 	defer cancel()
 	a := Authorization{Flow: f, AppID: e.client(f.Method).AppID, Attempt: attempt, engine: e}

@@ -31,9 +31,9 @@ const (
 // Nothing is sent to WeChat unless this browser has the cookie of the flow: Tencent's own machines
 // fetch callbacks (field reports of 2017 to 2024), and a code that they used up would be lost to
 // the user.
-func (e *Engine) Callback(b Browser, complete Complete) Result {
+func (e *Engine) Callback(b Browser, complete RecordFunc) Result {
 	if b.Request.Method == http.MethodHead {
-		return Result{Kind: Empty, Status: http.StatusOK} // a prefetch or a link checker: it must not use up a code
+		return Result{Kind: StatusOnly, Status: http.StatusOK} // a prefetch or a link checker: it must not use up a code
 	}
 	query, err := url.ParseQuery(b.Request.URL.RawQuery)
 	state, okState := singleValue(query, "state")
@@ -76,7 +76,7 @@ func validCode(code string) bool {
 // Result has no cookies: the caller redirects it without an explanation.
 func (e *Engine) Lost(b Browser, f *Flow) Result {
 	res := Result{Kind: Lost, Flow: f}
-	if !b.SignedIn() {
+	if !b.HasSession() {
 		e.log(b, nil, EventLost, nil)
 		res.Cookies = []*http.Cookie{e.cookies.New(cookieProbe, "1", probeAge)}
 	}
@@ -98,14 +98,14 @@ func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 }
 
 // complete redeems the code, or waits for the outcome of its redemption by another request.
-func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Result {
+func (e *Engine) complete(b Browser, f *Flow, code string, complete RecordFunc) Result {
 	out, fresh, err := e.outcome(b, f, code, complete)
 	switch {
 	case errors.Is(err, errRestart):
 		return e.restart(b, f)
 	case err != nil && b.Request.Context().Err() != nil:
 		// The client closed the connection, so nobody reads this response.
-		return Result{Kind: Empty, Status: http.StatusServiceUnavailable}
+		return Result{Kind: StatusOnly, Status: http.StatusServiceUnavailable}
 	case err != nil:
 		return e.Fail(b, f, err)
 	}
@@ -135,7 +135,7 @@ func (e *Engine) complete(b Browser, f *Flow, code string, complete Complete) Re
 //
 // It is sealed in the query of that address, so that nobody else can choose the text of the page, and
 // neither a cookie nor the store is needed.
-type Ending struct {
+type Failure struct {
 	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
 	ReturnTo  string       `json:"r"`
 	Scope     wechat.Scope `json:"s"`
@@ -152,27 +152,27 @@ func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
 	var plain bytes.Buffer
 	encoder := json.NewEncoder(&plain)
 	encoder.SetEscapeHTML(false) // return addresses have many "&", and the length is limited
-	err := encoder.Encode(Ending{
+	err := encoder.Encode(Failure{
 		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, Data: f.Data, Text: text,
 		RequestID: b.RequestID, Until: e.cfg.Now().Add(Lifetime).Unix(),
 	})
 	if err != nil {
-		return Result{Kind: Failed, Err: err}
+		return Result{Kind: InternalError, Err: err}
 	}
 	value, err := e.endings.Seal(endingName, plain.Bytes())
 	if err != nil {
-		return Result{Kind: Failed, Err: err}
+		return Result{Kind: InternalError, Err: err}
 	}
-	return Result{Kind: Ended, Flow: f, Ending: value}
+	return Result{Kind: CallbackFailed, Flow: f, Failure: value}
 }
 
 // Ending reads Result.Ending. It returns false for a value that has expired, or that was not made
 // here.
-func (e *Engine) Ending(value string) (Ending, bool) {
-	var out Ending
+func (e *Engine) OpenFailure(value string) (Failure, bool) {
+	var out Failure
 	plain, err := e.endings.Open(endingName, value)
 	if err != nil || json.Unmarshal(plain, &out) != nil || !e.cfg.Now().Before(time.Unix(out.Until, 0)) {
-		return Ending{}, false
+		return Failure{}, false
 	}
 	return out, true
 }

@@ -91,10 +91,10 @@ func (e *Engine) client(m Method) *wechat.Client {
 
 // Browser is the browser that sent a request. The calling package fills it in.
 type Browser struct {
-	Request   *http.Request
-	RequestID string
-	Language  string      // "en" or "zh-CN": of WeChat's pages and of profiles
-	SignedIn  func() bool // reports whether the browser has a session
+	Request    *http.Request
+	RequestID  string
+	Language   string      // "en" or "zh-CN": of WeChat's pages and of profiles
+	HasSession func() bool // reports whether the browser has a session
 }
 
 const english = "en"
@@ -104,17 +104,17 @@ type Kind int
 
 // The kinds of results. Each comment lists the fields of Result that are set besides Cookies.
 const (
-	Failed         Kind = iota // Err: an internal error
+	InternalError  Kind = iota // Err: an internal error
 	Ready                      // of Prepare: Start may follow
 	Loop                       // of Prepare: sign-ins succeed, but the sessions are not found afterwards
 	SnapshotNotice             // of Prepare: explain WeChat's button 使用完整服务, once
 	ToWeChat                   // redirect the browser to Location
-	Empty                      // answer with Status and nothing else
+	StatusOnly                 // answer with Status and nothing else
 	SignedIn                   // Flow, Outcome, Repeat: continue at the return address
 	Lost                       // Flow or nil: the callback belongs to no flow of this browser, or to an expired one
 	Denied                     // Flow: the user declined at WeChat
 	Snapshot                   // Flow: start again; Prepare then returns SnapshotNotice
-	Ended                      // Ending: redirect to a page about it, at an address without the code
+	CallbackFailed             // Ending: redirect to a page about it, at an address without the code
 )
 
 // Result is what to answer. The package that uses the engine writes the response.
@@ -126,7 +126,7 @@ type Result struct {
 	Flow     *Flow
 	Outcome  Outcome
 	Repeat   bool // an earlier request wrote the outcome
-	Ending   string
+	Failure  string
 	Err      error
 }
 
@@ -158,7 +158,7 @@ func (e *Engine) Prepare(b Browser) Result {
 // succeeded returns how many recent sign-ins of the browser succeeded without a session afterwards.
 func (e *Engine) succeeded(b Browser) int {
 	n := e.cookies.readTrace(b.Request, e.cfg.Now())
-	if n > 0 && b.SignedIn() {
+	if n > 0 && b.HasSession() {
 		return 0 // the session is there: the user signs in again on purpose
 	}
 	return n
@@ -183,7 +183,7 @@ func (e *Engine) restart(b Browser, old *Flow) Result {
 func (e *Engine) send(b Browser, f *Flow) Result {
 	client := e.client(f.Method)
 	if client == nil {
-		return Result{Kind: Failed, Err: errors.New("flow: no client for method " + string(f.Method))}
+		return Result{Kind: InternalError, Err: errors.New("flow: no client for method " + string(f.Method))}
 	}
 	var target string
 	var err error
@@ -201,13 +201,13 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		})
 	}
 	if err != nil {
-		return Result{Kind: Failed, Err: err}
+		return Result{Kind: InternalError, Err: err}
 	}
 	set, err := e.cookies.keep(b.Request, f, e.cfg.Now())
 	if err != nil {
-		return Result{Kind: Failed, Err: err}
+		return Result{Kind: InternalError, Err: err}
 	}
-	if f.Method == MethodWeChat && ClassOf(b.Request) != InWeChat {
+	if f.Method == MethodWeChat && ClassifyUserAgent(b.Request) != InWeChat {
 		// Only a simulator accepts such a browser. WeChat's client removes the fragment; other
 		// browsers keep it through every redirect, and it would be in the address of the program's
 		// page.
@@ -229,7 +229,7 @@ func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 
 // KeepsCookies reports whether the browser sent the cookie that a lost callback set, and returns
 // the cookie that removes it.
-func (e *Engine) KeepsCookies(r *http.Request) (bool, *http.Cookie) {
+func (e *Engine) AcceptsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }
 
@@ -259,7 +259,7 @@ const (
 // ClassOf returns the class of a request's User-Agent. WeChat's contains "MicroMessenger" in all captured
 // examples (phones and Windows); WeCom adds "wxwork" and the web view of a mini-program
 // "miniProgram", and in neither does the sign-in of an official account work.
-func ClassOf(r *http.Request) UserAgentClass {
+func ClassifyUserAgent(r *http.Request) UserAgentClass {
 	agent := strings.ToLower(r.UserAgent())
 	has := func(part string) bool { return strings.Contains(agent, part) }
 	switch {
@@ -275,4 +275,4 @@ func ClassOf(r *http.Request) UserAgentClass {
 
 // FromWeChat reports whether a request comes from WeChat's own browser, where an official account
 // can sign users in.
-func FromWeChat(r *http.Request) bool { return ClassOf(r) == InWeChat }
+func FromWeChat(r *http.Request) bool { return ClassifyUserAgent(r) == InWeChat }

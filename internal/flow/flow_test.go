@@ -142,21 +142,21 @@ func TestEndingsExpireAndCannotBeMade(t *testing.T) {
 		Data: []byte{0, 255}}, 0, now)
 	b := Browser{Request: httptest.NewRequest("GET", "/", nil), RequestID: "r1"}
 	res := e.end(b, f, OutcomeRefused, strings.Repeat("\x01", 500))
-	if res.Kind != Ended {
+	if res.Kind != CallbackFailed {
 		t.Fatalf("%+v", res)
 	}
-	got, ok := e.Ending(res.Ending)
+	got, ok := e.OpenFailure(res.Failure)
 	if !ok || got.Outcome != OutcomeRefused || got.ReturnTo != f.ReturnTo || got.RequestID != "r1" ||
 		!bytes.Equal(got.Data, f.Data) || len(got.Text) != 500 {
 		t.Errorf("ending %+v, %v", got, ok)
 	}
-	for _, other := range []string{"", res.Ending + "A", res.Ending[1:], "AAAA"} {
-		if _, ok := e.Ending(other); ok {
+	for _, other := range []string{"", res.Failure + "A", res.Failure[1:], "AAAA"} {
+		if _, ok := e.OpenFailure(other); ok {
 			t.Errorf("%q is an ending", other)
 		}
 	}
 	now = now.Add(Lifetime)
-	if _, ok := e.Ending(res.Ending); ok {
+	if _, ok := e.OpenFailure(res.Failure); ok {
 		t.Error("an ending does not expire")
 	}
 }
@@ -207,7 +207,7 @@ func TestKeepRemovesTheOldestFlows(t *testing.T) {
 
 func TestReservedReturns(t *testing.T) {
 	t.Parallel()
-	p := Returns{Own: "https://app.example.com", Prefix: "/in", Reserved: []string{"/sign-in/", "/sign-out"}}
+	p := ReturnPolicy{Origin: "https://app.example.com", Prefix: "/in", ReservedPaths: []string{"/sign-in/", "/sign-out"}}
 	for address, ok := range map[string]bool{
 		"": true, "/in/": true, "/in/x": true, "/sign-in": true, "/in/sign-info": true, "/in/sign-out/done": true,
 		"https://app.example.com/x": true,

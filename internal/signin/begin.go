@@ -97,7 +97,7 @@ func (h *Handler) start(
 func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
-		SignedIn: func() bool {
+		HasSession: func() bool {
 			_, signedIn, err := h.Session(r)
 			return err == nil && signedIn
 		},

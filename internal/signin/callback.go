@@ -58,7 +58,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 			return
 		}
 		w.WriteHeader(http.StatusFound)
-	case flow.Empty:
+	case flow.StatusOnly:
 		w.WriteHeader(res.Status)
 	case flow.SignedIn:
 		redirectSeeOther(w, h.returns.Absolute(res.Flow.ReturnTo))
@@ -68,8 +68,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 		h.showDenied(w, r, c, res.Flow)
 	case flow.Snapshot:
 		redirectSeeOther(w, h.absolute(h.startURL(targetOf(res.Flow.Request))))
-	case flow.Ended:
-		redirectSeeOther(w, h.origin+h.path+pathEnded+"?page="+url.QueryEscape(res.Ending))
+	case flow.CallbackFailed:
+		redirectSeeOther(w, h.origin+h.path+pathEnded+"?page="+url.QueryEscape(res.Failure))
 	default:
 		h.cfg.Site.Error(w, r, res.Err)
 	}
@@ -122,7 +122,7 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	t := target{returnTo: returnTo}
 	t.restart, _ = h.openRestart(r.URL.Query().Get(paramRestart))
 	page := web.Page{Kind: web.NoCookies, Go: h.startURL(t)}
-	if keeps, clear := h.connectors[0].engine.KeepsCookies(r); keeps {
+	if keeps, clear := h.connectors[0].engine.AcceptsCookies(r); keeps {
 		http.SetCookie(w, clear)
 		page.Kind = web.Lost
 	}
@@ -158,7 +158,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 // ended renders the page for a callback that failed. When the parameter page has expired or is
 // forged, it renders the page for a lost callback.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
-	e, ok := h.connectors[0].engine.Ending(r.URL.Query().Get("page"))
+	e, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(target{returnTo: h.returns.Home()})})
 		return

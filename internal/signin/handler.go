@@ -67,7 +67,7 @@ type Config struct {
 type Handler struct {
 	cfg        Config
 	connectors []*connector
-	returns    flow.Returns
+	returns    flow.ReturnPolicy
 	origin     string
 	path       string // of the gateway's own address; "" at the root
 	cookies    cookie.Set
@@ -108,8 +108,8 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: cfg, origin: origin.Of(u), path: u.EscapedPath(), cookies: cookie.For(u, "weigate")}
 	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
-	h.returns = flow.Returns{
-		Own: h.origin, Prefix: h.path, Reserved: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
+	h.returns = flow.ReturnPolicy{
+		Origin: h.origin, Prefix: h.path, ReservedPaths: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
 	}
 	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {

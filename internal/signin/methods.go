@@ -43,7 +43,7 @@ func (h *Handler) available(r *http.Request, d session.LoginRequest) (m methodsA
 	}
 	m.wechat = m.account != nil && allows(d.App, MethodWeChat)
 	m.scan = m.account != nil && h.cfg.Scan != nil && allows(d.App, MethodScan)
-	m.class = flow.ClassOf(r)
+	m.class = flow.ClassifyUserAgent(r)
 	m.inside = m.account != nil && (m.class == flow.InWeChat || m.account.AnyBrowser)
 	return m
 }
