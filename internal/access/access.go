@@ -10,7 +10,10 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -104,4 +107,144 @@ func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRu
 
 func intersect(x, y []string) bool {
 	return slices.ContainsFunc(x, func(s string) bool { return s != "" && slices.Contains(y, s) })
+}
+
+// Kinds of subjects: the id by which an app knows users. SubjectOpenID is a prefix; the name of the
+// connector whose openids are used follows it.
+const (
+	SubjectUser    = "user"    // the user id of the gateway; "" means the same
+	SubjectUnionID = "unionid" // WeChat's id across one open platform
+	SubjectOpenID  = "openid:" // followed by the name of a connector
+)
+
+// SubjectConnector returns the connector by whose openids an app with this kind of subject knows
+// users, or "" when it does not know them by openid.
+func SubjectConnector(kind string) string {
+	connector, found := strings.CutPrefix(kind, SubjectOpenID)
+	if !found {
+		return ""
+	}
+	return connector
+}
+
+// The errors for an app that cannot know a user.
+var (
+	ErrNoOpenID  = errors.New("access: the app knows users by a connector that this user has never used")
+	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
+)
+
+// Pins stores the ids by which apps know users. gateway.Subjects implements it.
+type Pins interface {
+	// PinSubject is gateway.Subjects.PinSubject.
+	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
+	// UserSubjects is gateway.Subjects.UserSubjects.
+	UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error)
+}
+
+// Subjects finds the id by which an app knows a user. Both fields are required; it is safe for
+// concurrent use.
+type Subjects struct {
+	Identities Identities
+	Pins       Pins
+}
+
+// Subject is the id by which an app knows a user.
+type Subject struct {
+	Value  string
+	Pinned bool // Value is stored already; false = Pin stores it, or returns the id stored earlier
+}
+
+// Find returns the id by which the app knows, or will know, the user. in is the session by which the
+// user signed in. The first id of a user that an app gets is permanent: it stays when users are
+// joined and when the configuration changes. When the user has no id of the configured kind, Find
+// does not use another kind, because ids of two kinds could be equal for two users.
+//
+// Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
+func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
+	candidate, err := s.candidate(ctx, kind, userID, in)
+	if errors.Is(err, ErrNoOpenID) || errors.Is(err, ErrNoUnionID) {
+		pinned, err := s.pinned(ctx, app, userID, err)
+		return Subject{Value: pinned, Pinned: true}, err
+	}
+	return Subject{Value: candidate}, err
+}
+
+// Pin returns the id by which the app knows the user from now on: the id that was stored earlier,
+// or else found, which it stores.
+//
+// Errors to test for: gateway.ErrConflict (the app knows another user by this id),
+// gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
+func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, now time.Time) (string, error) {
+	if found.Pinned {
+		return found.Value, nil
+	}
+	return s.Pins.PinSubject(ctx, userID, app, found.Value, now)
+}
+
+// candidate returns the user's id of the kind that the app needs.
+func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
+	switch connector := SubjectConnector(kind); {
+	case connector != "":
+		there, known, err := IdentityAt(ctx, s.Identities, userID, in, connector)
+		if err == nil && (!known || there.OpenID == "") {
+			err = ErrNoOpenID
+		}
+		return there.OpenID, err
+	case kind == SubjectUnionID:
+		all, err := s.Identities.Identities(ctx, userID)
+		union := UnionID(all, in.AppID)
+		if err == nil && union == "" {
+			err = ErrNoUnionID
+		}
+		return union, err
+	}
+	return userID, nil
+}
+
+// pinned returns the stored id of a user without an id of the configured kind. When none is stored
+// either, it returns the error missing.
+func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
+	pins, err := s.Pins.UserSubjects(ctx, userID)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range pins {
+		if p.App == app {
+			return p.Subject, nil
+		}
+	}
+	return "", missing
+}
+
+// IdentityAt returns the identity of a user at a connector. When the user signed in by the session
+// through this connector, it returns the identity of the session, with only Connector, AppID and
+// OpenID set. known is false for a
+// user who has never used the connector.
+func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.Session,
+	connector string) (i gateway.Identity, known bool, err error) {
+	if s.Connector == connector {
+		return gateway.Identity{Connector: connector, AppID: s.AppID, OpenID: s.OpenID}, true, nil
+	}
+	all, err := users.Identities(ctx, userID)
+	if err != nil {
+		return gateway.Identity{}, false, err
+	}
+	for _, i := range all {
+		if i.Connector == connector {
+			return i, true, nil
+		}
+	}
+	return gateway.Identity{}, false, nil
+}
+
+// UnionID returns a user's unionid, "" = none. It prefers the unionid of the appid of the sign-in: a
+// user may have one in each of two open platform accounts.
+func UnionID(identities []gateway.Identity, appID string) string {
+	found := ""
+	for _, i := range identities {
+		if i.UnionID != "" && (found == "" || i.AppID == appID) {
+			found = i.UnionID
+		}
+	}
+	return found
 }

@@ -1,10 +1,26 @@
+// Package admission decides what happens next when a browser requests an app: sign in, confirm,
+// wait for approval, show why access is denied, or admit.
+//
+// The names to know are [Facts], what is known of the browser and of the app's request; [Decide], a
+// pure function that returns the [Next] step; and [Check], which repeats it while facts have to be
+// looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that it is for.
+//
+// The package implements no protocol: oidc, relay and forwardauth convert their requests into facts,
+// and the steps into responses.
 package admission
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -223,4 +239,33 @@ func SubjectOf(err error) (Subject, error) {
 		return SubjectGone, nil
 	}
 	return SubjectNotLookedUp, err
+}
+
+// loginRequestLifetime is how long after its sign-in a login request counts as answered.
+const loginRequestLifetime = 10 * time.Minute
+
+const requestHashSize = 22 // 128 bits in base64url
+
+// NewLoginRequestID returns a random id for a sign-in. request is the address of the request that
+// needs it, without any id. The id contains a hash of the request, so that a sign-in for one
+// request does not answer another: an app that requires a new authentication does not accept one
+// that another app requested.
+func NewLoginRequestID(request string) string { return rand.Text() + requestHash(request) }
+
+func requestHash(request string) string {
+	sum := sha256.Sum256([]byte(request))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// SetSession sets the facts about the session of a signed-in browser. request is the address of the
+// request for the app, and id the login request id that came with it ("" = none).
+func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
+	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)
+	f.Answered = len(id) > requestHashSize && strings.HasSuffix(id, requestHash(request)) && s.LoginRequestID == id &&
+		now.Sub(s.AuthTime) < loginRequestLifetime
+}
+
+// MethodAllowed reports whether an app accepts a sign-in method.
+func MethodAllowed(app gateway.App, method string) bool {
+	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
 }

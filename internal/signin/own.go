@@ -1,17 +1,13 @@
 package signin
 
 import (
-	"errors"
+	"context"
+	"encoding/json"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/origin"
-	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
-	"github.com/weigate/weigate/wechat"
 )
 
 // own renders the user's own page, or a button that signs in.
@@ -57,166 +53,129 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// signIn serves /sign-in, which starts a sign-in. The parameter method is remembered for the request
-// that follows. With the parameter restart it redirects to that RestartURL, so that the app's
-// request states again what it requires.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		h.cfg.Site.Fail(w, r, web.BadRequest)
-		return
-	}
-	method := q.Get("method")
-	if q.Has(paramRestart) {
-		restart, ok := h.openRestart(q.Get(paramRestart))
-		if !ok {
-			h.refuseReturn(w, r, errors.New("signin: the parameter restart was not sealed here"))
-			return
-		}
-		h.prefer.store(w, r, restart, method)
-		redirectSeeOther(w, restart)
-		return
-	}
-	t := target{}
-	switch q.Get("scope") {
-	case "", string(wechat.ScopeBase):
-	case "profile", string(wechat.ScopeUserInfo):
-		t.profile = true
-	default:
-		h.cfg.Site.Fail(w, r, web.BadRequest)
-		return
-	}
-	returnTo, ok := h.checkReturn(w, r, q.Get("return"))
-	if !ok {
-		return
-	}
-	t.returnTo = returnTo
-	if method != "" {
-		// The cookie with the choice comes with the next request.
-		h.prefer.store(w, r, returnTo, method)
-		redirectSeeOther(w, h.startURL(t))
-		return
-	}
-	if err := h.beginOwn(w, r, t); err != nil {
-		h.cfg.Site.Error(w, r, err)
-	}
+// me is the JSON that /sign-in/me returns to scripts of the gateway's own pages.
+type me struct {
+	Subject    string   `json:"subject"`
+	OpenID     string   `json:"openid"`
+	AppID      string   `json:"appid"`
+	Nickname   string   `json:"nickname"`
+	Avatar     string   `json:"avatar"`
+	Scopes     []string `json:"scopes"`
+	Method     string   `json:"method"`
+	SignedInAt int64    `json:"signed_in_at"` // Unix seconds
+	ProfileAt  int64    `json:"profile_at,omitempty"`
+	ExpiresAt  int64    `json:"expires_at"`
+	SignOut    string   `json:"sign_out"`
 }
 
-// beginOwn starts a sign-in that no app requires. When a signed-in user requests nickname and avatar,
-// it uses the connector of the session. This creates a new session, which keeps the login request id
-// of the present one: what that session answered for an app stays answered.
-func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
-	d := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
-	if !t.profile {
-		return h.begin(w, r, d, wechat.ScopeBase)
-	}
+// me serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
+func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Cookie")
 	b, signedIn, err := h.Session(r)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.cfg.RequestID(r.Context()))
+		w.Header().Set("Retry-After", "5")
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "unavailable"})
+		return
+	case !signedIn:
+		writeJSON(w, http.StatusUnauthorized, map[string]string{
+			"error": "signed_out", "sign_in": h.origin + h.path + pathSignIn,
+		})
+		return
 	}
-	if signedIn {
-		d.ID, d.Reauthenticate = b.LoginRequestID, true
-		if h.connector(b.Connector) != nil { // it may have been removed from the configuration
-			d.Connector = b.Connector
-		}
+	answer := me{
+		Subject: b.User.ID, OpenID: b.OpenID, AppID: b.AppID, Nickname: b.User.Nickname, Avatar: b.User.AvatarURL,
+		Scopes: b.Scopes, Method: b.Method, SignedInAt: b.AuthTime.Unix(), ExpiresAt: b.ExpiresAt.Unix(),
+		SignOut: h.origin + h.path + pathSignOut,
 	}
-	return h.begin(w, r, d, wechat.ScopeUserInfo)
+	if answer.Scopes == nil {
+		answer.Scopes = []string{}
+	}
+	if !b.User.ProfileAt.IsZero() {
+		answer.ProfileAt = b.User.ProfileAt.Unix()
+	}
+	writeJSON(w, http.StatusOK, answer)
 }
 
-// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
-// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
-func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
+}
+
+// askSignOut renders a page with a button, for users who follow a link: GET changes nothing.
+func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
 	}
 	b, signedIn, err := h.Session(r)
-	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-	case !signedIn:
-		w.Header().Set("Location", h.startURL(target{returnTo: returnTo}))
-		w.WriteHeader(http.StatusFound)
-	case h.freshProfile(b):
+	if err == nil && !signedIn {
 		w.Header().Set("Location", h.returns.Absolute(returnTo))
 		w.WriteHeader(http.StatusFound)
-	default:
-		h.cfg.Site.Show(w, r, web.Page{
-			Kind: web.Profile, Go: h.startURL(target{returnTo: returnTo, profile: true}),
-			Forms: []web.Form{h.withoutProfile(returnTo)},
-		})
+		return
 	}
+	// When the store cannot be read, the page is shown without the nickname.
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.SignOut, User: &web.User{Nickname: b.User.Nickname}, Forms: []web.Form{{
+		Action: h.path + pathSignOut, Label: web.LabelSignOut, Fields: map[string]string{"return": returnTo},
+	}}})
 }
 
-// withoutProfile returns the button that continues without nickname and avatar.
-func (h *Handler) withoutProfile(returnTo string) web.Form {
-	return web.Form{
-		Action: h.path + pathProfile, Label: web.LabelWithout, Quiet: true, Fields: map[string]string{"return": returnTo},
+// signOut ends the session of this browser, and every sign-in that it has in progress: the back
+// button must not bring the session back.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
+	if !h.parseForm(w, r) {
+		return
 	}
-}
-
-// declineProfile records that the user continues without nickname and avatar. It answers with a
-// page that continues, not with a redirect: the return address redirects to the app, and browsers
-// block a form whose redirects end on an origin that form-action of the page's policy does not list.
-func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.form(w, r)
+	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
 		return
 	}
-	b, signedIn, err := h.Session(r)
-	if err == nil && signedIn {
-		err = h.cfg.Sessions.DeclineProfile(r.Context(), b.Hash)
-	}
-	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
+	if err := h.End(w, r); err != nil {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	// When the session has ended, the app's request at the return address starts a sign-in.
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: returnTo, ContinueAfter: 100 * time.Millisecond})
+	redirectSeeOther(w, h.returns.Absolute(returnTo))
 }
 
-// form parses the form of one of the gateway's pages and returns its return address, which must be a
-// path of the gateway: the page that follows links to it without another check.
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
-	if !h.parseForm(w, r) {
-		return "", false
+// End signs this browser out and clears its cookies with headers on w; it writes no status and no
+// body. It succeeds when no user is signed in. An error is the store's; then the session may still
+// exist.
+func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
+	for _, c := range h.connectors[0].engine.ClearCookies(r) {
+		http.SetCookie(w, c)
 	}
-	returnTo = strings.TrimPrefix(r.PostForm.Get("return"), h.origin)
-	if !h.isOwnPath(returnTo) {
-		h.cfg.Site.Fail(w, r, web.BadReturn)
-		return "", false
+	cleared, err := h.cfg.Sessions.SignOut(r)
+	http.SetCookie(w, cleared)
+	return err
+}
+
+// endEverywhere ends every session of the user.
+func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
+	b, signedIn, err := h.Session(r)
+	switch {
+	case err != nil:
+		h.cfg.Site.Error(w, r, err)
+		return
+	case !signedIn:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
+		return
 	}
-	return returnTo, true
-}
-
-func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if err := r.ParseForm(); err != nil {
-		h.cfg.Site.Fail(w, r, web.BadRequest)
-		return false
+	now := h.cfg.Now()
+	// Complete the sign-out even when the user closes the page.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	_, err = h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)
+	if err == nil {
+		err = h.End(w, r)
 	}
-	return true
-}
-
-// isOwnPath reports whether an address is a path of the gateway, in a form that every browser parses
-// alike.
-func (h *Handler) isOwnPath(address string) bool {
-	_, err := origin.LocalPath(address)
-	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn
-}
-
-// checkReturn checks a return address, and renders the error page for an invalid one.
-func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address string) (string, bool) {
-	returnTo, err := h.returns.Check(address)
 	if err != nil {
-		h.refuseReturn(w, r, err)
-		return "", false
+		h.cfg.Site.Error(w, r, err)
+		return
 	}
-	return returnTo, true
-}
-
-func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
-	h.cfg.Logger.WarnContext(r.Context(), "return address refused",
-		"error", err, "request_id", h.cfg.RequestID(r.Context()))
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
+	h.events.Record(ctx, gateway.Event{
+		At: now, Kind: EventSignOutAll, UserID: b.User.ID, Connector: b.Connector, Method: b.Method, Outcome: "ok",
+	})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
 }

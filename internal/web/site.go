@@ -1,3 +1,12 @@
+// Package web renders the pages of the gateway, in English and Chinese, and turns errors into
+// responses.
+//
+// [New] makes a [Site] and checks everything that is embedded. [Site.Show] writes a [Page].
+// [Site.Error] is the one place where an error becomes a status, a page or JSON, and a log line.
+//
+// A page is data: its [Kind] chooses text, status and color, and its fields have the addresses of
+// its buttons. All text is in two catalogues with the same keys. Pages work without JavaScript;
+// pictures come from WeChat's hosts only, and no address of the gateway is sent as Referer.
 package web
 
 import (
@@ -7,6 +16,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -14,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 )
 
@@ -109,71 +121,6 @@ func loadTexts() (*lang.Catalogue, error) {
 		optional = append(optional, string(kind)+".button")
 	}
 	return texts, texts.Check(required, optional)
-}
-
-// User is the data of a user that a page shows.
-type User struct {
-	Nickname string // "" = not known
-	Picture  string // "" = none
-}
-
-// Form is a button that sends a form to an address of the gateway.
-type Form struct {
-	Action string
-	Label  string // one of the labels
-	Fields map[string]string
-	Quiet  bool
-	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
-	Missed bool // with Tick: it was sent before without the tick
-}
-
-// UserID is the record of a user as shown to themselves.
-type UserID struct {
-	ID       string
-	Sessions []Session
-}
-
-// Session is one signed-in browser of a user.
-type Session struct {
-	Here        bool // it is this browser
-	Since, Seen time.Time
-}
-
-// Method is a sign-in method that a user may choose. Its texts are under method.NAME and
-// method.NAME.text.
-type Method struct {
-	Name string // scan, website
-	Go   string
-}
-
-// Link is a quiet button that leads to an address.
-type Link struct {
-	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
-	Go    string
-}
-
-// Page is a page. Only Kind is required; a button without an address is left out.
-type Page struct {
-	Kind          Kind
-	Status        int    // 0 = that of the kind
-	Lang          string // "" = by the request
-	App           string // name of the app that the page is about
-	User          *User
-	Copy          string // a link to copy
-	Go            string // where the main button leads
-	Without       string // where "Continue without" leads, when it is a link
-	Back          string // where the button back to the app leads
-	Home          string // the home page, for users who cannot go back
-	Forms         []Form
-	Methods       []Method // to choose from
-	Links         []Link
-	UserID        *UserID
-	ContinueAfter time.Duration // with Go: the page loads it automatically after that long
-	Scan          *Scan         // of the pages of sign-in by scan
-
-	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
-	// scheme of a native app.
-	GoToApp, BackToApp AppLink
 }
 
 // view is the data of the template.
@@ -296,4 +243,86 @@ func (v view) names(app, site string) (func(key string) (string, error), error) 
 		}
 		return text, err
 	}, err
+}
+
+// Error responds to a request that failed. The text of the error never reaches the browser: users
+// get a sentence and the request id, programs get JSON, the log gets the cause.
+//
+//	gateway.ErrUnavailable, a deadline      503, with Retry-After
+//	the client has disconnected             503, and nothing in the log
+//	gateway.ErrBlocked                      403
+//	gateway.ErrNotFound                     404
+//	a body over its limit                   413
+//	anything else                           500
+func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
+	kind, ours := classify(err)
+	switch {
+	case r.Context().Err() != nil:
+	case ours:
+		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
+			s.cfg.RequestID(r.Context()))
+	default:
+		s.cfg.Logger.InfoContext(r.Context(), "request rejected", "path", r.URL.Path, "error", err, "request_id",
+			s.cfg.RequestID(r.Context()))
+	}
+	s.Fail(w, r, kind)
+}
+
+// Fail responds with an error of a kind, as a page or, to a program, as JSON.
+func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
+	if !isProgram(r) {
+		s.Show(w, r, Page{Kind: kind})
+		return
+	}
+	header := w.Header()
+	setRetryAfter(header, kind)
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(kind.Status())
+	// Fails when the client has disconnected.
+	_ = json.NewEncoder(w).Encode(struct {
+		Error     string `json:"error"`
+		RequestID string `json:"request_id,omitempty"`
+	}{string(kind), s.cfg.RequestID(r.Context())})
+}
+
+func setRetryAfter(header http.Header, kind Kind) {
+	switch kind {
+	case Busy:
+		header.Set("Retry-After", "5")
+	case TooMany:
+		header.Set("Retry-After", "60")
+	}
+}
+
+// KindOf returns the page for an error: see [Site.Error].
+func KindOf(err error) Kind {
+	kind, _ := classify(err)
+	return kind
+}
+
+func classify(err error) (kind Kind, ours bool) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, context.Canceled):
+		return Busy, true
+	case errors.Is(err, gateway.ErrBlocked):
+		return Blocked, false
+	case errors.Is(err, gateway.ErrNotFound):
+		return NotFound, false
+	case errors.As(err, &large):
+		return TooLarge, false
+	}
+	return Fault, true
+}
+
+// isProgram reports whether a program sent the request, and not a browser that opens a page.
+// Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023).
+func isProgram(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode != "navigate"
+	}
+	return !strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -1,0 +1,253 @@
+package web
+
+import (
+	"html/template"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// User is the data of a user that a page shows.
+type User struct {
+	Nickname string // "" = not known
+	Picture  string // "" = none
+}
+
+// Form is a button that sends a form to an address of the gateway.
+type Form struct {
+	Action string
+	Label  string // one of the labels
+	Fields map[string]string
+	Quiet  bool
+	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
+	Missed bool // with Tick: it was sent before without the tick
+}
+
+// UserID is the record of a user as shown to themselves.
+type UserID struct {
+	ID       string
+	Sessions []Session
+}
+
+// Session is one signed-in browser of a user.
+type Session struct {
+	Here        bool // it is this browser
+	Since, Seen time.Time
+}
+
+// Method is a sign-in method that a user may choose. Its texts are under method.NAME and
+// method.NAME.text.
+type Method struct {
+	Name string // scan, website
+	Go   string
+}
+
+// Link is a quiet button that leads to an address.
+type Link struct {
+	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
+	Go    string
+}
+
+// Page is a page. Only Kind is required; a button without an address is left out.
+type Page struct {
+	Kind          Kind
+	Status        int    // 0 = that of the kind
+	Lang          string // "" = by the request
+	App           string // name of the app that the page is about
+	User          *User
+	Copy          string // a link to copy
+	Go            string // where the main button leads
+	Without       string // where "Continue without" leads, when it is a link
+	Back          string // where the button back to the app leads
+	Home          string // the home page, for users who cannot go back
+	Forms         []Form
+	Methods       []Method // to choose from
+	Links         []Link
+	UserID        *UserID
+	ContinueAfter time.Duration // with Go: the page loads it automatically after that long
+	Scan          *Scan         // of the pages of sign-in by scan
+
+	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
+	// scheme of a native app.
+	GoToApp, BackToApp AppLink
+}
+
+// waitingRefresh is how often the page of a user who waits for approval reloads.
+const waitingRefresh = 10 * time.Second
+
+// UserOf returns the data of a user that pages show.
+func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
+
+// WaitingPage returns the page for a user who waits for an administrator's approval. It loads the
+// address of the same request again automatically, and shows the user id, which the administrator
+// needs.
+func WaitingPage(app gateway.App, u gateway.User, again string) Page {
+	return Page{Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Go: again,
+		ContinueAfter: waitingRefresh}
+}
+
+// ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app
+// requires it.
+func ConfirmPage(app gateway.App, u gateway.User, proceed string) Page {
+	return Page{Kind: ConfirmSignIn, App: app.Name, User: UserOf(u), Go: proceed}
+}
+
+// AppLink is a link to an app; the zero value has none. Links of pages are plain strings, of which
+// only http, https and relative ones are rendered. A native app has a scheme of its own
+// (com.example.app:/callback). If any string could become an AppLink, javascript: could too, so
+// only [ToApp] returns one.
+type AppLink struct {
+	address string
+	native  bool
+}
+
+// nativeScheme matches a reversed domain name, RFC 8252 section 7.1. Schemes that run in a browser
+// (javascript, data, vbscript) have no dot.
+var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
+
+// ToApp returns a link to an address that an app registered, perhaps with parameters added. For an
+// unregistered address with a scheme other than http and https it returns the zero AppLink.
+func ToApp(address string, registered []string) AppLink {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || address == "":
+		return AppLink{}
+	case u.Scheme == "http" || u.Scheme == "https":
+		return AppLink{address: address}
+	case nativeScheme.MatchString(u.Scheme) && slices.ContainsFunc(registered,
+		func(own string) bool { return extends(address, own) }):
+		return AppLink{address: address, native: true}
+	}
+	return AppLink{}
+}
+
+// extends reports whether address is own, or own with parameters added.
+func extends(address, own string) bool {
+	rest, found := strings.CutPrefix(address, own)
+	if !found || own == "" {
+		return false
+	}
+	return rest == "" || rest[0] == '?' || strings.Contains(own, "?") && (rest[0] == '&' || strings.HasSuffix(own, "?"))
+}
+
+// href returns the value for the attribute href: a string that the template filters, or a trusted
+// URL if the address has been checked by ToApp.
+func (l AppLink) href() any {
+	if l.native {
+		return template.URL(l.address)
+	}
+	return l.address
+}
+
+// Scan is the data of the pages of sign-in by scan. These pages run the embedded script, which
+// waits for the phone; without JavaScript they reload at intervals.
+type Scan struct {
+	State       string        // the ticket's state that the page shows; "" = nothing to wait for
+	Self        string        // address of the page itself
+	Poll        string        // long poll that responds when the state changes
+	Renew       string        // address to which the page posts to renew the code automatically; "" = only by a button
+	ReloadEvery time.Duration // how often the page reloads without JavaScript; 0 = never
+
+	Code   *Code
+	Image  string // address of the code as a picture, to be saved
+	Phone  string // where a simulated phone opens the code; "" = the phones are real
+	Number string // the desktop's two digits
+
+	Facts   *Facts
+	Choices []string          // the numbers that the phone is asked to choose from
+	Action  string            // where a choice is sent
+	Fields  map[string]string // sent with it
+}
+
+// Seconds returns ReloadEvery for the page.
+func (s *Scan) Seconds() int { return int(s.ReloadEvery / time.Second) }
+
+// Code is a QR code to draw: one path in a square of Size units, always dark on white, since
+// readers require it.
+type Code struct {
+	Size int
+	Path string
+	Link string // the link in it
+}
+
+// Network is whether the desktop and the phone are on the same network.
+type Network string
+
+// The values of Network. The zero value is not known.
+const (
+	NetworkUnknown Network = ""
+	NetworkSame    Network = "same"
+	NetworkOther   Network = "other"
+)
+
+// Facts are the facts about the desktop that a phone shows. Unknown facts are omitted, except the
+// browser.
+type Facts struct {
+	App     string
+	Browser string
+	Place   string
+	Network Network
+	Ago     time.Duration // since the sign-in started
+}
+
+// Fact is a line of facts on the page.
+type Fact struct{ Name, Value string }
+
+// Facts returns the lines, in the language of the page.
+func (v view) Facts() (out []Fact, err error) {
+	f := v.Scan.Facts
+	add := func(name, value string, err error) error {
+		if err != nil || value == "" {
+			return err
+		}
+		label, err := v.Word(name)
+		out = append(out, Fact{label, value})
+		return err
+	}
+	app, browser := f.App, f.Browser
+	if app == "" {
+		app, err = v.Word("app")
+	}
+	if browser == "" && err == nil {
+		browser, err = v.Word("scan.browser.unknown")
+	}
+	if err = add("scan.app", app, err); err == nil {
+		err = add("scan.browser", browser, nil)
+	}
+	if err == nil {
+		err = add("scan.place", f.Place, nil)
+	}
+	network := ""
+	if err == nil && f.Network != NetworkUnknown {
+		network, err = v.Word("scan.network." + string(f.Network))
+	}
+	if err == nil {
+		err = add("scan.network", network, nil)
+	}
+	if err == nil {
+		ago, wordErr := v.ago(f.Ago)
+		err = add("scan.ago", ago, wordErr)
+	}
+	return out, err
+}
+
+// ago returns how long ago something was, in words.
+func (v view) ago(d time.Duration) (string, error) {
+	key, n := "scan.ago.seconds", int(d/time.Second)
+	switch {
+	case d < 5*time.Second:
+		key = "scan.ago.now"
+	case d >= 2*time.Hour:
+		key, n = "scan.ago.hours", int(d/time.Hour)
+	case d >= 2*time.Minute:
+		key, n = "scan.ago.minutes", int(d/time.Minute)
+	}
+	return v.texts.Text(key, "n", n)
+}
+
+// Script returns the embedded script, whose hash is in the policy.
+func (v view) Script() template.JS { return v.script }
