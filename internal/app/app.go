@@ -1,3 +1,18 @@
+// Package app is the composition root: it makes the gateway's http.Handler from the configuration
+// and the store.
+//
+// [OpenStore] opens the store that the configuration names, [MasterKey] reads the master key. [New]
+// makes an [App]: [App.Handler] serves, [App.Ready] reports whether it can, [App.Reload] applies a
+// new configuration, [App.Close] ends the background work.
+//
+//	store, master key
+//	  → signing keys                      one set for the life of the process
+//	  → pages, sessions, access policy    made again by each reload
+//	  → the features                      build.go
+//	  → routes, limits                    one handler
+//
+// The package has no rules of its own, opens no listener and, of files, only the store and the
+// master key.
 package app
 
 import (
@@ -11,9 +26,14 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/oidc"
+	"github.com/weigate/weigate/internal/relay"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/scan"
 )
 
 // Options are the parts of an [App]. Config, Store and Sealer are required.
@@ -116,4 +136,85 @@ func (a *App) Reload(c *config.Config) error {
 	a.keep.Store(int64(c.Events.Keep))
 	a.served.Store(&h)
 	return nil
+}
+
+const (
+	sweepEvery = 5 * time.Minute
+	sweepBatch = 500
+	sweepPause = 50 * time.Millisecond // between two batches, for other writers
+)
+
+// sweep deletes expired rows until ctx ends.
+func (a *App) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		for more := true; more && ctx.Err() == nil; {
+			now := a.o.Now()
+			n, err := a.store.Sweep(ctx, now, now.Add(-time.Duration(a.keep.Load())), sweepBatch)
+			if err != nil && ctx.Err() == nil {
+				a.o.Logger.WarnContext(ctx, "expired rows not deleted", "error", err)
+			}
+			if more = err == nil && n > 0; more {
+				pause(ctx, sweepPause)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
+	a.o.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
+}
+
+// observeSignIn counts the outcomes of sign-ins. A repeated callback and a callback without a flow do
+// not end one. Two labels differ from the names in package flow: the gateway refuses a user only
+// when it has blocked them ("blocked"), and a user whom WeChat restricts is counted as "refused".
+func (a *App) observeSignIn(_ context.Context, o flow.Event) {
+	method := string(o.Method)
+	switch o.Outcome {
+	case flow.EventStarted:
+		a.o.Metrics.SignInBegan(method)
+	case flow.EventRepeat, flow.EventLost:
+	case flow.EventDenied, flow.OutcomeSnapshot:
+		a.o.Metrics.SignInEnded(method, o.Outcome)
+	case flow.OutcomeSignedIn:
+		a.o.Metrics.SignInEnded(method, "ok")
+	case flow.OutcomeRefused:
+		a.o.Metrics.SignInEnded(method, "blocked")
+	case flow.OutcomeUserRestricted:
+		a.o.Metrics.SignInEnded(method, "refused")
+	case flow.OutcomeCodeRefused:
+		a.o.Metrics.SignInEnded(method, "start_again")
+	default:
+		a.o.Metrics.SignInEnded(method, "failed")
+	}
+}
+
+func (a *App) observeOIDC(o oidc.Observation) {
+	a.o.Metrics.OIDC(o.Endpoint, o.Grant, o.App, o.Outcome)
+}
+
+func (a *App) observeRelay(o relay.Observation) { a.o.Metrics.Relay(o.Endpoint, o.App, o.Outcome) }
+
+// observeScan counts sign-ins by scan.
+func (a *App) observeScan(_ context.Context, o scan.Observation) {
+	if o.Outcome == "begun" {
+		a.o.Metrics.SignInBegan(scan.Method)
+		return
+	}
+	a.o.Metrics.SignInEnded(scan.Method, o.Outcome)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/access"
@@ -11,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
@@ -18,6 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/wechat"
 )
 
 // services are the values that several features use.
@@ -156,4 +159,139 @@ func failWith(site *web.Site) func(http.ResponseWriter, *http.Request, route.Fai
 	kinds := map[route.Failure]web.Kind{route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm,
 		route.TooMany: web.TooMany}
 	return func(w http.ResponseWriter, r *http.Request, f route.Failure) { site.Fail(w, r, kinds[f]) }
+}
+
+// connectors returns the connectors for package signin, each with its WeChat client and the appids
+// that share unionids with it.
+func (a *App) connectors(all []config.Connector) []signin.Connector {
+	var out []signin.Connector
+	for _, c := range all {
+		client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
+		if a.o.Transport != nil {
+			client.HTTPClient = &http.Client{Transport: a.o.Transport}
+		}
+		if a.o.Metrics != nil {
+			client.OnCall = a.o.Metrics.WeChat
+		}
+		connector := signin.Connector{
+			Name: c.Name, Website: c.Kind == config.Website, Client: client, OpenPlatform: c.OpenPlatform,
+			AnyBrowser: c.AnyBrowser,
+		}
+		for _, other := range all {
+			if other.AppID == c.AppID || c.OpenPlatform != "" && other.OpenPlatform == c.OpenPlatform {
+				connector.Group = append(connector.Group, other.AppID)
+			}
+		}
+		out = append(out, connector)
+	}
+	return out
+}
+
+// hasOfficialAccount reports whether an official account is configured. Phones need one to confirm
+// a scan.
+func hasOfficialAccount(connectors []config.Connector) bool {
+	return slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.Kind == config.OfficialAccount })
+}
+
+// inWeChat returns the function by which sign-in recognizes WeChat's browser. With AnyBrowser (for
+// a simulator) every browser counts as WeChat's.
+func inWeChat(connectors []config.Connector) func(*http.Request) bool {
+	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
+		return func(*http.Request) bool { return true }
+	}
+	return flow.FromWeChat
+}
+
+// simulatedPhone returns the address of the simulator's control page, on which its phones are; "" =
+// no simulator.
+func simulatedPhone(connectors []config.Connector) string {
+	for _, c := range connectors {
+		if c.Control != "" {
+			return c.Control
+		}
+	}
+	return ""
+}
+
+// pictureOrigins returns the origins, besides WeChat's, from which pages may load pictures: a
+// simulator serves its own.
+func pictureOrigins(connectors []config.Connector) []string {
+	var out []string
+	for _, c := range connectors {
+		if o := foreignOrigin(c.Open); o != "" && !slices.Contains(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// foreignOrigin returns the origin of an address, or "" for WeChat's own.
+func foreignOrigin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".weixin.qq.com") {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// oidcClients returns the apps of kind oidc.
+func oidcClients(apps []config.App) []oidc.Client {
+	var out []oidc.Client
+	for _, a := range apps {
+		if a.Kind == gateway.AppOIDC {
+			out = append(out, oidc.Client{
+				App: a.App, Secrets: secretHashes(a), Public: a.Public, RedirectURIs: a.RedirectURIs,
+				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs,
+				Subject:                a.Subject, Email: oidc.EmailPolicy(a.Email), IDTokenAlg: a.IDTokenAlg,
+				IDTokenClaims: a.IDTokenClaims,
+				Lifetimes:     oidc.Lifetimes(a.Lifetimes),
+			})
+		}
+	}
+	return out
+}
+
+// relayApps returns the apps of kind relay.
+func relayApps(apps []config.App) []relay.App {
+	var out []relay.App
+	for _, a := range apps {
+		if a.Kind == gateway.AppRelay {
+			out = append(out, relay.App{
+				App: a.App, AppID: a.AppID, Secrets: secretHashes(a), Connector: a.Connector,
+				WebsiteConnector: a.WebsiteConnector, ReturnHosts: a.ReturnHosts,
+			})
+		}
+	}
+	return out
+}
+
+// forwardAuthApps returns the apps of kind forward_auth.
+func forwardAuthApps(apps []config.App) []forwardauth.App {
+	var out []forwardauth.App
+	for _, a := range apps {
+		if a.Kind == gateway.AppForwardAuth {
+			out = append(out, forwardauth.App{App: a.App, Hosts: a.Hosts, Subject: a.Subject})
+		}
+	}
+	return out
+}
+
+func secretHashes(a config.App) []route.SecretHash {
+	var out []route.SecretHash
+	for _, s := range a.Secrets {
+		out = append(out, route.HashSecret(string(s)))
+	}
+	return out
+}
+
+// appsByID returns the lookup of an app of any kind by its id.
+func appsByID(apps []config.App) func(id string) (gateway.App, bool) {
+	byID := map[string]gateway.App{}
+	for _, a := range apps {
+		byID[a.ID] = a.App
+	}
+	return func(id string) (gateway.App, bool) {
+		a, found := byID[id]
+		return a, found
+	}
 }

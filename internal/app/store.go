@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/wechat"
@@ -55,4 +57,31 @@ func openStore(ctx context.Context, address wechat.Secret, file sqlite.Options, 
 		return s, nil
 	}
 	return nil, errors.New("the store is neither sqlite:PATH nor postgres://…")
+}
+
+// MasterKey reads the master key from the environment, else from its file, which it creates when it
+// is missing; created reports that.
+func MasterKey(c *config.Config) (m *keys.Sealer, created bool, err error) {
+	if c.MasterKey != "" {
+		m, err = keys.ParseMasterKey(string(c.MasterKey))
+		return m, false, err
+	}
+	return keys.LoadOrCreate(c.MasterKeyFile)
+}
+
+// Bounds of how long a replaced signing key stays published.
+const (
+	keepKeysLeast  = 35 * 24 * time.Hour
+	keepKeysMargin = 24 * time.Hour // for clocks that differ, and apps that keep a key set
+)
+
+// KeepKeys returns how long a signing key stays published after it was replaced: the longest
+// lifetime of a session or a refresh token. An app sends an ID token of that age as id_token_hint
+// when it signs its user out.
+func KeepKeys(c *config.Config) time.Duration {
+	longest := max(c.Session.Max, c.Session.Idle)
+	for _, a := range c.Apps {
+		longest = max(longest, a.Lifetimes.Refresh, a.Lifetimes.Access)
+	}
+	return max(longest+keepKeysMargin, keepKeysLeast)
 }
