@@ -1,18 +1,17 @@
-// Package app is the composition root: it makes the gateway's http.Handler from the configuration
+// Package app is the composition root: it builds the gateway's http.Handler from the configuration
 // and the store.
 //
-// [OpenStore] opens the store that the configuration names, [MasterKey] reads the master key. [New]
-// makes an [App]: [App.Handler] serves, [App.Ready] reports whether it can, [App.Reload] applies a
-// new configuration, [App.Close] ends the background work.
+// [OpenStore] opens the store that the configuration names. [New] returns an [App]: [App.Handler]
+// serves, [App.Ready] reports whether it can, [App.Reload] applies a new configuration, and
+// [App.Close] ends the background work.
 //
 //	store, master key
 //	  → signing keys                      one set for the life of the process
-//	  → pages, sessions, access policy    made again by each reload
-//	  → the features                      build.go
-//	  → routes, limits                    one handler
+//	  → pages, sessions, access policy    built again by each reload (build.go)
+//	  → features                          built again by each reload (build.go)
+//	  → routes, rate limits               one handler
 //
-// The package has no rules of its own, opens no listener and, of files, only the store and the
-// master key.
+// The package decides nothing about sign-ins itself. It opens the store, but no listener.
 package app
 
 import (
@@ -39,32 +38,35 @@ import (
 // Options are the parts of an [App]. Config, Store and Sealer are required.
 type Options struct {
 	Config    *config.Config
-	Store     gateway.Store // the caller closes it, after Close
-	Sealer    *keys.Sealer
-	Metrics   *metrics.Metrics  // nil counts nothing
-	Logger    *slog.Logger      // nil = discards
+	Store     gateway.Store     // the caller closes it, after App.Close
+	Sealer    *keys.Sealer      // the master key, which encrypts the signing keys
+	Metrics   *metrics.Metrics  // nil = no metrics
+	Logger    *slog.Logger      // nil = no log
 	Now       func() time.Time  // nil = time.Now
-	Transport http.RoundTripper // for calls to WeChat; nil = a private one that honours HTTPS_PROXY
+	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 }
 
 // App is the gateway, ready to serve. It is safe for concurrent use.
 type App struct {
-	o           Options
-	store       gateway.Store // o.Store, which counts codes and tokens
+	options     Options
+	store       gateway.Store // Options.Store; writes of codes and tokens are counted in Options.Metrics
 	signingKeys *keys.Set
-	served      atomic.Pointer[http.Handler]
-	keep        atomic.Int64 // Config.Events.Keep, for the sweeper
-	ready       readiness
-	stop        context.CancelFunc
-	running     sync.WaitGroup
+	readiness   readiness
 
-	drain    sync.Once
-	draining chan struct{} // closed by Drain
+	// A reload replaces these two.
+	handler    atomic.Pointer[http.Handler]
+	keepEvents atomic.Int64 // Config.Events.Keep, a time.Duration
+
+	stopBackground context.CancelFunc
+	background     sync.WaitGroup
+
+	drainOnce sync.Once
+	draining  chan struct{} // closed by Drain
 }
 
-// New makes the gateway and starts its background work (rotation of keys, deletion of expired
-// rows). ctx bounds the start, which makes the signing keys when the store has none. It returns all
-// problems of the settings, joined.
+// New builds the gateway and starts its background work: the rotation of signing keys and the
+// deletion of expired rows. It creates signing keys if the store has none, and gives up when ctx
+// ends. The background work continues until [App.Close].
 func New(ctx context.Context, o Options) (*App, error) {
 	if o.Config == nil || o.Store == nil || o.Sealer == nil {
 		return nil, errors.New("app: Options.Config, Store and Sealer are required")
@@ -75,41 +77,67 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	signingKeys, err := keys.OpenSet(ctx, keys.SetConfig{Store: o.Store, Sealer: o.Sealer, Keep: KeepKeys(o.Config),
-		Now: o.Now, Logger: o.Logger})
+	signingKeys, err := keys.OpenSet(ctx, keys.SetConfig{
+		Store: o.Store, Sealer: o.Sealer, Keep: KeepReplacedKeys(o.Config), Now: o.Now, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
-	a := &App{o: o, signingKeys: signingKeys, store: o.Metrics.Tokens(o.Store), draining: make(chan struct{})}
+	a := &App{
+		options: o, signingKeys: signingKeys, store: o.Metrics.Tokens(o.Store), draining: make(chan struct{}),
+	}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stop = stop
-	a.running.Go(func() { signingKeys.Run(background) })
-	a.running.Go(func() { a.sweep(background) })
+	a.stopBackground = stop
+	a.background.Go(func() { signingKeys.Run(background) })
+	a.background.Go(func() { a.deleteExpiredRows(background) })
 	return a, nil
 }
 
-// Handler serves the whole gateway, /healthz and /readyz included.
+// Handler serves the whole gateway, including /healthz and /readyz.
 func (a *App) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.served.Load()).ServeHTTP(w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		current := *a.handler.Load()
+		current.ServeHTTP(w, r)
+	})
 }
 
-// Keys returns the signing keys, for the commands that list and rotate them.
+// Keys returns the signing keys.
 func (a *App) Keys() *keys.Set { return a.signingKeys }
 
-// Drain ends all long polls, and no later request waits, so that the server can stop at once. Call
-// it before the server stops; other requests continue.
-func (a *App) Drain() { a.drain.Do(func() { close(a.draining) }) }
+// Reload applies a new configuration completely, or returns an error and changes nothing. Requests
+// in progress finish with the old one. Sessions, pending sign-ins and signing keys stay valid.
+//
+// The settings that config.NeedsRestart reports, such as listen and store, have no effect here. Of
+// these, a changed url is an error.
+func (a *App) Reload(c *config.Config) error {
+	if c.URL != a.options.Config.URL {
+		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")
+	}
+	h, err := a.build(c)
+	if err != nil {
+		return err
+	}
+	a.signingKeys.SetKeep(KeepReplacedKeys(c))
+	a.keepEvents.Store(int64(c.Events.Keep))
+	a.handler.Store(&h)
+	return nil
+}
 
-// Close ends the background work, and waits for it until ctx ends. The server must have stopped
+// Drain ends all long polls, and makes later ones return at once, so that the server can shut down
+// without waiting for them. Call it when the shutdown begins. All other requests are served as
 // before.
+func (a *App) Drain() { a.drainOnce.Do(func() { close(a.draining) }) }
+
+// Close ends the background work and waits for it, but not longer than ctx. Stop the HTTP server
+// first.
 func (a *App) Close(ctx context.Context) error {
-	a.stop()
+	a.stopBackground()
 	done := make(chan struct{})
 	go func() {
-		a.running.Wait()
+		a.background.Wait()
 		close(done)
 	}()
 	select {
@@ -120,101 +148,96 @@ func (a *App) Close(ctx context.Context) error {
 	}
 }
 
-// Reload applies a new configuration as a whole or not at all. Requests in progress continue with
-// the old one; sessions, pending sign-ins and signing keys are kept. The settings that
-// config.NeedsRestart reports (url, listen, metrics, store, master key) keep their values from the
-// start.
-func (a *App) Reload(c *config.Config) error {
-	if c.URL != a.o.Config.URL {
-		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")
+// Bounds of KeepReplacedKeys.
+const (
+	keepReplacedKeysMin    = 35 * 24 * time.Hour
+	keepReplacedKeysMargin = 24 * time.Hour // for clocks that differ, and apps that cache the key set
+)
+
+// KeepReplacedKeys returns how long a signing key stays published after another one has replaced
+// it: the longest lifetime of a session or a refresh token. An app sends an ID token of that age as
+// id_token_hint when its user signs out, and the gateway must still be able to verify it.
+func KeepReplacedKeys(c *config.Config) time.Duration {
+	longest := max(c.Session.Max, c.Session.Idle)
+	for _, a := range c.Apps {
+		longest = max(longest, a.Lifetimes.Refresh, a.Lifetimes.Access)
 	}
-	h, err := a.build(c)
-	if err != nil {
-		return err
-	}
-	a.signingKeys.SetKeep(KeepKeys(c))
-	a.keep.Store(int64(c.Events.Keep))
-	a.served.Store(&h)
-	return nil
+	return max(longest+keepReplacedKeysMargin, keepReplacedKeysMin)
 }
 
 const (
-	sweepEvery = 5 * time.Minute
-	sweepBatch = 500
-	sweepPause = 50 * time.Millisecond // between two batches, for other writers
+	sweepInterval  = 5 * time.Minute
+	sweepBatchSize = 500
+	sweepPause     = 50 * time.Millisecond // between two batches, so that other writers get the database
 )
 
-// sweep deletes expired rows until ctx ends.
-func (a *App) sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
+// deleteExpiredRows deletes expired rows of the store at once and then every sweepInterval, until
+// ctx ends.
+func (a *App) deleteExpiredRows(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
 	for {
-		for more := true; more && ctx.Err() == nil; {
-			now := a.o.Now()
-			n, err := a.store.Sweep(ctx, now, now.Add(-time.Duration(a.keep.Load())), sweepBatch)
-			if err != nil && ctx.Err() == nil {
-				a.o.Logger.WarnContext(ctx, "expired rows not deleted", "error", err)
-			}
-			if more = err == nil && n > 0; more {
-				pause(ctx, sweepPause)
-			}
-		}
+		a.sweep(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-ticker.C:
 		}
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+// sweep deletes all rows that have expired by now, in batches.
+func (a *App) sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := a.options.Now()
+		oldestEvent := now.Add(-time.Duration(a.keepEvents.Load()))
+		deleted, err := a.store.Sweep(ctx, now, oldestEvent, sweepBatchSize)
+		if err != nil && ctx.Err() == nil {
+			a.options.Logger.WarnContext(ctx, "expired rows not deleted", "error", err)
+		}
+		if err != nil || deleted == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(sweepPause):
+		}
 	}
 }
 
-func (a *App) sessionUseNotRecorded(ctx context.Context, err error) {
-	a.o.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
-}
+// The features call the methods below for each event that is counted or logged.
 
-// observeSignIn counts the outcomes of sign-ins. A repeated callback and a callback without a flow do
-// not end one. Two labels differ from the names in package flow: the gateway refuses a user only
-// when it has blocked them ("blocked"), and a user whom WeChat restricts is counted as "refused".
-func (a *App) observeSignIn(_ context.Context, o flow.Event) {
-	method := string(o.Method)
-	switch o.Outcome {
+// observeSignIn counts the sign-ins of package signin.
+func (a *App) observeSignIn(_ context.Context, e flow.Event) {
+	method := string(e.Method)
+	switch e.Outcome {
 	case flow.EventStarted:
-		a.o.Metrics.SignInBegan(method)
+		a.options.Metrics.SignInBegan(method)
 	case flow.EventRepeat, flow.EventLost:
-	case flow.EventDenied, flow.OutcomeSnapshot:
-		a.o.Metrics.SignInEnded(method, o.Outcome)
-	case flow.OutcomeSignedIn:
-		a.o.Metrics.SignInEnded(method, "ok")
-	case flow.OutcomeRefused:
-		a.o.Metrics.SignInEnded(method, "blocked")
-	case flow.OutcomeUserRestricted:
-		a.o.Metrics.SignInEnded(method, "refused")
-	case flow.OutcomeCodeRefused:
-		a.o.Metrics.SignInEnded(method, "start_again")
+		// A repeated callback was counted before. A callback without a flow ends no sign-in.
 	default:
-		a.o.Metrics.SignInEnded(method, "failed")
+		a.options.Metrics.SignInEnded(method, e.Outcome)
 	}
+}
+
+// observeScan counts the sign-ins of package scan.
+func (a *App) observeScan(_ context.Context, o scan.Observation) {
+	if o.Outcome == flow.EventStarted {
+		a.options.Metrics.SignInBegan(scan.Method)
+		return
+	}
+	a.options.Metrics.SignInEnded(scan.Method, o.Outcome)
 }
 
 func (a *App) observeOIDC(o oidc.Observation) {
-	a.o.Metrics.OIDC(o.Endpoint, o.Grant, o.App, o.Outcome)
+	a.options.Metrics.OIDC(o.Endpoint, o.Grant, o.App, o.Outcome)
 }
 
-func (a *App) observeRelay(o relay.Observation) { a.o.Metrics.Relay(o.Endpoint, o.App, o.Outcome) }
+func (a *App) observeRelay(o relay.Observation) {
+	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
+}
 
-// observeScan counts sign-ins by scan.
-func (a *App) observeScan(_ context.Context, o scan.Observation) {
-	if o.Outcome == "begun" {
-		a.o.Metrics.SignInBegan(scan.Method)
-		return
-	}
-	a.o.Metrics.SignInEnded(scan.Method, o.Outcome)
+// logSessionError logs that the store did not record the use of a session. The request continues.
+func (a *App) logSessionError(ctx context.Context, err error) {
+	a.options.Logger.WarnContext(ctx, "session use not recorded", "error", err, "request_id", route.RequestID(ctx))
 }

@@ -23,17 +23,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// services are the values that several features use.
+// services are what several features use.
 type services struct {
-	url      *url.URL // of the gateway
 	site     *web.Site
 	sessions *session.Manager
 	policy   access.Policy
 	signIn   *signin.Handler
 }
 
-// build makes the handler of a configuration: the services, then the features that use them, then
-// the routes.
+// build builds the handler for one configuration, in this order: the services, the features that
+// use them, the routes of the features, and the router around all routes.
 func (a *App) build(c *config.Config) (http.Handler, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(c.URL, "/") {
@@ -41,160 +40,162 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 	site, err := web.New(web.Config{
 		Names:    web.Names{Title: c.Site.Title, Footer: c.Site.Footer, PrivacyURL: c.Site.PrivacyURL, ICP: c.Site.ICP},
-		Pictures: pictureOrigins(c.WeChat), RequestID: route.RequestID, Logger: a.o.Logger,
+		Pictures: pictureOrigins(c.WeChat), RequestID: route.RequestID, Logger: a.options.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sessions := &session.Manager{
-		Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"), Idle: c.Session.Idle, Max: c.Session.Max,
-		Now: a.o.Now, OnError: a.sessionUseNotRecorded,
+	s := &services{
+		site: site, policy: access.Rules{Identities: a.store},
+		sessions: &session.Manager{
+			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"),
+			Idle: c.Session.Idle, Max: c.Session.Max, Now: a.options.Now, OnError: a.logSessionError,
+		},
 	}
-	s := &services{url: u, site: site, sessions: sessions, policy: access.Rules{Identities: a.store}}
-	byScan, err := a.newScan(c, s)
+
+	// Sign-in and scan need each other. Sign-in redirects desktop browsers to the page of scan, and
+	// scan creates the session of a desktop through sign-in. So scan is built first, and gets
+	// sign-in when its routes are registered.
+	scanHandler, err := a.newScan(c, s)
 	if err != nil {
 		return nil, err
 	}
-	if s.signIn, err = a.newSignIn(c, s, byScan); err != nil {
+	if s.signIn, err = a.newSignIn(c, s, scanHandler); err != nil {
 		return nil, err
 	}
-	provider, err := a.newOIDC(c, s)
+	oidcHandler, err := a.newOIDC(c, s)
 	if err != nil {
 		return nil, err
 	}
-	relays, err := a.newRelay(c, s)
+	relayHandler, err := a.newRelay(c, s)
 	if err != nil {
 		return nil, err
 	}
-	forwardAuth, err := a.newForwardAuth(c, s)
+	forwardAuthHandler, err := a.newForwardAuth(c, s)
 	if err != nil {
 		return nil, err
 	}
+
 	mux := route.NewMux()
 	s.signIn.Mount(mux)
-	byScan.Mount(mux, s.signIn)
-	provider.Mount(mux)
-	relays.Mount(mux)
-	forwardAuth.Mount(mux)
-	health{a, u.EscapedPath()}.Mount(mux)
+	scanHandler.Mount(mux, s.signIn)
+	oidcHandler.Mount(mux)
+	relayHandler.Mount(mux)
+	forwardAuthHandler.Mount(mux)
+	a.mountHealth(mux, u.EscapedPath())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
+
 	router, err := route.New(route.Config{
 		Origin: u.Scheme + "://" + u.Host, TrustedProxy: c.TrustedProxies, Mux: mux,
 		CookiePrefix:  []string{"__Host-weigate", "__Secure-weigate", "weigate"},
 		SessionCookie: s.signIn.SessionCookie(),
-		Strict:        u.Scheme == "https" && u.Path == "", Fail: failWith(site), Logger: a.o.Logger, Now: a.o.Now,
+		// Strict-Transport-Security applies to the whole host. Below a path the host belongs to
+		// another site too.
+		Strict: u.Scheme == "https" && u.Path == "",
+		Fail:   failurePage(site), Logger: a.options.Logger, Now: a.options.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return router.Wrap(a.o.Metrics.HTTP(mux)), nil
+	return router.Wrap(a.options.Metrics.HTTP(mux)), nil
 }
 
-func (a *App) newSignIn(c *config.Config, s *services, byScan *scan.Handler) (*signin.Handler, error) {
-	cfg := signin.Config{
-		URL: c.URL, Insecure: c.Insecure, Keys: a.o.Sealer.Derive("login flow"), Connectors: a.connectors(c.WeChat),
-		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site,
-		Agreement: agreementURL(c.Site), ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
-		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.o.Logger, Now: a.o.Now,
+// failurePage returns the function that serves the error page for a request that the router rejects.
+func failurePage(site *web.Site) func(http.ResponseWriter, *http.Request, route.Failure) {
+	kinds := map[route.Failure]web.Kind{
+		route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm, route.TooMany: web.TooMany,
 	}
-	if hasOfficialAccount(c.WeChat) {
-		cfg.Scan = byScan.Begin
-	}
-	return signin.New(cfg)
+	return func(w http.ResponseWriter, r *http.Request, f route.Failure) { site.Fail(w, r, kinds[f]) }
 }
 
 func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 	return scan.New(scan.Config{
-		URL: c.URL, Keys: a.o.Sealer.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: appsByID(c.Apps), Site: s.site,
-		Phone: simulatedPhone(c.WeChat), Sessions: s.sessions, Tickets: a.store, Users: a.store, Events: a.store,
-		Stopping: a.draining, Address: route.Address, RequestID: route.RequestID, Observe: a.observeScan,
-		Logger: a.o.Logger, Now: a.o.Now,
+		URL: c.URL, Keys: a.options.Sealer.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: appsByID(c.Apps),
+		Site: s.site, Phone: simulatorControl(c.WeChat), Sessions: s.sessions, Tickets: a.store, Users: a.store,
+		Events: a.store, Stopping: a.draining, Address: route.Address, RequestID: route.RequestID,
+		Observe: a.observeScan, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 
+func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler) (*signin.Handler, error) {
+	cfg := signin.Config{
+		URL: c.URL, Insecure: c.Insecure, Keys: a.options.Sealer.Derive("login flow"), Connectors: a.connectors(c),
+		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site,
+		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
+		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.options.Logger, Now: a.options.Now,
+	}
+	if c.Site.Agreement {
+		cfg.Agreement = c.Site.PrivacyURL
+	}
+	// The phone that scans the gateway's QR code signs in through an official account.
+	if hasOfficialAccount(c.WeChat) {
+		cfg.Scan = scanHandler.Begin
+	}
+	return signin.New(cfg)
+}
+
 func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
-	apps, err := oidc.NewRegistry(oidcClients(c.Apps))
+	clients, err := oidc.NewRegistry(oidcClients(c.Apps))
 	if err != nil {
 		return nil, err
 	}
 	return oidc.New(oidc.Config{
-		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return apps },
+		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Subjects: a.store, Grants: a.store,
-		Events: a.store,
-		Keys:   a.signingKeys, Sealer: a.o.Sealer,
-		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.o.Logger, Now: a.o.Now,
+		Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
+		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 
 func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.o.Sealer,
-		InWeChat: flow.FromWeChat, RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.o.Logger,
-		Now: a.o.Now,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.options.Sealer,
+		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers other
+		// than WeChat's treat the fragment of a redirect differently.
+		InWeChat:  flow.FromWeChat,
+		RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 
 func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handler, error) {
 	return forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps),
-		Cache:      c.VerifyCache,
-		SessionMax: c.Session.Max, SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site,
-		Users: a.store, Grants: a.store,
-		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.o.Sealer,
-		RequestID: route.RequestID, Logger: a.o.Logger, Now: a.o.Now,
+		Cache: c.VerifyCache, SessionMax: c.Session.Max,
+		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store,
+		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
+		RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 
-// agreementURL returns the address of the terms to which users agree before they sign in; "" = none.
-func agreementURL(n config.Site) string {
-	if n.Agreement {
-		return n.PrivacyURL
-	}
-	return ""
-}
+// The functions below convert parts of the configuration to the types of the features.
 
-// failWith returns the function that responds to requests that the router rejects.
-func failWith(site *web.Site) func(http.ResponseWriter, *http.Request, route.Failure) {
-	kinds := map[route.Failure]web.Kind{route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm,
-		route.TooMany: web.TooMany}
-	return func(w http.ResponseWriter, r *http.Request, f route.Failure) { site.Fail(w, r, kinds[f]) }
-}
-
-// connectors returns the connectors for package signin, each with its WeChat client and the appids
-// that share unionids with it.
-func (a *App) connectors(all []config.Connector) []signin.Connector {
+// connectors returns the connectors for package signin, each with its WeChat client.
+func (a *App) connectors(c *config.Config) []signin.Connector {
 	var out []signin.Connector
-	for _, c := range all {
-		client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
-		if a.o.Transport != nil {
-			client.HTTPClient = &http.Client{Transport: a.o.Transport}
+	for _, conn := range c.WeChat {
+		client := &wechat.Client{AppID: conn.AppID, Secret: conn.Secret, APIURL: conn.API, OpenURL: conn.Open}
+		if a.options.Transport != nil {
+			client.HTTPClient = &http.Client{Transport: a.options.Transport}
 		}
-		if a.o.Metrics != nil {
-			client.OnCall = a.o.Metrics.WeChat
+		if a.options.Metrics != nil {
+			client.OnCall = a.options.Metrics.WeChat
 		}
-		connector := signin.Connector{
-			Name: c.Name, Website: c.Kind == config.Website, Client: client, OpenPlatform: c.OpenPlatform,
-			AnyBrowser: c.AnyBrowser,
-		}
-		for _, other := range all {
-			if other.AppID == c.AppID || c.OpenPlatform != "" && other.OpenPlatform == c.OpenPlatform {
-				connector.Group = append(connector.Group, other.AppID)
-			}
-		}
-		out = append(out, connector)
+		out = append(out, signin.Connector{
+			Name: conn.Name, Website: conn.Kind == config.Website, Client: client, AnyBrowser: conn.AnyBrowser,
+			OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
+		})
 	}
 	return out
 }
 
-// hasOfficialAccount reports whether an official account is configured. Phones need one to confirm
-// a scan.
 func hasOfficialAccount(connectors []config.Connector) bool {
 	return slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.Kind == config.OfficialAccount })
 }
 
-// inWeChat returns the function by which sign-in recognizes WeChat's browser. With AnyBrowser (for
-// a simulator) every browser counts as WeChat's.
+// inWeChat returns the function that reports whether a request comes from WeChat's browser, where
+// official accounts work. With a simulator whose pages open in any browser, every request counts as
+// one from WeChat.
 func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
@@ -202,9 +203,9 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	return flow.FromWeChat
 }
 
-// simulatedPhone returns the address of the simulator's control page, on which its phones are; "" =
-// no simulator.
-func simulatedPhone(connectors []config.Connector) string {
+// simulatorControl returns the URL of the simulator's control page, which shows the simulated
+// phones, or "" without a simulator.
+func simulatorControl(connectors []config.Connector) string {
 	for _, c := range connectors {
 		if c.Control != "" {
 			return c.Control
@@ -213,25 +214,22 @@ func simulatedPhone(connectors []config.Connector) string {
 	return ""
 }
 
-// pictureOrigins returns the origins, besides WeChat's, from which pages may load pictures: a
-// simulator serves its own.
+// pictureOrigins returns the origins of simulators. A simulator serves the avatars of its users
+// itself, so pages must be allowed to load pictures from there. WeChat's own hosts for avatars are
+// always allowed.
 func pictureOrigins(connectors []config.Connector) []string {
-	var out []string
+	var origins []string
 	for _, c := range connectors {
-		if o := foreignOrigin(c.Open); o != "" && !slices.Contains(out, o) {
-			out = append(out, o)
+		u, err := url.Parse(c.Open)
+		if err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".weixin.qq.com") {
+			continue
+		}
+		origin := u.Scheme + "://" + u.Host
+		if !slices.Contains(origins, origin) {
+			origins = append(origins, origin)
 		}
 	}
-	return out
-}
-
-// foreignOrigin returns the origin of an address, or "" for WeChat's own.
-func foreignOrigin(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".weixin.qq.com") {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
+	return origins
 }
 
 // oidcClients returns the apps of kind oidc.
@@ -240,11 +238,9 @@ func oidcClients(apps []config.App) []oidc.Client {
 	for _, a := range apps {
 		if a.Kind == gateway.AppOIDC {
 			out = append(out, oidc.Client{
-				App: a.App, Secrets: secretHashes(a), Public: a.Public, RedirectURIs: a.RedirectURIs,
-				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs,
-				Subject:                a.Subject, Email: oidc.EmailPolicy(a.Email), IDTokenAlg: a.IDTokenAlg,
-				IDTokenClaims: a.IDTokenClaims,
-				Lifetimes:     oidc.Lifetimes(a.Lifetimes),
+				App: a.App, Secrets: secretHashes(a.Secrets), Public: a.Public, RedirectURIs: a.RedirectURIs,
+				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs, Subject: a.Subject, Email: oidc.EmailPolicy(a.Email),
+				IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims, Lifetimes: oidc.Lifetimes(a.Lifetimes),
 			})
 		}
 	}
@@ -257,7 +253,7 @@ func relayApps(apps []config.App) []relay.App {
 	for _, a := range apps {
 		if a.Kind == gateway.AppRelay {
 			out = append(out, relay.App{
-				App: a.App, AppID: a.AppID, Secrets: secretHashes(a), Connector: a.Connector,
+				App: a.App, AppID: a.AppID, Secrets: secretHashes(a.Secrets), Connector: a.Connector,
 				WebsiteConnector: a.WebsiteConnector, ReturnHosts: a.ReturnHosts,
 			})
 		}
@@ -276,15 +272,15 @@ func forwardAuthApps(apps []config.App) []forwardauth.App {
 	return out
 }
 
-func secretHashes(a config.App) []route.SecretHash {
+func secretHashes(secrets []wechat.Secret) []route.SecretHash {
 	var out []route.SecretHash
-	for _, s := range a.Secrets {
+	for _, s := range secrets {
 		out = append(out, route.HashSecret(string(s)))
 	}
 	return out
 }
 
-// appsByID returns the lookup of an app of any kind by its id.
+// appsByID returns a function that finds an app of any kind by its id.
 func appsByID(apps []config.App) func(id string) (gateway.App, bool) {
 	byID := map[string]gateway.App{}
 	for _, a := range apps {

@@ -11,39 +11,37 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// health serves the health checks: /healthz reports that the process runs, /readyz that it can
-// serve.
-type health struct {
-	a    *App
-	path string
-}
+// This file serves the health checks: /healthz reports that the process runs, /readyz that it can
+// serve requests.
 
-// Mount registers the routes at the root, for a load balancer beside the gateway, and below its
-// path, for one that sees only that.
-func (h health) Mount(mux *route.Mux) {
-	paths := []string{""}
-	if h.path != "" {
-		paths = append(paths, h.path)
+// mountHealth registers the health checks at the root of the host, where a load balancer on the
+// internal network calls them, and below path, the path of the gateway's URL, because a proxy may
+// forward nothing else.
+func (a *App) mountHealth(mux *route.Mux, path string) {
+	prefixes := []string{""}
+	if path != "" {
+		prefixes = append(prefixes, path)
 	}
-	for _, path := range paths {
-		mux.HandleFunc("GET "+path+"/healthz", h.alive)
-		mux.HandleFunc("GET "+path+"/readyz", h.ready)
+	for _, prefix := range prefixes {
+		mux.HandleFunc("GET "+prefix+"/healthz", serveHealthz)
+		mux.HandleFunc("GET "+prefix+"/readyz", a.serveReadyz)
 	}
 }
 
-func (health) alive(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
+func serveHealthz(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
 
-func (h health) ready(w http.ResponseWriter, r *http.Request) {
-	switch err := h.a.Ready(r.Context()); {
+func (a *App) serveReadyz(w http.ResponseWriter, r *http.Request) {
+	err := a.Ready(r.Context())
+	switch {
+	case err == nil:
+		writeText(w, http.StatusOK, "ok\n")
 	case errors.Is(err, errStopping):
 		writeText(w, http.StatusServiceUnavailable, "stopping\n")
-	case err != nil:
-		if r.Context().Err() == nil {
-			h.a.o.Logger.WarnContext(r.Context(), "readiness check failed", "error", err)
+	default:
+		if r.Context().Err() == nil { // not because the client has disconnected
+			a.options.Logger.WarnContext(r.Context(), "readiness check failed", "error", err)
 		}
 		writeText(w, http.StatusServiceUnavailable, "the store is unavailable\n")
-	default:
-		writeText(w, http.StatusOK, "ok\n")
 	}
 }
 
@@ -51,50 +49,52 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // fails when the client has disconnected
+	_, _ = w.Write([]byte(text)) // fails only if the client has disconnected
 }
 
 const (
-	readyLimit = 2 * time.Second // for one check of the store
-	readyKeep  = time.Second     // a result is valid for all requests in that time
+	readyTimeout  = 2 * time.Second // of one check of the store
+	readyCacheAge = time.Second     // how long the result of a check is used again
 )
 
-// errStopping is the result of the readiness check while the gateway stops: a load balancer then
-// sends no new requests.
+// errStopping is the result of [App.Ready] after [App.Stopping]. A load balancer then sends no new
+// requests.
 var errStopping = errors.New("the gateway is stopping")
 
-// readiness checks whether the store works. The endpoint is public and the check writes to the
-// store, so there is one check at a time, and its result is cached for readyKeep.
+// readiness is the state of the readiness check. Anyone can call the public endpoint, and each
+// check writes to the store. Therefore only one check runs at a time, all requests that arrive
+// meanwhile wait for its result, and the result is cached for readyCacheAge.
 type readiness struct {
 	stopping atomic.Bool
 
-	mu     sync.Mutex
-	until  time.Time // the result is valid
-	err    error
-	flight chan struct{} // closed when the check in progress ends; nil = none
+	mu         sync.Mutex
+	err        error         // result of the last check
+	validUntil time.Time     // until then err is used again
+	inProgress chan struct{} // closed when the check in progress ends; nil = no check is in progress
 }
 
-// Ready returns nil when requests can be served, else the error of the store, or that
-// [App.Stopping] was called.
+// Ready returns nil if the gateway can serve requests, errStopping after [App.Stopping], and
+// otherwise the error of the store.
 func (a *App) Ready(ctx context.Context) error {
-	r := &a.ready
+	r := &a.readiness
 	if r.stopping.Load() {
 		return errStopping
 	}
 	r.mu.Lock()
-	if now := a.o.Now(); now.Before(r.until) && now.After(r.until.Add(-2*readyKeep)) { // else the clock jumped
+	if r.cached(a.options.Now()) {
 		defer r.mu.Unlock()
 		return r.err
 	}
-	if r.flight == nil {
-		r.flight = make(chan struct{})
-		// Not in the request's context: a client that disconnects must not decide for the others.
-		go a.checkStore(context.WithoutCancel(ctx), r.flight)
+	if r.inProgress == nil {
+		r.inProgress = make(chan struct{})
+		// The check does not use the request's context, which ends when this client disconnects:
+		// other requests wait for the same result.
+		go a.checkStore(context.WithoutCancel(ctx), r.inProgress)
 	}
-	flight := r.flight
+	done := r.inProgress
 	r.mu.Unlock()
 	select {
-	case <-flight:
+	case <-done:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -103,16 +103,25 @@ func (a *App) Ready(ctx context.Context) error {
 	return r.err
 }
 
-func (a *App) checkStore(ctx context.Context, flight chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
-	defer cancel()
-	err := a.o.Store.Ping(ctx)
-	r := &a.ready
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err, r.until, r.flight = err, a.o.Now().Add(readyKeep), nil
-	close(flight)
+// cached reports whether the last result is still valid. A result far in the future is not: the
+// system clock was set back after the check.
+func (r *readiness) cached(now time.Time) bool {
+	clockSetBack := r.validUntil.Sub(now) >= 2*readyCacheAge
+	return now.Before(r.validUntil) && !clockSetBack
 }
 
-// Stopping makes /readyz respond with 503 from now on. Everything else continues.
-func (a *App) Stopping() { a.ready.stopping.Store(true) }
+// checkStore checks the store, stores the result and closes done.
+func (a *App) checkStore(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	err := a.options.Store.Ping(ctx)
+	r := &a.readiness
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.validUntil = err, a.options.Now().Add(readyCacheAge)
+	r.inProgress = nil
+	close(done)
+}
+
+// Stopping makes /readyz respond with 503 from now on. All other requests are served as before.
+func (a *App) Stopping() { a.readiness.stopping.Store(true) }

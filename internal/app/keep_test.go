@@ -45,7 +45,7 @@ func TestReplacedKeyStaysAsLongAsWhatItSigned(t *testing.T) {
 	if got := until(); got < 300*day {
 		t.Errorf("after the reload a refresh token lives 300 days, the key %v", got)
 	}
-	if got := app.KeepKeys(&config.Config{}); got < 35*day {
+	if got := app.KeepReplacedKeys(&config.Config{}); got < 35*day {
 		t.Errorf("with nothing set: %v", got)
 	}
 }

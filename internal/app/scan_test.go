@@ -120,7 +120,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		}
 		scrape := w.scrape(m)
 		for _, want := range []string{`weigate_sign_ins_begun_total{method="scan"} 1`,
-			`weigate_sign_ins_ended_total{method="scan",outcome="ok"} 1`} {
+			`weigate_sign_ins_ended_total{method="scan",outcome="signed_in"} 1`} {
 			if !strings.Contains(scrape, want) {
 				t.Errorf("no %s", want)
 			}

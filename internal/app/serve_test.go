@@ -195,7 +195,8 @@ func TestMetricsCountTheSignIn(t *testing.T) {
 	w.redeem("sample", w.app.LastQuery().Get("code"))
 	seen := w.scrape(m)
 	for _, want := range []string{
-		`weigate_sign_ins_begun_total{method="wechat"} 1`, `weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
+		`weigate_sign_ins_begun_total{method="wechat"} 1`,
+		`weigate_sign_ins_ended_total{method="wechat",outcome="signed_in"} 1`,
 		`weigate_wechat_calls_total{endpoint="access_token",result="ok"} 1`, `app="sample"`, `route="/oauth2/token"`,
 		`weigate_tokens_issued_total`,
 	} {

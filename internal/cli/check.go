@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -120,7 +121,7 @@ func checkStore(ctx context.Context, conf *config.Config, sealer *keys.Sealer, c
 			return conf.StoreName() + " does not exist: the first start creates it", nil
 		}
 	}
-	store, err := openStoreUnchanged(ctx, conf)
+	store, err := openStore(ctx, conf, app.StoreOptions{SkipMigrations: true})
 	if errors.Is(err, gateway.ErrOlderDatabase) {
 		return conf.StoreName() + " is available, and empty or of an older version: the next start migrates it", nil
 	}

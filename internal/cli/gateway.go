@@ -46,26 +46,11 @@ func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	return conf, store, err
 }
 
-// openStore opens the store and migrates it.
+// openStore opens the store of the configuration. It gives up after openTimeout.
 func openStore(ctx context.Context, conf *config.Config, o app.StoreOptions) (gateway.Store, error) {
-	return openWithTimeout(ctx, conf, func(ctx context.Context) (gateway.Store, error) {
-		return app.OpenStore(ctx, conf.Store, o)
-	})
-}
-
-// openStoreUnchanged opens the store without migrating it.
-func openStoreUnchanged(ctx context.Context, conf *config.Config) (gateway.Store, error) {
-	return openWithTimeout(ctx, conf, func(ctx context.Context) (gateway.Store, error) {
-		return app.LookAtStore(ctx, conf.Store)
-	})
-}
-
-func openWithTimeout(
-	ctx context.Context, conf *config.Config, open func(context.Context) (gateway.Store, error),
-) (gateway.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	store, err := open(ctx)
+	store, err := app.OpenStore(ctx, conf.Store, o)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, withHint(storeError(conf, errors.New("timeout")),

@@ -45,7 +45,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 	}
 	lines, problems := readUsers(f, gateway.SignIn{
 		Connector: connector.Name, AppID: connector.AppID, OpenPlatform: connector.OpenPlatform,
-		Group: conf.Group(connector), At: time.Now(), InitialStatus: status,
+		Group: conf.AppIDsSharingUnionIDs(connector), At: time.Now(), InitialStatus: status,
 	})
 	if len(problems) > 0 {
 		for _, p := range problems {

@@ -97,7 +97,7 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 	if c.Alg != "all" {
 		algs = []string{c.Alg}
 	}
-	set, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
+	set, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
 		return checkKeyError(err)
 	}
@@ -134,7 +134,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepKeys(conf)})
+	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
 		return checkKeyError(err)
 	}

@@ -170,7 +170,7 @@ func (g *runningGateway) reload() {
 	if keys := g.needRestart(read); len(keys) > 0 {
 		g.log.Warn("configuration changed, restart required", "keys", strings.Join(keys, ", "))
 	}
-	next := config.Keep(g.conf, read)
+	next := config.KeepRunning(g.conf, read)
 	if err := g.app.Reload(next); err != nil {
 		g.log.Error(failed, "error", err)
 		return
@@ -206,7 +206,7 @@ func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Key
 	if err := checkNoSealedKeys(s.ctx, conf, store); err != nil {
 		return nil, err
 	}
-	m, created, err := app.MasterKey(conf)
+	m, created, err := keys.LoadOrCreate(conf.MasterKeyFile)
 	if created {
 		s.out.warnf("created the master key %s: back it up, separately from the database", conf.MasterKeyFile)
 	}

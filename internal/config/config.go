@@ -161,19 +161,20 @@ func (c *Config) Connector(name string) (Connector, bool) {
 	return Connector{}, false
 }
 
-// Group returns the appids of the connectors that share unionids with conn, including its own. It
-// returns nil if conn has no open platform.
-func (c *Config) Group(conn Connector) []string {
+// AppIDsSharingUnionIDs returns the appids of the connectors with the same OpenPlatform as conn,
+// including its own. WeChat gives a user the same unionid at all of them. It returns nil if conn has
+// no OpenPlatform.
+func (c *Config) AppIDsSharingUnionIDs(conn Connector) []string {
 	if conn.OpenPlatform == "" {
 		return nil
 	}
-	var ids []string
+	var appIDs []string
 	for _, other := range c.WeChat {
 		if other.OpenPlatform == conn.OpenPlatform {
-			ids = append(ids, other.AppID)
+			appIDs = append(appIDs, other.AppID)
 		}
 	}
-	return ids
+	return appIDs
 }
 
 // StoreName describes the store without user name and password.
@@ -188,33 +189,45 @@ func (c *Config) StoreName() string {
 	return "unknown store"
 }
 
-// NeedsRestart returns the changed keys that take effect only at the next start. A running gateway
-// applies all others.
-func NeedsRestart(running, read *Config) []string {
-	var out []string
-	differ := func(key string, same bool) {
-		if !same {
-			out = append(out, key)
-		}
+// NeedsRestart returns the keys that differ between the running configuration and the next one, and
+// that a running gateway cannot change. All other changes take effect by a reload.
+func NeedsRestart(running, next *Config) []string {
+	var keys []string
+	if running.URL != next.URL {
+		keys = append(keys, "url")
 	}
-	differ("url", running.URL == read.URL)
-	differ("listen", running.Listen == read.Listen)
-	differ("metrics", running.Metrics == read.Metrics)
-	differ("insecure", running.Insecure == read.Insecure)
-	differ("store", running.Store == read.Store)
-	differ("master_key_file", running.MasterKeyFile == read.MasterKeyFile && running.MasterKey == read.MasterKey)
-	differ("log.format", running.Log.Format == read.Log.Format)
-	return out
+	if running.Listen != next.Listen {
+		keys = append(keys, "listen")
+	}
+	if running.Metrics != next.Metrics {
+		keys = append(keys, "metrics")
+	}
+	if running.Insecure != next.Insecure {
+		keys = append(keys, "insecure")
+	}
+	if running.Store != next.Store {
+		keys = append(keys, "store")
+	}
+	if running.MasterKeyFile != next.MasterKeyFile || running.MasterKey != next.MasterKey {
+		keys = append(keys, "master_key_file")
+	}
+	if running.Log.Format != next.Log.Format {
+		keys = append(keys, "log.format")
+	}
+	return keys
 }
 
-// Keep returns read with the running values of the keys that [NeedsRestart] returns.
-func Keep(running, read *Config) *Config {
-	c := *read
+// KeepRunning returns a copy of next in which the keys of [NeedsRestart] have their running values,
+// so that a running gateway can apply it.
+func KeepRunning(running, next *Config) *Config {
+	c := *next
 	c.URL = running.URL
-	c.Listen, c.Metrics = running.Listen, running.Metrics
+	c.Listen = running.Listen
+	c.Metrics = running.Metrics
 	c.Insecure = running.Insecure
 	c.Store = running.Store
-	c.MasterKey, c.MasterKeyFile = running.MasterKey, running.MasterKeyFile
+	c.MasterKeyFile = running.MasterKeyFile
+	c.MasterKey = running.MasterKey
 	c.Log.Format = running.Log.Format
 	return &c
 }

@@ -203,7 +203,7 @@ func TestChanges(t *testing.T) {
 	if got := strings.Join(config.NeedsRestart(running, read), " "); got != "listen store master_key_file" {
 		t.Errorf("waiting for a restart: %s", got)
 	}
-	next := config.Keep(running, read)
+	next := config.KeepRunning(running, read)
 	if left := config.NeedsRestart(running, next); len(left) > 0 {
 		t.Errorf("kept less than it should: %v", left)
 	}

@@ -63,7 +63,7 @@ func TestExampleLoads(t *testing.T) {
 		app.Email.Domain != "people.example.com" || app.Lifetimes.Refresh != 720*time.Hour {
 		t.Errorf("the app: %+v", app)
 	}
-	if desk, ok := c.Connector("desk"); !ok || desk.Kind != config.Website || len(c.Group(desk)) != 2 {
+	if desk, ok := c.Connector("desk"); !ok || desk.Kind != config.Website || len(c.AppIDsSharingUnionIDs(desk)) != 2 {
 		t.Errorf("the website app: %+v", desk)
 	}
 	wiki, shop := c.Apps[1], c.Apps[2]

@@ -118,8 +118,10 @@ func (m *Metrics) SignInEnded(method, outcome string) {
 
 func methods() []string { return []string{"wechat", "scan", "website"} }
 
+// signInOutcomes returns the outcomes of package flow, and "wrong_number" of package scan.
 func signInOutcomes() []string {
-	return []string{"ok", "blocked", "denied", "snapshot", "refused", "failed", "start_again", "wrong_number"}
+	return []string{"signed_in", "denied", "refused", "snapshot", "user_restricted", "code_refused", "gave_up", "busy",
+		"rate_limited", "store_full", "unavailable", "fault", "wrong_number"}
 }
 
 // WeChat counts one attempt of a call. It is the OnCall of a wechat.Client.

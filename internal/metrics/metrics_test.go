@@ -52,12 +52,12 @@ func TestSignInsAndAnswers(t *testing.T) {
 	m := metrics.New()
 	m.SignInBegan("wechat")
 	m.SignInBegan("wechat")
-	m.SignInEnded("wechat", "ok")
+	m.SignInEnded("wechat", "signed_in")
 	m.OIDC("token", "authorization_code", "wiki", "invalid_grant")
 	m.Relay("access_token", "shop", "40163")
 	expect(t, read(t, m),
 		`weigate_sign_ins_begun_total{method="wechat"} 2`,
-		`weigate_sign_ins_ended_total{method="wechat",outcome="ok"} 1`,
+		`weigate_sign_ins_ended_total{method="wechat",outcome="signed_in"} 1`,
 		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`,
 		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
 }
@@ -254,7 +254,7 @@ func TestNilMetrics(t *testing.T) {
 	t.Parallel()
 	var m *metrics.Metrics
 	m.SignInBegan("wechat")
-	m.SignInEnded("wechat", "ok")
+	m.SignInEnded("wechat", "signed_in")
 	m.OIDC("token", "", "", "ok")
 	m.Relay("auth", "", "ok")
 	m.WeChat(t.Context(), wechat.Call{})

@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
@@ -71,7 +72,7 @@ func newFixtureInProcess(t *testing.T, store, alg string, users, replicas int, c
 	t.Helper()
 	w := prepare(t, store, alg, users)
 	conf := w.load()
-	master, _, err := app.MasterKey(conf)
+	master, _, err := keys.LoadOrCreate(conf.MasterKeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestEightRequestsAtOnceAreOneSignIn(t *testing.T) {
 	if w.people.made != 1 || len(w.kinds()) != 1 {
 		t.Errorf("%d sessions, events %v", w.people.made, w.kinds())
 	}
-	w.watch("begun", "ok")
+	w.watch("begun", "signed_in")
 }
 
 func TestTwoPhonesAtOnceOneGetsIt(t *testing.T) {
@@ -155,7 +155,7 @@ func TestBlockedUserIsRejected(t *testing.T) {
 		if desktop.isIn() != "" {
 			t.Error("signed in")
 		}
-		w.watch("begun", "blocked")
+		w.watch("begun", "refused")
 	})
 	t.Run("between the session and the ticket", func(t *testing.T) {
 		t.Parallel()

@@ -165,7 +165,7 @@ func TestTicketReplay(t *testing.T) {
 	if other.open(other.at).want(web.ScanCode); other.isIn() != "" {
 		t.Error("signed in by an old answer")
 	}
-	w.watch("begun", "ok", "begun")
+	w.watch("begun", "signed_in", "begun")
 }
 
 // An attacker photographs the code on another screen, and scans it before the user does.

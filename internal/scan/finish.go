@@ -29,7 +29,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	}
 	cookie, err := h.createSession(r, s, t, false)
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
-		h.observe(r.Context(), "blocked")
+		h.observe(r.Context(), "refused")
 		h.cfg.Site.Fail(w, r, web.Blocked)
 		return
 	}
@@ -43,7 +43,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *desktopFlow,
 	taken, err := h.cfg.Tickets.RedeemTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
 	switch {
 	case err == nil:
-		h.observe(r.Context(), "ok")
+		h.observe(r.Context(), "signed_in")
 		h.continueSignedIn(w, r, s, taken, cookie)
 	case errors.Is(err, gateway.ErrReplay):
 		// Another request of this browser was first.

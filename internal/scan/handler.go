@@ -70,9 +70,10 @@ const (
 // users in front of a screen.
 const MaxTickets = 20_000
 
-// Observation is the start or the end of a sign-in, for metrics.
+// Observation is the start or the end of a sign-in, for metrics. Its outcomes have the names of
+// package flow, except "wrong_number", which only a scan has.
 type Observation struct {
-	Outcome string // "begun", "ok", "denied", "wrong_number", "blocked"
+	Outcome string // "begun", "signed_in", "denied", "wrong_number", "refused" (the user is blocked)
 }
 
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.

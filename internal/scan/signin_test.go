@@ -51,7 +51,7 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	if got := w.kinds(); !slices.Equal(got, []string{"sign_in"}) {
 		t.Errorf("events %v", got)
 	}
-	w.watch("begun", "ok")
+	w.watch("begun", "signed_in")
 	w.state(gateway.TicketRedeemed)
 }
 
@@ -129,7 +129,7 @@ func TestRefusedOnThePhone(t *testing.T) {
 			if got := w.kinds(); !slices.Equal(got, []string{scan.EventRefuse, "sign_in"}) {
 				t.Errorf("events %v", got)
 			}
-			w.watch("begun", "denied", "ok")
+			w.watch("begun", "denied", "signed_in")
 		})
 	}
 }
@@ -174,7 +174,7 @@ func TestCodeExpiresAndIsRenewed(t *testing.T) {
 	desktop.press("Get a new code").want(web.ScanCode)
 	w.approve(desktop.link(), phone)
 	desktop.open(desktop.at).want(web.ScanSignedIn)
-	w.watch("begun", "ok")
+	w.watch("begun", "signed_in")
 }
 
 // renewing is where the page's script asks for a new code; "" = it does not.
