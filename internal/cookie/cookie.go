@@ -81,9 +81,9 @@ func (s Set) Value(r *http.Request, name string) string {
 	return value
 }
 
-// Below returns the names of the cookies that the browser sent whose names begin with prefix. The
-// names are without the common beginning, and each occurs once.
-func (s Set) Below(r *http.Request, prefix string) (names []string) {
+// WithPrefix returns the names of the cookies that the browser sent and that begin with prefix. The
+// names are without the common beginning of the Set, and each occurs once.
+func (s Set) WithPrefix(r *http.Request, prefix string) (names []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {
 		name, found := strings.CutPrefix(c.Name, s.prefix)

@@ -9,16 +9,23 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// ErrReturn is wrapped by every refusal of a return address.
+// ErrReturn is wrapped by every error of [ReturnPolicy.Check].
 var ErrReturn = errors.New("return address refused")
 
-// Returns decides where a browser may be sent after a sign-in. Addresses of the own origin are kept
-// as a path ("/x?y#z"), others as an absolute address.
+// ReturnPolicy decides where a browser may be sent after a sign-in. An attacker can put any address
+// into a link that starts a sign-in; without the policy, the sign-in would redirect the user to the
+// attacker's site (an open redirect).
+//
+// The canonical form of a return address is a path ("/x?y#z") for an address of the program itself,
+// and an absolute URL for any other.
 type ReturnPolicy struct {
-	Origin         string          // origin, such as https://app.example.com
+	Origin         string          // the program's own origin, such as https://app.example.com
 	Prefix         string          // the path below which the program is served; "" at the root
-	AllowedOrigins map[string]bool // further origins
-	ReservedPaths  []string        // the sign-in's own paths, below Prefix: never return addresses; "/x/" is /x and all below
+	AllowedOrigins map[string]bool // other origins that a return address may have
+
+	// ReservedPaths are the paths of the sign-in itself, below Prefix. A return address must not be
+	// one of them, or the sign-in would start again. "/x/" reserves /x and everything below it.
+	ReservedPaths []string
 }
 
 // Home returns the return address for a request without one.
@@ -32,7 +39,7 @@ func (p *ReturnPolicy) OrHome(address string) string {
 	return address
 }
 
-// Absolute returns the absolute form of an address that Check returned. It does not use the Host
+// Absolute returns the absolute URL of an address that Check returned. It does not use the Host
 // header, which the client chooses.
 func (p *ReturnPolicy) Absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
@@ -41,9 +48,9 @@ func (p *ReturnPolicy) Absolute(address string) string {
 	return address
 }
 
-// Check returns the address in the form that Returns describes, or an error that wraps [ErrReturn].
-// It rejects and never repairs: browsers parse backslashes, tabs, missing slashes and user names in
-// addresses differently than servers, and Check accepts only what both parse alike.
+// Check returns the canonical form of a return address, or an error that wraps [ErrReturn]. It
+// rejects every address that browsers and servers may parse differently: with backslashes, tabs,
+// missing slashes or a user name. It corrects none.
 func (p *ReturnPolicy) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil
@@ -86,7 +93,7 @@ func (p *ReturnPolicy) reserved(decoded string) bool {
 	if !found {
 		return false
 	}
-	below = strings.TrimSuffix(below, "/")
+	below = strings.TrimSuffix(below, "/") // "/sign-out/" is served like "/sign-out"
 	for _, path := range p.ReservedPaths {
 		if below == path || strings.HasSuffix(path, "/") && strings.HasPrefix(below+"/", path) {
 			return true
@@ -95,9 +102,9 @@ func (p *ReturnPolicy) reserved(decoded string) bool {
 	return false
 }
 
-// SafeAvatar returns an address that a page may show, or "". WeChat's avatars come from hosts below
-// qlogo.cn; older users still have http addresses, which the same hosts serve by https. allowed has
-// further origins.
+// SafeAvatar returns the URL of an avatar that a page may show, or "" for one that it must not
+// show. It accepts hosts below qlogo.cn, where WeChat stores avatars, and the origins in allowed.
+// Old avatars still have http URLs; it changes them to https, which the same hosts support.
 func SafeAvatar(address string, allowed map[string]bool) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Opaque != "" || len(address) > 1000 || strings.ContainsAny(address, "\"'<>\\` ") {

@@ -12,9 +12,10 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Errors of [Attempts] that the engine decides on. An implementation may wrap them.
+// Errors that an [Attempts] store returns. It may wrap them.
 var (
-	// ErrAttemptLost means that FinishAttempt came too late, or for an attempt of another owner.
+	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not own
+	// the attempt.
 	ErrAttemptLost = errors.New("the attempt has another owner, or its lease has passed")
 	// ErrFull means that the store has reached a limit.
 	ErrFull = errors.New("the store is full")
@@ -27,90 +28,94 @@ func IsTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Attempt is the redemption of one code of a flow by one request.
+// Attempt is one redemption of a callback's code. It is stored before the code is sent to WeChat,
+// so that of all requests with the same state, in all processes, one sends the code. That request
+// owns the attempt. The others wait until the attempt has an outcome.
 type Attempt struct {
 	Key     string    // the flow: a hash of its state
-	Code    string    // a hash of WeChat's code
-	Owner   string    // random, identifies this attempt
-	Lease   time.Time // after this moment the attempt can have no outcome any more
-	Expires time.Time // the row may be removed from then on; later than the flow's cookie
+	Code    string    // a hash of the code
+	Owner   string    // random; identifies the request that redeems the code
+	Lease   time.Time // when the owner must have written the outcome
+	Expires time.Time // the row may be removed from then on; later than the cookie of the flow
 	Outcome Outcome   // zero while the redemption is in progress
 }
 
 // Outcome is the result of a redemption. Repeated callbacks are answered from it.
 type Outcome struct {
 	Kind string
-	At   time.Time
-	Text string // what the program tells the user, for OutcomeRefused
+	At   time.Time // when it was written
+	Text string    // what the program tells the user, for OutcomeRefused
 }
 
-// The kinds of outcomes. The zero value "" is an attempt in progress.
+// The kinds of outcomes. The zero value "" is a redemption in progress.
 const (
-	OutcomeSignedIn       = "signed_in"       // the Complete function recorded the sign-in
+	OutcomeSignedIn       = "signed_in"       // the RecordFunc recorded the sign-in
 	OutcomeCodeRefused    = "code_refused"    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       = "snapshot"        // a virtual user of WeChat's snapshot page (快照页)
-	OutcomeRefused        = "refused"         // the Complete function refused the user
+	OutcomeRefused        = "refused"         // the RecordFunc refused the user
 	OutcomeUserRestricted = "user_restricted" // WeChat has restricted the user's account
 	OutcomeBusy           = "busy"            // WeChat gave no usable answer, or the program's store is unavailable
 	OutcomeRateLimited    = "rate_limited"    // WeChat's quota of calls is used up
 	OutcomeFault          = "fault"           // wrong configuration, or an error of the program
 )
 
-// Attempts stores the attempts, for all processes that serve one address.
+// Attempts stores the attempts, for all processes that serve one callback.
 type Attempts interface {
-	// BeginAttempt stores want unless the flow has an attempt already, in one atomic step. An
-	// attempt whose outcome is OutcomeCodeRefused is replaced when want has another code. Otherwise
+	// BeginAttempt stores want in one atomic step and returns it and true, when the flow has no
+	// attempt yet, or when the stored one has OutcomeCodeRefused and another code than want. Otherwise
 	// it returns the stored attempt and false.
-	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
+	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
-	// FinishAttempt writes the outcome, once. It is ErrAttemptLost, and changes nothing, when the
-	// row is missing, has another owner or an outcome, or its lease is not after now.
+	// FinishAttempt writes the outcome, once. It returns ErrAttemptLost, and changes nothing, when the
+	// attempt is missing, has another owner or an outcome, or its lease is not after now.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
+// Time limits of a redemption. The lease is longer than the redemption may take, so that the
+// outcome can be written before the requests that wait for it start the flow again.
 const (
-	// wechatLimit is for both calls to WeChat together, signInLimit for those and the Complete
-	// function. The lease is longer than both: until it ends, repeated callbacks wait; after it the
-	// attempt can have no outcome.
-	wechatLimit  = 10 * time.Second
-	signInLimit  = 13 * time.Second
-	attemptLease = 15 * time.Second
-	storeLimit   = attemptLease - signInLimit
+	wechatLimit       = 10 * time.Second // for both calls to WeChat together
+	redeemLimit       = 13 * time.Second // for the calls to WeChat and the RecordFunc
+	attemptLease      = 15 * time.Second
+	attemptStoreLimit = attemptLease - redeemLimit // for one call of Attempts
 
-	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals.
-	// WeChat answers within some 50 to 200 ms, so the first reads are the likely ones.
+	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals. WeChat
+	// usually answers within 50 to 200 ms, so the short intervals come first.
 	firstPause   = 5 * time.Millisecond
 	longestPause = 250 * time.Millisecond
 )
 
-// errRestart means that it is unknown whether the code was redeemed. It must not be sent twice, so
-// the flow starts again.
-var errRestart = errors.New("flow: the outcome of the redemption is unknown")
+// errOutcomeUnknown means that it is unknown whether the code was redeemed. It must not be sent
+// twice, so the flow starts again.
+var errOutcomeUnknown = errors.New("flow: the outcome of the redemption is unknown")
 
-// outcome begins an attempt and redeems the code, or waits for the outcome of the request that did,
-// in this process or another. fresh reports whether this call redeemed the code.
-func (e *Engine) outcome(b Browser, f *Flow, code string, complete RecordFunc) (out Outcome, fresh bool, err error) {
-	began := time.Now()
+// redeemOrWait begins an attempt and redeems the code. When another request, in this process or
+// another, has begun the attempt, it waits for the outcome. redeemedHere reports whether this call
+// redeemed the code.
+func (e *Engine) redeemOrWait(
+	b Browser, f *Flow, code string, record RecordFunc,
+) (out Outcome, redeemedHere bool, err error) {
+	started := time.Now()
 	owner := rand.Text()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		now := e.cfg.Now()
-		want := Attempt{
+		own := Attempt{
 			Key: Hash("flow", f.state), Code: Hash("code", code), Owner: owner,
 			Lease: now.Add(attemptLease), Expires: f.deadline.Add(attemptMargin),
 		}
-		have, won, err := e.beginAttempt(b, want, now)
+		stored, begun, err := e.beginAttempt(b, own, now)
 		switch {
 		case err != nil:
 			return Outcome{}, false, fmt.Errorf("flow: begin an attempt: %w", err)
-		case won:
-			out, err := e.redeem(b, f, code, want, complete)
+		case begun:
+			out, err := e.redeem(b, f, code, own, record)
 			return out, true, err
-		case have.Outcome.Kind == OutcomeSignedIn && have.Code != want.Code && !e.acceptsOtherCode(b, f):
-			return Outcome{}, false, errRestart
-		case have.Outcome.Kind != "":
-			return have.Outcome, false, nil
-		case !have.Lease.After(now) || time.Since(began) > attemptLease:
-			return Outcome{}, false, errRestart
+		case stored.Outcome.Kind == OutcomeSignedIn && stored.Code != own.Code && !e.acceptsOtherCode(b, f):
+			return Outcome{}, false, errOutcomeUnknown
+		case stored.Outcome.Kind != "":
+			return stored.Outcome, false, nil
+		case !stored.Lease.After(now) || time.Since(started) > attemptLease:
+			return Outcome{}, false, errOutcomeUnknown
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -122,32 +127,30 @@ func (e *Engine) outcome(b Browser, f *Flow, code string, complete RecordFunc) (
 	}
 }
 
-// beginAttempt does not end when the browser goes away: an attempt that was stored while its
-// request died would keep the next request of the browser waiting.
+// beginAttempt calls Attempts.BeginAttempt, and does not stop when the client closes the
+// connection. Otherwise an attempt could be stored that no request continues, and the browser's
+// next request would wait for its outcome until the lease ends.
 func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), storeLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), attemptStoreLimit)
 	defer cancel()
 	return e.cfg.Attempts.BeginAttempt(ctx, want, now)
 }
 
-// acceptsOtherCode reports whether a repeated callback with a second code may get the session that
-// the first code created. WeChat's double call with two codes is such a repeat. So is this attack:
-// the attacker sets their own flow cookie in a victim's browser, the victim signs in with it, and
-// the attacker repeats the callback to get the victim's session. No other host can set a "__Host-"
-// cookie. Where the cookie has another prefix, the browser must have the session already; otherwise
-// the flow starts again.
+// acceptsOtherCode reports whether a callback with a second code may get the session that the first
+// code created. WeChat sends such a callback when it requests the callback twice.
+//
+// It can also be an attack: the attacker sets their own flow cookie in a victim's browser, the
+// victim signs in with it, and the attacker repeats the callback, with a code of their own, to get
+// the victim's session. Where cookies have the prefix "__Host-", the attacker cannot set one from
+// another host. Elsewhere the browser must have the session already; otherwise the flow starts
+// again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
+	if e.cookies.HostOnly() {
+		return true
+	}
 	id, err := f.SessionID()
 	sent := e.cookies.Value(b.Request, CookieSession)
-	return err == nil && (e.cookies.HostOnly() || subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1)
-}
-
-// finish writes an outcome, with a time limit of its own: without a stored outcome every repeated
-// callback starts the flow again.
-func (e *Engine) finish(ctx context.Context, key, owner string, out Outcome) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
-	defer cancel()
-	return e.cfg.Attempts.FinishAttempt(ctx, key, owner, out, out.At)
+	return err == nil && subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1
 }
 
 // Authorization is what WeChat confirmed about the user who authorized a flow.
@@ -157,9 +160,9 @@ type Authorization struct {
 	OpenID  string
 	UnionID string         // "" when WeChat did not return one
 	Scopes  []wechat.Scope // as WeChat returned them
-	Profile *Profile       // nil: not requested, or WeChat did not return it
-	At      time.Time
-	Attempt Attempt // Key and Owner identify it in the store
+	Profile *Profile       // nil when it was not requested or not returned
+	At      time.Time      // when WeChat confirmed it
+	Attempt Attempt        // the attempt that redeemed the code
 
 	engine *Engine
 }
@@ -167,85 +170,106 @@ type Authorization struct {
 // Profile is a user's nickname and avatar (头像昵称).
 type Profile struct {
 	Nickname  string
-	AvatarURL string // "" or an address that SafeAvatar accepts
+	AvatarURL string // "" or a URL that SafeAvatar returned
 }
 
-// Complete records an authorization: the user, the session under Flow.SessionID, and the outcome of
-// the attempt, by [Authorization.Finish] or in a transaction of its own. It returns the outcome that
-// it recorded. With an outcome, an error is only logged as its cause. Without one (Kind is empty)
-// nothing was recorded: the browser is then sent to WeChat again for [ErrAttemptLost], and gets an
-// error page for other errors.
+// RecordFunc records an authorization: the user, the session with the id Flow.SessionID, and the
+// outcome of the attempt. It writes the outcome with [Authorization.Finish], or in a database
+// transaction together with the session, and returns it.
 //
-// It is called once per flow, in the request that redeemed the code. Its context outlives that
-// request and leaves three seconds or more.
+// If it returns an outcome and an error, the error is only logged, as the cause of the outcome. If
+// it returns an error and the zero Outcome, nothing was recorded: for [ErrAttemptLost] the browser
+// is sent to WeChat again, for other errors it gets an error page.
+//
+// It is called once per flow, in the request that redeemed the code. Its context is not cancelled
+// with that request, and leaves at least three seconds.
 type RecordFunc func(ctx context.Context, a Authorization) (Outcome, error)
 
-// Finish writes the outcome of the attempt and returns it together with cause, for the log.
+// Finish writes the outcome of the attempt. It returns the outcome together with cause, which is
+// logged; when the outcome cannot be written it returns the zero Outcome and an error.
+//
+// The write has its own time limit, so that it is tried even when ctx has ended: without a stored
+// outcome, every repeated callback starts the flow again.
 func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptStoreLimit)
+	defer cancel()
 	out := Outcome{Kind: kind, Text: text, At: a.engine.cfg.Now()}
-	if err := a.engine.finish(ctx, a.Attempt.Key, a.Attempt.Owner, out); err != nil {
+	if err := a.engine.cfg.Attempts.FinishAttempt(ctx, a.Attempt.Key, a.Attempt.Owner, out, out.At); err != nil {
 		return Outcome{}, errors.Join(fmt.Errorf("flow: write the outcome: %w", err), cause)
 	}
 	return out, cause
 }
 
-// redeem sends the code to WeChat for an attempt that was stored, and calls complete.
+// redeem sends the code of a stored attempt to WeChat and calls record.
 //
-// It continues when the client closes the connection: WeChat calls a slow callback a second time and drops
-// the first, and that second request waits for this one.
-func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, complete RecordFunc) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), signInLimit)
+// It continues when the client closes the connection: if a callback is slow, WeChat requests it a
+// second time and drops the first request. The second request waits for the outcome of this one.
+func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record RecordFunc) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), redeemLimit)
 	defer cancel()
 	a := Authorization{Flow: f, AppID: e.client(f.Method).AppID, Attempt: attempt, engine: e}
-	out, err := e.authorize(ctx, b, code, &a)
-	if out.Kind == "" && err == nil {
-		out, err = complete(ctx, a)
+	var out Outcome
+	failure, err := e.authorize(ctx, b, code, &a)
+	if failure != "" {
+		out, err = a.Finish(ctx, failure, "", err)
 	} else {
-		out, err = a.Finish(ctx, out.Kind, "", err)
+		out, err = record(ctx, a)
+	}
+	if out.Kind == "" {
+		if errors.Is(err, ErrAttemptLost) {
+			e.cfg.Logger.WarnContext(ctx, "attempt lost, sign-in restarted", "error", err, "request_id", b.RequestID)
+			return Outcome{}, errOutcomeUnknown
+		}
+		return Outcome{}, err
 	}
 	var user []slog.Attr
 	if a.OpenID != "" {
 		user = userAttrs(a.AppID, a.OpenID)
 	}
-	if out.Kind == "" {
-		if errors.Is(err, ErrAttemptLost) {
-			e.cfg.Logger.WarnContext(ctx, "attempt lost, sign-in restarted", "error", err, "request_id", b.RequestID)
-			return Outcome{}, errRestart
-		}
-		return Outcome{}, err
-	}
-	e.log(b, f, out.Kind, err, user...)
+	e.logCallback(b, f, out.Kind, err, user...)
 	return out, nil
 }
 
-// authorize redeems the code and fills in what WeChat confirmed. It returns an outcome when
-// the sign-in cannot be completed.
-func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (Outcome, error) {
+// userAttrs returns log attributes that identify a user. The openid is shortened: enough to find
+// the user, without logging the whole id.
+func userAttrs(appID, openID string) []slog.Attr {
+	if len(openID) > 8 {
+		openID = openID[:8] + "…"
+	}
+	return []slog.Attr{slog.String("appid", appID), slog.String("openid", openID)}
+}
+
+// authorize redeems the code and fills in what WeChat confirmed. When the sign-in cannot be
+// completed, it returns the kind of the outcome, and the error that caused it, if any.
+func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Authorization) (failure string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wechatLimit)
 	defer cancel()
 	client := e.client(a.Flow.Method)
 	token, err := client.Exchange(ctx, code)
 	if err != nil {
-		return Outcome{Kind: classify(err)}, err
+		return exchangeOutcome(err), err
 	}
 	if token.SnapshotUser {
-		// A virtual user (WeChat's announcement of 2022-05-09): its openid, nickname and avatar
-		// belong to nobody.
-		return Outcome{Kind: OutcomeSnapshot}, nil
+		// A virtual user (WeChat's announcement of 2022-05-09): the openid, nickname and avatar
+		// are not those of a real user.
+		return OutcomeSnapshot, nil
 	}
-	a.OpenID, a.UnionID, a.Scopes, a.At = token.OpenID, token.UnionID, token.Scopes, e.cfg.Now()
+	a.OpenID, a.UnionID = token.OpenID, token.UnionID
+	a.Scopes, a.At = token.Scopes, e.cfg.Now()
 	if profileGranted(a.Flow, token) {
 		e.addProfile(ctx, b, client, token, a)
 	}
-	return Outcome{}, nil
+	return "", nil
 }
 
-// classify returns the outcome for an error of the exchange. When WeChat refused the code, the flow
-// starts again. When WeChat gave no usable answer, the user decides when to try again; package
-// wechat returns ErrReauthorize for that too, since the code may have been used.
-func classify(err error) string {
-	var answer *wechat.Error
-	refused := errors.Is(err, wechat.ErrInvalidCode) || (errors.As(err, &answer) && answer.Code != 0)
+// exchangeOutcome returns the outcome for an error of the exchange. It returns OutcomeCodeRefused,
+// after which the flow starts again automatically, only when WeChat answered that the code is
+// invalid. When WeChat gave no usable answer, [wechat.ErrReauthorize] is returned too, since the
+// code may have been used; then the outcome is OutcomeBusy, and the user decides when to try again.
+func exchangeOutcome(err error) string {
+	var wechatErr *wechat.Error
+	answered := errors.As(err, &wechatErr) && wechatErr.Code != 0
+	refused := answered || errors.Is(err, wechat.ErrInvalidCode)
 	switch {
 	case errors.Is(err, wechat.ErrConfiguration):
 		return OutcomeFault
@@ -259,9 +283,9 @@ func classify(err error) string {
 	return OutcomeBusy
 }
 
-// profileGranted reports whether the profile may be requested with this token. For a token with
-// scope snsapi_base WeChat answers 48001. WeChat's newest documentation omits scope from the token
-// response; without it the scope of the flow is used.
+// profileGranted reports whether the profile may be requested with a token. For a token with scope
+// snsapi_base, WeChat would answer errcode 48001. WeChat's newest documentation omits the scope
+// from the token response; when it is missing, the scope of the flow is assumed to be granted.
 func profileGranted(f *Flow, token *wechat.Token) bool {
 	if f.Scope == wechat.ScopeBase {
 		return false

@@ -7,57 +7,76 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/weigate/weigate/wechat"
 )
 
 const (
-	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's
-	// second call comes within seconds (field reports, "callback called twice"), a refresh or
-	// "back" soon after.
+	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's second
+	// request comes within seconds (field reports, "callback called twice"). Users reload the page or
+	// press the back button soon after.
 	repeatWindow = time.Minute
 
-	// maxCode is the greatest length of a code that is sent to WeChat: WeChat's have 32 characters,
-	// WeCom documents at most 512 bytes.
+	// maxCode is the greatest length of a code that is sent to WeChat, in bytes. WeChat's codes have
+	// 32; WeCom documents at most 512.
 	maxCode = 512
 )
 
-// Callback answers the request by which WeChat returns the browser, with code and state; without a
-// code when the user declined (older WeChat; today it sends nothing). The result is SignedIn, Lost,
-// Denied, Snapshot, Ended, ToWeChat, Empty or Failed.
+// Callback answers the request by which WeChat returns the browser, with code and state. The result
+// is SignedIn, Lost, Denied, Snapshot, CallbackFailed, ToWeChat, StatusOnly or InternalError.
 //
-// Nothing is sent to WeChat unless this browser has the cookie of the flow: Tencent's own machines
-// fetch callbacks (field reports of 2017 to 2024), and a code that they used up would be lost to
+// Nothing is sent to WeChat unless this browser has the cookie of the flow. Tencent's own machines
+// fetch callbacks (field reports of 2017 to 2024), and a code that they redeemed would be lost to
 // the user.
-func (e *Engine) Callback(b Browser, complete RecordFunc) Result {
+func (e *Engine) Callback(b Browser, record RecordFunc) Result {
 	if b.Request.Method == http.MethodHead {
-		return Result{Kind: StatusOnly, Status: http.StatusOK} // a prefetch or a link checker: it must not use up a code
+		// A prefetch or a link checker. It must not redeem the code.
+		return Result{Kind: StatusOnly, Status: http.StatusOK}
 	}
 	query, err := url.ParseQuery(b.Request.URL.RawQuery)
-	state, okState := singleValue(query, "state")
-	code, okCode := singleValue(query, "code")
-	if err != nil || !okState || !okCode || !validState(state) {
+	state, stateOK := singleValue(query, "state")
+	code, codeOK := singleValue(query, "code")
+	if err != nil || !stateOK || !codeOK || !validState(state) {
 		return e.Lost(b, nil)
 	}
 	f := e.cookies.find(b.Request, state)
-	now := e.cfg.Now()
-	switch {
-	case f == nil:
+	if f == nil {
 		return e.Lost(b, nil)
-	case !now.Before(f.deadline) || f.created.After(now.Add(time.Minute)) || e.client(f.Method) == nil:
+	}
+	now := e.cfg.Now()
+	expired := !now.Before(f.deadline)
+	fromFuture := f.created.After(now.Add(time.Minute)) // the clock of this machine or another is wrong
+	// WeChat omits the code when the user declined. One client of WeChat sent "authdeny" (field
+	// report). Current ones do not return at all.
+	declined := code == "" || code == "authdeny"
+	switch {
+	case expired || fromFuture || e.client(f.Method) == nil:
 		return e.Lost(b, f)
-	case code == "" || code == "authdeny": // the latter is what one WeChat client sent (field report)
-		// The flow is left as it was: GET changes nothing, and WeChat may still call with a code.
-		e.log(b, f, EventDenied, nil)
+	case declined:
+		// The cookie of the flow stays, since WeChat may still request the callback with a code.
+		e.logCallback(b, f, EventDenied, nil)
 		return Result{Kind: Denied, Flow: f}
 	case !validCode(code):
 		return e.Lost(b, f)
 	}
-	return e.complete(b, f, code, complete)
+	return e.callbackResult(b, f, code, record)
 }
 
+// singleValue returns the value of a parameter, "" when it is absent. It accepts a value that is
+// repeated, because WeChat was seen to send the same state twice. ok is false for two different
+// values, which only an attacker sends.
+func singleValue(query url.Values, name string) (value string, ok bool) {
+	for i, v := range query[name] {
+		if i > 0 && v != value {
+			return "", false
+		}
+		value = v
+	}
+	return value, true
+}
+
+// validCode reports whether code is printable ASCII without spaces, and at most maxCode bytes.
 func validCode(code string) bool {
 	if len(code) > maxCode {
 		return false
@@ -70,88 +89,93 @@ func validCode(code string) bool {
 	return true
 }
 
-// Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
-// shared link, an old page, the state of another browser, or a browser without cookies. It sets a
-// cookie that distinguishes the last case from the others. For a browser that is signed in the
-// Result has no cookies: the caller redirects it without an explanation.
-func (e *Engine) Lost(b Browser, f *Flow) Result {
-	res := Result{Kind: Lost, Flow: f}
-	if !b.HasSession() {
-		e.log(b, nil, EventLost, nil)
-		res.Cookies = []*http.Cookie{e.cookies.New(cookieProbe, "1", probeAge)}
+// callbackResult redeems the code, or waits until another request has redeemed it, and returns the
+// result for the outcome.
+func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFunc) Result {
+	out, redeemedHere, err := e.redeemOrWait(b, f, code, record)
+	switch {
+	case errors.Is(err, errOutcomeUnknown):
+		return e.restart(b, f)
+	case err != nil && b.Request.Context().Err() != nil:
+		// The client closed the connection and does not receive this response.
+		return Result{Kind: StatusOnly, Status: http.StatusServiceUnavailable}
+	case err != nil:
+		return e.Fail(b, f, err)
 	}
-	return res
+	if !redeemedHere {
+		e.logRepeat(b, f, out.Kind)
+	}
+	switch out.Kind {
+	case OutcomeSignedIn:
+		now := e.cfg.Now()
+		if !redeemedHere && now.Sub(out.At) >= repeatWindow {
+			return e.Lost(b, f)
+		}
+		count := e.cookies.newSignInCount(restartsOf(f.state)+1, now)
+		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !redeemedHere, Cookies: count}
+	case OutcomeCodeRefused:
+		return e.restart(b, f)
+	case OutcomeSnapshot:
+		return Result{Kind: Snapshot, Flow: f, Cookies: []*http.Cookie{e.cookies.New(cookieNotice, "1", noticeAge)}}
+	}
+	return e.callbackFailed(b, f, out.Kind, out.Text)
+}
+
+// Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
+// shared link, an old page, the state of another browser, or a browser that rejects cookies. It
+// sets a cookie by which AcceptsCookies later detects the last case. f is the flow if it was found
+// but has expired, else nil.
+//
+// For a browser that is signed in, the result has no cookies: the caller redirects it to the return
+// address without an explanation.
+func (e *Engine) Lost(b Browser, f *Flow) Result {
+	if b.HasSession() {
+		return Result{Kind: Lost, Flow: f}
+	}
+	e.logCallback(b, nil, EventLost, nil)
+	return Result{Kind: Lost, Flow: f, Cookies: []*http.Cookie{e.cookies.New(cookieProbe, "1", probeAge)}}
 }
 
 // Fail returns the result for a callback that failed with an error of the program or its store.
 func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	switch {
 	case errors.Is(err, ErrFull):
-		e.log(b, f, EventStoreFull, err)
-		return e.end(b, f, EventStoreFull, "")
+		e.logCallback(b, f, EventStoreFull, err)
+		return e.callbackFailed(b, f, EventStoreFull, "")
 	case IsTemporary(err):
-		e.log(b, f, EventUnavailable, err)
-		return e.end(b, f, EventUnavailable, "")
+		e.logCallback(b, f, EventUnavailable, err)
+		return e.callbackFailed(b, f, EventUnavailable, "")
 	}
 	e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in failed", "error", err, "request_id", b.RequestID)
-	return e.end(b, f, OutcomeFault, "")
+	return e.callbackFailed(b, f, OutcomeFault, "")
 }
 
-// complete redeems the code, or waits for the outcome of its redemption by another request.
-func (e *Engine) complete(b Browser, f *Flow, code string, complete RecordFunc) Result {
-	out, fresh, err := e.outcome(b, f, code, complete)
-	switch {
-	case errors.Is(err, errRestart):
-		return e.restart(b, f)
-	case err != nil && b.Request.Context().Err() != nil:
-		// The client closed the connection, so nobody reads this response.
-		return Result{Kind: StatusOnly, Status: http.StatusServiceUnavailable}
-	case err != nil:
-		return e.Fail(b, f, err)
-	}
-	if !fresh {
-		e.log(b, f, repeatOf+out.Kind, nil)
-	}
-	switch out.Kind {
-	case OutcomeSignedIn:
-		now := e.cfg.Now()
-		if !fresh && now.Sub(out.At) >= repeatWindow {
-			return e.Lost(b, f)
-		}
-		trace := e.cookies.trace(restartsOf(f.state)+1, now)
-		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !fresh, Cookies: trace}
-	case OutcomeCodeRefused:
-		return e.restart(b, f)
-	case OutcomeSnapshot:
-		return Result{Kind: Snapshot, Flow: f, Cookies: []*http.Cookie{e.cookies.New(cookieNotice, "1", noticeAge)}}
-	}
-	return e.end(b, f, out.Kind, out.Text)
-}
-
-// Ending is what the page for a failed callback needs. The page has an address of its own: the
-// callback's still contains the code, which may be valid (WeChat did not answer, the secret is
-// wrong), and users copy the address of an error page, or share it from WeChat's menu, to ask for
-// help. An attacker with a valid code can sign in as its user, in a flow of their own.
+// Failure is what the error page of a callback needs to know. The caller redirects the browser to
+// that page, because the URL of the callback contains the code, which may still be valid (WeChat
+// did not answer, or the app secret is wrong). Users send the URL of an error page to others when
+// they ask for help, and an attacker with a valid code can sign in as its user, in a flow of their
+// own.
 //
-// It is sealed in the query of that address, so that nobody else can choose the text of the page, and
-// neither a cookie nor the store is needed.
+// A Failure is encrypted into the query of the page's URL. So it needs neither a cookie nor the
+// store, and nobody else can choose the text of the page.
 type Failure struct {
 	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
 	ReturnTo  string       `json:"r"`
 	Scope     wechat.Scope `json:"s"`
-	Data      []byte       `json:"d,omitempty"`
-	Text      string       `json:"t,omitempty"`
+	Data      []byte       `json:"d,omitempty"` // Request.Data of the flow
+	Text      string       `json:"t,omitempty"` // Outcome.Text
 	RequestID string       `json:"q"`
 	Until     int64        `json:"u"` // Unix seconds
 }
 
-// endingName is the name for which an Ending is sealed, as a cookie is sealed for its name.
-const endingName = "ending"
+// failureName is the name of the value that is encrypted. The [seal.Sealer] requires it to decrypt.
+const failureName = "failure"
 
-func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
+// callbackFailed returns the result that redirects to the error page.
+func (e *Engine) callbackFailed(b Browser, f *Flow, outcome, text string) Result {
 	var plain bytes.Buffer
 	encoder := json.NewEncoder(&plain)
-	encoder.SetEscapeHTML(false) // return addresses have many "&", and the length is limited
+	encoder.SetEscapeHTML(false) // return addresses contain many "&", and the length is limited
 	err := encoder.Encode(Failure{
 		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, Data: f.Data, Text: text,
 		RequestID: b.RequestID, Until: e.cfg.Now().Add(Lifetime).Unix(),
@@ -159,28 +183,31 @@ func (e *Engine) end(b Browser, f *Flow, outcome, text string) Result {
 	if err != nil {
 		return Result{Kind: InternalError, Err: err}
 	}
-	value, err := e.endings.Seal(endingName, plain.Bytes())
+	value, err := e.failures.Seal(failureName, plain.Bytes())
 	if err != nil {
 		return Result{Kind: InternalError, Err: err}
 	}
 	return Result{Kind: CallbackFailed, Flow: f, Failure: value}
 }
 
-// Ending reads Result.Ending. It returns false for a value that has expired, or that was not made
-// here.
+// OpenFailure decrypts Result.Failure. It returns false for a value that has expired or was not
+// sealed by an engine with the same keys.
 func (e *Engine) OpenFailure(value string) (Failure, bool) {
-	var out Failure
-	plain, err := e.endings.Open(endingName, value)
-	if err != nil || json.Unmarshal(plain, &out) != nil || !e.cfg.Now().Before(time.Unix(out.Until, 0)) {
+	plain, err := e.failures.Open(failureName, value)
+	if err != nil {
 		return Failure{}, false
 	}
-	return out, true
+	var failure Failure
+	if json.Unmarshal(plain, &failure) != nil || !e.cfg.Now().Before(time.Unix(failure.Until, 0)) {
+		return Failure{}, false
+	}
+	return failure, true
 }
 
-// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
-// small sets.
+// Event is one step of a sign-in, for metrics. It identifies no user, and each field has few
+// different values.
 type Event struct {
-	Outcome string // one of the constants below, or an outcome of a redemption
+	Outcome string // one of the constants below, or the kind of an [Outcome]
 	Method  Method // "" when the flow is not known
 }
 
@@ -195,23 +222,29 @@ const (
 	EventUnavailable = "unavailable" // the store cannot be reached
 )
 
-const repeatOf = "repeat of "
-
-func (e *Engine) event(b Browser, f *Flow, outcome string) {
-	if strings.HasPrefix(outcome, repeatOf) {
-		outcome = EventRepeat
-	}
-	v := Event{Outcome: outcome}
+// sendEvent calls Config.OnEvent. f may be nil.
+func (e *Engine) sendEvent(b Browser, f *Flow, outcome string) {
+	event := Event{Outcome: outcome}
 	if f != nil {
-		v.Method = f.Method
+		event.Method = f.Method
 	}
-	e.cfg.OnEvent(b.Request.Context(), v)
+	e.cfg.OnEvent(b.Request.Context(), event)
 }
 
-// log calls OnEvent and logs the one line of a callback. The line does not contain the address of
-// the request, which has the code.
-func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
-	e.event(b, f, outcome)
+// logCallback sends an event and writes the one log line of a callback. f may be nil.
+func (e *Engine) logCallback(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
+	e.sendEvent(b, f, outcome)
+	e.writeLog(b, f, outcome, err, more...)
+}
+
+// logRepeat is logCallback for a callback that was answered from the outcome of an earlier one.
+func (e *Engine) logRepeat(b Browser, f *Flow, outcome string) {
+	e.sendEvent(b, f, EventRepeat)
+	e.writeLog(b, f, "repeat of "+outcome, nil)
+}
+
+// writeLog writes the log line. It does not log the URL of the request, which contains the code.
+func (e *Engine) writeLog(b Browser, f *Flow, outcome string, err error, more ...slog.Attr) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.String("outcome", outcome), slog.String("request_id", b.RequestID)}
 	if f != nil {
@@ -227,13 +260,4 @@ func (e *Engine) log(b Browser, f *Flow, outcome string, err error, more ...slog
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	e.cfg.Logger.LogAttrs(b.Request.Context(), level, "sign-in callback answered", attrs...)
-}
-
-// userAttrs returns log attributes that identify a user. The openid is shortened: it is enough to
-// find the user, and not the whole identity.
-func userAttrs(appID, openID string) []slog.Attr {
-	if len(openID) > 8 {
-		openID = openID[:8] + "…"
-	}
-	return []slog.Attr{slog.String("appid", appID), slog.String("openid", openID)}
 }

@@ -12,83 +12,101 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// Names of the cookies, and their lifetimes.
+// Names of the cookies. cookie.Set adds a prefix to each.
 const (
-	CookieSession = "s" // the session id; the packages that use this one set it
+	CookieSession = "s" // the session id; the callers of this package set it
 
-	cookieFlow   = "f-" // followed by the beginning of the state
-	cookieProbe  = "p"  // distinguishes a browser without cookies from one whose callback belongs to another browser
-	cookieNotice = "n"  // the page that explains WeChat's snapshot page must be shown next
-	cookieTrace  = "t"  // counts recent sign-ins that succeeded
-
-	flowNameChars = 10 // of the state: 50 bits distinguish the few flows of one browser
-	probeAge      = time.Minute
-	noticeAge     = time.Minute
-	traceAge      = time.Minute
+	cookieFlow        = "f-" // followed by the beginning of the state: one pending flow
+	cookieProbe       = "p"  // set for a lost callback, to see whether the browser accepts cookies
+	cookieNotice      = "n"  // the page about WeChat's snapshot page must be shown next
+	cookieSignInCount = "t"  // how many sign-ins succeeded within a minute
 )
 
-// flowBudget is the greatest size of all flow cookies of one browser together, in bytes of the
-// Cookie header. Many servers refuse headers over 8 KB, and the program has cookies of its own.
-const flowBudget = 3072
+const (
+	// flowNameChars is how many characters of the state are in the name of its cookie: 50 bits, enough
+	// to distinguish the few flows of one browser.
+	flowNameChars = 10
 
-// cookies reads and writes the cookies of the engine.
-type cookies struct {
+	probeAge       = time.Minute
+	noticeAge      = time.Minute
+	signInCountAge = time.Minute
+
+	// maxFlowCookies is the greatest size of all flow cookies of one browser together, in bytes of the
+	// Cookie header. Many servers refuse headers over 8 KB, and the program has cookies of its own.
+	maxFlowCookies = 3072
+)
+
+// flowCookies reads and creates the cookies of an [Engine].
+type flowCookies struct {
 	cookie.Set
-	flows  *seal.Sealer
-	traces *seal.Sealer
+	flows        *seal.Sealer
+	signInCounts *seal.Sealer
 }
 
 func flowName(state string) string { return cookieFlow + state[:flowNameChars] }
 
-// size returns the bytes of a cookie in the Cookie header.
-func size(name, value string) int { return len(name) + len(value) + len("=; ") }
+// headerSize returns the bytes that a cookie needs in the Cookie header.
+func headerSize(name, value string) int { return len(name) + len(value) + len("=; ") }
 
-// keep returns the cookie of f, and cookies that remove the oldest flows of the browser until the
-// rest fits flowBudget. Flows that have expired or cannot be decrypted are removed first.
-func (c *cookies) keep(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie, error) {
+// pendingCookie is a flow cookie that the browser sent.
+type pendingCookie struct {
+	name    string
+	size    int
+	created time.Time // zero when the flow has expired or cannot be decrypted
+}
+
+// add returns the cookie of a new flow, and cookies that remove other flows of the browser: all
+// that have expired or cannot be decrypted, then the oldest until the rest fits maxFlowCookies.
+func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie, error) {
 	plain, err := f.marshal()
 	if err != nil {
 		return nil, err
 	}
-	own := flowName(f.state)
-	value, err := c.flows.Seal(c.Name(own), plain)
+	name := flowName(f.state)
+	value, err := c.flows.Seal(c.Name(name), plain)
 	if err != nil {
 		return nil, err
 	}
-	type pending struct {
-		name    string
-		size    int
-		created time.Time // zero: not a flow, or expired
+	others := c.otherFlows(r, name, now)
+	total := headerSize(c.Name(name), value)
+	for _, other := range others {
+		total += other.size
 	}
-	var others []pending
-	total := size(c.Name(own), value)
-	for _, name := range c.Below(r, cookieFlow) {
-		if name == own {
+	changes := []*http.Cookie{c.New(name, value, f.deadline.Sub(now))}
+	for _, other := range others {
+		if total <= maxFlowCookies && !other.created.IsZero() {
+			break
+		}
+		changes = append(changes, c.Clear(other.name))
+		total -= other.size
+	}
+	return changes, nil
+}
+
+// otherFlows returns the flow cookies of the browser except the one called name, the oldest first.
+func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
+	var others []pendingCookie
+	for _, other := range c.WithPrefix(r, cookieFlow) {
+		if other == name {
 			continue
 		}
-		p := pending{name: name}
-		for _, sent := range r.CookiesNamed(c.Name(name)) {
-			p.size += size(sent.Name, sent.Value)
-			if old, err := c.open(sent); err == nil && now.Before(old.deadline) {
-				p.created = old.created
+		p := pendingCookie{name: other}
+		for _, sent := range r.CookiesNamed(c.Name(other)) {
+			p.size += headerSize(sent.Name, sent.Value)
+			if f, err := c.open(sent); err == nil && now.Before(f.deadline) {
+				p.created = f.created
 			}
 		}
 		others = append(others, p)
-		total += p.size
 	}
-	slices.SortStableFunc(others, func(a, b pending) int { return cmp.Compare(a.created.Unix(), b.created.Unix()) })
-	set := []*http.Cookie{c.New(own, value, f.deadline.Sub(now))}
-	for _, p := range others {
-		if total <= flowBudget && !p.created.IsZero() {
-			break
-		}
-		set = append(set, c.Clear(p.name))
-		total -= p.size
-	}
-	return set, nil
+	slices.SortStableFunc(others, func(a, b pendingCookie) int {
+		return cmp.Compare(a.created.Unix(), b.created.Unix())
+	})
+	return others
 }
 
-func (c *cookies) open(sent *http.Cookie) (*Flow, error) {
+// open decrypts a flow cookie.
+func (c *flowCookies) open(sent *http.Cookie) (*Flow, error) {
 	plain, err := c.flows.Open(sent.Name, sent.Value)
 	if err != nil {
 		return nil, err
@@ -96,9 +114,9 @@ func (c *cookies) open(sent *http.Cookie) (*Flow, error) {
 	return unmarshalFlow(plain)
 }
 
-// find returns the flow that this browser started with state, or nil. A cookie of the same name
-// that another host set does not hide the real one.
-func (c *cookies) find(r *http.Request, state string) *Flow {
+// find returns the flow that this browser started with state, or nil. It tries every cookie of the
+// name, so that a second one, which another host below the same domain set, does not hide the flow.
+func (c *flowCookies) find(r *http.Request, state string) *Flow {
 	for _, sent := range r.CookiesNamed(c.Name(flowName(state))) {
 		f, err := c.open(sent)
 		if err == nil && subtle.ConstantTimeCompare([]byte(f.state), []byte(state)) == 1 {
@@ -108,25 +126,26 @@ func (c *cookies) find(r *http.Request, state string) *Flow {
 	return nil
 }
 
-// trace returns the cookie that counts sign-ins that succeeded within a minute. A browser that has
-// no session after each of them is in a loop.
-func (c *cookies) trace(count int, now time.Time) []*http.Cookie {
+// newSignInCount returns the cookie that counts the sign-ins that succeeded within a minute. A
+// browser with a count and without a session is in a loop.
+func (c *flowCookies) newSignInCount(count int, now time.Time) []*http.Cookie {
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
-	value, err := c.traces.Seal(c.Name(cookieTrace), plain)
+	value, err := c.signInCounts.Seal(c.Name(cookieSignInCount), plain)
 	if err != nil {
-		return nil // nine bytes always fit
+		return nil // impossible: Seal fails for long values only
 	}
-	return []*http.Cookie{c.New(cookieTrace, value, traceAge)}
+	return []*http.Cookie{c.New(cookieSignInCount, value, signInCountAge)}
 }
 
-func (c *cookies) readTrace(r *http.Request, now time.Time) int {
-	for _, sent := range r.CookiesNamed(c.Name(cookieTrace)) {
-		plain, err := c.traces.Open(sent.Name, sent.Value)
+// signInCount returns the count in the browser's cookie, or 0.
+func (c *flowCookies) signInCount(r *http.Request, now time.Time) int {
+	for _, sent := range r.CookiesNamed(c.Name(cookieSignInCount)) {
+		plain, err := c.signInCounts.Open(sent.Name, sent.Value)
 		if err != nil || len(plain) != 9 {
 			continue
 		}
-		at := time.Unix(int64(binary.BigEndian.Uint64(plain[1:])), 0)
-		if now.Sub(at) <= traceAge {
+		written := time.Unix(int64(binary.BigEndian.Uint64(plain[1:])), 0)
+		if now.Sub(written) <= signInCountAge {
 			return int(plain[0])
 		}
 	}

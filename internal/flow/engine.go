@@ -2,26 +2,25 @@
 // redeems the code once, and answers repeated callbacks from the outcome of the first.
 //
 // The names to know are [New] with its [Config], and the methods of [Engine] in the order of a
-// sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: what to
-// answer, and the cookies to set with the answer. The package writes no response, has no pages and
-// stores no sessions. The two packages that use it do: login for a program's own sessions,
-// internal/signin for the gateway's. They pass a [Complete] function to Callback, which records the
-// user and the session.
+// sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: the
+// kind of response, and the cookies to set with it. The package writes no response, has no pages
+// and stores no sessions. Its two callers do this: package login for a program's own sessions, and
+// internal/signin for the sessions of the gateway. They pass a [RecordFunc] to Callback, which
+// records the user and the session.
 //
 // What the package guarantees:
 //
 //   - A code is redeemed only for the browser that started the flow. The flow travels in a cookie
 //     of that browser, which is encrypted and bound to its name; the state in it is compared in
 //     constant time.
-//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. An attempt
-//     whose lease passed without an outcome is a flow that starts again, never a second redemption.
-//     WeChat does call twice, sometimes with two codes for one state (many field reports): the
-//     second code counts only when WeChat refused the first.
-//   - However often a callback is repeated, it is one session, since [Flow.SessionID] is derived
-//     from a secret in the cookie.
-//   - No browser is sent to WeChat endlessly: the last character of the state counts the restarts
-//     (WeChat returns it even where cookies are lost), and a cookie counts sign-ins that succeeded
-//     within a minute.
+//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. When the
+//     lease of an attempt passes without an outcome, the flow starts again; the code is never sent a
+//     second time. WeChat sometimes requests the callback twice, even with two codes for one state
+//     (many field reports): the second code counts only when WeChat refused the first.
+//   - A repeated callback never creates a second session, since [Flow.SessionID] is derived from a
+//     secret in the cookie.
+//   - No browser is sent to WeChat endlessly. The last character of the state counts the restarts,
+//     and a cookie counts the sign-ins that succeeded within a minute.
 package flow
 
 import (
@@ -29,7 +28,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,25 +38,25 @@ import (
 
 // Config is the configuration of an [Engine]. Fields are required unless marked optional.
 type Config struct {
-	Callback        string         // absolute address of the callback
-	Cookies         cookie.Set     // of the base URL; the session cookie is CookieSession in it
-	Keys            [][]byte       // seal the cookies: the first seals, all open
+	Callback        string         // absolute URL of the callback, the redirect URI at WeChat
+	Cookies         cookie.Set     // names and attributes of the cookies, for the program's base URL
+	Keys            [][]byte       // encrypt the cookies: the first encrypts, all decrypt
 	OfficialAccount *wechat.Client // at least one of the two clients is required
 	WebsiteApp      *wechat.Client
-	Attempts        Attempts
-	AvatarHosts     map[string]bool              // optional: origins, besides WeChat's, of avatars
-	OnEvent         func(context.Context, Event) // optional
+	Attempts        Attempts                     // the store of attempts
+	AvatarHosts     map[string]bool              // optional: origins of avatars besides WeChat's
+	OnEvent         func(context.Context, Event) // optional: for metrics
 	Logger          *slog.Logger
 	Now             func() time.Time
 }
 
-// Engine runs the authorizations of one callback address. Engines with the same Cookies, Keys and
-// Attempts share their pending flows. An Engine keeps no state in memory, and is safe for concurrent
-// use.
+// Engine runs the authorizations of one callback URL. Engines with the same Cookies, Keys and
+// Attempts can complete each other's flows. An Engine has no state in memory, and is safe for
+// concurrent use.
 type Engine struct {
-	cfg     Config
-	cookies cookies
-	endings *seal.Sealer
+	cfg      Config
+	cookies  flowCookies
+	failures *seal.Sealer // encrypts a Failure for the URL of its page
 }
 
 // New returns an Engine. It returns an error when no client is set or a key is too short.
@@ -69,19 +67,19 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(context.Context, Event) {}
 	}
-	e := &Engine{cfg: cfg, cookies: cookies{Set: cfg.Cookies}}
+	e := &Engine{cfg: cfg, cookies: flowCookies{Set: cfg.Cookies}}
 	var err error
 	if e.cookies.flows, err = seal.New(cfg.Keys, "flow"); err != nil {
 		return nil, err
 	}
-	if e.cookies.traces, err = seal.New(cfg.Keys, "flow trace"); err != nil {
+	if e.cookies.signInCounts, err = seal.New(cfg.Keys, "flow sign-in count"); err != nil {
 		return nil, err
 	}
-	e.endings, err = seal.New(cfg.Keys, "flow ending")
+	e.failures, err = seal.New(cfg.Keys, "flow failure")
 	return e, err
 }
 
-// client returns the client of a method, or nil.
+// client returns WeChat's client for a sign-in method, or nil when it is not configured.
 func (e *Engine) client(m Method) *wechat.Client {
 	if m == MethodWebsite {
 		return e.cfg.WebsiteApp
@@ -89,44 +87,57 @@ func (e *Engine) client(m Method) *wechat.Client {
 	return e.cfg.OfficialAccount
 }
 
-// Browser is the browser that sent a request. The calling package fills it in.
+// Browser describes the browser that sent a request. The calling package fills it in.
 type Browser struct {
 	Request    *http.Request
 	RequestID  string
-	Language   string      // "en" or "zh-CN": of WeChat's pages and of profiles
-	HasSession func() bool // reports whether the browser has a session
+	Language   string      // "en" or "zh-CN": for WeChat's pages and for profiles
+	HasSession func() bool // reports whether the browser is signed in
 }
 
-const english = "en"
+const english = "en" // a value of Browser.Language
 
 // Kind is the kind of a [Result].
 type Kind int
 
 // The kinds of results. Each comment lists the fields of Result that are set besides Cookies.
 const (
-	InternalError  Kind = iota // Err: an internal error
-	Ready                      // of Prepare: Start may follow
-	Loop                       // of Prepare: sign-ins succeed, but the sessions are not found afterwards
-	SnapshotNotice             // of Prepare: explain WeChat's button 使用完整服务, once
-	ToWeChat                   // redirect the browser to Location
-	StatusOnly                 // answer with Status and nothing else
-	SignedIn                   // Flow, Outcome, Repeat: continue at the return address
-	Lost                       // Flow or nil: the callback belongs to no flow of this browser, or to an expired one
-	Denied                     // Flow: the user declined at WeChat
-	Snapshot                   // Flow: start again; Prepare then returns SnapshotNotice
-	CallbackFailed             // Ending: redirect to a page about it, at an address without the code
+	// InternalError is an error of the program (Err).
+	InternalError Kind = iota
+	// Ready is the result of Prepare for a browser that may be sent to WeChat with Start.
+	Ready
+	// Loop is the result of Prepare when sign-ins succeed but no session is found afterwards.
+	Loop
+	// SnapshotNotice is the result of Prepare when a page must explain WeChat's button 使用完整服务.
+	SnapshotNotice
+	// ToWeChat redirects the browser to WeChat (Location, Flow).
+	ToWeChat
+	// StatusOnly is a response with a status and no body (Status).
+	StatusOnly
+	// SignedIn sets the session cookie and redirects to the return address (Flow, Outcome, Repeat).
+	SignedIn
+	// Lost is the result for a callback that belongs to no flow of this browser (Flow is nil), or to
+	// one that has expired (Flow).
+	Lost
+	// Denied is the result when the user declined at WeChat (Flow).
+	Denied
+	// Snapshot is the result for a virtual user of WeChat's snapshot page (Flow). The caller
+	// redirects to the start of the sign-in, where Prepare returns SnapshotNotice.
+	Snapshot
+	// CallbackFailed redirects to the error page, which has a URL without the code (Flow, Failure).
+	CallbackFailed
 )
 
-// Result is what to answer. The package that uses the engine writes the response.
+// Result describes the response to a request. The caller writes the response.
 type Result struct {
 	Kind     Kind
-	Cookies  []*http.Cookie // to set with the answer
+	Cookies  []*http.Cookie // to set with the response
 	Location string
 	Status   int
 	Flow     *Flow
 	Outcome  Outcome
-	Repeat   bool // an earlier request wrote the outcome
-	Failure  string
+	Repeat   bool   // an earlier request wrote the outcome
+	Failure  string // an encrypted [Failure], for the query of the error page
 	Err      error
 }
 
@@ -137,49 +148,55 @@ func (res *Result) SetCookies(w http.ResponseWriter) {
 	}
 }
 
-// Prepare returns Ready for a browser that may be sent to WeChat, or a reason to show a page first.
+// Prepare decides whether a browser may be sent to WeChat. The result is Ready, or the kind of a
+// page to render first: SnapshotNotice or Loop.
 //
-// WeChat's snapshot page reloads the start address once the user has pressed 使用完整服务. So the page
-// that explains it is shown there, once, and the reload starts again.
+// SnapshotNotice is returned once per snapshot sign-in. When the user presses 使用完整服务, WeChat
+// reloads the URL on which the page is shown. That URL starts the sign-in, and this time Prepare
+// returns Ready.
 func (e *Engine) Prepare(b Browser) Result {
 	if e.cookies.Has(b.Request, cookieNotice) {
 		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}
 	}
-	if e.succeeded(b) > maxRestarts {
+	if e.signInsWithoutSession(b) > maxRestarts {
 		e.cfg.Logger.ErrorContext(b.Request.Context(), "sign-in loop stopped", "request_id", b.RequestID,
 			"hint", "sessions are not found after successful sign-ins: "+
 				"do all processes share one store, and does the session cookie reach the program?")
-		// The cookie is cleared, so that a user who presses the button gets another try.
-		return Result{Kind: Loop, Cookies: []*http.Cookie{e.cookies.Clear(cookieTrace)}}
+		// The count is cleared, so that the button of the page starts another sign-in.
+		return Result{Kind: Loop, Cookies: []*http.Cookie{e.cookies.Clear(cookieSignInCount)}}
 	}
 	return Result{Kind: Ready}
 }
 
-// succeeded returns how many recent sign-ins of the browser succeeded without a session afterwards.
-func (e *Engine) succeeded(b Browser) int {
-	n := e.cookies.readTrace(b.Request, e.cfg.Now())
+// signInsWithoutSession returns the number of recent sign-ins of a browser that succeeded, or 0
+// when the browser has a session: then the user signs in again on purpose.
+func (e *Engine) signInsWithoutSession(b Browser) int {
+	n := e.cookies.signInCount(b.Request, e.cfg.Now())
 	if n > 0 && b.HasSession() {
-		return 0 // the session is there: the user signs in again on purpose
+		return 0
 	}
 	return n
 }
 
-// Start sends the browser to WeChat. The result is ToWeChat or Failed.
+// Start sends the browser to WeChat. The result is ToWeChat or InternalError. The count of restarts
+// begins with the recent sign-ins without a session, so that callbackResult can add one to it and
+// detect a loop.
 func (e *Engine) Start(b Browser, req Request) Result {
-	return e.send(b, newFlow(req, e.succeeded(b), e.cfg.Now()))
+	return e.send(b, newFlow(req, e.signInsWithoutSession(b), e.cfg.Now()))
 }
 
-// restart sends the browser to WeChat once more, for a flow whose code was refused or whose outcome
-// is unknown. After maxRestarts the user decides.
+// restart sends the browser to WeChat again, for a flow whose code was refused or whose outcome is
+// unknown. After maxRestarts it returns an error page, so that the user decides.
 func (e *Engine) restart(b Browser, old *Flow) Result {
 	restarts := restartsOf(old.state) + 1
 	if restarts > maxRestarts {
-		e.log(b, old, EventGaveUp, nil)
-		return e.end(b, old, EventGaveUp, "")
+		e.logCallback(b, old, EventGaveUp, nil)
+		return e.callbackFailed(b, old, EventGaveUp, "")
 	}
 	return e.send(b, newFlow(old.Request, restarts, e.cfg.Now()))
 }
 
+// send returns the redirect to WeChat for a new flow, and the cookie with the flow.
 func (e *Engine) send(b Browser, f *Flow) Result {
 	client := e.client(f.Method)
 	if client == nil {
@@ -203,50 +220,37 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 	if err != nil {
 		return Result{Kind: InternalError, Err: err}
 	}
-	set, err := e.cookies.keep(b.Request, f, e.cfg.Now())
+	changes, err := e.cookies.add(b.Request, f, e.cfg.Now())
 	if err != nil {
 		return Result{Kind: InternalError, Err: err}
 	}
 	if f.Method == MethodWeChat && ClassifyUserAgent(b.Request) != InWeChat {
-		// Only a simulator accepts such a browser. WeChat's client removes the fragment; other
-		// browsers keep it through every redirect, and it would be in the address of the program's
-		// page.
+		// Only a simulator accepts such a browser. Unlike WeChat, other browsers keep the fragment
+		// through every redirect, and it would appear in the URL of the program's page.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
-	e.event(b, f, EventStarted)
-	return Result{Kind: ToWeChat, Location: target, Cookies: set, Flow: f}
+	e.sendEvent(b, f, EventStarted)
+	return Result{Kind: ToWeChat, Location: target, Cookies: changes, Flow: f}
 }
 
-// ClearCookies returns cookies that remove every pending flow of the browser, and the trace of its
-// sign-ins, so that the back button does not bring a session back after signing out.
+// ClearCookies returns cookies that remove every pending flow of the browser and the count of its
+// sign-ins. A sign-out sets them, so that the back button does not create the session again.
 func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
-	set := []*http.Cookie{e.cookies.Clear(cookieTrace)}
-	for _, name := range e.cookies.Below(r, cookieFlow) {
-		set = append(set, e.cookies.Clear(name))
+	changes := []*http.Cookie{e.cookies.Clear(cookieSignInCount)}
+	for _, name := range e.cookies.WithPrefix(r, cookieFlow) {
+		changes = append(changes, e.cookies.Clear(name))
 	}
-	return set
+	return changes
 }
 
-// KeepsCookies reports whether the browser sent the cookie that a lost callback set, and returns
-// the cookie that removes it.
+// AcceptsCookies reports whether the browser sent the cookie that Lost set, and returns the cookie
+// that removes it. The page for a lost callback uses it to choose its explanation.
 func (e *Engine) AcceptsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }
 
-// singleValue returns the value of a parameter, "" when it is absent. ok is false for two different
-// values, which come from an attacker. WeChat has been seen to send the same state twice.
-func singleValue(query url.Values, name string) (value string, ok bool) {
-	for i, v := range query[name] {
-		if i > 0 && v != value {
-			return "", false
-		}
-		value = v
-	}
-	return value, true
-}
-
-// UserAgentClass is the kind of browser, by its User-Agent header. It decides which page a visitor
-// sees, never what the visitor may do: every client can send any user agent.
+// UserAgentClass is the kind of a browser, judged by its User-Agent header. It decides only which
+// page a user sees, never what the user may do: every client can send any user agent.
 type UserAgentClass int
 
 // The classes.
@@ -256,18 +260,19 @@ const (
 	OnDesktop                       // any other browser
 )
 
-// ClassOf returns the class of a request's User-Agent. WeChat's contains "MicroMessenger" in all captured
-// examples (phones and Windows); WeCom adds "wxwork" and the web view of a mini-program
-// "miniProgram", and in neither does the sign-in of an official account work.
+// ClassifyUserAgent returns the class of a request's User-Agent. WeChat's contains "MicroMessenger"
+// in all captured examples (phones and Windows). So does the one of WeCom, with "wxwork", and of
+// the web view of a mini-program, with "miniProgram"; the sign-in of an official account works in
+// neither.
 func ClassifyUserAgent(r *http.Request) UserAgentClass {
 	agent := strings.ToLower(r.UserAgent())
-	has := func(part string) bool { return strings.Contains(agent, part) }
+	contains := func(part string) bool { return strings.Contains(agent, part) }
 	switch {
-	case has("wxwork") || has("miniprogram"):
+	case contains("wxwork") || contains("miniprogram"):
 		return OnPhone
-	case has("micromessenger"):
+	case contains("micromessenger"):
 		return InWeChat
-	case has("mobile") || has("android") || has("iphone") || has("ipad"):
+	case contains("mobile") || contains("android") || contains("iphone") || contains("ipad"):
 		return OnPhone
 	}
 	return OnDesktop

@@ -16,20 +16,22 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Limits of one flow. With them the largest flow cookie has 2,900 bytes, below the 3 KB for all of
-// them and the 4 KB that browsers accept for one.
+// Limits of one flow. The largest flow cookie has 2,900 bytes. That is less than the 3 KB for all
+// flow cookies together (maxFlowCookies) and the 4 KB that browsers accept for one cookie.
 const (
 	// MaxReturn is the greatest length of a return address, in bytes.
 	MaxReturn = 1500
-	// MaxData is the greatest length of Request.Data, in bytes. With a shorter return address there
-	// may be more, up to MaxReturn+MaxData together.
+	// MaxData is the greatest length of Request.Data, in bytes. Data may be longer when the return
+	// address is shorter: both together may have MaxReturn+MaxData bytes.
 	MaxData = 512
 	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user
 	// needs time to consent.
 	Lifetime = 15 * time.Minute
 
-	attemptMargin = 10 * time.Minute // how much longer an attempt is stored than the cookie of its flow is accepted
-	secretSize    = 16
+	// attemptMargin is how much longer an attempt is stored than its flow can be completed. If the
+	// attempt were removed first, a repeated callback could redeem a code again.
+	attemptMargin = 10 * time.Minute
+	secretSize    = 16 // bytes of Flow.secret
 )
 
 // Method is a sign-in method (登录方式).
@@ -41,18 +43,18 @@ const (
 	MethodWebsite Method = "website" // in other browsers, through a website app (网站应用)
 )
 
-// Request is what to request of WeChat, and where to continue afterwards.
+// Request is what a sign-in requests of WeChat, and where the browser continues afterwards.
 type Request struct {
 	Method     Method
 	Scope      wechat.Scope // ignored for MethodWebsite, which always has wechat.ScopeLogin
 	ForcePopup bool         // WeChat shows its consent page even to users who agreed lately
-	ReturnTo   string       // where the browser continues, checked by the caller; at most MaxReturn bytes
-	Data       []byte       // the caller's own; at most MaxData bytes, or more with a short ReturnTo
+	ReturnTo   string       // where the browser continues, validated by the caller; at most MaxReturn bytes
+	Data       []byte       // data of the caller; see MaxData
 }
 
-// Flow is one authorization in progress: everything that the callback needs. WeChat's state is too
-// short for it, and appears in addresses. It is kept in a sealed cookie of the browser that started
-// it.
+// Flow is one authorization in progress, with everything that the callback needs. It is stored in
+// an encrypted cookie of the browser that started it, because the state is too short for it and is
+// visible in URLs. The state identifies the cookie.
 type Flow struct {
 	Request
 	state    string
@@ -71,9 +73,44 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
 }
 
-// SessionID returns the id of the session that this flow creates: 43 characters that only the browser
-// and this server know. It is the same however often a callback is repeated, and whichever process
-// serves it.
+// A state consists of random characters and one digit that counts the automatic restarts of the
+// sign-in. The digit is part of the state because WeChat returns it even when the browser loses its
+// cookies. WeChat allows at most 128 letters and digits, and returns them without escaping
+// (WeChat's documentation, "Web authorization"; longer states led to error pages in production).
+const (
+	stateRandom = 26 // characters of [a-z2-7], 130 bits
+	stateLength = stateRandom + 1
+	maxRestarts = 2 // automatic restarts of one sign-in
+)
+
+// newState returns a random state with the count of restarts.
+func newState(restarts int) string {
+	var raw [17]byte
+	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
+	text := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(raw[:])
+	return text[:stateRandom] + string(rune('0'+restarts))
+}
+
+// validState reports whether text has the form of a state.
+func validState(text string) bool {
+	if len(text) != stateLength {
+		return false
+	}
+	for _, c := range []byte(text[:stateRandom]) {
+		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	last := text[stateRandom]
+	return last >= '0' && last <= '0'+maxRestarts
+}
+
+// restartsOf returns the count of restarts in a valid state.
+func restartsOf(state string) int { return int(state[stateRandom] - '0') }
+
+// SessionID returns the id of the session that this flow creates, the value of the session cookie.
+// It is derived from the secret of the flow, so a repeated callback returns the same id in every
+// process.
 func (f *Flow) SessionID() (string, error) {
 	id, err := seal.Derive(f.secret, "weigate flow session id", 32)
 	if err != nil {
@@ -82,16 +119,37 @@ func (f *Flow) SessionID() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(id), nil
 }
 
-// Hash returns the form in which states, codes and session ids are stored. They have 128 random
-// bits or more (codes are WeChat's, and used by then), so a plain hash is enough. kind
-// keeps the hashes of a state, a code and a session id apart.
+// MinSeed is the least length of a seed for SeedSessionID, in bytes.
+const MinSeed = 16
+
+// SeedSessionID returns the id of a session that is created without a flow, for a user who was
+// authenticated by other means. The caller provides the seed, a secret. The id differs from the
+// SessionID of every flow, even for equal secrets.
+func SeedSessionID(seed []byte) (string, error) {
+	if len(seed) < MinSeed {
+		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)
+	}
+	id, err := seal.Derive(seed, "weigate seed session id", 32)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(id), nil
+}
+
+// SessionIDLength is the length of a session id: 32 bytes in base64.
+const SessionIDLength = 43
+
+// Hash returns the form in which states, codes and session ids are stored, so that nobody can use a
+// copy of the database to sign in. A hash without salt is enough: states and session ids have 128
+// random bits or more, and codes are already redeemed. kind is "flow", "code" or "session"; equal
+// values of different kinds have different hashes.
 func Hash(kind, value string) string {
 	sum := sha256.Sum256([]byte("weigate " + kind + "\x00" + value))
 	return hex.EncodeToString(sum[:])
 }
 
-// flowVersion is the first byte of an encoded flow. Change it with the encoding: flows in progress
-// then start again.
+// flowVersion is the first byte of an encoded flow. Change it when the encoding changes; flows that
+// are in progress during the update then start again.
 const flowVersion = 1
 
 // The index of a method or scope in these lists is its number in an encoded flow. Only append.
@@ -100,8 +158,9 @@ var (
 	flowScopes  = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}
 )
 
-// marshal encodes a flow: fixed fields first, then two strings with their lengths. A compact form
-// matters, since ten pending sign-ins share 3 KB.
+// marshal encodes a flow: fields of fixed length first, then the return address and the data, each
+// after its length. The encoding is compact, because all pending flows of a browser share
+// maxFlowCookies bytes.
 func (f *Flow) marshal() ([]byte, error) {
 	method, scope := slices.Index(flowMethods, f.Method), slices.Index(flowScopes, f.Scope)
 	switch {
@@ -128,8 +187,8 @@ func (f *Flow) marshal() ([]byte, error) {
 
 var errFlow = errors.New("flow: not a flow")
 
-// unmarshalFlow is the reverse of marshal. Its input was sealed by this program or an older one; no
-// length in it is trusted.
+// unmarshalFlow decodes what marshal encoded. It checks every length, because an older version of
+// this program may have sealed the cookie.
 func unmarshalFlow(b []byte) (*Flow, error) {
 	const fixed = 4 + stateLength + secretSize + 8 + 8
 	if len(b) < fixed || b[0] != flowVersion ||
@@ -139,7 +198,7 @@ func unmarshalFlow(b []byte) (*Flow, error) {
 	f := &Flow{Request: Request{Method: flowMethods[b[1]], Scope: flowScopes[b[2]], ForcePopup: b[3] == 1}}
 	b = b[4:]
 	f.state, b = string(b[:stateLength]), b[stateLength:]
-	f.secret, b = append([]byte(nil), b[:secretSize]...), b[secretSize:]
+	f.secret, b = slices.Clone(b[:secretSize]), b[secretSize:]
 	f.created = time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
 	f.deadline = time.Unix(int64(binary.BigEndian.Uint64(b[8:])), 0)
 	returnTo, b, ok := cutCounted(b[16:], MaxReturn)
@@ -152,12 +211,13 @@ func unmarshalFlow(b []byte) (*Flow, error) {
 	}
 	f.ReturnTo = string(returnTo)
 	if len(data) > 0 {
-		f.Data = append([]byte(nil), data...)
+		f.Data = slices.Clone(data)
 	}
 	return f, nil
 }
 
-// cutCounted reads a two-byte length and that many bytes from the beginning of b.
+// cutCounted reads a two-byte length and that many bytes from the beginning of b. ok is false when
+// b is too short or the length exceeds limit.
 func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
 	if len(b) < 2 {
 		return nil, nil, false
@@ -168,58 +228,3 @@ func cutCounted(b []byte, limit int) (head, rest []byte, ok bool) {
 	}
 	return b[2 : 2+n], b[2+n:], true
 }
-
-// MinSeed is the least length of a seed for SeedSessionID, in bytes.
-const MinSeed = 16
-
-// SeedSessionID returns the id of the session that a program creates with a seed of its own, for a
-// user who was authenticated by other means. It differs from the SessionID of every flow.
-func SeedSessionID(seed []byte) (string, error) {
-	if len(seed) < MinSeed {
-		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)
-	}
-	id, err := seal.Derive(seed, "weigate seed session id", 32)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(id), nil
-}
-
-// SessionIDLength is the length of a session id: 32 bytes in base64.
-const SessionIDLength = 43
-
-// WeChat allows letters and digits in a state, 128 bytes of them, and returns it without encoding
-// it again (WeChat's documentation, "Web authorization"; longer ones led to error pages in
-// production). So a state consists of random characters, and one digit that counts the restarts of this
-// sign-in: WeChat returns the digit even where cookies are lost.
-const (
-	stateRandom = 26 // characters of [a-z2-7], 130 bits
-	stateLength = stateRandom + 1
-	maxRestarts = 2
-)
-
-// newState returns a state that cannot be guessed.
-func newState(restarts int) string {
-	var raw [17]byte
-	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
-	text := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(raw[:])
-	return text[:stateRandom] + string(rune('0'+restarts))
-}
-
-// validState reports whether text has the form of a state. Other values are rejected before anything
-// is looked up, logged or hashed.
-func validState(text string) bool {
-	if len(text) != stateLength {
-		return false
-	}
-	for _, c := range []byte(text[:stateRandom]) {
-		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
-			return false
-		}
-	}
-	last := text[stateRandom]
-	return last >= '0' && last <= '0'+maxRestarts
-}
-
-// restartsOf returns the count in a valid state.
-func restartsOf(state string) int { return int(state[stateRandom] - '0') }

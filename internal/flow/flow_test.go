@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Go runs the seeds as tests; without seeds that would be a test of nothing.
+// "go test" runs FuzzFlow with its seeds only, so there must be some.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	t.Parallel()
 	seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", "FuzzFlow", "*"))
@@ -35,8 +35,8 @@ func sampleFlow(tb testing.TB, returnTo string, data []byte) []byte {
 	return b
 }
 
-// FuzzFlow checks that whatever is read as a flow is written as the same bytes, so that no two
-// cookies are one flow, and that nothing panics.
+// FuzzFlow checks that unmarshalFlow does not panic, and that marshal returns the same bytes that
+// unmarshalFlow accepted, so that a flow has one encoding only.
 func FuzzFlow(f *testing.F) {
 	plain := sampleFlow(f, "/x?y#/z", nil)
 	f.Add(plain)
@@ -57,7 +57,7 @@ func FuzzFlow(f *testing.F) {
 	})
 }
 
-func TestFlowRefusesWhatTheCookieCannotHold(t *testing.T) {
+func TestMarshalRefusesUnknownAndLongValues(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1772352000, 0)
 	for name, req := range map[string]Request{
@@ -89,8 +89,8 @@ func TestStateForm(t *testing.T) {
 	}
 }
 
-// The secret of a flow and the seed of another sign-in never make the same session, even where
-// their bytes are alike.
+// The secret of a flow and the seed of another sign-in give different session ids, even if they are
+// equal.
 func TestSessionIDs(t *testing.T) {
 	t.Parallel()
 	secret := bytes.Repeat([]byte{1}, MinSeed)
@@ -134,36 +134,36 @@ func newEngine(t *testing.T, now func() time.Time) *Engine {
 	return e
 }
 
-func TestEndingsExpireAndCannotBeMade(t *testing.T) {
+func TestFailuresExpireAndCannotBeForged(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1772352000, 0)
 	e := newEngine(t, func() time.Time { return now })
 	f := newFlow(Request{Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: "/x?a=1&b=" + strings.Repeat("&", 1490),
 		Data: []byte{0, 255}}, 0, now)
 	b := Browser{Request: httptest.NewRequest("GET", "/", nil), RequestID: "r1"}
-	res := e.end(b, f, OutcomeRefused, strings.Repeat("\x01", 500))
+	res := e.callbackFailed(b, f, OutcomeRefused, strings.Repeat("\x01", 500))
 	if res.Kind != CallbackFailed {
 		t.Fatalf("%+v", res)
 	}
 	got, ok := e.OpenFailure(res.Failure)
 	if !ok || got.Outcome != OutcomeRefused || got.ReturnTo != f.ReturnTo || got.RequestID != "r1" ||
 		!bytes.Equal(got.Data, f.Data) || len(got.Text) != 500 {
-		t.Errorf("ending %+v, %v", got, ok)
+		t.Errorf("failure %+v, %v", got, ok)
 	}
 	for _, other := range []string{"", res.Failure + "A", res.Failure[1:], "AAAA"} {
 		if _, ok := e.OpenFailure(other); ok {
-			t.Errorf("%q is an ending", other)
+			t.Errorf("%q is accepted as a failure", other)
 		}
 	}
 	now = now.Add(Lifetime)
 	if _, ok := e.OpenFailure(res.Failure); ok {
-		t.Error("an ending does not expire")
+		t.Error("a failure does not expire")
 	}
 }
 
-// A cookie of a flow has everything of the browser's flows within the budget, and the oldest go
+// After a new flow is added, all flow cookies fit maxFlowCookies, and the oldest were removed
 // first.
-func TestKeepRemovesTheOldestFlows(t *testing.T) {
+func TestAddRemovesTheOldestFlows(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1772352000, 0)
 	e := newEngine(t, func() time.Time { return now })
@@ -174,11 +174,11 @@ func TestKeepRemovesTheOldestFlows(t *testing.T) {
 	for range 12 {
 		f := newFlow(Request{Method: MethodWeChat, Scope: wechat.ScopeBase, ReturnTo: "/" + strings.Repeat("x", 300)}, 0, now)
 		now = now.Add(time.Second)
-		set, err := e.cookies.keep(r, f, now)
+		changes, err := e.cookies.add(r, f, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range set {
+		for _, c := range changes {
 			delete(kept, c.Name)
 			if c.MaxAge > 0 {
 				kept[c.Name] = c.Value
@@ -189,9 +189,9 @@ func TestKeepRemovesTheOldestFlows(t *testing.T) {
 		total := 0
 		for name, value := range kept {
 			r.AddCookie(&http.Cookie{Name: name, Value: value})
-			total += size(name, value)
+			total += headerSize(name, value)
 		}
-		if total > flowBudget {
+		if total > maxFlowCookies {
 			t.Fatalf("cookies of %d bytes", total)
 		}
 	}
