@@ -17,68 +17,70 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session returns the browser that sent r. ok is false when no user is signed in; err means that
-// the store could not answer.
+// Session returns the signed-in browser that sent r. ok is false when no user is signed in. An
+// error is the store's.
 func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err error) {
 	return h.cfg.Sessions.Current(r)
 }
 
-// Begin answers the request by sending the browser to a sign-in method, and afterwards to
-// d.ReturnURL. Inside WeChat that is the official account; elsewhere scan or website, and the user
-// chooses when both are available. A browser without an available method gets a page that says where
-// to continue. An error means that nothing was written to w.
-func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error {
+// Begin starts a sign-in for a feature, such as oidc, that found no suitable session. It chooses
+// the sign-in method for this browser and redirects to WeChat (methods wechat and website) or to
+// the page with the QR code (scan). If several methods are available, it renders a page to choose
+// from; if none is, a page that explains where to continue. After the sign-in the browser continues
+// at login.ReturnURL. An error means that nothing was written to w.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error {
 	scope := wechat.ScopeBase
-	if d.Consent {
-		scope = wechat.ScopeUserInfo // only this scope has a consent page that can be forced
+	if login.Consent {
+		scope = wechat.ScopeUserInfo // WeChat shows no consent page for ScopeBase
 	}
-	return h.begin(w, r, d, scope)
+	return h.begin(w, r, login, scope)
 }
 
-// begin is Begin with the scope for an official account.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, d session.LoginRequest, scope wechat.Scope) error {
-	req := flow.Request{Scope: scope, ForcePopup: d.Consent, ReturnTo: d.ReturnURL}
+// begin is Begin with the scope that an official account requests.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest, scope wechat.Scope) error {
+	req := flow.Request{Scope: scope, ForcePopup: login.Consent, ReturnTo: login.ReturnURL}
 	var err error
-	if req.Data, err = encodeFlowData(d); err != nil {
+	if req.Data, err = encodeFlowData(login); err != nil {
 		return err
 	}
-	language, found := lang.FromLocales(d.UILocales)
+	language, found := lang.FromLocales(login.UILocales)
 	if !found {
 		language = lang.FromRequest(r)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer") // a rendered page replaces it
-	available := h.available(r, d)
-	switch method, several := available.choose(h.prefer.read(r, cmp.Or(d.RestartURL, d.ReturnURL))); {
+	w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
+	available := h.available(r, login)
+	switch method, several := available.choose(h.preference.read(r, cmp.Or(login.RestartURL, login.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
-		h.start(w, r, available.account, d, req, language)
+		h.start(w, r, available.account, login, req, language)
 	case method == MethodWebsite:
-		// The scope of website apps always shows WeChat's consent, and includes the profile.
+		// Website apps have one scope. WeChat always asks for consent, and returns the profile.
 		req.Method, req.Scope, req.ForcePopup = flow.MethodWebsite, wechat.ScopeLogin, false
-		h.start(w, r, available.website, d, req, language)
+		h.start(w, r, available.website, login, req, language)
 	case method == MethodScan:
-		return h.cfg.Scan(w, r, d)
+		return h.cfg.Scan(w, r, login)
 	case len(several) > 0:
-		h.showMethods(w, r, d, several, language)
+		h.showMethods(w, r, login, several, language)
 	default:
-		h.showNoMethod(w, r, d, available, language)
+		h.showNoMethod(w, r, login, available, language)
 	}
 	return nil
 }
 
-// start sends the browser to WeChat through a connector, unless a page must be shown first.
+// start redirects the browser to WeChat, to authorize through the connector c. It renders a page
+// instead if a redirect would fail or loop, or if the user has to accept the agreement first.
 func (h *Handler) start(
-	w http.ResponseWriter, r *http.Request, c *connector, d session.LoginRequest, req flow.Request, language string,
+	w http.ResponseWriter, r *http.Request, c *connector, login session.LoginRequest, req flow.Request, language string,
 ) {
 	returnTo, err := h.returns.Check(req.ReturnTo)
 	if err != nil {
-		h.refuseReturn(w, r, err)
+		h.rejectReturn(w, r, err)
 		return
 	}
 	req.ReturnTo = returnTo
 	b := h.browser(r, language)
-	restart := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: d.RestartURL}
+	restart := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: login.RestartURL}
 	ready := c.engine.Prepare(b)
 	ready.SetCookies(w)
 	switch {
@@ -89,13 +91,16 @@ func (h *Handler) start(
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// Only an app's request forces the consent page, and it starts from its RestartURL.
+		// After agreeing, the browser restarts the sign-in. Where the scope was chosen only for a
+		// forced consent page, the app's request at RestartURL forces it again.
 		restart.profile = restart.profile && !req.ForcePopup
-		h.askToAgree(w, r, agreementQuestion{target: restart, cancel: d.CancelURL, app: d.App.Name, language: language})
+		h.askToAgree(w, r, agreementQuestion{
+			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,
+		})
 	}
 }
 
-// browser returns what the engine needs of the browser that sent r.
+// browser describes the browser that sent r to the engine.
 func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
@@ -106,15 +111,15 @@ func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	}
 }
 
-// target is where the browser continues after a sign-in, and how the sign-in is started again.
+// target contains what is needed to start the same sign-in again: pages link to it.
 type target struct {
-	returnTo string
-	profile  bool   // with nickname and avatar
-	restart  string // LoginRequest.RestartURL
+	returnTo string // where the browser continues after the sign-in
+	profile  bool   // nickname and avatar are requested
+	restart  string // LoginRequest.RestartURL; "" = no app required the sign-in
 }
 
-// startURL returns the address that starts a sign-in again. For an app it is the RestartURL: the
-// app's request then starts from the beginning.
+// startURL returns the address that starts a sign-in again. If an app required the sign-in, this is
+// the address of the app's own request, which contains all that the app requires.
 func (h *Handler) startURL(t target) string {
 	if t.restart != "" {
 		return t.restart
@@ -126,18 +131,19 @@ func (h *Handler) startURL(t target) string {
 	return address
 }
 
-// methodURL returns the address that remembers a method and then does what startURL does.
+// methodURL returns the address of /sign-in that remembers a method in the browser, and then starts
+// the sign-in again as startURL does.
 func (h *Handler) methodURL(t target, method string) (string, error) {
 	if t.restart == "" {
 		return h.startURL(t) + "&method=" + method, nil
 	}
-	// Sealed, because /sign-in redirects to it: otherwise any link could use /sign-in as an open
-	// redirect.
+	// The address is encrypted and authenticated, because /sign-in redirects to it. Otherwise an
+	// attacker could use /sign-in as an open redirect.
 	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
 	return h.path + pathSignIn + "?method=" + method + "&" + paramRestart + "=" + sealed, err
 }
 
-// paramRestart is the query parameter with a sealed LoginRequest.RestartURL.
+// paramRestart is the query parameter of /sign-in with a sealed LoginRequest.RestartURL.
 const paramRestart = "restart"
 
 // openRestart decrypts a value of paramRestart.
@@ -146,7 +152,7 @@ func (h *Handler) openRestart(value string) (string, bool) {
 	return string(plain), err == nil
 }
 
-// absolute returns an address for a page that is copied to another browser.
+// absolute adds the gateway's origin to a path, for links that users copy to another browser.
 func (h *Handler) absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return h.origin + address
@@ -154,29 +160,33 @@ func (h *Handler) absolute(address string) string {
 	return address
 }
 
-// flowData is the content of flow.Request.Data, which the sealed cookie of the flow contains.
+// flowData is the part of a login request that the callback needs. Package flow stores it, as
+// flow.Request.Data, in the sealed cookie of the authorization.
 type flowData struct {
 	LoginRequestID string `json:"d,omitempty"`
-	App            string `json:"a,omitempty"`
-	Restart        string `json:"r,omitempty"` // session.CompactRestart
+	App            string `json:"a,omitempty"` // id of the app
+	Restart        string `json:"r,omitempty"` // RestartURL, shortened by session.CompactRestart
 }
 
-// encodeFlowData returns the data of a login request. A RestartURL that does not fit is left out.
-func encodeFlowData(d session.LoginRequest) ([]byte, error) {
-	c := flowData{LoginRequestID: d.ID, App: d.App.ID, Restart: session.CompactRestart(d.ReturnURL, d.RestartURL)}
-	limit := flow.MaxReturn + flow.MaxData - len(d.ReturnURL)
+// encodeFlowData returns the flowData of a login request. A RestartURL that does not fit into the
+// cookie is omitted: then pages after a failure link to /sign-in instead of the app's request.
+func encodeFlowData(login session.LoginRequest) ([]byte, error) {
+	c := flowData{
+		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
+	}
+	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL)
 	data, err := json.Marshal(c)
 	if err == nil && len(data) > limit {
 		c.Restart = ""
 		data, err = json.Marshal(c)
 	}
-	if err != nil || len(data) > limit || len(d.ReturnURL) > session.MaxReturn {
-		return nil, fmt.Errorf("signin: the login request of app %q does not fit into the cookie", d.App.ID)
+	if err != nil || len(data) > limit || len(login.ReturnURL) > session.MaxReturn {
+		return nil, fmt.Errorf("signin: the login request of app %q does not fit into the cookie", login.App.ID)
 	}
 	return data, nil
 }
 
-// decodeFlowData is the reverse of encodeFlowData. Empty data is the zero value.
+// decodeFlowData is the reverse of encodeFlowData. For empty data it returns the zero value.
 func decodeFlowData(data []byte) (c flowData, err error) {
 	if len(data) > 0 {
 		err = json.Unmarshal(data, &c)
@@ -187,10 +197,10 @@ func decodeFlowData(data []byte) (c flowData, err error) {
 	return c, nil
 }
 
-// AskProfile redirects the browser to the page that asks for nickname and avatar when they are
-// unknown or old, the user has not declined in this session, and this browser can reach WeChat's
-// consent page. It reports whether it answered the request. The browser
-// continues at returnTo.
+// AskProfile redirects the browser to the page that asks for nickname and avatar, and reports
+// whether it did. It does so if they are unknown or old, the user has not declined in this session,
+// and the user signed in inside WeChat, where the consent page can be shown. After that page the
+// browser continues at returnTo.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
 	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
 		return false
@@ -199,7 +209,7 @@ func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.B
 	return true
 }
 
-// freshProfile reports whether nickname and avatar need not be requested again.
+// freshProfile reports whether nickname and avatar are known and younger than ProfileMaxAge.
 func (h *Handler) freshProfile(b session.Browser) bool {
 	return !b.User.ProfileAt.IsZero() && h.cfg.Now().Sub(b.User.ProfileAt) < h.cfg.ProfileMaxAge
 }
@@ -219,32 +229,33 @@ const (
 	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
 )
 
-// methodsAvailable is the sign-in methods that a browser can use for one login request.
+// methodsAvailable describes which sign-in methods are configured and accepted by the app, and
+// which kind of browser sent the request.
 type methodsAvailable struct {
-	account *connector // the official account, for wechat and scan; nil = none
-	website *connector // the website app; nil = none
-	wechat  bool       // the app accepts wechat, and there is an account
-	scan    bool
-	inside  bool // the browser is WeChat's, or counts as WeChat's (AnyBrowser)
+	account *connector // the official account, for the methods wechat and scan; nil = none
+	website *connector // the website app, for the method website; nil = the method is not available
+	wechat  bool       // the method wechat is available
+	scan    bool       // the method scan is available
+	inside  bool       // the browser is WeChat's own, or is treated as such (Connector.AnyBrowser)
 	class   flow.UserAgentClass
 }
 
-// available returns the methods that are configured, that the app accepts, and that use the
-// connector that the request names.
-func (h *Handler) available(r *http.Request, d session.LoginRequest) (m methodsAvailable) {
+// available returns the methods for a login request. If the request names a connector, only the
+// methods of that connector are available.
+func (h *Handler) available(r *http.Request, login session.LoginRequest) (m methodsAvailable) {
 	for _, c := range h.connectors {
-		if d.Connector != "" && c.Name != d.Connector {
+		if login.Connector != "" && c.Name != login.Connector {
 			continue
 		}
 		switch {
-		case c.Website && m.website == nil && allows(d.App, MethodWebsite):
+		case c.Website && m.website == nil && allows(login.App, MethodWebsite):
 			m.website = c
 		case !c.Website && m.account == nil:
 			m.account = c
 		}
 	}
-	m.wechat = m.account != nil && allows(d.App, MethodWeChat)
-	m.scan = m.account != nil && h.cfg.Scan != nil && allows(d.App, MethodScan)
+	m.wechat = m.account != nil && allows(login.App, MethodWeChat)
+	m.scan = m.account != nil && h.cfg.Scan != nil && allows(login.App, MethodScan)
 	m.class = flow.ClassifyUserAgent(r)
 	m.inside = m.account != nil && (m.class == flow.InWeChat || m.account.AnyBrowser)
 	return m
@@ -255,11 +266,11 @@ func allows(app gateway.App, method string) bool {
 	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
 }
 
-// choose returns the method for a browser. preferred is the method that the user chose before, "" =
-// none. When the user must choose, method is "" and several has the methods. When no method is
-// available for this browser, both are empty.
+// choose returns the method for this browser. preferred is the method that the user chose earlier
+// for the same request, or "". If the user has to choose now, method is "" and several lists the
+// methods. If no method is available in this browser, both are empty.
 func (m methodsAvailable) choose(preferred string) (method string, several []string) {
-	var outside []string // the methods for other browsers than WeChat's
+	var outside []string // the available methods for browsers outside WeChat
 	if m.scan {
 		outside = append(outside, MethodScan)
 	}
@@ -270,29 +281,30 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	case m.class == flow.InWeChat && m.wechat:
 		return MethodWeChat, nil
 	case m.class == flow.InWeChat:
-		// A user in WeChat could not scan what their own screen shows, and WeChat opens the page of
-		// a website app in other browsers only.
+		// A phone cannot scan a code on its own screen, and WeChat's page for website apps does not
+		// work inside WeChat.
 		return "", nil
 	case slices.Contains(outside, preferred):
 		return preferred, nil
 	case m.inside && m.wechat:
 		return MethodWeChat, nil
 	case m.class == flow.OnPhone && m.scan:
-		return MethodScan, nil // the page also has a link to open in WeChat
+		return MethodScan, nil // on a phone, the page with the code also has a link to open in WeChat
 	case m.class == flow.OnPhone && m.wechat:
-		return "", nil // a link to open in WeChat: a user cannot scan a code on the same phone
+		return "", nil // the page for this case has a link to open in WeChat
 	case len(outside) == 1:
 		return outside[0], nil
 	}
 	return "", outside
 }
 
-// showNoMethod renders the page for a browser without an available method. It says where to continue.
+// showNoMethod renders the page for a browser in which no method is available. If a method works in
+// another browser, the page has a link to copy there.
 func (h *Handler) showNoMethod(
-	w http.ResponseWriter, r *http.Request, d session.LoginRequest, m methodsAvailable, language string,
+	w http.ResponseWriter, r *http.Request, login session.LoginRequest, m methodsAvailable, language string,
 ) {
-	page := web.Page{Kind: web.NoMethod, Lang: language, App: d.App.Name, Back: d.CancelURL}
-	t := target{returnTo: d.ReturnURL, restart: d.RestartURL}
+	page := web.Page{Kind: web.NoMethod, Lang: language, App: login.App.Name, Back: login.CancelURL}
+	t := target{returnTo: login.ReturnURL, restart: login.RestartURL}
 	switch {
 	case m.class == flow.InWeChat && (m.scan || m.website != nil):
 		page.Kind, page.Copy = web.OpenElsewhere, h.absolute(h.startURL(t))
@@ -310,14 +322,14 @@ func (h *Handler) showNoMethod(
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showMethods renders the page on which the user chooses a method. Its links start the app's request
-// from the beginning, so that they need not contain the login request.
+// showMethods renders the page on which the user chooses a method. Its links remember the method
+// and restart the app's request, so they do not have to contain the login request.
 func (h *Handler) showMethods(
-	w http.ResponseWriter, r *http.Request, d session.LoginRequest, methods []string, language string,
+	w http.ResponseWriter, r *http.Request, login session.LoginRequest, methods []string, language string,
 ) {
-	page := web.Page{Kind: web.Choose, Lang: language, App: d.App.Name, Back: d.CancelURL}
+	page := web.Page{Kind: web.Choose, Lang: language, App: login.App.Name, Back: login.CancelURL}
 	for _, method := range methods {
-		address, err := h.methodURL(target{returnTo: d.ReturnURL, restart: d.RestartURL}, method)
+		address, err := h.methodURL(target{returnTo: login.ReturnURL, restart: login.RestartURL}, method)
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
 			return

@@ -17,21 +17,27 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// callback serves the address to which WeChat returns the browser.
+// This file completes sign-ins: WeChat redirects the browser to the callback with a code, package
+// flow redeems the code, complete stores the result, and answer writes the response.
+
+// callback serves the address to which WeChat redirects the browser after the authorization. The
+// engine calls complete only in the one request that redeemed the code; if a browser sends the
+// callback again, the engine returns the stored outcome.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector) {
 	b := h.browser(r, lang.FromRequest(r))
 	res := c.engine.Callback(b, func(ctx context.Context, a flow.Authorization) (flow.Outcome, error) {
 		return h.complete(ctx, r, c, a)
 	})
 	if res.Kind == flow.SignedIn {
-		res = h.keepSession(c, b, res)
+		res = h.addSessionCookie(c, b, res)
 	}
 	h.answer(w, r, c, res)
 }
 
-// keepSession adds the session cookie to a result. A repeated callback sets the same cookie, but only
-// while the session lives: otherwise repeating the callback would undo a sign-out.
-func (h *Handler) keepSession(c *connector, b flow.Browser, res flow.Result) flow.Result {
+// addSessionCookie adds the session cookie to the result of a successful callback. The session id
+// is derived from the flow, so a repeated callback would set the same cookie. It does so only while
+// the session exists: otherwise the browser's back button would undo a sign-out.
+func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
 		_, _, err = h.cfg.Sessions.Find(b.Request.Context(), session.Hash(id), h.cfg.Now())
@@ -50,7 +56,7 @@ func (h *Handler) sessionCookie(id string) *http.Cookie {
 	return h.cookies.New(flow.CookieSession, id, h.cfg.Sessions.Max)
 }
 
-// answer writes the response for a result of the engine.
+// answer writes the response for a result of the engine, of a callback or of a start.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, res flow.Result) {
 	res.SetCookies(w)
 	switch res.Kind {
@@ -70,7 +76,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	case flow.Denied:
 		h.showDenied(w, r, c, res.Flow)
 	case flow.Snapshot:
-		redirectSeeOther(w, h.absolute(h.startURL(targetOf(res.Flow.Request))))
+		redirectSeeOther(w, h.absolute(h.startURL(targetOfFlow(res.Flow.Request))))
 	case flow.CallbackFailed:
 		redirectSeeOther(w, h.origin+h.path+pathEnded+"?page="+url.QueryEscape(res.Failure))
 	default:
@@ -78,8 +84,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	}
 }
 
-// targetOf returns the target of a flow. When its data cannot be read, the target has no restart.
-func targetOf(req flow.Request) target {
+// targetOfFlow returns the target that starts the sign-in of a flow again. If the data of the flow
+// cannot be read, the sign-in starts without the app's request.
+func targetOfFlow(req flow.Request) target {
 	t := target{returnTo: req.ReturnTo, profile: req.Scope == wechat.ScopeUserInfo}
 	if data, err := decodeFlowData(req.Data); err == nil {
 		t.restart = session.ExpandRestart(req.ReturnTo, data.Restart)
@@ -87,8 +94,10 @@ func targetOf(req flow.Request) target {
 	return t
 }
 
-// answerLost redirects to the page for a lost callback, at an address without code and state. A
-// browser that is signed in continues at the return address instead.
+// answerLost responds to a lost callback: one that this browser did not start, or that has expired.
+// It redirects to the page that explains this, at an address without code and state. The engine
+// sets a test cookie for that page, which finds out whether the browser stores cookies. There is no
+// test cookie for a browser that is signed in already: it continues at the return address.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	if len(res.Cookies) == 0 {
 		returnTo := ""
@@ -100,7 +109,7 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	}
 	address := h.origin + h.path + pathLost
 	if res.Flow != nil {
-		t := targetOf(res.Flow.Request)
+		t := targetOfFlow(res.Flow.Request)
 		if t.restart != "" {
 			sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
 			if err != nil {
@@ -115,8 +124,8 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	redirectSeeOther(w, address)
 }
 
-// lost renders the page for a lost callback. The user continues with a button: a page that continued
-// automatically would loop in a browser without cookies.
+// lost renders the page for a lost callback. It does not continue automatically, because a browser
+// without cookies would loop between this page and WeChat.
 func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
 	if err != nil {
@@ -132,9 +141,10 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showDenied renders the page for a user who declined at WeChat.
+// showDenied renders the page for a user who declined on WeChat's consent page. If nickname and
+// avatar were requested, the page offers to continue without them.
 func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connector, f *flow.Flow) {
-	t := targetOf(f.Request)
+	t := targetOfFlow(f.Request)
 	page := web.Page{Kind: web.Denied, Go: h.startURL(t)}
 	if f.Scope == wechat.ScopeUserInfo {
 		_, signedIn, err := h.Session(r)
@@ -147,7 +157,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 		}
 	}
 	if c.Website && h.cfg.Scan != nil {
-		// The browser remembers which method was chosen, and would use it again.
+		// The browser remembers the method website. This link forgets it, so that the user can
+		// choose.
 		other, err := h.methodURL(t, methodChoice)
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
@@ -158,16 +169,17 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 	h.cfg.Site.Show(w, r, page)
 }
 
-// ended renders the page for a callback that failed. When the parameter page has expired or is
-// forged, it renders the page for a lost callback.
+// ended renders the page for a callback that failed. The parameter page contains the outcome,
+// sealed by the engine. If it has expired or is forged, the page for a lost callback is rendered
+// instead.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
-	e, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
+	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(target{returnTo: h.returns.Home()})})
 		return
 	}
-	t := targetOf(flow.Request{ReturnTo: e.ReturnTo, Scope: e.Scope, Data: e.Data})
-	page := web.Page{Kind: endingKind(e.Outcome), Go: h.startURL(t)}
+	t := targetOfFlow(flow.Request{ReturnTo: ending.ReturnTo, Scope: ending.Scope, Data: ending.Data})
+	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t)}
 	if page.Kind == web.Busy {
 		w.Header().Set("Retry-After", "60")
 	}
@@ -180,7 +192,7 @@ func endingKind(outcome string) web.Kind {
 	case flow.EventGaveUp:
 		return web.Again
 	case flow.OutcomeRefused:
-		return web.Blocked // complete refuses blocked users only
+		return web.Blocked // this package refuses sign-ins of blocked users only, see complete
 	case flow.OutcomeUserRestricted:
 		return web.Restricted
 	case flow.OutcomeBusy, flow.OutcomeRateLimited, flow.EventUnavailable, flow.EventStoreFull:
@@ -195,17 +207,20 @@ const (
 	EventSignOutAll = "sign_out_everywhere" // a user ended all their sessions
 )
 
-// complete records an authorization: the user, their session and the outcome.
+// complete records the authorization of a user in one transaction of the store: the user, their
+// session, the outcome of the attempt and the event. If it fails, a.Finish stores the failure as
+// the outcome instead, so that repeated callbacks get it too.
 func (h *Handler) complete(
 	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
 ) (flow.Outcome, error) {
-	completed, err := h.completion(ctx, r, c, a)
+	record, err := h.completion(ctx, r, c, a)
 	if err != nil {
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
-	user, joins, err := h.cfg.Users.CompleteSignIn(ctx, completed)
+	user, changes, err := h.cfg.Users.CompleteSignIn(ctx, record)
 	switch {
 	case errors.Is(err, gateway.ErrConflict):
+		// Another request took over the attempt when its lease had expired, and stored an outcome.
 		return flow.Outcome{}, fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
 	case err != nil:
 		err = fmt.Errorf("signin: record the sign-in: %w", flowError(err))
@@ -214,17 +229,17 @@ func (h *Handler) complete(
 		}
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
-	for _, e := range joins {
+	for _, e := range changes { // the user was created, or joined with another
 		h.cfg.Logger.InfoContext(ctx, "user changed", "kind", e.Kind, "user", e.UserID,
-			"outcome", e.Outcome, "detail", e.Detail, "request_id", completed.Event.RequestID)
+			"outcome", e.Outcome, "detail", e.Detail, "request_id", record.Event.RequestID)
 	}
 	if user.Status == gateway.Blocked {
-		return flowOutcome(completed.Refused), gateway.ErrBlocked
+		return flowOutcome(record.Refused), gateway.ErrBlocked
 	}
-	return flowOutcome(completed.Outcome), nil
+	return flowOutcome(record.Outcome), nil
 }
 
-// completion returns the record of an authorization for the store.
+// completion converts an authorization into the record that the store writes.
 func (h *Handler) completion(
 	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
 ) (gateway.Completion, error) {
@@ -243,15 +258,18 @@ func (h *Handler) completion(
 	if a.Profile != nil {
 		signIn.Profile = &gateway.Profile{Nickname: a.Profile.Nickname, AvatarURL: a.Profile.AvatarURL}
 	}
-	stored := session.Data{LoginRequestID: data.LoginRequestID, ProfileDeclined: h.profileDeclined(r.WithContext(ctx), a)}
-	for _, scope := range a.Scopes {
-		stored.Scopes = append(stored.Scopes, string(scope))
+	sessionData := session.Data{
+		LoginRequestID: data.LoginRequestID, ProfileDeclined: h.profileDeclined(r.WithContext(ctx), a),
 	}
-	out := gateway.Completion{
+	for _, scope := range a.Scopes {
+		sessionData.Scopes = append(sessionData.Scopes, string(scope))
+	}
+	record := gateway.Completion{
 		SignIn: signIn,
 		Session: gateway.Session{
 			Hash: session.Hash(id), Connector: c.Name, AppID: a.AppID, OpenID: a.OpenID, Method: string(a.Flow.Method),
-			AuthTime: a.At, CreatedAt: a.At, SeenAt: a.At, ExpiresAt: h.cfg.Sessions.Expiry(a.At, a.At), Data: stored.Bytes(),
+			AuthTime: a.At, CreatedAt: a.At, SeenAt: a.At, ExpiresAt: h.cfg.Sessions.Expiry(a.At, a.At),
+			Data: sessionData.Bytes(),
 		},
 		AttemptKey: a.Attempt.Key, Owner: a.Attempt.Owner,
 		Outcome: gateway.Outcome{Kind: flow.OutcomeSignedIn, At: a.At},
@@ -260,15 +278,15 @@ func (h *Handler) completion(
 			RequestID: h.cfg.RequestID(r.Context())},
 		Now: h.cfg.Now(),
 	}
-	if previous, sent := h.cfg.Sessions.CurrentHash(r); sent && previous != out.Session.Hash {
-		out.Previous = previous
+	if previous, sent := h.cfg.Sessions.CurrentHash(r); sent && previous != record.Session.Hash {
+		record.Previous = previous // the store deletes it: no cookie refers to it any more
 	}
-	return out, nil
+	return record, nil
 }
 
-// profileDeclined returns ProfileDeclined of the new session. It is true when WeChat did not return
-// nickname and avatar although the user agreed: otherwise the user would be asked in a loop. It is
-// also true when the same user declined in the previous session of this browser.
+// profileDeclined reports whether the user is not to be asked for nickname and avatar in the new
+// session. That is so if WeChat did not return them although the user agreed, since the user would
+// be asked in a loop; and if the same user declined in the previous session of this browser.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false
@@ -280,17 +298,18 @@ func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	return err == nil && signedIn && b.AppID == a.AppID && b.OpenID == a.OpenID && b.ProfileDeclined
 }
 
-// attempts implements flow.Attempts with the gateway's store.
+// attempts implements flow.Attempts with the gateway's store. An attempt is one redemption of a
+// callback's code; the store guards that only one request carries it out.
 type attempts struct{ store gateway.Attempts }
 
 // BeginAttempt implements flow.Attempts.
-func (s attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
-	have, won, err := s.store.BeginAttempt(ctx, gateway.Attempt{
-		Key: want.Key, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
+func (s attempts) BeginAttempt(ctx context.Context, a flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
+	stored, won, err := s.store.BeginAttempt(ctx, gateway.Attempt{
+		Key: a.Key, Code: a.Code, Owner: a.Owner, Lease: a.Lease, Expires: a.Expires,
 	}, now)
 	return flow.Attempt{
-		Key: have.Key, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
-		Outcome: flowOutcome(have.Outcome),
+		Key: stored.Key, Code: stored.Code, Owner: stored.Owner, Lease: stored.Lease, Expires: stored.Expires,
+		Outcome: flowOutcome(stored.Outcome),
 	}, won, flowError(err)
 }
 
@@ -307,7 +326,7 @@ func flowOutcome(o gateway.Outcome) flow.Outcome {
 	return flow.Outcome{Kind: o.Kind, At: o.At, Text: o.Text}
 }
 
-// flowError wraps an error of the store in the error that the engine tests for.
+// flowError returns an error of the store as the error that package flow tests for.
 func flowError(err error) error {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", flow.ErrUnavailable, err)

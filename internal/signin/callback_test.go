@@ -271,7 +271,8 @@ func TestSignInEndsThePreviousSession(t *testing.T) {
 }
 
 // A user who agreed to a profile that WeChat then does not return continues without it, and is not
-// asked in a loop. A user who declined is not asked again after another sign-in in the same browser.
+// asked in a loop. A user who declined is not asked again after another sign-in in the same
+// browser.
 func TestProfileIsNotAskedInALoop(t *testing.T) {
 	t.Parallel()
 	w := &fakeWeChat{}

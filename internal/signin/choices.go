@@ -14,21 +14,25 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// agreement remembers in the browser that the user ticked the box of the agreement page: in one
-// cookie, which is not encrypted. A user who forges it only skips the page, and has agreed by that.
+// This file contains the two choices that a browser remembers: the agreement to the terms, and the
+// sign-in method. Begin reads both before it sends a browser to WeChat.
+
+// agreement reads and sets the cookie that records that the user of this browser agreed to the
+// terms (Config.Agreement). The cookie is not encrypted: a user who forges it only skips the page.
 //
-// Its value is "VERSION.RANDOM": a hash of the address of what was agreed to, and a part that differs
-// from browser to browser, since the rate limit distinguishes browsers by the values of the gateway's cookies.
+// Its value is "VERSION.RANDOM". VERSION is a hash of the address of the terms; a new address thus
+// asks every user again. RANDOM is there for the rate limit, which distinguishes browsers by the
+// values of the gateway's cookies.
 type agreement struct {
-	version string // of the agreement; "" = nobody has to agree
+	version string // "" = users do not have to agree
 	cookies cookie.Set
 }
 
 const (
 	cookieAgreement = "a"
-	agreedFor       = 365 * 24 * time.Hour // browsers forget after 400 days at the latest
+	agreedFor       = 365 * 24 * time.Hour // browsers delete a cookie after 400 days at the latest
+	asked           = "asked"              // in place of VERSION: the page was shown
 	askedFor        = time.Hour
-	asked           = "asked" // in place of a version: the page was shown
 )
 
 func newAgreement(address string, cookies cookie.Set) agreement {
@@ -40,7 +44,7 @@ func newAgreement(address string, cookies cookie.Set) agreement {
 	return a
 }
 
-// read reports whether the user of this browser was asked, and whether they agreed to the present
+// read reports whether the browser has the cookie, and whether its user agreed to the present
 // version.
 func (a *agreement) read(r *http.Request) (wasAsked, agreed bool) {
 	for _, c := range r.CookiesNamed(a.cookies.Name(cookieAgreement)) {
@@ -50,32 +54,34 @@ func (a *agreement) read(r *http.Request) (wasAsked, agreed bool) {
 	return wasAsked, agreed
 }
 
+// remember sets the cookie.
 func (a *agreement) remember(w http.ResponseWriter, version string, age time.Duration) {
 	http.SetCookie(w, a.cookies.New(cookieAgreement, version+"."+rand.Text(), age))
 }
 
-// hasAgreed reports whether the browser may be sent to WeChat. Every sign-in calls it. Where it is
-// false, askToAgree follows.
+// hasAgreed reports whether the user of this browser has agreed, or does not have to. If not, it
+// sets the cookie to "asked", and the caller renders the page with askToAgree.
 func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
-	if h.agreed.version == "" {
+	if h.agreement.version == "" {
 		return true
 	}
-	wasAsked, agreed := h.agreed.read(r)
+	wasAsked, agreed := h.agreement.read(r)
 	if !wasAsked {
-		// A browser that does not return this cookie with the form keeps no cookies, and would be
-		// asked in a loop.
-		h.agreed.remember(w, asked, askedFor)
+		// If the form comes back without this cookie, the browser stores no cookies, and the
+		// agreement would be lost too. The user then sees a page about cookies instead of this page
+		// forever.
+		h.agreement.remember(w, asked, askedFor)
 	}
 	return agreed
 }
 
 // agreementQuestion is the data of the agreement page.
 type agreementQuestion struct {
-	target
-	cancel   string // where a user who cancels continues; "" = nowhere
-	app      string // name of the app; "" = not known
-	missed   bool   // the form was sent without the tick
-	language string
+	target            // the sign-in to start again after the user has agreed
+	cancel     string // where the browser continues if the user cancels; "" = the page has no such button
+	app        string // name of the app; "" = not known
+	boxMissing bool   // the form was sent without a tick in its box
+	language   string
 }
 
 // askToAgree renders the agreement page.
@@ -96,60 +102,60 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 		fields[paramRestart] = sealed
 	}
 	page := web.Page{Kind: web.Agreement, Lang: q.language, App: q.app, Back: q.cancel, Forms: []web.Form{{
-		// The language may be an app's choice, so the next page must have it too.
+		// An app may have chosen the language, so it is passed on to the next page.
 		Action: h.path + pathAgreement + "?ui_locales=" + url.QueryEscape(q.language),
-		Label:  web.LabelAgree, Tick: true, Missed: q.missed, Fields: fields,
+		Label:  web.LabelAgree, Tick: true, Missed: q.boxMissing, Fields: fields,
 	}}}
-	if q.missed {
+	if q.boxMissing {
 		page.Status = http.StatusUnprocessableEntity
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// agree serves the form of the agreement page. It answers with a page that continues, for the reason
-// given at declineProfile.
+// agree serves the form of the agreement page. It responds with a page that continues to the
+// sign-in, and not with a redirect: the policy form-action of the agreement page makes browsers
+// block a form whose redirects end at another origin, here WeChat.
 func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.form(w, r)
+	returnTo, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
 	t := target{returnTo: returnTo, profile: r.PostForm.Get("scope") == "profile"}
 	t.restart, _ = h.openRestart(r.PostForm.Get(paramRestart))
-	wasAsked, _ := h.agreed.read(r)
+	wasAsked, _ := h.agreement.read(r)
 	switch {
-	case h.agreed.version == "": // removed from the configuration since the page was shown
+	case h.agreement.version == "": // the setting was removed since the page was shown: continue
 	case !wasAsked:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NoCookies, Go: h.startURL(t)})
 		return
 	case r.PostForm.Get("agree") != "1":
-		q := agreementQuestion{target: t, cancel: r.PostForm.Get("cancel"), missed: true, language: lang.FromRequest(r)}
+		q := agreementQuestion{target: t, cancel: r.PostForm.Get("cancel"), boxMissing: true, language: lang.FromRequest(r)}
 		if !h.isOwnPath(q.cancel) {
 			q.cancel = ""
 		}
 		h.askToAgree(w, r, q)
 		return
 	default:
-		h.agreed.remember(w, h.agreed.version, agreedFor)
+		h.agreement.remember(w, h.agreement.version, agreedFor)
 	}
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.startURL(t), ContinueAfter: 100 * time.Millisecond})
 }
 
-// preference remembers in the browser, for ten minutes, which sign-in method its user chose for a
-// request: in one cookie, which is not encrypted. It selects among the methods that are available
-// anyway, so a user who forges it gains nothing.
+// preference reads and sets the cookie with the sign-in method that the user chose, for ten
+// minutes. The cookie is not encrypted: it selects one of the methods that are available anyway.
 //
-// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the request, so that the user is asked
-// again for another one. RANDOM differs from browser to browser, since the rate limit distinguishes
-// browsers by the values of the gateway's cookies.
+// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in:
+// the choice applies to this sign-in only. RANDOM is there for the rate limit, as in agreement.
 type preference struct{ cookies cookie.Set }
 
 const (
 	cookiePreference = "d"
 	preferredFor     = 10 * time.Minute
-	methodChoice     = "choose" // in place of a method: forget the choice
+	methodChoice     = "choose" // in links, in place of a method: delete the cookie, so that the user chooses
 )
 
-// read returns the method that was chosen for a request, "" when none was.
+// read returns the method that the user chose for the sign-in that starts at the address request,
+// or "".
 func (p *preference) read(r *http.Request, request string) string {
 	for _, c := range r.CookiesNamed(p.cookies.Name(cookiePreference)) {
 		method, rest, _ := strings.Cut(c.Value, ".")
@@ -161,11 +167,11 @@ func (p *preference) read(r *http.Request, request string) string {
 	return ""
 }
 
-// store remembers the method of a link, for a request. It ignores links on other sites, so that
-// only the user chooses.
+// store sets the cookie after the user clicked the link of a method. It ignores links on other
+// sites: they must not choose for the user.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin": // "" is a browser from before 2020 (iOS: 2023)
+	case "", "none", "same-origin": // "" = a browser from before 2020 (iOS: 2023) that does not send the header
 	default:
 		return
 	}

@@ -12,18 +12,21 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// deleteLimit is the time for ending the previous session of a browser.
-const deleteLimit = 3 * time.Second
+// deleteTimeout limits how long a sign-in waits for the previous session of the browser to be
+// ended.
+const deleteTimeout = 3 * time.Second
 
-// CreateSession creates a session for this browser after its user was authenticated by other means,
-// writes the event of the sign-in, and returns the session cookie. The session that the browser had
-// before ends. The session id is derived from Seed, so another call with the same Seed, on any
-// replica, returns the cookie again while the session lives. After the session has ended, such a
-// call creates it again unless Repeat is set. So a caller sets Repeat once it has stored that the
-// sign-in is used; then a sign-out is final.
+// CreateSession creates a session for this browser after its user was authenticated by other means
+// than WeChat's callback: package scan calls it. It records the event of the sign-in, ends the
+// session that the browser had before, and returns the session cookie.
 //
-// The caller has verified that the sign-in was started in this browser. Otherwise an attacker could
-// sign a victim's browser in as the attacker (login CSRF).
+// The session id is derived from Seed. Another call with the same Seed, on any replica, therefore
+// returns the same cookie while the session exists. After the session has ended, such a call
+// creates it again, unless Repeat is set. So that a sign-out is final, the caller must set Repeat
+// as soon as it has stored that the sign-in is finished.
+//
+// The caller must have verified that the sign-in was started in this browser. Otherwise an attacker
+// could sign a victim's browser in as the attacker (login CSRF).
 //
 // Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such user; with Repeat, that
 // session has ended), gateway.ErrConflict (a live session of another user has this seed),
@@ -31,7 +34,7 @@ const deleteLimit = 3 * time.Second
 func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
 	c := h.connector(a.Connector)
 	if c == nil || c.Client.AppID != a.AppID || a.OpenID == "" || a.Method == "" || a.AuthTime.IsZero() {
-		return nil, errors.New("signin: an authentication without connector, openid, method or time")
+		return nil, errors.New("signin: authentication without a known connector, openid, method or time")
 	}
 	id, err := flow.SeedSessionID(a.Seed)
 	if err != nil {
@@ -59,11 +62,13 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 		created = err == nil
 	}
 	if !created {
-		live, liveUser, err := h.cfg.Sessions.Find(ctx, s.Hash, now)
+		// The session exists already, or the caller set Repeat: compare, and create nothing.
+		existing, owner, err := h.cfg.Sessions.Find(ctx, s.Hash, now)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("signin: read the session: %w", err)
-		case liveUser.ID != user.ID || live.AppID != s.AppID || live.OpenID != s.OpenID || live.Method != s.Method:
+		case owner.ID != user.ID || existing.AppID != s.AppID || existing.OpenID != s.OpenID ||
+			existing.Method != s.Method:
 			return nil, fmt.Errorf("signin: the seed belongs to another sign-in: %w", gateway.ErrConflict)
 		}
 	}
@@ -76,22 +81,23 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 	return h.sessionCookie(id), nil
 }
 
-// endPrevious ends the session that this browser had: its cookie is about to be replaced, so nobody
-// could sign out of it. It continues when the client closes the connection.
+// endPrevious ends the session that this browser had. Its cookie is replaced, so its user could not
+// sign out of it any more. An error is logged only: the new sign-in has succeeded.
 func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	previous, sent := h.cfg.Sessions.CurrentHash(r)
 	if !sent || previous == current {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deleteLimit)
+	// The session is ended even if the client has closed the connection.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deleteTimeout)
 	defer cancel()
 	if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous); err != nil {
 		h.cfg.Logger.ErrorContext(ctx, "previous session not ended", "error", err, "request_id", h.cfg.RequestID(ctx))
 	}
 }
 
-// SessionHash returns the hash under which the store has the session that CreateSession creates of
-// seed.
+// SessionHash returns the hash of the id of the session that CreateSession creates for a seed. The
+// store finds sessions by this hash.
 func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
 	id, err := flow.SeedSessionID(seed)
 	if err != nil {

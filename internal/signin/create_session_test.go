@@ -198,7 +198,8 @@ func TestLoginCSRFWithCreateSession(t *testing.T) {
 	}
 }
 
-// CreateSession ends the session that the browser had, because nobody could sign out of it any more.
+// CreateSession ends the session that the browser had, because nobody could sign out of it any
+// more.
 func TestCreateSessionEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)

@@ -1,6 +1,7 @@
-// Package signin signs users in at WeChat for the gateway: it sends browsers to WeChat, records users
-// and creates sessions. It uses package flow for the authorization at WeChat, so a callback may be
-// repeated, and another replica may serve it.
+// Package signin signs users in at WeChat for the gateway: it sends browsers to WeChat, records
+// users and creates sessions. Package flow runs the authorization at WeChat itself: state, sealed
+// cookie, and redemption of the code. A browser may send the callback several times, to several
+// replicas of the gateway; only one of them redeems the code.
 //
 // The names to know are [New] with its [Config], [Handler.Mount], and what the features call:
 // [Handler.Session] (who is this browser), [Handler.Begin] (sign in), [Handler.AskProfile]
@@ -9,23 +10,27 @@
 //
 // Which sign-in method (登录方式) a browser gets:
 //
-//	in WeChat                   wechat, through an official account; else a page that says to open another browser
-//	elsewhere                   scan or website, as the app accepts; the user chooses where there are both
-//	a phone outside WeChat      scan; without it, a page with the link for WeChat
+//	in WeChat                   wechat: through an official account. If the app does not accept it: a page with
+//	                            a link to open in another browser
+//	elsewhere, on a computer    scan (the gateway shows a QR code) or website (WeChat's page shows one); the
+//	                            user chooses if both are configured and the app accepts both
+//	elsewhere, on a phone       scan; if it is not available: a page with a link to open in WeChat
 //
 // Its addresses:
 //
 //	GET  /                      the user's own page, or a button that signs in
-//	GET  /sign-in?return=/x     starts a sign-in
-//	     …&method=scan|website    remembers the method for some minutes, then starts; choose forgets it
-//	     ?method=…&restart=…      the same, and then starts the app's request from the beginning
-//	GET  /wechat/callback       code redeemed, user recorded, session created, 303 to the return address;
-//	                            also /wechat/callback/CONNECTOR for each connector but the first
+//	GET  /sign-in?return=/x     starts a sign-in that ends at /x
+//	     …&method=scan            the same with this method (or website), remembered in the browser for ten
+//	                              minutes; method=choose forgets the remembered method
+//	     ?method=…&restart=…      remembers or forgets the method, then redirects to the app's request
+//	GET  /wechat/callback       redeems the code, records the user, creates the session, redirects to the
+//	                            return address. It belongs to the first connector; the others have
+//	                            /wechat/callback/CONNECTOR
 //	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
 //	GET  /sign-in/ended         a callback that failed
 //	POST /sign-in/agreement     remembers in the browser that the user agreed, then starts the sign-in
-//	GET  /sign-in/profile       asks for nickname and avatar (头像昵称)
-//	POST /sign-in/profile       "continue without", remembered for the session
+//	GET  /sign-in/profile       asks the user to share nickname and avatar (头像昵称)
+//	POST /sign-in/profile       "Continue without": the user is not asked again in this session
 //	GET  /sign-out              a page with a button
 //	POST /sign-out              ends the session of this browser
 //	POST /sign-out/everywhere   ends every session of the user, and revokes the grants of apps
@@ -65,9 +70,9 @@ type Connector struct {
 	Name         string // as in the configuration; identities and events refer to it
 	Client       *wechat.Client
 	Website      bool     // a website app: WeChat shows a QR code, in browsers that are not WeChat's
-	OpenPlatform string   // name of the group of connectors that share unionids; "" = none
-	Group        []string // appids of that group, this one included
-	AnyBrowser   bool     // development: every browser counts as WeChat's
+	OpenPlatform string   // name of the open platform account (开放平台) that it is bound to; "" = none
+	Group        []string // appids of all connectors bound to it, this one included: they share unionids
+	AnyBrowser   bool     // for development: every browser is treated as WeChat's
 }
 
 // Config is the configuration of a [Handler]. Fields are required unless marked optional.
@@ -82,10 +87,11 @@ type Config struct {
 	Events     gateway.Events
 	Site       *web.Site
 
-	// Scan sends a browser that is not WeChat's to the page where the user scans the gateway's QR
-	// code with a phone. It always answers the request; an error means that nothing was written to w. Optional:
-	// nil disables the method.
-	Scan func(w http.ResponseWriter, r *http.Request, d session.LoginRequest) error
+	// Scan redirects a browser outside WeChat to the page with the gateway's QR code, which the
+	// user scans with a phone. An error means that nothing was written to w. Optional: nil disables
+	// the method. It is a function, because the features do not import each other: it is
+	// scan.Handler.Begin, and package scan in turn creates sessions with this package's Handler.
+	Scan func(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error
 
 	// Agreement is the address of the terms that users accept, by ticking a box, before their
 	// browser is sent to WeChat for the first time. When it changes, every user is asked again.
@@ -93,7 +99,7 @@ type Config struct {
 	Agreement string
 
 	ProfileMaxAge time.Duration // optional: the age at which nickname and avatar are requested again; 0 = 720 h
-	Pictures      []string      // optional: origins, besides WeChat's, of avatars
+	Pictures      []string      // optional: origins of avatars besides WeChat's, for the simulator
 
 	RequestID func(context.Context) string      // optional
 	Observe   func(context.Context, flow.Event) // optional
@@ -105,27 +111,29 @@ type Config struct {
 type Handler struct {
 	cfg        Config
 	connectors []*connector
-	returns    flow.ReturnPolicy
-	origin     string
-	path       string // of the gateway's own address; "" at the root
+	returns    flow.ReturnPolicy // which return addresses are accepted
+	origin     string            // of Config.URL
+	path       string            // of Config.URL; "" at the root
 	cookies    cookie.Set
-	restarts   *seal.Sealer
+	restarts   *seal.Sealer // seals the query parameter restart, see methodURL
 	events     audit.Recorder
-	agreed     agreement
-	prefer     preference
+	agreement  agreement
+	preference preference
 }
 
-// connector is a Connector with its engine. The engines share sessions and pending sign-ins. Each has
-// its own callback, so that a code is redeemed with the secret of the appid that it was issued for.
+// connector is a Connector with the engine that runs its authorizations. Each has its own callback,
+// because a code can be redeemed only with the secret of the appid that it was issued for. All
+// engines use the same cookies and the same store of attempts, so a task that concerns no
+// particular connector, such as clearing cookies, uses the engine of the first.
 type connector struct {
 	Connector
 	engine   *flow.Engine
-	callback string
+	callback string // path, below Handler.path
 }
 
 // New checks the configuration and returns a Handler. The error joins all problems.
 func New(cfg Config) (*Handler, error) {
-	if err := check(cfg); err != nil {
+	if err := validate(cfg); err != nil {
 		return nil, err
 	}
 	if cfg.RequestID == nil {
@@ -140,7 +148,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.ProfileMaxAge == 0 {
 		cfg.ProfileMaxAge = 720 * time.Hour
 	}
-	u, err := address(cfg)
+	u, err := baseURL(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("signin: Config.URL: %w", err)
 	}
@@ -149,7 +157,7 @@ func New(cfg Config) (*Handler, error) {
 	h.returns = flow.ReturnPolicy{
 		Origin: h.origin, Prefix: h.path, ReservedPaths: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
 	}
-	h.agreed, h.prefer = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
+	h.agreement, h.preference = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
 		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
 	}
@@ -163,8 +171,8 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// check returns all problems of a configuration.
-func check(cfg Config) error {
+// validate returns all problems of a configuration.
+func validate(cfg Config) error {
 	var problems []error
 	require := func(field string, set bool) {
 		if !set {
@@ -187,8 +195,8 @@ func check(cfg Config) error {
 	return errors.Join(problems...)
 }
 
-// address returns the gateway's own address without a slash at its end.
-func address(cfg Config) (*url.URL, error) {
+// baseURL returns the gateway's own address without a slash at its end.
+func baseURL(cfg Config) (*url.URL, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || origin.Of(u) == "" {
 		return nil, errors.New("is not an absolute http or https address")
@@ -205,8 +213,8 @@ func address(cfg Config) (*url.URL, error) {
 	return u, nil
 }
 
-// newConnector returns a connector with its engine. The first has the callback /wechat/callback; the
-// others add their name to the path.
+// newConnector returns the connector number i with its engine. The callback of the first is
+// /wechat/callback; the others add their name to the path.
 func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
 	c := &connector{Connector: from, callback: pathCallback}
 	if i > 0 {
@@ -258,7 +266,7 @@ const (
 
 // Mount registers the routes on mux, under the path of the gateway's own address.
 func (h *Handler) Mount(mux *route.Mux) {
-	mux.HandleFunc("GET "+h.path+pathHome, h.own)
+	mux.HandleFunc("GET "+h.path+pathHome, h.home)
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
 	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
 	mux.HandleFunc(h.path+pathEnded, h.get(h.ended), route.Limited)
@@ -281,10 +289,10 @@ func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 // get serves GET and HEAD.
 func (h *Handler) get(serve http.HandlerFunc) http.HandlerFunc { return h.getOrPost(serve, nil) }
 
-// getOrPost serves GET and HEAD by one handler and POST by another; nil serves neither. Package
-// route rejects POST requests of other sites. No response may be cached: each is for one visitor at
-// one moment. No address may be sent to another site in the Referer header: the callback's contains
-// a code.
+// getOrPost serves GET and HEAD with the handler get, and POST with the handler post. A method
+// whose handler is nil gets status 405. Package route has already rejected POST requests from other
+// sites (cross-site request forgery). Responses are not cached, because they depend on the user.
+// The Referer header is suppressed, because the address of the callback contains a code.
 func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
 	allow := "GET, HEAD, POST"
 	switch {
@@ -297,9 +305,9 @@ func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		read := r.Method == http.MethodGet || r.Method == http.MethodHead
+		isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
-		case read && get != nil:
+		case isRead && get != nil:
 			get(w, r)
 		case r.Method == http.MethodPost && post != nil:
 			post(w, r)

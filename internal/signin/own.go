@@ -10,8 +10,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// own renders the user's own page, or a button that signs in.
-func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
+// This file contains the user's own pages: the home page, the same data as JSON, and signing out.
+
+// home renders the home page: the user's data and sessions, or a button that signs in.
+func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 	b, signedIn, err := h.Session(r)
 	if err != nil {
 		h.cfg.Site.Error(w, r, err)
@@ -30,7 +32,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	}
 	user := &web.UserID{ID: b.User.ID}
 	for _, s := range sessions {
-		user.Sessions = append(user.Sessions, web.Session{Here: s.Hash == b.Hash, Since: s.CreatedAt, Seen: s.SeenAt})
+		user.Sessions = append(user.Sessions, web.Session{Current: s.Hash == b.Hash, Since: s.CreatedAt, Seen: s.SeenAt})
 	}
 	page := web.Page{
 		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
@@ -44,7 +46,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	}
 	profile := h.startURL(target{returnTo: h.returns.Home(), profile: true})
 	switch {
-	case b.Method != MethodWeChat: // this browser cannot reach WeChat's consent page
+	case b.Method != MethodWeChat: // WeChat's consent page can be shown inside WeChat only
 	case h.freshProfile(b):
 		page.Links = []web.Link{{Label: web.LabelUpdateProfile, Go: profile}}
 	default:
@@ -53,7 +55,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// me is the JSON that /sign-in/me returns to scripts of the gateway's own pages.
+// me is the JSON that /sign-in/me returns. Times are Unix seconds.
 type me struct {
 	Subject    string   `json:"subject"`
 	OpenID     string   `json:"openid"`
@@ -62,10 +64,10 @@ type me struct {
 	Avatar     string   `json:"avatar"`
 	Scopes     []string `json:"scopes"`
 	Method     string   `json:"method"`
-	SignedInAt int64    `json:"signed_in_at"` // Unix seconds
-	ProfileAt  int64    `json:"profile_at,omitempty"`
+	SignedInAt int64    `json:"signed_in_at"`
+	ProfileAt  int64    `json:"profile_at,omitempty"` // when WeChat returned nickname and avatar
 	ExpiresAt  int64    `json:"expires_at"`
-	SignOut    string   `json:"sign_out"`
+	SignOut    string   `json:"sign_out"` // address
 }
 
 // me serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
@@ -104,7 +106,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
 }
 
-// askSignOut renders a page with a button, for users who follow a link: GET changes nothing.
+// askSignOut serves GET /sign-out. It renders a page with a button instead of signing out, because
+// a GET request can come from a link or an image on another site.
 func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -116,14 +119,14 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	// When the store cannot be read, the page is shown without the nickname.
+	// If the store cannot be read, the page is shown without the nickname.
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.SignOut, User: &web.User{Nickname: b.User.Nickname}, Forms: []web.Form{{
 		Action: h.path + pathSignOut, Label: web.LabelSignOut, Fields: map[string]string{"return": returnTo},
 	}}})
 }
 
-// signOut ends the session of this browser, and every sign-in that it has in progress: the back
-// button must not bring the session back.
+// signOut serves POST /sign-out. It ends the session of this browser and continues at the return
+// address.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	if !h.parseForm(w, r) {
 		return
@@ -140,9 +143,11 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 // End signs this browser out and clears its cookies with headers on w; it writes no status and no
-// body. It succeeds when no user is signed in. An error is the store's; then the session may still
-// exist.
+// body. If no user is signed in, it returns nil. An error is the store's; then the session may
+// still exist.
 func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
+	// The cookies of sign-ins in progress are cleared too. Otherwise the browser's back button
+	// could repeat a callback and sign the user in again.
 	for _, c := range h.connectors[0].engine.ClearCookies(r) {
 		http.SetCookie(w, c)
 	}
@@ -151,7 +156,8 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// endEverywhere ends every session of the user.
+// endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
+// browsers, and revokes the grants of apps.
 func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	b, signedIn, err := h.Session(r)
 	switch {
@@ -163,7 +169,7 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := h.cfg.Now()
-	// Complete the sign-out even when the user closes the page.
+	// The sign-out is completed even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	_, err = h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)

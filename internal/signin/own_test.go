@@ -25,8 +25,8 @@ func (r *fixture) named() {
 	}
 }
 
-// Only WeChat's consent page returns nickname and picture. Users who signed in by another method are
-// not sent to a page that they cannot use.
+// Only WeChat's consent page returns nickname and picture. Users who signed in by another method
+// are not sent to a page that they cannot use.
 func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{signin.MethodWeChat, signin.MethodScan, signin.MethodWebsite} {

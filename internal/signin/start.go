@@ -14,9 +14,13 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// signIn serves /sign-in, which starts a sign-in. The parameter method is remembered for the request
-// that follows. With the parameter restart it redirects to that RestartURL, so that the app's
-// request states again what it requires.
+// This file contains the pages that start a sign-in without an app's request: /sign-in, and the
+// page that asks a signed-in user for nickname and avatar; and the checks of return addresses.
+
+// signIn serves /sign-in, which starts a sign-in. A sign-in method in the parameter method is
+// stored in a cookie first, and the browser redirected. If the parameter restart contains the
+// address of an app's request (sealed by methodURL), the browser is redirected there, and the app's
+// request starts the sign-in.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -27,15 +31,15 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	if q.Has(paramRestart) {
 		restart, ok := h.openRestart(q.Get(paramRestart))
 		if !ok {
-			h.refuseReturn(w, r, errors.New("signin: the parameter restart was not sealed here"))
+			h.rejectReturn(w, r, errors.New("signin: the parameter restart is forged or too old"))
 			return
 		}
-		h.prefer.store(w, r, restart, method)
+		h.preference.store(w, r, restart, method)
 		redirectSeeOther(w, restart)
 		return
 	}
-	t := target{}
-	switch q.Get("scope") {
+	var t target
+	switch q.Get("scope") { // "profile", or its name at WeChat: nickname and avatar too
 	case "", string(wechat.ScopeBase):
 	case "profile", string(wechat.ScopeUserInfo):
 		t.profile = true
@@ -49,8 +53,8 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	t.returnTo = returnTo
 	if method != "" {
-		// The cookie with the choice comes with the next request.
-		h.prefer.store(w, r, returnTo, method)
+		// The cookie is set by this response and read in the next request.
+		h.preference.store(w, r, returnTo, method)
 		redirectSeeOther(w, h.startURL(t))
 		return
 	}
@@ -59,29 +63,31 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginOwn starts a sign-in that no app requires. When a signed-in user requests nickname and avatar,
-// it uses the connector of the session. This creates a new session, which keeps the login request id
-// of the present one: what that session answered for an app stays answered.
+// beginOwn starts a sign-in that no app requires. If the user is signed in already and shares
+// nickname and avatar now, WeChat must confirm the same user again: the sign-in uses the connector
+// of the session. It creates a new session, which gets the login request id of the old one;
+// otherwise an app that required the old session would require another sign-in.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
-	d := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
+	login := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
 	if !t.profile {
-		return h.begin(w, r, d, wechat.ScopeBase)
+		return h.begin(w, r, login, wechat.ScopeBase)
 	}
 	b, signedIn, err := h.Session(r)
 	if err != nil {
 		return err
 	}
 	if signedIn {
-		d.ID, d.Reauthenticate = b.LoginRequestID, true
-		if h.connector(b.Connector) != nil { // it may have been removed from the configuration
-			d.Connector = b.Connector
+		login.ID, login.Reauthenticate = b.LoginRequestID, true
+		if h.connector(b.Connector) != nil { // nil = removed from the configuration since then
+			login.Connector = b.Connector
 		}
 	}
-	return h.begin(w, r, d, wechat.ScopeUserInfo)
+	return h.begin(w, r, login, wechat.ScopeUserInfo)
 }
 
-// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
-// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
+// askProfile renders the page that asks for nickname and avatar. Its button is a link and not a
+// form: the policy form-action of the page (Content-Security-Policy) makes browsers block a form
+// whose redirects end at another origin, here WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -112,11 +118,11 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 	}
 }
 
-// declineProfile records that the user continues without nickname and avatar. It answers with a
-// page that continues, not with a redirect: the return address redirects to the app, and browsers
-// block a form whose redirects end on an origin that form-action of the page's policy does not list.
+// declineProfile serves the form "Continue without" and records that the user is not to be asked
+// again in this session. It responds with a page that continues to the return address, and not with
+// a redirect, for the reason given at askProfile: the return address redirects to the app.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.form(w, r)
+	returnTo, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
@@ -128,13 +134,13 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	// When the session has ended, the app's request at the return address starts a sign-in.
+	// If the session has ended meanwhile, the app's request at the return address starts a sign-in.
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: returnTo, ContinueAfter: 100 * time.Millisecond})
 }
 
-// form parses the form of one of the gateway's pages and returns its return address, which must be a
-// path of the gateway: the page that follows links to it without another check.
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
+// readForm parses the form of one of the gateway's pages and returns its field return, which must
+// be a path of the gateway. If the form is invalid, it writes the response and returns false.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (returnTo string, ok bool) {
 	if !h.parseForm(w, r) {
 		return "", false
 	}
@@ -146,6 +152,8 @@ func (h *Handler) form(w http.ResponseWriter, r *http.Request) (returnTo string,
 	return returnTo, true
 }
 
+// parseForm parses a form. If it is malformed or too large, it writes the response and returns
+// false.
 func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {
@@ -155,24 +163,26 @@ func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isOwnPath reports whether an address is a path of the gateway, in a form that every browser parses
-// alike.
+// isOwnPath reports whether an address is a path of the gateway. Forms that browsers parse
+// differently, such as //host, are not accepted.
 func (h *Handler) isOwnPath(address string) bool {
 	_, err := origin.LocalPath(address)
 	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn
 }
 
-// checkReturn checks a return address, and renders the error page for an invalid one.
+// checkReturn returns a valid return address. For an invalid one it renders the error page and
+// returns false.
 func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address string) (string, bool) {
 	returnTo, err := h.returns.Check(address)
 	if err != nil {
-		h.refuseReturn(w, r, err)
+		h.rejectReturn(w, r, err)
 		return "", false
 	}
 	return returnTo, true
 }
 
-func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
+// rejectReturn renders the error page for an invalid return address.
+func (h *Handler) rejectReturn(w http.ResponseWriter, r *http.Request, err error) {
 	h.cfg.Logger.WarnContext(r.Context(), "return address refused",
 		"error", err, "request_id", h.cfg.RequestID(r.Context()))
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})

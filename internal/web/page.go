@@ -35,7 +35,7 @@ type UserID struct {
 
 // Session is one signed-in browser of a user.
 type Session struct {
-	Here        bool // it is this browser
+	Current     bool // it is this browser
 	Since, Seen time.Time
 }
 

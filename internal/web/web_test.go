@@ -72,7 +72,7 @@ func full(kind web.Kind, text string) web.Page {
 		Forms:   []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
 		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}},
 		Links:   []web.Link{{Label: web.LabelOtherMethod, Go: text}},
-		UserID:  &web.UserID{ID: text, Sessions: []web.Session{{Here: true, Since: at, Seen: at}}},
+		UserID:  &web.UserID{ID: text, Sessions: []web.Session{{Current: true, Since: at, Seen: at}}},
 	}
 }
 
