@@ -86,13 +86,13 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
 
 	router, err := route.New(route.Config{
-		Origin: u.Scheme + "://" + u.Host, TrustedProxy: c.TrustedProxies, Mux: mux,
-		CookiePrefix:  []string{"__Host-weigate", "__Secure-weigate", "weigate"},
-		SessionCookie: s.signIn.SessionCookie(),
+		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
+		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
+		SessionCookie:  s.signIn.SessionCookie(),
 		// Strict-Transport-Security applies to the whole host. Below a path the host belongs to
 		// another site too.
-		Strict: u.Scheme == "https" && u.Path == "",
-		Fail:   failurePage(site), Logger: a.options.Logger, Now: a.options.Now,
+		HSTS: u.Scheme == "https" && u.Path == "",
+		Fail: failurePage(site), Logger: a.options.Logger, Now: a.options.Now,
 	})
 	if err != nil {
 		return nil, err

@@ -10,42 +10,45 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// HTTP counts the requests that mux serves, by the pattern that matched. It must wrap the mux
-// directly, because a layer in between that copies the request would hide the pattern.
+// This file has the wrappers that count: of the mux, and of the store.
+
+// HTTP wraps the mux of the gateway, and counts requests by the pattern of their route. It must wrap
+// the mux directly: the mux writes the pattern into the *http.Request that it receives, and a
+// middleware in between might pass a copy.
 func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 	if m == nil {
 		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		completed := false
+		start := time.Now()
+		response := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		returned := false
 		defer func() {
-			if !completed && !seen.wrote { // a panic: the layer above serves a 500
-				seen.status = http.StatusInternalServerError
+			if !returned && !response.wrote { // the handler panicked, and package route will respond with 500
+				response.status = http.StatusInternalServerError
 			}
 			route := r.Pattern
 			if route == "" {
 				route = other
 			}
 			method := known(r.Method, []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions})
-			m.requests.WithLabelValues(route, method, strconv.Itoa(seen.status)).Inc()
-			m.requestTime.WithLabelValues(route).Observe(time.Since(began).Seconds())
+			m.requests.WithLabelValues(route, method, strconv.Itoa(response.status)).Inc()
+			m.requestTime.WithLabelValues(route).Observe(time.Since(start).Seconds())
 		}()
-		mux.ServeHTTP(seen, r)
-		completed = true
+		mux.ServeHTTP(response, r)
+		returned = true
 	})
 }
 
-// statusWriter records the status.
+// statusWriter records the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
-	wrote  bool
+	wrote  bool // the final status was sent
 }
 
 func (w *statusWriter) WriteHeader(status int) {
-	if !w.wrote && status >= 200 {
+	if !w.wrote && status >= 200 { // a status below 200 is informational: the final status follows
 		w.status, w.wrote = status, true
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -56,20 +59,20 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap returns the wrapped writer to http.ResponseController.
+// Unwrap is called by http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Store counts one operation of the store. It is the Observe of a store.
+// Store counts one operation of the store. It is the Observe hook of a store.
 func (m *Metrics) Store(operation string, d time.Duration, err error) {
 	if m == nil {
 		return
 	}
-	m.operations.WithLabelValues(operation, outcome(err)).Inc()
-	m.operationTime.WithLabelValues(operation).Observe(d.Seconds())
+	m.storeCalls.WithLabelValues(operation, storeOutcome(err)).Inc()
+	m.storeTime.WithLabelValues(operation).Observe(d.Seconds())
 }
 
-// outcome returns the class of an error.
-func outcome(err error) string {
+// storeOutcome returns the label for the result of an operation: "ok" or a word for the error.
+func storeOutcome(err error) string {
 	for _, class := range []struct {
 		err  error
 		name string
@@ -93,49 +96,51 @@ func outcome(err error) string {
 	return "ok"
 }
 
-// Tokens returns a store that counts the codes and tokens that it stores. A nil Metrics returns s.
+// Tokens wraps a store, and counts the codes and tokens that are stored. A nil Metrics returns s.
 func (m *Metrics) Tokens(s gateway.Store) gateway.Store {
 	if m == nil {
 		return s
 	}
-	return tokens{s, m}
+	return tokenCounter{Store: s, metrics: m}
 }
 
-type tokens struct {
+// tokenCounter is a store that counts codes and tokens.
+type tokenCounter struct {
 	gateway.Store
-	m *Metrics
+	metrics *Metrics
 }
 
-// issued counts a code or token if err is nil, that is, if it was stored.
-func (t tokens) issued(kind string, err error) {
+// count counts a code or token of a kind, if err is nil: then it was stored.
+func (t tokenCounter) count(kind string, err error) {
 	if err == nil {
-		t.m.tokens.WithLabelValues(kind).Inc()
+		t.metrics.tokens.WithLabelValues(kind).Inc()
 	}
 }
 
 // PutCode stores a code and counts it.
-func (t tokens) PutCode(ctx context.Context, c gateway.Code) error {
+func (t tokenCounter) PutCode(ctx context.Context, c gateway.Code) error {
 	err := t.Store.PutCode(ctx, c)
-	t.issued("code", err)
+	t.count("code", err)
 	return err
 }
 
 // Redeem redeems a code and counts its tokens.
-func (t tokens) Redeem(ctx context.Context, code [32]byte, now time.Time, i gateway.TokenIssue) (gateway.Grant, error) {
-	g, err := t.Store.Redeem(ctx, code, now, i)
-	t.issued("access", err)
-	if i.Refresh != ([32]byte{}) {
-		t.issued("refresh", err)
+func (t tokenCounter) Redeem(ctx context.Context, code [32]byte, now time.Time,
+	issue gateway.TokenIssue) (gateway.Grant, error) {
+	grant, err := t.Store.Redeem(ctx, code, now, issue)
+	t.count("access", err)
+	if issue.Refresh != ([32]byte{}) { // zero = no refresh token
+		t.count("refresh", err)
 	}
-	return g, err
+	return grant, err
 }
 
-// Rotate rotates a refresh token and counts the new tokens.
-func (t tokens) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
-	out, err := t.Store.Rotate(ctx, r)
-	t.issued("access", err)
-	if !out.Repeated {
-		t.issued("refresh", err)
+// Rotate replaces a refresh token and counts the new tokens.
+func (t tokenCounter) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
+	rotated, err := t.Store.Rotate(ctx, r)
+	t.count("access", err)
+	if !rotated.Repeated { // a repeated request gets the refresh token that was counted before
+		t.count("refresh", err)
 	}
-	return out, err
+	return rotated, err
 }

@@ -22,9 +22,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
+// authorize serves the authorize endpoint. One sign-in calls it at least twice: when the app sends
+// the browser here, and when the browser returns from the sign-in to the same address.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	setPrivate(w)
 	switch r.Method {
 	case http.MethodGet:
 		h.authorizeGet(w, r)
@@ -40,7 +41,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
-		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
 	query := string(body)
@@ -49,7 +50,7 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
 	route.SeeOther(w, h.path+pathAuthorize+"?"+values.Encode())
@@ -58,20 +59,21 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
-	t, err := h.target(q)
+	t, err := h.parseClient(q)
 	if err != nil {
-		h.showError(w, r, "authorize", err, links{})
+		h.showError(w, r, "authorize", err, pageLinks{})
 		return
 	}
 	req, err := t.parse(q)
 	if err != nil {
-		h.refuse(w, t, err)
+		h.redirectError(w, t, err)
 		return
 	}
-	if err = h.readIDTokenHint(r.Context(), t, req, q.Get("id_token_hint")); err == nil {
+	err = h.readIDTokenHint(r.Context(), t, req, q.Get("id_token_hint"))
+	if err == nil {
 		err = h.admit(w, r, t, req)
 	}
 	if err != nil {
@@ -79,9 +81,9 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readIDTokenHint stores the subject that the app expects. A hint that cannot be verified (a
-// replaced key is removed after months), or that was issued to another app, is ignored; with
-// prompt=none it is an error, since the request may concern another user.
+// readIDTokenHint sets req.expectedSub to the subject of the id_token_hint. A hint that cannot be
+// verified, since its key was removed months ago, or that was issued to another app is ignored. With
+// prompt=none it is an error: the app expects a certain user, and no page could ask.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil
@@ -92,8 +94,8 @@ func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *aut
 		return nil
 	}
 	if t.noPages {
-		return &Error{http.StatusUnauthorized, codeLoginRequired,
-			"the id_token_hint is not an ID token that this app got here"}
+		return newError(http.StatusUnauthorized, codeLoginRequired,
+			"the id_token_hint is not an ID token that this app got here")
 	}
 	return nil
 }
@@ -105,8 +107,8 @@ type hint struct {
 	Audience string `json:"aud"`
 }
 
-// readHint verifies the signature and the issuer, but not the expiry: RP-Initiated Logout, section
-// 2, requires expired ID tokens to be accepted.
+// readHint verifies the signature and the issuer of an id_token_hint, but not its expiry: OpenID
+// Connect RP-Initiated Logout, section 2, requires expired ID tokens to be accepted.
 func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	claims, err := h.cfg.Keys.Verify(ctx, keys.TypeJWT, token)
 	if err != nil {
@@ -119,33 +121,194 @@ func (h *Handler) readHint(ctx context.Context, token string) (*hint, error) {
 	return &out, nil
 }
 
-// authorizeFailed responds to a request that failed. It redirects to the app with an error when the
-// app can act on it or when prompt=none forbids a page. Otherwise it shows a page with a link back
-// to the app.
+// admit responds to a valid request with the next step: a redirect to the app with a code, a page,
+// or a redirect to sign in. It leaves errors to its caller.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest) error {
+	browser, facts, err := h.facts(r, t, req)
+	if err != nil {
+		return err
+	}
+	var subject access.Subject
+	next, err := admission.Check(facts, admission.Lookups{
+		Access: func() (access.Decision, error) {
+			return h.cfg.Access.Decide(r.Context(), browser.User, req.client.App)
+		},
+		Subject: func() (state admission.Subject, err error) {
+			subject, state, err = h.findSubject(r.Context(), req, browser)
+			return state, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	switch next.Step {
+	case admission.Cancelled:
+		return newError(http.StatusForbidden, codeAccessDenied, "the user chose not to sign in")
+	case admission.LoginRequired:
+		return newError(http.StatusUnauthorized, codeLoginRequired, "the user must sign in")
+	case admission.SignIn, admission.Reauthenticate:
+		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
+	case admission.Confirm:
+		page := web.ConfirmPage(req.client.App, browser.User, h.requestURL(req, paramContinue, "1"))
+		page.Back = h.requestURL(req, paramCancel, "1")
+		h.cfg.Site.Show(w, r, page)
+		return nil
+	case admission.Wait:
+		page := web.WaitingPage(req.client.App, browser.User, sameRequest)
+		page.Back = h.requestURL(req, paramCancel, "1")
+		h.cfg.Site.Show(w, r, page)
+		return nil
+	case admission.Deny, admission.InteractionRequired:
+		return &pageError{kind: next.Page, client: req.client}
+	case admission.AskProfile:
+		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
+			return nil
+		}
+	}
+	code, err := h.newCode(r.Context(), req, browser, subject)
+	switch {
+	case errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound):
+		return &pageError{kind: web.Refused, client: req.client} // the user was blocked or deleted just now
+	case errors.Is(err, gateway.ErrConflict):
+		return &pageError{kind: web.SubjectTaken, client: req.client}
+	case err != nil:
+		return err
+	}
+	h.observe("authorize", "", req.client, nil)
+	route.SeeOther(w, h.appURL(t, "code", code))
+	return nil
+}
+
+// facts returns the browser's session, and what package admission needs to know of the request and
+// the session.
+func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
+	error) {
+	f := admission.Facts{
+		Returned: req.loginRequestID != "", Confirmed: req.proceed, Cancelled: req.cancel, NoPages: t.noPages,
+		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0,
+		WantsProfile: slices.Contains(req.scopes, scopeProfile),
+	}
+	if req.cancel {
+		return session.Browser{}, f, nil
+	}
+	browser, signedIn, err := h.cfg.SignIn.Session(r)
+	if signedIn {
+		now := h.cfg.Now()
+		f.SetSession(browser, req.client.App, h.requestURL(req), req.loginRequestID, now)
+		f.TooOld = req.maxAge >= 0 && now.Sub(browser.AuthTime) > req.maxAge
+	}
+	return browser, f, err
+}
+
+// findSubject returns the sub of the user in this app. When the app expects another user
+// (id_token_hint), the second result is admission.SubjectOther.
+func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browser session.Browser) (access.Subject,
+	admission.Subject, error) {
+	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
+	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, browser.User.ID, browser.Session)
+	if err == nil && req.expectedSub != "" {
+		found.Value, err = subjects.Pin(ctx, req.client.ID, browser.User.ID, found, h.cfg.Now())
+		found.Pinned = true
+		if err == nil && found.Value != req.expectedSub {
+			// The sign-in that follows must let the user choose another account at WeChat.
+			req.prompt = []string{"login"}
+			return found, admission.SubjectOther, nil
+		}
+	}
+	state, err := admission.SubjectOf(err)
+	return found, state, err
+}
+
+// beginSignIn redirects the browser to sign in. It returns to the authorize endpoint afterwards.
+func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *authorizeRequest,
+	reauthenticate bool) error {
+	var confirmed []string
+	if req.proceed {
+		confirmed = []string{paramContinue, "1"} // the user is not asked again after restarting the sign-in
+	}
+	id := admission.NewLoginRequestID(h.requestURL(req))
+	login := session.LoginRequest{
+		ID:             id,
+		App:            req.client.App,
+		ReturnURL:      h.requestURL(req, append(confirmed, paramLoginRequest, id)...),
+		RestartURL:     h.requestURL(req, confirmed...),
+		CancelURL:      h.requestURL(req, paramCancel, "1"),
+		Connector:      access.SubjectConnector(req.client.Subject),
+		Reauthenticate: reauthenticate,
+		Consent:        req.reauthenticates(),
+		Profile:        slices.Contains(req.scopes, scopeProfile),
+		UILocales:      req.uiLocales,
+	}
+	if len(login.ReturnURL) > session.MaxReturn {
+		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
+	}
+	return h.cfg.SignIn.Begin(w, r, login)
+}
+
+// newCode returns a new code. It stores the code with its grant, the authorization of this app by
+// this user; the grant becomes usable when the app redeems the code.
+func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser session.Browser,
+	subject access.Subject) (string, error) {
+	now := h.cfg.Now()
+	code := newToken()
+	expires := now.Add(req.client.Lifetimes.Code)
+	c := gateway.Code{
+		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce,
+		ExpiresAt: expires,
+		Grant: gateway.Grant{
+			ID: gateway.NewID(), App: req.client.ID, UserID: browser.User.ID, Scopes: req.scopes,
+			AuthTime: browser.AuthTime, Session: browser.Hash, Connector: browser.Connector,
+			AppID: browser.AppID, OpenID: browser.OpenID, CreatedAt: now, ExpiresAt: expires,
+		},
+	}
+	if subject.Pinned {
+		c.Grant.Subject = subject.Value
+	} else {
+		c.PinSubject = subject.Value // the store pins it, unless this user has a pinned subject in this app
+	}
+	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
+		return "", err
+	}
+	h.codes.put(c)
+	return code, nil
+}
+
+// newToken returns 256 random bits in base64url, for a code or an access token.
+func newToken() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// authorizeFailed responds to a request that failed. An error that the app can handle is sent to the
+// app by a redirect; with prompt=none, every error is. All others are shown to the user, on a page
+// with a link back to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
 	e := protocolError(err)
 	var page *pageError
-	if isPage := errors.As(err, &page); t.noPages || !isPage && e.Status < 500 {
+	isPage := errors.As(err, &page)
+	if t.noPages || !isPage && e.Status < 500 {
 		if isPage {
-			e = &Error{e.Status, codeInteraction, e.Description}
+			e = newError(e.Status, codeInteraction, e.Description)
 		}
 		h.logFailure(r, e, err)
-		h.refuse(w, t, e)
+		h.redirectError(w, t, e)
 		return
 	}
-	if page == nil {
+	if !isPage {
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
-	to := links{back: h.errorURL(t, e), retry: h.requestURL(req), registered: t.client.RedirectURIs}
-	if page != nil && page.kind == web.WrongMethod {
-		to.retry = h.requestURL(req, paramContinue, "1") // signs in again, by an accepted method
+	links := pageLinks{back: h.errorURL(t, e), retry: h.requestURL(req), registered: t.client.RedirectURIs}
+	if isPage && page.kind == web.WrongMethod {
+		links.retry = h.requestURL(req, paramContinue, "1") // the user signs in again, by an accepted method
 	}
-	h.showError(w, r, "authorize", err, to)
+	h.showError(w, r, "authorize", err, links)
 }
 
-// refuse redirects to the app with an error.
-func (h *Handler) refuse(w http.ResponseWriter, t *redirectable, err error) {
+// redirectError redirects to the app with an error.
+func (h *Handler) redirectError(w http.ResponseWriter, t *redirectable, err error) {
 	e := protocolError(err)
 	h.observe("authorize", "", t.client, e)
 	route.SeeOther(w, h.errorURL(t, e))
@@ -155,12 +318,8 @@ func (h *Handler) errorURL(t *redirectable, e *Error) string {
 	return h.appURL(t, "error", e.Code, "error_description", e.Description)
 }
 
-func (h *Handler) toApp(w http.ResponseWriter, t *redirectable, pairs ...string) {
-	route.SeeOther(w, h.appURL(t, pairs...))
-}
-
-// appURL adds parameters to the redirect URI and keeps its query. The parameter iss (RFC 9207)
-// identifies this provider to an app that uses several.
+// appURL adds parameters, given as pairs of name and value, to the redirect URI, and keeps its
+// query. The parameter iss (RFC 9207) identifies this provider to an app that uses several.
 func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	q := url.Values{"iss": {h.cfg.Issuer}}
 	if t.hasState {
@@ -172,167 +331,15 @@ func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	return addQuery(t.redirectURI, q)
 }
 
+// addQuery appends parameters to an address byte for byte, since an app may compare the rest.
 func addQuery(address string, q url.Values) string {
 	separator := "?"
-	if u, err := url.Parse(address); err == nil && (u.RawQuery != "" || u.ForceQuery) {
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && u.ForceQuery: // it ends in "?"
+		separator = ""
+	case err == nil && u.RawQuery != "":
 		separator = "&"
-		if u.ForceQuery {
-			separator = ""
-		}
 	}
 	return address + separator + q.Encode()
-}
-
-// admit responds to an authorize request: with a code for the app, or with the page or the sign-in
-// that is required first. It returns an error for authorizeFailed to handle.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest) error {
-	s, facts, err := h.facts(r, t, req)
-	if err != nil {
-		return err
-	}
-	var subject access.Subject
-	next, err := admission.Check(facts, admission.Lookups{
-		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), s.User, req.client.App) },
-		Subject: func() (state admission.Subject, err error) {
-			subject, state, err = h.findSubject(r.Context(), req, s)
-			return state, err
-		},
-	})
-	if err != nil {
-		return err
-	}
-	again := h.requestURL(req, paramLoginRequest, req.loginRequestID)
-	switch next.Step {
-	case admission.Cancelled:
-		return &Error{http.StatusForbidden, codeAccessDenied, "the user chose not to sign in"}
-	case admission.LoginRequired:
-		return &Error{http.StatusUnauthorized, codeLoginRequired, "the user must sign in"}
-	case admission.SignIn, admission.Reauthenticate:
-		return h.begin(w, r, req, next.Step == admission.Reauthenticate)
-	case admission.Confirm:
-		page := web.ConfirmPage(req.client.App, s.User, h.requestURL(req, paramContinue, "1"))
-		page.Back = h.requestURL(req, paramCancel, "1")
-		h.cfg.Site.Show(w, r, page)
-		return nil
-	case admission.Wait:
-		page := web.WaitingPage(req.client.App, s.User, again)
-		page.Back = h.requestURL(req, paramCancel, "1")
-		h.cfg.Site.Show(w, r, page)
-		return nil
-	case admission.Deny, admission.InteractionRequired:
-		return &pageError{next.Page, req.client}
-	case admission.AskProfile:
-		if h.cfg.SignIn.AskProfile(w, r, s, again) {
-			return nil
-		}
-	}
-	code, err := h.newCode(r.Context(), req, s, subject)
-	switch {
-	case errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound):
-		return &pageError{web.Refused, req.client}
-	case errors.Is(err, gateway.ErrConflict):
-		return &pageError{web.SubjectTaken, req.client}
-	case err != nil:
-		return err
-	}
-	h.observe("authorize", "", req.client, nil)
-	h.toApp(w, t, "code", code)
-	return nil
-}
-
-// facts returns the facts about the request and about the session of its browser.
-func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
-	error) {
-	f := admission.Facts{
-		Returned: req.loginRequestID != "", Confirmed: req.proceed, Cancelled: req.cancel, NoPages: t.noPages,
-		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0,
-		WantsProfile: slices.Contains(req.scopes, scopeProfile),
-	}
-	if req.cancel {
-		return session.Browser{}, f, nil
-	}
-	s, signedIn, err := h.cfg.SignIn.Session(r)
-	if signedIn {
-		now := h.cfg.Now()
-		f.SetSession(s, req.client.App, h.requestURL(req), req.loginRequestID, now)
-		f.TooOld = req.maxAge >= 0 && now.Sub(s.AuthTime) > req.maxAge
-	}
-	return s, f, err
-}
-
-// findSubject returns the subject of the user in this app. When the app expects another subject, it
-// returns admission.SubjectOther.
-func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, s session.Browser) (access.Subject,
-	admission.Subject, error) {
-	subjects := h.subjects()
-	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, s.User.ID, s.Session)
-	if err == nil && req.expectedSub != "" {
-		found.Value, err = subjects.Pin(ctx, req.client.ID, s.User.ID, found, h.cfg.Now())
-		found.Pinned = true
-		if err == nil && found.Value != req.expectedSub {
-			req.prompt = []string{"login"} // the user must be able to sign in as another user
-			return found, admission.SubjectOther, nil
-		}
-	}
-	state, err := admission.SubjectOf(err)
-	return found, state, err
-}
-
-func (h *Handler) subjects() access.Subjects {
-	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
-}
-
-// begin redirects the browser to sign in.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *authorizeRequest, reauthenticate bool) error {
-	var confirmed []string
-	if req.proceed {
-		confirmed = []string{paramContinue, "1"} // the confirmation stays valid if the user restarts the sign-in
-	}
-	id := admission.NewLoginRequestID(h.requestURL(req))
-	l := session.LoginRequest{
-		ID: id, ReturnURL: h.requestURL(req, append(confirmed, paramLoginRequest, id)...),
-		RestartURL: h.requestURL(req, confirmed...),
-		CancelURL:  h.requestURL(req, paramCancel, "1"), App: req.client.App,
-		Connector:      access.SubjectConnector(req.client.Subject),
-		Reauthenticate: reauthenticate, Consent: req.reauthenticates(),
-		Profile: slices.Contains(req.scopes, scopeProfile), UILocales: req.uiLocales,
-	}
-	if len(l.ReturnURL) > session.MaxReturn {
-		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
-	}
-	return h.cfg.SignIn.Begin(w, r, l)
-}
-
-// newCode stores a code and the grant that it opens.
-func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, s session.Browser,
-	subject access.Subject) (string, error) {
-	now := h.cfg.Now()
-	code := newToken()
-	expires := now.Add(req.client.Lifetimes.Code)
-	c := gateway.Code{
-		Hash: sha256.Sum256([]byte(code)), RedirectURI: req.redirectURI, Challenge: req.challenge, Nonce: req.nonce,
-		ExpiresAt: expires,
-		Grant: gateway.Grant{
-			ID: gateway.NewID(), App: req.client.ID, UserID: s.User.ID, Scopes: req.scopes, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now,
-			ExpiresAt: expires,
-		},
-	}
-	if subject.Pinned {
-		c.Grant.Subject = subject.Value
-	} else {
-		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
-	}
-	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
-		return "", err
-	}
-	h.recent.put(c)
-	return code, nil
-}
-
-// newToken returns 256 random bits in base64url: a code, an access token.
-func newToken() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -18,16 +18,17 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// Email policies.
+// Values of EmailPolicy.Policy.
 const (
 	EmailNone      = "none"      // no email claim
 	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that require an address
 )
 
-// EmailPolicy is what an app receives as email. WeChat provides no address. The zero value is none.
+// EmailPolicy selects the email claim of an app. WeChat provides no email address of a user. The
+// zero value means no claim.
 type EmailPolicy struct {
 	Policy string // EmailNone (or "") or EmailSynthetic
-	Domain string // for EmailSynthetic: a domain of the operator
+	Domain string // for EmailSynthetic: a domain that the operator of the gateway owns
 }
 
 // Lifetimes are the lifetimes of the codes and tokens of an app. A zero value is the default.
@@ -37,26 +38,32 @@ type Lifetimes struct {
 	Refresh time.Duration // since the last use; 0 = 720 h
 }
 
-// Client is an app that uses OpenID Connect. App has its ID, Name, Access and Methods.
+// Client is an app that uses OpenID Connect. The embedded App has what apps of all protocols have:
+// id, name, access rule and allowed sign-in methods.
 type Client struct {
 	gateway.App
 	Secrets []route.SecretHash // one, or two while a secret is replaced: both are accepted
-	Public  bool               // cannot keep a secret: PKCE is required instead
-	// compared byte for byte; a public client's http loopback address may have any port
+	Public  bool               // a public client (RFC 6749, section 2.1): without a secret, so PKCE is required
+
+	// A redirect_uri must equal one of these byte for byte. The port may differ for a public client
+	// with an http URI on a loopback address (RFC 8252, section 7.3).
 	RedirectURIs           []string
-	PostLogoutRedirectURIs []string
-	Subject                string // a kind of package access; "" = access.SubjectUser
-	Email                  EmailPolicy
-	IDTokenAlg             string // keys.RS256 ("" too) or keys.ES256
-	IDTokenClaims          bool   // the claims of the scopes also in the ID token, not only at userinfo
-	Lifetimes              Lifetimes
+	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared byte for byte
+
+	// The id that becomes the sub claim: access.SubjectUser (or ""), access.SubjectUnionID, or
+	// access.SubjectOpenID with the name of a connector.
+	Subject       string
+	Email         EmailPolicy
+	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256
+	IDTokenClaims bool   // the ID token also contains the claims that userinfo returns
+	Lifetimes     Lifetimes
 }
 
-// Registry is a set of apps. It is immutable: a reload of the configuration replaces it. Make it
-// with [NewRegistry].
+// Registry is a set of apps. It is immutable: when the configuration is reloaded, a new Registry
+// replaces it. Make it with [NewRegistry].
 type Registry struct {
 	byID    map[string]*Client
-	origins map[string]bool // of public clients' redirect URIs: their scripts may send requests
+	origins map[string]bool // origins of the redirect URIs of public clients, whose scripts may send requests
 }
 
 // NewRegistry validates the apps and sets their defaults. It returns all problems, joined.
@@ -86,27 +93,28 @@ func NewRegistry(clients []Client) (*Registry, error) {
 	return reg, nil
 }
 
+// prepare validates the client and sets its defaults. It returns all problems.
 func (c *Client) prepare() (problems []error) {
-	fault := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	c.Secrets, c.RedirectURIs = slices.Clone(c.Secrets), slices.Clone(c.RedirectURIs)
 	if c.ID == "" || strings.ContainsFunc(c.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		fault("the id must be printable ASCII without spaces")
+		add("the id must be printable ASCII without spaces")
 	}
 	switch n := len(c.Secrets); {
 	case c.Public && n > 0:
-		fault("a public app has no secret")
+		add("a public app has no secret")
 	case !c.Public && (n < 1 || n > 2):
-		fault("it has %d secrets, want one, or two while a secret is replaced", n)
+		add("it has %d secrets, want one, or two while a secret is replaced", n)
 	}
 	if slices.Contains(c.Secrets, route.SecretHash{}) || slices.Contains(c.Secrets, route.HashSecret("")) {
-		fault("a secret is empty")
+		add("a secret is empty")
 	}
 	if len(c.RedirectURIs) == 0 {
-		fault("it has no redirect_uris")
+		add("it has no redirect_uris")
 	}
 	for _, uri := range append(slices.Clone(c.RedirectURIs), c.PostLogoutRedirectURIs...) {
 		if err := checkRedirectURI(uri); err != nil {
-			fault("redirect address %q %w", uri, err)
+			add("redirect address %q %w", uri, err)
 		}
 	}
 	if c.Subject == "" {
@@ -114,36 +122,38 @@ func (c *Client) prepare() (problems []error) {
 	}
 	if c.Subject != access.SubjectUser && c.Subject != access.SubjectUnionID &&
 		access.SubjectConnector(c.Subject) == "" {
-		fault("subject %q is none of user, unionid, openid:CONNECTOR", c.Subject)
+		add("subject %q is none of user, unionid, openid:CONNECTOR", c.Subject)
 	}
 	switch {
 	case c.Email.Policy == "" || c.Email.Policy == EmailNone:
 	case c.Email.Policy != EmailSynthetic:
-		fault("email policy %q is none of none, synthetic", c.Email.Policy)
+		add("email policy %q is none of none, synthetic", c.Email.Policy)
 	case c.Email.Domain == "" || strings.ContainsAny(c.Email.Domain, "@ "):
-		fault("synthetic email addresses need a domain of your own")
+		add("synthetic email addresses need a domain of your own")
 	}
 	if c.IDTokenAlg == "" {
 		c.IDTokenAlg = keys.RS256
 	}
 	if c.IDTokenAlg != keys.RS256 && c.IDTokenAlg != keys.ES256 {
-		fault("id_token_alg %q is none of RS256, ES256", c.IDTokenAlg)
+		add("id_token_alg %q is none of RS256, ES256", c.IDTokenAlg)
 	}
-	l := &c.Lifetimes
-	if l.Code < 0 || l.Access < 0 || l.Refresh < 0 {
-		fault("a lifetime is negative")
+	if c.Lifetimes.Code < 0 || c.Lifetimes.Access < 0 || c.Lifetimes.Refresh < 0 {
+		add("a lifetime is negative")
 	}
-	for d, def := range map[*time.Duration]time.Duration{&l.Code: time.Minute, &l.Access: 5 * time.Minute,
-		&l.Refresh: 720 * time.Hour} {
-		if *d == 0 {
-			*d = def
-		}
-	}
+	setDefault(&c.Lifetimes.Code, time.Minute)
+	setDefault(&c.Lifetimes.Access, 5*time.Minute)
+	setDefault(&c.Lifetimes.Refresh, 720*time.Hour)
 	return problems
 }
 
-// checkRedirectURI rejects addresses that must not be in a Location header. Redirect URIs are
-// compared byte for byte later, so an accepted one is sent unchanged.
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// checkRedirectURI validates a URI of the configuration. A redirect sends it in the Location header
+// unchanged, so it must be safe there, and its scheme must not run code in the browser.
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
@@ -165,8 +175,9 @@ func checkRedirectURI(uri string) error {
 	return nil
 }
 
-// redirectAllowed reports whether a redirect URI is registered, byte for byte. The exception is RFC
-// 8252 section 7.3: a program on the user's own machine listens on any free port.
+// redirectAllowed reports whether the client may use a redirect_uri: one that it has registered, or,
+// for a public client, a registered loopback address with another port. A native app cannot
+// register its port, since it listens on any free one (RFC 8252, section 7.3).
 func (c *Client) redirectAllowed(uri string) bool {
 	if slices.Contains(c.RedirectURIs, uri) {
 		return true
@@ -174,14 +185,14 @@ func (c *Client) redirectAllowed(uri string) bool {
 	if !c.Public {
 		return false
 	}
-	asked, err := url.Parse(uri)
-	if err != nil || !isLoopbackHTTP(asked) || checkRedirectURI(uri) != nil {
+	requested, err := url.Parse(uri)
+	if err != nil || !isLoopbackHTTP(requested) || checkRedirectURI(uri) != nil {
 		return false
 	}
-	for _, known := range c.RedirectURIs {
-		u, err := url.Parse(known)
-		if err == nil && isLoopbackHTTP(u) && u.Hostname() == asked.Hostname() && u.EscapedPath() == asked.EscapedPath() &&
-			u.RawQuery == asked.RawQuery {
+	for _, text := range c.RedirectURIs {
+		registered, err := url.Parse(text)
+		if err == nil && isLoopbackHTTP(registered) && registered.Hostname() == requested.Hostname() &&
+			registered.EscapedPath() == requested.EscapedPath() && registered.RawQuery == requested.RawQuery {
 			return true
 		}
 	}
@@ -194,26 +205,22 @@ func isLoopbackHTTP(u *url.URL) bool {
 	return u.Scheme == "http" && u.Opaque == "" && origin.IsLoopbackIP(u.Hostname())
 }
 
-// originOf returns the header Origin of requests from a page at uri; "" for the redirect URI of a
-// native app.
+// originOf returns the origin of a redirect URI, as browsers send it in the Origin header; "" when
+// the URI is not http or https, as those of native apps.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil {
 		return ""
 	}
-	host := strings.ToLower(u.Host)
-	if u.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	} else {
-		host = strings.TrimSuffix(host, ":80")
-	}
-	return u.Scheme + "://" + host
+	return origin.Of(u)
 }
 
+// hasOrigin reports whether a script from this origin may act for the client.
 func (c *Client) hasOrigin(origin string) bool {
 	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
 }
 
+// maxForm is the greatest length of a request body, in bytes.
 const maxForm = 64 << 10
 
 func isForm(r *http.Request) bool {
@@ -221,8 +228,9 @@ func isForm(r *http.Request) bool {
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
-// readForm reads the body of a request of a client. Parameters in the query are rejected, not
-// ignored: addresses are logged, so a secret there would leak.
+// readForm returns the parameters in the body of a client's request. Parameters in the query are
+// rejected and not ignored: addresses are logged, so a secret there would leak, and the error shows
+// the developer the mistake.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, badRequest("parameters belong in the body, not in the address")
@@ -246,10 +254,10 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are a client's id and secret.
+// credentials are the client id of a request, and its secret as it may be meant.
 type credentials struct {
 	id      string
-	secrets []string // the secret that was sent, as it is and form-decoded
+	secrets []string // the secret as it was sent, and form-decoded if that differs; at least one, perhaps ""
 }
 
 // readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
@@ -257,22 +265,22 @@ type credentials struct {
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
-		return credentials{}, badClient()
+		return credentials{}, badClient() // private_key_jwt and client_secret_jwt are not supported
 	}
 	if r.Header.Get("Authorization") == "" {
-		return credentials{id, []string{secret}}, nil
+		return credentials{id: id, secrets: []string{secret}}, nil
 	}
-	user, pass, ok := r.BasicAuth()
+	user, password, ok := r.BasicAuth()
 	if !ok {
 		return credentials{}, badClient()
 	}
 	if secret != "" {
 		return credentials{}, badRequest("the client authenticates in two ways at once")
 	}
-	c := credentials{user, []string{pass}}
-	// RFC 6749 section 2.3.1 requires both halves form-encoded. Many clients do not encode them, so
-	// the secret is accepted in either form.
-	if decoded, err := url.QueryUnescape(pass); err == nil && decoded != pass {
+	c := credentials{id: user, secrets: []string{password}}
+	// RFC 6749 section 2.3.1 requires clients to form-encode id and secret before Basic. Many do not
+	// encode them, so the secret is accepted with and without decoding.
+	if decoded, err := url.QueryUnescape(password); err == nil && decoded != password {
 		c.secrets = append(c.secrets, decoded)
 	}
 	if decoded, err := url.QueryUnescape(user); err == nil {
@@ -285,22 +293,23 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 }
 
 // authenticate returns the client of a request. An unknown client gets the same error as a wrong
-// secret. Only failures are counted, so that a busy app is never slowed down.
+// secret. Only failures count for the rate limit, so that a busy app is never slowed down.
 func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
 	cred, err := readCredentials(r, form)
 	if err != nil {
 		return nil, err
 	}
 	client := h.cfg.Clients().byID[cred.id]
-	from, id := h.cfg.Address(r), ""
+	address, id := h.cfg.Address(r), ""
 	if client != nil {
 		id = client.ID
 	}
-	if h.failures.Exhausted(from, id, h.cfg.Now()) {
-		return nil, &Error{http.StatusTooManyRequests, codeSlowDown, "too many failed authentications; wait a minute"}
+	if h.failures.Exhausted(address, id, h.cfg.Now()) {
+		return nil, newError(http.StatusTooManyRequests, codeSlowDown,
+			"too many failed authentications; wait a minute")
 	}
 	if !authenticated(client, cred.secrets) {
-		h.failures.Add(from, id, h.cfg.Now())
+		h.failures.Add(address, id, h.cfg.Now())
 		h.cfg.Logger.InfoContext(r.Context(), "client authentication failed", "app", id, "request_id",
 			h.cfg.RequestID(r.Context()))
 		return nil, badClient()
@@ -308,9 +317,9 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	return client, nil
 }
 
-// authenticated reports whether one of the secrets is the client's. It hashes and compares as often
-// for an unknown client (nil) as for a known one, so that the time of the response does not reveal
-// which client ids exist.
+// authenticated reports whether one of the secrets is the client's. A public client must send none.
+// For an unknown client (nil) the same number of hashes is computed and compared as for a known one,
+// so that the response time does not reveal which client ids exist.
 func authenticated(client *Client, secrets []string) bool {
 	var known []route.SecretHash
 	if client != nil {

@@ -1,11 +1,14 @@
 package oidc
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 
 	"github.com/weigate/weigate/internal/keys"
 )
+
+// This file serves the public documents of the provider: its metadata and its signing keys.
 
 // metadata is the discovery document (OpenID Connect Discovery 1.0, RFC 8414, RFC 9207).
 type metadata struct {
@@ -33,39 +36,47 @@ type metadata struct {
 	UILocalesSupported         []string `json:"ui_locales_supported"`
 	ClaimsParameterSupported   bool     `json:"claims_parameter_supported"`
 	RequestParameterSupported  bool     `json:"request_parameter_supported"`
-	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // its default is true
+	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // sent, since a missing value means true
 	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
 func (h *Handler) metadata() metadata {
-	at := func(path string) string { return h.cfg.Issuer + path }
 	confidential := []string{"client_secret_basic", "client_secret_post"}
 	all := append([]string{"none"}, confidential...)
-	// The subject type is "public" as OpenID Connect Core defines it, even though each app may
-	// choose what its subjects are: two apps with the same choice receive the same sub.
 	return metadata{
-		Issuer: h.cfg.Issuer, AuthorizationEndpoint: at(pathAuthorize), TokenEndpoint: at(pathToken),
-		UserinfoEndpoint: at(pathUserinfo), JWKSURI: at(pathJWKS),
-		RevocationEndpoint: at(pathRevoke), IntrospectionEndpoint: at(pathIntrospect),
-		EndSessionEndpoint: at(pathLogout),
-		ScopesSupported:    knownScopes(), ResponseTypesSupported: []string{"code"},
+		Issuer:                 h.cfg.Issuer,
+		AuthorizationEndpoint:  h.cfg.Issuer + pathAuthorize,
+		TokenEndpoint:          h.cfg.Issuer + pathToken,
+		UserinfoEndpoint:       h.cfg.Issuer + pathUserinfo,
+		JWKSURI:                h.cfg.Issuer + pathJWKS,
+		RevocationEndpoint:     h.cfg.Issuer + pathRevoke,
+		IntrospectionEndpoint:  h.cfg.Issuer + pathIntrospect,
+		EndSessionEndpoint:     h.cfg.Issuer + pathLogout,
+		ScopesSupported:        knownScopes(),
+		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query"},
-		GrantTypesSupported:    []string{grantCode, grantRefresh}, SubjectTypesSupported: []string{"public"},
-		IDTokenAlgs:      []string{keys.RS256, keys.ES256},
-		TokenAuthMethods: all, RevocationAuthMethods: all, IntrospectionAuthMethods: confidential,
-		CodeChallengeMethods:  []string{"S256"},
-		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
-		ClaimTypesSupported:   []string{"normal"},
+		GrantTypesSupported:    []string{grantCode, grantRefresh},
+		// OpenID Connect Core, section 8: "public" means that apps receive the same sub for a user.
+		// Here this is true of all apps with the same setting of the subject.
+		SubjectTypesSupported:    []string{"public"},
+		IDTokenAlgs:              []string{keys.RS256, keys.ES256},
+		TokenAuthMethods:         all,
+		RevocationAuthMethods:    all,
+		IntrospectionAuthMethods: confidential,
+		CodeChallengeMethods:     []string{"S256"},
+		PromptValuesSupported:    []string{"none", "login", "consent", "select_account"},
+		ClaimTypesSupported:      []string{"normal"},
 		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name",
-			"nickname", "preferred_username", "picture",
-			"locale", "updated_at", "old_id", "groups", "appid", "openid", "unionid", "email", "email_verified"},
-		UILocalesSupported: []string{"en", "zh-CN"}, AuthorizationResponseIssIn: true,
+			"nickname", "preferred_username", "picture", "locale", "updated_at", "old_id", "groups", "appid",
+			"openid", "unionid", "email", "email_verified"},
+		UILocalesSupported:         []string{"en", "zh-CN"},
+		AuthorizationResponseIssIn: true,
 	}
 }
 
-// keysMaxAge is how long, in seconds, an app may cache the key set. It is far below the time for
-// which a key is published before it signs.
-const keysMaxAge = 600
+// cacheSeconds is how long an app may cache the metadata and the key set. Signing keys are published
+// for a much longer time before they sign, so no app misses a key.
+const cacheSeconds = 600
 
 func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "GET") {
@@ -76,7 +87,7 @@ func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.allowOrigin(w, r, nil)
-	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(keysMaxAge))
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(cacheSeconds))
 	writeJSON(w, http.StatusOK, h.metadata())
 }
 
@@ -88,18 +99,12 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, "GET")
 		return
 	}
-	set, err := h.cfg.Keys.JWKS(r.Context())
+	keySet, err := h.cfg.Keys.JWKS(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	h.allowOrigin(w, r, nil)
-	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(keysMaxAge))
-	writeJSON(w, http.StatusOK, jsonText(set))
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(cacheSeconds))
+	writeJSON(w, http.StatusOK, json.RawMessage(keySet))
 }
-
-// jsonText is text that is JSON already.
-type jsonText []byte
-
-// MarshalJSON returns the text unchanged.
-func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }

@@ -9,18 +9,22 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Error is an error for a client. Code is the code of the protocol. Description is one sentence for
-// the developer of the client and contains nothing that the request did not contain.
+// Error is an error response of the protocol (RFC 6749, section 5.2).
 type Error struct {
-	Status      int
-	Code        string
-	Description string
+	Status      int    // HTTP status, where the response is not a redirect
+	Code        string // the parameter error
+	Description string // error_description: for the developer of the client; contains no data of the server
+}
+
+func newError(status int, code, description string) *Error {
+	return &Error{Status: status, Code: code, Description: description}
 }
 
 // Error returns the code and the description.
 func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
 
-// The codes of the standards: RFC 6749, 6750, 7009, OpenID Connect Core, RP-Initiated Logout.
+// The error codes, from RFC 6749, RFC 6750, RFC 7009 and OpenID Connect Core. slow_down is the code
+// of RFC 8628 for a client that sends too many requests.
 const (
 	codeInvalidRequest     = "invalid_request"
 	codeInvalidClient      = "invalid_client"
@@ -41,28 +45,28 @@ const (
 )
 
 func badRequest(description string) *Error {
-	return &Error{http.StatusBadRequest, codeInvalidRequest, description}
+	return newError(http.StatusBadRequest, codeInvalidRequest, description)
 }
 
-// badGrant returns the same description for all causes: whether a code is unknown, expired,
-// redeemed or issued to another app is nobody else's concern.
+// badGrant returns the same description for all causes, so that a client cannot find out whether a
+// code or token exists, has expired, was redeemed or belongs to another app.
 func badGrant() *Error {
-	return &Error{http.StatusBadRequest, codeInvalidGrant,
-		"the code or token is invalid or has expired, or was not made for this request"}
+	return newError(http.StatusBadRequest, codeInvalidGrant,
+		"the code or token is invalid or has expired, or was not made for this request")
 }
 
 // badClient returns the same description for an unknown client and for a wrong secret.
 func badClient() *Error {
-	return &Error{http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed"}
+	return newError(http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed")
 }
 
 func invalidToken() *Error {
-	return &Error{http.StatusUnauthorized, codeInvalidToken, "the access token is invalid or has expired"}
+	return newError(http.StatusUnauthorized, codeInvalidToken, "the access token is invalid or has expired")
 }
 
-// protocolError returns the error for the client. Any error that is not an *Error is a failure of
-// the server: 503 when the store is unavailable, so that clients try again and do not discard a
-// valid token, else 500.
+// protocolError converts any error into the error for the client. An error of another type than
+// *Error and *pageError is a failure of the server: 503 when the store is unavailable, so that
+// clients try again and do not discard a valid token, otherwise 500.
 func protocolError(err error) *Error {
 	var e *Error
 	var page *pageError
@@ -70,19 +74,20 @@ func protocolError(err error) *Error {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &page):
-		return &Error{page.kind.Status(), page.code(), "the user was shown the page " + string(page.kind)}
+		return newError(page.kind.Status(), page.code(), "the user was shown the page "+string(page.kind))
 	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.Canceled),
 		errors.Is(err, context.DeadlineExceeded):
-		return &Error{http.StatusServiceUnavailable, codeUnavailable,
-			"the server cannot do this right now; try again soon"}
+		return newError(http.StatusServiceUnavailable, codeUnavailable,
+			"the server cannot do this right now; try again soon")
 	}
-	return &Error{http.StatusInternalServerError, codeServerError, "the server failed"}
+	return newError(http.StatusInternalServerError, codeServerError, "the server failed")
 }
 
-// pageError is an error that the user reads on a page.
+// pageError is an error that is shown to the user on a page of the gateway. The client may get it as
+// well, with the code of the method code.
 type pageError struct {
-	kind   web.Kind
-	client *Client // nil = not known
+	kind   web.Kind // the page
+	client *Client  // nil when the request identified none
 }
 
 func (e *pageError) Error() string { return "oidc: page " + string(e.kind) }
@@ -97,26 +102,29 @@ func (e *pageError) code() string {
 	return codeAccessDenied
 }
 
-// links are the addresses of the buttons on an error page; "" = no button. registered are the
-// redirect URIs of the app.
-type links struct {
-	back, retry string
-	registered  []string
+// pageLinks are the addresses of the buttons on an error page; "" means no button.
+type pageLinks struct {
+	retry      string   // makes the same request again
+	back       string   // a redirect URI of the app, with the error as parameters
+	registered []string // the redirect URIs of the app: web.ToApp links to no other address
 }
 
-// showError responds with an error page.
-func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint string, err error, to links) {
+// showError responds with an error page: the page of a *pageError, otherwise the page for a failure
+// of the server. Without a link back to the app, the page has a link to the home page.
+func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint string, err error, links pageLinks) {
 	e := protocolError(err)
 	h.logFailure(r, e, err)
-	page := web.Page{Kind: web.Fault, Status: e.Status, Go: to.retry, BackToApp: web.ToApp(to.back, to.registered)}
-	if to.back == "" {
+	page := web.Page{
+		Kind: web.Fault, Status: e.Status, Go: links.retry, BackToApp: web.ToApp(links.back, links.registered),
+	}
+	if links.back == "" {
 		page.Home = h.path + "/"
 	}
-	var known *pageError
+	var expected *pageError
 	var client *Client
 	switch {
-	case errors.As(err, &known):
-		page.Kind, client = known.kind, known.client
+	case errors.As(err, &expected):
+		page.Kind, client = expected.kind, expected.client
 	case e.Status == http.StatusServiceUnavailable:
 		page.Kind = web.Busy
 	}
@@ -127,8 +135,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	h.cfg.Site.Show(w, r, page)
 }
 
-// fail responds with an error as JSON and logs failures of the server.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+// writeError responds with an error as JSON, and logs failures of the server.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocolError(err)
 	h.logFailure(r, e, err)
 	switch {
@@ -140,6 +148,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
+// logFailure logs an error of the server, unless the client has disconnected: then the error is a
+// consequence of that.
 func (h *Handler) logFailure(r *http.Request, e *Error, err error) {
 	if e.Status >= 500 && r.Context().Err() == nil {
 		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id",

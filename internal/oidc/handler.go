@@ -23,62 +23,60 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// SignIn finds and ends the session of a browser, and sends browsers to sign in. signin.Handler
+// SignIn finds and ends the session of a browser, and redirects browsers to sign in. signin.Handler
 // implements it.
 type SignIn interface {
 	session.Authenticator
 
-	// End signs this browser out and clears its cookies with headers on w; it writes no status and
-	// no body. Being signed out already is not an error.
+	// End ends the session of the browser that sent r, and clears its cookies with headers on w. It
+	// writes neither status nor body. A browser that is not signed in is not an error.
 	End(w http.ResponseWriter, r *http.Request) error
 }
 
-// Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
+// Config holds the settings of a [Handler]. Every field is required unless its comment begins with
+// "optional".
 type Config struct {
 	// the gateway's URL: https except on loopback or with Insecure; may have a path, without a
 	// slash at the end
 	Issuer   string
-	Insecure bool             // optional: plain http at a private address
-	Clients  func() *Registry // the apps as they are now; called once per request
+	Insecure bool             // optional: allows plain http on any host
+	Clients  func() *Registry // returns the current apps; called once per request
 	SignIn   SignIn
 	Access   access.Policy
-	Site     *web.Site
+	Site     *web.Site // renders pages
 	Users    access.Users
 	Subjects gateway.Subjects
 	Grants   gateway.Grants
 	Events   gateway.Events
-	Keys     *keys.Set
+	Keys     *keys.Set    // signs ID tokens
 	Sealer   *keys.Sealer // derives refresh tokens
 
-	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = the peer's
+	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
 	Observe   func(Observation)              // optional: called for every response, for metrics
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
 
-// Observation is one response, for metrics. It contains no secret and only values from small sets.
+// Observation describes one response, for metrics. It contains no secret and only values from small
+// sets.
 type Observation struct {
 	Endpoint string // "authorize", "token", "userinfo", "revoke", "introspect", "logout"
-	Grant    string // at token: "authorization_code", "refresh_token"
-	App      string // a configured app's id; "" = none was recognized
-	Outcome  string // "ok", the error code, or "no_token" at userinfo
+	Grant    string // the grant_type at the token endpoint: "authorization_code", "refresh_token"
+	App      string // id of a configured app; "" = the request identified none
+	Outcome  string // "ok", the error code, or "no_token" for a userinfo request without a token
 }
 
-// Handler serves an OpenID provider. It is safe for concurrent use.
+// Handler serves an OpenID provider. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
-	cfg      Config
-	path     string // of the issuer; "" at the root
-	origin   string // of the issuer
-	events   audit.Recorder
-	failures *route.Failures
-	foreign  *http.CrossOriginProtection
-	recent   recent
+	cfg         Config
+	path        string // of Config.Issuer; "" at the root
+	origin      string // of Config.Issuer
+	events      audit.Recorder
+	failures    *route.Failures             // failed authentications of clients
+	crossOrigin *http.CrossOriginProtection // checks that the sign-out form was sent by the gateway's own page
+	codes       codeCache
 }
-
-// graceAfterRotation is how long a refresh token that was just exchanged still gets the same
-// successor: a client that lost the response sends it twice.
-const graceAfterRotation = 30 * time.Second
 
 // New checks the issuer and makes a Handler.
 func New(cfg Config) (*Handler, error) {
@@ -105,11 +103,18 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	h := &Handler{
-		cfg: cfg, path: u.EscapedPath(), origin: u.Scheme + "://" + u.Host, failures: route.NewFailures(),
-		foreign: http.NewCrossOriginProtection(),
-		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		cfg:         cfg,
+		path:        u.EscapedPath(),
+		origin:      u.Scheme + "://" + u.Host,
+		events:      audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		failures:    route.NewFailures(),
+		crossOrigin: http.NewCrossOriginProtection(),
 	}
-	return h, h.foreign.AddTrustedOrigin(h.origin)
+	// Behind a proxy that changes the Host header, the form's origin differs from the Host.
+	if err := h.crossOrigin.AddTrustedOrigin(h.origin); err != nil {
+		return nil, fmt.Errorf("oidc: issuer %q: %w", cfg.Issuer, err)
+	}
+	return h, nil
 }
 
 func checkIssuer(u *url.URL, insecure bool) error {
@@ -125,7 +130,7 @@ func checkIssuer(u *url.URL, insecure bool) error {
 	return nil
 }
 
-// Paths below the issuer's.
+// The paths of the endpoints, relative to the path of the issuer.
 const (
 	pathDiscovery     = "/.well-known/openid-configuration"
 	pathJWKS          = "/oauth2/jwks"
@@ -138,11 +143,13 @@ const (
 	pathLogoutConfirm = "/oauth2/logout/confirm"
 )
 
-// Mount registers the routes, under the path of the issuer. What other sites may POST to is
-// authenticated by the request itself, never by a cookie.
+// Mount registers the routes, under the path of the issuer. The routes with CrossSitePost accept
+// POST requests of other sites, because none of these requests is authenticated by a cookie: a
+// client sends its secret or a token, and a POST to authorize or logout only redirects to the same
+// request by GET.
 func (h *Handler) Mount(mux *route.Mux) {
-	// Without a method in the pattern: the handlers answer other methods themselves, in the form
-	// that their clients understand.
+	// The patterns have no HTTP method, because the handlers reject other methods themselves: with
+	// JSON, which clients expect.
 	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
 	mux.HandleFunc(h.path+pathJWKS, h.jwks)
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)
@@ -154,25 +161,27 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("POST "+h.path+pathLogoutConfirm, h.logoutConfirm)
 }
 
-func (h *Handler) observe(endpoint, grant string, c *Client, err error) {
-	o := Observation{Endpoint: endpoint, Grant: grant, Outcome: "ok"}
-	if c != nil {
-		o.App = c.ID
+// observe reports a response to Config.Observe. client is nil when the request identified none; err
+// is nil for a successful response.
+func (h *Handler) observe(endpoint, grantType string, client *Client, err error) {
+	o := Observation{Endpoint: endpoint, Grant: grantType, Outcome: "ok"}
+	if client != nil {
+		o.App = client.ID
 	}
 	if err != nil {
-		if o.Outcome = protocolError(err).Code; o.Outcome == "" {
+		o.Outcome = protocolError(err).Code
+		if o.Outcome == "" { // only errNoToken has no code
 			o.Outcome = "no_token"
 		}
 	}
 	h.cfg.Observe(o)
 }
 
-// A script in a browser is a public client. Only scripts from the origins of its redirect URIs may
-// send requests. No response allows credentials, since no endpoint here authenticates by a cookie.
-
-// preflight responds to OPTIONS requests and reports whether it did. A preflight contains no
-// client_id, so it is allowed for the origins of all public clients; the response to the request
-// itself is readable only for the origins of its client.
+// preflight responds to the OPTIONS request that a browser sends before a cross-origin request of a
+// script (CORS), and reports whether r was one. A script in a browser is a public client, so the
+// origins of the redirect URIs of public clients are allowed. The preflight does not contain the
+// client_id: allowOrigin later checks the origin against the client. No response allows
+// credentials, since no endpoint for scripts is authenticated by a cookie.
 func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	if r.Method != http.MethodOptions {
 		return false
@@ -190,21 +199,28 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 	return true
 }
 
-// allowOrigin allows scripts of a public client to read the response. Without a known client the
-// response contains only an error or public data, which scripts of all public clients may read.
+// allowOrigin allows scripts of a public client to read the response (CORS). A response without a
+// client (nil) contains only an error or public data, so scripts of all public clients may read it.
 func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if client == nil && h.cfg.Clients().origins[origin] || client != nil && client.hasOrigin(origin) {
+	allowed := false
+	if client == nil {
+		allowed = h.cfg.Clients().origins[origin]
+	} else {
+		allowed = client.hasOrigin(origin)
+	}
+	if allowed {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
 	}
 }
 
+// writeJSON responds with v as JSON. v is a value of this package that can always be encoded. The
+// response must not be cached, unless the caller has set Cache-Control.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		// Only values of this package come here, and all of them can be encoded.
 		panic("oidc: " + err.Error())
 	}
 	header := w.Header()
@@ -223,4 +239,11 @@ func notAllowed(w http.ResponseWriter, methods string) {
 	w.Header().Set("Allow", methods)
 	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest,
 		"error_description": "use " + methods})
+}
+
+// setPrivate keeps a response out of caches, and its address, which may contain a code or a token,
+// out of the Referer header of the next request.
+func setPrivate(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
 }

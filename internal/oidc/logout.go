@@ -13,28 +13,29 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Sign-out by an app (OpenID Connect RP-Initiated Logout 1.0).
+// This file serves sign-out by an app (OpenID Connect RP-Initiated Logout 1.0).
 //
-// The session ends without confirmation only if the app sends an ID token that this provider issued
-// to it for the signed-in user. All other requests show a page with a form first, so that a link on
-// another site cannot sign a user out.
+// The session ends without confirmation only if the id_token_hint is an ID token that this provider
+// issued to the app for the signed-in user. All other requests show a page with a form first, so
+// that a link on another site cannot sign a user out.
 
 // signOut is a validated request to sign out.
 type signOut struct {
-	client  *Client // nil = not known
-	subject string  // from the hint; "" = no hint
-	address string  // where to continue afterwards, registered by client; "" = nowhere
+	client     *Client // nil = the request identifies no app
+	subject    string  // the sub of the id_token_hint; "" = no hint
+	continueTo string  // post_logout_redirect_uri with state; "" = the browser stays at the gateway
 }
 
+// logout serves the end session endpoint.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	setPrivate(w)
 	switch r.Method {
 	case http.MethodGet:
 		h.logoutGet(w, r)
 	case http.MethodPost:
-		// As at authorize: a POST from the app's site does not have the session cookie.
-		form, ok := h.logoutForm(w, r)
+		// A cross-site POST does not contain the session cookie, which is SameSite=Lax; the GET that
+		// follows does.
+		form, ok := h.readLogoutForm(w, r)
 		if !ok {
 			return
 		}
@@ -47,114 +48,124 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Handler) logoutForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+// readLogoutForm returns the form of a POST request, which may be empty. If the form is malformed, it
+// shows an error and returns false.
+func (h *Handler) readLogoutForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err == nil && (len(body) == 0 || isForm(r)) {
 		if form, err := url.ParseQuery(string(body)); err == nil {
 			return form, true
 		}
 	}
-	h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
+	h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, pageLinks{})
 	return nil, false
 }
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, links{})
+		h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
-	out, problem := h.readSignOut(r, q)
-	if problem != nil {
-		h.showError(w, r, "logout", problem, links{})
-		return
-	}
-	s, signedIn, err := h.cfg.SignIn.Session(r)
+	req, err := h.parseSignOut(r, q)
 	if err != nil {
-		h.showError(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, pageLinks{})
+		return
+	}
+	browser, signedIn, err := h.cfg.SignIn.Session(r)
+	if err != nil {
+		h.showError(w, r, "logout", err, pageLinks{})
 		return
 	}
 	if signedIn {
-		matches, err := h.matchesUser(r, out, s)
+		matches, err := h.matchesUser(r, req, browser)
 		if err != nil {
-			h.showError(w, r, "logout", err, links{})
+			h.showError(w, r, "logout", err, pageLinks{})
 			return
 		}
 		if !matches {
-			h.askSignOut(w, r, out, q)
+			h.showConfirmation(w, r, req, q)
 			return
 		}
-		if err := h.endSession(w, r, out.client, s); err != nil {
-			h.showError(w, r, "logout", err, links{})
+		if err := h.endSession(w, r, req.client, browser); err != nil {
+			h.showError(w, r, "logout", err, pageLinks{})
 			return
 		}
 	}
-	h.observe("logout", "", out.client, nil)
-	// Without a hint the request may come from another site, so the user gets a link instead of a
-	// redirect.
-	if out.address != "" && out.subject != "" {
-		route.SeeOther(w, out.address)
+	h.observe("logout", "", req.client, nil)
+	// Without a hint the request may have been made by another site, so the user gets a page with a
+	// link instead of a redirect.
+	if req.continueTo != "" && req.subject != "" {
+		route.SeeOther(w, req.continueTo)
 		return
 	}
-	h.signedOut(w, r, out)
+	h.showSignedOut(w, r, req)
 }
 
-func (h *Handler) readSignOut(r *http.Request, q url.Values) (signOut, error) {
-	var out signOut
+// parseSignOut validates the parameters of a sign-out. An id_token_hint that cannot be verified is an
+// error, and so is a post_logout_redirect_uri that the app has not registered.
+func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
+	var req signOut
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
 		if len(q[name]) > 1 {
-			return out, &pageError{kind: web.BadRequest}
+			return req, &pageError{kind: web.BadRequest}
 		}
 	}
 	clients := h.cfg.Clients()
 	if id := q.Get("client_id"); id != "" {
-		if out.client = clients.byID[id]; out.client == nil {
-			return out, &pageError{kind: web.UnknownApp}
+		req.client = clients.byID[id]
+		if req.client == nil {
+			return req, &pageError{kind: web.UnknownApp}
 		}
 	}
 	if token := q.Get("id_token_hint"); token != "" {
 		hint, err := h.readHint(r.Context(), token)
-		if err != nil || clients.byID[hint.Audience] == nil || out.client != nil && out.client.ID != hint.Audience {
-			return out, &pageError{web.SignOutHint, out.client}
+		if err != nil || clients.byID[hint.Audience] == nil || req.client != nil && req.client.ID != hint.Audience {
+			return req, &pageError{kind: web.SignOutHint, client: req.client}
 		}
-		out.client, out.subject = clients.byID[hint.Audience], hint.Subject
+		req.client, req.subject = clients.byID[hint.Audience], hint.Subject
 	}
 	address := q.Get("post_logout_redirect_uri")
-	if address == "" || out.client == nil {
-		return out, nil // without a known app the address is ignored
+	if address == "" || req.client == nil {
+		return req, nil // an address without an app cannot be checked, and is ignored
 	}
-	if !slices.Contains(out.client.PostLogoutRedirectURIs, address) {
-		return out, &pageError{web.SignOutAddress, out.client}
+	if !slices.Contains(req.client.PostLogoutRedirectURIs, address) {
+		return req, &pageError{kind: web.SignOutAddress, client: req.client}
 	}
-	out.address = address
+	req.continueTo = address
 	if state, ok := q["state"]; ok {
-		out.address = addQuery(address, url.Values{"state": state})
+		req.continueTo = addQuery(address, url.Values{"state": state})
 	}
-	return out, nil
+	return req, nil
 }
 
-// matchesUser reports whether the hint of the request identifies the signed-in user.
-func (h *Handler) matchesUser(r *http.Request, out signOut, s session.Browser) (bool, error) {
-	if out.subject == "" {
+// matchesUser reports whether the id_token_hint identifies the signed-in user, by the sub that the
+// app has received for this user.
+func (h *Handler) matchesUser(r *http.Request, req signOut, browser session.Browser) (bool, error) {
+	if req.subject == "" {
 		return false, nil
 	}
-	pins, err := h.cfg.Subjects.UserSubjects(r.Context(), s.User.ID)
+	pins, err := h.cfg.Subjects.UserSubjects(r.Context(), browser.User.ID)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(pins, func(p gateway.Pin) bool {
-		return p.App == out.client.ID &&
-			p.Subject == out.subject
-	}), nil
+	for _, pin := range pins {
+		if pin.App == req.client.ID && pin.Subject == req.subject {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
-func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut, q url.Values) {
+// showConfirmation shows the page with the form that asks the user to confirm. The form repeats the
+// parameters of the request, apart from the hint.
+func (h *Handler) showConfirmation(w http.ResponseWriter, r *http.Request, req signOut, q url.Values) {
 	form := web.Form{Action: h.path + pathLogoutConfirm, Label: web.LabelSignOut, Fields: map[string]string{}}
 	page := web.Page{Kind: web.AppSignOut, Home: h.path + "/"}
-	if out.client != nil {
-		page.App, form.Fields["client_id"] = out.client.Name, out.client.ID
+	if req.client != nil {
+		page.App, form.Fields["client_id"] = req.client.Name, req.client.ID
 	}
-	if out.address != "" {
+	if req.continueTo != "" {
 		form.Fields["post_logout_redirect_uri"] = q.Get("post_logout_redirect_uri")
 		if q.Has("state") {
 			form.Fields["state"] = q.Get("state")
@@ -164,44 +175,45 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, out signOut
 	h.cfg.Site.Show(w, r, page)
 }
 
-// logoutConfirm serves the confirmation by the user, which must come from the gateway's own page.
+// logoutConfirm serves the form by which the user confirms a sign-out. It rejects forms of other
+// sites, which could sign the user out.
 func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	if err := h.foreign.Check(r); err != nil {
-		h.showError(w, r, "logout", &pageError{kind: web.ForeignForm}, links{})
+	setPrivate(w)
+	if err := h.crossOrigin.Check(r); err != nil {
+		h.showError(w, r, "logout", &pageError{kind: web.ForeignForm}, pageLinks{})
 		return
 	}
-	form, ok := h.logoutForm(w, r)
+	form, ok := h.readLogoutForm(w, r)
 	if !ok {
 		return
 	}
-	out, err := h.readSignOut(r, form)
+	req, err := h.parseSignOut(r, form)
 	if err != nil {
-		h.showError(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, pageLinks{})
 		return
 	}
-	s, signedIn, err := h.cfg.SignIn.Session(r)
+	browser, signedIn, err := h.cfg.SignIn.Session(r)
 	if err == nil && signedIn {
-		err = h.endSession(w, r, out.client, s)
+		err = h.endSession(w, r, req.client, browser)
 	}
 	if err != nil {
-		h.showError(w, r, "logout", err, links{})
+		h.showError(w, r, "logout", err, pageLinks{})
 		return
 	}
-	h.observe("logout", "", out.client, nil)
-	h.signedOut(w, r, out)
+	h.observe("logout", "", req.client, nil)
+	h.showSignedOut(w, r, req)
 }
 
-// endSession revokes the grants of the app in this session, then ends the session. In this order,
-// if the store fails in between, the user still has a session and can sign out again.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, s session.Browser) error {
-	event := gateway.Event{Kind: EventAppSignOut, UserID: s.User.ID, Connector: s.Connector, Method: s.Method,
-		Outcome: "ok"}
+// endSession revokes the grants of the app in this session, and then ends the session. In this
+// order, a failure of the store in between leaves the user with a session, so that they can sign
+// out again.
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, browser session.Browser) error {
+	event := gateway.Event{Kind: EventAppSignOut, UserID: browser.User.ID, Connector: browser.Connector,
+		Method: browser.Method, Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID
-		if _, err := h.cfg.Grants.Revoke(r.Context(), gateway.Revocation{Session: s.Hash, App: client.ID},
-			h.cfg.Now()); err != nil {
+		revocation := gateway.Revocation{Session: browser.Hash, App: client.ID}
+		if _, err := h.cfg.Grants.Revoke(r.Context(), revocation, h.cfg.Now()); err != nil {
 			return err
 		}
 	}
@@ -212,15 +224,17 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	return nil
 }
 
-// signedOut shows that the session has ended. The page continues to the app by a link and a refresh
-// and not by a redirect, since the policy form-action blocks a form that ends at another origin.
-func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, out signOut) {
+// showSignedOut shows the page that the session has ended. The page continues to the app by a link
+// and a refresh after a second, and not by a redirect: the form-action of the page's
+// Content-Security-Policy blocks a form whose response redirects to another origin.
+func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, req signOut) {
 	page := web.Page{Kind: web.AppSignedOut}
-	if out.client != nil {
-		page.App = out.client.Name
+	if req.client != nil {
+		page.App = req.client.Name
 	}
-	if out.address != "" {
-		page.GoToApp, page.ContinueAfter = web.ToApp(out.address, out.client.PostLogoutRedirectURIs), time.Second
+	if req.continueTo != "" {
+		page.GoToApp = web.ToApp(req.continueTo, req.client.PostLogoutRedirectURIs)
+		page.ContinueAfter = time.Second
 	}
 	h.cfg.Site.Show(w, r, page)
 }

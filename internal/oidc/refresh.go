@@ -11,40 +11,54 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// A refresh token is GRANT.COUNTER.MAC. The MAC is derived from the master key, so the successor of
-// a token can be computed again: a client that lost the response and sends a token twice gets the
-// same successor, although the store has only hashes. A made-up token is rejected without reading
-// the grant, so it cannot revoke one.
+// This file exchanges refresh tokens at the token endpoint, and serves the endpoints for revocation
+// (RFC 7009) and introspection (RFC 7662).
+//
+// A refresh token is GRANT.COUNTER.MAC: the id of its grant, 1 for the first token of the grant and
+// one more for each successor, and an HMAC of both under a key that is derived from the master key.
+// The database has only the hash of the current token. Since the text can be computed again, a
+// client that lost the response and sends the same token again gets the same successor. A forged
+// token is rejected before the grant is read: otherwise an attacker who knows the id of a grant
+// could pretend a replay, and so revoke the grant.
+
+// purposeRefresh is the purpose for which the HMAC key is derived.
 const purposeRefresh = "oidc refresh token"
 
-func (h *Handler) refreshToken(grant string, counter int) string {
-	return refreshText(h.cfg.Sealer.Derive(purposeRefresh)[0], grant, counter)
+// graceAfterRotation is how long a refresh token that was just exchanged still gets the same
+// successor. After that, using it again is a replay.
+const graceAfterRotation = 30 * time.Second
+
+// refreshToken returns the refresh token of a grant with a counter, under the current master key.
+func (h *Handler) refreshToken(grantID string, counter int) string {
+	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grantID, counter)
 }
 
-func refreshText(key []byte, grant string, counter int) string {
-	head := grant + "." + strconv.Itoa(counter)
+func formatRefreshToken(key []byte, grantID string, counter int) string {
+	head := grantID + "." + strconv.Itoa(counter)
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(head))
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// refreshTexts returns the texts that the token may have: one for each master key, since it may
-// have been made before the key was replaced.
-func (h *Handler) refreshTexts(grant string, counter int) []string {
+// possibleRefreshTokens returns the texts that the refresh token may have: one for each master key,
+// since it may have been issued before the master key was replaced.
+func (h *Handler) possibleRefreshTokens(grantID string, counter int) []string {
 	var out []string
 	for _, key := range h.cfg.Sealer.Derive(purposeRefresh) {
-		out = append(out, refreshText(key, grant, counter))
+		out = append(out, formatRefreshToken(key, grantID, counter))
 	}
 	return out
 }
 
-// readRefresh splits a refresh token into its parts. ok is false when its MAC is wrong.
-func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool) {
+// parseRefreshToken splits a refresh token into its parts. ok is false when the gateway did not
+// issue it.
+func (h *Handler) parseRefreshToken(token string) (grantID string, counter int, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 256 {
 		return "", 0, false
@@ -53,8 +67,8 @@ func (h *Handler) readRefresh(token string) (grant string, counter int, ok bool)
 	if err != nil || counter < 1 {
 		return "", 0, false
 	}
-	for _, text := range h.refreshTexts(parts[0], counter) {
-		if hmac.Equal([]byte(text), []byte(token)) {
+	for _, genuine := range h.possibleRefreshTokens(parts[0], counter) {
+		if hmac.Equal([]byte(genuine), []byte(token)) {
 			return parts[0], counter, true
 		}
 	}
@@ -68,12 +82,12 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	if presented == "" {
 		return nil, badRequest("refresh_token is missing")
 	}
-	id, counter, ok := h.readRefresh(presented)
+	grantID, counter, ok := h.parseRefreshToken(presented)
 	if !ok {
 		return nil, badGrant()
 	}
 	now := h.cfg.Now()
-	grant, err := h.cfg.Grants.Grant(ctx, id)
+	grant, err := h.cfg.Grants.Grant(ctx, grantID)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, badGrant()
 	}
@@ -85,7 +99,7 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	}
 	for _, s := range strings.Fields(form.Get("scope")) {
 		if !slices.Contains(grant.Scopes, s) {
-			return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted"}
+			return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted")
 		}
 	}
 	if err := h.stillAllowed(ctx, client, grant); err != nil {
@@ -97,38 +111,41 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, err
 	}
 	rotated, err := h.cfg.Grants.Rotate(ctx, gateway.Rotation{
-		Grant: id, Presented: sha256.Sum256([]byte(presented)),
-		Next:   sha256.Sum256([]byte(h.refreshToken(id, counter+1))),
+		Grant: grantID, Presented: sha256.Sum256([]byte(presented)),
+		Next:   sha256.Sum256([]byte(h.refreshToken(grantID, counter+1))),
 		Access: h.accessToken(client, access, now), Expires: now.Add(client.Lifetimes.Refresh), Now: now,
 		Grace: graceAfterRotation,
 	})
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
-		h.replayed(ctx, EventRefreshReplayed, grant)
+		h.recordReplay(ctx, EventRefreshReplayed, grant)
 		return nil, badGrant()
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
 	case err != nil:
 		return nil, err
 	}
-	answer := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
-		IDToken: idToken,
-		Scope:   strings.Join(grant.Scopes, " ")}
-	for _, text := range h.refreshTexts(id, rotated.Grant.Counter) {
+	response := &tokenResponse{
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
+		IDToken: idToken, Scope: strings.Join(grant.Scopes, " "),
+	}
+	// When the client repeats a request, another process may have made the successor, under another
+	// master key. The store returns the successor's hash, which selects the right text.
+	for _, text := range h.possibleRefreshTokens(grantID, rotated.Grant.Counter) {
 		if sha256.Sum256([]byte(text)) == rotated.Refresh {
-			answer.RefreshToken = text
+			response.RefreshToken = text
 		}
 	}
-	if answer.RefreshToken == "" {
+	if response.RefreshToken == "" {
 		return nil, errors.New("oidc: this process lacks the master key of a refresh token's successor")
 	}
-	return answer, nil
+	return response, nil
 }
 
-// stillAllowed applies the app's access policy again: a user who had access a month ago may not
-// have it today.
-func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Grant) error {
-	user, err := h.cfg.Users.User(ctx, f.UserID)
+// stillAllowed returns an error when the access policy does not admit the user of the grant any
+// more: the user may have lost access since the sign-in.
+func (h *Handler) stillAllowed(ctx context.Context, client *Client, grant gateway.Grant) error {
+	user, err := h.cfg.Users.User(ctx, grant.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return badGrant()
 	}
@@ -145,23 +162,24 @@ func (h *Handler) stillAllowed(ctx context.Context, client *Client, f gateway.Gr
 	return nil
 }
 
-// foundToken is an access token or a refresh token that a client sent.
+// foundToken is a valid access token or refresh token.
 type foundToken struct {
 	grant   gateway.Grant
 	access  *gateway.Token // nil for a refresh token
 	counter int            // of a refresh token
 }
 
-// find looks a token up. ok is false for an unknown or expired token, and for one of another
-// client. An error is a failure of the server.
-func (h *Handler) find(ctx context.Context, client *Client, token string) (f foundToken, ok bool, err error) {
-	if id, counter, genuine := h.readRefresh(token); genuine {
-		f.counter = counter
-		f.grant, err = h.cfg.Grants.Grant(ctx, id)
+// findToken returns a token that was issued to client. ok is false for an unknown or expired token,
+// and for a token of another client. An error is a failure of the server.
+func (h *Handler) findToken(ctx context.Context, client *Client, token string) (found foundToken, ok bool,
+	err error) {
+	if grantID, counter, isRefresh := h.parseRefreshToken(token); isRefresh {
+		found.counter = counter
+		found.grant, err = h.cfg.Grants.Grant(ctx, grantID)
 	} else {
-		var t gateway.Token
-		t, f.grant, err = h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
-		f.access = &t
+		var access gateway.Token
+		access, found.grant, err = h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
+		found.access = &access
 	}
 	if errors.Is(err, gateway.ErrNotFound) {
 		return foundToken{}, false, nil
@@ -169,10 +187,12 @@ func (h *Handler) find(ctx context.Context, client *Client, token string) (f fou
 	if err != nil {
 		return foundToken{}, false, err
 	}
-	return f, f.grant.App == client.ID && f.grant.Live(h.cfg.Now()), nil
+	ok = found.grant.App == client.ID && found.grant.Live(h.cfg.Now())
+	return found, ok, nil
 }
 
-// readToken authenticates the client of a revocation or introspection, and returns the token to process.
+// readToken authenticates the client of a revocation or introspection request, and returns the
+// parameter token.
 func (h *Handler) readToken(w http.ResponseWriter, r *http.Request) (*Client, string, error) {
 	form, err := readForm(w, r)
 	if err != nil {
@@ -188,9 +208,9 @@ func (h *Handler) readToken(w http.ResponseWriter, r *http.Request) (*Client, st
 	return client, form.Get("token"), nil
 }
 
-// revoke revokes a token (RFC 7009): an access token alone, a refresh token together with its
-// grant. The response is the same for an expired token and for a token of another app, which are
-// left unchanged.
+// revoke serves the revocation endpoint. An access token is revoked alone, a refresh token together
+// with its grant and so with all tokens of the grant. For an expired token and for a token of
+// another client nothing is revoked, and the response is the same (RFC 7009, section 2.2).
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -202,27 +222,27 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	client, token, err := h.readToken(w, r)
 	h.allowOrigin(w, r, client)
 	if err == nil {
-		err = h.end(r.Context(), client, token)
+		err = h.revokeToken(r.Context(), client, token)
 	}
 	h.observe("revoke", "", client, err)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 }
 
-func (h *Handler) end(ctx context.Context, client *Client, token string) error {
-	f, ok, err := h.find(ctx, client, token)
+func (h *Handler) revokeToken(ctx context.Context, client *Client, token string) error {
+	found, ok, err := h.findToken(ctx, client, token)
 	if err != nil || !ok {
 		return err
 	}
-	what := gateway.Revocation{Grant: f.grant.ID}
-	if f.access != nil {
-		what = gateway.Revocation{Token: f.access.Hash}
+	revocation := gateway.Revocation{Grant: found.grant.ID}
+	if found.access != nil {
+		revocation = gateway.Revocation{Token: found.access.Hash}
 	}
-	_, err = h.cfg.Grants.Revoke(ctx, what, h.cfg.Now())
+	_, err = h.cfg.Grants.Revoke(ctx, revocation, h.cfg.Now())
 	return err
 }
 
@@ -238,8 +258,8 @@ type introspection struct {
 	ExpiresAt int64  `json:"exp,omitempty"`
 }
 
-// introspect reports whether a token is active, to the confidential client that it was issued to.
-// For every other client no token is active.
+// introspect serves the introspection endpoint, for confidential clients. It describes only tokens
+// that were issued to the requesting client; all other tokens are reported as not active.
 func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		notAllowed(w, "POST")
@@ -249,32 +269,37 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	if err == nil && client.Public {
 		err = badClient()
 	}
-	answer := introspection{}
+	response := introspection{}
 	if err == nil {
-		answer, err = h.describe(r.Context(), client, token)
+		response, err = h.describe(r.Context(), client, token)
 	}
 	h.observe("introspect", "", client, err)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(w, http.StatusOK, response)
 }
 
 func (h *Handler) describe(ctx context.Context, client *Client, token string) (introspection, error) {
-	f, ok, err := h.find(ctx, client, token)
+	found, ok, err := h.findToken(ctx, client, token)
 	if err != nil || !ok {
 		return introspection{}, err
 	}
-	out := introspection{Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: f.grant.Subject,
-		Scope: strings.Join(f.grant.Scopes, " ")}
+	out := introspection{
+		Active: true, Issuer: h.cfg.Issuer, ClientID: client.ID, Subject: found.grant.Subject,
+		Scope: strings.Join(found.grant.Scopes, " "),
+	}
 	switch {
-	case f.access != nil:
-		out.TokenType, out.IssuedAt, out.ExpiresAt = "Bearer", f.access.CreatedAt.Unix(), f.access.ExpiresAt.Unix()
-	case f.counter == f.grant.Counter:
-		out.IssuedAt, out.ExpiresAt = f.grant.RotatedAt.Unix(), f.grant.ExpiresAt.Unix()
+	case found.access != nil:
+		out.TokenType = "Bearer"
+		out.IssuedAt = found.access.CreatedAt.Unix()
+		out.ExpiresAt = found.access.ExpiresAt.Unix()
+	case found.counter == found.grant.Counter:
+		out.IssuedAt = found.grant.RotatedAt.Unix()
+		out.ExpiresAt = found.grant.ExpiresAt.Unix()
 	default:
-		return introspection{}, nil // a refresh token that has a successor
+		return introspection{}, nil // a refresh token that was replaced by its successor
 	}
 	return out, nil
 }

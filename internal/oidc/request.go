@@ -9,10 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The supported scopes. Others are not granted.
+// This file validates requests at the authorize endpoint, in two steps. Handler.parseClient reads
+// client_id and redirect_uri; its errors are shown to the user, since nothing may be sent to an
+// address that is not registered. redirectable.parse reads the other parameters; its errors are sent
+// to the app.
+
+// The supported scopes. Unknown scopes in a request are ignored, and not granted.
 const (
 	scopeOpenID  = "openid"
 	scopeProfile = "profile"
@@ -26,51 +32,54 @@ func knownScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline}
 }
 
-// Parameters that the gateway adds to an authorize request. They only restrict or cancel the
-// request, so a request in which an attacker sets them is harmless.
+// hasScope reports whether a scope was granted.
+func hasScope(grant gateway.Grant, scope string) bool { return slices.Contains(grant.Scopes, scope) }
+
+// Parameters that the gateway itself adds to the address of an authorize request, before the browser
+// leaves for the sign-in or a page and returns. They only restrict or cancel the request, so a link
+// in which an attacker sets them is harmless.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
-	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the confirm page
+	paramLoginRequest = "weigate_login_request" // ID of the session.LoginRequest that was made for this request
+	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
 	// the sub of the id_token_hint; the token itself is too long for the return address
 	paramSub = "weigate_sub"
 )
 
-const (
-	maxQuery = 8 << 10
-)
+// maxQuery is the greatest length of the parameters of a request, in bytes.
+const maxQuery = 8 << 10
 
-// authorizeRequest is a validated request at the authorize endpoint.
-type authorizeRequest struct {
-	client         *Client
-	redirectURI    string
-	state          string
-	hasState       bool
-	scopes         []string
-	nonce          string
-	challenge      string
-	prompt         []string
-	maxAge         time.Duration // negative = not given
-	expectedSub    string        // the sub of the id_token_hint; "" = any user
-	uiLocales      string
-	loginRequestID string
-	proceed        bool
-	cancel         bool
-}
-
-// redirectable is a request whose client and redirect URI are valid, so that errors go to the app
-// and not to the user.
+// redirectable is an authorize request with a valid client and redirect URI. From here on, errors
+// are sent to the app.
 type redirectable struct {
 	client      *Client
 	redirectURI string
 	state       string
-	hasState    bool
-	noPages     bool // prompt=none
+	hasState    bool // state was sent, perhaps empty: responses repeat it
+	noPages     bool // prompt=none: the app forbids pages, and expects an error instead
 }
 
-// target validates where responses may go. The rest of the request is read only after that. Errors
+// authorizeRequest is a completely validated authorize request.
+type authorizeRequest struct {
+	client         *Client
+	redirectURI    string
+	state          string
+	hasState       bool // state was sent, perhaps empty
+	scopes         []string
+	nonce          string
+	challenge      string // code_challenge (PKCE)
+	prompt         []string
+	maxAge         time.Duration // negative = no max_age was sent
+	expectedSub    string        // the sub of the id_token_hint; "" = any user
+	uiLocales      string
+	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
+	proceed        bool   // paramContinue
+	cancel         bool   // paramCancel
+}
+
+// parseClient validates client_id and redirect_uri, before any other parameter is read. Its errors
 // are shown to the user.
-func (h *Handler) target(q url.Values) (*redirectable, error) {
+func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 	if len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1 {
 		return nil, &pageError{kind: web.BadRequest}
 	}
@@ -79,7 +88,7 @@ func (h *Handler) target(q url.Values) (*redirectable, error) {
 		return nil, &pageError{kind: web.UnknownApp}
 	}
 	if !client.redirectAllowed(q.Get("redirect_uri")) {
-		return nil, &pageError{web.RedirectURI, client}
+		return nil, &pageError{kind: web.RedirectURI, client: client}
 	}
 	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),
 		noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
@@ -89,7 +98,7 @@ func (h *Handler) target(q url.Values) (*redirectable, error) {
 	return t, nil
 }
 
-// parse validates everything else. Errors go to the app.
+// parse validates the other parameters. Its errors are sent to the app.
 func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	for name, values := range q {
 		// RFC 8707 allows several values of resource, which is ignored here.
@@ -97,12 +106,14 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 			return nil, badRequest("a parameter is given twice")
 		}
 	}
-	req := &authorizeRequest{client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
-		nonce:       q.Get("nonce"),
-		expectedSub: q.Get(paramSub), uiLocales: q.Get("ui_locales"), loginRequestID: q.Get(paramLoginRequest),
-		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel)}
-	if err := checkProfile(q); err != nil {
+	if err := rejectUnsupported(q); err != nil {
 		return nil, err
+	}
+	req := &authorizeRequest{
+		client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
+		nonce: q.Get("nonce"), uiLocales: q.Get("ui_locales"),
+		expectedSub: q.Get(paramSub), loginRequestID: q.Get(paramLoginRequest),
+		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel),
 	}
 	for _, s := range strings.Fields(q.Get("scope")) {
 		if slices.Contains(knownScopes(), s) && !slices.Contains(req.scopes, s) {
@@ -110,7 +121,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	if !slices.Contains(req.scopes, scopeOpenID) {
-		return nil, &Error{http.StatusBadRequest, codeInvalidScope, "scope must contain openid"}
+		return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope must contain openid")
 	}
 	if err := req.parsePKCE(q); err != nil {
 		return nil, err
@@ -130,20 +141,20 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	return req, nil
 }
 
-// checkProfile rejects the features of OpenID Connect that this provider does not support, with the
-// error code that the standard defines for each.
-func checkProfile(q url.Values) error {
+// rejectUnsupported rejects the features of OpenID Connect that this provider does not support, with
+// the error code that the standard defines for each.
+func rejectUnsupported(q url.Values) error {
 	switch {
 	case q.Has("request"):
-		return &Error{http.StatusBadRequest, codeRequestUnsupported, "request objects are not supported"}
+		return newError(http.StatusBadRequest, codeRequestUnsupported, "request objects are not supported")
 	case q.Has("request_uri"):
-		return &Error{http.StatusBadRequest, codeRequestURI, "request_uri is not supported"}
+		return newError(http.StatusBadRequest, codeRequestURI, "request_uri is not supported")
 	case q.Has("registration"):
-		return &Error{http.StatusBadRequest, codeRegistration, "registration is not supported"}
+		return newError(http.StatusBadRequest, codeRegistration, "registration is not supported")
 	case q.Get("response_type") == "":
 		return badRequest("response_type is missing")
 	case q.Get("response_type") != "code":
-		return &Error{http.StatusBadRequest, codeUnsupportedType, "the only response_type is code"}
+		return newError(http.StatusBadRequest, codeUnsupportedType, "the only response_type is code")
 	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
 		return badRequest("the only response_mode is query")
 	}
@@ -160,7 +171,7 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 	case req.challenge == "":
 		return nil
 	case q.Get("code_challenge_method") != "S256":
-		// RFC 7636: without a method it would be plain.
+		// RFC 7636: when the parameter is missing, the method is "plain", which is not supported.
 		return badRequest("the only code_challenge_method is S256, and it must be given")
 	}
 	if sum, err := base64.RawURLEncoding.DecodeString(req.challenge); err != nil || len(sum) != 32 {
@@ -173,16 +184,16 @@ func (req *authorizeRequest) hasPrompt(prompt string) bool {
 	return slices.Contains(req.prompt, prompt)
 }
 
-// reauthenticates reports whether the app requires the user to confirm at WeChat even if they are
-// signed in. WeChat has only its consent page for this, so the three values of prompt have the same
-// effect.
+// reauthenticates reports whether the app requires even a signed-in user to sign in at WeChat again.
+// WeChat can only show its consent page for this, so the three values of prompt have the same effect.
 func (req *authorizeRequest) reauthenticates() bool {
 	return req.hasPrompt("login") || req.hasPrompt("consent") || req.hasPrompt("select_account")
 }
 
-// requestURL returns the address of this request, with parameters of the gateway added and unused
-// parameters removed: it has to fit into a cookie.
-func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
+// requestURL returns the address (path and query) at which the browser makes this request again,
+// after a sign-in or a page. pairs are names and values of parameters of the gateway to add. Unknown
+// parameters of the original request are dropped, because the address has to fit into a cookie.
+func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
 		"scope": {strings.Join(req.scopes, " ")}}
 	if req.hasState {
@@ -192,19 +203,21 @@ func (h *Handler) requestURL(req *authorizeRequest, own ...string) string {
 		q.Set("max_age", strconv.FormatInt(int64(req.maxAge/time.Second), 10))
 	}
 	if req.challenge != "" {
+		q.Set("code_challenge", req.challenge)
 		q.Set("code_challenge_method", "S256")
 	}
-	for name, value := range map[string]string{"nonce": req.nonce, "code_challenge": req.challenge,
-		"prompt": strings.Join(req.prompt, " "),
-		paramSub: req.expectedSub, "ui_locales": req.uiLocales} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	for i := 0; i+1 < len(own); i += 2 {
-		if own[i+1] != "" {
-			q.Set(own[i], own[i+1])
-		}
+	setNonEmpty(q, "nonce", req.nonce)
+	setNonEmpty(q, "prompt", strings.Join(req.prompt, " "))
+	setNonEmpty(q, "ui_locales", req.uiLocales)
+	setNonEmpty(q, paramSub, req.expectedSub)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		setNonEmpty(q, pairs[i], pairs[i+1])
 	}
 	return h.path + pathAuthorize + "?" + q.Encode()
+}
+
+func setNonEmpty(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
 }

@@ -25,7 +25,7 @@ const (
 	EventAppSignOut      = "app_sign_out" // a user signed out at an app's request
 )
 
-// The grant types.
+// The values of grant_type at the token endpoint.
 const (
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
@@ -41,6 +41,8 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token"`
 }
 
+// token serves the token endpoint: it authenticates the client, and exchanges a code (redeem) or a
+// refresh token (refresh) for tokens.
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -55,99 +57,119 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 		client, err = h.authenticate(r, form)
 	}
 	h.allowOrigin(w, r, client)
-	var answer *tokenResponse
-	grant := ""
+	var response *tokenResponse
+	grantType := "" // for metrics: one of the two known values, or ""
 	if err == nil {
-		switch grant = form.Get("grant_type"); grant {
+		switch form.Get("grant_type") {
 		case grantCode:
-			answer, err = h.redeem(r.Context(), client, form)
+			grantType = grantCode
+			response, err = h.redeem(r.Context(), client, form)
 		case grantRefresh:
-			answer, err = h.refresh(r.Context(), client, form)
+			grantType = grantRefresh
+			response, err = h.refresh(r.Context(), client, form)
 		case "":
 			err = badRequest("grant_type is missing")
 		default:
-			grant, err = "", &Error{http.StatusBadRequest, codeUnsupportedGrant,
-				"grant_type must be authorization_code or refresh_token"}
+			err = newError(http.StatusBadRequest, codeUnsupportedGrant,
+				"grant_type must be authorization_code or refresh_token")
 		}
 	}
-	h.observe("token", grant, client, err)
+	h.observe("token", grantType, client, err)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(w, http.StatusOK, response)
 }
 
-// redeem exchanges a code for tokens. The client has been authenticated. The owner of the code, the
-// redirect URI and PKCE are checked before the code is redeemed, so that an attempt by an attacker
-// or another client does not use up the code. Code and tokens are then written in one transaction.
-// A second redemption by the same client is a replay and revokes the grant. A code without the
-// scope openid was issued by another protocol, before the kind of the app was changed.
-func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (answer *tokenResponse, err error) {
+// redeem exchanges a code for tokens. The client has been authenticated.
+//
+// The client, the redirect URI and PKCE are checked before the code is redeemed, so that an attempt
+// by an attacker or another client does not use up the code. Then one transaction redeems the code
+// and stores its tokens. A second redemption by the same client is a replay and revokes the grant.
+func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
 	}
-	now := h.cfg.Now()
 	hash := sha256.Sum256([]byte(form.Get("code")))
-	code, remembered := h.recent.take(hash)
-	if remembered = remembered && !client.IDTokenClaims; !remembered {
-		code, err = h.cfg.Grants.Code(ctx, hash)
-	}
+	code, cached, err := h.findCode(ctx, client, hash)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return nil, badGrant()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if code.Grant.App != client.ID || !has(code.Grant, scopeOpenID) || code.RedirectURI != form.Get("redirect_uri") ||
-		!verifierMatches(code.Challenge, form.Get("code_verifier")) {
+	switch {
+	case code.Grant.App != client.ID, code.RedirectURI != form.Get("redirect_uri"),
+		!verifierMatches(code.Challenge, form.Get("code_verifier")):
 		return nil, badGrant()
+	case !hasScope(code.Grant, scopeOpenID):
+		return nil, badGrant() // issued by another protocol, before the kind of the app was changed
+	case !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero():
+		return nil, badGrant() // a replay has revoked the grant before: no second event
 	}
-	if !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero() {
-		return nil, badGrant() // the grant is revoked already, so a further replay is not another event
-	}
+	now := h.cfg.Now()
 	access := newToken()
 	issue := gateway.TokenIssue{Access: h.accessToken(client, access, now)}
-	answer = &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
+	response := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
 		Scope: strings.Join(code.Grant.Scopes, " ")}
-	if has(code.Grant, scopeOffline) {
-		answer.RefreshToken = h.refreshToken(code.Grant.ID, 1)
-		issue.Refresh = sha256.Sum256([]byte(answer.RefreshToken))
+	if hasScope(code.Grant, scopeOffline) {
+		response.RefreshToken = h.refreshToken(code.Grant.ID, 1)
+		issue.Refresh = sha256.Sum256([]byte(response.RefreshToken))
 		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
-	if code.RedeemedAt.IsZero() && !remembered {
+	if !cached && code.RedeemedAt.IsZero() {
 		// The ID token is signed before the code is redeemed, so that a failure to sign does not
 		// use up the code. For a replay nothing is signed.
-		if answer.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now); err != nil {
+		response.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now)
+		if err != nil {
 			return nil, err
 		}
 	}
 	grant, err := h.cfg.Grants.Redeem(ctx, hash, now, issue)
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
-		h.replayed(ctx, EventCodeReplayed, grant)
+		h.recordReplay(ctx, EventCodeReplayed, grant)
 		return nil, badGrant()
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil, badGrant()
-	case err == nil && remembered:
-		// The pinned subject is known only now. Without claims from the store, signing cannot fail
-		// here.
-		answer.IDToken, err = h.idToken(ctx, client, grant, code.Nonce, access, now)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	return answer, nil
+	if cached {
+		// A cached code has no pinned subject; the redeemed grant has it. The ID token needs nothing
+		// else from the store, so signing it only now cannot fail.
+		response.IDToken, err = h.idToken(ctx, client, grant, code.Nonce, access, now)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return response, nil
 }
 
-func (h *Handler) replayed(ctx context.Context, kind string, f gateway.Grant) {
-	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: f.UserID, App: f.App, Outcome: "revoked",
+// findCode returns a code, from the cache of this process or from the store. A client with
+// IDTokenClaims does not use the cache: its ID token needs the user from the store, and must be
+// signed before the code is redeemed.
+func (h *Handler) findCode(ctx context.Context, client *Client, hash [32]byte) (code gateway.Code, cached bool,
+	err error) {
+	code, cached = h.codes.take(hash)
+	if cached && !client.IDTokenClaims {
+		return code, true, nil
+	}
+	code, err = h.cfg.Grants.Code(ctx, hash)
+	return code, false, err
+}
+
+// recordReplay records that a code or a refresh token was used a second time. The store has revoked
+// the grant.
+func (h *Handler) recordReplay(ctx context.Context, kind string, grant gateway.Grant) {
+	h.events.Record(ctx, gateway.Event{Kind: kind, UserID: grant.UserID, App: grant.App, Outcome: "revoked",
 		Detail: "all tokens of this grant have been revoked"})
-	h.cfg.Logger.WarnContext(ctx, "replay detected, grant revoked", "kind", kind, "app", f.App, "request_id",
+	h.cfg.Logger.WarnContext(ctx, "replay detected, grant revoked", "kind", kind, "app", grant.App, "request_id",
 		h.cfg.RequestID(ctx))
 }
 
-// verifierMatches checks PKCE. A verifier without a challenge is rejected too: an attacker may have
+// verifierMatches checks PKCE. A verifier without a challenge is rejected: an attacker may have
 // removed the challenge from the authorize request (RFC 9700, section 2.1.1).
 func verifierMatches(challenge, verifier string) bool {
 	if challenge == "" {
@@ -161,34 +183,40 @@ func verifierMatches(challenge, verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(got), []byte(challenge)) == 1
 }
 
+// accessToken returns the database row of an access token.
 func (h *Handler) accessToken(client *Client, token string, now time.Time) gateway.Token {
 	return gateway.Token{Hash: sha256.Sum256([]byte(token)), CreatedAt: now,
 		ExpiresAt: now.Add(client.Lifetimes.Access)}
 }
 
-// idToken returns a signed ID token. It contains the claims of the scopes only if the app is
-// configured with IDTokenClaims; userinfo always has them.
-func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, nonce, access string,
+// idToken returns a signed ID token for the redemption of a code or a refresh; nonce is "" for a
+// refresh. The token contains the claims about the user only if the app is configured with
+// IDTokenClaims: other apps request them at the userinfo endpoint.
+func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Grant, nonce, accessToken string,
 	now time.Time) (string, error) {
 	claims := map[string]any{}
 	if client.IDTokenClaims {
-		user, err := h.cfg.Users.User(ctx, f.UserID)
+		user, err := h.cfg.Users.User(ctx, grant.UserID)
 		if err != nil {
 			return "", err
 		}
-		if claims, err = h.claims(ctx, client, f, user); err != nil {
+		claims, err = h.claims(ctx, client, grant, user)
+		if err != nil {
 			return "", err
 		}
 	}
-	claims["iss"], claims["sub"], claims["aud"] = h.cfg.Issuer, f.Subject, client.ID
-	claims["iat"], claims["exp"] = now.Unix(), now.Add(client.Lifetimes.Access).Unix()
-	claims["auth_time"] = f.AuthTime.Unix()
+	claims["iss"] = h.cfg.Issuer
+	claims["sub"] = grant.Subject
+	claims["aud"] = client.ID
+	claims["iat"] = now.Unix()
+	claims["exp"] = now.Add(client.Lifetimes.Access).Unix()
+	claims["auth_time"] = grant.AuthTime.Unix()
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
-	// OpenID Connect Core section 3.1.3.6: the left half of the hash of the algorithm; both
-	// algorithms here use SHA-256.
-	sum := sha256.Sum256([]byte(access))
+	// OpenID Connect Core section 3.1.3.6: at_hash is the left half of the access token's hash, with
+	// the hash function of the signature: SHA-256 for RS256 and ES256.
+	sum := sha256.Sum256([]byte(accessToken))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -199,38 +227,39 @@ func (h *Handler) idToken(ctx context.Context, client *Client, f gateway.Grant, 
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// recentSize is how many codes are cached: those of some seconds under high load. Apps redeem a
-// code within that time.
-const recentSize = 1024
+// maxCachedCodes is how many codes are cached. Apps redeem a code within seconds, and even under high
+// load fewer codes than this are issued in that time.
+const maxCachedCodes = 1024
 
-// recent caches the codes that this process issued until they are redeemed, which saves a read of
-// the store for each redemption. The cache makes no decision: the store checks at redemption
-// whether the code is valid. A code that is not cached, because another process issued it or
-// because it was sent before, is read from the store. The zero value is ready to use; it is safe
-// for concurrent use.
-type recent struct {
-	mu    sync.Mutex
-	codes map[[32]byte]gateway.Code
-	order [recentSize][32]byte // the order of insertion, a circular buffer
-	next  int
+// codeCache caches the codes that this process issued, by their hash, until they are redeemed. This
+// saves a read of the store at each redemption. The cache does not decide whether a code is valid:
+// the store does, at redemption. A code that is not in the cache, because another process issued it
+// or because it was sent a second time, is read from the store. The zero value is ready to use; it
+// is safe for concurrent use.
+type codeCache struct {
+	mu     sync.Mutex
+	codes  map[[32]byte]gateway.Code
+	hashes [maxCachedCodes][32]byte // of the latest codes, a ring buffer: the oldest is replaced
+	next   int                      // index in hashes of the next code
 }
 
-func (r *recent) put(c gateway.Code) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.codes == nil {
-		r.codes = map[[32]byte]gateway.Code{}
+func (c *codeCache) put(code gateway.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.codes == nil {
+		c.codes = map[[32]byte]gateway.Code{}
 	}
-	delete(r.codes, r.order[r.next])
-	r.codes[c.Hash], r.order[r.next] = c, c.Hash
-	r.next = (r.next + 1) % recentSize
+	delete(c.codes, c.hashes[c.next])
+	c.codes[code.Hash] = code
+	c.hashes[c.next] = code.Hash
+	c.next = (c.next + 1) % maxCachedCodes
 }
 
-// take removes and returns a code.
-func (r *recent) take(hash [32]byte) (gateway.Code, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, ok := r.codes[hash]
-	delete(r.codes, hash)
-	return c, ok
+// take removes a code from the cache and returns it.
+func (c *codeCache) take(hash [32]byte) (code gateway.Code, found bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	code, found = c.codes[hash]
+	delete(c.codes, hash)
+	return code, found
 }

@@ -8,14 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// userinfo serves the claims about the user to the bearer of an access token.
+// userinfo serves the userinfo endpoint: the claims about the user of an access token.
 func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "GET, POST") {
 		return
@@ -24,18 +23,20 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, "GET, POST")
 		return
 	}
-	client, claims, err := h.about(w, r)
+	client, claims, err := h.readUserinfo(w, r)
 	h.observe("userinfo", "", client, err)
 	h.allowOrigin(w, r, client)
 	if err != nil {
-		h.bearerFailed(w, r, err)
+		h.writeBearerError(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, claims)
 }
 
-func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[string]any, error) {
-	token, err := bearer(w, r)
+// readUserinfo returns the client of the access token and the claims. The client is nil when the
+// token is invalid.
+func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client, map[string]any, error) {
+	token, err := bearerToken(w, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,8 +48,8 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 		return nil, nil, err
 	}
 	client := h.cfg.Clients().byID[grant.App]
-	if client == nil || !has(grant, scopeOpenID) {
-		// the app is not configured any more, or was of another kind when it got the token
+	if client == nil || !hasScope(grant, scopeOpenID) {
+		// The app was removed from the configuration, or used another protocol when it got the token.
 		return nil, nil, invalidToken()
 	}
 	claims, err := h.claims(r.Context(), client, grant, user)
@@ -62,13 +63,13 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) (*Client, map[st
 	return client, claims, nil
 }
 
-// errNoToken is returned for a request that does not try to authenticate: RFC 6750 section 3.1
-// requires a response without an error code.
+// errNoToken is the error for a request without an access token. RFC 6750 section 3.1 requires a
+// response without an error code.
 var errNoToken = &Error{Status: http.StatusUnauthorized}
 
-// bearer returns the access token from the header or from a form body, but not from the query,
-// since addresses are logged.
-func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+// bearerToken returns the access token of a request (RFC 6750): from the Authorization header or
+// from a form in the body. A token in the query is not read, since addresses are logged.
+func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	inHeader := strings.EqualFold(scheme, "Bearer")
 	inBody := ""
@@ -94,7 +95,9 @@ func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 	return "", errNoToken
 }
 
-func (h *Handler) bearerFailed(w http.ResponseWriter, r *http.Request, err error) {
+// writeBearerError responds with an error in the WWW-Authenticate header (RFC 6750, section 3) and as
+// JSON. A failure of the server (5xx) is not about authentication, so it gets no such header.
+func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
 	e := protocolError(err)
 	challenge := `Bearer realm="weigate"`
 	if e.Code != "" {
@@ -108,62 +111,65 @@ func (h *Handler) bearerFailed(w http.ResponseWriter, r *http.Request, err error
 		w.WriteHeader(e.Status)
 		return
 	}
-	h.fail(w, r, e)
+	h.writeError(w, r, e)
 }
 
-func has(f gateway.Grant, scope string) bool { return slices.Contains(f.Scopes, scope) }
-
 // claims returns the claims of the granted scopes, without sub.
-func (h *Handler) claims(ctx context.Context, client *Client, f gateway.Grant, user gateway.User) (map[string]any,
-	error) {
+func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Grant,
+	user gateway.User) (map[string]any, error) {
 	out := map[string]any{}
-	if has(f, scopeEmail) && client.Email.Policy == EmailSynthetic {
-		out["email"], out["email_verified"] = f.Subject+"@"+client.Email.Domain, false
+	if hasScope(grant, scopeEmail) && client.Email.Policy == EmailSynthetic {
+		out["email"], out["email_verified"] = grant.Subject+"@"+client.Email.Domain, false
 	}
-	if has(f, scopeProfile) {
-		profile(out, user, f.Subject)
+	if hasScope(grant, scopeProfile) {
+		addProfile(out, user, grant.Subject)
 	}
-	if has(f, scopeGroups) {
-		out["groups"] = append([]string{}, user.Groups...)
+	if hasScope(grant, scopeGroups) {
+		out["groups"] = append([]string{}, user.Groups...) // [] and not null for a user without groups
 	}
-	if has(f, scopeWeChat) {
-		identities, err := h.cfg.Users.Identities(ctx, f.UserID)
+	if hasScope(grant, scopeWeChat) {
+		identities, err := h.cfg.Users.Identities(ctx, grant.UserID)
 		if err != nil {
 			return nil, err
 		}
-		out["appid"], out["openid"] = f.AppID, f.OpenID
-		if union := access.UnionID(identities, f.AppID); union != "" {
+		out["appid"], out["openid"] = grant.AppID, grant.OpenID
+		if union := access.UnionID(identities, grant.AppID); union != "" {
 			out["unionid"] = union
 		}
 	}
 	return out, nil
 }
 
-func profile(out map[string]any, a gateway.User, subject string) {
+// addProfile adds the claims of the scope profile.
+func addProfile(out map[string]any, user gateway.User, subject string) {
 	username := preferredUsername(subject)
 	out["preferred_username"] = username
-	// Apps show name, and some reject a user without one.
+	// Some apps reject a user without name, so every user has one.
 	out["name"] = username
-	if a.Nickname != "" {
-		out["name"], out["nickname"] = a.Nickname, a.Nickname
+	if user.Nickname != "" {
+		out["name"], out["nickname"] = user.Nickname, user.Nickname
 	}
-	if a.AvatarURL != "" {
-		out["picture"] = a.AvatarURL
+	if user.AvatarURL != "" {
+		out["picture"] = user.AvatarURL
 	}
-	if a.Locale != "" {
-		out["locale"] = a.Locale
+	if user.Locale != "" {
+		out["locale"] = user.Locale
 	}
-	if a.OldID != "" {
-		out["old_id"] = a.OldID
+	if user.OldID != "" {
+		// The id of an imported user in the system before this gateway, by which an app can find its
+		// existing record of the user.
+		out["old_id"] = user.OldID
 	}
-	out["updated_at"] = a.UpdatedAt.Unix()
-	if a.ProfileAt.After(a.UpdatedAt) {
-		out["updated_at"] = a.ProfileAt.Unix()
+	// The user's status and groups, and the profile from WeChat, have separate times of change.
+	out["updated_at"] = user.UpdatedAt.Unix()
+	if user.ProfileAt.After(user.UpdatedAt) {
+		out["updated_at"] = user.ProfileAt.Unix()
 	}
 }
 
-// preferredUsername returns a name in ASCII that, unlike a nickname, never changes for a user in
-// one app: apps use it as a login name, in paths and in mentions. It does not reveal the subject.
+// preferredUsername returns a name in ASCII that never changes for a user in one app, unlike a
+// nickname. Apps use it as a login name, in paths and in mentions. Since it is a hash, others who
+// see it do not learn the subject, which may be the user's openid.
 func preferredUsername(subject string) string {
 	sum := sha256.Sum256([]byte("preferred_username " + subject))
 	return "wx-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:10]

@@ -1,6 +1,6 @@
 // Package route processes every request of the gateway before its handler: it assigns the request
-// id, determines the client's address, sets headers, applies limits and the cross-origin check, and
-// responds when a handler panics.
+// id, determines the client's IP address, sets headers, checks cross-origin requests and rate limits,
+// and responds when a handler panics.
 //
 // Features register their routes with a [Mux], each route with its policies. A [Router], made by
 // [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address], [Cookie] and
@@ -9,5 +9,5 @@
 //	request → panic recovery → request id → client address → headers → body limit →
 //	cross-origin check → rate limit → mux
 //
-// The package renders no page: Config.Fail does.
+// The package does not render pages: Config.Fail responds with an error page.
 package route

@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,30 +11,42 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits of sign-ins. They stop floods, not users: Chinese carriers put tens of thousands of phones
-// behind one address, so an address may send many requests, and a browser far more than a user
-// would. A loopback address is not counted: it is a proxy that is not configured as trusted, and a
-// limit on it would apply to everybody.
+// rateLimits are the rate limits of the routes with a policy: token buckets, one for each client
+// address and one for each browser. A rate is in requests per second; the burst is how many requests
+// are allowed at once.
+type rateLimits struct {
+	policy       Policy
+	name         string // distinguishes the buckets of the policies
+	addressRate  rate.Limit
+	addressBurst int
+	browserRate  rate.Limit
+	browserBurst int
+}
+
+// limitsByPolicy stop floods and never normal use. An address may send many requests, because Chinese
+// carriers put tens of thousands of phones behind one address.
+var limitsByPolicy = []rateLimits{
+	{
+		policy: Limited, name: "sign-in",
+		addressRate: 100, addressBurst: 2000,
+		browserRate: 5, browserBurst: 100,
+	},
+	{
+		// An app may redirect its signed-in users here at each page load.
+		policy: LimitedSignedIn, name: "signed in",
+		addressRate: 300, addressBurst: 6000,
+		browserRate: 10, browserBurst: 300,
+	},
+}
+
 const (
-	perAddress   = 100 // a second
-	addressBurst = 2000
-	perBrowser   = 5 // a second
-	browserBurst = 100
-
-	// For requests that add rows for signed-in users. An app that redirects its users here at each
-	// page load stays far below.
-	signedPerAddress = 300 // a second
-	signedBurst      = 6000
-	signedPerBrowser = 10 // a second
-	signedOwnBurst   = 300
-
-	maxLimitEntries = 50_000 // at about 100 bytes each
-	minBrowserValue = 16     // bytes; a shorter cookie may be the same in every browser
+	maxBuckets      = 50_000 // of about 100 bytes each
+	minBrowserValue = 16     // bytes; a shorter cookie value may be the same in every browser
 )
 
-// limits counts requests by key. A full table is cleared: an attacker who fills it with made-up
-// keys gains nothing, since each of these keys has a limit of its own anyway, and no other client
-// is locked out.
+// limits has the token buckets, by the hash of their key. When there are maxBuckets of them, all are
+// dropped. An attacker who fills the map with made-up keys gains little: each key gets a new bucket
+// anyway, and no other client is locked out.
 type limits struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
@@ -46,98 +57,94 @@ func newLimits() *limits {
 	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
 }
 
-// rates are the limits of the routes with a policy.
-type rates struct {
-	policy       Policy
-	name         string // distinguishes the policy's buckets
-	perAddress   rate.Limit
-	addressBurst int
-	perBrowser   rate.Limit
-	browserBurst int
-}
-
-var classes = []rates{
-	{
-		policy: Limited, name: "sign-in",
-		perAddress: perAddress, addressBurst: addressBurst, perBrowser: perBrowser, browserBurst: browserBurst,
-	},
-	{
-		policy: LimitedSignedIn, name: "signed in",
-		perAddress: signedPerAddress, addressBurst: signedBurst, perBrowser: signedPerBrowser,
-		browserBurst: signedOwnBurst,
-	},
-}
-
-// limitKey is a key to count by, with its limit.
-type limitKey struct {
-	name  string
+// bucketKey identifies a bucket. rate and burst are the settings of a new bucket.
+type bucketKey struct {
+	text  string
 	rate  rate.Limit
 	burst int
 }
 
-// allow takes one from the bucket of every key and reports whether none was empty.
-func (l *limits) allow(keys []limitKey, now time.Time) bool {
+// allow takes one token from the bucket of every key, and reports whether each bucket had one.
+func (l *limits) allow(keys []bucketKey, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ok := true
-	for _, k := range keys {
-		hash := maphash.String(l.seed, k.name)
-		b := l.buckets[hash]
-		if b == nil {
-			if len(l.buckets) >= maxLimitEntries {
+	allowed := true
+	for _, key := range keys {
+		hash := maphash.String(l.seed, key.text)
+		bucket := l.buckets[hash]
+		if bucket == nil {
+			if len(l.buckets) >= maxBuckets {
 				clear(l.buckets)
 			}
-			b = rate.NewLimiter(k.rate, k.burst)
-			l.buckets[hash] = b
+			bucket = rate.NewLimiter(key.rate, key.burst)
+			l.buckets[hash] = bucket
 		}
-		ok = b.AllowN(now, 1) && ok
+		if !bucket.AllowN(now, 1) {
+			allowed = false
+		}
 	}
-	return ok
+	return allowed
 }
 
-// limited reports whether a request exceeds a limit of its route.
+// limited counts a request and reports whether it exceeds a rate limit of its route.
 func (rt *Router) limited(r *http.Request, policy Policy) bool {
-	for _, class := range classes {
-		if policy&class.policy != 0 && !rt.limits.allow(rt.keys(r, class), rt.cfg.Now()) {
+	for _, limits := range limitsByPolicy {
+		if policy&limits.policy != 0 && !rt.limits.allow(rt.bucketKeys(r, limits), rt.cfg.Now()) {
 			return true
 		}
 	}
 	return false
 }
 
-// keys returns what a request is counted by: its browser, as far as a cookie of the gateway
-// identifies it, and its address.
-func (rt *Router) keys(r *http.Request, class rates) []limitKey {
-	var keys []limitKey
-	if value := rt.browser(r); value != "" {
-		keys = append(keys, limitKey{class.name + " cookie " + value, class.perBrowser, class.browserBurst})
+// bucketKeys returns the buckets of a request: that of its browser, if a cookie identifies the
+// browser, and that of its address. A loopback address has no bucket: it belongs to a proxy that is
+// missing in the configuration of trusted proxies, so the limit would apply to all clients together.
+func (rt *Router) bucketKeys(r *http.Request, limits rateLimits) []bucketKey {
+	var keys []bucketKey
+	if value := rt.browserCookie(r); value != "" {
+		keys = append(keys, bucketKey{
+			text: limits.name + " cookie " + value, rate: limits.browserRate, burst: limits.browserBurst,
+		})
 	}
 	if a := Address(r); a.IsValid() && !a.IsLoopback() {
-		keys = append(keys, limitKey{class.name + " address " + network(a), class.perAddress, class.addressBurst})
+		keys = append(keys, bucketKey{
+			text: limits.name + " address " + network(a), rate: limits.addressRate, burst: limits.addressBurst,
+		})
 	}
 	return keys
 }
 
-// browser returns a cookie value that identifies a browser; "" = none. The session cookie has
-// precedence: a client that needs its session cannot omit or change it, while it can make up other
-// cookies for each request. Flags such as "1" are ignored: they are the same in all browsers, so
-// one client could use up the limit of all.
-func (rt *Router) browser(r *http.Request) (value string) {
+// browserCookie returns the value of a cookie that identifies the browser; "" = none. The session
+// cookie comes first: a client that uses its session must send this cookie unchanged, while it could
+// make up other cookies for each request. Short values such as "1" are ignored: they are the same in
+// all browsers, so one client could exhaust the limit of all.
+func (rt *Router) browserCookie(r *http.Request) string {
+	other := ""
 	for _, c := range r.Cookies() {
-		switch {
-		case len(c.Value) < minBrowserValue:
-		case c.Name == rt.cfg.SessionCookie:
+		if len(c.Value) < minBrowserValue {
+			continue
+		}
+		if c.Name == rt.cfg.SessionCookie {
 			return c.Value
-		case value == "" && slices.ContainsFunc(rt.cfg.CookiePrefix,
-			func(p string) bool { return strings.HasPrefix(c.Name, p) }):
-			value = c.Value
+		}
+		if other == "" && rt.isOwnCookie(c.Name) {
+			other = c.Value
 		}
 	}
-	return value
+	return other
 }
 
-// network returns the network by which an address is counted: a household or a phone has a whole
-// /64 in IPv6.
+func (rt *Router) isOwnCookie(name string) bool {
+	for _, prefix := range rt.cfg.CookiePrefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// network returns the network for which requests from an address are counted: the address itself, or
+// in IPv6 its /64, since a household or a phone can use all addresses of a /64.
 func network(a netip.Addr) string {
 	if a.Is4() {
 		return a.String()

@@ -15,28 +15,28 @@ import (
 	"time"
 )
 
-// Policy selects what [Router.Wrap] does with the requests of a route before its handler.
-// Policies combine with |.
+// Policy is a rule for the requests of a route, which [Router.Wrap] applies before the route's
+// handler. The policies of a route are combined with |.
 type Policy uint8
 
-// The policies. A route without one accepts POST requests of the gateway's own pages only, and has
-// no limit.
+// The policies. A route without a policy rejects POST requests of other sites, has no rate limit, and
+// its path is logged.
 const (
-	// CrossSitePost lets other sites send POST requests. It is for routes that authenticate by the
-	// request itself, never by a cookie.
+	// CrossSitePost allows POST requests of other sites. It is for routes that never act on the
+	// user's cookie when they receive a POST request.
 	CrossSitePost Policy = 1 << iota
-	// Limited limits the requests of anonymous clients: see limits.go.
+	// Limited limits the rate of requests by address and browser, for routes that anyone may
+	// request.
 	Limited
-	// LimitedSignedIn limits requests that add rows for signed-in users. Its limits are far above
-	// the needs of users.
+	// LimitedSignedIn is a much higher rate limit, for routes that store rows for signed-in users.
 	LimitedSignedIn
-	// Private logs the pattern instead of the path, since the variable part of the path must not be
-	// logged.
+	// Private logs the constant beginning of the route's pattern instead of the path, for paths that
+	// contain a secret.
 	Private
 )
 
-// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]; it serves requests
-// once all routes are registered.
+// Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]. Register all routes
+// before it serves the first request.
 type Mux struct {
 	mux      *http.ServeMux
 	policies map[string]Policy // by pattern
@@ -45,7 +45,7 @@ type Mux struct {
 // NewMux returns a Mux without routes.
 func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]Policy{}} }
 
-// Handle registers a route. The pattern is one of [http.ServeMux].
+// Handle registers a route. The syntax of the pattern is that of [http.ServeMux].
 func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
 	m.mux.Handle(pattern, handler)
 	for _, p := range policies {
@@ -58,7 +58,7 @@ func (m *Mux) HandleFunc(pattern string, handler http.HandlerFunc, policies ...P
 	m.Handle(pattern, handler, policies...)
 }
 
-// ServeHTTP serves a request by its route. It applies no policy: [Router.Wrap] does.
+// ServeHTTP serves a request by its route. It does not apply the policies: [Router.Wrap] does.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
 
 // Policy returns the policies of the route of a request.
@@ -67,7 +67,8 @@ func (m *Mux) Policy(r *http.Request) Policy {
 	return m.policies[pattern]
 }
 
-// loggedPath returns the path of a request as the log may contain it.
+// loggedPath returns the path of a request for the log; of a route with Private, the pattern up to
+// the first wildcard.
 func (m *Mux) loggedPath(r *http.Request) string {
 	_, pattern := m.mux.Handler(r)
 	if m.policies[pattern]&Private == 0 {
@@ -76,11 +77,11 @@ func (m *Mux) loggedPath(r *http.Request) string {
 	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
 		pattern = path
 	}
-	public, _, _ := strings.Cut(pattern, "{")
-	return public + "…"
+	constant, _, _ := strings.Cut(pattern, "{")
+	return constant + "…"
 }
 
-// Failure is the reason for an error response of the router.
+// Failure is the reason why the Router responds with an error instead of calling the handler.
 type Failure int
 
 // The failures.
@@ -92,31 +93,35 @@ const (
 
 // Config holds the settings of a [Router]. Origin, Mux and Fail are required.
 type Config struct {
-	Origin       string         // of the gateway: the cross-origin check trusts it also where a proxy changes Host
-	TrustedProxy []netip.Prefix // whose X-Forwarded-For is read; empty = no peer is trusted
-	Mux          *Mux           // the routes, whose policies apply
-	CookiePrefix []string       // prefixes of the names of cookies that identify browsers; see limits.go
-	// name of the session cookie, which identifies a browser before all others; "" = there is none
-	SessionCookie string
-	Strict        bool // send Strict-Transport-Security for the whole host
+	Mux *Mux // the routes and their policies
+	// the gateway's origin, whose POST requests are always accepted: behind a proxy that changes the
+	// Host header, the check by Host would reject them
+	Origin         string
+	TrustedProxies []netip.Prefix // their X-Forwarded-For is read; empty = no peer is trusted
 
-	Fail   func(http.ResponseWriter, *http.Request, Failure) // responds with the error
-	Logger *slog.Logger                                      // nil = discards
+	// The rate limits count a browser by its session cookie, or by another cookie of the gateway.
+	SessionCookie  string   // name of the session cookie; "" = none
+	CookiePrefixes []string // prefixes of the names of the gateway's other cookies
+
+	HSTS bool // send Strict-Transport-Security, for the whole host
+
+	Fail   func(http.ResponseWriter, *http.Request, Failure) // responds with an error page
+	Logger *slog.Logger                                      // nil discards
 	Now    func() time.Time                                  // nil = time.Now
 }
 
 // Router wraps a [Mux]. Make it with [New]; it is safe for concurrent use.
 type Router struct {
-	cfg     Config
-	foreign *http.CrossOriginProtection
-	limits  *limits
-	warned  atomic.Bool // about X-Forwarded-For of an untrusted peer
+	cfg         Config
+	crossOrigin *http.CrossOriginProtection
+	limits      *limits
+	warned      atomic.Bool // the warning about X-Forwarded-For of an untrusted peer was logged
 }
 
-// maxBody is the limit of request bodies; forms are far smaller.
+// maxBody is the greatest length of a request body, in bytes. Forms are far shorter.
 const maxBody = 64 << 10
 
-// New validates the configuration.
+// New validates the configuration and makes a Router.
 func New(cfg Config) (*Router, error) {
 	if cfg.Fail == nil || cfg.Mux == nil {
 		return nil, errors.New("route: Config.Fail and Config.Mux are required")
@@ -127,27 +132,29 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Router{cfg: cfg, foreign: http.NewCrossOriginProtection(), limits: newLimits()}
-	if err := r.foreign.AddTrustedOrigin(cfg.Origin); err != nil {
+	r := &Router{cfg: cfg, crossOrigin: http.NewCrossOriginProtection(), limits: newLimits()}
+	if err := r.crossOrigin.AddTrustedOrigin(cfg.Origin); err != nil {
 		return nil, fmt.Errorf("route: Config.Origin: %w", err)
 	}
 	return r, nil
 }
 
+// The keys of the values that Wrap adds to the context of a request.
 type (
 	requestIDKey struct{}
 	addressKey   struct{}
 )
 
-// RequestID returns the id of the request, short enough to be read out on the telephone; "" outside
-// of [Router.Wrap].
+// RequestID returns the id of the request whose context ctx is; "" when the request did not pass
+// through [Router.Wrap]. Error pages show the id, and the log has it. It is short, so that a user
+// can read it out to an administrator.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// Address returns the client's address: the peer's, or what trusted proxies report. It is the zero
-// Addr when it cannot be read.
+// Address returns the client's IP address: the peer's, or if the peer is a trusted proxy, the address
+// that it reports. It is the zero Addr when the address cannot be parsed.
 func Address(r *http.Request) netip.Addr {
 	if a, ok := r.Context().Value(addressKey{}).(netip.Addr); ok {
 		return a
@@ -155,95 +162,99 @@ func Address(r *http.Request) netip.Addr {
 	return peer(r)
 }
 
-// Wrap wraps next, which serves the routes of Config.Mux.
+// Wrap returns a handler that assigns the request id and the client's address, sets headers, applies
+// the policies of the route, and then calls next. next is Config.Mux, perhaps wrapped for metrics.
 func (rt *Router) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:10])
 		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
 		ctx = context.WithValue(ctx, addressKey{}, rt.address(r))
 		r = r.WithContext(ctx)
-		seen := &response{ResponseWriter: w}
-		defer rt.recovered(seen, r)
+		tracked := &trackedWriter{ResponseWriter: w}
+		defer rt.handlePanic(tracked, r)
 		header := w.Header()
 		header.Set("X-Request-Id", id)
 		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
+		header.Set("X-Frame-Options", "DENY") // for browsers that do not support CSP frame-ancestors
 		header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		if rt.cfg.Strict {
+		if rt.cfg.HSTS {
 			header.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r.Body = http.MaxBytesReader(seen, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(tracked, r.Body, maxBody)
 		policy := rt.cfg.Mux.Policy(r)
-		if policy&CrossSitePost == 0 && rt.foreign.Check(r) != nil {
+		if policy&CrossSitePost == 0 && rt.crossOrigin.Check(r) != nil {
 			rt.cfg.Logger.WarnContext(ctx, "form from another site rejected", "path", rt.cfg.Mux.loggedPath(r),
 				"request_id", id)
-			rt.cfg.Fail(seen, r, ForeignForm)
+			rt.cfg.Fail(tracked, r, ForeignForm)
 			return
 		}
 		if rt.limited(r, policy) {
 			rt.cfg.Logger.WarnContext(ctx, "rate limit exceeded, request rejected", "path", rt.cfg.Mux.loggedPath(r),
 				"request_id", id)
-			rt.cfg.Fail(seen, r, TooMany)
+			rt.cfg.Fail(tracked, r, TooMany)
 			return
 		}
-		next.ServeHTTP(seen, r)
+		next.ServeHTTP(tracked, r)
 	})
 }
 
-// recovered responds for a handler that panicked. http.ErrAbortHandler is left to net/http.
-func (rt *Router) recovered(w *response, r *http.Request) {
+// handlePanic is deferred by Wrap. It recovers from a panic of the handler, logs it and responds with
+// an error. http.ErrAbortHandler is the documented way to abort a response: net/http handles it.
+func (rt *Router) handlePanic(w *trackedWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
-	if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
+	if err, isError := cause.(error); isError && errors.Is(err, http.ErrAbortHandler) {
 		panic(cause)
 	}
 	// The cause may contain parts of the request, so only its type goes to the log, with the stack.
-	rt.cfg.Logger.ErrorContext(r.Context(), "handler panicked", "path", rt.cfg.Mux.loggedPath(r), "request_id",
-		RequestID(r.Context()),
-		"cause", fmt.Sprintf("%T", cause), "stack", frames(debug.Stack()))
-	if w.began {
-		panic(http.ErrAbortHandler) // a partial response must not look complete
+	rt.cfg.Logger.ErrorContext(r.Context(), "handler panicked", "path", rt.cfg.Mux.loggedPath(r),
+		"request_id", RequestID(r.Context()), "cause", fmt.Sprintf("%T", cause), "stack", stackLines(debug.Stack()))
+	if w.started {
+		panic(http.ErrAbortHandler) // closes the connection, so that the client sees that the response is incomplete
 	}
 	rt.cfg.Fail(w, r, Panicked)
 }
 
-// frames returns the positions in a stack trace, without the arguments of the functions, which may
-// contain secrets.
-func frames(stack []byte) []string {
+// stackLines returns the file and line of the first 20 calls in a stack trace. It omits the functions'
+// arguments, which may be secrets.
+func stackLines(stack []byte) []string {
 	var out []string
 	for line := range strings.SplitSeq(string(stack), "\n") {
-		if strings.HasPrefix(line, "\t") {
-			place, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-			out = append(out, place)
+		if strings.HasPrefix(line, "\t") { // "\t/path/file.go:12 +0x1d", after a line with function and arguments
+			position, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			out = append(out, position)
 		}
 	}
 	return out[:min(len(out), 20)]
 }
 
-// response records whether a status or a body was sent.
-type response struct {
+// trackedWriter records whether the response has started.
+type trackedWriter struct {
 	http.ResponseWriter
-	began bool
+	started bool
 }
 
-func (a *response) WriteHeader(status int) {
-	a.began = a.began || status >= http.StatusOK
-	a.ResponseWriter.WriteHeader(status)
+func (w *trackedWriter) WriteHeader(status int) {
+	if status >= http.StatusOK { // responses below 200 are informational: a final response follows
+		w.started = true
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
-func (a *response) Write(b []byte) (int, error) {
-	a.began = true
-	return a.ResponseWriter.Write(b)
+func (w *trackedWriter) Write(b []byte) (int, error) {
+	w.started = true
+	return w.ResponseWriter.Write(b)
 }
 
 // Unwrap is called by http.ResponseController.
-func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// address returns the client's address. X-Forwarded-For is read only from trusted proxies, and from
-// the right: each proxy appends the address of its peer, so the last address that does not belong
-// to a trusted proxy is the first one that a client cannot forge.
+// address returns the client's IP address. X-Forwarded-For is read only when the peer is a trusted
+// proxy, and from right to left: each proxy appends the address of its peer. So the rightmost
+// address that is not a trusted proxy's was written by a trusted proxy, and everything to the left
+// of it may be forged by the client.
 func (rt *Router) address(r *http.Request) netip.Addr {
 	from := peer(r)
 	header := r.Header.Values("X-Forwarded-For")
@@ -262,7 +273,7 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
-			return from // the nearest proxy wrote something else; what is further left is less reliable
+			return from // a proxy wrote something else, and the values to the left are less reliable
 		}
 		from = hop.Unmap()
 		if !rt.trusted(from) {
@@ -273,7 +284,7 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 }
 
 func (rt *Router) trusted(a netip.Addr) bool {
-	for _, p := range rt.cfg.TrustedProxy {
+	for _, p := range rt.cfg.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}
@@ -281,28 +292,33 @@ func (rt *Router) trusted(a netip.Addr) bool {
 	return false
 }
 
+// peer returns the IP address at the other end of the connection.
 func peer(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return ap.Addr().Unmap()
+	return addrPort.Addr().Unmap()
 }
 
-// Cookie returns a session cookie of the gateway without a value. Its name follows the rules of
-// package login. No other host, and no page on plain http, can set a "__Host-" cookie. When the
-// gateway has a path, the prefix is "__Secure-", and the cookie is limited to that path. On plain
-// http there is no prefix, and the name contains the port, since cookies do not distinguish ports.
-func Cookie(own *url.URL, name string) http.Cookie {
-	c := http.Cookie{Path: strings.TrimSuffix(own.EscapedPath(), "/"), Secure: own.Scheme == "https", HttpOnly: true,
-		SameSite: http.SameSiteLaxMode}
+// Cookie returns a cookie of the gateway at gatewayURL, without a value and an expiry.
+//
+// Its name begins with "__Host-" (RFC 6265bis, section 4.1.3): browsers accept such a cookie from no
+// other host and from no page on plain http. That prefix requires the path "/". So the cookie of a
+// gateway with a path has the prefix "__Secure-" instead. On plain http neither prefix is allowed,
+// and the name contains the port, since browsers send cookies to all ports of a host.
+func Cookie(gatewayURL *url.URL, name string) http.Cookie {
+	c := http.Cookie{
+		Path:   strings.TrimSuffix(gatewayURL.EscapedPath(), "/"),
+		Secure: gatewayURL.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
 	switch {
 	case c.Secure && c.Path == "":
 		c.Name = "__Host-weigate-" + name
 	case c.Secure:
 		c.Name = "__Secure-weigate-" + name
 	default:
-		c.Name = "weigate" + own.Port() + "-" + name
+		c.Name = "weigate" + gatewayURL.Port() + "-" + name
 	}
 	if c.Path == "" {
 		c.Path = "/"
@@ -310,7 +326,8 @@ func Cookie(own *url.URL, name string) http.Cookie {
 	return c
 }
 
-// SeeOther redirects with status 303: the browser requests address by GET, whatever method it used.
+// SeeOther redirects with status 303: the browser requests address by GET, also after a POST request.
+// Unlike http.Redirect, it writes no body and sends the address unchanged.
 func SeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)

@@ -24,14 +24,14 @@ type fixture struct {
 // newFixture wraps a handler that responds with the request's attributes.
 func newFixture(t *testing.T, inner http.HandlerFunc, change ...func(*route.Config)) *fixture {
 	t.Helper()
-	rig := &fixture{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
+	f := &fixture{log: &strings.Builder{}, now: time.Unix(1_800_000_000, 0)}
 	cfg := route.Config{
-		Origin: "https://login.example.com", Mux: route.NewMux(), CookiePrefix: []string{"__Host-weigate"},
+		Origin: "https://login.example.com", Mux: route.NewMux(), CookiePrefixes: []string{"__Host-weigate"},
 		Fail: func(w http.ResponseWriter, _ *http.Request, f route.Failure) {
 			w.WriteHeader([]int{500, 403, 429}[f])
 			fmt.Fprint(w, "failure")
 		},
-		Logger: slog.New(slog.NewTextHandler(rig.log, nil)), Now: func() time.Time { return rig.now },
+		Logger: slog.New(slog.NewTextHandler(f.log, nil)), Now: func() time.Time { return f.now },
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -53,8 +53,8 @@ func newFixture(t *testing.T, inner http.HandlerFunc, change ...func(*route.Conf
 	cfg.Mux.Handle("/oauth2/authorize", inner, route.LimitedSignedIn)
 	cfg.Mux.Handle("/scan/", inner, route.Limited, route.Private)
 	cfg.Mux.Handle("GET /scan/{ticket}/answer", inner, route.Private)
-	rig.handler = rt.Wrap(cfg.Mux)
-	return rig
+	f.handler = rt.Wrap(cfg.Mux)
+	return f
 }
 
 func (g *fixture) do(r *http.Request) *httptest.ResponseRecorder {
@@ -66,7 +66,7 @@ func (g *fixture) do(r *http.Request) *httptest.ResponseRecorder {
 func TestVisitorAddress(t *testing.T) {
 	t.Parallel()
 	trust := func(c *route.Config) {
-		c.TrustedProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
 	for _, k := range []struct {
 		name, peer string
