@@ -3,8 +3,8 @@
 # output of a stage is kept in out/, and printed when the stage failed.
 #
 #   build/test.sh check   formatting, vet, staticcheck, import rules and the quick tests
-#   build/test.sh test    everything: the check, every test with the race detector and in
-#                         random order, the browser, the examples, the benchmarks' module,
+#   build/test.sh test    everything: the check, every test in random order, those of packages with
+#                         the race detector, the browser, the examples, the benchmarks' module,
 #                         the module files, and a search for secrets in the output of all tests
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -60,19 +60,20 @@ tests() {
 	return $status
 }
 
-# The tests of the root package read source files and documents. They have no goroutines, and the
-# race detector makes them ten times slower.
-root() { tests root -vet=off -shuffle=on -count=1 -timeout 10m .; }
-
 quick() { tests quick -short $(go list ./... | grep -v /internal/e2e); }
 
+# outside prints the packages whose tests have nothing for the race detector: those of the root read
+# source files and documents, the others drive processes of the program.
+outside() { go list . ./internal/e2e ./internal/resilience; }
+
 # The stage vet has checked all packages already. SQLite is C that was translated to Go: with the race
-# detector inside it, the tests take four times as long. Weigate's own code, which calls it from one
-# goroutine for each connection, has the race detector.
+# detector inside it, the tests take four times as long. Weigate's own code has the race detector.
 suite() {
 	tests suite -vet=off -race -gcflags='modernc.org/...=-race=false' -shuffle=on -count=1 -timeout 15m \
-		$(go list ./... | grep -vx github.com/weigate/weigate)
+		$(go list ./... | grep -vxF "$(outside)")
 }
+
+processes() { tests processes -vet=off -shuffle=on -count=1 -timeout 15m $(outside); }
 
 # Modules of their own keep their dependencies out of the main module.
 modules() {
@@ -102,9 +103,9 @@ secrets() { go run ./internal/leaktest/scan out; }
 # failed to a file.
 beside() {
 	failed=()
+	stage processes processes
 	stage vet vet
 	stage staticcheck lint
-	stage root root
 	stage modules modules
 	stage freshness freshness
 	echo "${failed[*]}" >"$tmp/beside"
