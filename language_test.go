@@ -30,10 +30,9 @@ type exception struct {
 
 // wordList is the content of language.txt.
 type wordList struct {
-	avoid   []avoided
-	allow   []*regexp.Regexp
-	except  []exception
-	pending []string
+	avoid  []avoided
+	allow  []*regexp.Regexp
+	except []exception
 }
 
 // parseWordList parses the format that the head of language.txt describes.
@@ -51,9 +50,6 @@ func parseWordList(text string) (wordList, error) {
 			value, instead, ok = strings.Cut(value, " => ")
 		case "except":
 			where, value, ok = strings.Cut(value, ": ")
-		case "pending":
-			l.pending = append(l.pending, value)
-			continue
 		case "allow":
 		default:
 			ok = false
@@ -184,8 +180,8 @@ func searchable(name string) bool {
 	return slices.Contains([]string{".go", ".md", ".json", ".yaml", ".sql", ".txtar", ".html"}, path.Ext(name))
 }
 
-// search returns the avoided phrases of all files of fsys, those in pending paths apart.
-func (l wordList) search(fsys fs.FS) (found, later []string, err error) {
+// search returns the avoided phrases of all files of fsys.
+func (l wordList) search(fsys fs.FS) (found []string, err error) {
 	err = fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -209,21 +205,15 @@ func (l wordList) search(fsys fs.FS) (found, later []string, err error) {
 				return err
 			}
 		}
-		isPending := slices.ContainsFunc(l.pending, func(dir string) bool { return below(name, dir) })
 		for _, p := range passages {
-			if isPending {
-				later = append(later, l.find(name, p)...)
-			} else {
-				found = append(found, l.find(name, p)...)
-			}
+			found = append(found, l.find(name, p)...)
 		}
 		return nil
 	})
-	return found, later, err
+	return found, err
 }
 
-// TestLanguage searches the repository for the phrases of language.txt. With -v it also prints the
-// phrases in pending paths.
+// TestLanguage searches the repository for the phrases of language.txt.
 func TestLanguage(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("language.txt")
@@ -234,15 +224,12 @@ func TestLanguage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, later, err := l.search(os.DirFS("."))
+	found, err := l.search(os.DirFS("."))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range found {
 		t.Error(f)
-	}
-	for _, f := range later {
-		t.Log("pending: " + f)
 	}
 }
 
@@ -257,7 +244,6 @@ func TestLanguageFindsPhrases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.pending = []string{"internal/later"}
 	l.except = append(l.except, exception{path: "docs/en/map.md", phrase: regexp.MustCompile("two rooms")})
 	for _, tt := range []struct{ name, file, src, want string }{
 		{"a comment", "a/a.go", "package a\n\n// F tells whether it is.\nfunc F() {}\n",
@@ -281,12 +267,11 @@ func TestLanguageFindsPhrases(t *testing.T) {
 		{"an allowed phrase", "docs/en/a.md", "It is no longer a third party. Wall time is not measured.\n", ""},
 		{"an exception of this file", "docs/en/map.md", "It has two rooms.\n", ""},
 		{"an exception of another file", "docs/en/a.md", "It has two rooms.\n", `docs/en/a.md:1: "rooms": say package`},
-		{"a pending folder", "internal/later/a.md", "anew\n", ""},
 		{"good prose", "a/a.go", "package a\n\n// F reports whether the ticket is expired.\nfunc F() {}\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			found, _, err := l.search(fstest.MapFS{tt.file: {Data: []byte(tt.src)}})
+			found, err := l.search(fstest.MapFS{tt.file: {Data: []byte(tt.src)}})
 			if err != nil {
 				t.Fatal(err)
 			}
