@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A proxy forwards any Host, or a client forges one: no address and no cookie of the handler uses it.
+// A proxy forwards any Host, or a client forges one: no address and no cookie of the handler uses
+// it.
 func TestForgedHostHeaderIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := newFixture(t)

@@ -54,8 +54,8 @@ func begun(b *testing.B, h *login.Handler) *http.Request {
 	return r
 }
 
-// BenchmarkCallback is the callback path: cookie opened, attempt stored, exchange (WeChat answers at once),
-// session, outcome, redirect. Run it with -cpu 1 for callbacks per second on one core.
+// BenchmarkCallback is the callback path: cookie opened, attempt stored, exchange (WeChat answers
+// at once), session, outcome, redirect. Run it with -cpu 1 for callbacks per second on one core.
 func BenchmarkCallback(b *testing.B) {
 	h := benchHandler(b)
 	b.ReportAllocs()

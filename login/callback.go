@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// browser returns what the engine needs of the browser that sent r.
+// browser describes the browser that sent r for the engine.
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
@@ -26,21 +26,24 @@ func (h *Handler) browser(r *http.Request) flow.Browser {
 	}
 }
 
-// serveCallback serves the address to which WeChat returns the browser.
+// serveCallback serves the callback, to which WeChat returns the browser with code and state. The
+// engine checks both and redeems the code; recordSignIn creates the session. The response sets the
+// session cookie and redirects to the return address, or explains why there is no session.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	b := h.browser(r)
 	res := h.engine.Callback(b, func(ctx context.Context, a flow.Authorization) (flow.Outcome, error) {
-		return h.complete(ctx, r, a)
+		return h.recordSignIn(ctx, r, a)
 	})
 	if res.Kind == flow.SignedIn {
-		res = h.keepSession(b, res)
+		res = h.addSessionCookie(b, res)
 	}
-	h.answer(w, r, res)
+	h.writeResult(w, r, res)
 }
 
-// keepSession adds the session cookie to a result. A repeated callback sets the same cookie, but only
-// while the session lives: otherwise repeating the callback would undo a sign-out.
-func (h *Handler) keepSession(b flow.Browser, res flow.Result) flow.Result {
+// addSessionCookie adds the session cookie to the result of a completed sign-in. For a repeated
+// callback it does so only while the session exists. Otherwise the back button would undo a
+// sign-out.
+func (h *Handler) addSessionCookie(b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
 		_, err = h.cfg.Store.Session(b.Request.Context(), flow.Hash("session", id), h.cfg.Now())
@@ -55,8 +58,8 @@ func (h *Handler) keepSession(b flow.Browser, res flow.Result) flow.Result {
 	return res
 }
 
-// answer writes the response for a result of the engine.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result) {
+// writeResult writes the response for a result of the engine.
+func (h *Handler) writeResult(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	res.SetCookies(w)
 	switch res.Kind {
 	case flow.ToWeChat:
@@ -66,7 +69,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result
 	case flow.SignedIn:
 		seeOther(w, h.returns.Absolute(res.Flow.ReturnTo))
 	case flow.Lost:
-		h.answerLost(w, res)
+		h.redirectLost(w, res)
 	case flow.Denied:
 		h.showDenied(w, r, res.Flow)
 	case flow.Snapshot:
@@ -74,20 +77,22 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, res flow.Result
 	case flow.CallbackFailed:
 		seeOther(w, h.address(pathEnded)+"?page="+url.QueryEscape(res.Failure))
 	default:
-		h.fail(w, r, res.Err)
+		h.showError(w, r, res.Err)
 	}
 }
 
-// answerLost redirects to the page for a lost callback, at an address without code and state. A
-// browser that is signed in continues at the return address instead.
-func (h *Handler) answerLost(w http.ResponseWriter, res flow.Result) {
+// redirectLost redirects to the page for a lost callback: one that belongs to no sign-in of this
+// browser. The URL of that page has no code and state. A browser that is signed in continues at the
+// return address instead.
+func (h *Handler) redirectLost(w http.ResponseWriter, res flow.Result) {
 	returnTo := ""
 	if res.Flow != nil {
 		returnTo = res.Flow.ReturnTo
 	}
+	signedIn := len(res.Cookies) == 0 // see flow.Engine.Lost
 	target := h.address(pathLost)
 	switch {
-	case len(res.Cookies) == 0:
+	case signedIn:
 		target = h.returns.Absolute(h.returns.OrHome(returnTo))
 	case returnTo != "":
 		target += "?return=" + url.QueryEscape(returnTo)
@@ -95,19 +100,19 @@ func (h *Handler) answerLost(w http.ResponseWriter, res flow.Result) {
 	seeOther(w, target)
 }
 
-// serveLost renders the page for a lost callback. The user continues with a button: a page that
-// continued automatically would loop in a browser without cookies.
+// serveLost renders the page for a lost callback. The user continues with a button, because an
+// automatic restart would loop in a browser that rejects cookies.
 func (h *Handler) serveLost(w http.ResponseWriter, r *http.Request) {
 	returnTo, err := h.returns.Check(r.URL.Query().Get("return"))
 	if err != nil {
 		returnTo = h.returns.Home()
 	}
 	p := Page{Kind: PageNoCookies, AgainURL: h.startURL(returnTo, wechat.ScopeBase)}
-	if keeps, clear := h.engine.AcceptsCookies(r); keeps {
-		http.SetCookie(w, clear)
+	if accepts, clearProbe := h.engine.AcceptsCookies(r); accepts {
+		http.SetCookie(w, clearProbe)
 		p.Kind = PageLost
 	}
-	h.show(w, r, p)
+	h.showPage(w, r, p)
 }
 
 // showDenied renders the page for a user who declined at WeChat.
@@ -115,30 +120,33 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, f *flow.Flo
 	p := Page{Kind: PageDenied, AgainURL: h.startURL(f.ReturnTo, f.Scope)}
 	if f.Scope == wechat.ScopeUserInfo {
 		p.WithoutURL = h.startURL(f.ReturnTo, wechat.ScopeBase)
-		if _, err := h.Session(r); err == nil {
+		if _, err := h.Session(r); err == nil { // the user declined a profile only
 			p.WithoutURL, p.DeclineURL, p.Return = "", h.address(pathProfile), f.ReturnTo
 		}
 	}
-	h.show(w, r, p)
+	h.showPage(w, r, p)
 }
 
-// serveEnded renders the page for a callback that failed. When the parameter page has expired or is
-// forged, it renders the page for a lost callback.
+// serveEnded renders the error page of a callback. Its parameter "page" is encrypted. When that has
+// expired or is forged, the page for a lost callback is rendered.
 func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
-	e, ok := h.engine.OpenFailure(r.URL.Query().Get("page"))
+	failure, ok := h.engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
-		h.show(w, r, Page{Kind: PageLost, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
+		h.showPage(w, r, Page{Kind: PageLost, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 		return
 	}
-	p := Page{Kind: endingPage(e.Outcome), Text: e.Text, RequestID: e.RequestID, AgainURL: h.startURL(e.ReturnTo, e.Scope)}
+	p := Page{
+		Kind: failurePage(failure.Outcome), Text: failure.Text, RequestID: failure.RequestID,
+		AgainURL: h.startURL(failure.ReturnTo, failure.Scope),
+	}
 	if p.Kind == PageBusy {
 		w.Header().Set("Retry-After", "60")
 	}
-	h.show(w, r, p)
+	h.showPage(w, r, p)
 }
 
-// endingPage returns the page for the outcome of a callback.
-func endingPage(outcome string) PageKind {
+// failurePage returns the error page for the outcome of a callback.
+func failurePage(outcome string) PageKind {
 	switch outcome {
 	case flow.EventGaveUp:
 		return PageAgain
@@ -158,9 +166,10 @@ const deleteLimit = 2 * time.Second
 // maxRefusal is the greatest length of RefusalError.Text, in bytes.
 const maxRefusal = 500
 
-// complete records an authorization: it calls Config.OnSignIn, creates the session and writes the
-// outcome.
-func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authorization) (flow.Outcome, error) {
+// recordSignIn is called by the engine when WeChat has confirmed the user. It calls
+// Config.OnSignIn, creates the session and writes the outcome of the attempt, from which repeated
+// callbacks are answered.
+func (h *Handler) recordSignIn(ctx context.Context, r *http.Request, a flow.Authorization) (flow.Outcome, error) {
 	s, kind, text, err := h.newSession(ctx, r, a)
 	if err != nil {
 		return a.Finish(ctx, kind, text, err)
@@ -173,26 +182,24 @@ func (h *Handler) complete(ctx context.Context, r *http.Request, a flow.Authoriz
 		return a.Finish(ctx, outcomeOf(err), "", fmt.Errorf("login: create the session: %w", err))
 	}
 	out, err := a.Finish(ctx, flow.OutcomeSignedIn, "", nil)
-	// What follows must happen even when the time limit of the sign-in has passed.
-	ctx = context.WithoutCancel(ctx)
+	ctx = context.WithoutCancel(ctx) // sessions are deleted even when the time limit has passed
 	if err != nil {
-		// The outcome was not written, so other requests of the browser start again. The session
-		// must not stay.
+		// Without an outcome the sign-in starts again. This session would never be used.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
 		return out, err
 	}
-	h.endPrevious(ctx, r, id)
+	h.deletePreviousSession(ctx, r, id)
 	return out, nil
 }
 
-// newSession returns the session for an authorization, or the outcome and the text for a user who
-// is refused.
+// newSession returns the session for an authorization. When OnSignIn fails or refuses the user, it
+// returns an error, with the kind of the outcome and the text for the user.
 func (h *Handler) newSession(
 	ctx context.Context, r *http.Request, a flow.Authorization,
 ) (s Session, kind, text string, err error) {
-	in := &SignIn{
+	signIn := &SignIn{
 		Session: Session{
 			Subject: a.AppID + ":" + a.OpenID,
 			OpenID:  a.OpenID, UnionID: a.UnionID, AppID: a.AppID,
@@ -200,39 +207,46 @@ func (h *Handler) newSession(
 		},
 		Return: h.returns.Absolute(a.Flow.ReturnTo), Data: slices.Clone(a.Flow.Data), RequestID: h.requestID(r),
 	}
-	h.keepKnown(r.WithContext(ctx), &in.Session)
+	h.copyProfile(r.WithContext(ctx), &signIn.Session)
 	if a.Profile != nil {
-		in.Nickname, in.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
-		in.ProfileAt, in.ProfileDeclined = a.At, false
+		signIn.Nickname, signIn.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
+		signIn.ProfileAt, signIn.ProfileDeclined = a.At, false
 	}
-	s = in.Session
+	// The session is copied before OnSignIn. Afterwards only the fields are taken that OnSignIn may
+	// change.
+	s = signIn.Session
 	s.Scopes = slices.Clone(s.Scopes)
 	if h.cfg.OnSignIn != nil {
-		if kind, text, err = h.callOnSignIn(ctx, in); err != nil {
+		if kind, text, err = h.callOnSignIn(ctx, signIn); err != nil {
 			return Session{}, kind, text, err
 		}
 	}
-	s.Subject, s.Extra = in.Subject, in.Extra
-	s.Nickname, s.ProfileAt = in.Nickname, in.ProfileAt
-	s.AvatarURL = flow.SafeAvatar(in.AvatarURL, h.avatars)
+	s.Subject, s.Extra = signIn.Subject, signIn.Extra
+	s.Nickname, s.ProfileAt = signIn.Nickname, signIn.ProfileAt
+	s.AvatarURL = flow.SafeAvatar(signIn.AvatarURL, h.avatarOrigins)
 	s.ExpiresAt = h.expiry(a.At, a.At)
 	return s, "", "", nil
 }
 
-// callOnSignIn calls Config.OnSignIn. For an error it returns the outcome and the text for the user.
-func (h *Handler) callOnSignIn(ctx context.Context, in *SignIn) (kind, text string, err error) {
-	err = h.cfg.OnSignIn(ctx, in)
+// callOnSignIn calls Config.OnSignIn. With an error it returns the kind of the outcome and the text
+// for the user.
+func (h *Handler) callOnSignIn(ctx context.Context, signIn *SignIn) (kind, text string, err error) {
+	err = h.cfg.OnSignIn(ctx, signIn)
 	var refusal *RefusalError
 	switch {
 	case errors.As(err, &refusal):
 		text := refusal.Text
-		for len(text) > maxRefusal || !utf8.ValidString(text) {
-			text = text[:min(len(text)-1, maxRefusal)]
+		if len(text) > maxRefusal {
+			text = text[:maxRefusal]
+		}
+		// Remove bytes at the end until the text is valid: the limit can be inside a character.
+		for !utf8.ValidString(text) {
+			text = text[:len(text)-1]
 		}
 		return flow.OutcomeRefused, text, err
 	case err != nil:
 		return outcomeOf(err), "", fmt.Errorf("login: OnSignIn: %w", err)
-	case in.Subject == "":
+	case signIn.Subject == "":
 		return flow.OutcomeFault, "", errors.New("login: OnSignIn left Subject empty")
 	}
 	return "", "", nil
@@ -246,9 +260,9 @@ func outcomeOf(err error) string {
 	return flow.OutcomeFault
 }
 
-// keepKnown copies the profile and the unionid from the browser's session of the same user: a silent
-// sign-in after one with a profile keeps the profile.
-func (h *Handler) keepKnown(r *http.Request, s *Session) {
+// copyProfile copies the profile and the unionid from the browser's current session if it is of the
+// same user. So the profile is not lost when the user signs in again without requesting it.
+func (h *Handler) copyProfile(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {
 		return
@@ -260,9 +274,9 @@ func (h *Handler) keepKnown(r *http.Request, s *Session) {
 	}
 }
 
-// endPrevious ends the session that this browser had before: its cookie is about to be replaced, so
-// nobody could sign out of it.
-func (h *Handler) endPrevious(ctx context.Context, r *http.Request, id string) {
+// deletePreviousSession deletes the session that this browser had before. The cookie of that
+// session is about to be replaced, so the user could not sign out of it any more.
+func (h *Handler) deletePreviousSession(ctx context.Context, r *http.Request, id string) {
 	old := h.cookies.Value(r, flow.CookieSession)
 	if len(old) != flow.SessionIDLength || old == id {
 		return
@@ -272,7 +286,7 @@ func (h *Handler) endPrevious(ctx context.Context, r *http.Request, id string) {
 	}
 }
 
-// deleteSession deletes a session in a limited time.
+// deleteSession deletes a session, within deleteLimit.
 func (h *Handler) deleteSession(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, deleteLimit)
 	defer cancel()

@@ -23,16 +23,16 @@ import (
 // Config is the configuration of a Handler. URL, Keys and one of OfficialAccount and WebsiteApp are
 // required; the zero value of every other field works.
 type Config struct {
-	// URL is the program's own public address, such as https://app.example.com. It may have a path,
-	// below which the program (and this handler) is served. The callback is URL +
-	// "/wechat/callback", and URL's host must be set as the callback domain at WeChat (网页授权域名 or
-	// 授权回调域). It must be https, except on loopback or with Insecure. The request's Host is never
-	// used.
+	// URL is the program's public base URL, such as https://app.example.com. It may have a path,
+	// below which the program and this handler are served. The callback is URL + "/wechat/callback".
+	// Set the host of URL as the callback domain at WeChat (网页授权域名 or 授权回调域). The URL must be
+	// https, except on loopback or with Insecure. The Host header is never used, because the client
+	// chooses it.
 	URL string
 
-	// Keys seal the cookies of pending sign-ins: random, at least 32 bytes each. The first seals
-	// and all open, so that keys can be replaced. Keys that are generated at startup would
-	// end every pending sign-in at a restart, and would not be shared between processes.
+	// Keys encrypt the cookies of pending sign-ins. Each has at least 32 random bytes. The first
+	// encrypts and all decrypt, so that keys can be replaced. All processes need the same keys. Do
+	// not generate them at startup: a restart would then end every pending sign-in.
 	Keys [][]byte
 
 	// Store stores sessions and attempts; nil is a new MemoryStore.
@@ -44,8 +44,8 @@ type Config struct {
 	// WebsiteApp signs users in everywhere else by WeChat's QR code (网站应用); nil is none.
 	WebsiteApp *wechat.Client
 
-	// AnyBrowser treats every browser as WeChat's. It is for development with a simulator; WeChat
-	// itself shows its own error page to other browsers.
+	// AnyBrowser treats every browser as WeChat's, for development with a simulator. WeChat itself
+	// answers other browsers with an error page.
 	AnyBrowser bool
 
 	// Insecure allows plain http at an address that is not loopback, for testing a test account
@@ -54,18 +54,19 @@ type Config struct {
 	Insecure bool
 
 	// ReturnHosts are other origins that a return address may have, such as
-	// "https://shop.example.com", or a bare host, which means https. The own origin is always
+	// "https://shop.example.com", or a bare host, which means https. The origin of URL is always
 	// allowed.
 	ReturnHosts []string
 
-	// AvatarHosts are origins, besides WeChat's own (https, *.qlogo.cn), of avatars; written as
-	// ReturnHosts are. An avatar from any other origin becomes "". Add the simulator here.
+	// AvatarHosts are the origins of avatars besides WeChat's own (https, *.qlogo.cn), in the form
+	// of ReturnHosts. The URL of an avatar from any other origin becomes "". In development, add the
+	// origin of the simulator.
 	AvatarHosts []string
 
-	// CallbackPath is the path of the callback, below the path of URL; "" is "/wechat/callback",
-	// others begin with "/wechat/callback/". It is for programs with several official accounts: use
-	// one Handler for each, each with its own CallbackPath. Handlers with the same URL, Keys, Store
-	// and CookieName share sessions and pending sign-ins.
+	// CallbackPath is the path of the callback, below the path of URL. "" is "/wechat/callback"; any
+	// other path begins with "/wechat/callback/". A program with several official accounts uses one
+	// Handler for each, with its own CallbackPath. Handlers with the same URL, Keys, Store and
+	// CookieName share sessions and pending sign-ins.
 	CallbackPath string
 
 	// CookieName is the prefix of the names of all cookies: 1 to 20 letters, digits and hyphens. ""
@@ -73,20 +74,22 @@ type Config struct {
 	// added to the name.
 	CookieName string
 
-	// OnStart is called before a browser is sent to WeChat. It returns false when it has answered
-	// the request itself, for example with a page that has a box to tick; then no sign-in starts. It
-	// is not called when a sign-in restarts automatically. Return, Scope and Method of its options
-	// are set. With nil every sign-in starts. It
-	// must be safe for concurrent use.
+	// OnStart is called before a browser is sent to WeChat, with the Return, Scope and Method of the
+	// sign-in. It returns false when it has answered the request itself, for example with a page that
+	// asks the user to accept terms; then no sign-in starts. It is not called when a sign-in restarts
+	// automatically. With nil every sign-in starts. It must be safe for concurrent use.
 	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
-	// OnSignIn is called for each sign-in before its session is created. It may change
-	// SignIn.Subject, Nickname, AvatarURL, ProfileAt and Extra, and so connect the user with the
-	// program's own records. It may refuse the user with an error: for a *RefusalError the page
-	// shows its Text, for ErrUnavailable the page asks the user to try again in a moment, and for any
-	// other error it reports a failure of the program. It is called once per sign-in, in the request
-	// that redeemed the code, with a context that outlives that request and leaves three seconds or
-	// more. With nil every user is accepted. It must be safe for concurrent use.
+	// OnSignIn is called once for each sign-in, before its session is created. It connects the user
+	// with the program's own records by changing SignIn.Subject, Nickname, AvatarURL, ProfileAt and
+	// Extra.
+	//
+	// It refuses the user with an error. For a *RefusalError the page shows its Text. For
+	// ErrUnavailable the page asks the user to try again in a moment. For any other error the page
+	// reports a failure of the program.
+	//
+	// The context is not cancelled when the client closes the connection, and leaves at least three
+	// seconds. With nil every user is accepted. OnSignIn must be safe for concurrent use.
 	OnSignIn func(context.Context, *SignIn) error
 
 	// RenderPage renders all pages; nil renders the built-in ones. A RenderPage function can call
@@ -106,26 +109,26 @@ type Config struct {
 	// RequestID identifies a request in logs and on error pages; nil makes a random id for each.
 	RequestID func(*http.Request) string
 
-	// OnEvent is called for each sign-in that starts and for each answer to a callback, for metrics:
-	// the difference is the number of users who did not return from WeChat. It is called often, must
+	// OnEvent is called for metrics: for each sign-in that starts, and for each response to a
+	// callback. The difference is the number of users who did not return from WeChat. OnEvent must
 	// not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
-	// Logger gets one line for each sign-in and one for each error. No line contains a code, a token, a
-	// secret or a whole openid. nil discards.
+	// Logger gets one line for each sign-in and one for each error. No line contains a code, a token,
+	// a secret or a whole openid. With nil nothing is logged.
 	Logger *slog.Logger
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
-// Event is one step of a sign-in, for metrics. It identifies no user, and its values come from
-// small sets.
+// Event is one step of a sign-in, for metrics. It identifies no user, and each field has few
+// different values.
 type Event struct {
 	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
-	// callback: the text of an OutcomeKind, "denied", "repeat" (answered from the outcome of an
-	// earlier one), "lost" (it belongs to no flow of the browser), "gave_up", "store_full" or
-	// "unavailable".
+	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome of
+	// an earlier callback), "lost" (it belongs to no sign-in of the browser), "gave_up" (WeChat
+	// refused codes several times in a row), "store_full" or "unavailable" (the store).
 	Outcome string
 	Method  Method // "" when the flow is not known
 }
@@ -137,8 +140,8 @@ func New(c Config) (*Handler, error) {
 	problem := func(format string, v ...any) { problems = append(problems, fmt.Errorf("login: "+format, v...)) }
 
 	h := &Handler{cfg: c}
-	stem := cmp.Or(c.CookieName, "weigate")
-	if err := h.useURL(c.URL, stem, c.Insecure); err != nil {
+	cookiePrefix := cmp.Or(c.CookieName, "weigate")
+	if err := h.useURL(c.URL, cookiePrefix, c.Insecure); err != nil {
 		problem("Config.URL %q: %w", redactUser(c.URL), err)
 	}
 	if err := checkKeys(c.Keys); err != nil {
@@ -153,24 +156,15 @@ func New(c Config) (*Handler, error) {
 	if app := c.WebsiteApp; app != nil && (app.AppID == "" || app.Secret == "") {
 		problem("Config.WebsiteApp: AppID and Secret are both required")
 	}
-	origins := func(field string, hosts []string) map[string]bool {
-		allowed := map[string]bool{}
-		for _, host := range hosts {
-			canonical, err := origin.Canonical(host)
-			if err != nil {
-				problem("Config.%s %q: %w", field, redactUser(host), err)
-				continue
-			}
-			allowed[canonical] = true
-		}
-		return allowed
-	}
-	h.returns.AllowedOrigins = origins("ReturnHosts", c.ReturnHosts)
-	h.avatars = origins("AvatarHosts", c.AvatarHosts)
+	returnOrigins, errs := parseOrigins("ReturnHosts", c.ReturnHosts)
+	problems = append(problems, errs...)
+	avatarOrigins, errs := parseOrigins("AvatarHosts", c.AvatarHosts)
+	problems = append(problems, errs...)
+	h.returns.AllowedOrigins, h.avatarOrigins = returnOrigins, avatarOrigins
 	if c.CallbackPath != "" && !regexp.MustCompile(`^`+pathCallback+`/[A-Za-z0-9_-]{1,40}$`).MatchString(c.CallbackPath) {
 		problem("Config.CallbackPath: must be %s/ and 1 to 40 letters, digits, _ and -", pathCallback)
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`).MatchString(stem) {
+	if !regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`).MatchString(cookiePrefix) {
 		problem("Config.CookieName: must be 1 to 20 letters, digits and hyphens")
 	}
 	if c.SessionIdle < 0 || c.SessionMax < 0 || c.ProfileMaxAge < 0 {
@@ -179,11 +173,26 @@ func New(c Config) (*Handler, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return h, h.finish()
+	return h, h.build()
 }
 
-// useURL reads the public address.
-func (h *Handler) useURL(text, stem string, insecure bool) error {
+// parseOrigins returns the origins in a field of Config, and an error for each invalid one.
+func parseOrigins(field string, hosts []string) (map[string]bool, []error) {
+	origins := map[string]bool{}
+	var problems []error
+	for _, host := range hosts {
+		canonical, err := origin.Canonical(host)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("login: Config.%s %q: %w", field, redactUser(host), err))
+			continue
+		}
+		origins[canonical] = true
+	}
+	return origins, problems
+}
+
+// useURL validates Config.URL and sets what depends on it: the return policy and the cookies.
+func (h *Handler) useURL(text, cookiePrefix string, insecure bool) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return errors.New("is not an absolute address")
@@ -205,11 +214,11 @@ func (h *Handler) useURL(text, stem string, insecure bool) error {
 	}
 	h.returns.Origin, h.returns.Prefix = own, prefix
 	h.returns.ReservedPaths = []string{pathStart + "/", pathCallback + "/", pathSignOut}
-	h.cookies = cookie.For(u, stem)
+	h.cookies = cookie.For(u, cookiePrefix)
 	return nil
 }
 
-// cleanPrefix checks the path of Config.URL.
+// cleanPrefix validates the path of Config.URL and returns it without a slash at the end.
 func cleanPrefix(p string) (string, error) {
 	p = strings.TrimSuffix(p, "/")
 	if p != "" && (path.Clean(p) != p || !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "%;, ")) {
@@ -233,8 +242,8 @@ func checkKeys(keys [][]byte) error {
 	return nil
 }
 
-// finish fills in the defaults and the parts that need a valid configuration.
-func (h *Handler) finish() (err error) {
+// build sets the defaults, and creates what needs a valid configuration.
+func (h *Handler) build() (err error) {
 	if h.cfg.Store == nil {
 		h.cfg.Store = NewMemoryStore()
 	}
@@ -246,13 +255,13 @@ func (h *Handler) finish() (err error) {
 		h.cfg.Now = time.Now
 	}
 	if h.cfg.RequestID == nil {
-		h.cfg.RequestID = randomRequestID
+		h.cfg.RequestID = newRequestID
 	}
 	h.cfg.SessionIdle = cmp.Or(h.cfg.SessionIdle, 24*time.Hour)
 	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
-	// The check compares Origin with Host when Sec-Fetch-Site is missing. Behind a proxy that changes
-	// Host, the handler's own forms would be rejected.
+	// The check compares Origin with Host when the browser does not send Sec-Fetch-Site. Behind a
+	// proxy that changes Host, the handler's own forms would be rejected.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Origin); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}
@@ -262,7 +271,8 @@ func (h *Handler) finish() (err error) {
 	h.engine, err = flow.New(flow.Config{
 		Callback: h.address(h.cfg.CallbackPath), Cookies: h.cookies, Keys: h.cfg.Keys,
 		OfficialAccount: h.cfg.OfficialAccount, WebsiteApp: h.cfg.WebsiteApp,
-		Attempts: attempts{h.cfg.Store}, AvatarHosts: h.avatars, OnEvent: h.event, Logger: h.cfg.Logger, Now: h.cfg.Now,
+		Attempts: attempts{h.cfg.Store}, AvatarHosts: h.avatarOrigins, OnEvent: h.sendEvent,
+		Logger: h.cfg.Logger, Now: h.cfg.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
@@ -270,8 +280,8 @@ func (h *Handler) finish() (err error) {
 	return nil
 }
 
-// event calls Config.OnEvent with an event of the engine.
-func (h *Handler) event(ctx context.Context, e flow.Event) {
+// sendEvent calls Config.OnEvent with an event of the engine.
+func (h *Handler) sendEvent(ctx context.Context, e flow.Event) {
 	if h.cfg.OnEvent != nil {
 		h.cfg.OnEvent(ctx, Event{Outcome: e.Outcome, Method: Method(e.Method)})
 	}

@@ -117,8 +117,8 @@ func TestCrashDuringAnAttemptStartsAgain(t *testing.T) {
 	}
 }
 
-// The visitor leaves while the attempt is being stored. Otherwise the next request would wait for the
-// whole lease.
+// The visitor leaves while the attempt is being stored. Otherwise the next request would wait for
+// the whole lease.
 func TestVisitorWhoLeavesDuringBeginAttempt(t *testing.T) {
 	t.Parallel()
 	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
@@ -137,8 +137,8 @@ func TestVisitorWhoLeavesDuringBeginAttempt(t *testing.T) {
 	}
 }
 
-// OnSignIn takes longer than the lease: requests that waited have started again, so the late one must
-// not create a second session.
+// OnSignIn takes longer than the lease: requests that waited have started again, so the late one
+// must not create a second session.
 func TestLateSignInMakesNoSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -190,7 +190,8 @@ func TestUnwrittenOutcomeDeletesTheSession(t *testing.T) {
 	}
 }
 
-// WeChat does not answer. The visitor waits for ten seconds at most, and the code is not sent again.
+// WeChat does not answer. The visitor waits for ten seconds at most, and the code is not sent
+// again.
 func TestWeChatWithoutAnAnswerTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

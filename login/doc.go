@@ -36,12 +36,13 @@
 //		log.Fatal(http.ListenAndServe(":8080", mux))
 //	}
 //
-// Several processes can share a [Store]; login/storetest tests an implementation. [Handler.CreateSession] creates a
-// session for a user who was authenticated by other means.
+// Several processes can share a [Store]; login/storetest tests an implementation.
+// [Handler.CreateSession] creates a session for a user who was authenticated by other means.
 //
 // # Addresses
 //
-// All paths are below the path of Config.URL. GET changes nothing but the sign-in itself.
+// All paths are below the path of Config.URL. A flow is one authorization at WeChat in progress; an
+// attempt is one redemption of its code; the outcome is the result.
 //
 //	GET  /sign-in?return=/x[&scope=profile]
 //	      return address not allowed ──→ page bad_return, nothing starts
@@ -57,39 +58,41 @@
 //	      outcome snapshot ──→ 303 /sign-in, which explains 使用完整服务 once and then starts again
 //	      any other outcome ──→ 303 /sign-in/ended, the page for it; the same for each repeat
 //	GET  /sign-in/ended      explains why a callback failed, at an address without its code
-//	GET  /sign-in/lost       the sign-in has expired, or this browser keeps no cookies
+//	GET  /sign-in/lost       the sign-in has expired, or this browser rejects cookies
 //	GET  /sign-in/profile    asks for nickname and avatar; its button is /sign-in?scope=profile
 //	POST /sign-in/profile    continues without them, remembered for the session
 //	GET  /sign-in/me         200 and the session as JSON, or 401 {"error":"signed_out"}
 //	GET  /sign-out           a page with a button
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
-// The program's own sign-out button is a form: method post, action /sign-out, with an optional field
-// "return". A page with such a form must not have the Referrer-Policy "no-referrer": browsers then
-// send "Origin: null", and the form is rejected as another site's where Sec-Fetch-Site is missing.
+// The program's own sign-out button is a form: method post, action /sign-out, with an optional
+// field "return". A page with such a form must not have the Referrer-Policy "no-referrer": browsers
+// then send "Origin: null", and the form is rejected as another site's where Sec-Fetch-Site is
+// missing.
 //
 // # Security
 //
-//   - A code is redeemed only for the browser that started the flow. The flow cookie is encrypted,
-//     bound to its name, HttpOnly, SameSite=Lax and "__Host-"; the state in it is compared in
-//     constant time.
-//   - A code is redeemed once. The attempt is stored before the code is sent; an attempt whose
-//     lease has passed is a sign-in that starts again, never a second redemption. WeChat does call
-//     twice, sometimes with two codes for one state (many field reports): the second code counts
-//     only when WeChat refused the first.
+//   - A code is redeemed only for the browser that started the sign-in. The flow cookie, which has
+//     the state and the return address, is encrypted, bound to its name, HttpOnly, SameSite=Lax and
+//     "__Host-". The state is compared in constant time.
+//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. When its
+//     lease passes without an outcome, the sign-in starts again; the code is never sent a second
+//     time. WeChat sometimes requests the callback twice, even with two codes for one state (many
+//     field reports): the second code counts only when WeChat refused the first.
 //   - A repeated callback never creates a second session, since the session id is derived from a
 //     secret in the flow cookie. Repeats are accepted for a minute, and only while the session
-//     lives: after signing out, the back button signs nobody in.
-//   - No browser is redirected endlessly. The last character of a state counts the restarts (WeChat
-//     returns it even where cookies are lost); instead of a third restart there is a page.
+//     exists: after a sign-out, the back button signs nobody in.
+//   - No browser is redirected endlessly. The last character of a state counts the restarts, because
+//     WeChat returns it even when the browser loses its cookies. After two restarts the user sees a
+//     page.
 //   - Return addresses are checked before the flow starts, and are part of the sealed flow cookie.
 //   - A user of a snapshot page (快照页) is virtual and never signed in.
-//   - Codes, tokens and secrets are in no log line, page, or address that stays in the address bar.
-//     Tokens are not stored.
+//   - No log line and no page contains a code, a token or a secret. The URL of the callback, which
+//     contains the code, is left by a redirect. Tokens are not stored.
 //
 // # Limits
 //
-// The package does not keep user records, or join a user's openids; it does not use WeChat's tokens
-// after the sign-in, serve WeCom or mini-programs, or renew a consent in the background. It does
-// not limit request rates: a proxy in front must do that.
+// The package does not store user records and does not join the openids of a user. It does not use
+// WeChat's tokens after the sign-in. It does not support WeCom or mini-programs. It does not limit
+// request rates: use a reverse proxy for that.
 package login

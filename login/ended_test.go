@@ -11,8 +11,9 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// A sign-in fails while its code is still valid, and the user shares the address of the error page to
-// ask for help. The address must not contain the code: an attacker could sign in as the user with it.
+// A sign-in fails while its code is still valid, and the user shares the address of the error page
+// to ask for help. The address must not contain the code: an attacker could sign in as the user
+// with it.
 func TestSharedErrorPageDoesNotContainTheCode(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{

@@ -11,28 +11,29 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// The paths of the handler, below the path of Config.URL.
+// The paths that a Handler serves, below the path of Config.URL. The package documentation
+// describes each.
 const (
 	pathStart    = "/sign-in"
 	pathProfile  = "/sign-in/profile"
-	pathLost     = "/sign-in/lost"
-	pathEnded    = "/sign-in/ended"
-	pathMe       = "/sign-in/me"
+	pathLost     = "/sign-in/lost"  // the callback belongs to no sign-in of this browser
+	pathEnded    = "/sign-in/ended" // the error page of a callback
+	pathMe       = "/sign-in/me"    // the session as JSON
 	pathCallback = "/wechat/callback"
 	pathSignOut  = "/sign-out"
 )
 
-// Handler serves the addresses of the sign-in, and has middleware for the rest of a program. Create
-// it with New. It is safe for concurrent use, and keeps no state in memory: everything is in the
-// Store and in cookies.
+// Handler serves the pages of the sign-in, and has middleware that protects the other pages of a
+// program. Create it with New. It is safe for concurrent use. All its state is in the Store and in
+// cookies.
 type Handler struct {
-	cfg         Config
-	returns     flow.ReturnPolicy
-	cookies     cookie.Set
-	engine      *flow.Engine
-	avatars     map[string]bool // allowed origins besides WeChat's
-	crossOrigin http.CrossOriginProtection
-	pages       *pages
+	cfg           Config
+	returns       flow.ReturnPolicy // also the origin and the path of Config.URL
+	cookies       cookie.Set
+	engine        *flow.Engine    // redirects to WeChat and redeems codes
+	avatarOrigins map[string]bool // allowed origins besides WeChat's
+	crossOrigin   http.CrossOriginProtection
+	pages         *pages
 }
 
 // Mount registers the handler on mux: /sign-in and everything below it, /sign-out
@@ -43,8 +44,8 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	}
 }
 
-// ServeHTTP serves the addresses that Mount registers, and answers 404 for others. It also works when
-// a proxy or http.StripPrefix has removed the path of Config.URL.
+// ServeHTTP serves the addresses that Mount registers, and answers 404 for others. It also works
+// when a proxy or http.StripPrefix has removed the path of Config.URL.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = h.withRequestID(r)
 	setHeaders(w)
@@ -54,27 +55,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case pathStart:
-		h.get(w, r, h.serveStart)
+		h.serveGet(w, r, h.serveStart)
 	case h.cfg.CallbackPath:
-		h.get(w, r, h.serveCallback)
+		h.serveGet(w, r, h.serveCallback)
 	case pathLost:
-		h.get(w, r, h.serveLost)
+		h.serveGet(w, r, h.serveLost)
 	case pathEnded:
-		h.get(w, r, h.serveEnded)
+		h.serveGet(w, r, h.serveEnded)
 	case pathMe:
-		h.get(w, r, h.serveMe)
+		h.serveGet(w, r, h.serveMe)
 	case pathProfile:
-		h.getOrPost(w, r, h.askProfile, h.declineProfile)
+		h.serveGetOrPost(w, r, h.showProfilePage, h.declineProfile)
 	case pathSignOut:
-		h.getOrPost(w, r, h.askSignOut, h.signOut)
+		h.serveGetOrPost(w, r, h.showSignOutPage, h.serveSignOutForm)
 	default:
-		h.show(w, r, Page{Kind: PageNotFound})
+		h.showPage(w, r, Page{Kind: PageNotFound})
 	}
 }
 
-// setHeaders sets the headers of every response. No response may be cached: each is for one visitor
-// at one moment. No address may be sent to another site in the Referer header: the callback's
-// contains a code.
+// setHeaders sets the headers of every response. A cached response would be wrong for another user,
+// or after a sign-out. The Referer header is disabled because it would send the code in the
+// callback's URL to other sites.
 func setHeaders(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -82,57 +83,59 @@ func setHeaders(w http.ResponseWriter) {
 	header.Set("X-Content-Type-Options", "nosniff")
 }
 
-func (h *Handler) get(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
-	if !isRead(r) {
+// serveGet serves a page, and rejects methods other than GET and HEAD.
+func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+	if !isGetOrHead(r) {
 		w.Header().Set("Allow", "GET, HEAD")
-		h.show(w, r, Page{Kind: PageMethod})
+		h.showPage(w, r, Page{Kind: PageMethod})
 		return
 	}
 	serve(w, r)
 }
 
-// getOrPost serves a page and its form. A form that another site sent is rejected.
-func (h *Handler) getOrPost(w http.ResponseWriter, r *http.Request, get, post http.HandlerFunc) {
+// serveGetOrPost serves a page and the form on it. It rejects a form that another site sent (CSRF).
+func (h *Handler) serveGetOrPost(w http.ResponseWriter, r *http.Request, get, post http.HandlerFunc) {
 	switch {
-	case isRead(r):
+	case isGetOrHead(r):
 		get(w, r)
 		return
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		h.show(w, r, Page{Kind: PageMethod})
+		h.showPage(w, r, Page{Kind: PageMethod})
 		return
 	}
 	if err := h.crossOrigin.Check(r); err != nil {
 		h.cfg.Logger.WarnContext(r.Context(), "form from another site rejected",
 			"path", r.URL.Path, "request_id", h.requestID(r))
-		h.show(w, r, Page{Kind: PageForeignForm})
+		h.showPage(w, r, Page{Kind: PageForeignForm})
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {
-		h.show(w, r, Page{Kind: PageBadRequest})
+		h.showPage(w, r, Page{Kind: PageBadRequest})
 		return
 	}
 	post(w, r)
 }
 
-// address returns the absolute address of a path of the handler.
+// address returns the absolute URL of a path of the handler.
 func (h *Handler) address(path string) string { return h.returns.Origin + h.returns.Prefix + path }
 
-// fail answers a request that failed with an internal error: it logs the cause, and renders a page
-// with the request id.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+// showError answers a request that failed with an internal error: it logs the cause, and renders a
+// page with the request id.
+func (h *Handler) showError(w http.ResponseWriter, r *http.Request, err error) {
 	p := Page{Kind: PageFault, RequestID: h.requestID(r)}
 	if isTemporary(err) {
 		p.Kind = PageBusy
 	}
 	h.cfg.Logger.ErrorContext(r.Context(), "sign-in request failed", "error", err, "request_id", p.RequestID)
-	h.show(w, r, p)
+	h.showPage(w, r, p)
 }
 
 type requestKey struct{}
 
-// withRequestID adds the request id to the context, once.
+// withRequestID adds a request id to the context. It keeps an id that is already there, because
+// Require and ServeHTTP can handle the same request.
 func (h *Handler) withRequestID(r *http.Request) *http.Request {
 	if _, has := r.Context().Value(requestKey{}).(string); has {
 		return r
@@ -145,8 +148,8 @@ func (h *Handler) requestID(r *http.Request) string {
 	return id
 }
 
-// randomRequestID returns an id that a user can read out on the telephone.
-func randomRequestID(*http.Request) string {
+// newRequestID returns a random id of letters and the digits 2 to 7, which a user can read aloud.
+func newRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:])

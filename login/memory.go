@@ -10,19 +10,21 @@ import (
 // MemoryStore is a Store in the memory of one process. Sessions end with the process, and two
 // processes do not share them: use it for one process, for development and in tests.
 //
-// Its size is bounded: calls remove expired rows, and new sessions or attempts beyond MaxRows are
-// refused with ErrStoreFull. A full store first removes attempts whose code WeChat refused: everyone
-// can create those, and otherwise they could prevent all sign-ins. It is safe for concurrent use.
-// Create it with NewMemoryStore.
+// Its size is limited: it removes expired rows once a minute, and returns ErrStoreFull for new
+// sessions or attempts beyond MaxRows. Before that, a full store removes the attempts whose code
+// WeChat refused. Everyone can create them with forged codes, and could prevent all sign-ins
+// otherwise.
+//
+// It is safe for concurrent use. Create it with NewMemoryStore.
 type MemoryStore struct {
 	// MaxRows is the limit for sessions and for attempts, each. 0 means 100,000, about 50 MB when
 	// full. It is read at each call; set it before first use.
 	MaxRows int
 
-	mu       sync.Mutex
-	sessions map[string]Session
-	attempts map[string]Attempt
-	sweepAt  time.Time // when expired rows are removed next
+	mu        sync.Mutex
+	sessions  map[string]Session
+	attempts  map[string]Attempt
+	nextSweep time.Time // when expired rows are removed next
 }
 
 // NewMemoryStore returns an empty store.
@@ -32,7 +34,7 @@ func NewMemoryStore() *MemoryStore {
 
 const (
 	defaultMaxRows = 100_000
-	sweepEvery     = time.Minute
+	sweepInterval  = time.Minute
 )
 
 // BeginAttempt implements Store.
@@ -43,13 +45,18 @@ func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.T
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep(now)
-	have, found := m.attempts[want.ID]
-	if found && have.Expires.After(now) {
-		if have.Outcome.Kind != OutcomeCodeRefused || have.Code == want.Code {
-			return have, false, nil
+	stored, found := m.attempts[want.ID]
+	if found && stored.Expires.After(now) {
+		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code
+		if !secondCode {
+			return stored, false, nil
 		}
-	} else if !found && m.full(func() int { return len(m.attempts) }, now) {
-		return Attempt{}, false, ErrStoreFull
+	}
+	if !found && len(m.attempts) >= m.limit() {
+		m.makeRoom(now)
+		if len(m.attempts) >= m.limit() {
+			return Attempt{}, false, ErrStoreFull
+		}
 	}
 	m.attempts[want.ID] = want
 	return want, true, nil
@@ -62,12 +69,12 @@ func (m *MemoryStore) FinishAttempt(ctx context.Context, id, owner string, out O
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, found := m.attempts[id]
-	if !found || c.Owner != owner || c.Outcome.Kind != "" || !c.Lease.After(now) || !c.Expires.After(now) {
+	a, found := m.attempts[id]
+	if !found || a.Owner != owner || a.Outcome.Kind != "" || !a.Lease.After(now) || !a.Expires.After(now) {
 		return ErrAttemptLost
 	}
-	c.Outcome = out
-	m.attempts[id] = c
+	a.Outcome = out
+	m.attempts[id] = a
 	return nil
 }
 
@@ -79,12 +86,15 @@ func (m *MemoryStore) CreateSession(ctx context.Context, id string, s Session, n
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep(now)
-	have, found := m.sessions[id]
-	if found && have.ExpiresAt.After(now) {
+	stored, found := m.sessions[id]
+	if found && stored.ExpiresAt.After(now) {
 		return ErrSessionExists
 	}
-	if !found && m.full(func() int { return len(m.sessions) }, now) {
-		return ErrStoreFull
+	if !found && len(m.sessions) >= m.limit() {
+		m.makeRoom(now)
+		if len(m.sessions) >= m.limit() {
+			return ErrStoreFull
+		}
 	}
 	s.Scopes = slices.Clone(s.Scopes)
 	m.sessions[id] = s
@@ -136,30 +146,28 @@ func (m *MemoryStore) DeleteSession(ctx context.Context, id string) error {
 	return nil
 }
 
-// full reports whether count has reached the limit, after removing expired rows. It removes rows at
-// most once a second, so that a full store is not also slow.
-func (m *MemoryStore) full(count func() int, now time.Time) bool {
-	limit := m.MaxRows
-	if limit == 0 {
-		limit = defaultMaxRows
+// limit returns how many sessions, and how many attempts, the store accepts.
+func (m *MemoryStore) limit() int {
+	if m.MaxRows == 0 {
+		return defaultMaxRows
 	}
-	if count() < limit {
-		return false
-	}
-	if !now.Before(m.sweepAt.Add(time.Second - sweepEvery)) {
-		m.sweepAt = now
-		m.sweep(now)
-		m.dropRefused()
-	}
-	return count() >= limit
+	return m.MaxRows
 }
 
-// dropRefused removes the attempts whose code WeChat refused. Everyone can create them, by a callback
-// with a forged code. A repeated callback then sends the code to WeChat once more, and WeChat refuses
-// it again.
-func (m *MemoryStore) dropRefused() {
-	for id, c := range m.attempts {
-		if c.Outcome.Kind == OutcomeCodeRefused {
+// makeRoom removes expired rows, and the attempts whose code WeChat refused. It does so at most
+// once a second, because it reads all rows.
+//
+// When a refused attempt is removed, a repeated callback sends its code to WeChat again, and WeChat
+// refuses it again.
+func (m *MemoryStore) makeRoom(now time.Time) {
+	lastSweep := m.nextSweep.Add(-sweepInterval)
+	if now.Before(lastSweep.Add(time.Second)) {
+		return
+	}
+	m.nextSweep = now
+	m.sweep(now)
+	for id, a := range m.attempts {
+		if a.Outcome.Kind == OutcomeCodeRefused {
 			delete(m.attempts, id)
 		}
 	}
@@ -167,12 +175,12 @@ func (m *MemoryStore) dropRefused() {
 
 // sweep removes expired rows, once a minute.
 func (m *MemoryStore) sweep(now time.Time) {
-	if now.Before(m.sweepAt) {
+	if now.Before(m.nextSweep) {
 		return
 	}
-	m.sweepAt = now.Add(sweepEvery)
-	for id, c := range m.attempts {
-		if !c.Expires.After(now) {
+	m.nextSweep = now.Add(sweepInterval)
+	for id, a := range m.attempts {
+		if !a.Expires.After(now) {
 			delete(m.attempts, id)
 		}
 	}

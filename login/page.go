@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// PageKind names a page of the sign-in.
+// PageKind is the kind of a page of the sign-in.
 type PageKind string
 
 // The pages.
@@ -42,10 +42,10 @@ const (
 	PageMethod         PageKind = "method_not_allowed" // the address does not support the HTTP method
 )
 
-// Page is the content of a page. Config.RenderPage can render it in the program's own style. It must
-// use Status, escape every field (html/template does), and not set Cache-Control or Referrer-Policy,
-// which are set already. Fields that a kind does not need are empty. All addresses are absolute and
-// safe to link to.
+// Page is the content of a page, which Config.RenderPage can render in the program's own style.
+// Such a function must respond with Status and escape every field (html/template does). It must not
+// set Cache-Control or Referrer-Policy, which are set already. Fields that a kind does not need are
+// empty. All URLs are absolute and safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
@@ -55,11 +55,11 @@ type Page struct {
 	AgainURL   string // starts the sign-in (again); the main button
 	WithoutURL string // continues without a profile, by a link
 	WebsiteURL string // signs in by a QR code instead
-	CopyURL    string // the address to open in WeChat
+	CopyURL    string // the URL that the user should open in WeChat, or in another browser
 
-	// DeclineURL and SignOutURL are the addresses to which a form is sent (POST), with one field:
-	// "return", whose value is Return. Such a page must not have the Referrer-Policy "no-referrer": browsers then send
-	// "Origin: null" with the form, which looks like another site's.
+	// DeclineURL and SignOutURL are the actions of a form (POST) with one field, "return", that has
+	// the value Return. A page with a form must not have the Referrer-Policy "no-referrer": browsers
+	// would then send "Origin: null", and the form would be rejected as another site's.
 	DeclineURL string
 	SignOutURL string
 	Return     string
@@ -91,14 +91,16 @@ func (k PageKind) status() int {
 	return http.StatusOK
 }
 
-// isError reports whether a page shows the request id, for users who ask for help.
+// isError reports whether the page is about an error. Such a page shows the request id, for users
+// who ask for help.
 func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
 
 // retryAfter is the value of Retry-After, in seconds, while the store is unavailable.
 const retryAfter = "5"
 
-// show fills in the fields that every page has and renders the page, with Config.RenderPage if set.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
+// showPage fills in the fields that every page has and renders the page, with Config.RenderPage if
+// set.
+func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, p Page) {
 	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
 		if p.RequestID == "" {
@@ -126,7 +128,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p Page) {
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// Every kind of this package is tested with the templates: the caller passed another kind.
+		// A program's RenderPage passed a kind that does not exist; all others have a test.
 		h.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -145,31 +147,32 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. Each page contains the style sheet, which the Content Security
-// Policy allows by its hash, so that a program need not serve files of this package.
+// pages renders the built-in pages. Each page contains its style sheet, so that the handler serves
+// no other files. The Content Security Policy allows the style sheet by its hash.
 type pages struct {
 	layout *template.Template
 	texts  *lang.Catalogue
-	policy string
+	policy string // Content Security Policy
 }
 
-// newPages reads the embedded files. The policy allows forms to the own origin and to the return
-// hosts, since Chromium also applies form-action to the redirect after a form.
-func newPages(own string, allowed map[string]bool) (*pages, error) {
+// newPages reads the embedded files. The Content Security Policy allows forms to the program's own
+// origin and to the return hosts, because Chromium also applies form-action to the redirect after a
+// form.
+func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
 		return nil, fmt.Errorf("login: pages: %w", err)
 	}
 	sum := sha256.Sum256(style)
-	forms := []string{own}
-	for _, origin := range slices.Sorted(maps.Keys(allowed)) {
+	formTargets := []string{own}
+	for _, origin := range slices.Sorted(maps.Keys(returnOrigins)) {
 		if origin != own {
-			forms = append(forms, origin)
+			formTargets = append(formTargets, origin)
 		}
 	}
 	p := &pages{
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; form-action 'self' " + strings.Join(forms, " ") + "; base-uri 'none'; frame-ancestors 'none'",
+			"'; form-action 'self' " + strings.Join(formTargets, " ") + "; base-uri 'none'; frame-ancestors 'none'",
 	}
 	p.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
@@ -193,7 +196,7 @@ type view struct {
 	texts lang.Texts
 }
 
-// Word returns the text for a key, for labels that several pages share.
+// Word returns the text for a key. The template calls it for labels that several pages share.
 func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
 func (p *pages) render(page Page) ([]byte, error) {

@@ -12,53 +12,55 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Require calls next for signed-in users only; next gets the session with FromContext. For a page,
-// other browsers are sent to sign in and return to the same address. For an API call the answer is
-// 401 and JSON: a request that accepts JSON but not HTML, that a script sent, or that is neither GET
-// nor HEAD. While the store cannot be read the answer is 503.
+// Require calls next for signed-in users only; next gets the session with FromContext. A browser
+// that is not signed in is redirected to the sign-in, and returns to the same URL afterwards. An
+// API call gets 401 and JSON instead. An API call is a request that a script sent, or one that does
+// not accept HTML and either accepts JSON or is neither GET nor HEAD. While the store cannot be
+// read, the response is 503.
 //
-// Responses get "Cache-Control: private, no-store" unless next sets another, so that a page is not
-// shown from a cache after signing out.
+// Require sets "Cache-Control: private, no-store", which next can replace. It prevents that a page
+// is shown from a cache after the user has signed out.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s := h.admit(w, r); s != nil {
-			h.pass(w, r, s, next)
+		if s := h.requireSession(w, r); s != nil {
+			h.serveSignedIn(w, r, s, next)
 		}
 	})
 }
 
-// RequireProfile is Require for pages that need a nickname and avatar (头像昵称). A user without them,
-// or with ones older than Config.ProfileMaxAge, first sees a page that asks for them, with the button
-// "Continue without": WeChat shows a snapshot page instead of a consent page that opens without a
-// user's action (WeChat's announcement of 2022-05-09). So next must accept an empty Nickname. API
-// calls get 403 and JSON instead of the page.
+// RequireProfile is Require for pages that need a nickname and avatar (头像昵称). When they are missing
+// or older than Config.ProfileMaxAge, it first redirects to a page that asks for them. WeChat
+// requires the press of a button: a consent page that opens without one is replaced by a snapshot
+// page (WeChat's announcement of 2022-05-09). The page also has a button "Continue without", so
+// next must accept an empty Nickname. API calls get 403 and JSON instead of the page.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := h.admit(w, r)
+		s := h.requireSession(w, r)
 		switch {
 		case s == nil:
 		case h.freshProfile(s) || s.ProfileDeclined:
-			h.pass(w, r, s, next)
-		case !isRead(r) && !isAPICall(r):
-			h.pass(w, r, s, next) // a redirect would lose the content of the form
+			h.serveSignedIn(w, r, s, next)
+		case !isGetOrHead(r) && !isAPICall(r):
+			h.serveSignedIn(w, r, s, next) // a redirect would lose the content of the form
 		case isAPICall(r):
 			setHeaders(w)
-			writeJSON(w, http.StatusForbidden, jsonError{Error: "profile_required", Profile: h.address(pathProfile)})
+			writeJSON(w, http.StatusForbidden, errorResponse{Error: "profile_required", Profile: h.address(pathProfile)})
 		default:
 			setHeaders(w)
-			redirect(w, r, h.address(pathProfile)+"?return="+url.QueryEscape(h.here(r)))
+			redirect(w, r, h.address(pathProfile)+"?return="+url.QueryEscape(h.currentAddress(r)))
 		}
 	})
 }
 
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, s *Session, next http.Handler) {
+// serveSignedIn calls next with the session in the request's context.
+func (h *Handler) serveSignedIn(w http.ResponseWriter, r *http.Request, s *Session, next http.Handler) {
 	w.Header().Add("Vary", "Cookie")
 	w.Header().Set("Cache-Control", "private, no-store")
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 }
 
-// admit returns the session, or answers the request and returns nil when there is none.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
+// requireSession returns the session. When there is none, it answers the request and returns nil.
+func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) *Session {
 	r = h.withRequestID(r)
 	s, err := h.Session(r)
 	if err == nil {
@@ -72,23 +74,24 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) *Session {
 		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
 		if api {
 			w.Header().Set("Retry-After", retryAfter)
-			writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
+			writeJSON(w, http.StatusServiceUnavailable, errorResponse{Error: "unavailable"})
 			return nil
 		}
-		h.show(w, r, Page{Kind: PageBusy})
+		h.showPage(w, r, Page{Kind: PageBusy})
 	case api:
-		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
-	case !isRead(r):
-		h.show(w, r, Page{Kind: PageSignedOut, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
+		writeJSON(w, http.StatusUnauthorized, errorResponse{Error: "signed_out", SignIn: h.address(pathStart)})
+	case !isGetOrHead(r):
+		h.showPage(w, r, Page{Kind: PageSignedOut, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 	default:
-		redirect(w, r, h.startURL(h.here(r), wechat.ScopeBase))
+		redirect(w, r, h.startURL(h.currentAddress(r), wechat.ScopeBase))
 	}
 	return nil
 }
 
-// here returns the address that the browser requested, as a return address. It adds the path of
-// Config.URL where a proxy removed it, and percent-encodes bytes that a return address must not have.
-func (h *Handler) here(r *http.Request) string {
+// currentAddress returns the address that the browser requested, as a return address. It adds the
+// path of Config.URL if a proxy has removed it, and percent-encodes the bytes that a return address
+// must not have.
+func (h *Handler) currentAddress(r *http.Request) string {
 	address := r.RequestURI
 	if !strings.HasPrefix(address, "/") {
 		address = r.URL.RequestURI()
@@ -104,8 +107,8 @@ func (h *Handler) here(r *http.Request) string {
 	return checked
 }
 
-// isAPICall reports whether a program sent the request, and not a browser that opens a page. Browsers
-// since 2020 (iOS: 2023) send Sec-Fetch-Mode, which distinguishes the two.
+// isAPICall reports whether a script or program sent the request, rather than a browser that opens
+// a page. Browsers since 2020 (iOS: 2023) state this in Sec-Fetch-Mode.
 func isAPICall(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"
@@ -117,16 +120,19 @@ func isAPICall(r *http.Request) bool {
 	if strings.Contains(accept, "text/html") {
 		return false
 	}
-	return strings.Contains(accept, "json") || !isRead(r)
+	return strings.Contains(accept, "json") || !isGetOrHead(r)
 }
 
-// isRead reports whether a request is GET or HEAD.
-func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+// isGetOrHead reports whether a request is GET or HEAD.
+func isGetOrHead(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
 
-type jsonError struct {
+// errorResponse is the JSON for an API call that is rejected.
+type errorResponse struct {
 	Error   string `json:"error"`
-	SignIn  string `json:"sign_in,omitempty"`
-	Profile string `json:"profile,omitempty"`
+	SignIn  string `json:"sign_in,omitempty"` // URL that starts a sign-in
+	Profile string `json:"profile,omitempty"` // URL of the page that asks for the profile
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -135,9 +141,10 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
 }
 
-// askProfile renders the page that asks for nickname and avatar. Its button is a link, since
-// browsers apply the policy form-action to the redirects after a form, and this one ends at WeChat.
-func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
+// showProfilePage renders the page that asks for nickname and avatar. Its button is a link, not a
+// form: browsers apply the Content Security Policy form-action to redirects after a form, and would
+// block the redirect to WeChat.
+func (h *Handler) showProfilePage(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
@@ -147,18 +154,18 @@ func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, ErrNoSession):
 		redirect(w, r, h.startURL(returnTo, wechat.ScopeBase))
 	case err != nil:
-		h.fail(w, r, err)
+		h.showError(w, r, err)
 	case h.freshProfile(s):
 		redirect(w, r, h.returns.Absolute(returnTo))
 	default:
-		h.show(w, r, Page{
+		h.showPage(w, r, Page{
 			Kind: PageProfile, AgainURL: h.startURL(returnTo, wechat.ScopeUserInfo),
 			DeclineURL: h.address(pathProfile), Return: returnTo,
 		})
 	}
 }
 
-// declineProfile serves the form "Continue without". The choice is kept in the session.
+// declineProfile serves the form "Continue without". It stores the choice in the session.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
@@ -172,13 +179,14 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, ErrNoSession):
 		seeOther(w, h.startURL(returnTo, wechat.ScopeBase))
 	case err != nil:
-		h.fail(w, r, err)
+		h.showError(w, r, err)
 	default:
 		seeOther(w, h.returns.Absolute(returnTo))
 	}
 }
 
-// checkReturn checks a return address, and renders the error page for an invalid one.
+// checkReturn validates a return address. For an invalid one it renders the error page and returns
+// false.
 func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, raw string) (string, bool) {
 	returnTo, err := h.returns.Check(raw)
 	if err != nil {
@@ -188,13 +196,14 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, raw string
 	return returnTo, true
 }
 
+// refuseReturn renders the error page for an invalid return address.
 func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
 	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.requestID(r))
-	h.show(w, r, Page{Kind: PageBadReturn})
+	h.showPage(w, r, Page{Kind: PageBadReturn})
 }
 
-// me is the JSON that /sign-in/me returns to scripts of the program.
-type me struct {
+// meResponse is the JSON that /sign-in/me returns to scripts of the program.
+type meResponse struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`
 	UnionID    string         `json:"unionid,omitempty"`
@@ -215,15 +224,15 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	s, err := h.Session(r)
 	switch {
 	case errors.Is(err, ErrNoSession):
-		writeJSON(w, http.StatusUnauthorized, jsonError{Error: "signed_out", SignIn: h.address(pathStart)})
+		writeJSON(w, http.StatusUnauthorized, errorResponse{Error: "signed_out", SignIn: h.address(pathStart)})
 		return
 	case err != nil:
 		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
 		w.Header().Set("Retry-After", retryAfter)
-		writeJSON(w, http.StatusServiceUnavailable, jsonError{Error: "unavailable"})
+		writeJSON(w, http.StatusServiceUnavailable, errorResponse{Error: "unavailable"})
 		return
 	}
-	answer := me{
+	answer := meResponse{
 		Subject: s.Subject, OpenID: s.OpenID, UnionID: s.UnionID, AppID: s.AppID, Nickname: s.Nickname, Avatar: s.AvatarURL,
 		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(),
 		SignOut: h.address(pathSignOut),

@@ -12,18 +12,17 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session is a user who is signed in in one browser. A Store stores it, and each request gets its own
-// copy.
+// Session describes a user who is signed in with one browser. Each request gets its own copy.
 type Session struct {
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID
 	UnionID   string // the user's id across the apps of one open platform account; "" when WeChat did not return it
 	AppID     string // the app at WeChat that signed the user in
-	Nickname  string // "" when not requested or not returned; it identifies nobody; escape it like any text
+	Nickname  string // "" when not requested or not returned; not unique; escape it like any user input
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
 	Method    Method
-	Extra     string // data of the program, set by OnSignIn; "" = none. Keep it short: each request reads it
+	Extra     string // data of the program, set by OnSignIn; each request reads it, so keep it short
 
 	SignedInAt      time.Time
 	ProfileAt       time.Time // when WeChat returned nickname and avatar; zero: never
@@ -31,8 +30,8 @@ type Session struct {
 	ExpiresAt       time.Time // extended while the session is used
 }
 
-// SignIn is one sign-in that WeChat has confirmed, before its session is created. OnSignIn may
-// change Subject, Nickname, AvatarURL, ProfileAt and Extra; other changes have no effect.
+// SignIn is a sign-in that WeChat has confirmed, before its session is created. OnSignIn may change
+// Subject, Nickname, AvatarURL, ProfileAt and Extra; changes of other fields have no effect.
 type SignIn struct {
 	Session
 	Return    string // absolute address where the user continues
@@ -43,7 +42,7 @@ type SignIn struct {
 // RefusalError is the error by which OnSignIn refuses a user. The page shows Text; Err goes to the
 // log.
 type RefusalError struct {
-	Text string // for the user, in a language of the program's choice, up to 500 bytes; "" is a general sentence
+	Text string // for the user, up to 500 bytes; with "" the page shows a general sentence
 	Err  error  // may be nil
 }
 
@@ -68,15 +67,15 @@ func FromContext(ctx context.Context) (*Session, bool) {
 }
 
 // Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) when
-// the visitor is signed out. Other errors are the store's; then it is unknown whether the visitor is
-// signed in.
+// the browser is not signed in. For other errors, which come from the store, that is unknown.
 func (h *Handler) Session(r *http.Request) (*Session, error) {
 	s, _, err := h.session(r)
 	return s, err
 }
 
-// session also returns the id under which the store has the session. It extends the session, but only
-// after a tenth of Config.SessionIdle has passed, so that most requests only read.
+// session returns the session of the browser, and the id under which the Store has it: the hash of
+// the cookie's value. It extends the session when at least a tenth of Config.SessionIdle has passed
+// since the last time, so that most requests do not write to the store.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
 	if len(value) != flow.SessionIDLength {
@@ -105,14 +104,14 @@ func (h *Handler) session(r *http.Request) (*Session, string, error) {
 
 // expiry returns when a session that is used now expires, unless it is used again.
 func (h *Handler) expiry(signedIn, now time.Time) time.Time {
-	idle, last := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
-	if last.Before(idle) {
-		return last
+	idleEnd, lastEnd := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
+	if lastEnd.Before(idleEnd) {
+		return lastEnd
 	}
-	return idle
+	return idleEnd
 }
 
-// freshProfile reports whether nickname and avatar need not be requested again.
+// freshProfile reports whether the session has a profile that is not older than ProfileMaxAge.
 func (h *Handler) freshProfile(s *Session) bool {
 	return !s.ProfileAt.IsZero() && h.cfg.Now().Sub(s.ProfileAt) < h.cfg.ProfileMaxAge
 }
@@ -120,11 +119,12 @@ func (h *Handler) freshProfile(s *Session) bool {
 // MinSeed is the least length of Authentication.Seed, in bytes.
 const MinSeed = flow.MinSeed
 
-// Authentication is a sign-in that was confirmed by other means than this package's callback, such
-// as a code that the user scanned, an administrator's link, or a test.
+// Authentication is the argument of CreateSession: a user who was authenticated by other means than
+// WeChat's callback, such as a QR code that another device confirmed, an administrator's link, or a
+// test.
 type Authentication struct {
-	// Session describes the user. Subject is required. A zero SignedInAt is now; the session ends
-	// Config.SessionMax after it. ExpiresAt is ignored. Method may be any name that the caller
+	// Session describes the user. Subject is required. SignedInAt may be zero, which means now;
+	// Config.SessionMax counts from it. ExpiresAt is ignored. Method may be any name that the caller
 	// chooses.
 	Session Session
 
@@ -133,30 +133,31 @@ type Authentication struct {
 	Seed []byte
 
 	// Repeat is true when a session was created for this sign-in before. Then CreateSession creates
-	// none, and returns the cookie again if the session still lives.
+	// none, and returns the cookie again if that session still exists.
 	Repeat bool
 }
 
-// CreateSession creates a session for the browser that sent r, after the caller has authenticated
-// its user, and returns the session cookie, which the caller sets with its response. The session
-// that the browser had before ends. Config.OnSignIn is not called. created reports whether this
-// call created the session; it is false for a repeat.
+// CreateSession creates a session for the browser that sent r. The caller has authenticated the
+// user, and sets the returned session cookie with its response. A session that the browser had
+// before is deleted. Config.OnSignIn is not called. created reports whether this call created the
+// session.
 //
-// The session id is derived from Seed. While that session lives and has the same user, method and
-// app, another call with the Seed, in any process, only returns the cookie again. Of many concurrent
-// calls one creates the session.
+// The session id is derived from Seed. While that session exists and has the same user, method and
+// app, another call with the same Seed, in any process, only returns the cookie again. Of many
+// concurrent calls one creates the session.
 //
 // After the session has ended (signed out, expired), a call without Repeat creates it again, which
-// would undo a sign-out. So a caller whose request can be sent twice stores a record of the sign-in,
-// calls CreateSession, then marks the record as used, and sets Repeat from then on. When the process
-// dies in between, no sign-in is lost; after the mark, a sign-out is final.
+// would undo a sign-out. If the request to the caller can be repeated, the caller therefore stores
+// a record of the sign-in, calls CreateSession, and then marks the record as used. For a used
+// record it sets Repeat. If the process stops before the mark, the repeated request creates the
+// session.
 //
 // The caller must verify that the sign-in was started in this browser, for example by a sealed
 // cookie. Otherwise an attacker could sign a victim's browser in as the attacker (login CSRF).
 //
-// Errors to test for: ErrNoSession, with Repeat, when the session has ended; ErrSessionExists when
-// a live session of another user has this seed; other errors are the store's. With an error there
-// is no cookie.
+// Errors to test for: ErrNoSession when Repeat is true and the session has ended; ErrSessionExists
+// when a session of another user was created with this seed. Other errors come from the store. With
+// an error there is no cookie.
 func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http.Cookie, created bool, err error) {
 	now := h.cfg.Now()
 	s := a.Session
@@ -164,7 +165,7 @@ func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http
 	if s.SignedInAt.IsZero() {
 		s.SignedInAt = now
 	}
-	s.AvatarURL, s.ExpiresAt = flow.SafeAvatar(s.AvatarURL, h.avatars), h.expiry(s.SignedInAt, now)
+	s.AvatarURL, s.ExpiresAt = flow.SafeAvatar(s.AvatarURL, h.avatarOrigins), h.expiry(s.SignedInAt, now)
 	switch {
 	case s.Subject == "":
 		return nil, false, errors.New("login: Authentication.Session.Subject is empty")
@@ -183,34 +184,34 @@ func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http
 		}
 	}
 	if !created {
-		if err := h.sameSession(r, id, s, now); err != nil {
+		if err := h.checkSameSession(r, id, s, now); err != nil {
 			return nil, false, err
 		}
 	}
-	h.endPrevious(r.Context(), r, id)
+	h.deletePreviousSession(r.Context(), r, id)
 	return h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax), created, nil
 }
 
-// sameSession returns an error unless the session with this id lives and has the user, method and
-// app of want.
-func (h *Handler) sameSession(r *http.Request, id string, want Session, now time.Time) error {
-	live, err := h.cfg.Store.Session(r.Context(), flow.Hash("session", id), now)
+// checkSameSession returns an error unless the session exists and has the user, method and app of
+// want.
+func (h *Handler) checkSameSession(r *http.Request, id string, want Session, now time.Time) error {
+	stored, err := h.cfg.Store.Session(r.Context(), flow.Hash("session", id), now)
 	switch {
 	case errors.Is(err, ErrNoSession):
 		return ErrNoSession
 	case err != nil:
 		return fmt.Errorf("login: read the session: %w", err)
-	case live.Subject != want.Subject || live.AppID != want.AppID || live.OpenID != want.OpenID,
-		live.Method != want.Method:
+	case stored.Subject != want.Subject || stored.AppID != want.AppID || stored.OpenID != want.OpenID,
+		stored.Method != want.Method:
 		return ErrSessionExists
 	}
 	return nil
 }
 
-// CheckReturn checks a return address as /sign-in does, and returns it in absolute form: it must be
-// at Config.URL or one of Config.ReturnHosts, and in a form that browsers and servers parse alike.
-// "" is the path of Config.URL. The error wraps ErrReturn. It is for programs that use
-// CreateSession.
+// CheckReturn validates a return address as /sign-in does and returns it as an absolute URL, for
+// programs that use CreateSession. The address must be at the origin of Config.URL or one of
+// Config.ReturnHosts, in a form that browsers and servers parse alike. "" is the path of
+// Config.URL. The error wraps ErrReturn.
 func (h *Handler) CheckReturn(address string) (string, error) {
 	checked, err := h.returns.Check(address)
 	if err != nil {
@@ -219,9 +220,9 @@ func (h *Handler) CheckReturn(address string) (string, error) {
 	return h.returns.Absolute(checked), nil
 }
 
-// AuthenticationSessionID returns the id under which a Store has, or will have, the session that
-// CreateSession creates with seed. A program can end that session with it, by Store.DeleteSession.
-// The id is a hash; nobody can sign in with it.
+// AuthenticationSessionID returns the id in the Store of the session that CreateSession creates
+// with seed. A program can delete that session with Store.DeleteSession. The id is a hash, so
+// nobody can sign in with it.
 func AuthenticationSessionID(seed []byte) (string, error) {
 	id, err := flow.SeedSessionID(seed)
 	if err != nil {
@@ -230,12 +231,14 @@ func AuthenticationSessionID(seed []byte) (string, error) {
 	return flow.Hash("session", id), nil
 }
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, or a few
-// where another host set some. A header can contain thousands, and each is a call to the store.
+// maxSessionCookies is how many sessions one sign-out deletes. A browser usually sends one session
+// cookie, and a few when other hosts have set some. An attacker could send thousands, and each is a
+// call to the store.
 const maxSessionCookies = 32
 
-// askSignOut renders a page with a button, for users who follow a link: GET changes nothing.
-func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
+// showSignOutPage renders a page with a button. A link to /sign-out does not sign the user out,
+// because a GET request must not change anything: other sites can send it.
+func (h *Handler) showSignOutPage(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
@@ -249,43 +252,43 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		p.Nickname = s.Nickname
 	}
-	h.show(w, r, p)
+	h.showPage(w, r, p)
 }
 
-// signOut serves the form of that page.
-func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
+// serveSignOutForm serves the form of the sign-out page.
+func (h *Handler) serveSignOutForm(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.PostForm.Get("return"))
 	if !ok {
 		return
 	}
 	if err := h.SignOut(w, r); err != nil {
-		h.fail(w, r, err)
+		h.showError(w, r, err)
 		return
 	}
 	seeOther(w, h.returns.Absolute(returnTo))
 }
 
-// SignOut does what POST /sign-out does, for a program that answers the request itself: it ends the
-// session and every pending sign-in of the browser that sent r. It sets cookies on w and writes
-// neither status nor body. It succeeds when no user is signed in. An error is the store's; then the
-// session may still exist.
+// SignOut deletes the session of the browser that sent r, and ends its pending sign-ins, as POST
+// /sign-out does. It is for a program that answers the request itself: it sets cookies on w, and
+// writes neither status nor body. It succeeds when no user is signed in. After an error, which
+// comes from the store, the session may still exist.
 //
-// The caller must verify that the user wants to sign out: that the request is a POST from the
-// program's own page.
+// The caller must verify that the request is a POST from the program's own page. Otherwise another
+// site could sign the user out.
 func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, h.cookies.Clear(flow.CookieSession))
 	for _, c := range h.engine.ClearCookies(r) {
 		http.SetCookie(w, c)
 	}
-	ended := map[string]bool{}
+	deleted := map[string]bool{}
 	for _, cookie := range r.CookiesNamed(h.cookies.Name(flow.CookieSession)) {
-		if len(cookie.Value) != flow.SessionIDLength || ended[cookie.Value] {
+		if len(cookie.Value) != flow.SessionIDLength || deleted[cookie.Value] {
 			continue
 		}
-		if len(ended) == maxSessionCookies {
+		if len(deleted) == maxSessionCookies {
 			break
 		}
-		ended[cookie.Value] = true
+		deleted[cookie.Value] = true
 		if err := h.cfg.Store.DeleteSession(r.Context(), flow.Hash("session", cookie.Value)); err != nil {
 			return fmt.Errorf("login: end the session: %w", err)
 		}

@@ -120,7 +120,8 @@ func TestPhoneContinuesWithoutAProfile(t *testing.T) {
 	w.wantPage(t, p, err, "/named", "||false</p>")
 }
 
-// Older WeChat versions send a callback without a code when the user declines; today's send nothing.
+// Older WeChat versions send a callback without a code when the user declines; today's send
+// nothing.
 func TestPhoneDenies(t *testing.T) {
 	t.Parallel()
 	w := newSimulation(t, wechattest.Quirks{LegacyDenial: true})

@@ -9,11 +9,11 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StartOptions is the options of a sign-in. The zero value is a silent sign-in that returns to the
-// program's home page.
+// StartOptions are the options of a sign-in. The zero value requests no profile, so that WeChat
+// shows no page to users of an official account, and returns to the program's home page.
 type StartOptions struct {
-	// Return is where the user continues afterwards: a path such as "/x?y#/z", or an address at the
-	// own origin or one of Config.ReturnHosts. "" is the path of Config.URL.
+	// Return is where the user continues afterwards: a path such as "/x?y#/z", or a URL at the origin
+	// of Config.URL or one of Config.ReturnHosts. "" is the path of Config.URL.
 	Return string
 	// Scope is wechat.ScopeBase (also "") or wechat.ScopeUserInfo, which shows WeChat's consent
 	// page and returns nickname and avatar. A website app always uses wechat.ScopeLogin.
@@ -21,10 +21,10 @@ type StartOptions struct {
 	// ForcePopup makes WeChat show its consent page even to users who agreed recently. The user
 	// consents again; WeChat does not authenticate the user again.
 	ForcePopup bool
-	// Method selects a sign-in method; "" chooses by the browser. Only MethodWebsite can be
-	// selected, outside WeChat.
+	// Method selects the sign-in method. With "" the browser decides. Only MethodWebsite can be
+	// selected, and only outside WeChat.
 	Method Method
-	// Data is data of the caller, at most MaxData bytes. It is kept in a sealed cookie of the
+	// Data is data of the caller, at most MaxData bytes. It is stored in an encrypted cookie of the
 	// browser and returned as SignIn.Data.
 	Data []byte
 }
@@ -37,9 +37,10 @@ const (
 	MaxData = flow.MaxData
 )
 
-// Start starts a sign-in: it seals what the callback needs into a cookie and redirects the browser to
-// WeChat. When no sign-in method is available for the browser, it renders a page that says where to
-// continue. It always answers the request. Programs that need no options link to /sign-in.
+// Start starts a sign-in: it stores what the callback needs in an encrypted cookie and redirects
+// the browser to WeChat. When no sign-in method is available for the browser, it renders a page
+// that tells the user where to continue. It always answers the request. A program that needs
+// neither ForcePopup nor Data can link to /sign-in instead.
 func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) {
 	r = h.withRequestID(r)
 	setHeaders(w)
@@ -52,18 +53,18 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 		o.Scope = wechat.ScopeBase
 	}
 	if (o.Scope != wechat.ScopeBase && o.Scope != wechat.ScopeUserInfo) || len(o.Data) > MaxData {
-		h.fail(w, r, errors.New("login: StartOptions has an unknown scope or too much data"))
+		h.showError(w, r, errors.New("login: StartOptions has an unknown scope or too much data"))
 		return
 	}
 	b := h.browser(r)
-	ready := h.engine.Prepare(b)
-	ready.SetCookies(w)
-	switch ready.Kind {
-	case flow.SnapshotNotice:
-		h.show(w, r, Page{Kind: PageSnapshot, AgainURL: h.startURL(returnTo, o.Scope)})
+	prepared := h.engine.Prepare(b)
+	prepared.SetCookies(w)
+	switch prepared.Kind {
+	case flow.SnapshotNotice: // the previous sign-in was on WeChat's snapshot page
+		h.showPage(w, r, Page{Kind: PageSnapshot, AgainURL: h.startURL(returnTo, o.Scope)})
 		return
-	case flow.Loop:
-		h.show(w, r, Page{Kind: PageLoop, AgainURL: h.startURL(returnTo, o.Scope)})
+	case flow.Loop: // sign-ins succeeded, but their sessions are not found
+		h.showPage(w, r, Page{Kind: PageLoop, AgainURL: h.startURL(returnTo, o.Scope)})
 		return
 	}
 	method, page := h.chooseMethod(r, o.Method)
@@ -72,14 +73,14 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 		if h.cfg.WebsiteApp != nil && page == PageOpenInWeChat {
 			p.WebsiteURL = h.startURL(returnTo, o.Scope) + "&method=" + string(MethodWebsite)
 		}
-		h.show(w, r, p)
+		h.showPage(w, r, p)
 		return
 	}
 	o.Return, o.Method = returnTo, method
 	if h.cfg.OnStart != nil && !h.cfg.OnStart(w, r, o) {
 		return
 	}
-	h.answer(w, r, h.engine.Start(b, flow.Request{
+	h.writeResult(w, r, h.engine.Start(b, flow.Request{
 		Method: flow.Method(method), Scope: o.Scope, ForcePopup: o.ForcePopup, ReturnTo: returnTo, Data: o.Data,
 	}))
 }
@@ -89,7 +90,7 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		h.show(w, r, Page{Kind: PageBadRequest})
+		h.showPage(w, r, Page{Kind: PageBadRequest})
 		return
 	}
 	o := StartOptions{Return: query.Get("return"), Method: Method(query.Get("method"))}
@@ -98,13 +99,13 @@ func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 	case "profile", string(wechat.ScopeUserInfo):
 		o.Scope = wechat.ScopeUserInfo
 	default:
-		h.show(w, r, Page{Kind: PageBadRequest})
+		h.showPage(w, r, Page{Kind: PageBadRequest})
 		return
 	}
 	h.Start(w, r, o)
 }
 
-// startURL returns the address that starts a sign-in with the same return address and scope.
+// startURL returns the URL of /sign-in with a return address and a scope.
 func (h *Handler) startURL(returnTo string, scope wechat.Scope) string {
 	address := h.address(pathStart) + "?return=" + url.QueryEscape(returnTo)
 	if scope == wechat.ScopeUserInfo {
@@ -117,7 +118,7 @@ func (h *Handler) startURL(returnTo string, scope wechat.Scope) string {
 // otherwise.
 func redirect(w http.ResponseWriter, r *http.Request, target string) {
 	w.Header().Set("Location", target)
-	if isRead(r) {
+	if isGetOrHead(r) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
@@ -148,26 +149,26 @@ const (
 func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
 // OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false,
-// judging by the user agent. Its user cannot scan a code that the same screen shows.
+// judging by the user agent. A QR code is of no use there: the user cannot scan their own screen.
 func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.OnPhone }
 
-// chooseMethod returns the method for this visitor. When there is none it returns the page that
-// says where to continue.
-func (h *Handler) chooseMethod(r *http.Request, wanted Method) (Method, PageKind) {
-	account, website := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
+// chooseMethod returns the sign-in method for the browser that sent r: selected if it is available
+// there, else the best one. Without any, it returns the page that tells the user where to continue.
+func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
+	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassifyUserAgent(r)
 	switch {
-	case wanted == MethodWebsite && website && class != flow.InWeChat:
+	case selected == MethodWebsite && hasWebsite && class != flow.InWeChat:
 		return MethodWebsite, ""
-	case h.cfg.AnyBrowser && account:
+	case h.cfg.AnyBrowser && hasAccount:
 		return MethodWeChat, ""
-	case class == flow.InWeChat && account:
+	case class == flow.InWeChat && hasAccount:
 		return MethodWeChat, ""
 	case class == flow.InWeChat:
 		return "", PageOpenElsewhere
-	case class == flow.OnPhone && account:
+	case class == flow.OnPhone && hasAccount:
 		return "", PageOpenInWeChat
-	case website:
+	case hasWebsite:
 		return MethodWebsite, ""
 	}
 	return "", PageOpenInWeChat

@@ -11,22 +11,23 @@ import (
 
 // Errors that a Store returns. A store may wrap them; test with errors.Is.
 var (
-	// ErrNoSession means that there is no such session, or that it has expired or was deleted.
-	// Handler.Session also returns it for signed-out visitors.
+	// ErrNoSession means that the session does not exist: it never did, has expired, or was deleted.
+	// Handler.Session also returns it when the browser is not signed in.
 	ErrNoSession = errors.New("login: no session")
-	// ErrSessionExists means that a live session has this id.
+	// ErrSessionExists means that a session with this id exists and has not expired.
 	ErrSessionExists = errors.New("login: session exists already")
-	// ErrAttemptLost means that FinishAttempt came too late, or for an attempt of another owner.
+	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not own
+	// the attempt.
 	ErrAttemptLost = errors.New("login: the attempt has another owner, or its lease has passed")
-	// ErrStoreFull means that a store has reached its limit. The visitor sees "try again later".
+	// ErrStoreFull means that a store has reached its limit. The user sees "try again later".
 	ErrStoreFull = errors.New("login: store is full")
-	// ErrUnavailable means that the store, or what OnSignIn needs, cannot be reached now and may be
-	// soon. The visitor sees "try again in a moment" (503, with Retry-After). An error that is
-	// context.DeadlineExceeded is treated alike.
+	// ErrUnavailable means that the store, or a service that OnSignIn calls, cannot be reached now
+	// and may be soon. The user sees "try again in a moment" (503, with Retry-After).
+	// context.DeadlineExceeded has the same effect.
 	ErrUnavailable = errors.New("login: unavailable for now")
 )
 
-// ErrReturn is wrapped by every refusal of a return address.
+// ErrReturn is wrapped by the error for an invalid return address.
 var ErrReturn = flow.ErrReturn
 
 // isTemporary reports whether the same call may succeed when the user tries again.
@@ -34,62 +35,61 @@ func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Store stores sessions, and the attempts by which each code of WeChat is redeemed once, whichever
-// process serves the callback. All processes that serve one address share one Store.
+// Store stores sessions and attempts. An [Attempt] is stored before a code is sent to WeChat, so
+// that each code is redeemed once, even when several processes receive the callback. All processes
+// of one program share one Store. Package login/storetest tests an implementation.
 //
-// A store has no clock: each method that depends on time has it as an argument, so that all processes
-// and tests agree. A row whose Expires or ExpiresAt is not after now counts as missing,
-// whether or not it was removed already.
+// The time is an argument of each method that depends on it, so that tests can control the clock. A
+// row whose Expires or ExpiresAt is not after now counts as missing, even if it has not been
+// removed yet.
 //
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
 // call early with the context's error (wrapped or not); the change has then been made completely or
-// not at all. Values are copied on the way in and out: a caller that changes its copy later changes
-// nothing in the store. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of
-// the store.
-//
-// The suite in login/storetest checks all this on any Store.
+// not at all. A store copies its arguments and results, so that a caller can change its copy. Ids
+// are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of the store.
 type Store interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
-	//   - no row (or an expired one): want is stored, and BeginAttempt returns it and true.
-	//   - a row whose Outcome.Kind is OutcomeCodeRefused and whose Code differs from want.Code:
-	//     want replaces it, and BeginAttempt returns it and true. This is WeChat's second callback
-	//     with another code for the same state.
-	//   - any other row: it is left as it is and returned with false. That includes a row without
-	//     an outcome whose Lease has passed: the code may have been redeemed, so it must not be
-	//     sent again.
+	//   - If there is no row, or an expired one, it stores want and returns it and true.
+	//   - If the row has OutcomeCodeRefused and its Code differs from want.Code, it replaces the row
+	//     with want and returns want and true. WeChat sometimes requests the callback twice, with
+	//     two codes for one state.
+	//   - Otherwise it returns the stored row and false. So it does when the row has no outcome and
+	//     its Lease has passed: the code may have been redeemed, and must not be sent again.
 	//
 	// Of any number of concurrent calls for one id, one returns true.
-	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
+	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes
 	// nothing, when the row is missing, has another owner, has an outcome already, or its Lease is
-	// not after now. After the lease the attempt can have no outcome, so requests that waited for it
-	// start again.
+	// not after now. The requests that waited for the outcome start the sign-in again when the lease
+	// has passed, so a later outcome must not be written.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
-	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a live
-	// session has that id; an expired one is replaced.
+	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a session
+	// with that id exists and has not expired.
 	CreateSession(ctx context.Context, id string, s Session, now time.Time) error
 
-	// Session returns a copy of the live session, or ErrNoSession.
+	// Session returns a copy of the session, or ErrNoSession.
 	Session(ctx context.Context, id string, now time.Time) (*Session, error)
 
-	// UpdateSession changes fields of a live session, or returns ErrNoSession. It never
-	// restores a deleted or expired session.
+	// UpdateSession changes fields of a session, or returns ErrNoSession. It must not create a row:
+	// a concurrent sign-out may just have deleted the session.
 	UpdateSession(ctx context.Context, id string, u SessionUpdate, now time.Time) error
 
 	// DeleteSession deletes the session. It succeeds when there is none.
 	DeleteSession(ctx context.Context, id string) error
 }
 
-// Attempt is the redemption of one code of a flow by one request.
+// Attempt is one redemption of a callback's code. Of all requests with the same state, one begins
+// the attempt, redeems the code and writes the outcome; it owns the attempt. The others wait for
+// the outcome.
 type Attempt struct {
 	ID      string    // the flow: a hash of its state
 	Code    string    // a hash of the code
-	Owner   string    // random, identifies this attempt
-	Lease   time.Time // after this moment the attempt can have no outcome any more
-	Expires time.Time // the row may be removed from then on; later than the flow's cookie
+	Owner   string    // random; identifies the request that redeems the code
+	Lease   time.Time // when the owner must have written the outcome
+	Expires time.Time // the row may be removed from then on
 	Outcome Outcome   // zero while the redemption is in progress
 }
 
@@ -100,11 +100,10 @@ type Outcome struct {
 	Text string    // what the program tells the user, for OutcomeAppRefused; at most 500 bytes
 }
 
-// OutcomeKind names an outcome. Stores keep it as text; only OutcomeCodeRefused has a meaning for
-// them.
+// OutcomeKind is the kind of an outcome. A Store handles only OutcomeCodeRefused specially.
 type OutcomeKind string
 
-// The outcomes. The zero value "" is an attempt in progress.
+// The kinds of outcomes. The zero value "" is a redemption in progress.
 const (
 	OutcomeSignedIn       OutcomeKind = flow.OutcomeSignedIn       // a session was created
 	OutcomeCodeRefused    OutcomeKind = flow.OutcomeCodeRefused    // WeChat refused the code: invalid, used, expired
@@ -122,18 +121,18 @@ type SessionUpdate struct {
 	ProfileDeclined bool      // the user continued without a profile
 }
 
-// attempts implements flow.Attempts with a Store.
+// attempts implements flow.Attempts, the store of package flow, with a Store.
 type attempts struct{ store Store }
 
 // BeginAttempt implements flow.Attempts.
 func (a attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
-	have, won, err := a.store.BeginAttempt(ctx, Attempt{
+	stored, begun, err := a.store.BeginAttempt(ctx, Attempt{
 		ID: want.Key, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
 	}, now)
 	return flow.Attempt{
-		Key: have.ID, Code: have.Code, Owner: have.Owner, Lease: have.Lease, Expires: have.Expires,
-		Outcome: flow.Outcome{Kind: string(have.Outcome.Kind), At: have.Outcome.At, Text: have.Outcome.Text},
-	}, won, flowError(err)
+		Key: stored.ID, Code: stored.Code, Owner: stored.Owner, Lease: stored.Lease, Expires: stored.Expires,
+		Outcome: flow.Outcome{Kind: string(stored.Outcome.Kind), At: stored.Outcome.At, Text: stored.Outcome.Text},
+	}, begun, flowError(err)
 }
 
 // FinishAttempt implements flow.Attempts.
@@ -142,7 +141,7 @@ func (a attempts) FinishAttempt(ctx context.Context, key, owner string, out flow
 	return flowError(a.store.FinishAttempt(ctx, key, owner, written, now))
 }
 
-// flowError wraps an error of the Store in the error that the engine tests for.
+// flowError wraps an error of a Store in the error of package flow that has the same meaning.
 func flowError(err error) error {
 	switch {
 	case errors.Is(err, ErrAttemptLost):
