@@ -15,39 +15,46 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// decision is the result of /verify for a host session. It is immutable once it is cached: all
+// This file decides a request of a proxy to /verify. The decision is read from the store for a host
+// session: the session on the host of a site, whose cookie the browser sent. It is cached with the
+// header values that the proxy passes to the site, among them a signed assertion.
+
+// decision is the response of /verify for a host session. It is immutable once it is cached: all
 // responses share its header values.
 type decision struct {
 	denied web.Kind      // the page with the reason; "" = allowed
 	user   *gateway.User // nil = no user is known
-	grant  string
 
-	subject, name, openid, unionid, groups []string // as headers
+	// the values of the headers for the site
+	subject, name, openid, unionid, groups []string
 	assertion                              []string
-	claims                                 string    // of the assertion, without its times
-	renew                                  time.Time // when the assertion is signed again
+
+	claims   string    // of the assertion, without its times: the assertion is reused while they are equal
+	resignAt time.Time // when the assertion is signed again
 }
 
-// revalidate makes a decision from the store for a host session whose cookie has been verified.
-// before is an earlier decision, or nil. An error is an error of the store.
-func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [32]byte, before *decision,
+// readDecision reads the decision for a host session from the store. grantID and hash come from a
+// cookie that has been verified. previous is an earlier decision, whose assertion may be reused, or
+// nil. An error is an error of the store.
+func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, hash [32]byte, previous *decision,
 	now time.Time) (*decision, error) {
 	// Other requests may wait for the decision, so it is made even if this request is cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	_, f, err := h.cfg.Grants.Token(ctx, hash, now)
-	if err == nil && (f.ID != grant || f.App != s.app.ID) {
+	_, grant, err := h.cfg.Grants.Token(ctx, hash, now)
+	if err == nil && (grant.ID != grantID || grant.App != s.app.ID) {
 		err = gateway.ErrNotFound // the host belongs to another app now
 	}
 	if err != nil {
-		return h.ended(ctx, grant, err)
+		return h.endedDecision(ctx, grantID, err)
 	}
-	session, user, err := h.cfg.Sessions.Find(ctx, f.Session, now)
+	session, user, err := h.cfg.Sessions.Find(ctx, grant.Session, now)
 	if err != nil {
-		return h.ended(ctx, grant, err)
+		return h.endedDecision(ctx, grantID, err)
 	}
-	v := &decision{user: &user, grant: f.ID}
-	// The handoff has checked all other requirements.
+	d := &decision{user: &user}
+	// Access and sign-in method are checked again, since the configuration may have changed. The
+	// handoff that created the host session has checked everything else.
 	next, err := admission.Check(admission.Facts{
 		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method),
 		Subject: admission.SubjectKnown,
@@ -57,87 +64,92 @@ func (h *Handler) revalidate(ctx context.Context, s *site, grant string, hash [3
 	if err != nil {
 		return nil, err
 	}
-	if v.denied = next.Page; v.denied != "" {
-		return v, nil
+	d.denied = next.Page
+	if d.denied != "" {
+		return d, nil
 	}
 	identities, err := h.cfg.Users.Identities(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
-	return v, h.writeDecision(v, s, f, user, access.UnionID(identities, f.AppID), before, now)
+	return d, h.setHeaders(d, s, grant, user, access.UnionID(identities, grant.AppID), previous, now)
 }
 
-// ended returns the decision for a session that has ended. A blocked user sees the page for blocked
-// users, instead of being redirected to sign in.
-func (h *Handler) ended(ctx context.Context, grant string, err error) (*decision, error) {
-	signedOut := &decision{denied: web.NotSignedIn}
+// endedDecision returns the decision for a host session that was not found: sign in again. A blocked
+// user could not, and gets the page for blocked users instead. err is the error of the search; any
+// other error than gateway.ErrNotFound is returned.
+func (h *Handler) endedDecision(ctx context.Context, grantID string, err error) (*decision, error) {
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	f, err := h.cfg.Grants.Grant(ctx, grant)
+	grant, err := h.cfg.Grants.Grant(ctx, grantID)
 	if err == nil {
-		var a gateway.User
-		if a, err = h.cfg.Users.User(ctx, f.UserID); err == nil && a.Status == gateway.Blocked {
-			return &decision{denied: web.Blocked, user: &a}, nil
+		var user gateway.User
+		user, err = h.cfg.Users.User(ctx, grant.UserID)
+		if err == nil && user.Status == gateway.Blocked {
+			return &decision{denied: web.Blocked, user: &user}, nil
 		}
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	return signedOut, nil
+	return &decision{denied: web.NotSignedIn}, nil
 }
 
-// writeDecision sets the headers for the site.
-func (h *Handler) writeDecision(v *decision, s *site, f gateway.Grant, a gateway.User, union string, before *decision,
-	now time.Time) error {
-	v.subject, v.name = value(encode(f.Subject)), value(encode(a.Nickname))
-	v.openid, v.unionid = value(encode(f.OpenID)), value(encode(union))
-	groups := make([]string, len(a.Groups))
-	for i, g := range a.Groups {
-		groups[i] = encode(g) // commas in names are encoded, so commas separate
+// setHeaders sets the header values of a decision that allows the request.
+func (h *Handler) setHeaders(d *decision, s *site, grant gateway.Grant, user gateway.User, unionID string,
+	previous *decision, now time.Time) error {
+	d.subject = headerValue(encode(grant.Subject))
+	d.name = headerValue(encode(user.Nickname))
+	d.openid = headerValue(encode(grant.OpenID))
+	d.unionid = headerValue(encode(unionID))
+	groups := make([]string, len(user.Groups))
+	for i, group := range user.Groups {
+		groups[i] = encode(group) // a comma in a name is encoded, so a comma separates two names
 	}
-	v.groups = value(strings.Join(groups, ","))
-	return h.signAssertion(v, s, claims{Subject: f.Subject, Name: a.Nickname, Groups: append([]string{}, a.Groups...),
-		WeChat: identity{AppID: f.AppID, OpenID: f.OpenID, UnionID: union}}, before, now)
+	d.groups = headerValue(strings.Join(groups, ","))
+	return h.setAssertion(d, s, claims{
+		Subject: grant.Subject, Name: user.Nickname, Groups: append([]string{}, user.Groups...),
+		WeChat: identity{AppID: grant.AppID, OpenID: grant.OpenID, UnionID: unionID},
+	}, previous, now)
 }
 
-func value(s string) []string { return []string{s} }
+// headerValue returns a header with one value, as http.Header stores it.
+func headerValue(s string) []string { return []string{s} }
 
-// encode percent-encodes everything but letters, digits and "-._~" (RFC 3986, section 2.3):
-// nicknames contain any character, headers ASCII.
+// encode percent-encodes all bytes but letters, digits and "-._~" (RFC 3986, section 2.3), since a
+// nickname may contain any character, but a header only ASCII.
 func encode(s string) string {
-	plain := func(c byte) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' ||
-			c == '_' || c == '~'
-	}
 	var out strings.Builder
 	for _, c := range []byte(s) {
-		if plain(c) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9',
+			c == '-', c == '.', c == '_', c == '~':
 			out.WriteByte(c)
-			continue
+		default:
+			escape(&out, c)
 		}
-		escape(&out, c)
 	}
 	return out.String()
 }
 
 const (
-	assertionLife  = 55 * time.Second // after signing
-	assertionEarly = 5 * time.Second  // for sites whose clock is behind
-	assertionFresh = 35 * time.Second // how long an assertion is reused
+	assertionLifetime = 55 * time.Second // after signing
+	assertionSkew     = 5 * time.Second  // iat and nbf are earlier by this, for sites whose clock is slow
+	assertionReuse    = 35 * time.Second // how long after signing an assertion is sent again
 )
 
-// claims are the claims of an assertion.
+// claims are the claims of an assertion, a JWT.
 type claims struct {
-	Issuer   string   `json:"iss"`
-	Audience string   `json:"aud"`
-	Subject  string   `json:"sub"`
-	Name     string   `json:"name,omitempty"`
-	Groups   []string `json:"groups"`
-	WeChat   identity `json:"wechat"`
-	Issued   int64    `json:"iat,omitempty"`
-	NotYet   int64    `json:"nbf,omitempty"`
-	Expires  int64    `json:"exp,omitempty"`
+	Issuer    string   `json:"iss"`
+	Audience  string   `json:"aud"`
+	Subject   string   `json:"sub"`
+	Name      string   `json:"name,omitempty"`
+	Groups    []string `json:"groups"`
+	WeChat    identity `json:"wechat"`
+	IssuedAt  int64    `json:"iat,omitempty"`
+	NotBefore int64    `json:"nbf,omitempty"`
+	ExpiresAt int64    `json:"exp,omitempty"`
 }
 
 type identity struct {
@@ -146,27 +158,30 @@ type identity struct {
 	UnionID string `json:"unionid,omitempty"`
 }
 
-// signAssertion signs a JWT with the identity of the user, which sites verify with the keys of the
-// gateway's JWKS. One signature serves all requests of the next half minute while its claims stay
-// the same. The algorithm is ES256, since an RS256 signature takes forty times as long.
-func (h *Handler) signAssertion(v *decision, s *site, c claims, before *decision, now time.Time) error {
+// setAssertion sets the assertion of a decision: a JWT with the identity of the user, which a site
+// can verify with the gateway's JWKS. If the previous assertion is fresh and its claims are the same,
+// it is reused, because signing takes much longer than the rest. The algorithm is ES256, since an
+// RS256 signature takes forty times as long.
+func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
-	text, err := json.Marshal(c)
+	withoutTimes, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	v.claims = string(text)
-	if before != nil && before.claims == v.claims && now.Before(before.renew) {
-		v.assertion, v.renew = before.assertion, before.renew
+	d.claims = string(withoutTimes)
+	if previous != nil && previous.claims == d.claims && now.Before(previous.resignAt) {
+		d.assertion, d.resignAt = previous.assertion, previous.resignAt
 		return nil
 	}
-	c.Issued, c.NotYet = now.Add(-assertionEarly).Unix(), now.Add(-assertionEarly).Unix()
-	c.Expires = now.Add(assertionLife).Unix()
-	if text, err = json.Marshal(c); err != nil {
+	c.IssuedAt = now.Add(-assertionSkew).Unix()
+	c.NotBefore = c.IssuedAt
+	c.ExpiresAt = now.Add(assertionLifetime).Unix()
+	payload, err := json.Marshal(c)
+	if err != nil {
 		return err
 	}
-	signed, err := h.cfg.Keys.Sign(keys.ES256, keys.TypeAssertion, text)
-	v.assertion, v.renew = value(signed), now.Add(assertionFresh)
+	signed, err := h.cfg.Keys.Sign(keys.ES256, keys.TypeAssertion, payload)
+	d.assertion, d.resignAt = headerValue(signed), now.Add(assertionReuse)
 	return err
 }
 
@@ -174,10 +189,10 @@ func (h *Handler) signAssertion(v *decision, s *site, c claims, before *decision
 // the gateway issued are cached, so that an anonymous client cannot fill it.
 const maxEntries = 16_384
 
-// key identifies a host session: a site and the SHA-256 of the cookie.
-type key struct {
+// cacheKey identifies a host session.
+type cacheKey struct {
 	site *site
-	hash [32]byte
+	hash [32]byte // SHA-256 of the cookie
 }
 
 type entry struct {
@@ -188,23 +203,26 @@ type entry struct {
 // cache stores decisions. Of concurrent requests with the same cookie, only one reads the store.
 type cache struct {
 	mu      sync.Mutex
-	entries map[key]entry
-	flights map[key]*flight
+	entries map[cacheKey]entry
+	reads   map[cacheKey]*read // in progress
 }
 
-// flight is a read of the store that is in progress.
-type flight struct {
+// read is a read of the store that is in progress, and its result once done is closed.
+type read struct {
 	done     chan struct{}
 	decision *decision
 	err      error
-	dropped  bool // the session was ended meanwhile, so the decision is not stored
+	removed  bool // the session was ended during the read, so the decision must not be cached
 }
 
-func newCache() *cache { return &cache{entries: map[key]entry{}, flights: map[key]*flight{}} }
+// readFunc reads a decision from the store, and returns until when it is cached.
+type readFunc func() (d *decision, until time.Time, err error)
+
+func newCache() *cache { return &cache{entries: map[cacheKey]entry{}, reads: map[cacheKey]*read{}} }
 
 // get returns a cached decision, or nil; valid reports whether it has not expired. An expired
 // decision is returned too, since its assertion may be reused.
-func (c *cache) get(k key, now time.Time) (v *decision, valid bool) {
+func (c *cache) get(k cacheKey, now time.Time) (d *decision, valid bool) {
 	c.mu.Lock()
 	e, found := c.entries[k]
 	c.mu.Unlock()
@@ -214,83 +232,86 @@ func (c *cache) get(k key, now time.Time) (v *decision, valid bool) {
 	return e.decision, now.Before(e.until)
 }
 
-// load calls read once for all requests that wait for the same key, and stores the decision until
-// the time that read returns. An error is not stored. A waiting request returns early when its
-// context ends.
-func (c *cache) load(ctx context.Context, k key, now time.Time, read func() (*decision, time.Time, error)) (*decision,
-	error) {
+// load returns the decision that readStore returns, and caches it. When a read for the same key is in
+// progress, load waits for its result instead, but not longer than until ctx ends. An error is not
+// cached.
+func (c *cache) load(ctx context.Context, k cacheKey, now time.Time, readStore readFunc) (*decision, error) {
 	c.mu.Lock()
-	f, found := c.flights[k]
+	current, found := c.reads[k]
 	if !found {
-		f = &flight{done: make(chan struct{}), err: errNoResult}
-		c.flights[k] = f
+		current = &read{done: make(chan struct{}), err: errNoResult}
+		c.reads[k] = current
 	}
 	c.mu.Unlock()
 	if !found {
-		return c.run(f, k, now, read)
+		return c.run(current, k, now, readStore)
 	}
 	select {
-	case <-f.done:
-		return f.decision, f.err
+	case <-current.done:
+		return current.decision, current.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// errNoResult is returned to requests that wait for a read whose goroutine has panicked.
+// errNoResult is the error of the requests that wait for a read whose goroutine panics.
 var errNoResult = errors.New("reading a session ended without a result")
 
-func (c *cache) run(f *flight, k key, now time.Time, read func() (*decision, time.Time, error)) (*decision, error) {
+// run calls readStore, and passes its result to the requests that wait. It does the latter even when
+// readStore panics, so that they do not wait forever.
+func (c *cache) run(current *read, k cacheKey, now time.Time, readStore readFunc) (*decision, error) {
 	var until time.Time
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		close(f.done)
-		if f.dropped {
-			return
+		close(current.done)
+		if current.removed {
+			return // and c.reads[k] may be a later read
 		}
-		delete(c.flights, k)
-		if f.err == nil {
-			c.keep(k, entry{f.decision, until}, now)
+		delete(c.reads, k)
+		if current.err == nil {
+			c.store(k, entry{decision: current.decision, until: until}, now)
 		}
 	}()
-	var err error
-	f.decision, until, err = read()
-	f.err = err
-	return f.decision, f.err
+	d, validUntil, err := readStore()
+	current.decision, current.err = d, err
+	until = validUntil
+	return d, err
 }
 
-// keep stores an entry. When the cache is full, it removes expired entries among 16 random ones, or
-// one of these if none has expired.
-func (c *cache) keep(k key, e entry, now time.Time) {
+// put caches a decision that was read without load.
+func (c *cache) put(k cacheKey, e entry, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store(k, e, now)
+}
+
+// store stores an entry; the caller has locked mu. When the cache is full, it inspects up to 16 random
+// entries. It removes the expired ones, and always the last one, so that there is space.
+func (c *cache) store(k cacheKey, e entry, now time.Time) {
 	if _, found := c.entries[k]; !found && len(c.entries) >= maxEntries {
-		looked := 0
-		for old, at := range c.entries {
-			if looked++; looked > 16 {
-				break
+		inspected := 0
+		for oldKey, old := range c.entries { // Go iterates over a map in random order
+			inspected++
+			if inspected == 16 || !now.Before(old.until) {
+				delete(c.entries, oldKey)
 			}
-			if looked == 16 || !now.Before(at.until) {
-				delete(c.entries, old)
+			if inspected == 16 {
+				break
 			}
 		}
 	}
 	c.entries[k] = e
 }
 
-// drop removes the entry of a session that was ended by this process.
-func (c *cache) drop(k key) {
+// remove removes the entry of a session that this process has ended, and keeps a read in progress
+// from caching it again.
+func (c *cache) remove(k cacheKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.entries, k)
-	if f := c.flights[k]; f != nil {
-		f.dropped = true
-		delete(c.flights, k)
+	if current := c.reads[k]; current != nil {
+		current.removed = true
+		delete(c.reads, k)
 	}
-}
-
-// put stores a decision that was made without load.
-func (c *cache) put(k key, e entry, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.keep(k, e, now)
 }

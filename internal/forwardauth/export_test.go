@@ -9,9 +9,9 @@ const MaxEntries = maxEntries
 // afterwards, and whether the last one is among them.
 func Fill(n int, until, now time.Time) (held int, last bool) {
 	c := newCache()
-	var k key
+	var k cacheKey
 	for i := range n {
-		k = key{hash: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}
+		k = cacheKey{hash: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}
 		c.put(k, entry{&decision{}, until}, now)
 	}
 	_, last = c.get(k, now)

@@ -22,48 +22,48 @@ type forwardedRequest struct {
 var (
 	errUntrusted = errors.New("the peer is not among trusted_proxies")
 	errHost      = errors.New("no app has this host")
-	errForm      = errors.New("the forwarded headers are missing or contradict each other")
+	errHeaders   = errors.New("the forwarded headers are missing or contradict each other")
 )
 
 // parseForwarded reads the original request from the headers of a trusted proxy.
 //
 // Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends X-Original-URL and
-// X-Original-Method when it is configured as documented. Each passes on the other's headers if a
-// client sends them. So where both name a host, it must be the same one: otherwise a client could
-// get the decision for one site at another.
+// X-Original-Method when it is configured as documented. A proxy of one kind passes on the headers of
+// the other kind if a client sends them. So when both contain a host, the hosts must be equal:
+// otherwise a client could get the decision for another site.
 func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
-	var q forwardedRequest
+	var req forwardedRequest
 	if !h.trusted(r) {
-		return q, errUntrusted
+		return req, errUntrusted
 	}
 	host, ok := single(r, "X-Forwarded-Host")
 	proto, ok2 := single(r, "X-Forwarded-Proto")
 	original, ok3 := single(r, "X-Original-Url")
 	if !ok || !ok2 || !ok3 || host == "" && original == "" {
-		return q, errForm
+		return req, errHeaders
 	}
 	if original == "" {
-		q.target, _ = single(r, "X-Forwarded-Uri")
-		q.method, _ = single(r, "X-Forwarded-Method")
+		req.target, _ = single(r, "X-Forwarded-Uri")
+		req.method, _ = single(r, "X-Forwarded-Method")
 	} else {
 		scheme, at, target, found := cutURL(original)
 		if !found {
-			return q, errForm
+			return req, errHeaders
 		}
-		if host != "" && h.names[strings.ToLower(host)] != h.names[strings.ToLower(at)] {
-			return q, errForm
+		if host != "" && h.byHost[strings.ToLower(host)] != h.byHost[strings.ToLower(at)] {
+			return req, errHeaders
 		}
-		host, proto, q.target, q.nginx = at, scheme, target, true
-		q.method, _ = single(r, "X-Original-Method")
+		host, proto, req.target, req.nginx = at, scheme, target, true
+		req.method, _ = single(r, "X-Original-Method")
 	}
-	if q.site = h.site(host, proto); q.site == nil {
-		return q, errHost
+	if req.site = h.site(host, proto); req.site == nil {
+		return req, errHost
 	}
-	return q, nil
+	return req, nil
 }
 
-// single returns a header that may occur once. ok is false for several values, one of which may
-// have been added by the client.
+// single returns the value of a header, "" if it is missing. ok is false when it occurs several times:
+// the client may have added a value.
 func single(r *http.Request, name string) (value string, ok bool) {
 	switch v := r.Header[name]; len(v) {
 	case 0:
@@ -90,9 +90,9 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 // site returns the site of a host, compared with its port and without regard to case; nil when no
 // app has the host.
 func (h *Handler) site(host, proto string) *site {
-	p, found := h.names[host]
+	p, found := h.byHost[host]
 	if !found {
-		p = h.names[strings.ToLower(host)]
+		p = h.byHost[strings.ToLower(host)]
 	}
 	switch proto {
 	case "http", "ws":
@@ -121,9 +121,9 @@ func (h *Handler) trusted(r *http.Request) bool {
 	return false
 }
 
-// hosted returns the site that a request to /.weigate/ is for. The forwarded headers of an
-// untrusted peer are not read; its Host is what the browser sent.
-func (h *Handler) hosted(r *http.Request) *site {
+// siteOf returns the site of a request to /.weigate/, or nil. The forwarded headers are read from a
+// trusted proxy only; of any other peer the Host header is used.
+func (h *Handler) siteOf(r *http.Request) *site {
 	host, proto := r.Host, ""
 	if r.TLS != nil {
 		proto = "https"
@@ -147,8 +147,8 @@ func (h *Handler) hosted(r *http.Request) *site {
 // onHost serves f on the hosts of apps; on other hosts it responds with 404.
 func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		setPrivate(w)
-		s := h.hosted(r)
+		setPrivateOnHost(w)
+		s := h.siteOf(r)
 		if s == nil {
 			h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 			return
@@ -157,17 +157,17 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 	}
 }
 
-// setPrivate keeps a response out of caches, and its address out of the header Referer. It also
+// setPrivateOnHost keeps a response out of caches, and its address out of the header Referer. It also
 // removes Strict-Transport-Security, since the host is not the gateway's.
-func setPrivate(w http.ResponseWriter) {
+func setPrivateOnHost(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Del("Strict-Transport-Security")
 }
 
-// maxReturn limits a return path, so that an address that contains it percent-encoded twice still
-// fits into a login request.
+// maxReturn is the greatest length of a return path, in bytes. Percent-encoded twice, it still fits
+// into the return address of a sign-in.
 const maxReturn = 1000
 
 // cleanReturn returns a path of the same host in a form that all browsers parse alike. A path that

@@ -24,10 +24,12 @@ import (
 // App is an app of kind forward_auth.
 type App struct {
 	gateway.App
-	// host names in lower case, with a port where it is not the scheme's default; at least one,
-	// each in one app only
-	Hosts   []string
-	Subject string // the kind of id in X-Weigate-User: see package access; "" = access.SubjectUser
+	// host names in lower case, with the port unless it is 443 or 80; at least one; no host may
+	// belong to two apps
+	Hosts []string
+	// the id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID, or
+	// access.SubjectOpenID with the name of a connector
+	Subject string
 }
 
 // Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
@@ -67,35 +69,37 @@ type Config struct {
 // Handler serves proxies and signs users in on the hosts of apps. Make it with [New]; it is safe
 // for concurrent use.
 type Handler struct {
-	cfg     Config
-	path    string          // of the gateway's address; "" at the root
-	names   map[string]pair // by the host as a proxy may write it, in lower case
-	origins map[string]*site
-	secrets [][]byte
-	cache   *cache
-	events  audit.Recorder
+	cfg        Config
+	path       string               // of Config.URL; "" at the root
+	byHost     map[string]hostSites // by the host in lower case, with and without a default port
+	byOrigin   map[string]*site
+	cookieKeys [][]byte // keys for the cookies of host sessions, the current one first
+	cache      *cache
+	events     audit.Recorder
 
-	none, noStore []string // header values that all responses of /verify share; net/http only reads them
+	// header values that all responses of /verify share, to save allocations; net/http only reads them
+	emptyValue, noStore []string
 
-	warnedPeer, warnedHost, warnedLoop atomic.Bool
+	warnedPeer, warnedHost, warnedLoop atomic.Bool // these warnings are logged once
 }
 
-// site is one host of an app with one scheme. There is exactly one *site for each pair, so pointers
+// site is one host of an app with one scheme. There is exactly one *site for each origin, so pointers
 // can be compared and are used as map keys.
 type site struct {
-	app     *App
-	origin  string // scheme and host
-	name    string // the host without its port: cookies ignore ports, so sessions do too
-	secure  bool
-	session string // names of the cookies
-	nonce   string
-	own     []string // prefixes of the gateway's cookies, which are not passed to the site
+	app           *App
+	origin        string   // scheme and host
+	name          string   // the host without its port: browsers send cookies to all ports of a host
+	secure        bool     // the scheme is https
+	sessionCookie string   // name of the cookie of the host session
+	nonceCookie   string   // name of the cookie with the nonce of a sign-in in progress
+	ownPrefixes   []string // of the names of the gateway's cookies, which are not passed to the site
 }
 
-// pair is a host with both schemes; nil for a scheme on which the host is not served.
-type pair struct{ https, http *site }
+// hostSites are the sites of a host; nil for a scheme on which the host is not served.
+type hostSites struct{ https, http *site }
 
-// Paths. The first two are below the gateway's, the others at the root of each host of an app.
+// Paths. The first two are relative to the gateway's path, the others are at the root of each host of
+// an app, whose proxy passes them to the gateway.
 const (
 	pathVerify  = "/verify"
 	pathHandoff = "/forward-auth"
@@ -132,15 +136,20 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	h := &Handler{
-		cfg: cfg, path: u.EscapedPath(), names: map[string]pair{}, origins: map[string]*site{},
-		secrets: cfg.Sealer.Derive("forward auth host session"), cache: newCache(), none: []string{""},
-		noStore: []string{"no-store"},
-		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		cfg:        cfg,
+		path:       u.EscapedPath(),
+		byHost:     map[string]hostSites{},
+		byOrigin:   map[string]*site{},
+		cookieKeys: cfg.Sealer.Derive("forward auth host session"),
+		cache:      newCache(),
+		events:     audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		emptyValue: []string{""},
+		noStore:    []string{"no-store"},
 	}
 	return h, h.addHosts()
 }
 
-// addHosts fills names and origins. It returns all problems, joined.
+// addHosts adds all hosts of all apps to byHost and byOrigin. It returns all problems, joined.
 func (h *Handler) addHosts() error {
 	var problems []error
 	for i := range h.cfg.Apps {
@@ -163,33 +172,34 @@ func (h *Handler) addHosts() error {
 	return errors.Join(problems...)
 }
 
-// addHost adds a host and reports whether it existed already.
+// addHost adds a host, and reports whether another app has it already. Proxies may send the host with
+// or without a default port, so it is added under each of these names.
 func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	port := u.Port()
 	if port == "443" || port == "80" {
 		name = strings.TrimSuffix(name, ":"+port)
 	}
-	p := pair{}
+	p := hostSites{}
 	if port != "80" {
 		p.https = newSite(app, "https", name)
 	}
 	if port != "443" && (h.cfg.Insecure || origin.IsLoopback(u.Hostname())) {
 		p.http = newSite(app, "http", name)
 	}
-	add := func(name string, p pair) {
-		if _, exists := h.names[name]; exists {
+	add := func(name string, p hostSites) {
+		if _, exists := h.byHost[name]; exists {
 			taken = true
 		}
-		h.names[name] = p
+		h.byHost[name] = p
 	}
 	add(name, p)
 	if port == "" || port == "443" || port == "80" {
-		add(name+":443", pair{https: p.https})
-		add(name+":80", pair{http: p.http})
+		add(name+":443", hostSites{https: p.https})
+		add(name+":80", hostSites{http: p.http})
 	}
 	for _, s := range []*site{p.https, p.http} {
 		if s != nil {
-			h.origins[s.origin] = s
+			h.byOrigin[s.origin] = s
 		}
 	}
 	return taken
@@ -199,17 +209,19 @@ func newSite(app *App, scheme, host string) *site {
 	u := url.URL{Host: host}
 	s := &site{app: app, origin: scheme + "://" + host, name: u.Hostname(), secure: scheme == "https"}
 	if s.secure {
-		s.session, s.own = "__Host-weigate-auth", []string{"__Host-weigate", "__Secure-weigate"}
+		s.sessionCookie = "__Host-weigate-auth"
+		s.ownPrefixes = []string{"__Host-weigate", "__Secure-weigate"}
 	} else {
-		s.session, s.own = "weigate-auth", []string{"weigate"}
+		s.sessionCookie = "weigate-auth" // browsers accept the prefixes on https only
+		s.ownPrefixes = []string{"weigate"}
 	}
-	s.nonce = s.session + "-nonce"
+	s.nonceCookie = s.sessionCookie + "-nonce"
 	return s
 }
 
-// Mount registers the routes. /verify has no limit, since a proxy sends every request there and a
-// cached decision is cheap. Other sites may POST there, since a proxy may use the method of the
-// original request; it changes nothing.
+// Mount registers the routes. /verify has no rate limit: a proxy sends a request there for each
+// request of each user, and a cached decision is cheap. It accepts cross-site POST requests, since a
+// proxy may send the method of the original request, and /verify changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
@@ -220,7 +232,8 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathRefused, h.refused)
 }
 
-// start returns the address at which signing in on this host begins.
-func (s *site) start(returnTo string) string {
+// startURL returns the address at which a sign-in on this host begins, and which returns to a path of
+// the host.
+func (s *site) startURL(returnTo string) string {
 	return s.origin + pathStart + "?return=" + url.QueryEscape(returnTo)
 }

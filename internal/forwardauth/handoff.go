@@ -42,13 +42,18 @@ const (
 	paramToken          = "token"
 )
 
-// handoff is a request for the one-time transfer of a session to the host of an app.
+// This file transfers a session from the gateway to the host of a site, since the cookie of one host
+// is not sent to another. The gateway makes a one-time token (serveHandoff). The browser brings the
+// token to the host, where Handler.finish in host.go redeems it with redeemOnce. The token is stored
+// like an authorization code, bound by PKCE to a nonce that only this browser has.
+
+// handoff is a valid request to transfer the session to the host of a site.
 type handoff struct {
 	site           *site
-	challenge      string
-	target         string
-	loginRequestID string
-	reauthenticate bool
+	challenge      string // PKCE challenge of the nonce
+	target         string // path on the site where the browser continues
+	loginRequestID string // "" = the browser does not return from a sign-in
+	reauthenticate bool   // the user has agreed to sign in again
 }
 
 // serveHandoff transfers the session of a signed-in browser to the host of an app. An attacker who
@@ -57,18 +62,18 @@ type handoff struct {
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	e, problem := h.parseHandoff(r)
+	req, problem := h.parseHandoff(r)
 	if problem != "" {
 		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/"})
 		return
 	}
-	err := h.admit(w, r, e)
+	err := h.admit(w, r, req)
 	var known *pageError
 	switch {
 	case errors.As(err, &known):
-		h.cfg.Site.Show(w, r, h.problemPage(e, known))
+		h.cfg.Site.Show(w, r, h.problemPage(req, known))
 	case err != nil:
-		h.failed(w, r, forwardedRequest{site: e.site, target: e.target}, err)
+		h.showFailure(w, r, forwardedRequest{site: req.site, target: req.target}, err)
 	}
 }
 
@@ -79,32 +84,32 @@ func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 			return handoff{}, web.BadRequest
 		}
 	}
-	e := handoff{
-		site: h.origins[q.Get(paramTo)], challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
+	req := handoff{
+		site: h.byOrigin[q.Get(paramTo)], challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
 		loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate),
 	}
 	switch {
-	case err != nil || !isKey(e.challenge) || len(e.loginRequestID) > maxLoginRequestID:
-		return e, web.BadRequest
-	case e.site == nil:
-		return e, web.UnknownHost
+	case err != nil || !isSecret(req.challenge) || len(req.loginRequestID) > maxLoginRequestID:
+		return req, web.BadRequest
+	case req.site == nil:
+		return req, web.UnknownHost
 	}
-	return e, ""
+	return req, ""
 }
 
 // address returns the handoff as an address of the gateway.
-func (h *Handler) address(e handoff) string {
-	q := url.Values{paramTo: {e.site.origin}, paramChallenge: {e.challenge}, paramReturn: {e.target}}
-	if e.loginRequestID != "" {
-		q.Set(paramLoginRequest, e.loginRequestID)
+func (h *Handler) address(req handoff) string {
+	q := url.Values{paramTo: {req.site.origin}, paramChallenge: {req.challenge}, paramReturn: {req.target}}
+	if req.loginRequestID != "" {
+		q.Set(paramLoginRequest, req.loginRequestID)
 	}
-	if e.reauthenticate {
+	if req.reauthenticate {
 		q.Set(paramReauthenticate, "1")
 	}
 	return h.path + pathHandoff + "?" + q.Encode()
 }
 
-// pageError is an error that the user reads on a page.
+// pageError is an error that is shown to the user on a page of its own kind.
 type pageError struct {
 	kind web.Kind
 	user *gateway.User // nil = no user is known
@@ -113,16 +118,16 @@ type pageError struct {
 func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }
 
 // problemPage returns the page for a user who was denied.
-func (h *Handler) problemPage(e handoff, problem *pageError) web.Page {
-	page := web.Page{Kind: problem.kind, App: e.site.app.Name, Home: h.cfg.URL + "/"}
+func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
+	page := web.Page{Kind: problem.kind, App: req.site.app.Name, Home: h.cfg.URL + "/"}
 	if problem.user != nil {
 		page.User = web.UserOf(*problem.user)
 	}
-	again := e
+	again := req
 	again.reauthenticate = false
 	switch problem.kind {
 	case web.NotSignedIn:
-		page.Go = e.site.start(e.target) // from the beginning, with a new nonce
+		page.Go = req.site.startURL(req.target) // from the beginning, with a new nonce
 		return page
 	case web.Blocked:
 		return page
@@ -133,17 +138,17 @@ func (h *Handler) problemPage(e handoff, problem *pageError) web.Page {
 	return page
 }
 
-// admit answers a handoff: with the redirect to the host, with the page or the sign-in that the
-// user needs first, or with an error, which is left to serveHandoff.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, e handoff) error {
+// admit responds to a handoff with the next step: a redirect to the host with a token, a page, or a
+// redirect to sign in. It leaves errors to serveHandoff.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return err
 	}
-	app := e.site.app
-	facts := admission.Facts{Returned: e.loginRequestID != "", Confirmed: e.reauthenticate, WantsProfile: true}
+	app := req.site.app
+	facts := admission.Facts{Returned: req.loginRequestID != "", Confirmed: req.reauthenticate, WantsProfile: true}
 	if signedIn {
-		facts.SetSession(s, app.App, h.address(e.withLoginRequest("")), e.loginRequestID, h.cfg.Now())
+		facts.SetSession(s, app.App, h.address(req.withLoginRequest("")), req.loginRequestID, h.cfg.Now())
 	}
 	var subject access.Subject
 	next, err := admission.Check(facts, admission.Lookups{
@@ -158,24 +163,24 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, e handoff) error
 	}
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
-		return h.begin(w, r, e, next.Step == admission.Reauthenticate)
+		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Wait:
-		page := web.WaitingPage(app.App, s.User, h.address(e))
+		page := web.WaitingPage(app.App, s.User, h.address(req))
 		page.Home = h.cfg.URL + "/"
 		h.cfg.Site.Show(w, r, page)
 		return nil
 	case admission.Deny:
 		return &pageError{next.Page, userOf(s, signedIn)}
 	case admission.AskProfile:
-		if h.cfg.SignIn.AskProfile(w, r, s, h.address(e)) {
+		if h.cfg.SignIn.AskProfile(w, r, s, h.address(req)) {
 			return nil
 		}
 	}
-	token, err := h.newToken(r.Context(), e, s, subject)
+	token, err := h.newToken(r.Context(), req, s, subject)
 	if err != nil {
 		return err
 	}
-	route.SeeOther(w, e.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {e.target}}.Encode())
+	route.SeeOther(w, req.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {req.target}}.Encode())
 	return nil
 }
 
@@ -188,34 +193,41 @@ func userOf(s session.Browser, signedIn bool) *gateway.User {
 
 // withLoginRequest returns the handoff with a login request id: the return address of that login
 // request.
-func (e handoff) withLoginRequest(loginRequestID string) handoff {
-	e.loginRequestID = loginRequestID
-	return e
+func (req handoff) withLoginRequest(loginRequestID string) handoff {
+	req.loginRequestID = loginRequestID
+	return req
 }
 
 // begin sends the browser to sign in.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, e handoff, reauthenticate bool) error {
-	id := admission.NewLoginRequestID(h.address(e.withLoginRequest("")))
-	if len(h.address(e.withLoginRequest(id))) > session.MaxReturn {
-		e.target = "/"
-		id = admission.NewLoginRequestID(h.address(e.withLoginRequest("")))
+func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
+	id := admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
+	if len(h.address(req.withLoginRequest(id))) > session.MaxReturn {
+		req.target = "/"
+		id = admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
 	}
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, ReturnURL: h.address(e.withLoginRequest(id)), RestartURL: e.site.start(e.target), App: e.site.app.App,
-		Connector: access.SubjectConnector(e.site.app.Subject), Reauthenticate: reauthenticate, Profile: true,
+		ID:             id,
+		App:            req.site.app.App,
+		ReturnURL:      h.address(req.withLoginRequest(id)),
+		RestartURL:     req.site.startURL(req.target),
+		Connector:      access.SubjectConnector(req.site.app.Subject),
+		Reauthenticate: reauthenticate,
+		Profile:        true,
 	})
 }
 
 // newToken stores a one-time token of a handoff. The grant of the host session exists from now on.
 // It is revoked like all grants: when the user is blocked or signs out everywhere.
-func (h *Handler) newToken(ctx context.Context, e handoff, s session.Browser, subject access.Subject) (string, error) {
+func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
+	subject access.Subject) (string, error) {
 	now := h.cfg.Now()
-	token := newKey()
+	token := newSecret()
 	expires := now.Add(handoffLifetime)
 	c := gateway.Code{
-		Hash: sha256.Sum256([]byte(token)), RedirectURI: e.site.origin, Challenge: e.challenge, ExpiresAt: expires,
+		Hash: sha256.Sum256([]byte(token)), RedirectURI: req.site.origin, Challenge: req.challenge,
+		ExpiresAt: expires,
 		Grant: gateway.Grant{
-			ID: gateway.NewID(), App: e.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
+			ID: gateway.NewID(), App: req.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
 			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now,
 			ExpiresAt: expires,
 		},
@@ -241,11 +253,12 @@ func (h *Handler) subjects() access.Subjects {
 	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
 }
 
-// redeemOnce redeems a token once. It returns gateway.ErrNotFound when the token is invalid, or was
-// made for another host or browser; then nothing has changed.
+// redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session. It
+// returns gateway.ErrNotFound when the token is invalid, or was made for another host or browser;
+// then nothing has changed.
 //
-// One browser may send the same request twice at the same time; WeChat's browser does. An attempt
-// in the store lets one of these requests redeem, in any process. The others wait for it and get
+// WeChat's browser may send the same request twice at the same time. An attempt in the store selects
+// one of these requests, across all processes, to redeem the token. The others wait for it and get
 // the same session, which is derived from the grant.
 func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
@@ -256,14 +269,14 @@ func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) 
 	now := h.cfg.Now()
 	if code.RedeemedAt.IsZero() {
 		name := base64.RawURLEncoding.EncodeToString(hash[:])
-		_, won, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
-			Key: "handoff " + name, Code: name, Owner: newKey(), Lease: now.Add(attemptLease),
+		_, begun, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
+			Key: "handoff " + name, Code: name, Owner: newSecret(), Lease: now.Add(attemptLease),
 			Expires: now.Add(handoffLifetime + repeatLifetime),
 		}, now)
 		switch {
 		case err != nil:
 			return "", err
-		case won:
+		case begun:
 			return h.redeem(ctx, s, code, now)
 		}
 		if code, err = h.awaitRedemption(ctx, s, nonce, hash); err != nil {
@@ -298,7 +311,7 @@ func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now ti
 			ExpiresAt: end}, GrantExpires: end,
 	})
 	if errors.Is(err, gateway.ErrReplay) {
-		err = gateway.ErrExpired // cannot happen with one attempt; a replay has revoked the grant
+		err = gateway.ErrExpired // the attempt's lease has expired, and two requests redeemed: the grant is revoked
 	}
 	return f.ID, err
 }
@@ -316,7 +329,7 @@ func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, ha
 		}
 		select {
 		case <-ctx.Done():
-			return code, gateway.ErrExpired // that request may still redeem it, so this one must not
+			return code, gateway.ErrExpired // the other request may still redeem the code, so this one must not
 		case <-tick.C:
 		}
 	}

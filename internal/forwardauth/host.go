@@ -23,17 +23,19 @@ const (
 	passedLifetime = 10 * time.Second
 )
 
-// start redirects a browser to the gateway, and stores a nonce in a cookie of the host. A browser
-// with a session (it has signed in in another tab) is redirected back to the site. If it requests
-// start again at once, the proxy does not pass its cookie to /verify, and the redirects would never
-// end: start then shows an error.
+// This file serves the paths /.weigate/ on the hosts of sites, and reads and sets the cookies there.
+
+// start begins a sign-in: it stores a nonce in a cookie of the host and redirects to the gateway. A
+// browser that has a session already, since it signed in in another tab, is redirected back to the
+// site. If such a browser requests start again immediately, the proxy does not pass its cookie to
+// /verify, and the redirects would never end: start then shows an error.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := cleanReturn(r.URL.Query().Get(paramReturn))
 	nonce, passed := s.readNonce(r)
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
-		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
+		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	case in && passed:
 		if h.warnedLoop.CompareAndSwap(false, true) {
@@ -41,18 +43,18 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()),
 				"hint", "the proxy must pass Cookie to /verify")
 		}
-		s.clear(w, s.nonce)
+		s.clear(w, s.nonceCookie)
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, App: s.app.Name, Go: s.origin + target})
 		return
 	case in:
-		s.set(w, s.nonce, newKey()+".1", passedLifetime)
+		s.set(w, s.nonceCookie, newSecret()+".1", passedLifetime)
 		route.SeeOther(w, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
-		nonce = newKey()
+		nonce = newSecret()
 	}
-	s.set(w, s.nonce, nonce, nonceLife) // several tabs share it
+	s.set(w, s.nonceCookie, nonce, nonceLife) // several tabs share it
 	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
@@ -63,35 +65,36 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 	return err == nil && v.denied == "", err
 }
 
-// finish exchanges a token for the session of this host. It does so only in the browser with the
-// nonce, which started the sign-in: nobody else can use the token, and an attacker cannot sign
-// another browser in as themselves.
+// finish exchanges the token of a handoff for a session on this host. The browser must have the nonce
+// of the sign-in: so a stolen token is useless, and an attacker who sends a user a link with the
+// attacker's token cannot sign the user in as the attacker (login CSRF).
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
 	target := cleanReturn(q.Get(paramReturn))
 	grant, err := "", error(gateway.ErrNotFound)
-	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isKey(q.Get(paramToken)) {
+	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isSecret(q.Get(paramToken)) {
 		grant, err = h.redeemOnce(r.Context(), s, nonce, q.Get(paramToken))
 	}
 	switch {
 	case err == nil:
-		s.set(w, s.session, grant+"."+h.hostToken(s, grant), h.cfg.SessionMax)
-		s.clear(w, s.nonce)
+		s.set(w, s.sessionCookie, grant+"."+h.hostToken(s, grant), h.cfg.SessionMax)
+		s.clear(w, s.nonceCookie)
 		route.SeeOther(w, s.origin+target)
 		return
 	case !errors.Is(err, gateway.ErrNotFound):
-		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
+		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
-	// The token is not valid. A browser with a session continues: "back", or a second tab.
+	// The token is invalid. The browser may have a session already, after the back button or in a
+	// second tab: then it continues.
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
-		h.failed(w, r, forwardedRequest{site: s, target: target}, err)
+		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 	case in:
 		route.SeeOther(w, s.origin+target)
 	default:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.start(target)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.startURL(target)})
 	}
 }
 
@@ -111,13 +114,13 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
 	if grant, _, ok := h.verifyCookie(s, cookie); ok {
 		if err := h.end(r.Context(), s, grant); err != nil {
-			h.failed(w, r, forwardedRequest{site: s, target: "/"}, err)
+			h.showFailure(w, r, forwardedRequest{site: s, target: "/"}, err)
 			return
 		}
-		h.cache.drop(key{s, sha256.Sum256([]byte(cookie))})
+		h.cache.remove(cacheKey{s, sha256.Sum256([]byte(cookie))})
 	}
-	s.clear(w, s.session)
-	s.clear(w, s.nonce)
+	s.clear(w, s.sessionCookie)
+	s.clear(w, s.nonceCookie)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.HostSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" +
 		url.Values{"return": {h.path + "/"}}.Encode()})
 }
@@ -139,11 +142,11 @@ func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	return nil
 }
 
-// The cookie of a host session is "GRANT.SECRET": the id of the grant, and a MAC of the grant and
-// the host under the master key. The store has the SHA-256 of the MAC, as of any access token. So a
-// made-up cookie, or a cookie of another host, is rejected without reading the store, and a token
-// that is redeemed twice results in the same cookie. GRANT identifies the user even after the
-// session has ended, so that a blocked user sees the reason.
+// The cookie of a host session is "GRANT.MAC": the id of the grant, and an HMAC of this id and the
+// host under a key that is derived from the master key. The MAC is the access token of the grant, of
+// which the database has the SHA-256. A forged cookie, or a cookie of another host, is rejected
+// without reading the database. A handoff token that is redeemed twice results in the same cookie.
+// GRANT identifies the user even after the session has ended, so that a blocked user sees the reason.
 
 func mac(secret []byte, grant, host string) string {
 	m := hmac.New(sha256.New, secret)
@@ -151,10 +154,9 @@ func mac(secret []byte, grant, host string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// hostToken returns the secret half of the session of a grant on a site, under the current master
-// key.
+// hostToken returns the MAC in the cookie of a grant on a site, under the current master key.
 func (h *Handler) hostToken(s *site, grant string) string {
-	return mac(h.secrets[0], grant, s.name)
+	return mac(h.cookieKeys[0], grant, s.name)
 }
 
 // verifyCookie splits a cookie into the grant and the hash of the secret. ok is false unless the
@@ -164,7 +166,7 @@ func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]by
 	if !found || len(value) > 200 {
 		return "", hash, false
 	}
-	for _, secret := range h.secrets { // of the current master key, and of those before it
+	for _, secret := range h.cookieKeys { // of the current master key, and of those before it
 		if hmac.Equal([]byte(mac(secret, grant, s.name)), []byte(token)) {
 			return grant, sha256.Sum256([]byte(token)), true
 		}
@@ -172,8 +174,8 @@ func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]by
 	return "", hash, false
 }
 
-// cookies returns the host session of a request, and its other cookies for the site, without the
-// gateway's.
+// cookies returns the value of the session cookie ("" = none), and the Cookie header for the site:
+// without the cookies of the gateway, which the site must not see.
 func (s *site) cookies(r *http.Request) (session, rest string) {
 	lines := r.Header["Cookie"]
 	if len(lines) == 1 && !s.containsOwn(lines[0]) {
@@ -188,7 +190,7 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 			name, value, _ := strings.Cut(one, "=")
 			switch {
 			case one == "":
-			case name == s.session && session == "":
+			case name == s.sessionCookie && session == "":
 				session = value
 			case s.isOwn(name):
 			default:
@@ -203,7 +205,7 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 }
 
 func (s *site) containsOwn(line string) bool {
-	for _, prefix := range s.own {
+	for _, prefix := range s.ownPrefixes {
 		if strings.Contains(line, prefix) {
 			return true
 		}
@@ -212,7 +214,7 @@ func (s *site) containsOwn(line string) bool {
 }
 
 func (s *site) isOwn(name string) bool {
-	for _, prefix := range s.own {
+	for _, prefix := range s.ownPrefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -223,15 +225,15 @@ func (s *site) isOwn(name string) bool {
 // nonceLife is longer than a sign-in takes.
 const nonceLife = time.Hour
 
-// readNonce returns the nonce of this browser on the site; "" = none. passed reports whether
-// /.weigate/start has just redirected the browser back to the site, since it had a session.
+// readNonce returns the nonce of this browser on the site; "" = none. passed reports that start has
+// just redirected the browser back to the site, since it had a session: then a suffix is set.
 func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
-	c, err := r.Cookie(s.nonce)
+	c, err := r.Cookie(s.nonceCookie)
 	if err != nil {
 		return "", false
 	}
 	nonce, suffix, _ := strings.Cut(c.Value, ".")
-	if !isKey(nonce) {
+	if !isSecret(nonce) {
 		return "", false
 	}
 	return nonce, suffix != ""
@@ -245,15 +247,15 @@ func (s *site) set(w http.ResponseWriter, name, value string, age time.Duration)
 
 func (s *site) clear(w http.ResponseWriter, name string) { s.set(w, name, "", -time.Second) }
 
-// newKey returns 256 random bits in base64url: a nonce, a token, the owner of an attempt.
-func newKey() string {
+// newSecret returns 256 random bits in base64url, for a nonce, a token or the owner of an attempt.
+func newSecret() string {
 	b := make([]byte, 32)
 	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// isKey reports whether a text has the form of 256 bits in base64url.
-func isKey(text string) bool {
+// isSecret reports whether a text has the form of a result of newSecret.
+func isSecret(text string) bool {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	return err == nil && len(b) == 32 && len(text) == 43
 }

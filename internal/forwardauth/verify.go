@@ -27,31 +27,37 @@ const (
 // storeTimeout limits the operations on the store for one request.
 const storeTimeout = 5 * time.Second
 
-// verify serves proxies. Every response has every identity header, since a proxy that copies a
-// missing header may keep the value that the client sent.
+// verify serves /verify: a reverse proxy sends a subrequest here before it passes a request to a
+// site. Every response has every identity header, if only with an empty value: when a header is
+// missing, a proxy may keep the value that the client sent, and a client could forge an identity.
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	none := h.none
 	header["Cache-Control"] = h.noStore
-	header[headerUser], header[headerName], header[headerOpenID] = none, none, none
-	header[headerUnionID], header[headerGroups], header[headerAssertion] = none, none, none
-	q, err := h.parseForwarded(r)
+	for _, name := range []string{headerUser, headerName, headerOpenID, headerUnionID, headerGroups,
+		headerAssertion} {
+		header[name] = h.emptyValue
+	}
+	req, err := h.parseForwarded(r)
 	if err != nil {
 		h.rejectProxy(w, r, err)
 		return
 	}
-	cookie, others := q.site.cookies(r)
-	v, err := h.decision(r.Context(), q.site, cookie)
+	cookie, others := req.site.cookies(r)
+	d, err := h.decision(r.Context(), req.site, cookie)
 	switch {
 	case err != nil:
-		h.failed(w, r, q, err)
-	case v.denied == "":
-		header[headerUser], header[headerName], header[headerOpenID] = v.subject, v.name, v.openid
-		header[headerUnionID], header[headerGroups], header[headerAssertion] = v.unionid, v.groups, v.assertion
+		h.showFailure(w, r, req, err)
+	case d.denied == "":
+		header[headerUser] = d.subject
+		header[headerName] = d.name
+		header[headerOpenID] = d.openid
+		header[headerUnionID] = d.unionid
+		header[headerGroups] = d.groups
+		header[headerAssertion] = d.assertion
 		header[headerCookie] = []string{others}
 		w.WriteHeader(http.StatusOK)
 	default:
-		h.deny(w, r, q, v)
+		h.deny(w, r, req, d)
 	}
 }
 
@@ -60,46 +66,46 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
-	k := key{s, sha256.Sum256([]byte(cookie))}
+	k := cacheKey{s, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
-	before, valid := h.cache.get(k, now)
+	previous, valid := h.cache.get(k, now)
 	if valid {
-		return before, nil
+		return previous, nil
 	}
 	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
 	read := func() (*decision, time.Time, error) {
-		v, err := h.revalidate(ctx, s, grant, hash, before, now)
+		d, err := h.readDecision(ctx, s, grant, hash, previous, now)
 		if err != nil {
 			return nil, now, err
 		}
 		until := now.Add(h.cfg.Cache)
-		if v.denied == "" && v.renew.Before(until) {
-			until = v.renew
+		if d.denied == "" && d.resignAt.Before(until) {
+			until = d.resignAt
 		}
-		return v, until, nil
+		return d, until, nil
 	}
 	if h.cfg.Cache > 0 {
 		return h.cache.load(ctx, k, now, read)
 	}
-	v, until, err := read()
+	d, until, err := read()
 	if err == nil {
-		h.cache.put(k, entry{v, until}, now) // only its assertion is reused: without a cache every request reads the store
+		h.cache.put(k, entry{d, until}, now) // only its assertion is reused: without a cache every request reads the store
 	}
-	return v, err
+	return d, err
 }
 
-// decideNow decides by the store and not by the cache: the pages on a host must not contradict the
-// decision that another process has just returned at /verify.
+// decideNow returns the decision from the store, not from the cache. It is for the pages on a host:
+// they must not contradict a newer decision that another process has returned at /verify.
 func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
 	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
-	return h.revalidate(r.Context(), s, grant, hash, nil, h.cfg.Now())
+	return h.readDecision(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
 
 // rejectProxy responds to a peer that is not a trusted proxy, and to a request for an unknown host.
@@ -115,7 +121,7 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 			r.RemoteAddr, "forwarded_host", host)
 	}
 	kind := web.UnknownHost
-	if errors.Is(err, errForm) {
+	if errors.Is(err, errHeaders) {
 		kind = web.BadRequest
 	}
 	if isPage(r) {
@@ -125,41 +131,41 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 	writeError(w, http.StatusForbidden, kind)
 }
 
-// deny responds to a request that is denied. Programs get JSON, users without a session are
-// redirected to sign in, and other users see a page with the reason.
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, q forwardedRequest, v *decision) {
+// deny responds to a request that is denied: to a program with JSON, to a browser without a session
+// with a redirect to sign in, and otherwise with a page that shows the reason.
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision) {
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
-	here := q.site.origin + cleanReturn(q.target)
-	navigates := q.method == "" || q.method == http.MethodGet || q.method == http.MethodHead
+	here := req.site.origin + cleanReturn(req.target)
+	navigates := req.method == "" || req.method == http.MethodGet || req.method == http.MethodHead
 	switch {
 	case !isPage(r):
 		status := http.StatusForbidden
-		if v.denied == web.NotSignedIn {
+		if d.denied == web.NotSignedIn {
 			status = http.StatusUnauthorized
 			w.Header().Set("WWW-Authenticate", "Weigate")
 		}
-		writeError(w, status, v.denied)
-	case v.denied == web.NotSignedIn && navigates:
-		h.redirect(w, q, q.site.start(cleanReturn(q.target)))
-	case v.denied == web.NotSignedIn && q.nginx:
-		h.redirect(w, q, q.site.origin+pathRefused+"?form=1")
-	case v.denied == web.NotSignedIn:
-		h.showPleaseSignIn(w, r, q.site)
+		writeError(w, status, d.denied)
+	case d.denied == web.NotSignedIn && navigates:
+		h.redirect(w, req, req.site.startURL(cleanReturn(req.target)))
+	case d.denied == web.NotSignedIn && req.nginx:
+		h.redirect(w, req, req.site.origin+pathRefused+"?form=1")
+	case d.denied == web.NotSignedIn:
+		h.showPleaseSignIn(w, r, req.site)
 	default:
-		h.explain(w, r, q.site, v, here)
+		h.showDenied(w, r, req.site, d, here)
 	}
 }
 
-// showPleaseSignIn responds to a form that was sent without a session. With a redirect the form
-// would seem to have been accepted.
+// showPleaseSignIn responds to a form that was sent without a session. The form is lost, and after a
+// redirect the user would believe that the site had accepted it.
 func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.start("/")})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/")})
 }
 
 // redirect redirects a browser to sign in. nginx ignores a redirect of /verify, so it gets the
 // address in a header and redirects the browser itself.
-func (h *Handler) redirect(w http.ResponseWriter, q forwardedRequest, address string) {
-	if q.nginx {
+func (h *Handler) redirect(w http.ResponseWriter, req forwardedRequest, address string) {
+	if req.nginx {
 		w.Header().Set(headerRedirect, address)
 		writeError(w, http.StatusUnauthorized, web.NotSignedIn)
 		return
@@ -169,16 +175,16 @@ func (h *Handler) redirect(w http.ResponseWriter, q forwardedRequest, address st
 	w.WriteHeader(http.StatusFound)
 }
 
-// explain shows the user the reason for the denial. The page of a user who waits for approval
-// reloads automatically.
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *decision, here string) {
-	page := web.Page{Kind: v.denied, App: s.app.Name, User: web.UserOf(*v.user), Go: here}
-	switch v.denied {
+// showDenied shows the page with the reason for a denial. here is the address of the original
+// request. The page of a user who waits for approval reloads automatically.
+func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d *decision, here string) {
+	page := web.Page{Kind: d.denied, App: s.app.Name, User: web.UserOf(*d.user), Go: here}
+	switch d.denied {
 	case web.Waiting:
-		page = web.WaitingPage(s.app.App, *v.user, here)
+		page = web.WaitingPage(s.app.App, *d.user, here)
 		page.Status = http.StatusForbidden // with 200 a proxy would let the request through
 	case web.WrongMethod:
-		page.Go = s.start(strings.TrimPrefix(here, s.origin))
+		page.Go = s.startURL(strings.TrimPrefix(here, s.origin))
 	case web.Blocked:
 		page.Go = ""
 	}
@@ -186,9 +192,9 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, s *site, v *de
 	h.cfg.Site.Show(w, r, page)
 }
 
-// failed responds when the store or signing has failed. The response never claims that the user is
-// signed out.
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequest, err error) {
+// showFailure responds when the store is unavailable or signing has failed. The response is 503 or 500
+// and never 401: a proxy would take that for a user who is signed out.
+func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwardedRequest, err error) {
 	kind := web.Fault
 	if web.KindOf(err) == web.Busy {
 		kind = web.Busy
@@ -203,8 +209,8 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequ
 		return
 	}
 	page := web.Page{Kind: kind, Go: h.cfg.URL + "/"}
-	if q.site != nil {
-		page.App, page.Go = q.site.app.Name, q.site.origin+cleanReturn(q.target)
+	if req.site != nil {
+		page.App, page.Go = req.site.app.Name, req.site.origin+cleanReturn(req.target)
 	}
 	h.cfg.Site.Show(w, r, page)
 }
@@ -212,35 +218,36 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, q forwardedRequ
 // refused serves the page for a request that /verify has denied. nginx requests it through
 // error_page, with the headers of the original request.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
-	setPrivate(w)
-	q, err := h.parseForwarded(r)
+	setPrivateOnHost(w)
+	req, err := h.parseForwarded(r)
 	if err != nil {
-		q = forwardedRequest{site: h.hosted(r), target: "/"}
+		req = forwardedRequest{site: h.siteOf(r), target: "/"}
 	}
-	q.nginx = false
-	if q.site == nil {
+	req.nginx = false
+	if req.site == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 		return
 	}
-	v, err := h.decideNow(r, q.site)
+	d, err := h.decideNow(r, req.site)
 	switch {
 	case err != nil:
-		h.failed(w, r, q, err)
-	case v.denied == "":
-		// Allowed meanwhile, or by this process before the others: a redirect could repeat until
-		// all of them agree.
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: q.site.app.Name, Go: q.site.origin +
-			cleanReturn(q.target), ContinueAfter: time.Second})
-	case v.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
-		h.showPleaseSignIn(w, r, q.site)
+		h.showFailure(w, r, req, err)
+	case d.denied == "":
+		// The user was allowed in the meantime. Another process may still have the denial in its
+		// cache, and redirects would repeat until it expires, so the page continues after a second.
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: req.site.app.Name, Go: req.site.origin +
+			cleanReturn(req.target), ContinueAfter: time.Second})
+	case d.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
+		h.showPleaseSignIn(w, r, req.site)
 	default:
-		h.deny(w, r, q, v)
+		h.deny(w, r, req, d)
 	}
 }
 
-// isPage reports whether a browser navigates to a page; a program, an image or a WebSocket does
-// not. Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023). For a WebSocket, proxies omit the
-// header Upgrade in their request to /verify, but not its key.
+// isPage reports whether the request is the navigation of a browser to a page, and not a request of a
+// program, for an image or for a WebSocket. Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023).
+// For a WebSocket, proxies omit the header Upgrade in their request to /verify, but not
+// Sec-WebSocket-Key.
 func isPage(r *http.Request) bool {
 	header := r.Header
 	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||
