@@ -11,186 +11,189 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// desktopFlow is the content of a desktop's cookie: one sign-in of one tab. All its secrets are
-// derived from Seed.
+// This file contains the sealed (encrypted and authenticated) cookies of the two devices. A desktop
+// has one cookie for each tab in which a sign-in is in progress; a phone has one for the ticket
+// that it scanned last.
+
+// desktopFlow is the content of a desktop's cookie: one sign-in in one tab. All its secrets are
+// derived from Seed. Each code that the desktop shows is a round of the sign-in, with its own
+// ticket.
 type desktopFlow struct {
 	Seed         []byte         `json:"s"`
-	Round        int            `json:"n,omitempty"` // how often the code was renewed
-	Made         int64          `json:"m,omitempty"` // when this round's ticket was made, in Unix seconds; 0 = not yet
-	Began        int64          `json:"b"`           // when the user was last active
-	Done         bool           `json:"x,omitempty"` // signed in: the ticket was redeemed
-	Phone        bool           `json:"p,omitempty"` // this browser is itself on a phone: it shows the link to copy
+	Round        int            `json:"n,omitempty"` // number of the code: 0 is the first, each renewal adds 1
+	CreatedAt    int64          `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
+	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the code (Unix)
+	Redeemed     bool           `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
+	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
 	LoginRequest pendingRequest `json:"d"`
-	key          string         // identifies the cookie, and the sign-in in addresses
+	key          string         // names the cookie; addresses contain it as the parameter d
 }
 
-// pendingRequest is a session.LoginRequest in the cookie.
+// pendingRequest is the session.LoginRequest that the sign-in is for.
 type pendingRequest struct {
-	ID        string `json:"i,omitempty"`
-	Return    string `json:"r"`
-	Restart   string `json:"s,omitempty"` // session.CompactRestart
-	App       string `json:"a,omitempty"`
-	Connector string `json:"e,omitempty"`
-	Fresh     bool   `json:"f,omitempty"`
-	Consent   bool   `json:"c,omitempty"`
-	Profile   bool   `json:"p,omitempty"`
-	Cancel    string `json:"q,omitempty"`
-	Lang      string `json:"l,omitempty"`
+	ID             string `json:"i,omitempty"`
+	Return         string `json:"r"`
+	Restart        string `json:"s,omitempty"` // shortened by session.CompactRestart
+	App            string `json:"a,omitempty"` // id of the app
+	Connector      string `json:"e,omitempty"`
+	Reauthenticate bool   `json:"f,omitempty"`
+	Consent        bool   `json:"c,omitempty"`
+	Profile        bool   `json:"p,omitempty"`
+	Cancel         string `json:"q,omitempty"`
+	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
-// phoneTicket is the content of a phone's cookie: the ticket that it shows, so that the address of
-// no page contains it.
+// phoneTicket is the content of a phone's cookie. Because it contains the ticket's id, no address
+// of a page has to.
 type phoneTicket struct {
-	Ticket         string   `json:"t,omitempty"` // the ticket's id
-	LoginRequestID string   `json:"d,omitempty"` // ID of this phone's own sign-in for it
-	Done           *outcome `json:"o,omitempty"` // set once approved: the row of the ticket is deleted soon
+	Ticket         string    `json:"t,omitempty"` // id of the ticket
+	LoginRequestID string    `json:"d,omitempty"` // of the sign-in of this phone, if it has to sign in first
+	Approval       *approval `json:"o,omitempty"` // set once the user has approved
 }
 
-// outcome is what a phone stores about a sign-in that it approved.
-type outcome struct {
+// approval describes a sign-in that the phone approved. The phone needs it for "not me", when the
+// store has deleted the ticket already.
+type approval struct {
 	User    string `json:"a"`
-	Session []byte `json:"s"` // hash of the desktop's session
+	Session []byte `json:"s"` // hash of the id of the desktop's session
 	App     string `json:"p,omitempty"`
 	Browser string `json:"b,omitempty"`
-	Place   string `json:"l,omitempty"`
-	At      int64  `json:"t"`
+	Place   string `json:"l,omitempty"` // IP address of the desktop, masked
+	At      int64  `json:"t"`           // Unix
 }
 
 const (
-	desktopAge    = time.Hour
-	phoneAge      = 15 * time.Minute
-	outcomeAge    = 24 * time.Hour // how long "not me" works
-	desktopBudget = 3072           // bytes that the cookies of all tabs may have together; the oldest are removed
-	keyChars      = 10             // 50 bits distinguish the few tabs of a browser
+	desktopAge  = time.Hour
+	phoneAge    = 15 * time.Minute
+	approvalAge = 24 * time.Hour // how long "not me" is offered
+
+	// Servers and proxies limit the size of all request headers, often to 8 kB. The cookies of all
+	// tabs together have at most this many bytes; the oldest are removed.
+	desktopBudget = 3072
+	keyChars      = 10 // 50 random bits distinguish the tabs of one browser
+
+	desktopPrefix = "d-" // the key follows
+	phoneCookie   = "k"
 )
 
-// cookies reads and writes the cookies of the package.
+// cookies reads and sets the cookies of this package.
 type cookies struct {
-	desktops http.Cookie // its name is the beginning of the name of each
-	phone    http.Cookie
-	sealer   *seal.Sealer
+	set    cookie.Set
+	sealer *seal.Sealer
 }
 
-func newCookies(own *url.URL, s *seal.Sealer) cookies {
-	return cookies{desktops: route.Cookie(own, "d-"), phone: route.Cookie(own, "k"), sealer: s}
+func newCookies(own *url.URL, sealer *seal.Sealer) cookies {
+	return cookies{set: cookie.For(own, "weigate"), sealer: sealer}
 }
 
-// seal returns v as the value of the cookie called name.
-func (c *cookies) seal(name string, v any) (string, error) {
-	plain, err := json.Marshal(v)
+// seal returns content as the value of a cookie. A value is valid under the name of this cookie
+// only.
+func (c *cookies) seal(name string, content any) (string, error) {
+	plain, err := json.Marshal(content)
 	if err != nil {
 		return "", fmt.Errorf("scan: seal a cookie: %w", err)
 	}
-	return c.sealer.Seal(name, plain)
+	return c.sealer.Seal(c.set.Name(name), plain)
 }
 
-// open reads what seal wrote.
-func (c *cookies) open(name, value string, into any) error {
-	plain, err := c.sealer.Open(name, value)
+// open is the reverse of seal.
+func (c *cookies) open(name, value string, content any) error {
+	plain, err := c.sealer.Open(c.set.Name(name), value)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(plain, into)
+	return json.Unmarshal(plain, content)
 }
-
-func (c *cookies) desktop(key string) string { return c.desktops.Name + key }
 
 func newKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
 
-// send sets a cookie with the attributes of like, under its own name; without a value it removes
-// the cookie.
-func send(w http.ResponseWriter, like http.Cookie, name, value string, age time.Duration) {
-	like.Name, like.Value, like.MaxAge = name, value, int(age/time.Second)
-	if value == "" {
-		like.MaxAge = -1
-	}
-	http.SetCookie(w, &like)
-}
-
-// readDesktop returns the sign-in that key names in this browser, or nil. A cookie of the same name
-// that another host set does not hide the real one.
+// readDesktop returns the sign-in with this key in the browser that sent r, or nil. Another host
+// may have set a cookie of the same name; it cannot be opened and is skipped.
 func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
 	}
-	name := c.desktop(key)
-	for _, cookie := range r.CookiesNamed(name) {
-		s := desktopFlow{key: key}
-		if c.open(name, cookie.Value, &s) == nil && len(s.Seed) == seedSize {
-			return &s
+	name := desktopPrefix + key
+	for _, sent := range r.CookiesNamed(c.set.Name(name)) {
+		f := desktopFlow{key: key}
+		if c.open(name, sent.Value, &f) == nil && len(f.Seed) == seedSize {
+			return &f
 		}
 	}
 	return nil
 }
 
-// keepDesktop sets the cookie of s, and removes the oldest others until all of them fit the budget.
-// Cookies that cannot be opened are removed first.
-func (c *cookies) keepDesktop(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
-	name := c.desktop(s.key)
-	value, err := c.seal(name, s)
+// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs until the rest fits
+// desktopBudget: first those that cannot be opened, then the oldest.
+func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
+	value, err := c.seal(desktopPrefix+f.key, f)
 	if err != nil {
 		return err
 	}
-	type other struct {
-		name          string
-		weight, began int
+	type tab struct {
+		key      string
+		size     int
+		activeAt int64 // 0 = the cookie cannot be opened
 	}
-	var others []other
-	total := len(name) + len(value)
-	for _, cookie := range r.Cookies() {
-		key, ours := strings.CutPrefix(cookie.Name, c.desktops.Name)
-		if !ours || key == s.key {
+	var others []tab
+	prefix := c.set.Name(desktopPrefix)
+	total := len(prefix) + len(f.key) + len(value)
+	for _, sent := range r.Cookies() {
+		key, isDesktop := strings.CutPrefix(sent.Name, prefix)
+		if !isDesktop || key == f.key {
 			continue
 		}
-		o := other{name: cookie.Name, weight: len(cookie.Name) + len(cookie.Value)}
-		if old := c.readDesktop(r, key); old != nil {
-			o.began = int(old.Began)
+		other := tab{key: key, size: len(sent.Name) + len(sent.Value)}
+		if flow := c.readDesktop(r, key); flow != nil {
+			other.activeAt = flow.ActiveAt
 		}
-		others = append(others, o)
-		total += o.weight
+		others = append(others, other)
+		total += other.size
 	}
-	slices.SortStableFunc(others, func(a, b other) int { return cmp.Compare(a.began, b.began) })
-	for _, o := range others {
-		if total <= desktopBudget && o.began > 0 {
+	slices.SortStableFunc(others, func(a, b tab) int { return cmp.Compare(a.activeAt, b.activeAt) })
+	for _, other := range others {
+		if total <= desktopBudget && other.activeAt > 0 {
 			break
 		}
-		send(w, c.desktops, o.name, "", 0)
-		total -= o.weight
+		http.SetCookie(w, c.set.Clear(desktopPrefix+other.key))
+		total -= other.size
 	}
-	send(w, c.desktops, name, value, desktopAge)
+	http.SetCookie(w, c.set.New(desktopPrefix+f.key, value, desktopAge))
 	return nil
 }
 
-func (c *cookies) dropDesktop(w http.ResponseWriter, s *desktopFlow) {
-	send(w, c.desktops, c.desktop(s.key), "", 0)
+func (c *cookies) clearDesktop(w http.ResponseWriter, f *desktopFlow) {
+	http.SetCookie(w, c.set.Clear(desktopPrefix+f.key))
 }
 
-// readPhone returns the content of this phone's cookie, or nil.
+// readPhone returns the content of the cookie of the phone that sent r, or nil.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
-	for _, cookie := range r.CookiesNamed(c.phone.Name) {
+	for _, sent := range r.CookiesNamed(c.set.Name(phoneCookie)) {
 		var p phoneTicket
-		if c.open(c.phone.Name, cookie.Value, &p) == nil {
+		if c.open(phoneCookie, sent.Value, &p) == nil {
 			return &p
 		}
 	}
 	return nil
 }
 
-func (c *cookies) keepPhone(w http.ResponseWriter, p phoneTicket) error {
-	value, err := c.seal(c.phone.Name, p)
+func (c *cookies) setPhone(w http.ResponseWriter, p phoneTicket) error {
+	value, err := c.seal(phoneCookie, p)
 	if err != nil {
 		return err
 	}
 	age := phoneAge
-	if p.Done != nil {
-		age = outcomeAge
+	if p.Approval != nil {
+		age = approvalAge
 	}
-	send(w, c.phone, c.phone.Name, value, age)
+	http.SetCookie(w, c.set.New(phoneCookie, value, age))
 	return nil
 }
 
-func (c *cookies) dropPhone(w http.ResponseWriter) { send(w, c.phone, c.phone.Name, "", 0) }
+func (c *cookies) clearPhone(w http.ResponseWriter) {
+	http.SetCookie(w, c.set.Clear(phoneCookie))
+}

@@ -18,66 +18,74 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Begin redirects the browser to the page with the code; afterwards the browser continues at
-// l.ReturnURL. The login request is stored in a sealed cookie, and a row in the store is created
-// only when the browser returns with that cookie. When Begin returns an error, it has written
+// This file contains the pages of the desktop up to the approval: the code, the number, and a new
+// code. finish.go continues there.
+
+// Begin starts a sign-in by scan: signin.Handler calls it. It stores the login request in a sealed
+// cookie and redirects the browser to the page with the code. After the sign-in the browser
+// continues at l.ReturnURL. The ticket is stored only when the browser returns with the cookie, so
+// that clients without cookies cannot fill the store. If Begin returns an error, it has written
 // nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
 	if len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn {
 		return errors.New("scan: the login request does not fit into the cookie")
 	}
-	s := &desktopFlow{
-		Seed: newSeed(), Began: h.cfg.Now().Unix(), Phone: onPhone(r.UserAgent()), key: newKey(),
+	f := &desktopFlow{
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: onPhone(r.UserAgent()), key: newKey(),
 		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
-			Fresh: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile, Cancel: l.CancelURL,
+			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile, Cancel: l.CancelURL,
 			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
 	}
 	if l.UILocales != "" {
-		s.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
+		f.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
 		if language, found := lang.FromLocales(l.UILocales); found {
-			s.LoginRequest.Lang = language
+			f.LoginRequest.Lang = language
 		}
 	}
-	if err := h.cookies.keepDesktop(w, r, s); err != nil {
+	if err := h.cookies.setDesktop(w, r, f); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	route.SeeOther(w, h.at(pathDesktop, s))
+	route.SeeOther(w, h.flowURL(pathDesktop, f))
 	return nil
 }
 
-// at returns an address with the parameters of this sign-in.
-func (h *Handler) at(path string, s *desktopFlow) string {
-	q := "?d=" + s.key
-	if s.LoginRequest.Lang != "" {
-		q += "&ui_locales=" + s.LoginRequest.Lang
+// flowURL returns a path of this package with the key of this sign-in and the language of its
+// pages.
+func (h *Handler) flowURL(path string, f *desktopFlow) string {
+	q := "?d=" + f.key
+	if f.LoginRequest.Lang != "" {
+		q += "&ui_locales=" + f.LoginRequest.Lang
 	}
 	return h.path + path + q
 }
 
+// readFlow returns the sign-in that the address of r names, or nil if this browser has no such
+// cookie.
 func (h *Handler) readFlow(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
-// ticketOf returns the ticket of this round, and creates it at the round's first request.
-func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, s *desktopFlow) (gateway.Ticket, error) {
-	sec, err := s.secrets()
+// ticketOf returns the ticket of this round. At the first request of a round it creates the ticket.
+func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, f *desktopFlow) (gateway.Ticket, error) {
+	secrets, err := f.secrets()
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	if s.Made == 0 {
-		if err := h.make(w, r, s); err != nil {
+	if f.CreatedAt == 0 {
+		if err := h.storeTicket(w, r, f); err != nil {
 			return gateway.Ticket{}, err
 		}
 	}
-	return h.cfg.Tickets.Ticket(r.Context(), hashID(sec.id), h.cfg.Now())
+	return h.cfg.Tickets.Ticket(r.Context(), hashID(secrets.id), h.cfg.Now())
 }
 
-// make stores the ticket of this round. A concurrent second request of this browser makes the same
-// ticket, so a ticket that exists is not an error.
-func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) error {
+// storeTicket creates the ticket of this round in the store. A ticket that exists already is not an
+// error: all secrets of a ticket are derived from the cookie, so a concurrent request of the same
+// browser has created the same ticket.
+func (h *Handler) storeTicket(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	now := h.cfg.Now()
-	t, err := h.newTicket(r, s, now)
+	t, err := h.newTicket(r, f, now)
 	if err != nil {
 		return err
 	}
@@ -85,55 +93,57 @@ func (h *Handler) make(w http.ResponseWriter, r *http.Request, s *desktopFlow) e
 	if err != nil && !errors.Is(err, gateway.ErrConflict) {
 		return err
 	}
-	if err == nil && s.Round == 0 {
+	if err == nil && f.Round == 0 {
 		h.observe(r.Context(), "begun")
 	}
-	s.Made = now.Unix()
-	return h.cookies.keepDesktop(w, r, s)
+	f.CreatedAt = now.Unix()
+	return h.cookies.setDesktop(w, r, f)
 }
 
-// desktop shows the state of the sign-in, and completes it once the phone has approved.
+// desktop serves /scan. It shows the state of the sign-in, and completes it once the phone has
+// approved.
 func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
-	s := h.readFlow(r)
-	if s == nil {
+	f := h.readFlow(r)
+	if f == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
 		return
 	}
-	if s.Done {
-		h.repeat(w, r, s, gateway.Ticket{})
+	if f.Redeemed {
+		h.answerRedeemed(w, r, f, gateway.Ticket{})
 		return
 	}
-	t, err := h.ticketOf(w, r, s)
+	t, err := h.ticketOf(w, r, f)
 	switch {
 	case errors.Is(err, gateway.ErrFull):
-		h.full(w, r, s)
+		h.showFull(w, r, f)
 	case errors.Is(err, gateway.ErrNotFound):
-		h.show(w, r, s, h.expired(s))
+		h.showDesktop(w, r, f, h.expiredPage(f))
 	case err != nil:
 		h.fail(w, r, err)
 	case t.State == gateway.TicketApproved:
-		h.finish(w, r, s, t)
+		h.finish(w, r, f, t)
 	case t.State == gateway.TicketRedeemed:
-		h.repeat(w, r, s, t)
+		h.answerRedeemed(w, r, f, t)
 	default:
-		h.show(w, r, s, h.page(r.Context(), s, t))
+		h.showDesktop(w, r, f, h.ticketPage(r.Context(), f, t))
 	}
 }
 
-// full responds when too many tickets are open. Those that exist continue.
-func (h *Handler) full(w http.ResponseWriter, r *http.Request, s *desktopFlow) {
+// showFull responds when no ticket can be created, because Config.MaxTickets are open. Sign-ins
+// that have a ticket are not affected.
+func (h *Handler) showFull(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.MaxTickets,
 		"request_id", h.cfg.RequestID(r.Context()))
 	w.Header().Set("Retry-After", "30")
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.at(pathDesktop, s)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
 }
 
-// page returns the page of a ticket that is in progress or has failed.
-func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) web.Page {
-	renew := web.Form{Action: h.at(pathRenew, s), Label: web.LabelNewCode}
+// ticketPage returns the desktop's page for a ticket that is in progress or has failed.
+func (h *Handler) ticketPage(ctx context.Context, f *desktopFlow, t gateway.Ticket) web.Page {
+	renew := web.Form{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}
 	switch t.State {
 	case gateway.TicketOpen:
-		return h.codePage(s, t)
+		return h.codePage(f, t)
 	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
@@ -145,16 +155,17 @@ func (h *Handler) page(ctx context.Context, s *desktopFlow, t gateway.Ticket) we
 	case gateway.TicketMismatch:
 		return web.Page{Kind: web.ScanWrong, Forms: []web.Form{renew}}
 	}
-	return h.expired(s)
+	return h.expiredPage(f)
 }
 
 // refreshEvery is how often a page without JavaScript loads itself.
 const refreshEvery = 4 * time.Second
 
-// codePage returns the page with the code. On a phone it has a link to copy and the number, since
-// the page is out of sight in WeChat.
-func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
-	link, err := h.link(s)
+// codePage returns the page with the code. If this browser is on a phone, its user cannot scan the
+// screen. The page then has the link to copy into WeChat, and already shows the number, because the
+// user does not see this page while WeChat is open.
+func (h *Handler) codePage(f *desktopFlow, t gateway.Ticket) web.Page {
+	link, err := h.codeLink(f)
 	if err != nil {
 		return web.Page{Kind: web.Fault}
 	}
@@ -162,108 +173,115 @@ func (h *Handler) codePage(s *desktopFlow, t gateway.Ticket) web.Page {
 	if h.cfg.Phone != "" {
 		scan.Phone = h.cfg.Phone + "/phone?open=" + url.QueryEscape(link)
 	}
-	if s.Phone {
-		scan.Number, scan.Image = t.Number, h.at(pathPNG, s)
+	if f.OnPhone {
+		scan.Number, scan.Image = t.Number, h.flowURL(pathPNG, f)
 		return web.Page{Kind: web.ScanCopy, Copy: link, Scan: scan}
 	}
-	if scan.Code, err = draw(link); err != nil {
+	if scan.Code, err = drawCode(link); err != nil {
 		return web.Page{Kind: web.Fault}
 	}
 	return web.Page{Kind: web.ScanCode, Scan: scan}
 }
 
-// link returns the link in the code.
-func (h *Handler) link(s *desktopFlow) (string, error) {
-	sec, err := s.secrets()
-	return h.origin + h.path + pathDesktop + "/" + sec.id, err
+// codeLink returns the link that the code contains.
+func (h *Handler) codeLink(f *desktopFlow) (string, error) {
+	secrets, err := f.secrets()
+	return h.origin + h.path + pathDesktop + "/" + secrets.id, err
 }
 
-// expired returns the page that offers a new code. While the user has been active lately, the page
-// renews the code automatically; afterwards the user has to press the button.
-func (h *Handler) expired(s *desktopFlow) web.Page {
-	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.at(pathRenew, s), Label: web.LabelNewCode}},
-		Scan: &web.Scan{State: "over"}}
-	if h.present(s) {
-		page.Scan.Renew = h.at(pathRenew, s)
+// expiredPage returns the page that offers a new code. While the user is active, the script of the
+// page renews the code automatically. Later the user has to press the button, so that a page that
+// was left open does not create tickets forever.
+func (h *Handler) expiredPage(f *desktopFlow) web.Page {
+	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}},
+		Scan: &web.Scan{State: string(stateExpired)}}
+	if h.isUserActive(f) {
+		page.Scan.Renew = h.flowURL(pathRenew, f)
 	} else {
 		page.Kind = web.ScanInactive
 	}
 	return page
 }
 
-// present reports whether the user has been active lately.
-func (h *Handler) present(s *desktopFlow) bool {
-	return h.cfg.Now().Sub(time.Unix(s.Began, 0)) < renewLife
+// isUserActive reports whether the user started the sign-in, or pressed "Get a new code", within
+// the last ten minutes.
+func (h *Handler) isUserActive(f *desktopFlow) bool {
+	return h.cfg.Now().Sub(time.Unix(f.ActiveAt, 0)) < renewLife
 }
 
-// show completes a page with the fields that all pages of a sign-in have, and renders it.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request, s *desktopFlow, p web.Page) {
-	p.App = h.appName(s.LoginRequest.App)
-	if p.Scan != nil {
-		p.Scan.Self, p.Scan.Poll = h.at(pathDesktop, s), h.at(pathState, s)
+// showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
+func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow, p web.Page) {
+	p.App = h.appName(f.LoginRequest.App)
+	if p.Scan != nil { // the page waits for the phone
+		p.Scan.Self, p.Scan.Poll = h.flowURL(pathDesktop, f), h.flowURL(pathState, f)
 	}
-	p.Forms = append(p.Forms, web.Form{Action: h.at(pathCancel, s), Label: web.LabelCancel, Quiet: true})
+	p.Forms = append(p.Forms, web.Form{Action: h.flowURL(pathCancel, f), Label: web.LabelCancel, Quiet: true})
 	h.cfg.Site.Show(w, r, p)
 }
 
-func (h *Handler) user(ctx context.Context, user string) *web.User {
-	a, err := h.cfg.Users.User(ctx, user)
+// user returns the nickname and picture of a user for a page. If the store fails, the page is shown
+// without them.
+func (h *Handler) user(ctx context.Context, userID string) *web.User {
+	user, err := h.cfg.Users.User(ctx, userID)
 	if err != nil {
-		// The page works without a name, and the next request finds it.
 		return &web.User{}
 	}
-	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
+	return web.UserOf(user)
 }
 
-// renew makes a new code. Pressing the button counts as activity of the user; an automatic renewal
-// does not.
+// renew serves /scan/renew: it cancels the ticket of this round and creates the next one. The
+// button counts as activity of the user; a renewal by the page's script (auto=1) does not.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
-	s := h.readFlow(r)
-	if s == nil {
+	f := h.readFlow(r)
+	if f == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
 		return
 	}
 	automatic := r.FormValue("auto") == "1"
-	t, err := h.ticketOf(w, r, s)
+	t, err := h.ticketOf(w, r, f)
 	switch {
 	case errors.Is(err, gateway.ErrFull):
-		h.full(w, r, s)
+		h.showFull(w, r, f)
 		return
 	case err != nil && !errors.Is(err, gateway.ErrNotFound):
 		h.fail(w, r, err)
 		return
-	case automatic && (err == nil || !h.present(s)), s.Done, err == nil &&
-		(t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed):
-		route.SeeOther(w, h.at(pathDesktop, s)) // nothing to renew
+	}
+	valid := err == nil // the ticket has not expired
+	approved := valid && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed)
+	if f.Redeemed || approved || automatic && (valid || !h.isUserActive(f)) {
+		route.SeeOther(w, h.flowURL(pathDesktop, f)) // nothing to renew
 		return
-	case err == nil:
-		if err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now()); errors.Is(err,
-			gateway.ErrUnavailable) {
+	}
+	if valid {
+		err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now())
+		if errors.Is(err, gateway.ErrUnavailable) {
 			h.fail(w, r, err)
 			return
 		}
-		// A ticket that the phone has answered meanwhile has ended too, unless it is approved.
-		if now, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now()); err == nil &&
-			now.State == gateway.TicketApproved {
-			route.SeeOther(w, h.at(pathDesktop, s))
+		// The phone may have approved meanwhile: then the sign-in is completed instead.
+		current, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now())
+		if err == nil && current.State == gateway.TicketApproved {
+			route.SeeOther(w, h.flowURL(pathDesktop, f))
 			return
 		}
 	}
-	s.Round++
+	f.Round++
 	if !automatic {
-		s.Began = h.cfg.Now().Unix()
+		f.ActiveAt = h.cfg.Now().Unix()
 	}
-	switch err := h.make(w, r, s); {
+	switch err := h.storeTicket(w, r, f); {
 	case errors.Is(err, gateway.ErrFull):
-		h.full(w, r, s)
+		h.showFull(w, r, f)
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		route.SeeOther(w, h.at(pathDesktop, s))
+		route.SeeOther(w, h.flowURL(pathDesktop, f))
 	}
 }
 
-// quiet is the width of the white margin that QR code readers need, in modules.
+// quiet is the width of the white margin that QR code readers need, in modules (the squares of a
+// code).
 const quiet = 4
 
 func encode(link string) (*go_qr.QrCode, error) {
@@ -274,8 +292,9 @@ func encode(link string) (*go_qr.QrCode, error) {
 	return code, nil
 }
 
-// draw returns the code as the path of an SVG, one stroke for each run of dark modules: about 5 kB.
-func draw(link string) (*web.Code, error) {
+// drawCode returns the code as the path of an SVG image. Adjacent dark modules of a row are one
+// rectangle, which keeps the path at about 5 kB.
+func drawCode(link string) (*web.Code, error) {
 	code, err := encode(link)
 	if err != nil {
 		return nil, err
@@ -283,13 +302,13 @@ func draw(link string) (*web.Code, error) {
 	var path strings.Builder
 	for y := range code.Size() {
 		for x := 0; x < code.Size(); x++ {
-			run := x
-			for run < code.Size() && code.Module(run, y) {
-				run++
+			end := x
+			for end < code.Size() && code.Module(end, y) {
+				end++
 			}
-			if run > x {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run-x, run-x)
-				x = run
+			if end > x {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, end-x, end-x)
+				x = end
 			}
 		}
 	}
@@ -299,35 +318,35 @@ func draw(link string) (*web.Code, error) {
 // codePNG serves this browser's code as an image, which users save with a long press and scan from
 // their album.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
-	h.image(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
+	h.serveImage(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(10, quiet))
 	})
 }
 
 // codeSVG serves the code as an SVG image, for printing or a large screen.
 func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
-	h.image(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
+	h.serveImage(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
 		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(10, quiet, go_qr.WithOptimalSVG()))
 	})
 }
 
-// image serves an image of a code. It creates no ticket: there is an image only of a code that a
-// page has shown.
-func (h *Handler) image(w http.ResponseWriter, r *http.Request, kind string,
-	encoded func(*go_qr.QrCode) ([]byte, error)) {
-	s := h.readFlow(r)
-	if s == nil || s.Made == 0 || s.Done {
+// serveImage serves the code of this round as an image, which toBytes renders. It does not create a
+// ticket: until a page has shown the code, the response is 404.
+func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
+	toBytes func(*go_qr.QrCode) ([]byte, error)) {
+	f := h.readFlow(r)
+	if f == nil || f.CreatedAt == 0 || f.Redeemed {
 		http.NotFound(w, r)
 		return
 	}
-	link, err := h.link(s)
+	link, err := h.codeLink(f)
 	var code *go_qr.QrCode
 	var body []byte
 	if err == nil {
 		code, err = encode(link)
 	}
 	if err == nil {
-		body, err = encoded(code)
+		body, err = toBytes(code)
 	}
 	if err != nil {
 		h.fail(w, r, fmt.Errorf("scan: draw the code: %w", err))

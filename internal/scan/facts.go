@@ -12,11 +12,15 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
+// This file contains what the phone shows about the desktop, so that its user notices a code that
+// an attacker sent: browser, system, masked IP address, and whether both devices are on one
+// network. Only reliable facts are shown; no GeoIP database is used.
+
 // token is a part of a user agent and the name of the browser or system that it identifies.
 type token struct{ text, name string }
 
-// browsers returns the browsers in the order of recognition: the user agent of most of them
-// contains the names of others too.
+// browsers returns the browsers, the most specific first: most user agents also contain the names
+// of other browsers.
 func browsers() []token {
 	return []token{
 		{"wxwork", "WeCom"}, {"micromessenger", "WeChat"}, {"edg/", "Edge"}, {"edga/", "Edge"}, {"edgios/", "Edge"},
@@ -30,6 +34,7 @@ func browsers() []token {
 	}
 }
 
+// systems returns the operating systems, in the same order.
 func systems() []token {
 	return []token{
 		{"openharmony", "HarmonyOS"}, {"harmonyos", "HarmonyOS"}, {"ipad", "iPad"}, {"iphone", "iPhone"},
@@ -39,8 +44,8 @@ func systems() []token {
 }
 
 // readBrowser shortens a user agent to a name such as "Chrome, Windows". It returns only names of
-// this file, and "" for a user agent that is not recognized. Users see the name; nothing is decided
-// by it, since a client can send any user agent.
+// this file, so that a page never shows text of an attacker; for an unknown user agent it returns
+// "". The name is for display only, since a client can send any user agent.
 func readBrowser(userAgent string) string {
 	ua := strings.ToLower(userAgent[:min(len(userAgent), 1024)])
 	find := func(tokens []token) string {
@@ -61,21 +66,17 @@ func readBrowser(userAgent string) string {
 // onPhone reports whether a browser is on a phone, which cannot scan its own screen.
 func onPhone(userAgent string) bool {
 	ua := strings.ToLower(userAgent)
-	for _, piece := range []string{"mobile", "android", "iphone", "ipad", "openharmony"} {
-		if strings.Contains(ua, piece) {
+	for _, word := range []string{"mobile", "android", "iphone", "ipad", "openharmony"} {
+		if strings.Contains(ua, word) {
 			return true
 		}
 	}
 	return false
 }
 
-// The phone shows only reliable facts: the desktop's address without its end, and whether both
-// devices are on the same network, which is mostly true when they are side by side. No GeoIP
-// database is used.
-
-// masked returns an address for display, without the end that identifies a household; "" when the
-// address is not known.
-func masked(a netip.Addr) string {
+// maskAddress returns an IP address for display, without the last part, which identifies a
+// household. It returns "" if the address is not known.
+func maskAddress(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	switch {
 	case !a.IsValid() || a.IsLoopback() || a.IsUnspecified():
@@ -93,8 +94,9 @@ func masked(a netip.Addr) string {
 		uint16(b[4])<<8|uint16(b[5]))
 }
 
-// networks computes a keyed hash of a network, so that the ticket does not contain an address. The
-// first key hashes; all keys are tried to compare.
+// networks are keys for keyed hashes (HMAC) of network addresses. The store has only the hash of
+// the desktop's network, not the address. New hashes use the first key; comparing tries all keys,
+// because keys are rotated.
 type networks [][]byte
 
 func newNetworks(keys [][]byte) (out networks, err error) {
@@ -108,9 +110,9 @@ func newNetworks(keys [][]byte) (out networks, err error) {
 	return out, nil
 }
 
-// network returns the prefix that the devices of one household share: the address in IPv4, a /64 in
-// IPv6. ok is false for private addresses: behind a proxy that is not configured as trusted, all
-// clients have the address of the proxy.
+// network returns the part of an IP address that the devices of one household share: the whole
+// address in IPv4, the /64 prefix in IPv6. ok is false for private addresses, because behind a
+// proxy that is not configured as trusted all clients have the private address of the proxy.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -123,8 +125,9 @@ func network(a netip.Addr) (text string, ok bool) {
 	return p.String(), err == nil
 }
 
-// tag returns the IP version and the hash of the network of an address; "" when it is not known.
-// Networks of different IP versions cannot be compared.
+// tag returns the IP version ("4" or "6") and the hash of the network of an address, or "" if the
+// network is not known. The version is included because networks of different IP versions cannot be
+// compared.
 func (n networks) tag(a netip.Addr) string {
 	text, ok := network(a)
 	if !ok {
@@ -146,7 +149,7 @@ func (n networks) hash(key int, text string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:12])
 }
 
-// compare reports whether an address is in the network of a tag.
+// compare reports whether an address is in the network for which tag was computed.
 func (n networks) compare(tag string, a netip.Addr) web.Network {
 	text, ok := network(a)
 	if !ok || tag == "" || tag[:1] != ipVersion(a) {

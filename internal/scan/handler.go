@@ -1,24 +1,30 @@
 // Package scan signs a desktop in with a phone, for which an official account (服务号) is enough: the
-// desktop shows a QR code of the gateway, and the phone scans it in WeChat, signs in there first, and
-// confirms.
+// desktop shows a QR code of the gateway, and the phone scans it in WeChat, signs in there first,
+// and confirms.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Sign-in calls
 // [Handler.Begin] for a browser that cannot reach WeChat.
 //
-//	desktop, identified by a sealed cookie (which sign-in: ?d)
-//	GET  /scan             the code; or the number and the user whose phone scanned it; or the result.
-//	                       Once approved: creates the session, then redeems the ticket
-//	GET  /scan/state       responds when the ticket has another state than ?seen, or after 25 seconds
+// A [gateway.Ticket] in the store represents one code: its states lead from open through scanned
+// and approved to redeemed. The desktop and the phone meet only there.
+//
+//	desktop: a sealed cookie for each sign-in, selected by the parameter d
+//	GET  /scan             the page for the ticket's state: the code; then the number, and the user whose
+//	                       phone scanned the code; then the result. Once the phone has approved, this
+//	                       request creates the session and redeems the ticket
+//	GET  /scan/state       long poll: responds when the ticket's state differs from the parameter seen, or
+//	                       after 25 seconds
 //	GET  /scan/code.png    this browser's code as a picture, to be saved (also code.svg)
 //	POST /scan/renew       a new code
 //	POST /scan/cancel      cancels; after signing in: "not me", which ends the session
 //
-//	phone, identified by a sealed cookie and its session
-//	GET  /scan/{ticket}    the link in the code: in WeChat it goes into the cookie and leads to
-//	                       /scan/confirm, elsewhere the page explains how to open it in WeChat
-//	GET  /scan/confirm     which app asks, from where; then three numbers; then the result
-//	POST /scan/continue        "Continue": binds the ticket to this user
-//	POST /scan/answer      the number, or a refusal
+//	phone: a sealed cookie with the ticket's id, and a session
+//	GET  /scan/{ticket}    the link in the code. In WeChat: stores the id in the cookie and redirects to
+//	                       /scan/confirm. Elsewhere: a page that explains how to open the link in WeChat
+//	GET  /scan/confirm     the page for the ticket's state: the app and the desktop that want to sign in;
+//	                       then three numbers to choose from; then the result
+//	POST /scan/continue    "Continue": no other phone can answer the ticket any more
+//	POST /scan/answer      the chosen number, or a refusal
 //	POST /scan/undo        "not me": ends the session of the desktop
 //
 // A ticket's id is not a secret: everybody who sees the code can read it. Only the browser with the
@@ -30,8 +36,10 @@
 // session. Once the ticket is redeemed, a repeated request continues only while that session is
 // live, so a sign-out is not undone.
 //
-// The number does not stop an attacker who tells it to the user by telephone at the same time. So
-// the pages explain what the user confirms, and an app may exclude this sign-in method.
+// The number is for phishing: an attacker may send a code of the attacker's own browser to a
+// victim. The victim does not see the number on that screen. The number does not help if the
+// attacker tells it to the victim by telephone at the same time. So the pages explain what the user
+// confirms, and an app may exclude this sign-in method.
 package scan
 
 import (
@@ -76,23 +84,61 @@ type Observation struct {
 	Outcome string // "begun", "signed_in", "denied", "wrong_number", "refused" (the user is blocked)
 }
 
+// SignIn finds, creates and ends sessions of browsers. signin.Handler implements it.
+type SignIn interface {
+	session.Authenticator
+
+	// CreateSession creates this browser's session and records the sign-in, or finds the session if
+	// it was created already. It returns the session cookie. It returns gateway.ErrBlocked for a
+	// blocked user, and gateway.ErrNotFound when there is no such user or, with Repeat, when that
+	// session has ended.
+	CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error)
+
+	// SessionHash returns the hash of the id of the session that CreateSession creates for a seed.
+	SessionHash(seed []byte) ([32]byte, error)
+
+	// End signs this browser out and clears its cookies with headers on w; it writes no status. A
+	// browser that is signed out already is not an error.
+	End(w http.ResponseWriter, r *http.Request) error
+}
+
+// Sessions ends sessions of other browsers. session.Manager implements it.
+type Sessions interface {
+	// End ends the session and revokes its grants. A session that does not exist any more is not an
+	// error.
+	End(ctx context.Context, hash [32]byte, now time.Time) error
+}
+
+// Users finds users. gateway.Users implements it.
+type Users interface {
+	// User is gateway.Users.User.
+	User(ctx context.Context, id string) (gateway.User, error)
+}
+
+// Events stores events. gateway.Events implements it.
+type Events interface {
+	// AppendEvents is gateway.Events.AppendEvents.
+	AppendEvents(ctx context.Context, events ...gateway.Event) error
+}
+
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
 	URL  string   // of the gateway; may have a path
 	Keys [][]byte // seal the cookies: the first seals, all open; at least 32 bytes each
-	// whether a browser is WeChat's own, in which an official account signs users in
+	// InWeChat reports whether the browser is WeChat's own, where an official account signs users
+	// in.
 	InWeChat   func(*http.Request) bool
 	Tickets    gateway.Tickets
-	MaxTickets int // optional: 0 = MaxTickets
+	MaxTickets int // optional: limit of tickets that no phone has scanned; 0 = the constant MaxTickets
 	Users      Users
 	Events     Events
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
 	Site       *web.Site
-	Phone      string // optional: the control page of a simulator, whose phones open a code by a link
+	Phone      string // optional: address of the simulator's control page, where simulated phones scan the code
 
-	Address   func(*http.Request) netip.Addr           // optional: the client's; the zero Addr = not known
-	Stopping  <-chan struct{}                          // optional: closed when the process stops, which ends long polls
+	Address   func(*http.Request) netip.Addr           // optional: the client's IP address; zero = not known
+	Stopping  <-chan struct{}                          // optional: closed when the process stops; ends long polls
 	RequestID func(context.Context) string             // optional
 	Observe   func(ctx context.Context, o Observation) // optional
 	Logger    *slog.Logger                             // optional
@@ -107,8 +153,8 @@ type Handler struct {
 	origin   string
 	path     string // of the gateway's own address; "" at the root
 	cookies  cookies
-	networks networks
-	watch    *watcher
+	networks networks // hashes of networks, to compare those of desktop and phone
+	watcher  *watcher // serves the long polls
 }
 
 // New validates the configuration. It returns all problems, joined.
@@ -135,19 +181,20 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	marks, err := newNetworks(cfg.Keys)
+	hashes, err := newNetworks(cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
 	h := &Handler{
 		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer),
-		networks: marks,
+		networks: hashes,
 		events:   audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
-		watch:    newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+		watcher:  newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
 	}
 	return h, nil
 }
 
+// defaults sets the optional fields that are missing.
 func defaults(cfg *Config) {
 	if cfg.MaxTickets == 0 {
 		cfg.MaxTickets = MaxTickets
@@ -169,7 +216,7 @@ func defaults(cfg *Config) {
 	}
 }
 
-// Paths below the gateway's.
+// Paths below the path of Config.URL.
 const (
 	pathDesktop  = "/scan"
 	pathState    = "/scan/state"
@@ -184,32 +231,45 @@ const (
 	pathSignIn   = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
-// Mount registers the routes. signIn finds and creates the sessions of browsers. It is a parameter
-// and not a field of Config, since it is itself made with [Handler.Begin].
+// Mount registers the routes. signIn finds and creates the sessions of browsers.
+//
+// signIn is not a field of Config, because the two handlers need each other: this one creates
+// sessions with signin.Handler, and signin.Handler starts this sign-in method with [Handler.Begin].
+// So this one is made first, signin.New receives its Begin, and Mount completes it.
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
-		"GET " + pathDesktop: h.desktop, "GET " + pathState: h.state, "GET " + pathPNG: h.codePNG, "GET " +
-			pathSVG: h.codeSVG,
-		"POST " + pathRenew: h.renew, "POST " + pathCancel: h.cancel, "GET " + pathConfirm: h.confirm,
-		"POST " + pathContinue: h.scan, "POST " + pathAnswer: h.answer, "POST " + pathUndo: h.undo,
-		// A user may reload the page where a form ended.
-		"GET " + pathRenew: h.toDesktop, "GET " + pathCancel: h.toDesktop,
-		"GET " + pathContinue: h.toPhone, "GET " + pathAnswer: h.toPhone, "GET " + pathUndo: h.toPhone,
+		"GET " + pathDesktop: h.desktop,
+		"GET " + pathState:   h.state,
+		"GET " + pathPNG:     h.codePNG,
+		"GET " + pathSVG:     h.codeSVG,
+		"POST " + pathRenew:  h.renew,
+		"POST " + pathCancel: h.cancel,
+
+		"GET " + pathConfirm:   h.confirm,
+		"POST " + pathContinue: h.continueScan,
+		"POST " + pathAnswer:   h.answer,
+		"POST " + pathUndo:     h.undo,
+
+		// The response to a form has the address of the form, and a browser may request it with
+		// GET, for example when it restores its tabs.
+		"GET " + pathRenew:    h.redirectToDesktop,
+		"GET " + pathCancel:   h.redirectToDesktop,
+		"GET " + pathContinue: h.redirectToPhone,
+		"GET " + pathAnswer:   h.redirectToPhone,
+		"GET " + pathUndo:     h.redirectToPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+h.path+path, guarded(handler), route.Limited)
+		mux.HandleFunc(method+" "+h.path+path, protect(handler), route.Limited)
 	}
-	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", guarded(h.serveLink), route.Limited, route.Private)
-	mux.HandleFunc(h.path+pathDesktop+"/", func(w http.ResponseWriter,
-		r *http.Request) {
-		h.cfg.Site.Fail(w, r, web.NotFound)
-	}, route.Limited, route.Private)
+	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", protect(h.serveLink), route.Limited, route.Private)
+	notFound := func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }
+	mux.HandleFunc(h.path+pathDesktop+"/", notFound, route.Limited, route.Private)
 }
 
-// guarded sets headers that keep responses out of caches, and responds to HEAD without calling
+// protect sets headers that keep responses out of caches, and responds to HEAD without calling
 // next: link previews send HEAD, and a GET may complete a sign-in.
-func guarded(next http.HandlerFunc) http.HandlerFunc {
+func protect(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
@@ -221,19 +281,19 @@ func guarded(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// fail responds to a request that failed. The address may contain a ticket's id, so the log gets
-// the pattern.
+// fail responds to a request that failed with an error of the program or its store. The address may
+// contain a ticket's id, so the error is logged with the pattern of the route instead.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = r.Pattern, ""
 	h.cfg.Site.Error(w, r, err)
 }
 
-func (h *Handler) toDesktop(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) redirectToDesktop(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathDesktop+"?"+url.Values{"d": {r.URL.Query().Get("d")}}.Encode())
 }
 
-func (h *Handler) toPhone(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) redirectToPhone(w http.ResponseWriter, _ *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
@@ -259,41 +319,4 @@ func (h *Handler) appName(id string) string {
 		return app.Name
 	}
 	return ""
-}
-
-// SignIn finds, creates and ends sessions of browsers. signin.Handler implements it.
-type SignIn interface {
-	session.Authenticator
-
-	// CreateSession creates this browser's session and records the sign-in, or finds the session if
-	// it was created already. It returns the session cookie. It returns gateway.ErrBlocked for a
-	// blocked user, and gateway.ErrNotFound when there is no such user or, with Repeat, when that
-	// session has ended.
-	CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error)
-
-	// SessionHash returns the hash under which CreateSession stores the session of a seed.
-	SessionHash(seed []byte) ([32]byte, error)
-
-	// End signs this browser out and clears its cookies with headers on w; it writes no status. A
-	// browser that is signed out already is not an error.
-	End(w http.ResponseWriter, r *http.Request) error
-}
-
-// Sessions ends sessions of other browsers. session.Manager implements it.
-type Sessions interface {
-	// End ends the session and revokes its grants. A session that does not exist any more is not an
-	// error.
-	End(ctx context.Context, hash [32]byte, now time.Time) error
-}
-
-// Users finds users. gateway.Users implements it.
-type Users interface {
-	// User is gateway.Users.User.
-	User(ctx context.Context, id string) (gateway.User, error)
-}
-
-// Events stores events. gateway.Events implements it.
-type Events interface {
-	// AppendEvents is gateway.Events.AppendEvents.
-	AppendEvents(ctx context.Context, events ...gateway.Event) error
 }

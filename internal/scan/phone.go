@@ -14,10 +14,13 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
+// This file contains the requests of the phone: the link in the code, the pages of the ticket's
+// states, and the answers.
+
 // serveLink serves the link in the code. In WeChat it stores the ticket's id in the phone's cookie
-// and redirects to an address without it: WeChat's menu shares the address of a page, and crawlers
-// follow it. Elsewhere the page explains how to open the link in WeChat. It reads and changes no
-// ticket, and malformed ids get the same response.
+// and redirects to an address without the id, because WeChat's menu shares the address of a page,
+// and crawlers follow shared addresses. Elsewhere it renders a page that explains how to open the
+// link in WeChat. The ticket is not read: the response is the same for ids that do not exist.
 func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
 	if len(id) > 64 {
@@ -31,7 +34,7 @@ func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, page)
 		return
 	}
-	if err := h.cookies.keepPhone(w, phoneTicket{Ticket: id, LoginRequestID: rand.Text()}); err != nil {
+	if err := h.cookies.setPhone(w, phoneTicket{Ticket: id, LoginRequestID: rand.Text()}); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -49,47 +52,46 @@ func isID(text string) bool {
 	return len(text) == 26
 }
 
-// phoneRequest is a request of a phone with a ticket. The phone is signed in as the ticket
-// requires.
+// phoneRequest is a request of a phone that is signed in as its ticket requires.
 type phoneRequest struct {
-	phone  phoneTicket
-	ticket gateway.Ticket
-	data   ticketData
-	who    session.Browser
+	phone   phoneTicket // the phone's cookie
+	ticket  gateway.Ticket
+	data    ticketData // of the ticket
+	browser session.Browser
 }
 
-// authenticate returns the ticket of this phone and its signed-in user. A phone that is not signed
-// in as the ticket requires is redirected to sign in. ok is false when the response has been
-// written.
-func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (v phoneRequest, ok bool) {
+// authenticate returns the ticket of this phone and its signed-in user. If the phone is not signed
+// in as the ticket requires, or the ticket has ended, it writes the response (a redirect to sign
+// in, or a page) and returns false.
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	p := h.cookies.readPhone(r)
 	if p == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanNone})
-		return v, false
+		return req, false
 	}
-	if p.Done != nil {
-		h.done(w, r, *p)
-		return v, false
+	if p.Approval != nil {
+		h.showApproved(w, r, *p)
+		return req, false
 	}
-	v.phone = *p
+	req.phone = *p
 	t, err := h.cfg.Tickets.Ticket(r.Context(), hashID(p.Ticket), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
-		return v, false
+		return req, false
 	}
 	if err == nil {
-		v.ticket = t
-		v.data, err = readData(t)
+		req.ticket = t
+		req.data, err = readTicketData(t)
 	}
 	var signedIn bool
 	if err == nil {
-		v.who, signedIn, err = h.signIn.Session(r)
+		req.browser, signedIn, err = h.signIn.Session(r)
 	}
 	switch {
 	case err != nil:
 		h.fail(w, r, err)
-	case signedIn && v.meetsRequirements():
-		return v, true
+	case signedIn && req.meetsRequirements():
+		return req, true
 	case t.State == gateway.TicketCancelled:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
 	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
@@ -97,63 +99,68 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (v phoneR
 	case r.Method != http.MethodGet:
 		// A page and not a redirect: sign-in leads to WeChat, and browsers block a form whose
 		// redirects end at another origin (Content-Security-Policy, form-action).
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.path + pathConfirm, ContinueAfter: 100 * time.Millisecond})
-	case r.URL.Query().Get("back") == v.phone.LoginRequestID:
+		h.cfg.Site.Show(w, r, web.Page{
+			Kind: web.Continue, Go: h.path + pathConfirm, ContinueAfter: 100 * time.Millisecond,
+		})
+	case r.URL.Query().Get("back") == req.phone.LoginRequestID:
 		// The phone has just signed in, and the session is not there or does not meet the
 		// requirements. Another redirect to sign-in could repeat forever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
 	default:
-		h.begin(w, r, v)
+		h.begin(w, r, req)
 	}
-	return v, false
+	return req, false
 }
 
 // meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat
 // itself, through the ticket's connector, and again where reauthentication is required.
-func (v phoneRequest) meetsRequirements() bool {
-	again := v.data.Fresh || v.data.Consent
-	return v.who.Method == methodWeChat && (v.ticket.Connector == "" || v.who.Connector == v.ticket.Connector) &&
-		(!again || v.who.LoginRequestID == v.phone.LoginRequestID)
+func (req phoneRequest) meetsRequirements() bool {
+	again := req.data.Reauthenticate || req.data.Consent
+	return req.browser.Method == methodWeChat && (req.ticket.Connector == "" || req.browser.Connector == req.ticket.Connector) &&
+		(!again || req.browser.LoginRequestID == req.phone.LoginRequestID)
 }
 
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v phoneRequest) {
+// begin redirects the phone to sign in. Only WeChat itself is accepted as the method: a session
+// that was created by scan would depend on yet another phone.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	err := h.signIn.Begin(w, r, session.LoginRequest{
-		ID: v.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + v.phone.LoginRequestID,
-		Connector: v.ticket.Connector, Reauthenticate: v.data.Fresh, Consent: v.data.Consent,
-		App: gateway.App{Methods: []string{methodWeChat}}, // a session by scan would itself rest on another phone
+		ID: req.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + req.phone.LoginRequestID,
+		Connector: req.ticket.Connector, Reauthenticate: req.data.Reauthenticate, Consent: req.data.Consent,
+		App: gateway.App{Methods: []string{methodWeChat}},
 	})
 	if err != nil {
 		h.fail(w, r, err)
 	}
 }
 
-// confirm shows the phone the page for the ticket's state.
+// confirm serves /scan/confirm: it shows the phone the page for the ticket's state.
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.authenticate(w, r)
+	req, ok := h.authenticate(w, r)
 	if !ok {
 		return
 	}
-	t, mine := v.ticket, v.ticket.Approver.UserID == v.who.User.ID
+	t := req.ticket
+	mine := t.Approver.UserID == req.browser.User.ID // this user's phone scanned the code first
 	page := web.Page{App: h.appName(t.App)}
 	switch {
 	case t.State == gateway.TicketOpen:
-		h.ask(w, r, v)
+		h.showRequest(w, r, req)
 		return
 	case t.State == gateway.TicketScanned && mine:
-		if v.data.Profile && h.signIn.AskProfile(w, r, v.who, h.path+pathConfirm) {
+		if req.data.Profile && h.signIn.AskProfile(w, r, req.browser, h.path+pathConfirm) {
 			return
 		}
-		h.askNumber(w, r, v)
+		h.showNumbers(w, r, req)
 		return
 	case t.State == gateway.TicketScanned:
 		page.Kind = web.ScanTaken
 	case (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed) && mine:
-		v.phone.Done = outcomeOf(v, h.cfg.Now())
-		if err := h.cookies.keepPhone(w, v.phone); err != nil {
+		req.phone.Approval = newApproval(req, h.cfg.Now())
+		if err := h.cookies.setPhone(w, req.phone); err != nil {
 			h.fail(w, r, err)
 			return
 		}
-		h.done(w, r, v.phone)
+		h.showApproved(w, r, req.phone)
 		return
 	case t.State == gateway.TicketRefused && mine:
 		page.Kind = web.ScanDeclined
@@ -167,84 +174,88 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-func webUser(a gateway.User) *web.User {
-	return &web.User{Nickname: a.Nickname, Picture: a.AvatarURL}
-}
-
 // facts returns what the phone shows about the desktop.
-func (h *Handler) facts(r *http.Request, v phoneRequest) *web.Facts {
+func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 	return &web.Facts{
-		App: h.appName(v.ticket.App), Browser: v.ticket.Browser, Place: v.ticket.Place,
-		Network: h.networks.compare(v.data.Network, h.cfg.Address(r)),
-		Ago:     h.cfg.Now().Sub(v.ticket.CreatedAt),
+		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, Place: req.ticket.Place,
+		Network: h.networks.compare(req.data.Network, h.cfg.Address(r)),
+		Ago:     h.cfg.Now().Sub(req.ticket.CreatedAt),
 	}
 }
 
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v phoneRequest) {
+// showRequest renders the page that shows which app and which desktop want to sign in.
+func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanAsk, App: h.appName(v.ticket.App), User: webUser(v.who.User),
-		Scan: &web.Scan{Facts: h.facts(r, v)},
+		Kind: web.ScanAsk, App: h.appName(req.ticket.App), User: web.UserOf(req.browser.User),
+		Scan: &web.Scan{Facts: h.facts(r, req)},
 		Forms: []web.Form{
-			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(v.ticket)}},
-			h.refusal(v),
+			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(req.ticket)}},
+			h.refuseForm(req),
 		},
 	})
 }
 
-func (h *Handler) askNumber(w http.ResponseWriter, r *http.Request, v phoneRequest) {
-	fields := map[string]string{"m": formID(v.ticket)}
+// showNumbers renders the page with the three numbers to choose from.
+func (h *Handler) showNumbers(w http.ResponseWriter, r *http.Request, req phoneRequest) {
+	fields := map[string]string{"m": formID(req.ticket)}
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanNumber, App: h.appName(v.ticket.App), Scan: &web.Scan{Choices: choices(v.ticket), Action: h.path +
+		Kind: web.ScanNumber, App: h.appName(req.ticket.App), Scan: &web.Scan{Choices: choices(req.ticket), Action: h.path +
 			pathAnswer, Fields: fields},
-		Forms: []web.Form{h.refusal(v)},
+		Forms: []web.Form{h.refuseForm(req)},
 	})
 }
 
-func (h *Handler) refusal(v phoneRequest) web.Form {
+// refuseForm returns the button that refuses.
+func (h *Handler) refuseForm(req phoneRequest) web.Form {
 	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true,
-		Fields: map[string]string{"m": formID(v.ticket), "refuse": "1"}}
+		Fields: map[string]string{"m": formID(req.ticket), "refuse": "1"}}
 }
 
-// readForm is authenticate for a form. A form is accepted only for the ticket that its page showed:
-// when a phone has scanned two codes, the page of the first confirms nothing any more.
-func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (v phoneRequest, ok bool) {
+// readForm parses a form of the phone and authenticates the request. A form is accepted only for
+// the ticket of its page: when the user has scanned a second code, the older page does not answer
+// it. If the form is not accepted, readForm writes the response and returns false.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
-		return v, false
+		return req, false
 	}
-	v, ok = h.authenticate(w, r)
-	if ok && r.PostForm.Get("m") != formID(v.ticket) {
+	req, ok = h.authenticate(w, r)
+	if ok && r.PostForm.Get("m") != formID(req.ticket) {
 		route.SeeOther(w, h.path+pathConfirm)
-		return v, false
+		return req, false
 	}
-	return v, ok
+	return req, ok
 }
 
-// scan binds the ticket to the phone's user. Of several phones one succeeds.
-func (h *Handler) scan(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.readForm(w, r)
+// continueScan serves /scan/continue: it makes the phone's user the approver of the ticket. Of
+// several phones that scanned the code, the first one succeeds; the others see the state at
+// /scan/confirm.
+func (h *Handler) continueScan(w http.ResponseWriter, r *http.Request) {
+	req, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
-	if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
-		h.failed(w, r, err)
+	if _, err := h.scanTicket(r.Context(), req); err != nil && !errors.Is(err, gateway.ErrConflict) {
+		h.failAnswer(w, r, err)
 		return
 	}
-	route.SeeOther(w, h.path+pathConfirm) // which shows the state
+	route.SeeOther(w, h.path+pathConfirm)
 }
 
-func (h *Handler) redeem(ctx context.Context, v phoneRequest) (gateway.Ticket, error) {
-	return h.cfg.Tickets.ScanTicket(ctx, v.ticket.Hash, gateway.Approver{
-		UserID: v.who.User.ID, Connector: v.who.Connector, AppID: v.who.AppID, OpenID: v.who.OpenID,
-		AuthTime: v.who.AuthTime,
+// scanTicket stores the phone's user as the approver. It returns gateway.ErrConflict if there is
+// another.
+func (h *Handler) scanTicket(ctx context.Context, req phoneRequest) (gateway.Ticket, error) {
+	return h.cfg.Tickets.ScanTicket(ctx, req.ticket.Hash, gateway.Approver{
+		UserID: req.browser.User.ID, Connector: req.browser.Connector, AppID: req.browser.AppID, OpenID: req.browser.OpenID,
+		AuthTime: req.browser.AuthTime,
 	}, h.cfg.Now())
 }
 
-// answer stores the number that the user chose, or the refusal. A number that the page did not show
-// is ignored.
+// answer serves /scan/answer: it stores whether the user chose the right number, a wrong one, or
+// refused. A number that the page did not show is ignored.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
-	v, ok := h.readForm(w, r)
+	req, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
@@ -252,9 +263,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	if number := r.PostForm.Get("number"); number != "" {
 		state = gateway.TicketMismatch
 		switch {
-		case number == v.ticket.Number:
+		case number == req.ticket.Number:
 			state = gateway.TicketApproved
-		case !slices.Contains(v.ticket.Others, number):
+		case !slices.Contains(req.ticket.Others, number):
 			route.SeeOther(w, h.path+pathConfirm)
 			return
 		}
@@ -262,39 +273,40 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 		route.SeeOther(w, h.path+pathConfirm)
 		return
 	}
-	if state == gateway.TicketRefused && v.ticket.State == gateway.TicketOpen {
-		// Declined before "Continue": no other user can confirm this code afterwards.
-		if _, err := h.redeem(r.Context(), v); err != nil && !errors.Is(err, gateway.ErrConflict) {
-			h.failed(w, r, err)
+	if state == gateway.TicketRefused && req.ticket.State == gateway.TicketOpen {
+		// The user refused without pressing "Continue" first. Becoming the approver first ensures
+		// that no other user can approve this ticket afterwards.
+		if _, err := h.scanTicket(r.Context(), req); err != nil && !errors.Is(err, gateway.ErrConflict) {
+			h.failAnswer(w, r, err)
 			return
 		}
 	}
-	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), v.ticket.Hash, v.who.User.ID, state, h.cfg.Now())
+	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), req.ticket.Hash, req.browser.User.ID, state, h.cfg.Now())
 	switch {
 	case err == nil:
-		h.recordAnswer(r.Context(), v, t, state)
+		h.recordAnswer(r.Context(), req, t, state)
 	case !errors.Is(err, gateway.ErrConflict):
-		h.failed(w, r, err)
+		h.failAnswer(w, r, err)
 		return
 	}
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// recordAnswer records a refusal or a wrong number. The sign-in of a desktop is recorded when it is
-// completed.
-func (h *Handler) recordAnswer(ctx context.Context, v phoneRequest, t gateway.Ticket, state gateway.TicketState) {
+// recordAnswer records the event of a refusal or a wrong number. After an approval, the event of
+// the sign-in is recorded when the desktop's session is created.
+func (h *Handler) recordAnswer(ctx context.Context, req phoneRequest, t gateway.Ticket, state gateway.TicketState) {
 	switch state {
 	case gateway.TicketRefused:
-		h.recordEvent(ctx, EventRefuse, "refused", v.who.User.ID, t)
+		h.recordEvent(ctx, EventRefuse, "refused", req.browser.User.ID, t)
 		h.observe(ctx, "denied")
 	case gateway.TicketMismatch:
-		h.recordEvent(ctx, EventWrong, "refused", v.who.User.ID, t)
+		h.recordEvent(ctx, EventWrong, "refused", req.browser.User.ID, t)
 		h.observe(ctx, "wrong_number")
 	}
 }
 
-// failed responds when the store rejected the phone's answer.
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+// failAnswer responds to an error of scanTicket or AnswerTicket.
+func (h *Handler) failAnswer(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
 		h.cfg.Site.Fail(w, r, web.Blocked)
@@ -305,16 +317,17 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-func outcomeOf(v phoneRequest, now time.Time) *outcome {
-	return &outcome{
-		User: v.who.User.ID, Session: v.data.Session, App: v.ticket.App, Browser: v.ticket.Browser,
-		Place: v.ticket.Place, At: now.Unix(),
+// newApproval returns what the phone keeps of the ticket of req after the user has approved.
+func newApproval(req phoneRequest, now time.Time) *approval {
+	return &approval{
+		User: req.browser.User.ID, Session: req.data.Session, App: req.ticket.App, Browser: req.ticket.Browser,
+		Place: req.ticket.Place, At: now.Unix(),
 	}
 }
 
-// done shows the phone where its user was signed in, and how to undo it.
-func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
-	o := p.Done
+// showApproved shows the phone where its user was signed in, with a button to undo it.
+func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, p phoneTicket) {
+	o := p.Approval
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanDone, App: h.appName(o.App), User: h.user(r.Context(), o.User),
 		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place,
@@ -323,29 +336,31 @@ func (h *Handler) done(w http.ResponseWriter, r *http.Request, p phoneTicket) {
 	})
 }
 
-// undo ends the session that the desktop received, or prevents it.
+// undo serves /scan/undo, the button "Not me": it ends the session of the desktop, or prevents that
+// the desktop gets one.
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
-	if p == nil || p.Done == nil || len(p.Done.Session) != 32 {
+	if p == nil || p.Approval == nil || len(p.Approval.Session) != 32 {
 		route.SeeOther(w, h.path+pathConfirm)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	now := h.cfg.Now()
-	// The approval is withdrawn first. A desktop that redeems it concurrently has either redeemed
-	// it by now, and its session can be ended, or finds the ticket refused and ends the session
-	// that it has just created.
-	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Done.User, gateway.TicketRefused, now)
+	// The approval is withdrawn before the session is ended, because the desktop may redeem the
+	// ticket at the same time. Either it has redeemed the ticket by now, and End below ends its
+	// session; or it finds the ticket refused, and finish ends the session that it has just
+	// created.
+	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Approval.User, gateway.TicketRefused, now)
 	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) ||
 		errors.Is(err, gateway.ErrBlocked) {
-		err = h.cfg.Sessions.End(ctx, [32]byte(p.Done.Session), now)
+		err = h.cfg.Sessions.End(ctx, [32]byte(p.Approval.Session), now)
 	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	h.recordEvent(ctx, EventUndo, "ok", p.Done.User, gateway.Ticket{App: p.Done.App, Browser: p.Done.Browser})
-	h.cookies.dropPhone(w)
+	h.recordEvent(ctx, EventUndo, "ok", p.Approval.User, gateway.Ticket{App: p.Approval.App, Browser: p.Approval.Browser})
+	h.cookies.clearPhone(w)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
 }

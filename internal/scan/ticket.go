@@ -18,23 +18,26 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file derives the ticket of a desktop's sign-in, and its secrets, from the seed in the
+// cookie.
+
 const (
 	seedSize   = 32
 	idSize     = 16               // bytes of a ticket's id: 128 bits
 	ticketLife = 2 * time.Minute  // of one code
-	renewLife  = 10 * time.Minute // how long a page renews its code automatically
+	renewLife  = 10 * time.Minute // how long an unattended page renews its code
 )
 
-// ticketData is gateway.Ticket.Data.
+// ticketData is the content of gateway.Ticket.Data: what the phone needs of the desktop's request.
 type ticketData struct {
-	Session []byte `json:"s"`           // hash of the desktop's session, so that the phone can end it
-	Network string `json:"n,omitempty"` // tag of the desktop's network; see network.go
-	Fresh   bool   `json:"f,omitempty"` // the phone has to sign in again
-	Consent bool   `json:"c,omitempty"`
-	Profile bool   `json:"p,omitempty"`
+	Session        []byte `json:"s"`           // hash of the id of the desktop's session, so that the phone can end it
+	Network        string `json:"n,omitempty"` // networks.tag of the desktop's address
+	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
+	Consent        bool   `json:"c,omitempty"`
+	Profile        bool   `json:"p,omitempty"`
 }
 
-func readData(t gateway.Ticket) (d ticketData, err error) {
+func readTicketData(t gateway.Ticket) (d ticketData, err error) {
 	if err := json.Unmarshal(t.Data, &d); err != nil || len(d.Session) != sha256.Size {
 		return ticketData{}, errors.New("scan: malformed ticket data")
 	}
@@ -47,30 +50,31 @@ func newSeed() []byte {
 	return seed
 }
 
-// derive derives n bytes for one purpose and one round. The bytes of one purpose reveal nothing
-// about those of another.
-func (s *desktopFlow) derive(purpose string, n int) ([]byte, error) {
-	out, err := hkdf.Key(sha256.New, s.Seed, []byte(strconv.Itoa(s.Round)), "weigate/scan "+purpose, n)
+// derive derives n bytes from the seed (HKDF), for one purpose and the present round. The bytes of
+// one purpose reveal nothing about those of another.
+func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
+	out, err := hkdf.Key(sha256.New, f.Seed, []byte(strconv.Itoa(f.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
 		return nil, fmt.Errorf("scan: derive: %w", err)
 	}
 	return out, nil
 }
 
-// secrets are the secrets of a round of a sign-in.
+// secrets are the values that are derived for a round. The id is visible in the code; the other two
+// never leave the desktop's cookie and this process.
 type secrets struct {
 	id      string // the ticket's id, in the code
 	desktop []byte // proves that this browser created the ticket
-	session []byte // seed of the session
+	session []byte // seed of the session id, see session.Authentication
 }
 
-func (s *desktopFlow) secrets() (out secrets, err error) {
-	id, err := s.derive("ticket", idSize)
+func (f *desktopFlow) secrets() (out secrets, err error) {
+	id, err := f.derive("ticket", idSize)
 	if err == nil {
-		out.desktop, err = s.derive("desktop", 32)
+		out.desktop, err = f.derive("desktop", 32)
 	}
 	if err == nil {
-		out.session, err = s.derive("session", 32)
+		out.session, err = f.derive("session", 32)
 	}
 	out.id = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id))
 	return out, err
@@ -85,8 +89,8 @@ func hashDesktop(secret []byte) [32]byte {
 
 // numbers returns the desktop's two-digit number and two decoys. They are derived from the cookie,
 // so that a page that is rendered twice shows the same number.
-func (s *desktopFlow) numbers() (number string, others []string, err error) {
-	stream, err := s.derive("numbers", 64)
+func (f *desktopFlow) numbers() (number string, others []string, err error) {
+	stream, err := f.derive("numbers", 64)
 	if err != nil {
 		return "", nil, err
 	}
@@ -103,47 +107,47 @@ func (s *desktopFlow) numbers() (number string, others []string, err error) {
 	return "", nil, errors.New("scan: no numbers") // less likely than 2^-50
 }
 
-// choices returns the numbers that the phone shows, in an order that does not reveal which is
-// right.
+// choices returns the numbers that the phone shows: sorted, so that the order does not reveal the
+// desktop's.
 func choices(t gateway.Ticket) []string {
 	out := append(slices.Clone(t.Others), t.Number)
 	slices.Sort(out)
 	return out
 }
 
-// formID identifies a ticket in a form of the phone: a form is accepted for the ticket of its page,
-// not for another code that was scanned since.
+// formID returns a value that identifies a ticket in the phone's forms, without revealing its id.
+// If the user has scanned another code since, the form of the older page is not accepted.
 func formID(t gateway.Ticket) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), t.Hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // newTicket returns the ticket of this round.
-func (h *Handler) newTicket(r *http.Request, s *desktopFlow, now time.Time) (gateway.Ticket, error) {
-	sec, err := s.secrets()
+func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gateway.Ticket, error) {
+	secrets, err := f.secrets()
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	number, others, err := s.numbers()
+	number, others, err := f.numbers()
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	session, err := h.signIn.SessionHash(sec.session)
+	session, err := h.signIn.SessionHash(secrets.session)
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
 	address := h.cfg.Address(r)
 	data, err := json.Marshal(ticketData{
-		Session: session[:], Network: h.networks.tag(address), Fresh: s.LoginRequest.Fresh,
-		Consent: s.LoginRequest.Consent, Profile: s.LoginRequest.Profile,
+		Session: session[:], Network: h.networks.tag(address), Reauthenticate: f.LoginRequest.Reauthenticate,
+		Consent: f.LoginRequest.Consent, Profile: f.LoginRequest.Profile,
 	})
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
 	return gateway.Ticket{
-		Hash: hashID(sec.id), Desktop: hashDesktop(sec.desktop), App: s.LoginRequest.App,
-		Connector: s.LoginRequest.Connector,
-		Browser:   readBrowser(r.UserAgent()), Place: masked(address), Number: number, Others: others,
+		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
+		Connector: f.LoginRequest.Connector,
+		Browser:   readBrowser(r.UserAgent()), Place: maskAddress(address), Number: number, Others: others,
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

@@ -15,19 +15,24 @@ import (
 // 30 or 60 seconds.
 const pollLife = 25 * time.Second
 
-// stateGone makes a page without its cookie reload, and then show the reason.
+// stateGone is sent to a page whose browser has lost the cookie of the sign-in. The page then
+// reloads and shows the reason.
 const stateGone = gateway.TicketState("gone")
 
-// state responds when the ticket's state differs from the state that the page shows, or after
-// pollLife. The response contains the state only; the page reloads to render it.
+// This file contains the long polls of the desktops: the script of a desktop's page waits here
+// until the phone has scanned or answered.
+
+// state serves /scan/state, a long poll. It responds when the ticket's state differs from the
+// parameter seen, the state that the page shows, or after pollLife. The response contains the state
+// only: for the content, the script requests the page again.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	seen := gateway.TicketState(r.URL.Query().Get("seen"))
-	s := h.readFlow(r)
-	if s == nil || s.Made == 0 || s.Done {
+	f := h.readFlow(r)
+	if f == nil || f.CreatedAt == 0 || f.Redeemed {
 		writeState(w, stateGone)
 		return
 	}
-	sec, err := s.secrets()
+	secrets, err := f.secrets()
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -35,7 +40,8 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollLife)
 	defer cancel()
 	if h.cfg.Stopping != nil {
-		// The page's next request reaches another process.
+		// When the process stops, the poll ends early; the script's next request reaches another
+		// process.
 		go func() {
 			select {
 			case <-h.cfg.Stopping:
@@ -44,7 +50,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 			}
 		}()
 	}
-	writeState(w, h.watch.wait(ctx, hashID(sec.id), seen))
+	writeState(w, h.watcher.wait(ctx, hashID(secrets.id), seen))
 }
 
 func writeState(w http.ResponseWriter, state gateway.TicketState) {
@@ -62,12 +68,14 @@ const (
 	watchBatch = 5_000           // tickets in one read
 )
 
-// stateOver is the state of a ticket that does not exist: it has expired.
-const stateOver = gateway.TicketState("over")
+// stateExpired is sent for a ticket that does not exist any more. scan.js does not depend on its
+// value.
+const stateExpired = gateway.TicketState("expired")
 
-// watcher reads the ticket states for all desktops that wait at this process: one query every half
-// second, however many they are. Its goroutine runs while a request waits.
+// watcher reads the states of the tickets for all long polls of this process: every half second,
+// one query for up to watchBatch tickets. Its goroutine runs only while polls wait.
 type watcher struct {
+	// states is gateway.Tickets.TicketStates.
 	states func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
 	now    func() time.Time
 	logger *slog.Logger
@@ -75,14 +83,14 @@ type watcher struct {
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
 	running bool
-	failing bool // the last read failed: logged once, not twice a second
+	failing bool // the last read failed; only the first of several failures is logged
 }
 
-// waiter is one request that waits for its ticket to leave a state.
+// waiter is one long poll: it waits until its ticket has another state than seen.
 type waiter struct {
-	hash [32]byte
+	hash [32]byte // of the ticket's id
 	seen gateway.TicketState
-	next chan gateway.TicketState // buffered, so that the watcher never blocks
+	next chan gateway.TicketState // receives the other state; buffered, so that the watcher never blocks
 }
 
 func newWatcher(states func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
@@ -90,27 +98,29 @@ func newWatcher(states func(context.Context, [][32]byte, time.Time) (map[[32]byt
 	return &watcher{states: states, now: now, logger: l, waiters: map[*waiter]struct{}{}}
 }
 
-// wait returns the ticket's state once it differs from seen; seen itself when ctx ends first.
+// wait returns the ticket's state as soon as it differs from seen. If ctx ends first, it returns
+// seen.
 func (w *watcher) wait(ctx context.Context, hash [32]byte, seen gateway.TicketState) gateway.TicketState {
-	me := &waiter{hash, seen, make(chan gateway.TicketState, 1)}
+	self := &waiter{hash: hash, seen: seen, next: make(chan gateway.TicketState, 1)}
 	w.mu.Lock()
-	w.waiters[me] = struct{}{}
+	w.waiters[self] = struct{}{}
 	if !w.running {
 		w.running = true
 		go w.run()
 	}
 	w.mu.Unlock()
 	select {
-	case state := <-me.next:
+	case state := <-self.next:
 		return state
 	case <-ctx.Done():
 		w.mu.Lock()
-		delete(w.waiters, me)
+		delete(w.waiters, self)
 		w.mu.Unlock()
 		return seen
 	}
 }
 
+// run reads the states until no poll waits any more.
 func (w *watcher) run() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -127,12 +137,12 @@ func (w *watcher) run() {
 	}
 }
 
-// hashes returns each ticket once: a user may have a page open twice.
+// hashes returns the tickets that polls wait for, each once: a user may have one page open twice.
 func (w *watcher) hashes() [][32]byte {
 	seen := make(map[[32]byte]struct{}, len(w.waiters))
 	out := make([][32]byte, 0, len(w.waiters))
 	for each := range w.waiters {
-		if _, twice := seen[each.hash]; !twice {
+		if _, duplicate := seen[each.hash]; !duplicate {
 			seen[each.hash] = struct{}{}
 			out = append(out, each.hash)
 		}
@@ -140,8 +150,8 @@ func (w *watcher) hashes() [][32]byte {
 	return out
 }
 
-// read returns the states. Tickets that could not be read are not in the result, and their requests
-// continue to wait.
+// read returns the states of tickets from the store. Tickets that could not be read are not in the
+// result, and their polls continue to wait.
 func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	out := make(map[[32]byte]gateway.TicketState, len(hashes))
 	failed := false
@@ -160,9 +170,9 @@ func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 			continue
 		}
 		for _, hash := range part {
-			state, there := states[hash]
-			if !there {
-				state = stateOver
+			state, found := states[hash]
+			if !found {
+				state = stateExpired
 			}
 			out[hash] = state
 		}
@@ -171,6 +181,7 @@ func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	return out
 }
 
+// notify ends the polls whose tickets have another state than the page shows.
 func (w *watcher) notify(states map[[32]byte]gateway.TicketState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -57,7 +57,7 @@ func TestPollHearsThatTheCodeIsOver(t *testing.T) {
 	inBubble(t, func(w *fixture) {
 		desktop := w.desktop()
 		time.Sleep(2*time.Minute - 5*time.Second)
-		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"over"}` || took > 6*time.Second {
+		if answer, took := desktop.polls(w.t.Context(), "open"); answer != `{"state":"expired"}` || took > 6*time.Second {
 			w.t.Errorf("%s after %v", answer, took)
 		}
 		// Without the cookie the response contains no state, and is sent at once.
