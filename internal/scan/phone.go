@@ -115,9 +115,14 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 // meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat
 // itself, through the ticket's connector, and again where reauthentication is required.
 func (req phoneRequest) meetsRequirements() bool {
+	if req.browser.Method != methodWeChat {
+		return false
+	}
+	if req.ticket.Connector != "" && req.browser.Connector != req.ticket.Connector {
+		return false
+	}
 	again := req.data.Reauthenticate || req.data.Consent
-	return req.browser.Method == methodWeChat && (req.ticket.Connector == "" || req.browser.Connector == req.ticket.Connector) &&
-		(!again || req.browser.LoginRequestID == req.phone.LoginRequestID)
+	return !again || req.browser.LoginRequestID == req.phone.LoginRequestID
 }
 
 // begin redirects the phone to sign in. Only WeChat itself is accepted as the method: a session
