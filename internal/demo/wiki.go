@@ -1,8 +1,17 @@
 package demo
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httputil"
+	"net/netip"
 	"net/url"
+	"strings"
+	"time"
 )
 
 // fact is one row of a page: a name that is the same in every language, and its value.
@@ -36,4 +45,117 @@ func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
 		p.Facts = append(p.Facts, fact{name, value})
 	}
 	a.show(w, r, http.StatusOK, "wiki", p)
+}
+
+// proxy is the reverse proxy in front of the wiki. Like nginx (auth_request), Traefik (forwardAuth)
+// and Caddy (forward_auth), it checks every request with the gateway, passes on only the allowed
+// ones, and adds the user's identity headers.
+type proxy struct {
+	gateway string // URL of the gateway
+	host    string // host that browsers use, as in wiki.localhost:8080
+	site    http.Handler
+	log     *slog.Logger
+
+	client    *http.Client
+	toGateway *httputil.ReverseProxy // serves /.weigate/…, which belongs to the gateway on every host
+}
+
+func newProxy(gateway, address string, site http.Handler, log *slog.Logger) (*proxy, error) {
+	to, err := url.Parse(gateway)
+	if err != nil {
+		return nil, fmt.Errorf("demo: gateway URL: %w", err)
+	}
+	p := &proxy{gateway: gateway, host: Host(address), site: site, log: log}
+	p.client = &http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	p.toGateway = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			p.setForwarded(r.Out.Header, r.In)
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { p.fail(w, r, err) },
+	}
+	return p, nil
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/.weigate/") {
+		p.toGateway.ServeHTTP(w, r)
+		return
+	}
+	answer, err := p.verify(r)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		// Not allowed: the gateway's response is a redirect to the sign-in, or a page that gives
+		// the reason.
+		for name, values := range answer.Header {
+			if !isIdentity(name) {
+				w.Header()[name] = values
+			}
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = io.Copy(w, answer.Body) // an error here means that the browser has closed the connection
+		return
+	}
+	allowed := r.Clone(r.Context())
+	for name := range allowed.Header {
+		if isIdentity(name) {
+			allowed.Header.Del(name) // sent by the browser, so not trustworthy
+		}
+	}
+	for name, values := range answer.Header {
+		if isIdentity(name) || name == "Cookie" { // the gateway returns the cookies without its own
+			allowed.Header[name] = values
+		}
+	}
+	p.site.ServeHTTP(w, allowed)
+}
+
+func isIdentity(name string) bool {
+	return strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Weigate-")
+}
+
+// verify checks a request with the gateway.
+func (p *proxy) verify(r *http.Request) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{
+		"Accept", "Accept-Language", "Cookie", "User-Agent", "X-Requested-With",
+		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+	} {
+		if values := r.Header.Values(name); len(values) > 0 {
+			q.Header[name] = values
+		}
+	}
+	p.setForwarded(q.Header, r)
+	return p.client.Do(q)
+}
+
+// setForwarded sets the X-Forwarded headers from the request. Values that the browser sent are
+// overwritten or deleted.
+func (p *proxy) setForwarded(h http.Header, r *http.Request) {
+	h.Set("X-Forwarded-Method", r.Method)
+	h.Set("X-Forwarded-Proto", "http")
+	h.Set("X-Forwarded-Host", p.host)
+	h.Set("X-Forwarded-Uri", r.URL.RequestURI())
+	h.Del("X-Forwarded-For")
+	h.Del("Forwarded")
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		h.Set("X-Forwarded-For", peer.Addr().Unmap().String())
+	}
+}
+
+func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, context.Canceled) {
+		p.log.ErrorContext(r.Context(), "forward auth failed", "error", err)
+	}
+	http.Error(w, http.StatusText(http.StatusBadGateway), http.StatusBadGateway)
 }

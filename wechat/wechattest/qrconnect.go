@@ -3,10 +3,55 @@ package wechattest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// QRCode is the QR code on the sign-in page of a website app.
+type QRCode struct {
+	UUID    string
+	Link    string // the content of the code, for Phone.Scan
+	AppID   string
+	AppName string
+	Made    time.Time
+	Status  QRStatus
+	Person  string // who scanned it last; "" for nobody
+}
+
+// QRStatus is the status that the page's long poll returns.
+type QRStatus int
+
+const (
+	QRWaiting   QRStatus = 408 // not scanned; the page polls again
+	QRScanned   QRStatus = 404 // scanned, neither confirmed nor cancelled
+	QRCancelled QRStatus = 403 // cancelled; the page polls again, since it can be scanned again
+	QRExpired   QRStatus = 402 // expired; the page reloads and shows another code
+	QRConfirmed QRStatus = 405 // confirmed; the answer has the code, and the page redirects to the app
+)
+
+// QRCodes returns the QR codes that can still be scanned, newest first.
+func (s *Server) QRCodes() []QRCode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []QRCode
+	for _, q := range s.state.qr {
+		if st := s.qrStatus(q); st != QRExpired && st != QRConfirmed {
+			out = append(out, QRCode{
+				UUID: q.uuid, Link: q.link, AppID: q.app.AppID, AppName: q.app.title(), Made: q.made, Status: st,
+				Person: q.person,
+			})
+		}
+	}
+	slices.SortFunc(out, func(a, b QRCode) int {
+		if c := b.Made.Compare(a.Made); c != 0 {
+			return c
+		}
+		return strings.Compare(a.UUID, b.UUID)
+	})
+	return out
+}
 
 // qrCode is the state of one QR page.
 type qrCode struct {

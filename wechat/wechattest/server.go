@@ -234,3 +234,52 @@ func (s *Server) acceptsHost(hostport string) bool {
 	return net.ParseIP(host) != nil || origin.IsLoopback(host) || slices.Contains(wechatHosts(), host) ||
 		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
+
+// Code returns a code as if the person had consented in a browser, for tests without one. The scope
+// is snsapi_base or snsapi_userinfo for an official or test account, snsapi_login for a website
+// app. It returns an error for an unknown app or person and for a scope that the app does not have.
+// In snapshot mode the code is one of a virtual account.
+func (s *Server) Code(appID, person, scope string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	app, p := s.app(appID), s.person(person)
+	if app == nil {
+		return "", fmt.Errorf("wechattest: unknown app %q", appID)
+	}
+	if p == nil {
+		return "", s.unknownPerson(person)
+	}
+	if !app.hasScope(scope) {
+		return "", fmt.Errorf("wechattest: app %s (%v) does not have the scope %q", appID, app.Kind, scope)
+	}
+	virtual := scope == scopeUserInfo && s.snapshotMode(app, p, false)
+	return s.putCode(pair{app: appID, person: person, virtual: virtual}, scope), nil
+}
+
+// UseFullService ends snapshot mode for a person and an app, as the button 使用完整服务 does: from now on
+// the person gets the consent page. [Phone.UseFullService] also reloads the page.
+func (s *Server) UseFullService(appID, person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.fullService[pair{app: appID, person: person}] = true
+}
+
+// RevokeConsent deletes the consent of a person to an app, which people can do in WeChat: the next
+// snsapi_userinfo asks again, and snapshot mode applies again.
+func (s *Server) RevokeConsent(appID, person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.state.consents, pair{app: appID, person: person})
+	delete(s.state.fullService, pair{app: appID, person: person})
+}
+
+// ChangePassword invalidates all tokens of a person: they are answered with 42007.
+func (s *Server) ChangePassword(person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.state.refresh {
+		if g.person == person {
+			g.revoked = codePasswordChanged
+		}
+	}
+}

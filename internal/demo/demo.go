@@ -1,3 +1,41 @@
+// Package demo contains the sample apps of "weigate demo". They are small and meant to be read.
+//
+// [New] returns all of them as one handler:
+//   - sample.go is an app on package login: one login.Config, and calls of Handler.Start and
+//     Handler.Session.
+//   - client.go and relying_party.go are three apps, Notes, Photos and Board, that sign users in at
+//     the gateway with OpenID Connect. They contain nothing about WeChat.
+//   - wiki.go is a site without a sign-in of its own, and the reverse proxy in front of it that checks
+//     every request with the gateway (forward auth).
+//   - shop.go is an app that calls WeChat's API itself. Its API addresses point to the gateway's relay.
+//
+// The routes:
+//
+//	GET  /                             tour: what each app is, and what to try
+//	GET  /sample/                      the app on package login
+//	GET  /base                         starts a sign-in with snsapi_base
+//	GET  /profile                      starts a sign-in with snsapi_userinfo
+//	GET  /qr                           starts a sign-in with a website app's QR code
+//	     /sign-in …                    package login: see its route table
+//	GET  /notes/                       Notes; /photos/ and /board/ have the same routes
+//	GET  /notes/sign-in                redirects to the gateway
+//	GET  /notes/callback               redirect URI
+//	POST /notes/sign-out               ends the session of Notes
+//	POST /notes/sign-out-of-weigate    ends the session of the gateway too
+//	GET  /demo.css, /demo.svg          style and icon, on every host
+//
+//	wiki.localhost
+//	GET  /, /page                      the wiki, for requests that the gateway allows
+//	     /.weigate/…                   passed on to the gateway
+//
+//	shop.localhost
+//	GET  /                             the shop
+//	GET  /sign-in                      redirects to the relay's authorize page
+//	GET  /callback                     redirect URI
+//	POST /sign-out
+//
+// Sessions are kept in memory. The apps are not a template for production: use your language's
+// OpenID Connect library instead of relying_party.go.
 package demo
 
 import (
@@ -15,6 +53,8 @@ import (
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/wechat"
 )
+
+
 
 //go:embed pages
 var files embed.FS
@@ -220,4 +260,59 @@ func (a *app) notice(w http.ResponseWriter, r *http.Request, status int, name st
 
 func (a *app) notFound(w http.ResponseWriter, r *http.Request) {
 	a.notice(w, r, http.StatusNotFound, "not_found")
+}
+
+// The hosts of the wiki and the shop. Chrome, Edge and Firefox resolve names under .localhost to
+// this machine.
+const (
+	wikiHost = "wiki.localhost"
+	shopHost = "shop.localhost"
+)
+
+// WikiURL returns the URL of the wiki for the apps' URL: the same port on another host.
+func WikiURL(appsURL string) string { return withHost(appsURL, wikiHost) }
+
+// ShopURL returns the URL of the shop for the apps' URL.
+func ShopURL(appsURL string) string { return withHost(appsURL, shopHost) }
+
+// Host returns the host of a URL with its port, as the gateway's configuration lists it.
+func Host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+func withHost(address, host string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	if port := u.Port(); port != "" {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host
+}
+
+// card is one app of the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and
+// APP.open.
+type card struct {
+	App    string
+	URL    string
+	Second string // client ID of another app to sign in to, "" = none
+}
+
+// tour serves the home page. Without a gateway the app on package login is the only one.
+func (a *app) tour(w http.ResponseWriter, r *http.Request) {
+	if a.conf.Gateway == nil {
+		http.Redirect(w, r, samplePath, http.StatusFound)
+		return
+	}
+	a.show(w, r, http.StatusOK, "tour", page{Heading: "tour", Wide: true, Cards: []card{
+		{App: NotesID, URL: "/notes/", Second: PhotosID},
+		{App: "wiki", URL: WikiURL(a.conf.URL) + "/"},
+		{App: "shop", URL: ShopURL(a.conf.URL) + "/"},
+		{App: BoardID, URL: "/board/"},
+	}})
 }
