@@ -54,8 +54,6 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-
-
 //go:embed pages
 var files embed.FS
 
@@ -89,7 +87,7 @@ type GatewayConfig struct {
 
 // app is what the sample apps share, and the app on package login.
 type app struct {
-	conf      Config
+	config    Config
 	login     *login.Handler
 	catalogue *lang.Catalogue
 	pages     *template.Template
@@ -118,7 +116,7 @@ func New(conf Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{conf: conf, login: signIn, log: conf.Logger, host: self.Host}
+	a := &app{config: conf, login: signIn, log: conf.Logger, host: self.Host}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -165,7 +163,7 @@ func byHost(apps http.Handler, sites map[string]http.Handler) http.Handler {
 func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			http.Redirect(w, r, a.conf.URL+r.URL.RequestURI(), http.StatusFound)
+			http.Redirect(w, r, a.config.URL+r.URL.RequestURI(), http.StatusFound)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -226,9 +224,9 @@ type page struct {
 // it.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Texts = a.catalogue.In(lang.FromHeader(r.Header, lang.English))
-	p.ControlURL, p.Home = a.conf.ControlURL, a.conf.URL+"/"
+	p.ControlURL, p.Home = a.config.ControlURL, a.config.URL+"/"
 	forms := "'self'"
-	if g := a.conf.Gateway; g != nil {
+	if g := a.config.Gateway; g != nil {
 		p.Issuer = g.Issuer
 		forms += " " + g.Issuer // Chromium applies form-action to the redirect after the form too
 	}
@@ -247,7 +245,7 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	// like another site's.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.conf.SimulatorURL+
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.config.SimulatorURL+
 		"; form-action "+forms+"; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_, _ = out.WriteTo(w) // an error here means that the browser has closed the connection
@@ -305,14 +303,14 @@ type card struct {
 
 // tour serves the home page. Without a gateway the app on package login is the only one.
 func (a *app) tour(w http.ResponseWriter, r *http.Request) {
-	if a.conf.Gateway == nil {
+	if a.config.Gateway == nil {
 		http.Redirect(w, r, samplePath, http.StatusFound)
 		return
 	}
 	a.show(w, r, http.StatusOK, "tour", page{Heading: "tour", Wide: true, Cards: []card{
 		{App: NotesID, URL: "/notes/", Second: PhotosID},
-		{App: "wiki", URL: WikiURL(a.conf.URL) + "/"},
-		{App: "shop", URL: ShopURL(a.conf.URL) + "/"},
+		{App: "wiki", URL: WikiURL(a.config.URL) + "/"},
+		{App: "shop", URL: ShopURL(a.config.URL) + "/"},
 		{App: BoardID, URL: "/board/"},
 	}})
 }

@@ -74,7 +74,7 @@ func newAttempt() attempt {
 }
 
 func (p *relyingParty) discover(ctx context.Context) (e endpoints, err error) {
-	if err := p.get(ctx, p.issuer+"/.well-known/openid-configuration", "", &e); err != nil {
+	if err := p.getJSON(ctx, p.issuer+"/.well-known/openid-configuration", "", &e); err != nil {
 		return e, err
 	}
 	if e.Issuer != p.issuer {
@@ -113,7 +113,7 @@ func (p *relyingParty) redeem(ctx context.Context, code string, a attempt) (toke
 		AccessToken string `json:"access_token"`
 		IDToken     string `json:"id_token"`
 	}
-	if err := p.send(req, &got); err != nil {
+	if err := p.fetchJSON(req, &got); err != nil {
 		return tokens{}, err
 	}
 	return p.validate(ctx, e, got.AccessToken, got.IDToken, a.nonce)
@@ -128,7 +128,7 @@ func (p *relyingParty) validate(ctx context.Context, e endpoints, access, raw, n
 	}
 	// A production app caches the keys and fetches them again for an unknown key ID.
 	var keys jose.JSONWebKeySet
-	if err := p.get(ctx, e.Keys, "", &keys); err != nil {
+	if err := p.getJSON(ctx, e.Keys, "", &keys); err != nil {
 		return tokens{}, err
 	}
 	var standard jwt.Claims
@@ -156,7 +156,7 @@ func (p *relyingParty) userInfo(ctx context.Context, t tokens) (user userInfo, e
 	if err != nil {
 		return user, err
 	}
-	if err := p.get(ctx, e.Userinfo, t.access, &user); err != nil {
+	if err := p.getJSON(ctx, e.Userinfo, t.access, &user); err != nil {
 		return user, err
 	}
 	if user.Subject != t.subject {
@@ -173,7 +173,7 @@ func (p *relyingParty) logoutURL(e endpoints, t tokens) string {
 	}.Encode()
 }
 
-func (p *relyingParty) get(ctx context.Context, address, bearer string, into any) error {
+func (p *relyingParty) getJSON(ctx context.Context, address, bearer string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -181,10 +181,10 @@ func (p *relyingParty) get(ctx context.Context, address, bearer string, into any
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	return p.send(req, into)
+	return p.fetchJSON(req, into)
 }
 
-func (p *relyingParty) send(req *http.Request, into any) error {
+func (p *relyingParty) fetchJSON(req *http.Request, into any) error {
 	res, err := p.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("demo: gateway unavailable: %w", err)

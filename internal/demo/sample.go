@@ -31,7 +31,7 @@ func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 	session, err := a.login.Session(r)
 	switch {
 	case errors.Is(err, login.ErrNoSession):
-		a.show(w, r, http.StatusOK, "signed-out", page{Heading: "sample", QR: a.conf.WebsiteApp != nil})
+		a.show(w, r, http.StatusOK, "signed-out", page{Heading: "sample", QR: a.config.WebsiteApp != nil})
 		return
 	case err != nil:
 		a.log.ErrorContext(r.Context(), "session not read", "error", err)

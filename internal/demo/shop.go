@@ -44,7 +44,7 @@ func (s *shop) handler() http.Handler {
 	mux := http.NewServeMux()
 	own := http.NewCrossOriginProtection()
 	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("GET /sign-in", s.begin)
+	mux.HandleFunc("GET /sign-in", s.signIn)
 	mux.HandleFunc("GET /callback", s.callback)
 	mux.Handle("POST /sign-out", own.Handler(http.HandlerFunc(s.signOut)))
 	s.mountAssets(mux)
@@ -70,7 +70,7 @@ func (s *shop) home(w http.ResponseWriter, r *http.Request) {
 
 // begin redirects to the authorize page, with the parameters in the order of WeChat's
 // documentation.
-func (s *shop) begin(w http.ResponseWriter, r *http.Request) {
+func (s *shop) signIn(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
 	s.setCookie(w, shopStateCookie, state, 600)
 	redirect(w, s.openURL+"/connect/oauth2/authorize?appid="+url.QueryEscape(s.appID)+
@@ -172,7 +172,7 @@ func (s *shop) setCookie(w http.ResponseWriter, name, value string, age int) {
 
 func newShop(a *app, g *GatewayConfig) *shop {
 	return &shop{
-		app: a, openURL: g.Issuer, apiURL: g.Issuer, appID: ShopAppID, secret: g.ShopSecret, url: ShopURL(a.conf.URL),
+		app: a, openURL: g.Issuer, apiURL: g.Issuer, appID: ShopAppID, secret: g.ShopSecret, url: ShopURL(a.config.URL),
 		http: &http.Client{Timeout: 10 * time.Second}, sessions: map[string]wechatUser{},
 	}
 }

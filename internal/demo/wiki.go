@@ -56,8 +56,8 @@ type proxy struct {
 	site    http.Handler
 	log     *slog.Logger
 
-	client    *http.Client
-	toGateway *httputil.ReverseProxy // serves /.weigate/…, which belongs to the gateway on every host
+	client       *http.Client
+	gatewayProxy *httputil.ReverseProxy // serves /.weigate/…, which belongs to the gateway on every host
 }
 
 func newProxy(gateway, address string, site http.Handler, log *slog.Logger) (*proxy, error) {
@@ -70,7 +70,7 @@ func newProxy(gateway, address string, site http.Handler, log *slog.Logger) (*pr
 		Timeout:       10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	p.toGateway = &httputil.ReverseProxy{
+	p.gatewayProxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			p.setForwarded(r.Out.Header, r.In)
@@ -82,7 +82,7 @@ func newProxy(gateway, address string, site http.Handler, log *slog.Logger) (*pr
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/.weigate/") {
-		p.toGateway.ServeHTTP(w, r)
+		p.gatewayProxy.ServeHTTP(w, r)
 		return
 	}
 	answer, err := p.verify(r)

@@ -230,7 +230,7 @@ func (c *control) apiPhone(w http.ResponseWriter, r *http.Request) {
 		fill.Set(k, v)
 	}
 	phone := c.server.Phone(id)
-	known, err := c.do(r.Context(), phone, phoneAction{do: body.Do, at: body.At, fill: fill})
+	known, err := c.doAction(r.Context(), phone, phoneAction{do: body.Do, at: body.At, fill: fill})
 	switch {
 	case !known:
 		writeError(w, http.StatusBadRequest, "do: unknown action "+strconv.Quote(body.Do)+", or unknown browser")

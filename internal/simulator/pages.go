@@ -63,7 +63,7 @@ func (c *control) render(w http.ResponseWriter, r *http.Request, status int, nam
 }
 
 // problem serves an error page, or an error of the JSON API. key is the key of the text.
-func (c *control) problem(w http.ResponseWriter, r *http.Request, status int, key string) {
+func (c *control) errorPage(w http.ResponseWriter, r *http.Request, status int, key string) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		writeError(w, status, c.catalogue.In(lang.English).MustText(key))
 		return
@@ -100,7 +100,7 @@ type personCard struct {
 	At           string   // title or masked address of the page on the phone
 }
 
-func (c *control) card(p *wechattest.Person) personCard {
+func (c *control) personCard(p *wechattest.Person) personCard {
 	card := personCard{ID: p.ID, Nickname: printable(p.Nickname)}
 	for _, tag := range []struct {
 		key string
@@ -123,11 +123,11 @@ func (c *control) card(p *wechattest.Person) personCard {
 	return card
 }
 
-func (c *control) cards() []personCard {
+func (c *control) personCards() []personCard {
 	people := c.server.People()
 	out := make([]personCard, len(people))
 	for i := range people {
-		out[i] = c.card(&people[i])
+		out[i] = c.personCard(&people[i])
 	}
 	return out
 }
@@ -160,7 +160,7 @@ func (c *control) recentCalls(n int, person string) []wechattest.Call {
 
 func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "people", c.texts(r).MustText("nav-people"), map[string]any{
-		"People": c.cards(), "Codes": c.server.QRCodes(), "Calls": c.recentCalls(8, ""),
+		"People": c.personCards(), "Codes": c.server.QRCodes(), "Calls": c.recentCalls(8, ""),
 	})
 }
 

@@ -41,20 +41,20 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 	people := c.server.People()
 	i := slices.IndexFunc(people, func(p wechattest.Person) bool { return p.ID == id })
 	if i < 0 {
-		c.problem(w, r, http.StatusNotFound, "error-missing")
+		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
 	phone, view := c.server.Phone(id), c.view(id)
 	data := phonePage{
-		personCard: c.card(&people[i]),
+		personCard: c.personCard(&people[i]),
 		Frame:      view.Path(),
 		Version:    view.Version(),
 		Drawn:      view.Drawn(),
 		Page:       phone.Page(),
 		Lang:       phone.Language(),
 		Langs:      []string{"zh-CN", "zh-TW", "en"},
-		Open:       handedOver(r),
-		People:     c.cards(),
+		Open:       linkParam(r),
+		People:     c.personCards(),
 		Browser:    phone.Browser().String(),
 		Codes:      c.server.QRCodes(),
 		Calls:      c.recentCalls(6, id),
@@ -84,13 +84,13 @@ func browsers() []wechattest.Browser {
 
 // serveHandoff redirects to a person's phone with a link in its address line. Other websites may link
 // here, so the link is opened only when the developer presses the button.
-func (c *control) serveHandoff(w http.ResponseWriter, r *http.Request) {
+func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
 		id = people[0].ID
 	}
 	to := url.URL{Path: "/phones/" + id}
-	if address := handedOver(r); address != "" {
+	if address := linkParam(r); address != "" {
 		to.RawQuery = url.Values{"open": {address}}.Encode()
 	}
 	c.redirect(w, r, to.String())
@@ -98,7 +98,7 @@ func (c *control) serveHandoff(w http.ResponseWriter, r *http.Request) {
 
 // handedOver returns the link in the parameter open, or "" when it is missing, too long or not an
 // http or https address.
-func handedOver(r *http.Request) string {
+func linkParam(r *http.Request) string {
 	address := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {
 		return address
@@ -108,24 +108,24 @@ func handedOver(r *http.Request) string {
 
 // pressPhone handles the buttons of a phone and redirects to its page, which shows the result.
 func (c *control) pressPhone(w http.ResponseWriter, r *http.Request) {
-	c.press(w, r, r.PathValue("person"), r.FormValue("do"))
+	c.pressButton(w, r, r.PathValue("person"), r.FormValue("do"))
 }
 
 // scan handles the form beside a waiting QR code.
 func (c *control) scan(w http.ResponseWriter, r *http.Request) {
-	c.press(w, r, r.FormValue("person"), "scan")
+	c.pressButton(w, r, r.FormValue("person"), "scan")
 }
 
-func (c *control) press(w http.ResponseWriter, r *http.Request, person, action string) {
+func (c *control) pressButton(w http.ResponseWriter, r *http.Request, person, action string) {
 	if !c.hasPerson(person) {
-		c.problem(w, r, http.StatusNotFound, "error-missing")
+		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
 	phone := c.server.Phone(person)
 	// Until its language is set, the phone uses the developer's.
 	phone.SetDefaultLanguage(c.texts(r).Lang)
 	// The page of the phone shows the error.
-	_, _ = c.do(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
+	_, _ = c.doAction(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
 	c.redirect(w, r, "/phones/"+person)
 }
 
@@ -137,7 +137,7 @@ type phoneAction struct {
 }
 
 // do performs an action. The first result is false for an unknown action or browser.
-func (c *control) do(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
+func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
 	switch a.do {
 	case "open":
 		_, err = p.Open(ctx, withScheme(a.at))

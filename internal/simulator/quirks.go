@@ -51,13 +51,13 @@ func quirkChoices(t reflect.Type) []string {
 	return nil
 }
 
-func (f quirkField) of(q *wechattest.Quirks) reflect.Value {
+func (f quirkField) valueIn(q *wechattest.Quirks) reflect.Value {
 	return reflect.ValueOf(q).Elem().FieldByName(f.field)
 }
 
 // get returns the value of a quirk as JSON has it: a boolean, a number or a string.
 func (f quirkField) get(q *wechattest.Quirks) any {
-	v := f.of(q)
+	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); v.CanInt() && v.Int() >= 0 && v.Int() < int64(len(names)) {
 		return names[v.Int()]
 	}
@@ -69,7 +69,7 @@ func (f quirkField) get(q *wechattest.Quirks) any {
 
 // set parses a value: true or false, a number, a duration, or the name of a choice.
 func (f quirkField) set(q *wechattest.Quirks, text string) error {
-	v := f.of(q)
+	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); names != nil {
 		i := slices.Index(names, text)
 		if i < 0 {
@@ -182,11 +182,11 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 		if _, ok := value.(bool); ok {
 			v.Kind = "bool"
 		}
-		if choices := quirkChoices(f.of(&now).Type()); choices != nil {
+		if choices := quirkChoices(f.valueIn(&now).Type()); choices != nil {
 			v.Kind, v.Choices = "choice", choices
 		}
 		if f.field == "ConsentAs" {
-			v.Kind, v.People = "person", c.cards()
+			v.Kind, v.People = "person", c.personCards()
 		}
 		views = append(views, v)
 	}
@@ -212,15 +212,15 @@ func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
 }
 
 // readyFault is a fault of the form's list. The key of its text is "faults-NAME".
-type readyFault struct {
+type presetFault struct {
 	Name  string
 	fault wechattest.Fault
 }
 
 // readyFaults returns the list of the form.
-func readyFaults() []readyFault {
+func presetFaults() []presetFault {
 	const loginPage = "<!doctype html><title>Sign in to this network</title><p>Sign in to this network</p>"
-	return []readyFault{
+	return []presetFault{
 		{"busy", wechattest.Fault{Errcode: -1}},
 		{"quota", wechattest.Fault{Errcode: 45011}},
 		{"token", wechattest.Fault{Errcode: 40001}},
@@ -245,7 +245,7 @@ func (c *control) faultsPage(w http.ResponseWriter, r *http.Request) {
 // renderFaults serves the page of faults with a message, the key of a text; "" for none.
 func (c *control) renderFaults(w http.ResponseWriter, r *http.Request, status int, message string) {
 	c.render(w, r, status, "faults", c.texts(r).MustText("nav-faults"), map[string]any{
-		"Ready": readyFaults(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
+		"Ready": presetFaults(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
 		"Waiting": faultsJSON(c.server.Faults()), "Note": message,
 	})
 }
@@ -270,8 +270,8 @@ func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 // fault.
 func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 	var f wechattest.Fault
-	ready := readyFaults()
-	i := slices.IndexFunc(ready, func(f readyFault) bool { return f.Name == r.PostFormValue("what") })
+	ready := presetFaults()
+	i := slices.IndexFunc(ready, func(f presetFault) bool { return f.Name == r.PostFormValue("what") })
 	if i < 0 {
 		return f, false
 	}

@@ -108,7 +108,7 @@ type control struct {
 func (c *control) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.peoplePage)
-	mux.HandleFunc("GET /phone", c.serveHandoff)
+	mux.HandleFunc("GET /phone", c.redirectToPhone)
 	mux.HandleFunc("GET /phones/{person}", c.phonePage)
 	mux.HandleFunc("POST /phones/{person}", c.pressPhone)
 	mux.HandleFunc("POST /scan", c.scan)
@@ -125,7 +125,7 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("GET /control.js", c.asset)
 	c.mountAPI(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		c.problem(w, r, http.StatusNotFound, "error-missing")
+		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 	})
 	return mux
 }
@@ -136,15 +136,15 @@ func (c *control) routes() http.Handler {
 func (c *control) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.problem(w, r, http.StatusForbidden, "error-origin")
+		c.errorPage(w, r, http.StatusForbidden, "error-origin")
 	}))
 	guarded := sameOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !c.acceptsHost(r.Host) {
-			c.problem(w, r, http.StatusMisdirectedRequest, "error-host")
+			c.errorPage(w, r, http.StatusMisdirectedRequest, "error-host")
 			return
 		}
-		if view, action := c.viewOfPath(r.URL.Path); view != nil {
+		if view, action := c.viewUnderToken(r.URL.Path); view != nil {
 			view.Serve(w, r, action, c.texts(r))
 			return
 		}
@@ -176,7 +176,7 @@ func (c *control) view(person string) *phoneview.View {
 
 // viewOfPath returns the rendered phone that a path belongs to, and the rest of the path; nil for
 // other paths.
-func (c *control) viewOfPath(path string) (view *phoneview.View, action string) {
+func (c *control) viewUnderToken(path string) (view *phoneview.View, action string) {
 	rest, ok := strings.CutPrefix(path, "/f/")
 	if !ok {
 		return nil, ""

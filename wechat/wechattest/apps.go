@@ -16,8 +16,8 @@ const (
 	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside
 	// WeChat, at most two callback domains.
 	OfficialAccount AppKind = iota
-	// TestAccount is a sandbox account (测试号): like an official account, but its callback domain may
-	// be an IP address or host:port, and only its followers can sign in (10006).
+	// TestAccount is a sandbox account (测试号). It is like an official account, but its callback
+	// domain may be an IP address or host:port, and people who do not follow it get error 10006.
 	TestAccount
 	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one
 	// callback domain.
@@ -47,17 +47,17 @@ type App struct {
 	// An official account has at most two, a website app one. Loopback addresses are accepted, so
 	// that local apps work; a test account may have any IP address, and host:port to fix the port.
 	Domains []string
-	// OpenPlatform is the open-platform account that the app is bound to. Apps with the same one
-	// share unionids. "" means not bound: no unionid. A website app with "" has an open platform of
-	// its own, since website apps always have one.
+	// OpenPlatform names the open-platform account (开放平台账号) that the app is bound to. Apps of the
+	// same account share unionids. "" means not bound: no unionid. A website app with "" gets an
+	// open-platform account of its own, because website apps always belong to one.
 	OpenPlatform string
-	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges
-	// (40164). Empty means any.
+	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges;
+	// other callers get 40164. Empty means any.
 	IPList []string
 	// Banned apps get error 10004 on the authorize pages.
 	Banned bool
-	// Scopes are the permitted scopes. Nil means all of the kind. Empty but not nil means none,
-	// like an unverified account (10005).
+	// Scopes are the permitted scopes. Nil means all scopes of the kind. Empty but not nil means
+	// none, like an unverified account: the authorize page shows error 10005.
 	Scopes []string
 	// Snapshot opens the app's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for
 	// all apps.
@@ -79,6 +79,7 @@ func DefaultApps() []App {
 	}
 }
 
+// check validates the app and returns all problems, joined.
 func (a *App) check() error {
 	var errs []error
 	bad := func(format string, v ...any) {
@@ -102,8 +103,8 @@ func (a *App) check() error {
 		bad("at most %[2]d callback domains for the kind %[1]v, not %[3]d", a.Kind, most, len(a.Domains))
 	}
 	for _, d := range a.Domains {
-		if why := a.domainProblem(d); why != "" {
-			bad("callback domain %q: %s", d, why)
+		if problem := a.domainProblem(d); problem != "" {
+			bad("callback domain %q: %s", d, problem)
 		}
 	}
 	for _, s := range a.IPList {
@@ -119,9 +120,10 @@ func (a *App) check() error {
 	return errors.Join(errs...)
 }
 
-func (a *App) domainProblem(d string) string {
-	u, err := url.Parse("http://" + d)
-	if err != nil || u.Host != d || u.Hostname() == "" || strings.ContainsAny(d, "/?#@ ") {
+// domainProblem returns why the app cannot have a callback domain; "" when it can.
+func (a *App) domainProblem(domain string) string {
+	u, err := url.Parse("http://" + domain)
+	if err != nil || u.Host != domain || u.Hostname() == "" || strings.ContainsAny(domain, "/?#@ ") {
 		return "write a bare host name, without scheme and path"
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
@@ -151,12 +153,12 @@ func (a *App) hasScope(scope string) bool {
 	return slices.Contains(a.Kind.scopes(), scope)
 }
 
-// allowsRedirect reports whether the host of an address is a callback domain, whatever its port and
-// path.
-func (a *App) allowsRedirect(raw string) bool {
-	u, err := url.Parse(raw)
+// allowsRedirect reports whether the host of a redirect_uri is a callback domain. Port and path may
+// differ. A backslash is rejected: browsers read it as "/" and would see another host.
+func (a *App) allowsRedirect(redirectURI string) bool {
+	u, err := url.Parse(redirectURI)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		strings.Contains(raw, `\`) {
+		strings.Contains(redirectURI, `\`) {
 		return false
 	}
 	for _, d := range a.Domains {
@@ -167,7 +169,7 @@ func (a *App) allowsRedirect(raw string) bool {
 	return false
 }
 
-// platform returns the open platform from which unionids are derived; "" for none.
+// platform returns the open-platform account from which unionids are derived; "" for none.
 func (a *App) platform() string {
 	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
 		return "of " + a.AppID
@@ -175,6 +177,7 @@ func (a *App) platform() string {
 	return a.OpenPlatform
 }
 
+// title returns the name that WeChat's pages show.
 func (a *App) title() string {
 	if a.Name == "" {
 		return a.AppID
@@ -182,7 +185,7 @@ func (a *App) title() string {
 	return a.Name
 }
 
-// allowsIP reports whether the IP allow-list permits an address. WeChat checks it first.
+// allowsIP reports whether the IP allow-list permits an address.
 func (a *App) allowsIP(ip netip.Addr) bool {
 	if len(a.IPList) == 0 {
 		return true
@@ -195,6 +198,7 @@ func (a *App) allowsIP(ip netip.Addr) bool {
 	return false
 }
 
+// parseRange parses an IP address or a CIDR range.
 func parseRange(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		return netip.ParsePrefix(s)

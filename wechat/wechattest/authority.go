@@ -14,25 +14,27 @@ import (
 	"time"
 )
 
-// authorityLife is the lifetime of an authority: longer than a run, and short enough to be useless
-// afterwards.
+// authorityLife is the lifetime of an authority: longer than a test run, and short, so that a
+// forgotten certificate soon becomes useless.
 const authorityLife = 7 * 24 * time.Hour
 
-// Authority is a temporary certificate authority for clients whose host names cannot be configured.
-// Such a client trusts the authority's certificate ([Authority.PEM]), resolves WeChat's names to
-// the simulator, and connects to it by TLS. Make one with [NewAuthority].
+// Authority is a temporary certificate authority, for a client under test that always calls
+// https://api.weixin.qq.com because its host names cannot be configured. Let the client trust the
+// authority's certificate ([Authority.PEM]) and resolve WeChat's names to the simulator, which
+// serves TLS with [Authority.TLSConfig]. Make an authority with [NewAuthority].
 //
 // The key of the authority is discarded after it has signed one certificate, and a name constraint
-// limits it to the names of that certificate. Do not add it to the trust store of a system, only to
-// the one client. It is safe for concurrent use.
+// limits the authority to the names of that certificate. Add it to the trust store of the client
+// only, not of a system. It is safe for concurrent use.
 type Authority struct {
-	cert *x509.Certificate
-	leaf tls.Certificate
+	cert *x509.Certificate // of the authority
+	leaf tls.Certificate   // of the server, signed by it
 }
 
 // NewAuthority makes an authority and a server certificate for open.weixin.qq.com,
 // api.weixin.qq.com, the other hosts of WeChat's login, localhost, 127.0.0.1 and ::1. Both are
-// valid for seven days by the machine's clock, which clients use.
+// valid for seven days by the machine's clock, not by the clock of a [Server]: clients check them
+// by the machine's clock.
 func NewAuthority() (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -8,23 +8,28 @@ import (
 	"time"
 )
 
-// authorizeRequest is a request to the authorize page.
+// authorizeRequest is a valid request to the authorize page of an official account.
 type authorizeRequest struct {
-	app                   *App
-	scope                 string
-	redirectURI, state    string
-	forcePopup, forceSnap bool
+	app                *App
+	scope              string
+	redirectURI, state string
+	forcePopup         bool // show the consent page although the person has consented
+	forceSnapshot      bool // open the page in snapshot mode
 }
 
-// modeHeader marks a redirect in snapshot mode for the phone, which then has the button 使用完整服务.
+// snapshotHeader tells a [Phone] that a redirect happened in snapshot mode. The phone then offers
+// the button 使用完整服务 (use full service).
 const (
-	modeHeader   = "X-Wechattest-Mode"
-	modeSnapshot = "snapshot"
+	snapshotHeader = "X-Wechattest-Mode"
+	modeSnapshot   = "snapshot"
 )
 
-// authorize serves GET /connect/oauth2/authorize: a silent redirect, snapshot mode, the consent
-// page or an error page. The app is not notified of errors.
-func (s *Server) authorize(r *request) answer {
+// authorizePage serves GET /connect/oauth2/authorize. The response is a redirect to the app with a
+// code, the consent page, or an error page. The app is not notified of errors.
+//
+// In snapshot mode (快照页, since 2022) WeChat shows no consent page: the app receives a code for a
+// virtual account instead of the person.
+func (s *Server) authorizePage(r *request) response {
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
@@ -32,47 +37,48 @@ func (s *Server) authorize(r *request) answer {
 	if bad != nil {
 		return s.errorPage(r, *bad)
 	}
-	who, silent := s.identify(r)
-	if who == nil && silent {
+	person, autoConsent := s.identify(r)
+	if person == nil && autoConsent {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
 			args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 	}
-	if who == nil {
+	if person == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
-	r.call.Person = who.ID
-	if req.app.Kind == TestAccount && !who.follows(req.app.AppID) {
+	r.call.Person = person.ID
+	if req.app.Kind == TestAccount && !person.follows(req.app.AppID) {
 		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
-			args: []any{"person", who.ID, "appid", req.app.AppID}})
+			args: []any{"person", person.ID, "appid", req.app.AppID}})
 	}
-	me := pair{app: req.app.AppID, person: who.ID}
+	user := appUser{appID: req.app.AppID, person: person.ID}
 	switch {
-	case !hasScope(req.scope, scopeUserInfo):
-		return s.redirectWithCode(r, me, req)
-	case s.snapshotMode(req.app, who, req.forceSnap): // even with forcePopup, by a field report
-		me.virtual = true
-		a := s.redirectWithCode(r, me, req)
-		a.header.Set(modeHeader, modeSnapshot)
+	case !hasScope(req.scope, scopeUserInfo): // snsapi_base needs no consent
+		return s.redirectWithCode(user, req)
+	case s.snapshotMode(req.app, person, req.forceSnapshot): // even with forcePopup, by a field report
+		user.virtual = true
+		a := s.redirectWithCode(user, req)
+		a.header.Set(snapshotHeader, modeSnapshot)
 		return a
-	case silent:
-		s.consent(me)
-		return s.redirectWithCode(r, me, req)
-	case s.consented(me) && !req.forcePopup:
-		return s.redirectWithCode(r, me, req)
+	case autoConsent:
+		s.recordConsent(user)
+		return s.redirectWithCode(user, req)
+	case s.consented(user) && !req.forcePopup:
+		return s.redirectWithCode(user, req)
 	}
 	uuid := s.ids.uuid()
-	s.state.sweep(s.now())
-	s.state.pages[uuid] = &consentPage{pair: me, scope: req.scope, redirectURI: req.redirectURI, state: req.state,
-		expires: s.now().Add(pageLife)}
-	return s.consentView(r, req.app, who, uuid)
+	s.state.deleteExpired(s.now())
+	s.state.consentPages[uuid] = &consentPage{
+		appUser: user, scope: req.scope, redirectURI: req.redirectURI, state: req.state,
+		expires: s.now().Add(pageLife),
+	}
+	return s.consentView(r, req.app, person, uuid)
 }
 
-// readAuthorize validates what does not depend on the person. The order of the checks is not
-// documented.
+// readAuthorize parses and validates the parameters. The order of the checks is not documented.
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
 	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
-		forcePopup: isTrue(get("forcePopup")), forceSnap: isTrue(get("forceSnapShot"))}
+		forcePopup: isTrue(get("forcePopup")), forceSnapshot: isTrue(get("forceSnapShot"))}
 	for _, p := range []struct {
 		name string
 		code int
@@ -87,6 +93,7 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 			return req, &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{"name", p.name}}
 		}
 	}
+	// connect_redirect may be missing, but not empty.
 	if cr, sent := r.params["connect_redirect"]; get("response_type") != "code" || sent && cr[0] == "" {
 		return req, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
 	}
@@ -98,6 +105,7 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	return req, s.checkAuthorize(r, &req)
 }
 
+// checkAuthorize checks the request against the registration of the app.
 func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 	app := req.app
 	switch {
@@ -146,31 +154,36 @@ func inOrder(rawQuery string) bool {
 	return true
 }
 
-// snapshotMode reports whether the page opens in snapshot mode: for people who have neither
-// consented before nor pressed 使用完整服务 (WeChat's announcement of 2022-05-09).
+// snapshotMode reports whether the authorize page of an app opens in snapshot mode for a person. It
+// never does for people who have consented to the app or pressed 使用完整服务 (WeChat's announcement of
+// 2022-05-09). forced is the request's parameter forceSnapShot.
 func (s *Server) snapshotMode(app *App, p *Person, forced bool) bool {
-	who := pair{app: app.AppID, person: p.ID}
-	return (forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot) && !s.state.fullService[who] && !s.consented(who)
+	user := appUser{appID: app.AppID, person: p.ID}
+	if s.state.fullService[user] || s.consented(user) {
+		return false
+	}
+	return forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot
 }
 
-func (s *Server) consented(who pair) bool {
-	until, ok := s.state.consents[who]
+// consented reports whether the person has consented to snsapi_userinfo and the consent is valid.
+func (s *Server) consented(user appUser) bool {
+	until, ok := s.state.consents[user]
 	return ok && s.now().Before(until)
 }
 
 // authorizeReply handles the buttons of the consent page. A refusal closes the page and does not
 // notify the app (many reports from 2019 to 2024, and WeChat's staff).
-func (s *Server) authorizeReply(r *request) answer {
-	page := s.state.pages[r.params.Get("uuid")]
-	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
-	if page == nil || !s.now().Before(page.expires) || who != page.person {
+func (s *Server) authorizeReply(r *request) response {
+	page := s.state.consentPages[r.params.Get("uuid")]
+	person := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
+	if page == nil || !s.now().Before(page.expires) || person != page.person {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
-	r.call.AppID, r.call.Person = page.app, page.person
-	req := authorizeRequest{app: s.app(page.app), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
+	r.call.AppID, r.call.Person = page.appID, page.person
+	req := authorizeRequest{app: s.app(page.appID), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
 	if r.params.Get("allow") == "1" && r.params.Get(scopeUserInfo) == "on" {
-		s.consent(page.pair)
-		return s.redirectWithCode(r, page.pair, req)
+		s.recordConsent(page.appUser)
+		return s.redirectWithCode(page.appUser, req)
 	}
 	if s.quirks.LegacyDenial {
 		return redirect(appendQuery(page.redirectURI, "state="+page.state))
@@ -179,19 +192,41 @@ func (s *Server) authorizeReply(r *request) answer {
 	return s.messageView(r, "text-refused", "hint-refused")
 }
 
-func (s *Server) consent(who pair) { s.state.consents[who] = s.now().Add(consentLife) }
+func (s *Server) recordConsent(user appUser) { s.state.consents[user] = s.now().Add(consentLife) }
 
-// redirectWithCode redirects to the app with a code. The caller holds the lock, which is released
-// during a second callback that comes first.
-func (s *Server) redirectWithCode(r *request, who pair, req authorizeRequest) answer {
-	target := func(code string) string { return appendQuery(req.redirectURI, "code="+code+"&state="+req.state) }
-	address := target(s.putCode(who, req.scope))
-	s.doubleCallback(address, func() string { return target(s.putCode(who, req.scope)) })
+// redirectWithCode redirects to the app's callback with a code, and starts or schedules the second
+// callback of [Quirks.DoubleCallback]. The caller holds the lock. It is released while a second
+// callback is sent, because the app may call this server before it answers.
+func (s *Server) redirectWithCode(user appUser, req authorizeRequest) response {
+	newCallback := func() string {
+		return appendQuery(req.redirectURI, "code="+s.issueCode(user, req.scope)+"&state="+req.state)
+	}
+	address := newCallback()
+	switch s.quirks.DoubleCallback {
+	case DoubleFirst:
+		s.unlocked(func() { s.sendSecondCallback(address) })
+	case DoubleOtherCode:
+		other := newCallback()
+		s.unlocked(func() { s.sendSecondCallback(other) })
+	case DoubleTogether:
+		s.background.Go(func() { s.sendSecondCallback(address) })
+	case DoubleLate:
+		late := lateCallback{address: address, due: s.now().Add(lateAfter)}
+		s.state.lateCallbacks = append(s.state.lateCallbacks, late)
+	}
 	return redirect(address)
 }
 
+// unlocked calls f without the server's lock, which the caller holds.
+func (s *Server) unlocked(f func()) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	f()
+}
+
 // appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a
-// fragment, without encoding. A state with "&" or "#" is broken, as it is at WeChat.
+// fragment, without encoding. So a state that contains "&" or "#" does not reach the app whole, as
+// with WeChat.
 func appendQuery(address, query string) string {
 	rest, fragment, hash := strings.Cut(address, "#")
 	sep := "?"
@@ -205,13 +240,13 @@ func appendQuery(address, query string) string {
 	return rest
 }
 
-func redirect(address string) answer {
-	return answer{status: http.StatusFound, header: http.Header{
+func redirect(address string) response {
+	return response{status: http.StatusFound, header: http.Header{
 		"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
 }
 
-// headerSafe percent-encodes the characters of an address that a header must not contain, and no
-// others.
+// headerSafe percent-encodes those characters of an address that a header must not contain. Others
+// stay as the app has sent them.
 func headerSafe(address string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -239,10 +274,10 @@ func (s *Server) appIDs() []string {
 	return out
 }
 
-// lateAfter is the delay of [DoubleLate]. Three to four hours were reported.
+// lateAfter is the delay of [DoubleLate]. Field reports name three to four hours.
 const lateAfter = 3*time.Hour + 30*time.Minute
 
-// A second callback came from Tencent's machines: with this user agent and address, and without
+// Tencent's machines sent second callbacks with this user agent, from this address and without
 // cookies. An app behind a reverse proxy sees the address in X-Forwarded-For.
 const (
 	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) " +
@@ -261,31 +296,8 @@ func callbackClient(c *http.Client) *http.Client {
 	return out
 }
 
-// doubleCallback arranges the second callback of [Quirks.DoubleCallback]. withOtherCode returns the
-// address with another code. The caller holds the lock, which is released during a callback that
-// comes first: the app may call this server before it answers.
-func (s *Server) doubleCallback(address string, withOtherCode func() string) {
-	switch s.quirks.DoubleCallback {
-	case DoubleFirst:
-		s.unlocked(func() { s.secondCallback(address) })
-	case DoubleOtherCode:
-		other := withOtherCode()
-		s.unlocked(func() { s.secondCallback(other) })
-	case DoubleTogether:
-		s.background.Go(func() { s.secondCallback(address) })
-	case DoubleLate:
-		s.state.replays = append(s.state.replays, replay{address: address, due: s.now().Add(lateAfter)})
-	}
-}
-
-func (s *Server) unlocked(f func()) {
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	f()
-}
-
-// secondCallback requests a callback address. The response does not matter.
-func (s *Server) secondCallback(address string) {
+// sendSecondCallback requests a callback address and discards the response.
+func (s *Server) sendSecondCallback(address string) {
 	req, err := http.NewRequestWithContext(s.closing, http.MethodGet, address, nil)
 	if err != nil {
 		return
@@ -298,15 +310,15 @@ func (s *Server) secondCallback(address string) {
 	}
 }
 
-// startDueReplays sends late callbacks that are due, at any request, so that they need no
-// [Server.Advance].
-func (s *Server) startDueReplays() {
+// sendDueCallbacks sends the callbacks of [DoubleLate] that are due. ServeHTTP calls it for every
+// request, so that they are sent even if no test calls [Server.Advance].
+func (s *Server) sendDueCallbacks() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.state.replays) == 0 {
+	if len(s.state.lateCallbacks) == 0 {
 		return
 	}
-	for _, address := range s.state.takeDue(s.now()) {
-		s.background.Go(func() { s.secondCallback(address) })
+	for _, address := range s.state.takeDueCallbacks(s.now()) {
+		s.background.Go(func() { s.sendSecondCallback(address) })
 	}
 }

@@ -22,15 +22,15 @@ type Config struct {
 	// Seed determines all identifiers, codes and tokens, in the order of the requests. 0 means a
 	// random seed, which [Server.Seed] returns.
 	Seed uint64
-	// Now is the clock, to which [Server.Advance] adds. Nil means time.Now. It must not call the
-	// server, which holds a lock meanwhile.
+	// Now is the clock; [Server.Advance] is added to it. Nil means time.Now. It must not call the
+	// server: it would wait forever for the server's lock.
 	Now func() time.Time
-	// Quirks are the initial quirks. The zero value is what field reports say of WeChat.
+	// Quirks are the initial quirks. The zero value is WeChat's behaviour by field reports.
 	Quirks Quirks
 	// QR draws a text as an SVG image. Nil means that the QR page shows the link as text.
 	QR func(text string) (svg []byte, err error)
 	// Mark becomes part of every code, access token and refresh token, so that a test can search
-	// for leaked ones. It is [A-Za-z0-9]{1,12}; "" means none.
+	// logs for leaked values. It is [A-Za-z0-9]{1,12}; "" means none.
 	Mark string
 	// OpenURL is the address of this server for browsers, for example http://127.0.0.1:8090. It is
 	// used for links in pages and addresses of pictures. "" means the Host of each request.
@@ -38,18 +38,18 @@ type Config struct {
 	// ControlURL is the address of the control page of "weigate sim", for example
 	// http://127.0.0.1:8091. The QR page then links to a phone there. "" omits the link.
 	ControlURL string
-	// Hosts are further host names, without port, that requests may name in Host. Names of
-	// loopback, IP addresses, WeChat's names and the host of OpenURL are always accepted.
+	// Hosts are further host names, without port, that are accepted in the Host header. Loopback
+	// names, IP addresses, WeChat's names and the host of OpenURL are always accepted.
 	Hosts []string
-	// PhoneHosts are hosts, without port, that phones may open besides this machine and private
+	// PhoneHosts are hosts, without port, that a [Phone] may open besides this machine and private
 	// addresses, for example "app.example.com"; "*" is every host. See [ErrHost].
 	PhoneHosts []string
-	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback]. Nil means a default client.
-	// Its cookie jar and its redirect policy are not used.
+	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback], without its cookie jar and
+	// without following redirects. Nil means a default client.
 	HTTPClient *http.Client
 }
 
-// check returns all problems, joined.
+// check validates the configuration and returns all problems, joined.
 func (c *Config) check() error {
 	var errs []error
 	if len(c.Mark) > 12 || strings.Trim(c.Mark, alnum) != "" {
@@ -81,7 +81,7 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// checkURL reports an address that is not empty and not an http or https origin.
+// checkURL returns an error unless the address is empty or an http or https address without a path.
 func checkURL(name, address string) error {
 	if address == "" {
 		return nil
@@ -93,7 +93,7 @@ func checkURL(name, address string) error {
 	return nil
 }
 
-// randomSeed returns a random seed, never 0, which means "random".
+// randomSeed returns a random seed. The last bit is set, because a seed of 0 means "random".
 func randomSeed() uint64 {
 	var b [8]byte
 	rand.Read(b[:]) // crypto/rand.Read never fails
@@ -102,8 +102,8 @@ func randomSeed() uint64 {
 
 // Person is one WeChat user.
 type Person struct {
-	ID       string // [a-z0-9-]{1,32}, used by tests and the control page
-	Nickname string // sent unchanged, as WeChat does: with control bytes and malformed UTF-8
+	ID       string // name in tests and on the control page, [a-z0-9-]{1,32}; apps do not see it
+	Nickname string // sent unchanged, even control bytes and malformed UTF-8, as WeChat does
 	// Avatar is the address of the picture. "" means a picture that the simulator serves.
 	Avatar string
 	// NoAvatar makes headimgurl empty.
@@ -113,19 +113,19 @@ type Person struct {
 	Follows []string
 	// Deregistered sets the nickname 用户已经注销 and an empty picture.
 	Deregistered bool
-	// Frozen people get 50002 for user info and refresh.
+	// Frozen makes user info and token refresh fail with 50002.
 	Frozen bool
 	// Snapshot opens the person's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot]
 	// for all people.
 	Snapshot bool
-	// Privileges is the list "privilege" of user info, usually empty.
+	// Privileges is the list "privilege" in the user info, usually empty.
 	Privileges []string
 }
 
-// DefaultPeople returns alice, xiaoming and bob, and people whose data is hard to process: emoji
-// (emoji sequences), markup (a script element), quotes (quotes and backslashes), control (control
-// bytes), broken (malformed UTF-8), noface (no picture), gone (deregistered) and frozen. All follow
-// every account, except bob, who follows none.
+// DefaultPeople returns alice, xiaoming and bob, and people with data that is hard to process:
+// emoji (emoji sequences), markup (a script element), quotes (quotes and backslashes), control
+// (control bytes), broken (malformed UTF-8), noface (no picture), gone (deregistered) and frozen.
+// All follow every account, except bob, who follows none.
 func DefaultPeople() []Person {
 	all := []string{"*"}
 	return []Person{
@@ -150,6 +150,7 @@ func (p *Person) check() error {
 	return nil
 }
 
+// follows reports whether the person follows an official or test account.
 func (p *Person) follows(appID string) bool {
 	return slices.Contains(p.Follows, appID) || slices.Contains(p.Follows, "*")
 }

@@ -1,17 +1,19 @@
 // Package wechattest simulates WeChat's web login for tests, and for development without a verified
 // account.
 //
-// Goals: strict where WeChat is strict, so that a program that works here works there; every
-// behaviour that is not documented can be changed; a failed run can be repeated by its seed. It is
-// written from WeChat's documents and from field reports, and shares no code with any client.
+// The simulator is strict where WeChat is strict, so that a program that works here works there.
+// Behaviour that WeChat does not document can be changed. A failed run can be repeated with its
+// seed. The package is written from WeChat's documents and from field reports, and shares no code
+// with any client.
 //
-// Limits: it is not WeChat. Everyone who reaches it can sign in as anyone, so it belongs on
-// loopback. It keeps its state in memory. What it does not simulate is listed at the end.
+// Every client that reaches the simulator can sign in as any person, so serve it on loopback only.
+// Its state is in memory. The last section lists what it does not simulate.
 //
 // A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts.
-// [Server.Code] returns a code without a browser; a [Phone] from [Server.Phone] opens pages as
-// WeChat on a person's phone does. [Server.UpdateQuirks], [Server.Fail] and [Server.Advance] change
-// undocumented behaviour, make requests fail and move the clock; [Server.Calls] returns the log.
+// [Server.Code] returns a code without a browser. [Server.Phone] returns a [Phone], which opens
+// pages as WeChat on a person's phone does. [Server.UpdateQuirks] changes undocumented behaviour,
+// [Server.Fail] makes requests fail, [Server.Advance] moves the clock, [Server.Calls] returns the
+// log.
 //
 //	func TestSignIn(t *testing.T) {
 //		sim, err := wechattest.New(wechattest.Config{})
@@ -53,25 +55,26 @@
 //	    GET POST  /sns/userinfo                     nickname and picture
 //	    GET POST  /sns/auth                         checks a token
 //
-// Every path is served on every accepted host name, so one address suffices:
+// Every path is served on every accepted host name, so a client needs only one address:
 //
 //	http://127.0.0.1:8090/connect/oauth2/authorize?...    http://127.0.0.1:8090/sns/userinfo?...
 //
 // Paths under /connect/simulator/ are not WeChat's: files of the pages, the choice of a person, and
-// the QR page for browsers without JavaScript. A phone identifies the person by the parameters uin
-// and key, which WeChat's client appends to an address. In any other browser a page asks for the
-// person once.
+// the QR page for browsers without JavaScript. A [Phone] identifies its person by the parameters
+// uin and key, as WeChat's client does. In any other browser a page asks once for the person to
+// sign in as.
 //
 // # Strictness
 //
 // By default the server checks the order of the authorize parameters, the callback domain and the
 // browser, does not notify the app of a refusal, and invalidates older tokens at each new sign-in.
-// What WeChat's documents leave open is a field of [Quirks], whose zero value is what field reports
-// say.
+// Each behaviour that WeChat's documents leave open is a field of [Quirks]. Its zero value is the
+// behaviour that field reports describe.
 //
-// A request whose Host is not loopback, an IP address, a name of WeChat, the host of
-// [Config.OpenURL] or in [Config.Hosts] is answered with 421. So a website whose name resolves to
-// 127.0.0.1 (DNS rebinding) cannot reach a simulator on a developer's machine.
+// The Host of a request must be a loopback name, an IP address, a name of WeChat, the host of
+// [Config.OpenURL] or one of [Config.Hosts]; other requests are answered with 421. So a website
+// that resolves its own name to 127.0.0.1 (DNS rebinding) cannot reach a simulator on a developer's
+// machine.
 //
 // # What it does not simulate
 //

@@ -19,14 +19,14 @@ func CodesKept(s *Server) int {
 func PagesKept(s *Server) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.state.pages)
+	return len(s.state.consentPages)
 }
 
 // Read returns a page as a phone parses it.
 func Read(address, contentType, src string) *Page {
 	u, _ := url.Parse(address)
 	p := &Page{URL: address, Body: src, Header: map[string][]string{"Content-Type": {contentType}}, address: u}
-	p.read()
+	p.parse()
 	return p
 }
 
@@ -63,7 +63,7 @@ func Tokens(src string) (out []string) {
 			out = append(out, s+">")
 		case endToken:
 			out = append(out, "</"+t.name+">")
-		case rawToken:
+		case contentToken:
 			out = append(out, t.name+"{"+t.text+"}")
 		default:
 			out = append(out, t.text)

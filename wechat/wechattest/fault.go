@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Fault describes a failure for [Server.Fail]. The zero value of a field has no effect. Latency is
-// combined with one of Cut, Body, Errcode, Status and Truncate.
+// Fault describes a failure for [Server.Fail]. A field with its zero value has no effect. Latency
+// can be combined with one of Cut, Body, Errcode, Status and Truncate.
 type Fault struct {
 	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
 	// WeChat.
 	Endpoint string
-	// AppID restricts the fault to one app. "" means every app. Calls with only a token have no
-	// appid.
+	// AppID restricts the fault to requests with this appid; "" means all requests. /sns/userinfo
+	// and /sns/auth have no parameter appid and match "" only.
 	AppID string
 	// Skip is the number of matching requests to let through first.
 	Skip int
 	// Times is the number of requests that fail; 0 means 1, negative means all until
 	// [Server.ClearFaults].
 	Times int
-	// AfterWork processes the request and replaces only the answer: a code is used up, and the
-	// caller does not learn the result.
+	// AfterWork processes the request before it replaces the response: a code is used up, but the
+	// caller gets no tokens. Without AfterWork the code stays valid.
 	AfterWork bool
 
-	// Latency delays the answer, in real time. It ends early when the caller disconnects.
+	// Latency delays the response, in real time. It ends early when the caller disconnects.
 	Latency time.Duration
-	// Errcode is answered in WeChat's format with status 200. -1 is "system error".
+	// Errcode is sent in WeChat's format with status 200. -1 is "system error".
 	Errcode int
 	// Errmsg is the text of Errcode. "" means WeChat's text.
 	Errmsg string
@@ -38,15 +38,15 @@ type Fault struct {
 	Body string
 	// ContentType is that of Body. "" means text/html; charset=utf-8.
 	ContentType string
-	// Truncate sends only the first bytes of the answer. The response is complete; with Cut the
-	// connection is closed there.
+	// Truncate sends only this many bytes of the body, as a complete HTTP response. With Cut, the
+	// connection is closed after them, and the response is incomplete.
 	Truncate int
-	// Cut closes the connection before the first byte, or after Truncate bytes. The handler panics
-	// with http.ErrAbortHandler, which net/http turns into a closed connection.
+	// Cut closes the connection before the first byte, or after Truncate bytes: the handler panics
+	// with http.ErrAbortHandler, which makes net/http close the connection.
 	Cut bool
 }
 
-// Fail adds a fault. Of several, the oldest matching one applies to a request.
+// Fail adds a fault. If several faults match a request, the oldest applies.
 func (s *Server) Fail(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +74,7 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault for a request; nil for none. "Every path" excludes the simulator's
-// own files.
+// takeFault returns the fault for a request and counts it; nil for none.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,34 +86,40 @@ func (s *Server) takeFault(r *request) *Fault {
 			f.Skip--
 			continue
 		}
-		hit := *f
+		taken := *f
 		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
+			f.Times--
+			if f.Times == 0 {
 				s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
 			}
 		}
-		return &hit
+		return &taken
 	}
 	return nil
 }
 
-// matches reports whether the fault applies to a request.
+// matches reports whether the fault is for the path and the appid of a request.
 func (f *Fault) matches(r *request) bool {
-	if f.Endpoint == "" && !isWeChatPath(r.URL.Path) || f.Endpoint != "" && f.Endpoint != r.URL.Path {
+	if f.AppID != "" && f.AppID != r.call.AppID {
 		return false
 	}
-	return f.AppID == "" || f.AppID == r.call.AppID
+	if f.Endpoint == "" {
+		return isWeChatPath(r.URL.Path)
+	}
+	return f.Endpoint == r.URL.Path
 }
 
-// replaces reports whether the fault has its own answer, so that the request is not processed.
+// replaces reports whether the fault replaces the response, so that the request need not be
+// processed.
 func (f *Fault) replaces() bool {
 	return f.Errcode != 0 || f.Status != 0 || f.Body != "" || f.Cut && f.Truncate == 0
 }
 
-// applyFault returns the answer with the fault. Truncate and Cut are applied when it is sent.
-func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
+// applyFault returns the response of the fault, or a unchanged if the fault has none. Truncate and
+// Cut are applied later, when the response is sent.
+func (s *Server) applyFault(f *Fault, r *request, a response) response {
 	if f.Body != "" || f.Status != 0 && f.Errcode == 0 {
-		out := answer{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}
+		out := response{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}
 		if f.Body == "" {
 			out.body = []byte("<html>\r\n<head><title>" + http.StatusText(f.Status) +
 				"</title></head>\r\n<body><center><h1>" +
@@ -131,7 +136,7 @@ func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 	}
 	if f.Errcode != 0 {
 		s.mu.Lock()
-		out := s.snsError(r, failure{code: f.Errcode, text: f.Errmsg})
+		out := s.snsError(r, snsFailure{code: f.Errcode, errmsg: f.Errmsg})
 		s.mu.Unlock()
 		if f.Status != 0 {
 			out.status = f.Status
@@ -141,7 +146,8 @@ func (s *Server) applyFault(f *Fault, r *request, a answer) answer {
 	return a
 }
 
-// isWeChatPath reports whether a path is one of WeChat, not of the simulator.
+// isWeChatPath reports whether a path is one of WeChat's pages and endpoints. Pictures and the
+// simulator's own files are not.
 func isWeChatPath(path string) bool {
 	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
 		"/connect/confirm", "/connect/qrcode/"} {

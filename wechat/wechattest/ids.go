@@ -19,13 +19,14 @@ const (
 	base64url = alnum + "-_"
 )
 
-// ids makes all identifiers. Those of a person are derived from the seed, so they do not depend on
-// the order of requests; codes and tokens come from a pseudo-random stream. The caller holds the
-// server's lock.
+// ids makes the identifiers, codes and tokens of a server, so that a run with the same seed has the
+// same ones. An openid or unionid is derived from the seed and the person, so it does not depend on
+// the order of requests. Codes, tokens and uuids come from a pseudo-random stream and do depend on
+// it. The caller holds the server's lock.
 type ids struct {
-	key    [32]byte
+	key    [32]byte // derived from the seed
 	stream *rand.ChaCha8
-	mark   string
+	mark   string // part of each code and token, see Config.Mark
 }
 
 func newIDs(seed uint64, mark string) *ids {
@@ -35,7 +36,7 @@ func newIDs(seed uint64, mark string) *ids {
 	return &ids{key: key, stream: rand.NewChaCha8(key), mark: mark}
 }
 
-// derive returns n characters that depend only on the seed and the parts.
+// derive returns n characters of the alphabet that depend only on the seed and the parts.
 func (g *ids) derive(n int, alphabet string, parts ...string) string {
 	out := make([]byte, 0, n)
 	for block := 0; len(out) < n; block++ {
@@ -50,6 +51,7 @@ func (g *ids) derive(n int, alphabet string, parts ...string) string {
 	return string(out)
 }
 
+// random returns the next n characters of the stream.
 func (g *ids) random(n int, alphabet string) string {
 	out := make([]byte, n)
 	for i := range out {
@@ -58,19 +60,20 @@ func (g *ids) random(n int, alphabet string) string {
 	return string(out)
 }
 
-// openID returns 28 characters beginning with o, like all captured ones.
+// openID returns 28 characters beginning with o, like every captured openid. The virtual account of
+// snapshot mode has an openid and a unionid of its own.
 func (g *ids) openID(app, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "openid", app, person, fmt.Sprint(virtual))
 }
 
-// unionID returns an identifier in the format of an openid. A virtual account has another unionid
-// than its person.
+// unionID returns an identifier in the format of an openid.
 func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
 
-// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end,
-// since logs show the beginning.
+// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end: the
+// log shows the first characters of codes, and a test that searches for the mark must not find
+// those.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }
@@ -83,8 +86,8 @@ func (g *ids) token() string {
 // uuid returns the 16 characters that identify a consent page or a QR code.
 func (g *ids) uuid() string { return "0" + g.random(15, alnum) }
 
-// suffix returns the request id behind an errmsg. The first group of a rid is the Unix time of the
-// request.
+// suffix returns the request id that WeChat appends to an errmsg. The first group of a rid is the
+// Unix time of the request.
 func (g *ids) suffix(style Suffix, now time.Time) string {
 	switch style {
 	case SuffixHints:
@@ -96,17 +99,18 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
-// uin and uinKey return the parameters by which WeChat's client identifies the person. The key
-// authenticates the uin, so that a crafted link cannot change the person.
+// uin returns the parameter by which WeChat's client identifies the person.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }
 
+// uinKey returns the parameter that authenticates the uin. Without it a link could sign a browser
+// in as any person.
 func (g *ids) uinKey(person string) string {
 	mac := hmac.New(sha256.New, g.key[:])
 	mac.Write([]byte("uin " + person))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// person returns the person of a uin; "" when the key is wrong.
+// person returns the id of the person of a uin; "" when the key is wrong.
 func (g *ids) person(uin, key string) string {
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(uin, " ", "+"))
 	if err != nil || !hmac.Equal([]byte(g.uinKey(string(b))), []byte(key)) {
@@ -115,23 +119,23 @@ func (g *ids) person(uin, key string) string {
 	return string(b)
 }
 
-// personCookie stores the person that was chosen in a browser that is not a phone of the simulator.
-// The name is long because cookies ignore ports.
+// personCookie is the name of the cookie with the person that was chosen in a browser that is not a
+// [Phone]. The name is long because all servers on one host share their cookies, whatever the port.
 const personCookie = "wechattest_person"
 
-// identify returns the person of a request: of the parameters uin and key that WeChat's client
-// appends; else of [Quirks.ConsentAs]; else the one chosen in this browser. It returns nil when a
-// page has to ask for the person. silent reports that ConsentAs is set, so no page asks for
-// consent.
-func (s *Server) identify(r *request) (who *Person, silent bool) {
-	as := s.quirks.ConsentAs
+// identify returns the person who sent a request: the person of the parameters uin and key, which
+// WeChat's client appends; else the person of [Quirks.ConsentAs]; else the person chosen in this
+// browser. It returns nil when a page has to ask for the person. autoConsent reports whether
+// ConsentAs is set, so that no page asks for consent.
+func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
+	autoConsent = s.quirks.ConsentAs != ""
 	if id := s.ids.person(r.params.Get("uin"), r.params.Get("key")); id != "" {
 		if p := s.person(id); p != nil {
-			return p, as != ""
+			return p, autoConsent
 		}
 	}
-	if as != "" {
-		return s.person(as), true
+	if autoConsent {
+		return s.person(s.quirks.ConsentAs), true
 	}
 	if c, err := r.Cookie(personCookie); err == nil {
 		id, key, _ := strings.Cut(c.Value, ".")
@@ -142,11 +146,12 @@ func (s *Server) identify(r *request) (who *Person, silent bool) {
 	return nil, false
 }
 
-// choosePerson handles the form that asks for the person. An empty person makes the next page ask
-// again. The form redirects to a page of this server only.
-func (s *Server) choosePerson(r *request) answer {
-	next, p := r.params.Get("next"), s.person(r.params.Get("person"))
-	forget := r.params.Get("person") == ""
+// choosePerson handles the form that asks for the person: it sets [personCookie] and redirects to
+// the page that needs the person. An empty person deletes the cookie, so that the page asks again.
+// The redirect never leaves this server, or it would be an open redirector.
+func (s *Server) choosePerson(r *request) response {
+	id, next := r.params.Get("person"), r.params.Get("next")
+	p, forget := s.person(id), id == ""
 	if p == nil && !forget || !strings.HasPrefix(next, "/connect/") || strings.ContainsAny(next, "\\\r\n") {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
@@ -163,9 +168,9 @@ func (s *Server) choosePerson(r *request) answer {
 	return a
 }
 
-// identity returns the parameters that WeChat's client on the person's phone appends to an address
-// of WeChat.
-func (s *Server) identity(person string) []Param {
+// clientParams returns the parameters that WeChat's client on the person's phone appends to every
+// address of WeChat that it opens.
+func (s *Server) clientParams(person string) []Param {
 	return []Param{
 		{"uin", s.ids.uin(person)},
 		{"key", s.ids.uinKey(person)},

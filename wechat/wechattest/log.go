@@ -8,11 +8,11 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// Call is a request in the log. It contains no secret: secrets are removed, codes and tokens are
-// cut to their first characters.
+// Call is a request in the log. Secrets are removed from it, and codes and tokens are cut to their
+// first characters.
 type Call struct {
-	ID       int           // 1, 2, 3 … in the order of the answers
-	Time     time.Time     // of arrival, by the server's clock
+	ID       int           // 1, 2, 3 … in the order of the responses
+	Time     time.Time     // of the request, by the server's clock
 	Duration time.Duration // in real time
 	Method   string
 	Endpoint string // the path
@@ -21,8 +21,8 @@ type Call struct {
 	Person   string // the id of the person, "" if unknown
 	Remote   string // IP address of the caller
 	Status   int    // HTTP status; 0 if the connection was closed
-	Errcode  int    // WeChat's error code in an sns answer or on an error page; 0 for none
-	Answer   string // the body of an sns answer, the target of a redirect, or the name of the page
+	Errcode  int    // WeChat's error code in an sns response or on an error page; 0 for none
+	Answer   string // the body of an sns response, the target of a redirect, or the name of the page
 	Fault    bool   // a [Fault] applied
 }
 
@@ -32,14 +32,15 @@ type Param struct{ Name, Value string }
 // logSize is the number of calls in the log.
 const logSize = 1000
 
+// callLog is the log of a server. The server's lock guards it.
 type callLog struct {
-	calls []Call
-	next  int
-	subs  []chan Call
+	calls       []Call // between logSize and twice as many
+	lastID      int
+	subscribers []chan Call
 }
 
-// Calls returns the last 1000 calls, oldest first, without those for pictures and files of the
-// simulator's pages.
+// Calls returns the last 1000 calls, oldest first. Requests for pictures and for files of the
+// simulator's pages are not logged.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,15 +58,15 @@ func (s *Server) Subscribe() (calls <-chan Call, cancel func()) {
 		close(ch)
 		return ch, func() {}
 	}
-	s.log.subs = append(s.log.subs, ch)
+	s.log.subscribers = append(s.log.subscribers, ch)
 	return ch, func() { s.unsubscribe(ch) }
 }
 
 func (s *Server) unsubscribe(ch chan Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.log.subs, ch); i >= 0 {
-		s.log.subs = slices.Delete(s.log.subs, i, i+1)
+	if i := slices.Index(s.log.subscribers, ch); i >= 0 {
+		s.log.subscribers = slices.Delete(s.log.subscribers, i, i+1)
 		close(ch)
 	}
 }
@@ -73,14 +74,14 @@ func (s *Server) unsubscribe(ch chan Call) {
 func (s *Server) unsubscribeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, ch := range s.log.subs {
+	for _, ch := range s.log.subscribers {
 		close(ch)
 	}
-	s.log.subs = nil
+	s.log.subscribers = nil
 }
 
-// record adds a request to the log, masked.
-func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
+// record adds a request to the log, with masked parameters, and sends it to the subscribers.
+func (s *Server) record(r *request, a response, began time.Time, f *Fault) {
 	if !isWeChatPath(r.URL.Path) {
 		return
 	}
@@ -96,13 +97,13 @@ func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Params = s.maskParams(r.call.Params)
-	s.log.next++
-	c.ID = s.log.next
-	if len(s.log.calls) >= 2*logSize { // dropping half at once keeps the copy rare
+	s.log.lastID++
+	c.ID = s.log.lastID
+	if len(s.log.calls) >= 2*logSize { // drop half at once, so that the rest is rarely copied
 		s.log.calls = append(s.log.calls[:0], s.log.calls[logSize:]...)
 	}
 	s.log.calls = append(s.log.calls, c)
-	for _, ch := range s.log.subs {
+	for _, ch := range s.log.subscribers {
 		select {
 		case ch <- c:
 		default: // a slow subscriber
@@ -110,8 +111,9 @@ func (s *Server) record(r *request, a answer, began time.Time, f *Fault) {
 	}
 }
 
-// maskParams masks parameters by name. It also masks the values of secrets and marked codes, for
-// parameters with another name such as "appsecret".
+// maskParams masks the parameters that have codes, tokens and secrets by WeChat's names. In all
+// others it masks the apps' secrets and values with [Config.Mark], because a client under test may
+// send them by a wrong name.
 func (s *Server) maskParams(params []Param) []Param {
 	out := slices.Clone(params)
 	for i := range out {

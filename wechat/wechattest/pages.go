@@ -22,12 +22,12 @@ var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.ParseFS(pageFiles, "pages/wechat-*.html"))
 })
 
-// catalogue returns the texts of the pages. Keys with "text-" are sentences of WeChat, those with
-// "hint-" are explanations for the developer.
+// catalogue returns the texts of the pages. Keys that begin with "text-" are sentences of WeChat,
+// keys that begin with "hint-" are explanations for the developer.
 var catalogue = sync.OnceValue(func() *lang.Catalogue { return lang.MustLoad(pageFiles, "pages") })
 
-// pageTexts returns the texts in the language of WeChat's parameter lang, else of the browser.
-// WeChat's pages are Chinese unless the browser prefers English.
+// pageTexts returns the texts in the language of WeChat's parameter lang, else in the language that
+// the browser prefers, else in Chinese.
 func pageTexts(parameter string, r *http.Request) lang.Texts {
 	switch strings.ToLower(parameter) {
 	case "en":
@@ -44,48 +44,52 @@ const assetBase = "/connect/simulator/"
 // problem is the content of an error page: WeChat's sentence and code, and an explanation for the
 // developer.
 type problem struct {
-	code int
-	text string // key
-	hint string // key
-	args []any  // names and values of the hint's placeholders
+	code int    // WeChat's error code, 0 for none
+	text string // key of WeChat's sentence in the catalogue
+	hint string // key of the explanation
+	args []any  // names and values of the placeholders in the explanation
 }
 
-// view is the data of all templates.
-type view struct {
+// pageData is the data of all templates. A page leaves the fields that it does not need empty.
+type pageData struct {
 	T          lang.Texts
 	Title      string
-	Text, Hint string
-	Code       int
-	App        string
+	Text, Hint string // see problem
+	Code       int    // WeChat's error code
+	App        string // name of the app
 	Person     *personView
 	People     []personView
 	Fields     []Param // hidden fields of the form
-	Next       string  // the page to which the choice of a person redirects
+	Next       string  // address to return to after the choice of another person
 	QR         *qrFields
-	RefreshURL string // for browsers without JavaScript
+	RefreshURL string // reloaded by browsers without JavaScript
 }
 
 type personView struct{ ID, Nickname, Picture string }
 
+// qrFields is the data of the page with the QR code.
 type qrFields struct {
-	UUID, Link, Target, State, SelfRedirect string
-	Picture                                 bool
-	Status                                  QRStatus
-	Phone                                   string // address at which a phone of the control page scans the code
-	Here                                    bool   // the link can be opened in this browser
-	Embedded                                bool   // shown in a small frame of the app
+	UUID, Link    string
+	Target, State string // redirect_uri and state of the app
+	SelfRedirect  string // parameter self_redirect: the redirect happens in the frame, not in the whole window
+	HasImage      bool   // the QR code can be drawn
+	Status        QRStatus
+	PhoneURL      string // address at which a phone of the control page scans the QR code
+	OpenHere      bool   // the link of the QR code can be opened in this browser
+	Embedded      bool   // shown in a frame of the app, as wxLogin.js does
 }
 
-// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, which Chromium
-// also applies to the redirect to the app after the form. The page with the QR code may be
-// embedded, as wxLogin.js does.
+// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, because Chromium
+// applies that to the redirect to the app after a form too. embeddedPolicy is for the page with the
+// QR code, which apps may show in a frame.
 const (
 	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; " +
 		"connect-src 'self'; base-uri 'none'"
 	pagePolicy = embeddedPolicy + "; frame-ancestors 'none'"
 )
 
-func (s *Server) render(r *request, name string, v view) answer {
+// render returns the page of the template wechat-NAME.html.
+func (s *Server) render(r *request, name string, v pageData) response {
 	var b bytes.Buffer
 	if err := pages().ExecuteTemplate(&b, "wechat-"+name+".html", v); err != nil {
 		return plain(http.StatusInternalServerError, "render page: internal error")
@@ -97,73 +101,76 @@ func (s *Server) render(r *request, name string, v view) answer {
 	if name == "qrconnect" {
 		policy = embeddedPolicy
 	}
-	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{
+	return response{status: http.StatusOK, body: b.Bytes(), header: http.Header{
 		"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"},
 		"Content-Security-Policy": {policy}, "Referrer-Policy": {"no-referrer"},
 		"X-Content-Type-Options": {"nosniff"}}}
 }
 
-// errorPage returns an error page, with status 200 as WeChat's are believed to have.
-func (s *Server) errorPage(r *request, p problem) answer {
+// errorPage returns an error page. Its status is 200, which is assumed of WeChat.
+func (s *Server) errorPage(r *request, p problem) response {
 	t := pageTexts(r.params.Get("lang"), r.Request)
-	v := view{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
+	v := pageData{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
 		Hint: t.MustText(p.hint, p.args...)}
 	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogue().In(lang.Chinese).MustText(p.text)
 	return s.render(r, "error", v)
 }
 
-func (s *Server) notInWeChat(r *request) answer {
+func (s *Server) notInWeChat(r *request) response {
 	return s.errorPage(r, problem{text: "text-not-in-wechat", hint: "hint-not-in-wechat"})
 }
 
-// messageView returns a page with a sentence and an explanation, both by their key of the texts.
-func (s *Server) messageView(r *request, text, hint string) answer {
+// messageView returns a page with a sentence of WeChat and an explanation, given by their keys.
+func (s *Server) messageView(r *request, text, hint string) response {
 	t := pageTexts("", r.Request)
-	return s.render(r, "message", view{T: t, Title: t.MustText("login-title"), Text: t.MustText(text),
+	return s.render(r, "message", pageData{T: t, Title: t.MustText("login-title"), Text: t.MustText(text),
 		Hint: t.MustText(hint)})
 }
 
-func (s *Server) consentView(r *request, app *App, who *Person, uuid string) answer {
+func (s *Server) consentView(r *request, app *App, person *Person, uuid string) response {
 	t := pageTexts("", r.Request)
-	return s.render(r, "consent", view{
-		T: t, Title: t.MustText("consent-title"), App: app.title(), Person: s.personView(who), Next: r.ownPath(),
-		Fields: append([]Param{{scopeUserInfo, "on"}, {"uuid", uuid}}, s.identity(who.ID)...),
+	return s.render(r, "consent", pageData{
+		T: t, Title: t.MustText("consent-title"), App: app.title(), Person: s.personView(person), Next: r.ownPath(),
+		Fields: append([]Param{{scopeUserInfo, "on"}, {"uuid", uuid}}, s.clientParams(person.ID)...),
 	})
 }
 
-func (s *Server) confirmView(r *request, q *qrCode, who *Person) answer {
+func (s *Server) confirmView(r *request, q *qrCode, person *Person) response {
 	t := pageTexts("", r.Request)
-	return s.render(r, "confirm", view{
-		T: t, Title: t.MustText("confirm-title"), App: q.app.title(), Person: s.personView(who), Next: r.ownPath(),
-		Fields: append([]Param{{scopeLogin, "on"}, {"uuid", q.uuid}}, s.identity(who.ID)...),
+	return s.render(r, "confirm", pageData{
+		T: t, Title: t.MustText("confirm-title"), App: q.app.title(), Person: s.personView(person), Next: r.ownPath(),
+		Fields: append([]Param{{scopeLogin, "on"}, {"uuid", q.uuid}}, s.clientParams(person.ID)...),
 	})
 }
 
-// choosePage returns the page that asks for the person in a browser that is not a phone of the
-// simulator.
-func (s *Server) choosePage(r *request, next string) answer {
+// choosePage returns the page that asks a browser that is not a [Phone] for the person to sign in
+// as. Afterwards the browser continues at next.
+func (s *Server) choosePage(r *request, next string) response {
 	t := pageTexts("", r.Request)
-	v := view{T: t, Title: t.MustText("choose-title"), Next: next}
+	v := pageData{T: t, Title: t.MustText("choose-title"), Next: next}
 	for _, p := range s.people {
 		v.People = append(v.People, *s.personView(p))
 	}
 	return s.render(r, "choose", v)
 }
 
-func (s *Server) qrView(r *request, q *qrCode) answer {
+func (s *Server) qrView(r *request, q *qrCode) response {
 	t, phone := pageTexts(q.lang, r.Request), ""
 	if s.cfg.ControlURL != "" {
 		phone = strings.TrimSuffix(s.cfg.ControlURL, "/") + "/phone?open=" + url.QueryEscape(q.link)
 	}
-	return s.render(r, "qrconnect", view{
+	return s.render(r, "qrconnect", pageData{
 		T: t, Title: t.MustText("qr-title"), App: q.app.title(), RefreshURL: assetBase + "qr?uuid=" + q.uuid,
 		QR: &qrFields{
-			UUID: q.uuid, Link: q.link, Picture: s.cfg.QR != nil, Status: s.qrStatus(q), SelfRedirect: q.selfRedirect,
-			Target: q.redirectURI, State: q.state, Phone: phone, Here: s.quirks.AnyBrowser, Embedded: q.embedded,
+			UUID: q.uuid, Link: q.link, HasImage: s.cfg.QR != nil, Status: s.qrStatus(q),
+			SelfRedirect: q.selfRedirect, Target: q.redirectURI, State: q.state, PhoneURL: phone,
+			OpenHere: s.quirks.AnyBrowser, Embedded: q.embedded,
 		},
 	})
 }
 
+// personView returns a person as pages show them, without the control bytes that a nickname may
+// contain.
 func (s *Server) personView(p *Person) *personView {
 	name := p.Nickname
 	if p.Deregistered {
@@ -178,8 +185,8 @@ func (s *Server) personView(p *Person) *personView {
 	return &personView{ID: p.ID, Nickname: name, Picture: "/mmopen/vi_32/" + p.ID + "/96"}
 }
 
-// ownPath returns the address of the page for the button that changes the person; "" on a phone of
-// the simulator, whose person is fixed.
+// ownPath returns the address of the page, to which the browser returns after the choice of another
+// person. It is "" on a [Phone], where the person cannot be changed.
 func (r *request) ownPath() string {
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	if q.Has("uin") {
@@ -188,13 +195,13 @@ func (r *request) ownPath() string {
 	return r.URL.RequestURI()
 }
 
-// asset serves the files of the pages and a front page.
-func (s *Server) asset(r *request) answer {
+// asset serves the script, the style sheet and the home page.
+func (s *Server) asset(r *request) response {
 	name, kind := "", ""
 	switch p := r.URL.Path; {
 	case p == "/":
 		t := pageTexts("", r.Request)
-		return s.render(r, "message", view{T: t, Title: t.MustText("home-title"), Text: t.MustText("home-title"),
+		return s.render(r, "message", pageData{T: t, Title: t.MustText("home-title"), Text: t.MustText("home-title"),
 			Hint: t.MustText("home-text")})
 	case p == "/connect/zh_CN/htmledition/js/wxLogin.js":
 		name = "wxLogin.js"
@@ -211,6 +218,6 @@ func (s *Server) asset(r *request) answer {
 	if err != nil || kind == "" {
 		return plain(http.StatusNotFound, "wechattest: not found")
 	}
-	return answer{status: http.StatusOK, body: b, header: http.Header{
+	return response{status: http.StatusOK, body: b, header: http.Header{
 		"Content-Type": {kind}, "Cache-Control": {"max-age=300"}, "X-Content-Type-Options": {"nosniff"}}}
 }

@@ -114,7 +114,7 @@ func (p *Phone) Open(ctx context.Context, address string) (*Page, error) {
 	if !ok {
 		return nil, p.fail(addressError(address))
 	}
-	return p.open(ctx, target{method: http.MethodGet, url: u})
+	return p.open(ctx, browserRequest{method: http.MethodGet, url: u})
 }
 
 func addressError(address string) *PhoneError {
@@ -134,7 +134,7 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	}
 	element := page.Link(what)
 	if element == nil {
-		return nil, fmt.Errorf("%w: link %q; there are %s", ErrNotOnPage, what, texts(page.Links, "no links"))
+		return nil, fmt.Errorf("%w: link %q; there are %s", ErrNotOnPage, what, quotedTexts(page.Links, "no links"))
 	}
 	return p.follow(ctx, page, element.URL)
 }
@@ -150,7 +150,7 @@ func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 }
 
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
-	t, err := page.link(address)
+	t, err := page.linkRequest(address)
 	if err != nil {
 		return nil, p.fail(err)
 	}
@@ -175,7 +175,7 @@ func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page
 	}
 	f, b := page.submitButton(what)
 	if f == nil {
-		return nil, fmt.Errorf("%w: button %q; there are %s", ErrNotOnPage, what, texts(page.Buttons, "no buttons"))
+		return nil, fmt.Errorf("%w: button %q; there are %s", ErrNotOnPage, what, quotedTexts(page.Buttons, "no buttons"))
 	}
 	action, method := f.action, f.method
 	if b != nil {
@@ -198,14 +198,14 @@ func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (
 type submission struct{ action, method, fields string }
 
 func (p *Phone) submit(ctx context.Context, page *Page, s submission) (*Page, error) {
-	t, err := page.link(s.action)
+	t, err := page.linkRequest(s.action)
 	if err != nil {
 		return nil, p.fail(err)
 	}
 	if s.method == http.MethodGet {
 		t.url.RawQuery = s.fields
 	} else {
-		t.method, t.form = s.method, s.fields
+		t.method, t.body = s.method, s.fields
 	}
 	return p.open(ctx, t)
 }
@@ -225,12 +225,12 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 
 // Allow presses the button of consent: 允许 on WeChat's consent page or after a QR code. On other
 // pages it returns [ErrNotOnPage].
-func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answer(ctx, true) }
+func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, true) }
 
 // Deny presses the button of refusal there.
-func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answer(ctx, false) }
+func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, false) }
 
-func (p *Phone) answer(ctx context.Context, allow bool) (*Page, error) {
+func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
@@ -254,7 +254,7 @@ func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 		return nil, fmt.Errorf("%w: 使用完整服务, which only pages in snapshot mode have", ErrNotOnPage)
 	}
 	p.device.server.UseFullService(page.snapshotApp, p.device.person)
-	return p.open(ctx, target{method: http.MethodGet, url: page.address})
+	return p.open(ctx, browserRequest{method: http.MethodGet, url: page.address})
 }
 
 // Reload repeats the request of the page, also a POST.
@@ -276,7 +276,7 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	}
 	page := p.history[p.at-1]
 	p.mu.Unlock()
-	if page.method == http.MethodPost {
+	if page.requestMethod == http.MethodPost {
 		p.replace(page, -1)
 		return page, nil
 	}
@@ -287,8 +287,8 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
-	page, err := p.navigate(ctx, target{
-		method: old.method, url: old.address, form: old.sent, initiator: old.initiator,
+	page, err := p.navigate(ctx, browserRequest{
+		method: old.requestMethod, url: old.address, body: old.requestBody, initiator: old.initiator,
 	})
 	if err != nil {
 		return nil, p.fail(err)
@@ -301,7 +301,7 @@ func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) 
 }
 
 // open opens a target and shows the page at the end.
-func (p *Phone) open(ctx context.Context, t target) (*Page, error) {
+func (p *Phone) open(ctx context.Context, t browserRequest) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
 	page, err := p.navigate(ctx, t)

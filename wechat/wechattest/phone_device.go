@@ -19,23 +19,23 @@ type device struct {
 	server *Server
 
 	mu              sync.Mutex // guards the fields below
-	tag             string     // language; "" means the default
+	chosenLanguage  string     // language; "" means the default
 	defaultLanguage string     // "" means zh-CN
 	browser         Browser
-	jars            map[Browser]*cookieStore
+	cookieStores    map[Browser]*cookieStore
 }
 
 // cookies returns the cookies of the current browser.
 func (d *device) cookies() *cookieStore {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.jars == nil {
-		d.jars = map[Browser]*cookieStore{}
+	if d.cookieStores == nil {
+		d.cookieStores = map[Browser]*cookieStore{}
 	}
-	if d.jars[d.browser] == nil {
-		d.jars[d.browser] = newCookieStore()
+	if d.cookieStores[d.browser] == nil {
+		d.cookieStores[d.browser] = newCookieStore()
 	}
-	return d.jars[d.browser]
+	return d.cookieStores[d.browser]
 }
 
 func (d *device) currentBrowser() Browser {
@@ -53,7 +53,7 @@ func (d *device) setBrowser(b Browser) {
 func (d *device) setLanguage(tag string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tag = cmp.Or(tag, lang.Chinese)
+	d.chosenLanguage = cmp.Or(tag, lang.Chinese)
 }
 
 func (d *device) setDefaultLanguage(tag string) {
@@ -65,7 +65,7 @@ func (d *device) setDefaultLanguage(tag string) {
 func (d *device) language() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return cmp.Or(d.tag, d.defaultLanguage, lang.Chinese)
+	return cmp.Or(d.chosenLanguage, d.defaultLanguage, lang.Chinese)
 }
 
 // setHeaders sets the headers of every request of the phone. Apps recognize WeChat by
@@ -238,17 +238,17 @@ func acceptable(u *url.URL, k *http.Cookie) bool {
 type siteRelation int
 
 const (
-	sameSite      siteRelation = iota // the same site, or initiated by the person: typed, scanned, reloaded
-	crossNavigate                     // a GET navigation from another site
-	crossOther                        // a POST or a subresource from another site
+	sameSite            siteRelation = iota // the same site, or initiated by the person: typed, scanned, reloaded
+	crossSiteNavigation                     // a GET navigation from another site
+	crossSiteOther                          // a POST or a subresource from another site
 )
 
 // get returns the Cookie header for a request to u, "" for none.
-func (c *cookieStore) get(u *url.URL, rel siteRelation) string {
+func (c *cookieStore) header(u *url.URL, rel siteRelation) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	jars := []*cookiejar.Jar{c.none}
-	if rel != crossOther {
+	if rel != crossSiteOther {
 		jars = append(jars, c.lax)
 	}
 	if rel == sameSite {

@@ -9,10 +9,10 @@ import (
 type tokenKind int
 
 const (
-	textToken  tokenKind = iota // character data with its character references
-	rawToken                    // content of an element without markup: style, script, title, textarea
-	startToken                  // <name attr=value>
-	endToken                    // </name>
+	textToken    tokenKind = iota // character data with its character references
+	contentToken                  // content of an element without markup: style, script, title, textarea
+	startToken                    // <name attr=value>
+	endToken                      // </name>
 )
 
 // htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions have no
@@ -230,7 +230,7 @@ func (z *htmlScanner) raw(name string, end int) {
 	s := z.src[z.pos:end]
 	z.pos = end
 	if s != "" {
-		z.yield(htmlToken{kind: rawToken, name: name, text: s})
+		z.yield(htmlToken{kind: contentToken, name: name, text: s})
 	}
 }
 

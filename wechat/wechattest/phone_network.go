@@ -22,18 +22,18 @@ import (
 
 // phones holds the phones of a simulator and what they share.
 type phones struct {
-	mu      sync.Mutex
-	fetcher *fetcher
-	byID    map[string]*Phone // by person
-	origins map[string]bool   // at which the simulator is reached
-	pending map[string]int    // requests of phones on the network, by origin, path and query
-	hooks   []func(person string)
+	mu               sync.Mutex
+	fetcher          *fetcher
+	byID             map[string]*Phone // by person
+	simulatorOrigins map[string]bool   // at which the simulator is reached
+	pending          map[string]int    // requests of phones on the network, by origin, path and query
+	hooks            []func(person string)
 }
 
 func (b *phones) init(s *Server) {
-	b.byID, b.origins, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
+	b.byID, b.simulatorOrigins, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
 	if u, ok := link.Resolve(nil, s.cfg.OpenURL); ok {
-		b.origins[origin.Of(u)] = true
+		b.simulatorOrigins[origin.Of(u)] = true
 	}
 	d := &dialer{allowed: slices.Clone(s.cfg.PhoneHosts)}
 	b.fetcher = &fetcher{
@@ -89,13 +89,13 @@ func (s *Server) hasPerson(id string) bool {
 func (p *Phone) fetcher() *fetcher { return p.device.server.phones.fetcher }
 
 // identify appends the person's identity to a request to the simulator, as WeChat's client does.
-func (p *Phone) identify(r *http.Request) {
+func (p *Phone) addClientParams(r *http.Request) {
 	if !p.device.currentBrowser().isWeChat() {
 		return
 	}
 	var b strings.Builder
 	b.WriteString(r.URL.RawQuery)
-	for _, param := range p.device.server.identity(p.device.person) {
+	for _, param := range p.device.server.clientParams(p.device.person) {
 		if b.Len() > 0 {
 			b.WriteByte('&')
 		}
@@ -118,12 +118,12 @@ func (b *phones) isSimulator(u *url.URL) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.origins[origin.Of(u)]
+	return b.simulatorOrigins[origin.Of(u)]
 }
 
 // expect records that a phone sends a request over the network. The caller calls done when it has
 // the response.
-func (b *phones) expect(u *url.URL) (done func()) {
+func (b *phones) addPending(u *url.URL) (done func()) {
 	key := origin.Of(u) + u.RequestURI()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,7 +139,7 @@ func (b *phones) expect(u *url.URL) (done func()) {
 
 // learn reports whether a request from the network is one that a phone has just sent, and if so
 // stores its origin.
-func (b *phones) learn(r *http.Request) bool {
+func (b *phones) learnOrigin(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false
 	}
@@ -153,7 +153,7 @@ func (b *phones) learn(r *http.Request) bool {
 	if b.pending[at+r.URL.RequestURI()] == 0 {
 		return false
 	}
-	b.origins[at] = true
+	b.simulatorOrigins[at] = true
 	return true
 }
 
@@ -184,21 +184,21 @@ type fetcher struct {
 }
 
 // fetched is a response with its whole body.
-type fetched struct {
-	status    int
-	header    http.Header
-	body      string
-	simulator bool // the simulator served it
+type fetchedResponse struct {
+	status        int
+	header        http.Header
+	body          string
+	fromSimulator bool // the simulator served it
 }
 
 // fetch sends one request and follows no redirect. It calls identify for requests to the simulator
 // only, so that no app learns who the person is.
-func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetched, error) {
+func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetchedResponse, error) {
 	if f.phones.isSimulator(req.URL) {
 		identify(req)
 		return f.inProcess(req)
 	}
-	done := f.phones.expect(req.URL)
+	done := f.phones.addPending(req.URL)
 	resp, err := f.transport.RoundTrip(req)
 	done()
 	if err != nil {
@@ -219,11 +219,11 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	if err != nil {
 		return nil, newPhoneError(failureBroken, origin.Of(req.URL), "response incomplete: %w", err)
 	}
-	return &fetched{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
+	return &fetchedResponse{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
 }
 
 // inProcess calls the simulator's handler as its listener would.
-func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
+func (f *fetcher) inProcess(req *http.Request) (a *fetchedResponse, err error) {
 	in := req.Clone(inProcess(req.Context()))
 	in.RequestURI = req.URL.RequestURI()
 	in.Host = req.URL.Host
@@ -248,7 +248,7 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetched, err error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, newPhoneError(failureTimeout, at, "wait for the simulator: %w", err)
 	}
-	return &fetched{status: w.Code, header: w.Result().Header, body: w.Body.String(), simulator: true}, nil
+	return &fetchedResponse{status: w.Code, header: w.Result().Header, body: w.Body.String(), fromSimulator: true}, nil
 }
 
 // dialer opens the connections of phones. It resolves a name once and connects to the addresses

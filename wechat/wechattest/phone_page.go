@@ -30,14 +30,14 @@ type Page struct {
 	// virtual account. See [Phone.UseFullService].
 	Snapshot bool
 
-	address     *url.URL // URL, parsed
-	forms       []form
-	method      string   // of the request, for Reload
-	sent        string   // body of the request
-	simulator   bool     // the simulator served the page
-	referrer    string   // referrer policy
-	initiator   *url.URL // page that linked here
-	snapshotApp string   // appid whose authorize page led here in snapshot mode
+	address        *url.URL // URL, parsed
+	forms          []form
+	requestMethod  string   // of the request, for Reload
+	requestBody    string   // body of the request
+	fromSimulator  bool     // the simulator served the page
+	referrerPolicy string   // referrer policy
+	initiator      *url.URL // page that linked here
+	snapshotApp    string   // appid whose authorize page led here in snapshot mode
 }
 
 // Hop is one redirect.
@@ -95,7 +95,7 @@ func (p *Page) Text() string {
 		switch t.kind {
 		case textToken:
 			b.WriteString(html.UnescapeString(t.text))
-		case rawToken:
+		case contentToken:
 			if t.name == "textarea" {
 				b.WriteString(html.UnescapeString(t.text))
 			}
@@ -118,7 +118,7 @@ func (p *Page) AsksConsent() bool {
 // consentButton returns the button of consent or of refusal on a page of the simulator; nil on
 // other pages.
 func (p *Page) consentButton(allow bool) (*form, *button) {
-	if !p.simulator {
+	if !p.fromSimulator {
 		return nil, nil
 	}
 	for i := range p.forms {
@@ -209,7 +209,7 @@ func (f *form) encode(fill url.Values, pressed *button) string {
 }
 
 // texts returns the quoted texts of elements for an error message.
-func texts(elements []Element, none string) string {
+func quotedTexts(elements []Element, none string) string {
 	if len(elements) == 0 {
 		return none
 	}
@@ -226,8 +226,8 @@ func (p *Page) isHTML() bool {
 }
 
 // read fills in the fields that are parsed from the body and the header.
-func (p *Page) read() {
-	p.referrer = lastPolicy(p.Header.Get("Referrer-Policy"), "")
+func (p *Page) parse() {
+	p.referrerPolicy = lastReferrerPolicy(p.Header.Get("Referrer-Policy"), "")
 	if p.isHTML() {
 		r := pageReader{page: p, base: p.address}
 		scanHTML(p.Body, r.token)
@@ -239,12 +239,12 @@ func (p *Page) read() {
 		}
 	}
 	if v := p.Header.Get("Refresh"); v != "" {
-		p.readRefresh(v, p.address)
+		p.parseRefresh(v, p.address)
 	}
 }
 
 // readRefresh parses a refresh such as "5" or "5; url=/next". The page ignores a malformed one.
-func (p *Page) readRefresh(s string, base *url.URL) {
+func (p *Page) parseRefresh(s string, base *url.URL) {
 	s = strings.TrimSpace(s)
 	n := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
 	if n < 0 {
@@ -282,7 +282,7 @@ func refreshTarget(s string) string {
 }
 
 // lastPolicy returns the last known referrer policy of a list, or fallback.
-func lastPolicy(list, fallback string) string {
+func lastReferrerPolicy(list, fallback string) string {
 	known := []string{"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin",
 		"origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url"}
 	for p := range strings.SplitSeq(list, ",") {

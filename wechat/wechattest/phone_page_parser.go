@@ -42,7 +42,7 @@ func (r *pageReader) token(t htmlToken) {
 	switch t.kind {
 	case textToken:
 		r.text.WriteString(html.UnescapeString(t.text))
-	case rawToken:
+	case contentToken:
 		switch t.name {
 		case "title":
 			if r.page.Title == "" {
@@ -106,9 +106,9 @@ func (r *pageReader) start(t *htmlToken) {
 func (r *pageReader) meta(t *htmlToken) {
 	switch {
 	case strings.EqualFold(t.value("http-equiv"), "refresh") && r.page.RefreshURL == "":
-		r.page.readRefresh(t.value("content"), r.base)
+		r.page.parseRefresh(t.value("content"), r.base)
 	case strings.EqualFold(t.value("name"), "referrer"):
-		r.page.referrer = lastPolicy(t.value("content"), r.page.referrer)
+		r.page.referrerPolicy = lastReferrerPolicy(t.value("content"), r.page.referrerPolicy)
 	}
 }
 

@@ -15,43 +15,43 @@ import (
 const maxRedirects = 20
 
 // target is an address to request, and how.
-type target struct {
-	method    string
-	url       *url.URL
-	form      string   // urlencoded body of a POST
-	initiator *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
-	policy    string   // referrer policy of that page
-	dest      string   // Sec-Fetch-Dest of a subresource; "" for a page
+type browserRequest struct {
+	method         string
+	url            *url.URL
+	body           string   // urlencoded body of a POST
+	initiator      *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
+	referrerPolicy string   // referrer policy of that page
+	fetchDest      string   // Sec-Fetch-Dest of a subresource; "" for a page
 }
 
 // link returns the target of a link of the page to an absolute address.
-func (p *Page) link(address string) (target, error) {
+func (p *Page) linkRequest(address string) (browserRequest, error) {
 	u, ok := link.Resolve(nil, address)
 	if !ok {
-		return target{}, addressError(address)
+		return browserRequest{}, addressError(address)
 	}
-	return target{method: http.MethodGet, url: u, initiator: p.address, policy: p.referrer}, nil
+	return browserRequest{method: http.MethodGet, url: u, initiator: p.address, referrerPolicy: p.referrerPolicy}, nil
 }
 
 // navigation is a target being requested, through its redirects.
 type navigation struct {
-	target
-	phone       *Phone
-	hops        []Hop
-	chain       []*url.URL // all addresses so far, for Sec-Fetch-Site
-	snapshotApp string     // appid that received a virtual account on the way
-	tainted     bool       // a POST was redirected to another origin: its Origin is null from then on
+	browserRequest
+	phone         *Phone
+	hops          []Hop
+	requested     []*url.URL // all addresses so far, for Sec-Fetch-Site
+	snapshotApp   string     // appid that received a virtual account on the way
+	originTainted bool       // a POST was redirected to another origin: its Origin is null from then on
 }
 
 // navigate opens a target, follows its redirects and returns the page at the end.
-func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
+func (p *Phone) navigate(ctx context.Context, t browserRequest) (*Page, error) {
 	if s := p.device.server; !s.hasPerson(p.device.person) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return nil, s.unknownPerson(p.device.person)
 	}
-	n := navigation{target: t, phone: p}
-	a, err := n.run(ctx)
+	n := navigation{browserRequest: t, phone: p}
+	a, err := n.send(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (p *Phone) navigate(ctx context.Context, t target) (*Page, error) {
 }
 
 // run requests the target, follows its redirects and returns the last response.
-func (n *navigation) run(ctx context.Context) (*fetched, error) {
+func (n *navigation) send(ctx context.Context) (*fetchedResponse, error) {
 	for {
 		n.url = withoutMarker(n.url)
 		a, err := n.request(ctx)
@@ -106,11 +106,11 @@ func isRedirect(status int) bool {
 }
 
 // request sends the request for the current address and stores the cookies of the response.
-func (n *navigation) request(ctx context.Context) (*fetched, error) {
+func (n *navigation) request(ctx context.Context) (*fetchedResponse, error) {
 	u := withoutFragment(n.url)
 	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
 	if n.method == http.MethodPost {
-		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.form))
+		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.body))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
@@ -118,14 +118,14 @@ func (n *navigation) request(ctx context.Context) (*fetched, error) {
 	if n.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	n.chain = append(n.chain, u)
+	n.requested = append(n.requested, u)
 	n.setHeaders(req.Header, u)
-	a, err := n.phone.fetcher().fetch(req, n.phone.identify)
+	a, err := n.phone.fetcher().fetch(req, n.phone.addClientParams)
 	if err != nil {
 		return nil, err
 	}
 	n.phone.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
-	if a.simulator && a.header.Get(modeHeader) == modeSnapshot {
+	if a.fromSimulator && a.header.Get(snapshotHeader) == modeSnapshot {
 		n.snapshotApp = u.Query().Get("appid")
 	}
 	return a, nil
@@ -134,42 +134,42 @@ func (n *navigation) request(ctx context.Context) (*fetched, error) {
 // setHeaders sets the headers that WeChat's web view, a Chromium, sends.
 func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	n.phone.device.setHeaders(h)
-	if n.dest == "" {
+	if n.fetchDest == "" {
 		h.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
 		h.Set("Upgrade-Insecure-Requests", "1")
 	} else {
 		h.Set("Accept", "*/*")
 	}
 	if potentiallyTrustworthy(u) {
-		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.chain))
-		if n.dest == "" {
+		h.Set("Sec-Fetch-Site", fetchSite(n.initiator, n.requested))
+		if n.fetchDest == "" {
 			h.Set("Sec-Fetch-Mode", "navigate")
 			h.Set("Sec-Fetch-User", "?1")
 			h.Set("Sec-Fetch-Dest", "document")
 		} else {
 			h.Set("Sec-Fetch-Mode", "no-cors")
-			h.Set("Sec-Fetch-Dest", n.dest)
+			h.Set("Sec-Fetch-Dest", n.fetchDest)
 		}
 	}
 	if n.initiator != nil {
-		if r := referer(n.initiator, u, n.policy); r != "" {
+		if r := referer(n.initiator, u, n.referrerPolicy); r != "" {
 			h.Set("Referer", r)
 		}
 	}
 	if n.method == http.MethodPost {
 		h.Set("Origin", "null")
-		if n.initiator != nil && !n.tainted && n.policy != "no-referrer" {
+		if n.initiator != nil && !n.originTainted && n.referrerPolicy != "no-referrer" {
 			h.Set("Origin", origin.Of(n.initiator))
 		}
 	}
 	relation := sameSite
 	if n.initiator != nil && origin.Site(n.initiator) != origin.Site(u) {
-		relation = crossNavigate
-		if n.method == http.MethodPost || n.dest != "" {
-			relation = crossOther
+		relation = crossSiteNavigation
+		if n.method == http.MethodPost || n.fetchDest != "" {
+			relation = crossSiteOther
 		}
 	}
-	if c := n.phone.device.cookies().get(u, relation); c != "" {
+	if c := n.phone.device.cookies().header(u, relation); c != "" {
 		h.Set("Cookie", c)
 	}
 }
@@ -187,9 +187,9 @@ func (n *navigation) redirect(status int, location string) error {
 	}
 	if n.method == http.MethodPost {
 		if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
-			n.method, n.form = http.MethodGet, ""
+			n.method, n.body = http.MethodGet, ""
 		} else if origin.Of(next) != origin.Of(n.url) {
-			n.tainted = true
+			n.originTainted = true
 		}
 	}
 	n.hops = append(n.hops, Hop{Status: status, From: n.url.String(), To: next.String()})
@@ -198,13 +198,13 @@ func (n *navigation) redirect(status int, location string) error {
 }
 
 // page returns the page of the last response.
-func (n *navigation) page(a *fetched) *Page {
+func (n *navigation) page(a *fetchedResponse) *Page {
 	p := &Page{
 		URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: n.hops,
 		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp, address: n.url,
-		method: n.method, sent: n.form, simulator: a.simulator, initiator: n.initiator,
+		requestMethod: n.method, requestBody: n.body, fromSimulator: a.fromSimulator, initiator: n.initiator,
 	}
-	p.read()
+	p.parse()
 	return p
 }
 
@@ -284,13 +284,13 @@ func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	t, err := page.link(address)
+	t, err := page.linkRequest(address)
 	if err != nil {
 		return nil, err
 	}
-	t.dest = dest
-	n := navigation{target: t, phone: p}
-	a, err := n.run(ctx)
+	t.fetchDest = dest
+	n := navigation{browserRequest: t, phone: p}
+	a, err := n.send(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// QRCode is the QR code on the sign-in page of a website app.
+// QRCode is a QR code on the sign-in page of a website app. [Server.QRCodes] returns it.
 type QRCode struct {
 	UUID    string
 	Link    string // the content of the code, for Phone.Scan
@@ -17,7 +17,7 @@ type QRCode struct {
 	AppName string
 	Made    time.Time
 	Status  QRStatus
-	Person  string // who scanned it last; "" for nobody
+	Person  string // id of the person who scanned it last; "" before the first scan
 }
 
 // QRStatus is the status that the page's long poll returns.
@@ -27,8 +27,8 @@ const (
 	QRWaiting   QRStatus = 408 // not scanned; the page polls again
 	QRScanned   QRStatus = 404 // scanned, neither confirmed nor cancelled
 	QRCancelled QRStatus = 403 // cancelled; the page polls again, since it can be scanned again
-	QRExpired   QRStatus = 402 // expired; the page reloads and shows another code
-	QRConfirmed QRStatus = 405 // confirmed; the answer has the code, and the page redirects to the app
+	QRExpired   QRStatus = 402 // expired; the page reloads and shows another QR code
+	QRConfirmed QRStatus = 405 // confirmed; the poll returns the code, and the page redirects to the app
 )
 
 // QRCodes returns the QR codes that can still be scanned, newest first.
@@ -36,10 +36,10 @@ func (s *Server) QRCodes() []QRCode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []QRCode
-	for _, q := range s.state.qr {
+	for _, q := range s.state.qrCodes {
 		if st := s.qrStatus(q); st != QRExpired && st != QRConfirmed {
 			out = append(out, QRCode{
-				UUID: q.uuid, Link: q.link, AppID: q.app.AppID, AppName: q.app.title(), Made: q.made, Status: st,
+				UUID: q.uuid, Link: q.link, AppID: q.app.AppID, AppName: q.app.title(), Made: q.created, Status: st,
 				Person: q.person,
 			})
 		}
@@ -55,19 +55,21 @@ func (s *Server) QRCodes() []QRCode {
 
 // qrCode is the state of one QR page.
 type qrCode struct {
-	uuid, link         string
+	uuid               string
+	link               string // content of the QR code: the address of the confirm page
 	app                *App
 	redirectURI, state string
 	lang               string
-	embedded           bool
-	selfRedirect       string
-	made, expires      time.Time
+	embedded           bool   // shown in a frame of the app (login_type=jssdk)
+	selfRedirect       string // parameter of wxLogin.js: redirect the frame, not the whole window
+	created, expires   time.Time
 	status             QRStatus
-	person             string
-	code               string
-	changed            chan struct{} // closed and replaced at each change
+	person             string        // id of the person who scanned it last
+	code               string        // for the app, after the confirmation
+	changed            chan struct{} // closed and replaced at each change of status
 }
 
+// qrStatus returns the status of a QR code now.
 func (s *Server) qrStatus(q *qrCode) QRStatus {
 	if q.status != QRConfirmed && !s.now().Before(q.expires) {
 		return QRExpired
@@ -75,22 +77,24 @@ func (s *Server) qrStatus(q *qrCode) QRStatus {
 	return q.status
 }
 
-func (q *qrCode) set(st QRStatus) {
+// setStatus changes the status and wakes the long polls that wait for a change.
+func (q *qrCode) setStatus(st QRStatus) {
 	q.status = st
 	close(q.changed)
 	q.changed = make(chan struct{})
 }
 
-// wakePolls makes waiting polls check the clock.
+// wakePolls makes the long polls read the status again after the clock has moved: a QR code may have
+// expired.
 func (st *state) wakePolls() {
-	for _, q := range st.qr {
-		q.set(q.status)
+	for _, q := range st.qrCodes {
+		q.setStatus(q.status)
 	}
 }
 
-// qrConnect serves GET /connect/qrconnect. The order of the parameters does not matter (a widely
-// used link begins with scope), and no limit of the state is known.
-func (s *Server) qrConnect(r *request) answer {
+// qrConnect serves GET /connect/qrconnect, the page with the QR code. The order of the parameters
+// does not matter: widely used links begin with scope. No limit for the length of state is known.
+func (s *Server) qrConnect(r *request) response {
 	app, bad := s.readQRConnect(r)
 	if bad != nil {
 		return s.errorPage(r, *bad)
@@ -102,23 +106,24 @@ func (s *Server) qrConnect(r *request) answer {
 				args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 		}
 		r.call.Person = p.ID
-		code := s.putCode(pair{app: app.AppID, person: p.ID}, scopeLogin)
-		return redirect(appendPlain(r.params.Get("redirect_uri"), code, r.params.Get("state")))
+		code := s.issueCode(appUser{appID: app.AppID, person: p.ID}, scopeLogin)
+		return redirect(callbackAddress(r.params.Get("redirect_uri"), code, r.params.Get("state")))
 	}
 	now := s.now()
 	get := r.params.Get
 	q := &qrCode{
-		uuid: s.ids.uuid(), app: app, redirectURI: get("redirect_uri"), state: get("state"), made: now,
+		uuid: s.ids.uuid(), app: app, redirectURI: get("redirect_uri"), state: get("state"), created: now,
 		expires: now.Add(qrLife), lang: get("lang"), embedded: get("login_type") == "jssdk",
 		selfRedirect: get("self_redirect"),
 		status:       QRWaiting, changed: make(chan struct{}),
 	}
 	q.link = s.openBase(r) + "/connect/confirm?uuid=" + q.uuid
-	s.state.sweep(now)
-	s.state.qr[q.uuid] = q
+	s.state.deleteExpired(now)
+	s.state.qrCodes[q.uuid] = q
 	return s.qrView(r, q)
 }
 
+// readQRConnect validates the parameters.
 func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	get := r.params.Get
 	app := s.app(get("appid"))
@@ -145,33 +150,33 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	return app, nil
 }
 
-// appendPlain concatenates strings as the script of WeChat's QR page does. It ignores a fragment,
-// so the code is appended to "#/route".
-func appendPlain(address, code, state string) string {
+// callbackAddress returns the address that WeChat's QR page redirects to. Like the script of that
+// page it appends the code at the end, even if the redirect URI has a fragment such as "#/route".
+func callbackAddress(redirectURI, code, state string) string {
 	sep := "?"
-	if strings.Contains(address, "?") {
+	if strings.Contains(redirectURI, "?") {
 		sep = "&"
 	}
-	return address + sep + "code=" + code + "&state=" + state
+	return redirectURI + sep + "code=" + code + "&state=" + state
 }
 
-// qrAgain serves the same page for browsers without JavaScript, which reload it until the person
-// has confirmed.
-func (s *Server) qrAgain(r *request) answer {
-	q := s.state.qr[r.params.Get("uuid")]
+// qrReload serves /connect/simulator/qr, the QR page for browsers without JavaScript. They reload it
+// until the person has confirmed.
+func (s *Server) qrReload(r *request) response {
+	q := s.state.qrCodes[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
 	r.call.AppID, r.call.Person = q.app.AppID, q.person
 	if q.status == QRConfirmed {
-		return redirect(appendPlain(q.redirectURI, q.code, q.state))
+		return redirect(callbackAddress(q.redirectURI, q.code, q.state))
 	}
 	return s.qrView(r, q)
 }
 
 // qrPicture serves the image of the QR code.
-func (s *Server) qrPicture(r *request) answer {
-	q := s.state.qr[strings.TrimPrefix(r.URL.Path, "/connect/qrcode/")]
+func (s *Server) qrPicture(r *request) response {
+	q := s.state.qrCodes[strings.TrimPrefix(r.URL.Path, "/connect/qrcode/")]
 	if q == nil || s.cfg.QR == nil {
 		return plain(http.StatusNotFound, "no such QR code")
 	}
@@ -181,107 +186,105 @@ func (s *Server) qrPicture(r *request) answer {
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
 	}
-	return answer{status: http.StatusOK, body: svg, header: http.Header{
+	return response{status: http.StatusOK, body: svg, header: http.Header{
 		"Content-Type": {"image/svg+xml"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"},
 		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
 }
 
-// qrPoll serves the long poll, a line of JavaScript with a [QRStatus]. The parameter last is the
-// status that the page has already received. Without a change it answers after about 25 seconds, by
-// one measurement.
-func (s *Server) qrPoll(r *request) answer {
-	hold := s.quirks.PollWait
-	if hold == 0 {
-		hold = 25 * time.Second
+// qrPoll serves the long poll of the QR page: a line of JavaScript with a [QRStatus]. It responds
+// when the status differs from the parameter last, the status that the page has already received.
+// Without a change it responds after 25 seconds, as measured once at WeChat.
+func (s *Server) qrPoll(r *request) response {
+	wait := s.quirks.PollWait
+	if wait == 0 {
+		wait = 25 * time.Second
 	}
-	q := s.state.qr[r.params.Get("uuid")]
+	q := s.state.qrCodes[r.params.Get("uuid")]
 	if q == nil {
-		return pollAnswer(QRExpired, "")
+		return pollResponse(QRExpired, "")
 	}
 	r.call.AppID = q.app.AppID
-	timeout := time.NewTimer(hold)
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
-	for {
-		st := s.qrStatus(q)
-		if st != QRWaiting && fmt.Sprint(int(st)) != r.params.Get("last") || st == QRConfirmed {
-			r.call.Person, r.call.Answer = q.person, fmt.Sprintf("wx_errcode=%d", st)
-			return pollAnswer(st, q.code)
+	for ended := false; ; {
+		status := s.qrStatus(q)
+		isNew := status != QRWaiting && strconv.Itoa(int(status)) != r.params.Get("last")
+		if isNew || status == QRConfirmed {
+			r.call.Person, r.call.Answer = q.person, fmt.Sprintf("wx_errcode=%d", status)
+			return pollResponse(status, q.code)
 		}
-		changed, done := q.changed, false
+		if ended {
+			r.call.Answer = fmt.Sprintf("wx_errcode=%d", status)
+			return pollResponse(status, "")
+		}
+		changed := q.changed
 		s.unlocked(func() {
 			select {
 			case <-changed:
 			case <-timeout.C:
-				done = true
+				ended = true
 			case <-r.Context().Done():
-				done = true
+				ended = true
 			case <-s.closing.Done():
-				done = true
+				ended = true
 			}
 		})
-		if done {
-			if st = s.qrStatus(q); st == QRConfirmed {
-				continue
-			}
-			r.call.Answer = fmt.Sprintf("wx_errcode=%d", st)
-			return pollAnswer(st, "")
-		}
 	}
 }
 
-func pollAnswer(st QRStatus, code string) answer {
+func pollResponse(st QRStatus, code string) response {
 	body := fmt.Appendf(nil, "window.wx_errcode=%d;window.wx_code='%s';", st, code)
-	return answer{status: http.StatusOK, body: body, header: http.Header{
+	return response{status: http.StatusOK, body: body, header: http.Header{
 		"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"no-store"},
 		"X-Content-Type-Options": {"nosniff"}}}
 }
 
-// confirm serves the page that the QR code links to, on the phone. Opening it marks the code as
-// scanned. Until the code is confirmed, it belongs to the person who scanned it last.
-func (s *Server) confirm(r *request) answer {
+// confirm serves GET /connect/confirm, the page on the phone that the QR code links to. Opening the
+// page marks the QR code as scanned. Only the person who scanned it last can confirm it.
+func (s *Server) confirm(r *request) response {
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
 	}
-	q := s.state.qr[r.params.Get("uuid")]
+	q := s.state.qrCodes[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired || q.status == QRConfirmed {
 		return s.errorPage(r, problem{text: "text-qr-expired", hint: "hint-qr-expired"})
 	}
 	r.call.AppID = q.app.AppID
-	who, _ := s.identify(r)
-	if who == nil {
+	person, _ := s.identify(r)
+	if person == nil {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
-	r.call.Person = who.ID
+	r.call.Person = person.ID
 	if r.Method != http.MethodHead {
-		q.person = who.ID
-		q.set(QRScanned)
+		q.person = person.ID
+		q.setStatus(QRScanned)
 	}
-	return s.confirmView(r, q, who)
+	return s.confirmView(r, q, person)
 }
 
-// confirmReply handles the buttons of that page.
-func (s *Server) confirmReply(r *request) answer {
-	q := s.state.qr[r.params.Get("uuid")]
-	who := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
-	if q == nil || who == "" || s.qrStatus(q) == QRExpired || who != q.person {
+// confirmReply serves POST /connect/confirm_reply, the buttons of that page.
+func (s *Server) confirmReply(r *request) response {
+	q := s.state.qrCodes[r.params.Get("uuid")]
+	person := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
+	if q == nil || person == "" || s.qrStatus(q) == QRExpired || person != q.person {
 		return s.errorPage(r, problem{text: "text-qr-expired", hint: "hint-qr-expired"})
 	}
-	r.call.AppID, r.call.Person = q.app.AppID, who
+	r.call.AppID, r.call.Person = q.app.AppID, person
 	if q.status == QRConfirmed {
 		return s.messageView(r, "text-logged-in", "hint-logged-in")
 	}
 	if r.params.Get("allow") != "allow" || r.params.Get(scopeLogin) != "on" {
-		q.set(QRCancelled)
+		q.setStatus(QRCancelled)
 		r.call.Answer = "cancelled"
 		return s.messageView(r, "text-cancelled", "hint-cancelled")
 	}
-	q.code = s.putCode(pair{app: q.app.AppID, person: who}, scopeLogin)
-	q.set(QRConfirmed)
+	q.code = s.issueCode(appUser{appID: q.app.AppID, person: person}, scopeLogin)
+	q.setStatus(QRConfirmed)
 	r.call.Answer = "confirmed"
 	return s.messageView(r, "text-logged-in", "hint-logged-in")
 }
 
-// openBase returns the address of this server for browsers.
+// openBase returns the base URL of this server for browsers.
 func (s *Server) openBase(r *request) string {
 	if s.cfg.OpenURL != "" {
 		return strings.TrimSuffix(s.cfg.OpenURL, "/")

@@ -2,36 +2,39 @@ package wechattest
 
 import "time"
 
-// Quirks are the points on which WeChat's documents and field reports differ, or both are silent.
-// The zero value of each is what is reported most. A client must be correct with every value.
+// Quirks are behaviours of WeChat that are not certain: its documents and field reports differ, or
+// neither describes them. The zero value of each field is the behaviour that is reported most; for a
+// boolean, the comment describes it after "Off". A client must work with every value.
 // [Server.UpdateQuirks] changes them.
 type Quirks struct {
-	// AnyBrowser shows the pages of official accounts to every browser. Off: only to those with
-	// MicroMessenger in the user agent; others see 请在微信客户端打开链接.
+	// AnyBrowser shows the pages of official accounts to every browser. Off: only to browsers with
+	// MicroMessenger in the user agent; others see 请在微信客户端打开链接 (open the link in WeChat).
 	AnyBrowser bool
 	// ConsentAs is the id of a person who consents automatically: the authorize page and the QR
-	// page redirect at once. On a phone of the simulator it is the phone's person instead. "" means
-	// that the page asks.
+	// page redirect at once. On a [Phone], the phone's own person consents instead. "" means that
+	// pages ask for consent.
 	ConsentAs string
 	// LegacyDenial redirects to the app with the state and no code after a refusal, as old
 	// documents say. Off: the app is not notified.
 	LegacyDenial bool
-	// LaxOrder accepts the parameters of a snsapi_userinfo address in any order. Off: appid,
-	// redirect_uri, response_type, scope, state.
+	// LaxOrder accepts the parameters of an authorize address with snsapi_userinfo in any order.
+	// Off: in the order appid, redirect_uri, response_type, scope, state only.
 	LaxOrder bool
-	// StrictState rejects a state outside [A-Za-z0-9], as the documents demand and nobody has
-	// observed. More than 128 bytes are always rejected.
+	// StrictState rejects a state with characters outside [A-Za-z0-9]. WeChat's documents require
+	// this, but no report confirms it. Off: any characters. More than 128 bytes are always rejected.
 	StrictState bool
-	// DoubleCallback requests the callback address a second time.
+	// DoubleCallback makes the server request the app's callback address a second time, see
+	// [DoubleCallback].
 	DoubleCallback DoubleCallback
-	// Snapshot opens every snsapi_userinfo page in snapshot mode: no consent page, a virtual
-	// identity that stays the same, is_snapshotuser in the token answer. It ends for a person and
-	// an app with 使用完整服务; see [Server.UseFullService].
+	// Snapshot opens every authorize page with snsapi_userinfo in snapshot mode (快照页): WeChat shows
+	// no consent page, and the app receives a virtual account with an openid of its own and
+	// is_snapshotuser in the token response. The mode ends for a person and an app with
+	// [Server.UseFullService].
 	Snapshot bool
-	// SnapshotNoProfile answers user info with a snapshot token with 48001, as seen in August 2022.
-	// Off: a virtual profile.
+	// SnapshotNoProfile answers 48001 to user info with the token of a virtual account, as seen in
+	// August 2022. Off: the profile of the virtual account.
 	SnapshotNoProfile bool
-	// UsedCode is the answer to the second use of a code.
+	// UsedCode is the response to the second use of a code.
 	UsedCode UsedCode
 	// ExpiredCode42003 answers 42003 for an expired code, as WeChat's table of return codes says.
 	// Off: 40029.
@@ -39,15 +42,15 @@ type Quirks struct {
 	// ExpiredRefresh42002 answers 42002 for an expired refresh token, as that table says. Off:
 	// 40030.
 	ExpiredRefresh42002 bool
-	// FailureBurnsCode uses up the code in an exchange with a wrong secret. Off: the code stays
+	// FailureBurnsCode uses up the code in a token request with a wrong secret. Off: the code stays
 	// valid.
 	FailureBurnsCode bool
 	// WrongSecret40001 answers 40001 for a wrong secret, as in early years. Off: 40125.
 	WrongSecret40001 bool
-	// Suffix is the request id behind an errmsg.
+	// Suffix is the form of the request id at the end of an errmsg.
 	Suffix Suffix
 	// KeepOldTokens keeps older tokens of a person and an app valid after a new sign-in. Off: they
-	// become invalid (40001, 40030).
+	// become invalid (40001 for an access token, 40030 for a refresh token).
 	KeepOldTokens bool
 	// RotateRefresh returns a new refresh token at each refresh and invalidates the old one. Off:
 	// the same one.
@@ -55,40 +58,43 @@ type Quirks struct {
 	// BaseUnionID returns the unionid with snsapi_base too, as in some captures. Off: with
 	// snsapi_userinfo only.
 	BaseUnionID bool
-	// LaxOpenID ignores the openid in user info. Off: a wrong one is answered with 40003.
+	// LaxOpenID ignores the parameter openid of user info. Off: a wrong openid is answered with
+	// 40003.
 	LaxOpenID bool
 	// Dirty puts data that is hard to process into every profile.
 	Dirty Dirty
 	// Quota is the number of calls per minute for each app and sns endpoint before 45011. 0 means
 	// 50,000.
 	Quota int
-	// ResultHeaders adds the headers RetKey and LogicRet to sns answers, as seen on similar
-	// endpoints.
+	// ResultHeaders adds the headers RetKey and LogicRet to sns responses, as seen on similar
+	// endpoints. Off: no such headers.
 	ResultHeaders bool
-	// PollWait is how long the QR page's long poll is held, in real time. 0 means 25 seconds.
+	// PollWait is how long the QR page's long poll waits for a change, in real time. 0 means 25
+	// seconds.
 	PollWait time.Duration
 }
 
-// DoubleCallback is when the server requests the callback address itself, from another address and
-// without the person's cookies, as reported of Tencent's machines.
+// DoubleCallback is when the server itself requests the app's callback address, with the code and
+// state of the person's browser but without its cookies. Such requests from machines of Tencent have
+// been reported. An app must not fail the sign-in because a second request has used the code.
 type DoubleCallback int
 
 const (
 	// DoubleOff: only the person's browser requests the callback.
 	DoubleOff DoubleCallback = iota
-	// DoubleFirst: the second request is complete before the person's browser receives its
+	// DoubleFirst: the server's request is complete before the person's browser receives the
 	// redirect.
 	DoubleFirst
-	// DoubleTogether: both happen at the same time.
+	// DoubleTogether: the server and the browser send their requests at the same time.
 	DoubleTogether
-	// DoubleLate: the second request follows three to four hours later by the server's clock, see
-	// [Server.Advance].
+	// DoubleLate: the server's request follows after three and a half hours by the server's clock,
+	// see [Server.Advance].
 	DoubleLate
-	// DoubleOtherCode: like DoubleFirst, with the same state and another code, which is valid too.
+	// DoubleOtherCode: like DoubleFirst, with the same state and another valid code.
 	DoubleOtherCode
 )
 
-// UsedCode is the answer to a second use of a code.
+// UsedCode is the response to a second use of a code.
 type UsedCode int
 
 const (
@@ -98,7 +104,7 @@ const (
 	UsedIsInvalid
 )
 
-// Suffix is the form of the request id behind an errmsg.
+// Suffix is the form of the request id at the end of an errmsg.
 type Suffix int
 
 const (

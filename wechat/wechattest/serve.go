@@ -12,24 +12,26 @@ import (
 	"time"
 )
 
-// request is a request with its parameters and its entry in the log.
+// request is an HTTP request with its parameters and its entry in the log, which the endpoints fill
+// in.
 type request struct {
 	*http.Request
-	params url.Values
+	params url.Values // of the query and of a form
 	call   Call
 }
 
-// answer is the response of an endpoint. It is written after a fault has been applied.
-type answer struct {
+// response is the response of an endpoint. It is sent after a [Fault] has been applied to it.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
 // endpoint processes a request. The caller holds the server's lock.
-type endpoint func(*Server, *request) answer
+type endpoint func(*Server, *request) response
 
-// ServeHTTP serves all of WeChat's hosts.
+// ServeHTTP serves all of WeChat's hosts. It finds the endpoint by the path, applies faults and
+// writes the log.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if !s.acceptsHost(hr.Host) {
 		text := "wechattest: host name " + strconv.Quote(hr.Host) +
@@ -38,54 +40,57 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		http.Error(w, text, http.StatusMisdirectedRequest)
 		return
 	}
-	if s.phones.learn(hr) { // the phone repeats the request in process
+	if s.phones.learnOrigin(hr) {
+		// A Phone did not know yet that this address is the simulator's. Now it does, and it calls
+		// ServeHTTP directly.
 		w.WriteHeader(http.StatusMisdirectedRequest)
 		return
 	}
 	began := time.Now()
 	r := s.newRequest(hr)
-	run, page := route(r.URL.Path)
-	a := answer{}
+	var resp response
 	fault := s.takeFault(r)
 	if fault != nil {
 		r.call.Fault = true
 		wait(r.Context(), fault.Latency)
 	}
 	if fault == nil || fault.AfterWork || !fault.replaces() {
-		a = s.run(run, page, r)
+		resp = s.callEndpoint(r)
 	}
 	if fault != nil {
-		a = s.applyFault(fault, r, a)
+		resp = s.applyFault(fault, r, resp)
 	}
-	s.record(r, a, began, fault)
-	s.startDueReplays()
-	send(w, r.Request, a, fault)
+	s.record(r, resp, began, fault)
+	s.sendDueCallbacks()
+	send(w, r.Request, resp, fault)
 }
 
-// run calls an endpoint. On pages it rejects cross-site forms, which could otherwise press 允许. The
-// sns endpoints read no cookie and need no such check.
-func (s *Server) run(run endpoint, page bool, r *request) answer {
-	if page {
+// callEndpoint returns the response of the endpoint. A form of another website must not press 允许
+// (allow) on a page, so pages reject cross-site forms. The sns endpoints read no cookie and need no
+// such check.
+func (s *Server) callEndpoint(r *request) response {
+	process, isPage := route(r.URL.Path)
+	if isPage {
 		if err := http.NewCrossOriginProtection().Check(r.Request); err != nil {
 			return plain(http.StatusForbidden, "cross-site form rejected")
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return run(s, r)
+	return process(s, r)
 }
 
-// route returns the endpoint of a path, and whether it is a page.
-func route(path string) (run endpoint, page bool) {
+// route returns the endpoint of a path, and whether the endpoint is a page for browsers.
+func route(path string) (process endpoint, isPage bool) {
 	switch path {
 	case "/connect/oauth2/authorize":
-		return pageMethods((*Server).authorize, http.MethodGet), true
+		return pageMethods((*Server).authorizePage, http.MethodGet), true
 	case "/connect/oauth2/authorize_reply":
 		return pageMethods((*Server).authorizeReply, http.MethodGet, http.MethodPost), true
 	case "/connect/qrconnect":
 		return pageMethods((*Server).qrConnect, http.MethodGet), true
 	case "/connect/simulator/qr":
-		return pageMethods((*Server).qrAgain, http.MethodGet), true
+		return pageMethods((*Server).qrReload, http.MethodGet), true
 	case "/connect/l/qrconnect":
 		return pageMethods((*Server).qrPoll, http.MethodGet), true
 	case "/connect/confirm":
@@ -105,7 +110,7 @@ func route(path string) (run endpoint, page bool) {
 	}
 	switch {
 	case strings.HasPrefix(path, "/sns/"):
-		return func(s *Server, r *request) answer { return s.snsError(r, failure{code: codeBadURL}) }, false
+		return func(s *Server, r *request) response { return s.snsError(r, snsFailure{code: codeBadURL}) }, false
 	case strings.HasPrefix(path, "/connect/qrcode/"):
 		return pageMethods((*Server).qrPicture, http.MethodGet), true
 	case strings.HasPrefix(path, "/mmopen/"):
@@ -114,11 +119,12 @@ func route(path string) (run endpoint, page bool) {
 	return pageMethods((*Server).asset, http.MethodGet), true
 }
 
-func pageMethods(run endpoint, methods ...string) endpoint {
-	return func(s *Server, r *request) answer {
+// pageMethods returns the endpoint of a page, restricted to methods. GET includes HEAD.
+func pageMethods(process endpoint, methods ...string) endpoint {
+	return func(s *Server, r *request) response {
 		for _, m := range methods {
 			if r.Method == m || r.Method == http.MethodHead && m == http.MethodGet {
-				return run(s, r)
+				return process(s, r)
 			}
 		}
 		a := plain(http.StatusMethodNotAllowed, "method not allowed")
@@ -127,17 +133,18 @@ func pageMethods(run endpoint, methods ...string) endpoint {
 	}
 }
 
-// snsMethods permits GET, the documented method, and POST with form fields or a query, which works
-// at WeChat too.
-func snsMethods(run endpoint) endpoint {
-	return func(s *Server, r *request) answer {
+// snsMethods returns an sns endpoint, restricted to GET, the documented method, and POST, which
+// WeChat accepts too, with form fields or a query.
+func snsMethods(process endpoint) endpoint {
+	return func(s *Server, r *request) response {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {
-			return s.snsError(r, failure{code: codeRequireGET})
+			return s.snsError(r, snsFailure{code: codeRequireGET})
 		}
-		return run(s, r)
+		return process(s, r)
 	}
 }
 
+// newRequest reads the parameters of a request and begins its entry in the log.
 func (s *Server) newRequest(hr *http.Request) *request {
 	r := &request{Request: hr, params: url.Values{}}
 	host, _, err := net.SplitHostPort(hr.RemoteAddr)
@@ -155,7 +162,7 @@ func (s *Server) newRequest(hr *http.Request) *request {
 	return r
 }
 
-// addParams adds the parameters of a query, in order for the log.
+// addParams adds urlencoded parameters, for the log in their order.
 func (r *request) addParams(query string) {
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -169,8 +176,9 @@ func (r *request) addParams(query string) {
 	}
 }
 
-// send writes the answer, or closes the connection if the fault demands it.
-func send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) {
+// send writes the response, cut off or without its end as the fault demands. A panic with
+// http.ErrAbortHandler makes net/http close the connection.
+func send(w http.ResponseWriter, r *http.Request, a response, f *Fault) {
 	if f != nil && f.Cut && f.Truncate == 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -197,9 +205,9 @@ func send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) {
 	}
 }
 
-// plain returns a text answer.
-func plain(status int, text string) answer {
-	return answer{status: status, body: []byte(text + "\n"), header: http.Header{
+// plain returns a text response.
+func plain(status int, text string) response {
+	return response{status: status, body: []byte(text + "\n"), header: http.Header{
 		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
 		"Cache-Control": {"no-store"}}}
 }

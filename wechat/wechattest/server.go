@@ -17,25 +17,25 @@ import (
 // Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its
 // state is in memory.
 type Server struct {
-	cfg    Config // without Apps and People
-	hosts  []string
-	client *http.Client // for second callbacks
+	cfg    Config       // without Apps and People, which can change
+	hosts  []string     // accepted in Host besides loopback, IP addresses and WeChat's names
+	client *http.Client // for second callbacks, see Quirks.DoubleCallback
 
-	background sync.WaitGroup
+	background sync.WaitGroup // second callbacks that are being sent
 	closing    context.Context
 	close      context.CancelFunc
 
-	mu     sync.Mutex // guards the fields below
-	offset time.Duration
+	mu     sync.Mutex    // guards the fields below
+	offset time.Duration // sum of all calls of Advance
 	quirks Quirks
 	apps   []*App
 	people []*Person
 	ids    *ids
-	state  state
+	state  state // codes, tokens, consents, QR codes
 	faults []*Fault
 	log    callLog
 
-	phones phones
+	phones phones // has a lock of its own
 }
 
 // New returns a server, or an error that lists all problems of the configuration.
@@ -77,8 +77,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends second callbacks, long polls and subscriptions, and waits for them. A server without
-// any of these need not be closed. A closed server still answers requests.
+// Close ends long polls and subscriptions, cancels second callbacks ([Quirks.DoubleCallback]) and
+// waits for their end. A server that uses none of these need not be closed. A closed server still
+// answers requests.
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
@@ -95,19 +96,20 @@ func (s *Server) Now() time.Time {
 	return s.now()
 }
 
+// now is Now for callers that hold the lock.
 func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
-// Advance moves the clock, by which codes, tokens, consents and QR codes expire. Callbacks of
-// [DoubleLate] that become due are sent before it returns. A negative duration moves the clock
-// back.
+// Advance moves the server's clock, which decides when codes, tokens, consents and QR codes expire.
+// It sends the callbacks of [DoubleLate] that become due before it returns. A negative duration
+// moves the clock back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d
 	s.state.wakePolls()
-	due := s.state.takeDue(s.now())
+	due := s.state.takeDueCallbacks(s.now())
 	s.mu.Unlock()
 	for _, address := range due {
-		s.secondCallback(address)
+		s.sendSecondCallback(address)
 	}
 }
 
@@ -168,11 +170,11 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	return nil
 }
 
-// OpenID returns the person's openid at an app, also for a pair that does not exist.
+// OpenID returns the person's openid at an app. It does not check that the two exist.
 func (s *Server) OpenID(appID, person string) string { return s.ids.openID(appID, person, false) }
 
-// UnionID returns the person's unionid at an app; "" for an unknown app and one without an open
-// platform.
+// UnionID returns the person's unionid at an app. It returns "" for an unknown app and for an app
+// without an open platform.
 func (s *Server) UnionID(appID, person string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,8 +192,8 @@ func (s *Server) Quirks() Quirks {
 	return s.quirks
 }
 
-// UpdateQuirks changes quirks from the next request on. The function must not call the server,
-// which holds a lock meanwhile.
+// UpdateQuirks changes quirks from the next request on. The function must not call the server: it
+// would wait forever for the server's lock.
 func (s *Server) UpdateQuirks(change func(*Quirks)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,17 +230,18 @@ func (s *Server) unknownPerson(id string) error {
 }
 
 // acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
-// name on the internet that resolves to this machine is rejected. IP addresses cannot be rebound.
+// website cannot reach this server by a name of its own that resolves to this machine. An IP
+// address in Host is safe, because a browser sends it only to that address.
 func (s *Server) acceptsHost(hostport string) bool {
 	host := strings.TrimSuffix(origin.Hostname(hostport), ".")
 	return net.ParseIP(host) != nil || origin.IsLoopback(host) || slices.Contains(wechatHosts(), host) ||
 		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// Code returns a code as if the person had consented in a browser, for tests without one. The scope
-// is snsapi_base or snsapi_userinfo for an official or test account, snsapi_login for a website
-// app. It returns an error for an unknown app or person and for a scope that the app does not have.
-// In snapshot mode the code is one of a virtual account.
+// Code returns a code as if the person had consented in a browser, for tests without a browser. The
+// scope is snsapi_base or snsapi_userinfo for an official or test account, snsapi_login for a
+// website app. It returns an error for an unknown app or person and for a scope that the app does
+// not have. In snapshot mode the code belongs to a virtual account, see [Quirks.Snapshot].
 func (s *Server) Code(appID, person, scope string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,33 +256,35 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 		return "", fmt.Errorf("wechattest: app %s (%v) does not have the scope %q", appID, app.Kind, scope)
 	}
 	virtual := scope == scopeUserInfo && s.snapshotMode(app, p, false)
-	return s.putCode(pair{app: appID, person: person, virtual: virtual}, scope), nil
+	return s.issueCode(appUser{appID: appID, person: person, virtual: virtual}, scope), nil
 }
 
-// UseFullService ends snapshot mode for a person and an app, as the button 使用完整服务 does: from now on
-// the person gets the consent page. [Phone.UseFullService] also reloads the page.
+// UseFullService ends snapshot mode ([Quirks.Snapshot]) for a person and an app, as the button
+// 使用完整服务 (use full service) does: from now on the person gets the consent page.
+// [Phone.UseFullService] also reloads the page.
 func (s *Server) UseFullService(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.fullService[pair{app: appID, person: person}] = true
+	s.state.fullService[appUser{appID: appID, person: person}] = true
 }
 
-// RevokeConsent deletes the consent of a person to an app, which people can do in WeChat: the next
-// snsapi_userinfo asks again, and snapshot mode applies again.
+// RevokeConsent deletes the consent of a person to an app, as people can do in WeChat's settings.
+// The next authorize page with snsapi_userinfo asks again, and snapshot mode applies again.
 func (s *Server) RevokeConsent(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.state.consents, pair{app: appID, person: person})
-	delete(s.state.fullService, pair{app: appID, person: person})
+	delete(s.state.consents, appUser{appID: appID, person: person})
+	delete(s.state.fullService, appUser{appID: appID, person: person})
 }
 
-// ChangePassword invalidates all tokens of a person: they are answered with 42007.
+// ChangePassword invalidates all tokens of a person, as a change of the WeChat password does. Calls
+// with them are answered with 42007.
 func (s *Server) ChangePassword(person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.state.refresh {
+	for _, g := range s.state.refreshTokens {
 		if g.person == person {
-			g.revoked = codePasswordChanged
+			g.revokedErrcode = codePasswordChanged
 		}
 	}
 }

@@ -7,41 +7,44 @@ import (
 	"strings"
 )
 
-// The error codes of the sns endpoints, from WeChat's global table of return codes and from
-// captured answers.
+// The error codes of the sns endpoints (/sns/…, the JSON API of WeChat's login), from WeChat's
+// global table of return codes and from captured responses.
 const (
-	codeSystem             = -1
-	codeBadCredential      = 40001
-	codeBadGrantType       = 40002
-	codeBadOpenID          = 40003
-	codeBadAppID           = 40013
-	codeBadAccessToken     = 40014
-	codeBadCode            = 40029
-	codeBadRefreshToken    = 40030
-	codeBadURL             = 40066
-	codeBadSecret          = 40125
-	codeCodeUsed           = 40163
-	codeBadIP              = 40164
-	codeNoAccessToken      = 41001
-	codeNoAppID            = 41002
-	codeNoRefreshToken     = 41003
-	codeNoSecret           = 41004
-	codeNoCode             = 41008
-	codeNoOpenID           = 41009
-	codeTokenExpired       = 42001
-	codeRefreshExpired     = 42002
-	codeCodeExpired        = 42003
-	codePasswordChanged    = 42007
-	codeRequireGET         = 43001
-	codeMinuteQuota        = 45011
-	codeUnauthorized       = 48001
-	codePersonRestricted   = 50002
+	codeSystem           = -1
+	codeBadCredential    = 40001
+	codeBadGrantType     = 40002
+	codeBadOpenID        = 40003
+	codeBadAppID         = 40013
+	codeBadAccessToken   = 40014
+	codeBadCode          = 40029
+	codeBadRefreshToken  = 40030
+	codeBadURL           = 40066
+	codeBadSecret        = 40125
+	codeCodeUsed         = 40163
+	codeBadIP            = 40164
+	codeNoAccessToken    = 41001
+	codeNoAppID          = 41002
+	codeNoRefreshToken   = 41003
+	codeNoSecret         = 41004
+	codeNoCode           = 41008
+	codeNoOpenID         = 41009
+	codeTokenExpired     = 42001
+	codeRefreshExpired   = 42002
+	codeCodeExpired      = 42003
+	codePasswordChanged  = 42007
+	codeRequireGET       = 43001
+	codeMinuteQuota      = 45011
+	codeUnauthorized     = 48001
+	codePersonRestricted = 50002
+)
+
+const (
 	contentTypeSNS         = "text/plain" // without a charset, as captured in 2016, 2021 and 2024
 	grantAuthorizationCode = "authorization_code"
 )
 
-// errmsgs are WeChat's texts for the codes, without the suffix. Those of 41009 and 42007 are
-// translations: the exact English is not known.
+// errmsgs are WeChat's texts for the codes, without the request id that follows. The texts of 41009
+// and 42007 are translations of the Chinese: the exact English is not known.
 var errmsgs = map[int]string{
 	codeSystem:           "system error",
 	0:                    "ok",
@@ -81,60 +84,61 @@ func errmsg(code int) string {
 	return "error " + strconv.Itoa(code)
 }
 
-// snsError returns an error as WeChat sends it: status 200, an errcode and an errmsg with its
-// suffix.
-func (s *Server) snsError(r *request, f failure) answer {
-	code, text := f.code, f.text
+// snsError returns an error as WeChat sends it: status 200, an errcode, and an errmsg that ends with
+// a request id.
+func (s *Server) snsError(r *request, f snsFailure) response {
+	code, text := f.code, f.errmsg
 	if text == "" {
 		text = errmsg(code)
 	}
 	text += s.ids.suffix(s.quirks.Suffix, s.now())
-	var b wire
+	var b jsonObject
 	b.num("errcode", code)
 	b.str("errmsg", text)
 	r.call.Errcode, r.call.Answer = code, b.String()
-	return s.snsAnswer(b.String(), code)
+	return s.snsResponse(b.String(), code)
 }
 
-func (s *Server) snsAnswer(body string, code int) answer {
+// snsResponse returns a response of an sns endpoint; code is its errcode, 0 for a success.
+func (s *Server) snsResponse(body string, code int) response {
 	h := http.Header{"Content-Type": {contentTypeSNS}}
 	if s.quirks.ResultHeaders {
 		h["RetKey"], h["LogicRet"] = []string{"11"}, []string{strconv.Itoa(code)}
 	}
-	return answer{status: http.StatusOK, header: h, body: []byte(body)}
+	return response{status: http.StatusOK, header: h, body: []byte(body)}
 }
 
-// failure is the error of an sns call; the zero value is none.
-type failure struct {
-	code int
-	text string
+// snsFailure is the error of a call of an sns endpoint; code 0 means no error.
+type snsFailure struct {
+	code   int
+	errmsg string // "" means WeChat's text for the code
 }
 
-// checkIP applies the IP allow-list of an app, the first of all checks.
-func (s *Server) checkIP(a *App, r *request) failure {
+// checkIP applies the IP allow-list of an app. WeChat checks it before everything else.
+func (s *Server) checkIP(a *App, r *request) snsFailure {
 	if a == nil || len(a.IPList) == 0 {
-		return failure{}
+		return snsFailure{}
 	}
 	ip, err := netip.ParseAddr(r.call.Remote)
 	if err == nil && a.allowsIP(ip) {
-		return failure{}
+		return snsFailure{}
 	}
-	seen := ip.Unmap().String()
-	v6 := seen
+	address := ip.Unmap().String()
+	v6 := address
 	if ip.Unmap().Is4() {
-		v6 = "::ffff:" + seen
+		v6 = "::ffff:" + address
 	}
-	return failure{codeBadIP, "invalid ip " + seen + " ipv6 " + v6 + ", not in whitelist"}
+	return snsFailure{codeBadIP, "invalid ip " + address + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// wire writes a JSON object as WeChat does: without spaces, "/" escaped, all other bytes unchanged.
-// So a control byte or malformed UTF-8 in a nickname makes the whole answer invalid, as it does at
-// WeChat.
-type wire struct{ members strings.Builder }
+// jsonObject writes a JSON object as WeChat does: without spaces, with '"', "\" and "/" escaped, all
+// other bytes unchanged. So a control byte or malformed UTF-8 in a nickname makes the whole response
+// invalid, as it does at WeChat. Package encoding/json would replace such bytes.
+type jsonObject struct{ members strings.Builder }
 
-func (b *wire) String() string { return "{" + b.members.String() + "}" }
+func (b *jsonObject) String() string { return "{" + b.members.String() + "}" }
 
-func (b *wire) key(name string) {
+func (b *jsonObject) key(name string) {
 	if b.members.Len() > 0 {
 		b.members.WriteByte(',')
 	}
@@ -142,17 +146,17 @@ func (b *wire) key(name string) {
 	b.members.WriteByte(':')
 }
 
-func (b *wire) num(name string, v int) {
+func (b *jsonObject) num(name string, v int) {
 	b.key(name)
 	b.members.WriteString(strconv.Itoa(v))
 }
 
-func (b *wire) str(name, v string) {
+func (b *jsonObject) str(name, v string) {
 	b.key(name)
 	b.quote(v)
 }
 
-func (b *wire) list(name string, values []string) {
+func (b *jsonObject) list(name string, values []string) {
 	b.key(name)
 	b.members.WriteByte('[')
 	for i, v := range values {
@@ -164,7 +168,7 @@ func (b *wire) list(name string, values []string) {
 	b.members.WriteByte(']')
 }
 
-func (b *wire) quote(v string) {
+func (b *jsonObject) quote(v string) {
 	b.members.WriteByte('"')
 	for i := range len(v) {
 		switch c := v[i]; c {

@@ -47,9 +47,9 @@ func TestExchangeChecksInWeChatsOrder(t *testing.T) {
 }
 
 var (
-	codeForm   = regexp.MustCompile(`^0[0-9][A-Za-z0-9]{30}$`)
-	openIDForm = regexp.MustCompile(`^o[A-Za-z0-9_-]{27}$`)
-	tokenForm  = regexp.MustCompile(`^[0-9]{2}_[A-Za-z0-9_-]{107}$`)
+	codeForm    = regexp.MustCompile(`^0[0-9][A-Za-z0-9]{30}$`)
+	openIDForm  = regexp.MustCompile(`^o[A-Za-z0-9_-]{27}$`)
+	tokenFormat = regexp.MustCompile(`^[0-9]{2}_[A-Za-z0-9_-]{107}$`)
 )
 
 func TestExchangeFormat(t *testing.T) {
@@ -67,7 +67,7 @@ func TestExchangeFormat(t *testing.T) {
 		t.Errorf("Content-Type %q: WeChat sends no charset", got)
 	}
 	if !codeForm.MatchString(code) || !openIDForm.MatchString(f.OpenID) || !openIDForm.MatchString(f.UnionID) ||
-		!tokenForm.MatchString(f.AccessToken) || !tokenForm.MatchString(f.RefreshToken) {
+		!tokenFormat.MatchString(f.AccessToken) || !tokenFormat.MatchString(f.RefreshToken) {
 		t.Errorf("code %s, answer %s", code, g.body)
 	}
 	if f.OpenID == s.signIn(s.web, "alice", "snsapi_login").OpenID {

@@ -2,9 +2,8 @@ package wechattest
 
 import "time"
 
-// The lifetimes in WeChat's documents: codes 5 minutes for official accounts and 10 for website
-// apps, access tokens 2 hours, refresh tokens 30 days and not renewable. A consent lasts 30 days
-// (WeChat's staff, 2024-05-27). Those of pages are not documented.
+// The lifetimes of codes and tokens are from WeChat's documents, the one of a consent from WeChat's
+// staff (2024-05-27). A refresh token cannot be renewed. The lifetimes of pages are assumptions.
 const (
 	codeLife        = 5 * time.Minute
 	codeLifeWebsite = 10 * time.Minute
@@ -21,181 +20,182 @@ const (
 	scopeLogin    = "snsapi_login"
 )
 
-// pair is a person at an app. virtual marks the virtual account of snapshot mode, a different user
-// to the app.
-type pair struct {
-	app, person string
-	virtual     bool
+// appUser is a person as a user of one app, who has one openid. In snapshot mode the app sees a
+// virtual account instead of the person: a different user.
+type appUser struct {
+	appID, person string // appid, id of the person
+	virtual       bool
 }
 
-// issuedCode is kept after its use until it expires, to distinguish a second use from an unknown
-// code.
+// issuedCode is a code. It is kept after its use, because WeChat answers a second use (40163) and
+// an unknown code (40029) differently.
 type issuedCode struct {
-	pair
+	appUser
 	scope   string
 	expires time.Time
 	used    bool
 }
 
-// grant holds the tokens of one exchange. A newer grant of the same pair replaces it.
+// grant holds the tokens of one redeemed code. A newer grant of the same user replaces it.
 type grant struct {
-	pair
+	appUser
 	scope          string
-	refresh        string
+	refreshToken   string
 	refreshExpires time.Time
-	access         string   // the current one
-	all            []string // every access token so far, for their removal
-	revoked        int      // errcode for its tokens; 0 while they are valid
+	accessToken    string   // the current one
+	accessTokens   []string // all so far; a refresh adds one
+	revokedErrcode int      // the errcode that calls with its tokens get; 0 while they are valid
 }
 
-// issuedAccess is one access token. Those before the last refresh are kept, to distinguish expired
-// from unknown.
-type issuedAccess struct {
+// issuedAccessToken is an access token of a grant. Access tokens from before the last refresh are
+// kept, because WeChat answers an expired (42001) and an unknown token (40001) differently.
+type issuedAccessToken struct {
 	*grant
 	expires time.Time
 }
 
-// consentPage is a pending consent page. It may be answered repeatedly, after "back" in the
-// browser: each answer makes a new code.
+// consentPage is a consent page that was shown. A person who goes back in the browser can press its
+// button again: each press makes a new code.
 type consentPage struct {
-	pair
+	appUser
 	scope, redirectURI, state string
 	expires                   time.Time
 }
 
-// replay is a callback address that [DoubleLate] requests at its time.
-type replay struct {
+// lateCallback is the second request of a callback address that [DoubleLate] sends hours later.
+type lateCallback struct {
 	address string
 	due     time.Time
 }
 
+// state is what a server remembers of requests. The server's lock guards it.
 type state struct {
-	codes       map[string]*issuedCode
-	access      map[string]*issuedAccess
-	refresh     map[string]*grant
-	grants      map[pair]*grant
-	consents    map[pair]time.Time // when they expire
-	fullService map[pair]bool      // pressed 使用完整服务
-	pages       map[string]*consentPage
-	qr          map[string]*qrCode
-	quota       map[string]int // calls in the minute quotaAt, by app and endpoint
-	quotaAt     int64
-	replays     []replay
-	sweepAt     int // the size at which sweep deletes
+	codes         map[string]*issuedCode
+	accessTokens  map[string]*issuedAccessToken
+	refreshTokens map[string]*grant
+	grants        map[appUser]*grant
+	consents      map[appUser]time.Time // when they expire
+	fullService   map[appUser]bool      // has pressed 使用完整服务 (use full service), which ends snapshot mode
+	consentPages  map[string]*consentPage
+	qrCodes       map[string]*qrCode
+	quota         map[string]int // calls in quotaMinute, by appid and endpoint
+	quotaMinute   int64          // Unix time / 60
+	lateCallbacks []lateCallback
+	sweepSize     int // the number of entries at which deleteExpired runs again
 }
 
 func newState() state {
 	return state{
-		codes:       map[string]*issuedCode{},
-		access:      map[string]*issuedAccess{},
-		refresh:     map[string]*grant{},
-		grants:      map[pair]*grant{},
-		consents:    map[pair]time.Time{},
-		fullService: map[pair]bool{},
-		pages:       map[string]*consentPage{},
-		qr:          map[string]*qrCode{},
-		quota:       map[string]int{},
+		codes:         map[string]*issuedCode{},
+		accessTokens:  map[string]*issuedAccessToken{},
+		refreshTokens: map[string]*grant{},
+		grants:        map[appUser]*grant{},
+		consents:      map[appUser]time.Time{},
+		fullService:   map[appUser]bool{},
+		consentPages:  map[string]*consentPage{},
+		qrCodes:       map[string]*qrCode{},
+		quota:         map[string]int{},
 	}
 }
 
-// sweep deletes entries that expired long ago, on which no answer depends. It runs when the state
-// has doubled, so that a long-lived simulator stays small and inserts stay cheap.
-func (st *state) sweep(now time.Time) {
-	if st.size() < st.sweepAt {
+// deleteExpired deletes entries that expired long ago: they no longer change a response. It returns
+// at once unless the state has doubled since its last run, so that inserts stay cheap.
+func (st *state) deleteExpired(now time.Time) {
+	if st.size() < st.sweepSize {
 		return
 	}
-	defer func() { st.sweepAt = 2*st.size() + 1024 }()
+	defer func() { st.sweepSize = 2*st.size() + 1024 }()
 	for k, c := range st.codes {
-		if now.After(c.expires.Add(time.Hour)) { // kept one hour longer, to distinguish expired from unknown
+		if now.After(c.expires.Add(time.Hour)) { // kept longer: an expired code may have an errcode of its own
 			delete(st.codes, k)
 		}
 	}
-	for k, a := range st.access {
+	for k, a := range st.accessTokens {
 		if now.After(a.refreshExpires) {
-			delete(st.access, k)
+			delete(st.accessTokens, k)
 		}
 	}
-	for k, g := range st.refresh {
+	for k, g := range st.refreshTokens {
 		if now.After(g.refreshExpires.Add(24 * time.Hour)) {
-			delete(st.refresh, k)
+			delete(st.refreshTokens, k)
 		}
 	}
-	for k, p := range st.pages {
+	for k, p := range st.consentPages {
 		if now.After(p.expires) {
-			delete(st.pages, k)
+			delete(st.consentPages, k)
 		}
 	}
-	for k, q := range st.qr {
+	for k, q := range st.qrCodes {
 		if now.After(q.expires.Add(time.Hour)) {
-			delete(st.qr, k)
+			delete(st.qrCodes, k)
 		}
 	}
 }
 
 func (st *state) size() int {
-	return len(st.codes) + len(st.access) + len(st.refresh) + len(st.pages) + len(st.qr)
+	return len(st.codes) + len(st.accessTokens) + len(st.refreshTokens) + len(st.consentPages) + len(st.qrCodes)
 }
 
-// putCode makes a code.
-func (s *Server) putCode(p pair, scope string) string {
+// issueCode makes and stores a code.
+func (s *Server) issueCode(p appUser, scope string) string {
 	life := codeLife
 	if scope == scopeLogin {
 		life = codeLifeWebsite
 	}
-	s.state.sweep(s.now())
+	s.state.deleteExpired(s.now())
 	c := s.ids.code()
-	s.state.codes[c] = &issuedCode{pair: p, scope: scope, expires: s.now().Add(life)}
+	s.state.codes[c] = &issuedCode{appUser: p, scope: scope, expires: s.now().Add(life)}
 	return c
 }
 
-// putGrant makes the tokens for a code. Unless [Quirks.KeepOldTokens] is set, it deletes the older
-// ones of the pair, which are then "invalid or not latest".
-func (s *Server) putGrant(p pair, scope string) *grant {
+// issueTokens makes the tokens for a redeemed code. Unless [Quirks.KeepOldTokens] is set, it deletes
+// the user's older tokens, which WeChat then rejects as "invalid or not latest".
+func (s *Server) issueTokens(p appUser, scope string) *grant {
 	now := s.now()
 	if old := s.state.grants[p]; old != nil && !s.quirks.KeepOldTokens {
-		s.forget(old)
+		s.deleteGrant(old)
 	}
-	g := &grant{pair: p, scope: scope, refresh: s.ids.token(), refreshExpires: now.Add(refreshLife)}
+	g := &grant{appUser: p, scope: scope, refreshToken: s.ids.token(), refreshExpires: now.Add(refreshLife)}
 	s.state.grants[p] = g
-	s.state.refresh[g.refresh] = g
-	s.putAccess(g)
+	s.state.refreshTokens[g.refreshToken] = g
+	s.issueAccessToken(g)
 	return g
 }
 
-func (s *Server) putAccess(g *grant) {
-	s.state.sweep(s.now())
-	g.access = s.ids.token()
-	g.all = append(g.all, g.access)
-	s.state.access[g.access] = &issuedAccess{grant: g, expires: s.now().Add(accessLife)}
+func (s *Server) issueAccessToken(g *grant) {
+	s.state.deleteExpired(s.now())
+	g.accessToken = s.ids.token()
+	g.accessTokens = append(g.accessTokens, g.accessToken)
+	s.state.accessTokens[g.accessToken] = &issuedAccessToken{grant: g, expires: s.now().Add(accessLife)}
 }
 
-func (s *Server) forget(g *grant) {
-	delete(s.state.refresh, g.refresh)
-	for _, token := range g.all {
-		delete(s.state.access, token)
+func (s *Server) deleteGrant(g *grant) {
+	delete(s.state.refreshTokens, g.refreshToken)
+	for _, token := range g.accessTokens {
+		delete(s.state.accessTokens, token)
 	}
 }
 
-// takeDue removes and returns the late callbacks that are due.
-func (st *state) takeDue(now time.Time) []string {
+// takeDueCallbacks removes the late callbacks that are due and returns their addresses.
+func (st *state) takeDueCallbacks(now time.Time) []string {
 	var due []string
-	var rest []replay
-	for _, r := range st.replays {
+	var rest []lateCallback
+	for _, r := range st.lateCallbacks {
 		if r.due.After(now) {
 			rest = append(rest, r)
 		} else {
 			due = append(due, r.address)
 		}
 	}
-	st.replays = rest
+	st.lateCallbacks = rest
 	return due
 }
 
-// overQuota counts a call and reports whether the quota of the minute is exceeded.
+// overQuota counts a call of an app and reports whether the quota of this minute is exceeded.
 func (s *Server) overQuota(app, endpoint string) bool {
 	minute := s.now().Unix() / 60
-	if minute != s.state.quotaAt {
-		s.state.quotaAt = minute
+	if minute != s.state.quotaMinute {
+		s.state.quotaMinute = minute
 		clear(s.state.quota)
 	}
 	limit := s.quirks.Quota

@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-// accessToken serves GET /sns/oauth2/access_token. The order of the checks was measured on the
-// similar jscode2session on 2026-09-29: IP allow-list, missing parameters, credentials, code.
-func (s *Server) accessToken(r *request) answer {
-	g, unionID, f := s.exchange(r)
+// accessToken serves GET /sns/oauth2/access_token, which redeems a code. The order of the checks was
+// measured at WeChat's similar endpoint jscode2session on 2026-09-29: IP allow-list, missing
+// parameters, credentials, code.
+func (s *Server) accessToken(r *request) response {
+	g, unionID, f := s.redeem(r)
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	openID := s.ids.openID(g.app, g.person, g.virtual)
-	var b wire
-	b.str("access_token", g.access)
+	openID := s.ids.openID(g.appID, g.person, g.virtual)
+	var b jsonObject
+	b.str("access_token", g.accessToken)
 	b.num("expires_in", int(accessLife.Seconds()))
-	b.str("refresh_token", g.refresh)
+	b.str("refresh_token", g.refreshToken)
 	b.str("openid", openID)
 	b.str("scope", g.scope)
 	if unionID != "" {
@@ -27,11 +28,11 @@ func (s *Server) accessToken(r *request) answer {
 	}
 	r.call.Person = g.person
 	r.call.Answer = "tokens, openid " + openID + ", scope " + g.scope
-	return s.snsAnswer(b.String(), 0)
+	return s.snsResponse(b.String(), 0)
 }
 
-// exchange redeems the code of a request.
-func (s *Server) exchange(r *request) (g *grant, unionID string, f failure) {
+// redeem validates a request, redeems its code and issues the tokens.
+func (s *Server) redeem(r *request) (g *grant, unionID string, f snsFailure) {
 	get := r.params.Get
 	app := s.app(get("appid"))
 	if f = s.checkIP(app, r); f.code != 0 {
@@ -40,76 +41,77 @@ func (s *Server) exchange(r *request) (g *grant, unionID string, f failure) {
 	if f = s.checkExchange(app, r); f.code != 0 {
 		return nil, "", f
 	}
-	c, f := s.takeCode(app, get("code"))
+	c, f := s.redeemCode(app, get("code"))
 	if c != nil {
 		r.call.Person = c.person
 	}
 	if f.code != 0 {
 		return nil, "", f
 	}
-	g = s.putGrant(c.pair, c.scope)
+	g = s.issueTokens(c.appUser, c.scope)
 	withUnionID := app.Kind == WebsiteApp || hasScope(c.scope, scopeUserInfo) || s.quirks.BaseUnionID
 	if p := app.platform(); p != "" && withUnionID {
 		unionID = s.ids.unionID(p, c.person, c.virtual)
 	}
-	return g, unionID, failure{}
+	return g, unionID, snsFailure{}
 }
 
-// checkExchange checks parameters, quota and credentials.
-func (s *Server) checkExchange(app *App, r *request) failure {
+// checkExchange checks everything but the code: parameters, quota and credentials.
+func (s *Server) checkExchange(app *App, r *request) snsFailure {
 	get := r.params.Get
 	switch {
 	case get("appid") == "":
-		return failure{code: codeNoAppID}
+		return snsFailure{code: codeNoAppID}
 	case get("secret") == "":
-		return failure{code: codeNoSecret}
+		return snsFailure{code: codeNoSecret}
 	case get("code") == "":
-		return failure{code: codeNoCode}
+		return snsFailure{code: codeNoCode}
 	case get("grant_type") != grantAuthorizationCode:
-		return failure{code: codeBadGrantType}
+		return snsFailure{code: codeBadGrantType}
 	case app == nil:
-		return failure{code: codeBadAppID}
+		return snsFailure{code: codeBadAppID}
 	case s.overQuota(app.AppID, r.URL.Path):
-		return failure{code: codeMinuteQuota}
+		return snsFailure{code: codeMinuteQuota}
 	}
 	if subtle.ConstantTimeCompare([]byte(app.Secret), []byte(get("secret"))) == 1 {
-		return failure{}
+		return snsFailure{}
 	}
-	if c := s.state.codes[get("code")]; c != nil && c.app == app.AppID && s.quirks.FailureBurnsCode {
+	if c := s.state.codes[get("code")]; c != nil && c.appID == app.AppID && s.quirks.FailureBurnsCode {
 		c.used = true
 	}
 	if s.quirks.WrongSecret40001 {
-		return failure{code: codeBadCredential, text: "invalid credential"}
+		return snsFailure{code: codeBadCredential, errmsg: "invalid credential"}
 	}
-	return failure{code: codeBadSecret}
+	return snsFailure{code: codeBadSecret}
 }
 
-// takeCode uses up a code.
-func (s *Server) takeCode(app *App, value string) (*issuedCode, failure) {
+// redeemCode marks a code as used, or returns why it is not valid. It returns a used or expired code
+// too, so that the log can name the person.
+func (s *Server) redeemCode(app *App, value string) (*issuedCode, snsFailure) {
 	c := s.state.codes[value]
-	if c == nil || c.app != app.AppID {
-		return nil, failure{code: codeBadCode}
+	if c == nil || c.appID != app.AppID {
+		return nil, snsFailure{code: codeBadCode}
 	}
 	expired := !s.now().Before(c.expires)
 	switch {
 	case c.used && (expired || s.quirks.UsedCode == UsedIsInvalid):
-		return c, failure{code: codeBadCode}
+		return c, snsFailure{code: codeBadCode}
 	case c.used:
-		return c, failure{code: codeCodeUsed}
+		return c, snsFailure{code: codeCodeUsed}
 	case expired && s.quirks.ExpiredCode42003:
-		return c, failure{code: codeCodeExpired}
+		return c, snsFailure{code: codeCodeExpired}
 	case expired:
-		return c, failure{code: codeBadCode}
+		return c, snsFailure{code: codeBadCode}
 	}
 	c.used = true
-	return c, failure{}
+	return c, snsFailure{}
 }
 
 // refreshToken serves GET /sns/oauth2/refresh_token. It needs no secret. While the access token is
-// valid, the answer has the same token with a full lifetime, afterwards a new one (WeChat's
-// documentation for website and mobile apps; assumed for official accounts). The order of the
-// fields and the scope with its trailing comma are as captured in 2018.
-func (s *Server) refreshToken(r *request) answer {
+// valid, the response has the same access token with a full lifetime; after its expiry, a new one
+// (WeChat's documentation for website and mobile apps; assumed for official accounts). The order of
+// the fields and the scope with its trailing comma are as captured in 2018.
+func (s *Server) refreshToken(r *request) response {
 	g, f := s.refresh(r)
 	if g != nil {
 		r.call.Person = g.person
@@ -117,61 +119,62 @@ func (s *Server) refreshToken(r *request) answer {
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	openID := s.ids.openID(g.app, g.person, g.virtual)
-	var b wire
+	openID := s.ids.openID(g.appID, g.person, g.virtual)
+	var b jsonObject
 	b.str("openid", openID)
-	b.str("access_token", g.access)
+	b.str("access_token", g.accessToken)
 	b.num("expires_in", int(accessLife.Seconds()))
-	b.str("refresh_token", g.refresh)
+	b.str("refresh_token", g.refreshToken)
 	b.str("scope", refreshScope(g.scope))
 	r.call.Answer = "tokens, openid " + openID
-	return s.snsAnswer(b.String(), 0)
+	return s.snsResponse(b.String(), 0)
 }
 
-// refresh validates a refresh and renews or replaces the access token.
-func (s *Server) refresh(r *request) (*grant, failure) {
+// refresh validates a request, and extends or replaces the access token of the grant.
+func (s *Server) refresh(r *request) (*grant, snsFailure) {
 	get := r.params.Get
 	app := s.app(get("appid"))
-	g := s.state.refresh[get("refresh_token")]
+	g := s.state.refreshTokens[get("refresh_token")]
 	switch {
 	case get("appid") == "":
-		return nil, failure{code: codeNoAppID}
+		return nil, snsFailure{code: codeNoAppID}
 	case get("refresh_token") == "":
-		return nil, failure{code: codeNoRefreshToken}
+		return nil, snsFailure{code: codeNoRefreshToken}
 	case get("grant_type") != "refresh_token":
-		return nil, failure{code: codeBadGrantType}
+		return nil, snsFailure{code: codeBadGrantType}
 	case app == nil:
-		return nil, failure{code: codeBadAppID}
+		return nil, snsFailure{code: codeBadAppID}
 	case s.overQuota(app.AppID, r.URL.Path):
-		return nil, failure{code: codeMinuteQuota}
+		return nil, snsFailure{code: codeMinuteQuota}
 	case g == nil:
-		return nil, failure{code: codeBadRefreshToken}
-	case g.app != app.AppID:
-		return nil, failure{code: codeBadAppID}
-	case g.revoked != 0:
-		return g, failure{code: g.revoked}
+		return nil, snsFailure{code: codeBadRefreshToken}
+	case g.appID != app.AppID:
+		return nil, snsFailure{code: codeBadAppID}
+	case g.revokedErrcode != 0:
+		return g, snsFailure{code: g.revokedErrcode}
 	case !s.now().Before(g.refreshExpires) && s.quirks.ExpiredRefresh42002:
-		return g, failure{code: codeRefreshExpired}
+		return g, snsFailure{code: codeRefreshExpired}
 	case !s.now().Before(g.refreshExpires):
-		return g, failure{code: codeBadRefreshToken}
+		return g, snsFailure{code: codeBadRefreshToken}
 	}
 	if p := s.person(g.person); p != nil && p.Frozen {
-		return g, failure{code: codePersonRestricted}
+		return g, snsFailure{code: codePersonRestricted}
 	}
-	if current := s.state.access[g.access]; current != nil && s.now().Before(current.expires) {
+	if current := s.state.accessTokens[g.accessToken]; current != nil && s.now().Before(current.expires) {
 		current.expires = s.now().Add(accessLife)
 	} else {
-		s.putAccess(g)
+		s.issueAccessToken(g)
 	}
 	if s.quirks.RotateRefresh {
-		delete(s.state.refresh, g.refresh)
-		g.refresh = s.ids.token() // it expires with the old one: a refresh token is not renewable
-		s.state.refresh[g.refresh] = g
+		delete(s.state.refreshTokens, g.refreshToken)
+		g.refreshToken = s.ids.token() // with the old expiry: a refresh does not extend the 30 days
+		s.state.refreshTokens[g.refreshToken] = g
 	}
-	return g, failure{}
+	return g, snsFailure{}
 }
 
-// refreshScope returns the scope in the answer to a refresh, a list for official accounts.
+// refreshScope returns the scope in the response to a refresh. For official accounts it is a list
+// that ends with a comma.
 func refreshScope(scope string) string {
 	switch {
 	case hasScope(scope, scopeUserInfo):
@@ -182,6 +185,7 @@ func refreshScope(scope string) string {
 	return scope
 }
 
+// hasScope reports whether a comma-separated list contains a scope.
 func hasScope(list, scope string) bool {
 	for s := range strings.SplitSeq(list, ",") {
 		if s == scope {

@@ -15,108 +15,111 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// tokenForm matches well-formed tokens, which are answered with 40001 if unknown; others are
-// answered with 40014.
-var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
+// tokenFormat matches every access token that WeChat could have issued. WeChat answers an unknown
+// access token of this format with 40001, and anything else with 40014.
+var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo serves GET /sns/userinfo. Since 2021-10-20 sex is 0 and the places are empty (WeChat's
-// announcement of 2021-09-26). The order of the keys, with the undocumented "language", is as
-// captured.
-func (s *Server) userInfo(r *request) answer {
-	a, app, f := s.token(r)
+// userInfo serves GET /sns/userinfo. Since 2021-10-20 WeChat returns 0 for sex, and "" for language,
+// city, province and country (announcement of 2021-09-26). The order of the keys is as captured;
+// "language" is not documented.
+func (s *Server) userInfo(r *request) response {
+	token, app, f := s.checkAccessToken(r)
 	if f.code == 0 {
-		f = s.checkProfile(a, app, r)
+		f = s.checkProfile(token, app, r)
 	}
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	nickname, picture, privileges := s.profile(a.pair, r)
-	openID := s.ids.openID(a.app, a.person, a.virtual)
-	var b wire
+	nickname, picture, privileges := s.profile(token.appUser, r)
+	openID := s.ids.openID(token.appID, token.person, token.virtual)
+	var b jsonObject
 	b.str("openid", openID)
 	b.str("nickname", nickname)
 	b.num("sex", 0)
-	for _, empty := range []string{"language", "city", "province", "country"} {
-		b.str(empty, "")
-	}
+	b.str("language", "")
+	b.str("city", "")
+	b.str("province", "")
+	b.str("country", "")
 	b.str("headimgurl", picture)
 	b.list("privilege", privileges)
 	if p := app.platform(); p != "" {
-		b.str("unionid", s.ids.unionID(p, a.person, a.virtual))
+		b.str("unionid", s.ids.unionID(p, token.person, token.virtual))
 	}
 	r.call.Answer = "profile, openid " + openID + ", nickname " + strings.ToValidUTF8(nickname, "\uFFFD")
-	return s.snsAnswer(b.String(), 0)
+	return s.snsResponse(b.String(), 0)
 }
 
-// checkProfile returns why a valid token may not read the profile.
-func (s *Server) checkProfile(a *issuedAccess, app *App, r *request) failure {
-	p := s.person(a.person)
+// checkProfile returns why a valid access token may not read the profile.
+func (s *Server) checkProfile(token *issuedAccessToken, app *App, r *request) snsFailure {
+	p := s.person(token.person)
 	switch {
 	case s.overQuota(app.AppID, r.URL.Path):
-		return failure{code: codeMinuteQuota}
+		return snsFailure{code: codeMinuteQuota}
 	case p != nil && p.Frozen:
-		return failure{code: codePersonRestricted}
-	case !hasScope(a.scope, scopeUserInfo) && !hasScope(a.scope, scopeLogin):
-		return failure{code: codeUnauthorized}
-	case a.virtual && s.quirks.SnapshotNoProfile:
-		return failure{code: codeUnauthorized}
+		return snsFailure{code: codePersonRestricted}
+	case !hasScope(token.scope, scopeUserInfo) && !hasScope(token.scope, scopeLogin):
+		return snsFailure{code: codeUnauthorized}
+	case token.virtual && s.quirks.SnapshotNoProfile:
+		return snsFailure{code: codeUnauthorized}
 	}
-	return failure{}
+	return snsFailure{}
 }
 
-// token returns the access token of a request. It checks the IP allow-list of the app, missing
-// parameters, the token and the openid.
-func (s *Server) token(r *request) (*issuedAccess, *App, failure) {
+// checkAccessToken returns the access token of a request and the app that it was issued to. It
+// checks in this order: the app's IP allow-list, missing parameters, the access token, the openid.
+func (s *Server) checkAccessToken(r *request) (*issuedAccessToken, *App, snsFailure) {
 	value, openID := r.params.Get("access_token"), r.params.Get("openid")
-	a := s.state.access[value]
+	token := s.state.accessTokens[value]
 	var app *App
-	if a != nil {
-		app = s.app(a.app)
-		r.call.AppID, r.call.Person = a.app, a.person
+	if token != nil {
+		app = s.app(token.appID)
+		r.call.AppID, r.call.Person = token.appID, token.person
 	}
 	if f := s.checkIP(app, r); f.code != 0 {
 		return nil, nil, f
 	}
 	switch {
 	case value == "":
-		return nil, nil, failure{code: codeNoAccessToken}
+		return nil, nil, snsFailure{code: codeNoAccessToken}
 	case openID == "":
-		return nil, nil, failure{code: codeNoOpenID}
-	case a == nil && !tokenForm.MatchString(value):
-		return nil, nil, failure{code: codeBadAccessToken}
-	case a == nil || app == nil:
-		return nil, nil, failure{code: codeBadCredential}
-	case a.revoked != 0:
-		return nil, nil, failure{code: a.revoked}
-	case !s.now().Before(a.expires):
-		return nil, nil, failure{code: codeTokenExpired}
-	case openID != s.ids.openID(a.app, a.person, a.virtual) && !s.quirks.LaxOpenID:
-		return nil, nil, failure{code: codeBadOpenID}
+		return nil, nil, snsFailure{code: codeNoOpenID}
+	case token == nil && !tokenFormat.MatchString(value):
+		return nil, nil, snsFailure{code: codeBadAccessToken}
+	case token == nil || app == nil:
+		return nil, nil, snsFailure{code: codeBadCredential}
+	case token.revokedErrcode != 0:
+		return nil, nil, snsFailure{code: token.revokedErrcode}
+	case !s.now().Before(token.expires):
+		return nil, nil, snsFailure{code: codeTokenExpired}
+	case openID != s.ids.openID(token.appID, token.person, token.virtual) && !s.quirks.LaxOpenID:
+		return nil, nil, snsFailure{code: codeBadOpenID}
 	}
-	return a, app, failure{}
+	return token, app, snsFailure{}
 }
 
-// auth serves GET /sns/auth, the only sns endpoint that answers with errcode 0.
-func (s *Server) auth(r *request) answer {
-	_, _, f := s.token(r)
+// auth serves GET /sns/auth, which checks an access token. It is the only sns endpoint with an
+// errcode in a successful response: 0.
+func (s *Server) auth(r *request) response {
+	_, _, f := s.checkAccessToken(r)
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	var b wire
+	var b jsonObject
 	b.num("errcode", 0)
 	b.str("errmsg", errmsg(0))
 	r.call.Answer = b.String()
-	return s.snsAnswer(b.String(), 0)
+	return s.snsResponse(b.String(), 0)
 }
 
-// profile returns the profile of a person, or of the virtual account in snapshot mode.
-func (s *Server) profile(who pair, r *request) (nickname, picture string, privileges []string) {
-	p := s.person(who.person)
+// profile returns the profile of a user: the person's, or in snapshot mode the profile that all
+// virtual accounts share.
+func (s *Server) profile(user appUser, r *request) (nickname, picture string, privileges []string) {
+	p := s.person(user.person)
 	switch {
 	case p == nil || p.Deregistered:
-		return "用户已经注销", "", nil
-	case who.virtual:
-		return "微信用户", s.pictureURL(r, "virtual"), nil
+		return "用户已经注销", "", nil // "the user has deregistered"
+	case user.virtual:
+		return "微信用户", s.pictureURL(r, "virtual"), nil // "WeChat user"
 	}
 	nickname, picture = p.Nickname, p.Avatar
 	if picture == "" {
@@ -150,7 +153,7 @@ func (s *Server) pictureURL(r *request, name string) string {
 	return base + "/mmopen/vi_32/" + name + "/132"
 }
 
-// base returns the address of the server to which the request was sent.
+// base returns the origin that the request was sent to, such as http://127.0.0.1:8090.
 func (r *request) base() string {
 	if r.TLS != nil {
 		return "https://" + r.Host
@@ -158,9 +161,9 @@ func (r *request) base() string {
 	return "http://" + r.Host
 }
 
-// avatar serves a person's picture, a symmetric pattern derived from the name. The last part of the
-// path is the size in pixels, 0 for 640, as in WeChat's addresses.
-func (s *Server) avatar(r *request) answer {
+// avatar serves GET /mmopen/vi_32/NAME/SIZE, the picture of a person: a symmetric pattern derived
+// from the name. The size is in pixels, and 0 means 640, as in WeChat's addresses.
+func (s *Server) avatar(r *request) response {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/mmopen/"), "/")
 	if len(parts) != 3 {
 		return plain(http.StatusNotFound, "no such picture")
@@ -178,12 +181,13 @@ func (s *Server) avatar(r *request) answer {
 	if err := png.Encode(&b, drawPicture(parts[1], size)); err != nil {
 		return plain(http.StatusInternalServerError, "the picture cannot be drawn")
 	}
-	return answer{status: http.StatusOK, body: b.Bytes(), header: http.Header{
+	return response{status: http.StatusOK, body: b.Bytes(), header: http.Header{
 		"Content-Type": {"image/png"}, "Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"}}}
 }
 
+// drawPicture draws five by five cells with a border of one cell. The right half mirrors the left.
 func drawPicture(name string, size int) image.Image {
-	const cells = 7 // five, and a border
+	const cells = 7 // five and the border
 	sum := sha256.Sum256([]byte(name))
 	dark := color.RGBA{60 + sum[0]%120, 60 + sum[1]%120, 60 + sum[2]%120, 255}
 	light := color.RGBA{225 + sum[0]%24, 225 + sum[1]%24, 225 + sum[2]%24, 255}
@@ -192,10 +196,10 @@ func drawPicture(name string, size int) image.Image {
 		for x := range size {
 			cx, cy := x*cells/size-1, y*cells/size-1
 			if cx < 0 || cx > 4 || cy < 0 || cy > 4 {
-				continue
+				continue // the border
 			}
 			if cx > 2 {
-				cx = 4 - cx
+				cx = 4 - cx // the mirrored half
 			}
 			if sum[4+cy*3+cx]&1 == 1 {
 				img.SetColorIndex(x, y, 1)

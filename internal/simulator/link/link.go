@@ -71,7 +71,7 @@ func isHex(c byte) bool {
 // Mask returns an address with its codes and tokens cut to their first characters, in the query and
 // in the fragment.
 func Mask(address string) string {
-	return parameter.ReplaceAllStringFunc(address, func(m string) string {
+	return parameterPattern.ReplaceAllStringFunc(address, func(m string) string {
 		name, value, _ := strings.Cut(m[1:], "=")
 		if name == "redirect_uri" {
 			return m
@@ -83,7 +83,7 @@ func Mask(address string) string {
 	})
 }
 
-var parameter = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
+var parameterPattern = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
 
 // MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first
 // characters of a code, a token or a key, and the masked address of a redirect_uri.

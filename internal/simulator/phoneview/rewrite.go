@@ -12,7 +12,7 @@ import (
 )
 
 // links makes the addresses that a rewritten page contains.
-type links interface {
+type addresses interface {
 	followPath(address string) string
 	loadPath(address string) string
 	submitPath(address, method string) string
@@ -26,7 +26,7 @@ type links interface {
 type rewriter struct {
 	page  *url.URL
 	base  *url.URL // for references: the page, or the address in its base element
-	links links
+	links addresses
 
 	out     strings.Builder
 	hasBase bool
@@ -49,16 +49,16 @@ func (w *rewriter) rewrite(src string) string {
 				z.NextIsNotRawText() // scripts are disabled in the frame, so its content is markup
 			}
 			w.raw = ""
-			if rawText(t.Data) {
+			if hasRawText(t.Data) {
 				w.raw = t.Data
 			}
 			w.start(&t)
-			if t.Type == html.SelfClosingTagToken && shape(t.Data) {
+			if t.Type == html.SelfClosingTagToken && isShape(t.Data) {
 				w.out.WriteString("</" + t.Data + ">")
 			}
 		case html.EndTagToken:
 			w.raw = ""
-			if name := renamed(z.Token().Data); validTagName(name) {
+			if name := outputName(z.Token().Data); validTagName(name) {
 				w.out.WriteString("</" + name + ">")
 			}
 		}
@@ -66,7 +66,7 @@ func (w *rewriter) rewrite(src string) string {
 }
 
 // rawText reports whether the tokenizer returns the content of an element as one text.
-func rawText(name string) bool {
+func hasRawText(name string) bool {
 	switch name {
 	case "iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp":
 		return true
@@ -91,7 +91,7 @@ func (w *rewriter) text(s string) {
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
 // renamed returns the name under which an element is written, "" for an element that is removed.
-func renamed(name string) string {
+func outputName(name string) string {
 	switch name {
 	case "script", "base", "meta", "object", "embed", "applet", "frame", "frameset", "iframe", "portal", "fencedframe",
 		"noembed", "noframes", "noscript", "param", "source", "track", "link":
@@ -128,7 +128,7 @@ func (w *rewriter) start(t *html.Token) {
 		}
 		return
 	}
-	name := renamed(t.Data)
+	name := outputName(t.Data)
 	if !validTagName(name) {
 		return
 	}
@@ -169,7 +169,7 @@ func value(t *html.Token, name string) string {
 
 // shape reports whether an element is an SVG shape. Those are written with "/>", which ends the
 // element; left open, it would contain all that follow.
-func shape(name string) bool {
+func isShape(name string) bool {
 	switch name {
 	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
 		return true
