@@ -53,7 +53,7 @@ func FormFields(p *Page) (out string) {
 
 // Tokens returns the tokens of a page: tags with their attributes, and texts.
 func Tokens(src string) (out []string) {
-	scanHTML(src, func(t htmlToken) {
+	for _, t := range htmlTokens(src) {
 		switch t.kind {
 		case startToken:
 			s := "<" + t.name
@@ -68,6 +68,6 @@ func Tokens(src string) (out []string) {
 		default:
 			out = append(out, t.text)
 		}
-	})
+	}
 	return out
 }

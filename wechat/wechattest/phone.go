@@ -19,18 +19,18 @@ import (
 // too, SameSite, ports ignored) and follows redirects. It identifies the person to the simulator,
 // and to no app.
 //
-// The names of WeChat's hosts and every address at which the simulator is reached lead to the
-// simulator. Other hosts must be loopback or in a private network, see [ErrHost].
+// Requests to WeChat's host names, and to every address at which the simulator listens, are sent to
+// the simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
 // Each method that opens an address returns the [Page] after the last redirect. An error page of an
 // app is a page, not an error: check its Status. A response of 204 leaves the page unchanged, as in
 // browsers.
 //
-// The methods may be called concurrently; one window opens one address after the other. [Phone.Tab]
-// returns another window.
+// The methods may be called concurrently; a window opens one address at a time. [Phone.Tab] returns
+// another window.
 type Phone struct {
-	device     *device
-	navigating sync.Mutex // held while an address is opened
+	device     *device    // cookies, language and browser, which all windows of the phone share
+	navigating sync.Mutex // locked while an address is opened
 
 	mu      sync.Mutex // guards the fields below
 	history []*Page
@@ -42,10 +42,10 @@ type Phone struct {
 var (
 	// ErrNoPage: the method needs a page, and the phone shows none.
 	ErrNoPage = errors.New("wechattest: the phone shows no page")
-	// ErrNotOnPage: the page has no such link, form or button. The text lists what it has.
+	// ErrNotOnPage: the page has no such link, form or button. The text lists those that it has.
 	ErrNotOnPage = errors.New("wechattest: not on the page")
-	// ErrHost: the host is neither loopback nor private, nor in [Config.PhoneHosts]. A simulator
-	// that opened every address would be an open proxy.
+	// ErrHost: the host is not loopback, not private, and not in [Config.PhoneHosts]. A simulator
+	// whose phones opened every address would be an open proxy.
 	ErrHost = errors.New("host not allowed: phones open only this machine, private addresses and Config.PhoneHosts")
 	// ErrRedirects: there were more than 20 redirects.
 	ErrRedirects = errors.New("too many redirects")
@@ -121,7 +121,7 @@ func addressError(address string) *PhoneError {
 	return newPhoneError(failureAddress, withoutQuery(address), "not an http or https address")
 }
 
-// Scan scans a QR code with this text: it opens the link in it.
+// Scan scans a QR code with this text: it opens the link that the text is.
 func (p *Phone) Scan(ctx context.Context, text string) (*Page, error) {
 	return p.Open(ctx, strings.TrimSpace(text))
 }
@@ -139,8 +139,8 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	return p.follow(ctx, page, element.URL)
 }
 
-// FollowURL opens an absolute address as a link of the page to it would be, with its Referer and
-// SameSite cookies. It is for programs that draw the page.
+// FollowURL opens an absolute address as if the page had a link to it, with the Referer and the
+// SameSite cookies of a link. It is for programs that show the page to a user.
 func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -149,25 +149,28 @@ func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 	return p.follow(ctx, page, address)
 }
 
+// follow opens the address of a link. A link to a fragment of the same page changes the address
+// without a request, as in browsers.
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
-	t, err := page.linkRequest(address)
+	req, err := page.linkRequest(address)
 	if err != nil {
 		return nil, p.fail(err)
 	}
-	if t.url.Fragment != "" && withoutFragment(t.url).String() == withoutFragment(page.address).String() {
+	if req.url.Fragment != "" && withoutFragment(req.url).String() == withoutFragment(page.address).String() {
 		moved := *page
-		moved.URL, moved.address = t.url.String(), t.url
+		moved.URL, moved.address = req.url.String(), req.url
 		p.show(&moved)
 		return &moved, nil
 	}
-	return p.open(ctx, t)
+	return p.open(ctx, req)
 }
 
 // Submit fills in a form of the page and presses a submit button.
 //
-// what identifies the button by text, id, name, value or name=value; or a form by id, name or the
-// last part of its address, whose first button is pressed; "" means the only form of the page. fill
-// replaces the values of the fields that it names; a field with an empty list is not sent.
+// what identifies the button by its text, id, name, value or name=value. Or it identifies a form by
+// its id, its name or the last part of its address, and Submit presses the first button of the form.
+// "" means the only form of the page. fill replaces the values of the fields that it names; a field
+// with an empty list is not sent.
 func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -185,7 +188,7 @@ func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page
 }
 
 // SubmitURL sends urlencoded fields to an absolute address as a form of the page would, by GET or
-// POST. It is for programs that draw the page.
+// POST. It is for programs that show the page to a user.
 func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -198,20 +201,20 @@ func (p *Phone) SubmitURL(ctx context.Context, address, method, fields string) (
 type submission struct{ action, method, fields string }
 
 func (p *Phone) submit(ctx context.Context, page *Page, s submission) (*Page, error) {
-	t, err := page.linkRequest(s.action)
+	req, err := page.linkRequest(s.action)
 	if err != nil {
 		return nil, p.fail(err)
 	}
 	if s.method == http.MethodGet {
-		t.url.RawQuery = s.fields
+		req.url.RawQuery = s.fields
 	} else {
-		t.method, t.body = s.method, s.fields
+		req.method, req.body = s.method, s.fields
 	}
-	return p.open(ctx, t)
+	return p.open(ctx, req)
 }
 
-// FollowRefresh opens the target of the page's refresh at once. A phone does not follow it
-// automatically, so that a test sees every page.
+// FollowRefresh opens the target of the page's refresh (a Refresh header or meta element) without
+// its delay. A phone never follows a refresh automatically, so that a test sees every page.
 func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -223,11 +226,11 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	return p.follow(ctx, page, page.RefreshURL)
 }
 
-// Allow presses the button of consent: 允许 on WeChat's consent page or after a QR code. On other
-// pages it returns [ErrNotOnPage].
+// Allow presses the button 允许 (allow) on WeChat's consent page, or on the page after the scan of a
+// QR code. On other pages it returns [ErrNotOnPage].
 func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, true) }
 
-// Deny presses the button of refusal there.
+// Deny presses the button that refuses, on the same pages.
 func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, false) }
 
 func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {
@@ -243,8 +246,9 @@ func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {
 	return p.submit(ctx, page, submission{action: f.action, method: f.method, fields: f.encode(nil, b)})
 }
 
-// UseFullService presses 使用完整服务, which WeChat shows on a page in snapshot mode: it reloads the
-// page, and from now on the person gets the consent page. On other pages it returns [ErrNotOnPage].
+// UseFullService presses 使用完整服务 (use full service), which WeChat shows on a page in snapshot mode,
+// see [Quirks.Snapshot]. It reloads the page, and from now on the person gets the consent page. On
+// other pages it returns [ErrNotOnPage].
 func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -257,7 +261,7 @@ func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 	return p.open(ctx, browserRequest{method: http.MethodGet, url: page.address})
 }
 
-// Reload repeats the request of the page, also a POST.
+// Reload repeats the request of the page, even a POST.
 func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -266,8 +270,8 @@ func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, 0)
 }
 
-// Back returns to the previous page. Like WeChat's web view it requests the page again, except the
-// response to a POST, which it shows as it was.
+// Back returns to the previous page. Like WeChat's web view it requests the page again, unless the
+// page is the response to a POST.
 func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	p.mu.Lock()
 	if p.at < 1 {
@@ -283,7 +287,8 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, -1)
 }
 
-// repeat requests a page of the history again and replaces it.
+// repeat requests a page of the history again and replaces it. move is its distance from the current
+// page in the history: 0 or -1.
 func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
@@ -300,15 +305,15 @@ func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) 
 	return page, nil
 }
 
-// open opens a target and shows the page at the end.
-func (p *Phone) open(ctx context.Context, t browserRequest) (*Page, error) {
+// open sends a request, follows redirects and shows the page at the end.
+func (p *Phone) open(ctx context.Context, req browserRequest) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
-	page, err := p.navigate(ctx, t)
+	page, err := p.navigate(ctx, req)
 	if err != nil {
 		return nil, p.fail(err)
 	}
-	if page.Status == http.StatusNoContent || page.Status == http.StatusResetContent {
+	if page.Status == http.StatusNoContent || page.Status == http.StatusResetContent { // browsers stay on the page
 		if now := p.Page(); now != nil {
 			return now, nil
 		}
@@ -337,7 +342,7 @@ func (p *Phone) SetBrowser(b Browser) {
 // Browser returns the browser in use.
 func (p *Phone) Browser() Browser { return p.device.currentBrowser() }
 
-// maxHistory bounds the history of a phone that is used for a long time.
+// maxHistory limits the memory of a phone that is used for a long time.
 const maxHistory = 50
 
 // show adds a page to the history and drops the pages after the current one.
@@ -351,7 +356,8 @@ func (p *Phone) show(page *Page) {
 	})
 }
 
-// replace moves in the history and replaces the page there.
+// replace makes another page of the history the current one and replaces it. move is its distance
+// from the current page.
 func (p *Phone) replace(page *Page, move int) {
 	p.update(func() {
 		if i := p.at + move; i >= 0 && i < len(p.history) {
@@ -368,7 +374,7 @@ func (p *Phone) fail(err error) error {
 	return err
 }
 
-// close removes the page. The caller holds navigating.
+// close removes the page and the history. The caller has locked navigating.
 func (p *Phone) close() {
 	p.update(func() { p.history, p.at, p.err = nil, -1, nil })
 }

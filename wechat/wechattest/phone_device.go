@@ -13,7 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// device is what the windows of one phone share.
+// device is the state that all windows of one phone share: the language, the browser, the cookies.
 type device struct {
 	person string
 	server *Server
@@ -25,7 +25,7 @@ type device struct {
 	cookieStores    map[Browser]*cookieStore
 }
 
-// cookies returns the cookies of the current browser.
+// cookies returns the cookie store of the current browser.
 func (d *device) cookies() *cookieStore {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -68,8 +68,8 @@ func (d *device) language() string {
 	return cmp.Or(d.chosenLanguage, d.defaultLanguage, lang.Chinese)
 }
 
-// setHeaders sets the headers of every request of the phone. Apps recognize WeChat by
-// "MicroMessenger" in the user agent.
+// setHeaders sets User-Agent and Accept-Language. Apps recognize WeChat by "MicroMessenger" in the
+// user agent.
 func (d *device) setHeaders(h http.Header) {
 	tag := d.language()
 	h.Set("User-Agent", d.currentBrowser().userAgent(d.id(), userAgentLanguage(tag)))
@@ -84,15 +84,15 @@ func (d *device) setHeaders(h http.Header) {
 	h.Set("Accept-Language", accept)
 }
 
-// id returns the number that identifies a phone in WeChat's user agent. It is constant for a
-// person.
+// id returns the number that identifies a phone in WeChat's user agent (MMWEBID). A person always
+// has the same one.
 func (d *device) id() string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d.person))
 	return strconv.Itoa(1000 + int(h.Sum32()%9000))
 }
 
-// userAgentLanguage returns a language as WeChat's user agent has it.
+// userAgentLanguage returns a language in the form of WeChat's user agent, such as zh_CN or en.
 func userAgentLanguage(tag string) string {
 	switch {
 	case strings.HasPrefix(tag, "zh-TW"), strings.HasPrefix(tag, "zh-HK"), strings.HasPrefix(tag, "zh-Hant"):
@@ -104,8 +104,8 @@ func userAgentLanguage(tag string) string {
 	return base
 }
 
-// Browser is a program that opens links on a phone or a computer. [Phone.SetBrowser] selects one.
-// Apps distinguish them by the user agent.
+// Browser is a browser of a [Phone]. [Phone.SetBrowser] selects one. Apps distinguish browsers by
+// their user agents.
 type Browser int
 
 // The first three browsers are WeChat and identify the person to the simulator. The others do not.
@@ -130,8 +130,8 @@ func (b Browser) String() string {
 // isWeChat reports whether the browser identifies the person to WeChat.
 func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
 
-// userAgent returns the User-Agent header. id identifies the phone. Those of WeChat on Android and
-// Windows were captured (2022, last seen true 2024); the others follow their documented form.
+// userAgent returns the User-Agent header. id identifies the phone. The headers of WeChat on Android
+// and Windows were captured in 2022 and confirmed in 2024; the others follow their documented form.
 func (b Browser) userAgent(id, language string) string {
 	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
 		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 "
@@ -154,11 +154,12 @@ func (b Browser) userAgent(id, language string) string {
 		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + language + " ABI/arm64"
 }
 
-// cookieStore holds the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry,
-// and (since Go 1.25) sends Secure cookies to loopback over plain http as browsers do. It lacks the
-// name prefixes and SameSite, and accepts Secure cookies from every origin; cookieStore adds these,
-// with one jar for each value of SameSite. As in browsers, the port does not matter: two servers on
-// one host share their cookies.
+// cookieStore stores the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry,
+// and (since Go 1.25) sends Secure cookies to loopback over plain http, as browsers do. cookieStore
+// adds three rules of browsers: Secure cookies are accepted from secure origins only, the name
+// prefixes __Secure- and __Host- have conditions, and SameSite restricts sending. For SameSite it
+// has one jar for each value. As in browsers, two servers on one host share their cookies, whatever
+// their ports.
 type cookieStore struct {
 	mu                sync.Mutex // so that a cookie is in exactly one jar
 	strict, lax, none *cookiejar.Jar
@@ -179,8 +180,8 @@ func (c *cookieStore) clear() {
 	}
 }
 
-// lastLabel treats the last label of a name as its public suffix, which is the default rule of the
-// public suffix list. So app.localhost and login.localhost share no cookies, as in Chromium.
+// lastLabel is a [cookiejar.PublicSuffixList] on which every top-level domain is a public suffix.
+// So localhost is one, and app.localhost and login.localhost cannot share cookies, as in Chromium.
 type lastLabel struct{}
 
 func (lastLabel) PublicSuffix(domain string) string {
@@ -189,7 +190,7 @@ func (lastLabel) PublicSuffix(domain string) string {
 
 func (lastLabel) String() string { return "the last label" }
 
-// set stores those cookies of a response from u that a browser would store.
+// set stores the cookies of a response from u, except those that browsers reject.
 func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +205,7 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 		case http.SameSiteNoneMode:
 			jar = c.none
 		}
-		deleted := *k
+		deleted := *k // the same cookie may have been set before with another SameSite
 		deleted.MaxAge, deleted.Value = -1, ""
 		for _, other := range []*cookiejar.Jar{c.strict, c.lax, c.none} {
 			if other != jar {
@@ -215,9 +216,9 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 	}
 }
 
-// acceptable applies the storage rules of RFC 6265bis, section 5.7: a Secure cookie needs a secure
-// origin, the name prefixes need their attributes, and SameSite=None needs Secure. Browsers ignore
-// other cookies silently.
+// acceptable reports whether browsers store a cookie (RFC 6265bis, section 5.7): a Secure cookie
+// needs a secure origin, the name prefixes need their attributes, and SameSite=None needs Secure.
+// Browsers ignore other cookies silently.
 func acceptable(u *url.URL, k *http.Cookie) bool {
 	if k.Secure && !potentiallyTrustworthy(u) {
 		return false
@@ -234,7 +235,8 @@ func acceptable(u *url.URL, k *http.Cookie) bool {
 	return true
 }
 
-// siteRelation is the relation between the initiator of a request and its address.
+// siteRelation is the kind of a request by the rules of SameSite. The initiator is the page whose
+// link, form or image caused the request.
 type siteRelation int
 
 const (
@@ -243,7 +245,7 @@ const (
 	crossSiteOther                          // a POST or a subresource from another site
 )
 
-// get returns the Cookie header for a request to u, "" for none.
+// header returns the Cookie header for a request to u, "" for none.
 func (c *cookieStore) header(u *url.URL, rel siteRelation) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,6 +276,7 @@ func (c *cookieStore) all(u *url.URL) []*http.Cookie {
 	return out
 }
 
+// hasPrefixFold reports whether s begins with prefix in upper or lower case.
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }

@@ -6,22 +6,23 @@ import (
 	"unicode/utf8"
 )
 
+// tokenKind is the kind of an htmlToken.
 type tokenKind int
 
 const (
-	textToken    tokenKind = iota // character data with its character references
-	contentToken                  // content of an element without markup: style, script, title, textarea
+	textToken    tokenKind = iota // text between tags; character references such as &amp; are not decoded
+	contentToken                  // content of an element in which tags are text: script, style, title, textarea
 	startToken                    // <name attr=value>
 	endToken                      // </name>
 )
 
-// htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions have no
-// token.
+// htmlToken is a tag or a text of a page. Comments, doctypes and processing instructions are
+// skipped.
 type htmlToken struct {
 	kind  tokenKind
-	name  string     // of the tag, or of the element around a rawToken; lower case
-	attrs []htmlAttr // in order; of a repeated name the first only, as in browsers
-	text  string     // of textToken and rawToken
+	name  string     // of the tag, or of the element around a contentToken; lower case
+	attrs []htmlAttr // in order; of repeated names the first only, as in browsers
+	text  string     // of a textToken or contentToken
 }
 
 // htmlAttr is an attribute with its character references decoded.
@@ -43,37 +44,38 @@ func (t *htmlToken) value(name string) string {
 	return v
 }
 
-// scanHTML calls yield for each token of a page, by the tokenizer of the HTML standard (13.2.5),
-// without building a tree. It accepts any input; a tag that is cut off by the end is dropped, as
-// the standard demands. It is written by hand because this package imports the standard library
-// only.
-func scanHTML(src string, yield func(htmlToken)) {
-	z := htmlScanner{src: src, yield: yield}
+// htmlTokens returns the tokens of a page, by the tokenizer of the HTML standard (13.2.5), without
+// building a tree. It accepts any input. A tag that is incomplete at the end of the input is
+// dropped, as the standard demands. The tokenizer is our own, because this public package imports
+// the standard library only.
+func htmlTokens(src string) []htmlToken {
+	z := htmlScanner{src: src}
 	for z.pos < len(src) {
 		lt := strings.IndexByte(src[z.pos:], '<')
 		if lt < 0 {
 			z.text(src[z.pos:])
-			return
+			break
 		}
 		z.text(src[z.pos : z.pos+lt])
 		z.pos += lt
 		z.markup()
 	}
+	return z.tokens
 }
 
 type htmlScanner struct {
-	src   string
-	pos   int // of the next byte
-	yield func(htmlToken)
+	src    string
+	pos    int // of the next byte
+	tokens []htmlToken
 }
 
 func (z *htmlScanner) text(s string) {
 	if s != "" {
-		z.yield(htmlToken{kind: textToken, text: s})
+		z.tokens = append(z.tokens, htmlToken{kind: textToken, text: s})
 	}
 }
 
-// markup scans what begins with the "<" at pos.
+// markup scans a tag or a comment, which begins with the "<" at pos. Another "<" is text.
 func (z *htmlScanner) markup() {
 	rest := z.src[z.pos:]
 	switch {
@@ -93,12 +95,14 @@ func (z *htmlScanner) markup() {
 	}
 }
 
-// comment skips a comment, by each of the ways in which one ends in browsers.
+// comment skips a comment. In browsers "<!-->" and "<!--->" are complete comments; others end with
+// "-->" or "--!>".
 func (z *htmlScanner) comment() {
-	body := z.src[z.pos+4:]
+	const open = len("<!--")
+	body := z.src[z.pos+open:]
 	for _, abrupt := range []string{">", "->"} {
 		if strings.HasPrefix(body, abrupt) {
-			z.pos += 4 + len(abrupt)
+			z.pos += open + len(abrupt)
 			return
 		}
 	}
@@ -108,9 +112,10 @@ func (z *htmlScanner) comment() {
 			end = i + len(mark)
 		}
 	}
-	z.pos += 4 + end
+	z.pos += open + end
 }
 
+// skipPast skips everything up to and including mark.
 func (z *htmlScanner) skipPast(mark string) {
 	if i := strings.Index(z.src[z.pos:], mark); i >= 0 {
 		z.pos += i + len(mark)
@@ -119,7 +124,7 @@ func (z *htmlScanner) skipPast(mark string) {
 	z.pos = len(z.src)
 }
 
-// tag scans a tag whose name begins skip bytes behind pos.
+// tag scans a tag. Its name begins skip bytes after pos: after "<" or "</".
 func (z *htmlScanner) tag(kind tokenKind, skip int) {
 	i := z.pos + skip
 	from := i
@@ -132,13 +137,14 @@ func (z *htmlScanner) tag(kind tokenKind, skip int) {
 	if !closed {
 		return
 	}
-	z.yield(t)
+	z.tokens = append(z.tokens, t)
 	if kind == startToken {
 		z.content(t.name)
 	}
 }
 
-// attributes scans past the ">" of a tag. closed is false when the input ended first.
+// attributes scans the attributes that begin at src[i], and the ">" of the tag. next is the position
+// after it; closed is false when the input ended before.
 func (z *htmlScanner) attributes(t *htmlToken, i int) (next int, closed bool) {
 	src := z.src
 	seen := map[string]bool{}
@@ -174,7 +180,8 @@ func (z *htmlScanner) attributes(t *htmlToken, i int) (next int, closed bool) {
 	}
 }
 
-// attributeValue scans the value behind the "=".
+// attributeValue scans the value of an attribute, from the position after the "=". ok is false when
+// the input ended before the value.
 func attributeValue(src string, i int) (value string, next int, ok bool) {
 	for i < len(src) && isSpace(src[i]) {
 		i++
@@ -199,7 +206,8 @@ func attributeValue(src string, i int) (value string, next int, ok bool) {
 	return unescapeAttr(src[from:i]), i, true
 }
 
-// content scans the content of an element without markup, up to its end tag.
+// content scans the content of an element in which tags are text, up to its end tag. It does nothing
+// for other elements.
 func (z *htmlScanner) content(name string) {
 	switch name {
 	case "plaintext":
@@ -226,17 +234,18 @@ func (z *htmlScanner) content(name string) {
 	}
 }
 
+// raw adds the content up to the position end.
 func (z *htmlScanner) raw(name string, end int) {
 	s := z.src[z.pos:end]
 	z.pos = end
 	if s != "" {
-		z.yield(htmlToken{kind: contentToken, name: name, text: s})
+		z.tokens = append(z.tokens, htmlToken{kind: contentToken, name: name, text: s})
 	}
 }
 
-// unescapeAttr decodes character references by the rule for attributes: a name without ";" that is
-// followed by "=" or a letter is text, or "?a=1&copy=2" would lose its parameter.
-// [html.UnescapeString] has the rule for text only.
+// unescapeAttr decodes the character references in the value of an attribute. There, a name without
+// ";" that is followed by "=" or a letter is not a reference: in "?a=1&copy=2" the parameter copy
+// stays. [html.UnescapeString], which is for text, would make it "©".
 func unescapeAttr(s string) string {
 	if !strings.Contains(s, "&") {
 		return s

@@ -20,12 +20,14 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// phones holds the phones of a simulator and what they share.
+// phones is the set of phones of a server. Phones send requests to the simulator in process, without
+// the network.
 type phones struct {
-	mu               sync.Mutex
-	fetcher          *fetcher
+	fetcher *fetcher
+
+	mu               sync.Mutex        // guards the fields below
 	byID             map[string]*Phone // by person
-	simulatorOrigins map[string]bool   // at which the simulator is reached
+	simulatorOrigins map[string]bool   // addresses of the simulator, such as http://127.0.0.1:8090
 	pending          map[string]int    // requests of phones on the network, by origin, path and query
 	hooks            []func(person string)
 }
@@ -45,8 +47,8 @@ func (b *phones) init(s *Server) {
 	}
 }
 
-// Phone returns the phone of a person, the same one at each call. For an unknown id it returns a
-// phone whose methods return an error that lists the known ids.
+// Phone returns the phone of a person, the same phone at each call. The phone of an unknown id
+// returns an error from each method that opens an address; the error lists the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	b := &s.phones
@@ -62,8 +64,8 @@ func (s *Server) Phone(person string) *Phone {
 	return p
 }
 
-// OnPhoneChange registers a function that is called after each change of what a phone shows, with
-// the person's id.
+// OnPhoneChange registers a function that is called with the person's id after the page or the error
+// of a phone has changed.
 func (s *Server) OnPhoneChange(hook func(person string)) {
 	b := &s.phones
 	b.mu.Lock()
@@ -88,7 +90,8 @@ func (s *Server) hasPerson(id string) bool {
 
 func (p *Phone) fetcher() *fetcher { return p.device.server.phones.fetcher }
 
-// identify appends the person's identity to a request to the simulator, as WeChat's client does.
+// addClientParams appends the parameters that identify the person to a request to the simulator, as
+// WeChat's client does. Other browsers send no such parameters.
 func (p *Phone) addClientParams(r *http.Request) {
 	if !p.device.currentBrowser().isWeChat() {
 		return
@@ -104,14 +107,14 @@ func (p *Phone) addClientParams(r *http.Request) {
 	r.URL.RawQuery = b.String()
 }
 
-// isSimulator reports whether the simulator serves an address. It serves WeChat's host names and
-// the addresses that it has learned.
+// isSimulator reports whether the simulator serves an address: WeChat's host names, Config.OpenURL,
+// and origins that learnOrigin has added.
 //
 // The simulator does not know at which address it listens: in a test it is behind an
-// httptest.Server. The first request of a phone to such an address goes over the network. The
-// simulator recognizes it, because it has the address of a request that one of its phones has just
-// sent, learns the address and answers 421; the phone repeats the request in process. So the
-// requests need no special header, which an app would see.
+// httptest.Server. So the first request of a phone to such an address goes over the network.
+// addPending records it before. When a request with the same address comes in, learnOrigin adds its
+// origin, ServeHTTP answers 421, and the phone repeats the request in process. A special header on
+// the requests of phones would be simpler, but apps under test would see it.
 func (b *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
@@ -121,8 +124,8 @@ func (b *phones) isSimulator(u *url.URL) bool {
 	return b.simulatorOrigins[origin.Of(u)]
 }
 
-// expect records that a phone sends a request over the network. The caller calls done when it has
-// the response.
+// addPending records that a phone sends a request over the network. The caller calls done when it
+// has the response.
 func (b *phones) addPending(u *url.URL) (done func()) {
 	key := origin.Of(u) + u.RequestURI()
 	b.mu.Lock()
@@ -137,8 +140,8 @@ func (b *phones) addPending(u *url.URL) (done func()) {
 	}
 }
 
-// learn reports whether a request from the network is one that a phone has just sent, and if so
-// stores its origin.
+// learnOrigin reports whether a request from the network is one that a phone has just sent. If so,
+// its origin is an address of the simulator and is stored.
 func (b *phones) learnOrigin(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false
@@ -167,8 +170,8 @@ func inProcess(ctx context.Context) context.Context {
 // maxBody is the size at which a phone cuts off the body of a response.
 const maxBody = 4 << 20
 
-// wechatHosts returns the host names of WeChat's login. A phone finds the simulator behind each of
-// them.
+// wechatHosts returns the host names of WeChat's login. Phones send requests for them to the
+// simulator.
 func wechatHosts() []string {
 	return []string{"open.weixin.qq.com", "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com",
 		"sz.api.weixin.qq.com", "hk.api.weixin.qq.com", "long.open.weixin.qq.com", "lp.open.weixin.qq.com",
@@ -179,23 +182,23 @@ func wechatHosts() []string {
 // network.
 type fetcher struct {
 	simulator http.Handler
-	phones    *phones // the addresses of the simulator
+	phones    *phones // knows the addresses of the simulator
 	transport *http.Transport
 }
 
-// fetched is a response with its whole body.
+// fetchedResponse is a response with its whole body.
 type fetchedResponse struct {
 	status        int
 	header        http.Header
 	body          string
-	fromSimulator bool // the simulator served it
+	fromSimulator bool
 }
 
-// fetch sends one request and follows no redirect. It calls identify for requests to the simulator
-// only, so that no app learns who the person is.
-func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetchedResponse, error) {
+// fetch sends one request and follows no redirect. It calls addClientParams for requests to the
+// simulator only, so that no app sees which person sends the request.
+func (f *fetcher) fetch(req *http.Request, addClientParams func(*http.Request)) (*fetchedResponse, error) {
 	if f.phones.isSimulator(req.URL) {
-		identify(req)
+		addClientParams(req)
 		return f.inProcess(req)
 	}
 	done := f.phones.addPending(req.URL)
@@ -204,14 +207,14 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	if err != nil {
 		return nil, reachError(req.URL, err)
 	}
-	if f.phones.isSimulator(req.URL) { // the simulator received the request and learned its own address
+	if f.phones.isSimulator(req.URL) { // only now: the simulator has received the request and learned its address
 		_ = resp.Body.Close()
 		if req.GetBody != nil {
 			if req.Body, err = req.GetBody(); err != nil {
 				return nil, fmt.Errorf("wechattest: repeat the form: %w", err)
 			}
 		}
-		identify(req)
+		addClientParams(req)
 		return f.inProcess(req)
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -222,8 +225,8 @@ func (f *fetcher) fetch(req *http.Request, identify func(*http.Request)) (*fetch
 	return &fetchedResponse{status: resp.StatusCode, header: resp.Header, body: string(body)}, nil
 }
 
-// inProcess calls the simulator's handler as its listener would.
-func (f *fetcher) inProcess(req *http.Request) (a *fetchedResponse, err error) {
+// inProcess calls the simulator's handler as net/http would for a request from the network.
+func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error) {
 	in := req.Clone(inProcess(req.Context()))
 	in.RequestURI = req.URL.RequestURI()
 	in.Host = req.URL.Host
@@ -238,7 +241,7 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetchedResponse, err error) {
 		// A fault that closes the connection panics with this value; net/http would close the
 		// connection.
 		if v := recover(); v == http.ErrAbortHandler {
-			a, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
+			resp, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
 				io.ErrUnexpectedEOF)
 		} else if v != nil {
 			panic(v)
@@ -251,9 +254,9 @@ func (f *fetcher) inProcess(req *http.Request) (a *fetchedResponse, err error) {
 	return &fetchedResponse{status: w.Code, header: w.Result().Header, body: w.Body.String(), fromSimulator: true}, nil
 }
 
-// dialer opens the connections of phones. It resolves a name once and connects to the addresses
-// that it has checked, so a name that changes its address (DNS rebinding) does not lead to a public
-// host.
+// dialer opens the connections of phones, to this machine and to private networks only. It resolves
+// a name once and connects to the addresses that it has checked. A check before a separate dial
+// would be useless: the name could resolve to a public address the second time (DNS rebinding).
 type dialer struct {
 	allowed []string // hosts that may have any address; "*" is every host
 }
@@ -286,7 +289,8 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return nil, err
 }
 
-// lookup returns the addresses of a host. It does not ask a name server for names of loopback.
+// lookup returns the addresses of a host. Loopback names are resolved without a name server, because
+// not every system resolves names under .localhost.
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip}, nil
@@ -310,13 +314,13 @@ func metadataAddresses() []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254")}
 }
 
-// PhoneError is the error of a [Phone] that could not open an address. Neither Address nor the text
-// has a query, which may hold a code.
+// PhoneError is the error of a [Phone] that could not open an address. Address and the text are
+// without the query, because it may contain a code.
 type PhoneError struct {
 	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection),
 	// "timeout", "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]),
-	// "scheme" (a redirect to an address that is not http or https) and "address" (the same of the
-	// address to open).
+	// "scheme" (a redirect to an address that is not http or https) and "address" (the address to
+	// open is not http or https).
 	Reason  string
 	Address string
 	Err     error
@@ -328,6 +332,7 @@ func (e *PhoneError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *PhoneError) Unwrap() error { return e.Err }
 
+// The values of PhoneError.Reason.
 const (
 	failureHost        = "host"
 	failureName        = "name"
@@ -345,7 +350,7 @@ func newPhoneError(reason, address, format string, args ...any) *PhoneError {
 		Err: fmt.Errorf("wechattest: open %s: %w", address, fmt.Errorf(format, args...))}
 }
 
-// reachError returns the error for a request that got no response.
+// reachError returns the error for a request without a response.
 func reachError(u *url.URL, err error) *PhoneError {
 	var op *net.OpError
 	var dns *net.DNSError

@@ -31,7 +31,7 @@ type Page struct {
 	Snapshot bool
 
 	address        *url.URL // URL, parsed
-	forms          []form
+	forms          []*form
 	requestMethod  string   // of the request, for Reload
 	requestBody    string   // body of the request
 	fromSimulator  bool     // the simulator served the page
@@ -59,23 +59,24 @@ type form struct {
 	action   string // absolute
 	method   string
 	fields   []field
-	buttons  []button
+	buttons  []*button
 }
 
-// field is a named control of a form.
+// field is a named control of a form. The radio buttons of one name are one field.
 type field struct {
 	name, kind, value string
-	options           []string // values of a select or a radio group
+	options           []string // values of a select or of radio buttons
 	sent              bool     // false for an unchecked box
 }
 
-// button is a submit button. formaction and formmethod replace URL and method.
+// button is a submit button. Its URL and method are those of its form, unless the attributes
+// formaction and formmethod replace them.
 type button struct {
 	Element
 	method string
 }
 
-// Link returns the link with an id, a text or an address; nil for none.
+// Link returns the first link with this id, text or address; nil for none.
 func (p *Page) Link(what string) *Element {
 	for i, l := range p.Links {
 		if what != "" && (l.ID == what || l.Text == what || l.URL == what) {
@@ -91,7 +92,7 @@ func (p *Page) Text() string {
 		return p.Body
 	}
 	var b strings.Builder
-	scanHTML(p.Body, func(t htmlToken) {
+	for _, t := range htmlTokens(p.Body) {
 		switch t.kind {
 		case textToken:
 			b.WriteString(html.UnescapeString(t.text))
@@ -100,35 +101,33 @@ func (p *Page) Text() string {
 				b.WriteString(html.UnescapeString(t.text))
 			}
 		default:
-			if !inlineElement(t.name) {
+			if !isInline(t.name) {
 				b.WriteByte(' ')
 			}
 		}
-	})
+	}
 	return collapse(b.String())
 }
 
-// AsksConsent reports whether the page is WeChat's consent page or the confirmation after a QR
-// code, which [Phone.Allow] and [Phone.Deny] answer.
+// AsksConsent reports whether the page is WeChat's consent page or the page after the scan of a QR
+// code, on which [Phone.Allow] and [Phone.Deny] press a button.
 func (p *Page) AsksConsent() bool {
 	f, _ := p.consentButton(true)
 	return f != nil
 }
 
-// consentButton returns the button of consent or of refusal on a page of the simulator; nil on
-// other pages.
+// consentButton returns the button that allows, or the button that refuses, with its form; nil on a
+// page that does not ask for consent.
 func (p *Page) consentButton(allow bool) (*form, *button) {
 	if !p.fromSimulator {
 		return nil, nil
 	}
-	for i := range p.forms {
-		f := &p.forms[i]
+	for _, f := range p.forms {
 		u, err := url.Parse(f.action)
 		if err != nil || u.Path != "/connect/oauth2/authorize_reply" && u.Path != "/connect/confirm_reply" {
 			continue
 		}
-		for j := range f.buttons {
-			b := &f.buttons[j]
+		for _, b := range f.buttons {
 			if isAllow := b.Name == "allow" && (b.Value == "1" || b.Value == "allow"); isAllow == allow {
 				return f, b
 			}
@@ -137,23 +136,23 @@ func (p *Page) consentButton(allow bool) (*form, *button) {
 	return nil, nil
 }
 
-// submitButton finds the button that Submit presses. The button is nil for a form without one.
+// submitButton returns the button that [Phone.Submit] presses, and its form. The form is nil if none
+// matches; the button is nil if the form has none.
 func (p *Page) submitButton(what string) (*form, *button) {
 	if what == "" {
 		if len(p.forms) == 1 {
-			return &p.forms[0], p.forms[0].firstButton()
+			return p.forms[0], p.forms[0].firstButton()
 		}
 		return nil, nil
 	}
-	for i := range p.forms {
-		for j := range p.forms[i].buttons {
-			if b := &p.forms[i].buttons[j]; b.matches(what) {
-				return &p.forms[i], b
+	for _, f := range p.forms {
+		for _, b := range f.buttons {
+			if b.matches(what) {
+				return f, b
 			}
 		}
 	}
-	for i := range p.forms {
-		f := &p.forms[i]
+	for _, f := range p.forms {
 		u, err := url.Parse(f.action)
 		if what == f.id || what == f.name || err == nil && (what == u.Path || strings.HasSuffix(u.Path, "/"+what)) {
 			return f, f.firstButton()
@@ -171,11 +170,11 @@ func (f *form) firstButton() *button {
 	if len(f.buttons) == 0 {
 		return nil
 	}
-	return &f.buttons[0]
+	return f.buttons[0]
 }
 
-// encode returns the form's fields urlencoded in page order, which url.Values would lose, with fill
-// in place of their values, and the pressed button.
+// encode returns the form's fields and the pressed button, urlencoded. Values in fill replace those
+// of the page. The order is that of the page, as in browsers; url.Values.Encode would sort.
 func (f *form) encode(fill url.Values, pressed *button) string {
 	var pairs []string
 	add := func(name, value string) {
@@ -195,7 +194,7 @@ func (f *form) encode(fill url.Values, pressed *button) string {
 			add(d.name, d.value)
 		}
 	}
-	for name, values := range fill { // fields that a script would have added
+	for name, values := range fill { // fields that are not on the page: a script could have added them
 		if !used[name] {
 			for _, v := range values {
 				add(name, v)
@@ -208,7 +207,7 @@ func (f *form) encode(fill url.Values, pressed *button) string {
 	return strings.Join(pairs, "&")
 }
 
-// texts returns the quoted texts of elements for an error message.
+// quotedTexts returns the texts of elements for an error message, or none if there are no elements.
 func quotedTexts(elements []Element, none string) string {
 	if len(elements) == 0 {
 		return none
@@ -225,12 +224,14 @@ func (p *Page) isHTML() bool {
 	return t == "text/html" || t == "application/xhtml+xml"
 }
 
-// read fills in the fields that are parsed from the body and the header.
+// parse sets the fields that come from the body and the header.
 func (p *Page) parse() {
 	p.referrerPolicy = lastReferrerPolicy(p.Header.Get("Referrer-Policy"), "")
 	if p.isHTML() {
-		r := pageReader{page: p, base: p.address}
-		scanHTML(p.Body, r.token)
+		r := pageParser{page: p, base: p.address, formByID: map[string]*form{}}
+		for _, t := range htmlTokens(p.Body) {
+			r.token(&t)
+		}
 		r.endText()
 	}
 	for _, f := range p.forms {
@@ -243,7 +244,8 @@ func (p *Page) parse() {
 	}
 }
 
-// readRefresh parses a refresh such as "5" or "5; url=/next". The page ignores a malformed one.
+// parseRefresh parses the value of a refresh, such as "5" or "5; url=/next": seconds and an address.
+// A malformed value is ignored.
 func (p *Page) parseRefresh(s string, base *url.URL) {
 	s = strings.TrimSpace(s)
 	n := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
@@ -265,8 +267,8 @@ func (p *Page) parseRefresh(s string, base *url.URL) {
 	p.RefreshURL, p.RefreshAfter = address, time.Duration(seconds*float64(time.Second))
 }
 
-// refreshTarget returns the address behind the delay: "; url=/next", with or without "url=" and
-// quotes.
+// refreshTarget returns the address that follows the delay, as in "; url=/next". "url=" and quotes
+// may be missing.
 func refreshTarget(s string) string {
 	const blanks = " \t\n\f\r"
 	s = strings.TrimLeft(s, blanks+";,")
@@ -281,7 +283,7 @@ func refreshTarget(s string) string {
 	return s
 }
 
-// lastPolicy returns the last known referrer policy of a list, or fallback.
+// lastReferrerPolicy returns the last policy of a list that is known, or fallback if none is.
 func lastReferrerPolicy(list, fallback string) string {
 	known := []string{"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin",
 		"origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url"}
@@ -293,10 +295,12 @@ func lastReferrerPolicy(list, fallback string) string {
 	return fallback
 }
 
+// collapse returns a text with each run of white space replaced by one space.
 func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// inlineElement reports whether the tags of an element do not separate words.
-func inlineElement(name string) bool {
+// isInline reports whether an element is within a line of text, so that its tags do not separate
+// words.
+func isInline(name string) bool {
 	switch name {
 	case "a", "abbr", "b", "bdi", "bdo", "code", "em", "font", "i", "kbd", "mark", "q", "s", "small", "span", "strong",
 		"sub", "sup", "u", "wbr":

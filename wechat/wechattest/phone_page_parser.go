@@ -9,36 +9,37 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// pageReader collects the links and forms of a page from its tokens.
-type pageReader struct {
-	page   *Page
-	base   *url.URL
-	based  bool // the page has a base element; later ones are ignored
-	form   int  // index+1 of the open form, 0 for none
+// pageParser finds the links, forms, buttons and fields of a page in its tokens, for [Page]. It
+// needs no tree of elements: it only remembers the form and the select that are open.
+type pageParser struct {
+	page     *Page
+	base     *url.URL // for relative addresses
+	hasBase  bool     // the page has a base element; later ones are ignored
+	form     *form    // the open form, nil for none
+	formByID map[string]*form
+
 	text   strings.Builder
-	sink   func(string) // receives the text collected since it was set
-	option struct {     // the open select
-		field *field
-		form  int
-	}
-	byID map[string]int // form index+1 by id
+	onText func(string) // receives the text of the open link, button, option or textarea; nil for none
+
+	selectField *field // of the open select, nil for none
+	selectForm  *form
 }
 
-// collect sends the text up to the next endText to sink.
-func (r *pageReader) collect(sink func(string)) {
+// startText begins the text of an element. At its end onText is called with the text.
+func (r *pageParser) startText(onText func(string)) {
 	r.endText()
 	r.text.Reset()
-	r.sink = sink
+	r.onText = onText
 }
 
-func (r *pageReader) endText() {
-	if r.sink != nil {
-		r.sink(collapse(r.text.String()))
+func (r *pageParser) endText() {
+	if r.onText != nil {
+		r.onText(r.text.String())
 	}
-	r.sink = nil
+	r.onText = nil
 }
 
-func (r *pageReader) token(t htmlToken) {
+func (r *pageParser) token(t *htmlToken) {
 	switch t.kind {
 	case textToken:
 		r.text.WriteString(html.UnescapeString(t.text))
@@ -52,7 +53,7 @@ func (r *pageReader) token(t htmlToken) {
 			r.text.WriteString(html.UnescapeString(t.text))
 		}
 	case startToken:
-		r.start(&t)
+		r.startTag(t)
 	case endToken:
 		switch t.name {
 		case "a", "button", "option", "textarea":
@@ -62,48 +63,42 @@ func (r *pageReader) token(t htmlToken) {
 			r.endSelect()
 		case "form":
 			r.endText()
-			r.form = 0
+			r.form = nil
 		}
 	}
 }
 
-func (r *pageReader) start(t *htmlToken) {
+func (r *pageParser) startTag(t *htmlToken) {
 	switch t.name {
 	case "base":
-		if href, ok := t.attr("href"); ok && !r.based {
+		if href, ok := t.attr("href"); ok && !r.hasBase {
 			if u, ok := link.Resolve(r.base, href); ok {
-				r.base, r.based = u, true
+				r.base, r.hasBase = u, true
 			}
 		}
 	case "meta":
 		r.meta(t)
 	case "a", "area":
-		r.anchor(t)
+		r.link(t)
 	case "img":
 		r.text.WriteString(t.value("alt"))
 	case "form":
-		r.openForm(t)
+		r.startForm(t)
 	case "input":
 		r.input(t)
 	case "button":
 		r.button(t)
 	case "textarea":
-		f, i := r.newField(t, "textarea"), r.formOf(t)
-		if f != nil {
-			r.collect(func(string) {
-				f.value = strings.TrimPrefix(r.text.String(), "\n")
-				r.addField(i, *f)
-			})
-		}
+		r.textarea(t)
 	case "select":
 		r.endSelect()
-		r.option.field, r.option.form = r.newField(t, "select"), r.formOf(t)
+		r.selectField, r.selectForm = r.newField(t, "select"), r.formOf(t)
 	case "option":
-		r.openOption(t)
+		r.option(t)
 	}
 }
 
-func (r *pageReader) meta(t *htmlToken) {
+func (r *pageParser) meta(t *htmlToken) {
 	switch {
 	case strings.EqualFold(t.value("http-equiv"), "refresh") && r.page.RefreshURL == "":
 		r.page.parseRefresh(t.value("content"), r.base)
@@ -112,7 +107,7 @@ func (r *pageReader) meta(t *htmlToken) {
 	}
 }
 
-func (r *pageReader) anchor(t *htmlToken) {
+func (r *pageParser) link(t *htmlToken) {
 	href, ok := t.attr("href")
 	u, valid := link.Resolve(r.base, href)
 	if !ok || !valid {
@@ -120,29 +115,27 @@ func (r *pageReader) anchor(t *htmlToken) {
 	}
 	r.page.Links = append(r.page.Links, Element{ID: t.value("id"), Text: collapse(t.value("alt")), URL: u.String()})
 	if i := len(r.page.Links) - 1; t.name == "a" {
-		r.collect(func(s string) { r.page.Links[i].Text = s })
+		r.startText(func(s string) { r.page.Links[i].Text = collapse(s) })
 	}
 }
 
-func (r *pageReader) openForm(t *htmlToken) {
-	if r.form != 0 {
+func (r *pageParser) startForm(t *htmlToken) {
+	if r.form != nil {
 		return // browsers ignore a form inside a form
 	}
-	f := form{id: t.value("id"), name: t.value("name"), method: formMethod(t.value("method"))}
-	f.action = r.action(t.value("action"))
-	r.page.forms = append(r.page.forms, f)
-	r.form = len(r.page.forms)
-	if r.byID == nil {
-		r.byID = map[string]int{}
+	f := &form{
+		id: t.value("id"), name: t.value("name"), method: formMethod(t.value("method")), action: r.action(t.value("action")),
 	}
-	if f.id != "" && r.byID[f.id] == 0 {
-		r.byID[f.id] = r.form
+	r.page.forms = append(r.page.forms, f)
+	r.form = f
+	if f.id != "" && r.formByID[f.id] == nil {
+		r.formByID[f.id] = f
 	}
 }
 
-// action returns the address of a form. An empty action is the page itself, whatever its base
-// element says.
-func (r *pageReader) action(s string) string {
+// action returns the address of a form. An empty action means the page itself, even if the page has
+// a base element.
+func (r *pageParser) action(s string) string {
 	base := r.base
 	if strings.TrimSpace(s) == "" {
 		base = r.page.address
@@ -161,32 +154,26 @@ func formMethod(s string) string {
 	return http.MethodGet
 }
 
-// formOf returns the index+1 of the form that a control belongs to. A control that stands before
-// the form that it names is not supported: pages hardly do that.
-func (r *pageReader) formOf(t *htmlToken) int {
+// formOf returns the form of a control, nil for none: the form named by its attribute "form", else
+// the form around it. An attribute that names a later form is not supported; it is rare.
+func (r *pageParser) formOf(t *htmlToken) *form {
 	if id, ok := t.attr("form"); ok {
-		return r.byID[id]
+		return r.formByID[id]
 	}
 	return r.form
 }
 
-// newField returns the field of a control; nil for one that is never sent.
-func (r *pageReader) newField(t *htmlToken, kind string) *field {
+// newField returns the field of a control; nil for a control that is never sent: one that is
+// disabled, or has no name or no form.
+func (r *pageParser) newField(t *htmlToken, kind string) *field {
 	name := t.value("name")
-	if _, off := t.attr("disabled"); off || name == "" || r.formOf(t) == 0 {
+	if _, disabled := t.attr("disabled"); disabled || name == "" || r.formOf(t) == nil {
 		return nil
 	}
 	return &field{name: name, kind: kind, value: t.value("value"), sent: true}
 }
 
-func (r *pageReader) addField(form int, f field) {
-	if form > 0 {
-		to := &r.page.forms[form-1]
-		to.fields = append(to.fields, f)
-	}
-}
-
-func (r *pageReader) input(t *htmlToken) {
+func (r *pageParser) input(t *htmlToken) {
 	kind := lowerASCII(t.value("type"))
 	switch kind {
 	case "submit", "image":
@@ -195,7 +182,7 @@ func (r *pageReader) input(t *htmlToken) {
 	case "button", "reset", "file":
 		return
 	}
-	f := r.newField(t, kind)
+	f, form := r.newField(t, kind), r.formOf(t)
 	if f == nil {
 		return
 	}
@@ -205,24 +192,23 @@ func (r *pageReader) input(t *htmlToken) {
 			f.value = "on"
 		}
 	}
-	i := r.formOf(t)
 	if kind == "radio" {
-		if r.mergeRadio(i, f) {
+		if form.addRadio(f) {
 			return
 		}
 		f.options = []string{f.value}
 	}
-	r.addField(i, *f)
+	form.fields = append(form.fields, *f)
 }
 
-// mergeRadio adds a radio button to the field of its group, and reports whether there is one.
-func (r *pageReader) mergeRadio(form int, f *field) bool {
-	fields := r.page.forms[form-1].fields
-	for i := range fields {
-		if g := &fields[i]; g.kind == "radio" && g.name == f.name {
-			g.options = append(g.options, f.value)
-			if f.sent {
-				g.value, g.sent = f.value, true
+// addRadio adds a radio button to the field of the radio buttons with the same name. It returns
+// false if the form has no such field yet.
+func (f *form) addRadio(radio *field) bool {
+	for i := range f.fields {
+		if g := &f.fields[i]; g.kind == "radio" && g.name == radio.name {
+			g.options = append(g.options, radio.value)
+			if radio.sent {
+				g.value, g.sent = radio.value, true
 			}
 			return true
 		}
@@ -230,28 +216,35 @@ func (r *pageReader) mergeRadio(form int, f *field) bool {
 	return false
 }
 
-func (r *pageReader) button(t *htmlToken) {
-	r.endText()
-	if k := lowerASCII(t.value("type")); k == "button" || k == "reset" {
+func (r *pageParser) textarea(t *htmlToken) {
+	f, form := r.newField(t, "textarea"), r.formOf(t)
+	if f == nil {
 		return
 	}
-	form := r.addButton(t, "")
-	if form == 0 {
-		return
-	}
-	i := len(r.page.forms[form-1].buttons) - 1
-	r.collect(func(s string) { r.page.forms[form-1].buttons[i].Text = s })
+	r.startText(func(s string) {
+		f.value = strings.TrimPrefix(s, "\n") // browsers ignore a line break after the tag
+		form.fields = append(form.fields, *f)
+	})
 }
 
-// addButton adds a submit button and returns the index+1 of its form; 0 when it has no form or is
-// disabled.
-func (r *pageReader) addButton(t *htmlToken, text string) int {
-	form := r.formOf(t)
-	if _, off := t.attr("disabled"); off || form == 0 {
-		return 0
+func (r *pageParser) button(t *htmlToken) {
+	r.endText()
+	if kind := lowerASCII(t.value("type")); kind == "button" || kind == "reset" {
+		return
 	}
-	f := &r.page.forms[form-1]
-	b := button{
+	if b := r.addButton(t, ""); b != nil {
+		r.startText(func(s string) { b.Text = collapse(s) })
+	}
+}
+
+// addButton adds a submit button to its form. It returns nil for a button that is disabled or has no
+// form.
+func (r *pageParser) addButton(t *htmlToken, text string) *button {
+	f := r.formOf(t)
+	if _, disabled := t.attr("disabled"); disabled || f == nil {
+		return nil
+	}
+	b := &button{
 		Element: Element{ID: t.value("id"), Name: t.value("name"), Value: t.value("value"), Text: text, URL: f.action},
 		method:  f.method,
 	}
@@ -264,33 +257,33 @@ func (r *pageReader) addButton(t *htmlToken, text string) int {
 		b.method = formMethod(v)
 	}
 	f.buttons = append(f.buttons, b)
-	return form
+	return b
 }
 
-func (r *pageReader) openOption(t *htmlToken) {
+// option adds an option to the open select. Without an attribute "value" its value is its text.
+func (r *pageParser) option(t *htmlToken) {
 	r.endText()
-	f := r.option.field
+	f := r.selectField
 	if f == nil {
 		return
 	}
 	_, selected := t.attr("selected")
-	value, has := t.attr("value")
-	take := func(v string) {
+	add := func(value string) {
 		if selected || len(f.options) == 0 {
-			f.value = v
+			f.value = value
 		}
-		f.options = append(f.options, v)
+		f.options = append(f.options, value)
 	}
-	if has {
-		take(value)
+	if value, ok := t.attr("value"); ok {
+		add(value)
 		return
 	}
-	r.collect(take)
+	r.startText(func(s string) { add(collapse(s)) })
 }
 
-func (r *pageReader) endSelect() {
-	if f := r.option.field; f != nil && len(f.options) > 0 {
-		r.addField(r.option.form, *f)
+func (r *pageParser) endSelect() {
+	if f := r.selectField; f != nil && len(f.options) > 0 {
+		r.selectForm.fields = append(r.selectForm.fields, *f)
 	}
-	r.option.field = nil
+	r.selectField = nil
 }

@@ -14,17 +14,17 @@ import (
 // maxRedirects is the limit of Chromium.
 const maxRedirects = 20
 
-// target is an address to request, and how.
+// browserRequest is a request that a phone is to send, with what a browser derives its headers from.
 type browserRequest struct {
 	method         string
 	url            *url.URL
 	body           string   // urlencoded body of a POST
-	initiator      *url.URL // page of the link or form; nil when the person typed, scanned or reloaded
-	referrerPolicy string   // referrer policy of that page
-	fetchDest      string   // Sec-Fetch-Dest of a subresource; "" for a page
+	initiator      *url.URL // page of the link or form; nil for an address that was typed or scanned
+	referrerPolicy string   // of the initiator
+	fetchDest      string   // Sec-Fetch-Dest of a subresource, such as "image"; "" for a page
 }
 
-// link returns the target of a link of the page to an absolute address.
+// linkRequest returns the request that a link of the page to an absolute address causes.
 func (p *Page) linkRequest(address string) (browserRequest, error) {
 	u, ok := link.Resolve(nil, address)
 	if !ok {
@@ -33,56 +33,56 @@ func (p *Page) linkRequest(address string) (browserRequest, error) {
 	return browserRequest{method: http.MethodGet, url: u, initiator: p.address, referrerPolicy: p.referrerPolicy}, nil
 }
 
-// navigation is a target being requested, through its redirects.
+// navigation is a request in progress. A redirect changes its browserRequest to the next request.
 type navigation struct {
 	browserRequest
 	phone         *Phone
 	hops          []Hop
 	requested     []*url.URL // all addresses so far, for Sec-Fetch-Site
-	snapshotApp   string     // appid that received a virtual account on the way
-	originTainted bool       // a POST was redirected to another origin: its Origin is null from then on
+	snapshotApp   string     // appid of an authorize page that redirected in snapshot mode
+	originTainted bool       // a POST was redirected to another origin, so Origin is null (Fetch standard)
 }
 
-// navigate opens a target, follows its redirects and returns the page at the end.
-func (p *Phone) navigate(ctx context.Context, t browserRequest) (*Page, error) {
+// navigate sends a request, follows redirects and returns the page at the end.
+func (p *Phone) navigate(ctx context.Context, req browserRequest) (*Page, error) {
 	if s := p.device.server; !s.hasPerson(p.device.person) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return nil, s.unknownPerson(p.device.person)
 	}
-	n := navigation{browserRequest: t, phone: p}
-	a, err := n.send(ctx)
+	n := navigation{browserRequest: req, phone: p}
+	resp, err := n.followRedirects(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return n.page(a), nil
+	return n.page(resp), nil
 }
 
-// run requests the target, follows its redirects and returns the last response.
-func (n *navigation) send(ctx context.Context) (*fetchedResponse, error) {
+// followRedirects sends the request, follows redirects and returns the last response.
+func (n *navigation) followRedirects(ctx context.Context) (*fetchedResponse, error) {
 	for {
 		n.url = withoutMarker(n.url)
-		a, err := n.request(ctx)
+		resp, err := n.send(ctx)
 		if err != nil {
 			return nil, err
 		}
-		location := a.header.Get("Location")
-		if !isRedirect(a.status) || location == "" {
-			return a, nil
+		location := resp.header.Get("Location")
+		if !isRedirect(resp.status) || location == "" {
+			return resp, nil
 		}
 		if len(n.hops) == maxRedirects {
 			at := withoutQuery(n.url.String())
 			return nil, newPhoneError(failureRedirects, at, "%w: %d, the last one to %s", ErrRedirects, maxRedirects,
 				withoutQuery(location))
 		}
-		if err := n.redirect(a.status, location); err != nil {
+		if err := n.redirect(resp.status, location); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// withoutMarker returns an address without the fragment that marks an authorize address for
-// WeChat's client. The client does not pass it on to the page.
+// withoutMarker returns an address without the fragment #wechat_redirect. That fragment only tells
+// WeChat's client that the address is an authorize page; the client removes it.
 func withoutMarker(u *url.URL) *url.URL {
 	if u.Fragment == "wechat_redirect" {
 		return withoutFragment(u)
@@ -105,8 +105,8 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// request sends the request for the current address and stores the cookies of the response.
-func (n *navigation) request(ctx context.Context) (*fetchedResponse, error) {
+// send sends one request and stores the cookies of the response.
+func (n *navigation) send(ctx context.Context) (*fetchedResponse, error) {
 	u := withoutFragment(n.url)
 	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
 	if n.method == http.MethodPost {
@@ -120,15 +120,15 @@ func (n *navigation) request(ctx context.Context) (*fetchedResponse, error) {
 	}
 	n.requested = append(n.requested, u)
 	n.setHeaders(req.Header, u)
-	a, err := n.phone.fetcher().fetch(req, n.phone.addClientParams)
+	resp, err := n.phone.fetcher().fetch(req, n.phone.addClientParams)
 	if err != nil {
 		return nil, err
 	}
-	n.phone.device.cookies().set(u, (&http.Response{Header: a.header}).Cookies())
-	if a.fromSimulator && a.header.Get(snapshotHeader) == modeSnapshot {
+	n.phone.device.cookies().set(u, (&http.Response{Header: resp.header}).Cookies())
+	if resp.fromSimulator && resp.header.Get(snapshotHeader) == modeSnapshot {
 		n.snapshotApp = u.Query().Get("appid")
 	}
-	return a, nil
+	return resp, nil
 }
 
 // setHeaders sets the headers that WeChat's web view, a Chromium, sends.
@@ -174,7 +174,8 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	}
 }
 
-// redirect makes the address in Location the current one.
+// redirect changes the request to the next request of a redirect. A POST becomes a GET, except after
+// 307 and 308. Like browsers it passes the fragment on to the new address.
 func (n *navigation) redirect(status int, location string) error {
 	next, ok := link.Resolve(n.url, location)
 	if !ok {
@@ -198,11 +199,11 @@ func (n *navigation) redirect(status int, location string) error {
 }
 
 // page returns the page of the last response.
-func (n *navigation) page(a *fetchedResponse) *Page {
+func (n *navigation) page(resp *fetchedResponse) *Page {
 	p := &Page{
-		URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body, Hops: n.hops,
+		URL: n.url.String(), Status: resp.status, Header: resp.header, Body: resp.body, Hops: n.hops,
 		Snapshot: n.snapshotApp != "", snapshotApp: n.snapshotApp, address: n.url,
-		requestMethod: n.method, requestBody: n.body, fromSimulator: a.fromSimulator, initiator: n.initiator,
+		requestMethod: n.method, requestBody: n.body, fromSimulator: resp.fromSimulator, initiator: n.initiator,
 	}
 	p.parse()
 	return p
@@ -214,8 +215,8 @@ func potentiallyTrustworthy(u *url.URL) bool {
 	return u.Scheme == "https" || origin.IsLoopback(u.Hostname())
 }
 
-// withoutQuery returns an address without query and fragment, either of which may contain a code.
-// Errors contain addresses in this form.
+// withoutQuery returns an address without query and fragment, which may contain a code. Errors
+// contain addresses in this form.
 func withoutQuery(address string) string {
 	if i := strings.IndexAny(address, "?#"); i >= 0 {
 		return address[:i]
@@ -223,14 +224,14 @@ func withoutQuery(address string) string {
 	return address
 }
 
-// fetchSite returns the value of Sec-Fetch-Site: the most distant relation of the initiator to an
-// address of the chain.
-func fetchSite(initiator *url.URL, chain []*url.URL) string {
+// fetchSite returns the value of Sec-Fetch-Site. After redirects it describes the requested address
+// that is most distant from the initiator: cross-site, else same-site, else same-origin.
+func fetchSite(initiator *url.URL, requested []*url.URL) string {
 	if initiator == nil {
 		return "none"
 	}
 	out := "same-origin"
-	for _, u := range chain {
+	for _, u := range requested {
 		switch {
 		case origin.Site(u) != origin.Site(initiator):
 			return "cross-site"
@@ -276,23 +277,23 @@ func referer(from, to *url.URL, policy string) string {
 	return full
 }
 
-// Load fetches a subresource of the page that is shown, such as an image, with the cookies that a
-// browser would send. dest is the value of Sec-Fetch-Dest. The phone still shows its page. It is
-// for programs that draw the page.
+// Load fetches a subresource of the current page, such as an image, with the cookies that a browser
+// would send. dest is the value of Sec-Fetch-Dest. The current page stays. Load is for programs that
+// show the page to a user.
 func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
 		return nil, ErrNoPage
 	}
-	t, err := page.linkRequest(address)
+	req, err := page.linkRequest(address)
 	if err != nil {
 		return nil, err
 	}
-	t.fetchDest = dest
-	n := navigation{browserRequest: t, phone: p}
-	a, err := n.send(ctx)
+	req.fetchDest = dest
+	n := navigation{browserRequest: req, phone: p}
+	resp, err := n.followRedirects(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Page{URL: n.url.String(), Status: a.status, Header: a.header, Body: a.body}, nil
+	return &Page{URL: n.url.String(), Status: resp.status, Header: resp.header, Body: resp.body}, nil
 }
