@@ -12,6 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
+// mountAPI adds the JSON API, which the package comment documents. It is for scripts and tests in
+// any language.
 func (c *control) mountAPI(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/state", c.apiState)
 	mux.HandleFunc("GET /api/log", c.apiLog)
@@ -36,7 +38,8 @@ func writeError(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, map[string]string{"error": message})
 }
 
-// readJSON decodes the body strictly. When it returns false, it has answered with an error.
+// readJSON decodes the body, and rejects unknown fields and data after the object. When it returns
+// false, it has written the error.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	d.DisallowUnknownFields()
@@ -73,7 +76,7 @@ func (c *control) apiState(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// callJSON is a Call in the API.
+// callJSON is a wechattest.Call in the API.
 type callJSON struct {
 	ID       int         `json:"id"`
 	Time     time.Time   `json:"time"`
@@ -133,7 +136,7 @@ func (c *control) apiQuirks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, quirksJSON(c.server.Quirks()))
 }
 
-// faultJSON is a Fault in the API.
+// faultJSON is a wechattest.Fault in the API.
 type faultJSON struct {
 	Endpoint    string `json:"endpoint,omitempty"`
 	AppID       string `json:"appid,omitempty"`

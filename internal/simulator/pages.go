@@ -16,11 +16,12 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// contentPolicy is the Content-Security-Policy of the control page. Its one frame is of the same
-// origin and sandboxed.
+// contentPolicy is the Content-Security-Policy of the control page. frame-src 'self' is for the
+// frame with the rendered phone.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// setHeaders sets the security headers of every response but those of the rendered phone.
 func setHeaders(w http.ResponseWriter) {
 	phoneview.SetHeaders(w, contentPolicy)
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -46,6 +47,7 @@ type layout struct {
 	Page  any // the data of the page's own template
 }
 
+// render serves the page of the template NAME.html; page is its data.
 func (c *control) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) {
 	var b bytes.Buffer
 	err := c.templates[c.texts(r).Lang].ExecuteTemplate(&b, name+".html", layout{
@@ -62,7 +64,7 @@ func (c *control) render(w http.ResponseWriter, r *http.Request, status int, nam
 	_, _ = w.Write(b.Bytes())
 }
 
-// problem serves an error page, or an error of the JSON API. key is the key of the text.
+// errorPage serves an error page, or a JSON error below /api/. key is the key of the text.
 func (c *control) errorPage(w http.ResponseWriter, r *http.Request, status int, key string) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		writeError(w, status, c.catalogue.In(lang.English).MustText(key))
@@ -77,6 +79,7 @@ func (c *control) redirect(w http.ResponseWriter, r *http.Request, to string) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
+// asset serves the style sheet and the script.
 func (c *control) asset(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	b, err := files.ReadFile("files/" + name)
@@ -96,8 +99,8 @@ func (c *control) asset(w http.ResponseWriter, r *http.Request) {
 // personCard is a person as the pages show them.
 type personCard struct {
 	ID, Nickname string
-	Tags         []string // keys of texts
-	At           string   // title or masked address of the page on the phone
+	Tags         []string // keys of texts such as "frozen"
+	At           string   // title of the page on the phone; without a title, its masked address
 }
 
 func (c *control) personCard(p *wechattest.Person) personCard {
@@ -164,7 +167,7 @@ func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// picture serves a person's picture, which the simulator draws.
+// picture serves a person's picture. The simulator draws it, for requests to WeChat's picture host.
 func (c *control) picture(w http.ResponseWriter, r *http.Request) {
 	req := r.Clone(r.Context())
 	req.Method, req.Body = http.MethodGet, http.NoBody
@@ -183,6 +186,8 @@ func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "log", c.texts(r).MustText("nav-log"), c.recentCalls(200, ""))
 }
 
+// advanceClock handles the form in the layout, and redirects back to the page that it was on. Other
+// addresses in "to" are ignored, or this would be an open redirector.
 func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {
 	if d, err := time.ParseDuration(r.PostFormValue("advance")); err == nil {
 		c.server.Advance(d)

@@ -11,31 +11,32 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxLink is the longest link that WeChat's scanner accepts, and so the longest that another page
-// can hand over.
+// maxLink is the longest link that WeChat's scanner accepts. Longer links in the parameter open are
+// ignored.
 const maxLink = 2048
 
 // phonePage is the data of phone.html.
 type phonePage struct {
 	personCard
-	Page     *wechattest.Page
+	Page     *wechattest.Page // the page on the phone, nil for none
 	Title    string
-	Address  string // masked
-	Hops     []wechattest.Hop
-	Frame    string // path of the rendered phone
-	Version  int64
-	Drawn    int64
-	Consent  bool // WeChat asks for consent
+	Address  string           // masked
+	Hops     []wechattest.Hop // redirects that led to the page, masked
+	Frame    string           // path of the rendered phone
+	Version  int64            // see phoneview.View.Version
+	Drawn    int64            // see phoneview.View.Drawn
+	Consent  bool             // the page is WeChat's consent page
 	Lang     string
-	Langs    []string
-	Open     string // a link that another page handed over
+	Langs    []string // for the form
+	Open     string   // link for the address line, from the parameter open
 	People   []personCard
 	Browser  string
-	Browsers []string
+	Browsers []string // for the form
 	Codes    []wechattest.QRCode
 	Calls    []wechattest.Call
 }
 
+// phonePage serves GET /phones/{person}: a phone, its buttons and its latest requests.
 func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("person")
 	people := c.server.People()
@@ -82,8 +83,9 @@ func browsers() []wechattest.Browser {
 		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
 }
 
-// serveHandoff redirects to a person's phone with a link in its address line. Other websites may link
-// here, so the link is opened only when the developer presses the button.
+// redirectToPhone serves GET /phone: it redirects to a person's phone with a link in the address
+// line. Every website can link to this address, so the link is opened only when the developer
+// presses the button.
 func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
@@ -96,8 +98,8 @@ func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, to.String())
 }
 
-// handedOver returns the link in the parameter open, or "" when it is missing, too long or not an
-// http or https address.
+// linkParam returns the link in the parameter open, or "" when it is missing, too long or not an http
+// or https address.
 func linkParam(r *http.Request) string {
 	address := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {
@@ -111,32 +113,33 @@ func (c *control) pressPhone(w http.ResponseWriter, r *http.Request) {
 	c.pressButton(w, r, r.PathValue("person"), r.FormValue("do"))
 }
 
-// scan handles the form beside a waiting QR code.
+// scan handles the form next to a waiting QR code: a person's phone scans it.
 func (c *control) scan(w http.ResponseWriter, r *http.Request) {
 	c.pressButton(w, r, r.FormValue("person"), "scan")
 }
 
+// pressButton performs an action on a person's phone and redirects to the page of the phone.
 func (c *control) pressButton(w http.ResponseWriter, r *http.Request, person, action string) {
 	if !c.hasPerson(person) {
 		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
 	phone := c.server.Phone(person)
-	// Until its language is set, the phone uses the developer's.
+	// A phone whose language was not chosen uses the language of the control page.
 	phone.SetDefaultLanguage(c.texts(r).Lang)
 	// The page of the phone shows the error.
 	_, _ = c.doAction(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
 	c.redirect(w, r, "/phones/"+person)
 }
 
-// phoneAction is a press of a button on a phone.
+// phoneAction is an action on a phone, from the form of its page or from the JSON API.
 type phoneAction struct {
 	do   string
 	at   string     // the link, button, language or browser
 	fill url.Values // form fields, for submit
 }
 
-// do performs an action. The first result is false for an unknown action or browser.
+// doAction performs an action. known is false for an unknown action or browser.
 func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
 	switch a.do {
 	case "open":

@@ -17,8 +17,9 @@ import (
 // hours.
 const maxPollWait = 10 * time.Minute
 
-// quirkField is a field of wechattest.Quirks on the page and in the JSON API. The fields are found
-// by reflection, so a new field appears on both; a test then requires its text.
+// quirkField is a quirk (a field of wechattest.Quirks) as the page and the JSON API have it. They
+// find the fields by reflection, so a new quirk appears on both without a change here. A test
+// requires its text.
 type quirkField struct {
 	field string // name in Quirks
 	json  string // the same with a lower-case first letter
@@ -35,8 +36,9 @@ func quirkFields() []quirkField {
 	return out
 }
 
-// quirkChoices returns the names of the values of an enumeration type, in the order of its
-// constants, which begin at 0; nil for other types. The key of a text is "choice-FIELD-NAME".
+// quirkChoices returns the names of the values of an enumeration type, nil for other types. They are
+// in the order of the type's constants, so a name's index is its value. The text of a choice has the
+// key "choice-FIELD-NAME".
 func quirkChoices(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[wechattest.DoubleCallback]():
@@ -51,11 +53,13 @@ func quirkChoices(t reflect.Type) []string {
 	return nil
 }
 
+// valueIn returns the field in q.
 func (f quirkField) valueIn(q *wechattest.Quirks) reflect.Value {
 	return reflect.ValueOf(q).Elem().FieldByName(f.field)
 }
 
-// get returns the value of a quirk as JSON has it: a boolean, a number or a string.
+// get returns the value of a quirk for JSON: a boolean, a number, or a string with a duration or the
+// name of a choice.
 func (f quirkField) get(q *wechattest.Quirks) any {
 	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); v.CanInt() && v.Int() >= 0 && v.Int() < int64(len(names)) {
@@ -112,7 +116,8 @@ func quirksJSON(q wechattest.Quirks) map[string]any {
 	return out
 }
 
-// setQuirks changes the quirks that values names. On an error it changes none.
+// setQuirks changes the quirks whose JSON names are in values. If one of them is invalid, it changes
+// none.
 func (c *control) setQuirks(values map[string]string) error {
 	next := c.server.Quirks()
 	known := map[string]quirkField{}
@@ -131,7 +136,7 @@ func (c *control) setQuirks(values map[string]string) error {
 	if person := next.ConsentAs; person != "" && !c.hasPerson(person) {
 		return fmt.Errorf("quirk consentAs: no person %q", person)
 	}
-	// Only the named fields are written, so that a concurrent change of another field is kept.
+	// next is not stored as a whole: that would undo a concurrent change of another quirk.
 	c.server.UpdateQuirks(func(q *wechattest.Quirks) {
 		for name, text := range values {
 			_ = known[name].set(q, text) // validated above
@@ -211,13 +216,13 @@ func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, "/quirks")
 }
 
-// readyFault is a fault of the form's list. The key of its text is "faults-NAME".
+// presetFault is a fault that the form offers by name. Its text has the key "faults-NAME".
 type presetFault struct {
 	Name  string
 	fault wechattest.Fault
 }
 
-// readyFaults returns the list of the form.
+// presetFaults returns the faults that the form offers.
 func presetFaults() []presetFault {
 	const loginPage = "<!doctype html><title>Sign in to this network</title><p>Sign in to this network</p>"
 	return []presetFault{
@@ -233,6 +238,7 @@ func presetFaults() []presetFault {
 	}
 }
 
+// faultEndpoints returns the paths that the form offers.
 func faultEndpoints() []string {
 	return []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo", "/sns/auth",
 		"/connect/oauth2/authorize", "/connect/qrconnect"}
@@ -250,7 +256,7 @@ func (c *control) renderFaults(w http.ResponseWriter, r *http.Request, status in
 	})
 }
 
-// addFault handles the form of the page: it adds a fault, or removes all with do=clear.
+// addFault handles the form of the page: it adds a fault, or removes all faults with do=clear.
 func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 	if r.PostFormValue("do") == "clear" {
 		c.server.ClearFaults()
@@ -266,16 +272,16 @@ func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, "/faults")
 }
 
-// faultOfForm reads the form; false when a field is invalid. An errcode replaces the ready-made
-// fault.
+// faultOfForm reads the form. It returns false when a field is invalid. With an errcode, the chosen
+// preset is ignored.
 func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 	var f wechattest.Fault
-	ready := presetFaults()
-	i := slices.IndexFunc(ready, func(f presetFault) bool { return f.Name == r.PostFormValue("what") })
+	presets := presetFaults()
+	i := slices.IndexFunc(presets, func(f presetFault) bool { return f.Name == r.PostFormValue("what") })
 	if i < 0 {
 		return f, false
 	}
-	f = ready[i].fault
+	f = presets[i].fault
 	if text := r.PostFormValue("errcode"); text != "" {
 		code, err := strconv.Atoi(text)
 		if err != nil {

@@ -1,15 +1,15 @@
 // Package simulator serves the control page of the simulated WeChat: the people and their phones,
-// the quirks, faults, a clock and a log of requests, as pages for a developer and as JSON for
-// scripts. [New] returns the handler. The simulated WeChat itself is package wechattest, of which
-// this package uses the exported API only.
+// the quirks (undocumented behaviour), faults, a clock and a log of requests, as pages for a
+// developer and as JSON for scripts. [New] returns the handler. The simulated WeChat itself is
+// package wechattest; this package uses only its exported API.
 //
-// Serve the handler on a loopback listener of its own: a client that reaches it can act as every
+// Serve the handler on a loopback listener of its own: every client that reaches it can act as any
 // person and read every secret.
 //
 //	GET  /                        people, waiting QR codes, latest requests
 //	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
-//	GET  /phone?person=&open=     redirects there, for links on other pages; the default person is the
-//	                              first one
+//	GET  /phone?person=&open=     redirects to /phones/{person}, for links on other pages; the default
+//	                              person is the first one
 //	POST /phones/{person}         do=ACTION at=…, with the actions open, scan, allow, deny, back,
 //	                              reload, home, refresh, full, clear, language, browser, password
 //	                              and revoke
@@ -36,9 +36,9 @@
 // Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
 // with it they update automatically.
 //
-// Requests whose Host is a name on the internet are rejected, as a defence against DNS rebinding.
-// So are requests from other websites that change something. A link from another site
-// opens only when the developer presses the button.
+// Requests with the name of another host in Host are rejected, as a defence against DNS rebinding.
+// Requests from other websites that change something are rejected too. A link that another website
+// passes in the parameter open is opened only when the developer presses the button.
 package simulator
 
 import (
@@ -64,15 +64,15 @@ type Config struct {
 	Server *wechattest.Server
 	// OpenURL is the address at which Server is served, shown on the page of apps. Empty omits it.
 	OpenURL string
-	// Hosts are further host names, without port, that requests may name. Names of loopback and IP
-	// addresses are always accepted.
+	// Hosts are further host names, without port, that are accepted in the Host header. Loopback
+	// names and IP addresses are always accepted.
 	Hosts []string
 }
 
 //go:embed files
 var files embed.FS
 
-// New returns the control page. Several handlers may share a server; each has its own frame tokens.
+// New returns the control page. Several handlers may share a server.
 func New(cfg Config) http.Handler {
 	c := &control{
 		server:    cfg.Server,
@@ -99,10 +99,10 @@ type control struct {
 	catalogue *lang.Catalogue
 	templates map[string]*template.Template // by language
 
-	mu       sync.Mutex
-	views    map[string]*phoneview.View // by person
-	tokens   map[string]*phoneview.View // by frame token
-	watchers map[chan struct{}]bool     // of events
+	mu       sync.Mutex                 // guards the fields below
+	views    map[string]*phoneview.View // rendered phones by person
+	tokens   map[string]*phoneview.View // the same by the token in their path
+	watchers map[chan struct{}]bool     // one for each open event stream
 }
 
 func (c *control) routes() http.Handler {
@@ -130,9 +130,9 @@ func (c *control) routes() http.Handler {
 	return mux
 }
 
-// guard rejects foreign host names and cross-site requests. Frames are exempt from the second
-// check: their origin is opaque, so they count as cross-site, and the token in their path
-// authenticates them instead.
+// guard rejects requests for other hosts (DNS rebinding) and cross-site requests that change
+// something. The frame of a rendered phone is sandboxed, so browsers mark its own requests as
+// cross-site; the secret token in their path is checked instead.
 func (c *control) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,8 +144,8 @@ func (c *control) guard(next http.Handler) http.Handler {
 			c.errorPage(w, r, http.StatusMisdirectedRequest, "error-host")
 			return
 		}
-		if view, action := c.viewUnderToken(r.URL.Path); view != nil {
-			view.Serve(w, r, action, c.texts(r))
+		if view, rest := c.viewOfPath(r.URL.Path); view != nil {
+			view.Serve(w, r, rest, c.texts(r))
 			return
 		}
 		guarded.ServeHTTP(w, r)
@@ -161,7 +161,8 @@ func (c *control) acceptsHost(hostport string) bool {
 	return slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// view returns the rendered phone of a person, under a token that is made at the first call.
+// view returns the rendered phone of a person. The first call makes it, with a random token in its
+// path.
 func (c *control) view(person string) *phoneview.View {
 	phone := c.server.Phone(person)
 	c.mu.Lock()
@@ -174,17 +175,17 @@ func (c *control) view(person string) *phoneview.View {
 	return c.views[person]
 }
 
-// viewOfPath returns the rendered phone that a path belongs to, and the rest of the path; nil for
-// other paths.
-func (c *control) viewUnderToken(path string) (view *phoneview.View, action string) {
-	rest, ok := strings.CutPrefix(path, "/f/")
+// viewOfPath returns the rendered phone of a path /f/TOKEN/…, and the path after the token. The view
+// is nil for other paths and unknown tokens.
+func (c *control) viewOfPath(path string) (view *phoneview.View, rest string) {
+	path, ok := strings.CutPrefix(path, "/f/")
 	if !ok {
 		return nil, ""
 	}
-	token, action, _ := strings.Cut(rest, "/")
+	token, rest, _ := strings.Cut(path, "/")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tokens[token], action
+	return c.tokens[token], rest
 }
 
 // hasPerson reports whether the simulator has a person with this id.
@@ -197,16 +198,17 @@ func (c *control) texts(r *http.Request) lang.Texts {
 	return c.catalogue.In(lang.FromHeader(r.Header, lang.English))
 }
 
-// keepAlive is the interval of comments on the event stream, below the idle timeouts of proxies.
+// keepAlive is the interval at which the event stream sends a comment. It is shorter than the idle
+// timeouts of proxies, which would close the connection.
 const keepAlive = 25 * time.Second
 
-// phoneChanged records that a person's phone shows another page.
+// phoneChanged is called by the simulator when a person's phone shows another page or error.
 func (c *control) phoneChanged(person string) {
 	c.view(person).Changed()
 	c.changed()
 }
 
-// changed notifies every open page.
+// changed notifies the open pages through their event streams.
 func (c *control) changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -218,8 +220,8 @@ func (c *control) changed() {
 	}
 }
 
-// watch returns a channel that receives a value after each call of changed, and a function that
-// removes it.
+// watch returns a channel that receives a value after a call of changed, and a function that ends
+// this. Several calls in a row may send one value.
 func (c *control) watch() (ch chan struct{}, stop func()) {
 	ch = make(chan struct{}, 1)
 	c.mu.Lock()
@@ -232,8 +234,8 @@ func (c *control) watch() (ch chan struct{}, stop func()) {
 	}
 }
 
-// events serves the stream that control.js reads. An event carries no data: the page reloads itself
-// in the background.
+// events serves GET /events, which control.js reads. The event "changed" has no data: the script
+// fetches the page again and replaces what differs.
 func (c *control) events(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w)
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -1,6 +1,6 @@
-// Package link handles the addresses in the pages and in the log of the WeChat simulator: [Resolve]
-// resolves references as browsers do, [Mask] shortens the codes and tokens in an address before it
-// is shown.
+// Package link handles the addresses in the pages and in the log of the WeChat simulator. [Resolve]
+// resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address
+// before it is shown.
 //
 // The package imports the standard library only, so that the public package wechattest may use it.
 package link
@@ -12,14 +12,15 @@ import (
 	"strings"
 )
 
-// Resolve returns the absolute address of a reference on a page at base; a nil base accepts
-// absolute addresses only. It tolerates what browsers tolerate: surrounding blanks, line breaks,
-// backslashes and stray percent signs. The result is false for an address that is not http or
-// https.
+// Resolve returns the absolute address of ref, the value of a link or form on a page at base. A nil
+// base accepts absolute addresses only. Like browsers it accepts surrounding blanks, line breaks,
+// backslashes as slashes, and a "%" without two hex digits. It returns false for an address that is
+// not http or https.
 func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	path, fragment, _ := strings.Cut(ref, "#")
 	path, query, hasQuery := strings.Cut(path, "?")
+	// Browsers read a backslash as a slash in http and https addresses, not after other schemes.
 	if scheme, _, ok := strings.Cut(path, ":"); !ok || len(scheme) >= 4 && strings.EqualFold(scheme[:4], "http") {
 		path = strings.ReplaceAll(path, `\`, "/")
 	}
@@ -71,18 +72,20 @@ func isHex(c byte) bool {
 // Mask returns an address with its codes and tokens cut to their first characters, in the query and
 // in the fragment.
 func Mask(address string) string {
-	return parameterPattern.ReplaceAllStringFunc(address, func(m string) string {
-		name, value, _ := strings.Cut(m[1:], "=")
-		if name == "redirect_uri" {
-			return m
+	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
+		separator := match[:1]
+		name, value, _ := strings.Cut(match[1:], "=")
+		if name == "redirect_uri" { // the app's callback address, without a code yet
+			return match
 		}
 		if v, err := url.QueryUnescape(value); err == nil {
 			value = v
 		}
-		return m[:1] + name + "=" + MaskParam(name, value)
+		return separator + name + "=" + MaskParam(name, value)
 	})
 }
 
+// parameterPattern matches a parameter with the separator before it.
 var parameterPattern = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
 
 // MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first
@@ -101,6 +104,6 @@ func MaskParam(name, value string) string {
 	return value
 }
 
-// Lead returns the first characters of a code or token: enough to follow it through a log, too few
-// to use it.
+// Lead returns the first characters of a code or token: enough to recognize it in a log, too few to
+// use it.
 func Lead(value string) string { return value[:min(6, len(value)/2)] + "…" }
