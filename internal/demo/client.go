@@ -27,19 +27,20 @@ func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/call
 // PostLogoutRedirectURI returns the address of an app that the gateway redirects to after a logout.
 func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
-// client is an app that signs users in with OpenID Connect and has sessions of its own.
+// client is one of the apps Notes, Photos and Board: it signs users in at the gateway with OpenID
+// Connect and has sessions of its own.
 type client struct {
 	*app
 	oidc  *relyingParty
 	other string // client ID of the app to try next
 
 	mu       sync.Mutex
-	sessions map[string]tokens
+	sessions map[string]tokens // by the value of the session cookie
 }
 
 const (
-	attemptAge  = 10 * time.Minute
-	maxSessions = 1000 // limits memory
+	attemptAge  = 10 * time.Minute // time that a user has for one sign-in
+	maxSessions = 1000             // limits memory
 )
 
 // mountClients adds Notes, Photos and Board.
@@ -56,18 +57,18 @@ func (a *app) mountClients(mux *http.ServeMux) {
 		c.oidc.postLogoutRedirectURI = PostLogoutRedirectURI(a.config.URL, c.oidc.id)
 		c.oidc.http = &http.Client{Timeout: 10 * time.Second}
 		path := "/" + c.oidc.id
-		// A form of another site must not end a session.
-		own := http.NewCrossOriginProtection()
+		// A form on another website must not end a session.
+		sameOrigin := http.NewCrossOriginProtection()
 		mux.HandleFunc("GET "+path+"/{$}", c.home)
 		mux.HandleFunc("GET "+path+"/sign-in", c.signIn)
 		mux.HandleFunc("GET "+path+"/callback", c.callback)
-		mux.Handle("POST "+path+"/sign-out", own.Handler(http.HandlerFunc(c.signOutHere)))
-		mux.Handle("POST "+path+"/sign-out-of-weigate", own.Handler(http.HandlerFunc(c.signOutOfGateway)))
+		mux.Handle("POST "+path+"/sign-out", sameOrigin.Handler(http.HandlerFunc(c.signOutHere)))
+		mux.Handle("POST "+path+"/sign-out-of-weigate", sameOrigin.Handler(http.HandlerFunc(c.signOutOfGateway)))
 	}
 }
 
-// home serves the page of the app. It reads UserInfo for every request, so that "sign out
-// everywhere" takes effect at once.
+// home serves the page of the app. It calls the UserInfo endpoint for every request: when the user
+// has signed out at the gateway, the access token is rejected and the app ends its session too.
 func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	p := page{Heading: c.oidc.id, App: c.oidc.id, Other: c.other}
 	t, in := c.session(r)
@@ -91,8 +92,8 @@ func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "client-in", p)
 }
 
-// begin redirects to the gateway. The cookie with the attempt is named after the state, so that two
-// tabs can sign in at once.
+// signIn starts a sign-in: it stores the attempt in a cookie and redirects to the gateway. The name
+// of the cookie contains the state, so that a user can sign in in two tabs at once.
 func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	e, err := c.oidc.discover(r.Context())
 	if err != nil {
@@ -104,8 +105,8 @@ func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.authorizeURL(e, a))
 }
 
-// callback redeems the code. The same browser must have started the sign-in, and iss the gateway
-// that it was sent to (RFC 9207).
+// callback redeems the code and starts a session. It rejects a state without a cookie: another
+// browser has started that sign-in (login CSRF). It rejects a response of another issuer (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}
@@ -131,13 +132,15 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.postLogoutRedirectURI) // the code must not stay in the address bar
 }
 
-// signOutHere ends this app's session only. The next sign-in shows no page.
+// signOutHere ends the session of this app only. The session at the gateway remains, so the next
+// sign-in needs no action of the user.
 func (c *client) signOutHere(w http.ResponseWriter, r *http.Request) {
 	c.endSession(w, r)
 	redirect(w, c.oidc.postLogoutRedirectURI)
 }
 
-// signOutOfGateway ends the browser's session at the gateway too.
+// signOutOfGateway ends the session of this app, and redirects to the gateway to end the session
+// there.
 func (c *client) signOutOfGateway(w http.ResponseWriter, r *http.Request) {
 	t, in := c.session(r)
 	c.endSession(w, r)

@@ -68,13 +68,13 @@ type Config struct {
 	ControlURL string
 	// OfficialAccount is required. WebsiteApp is optional: nil leaves out the QR code.
 	OfficialAccount, WebsiteApp *wechat.Client
-	// Gateway is optional: nil leaves out the apps that sign users in at the gateway.
+	// Gateway is optional: nil leaves out the apps that need the gateway.
 	Gateway *GatewayConfig
 	// Logger receives errors, and the log of package login. Nil discards them.
 	Logger *slog.Logger
 }
 
-// GatewayConfig is what the apps know of the gateway.
+// GatewayConfig is the gateway and the apps' secrets there.
 type GatewayConfig struct {
 	// Issuer is the gateway's base URL.
 	Issuer string
@@ -85,7 +85,8 @@ type GatewayConfig struct {
 	ShopSecret string
 }
 
-// app is what the sample apps share, and the app on package login.
+// app has what all sample apps share: configuration, texts and templates. It is also the app on
+// package login.
 type app struct {
 	config    Config
 	login     *login.Handler
@@ -101,7 +102,8 @@ func New(conf Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: URL: %w", err)
 	}
-	key := make([]byte, 32) // seals cookies; sessions are kept in memory, so they end with the key
+	// The key seals cookies. It need not survive a restart, because sessions are kept in memory only.
+	key := make([]byte, 32)
 	rand.Read(key)
 	signIn, err := login.New(login.Config{
 		URL:             conf.URL,
@@ -146,20 +148,21 @@ func New(conf Config) (http.Handler, error) {
 	}), nil
 }
 
-// byHost returns a handler that chooses the site by the host of the request. All sites share one
-// port.
-func byHost(apps http.Handler, sites map[string]http.Handler) http.Handler {
+// byHost returns a handler that calls the handler of the request's host, or fallback for other
+// hosts. All hosts share one port.
+func byHost(fallback http.Handler, hosts map[string]http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if site := sites[strings.ToLower(r.Host)]; site != nil {
-			site.ServeHTTP(w, r)
+		if h := hosts[strings.ToLower(r.Host)]; h != nil {
+			h.ServeHTTP(w, r)
 			return
 		}
-		apps.ServeHTTP(w, r)
+		fallback.ServeHTTP(w, r)
 	})
 }
 
-// redirectToOwnHost redirects requests for another name of this machine (localhost for 127.0.0.1)
-// to the apps' own URL. A browser does not send a cookie of the one host to the other.
+// redirectToOwnHost redirects requests for another name of this machine, such as localhost instead
+// of 127.0.0.1, to Config.URL. Otherwise the sign-in would fail: the callback is on the host of
+// Config.URL, and the browser does not send it the cookies of another host.
 func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -195,33 +198,35 @@ func redirect(w http.ResponseWriter, address string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// page is the data of the templates. Fields that a template does not need are empty.
+// page is the data of all templates. A template uses some of the fields; the others are empty.
 type page struct {
+	// For all templates.
 	lang.Texts
 	ControlURL string
 	Home       string // URL of the tour, which is on another host than the wiki and the shop
+	Issuer     string // URL of the gateway; "" leaves out links to it
 	Heading    string // key of a text
-	Wide       bool
+	Wide       bool   // the page is wider than one column of text
 
-	Notice string // notice: key of a text
-	Cards  []card // tour
-	Facts  []fact // wiki, shop
-	Inner  bool   // wiki: another page than the first
-	QR     bool   // signed-out
+	Notice string // for notice.html: key of a text
+	Cards  []card // for tour.html
+	Facts  []fact // for wiki.html and shop.html
+	Inner  bool   // for wiki.html: another page than the home page
+	QR     bool   // for signed-out.html: the website app's QR code is available
 
-	// signed-in, shop
+	// For signed-in.html and shop.html.
 	Nickname, AvatarURL, OpenID, UnionID, AppID, Scope, Method, At string
 
-	HasProfile bool // signed-in
+	HasProfile bool // for signed-in.html: the session has nickname and picture
 
-	Issuer     string    // URL of the gateway; "" leaves out links to it
-	App, Other string    // client-in, client-out: the client IDs of the app and of the one to try next
-	Ended      bool      // client-out
-	User       *userInfo // client-in
+	// For client-in.html and client-out.html.
+	App, Other string    // client IDs of the app, and of another app to try next
+	Ended      bool      // the gateway has ended the session
+	User       *userInfo // the signed-in user
 }
 
-// show renders a page completely before it sends the first byte, so that an error cannot truncate
-// it.
+// show serves a page. It renders the whole page before it sends the first byte: after an error in
+// the template the response is a complete error page.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Texts = a.catalogue.In(lang.FromHeader(r.Header, lang.English))
 	p.ControlURL, p.Home = a.config.ControlURL, a.config.URL+"/"
@@ -241,8 +246,8 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Content-Language", p.Lang)
 	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Cache-Control", "no-store")
-	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, which looks
-	// like another site's.
+	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, and the check for
+	// cross-site forms would reject it.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.config.SimulatorURL+
@@ -251,7 +256,7 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	_, _ = out.WriteTo(w) // an error here means that the browser has closed the connection
 }
 
-// notice shows a page with a heading and a sentence: the texts name and name.text.
+// notice serves a page with a heading and a sentence: the texts with the keys name and name.text.
 func (a *app) notice(w http.ResponseWriter, r *http.Request, status int, name string) {
 	a.show(w, r, status, "notice", page{Heading: name, Notice: name + ".text"})
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// relyingParty is the OpenID Connect client of a sample app. A production app uses its language's
-// library instead.
+// relyingParty is an OpenID Connect client: it builds the requests to the provider and validates the
+// responses. A production app uses its language's library instead.
 type relyingParty struct {
 	issuer, id, secret    string
 	redirectURI           string
@@ -37,8 +37,8 @@ type endpoints struct {
 	EndSession    string `json:"end_session_endpoint"`
 }
 
-// attempt holds the values of a sign-in in progress. They are kept in a cookie of the browser that
-// started it.
+// attempt has the random values of a sign-in in progress. They are kept in a cookie, which binds the
+// sign-in to the browser that started it.
 type attempt struct{ state, nonce, verifier string }
 
 // tokens are the result of redeeming a code, with claims of the ID token.
@@ -62,8 +62,8 @@ type userInfo struct {
 // or it has expired.
 var errUnauthorized = errors.New("demo: access token rejected")
 
-// scopes are requested by every app. profile asks the user for nickname and picture; wechat adds
-// openid and unionid.
+// scopes are the scopes that every app requests. With profile the gateway asks the user for nickname
+// and picture; wechat adds openid and unionid.
 const scopes = "openid profile wechat"
 
 // maxResponse limits how much of a response is read.

@@ -24,7 +24,7 @@ type shop struct {
 	http            *http.Client
 
 	mu       sync.Mutex
-	sessions map[string]wechatUser
+	sessions map[string]wechatUser // by the value of the session cookie
 }
 
 // wechatUser is the response of /sns/userinfo.
@@ -42,11 +42,11 @@ const (
 
 func (s *shop) handler() http.Handler {
 	mux := http.NewServeMux()
-	own := http.NewCrossOriginProtection()
+	sameOrigin := http.NewCrossOriginProtection() // a form on another website must not end a session
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /sign-in", s.signIn)
 	mux.HandleFunc("GET /callback", s.callback)
-	mux.Handle("POST /sign-out", own.Handler(http.HandlerFunc(s.signOut)))
+	mux.Handle("POST /sign-out", sameOrigin.Handler(http.HandlerFunc(s.signOut)))
 	s.mountAssets(mux)
 	mux.HandleFunc("/", s.notFound)
 	return mux
@@ -68,8 +68,8 @@ func (s *shop) home(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "shop", p)
 }
 
-// begin redirects to the authorize page, with the parameters in the order of WeChat's
-// documentation.
+// signIn redirects to the authorize page. The parameters are in the order of WeChat's documentation,
+// because WeChat rejects any other order.
 func (s *shop) signIn(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
 	s.setCookie(w, shopStateCookie, state, 600)
@@ -78,6 +78,8 @@ func (s *shop) signIn(w http.ResponseWriter, r *http.Request) {
 		"&response_type=code&scope=snsapi_userinfo&state="+state+"#wechat_redirect")
 }
 
+// callback redeems the code and starts a session. The state must be the one in the browser's cookie:
+// otherwise another browser has started the sign-in (login CSRF).
 func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	state, err := r.Cookie(shopStateCookie)

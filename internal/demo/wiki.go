@@ -17,8 +17,8 @@ import (
 // fact is one row of a page: a name that is the same in every language, and its value.
 type fact struct{ Name, Value string }
 
-// wiki returns a site without a sign-in. It trusts the headers of the proxy in front of it, and is
-// reachable only through that proxy.
+// wiki returns a site without a sign-in of its own. It trusts the identity headers of a request,
+// which is safe because only the proxy below can reach it.
 func (a *app) wiki() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.wikiPage)
@@ -48,8 +48,8 @@ func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // proxy is the reverse proxy in front of the wiki. Like nginx (auth_request), Traefik (forwardAuth)
-// and Caddy (forward_auth), it checks every request with the gateway, passes on only the allowed
-// ones, and adds the user's identity headers.
+// and Caddy (forward_auth), it checks every request with the gateway's /verify. It forwards allowed
+// requests with the user's identity headers; for others it returns the response of /verify.
 type proxy struct {
 	gateway string // URL of the gateway
 	host    string // host that browsers use, as in wiki.localhost:8080
@@ -85,45 +85,45 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.gatewayProxy.ServeHTTP(w, r)
 		return
 	}
-	answer, err := p.verify(r)
+	verified, err := p.verify(r)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		// Not allowed: the gateway's response is a redirect to the sign-in, or a page that gives
-		// the reason.
-		for name, values := range answer.Header {
+	defer verified.Body.Close()
+	if verified.StatusCode != http.StatusOK {
+		// The response is a redirect to the sign-in, or a page that gives the reason.
+		for name, values := range verified.Header {
 			if !isIdentity(name) {
 				w.Header()[name] = values
 			}
 		}
-		w.WriteHeader(answer.StatusCode)
-		_, _ = io.Copy(w, answer.Body) // an error here means that the browser has closed the connection
+		w.WriteHeader(verified.StatusCode)
+		_, _ = io.Copy(w, verified.Body) // an error here means that the browser has closed the connection
 		return
 	}
 	allowed := r.Clone(r.Context())
 	for name := range allowed.Header {
 		if isIdentity(name) {
-			allowed.Header.Del(name) // sent by the browser, so not trustworthy
+			allowed.Header.Del(name) // forged: only the gateway sets identity headers
 		}
 	}
-	for name, values := range answer.Header {
-		if isIdentity(name) || name == "Cookie" { // the gateway returns the cookies without its own
+	for name, values := range verified.Header {
+		if isIdentity(name) || name == "Cookie" { // the request's cookies without those of the gateway
 			allowed.Header[name] = values
 		}
 	}
 	p.site.ServeHTTP(w, allowed)
 }
 
+// isIdentity reports whether a header is one of the gateway's identity headers.
 func isIdentity(name string) bool {
 	return strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Weigate-")
 }
 
-// verify checks a request with the gateway.
+// verify sends the headers of a request to the gateway's /verify and returns the response.
 func (p *proxy) verify(r *http.Request) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
+	check, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +132,15 @@ func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
 	} {
 		if values := r.Header.Values(name); len(values) > 0 {
-			q.Header[name] = values
+			check.Header[name] = values
 		}
 	}
-	p.setForwarded(q.Header, r)
-	return p.client.Do(q)
+	p.setForwarded(check.Header, r)
+	return p.client.Do(check)
 }
 
-// setForwarded sets the X-Forwarded headers from the request. Values that the browser sent are
-// overwritten or deleted.
+// setForwarded sets the X-Forwarded headers, from which the gateway learns the original request.
+// Values that the browser sent are overwritten or deleted: they may be forged.
 func (p *proxy) setForwarded(h http.Header, r *http.Request) {
 	h.Set("X-Forwarded-Method", r.Method)
 	h.Set("X-Forwarded-Proto", "http")

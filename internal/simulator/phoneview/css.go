@@ -2,10 +2,14 @@ package phoneview
 
 import "strings"
 
-// rewriteCSS returns a style sheet with every address replaced by link(address): those in url(…)
-// and the strings after @import. link receives the address as written, without its escapes, and
-// returns "" for one that must not be loaded. Comments are removed. The result contains no "<" that
-// could begin a tag, so it cannot end a style element.
+// rewriteCSS returns a style sheet in which link(address) replaces every address: in url(…) and in
+// the string after @import. So the style sheet of an untrusted page loads nothing except through the
+// phone. link receives the address with its escapes decoded, and returns "" for an address that must
+// not be loaded. Comments are removed. The result contains no "<" that could begin a tag, so it
+// cannot end a style element.
+//
+// The code is a small tokenizer, not a parser: it needs to recognize strings, escapes, comments,
+// @import and url( only.
 func rewriteCSS(src string, link func(string) string) string {
 	var b strings.Builder
 	importing := false // after @import and before its address
@@ -54,8 +58,8 @@ func rewriteCSS(src string, link func(string) string) string {
 	return b.String()
 }
 
-// cssString parses the string that begins at the quote src[i]. A line break ends an unterminated
-// one, as in browsers.
+// cssString parses the string that begins with the quote src[i], and returns the position after it.
+// A line break ends a string without a closing quote, as in browsers.
 func cssString(src string, i int) (value string, next int) {
 	var b strings.Builder
 	q := src[i]
@@ -74,7 +78,8 @@ func cssString(src string, i int) (value string, next int) {
 	return b.String(), len(src)
 }
 
-// cssURLValue parses the address between "url(" and ")".
+// cssURLValue parses the address that begins at src[i], after "url(". It returns the position after
+// the ")".
 func cssURLValue(src string, i int) (value string, next int) {
 	for i < len(src) && isSpace(src[i]) {
 		i++
@@ -97,30 +102,34 @@ func cssURLValue(src string, i int) (value string, next int) {
 	return strings.TrimSpace(b.String()), min(i+1, len(src))
 }
 
-// cssEscape writes the character of the escape at src[i] and returns the index of its last byte.
+// cssEscape writes the character of the escape whose backslash is src[i], and returns the index of
+// its last byte. An escape is a backslash with up to six hex digits and one space, or with any other
+// character, which stands for itself. A backslash before a line break stands for nothing.
 func cssEscape(b *strings.Builder, src string, i int) int {
-	v, n := rune(0), 0
-	for n < 6 && i+1+n < len(src) {
-		d, ok := hexDigit(src[i+1+n])
+	char, digits := rune(0), 0
+	for digits < 6 && i+1+digits < len(src) {
+		d, ok := hexDigit(src[i+1+digits])
 		if !ok {
 			break
 		}
-		v, n = v*16+d, n+1
+		char = char*16 + d
+		digits++
 	}
-	if n == 0 {
+	if digits == 0 {
 		if src[i+1] != '\n' {
 			b.WriteByte(src[i+1])
 		}
 		return i + 1
 	}
-	if v == 0 {
-		v = '\uFFFD'
+	if char == 0 {
+		char = '\uFFFD'
 	}
-	b.WriteRune(v)
-	if i+1+n < len(src) && isSpace(src[i+1+n]) {
-		n++
+	b.WriteRune(char)
+	end := i + digits
+	if end+1 < len(src) && isSpace(src[end+1]) {
+		end++
 	}
-	return i + n
+	return end
 }
 
 // hexDigit returns the value of a hexadecimal digit.
@@ -136,7 +145,7 @@ func hexDigit(c byte) (rune, bool) {
 	return 0, false
 }
 
-// cssURL returns an address as a quoted url(), with the characters escaped that could end it.
+// cssURL returns url("address"). Characters that could end the string are escaped.
 func cssURL(address string) string {
 	var b strings.Builder
 	b.WriteString(`url("`)
@@ -156,7 +165,7 @@ func cssURL(address string) string {
 	return b.String()
 }
 
-// cssSafe returns a piece of the source with each "<" escaped.
+// cssSafe returns a string or an escape of the source with each "<" escaped.
 func cssSafe(s string) string {
 	if !strings.Contains(s, "<") {
 		return s
@@ -176,13 +185,14 @@ func cssSafe(s string) string {
 	return b.String()
 }
 
-// opensTag reports whether the "<" at the beginning of s could begin a tag. The one in "(width <
-// 600px)" could not.
+// opensTag reports whether the "<" at the beginning of s could begin a tag. A "<" before a space
+// cannot, as in "(width < 600px)".
 func opensTag(s string) bool {
 	return len(s) < 2 || isLetter(s[1]) || s[1] == '/' || s[1] == '!' || s[1] == '?' || s[1] == '\\'
 }
 
-// cssNameEnds reports whether the text ends inside a name, so that "curl(" is not parsed as "url(".
+// cssNameEnds reports whether the text before "url(" ends with a character of a name. Then "url(" is
+// the end of another name, such as "curl(".
 func cssNameEnds(before string) bool {
 	if before == "" {
 		return false

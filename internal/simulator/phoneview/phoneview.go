@@ -1,11 +1,12 @@
-// Package phoneview shows the page of a simulated phone inside the control page. The page comes
-// from the app under test, so it is untrusted: it is shown in a sandboxed frame of an opaque origin
-// without scripts, it is rewritten so that every address leads back through the phone, and a
-// Content-Security-Policy allows it to load from its own frame only.
+// Package phoneview shows the page of a simulated phone inside the control page of the simulator.
+// The page comes from the app under test and is untrusted. Three defences separate it from the
+// control page: a sandboxed frame with an opaque origin and without scripts; a rewritten page, in
+// which every link, form and image leads through the phone; and a Content-Security-Policy that
+// allows requests below the path of the frame only.
 //
-// Requests of such a frame carry "Origin: null" and count as cross-site. A random token in the path
-// authenticates them instead. It does not leak: the frame sends no referrer and can reach no other
-// host.
+// Requests of such a frame have "Origin: null" and count as cross-site, so the usual check of
+// cross-site requests would reject them. A random token in the path authenticates them instead. The
+// token does not leak: the frame sends no Referer and can send no request to another host.
 //
 //	GET  /f/{token}/view            the page on the phone, rewritten
 //	GET  /f/{token}/go?u=           follows a link
@@ -49,7 +50,7 @@ func (v *View) Changed() { v.version.Add(1) }
 // Version returns the number of changes.
 func (v *View) Version() int64 { return v.version.Load() }
 
-// Drawn returns the version that the frame has loaded last. If it is not the current one, the frame
+// Drawn returns the version that the frame has loaded last. If it differs from Version, the frame
 // must be reloaded.
 func (v *View) Drawn() int64 { return v.drawn.Load() }
 
@@ -63,7 +64,7 @@ func SetHeaders(w http.ResponseWriter, policy string) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
-// policy returns the Content-Security-Policy of the frame. It spells out the addresses, since
+// policy returns the Content-Security-Policy of the frame. It contains whole addresses, because
 // 'self' matches nothing in an opaque origin.
 func (v *View) policy(r *http.Request) string {
 	scheme := "http://"
@@ -82,7 +83,7 @@ func (v *View) policy(r *http.Request) string {
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts lang.Texts) {
 	switch r.Method + " " + action {
 	case "GET view":
-		v.show(w, r, texts)
+		v.showPage(w, r, texts)
 	case "GET go":
 		if v.phone.Page() != nil {
 			_, _ = v.phone.FollowURL(r.Context(), r.FormValue("u")) // the phone shows the error
@@ -117,8 +118,8 @@ func (v *View) submit(w http.ResponseWriter, r *http.Request) {
 	v.redirect(w, r)
 }
 
-// show serves the page on the phone, or a message of the phone.
-func (v *View) show(w http.ResponseWriter, r *http.Request, texts lang.Texts) {
+// showPage serves the page on the phone, or a message if the phone has an error or no page.
+func (v *View) showPage(w http.ResponseWriter, r *http.Request, texts lang.Texts) {
 	version := v.version.Load() // read before the page: a change in between makes the frame reload
 	page, err := v.phone.Page(), v.phone.Err()
 	v.drawn.Store(version)
@@ -132,7 +133,7 @@ func (v *View) show(w http.ResponseWriter, r *http.Request, texts lang.Texts) {
 	case isHTML(page):
 		u, err := url.Parse(page.URL)
 		if err != nil {
-			return // the address of a page that was opened can be parsed
+			return // cannot happen: the phone has opened this address
 		}
 		rw := &rewriter{page: u, base: u, links: v}
 		_, _ = io.WriteString(w, rw.rewrite(strings.ToValidUTF8(page.Body, "\uFFFD")))
@@ -172,6 +173,7 @@ func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts lang
 	}
 }
 
+// isText reports whether a media type is shown as text.
 func isText(kind string) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") ||
 		strings.HasSuffix(kind, "xml") || strings.HasSuffix(kind, "javascript")
@@ -188,6 +190,8 @@ func writeMessage(w io.Writer, texts lang.Texts, title, hint string) {
 		`<p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
 }
 
+// followPath returns the path in the frame for a link to an address of the app. loadPath and
+// submitPath are the same for images and forms.
 func (v *View) followPath(address string) string { return v.path + "/go?u=" + url.QueryEscape(address) }
 
 func (v *View) loadPath(address string) string { return v.path + "/load?u=" + url.QueryEscape(address) }
@@ -196,7 +200,7 @@ func (v *View) submitPath(address, method string) string {
 	return v.path + "/submit?m=" + strings.ToLower(method) + "&u=" + url.QueryEscape(address)
 }
 
-// load serves an image, a style sheet or a font of the page, and nothing else.
+// load serves an image, a style sheet or a font of the page. All other types are answered with 404.
 func (v *View) load(w http.ResponseWriter, r *http.Request) {
 	if v.phone.Page() == nil {
 		http.NotFound(w, r)
@@ -225,8 +229,8 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	// An image opened on its own, such as SVG, is a document: this policy forbids it everything but
-	// inline styles.
+	// An SVG image that is opened in a tab of its own is a document that could run scripts. This
+	// policy allows it inline styles only.
 	SetHeaders(w, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	w.Header().Set("Content-Type", mime.FormatMediaType(kind, params))
 	w.Header().Set("Access-Control-Allow-Origin", "null") // the opaque origin of the frame; fonts require it

@@ -11,26 +11,27 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// links makes the addresses that a rewritten page contains.
-type addresses interface {
+// frameLinks returns the paths in the frame that replace the addresses of the app. [View] is the
+// implementation.
+type frameLinks interface {
 	followPath(address string) string
 	loadPath(address string) string
 	submitPath(address, method string) string
 }
 
-// rewriter makes a page safe to show in the frame: every address leads back through the phone, no
-// script remains, and nothing is loaded from elsewhere. It does not patch the page but writes it
-// again from the tokens of x/net/html, with allowed attributes only, all values quoted and escaped.
-// The sandbox and the Content-Security-Policy of the frame are a second and a third defence; each
-// of the three suffices.
+// rewriter makes a page safe to show in the frame: every link, form and image leads through the
+// phone, and no script remains. It does not search and replace in the page. It writes a new page from
+// the tokens of x/net/html, with allowed attributes only, and all values quoted and escaped. The
+// sandbox and the Content-Security-Policy of the frame are independent defences: each of the three
+// is enough.
 type rewriter struct {
 	page  *url.URL
-	base  *url.URL // for references: the page, or the address in its base element
-	links addresses
+	base  *url.URL // for relative addresses: the page, or the address in its base element
+	links frameLinks
 
 	out     strings.Builder
-	hasBase bool
-	raw     string // the element whose raw text is the next token, "" for none
+	hasBase bool   // the page has a base element; later ones are ignored
+	raw     string // the element, such as "style", that the next text token is the content of; "" for none
 }
 
 // rewrite returns the page as the frame shows it.
@@ -53,7 +54,7 @@ func (w *rewriter) rewrite(src string) string {
 				w.raw = t.Data
 			}
 			w.start(&t)
-			if t.Type == html.SelfClosingTagToken && isShape(t.Data) {
+			if t.Type == html.SelfClosingTagToken && isSVGShape(t.Data) {
 				w.out.WriteString("</" + t.Data + ">")
 			}
 		case html.EndTagToken:
@@ -65,7 +66,8 @@ func (w *rewriter) rewrite(src string) string {
 	}
 }
 
-// rawText reports whether the tokenizer returns the content of an element as one text.
+// hasRawText reports whether tags in the content of an element are text, so that the tokenizer
+// returns the content as one token.
 func hasRawText(name string) bool {
 	switch name {
 	case "iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp":
@@ -74,8 +76,8 @@ func hasRawText(name string) bool {
 	return false
 }
 
-// text writes a text, escaped: it contains no tag whatever element a browser takes it to be in. The
-// content of scripts and of removed elements is dropped.
+// text writes a text. It is escaped in every element, so that a browser finds no tag in it even if
+// it parses the page differently. The content of scripts and of removed elements is dropped.
 func (w *rewriter) text(s string) {
 	switch w.raw {
 	case "script", "iframe", "noembed", "noframes":
@@ -86,11 +88,11 @@ func (w *rewriter) text(s string) {
 	}
 }
 
-// escape escapes markup characters and replaces NUL, which browsers drop or replace depending on
-// the place.
+// escape escapes markup characters. It also replaces NUL, because browsers drop NUL in some contexts
+// and replace it in others.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
-// renamed returns the name under which an element is written, "" for an element that is removed.
+// outputName returns the name under which an element is written, "" for an element that is removed.
 func outputName(name string) string {
 	switch name {
 	case "script", "base", "meta", "object", "embed", "applet", "frame", "frameset", "iframe", "portal", "fencedframe",
@@ -167,9 +169,9 @@ func value(t *html.Token, name string) string {
 	return v
 }
 
-// shape reports whether an element is an SVG shape. Those are written with "/>", which ends the
-// element; left open, it would contain all that follow.
-func isShape(name string) bool {
+// isSVGShape reports whether an element is an SVG shape. Pages write shapes with "/>". The rewritten
+// page has no "/>" and needs an end tag instead, or the shape would contain all elements after it.
+func isSVGShape(name string) bool {
 	switch name {
 	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
 		return true
@@ -177,7 +179,7 @@ func isShape(name string) bool {
 	return false
 }
 
-// styleSheet writes a link element for a style sheet, and drops all other kinds.
+// styleSheet writes a link element for a style sheet, and drops link elements of other kinds.
 func (w *rewriter) styleSheet(t *html.Token) {
 	rels := strings.Fields(strings.ToLower(value(t, "rel")))
 	if !slices.Contains(rels, "stylesheet") || slices.Contains(rels, "alternate") {
@@ -189,8 +191,9 @@ func (w *rewriter) styleSheet(t *html.Token) {
 	}
 }
 
-// form makes every form a POST: with GET the browser would replace the query, which holds the
-// form's own address. That query also holds the method of the original form.
+// form returns the attributes of a form, with the frame's submit path as its action. Every form is
+// sent by POST: with GET the browser would replace the query of that path, which contains the
+// original action and method.
 func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute {
 	return append(attrs,
 		html.Attribute{Key: "method", Val: "post"},
@@ -201,7 +204,7 @@ func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute 
 func (w *rewriter) submitRef(action, method string) string {
 	base := w.base
 	if strings.TrimSpace(action) == "" {
-		base = w.page // an empty action is the page itself, whatever its base element says
+		base = w.page // an empty action means the page itself, even with a base element
 	}
 	u, ok := link.Resolve(base, action)
 	if !ok {
@@ -218,6 +221,7 @@ func formMethod(s string) string {
 	return http.MethodGet
 }
 
+// tag writes a start tag.
 func (w *rewriter) tag(name string, attrs []html.Attribute) {
 	w.out.WriteString("<" + name)
 	for _, a := range attrs {
@@ -226,8 +230,7 @@ func (w *rewriter) tag(name string, attrs []html.Attribute) {
 	w.out.WriteString(">")
 }
 
-// rewriteAttribute returns the value of an attribute in the frame, and whether the attribute is
-// kept.
+// rewriteAttribute returns the new value of an attribute, and whether the attribute is kept.
 func (w *rewriter) rewriteAttribute(element string, a html.Attribute) (value string, keep bool) {
 	switch a.Key {
 	case "href":
@@ -294,8 +297,9 @@ func (w *rewriter) loadRef(ref string) string {
 	return w.links.loadPath(u.String())
 }
 
-// srcset rewrites the candidates of a srcset attribute: an address ends at white space, and a comma
-// at its end belongs to the list.
+// srcset rewrites a srcset attribute, a list such as "a.png 1x, b.png 2x". An address ends at white
+// space; a comma at its end separates it from the next candidate. A comma inside an address does not
+// end it.
 func (w *rewriter) srcset(s string) string {
 	var out []string
 	for {
@@ -321,8 +325,9 @@ func (w *rewriter) srcset(s string) string {
 	}
 }
 
-// allowedAttribute reports whether an attribute is kept unchanged. The list has what shapes a page;
-// attributes that run code, load or navigate are not on it, nor are unknown ones.
+// allowedAttribute reports whether an attribute is kept unchanged. The list has attributes that
+// determine the look of a page and its forms. Attributes that run code, load or navigate are not on
+// it, and unknown attributes are dropped.
 func allowedAttribute(name string) bool {
 	switch name {
 	case "abbr", "accept", "accept-charset", "align", "alt", "autocapitalize", "autocomplete", "bgcolor",
@@ -347,8 +352,8 @@ func allowedAttribute(name string) bool {
 	return (strings.HasPrefix(name, "data-") || strings.HasPrefix(name, "aria-")) && validName(name)
 }
 
-// validName and validTagName reject names that would be parsed differently when they are written
-// again.
+// validName reports whether a name consists of letters, digits, "-", "_" and ".". The tokenizer
+// accepts other names too, but a browser could parse them differently in the rewritten page.
 func validName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
