@@ -100,7 +100,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	return router.Wrap(a.options.Metrics.HTTP(mux)), nil
 }
 
-// failurePage returns the function that serves the error page for a request that the router rejects.
+// failurePage returns the function that serves the error page for a request that the router
+// rejects.
 func failurePage(site *web.Site) func(http.ResponseWriter, *http.Request, route.Failure) {
 	kinds := map[route.Failure]web.Kind{
 		route.Panicked: web.Fault, route.ForeignForm: web.ForeignForm, route.TooMany: web.TooMany,
@@ -151,8 +152,8 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.options.Sealer,
-		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers other
-		// than WeChat's treat the fragment of a redirect differently.
+		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers
+		// other than WeChat's treat the fragment of a redirect differently.
 		InWeChat:  flow.FromWeChat,
 		RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.options.Logger, Now: a.options.Now,
 	})

@@ -13,6 +13,8 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
+// This file checks URLs, hosts and listen addresses. Each check returns all errors.
+
 // Errors of several checks. The errors of url.Parse are never shown, because they quote the value.
 var (
 	errNotURL   = errors.New("must be a complete URL such as https://login.example.com")
@@ -29,7 +31,7 @@ func parseAddress(text string) (*url.URL, error) {
 	return u, nil
 }
 
-var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+var validHostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
 
 // checkHost checks the host and port of an http or https URL.
 func checkHost(u *url.URL) (errs []error) {
@@ -37,7 +39,7 @@ func checkHost(u *url.URL) (errs []error) {
 	if host == "" {
 		return []error{errNotURL}
 	}
-	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostName.MatchString(host)) {
+	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !validHostName.MatchString(host)) {
 		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots (otherwise Punycode)"))
 	}
 	if u.Hostname() != host {
@@ -62,8 +64,9 @@ func isLoopback(address string) bool {
 	return err == nil && origin.IsLoopback(u.Hostname())
 }
 
-// checkBase checks a URL that paths are appended to: the gateway's own, and those of WeChat.
-func checkBase(text string, insecure bool) (errs []error) {
+// checkBaseURL checks a URL to which the gateway appends paths: its own URL, and those of WeChat.
+// insecure allows plain http on hosts other than this machine.
+func checkBaseURL(text string, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return []error{errNotURL}
@@ -79,7 +82,7 @@ func checkBase(text string, insecure bool) (errs []error) {
 	if trimmed != u.Path {
 		errs = append(errs, errors.New("must not end with a slash"))
 	}
-	special := strings.ContainsAny(u.EscapedPath(), "%;,\\") || strings.ContainsFunc(u.Path, notASCII)
+	special := strings.ContainsAny(u.EscapedPath(), "%;,\\") || strings.ContainsFunc(u.Path, notPrintable)
 	if trimmed != "" && (path.Clean(trimmed) != trimmed || special) {
 		errs = append(errs, errors.New("path must consist of plain letters, digits, hyphens and single slashes"))
 	}
@@ -89,14 +92,16 @@ func checkBase(text string, insecure bool) (errs []error) {
 	return errs
 }
 
-// notASCII reports whether a character is a space, a control character or outside ASCII.
-func notASCII(r rune) bool { return r <= ' ' || r > '~' }
+// notPrintable reports whether a character is a space, a control character or outside ASCII.
+func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 
-// nativeScheme matches the schemes of native apps: a reversed domain name (RFC 8252, section 7.1).
-var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
+// validNativeScheme matches the schemes of native apps: a reversed domain name (RFC 8252, section
+// 7.1).
+var validNativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// checkRedirectURI checks an address that browsers are redirected to. Requests must repeat it byte
-// for byte.
+// checkRedirectURI checks a redirect URI of an app. public allows the scheme of a native app, and
+// insecure allows plain http on hosts other than this machine. The URI of a request is compared
+// byte for byte, so it must be written here exactly as the app sends it.
 func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil {
@@ -108,14 +113,14 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	if u.User != nil {
 		errs = append(errs, errUserInfo)
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return notASCII(r) || r == '\\' }) {
+	if strings.ContainsFunc(text, func(r rune) bool { return notPrintable(r) || r == '\\' }) {
 		errs = append(errs, errors.New("must be percent-encoded: no spaces, backslashes or non-ASCII characters"))
 	}
 	native := u.Scheme != "https" && u.Scheme != "http"
 	switch {
 	case strings.Contains(text, "*"):
 		errs = append(errs, errWildcard)
-	case native && public && nativeScheme.MatchString(u.Scheme):
+	case native && public && validNativeScheme.MatchString(u.Scheme):
 	case native:
 		errs = append(errs, errors.New("must start with https:// (a public app may use one like com.example.app:)"))
 	default:
@@ -127,7 +132,8 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	return errs
 }
 
-// checkHostPort checks a host with an optional port, as in the Host header of a browser.
+// checkHostPort checks a host with an optional port, written as browsers send it in the Host
+// header. allowIP allows IP addresses too.
 func checkHostPort(text string, allowIP bool) (errs []error) {
 	u, err := url.Parse("https://" + text)
 	switch {
@@ -161,7 +167,7 @@ func checkListen(text string) error {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return errors.New("port must be between 0 and 65535")
 	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.MatchString(strings.ToLower(host)) {
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !validHostName.MatchString(strings.ToLower(host)) {
 		return errors.New("host must be a name or an IP address")
 	}
 	return nil

@@ -10,6 +10,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
+// are in app_kinds.go.
+
+// appKeys declares the keys of an app; see type key in section.go.
 func appKeys() []key[App] {
 	var (
 		oidc        = []gateway.AppKind{gateway.AppOIDC}
@@ -18,35 +22,36 @@ func appKeys() []key[App] {
 		withSecret  = []gateway.AppKind{gateway.AppOIDC, gateway.AppRelay}
 	)
 	return []key[App]{
-		{name: "id", fileOnly: true, required: "the client_id, or another name of your choice", read: readAppID},
+		{name: "id", noEnv: true, required: "the client_id, or another name of your choice", read: readAppID},
 		{name: "kind", read: readAppKind},
 		{name: "name", read: readAppName},
 		{name: "secret", kinds: withSecret, read: readClientSecrets},
-		{name: "secret_file", kinds: withSecret}, // with secret
+		{name: "secret_file", kinds: withSecret}, // readClientSecrets reads it
 		{name: "public", kinds: oidc, read: readPublic},
-		{name: "redirect_uris", kinds: oidc, fileOnly: true, read: readRedirectURIs,
+		{name: "redirect_uris", kinds: oidc, noEnv: true, read: readRedirectURIs,
 			required: "where the browser returns to the app, such as [https://app.example.com/callback]"},
-		{name: "post_logout_redirect_uris", kinds: oidc, fileOnly: true, read: readPostLogoutRedirectURIs},
-		{name: "access", fileOnly: true, read: readAccess,
+		{name: "post_logout_redirect_uris", kinds: oidc, noEnv: true, read: readPostLogoutRedirectURIs},
+		{name: "access", noEnv: true, read: readAccess,
+			// "" stands for access itself, whose value may also be a single word.
 			below:    append([]string{""}, prefixed(".", paths(accessKeys()))...),
 			required: "who may use the app: signed_in, approved, or lists such as {groups: [staff]}"},
-		{name: "methods", fileOnly: true, read: readMethods},
+		{name: "methods", noEnv: true, read: readMethods},
 		{name: "subject", kinds: oidc, read: readSubject},
-		{name: "email", kinds: oidc, fileOnly: true, below: prefixed(".", paths(emailKeys())), read: readEmail},
+		{name: "email", kinds: oidc, noEnv: true, below: prefixed(".", paths(emailKeys())), read: readEmail},
 		{name: "id_token_alg", kinds: oidc,
 			read: func(_ *section, v value, a *App) { a.IDTokenAlg = v.choice("RS256", "RS256", "ES256") }},
 		{name: "id_token_claims", kinds: oidc,
 			read: func(_ *section, v value, a *App) { a.IDTokenClaims = v.boolean() }},
-		{name: "lifetimes", kinds: oidc, fileOnly: true, below: prefixed(".", paths(lifetimeKeys())),
+		{name: "lifetimes", kinds: oidc, noEnv: true, below: prefixed(".", paths(lifetimeKeys())),
 			read: func(_ *section, v value, a *App) { readMapping(v, lifetimeKeys(), &a.Lifetimes) }},
-		{name: "hosts", kinds: forwardAuth, fileOnly: true, read: readHosts,
+		{name: "hosts", kinds: forwardAuth, noEnv: true, read: readHosts,
 			required: "the hosts of the site, such as [wiki.example.com]"},
-		{name: "appid", kinds: relay, read: func(s *section, v value, a *App) { a.AppID = v.appID(s.line) },
+		{name: "appid", kinds: relay, read: func(s *section, v value, a *App) { a.AppID = v.uniqueAppID(s.line) },
 			required: "an appid for this app, not one of WeChat's: wx and 16 digits (openssl rand -hex 8)"},
 		{name: "connector", kinds: relay, read: readRelayConnector,
 			required: "the official account that users of this app sign in with"},
 		{name: "website_connector", kinds: relay, read: readRelayWebsiteConnector},
-		{name: "return_hosts", kinds: relay, fileOnly: true, read: readReturnHosts,
+		{name: "return_hosts", kinds: relay, noEnv: true, read: readReturnHosts,
 			required: "the hosts of the app's redirect addresses, such as [shop.example.com]"},
 	}
 }
@@ -54,10 +59,10 @@ func appKeys() []key[App] {
 func accessKeys() []key[gateway.AccessRule] {
 	type rule = gateway.AccessRule
 	return []key[rule]{
-		{name: "users", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Users, _ = v.texts() }},
-		{name: "openids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.OpenIDs, _ = v.texts() }},
-		{name: "unionids", fileOnly: true, read: func(_ *section, v value, r *rule) { r.UnionIDs, _ = v.texts() }},
-		{name: "groups", fileOnly: true, read: func(_ *section, v value, r *rule) { r.Groups, _ = v.texts() }},
+		{name: "users", noEnv: true, read: func(_ *section, v value, r *rule) { r.Users, _ = v.texts() }},
+		{name: "openids", noEnv: true, read: func(_ *section, v value, r *rule) { r.OpenIDs, _ = v.texts() }},
+		{name: "unionids", noEnv: true, read: func(_ *section, v value, r *rule) { r.UnionIDs, _ = v.texts() }},
+		{name: "groups", noEnv: true, read: func(_ *section, v value, r *rule) { r.Groups, _ = v.texts() }},
 	}
 }
 
@@ -70,16 +75,16 @@ func kindNames(kinds ...gateway.AppKind) (out []string) {
 	return out
 }
 
-// apps reads the list of apps. The rest of the configuration has been read before.
+// apps reads the apps list. It is read last, because apps refer to connectors and to other keys.
 func (v value) apps() (out []App) {
 	for _, item := range v.items() {
 		s := item.section(keyNames(appKeys()))
-		if !s.isMapping() {
+		if !s.requireMapping() {
 			continue
 		}
 		var a App
 		for _, k := range appKeys() {
-			if k.validFor(a.Kind) {
+			if k.validFor(a.Kind) { // readAppKind sets a.Kind, and comes before the keys that have kinds
 				readKey(s, k, &a)
 			}
 		}
@@ -88,8 +93,8 @@ func (v value) apps() (out []App) {
 	return out
 }
 
-// likelyKind returns the kind that an app seems to have by its keys. An app whose kind is missing
-// or misspelled is read as that kind, so that its other problems are found as well.
+// likelyKind guesses the kind of an app from its keys. It is used if the kind is missing or
+// misspelled, so that the other problems of the app are found too.
 func (s *section) likelyKind() gateway.AppKind {
 	switch {
 	case s.has("hosts"):
@@ -100,36 +105,36 @@ func (s *section) likelyKind() gateway.AppKind {
 	return gateway.AppOIDC
 }
 
-var appName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+var validClientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
 func readAppID(s *section, v value, a *App) {
 	const rule = "must be a letter or digit, then letters, digits, dots, _ or -, at most 64 characters"
-	a.ID = v.name("apps", appName, rule, s.r.appNames)
+	a.ID = v.uniqueName("apps", validClientID, rule, s.reader.appNames)
 	a.Name = a.ID
-	s.rename("apps", a.ID)
+	s.useNameInPath("apps", a.ID)
 }
 
-// readAppKind also rejects the keys of other kinds. The keys after it are read if a.Kind has them.
+// readAppKind reads the kind of an app, and rejects the keys of other kinds.
 func readAppKind(s *section, v value, a *App) {
 	if !v.present() {
-		v.reject("missing: %s", alternatives(appKinds()))
+		v.reject("missing: %s", joinWithOr(appKinds()))
 	}
 	a.Kind = gateway.AppKind(v.choice("", appKinds()...))
-	misspelled := a.Kind == ""
-	if misspelled {
+	rejected := a.Kind == ""
+	if rejected {
 		a.Kind = s.likelyKind()
 	}
-	if a.Kind == gateway.AppForwardAuth && !s.r.hasProxies {
-		// Any other client could claim to be the proxy, and name a host and an address of its
-		// choice.
+	if a.Kind == gateway.AppForwardAuth && !s.reader.hasProxies {
+		// Otherwise any client could send the X-Forwarded headers of a proxy, with a host and an
+		// address of its choice.
 		v.reject("requires trusted_proxies, the addresses of your reverse proxies, such as [127.0.0.1]")
 	}
-	if misspelled {
+	if rejected {
 		return
 	}
 	for _, k := range appKeys() {
 		if s.has(k.name) && !k.validFor(a.Kind) {
-			s.listed(k.name).reject("only valid for kind %s", alternatives(kindNames(k.kinds...)))
+			s.fromFile(k.name).reject("only valid for kind %s", joinWithOr(kindNames(k.kinds...)))
 		}
 	}
 }
@@ -145,7 +150,7 @@ func readAppName(_ *section, v value, a *App) {
 	a.Name = text
 }
 
-// minClientSecret makes guessing infeasible: the gateway stores an unsalted hash of the secret.
+// minClientSecret is the least length of an app's secret. Shorter ones could be guessed.
 const minClientSecret = 16
 
 // readClientSecrets reads the secrets of an OpenID Connect client or a relay app.
@@ -164,7 +169,7 @@ func readClientSecrets(s *section, v value, a *App) {
 
 // hasSecret reports whether a secret is configured, valid or not.
 func (s *section) hasSecret() bool {
-	return s.scalar("secret").present() || s.scalar("secret_file").present()
+	return s.fromEnvOrFile("secret").present() || s.fromEnvOrFile("secret_file").present()
 }
 
 func readAccess(s *section, v value, a *App) {
@@ -173,19 +178,20 @@ func readAccess(s *section, v value, a *App) {
 		a.Access = gateway.AccessRule{Rule: gateway.Access(rule)}
 		return
 	}
-	before := len(s.r.problems)
+	problemsBefore := len(s.reader.problems)
 	a.Access = gateway.AccessRule{Rule: gateway.AccessListed}
 	readMapping(v, accessKeys(), &a.Access)
 	listed := len(a.Access.Users) + len(a.Access.OpenIDs) + len(a.Access.UnionIDs) + len(a.Access.Groups)
-	if listed == 0 && before == len(s.r.problems) {
+	if listed == 0 && len(s.reader.problems) == problemsBefore {
 		v.reject("must list users, openids, unionids or groups: nobody could use the app")
 	}
 }
 
-// readMethods reads the sign-in methods. Each requires a connector of its kind.
+// readMethods reads the sign-in methods. The method website requires a website app among the
+// connectors, the others require an official account.
 func readMethods(s *section, v value, a *App) {
 	all := []string{MethodWeChat, MethodScan, MethodWebsite}
-	connectors := s.r.conf.WeChat
+	connectors := s.reader.conf.WeChat
 	texts, at := v.texts()
 	for i, text := range texts {
 		kind := OfficialAccount
@@ -194,9 +200,9 @@ func readMethods(s *section, v value, a *App) {
 		}
 		switch {
 		case !slices.Contains(all, text):
-			at[i].reject("must be %s%s", alternatives(all), didYouMean(text, all))
+			at[i].reject("must be %s%s", joinWithOr(all), didYouMean(text, all))
 		case len(connectors) > 0 && !hasKind(connectors, kind):
-			at[i].reject("%s requires a connector of kind %s", text, kind) // two of our own words
+			at[i].reject("%s requires a connector of kind %s", text, kind) // text is a known word here
 		default:
 			a.Methods = append(a.Methods, text)
 		}
@@ -209,13 +215,13 @@ func readMethods(s *section, v value, a *App) {
 	}
 }
 
-// hasKind reports whether there is a connector of a kind, or one whose kind was rejected.
+// hasKind reports whether there is a connector of this kind, or one whose kind was rejected.
 func hasKind(connectors []Connector, kind string) bool {
 	return slices.ContainsFunc(connectors, func(c Connector) bool { return c.Kind == kind || c.Kind == "" })
 }
 
-// among lists the names that a reference may have, for messages.
-func among(names []string) string {
+// configuredNames describes the names of connectors that a key may refer to, for messages.
+func configuredNames(names []string) string {
 	if len(names) == 0 {
 		return "none is configured"
 	}

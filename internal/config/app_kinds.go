@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// This file reads the keys of apps of one kind: oidc, then forward_auth, then relay.
+
+// emailKeys declares the keys of email; see type key in section.go.
 func emailKeys() []key[Email] {
 	return []key[Email]{
 		{name: "policy", read: func(_ *section, v value, e *Email) {
@@ -35,16 +38,16 @@ func readPublic(s *section, v value, a *App) {
 	case a.Public && s.hasSecret():
 		v.reject("must not be true for an app with a secret")
 	case !a.Public && !s.hasSecret():
-		s.scalar("secret").reject("missing: one or two secrets, or secret_file (public: true if it cannot keep one)")
+		s.fromEnvOrFile("secret").reject("missing: one or two secrets, or secret_file (public: true if it cannot keep one)")
 	}
 }
 
 func readRedirectURIs(s *section, v value, a *App) {
-	a.RedirectURIs = v.redirectURIs(a.Public, s.r.conf.Insecure)
+	a.RedirectURIs = v.redirectURIs(a.Public, s.reader.conf.Insecure)
 }
 
 func readPostLogoutRedirectURIs(s *section, v value, a *App) {
-	a.PostLogoutRedirectURIs = v.redirectURIs(a.Public, s.r.conf.Insecure)
+	a.PostLogoutRedirectURIs = v.redirectURIs(a.Public, s.reader.conf.Insecure)
 }
 
 func (v value) redirectURIs(public, insecure bool) []string {
@@ -58,10 +61,10 @@ func readSubject(s *section, v value, a *App) {
 		return
 	}
 	name, isOpenID := strings.CutPrefix(text, "openid:")
-	connectors := connectorNames(s.r.conf.WeChat, "")
+	connectors := connectorNames(s.reader.conf.WeChat, "")
 	switch {
 	case isOpenID && !slices.Contains(connectors, name):
-		v.reject("openid: must be followed by a connector (%s)%s", among(connectors), didYouMean(name, connectors))
+		v.reject("openid: must be followed by a connector (%s)%s", configuredNames(connectors), didYouMean(name, connectors))
 	case !isOpenID && text != "user" && text != "unionid":
 		v.reject("must be user, unionid, or openid: and a connector%s", didYouMean(text, []string{"user", "unionid"}))
 	default:
@@ -72,54 +75,55 @@ func readSubject(s *section, v value, a *App) {
 func readEmail(_ *section, v value, a *App) { readMapping(v, emailKeys(), &a.Email) }
 
 func readEmailDomain(s *section, v value, e *Email) {
-	policy := s.scalar("policy")
+	policy := s.fromEnvOrFile("policy")
 	if policy.present() && policy.node.Value != e.Policy {
-		return // rejected: what the domain is for is unknown
+		return // the policy was rejected, so the domain cannot be checked
 	}
 	text, ok := v.text()
-	_, notIP := netip.ParseAddr(text)
+	_, ipErr := netip.ParseAddr(text)
 	switch {
 	case e.Policy == "none" && text != "":
 		v.reject("only valid with policy: synthetic")
 	case e.Policy == "synthetic" && text == "":
 		v.reject("missing: a domain of yours for synthetic addresses, at which nobody else can receive mail")
-	case ok && text != "" && (notIP == nil || !hostName.MatchString(text) || !strings.Contains(text, ".")):
+	case ok && text != "" && (ipErr == nil || !validHostName.MatchString(text) || !strings.Contains(text, ".")):
 		v.reject("must be a domain such as people.example.com, in lower case")
 	default:
 		e.Domain = text
 	}
 }
 
-// readHosts reads the hosts of a site behind a reverse proxy. A host name may belong to one app
-// only, whatever its ports.
+// readHosts reads the hosts of a site behind a reverse proxy. Two apps must not have the same host
+// name, even with different ports: browsers send cookies to all ports of a host, so the session
+// cookie of one app would reach the other.
 func readHosts(s *section, v value, a *App) {
 	a.Hosts = v.hosts(false)
-	gateway := ""
-	if u, err := parseAddress(s.r.conf.URL); err == nil {
-		gateway = u.Hostname()
+	gatewayHost := ""
+	if u, err := parseAddress(s.reader.conf.URL); err == nil {
+		gatewayHost = u.Hostname()
 	}
-	own := map[string]bool{}
+	ofThisApp := map[string]bool{} // the same host name with another port is allowed
 	for _, host := range a.Hosts {
 		name := hostOnly(host)
-		first := s.r.hosts[name]
-		switch at := v.item(host); {
-		case name == gateway:
-			at.reject("must not be the gateway's host: browsers send cookies to all ports of a host")
-		case own[name]:
-		case first > 0:
-			at.reject("already a host of the app on line %d: browsers send cookies to all ports of a host", first)
+		otherAppLine := s.reader.hosts[name]
+		switch item := v.item(host); {
+		case name == gatewayHost:
+			item.reject("must not be the gateway's host: browsers send cookies to all ports of a host")
+		case ofThisApp[name]:
+		case otherAppLine > 0:
+			item.reject("already a host of the app on line %d: browsers send cookies to all ports of a host", otherAppLine)
 		default:
-			s.r.hosts[name], own[name] = s.line, true
+			s.reader.hosts[name], ofThisApp[name] = s.line, true
 		}
 	}
 }
 
-// hosts reads a list of hosts with optional ports.
+// hosts reads a list of hosts with optional ports. allowIP allows IP addresses too.
 func (v value) hosts(allowIP bool) []string {
 	return v.checkedTexts(func(text string) []error { return checkHostPort(text, allowIP) })
 }
 
-// item returns the element of a list with this text.
+// item returns the element of the list v with this text, so that a message can name its line.
 func (v value) item(text string) value {
 	for _, item := range v.items() {
 		if item.present() && item.node.Value == text {
@@ -130,16 +134,17 @@ func (v value) item(text string) value {
 }
 
 func readRelayConnector(s *section, v value, a *App) {
-	a.Connector = v.connector(OfficialAccount, s.r.conf.WeChat)
+	a.Connector = v.connector(OfficialAccount, s.reader.conf.WeChat)
 }
 
 func readRelayWebsiteConnector(s *section, v value, a *App) {
-	a.WebsiteConnector = v.connector(Website, s.r.conf.WeChat)
+	a.WebsiteConnector = v.connector(Website, s.reader.conf.WeChat)
 }
 
 func readReturnHosts(_ *section, v value, a *App) { a.ReturnHosts = v.hosts(true) }
 
-// connector reads the name of a connector of a kind. It returns "" if the name is rejected.
+// connector reads the name of a connector, which must be of the given kind. It returns "" if the
+// name is rejected.
 func (v value) connector(kind string, all []Connector) string {
 	text, ok := v.text()
 	known := connectorNames(all, kind)
@@ -147,9 +152,9 @@ func (v value) connector(kind string, all []Connector) string {
 	case !ok || slices.Contains(known, text):
 		return text
 	case slices.Contains(connectorNames(all, ""), text):
-		v.reject("must be a connector of kind %s (%s)", kind, among(known))
+		v.reject("must be a connector of kind %s (%s)", kind, configuredNames(known))
 	default:
-		v.reject("no such connector of kind %s (%s)%s", kind, among(known), didYouMean(text, known))
+		v.reject("no such connector of kind %s (%s)%s", kind, configuredNames(known), didYouMean(text, known))
 	}
 	return ""
 }

@@ -2,7 +2,8 @@
 //
 // [Load] returns a [Config] with checked values and with defaults. If the configuration is invalid,
 // it returns all [Problems], each with its line. [Config.Warnings] are problems that do not prevent
-// a start. [Keys] lists every key, and [NeedsRestart] those that a running gateway cannot change.
+// a start. [Keys] lists every key. [NeedsRestart] lists the changed keys that a running gateway
+// cannot apply.
 //
 // # Environment variables
 //
@@ -79,7 +80,7 @@ type Site struct {
 
 // Events configures the event log.
 type Events struct {
-	Keep time.Duration
+	Keep time.Duration // age at which events are deleted
 }
 
 // Log configures the log output.
@@ -100,8 +101,9 @@ type Connector struct {
 	Kind         string // OfficialAccount or Website
 	AppID        string
 	Secret       wechat.Secret
-	OpenPlatform string // connectors with the same value share unionids; "" = none
-	API, Open    string // base URLs of WeChat's two hosts
+	OpenPlatform string // name of the open platform account (开放平台账号); connectors with the same one share unionids
+	API          string // base URL of WeChat's API, https://api.weixin.qq.com
+	Open         string // base URL of WeChat's pages, https://open.weixin.qq.com
 	AnyBrowser   bool   // treats every browser as WeChat's; only with a simulator on this machine
 	Control      string // URL of that simulator's control page; "" = none
 }
@@ -126,7 +128,7 @@ type App struct {
 	Subject                string // "user", "unionid", or "openid:" and the name of a connector
 	Email                  Email
 	IDTokenAlg             string // "RS256" or "ES256"
-	IDTokenClaims          bool   // profile claims in the ID token too
+	IDTokenClaims          bool   // profile claims also in the ID token, not only in the userinfo response
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
@@ -140,9 +142,9 @@ type App struct {
 	ReturnHosts      []string // hosts of redirect addresses, in lower case, without the default port
 }
 
-// Email configures the email claim.
+// Email configures the email claim. WeChat provides no email addresses, but some apps require one.
 type Email struct {
-	Policy string // "none" or "synthetic"
+	Policy string // "none", or "synthetic": an address is made from the user's sub and Domain
 	Domain string // for "synthetic"
 }
 
@@ -162,8 +164,8 @@ func (c *Config) Connector(name string) (Connector, bool) {
 }
 
 // AppIDsSharingUnionIDs returns the appids of the connectors with the same OpenPlatform as conn,
-// including its own. WeChat gives a user the same unionid at all of them. It returns nil if conn has
-// no OpenPlatform.
+// including its own. WeChat gives a user the same unionid at all of them. It returns nil if conn
+// has no OpenPlatform.
 func (c *Config) AppIDsSharingUnionIDs(conn Connector) []string {
 	if conn.OpenPlatform == "" {
 		return nil

@@ -6,66 +6,81 @@ import (
 	"strings"
 )
 
-// The hosts of WeChat.
+// This file reads the wechat list: the connectors, which are the operator's apps at WeChat.
+
+// Default base URLs of WeChat's API and of its pages.
 const (
 	wechatAPI  = "https://api.weixin.qq.com"
 	wechatOpen = "https://open.weixin.qq.com"
 )
 
 var (
-	connectorName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	appID         = regexp.MustCompile(`^wx[0-9a-f]{16}$`)
-	platform      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	validConnectorName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+	validAppID         = regexp.MustCompile(`^wx[0-9a-f]{16}$`)
+	validOpenPlatform  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 )
 
+// connectorKeys declares the keys of a connector; see type key in section.go.
 func connectorKeys() []key[Connector] {
 	return []key[Connector]{
-		{name: "name", fileOnly: true, required: "a name of your choice, such as main", read: readConnectorName},
+		{name: "name", noEnv: true, required: "a name of your choice, such as main", read: readConnectorName},
 		{name: "kind", required: "official_account or website",
 			read: func(_ *section, v value, c *Connector) { c.Kind = v.choice("", OfficialAccount, Website) }},
 		{name: "appid", read: readConnectorAppID},
 		{name: "secret", read: readAppSecret},
-		{name: "secret_file"}, // with secret
+		{name: "secret_file"}, // readAppSecret reads it
 		{name: "open_platform", read: readOpenPlatform},
 		{name: "api",
-			read: func(s *section, v value, c *Connector) { c.API = v.base(wechatAPI, s.r.conf.Insecure) }},
+			read: func(s *section, v value, c *Connector) { c.API = v.baseURL(wechatAPI, s.reader.conf.Insecure) }},
 		{name: "open",
-			read: func(s *section, v value, c *Connector) { c.Open = v.base(wechatOpen, s.r.conf.Insecure) }},
+			read: func(s *section, v value, c *Connector) { c.Open = v.baseURL(wechatOpen, s.reader.conf.Insecure) }},
 		{name: "any_browser", read: readAnyBrowser},
 		{name: "control", read: readControl},
 	}
 }
 
-// connectors reads the list of connectors.
+// connectors reads the wechat list.
 func (v value) connectors() (out []Connector) {
-	var at []*section
+	var sections []*section // of out, for warnings
 	for _, item := range v.items() {
 		s := item.section(keyNames(connectorKeys()))
-		if !s.isMapping() {
+		if !s.requireMapping() {
 			continue
 		}
 		var c Connector
 		for _, k := range connectorKeys() {
 			readKey(s, k, &c)
 		}
-		out, at = append(out, c), append(at, s)
+		out, sections = append(out, c), append(sections, s)
 	}
-	hasAccount := slices.ContainsFunc(out, func(c Connector) bool { return c.Kind == OfficialAccount })
-	for i, c := range out {
-		shares := slices.ContainsFunc(out, func(o Connector) bool {
-			return o.Kind != Website && o.OpenPlatform == c.OpenPlatform && c.OpenPlatform != ""
-		})
-		if c.Kind == Website && hasAccount && !shares {
-			at[i].warn("no open_platform in common with an official account: who uses both becomes two users")
+	warnSeparateUsers(out, sections)
+	return out
+}
+
+// warnSeparateUsers warns of a website app that shares no unionids with an official account: a user
+// who signs in through both is then recorded as two users.
+func warnSeparateUsers(connectors []Connector, sections []*section) {
+	hasOfficialAccount := false
+	platforms := map[string]bool{} // values of open_platform of connectors that are not website apps
+	for _, c := range connectors {
+		if c.Kind == OfficialAccount {
+			hasOfficialAccount = true
+		}
+		if c.Kind != Website && c.OpenPlatform != "" {
+			platforms[c.OpenPlatform] = true
 		}
 	}
-	return out
+	for i, c := range connectors {
+		if c.Kind == Website && hasOfficialAccount && !platforms[c.OpenPlatform] {
+			sections[i].warn("no open_platform in common with an official account: who uses both becomes two users")
+		}
+	}
 }
 
 func readConnectorName(s *section, v value, c *Connector) {
 	const rule = "must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters"
-	c.Name = v.name("wechat", connectorName, rule, s.r.connectorNames)
-	s.rename("wechat", c.Name)
+	c.Name = v.uniqueName("wechat", validConnectorName, rule, s.reader.connectorNames)
+	s.useNameInPath("wechat", c.Name)
 }
 
 func readConnectorAppID(s *section, v value, c *Connector) {
@@ -77,7 +92,7 @@ func readConnectorAppID(s *section, v value, c *Connector) {
 		v.reject("missing: see %s", console)
 		return
 	}
-	c.AppID = v.appID(s.line)
+	c.AppID = v.uniqueAppID(s.line)
 }
 
 func readAppSecret(s *section, v value, c *Connector) {
@@ -92,7 +107,7 @@ func readAppSecret(s *section, v value, c *Connector) {
 
 func readOpenPlatform(_ *section, v value, c *Connector) {
 	c.OpenPlatform, _ = v.text()
-	if c.OpenPlatform != "" && !platform.MatchString(c.OpenPlatform) {
+	if c.OpenPlatform != "" && !validOpenPlatform.MatchString(c.OpenPlatform) {
 		v.reject("must consist of letters, digits, dots, _ and -")
 	}
 }
@@ -107,13 +122,13 @@ func readAnyBrowser(_ *section, v value, c *Connector) {
 	}
 }
 
-// readControl reads the URL of a simulator's control page, whose phones can open a QR code of the
-// gateway.
+// readControl reads the URL of a simulator's control page. The gateway links from its QR code to
+// that page, where a simulated phone can open the code.
 func readControl(_ *section, v value, c *Connector) {
 	if text, ok := v.text(); !ok || text == "" {
 		return
 	}
-	switch c.Control = v.base("", true); {
+	switch c.Control = v.baseURL("", true); {
 	case c.Control == "": // rejected already
 	case c.Kind == Website:
 		v.reject("only valid for kind official_account")
@@ -122,78 +137,85 @@ func readControl(_ *section, v value, c *Connector) {
 	}
 }
 
-// appID reads an appid that no other part of the configuration has. line is stored for messages
-// about a second use.
-func (v value) appID(line int) string {
+// uniqueAppID reads the appid of a connector or of a relay app, and rejects one that was used
+// before. line is the line of that connector or app, for the message about a second use. It returns
+// "" if the appid is rejected.
+func (v value) uniqueAppID(line int) string {
 	text, ok := v.text()
-	used := v.r.appIDs[text]
+	firstLine := v.reader.appIDs[text]
 	switch {
 	case !ok:
 	case strings.HasPrefix(text, "gh_"):
 		v.reject("must be the appid, which starts with wx, not the original ID (原始ID)")
-	case !appID.MatchString(text):
+	case !validAppID.MatchString(text):
 		v.reject("must be wx and 16 hexadecimal digits in lower case")
-	case used > 0:
-		v.reject("already used on line %d", used)
+	case firstLine > 0:
+		v.reject("already used on line %d", firstLine)
 	default:
-		v.r.appIDs[text] = line
+		v.reader.appIDs[text] = line
 		return text
 	}
 	return ""
 }
 
-// base reads a URL that paths are appended to.
-func (v value) base(def string, insecure bool) string {
+// baseURL reads a URL to which the gateway appends paths. It returns defaultValue if the URL is
+// absent or rejected. insecure allows plain http on hosts other than this machine.
+func (v value) baseURL(defaultValue string, insecure bool) string {
 	text, ok := v.text()
 	if !ok {
-		return def
+		return defaultValue
 	}
-	if errs := checkBase(text, insecure); len(errs) > 0 {
+	if errs := checkBaseURL(text, insecure); len(errs) > 0 {
 		v.rejectAll(errs)
-		return def
+		return defaultValue
 	}
 	return text
 }
 
-// names are the names of a list's items and their environment variables, each with its line.
-type names struct {
-	lines     map[string]int
-	variables map[string]int
+// usedNames has the names of the items of a list that have been read.
+type usedNames struct {
+	lines     map[string]int // line of each name
+	variables map[string]int // line of the name that belongs to each environment variable
 }
 
-func newNames() *names { return &names{lines: map[string]int{}, variables: map[string]int{}} }
+func newUsedNames() *usedNames {
+	return &usedNames{lines: map[string]int{}, variables: map[string]int{}}
+}
 
-// name reads the name of an item of a list. It returns "" if the name is rejected.
-func (v value) name(list string, form *regexp.Regexp, rule string, taken *names) string {
+// uniqueName reads the name of a list item, and adds it to used. It returns "" if the name is
+// rejected: because it does not match valid, which rule describes; because it was used before; or
+// because two names would have the same environment variables, as a-b and a_b do.
+func (v value) uniqueName(list string, valid *regexp.Regexp, rule string, used *usedNames) string {
 	text, ok := v.text()
 	if !ok {
 		return ""
 	}
 	env := variable(list + "." + text)
-	first, similar := taken.lines[text], taken.variables[env]
+	sameNameLine, sameEnvLine := used.lines[text], used.variables[env]
 	switch {
-	case !form.MatchString(text):
+	case !valid.MatchString(text):
 		v.reject("%s", rule)
-	case first > 0:
-		v.reject("already used on line %d", first)
-	case similar > 0:
-		v.reject("too similar to the name on line %d: both have the environment variables %s_…", similar, env)
+	case sameNameLine > 0:
+		v.reject("already used on line %d", sameNameLine)
+	case sameEnvLine > 0:
+		v.reject("too similar to the name on line %d: both have the environment variables %s_…", sameEnvLine, env)
 	default:
-		taken.lines[text], taken.variables[env] = v.line, v.line
+		used.lines[text], used.variables[env] = v.line, v.line
 		return text
 	}
 	return ""
 }
 
-// rename replaces the index in the path of an item with its name.
-func (s *section) rename(list, name string) {
+// useNameInPath replaces the index in the path of a list item with the item's name: wechat[0]
+// becomes wechat.main, in messages and in environment variables.
+func (s *section) useNameInPath(list, name string) {
 	if name != "" {
 		s.path = list + "." + name
 	}
 }
 
-// connectorNames returns the names of the connectors of a kind; "" means of every kind. A connector
-// whose kind was rejected counts for every kind.
+// connectorNames returns the names of the connectors of a kind, or of all kinds for "". It includes
+// a connector whose kind was rejected, so that one mistake does not cause a second message.
 func connectorNames(all []Connector, kind string) (out []string) {
 	for _, c := range all {
 		if c.Name != "" && (kind == "" || c.Kind == kind || c.Kind == "") {

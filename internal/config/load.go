@@ -16,10 +16,10 @@ import (
 // maxFile limits the size of a configuration file.
 const maxFile = 1 << 20
 
-// Load reads the configuration file at path. The environment has priority over it; getenv is
-// os.Getenv or a replacement of it, and nil is an empty environment. The error is of type
-// [Problems] if the content is invalid, and lists every problem. It is fs.ErrNotExist if the file
-// does not exist.
+// Load reads the configuration file at path. Environment variables, which getenv returns as
+// os.Getenv does, have priority over the file; nil means an empty environment. If the content is
+// invalid, the error is of type [Problems] and lists every problem. If the file does not exist, the
+// error wraps fs.ErrNotExist.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
@@ -36,8 +36,8 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	return Parse(path, text, getenv)
 }
 
-// Parse reads a configuration from text. name is the file name in problems. It reads the secret
-// files that the text names, relative to the working directory.
+// Parse is [Load] for a configuration in memory. name replaces the file name in problems. The text
+// may name files that contain secrets; their paths are relative to the working directory.
 func Parse(name string, text []byte, getenv func(string) string) (*Config, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
@@ -55,9 +55,11 @@ func Parse(name string, text []byte, getenv func(string) string) (*Config, error
 	return c, nil
 }
 
-// parse decodes the YAML. ok is false if there is nothing to check.
+// parse decodes the YAML and returns its root, the mapping of all keys. ok is false if the text is
+// not a YAML document; the problem has then been recorded.
 func (r *reader) parse(text []byte) (root value, ok bool) {
-	at := func(line int) value { return value{r: r, line: line} }
+	// at returns a value on which a problem of this line can be recorded; 0 = of the whole file.
+	at := func(line int) value { return value{reader: r, line: line} }
 	if len(text) > maxFile {
 		at(0).reject("larger than 1 MiB: not a configuration file")
 		return value{}, false
@@ -87,8 +89,8 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 	return root, true
 }
 
-// errorLine returns the line of a YAML error: where an unfinished construct starts, else where the
-// parser stopped. It returns 0 if the error has no line.
+// errorLine returns the line of a YAML error, or 0 if it has none: the line where an unfinished
+// construct starts, such as an open quote, or else the line where the parser stopped.
 func errorLine(err error) int {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
@@ -108,7 +110,8 @@ type Problem struct {
 	Text string
 }
 
-// String returns the problem on one line, as FILE:LINE: KEY: TEXT. Editors jump to such a location.
+// String returns the problem on one line, as FILE:LINE: KEY: TEXT. Editors can open the file at
+// that line.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -139,7 +142,7 @@ func (ps Problems) Error() string {
 func (ps Problems) sorted() Problems {
 	ps = slices.Clone(ps)
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		if a.File != b.File { // one file and the environment; "" goes last
+		if a.File != b.File { // one is "", for the environment, which is sorted last
 			return cmp.Compare(b.File, a.File)
 		}
 		return cmp.Compare(a.Line, b.Line)

@@ -14,26 +14,30 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// maxSecretFile limits what is read, because a wrong path may name any file.
+// This file reads secrets: from the value of a key, from its environment variable, or from the file
+// that a second key with _file at its end names (secret, secret_file).
+
+// maxSecretFile is the largest size of a secret file. A wrong path may name a huge file.
 const maxSecretFile = 16 << 10
 
-// hasModes reports whether permission bits of files have a meaning on this operating system.
-const hasModes = runtime.GOOS != "windows"
+// hasPermissionBits reports whether this operating system has Unix permissions for files.
+const hasPermissionBits = runtime.GOOS != "windows"
 
-// secret is one value and its place.
+// secret is a secret with the value of the configuration that it was read from.
 type secret struct {
 	value wechat.Secret
 	at    value
 }
 
-// secrets reads at most so many secrets from v, or from the file named by the key of v with _file
-// after it. A variable for one of the two keys replaces both keys of the file.
-func (s *section) secrets(v value, most int) []secret {
+// secrets reads secrets from the key of v, or from the file that the same key with _file at its end
+// names. It rejects more than limit secrets. If one of the two keys is set by an environment
+// variable, the other one in the file is ignored.
+func (s *section) secrets(v value, limit int) []secret {
 	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
-	file := s.scalar(name + "_file")
+	file := s.fromEnvOrFile(name + "_file")
 	switch {
 	case v.env != "" && file.env == "":
-		file.node = nil
+		file.node = nil // absent
 	case file.env != "" && v.env == "":
 		v.node = nil
 	}
@@ -42,35 +46,37 @@ func (s *section) secrets(v value, most int) []secret {
 		return nil
 	}
 	if file.present() {
-		return file.secretFile(most)
+		return file.secretFile(limit)
 	}
-	return v.secretValues(most)
+	return v.secretValues(limit)
 }
 
-func (v value) secretValues(most int) []secret {
+// secretValues reads secrets from the value itself: one, or with limit > 1 a list. In an
+// environment variable a space separates two secrets.
+func (v value) secretValues(limit int) []secret {
 	if !v.present() {
 		return nil
 	}
-	if v.env != "" && most > 1 {
-		return v.checkSecrets(strings.Fields(v.node.Value), most)
+	if v.env != "" && limit > 1 {
+		return v.checkSecrets(strings.Fields(v.node.Value), limit)
 	}
-	if v.node.Kind == yaml.SequenceNode && most > 1 {
-		return v.secretList(most)
+	if v.node.Kind == yaml.SequenceNode && limit > 1 {
+		return v.secretList(limit)
 	}
-	// A secret of digits only is a number in YAML. Its text is kept, so nothing is lost.
+	// YAML takes a secret of digits for a number. node.Value still has its text unchanged.
 	if v.node.Kind != yaml.ScalarNode || !slices.Contains([]string{"!!str", "!!int", "!!float"}, v.node.Tag) {
 		v.reject("must be a string, not %s", typeName(v.node))
 		return nil
 	}
-	return v.checkSecrets([]string{v.node.Value}, most)
+	return v.checkSecrets([]string{v.node.Value}, limit)
 }
 
-func (v value) secretList(most int) (out []secret) {
+func (v value) secretList(limit int) (out []secret) {
 	for _, item := range v.items() {
 		out = append(out, item.secretValues(1)...)
 	}
-	if len(out) > most {
-		v.reject("at most %d values", most)
+	if len(out) > limit {
+		v.reject("at most %d values", limit)
 	}
 	values := map[wechat.Secret]bool{}
 	for _, each := range out {
@@ -82,9 +88,9 @@ func (v value) secretList(most int) (out []secret) {
 	return out
 }
 
-// secretFile reads a secret from the file that v names: one value, or with most > 1 one value a
-// line.
-func (v value) secretFile(most int) []secret {
+// secretFile reads secrets from the file that v names: the whole content, or with limit > 1 one
+// secret on each line.
+func (v value) secretFile(limit int) []secret {
 	name := v.nonEmpty("")
 	if name == "" {
 		return nil
@@ -99,26 +105,26 @@ func (v value) secretFile(most int) []secret {
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	values := []string{text}
-	if most > 1 {
+	if limit > 1 {
 		values = strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 	}
 	if strings.TrimSpace(text) == "" {
 		v.reject("empty file")
 		return nil
 	}
-	return v.checkSecrets(values, most)
+	return v.checkSecrets(values, limit)
 }
 
 // checkSecrets returns the values that are valid.
-func (v value) checkSecrets(values []string, most int) (out []secret) {
-	if len(values) > most {
-		v.reject("at most %d values", most)
+func (v value) checkSecrets(values []string, limit int) (out []secret) {
+	if len(values) > limit {
+		v.reject("at most %d values", limit)
 	}
 	for _, text := range values {
 		switch {
 		case text == "":
 			v.reject("must not be empty")
-		case strings.ContainsFunc(text, notASCII):
+		case strings.ContainsFunc(text, notPrintable):
 			v.reject("must not contain spaces, line breaks or non-ASCII characters")
 		case slices.ContainsFunc(out, func(s secret) bool { return string(s.value) == text }):
 			v.reject("duplicate value")
@@ -129,8 +135,8 @@ func (v value) checkSecrets(values []string, most int) (out []secret) {
 	return out
 }
 
-// readSecretFile reads a file. Its errors do not name the file, which may be a secret in the wrong
-// place.
+// readSecretFile reads a file. Its errors do not contain the name: someone may have written a
+// secret where a file name belongs.
 func readSecretFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	switch {
@@ -142,7 +148,7 @@ func readSecretFile(name string) (string, error) {
 		return "", errors.New("not a regular file")
 	case info.Size() > maxSecretFile:
 		return "", errors.New("file is too large for a secret")
-	case hasModes && info.Mode().Perm()&0o002 != 0:
+	case hasPermissionBits && info.Mode().Perm()&0o002 != 0:
 		return "", errors.New("file is writable by all users: chmod 600")
 	}
 	f, err := os.Open(name)
@@ -157,12 +163,13 @@ func readSecretFile(name string) (string, error) {
 	return string(text), nil
 }
 
-// isReadableByAll reports whether every user can read a file. Container platforms mount secrets
-// that way below /run/secrets, which only the container sees.
+// isReadableByAll reports whether every user of the machine can read a file. It returns false below
+// /run/secrets, where container platforms mount secrets: they are readable by all users, but only
+// of that container.
 func isReadableByAll(name string) bool {
 	if strings.HasPrefix(name, "/run/secrets/") || strings.HasPrefix(name, "/var/run/secrets/") {
 		return false
 	}
 	info, err := os.Stat(name)
-	return err == nil && hasModes && info.Mode().Perm()&0o004 != 0
+	return err == nil && hasPermissionBits && info.Mode().Perm()&0o004 != 0
 }

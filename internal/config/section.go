@@ -10,18 +10,26 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// key declares one key of a mapping that is read into a T. The order of the keys is that of the
-// example file.
+// The configuration is declared as tables of keys: topKeys, connectorKeys, appKeys and others. Each
+// table lists the keys of one mapping of the YAML file. readMapping and readKey read a mapping with
+// such a table into a struct.
+
+// key declares one key of a mapping. T is the struct that the mapping is read into. The order of
+// the keys is that of the example file.
 type key[T any] struct {
 	name     string
-	kinds    []gateway.AppKind // of apps that have the key; nil = all
-	required string            // what to write when the key is missing; "" = optional
-	fileOnly bool              // has no environment variable: a list, a mapping, or the name of an item
-	below    []string          // paths of the keys below it, relative to it
-	read     func(s *section, v value, into *T)
+	kinds    []gateway.AppKind // kinds of apps that have this key; nil = all
+	required string            // what to write if the key is missing, for the message; "" = optional
+	noEnv    bool              // has no environment variable: a list, a mapping, or the name of a list item
+	below    []string          // paths of the keys inside the value of this key, such as ".idle"
+
+	// read checks the value v of the key and stores it in the struct. s is the mapping that
+	// contains the key. nil = another key's function reads this key too, as that of secret reads
+	// secret_file.
+	read func(s *section, v value, into *T)
 }
 
-// validFor reports whether apps of a kind have the key.
+// validFor reports whether apps of this kind have the key.
 func (k key[T]) validFor(kind gateway.AppKind) bool {
 	return k.kinds == nil || slices.Contains(k.kinds, kind)
 }
@@ -34,15 +42,16 @@ func keyNames[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// section is a mapping with known keys.
+// section is a mapping of the file, after its keys were checked. The embedded value is the mapping
+// itself.
 type section struct {
 	value
-	fields map[string]*yaml.Node
-	lines  map[string]int
+	fields map[string]*yaml.Node // value of each key
+	lines  map[string]int        // line of each key
 }
 
-// section reads the keys of a mapping. An absent mapping, or a value of another type, has no
-// fields.
+// section returns v as a mapping, and rejects keys that are not known. If v is absent or not a
+// mapping, the result has no fields.
 func (v value) section(known []string) *section {
 	s := &section{value: v, fields: map[string]*yaml.Node{}, lines: map[string]int{}}
 	if !v.present() {
@@ -54,7 +63,7 @@ func (v value) section(known []string) *section {
 	}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k, val := v.node.Content[i], v.node.Content[i+1]
-		at := value{r: v.r, line: k.Line, path: v.path}
+		at := value{reader: v.reader, line: k.Line, path: v.path}
 		switch {
 		case k.Kind == yaml.ScalarNode && k.Tag == "!!merge":
 			at.reject("merge keys (<<) are not supported: repeat the keys, or use an alias for the whole value")
@@ -72,31 +81,32 @@ func (v value) section(known []string) *section {
 	return s
 }
 
-// has reports whether a key is in the file, with null as its value or not.
+// has reports whether a key is in the file, even if its value is null.
 func (s *section) has(name string) bool { return s.lines[name] > 0 }
 
-// isMapping reports whether the section is a mapping. It rejects an empty list item.
-func (s *section) isMapping() bool {
+// requireMapping reports whether a list item is a mapping, and rejects an empty item. Items of
+// other types have been rejected already.
+func (s *section) requireMapping() bool {
 	if !s.present() {
 		s.reject("must not be empty")
 	}
 	return s.present() && s.node.Kind == yaml.MappingNode
 }
 
-// listed returns the value of a key that holds a list or a mapping.
-func (s *section) listed(name string) value {
-	v := value{r: s.r, node: s.fields[name], line: s.lines[name], path: join(s.path, name)}
+// fromFile returns the value of a key in the file.
+func (s *section) fromFile(name string) value {
+	v := value{reader: s.reader, node: s.fields[name], line: s.lines[name], path: join(s.path, name)}
 	if v.line == 0 {
 		v.line = s.line
 	}
 	return v
 }
 
-// scalar returns the value of a key that holds one value. Its environment variable has priority.
-func (s *section) scalar(name string) value {
-	v := s.listed(name)
+// fromEnvOrFile returns the value of a key from its environment variable, or else from the file.
+func (s *section) fromEnvOrFile(name string) value {
+	v := s.fromFile(name)
 	env := variable(v.path)
-	if text := s.r.getenv(env); text != "" {
+	if text := s.reader.getenv(env); text != "" {
 		v.node, v.env = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}, env
 	}
 	return v
@@ -116,25 +126,24 @@ func variable(path string) string {
 	return "WEIGATE_" + notInVariable.ReplaceAllString(strings.ToUpper(path), "_")
 }
 
-// readKey reads one key into a T, or rejects a required one that is missing. A key without a
-// function is read together with another one.
+// readKey reads one key of s into a struct, or rejects a required key that is missing.
 func readKey[T any](s *section, k key[T], into *T) {
 	if k.read == nil {
 		return
 	}
-	v := s.scalar(k.name)
-	if k.fileOnly {
-		v = s.listed(k.name)
+	v := s.fromEnvOrFile(k.name)
+	if k.noEnv {
+		v = s.fromFile(k.name)
 	}
-	if k.required != "" && (!v.present() || k.fileOnly && v.isEmptyList()) {
+	if k.required != "" && (!v.present() || k.noEnv && v.isEmptyList()) {
 		v.reject("missing: %s", k.required)
 		return
 	}
 	k.read(s, v, into)
 }
 
-// readMapping reads a mapping with the given keys into a T. Keys that are absent get their
-// defaults.
+// readMapping reads the mapping v into a struct. Absent keys get their default values, because
+// their read functions are called too.
 func readMapping[T any](v value, keys []key[T], into *T) *section {
 	s := v.section(keyNames(keys))
 	for _, k := range keys {
@@ -147,7 +156,8 @@ func readMapping[T any](v value, keys []key[T], into *T) *section {
 // "wechat[].name". A test compares the reference pages with it.
 func Keys() []string { return paths(topKeys()) }
 
-// paths returns the paths of keys. A mapping is represented by the keys below it.
+// paths returns the paths of keys. For a key whose value is a mapping it returns the paths of the
+// keys inside.
 func paths[T any](keys []key[T]) (out []string) {
 	for _, k := range keys {
 		if k.below == nil {
@@ -158,8 +168,8 @@ func paths[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// prefixed returns paths with a prefix: a name, "." for the keys of a mapping, "[]." for those of a
-// list's items.
+// prefixed returns paths with a prefix: the name of a key, "." before the keys of a mapping, or
+// "[]." before the keys of list items.
 func prefixed(prefix string, paths []string) (out []string) {
 	for _, path := range paths {
 		out = append(out, prefix+path)

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+// This file finds suggestions for misspelled keys and words.
+
 // nearest returns the known word that is most similar to a misspelled one, or "" if none is
 // similar.
 func nearest(word string, known []string) string {
@@ -53,8 +55,8 @@ func didYouMean(word string, known []string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
 
-// unknownKey names an unknown key. A key that does not look like a word is not repeated: it may be
-// a misplaced secret.
+// unknownKey returns the message for an unknown key. It repeats the key only if that looks like a
+// word, because it may be a secret that was written in the wrong line.
 func unknownKey(key string) string {
 	if plainWord.MatchString(key) {
 		return "unknown key " + key

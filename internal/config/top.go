@@ -22,6 +22,9 @@ const (
 	year = 365 * day
 )
 
+// This file reads the keys at the top of the configuration file, except the lists wechat and apps.
+
+// topKeys declares them; see type key in section.go. Later keys use the values of earlier ones.
 func topKeys() []key[Config] {
 	return []key[Config]{
 		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
@@ -29,26 +32,26 @@ func topKeys() []key[Config] {
 		{name: "metrics", read: readMetrics},
 		{name: "insecure", read: func(_ *section, v value, c *Config) { c.Insecure = v.boolean() }},
 		{name: "store", read: readStore},
-		{name: "store_file"}, // with store
+		{name: "store_file"}, // readStore reads it
 		{name: "master_key_file", read: readMasterKey},
-		{name: "trusted_proxies", fileOnly: true, read: readProxies},
-		{name: "session", fileOnly: true, below: prefixed(".", paths(sessionKeys())), read: readSession},
+		{name: "trusted_proxies", noEnv: true, read: readProxies},
+		{name: "session", noEnv: true, below: prefixed(".", paths(sessionKeys())), read: readSession},
 		{name: "profile_max_age", read: func(_ *section, v value, c *Config) {
 			c.ProfileMaxAge = v.duration(30*day, time.Hour, 10*year)
 		}},
 		{name: "verify_cache", read: func(_ *section, v value, c *Config) {
 			c.VerifyCache = v.duration(5*time.Second, 0, time.Minute)
 		}},
-		{name: "verify_files", fileOnly: true, read: readVerifyFiles},
-		{name: "site", fileOnly: true, below: prefixed(".", paths(siteKeys())), read: readSite},
-		{name: "events", fileOnly: true, below: prefixed(".", paths(eventsKeys())),
+		{name: "verify_files", noEnv: true, read: readVerifyFiles},
+		{name: "site", noEnv: true, below: prefixed(".", paths(siteKeys())), read: readSite},
+		{name: "events", noEnv: true, below: prefixed(".", paths(eventsKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, eventsKeys(), &c.Events) }},
-		{name: "log", fileOnly: true, below: prefixed(".", paths(logKeys())),
+		{name: "log", noEnv: true, below: prefixed(".", paths(logKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, logKeys(), &c.Log) }},
-		{name: "wechat", fileOnly: true, below: prefixed("[].", paths(connectorKeys())),
+		{name: "wechat", noEnv: true, below: prefixed("[].", paths(connectorKeys())),
 			required: "at least one connector, an official account or a website app of yours at WeChat",
 			read:     func(_ *section, v value, c *Config) { c.WeChat = v.connectors() }},
-		{name: "apps", fileOnly: true, below: prefixed("[].", paths(appKeys())),
+		{name: "apps", noEnv: true, below: prefixed("[].", paths(appKeys())),
 			read: func(_ *section, v value, c *Config) { c.Apps = v.apps() }},
 	}
 }
@@ -85,27 +88,27 @@ func logKeys() []key[Log] {
 	}
 }
 
-// config reads the whole file.
+// config reads the whole file, whose mapping is root. [Load] calls it.
 func (r *reader) config(root value) *Config {
 	c := &Config{}
-	r.conf, r.connectorNames, r.appNames = c, newNames(), newNames()
+	r.conf, r.connectorNames, r.appNames = c, newUsedNames(), newUsedNames()
 	r.appIDs, r.hosts = map[string]int{}, map[string]int{}
 	if root.node.Kind != yaml.MappingNode {
 		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))
 		return c
 	}
-	// master_key is not a key, but people look for it here. The message for it says more than
-	// "unknown key".
+	// There is no key master_key, but users try it. It gets a more helpful message than "unknown
+	// key".
 	const masterKey = "master_key"
 	s := root.section(append(keyNames(topKeys()), masterKey))
 	if s.has(masterKey) {
-		s.listed(masterKey).reject("not allowed in the file: use master_key_file or WEIGATE_MASTER_KEY")
+		s.fromFile(masterKey).reject("not allowed in the file: use master_key_file or WEIGATE_MASTER_KEY")
 	}
 	for _, k := range topKeys() {
 		readKey(s, k, c)
 	}
-	if c.URL != "" {
-		s.scalar("url").rejectAll(checkBase(c.URL, c.Insecure))
+	if c.URL != "" { // checked last, because insecure is read after url
+		s.fromEnvOrFile("url").rejectAll(checkBaseURL(c.URL, c.Insecure))
 	}
 	return c
 }
@@ -123,14 +126,14 @@ func readMetrics(_ *section, v value, c *Config) {
 }
 
 // listen reads an address to listen on.
-func (v value) listen(def string) string {
+func (v value) listen(defaultValue string) string {
 	text, ok := v.text()
 	if !ok {
-		return def
+		return defaultValue
 	}
 	if err := checkListen(text); err != nil {
 		v.reject("%s", err)
-		return def
+		return defaultValue
 	}
 	return text
 }
@@ -153,14 +156,14 @@ func readStore(s *section, v value, c *Config) {
 }
 
 func readMasterKey(s *section, v value, c *Config) {
-	c.MasterKey = wechat.Secret(s.r.getenv("WEIGATE_MASTER_KEY"))
+	c.MasterKey = wechat.Secret(s.reader.getenv("WEIGATE_MASTER_KEY"))
 	c.MasterKeyFile = v.nonEmpty(defaultKeyFile)
 }
 
-// readProxies reads IP addresses and networks. Host names are not allowed: they would have to be
-// resolved for every request.
+// readProxies reads IP addresses and networks. Host names are not allowed, because the gateway
+// would have to resolve them for every request.
 func readProxies(_ *section, v value, c *Config) {
-	v.r.hasProxies = v.present() && len(v.node.Content) > 0
+	v.reader.hasProxies = v.present() && len(v.node.Content) > 0
 	texts, at := v.texts()
 	for i, text := range texts {
 		prefix, err := parsePrefix(text)
@@ -175,7 +178,7 @@ func readProxies(_ *section, v value, c *Config) {
 	}
 }
 
-// parsePrefix parses a network, or an IP address as the network that contains only it.
+// parsePrefix parses a network such as 10.0.0.0/8, or an IP address as a network with one address.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefix.Masked(), nil
@@ -193,17 +196,17 @@ func readSession(_ *section, v value, c *Config) {
 		c.Session.Idle = min(day, c.Session.Max)
 	}
 	if c.Session.Idle > c.Session.Max {
-		s.scalar("idle").reject("must not be longer than max")
+		s.fromEnvOrFile("idle").reject("must not be longer than max")
 	}
 }
 
-// verifyFile matches the names that mp.weixin.qq.com generates: MP_verify_ and 16 characters in
-// every known one.
-var verifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
+// validVerifyFile matches the names of the files with which WeChat verifies the ownership of a
+// domain. mp.weixin.qq.com generates MP_verify_ and, in all known cases, 16 characters.
+var validVerifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
 
 func readVerifyFiles(_ *section, v value, c *Config) {
 	c.VerifyFiles = v.checkedTexts(func(text string) []error {
-		if verifyFile.MatchString(text) {
+		if validVerifyFile.MatchString(text) {
 			return nil
 		}
 		return []error{errors.New("must be the name of a file from WeChat, such as MP_verify_0123456789abcdef.txt")}

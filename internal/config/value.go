@@ -9,28 +9,33 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// reader collects the problems of one configuration, and what its parts need to know of each other.
+// This file reads values of the YAML file or of environment variables: strings, lists, booleans and
+// durations. A method that finds a problem records it in the reader and returns a default value, so
+// that one run reports all problems.
+
+// reader reads one configuration. It collects the problems, and what later keys need to know about
+// earlier ones.
 type reader struct {
 	file     string
 	getenv   func(string) string
 	problems Problems
 	warnings Problems
 
-	conf           *Config // as far as it has been read
+	conf           *Config // the keys that have been read so far
 	hasProxies     bool    // trusted_proxies has elements, valid or not
-	connectorNames *names
-	appNames       *names
+	connectorNames *usedNames
+	appNames       *usedNames
 	appIDs         map[string]int // line of each appid, of connectors and of relay apps
-	hosts          map[string]int // line of the app of each host name
+	hosts          map[string]int // by host name: line of the forward_auth app that has it
 }
 
-// value is a value in the file or in the environment, or the place where one is missing.
+// value is the value of a key, from the file or the environment. The key may be absent.
 type value struct {
-	r    *reader
-	node *yaml.Node // nil = absent or null
-	line int        // of the value; of the mapping where the key is absent
-	path string     // of the key, as in apps.wiki.hosts
-	env  string     // variable that the value comes from; "" = the file
+	reader *reader
+	node   *yaml.Node // nil = absent or null
+	line   int        // of the value; of the mapping where the key is absent
+	path   string     // of the key, as in apps.wiki.hosts
+	env    string     // variable that the value comes from; "" = the file
 }
 
 func (v value) present() bool { return v.node != nil }
@@ -43,7 +48,7 @@ func (v value) isEmptyList() bool {
 // reject records a problem of this value. The message must not contain a value of the
 // configuration.
 func (v value) reject(format string, args ...any) {
-	v.r.problems = append(v.r.problems, v.problem(format, args...))
+	v.reader.problems = append(v.reader.problems, v.problem(format, args...))
 }
 
 // rejectAll records every error of a check.
@@ -54,11 +59,11 @@ func (v value) rejectAll(errs []error) {
 }
 
 func (v value) warn(format string, args ...any) {
-	v.r.warnings = append(v.r.warnings, v.problem(format, args...))
+	v.reader.warnings = append(v.reader.warnings, v.problem(format, args...))
 }
 
 func (v value) problem(format string, args ...any) Problem {
-	p := Problem{File: v.r.file, Line: v.line, Key: v.path}
+	p := Problem{File: v.reader.file, Line: v.line, Key: v.path}
 	if v.env != "" {
 		p = Problem{Key: v.env}
 	}
@@ -66,8 +71,8 @@ func (v value) problem(format string, args ...any) Problem {
 	return p
 }
 
-// resolve follows aliases and returns nil for null. Every mapping has a fixed depth, so an alias
-// inside its own anchor ends at a value of the wrong type.
+// resolve returns the node that a YAML alias (*name) refers to, n itself if it is not an alias, and
+// nil for null. It follows a limited number of aliases, because they could refer to each other.
 func resolve(n *yaml.Node) *yaml.Node {
 	for range 8 {
 		if n == nil || n.Kind != yaml.AliasNode {
@@ -111,7 +116,7 @@ func (v value) items() []value {
 	}
 	var out []value
 	for i, n := range v.node.Content {
-		out = append(out, value{r: v.r, node: resolve(n), line: n.Line, path: fmt.Sprintf("%s[%d]", v.path, i)})
+		out = append(out, value{reader: v.reader, node: resolve(n), line: n.Line, path: fmt.Sprintf("%s[%d]", v.path, i)})
 	}
 	return out
 }
@@ -136,21 +141,22 @@ func (v value) text() (text string, ok bool) {
 	return text, true
 }
 
-// nonEmpty reads a string that must not be empty, and returns def if it is absent or rejected.
-func (v value) nonEmpty(def string) string {
+// nonEmpty reads a string that must not be empty, and returns defaultValue if it is absent or
+// rejected.
+func (v value) nonEmpty(defaultValue string) string {
 	text, ok := v.text()
 	switch {
 	case !ok:
-		return def
+		return defaultValue
 	case text == "":
 		v.reject("must not be empty")
-		return def
+		return defaultValue
 	}
 	return text
 }
 
-// texts reads a list of strings that are not empty and differ from each other. at holds the place
-// of each.
+// texts reads a list of strings, and rejects empty and duplicate ones. at has the list element of
+// each string, for messages of further checks.
 func (v value) texts() (texts []string, at []value) {
 	for _, item := range v.items() {
 		if !item.present() {
@@ -170,7 +176,7 @@ func (v value) texts() (texts []string, at []value) {
 	return texts, at
 }
 
-// checkedTexts reads a list of strings, and leaves out those for which check returns errors.
+// checkedTexts reads a list of strings, and rejects those for which check returns errors.
 func (v value) checkedTexts(check func(string) []error) (out []string) {
 	texts, at := v.texts()
 	for i, text := range texts {
@@ -200,26 +206,27 @@ func (v value) boolean() bool {
 	return false
 }
 
-// duration reads a duration between two bounds. It returns def if the value is absent or rejected.
-func (v value) duration(def, least, most time.Duration) time.Duration {
+// duration reads a duration between two bounds. It returns defaultValue if the value is absent or
+// rejected.
+func (v value) duration(defaultValue, lowest, highest time.Duration) time.Duration {
 	if !v.present() {
-		return def
+		return defaultValue
 	}
 	if v.node.Kind != yaml.ScalarNode {
 		v.reject("must be a duration such as 90s, 5m or 24h, not %s", typeName(v.node))
-		return def
+		return defaultValue
 	}
 	switch d, err := time.ParseDuration(v.node.Value); {
 	case err != nil && v.node.Tag == "!!int":
 		v.reject("requires a unit: 90s, 5m or 24h")
 	case err != nil:
 		v.reject("must be a duration such as 90s, 5m or 24h (there is no unit for days)")
-	case d < least || d > most:
-		v.reject("must be between %s and %s", shortDuration(least), shortDuration(most))
+	case d < lowest || d > highest:
+		v.reject("must be between %s and %s", shortDuration(lowest), shortDuration(highest))
 	default:
 		return d
 	}
-	return def
+	return defaultValue
 }
 
 // shortDuration formats a duration without the zeros that time.Duration adds: 24h, not 24h0m0s.
@@ -234,21 +241,22 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-// choice reads one of several words. It returns def if the value is absent or rejected.
-func (v value) choice(def string, words ...string) string {
+// choice reads a value that must be one of several words. It returns defaultValue if the value is
+// absent or rejected.
+func (v value) choice(defaultValue string, words ...string) string {
 	if !v.present() {
-		return def
+		return defaultValue
 	}
 	text := v.node.Value // "" for a list or a mapping
 	if !slices.Contains(words, text) {
-		v.reject("must be %s%s", alternatives(words), didYouMean(text, words))
-		return def
+		v.reject("must be %s%s", joinWithOr(words), didYouMean(text, words))
+		return defaultValue
 	}
 	return text
 }
 
-// alternatives formats words as "a, b or c".
-func alternatives(words []string) string {
+// joinWithOr formats words as "a, b or c".
+func joinWithOr(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
