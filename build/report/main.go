@@ -1,7 +1,9 @@
-// Command report reads the output of "go test -json", stores it in a file, and prints a summary:
-// the output of failed tests, the skipped tests, the slowest tests, and their number. A skipped
-// test is a failure, because a suite that skips what it cannot run would report success for cases
-// that were not tested.
+// Command report reads the output of "go test -json" from standard input, stores it in a file, and
+// prints a summary: the output of failed tests, the skipped tests, the slowest tests, and the
+// number of tests. "make test" calls it.
+//
+// It exits with status 1 if a test failed or was skipped. A skipped test counts as a failure,
+// because otherwise the run would succeed although a case was not tested.
 //
 //	go test -json ./... | report -raw out/suite.jsonl
 package main
@@ -19,30 +21,30 @@ import (
 
 func main() {
 	raw := flag.String("raw", "", "store the JSON lines in this `file`")
-	none := flag.Bool("notests", false, "succeed without any test")
+	allowNone := flag.Bool("notests", false, "succeed without any test")
 	flag.Parse()
-	if err := run(os.Stdin, os.Stdout, *raw, *none); err != nil {
+	if err := run(os.Stdin, os.Stdout, *raw, *allowNone); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 }
 
-func run(in io.Reader, out io.Writer, raw string, none bool) error {
-	keep := io.Discard
+func run(in io.Reader, out io.Writer, raw string, allowNone bool) error {
+	stored := io.Discard
 	if raw != "" {
 		f, err := os.Create(raw)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		keep = f
+		stored = f
 	}
-	r, err := read(io.TeeReader(in, keep))
+	r, err := read(io.TeeReader(in, stored))
 	if err != nil {
-		io.Copy(keep, in) // let go test finish, and store its output
+		io.Copy(stored, in) // read the rest too, so that go test can finish
 		return err
 	}
-	return r.write(out, none)
+	return r.write(out, allowNone)
 }
 
 // event is one line of "go test -json". "go doc test2json" documents the fields.
@@ -51,24 +53,28 @@ type event struct {
 	Elapsed                                   float64
 }
 
+// result is the result of a test or of a package.
 type result struct {
-	name    string
+	name    string // "PACKAGE TEST", or "PACKAGE" for the package itself
 	seconds float64
 	output  string
 }
 
+// report has the results of all tests.
 type report struct {
-	passed                 int
-	failed, skipped, timed []result
-	packages               int
+	passed   int
+	failed   []result
+	skipped  []result
+	timed    []result // the tests that passed, without output
+	packages int      // packages that passed
 }
 
-// read collects the results. Output that belongs to no test of a package that fails (a
-// compile error, a panic, a data race) is the package's own.
+// read collects the results. Output that belongs to no test (a compile error, a panic, a data race)
+// is reported for the package.
 func read(in io.Reader) (*report, error) {
 	r := &report{}
 	output := map[string]*strings.Builder{}
-	failedBelow := map[string]bool{}
+	hasFailedTest := map[string]bool{} // by package
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 0, 1<<20), 64<<20)
 	for lines.Scan() {
@@ -94,18 +100,17 @@ func read(in io.Reader) (*report, error) {
 			r.passed++
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
-			// A package also fails when one of its tests fails. Then only the test is reported, and
-			// the package is reported only if no test failed. The same holds for a test and its
-			// subtests.
+			// When a subtest fails, its test and its package fail too. A package is reported only
+			// if none of its tests failed, for example because it does not compile.
 			parent := e.Package
 			if i := strings.LastIndex(e.Test, "/"); i >= 0 {
 				parent += " " + e.Test[:i]
 			}
 			if e.Test != "" {
-				failedBelow[parent] = true
-				failedBelow[e.Package] = true
+				hasFailedTest[parent] = true
+				hasFailedTest[e.Package] = true
 			}
-			if !failedBelow[name] || e.Test != "" {
+			if !hasFailedTest[name] || e.Test != "" {
 				r.failed = append(r.failed, result{name: name, seconds: e.Elapsed, output: output[name].String()})
 			}
 		case "skip":
@@ -118,7 +123,7 @@ func read(in io.Reader) (*report, error) {
 }
 
 // write prints the summary and returns an error if a test failed or was skipped, or if no test ran.
-func (r *report) write(out io.Writer, none bool) error {
+func (r *report) write(out io.Writer, allowNone bool) error {
 	for _, f := range r.failed {
 		fmt.Fprintf(out, "FAIL %s (%.1f s)\n%s", f.name, f.seconds, indent(f.output))
 	}
@@ -138,7 +143,7 @@ func (r *report) write(out io.Writer, none bool) error {
 		return fmt.Errorf("%d failed", len(r.failed))
 	case len(r.skipped) > 0:
 		return fmt.Errorf("%d skipped: a test that cannot run here is not a test that passed", len(r.skipped))
-	case r.passed == 0 && !none:
+	case r.passed == 0 && !allowNone:
 		return fmt.Errorf("no test ran")
 	}
 	return nil

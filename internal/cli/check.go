@@ -17,13 +17,15 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// checkCmd is "weigate check". It finds what would stop the gateway, and changes nothing.
+// checkCmd is "weigate check". It finds the problems that would prevent "weigate serve" from
+// working, and changes nothing.
 type checkCmd struct {
 	configFlag
 	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
 }
 
-// errCheckFailed ends a check whose problems have been printed.
+// errCheckFailed is returned by a check that found problems. They have been printed already, so
+// that Run prints nothing more.
 var errCheckFailed = errors.New("the check found problems")
 
 // Run checks the configuration, the master key, the store, and the credentials at WeChat. It prints
@@ -63,7 +65,8 @@ func (c *checkCmd) Run(s *invocation) error {
 
 func printChecked(p printer, name, result string) { p.printf("%-14s %s", name, result) }
 
-// describe prints the parts of the configuration that depend on one another.
+// describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
+// and the files with which WeChat verifies a domain.
 func describe(p printer, conf *config.Config) {
 	kinds := map[string]bool{}
 	for _, c := range conf.WeChat {
@@ -95,27 +98,30 @@ func describe(p printer, conf *config.Config) {
 	}
 }
 
-// checkMasterKey reads the master key. It returns nil without an error if the first start will
-// create the key.
-func checkMasterKey(conf *config.Config) (string, *keys.Sealer, error) {
+// checkMasterKey reads the master key and describes the result. If there is no key yet, it returns
+// nil without an error, because the first start creates one.
+func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, err error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
 		name = "WEIGATE_MASTER_KEY"
 	}
-	m, err := loadMasterKey(conf)
+	sealer, err = loadMasterKey(conf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return name + " does not exist: the first start creates it", nil, nil
 	case err != nil:
 		return "", nil, err
 	}
-	return name + ", " + m.IDs()[0], m, nil
+	return name + ", " + sealer.IDs()[0], sealer, nil
 }
 
-// checkStore opens the store and checks that the master key opens what is sealed in it. checkKey is
-// false if the master key could not be read. It neither creates a SQLite file nor migrates a
-// database, because a gateway of an older version may be running on it.
-func checkStore(ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool) (string, error) {
+// checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
+// sealer is nil if there is no master key yet. checkKey is false if the master key could not be
+// read: then only the store is checked. It neither creates a SQLite file nor migrates a database,
+// because a gateway of an older version may be running on it.
+func checkStore(
+	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
+) (result string, err error) {
 	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return conf.StoreName() + " does not exist: the first start creates it", nil
@@ -148,35 +154,36 @@ func checkStore(ctx context.Context, conf *config.Config, sealer *keys.Sealer, c
 // invalidCode has the format of WeChat's codes.
 const invalidCode = "0weigatecheckweigatecheckweigate"
 
-// checkConnector redeems an invalid code at WeChat, at the same endpoint for official accounts and
-// website apps. With the right appid, secret and IP address, WeChat rejects the code: 40029.
+// checkConnector checks appid, secret and IP address of a connector by redeeming an invalid code.
+// WeChat checks the code last: if it rejects only the code (40029), the rest is right. The endpoint
+// is the same for official accounts and website apps.
 func checkConnector(ctx context.Context, c config.Connector) (string, error) {
 	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
 	_, err := client.Exchange(ctx, invalidCode)
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("wechat.%s: %w", c.Name, fmt.Errorf(format, args...))
 	}
-	var answer *wechat.Error
+	var wechatErr *wechat.Error
 	switch {
 	case err == nil:
 		return "", fail("%s accepted an invalid code: it is not WeChat", c.API)
-	case !errors.As(err, &answer):
+	case !errors.As(err, &wechatErr):
 		return "", fail("%w", err)
 	}
 	console, page := "mp.weixin.qq.com", "设置与开发 › 开发接口管理"
 	if c.Kind == config.Website {
 		console, page = "open.weixin.qq.com", "管理中心 › 网站应用"
 	}
-	switch answer.Code {
+	switch wechatErr.Code {
 	case 40029:
 		return "WeChat accepts " + c.AppID + ", its secret and this IP address (answer 40029)", nil
 	case 40013:
 		return "", withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
 	case 40125, 40001:
-		return "", withHint(fail("the AppSecret is wrong (%d)", answer.Code),
+		return "", withHint(fail("the AppSecret is wrong (%d)", wechatErr.Code),
 			"it changes when it is reset (重置) at %s: use the current one", console)
 	case 40164:
-		return "", withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(answer.Message)),
+		return "", withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
 			"add the IP address to the allow-list (IP白名单) of the account")
 	}
 	return "", fail("%w", err)

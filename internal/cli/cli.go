@@ -1,11 +1,10 @@
-// Package cli implements the weigate command: it parses the command line, wires the packages of
-// the program, runs their servers and prints to the terminal.
+// Package cli implements the weigate command. It parses the command line, starts the servers and
+// prints to the terminal. The rules of sign-in are in the packages that it calls.
 //
-// [Run] is its only function. Each command is a struct whose fields are its flags, in a file of
-// its own: demo.go, sim.go, serve.go, check.go, user.go, import.go, key.go, version.go. An error
-// is printed on one line, "weigate: error: …", with what to do on a second, "weigate: hint: …".
-//
-// It contains no logic of WeChat or of sign-in.
+// [Run] is its only exported function. Each command is a struct whose fields are its flags, with a
+// method Run, in a file of its own: demo.go, sim.go, serve.go, check.go, user.go, import.go,
+// key.go, version.go. An error is printed on one line, "weigate: error: …". What to do about it is
+// printed on a second line, "weigate: hint: …".
 package cli
 
 import (
@@ -20,7 +19,8 @@ import (
 	"github.com/weigate/weigate/internal/config"
 )
 
-// commands is the command line.
+// commands declares the command line. The package kong reads the tags of the fields, and calls the
+// method Run of the chosen command.
 type commands struct {
 	Help    helpFlag   `short:"h" help:"Show help for a command."`
 	Demo    demoCmd    `cmd:"" help:"Try Weigate on this machine: a simulated WeChat, the gateway and sample apps."`
@@ -35,7 +35,7 @@ type commands struct {
 const description = "WeChat login for every app: a gateway, a library, and a simulated WeChat.\n\n" +
 	"First time here? Run: weigate demo"
 
-// invocation is what a command runs with.
+// invocation is one run of the program. Kong passes it to the method Run of the command.
 type invocation struct {
 	ctx    context.Context
 	out    printer
@@ -58,7 +58,7 @@ func Run(
 		}
 		s.out.hintf("%s in the configuration; weigate.example.yaml shows every key",
 			count(len(problems), "problem", "problems"))
-	case errors.Is(err, errCheckFailed):
+	case errors.Is(err, errCheckFailed): // "weigate check" has printed its problems
 	case err != nil:
 		s.out.errorWithHint(err)
 	}
@@ -107,8 +107,8 @@ func (helpFlag) BeforeReset(c *kong.Context) error {
 	return errHelp
 }
 
-// usageError adds the command that prints the help as a hint, unless the parser suggests a flag or
-// a command itself.
+// usageError adds a hint to an error of the command line: the command that prints the help. It adds
+// none if the parser already suggests a flag or a command.
 func usageError(err error) error {
 	var parse *kong.ParseError
 	help := "weigate --help"

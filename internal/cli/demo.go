@@ -34,19 +34,20 @@ type demoCmd struct {
 	Seed        uint64 `placeholder:"N" help:"Repeat the simulated WeChat of the run that printed this seed."`
 }
 
-// Run serves until the context is done.
+// Run starts all servers of the demo, prints their addresses and serves until the context is done.
+// It listens on all addresses first, because the servers must know each other's URLs.
 func (c *demoCmd) Run(s *invocation) (err error) {
 	run := &servers{out: s.out}
 	defer run.close()
-	site, err := listenLoopback(run, "--addr", c.Addr)
+	apps, err := listenLoopback(run, "--addr", c.Addr)
 	if err != nil {
 		return err
 	}
-	front, err := listenLoopback(run, "--gateway-addr", c.GatewayAddr)
+	gatewayListener, err := listenLoopback(run, "--gateway-addr", c.GatewayAddr)
 	if err != nil {
 		return err
 	}
-	pages, err := listenLoopback(run, "--sim-addr", c.SimAddr)
+	wechatListener, err := listenLoopback(run, "--sim-addr", c.SimAddr)
 	if err != nil {
 		return err
 	}
@@ -55,16 +56,17 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	d := demoServers{
-		appsURL: address(site), gatewayURL: address(front), wechatURL: address(pages), controlURL: address(control),
-		seed: c.Seed, log: s.out.logger(),
+		appsURL: address(apps), gatewayURL: address(gatewayListener), wechatURL: address(wechatListener),
+		controlURL: address(control),
+		seed:       c.Seed, log: s.out.logger(),
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.start(s.ctx); err != nil {
 		return err
 	}
-	run.handle(site, d.apps)
-	run.handle(front, d.gateway.Handler())
-	run.handle(pages, d.sim)
+	run.handle(apps, d.apps)
+	run.handle(gatewayListener, d.gateway.Handler())
+	run.handle(wechatListener, d.sim)
 	run.handle(control, simulator.New(simulator.Config{Server: d.sim, OpenURL: d.wechatURL}))
 
 	text := demoEnglish
@@ -96,12 +98,14 @@ Ctrl-C stops it.`
 按 Ctrl-C 停止。`
 )
 
-// demoServers are the servers of the demo.
+// demoServers are the servers of the demo. The caller sets the URLs, seed and log; start sets the
+// other fields.
 type demoServers struct {
 	appsURL, gatewayURL, wechatURL, controlURL string
 
-	seed    uint64 // of the simulator; 0 = random
-	log     *slog.Logger
+	seed uint64 // of the simulator; 0 = random
+	log  *slog.Logger
+
 	sim     *wechattest.Server
 	store   gateway.Store
 	gateway *app.App
@@ -155,8 +159,8 @@ func (d *demoServers) start(ctx context.Context) error {
 	return nil
 }
 
-// demoConfig is the configuration of the demo's gateway. The proxy of the wiki is on this machine,
-// and Board allows desktop sign-in only.
+// demoConfig is the configuration of the demo's gateway. The sample app Wiki uses forward auth; its
+// reverse proxy runs in this process, so loopback addresses are trusted proxies.
 var demoConfig = template.Must(template.New("").Parse(`
 url: {{.GatewayURL}}
 store: "sqlite::memory:"
@@ -242,7 +246,7 @@ func (d *demoServers) startGateway(ctx context.Context, account wechattest.App, 
 	return err
 }
 
-// close stops what start has started, also after an error of start.
+// close stops everything that start has started, even if start returned an error.
 func (d *demoServers) close() error {
 	var problems []error
 	if d.gateway != nil {
@@ -259,7 +263,8 @@ func (d *demoServers) close() error {
 	return errors.Join(problems...)
 }
 
-// uniqueHosts returns the host names of URLs, for WeChat's callback domains.
+// uniqueHosts returns the host names of URLs. They are configured at the simulated WeChat as
+// callback domains, the only hosts to which WeChat redirects.
 func uniqueHosts(addresses ...string) (hosts []string, err error) {
 	for _, address := range addresses {
 		u, err := url.Parse(address)

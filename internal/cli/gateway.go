@@ -16,7 +16,10 @@ import (
 // openTimeout limits how long opening a store may take, including its migrations.
 const openTimeout = time.Minute
 
-// configFlag is the flag that the commands of the gateway share.
+// This file opens what the commands of the gateway have in common: configuration, store, master
+// key.
+
+// configFlag is the flag --config, which all commands of the gateway have.
 type configFlag struct {
 	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
 }
@@ -36,7 +39,7 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 	return conf, nil
 }
 
-// open reads the configuration and opens the store. A gateway may be running on the same store.
+// open reads the configuration and opens the store, while a gateway may be serving from it.
 func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	conf, err := c.load(s)
 	if err != nil {
@@ -65,8 +68,9 @@ func storeError(conf *config.Config, err error) error {
 	return fmt.Errorf("store (%s): %w", conf.StoreName(), err)
 }
 
-// loadMasterKey reads the master key. It does not create one: a new key could not open what is
-// sealed already.
+// loadMasterKey reads the master key from the environment or from its file. If the file does not
+// exist, the error wraps fs.ErrNotExist. It creates no key, because a new key could not decrypt
+// what is in the store.
 func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
 		m, err := keys.ParseMasterKey(string(conf.MasterKey))

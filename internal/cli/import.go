@@ -14,7 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// userImportCmd is "weigate user import".
+// userImportCmd is "weigate user import". It imports the users of the program that the gateway
+// replaces. The old_id of a line is the id that the user had there.
 type userImportCmd struct {
 	configFlag
 	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname."`
@@ -23,8 +24,9 @@ type userImportCmd struct {
 	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
 }
 
-// Run checks the whole file before it stores anything. Lines that contradict stored users are
-// skipped and reported. A second run of the same file changes nothing.
+// Run checks the whole file before it stores anything. It then skips and reports each line that
+// contradicts the stored users, for example an openid that belongs to another old_id. Importing the
+// same file again changes nothing.
 func (c *userImportCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
@@ -98,8 +100,8 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 	return nil
 }
 
-// importedUntil describes an import that failed after done lines. The failed batch may have been
-// imported too, if only the response was lost.
+// importedUntil describes how far an import came that failed after done lines. Whether the next
+// batch was stored is uncertain: the connection may have failed after the commit.
 func importedUntil(lines []importLine, done int) string {
 	if done == 0 {
 		return "no line imported for certain"
@@ -123,8 +125,8 @@ type lineProblem struct {
 // Error returns the line number and the text, to be printed after the file name.
 func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.text) }
 
-// readUsers reads a CSV file whose first line names the columns. It returns every problem. template
-// has what all users have in common.
+// readUsers reads a CSV file whose first line names the columns. It returns all users, or all
+// problems. template has the fields that are the same for all users, such as the connector.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1
@@ -137,7 +139,7 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 	if problem != "" {
 		return nil, []error{lineProblem{line: 1, text: problem}}
 	}
-	openids, oldIDs := map[string]int{}, map[string]int{}
+	openids, oldIDs := map[string]int{}, map[string]int{} // by openid and old id: the line
 	for {
 		record, err := table.Read()
 		if errors.Is(err, io.EOF) {
@@ -166,12 +168,12 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 			reject(problem)
 			continue
 		}
-		if first := openids[user.OpenID]; first > 0 {
-			reject(fmt.Sprintf("same openid as line %d", first))
+		if line := openids[user.OpenID]; line > 0 {
+			reject(fmt.Sprintf("same openid as line %d", line))
 			continue
 		}
-		if first := oldIDs[user.OldID]; first > 0 { // a user has one openid at a connector
-			reject(fmt.Sprintf("same old_id as line %d, with another openid", first))
+		if line := oldIDs[user.OldID]; line > 0 { // a user has only one openid at a connector
+			reject(fmt.Sprintf("same old_id as line %d, with another openid", line))
 			continue
 		}
 		openids[user.OpenID], oldIDs[user.OldID] = n, n
@@ -184,7 +186,7 @@ func columnsOf(head []string) (columns map[string]int, problem string) {
 	columns = map[string]int{}
 	known := []string{"openid", "unionid", "old_id", "nickname"}
 	for i, name := range head {
-		// Spreadsheet programs write a byte order mark.
+		// Spreadsheet programs write a byte order mark at the start of the file.
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch _, twice := columns[name]; {
 		case !slices.Contains(known, name):
@@ -202,6 +204,7 @@ func columnsOf(head []string) (columns map[string]int, problem string) {
 	return columns, ""
 }
 
+// readUser returns the user of one line. columns has the index of each column.
 func readUser(record []string, columns map[string]int, template gateway.SignIn) gateway.ImportedUser {
 	field := func(name string) string {
 		if i, ok := columns[name]; ok {

@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// keyCmd is "weigate key".
+// keyCmd is "weigate key". Signing keys sign ID tokens. The master key, which is not in the store,
+// seals (encrypts) the signing keys in the store.
 type keyCmd struct {
 	List   keyListCmd   `cmd:"" help:"List the signing keys and their master keys."`
 	Rotate keyRotateCmd `cmd:"" help:"Create a new signing key. The gateway does so every 90 days."`
@@ -47,19 +48,20 @@ func (c *keyListCmd) Run(s *invocation) error {
 	for _, k := range all {
 		until := "-"
 		if !k.ExpiresAt.IsZero() {
-			until = day(k.ExpiresAt)
+			until = formatTime(k.ExpiresAt)
 		}
 		sealed := "older: weigate key reseal"
 		if master.Current(k.Sealed) {
 			sealed = master.IDs()[0]
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			k.ID, k.Alg, keyState(k, all, time.Now()), day(k.ActiveAt), until, sealed)
+			k.ID, k.Alg, keyState(k, all, time.Now()), formatTime(k.ActiveAt), until, sealed)
 	}
 	return table.Flush()
 }
 
-// keyState returns the state of a key. The key of an algorithm that became active last signs.
+// keyState returns the state of a key. Of the active keys of an algorithm, the newest signs; it has
+// replaced the others.
 func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 	switch {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
@@ -123,7 +125,8 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 // keyResealCmd is "weigate key reseal".
 type keyResealCmd struct{ configFlag }
 
-// Run seals everything again with the first master key. A gateway does the same when it starts.
+// Run encrypts all signing keys again with the first master key, so that older master keys can be
+// removed. The gateway does the same when it starts.
 func (c *keyResealCmd) Run(s *invocation) error {
 	conf, store, err := c.open(s)
 	if err != nil {
@@ -134,6 +137,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
+	// OpenSet seals again what is sealed with an older master key.
 	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
 		return checkKeyError(err)
@@ -142,7 +146,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	older := 0
+	older := 0 // valid keys that are still sealed with an older master key
 	for _, k := range all {
 		if !master.Current(k.Sealed) && (k.ExpiresAt.IsZero() || time.Now().Before(k.ExpiresAt)) {
 			older++

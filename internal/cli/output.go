@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// printer writes the output of a command to out. Errors, warnings and hints go to err, each on
-// one line that starts with the name of the program.
+// printer prints the output of a command to out. It prints errors, warnings and hints to err, each
+// on one line that starts with the name of the program.
 type printer struct {
 	out, err io.Writer
 }
@@ -46,7 +46,7 @@ func (p printer) serverLog() *log.Logger {
 	return log.New(p.err, "weigate: http: ", 0)
 }
 
-// logger returns the log of the packages that the command runs. It prints warnings and errors.
+// logger returns the log of the demo's packages. It has warnings and errors only.
 func (p printer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
@@ -80,7 +80,7 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// newLogger returns the gateway's log: one line for each record, as text or as JSON.
+// newLogger returns the gateway's log, with one line for each record. format is "text" or "json".
 func newLogger(to io.Writer, format string, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
 	if format == "json" {
@@ -89,7 +89,7 @@ func newLogger(to io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to, o))
 }
 
-// parseLevel parses a level of the configuration.
+// parseLevel parses the key log.level of the configuration.
 func parseLevel(word string) slog.Level {
 	var l slog.Level
 	if l.UnmarshalText([]byte(word)) != nil {
@@ -98,12 +98,12 @@ func parseLevel(word string) slog.Level {
 	return l
 }
 
-// redact shortens openids and unionids, and removes attributes whose name means a secret. Callers
-// should log neither; this catches mistakes.
+// redact shortens openids and unionids, and replaces the values of attributes with names such as
+// "token". No package should log these; redact is a second protection.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch strings.ToLower(a.Key) {
 	case "openid", "unionid":
-		if text := a.Value.String(); !strings.HasSuffix(text, "…") { // package login shortens them itself
+		if text := a.Value.String(); !strings.HasSuffix(text, "…") { // unless it is shortened already
 			return slog.String(a.Key, short(text))
 		}
 	case "secret", "client_secret", "code", "token", "access_token", "refresh_token", "id_token", "cookie",

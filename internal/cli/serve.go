@@ -25,15 +25,15 @@ import (
 // serveCmd is "weigate serve": the gateway.
 type serveCmd struct{ configFlag }
 
-// shutdownTimeout is how long requests in progress may take after a stop: longer than a call to
-// WeChat, so that no sign-in is interrupted.
+// shutdownTimeout is how long requests in progress may still take after a stop. It is longer than a
+// call to WeChat, so that no sign-in is interrupted: WeChat's codes can be redeemed only once.
 const shutdownTimeout = 20 * time.Second
 
-// runningGateway is a gateway with what a reload needs.
+// runningGateway is a gateway and the values that a reload of its configuration needs.
 type runningGateway struct {
-	path    string // of the configuration
-	conf    *config.Config
-	keyIDs  []string // of the master keys
+	path    string         // of the configuration file
+	conf    *config.Config // the current configuration
+	keyIDs  []string       // ids of the master keys that were read at the start
 	app     *app.App
 	log     *slog.Logger
 	level   *slog.LevelVar
@@ -50,18 +50,18 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}
 	run := &servers{out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: time.Minute}
 	defer run.close()
-	site, err := run.listen(conf.Listen, "listen in the configuration")
+	listener, err := run.listen(conf.Listen, "listen in the configuration")
 	if err != nil {
 		return err
 	}
-	var monitoring net.Listener
+	var metricsListener net.Listener // nil = no metrics
 	if conf.Metrics != "" {
-		if monitoring, err = run.listen(conf.Metrics, "metrics in the configuration"); err != nil {
+		if metricsListener, err = run.listen(conf.Metrics, "metrics in the configuration"); err != nil {
 			return err
 		}
 	}
-	counted := metrics.New()
-	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counted.Store})
+	counters := metrics.New()
+	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counters.Store})
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}
 	g := &runningGateway{
 		path: c.Config, conf: conf, keyIDs: sealer.IDs(), getenv: s.getenv,
-		level: &slog.LevelVar{}, metrics: counted,
+		level: &slog.LevelVar{}, metrics: counters,
 	}
 	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
 	g.level.Set(parseLevel(conf.Log.Level))
@@ -89,27 +89,28 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		err = errors.Join(err, g.app.Close(end))
 	}()
 	run.stopping = g.app.Stopping
-	run.handle(site, g.app.Handler())
-	if monitoring != nil {
-		run.handle(monitoring, g.monitoring())
+	run.handle(listener, g.app.Handler())
+	if metricsListener != nil {
+		run.handle(metricsListener, g.monitoring())
 	}
+	// SIGHUP reloads the configuration.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	go g.reloadOn(ctx, hangup)
-	context.AfterFunc(ctx, g.app.Drain)
-	g.printStart(s.out, site, monitoring)
+	context.AfterFunc(ctx, g.app.Drain) // ends long polls, for which the shutdown would wait
+	g.printStart(s.out, listener, metricsListener)
 	return run.run(ctx)
 }
 
 // printStart prints the addresses of the gateway.
-func (g *runningGateway) printStart(p printer, site, monitoring net.Listener) {
+func (g *runningGateway) printStart(p printer, listener, metricsListener net.Listener) {
 	p.printf("Weigate serves %s\n", g.conf.URL)
-	p.printf("  listens on   %s", address(site))
-	if monitoring != nil {
-		p.printf("  metrics      %s/metrics", address(monitoring))
+	p.printf("  listens on   %s", address(listener))
+	if metricsListener != nil {
+		p.printf("  metrics      %s/metrics", address(metricsListener))
 	}
 	p.printf("  store        %s", g.conf.StoreName())
 	var names []string
@@ -136,7 +137,7 @@ func (g *runningGateway) monitoring() http.Handler {
 	return mux
 }
 
-// reloadOn reloads the configuration at each signal.
+// reloadOn reloads the configuration at each signal until ctx ends.
 func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
 	for {
 		select {
@@ -152,7 +153,7 @@ func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) 
 // if the configuration is invalid.
 func (g *runningGateway) reload() {
 	const failed = "configuration not reloaded, previous one kept"
-	read, err := config.Load(g.path, g.getenv)
+	next, err := config.Load(g.path, g.getenv)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -164,13 +165,13 @@ func (g *runningGateway) reload() {
 		g.log.Error(failed, "error", err)
 		return
 	}
-	for _, w := range read.Warnings {
+	for _, w := range next.Warnings {
 		g.log.Warn("configuration warning", "warning", w.String())
 	}
-	if keys := g.needRestart(read); len(keys) > 0 {
+	if keys := g.needRestart(next); len(keys) > 0 {
 		g.log.Warn("configuration changed, restart required", "keys", strings.Join(keys, ", "))
 	}
-	next := config.KeepRunning(g.conf, read)
+	next = config.KeepRunning(g.conf, next)
 	if err := g.app.Reload(next); err != nil {
 		g.log.Error(failed, "error", err)
 		return
@@ -180,11 +181,11 @@ func (g *runningGateway) reload() {
 	g.log.Info("configuration reloaded", "apps", len(next.Apps))
 }
 
-// needRestart returns the changed keys that a reload cannot apply. The content of master_key_file
-// is one of them, because signing keys are sealed with the master keys of the start.
-func (g *runningGateway) needRestart(read *config.Config) []string {
-	changed := config.NeedsRestart(g.conf, read)
-	switch m, err := loadMasterKey(read); {
+// needRestart returns the changed keys that a reload cannot apply. It also checks whether the
+// master key file has other content than at the start: a reload does not read it again.
+func (g *runningGateway) needRestart(next *config.Config) []string {
+	changed := config.NeedsRestart(g.conf, next)
+	switch m, err := loadMasterKey(next); {
 	case err != nil:
 		g.log.Warn("master key not read, restart would fail", "error", err)
 	case !slices.Equal(m.IDs(), g.keyIDs) && !slices.Contains(changed, "master_key_file"):
@@ -193,12 +194,12 @@ func (g *runningGateway) needRestart(read *config.Config) []string {
 	return changed
 }
 
-// loadOrCreateMasterKey reads the master key. It creates the file if the store contains nothing
-// that is sealed with a missing one.
+// loadOrCreateMasterKey reads the master key. If its file does not exist, it creates one, unless
+// the store contains signing keys: then the file is lost, and a new key could not decrypt them.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
 	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
-		open, exposedErr := keys.Exposed(conf.MasterKeyFile)
-		if conf.MasterKey == "" && exposedErr == nil && open {
+		exposed, exposedErr := keys.Exposed(conf.MasterKeyFile)
+		if conf.MasterKey == "" && exposedErr == nil && exposed {
 			s.out.warnf("master key %s is readable by other users: chmod 600", conf.MasterKeyFile)
 		}
 		return m, err
@@ -213,8 +214,8 @@ func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Key
 	return m, err
 }
 
-// checkNoSealedKeys returns an error if the store contains keys that only the missing master key
-// opens.
+// checkNoSealedKeys returns an error if the store contains signing keys, which only the missing
+// master key can decrypt.
 func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.Keys) error {
 	sealed, err := store.Keys(ctx)
 	if err != nil {

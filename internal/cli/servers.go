@@ -13,26 +13,27 @@ import (
 	"time"
 )
 
-// servers is a set of HTTP servers that start and stop together. All addresses are listened on
-// before the first request is served, so that a port in use ends the program before it prints an
-// address.
+// servers is a set of HTTP servers that start and stop together. A command first listens on all
+// addresses with listen, then sets the handlers with handle, and then serves with run. In this
+// order a port in use ends the program before it has printed or changed anything.
 type servers struct {
 	out printer
 	all []server
 
 	shutdownTimeout time.Duration // for requests in progress after a stop; 0 = five seconds
-	writeTimeout    time.Duration // for a whole response; 0 = unlimited, for pages that wait for an event
+	writeTimeout    time.Duration // for a whole response; 0 = unlimited, for long polls of the simulator
 
-	// graceful finishes requests in progress within shutdownTimeout. Otherwise their contexts are
-	// cancelled at once: they wait for events that will not happen any more.
+	// graceful lets requests in progress finish within shutdownTimeout. Without it, a stop cancels
+	// their contexts at once.
 	graceful bool
-	// stopping is called once at a stop, before late connections are accepted. It may be nil.
+	// stopping is called once when a stop begins, while connections are still accepted. It may be
+	// nil.
 	stopping func()
 }
 
-// lateConnections is how long a graceful server accepts connections after a stop. A proxy may have
-// opened some that the kernel still queues, and closing the listener would reset them: users saw
-// 502 in a rolling restart under load.
+// lateConnections is how long a graceful server still accepts connections after a stop. The kernel
+// may have queued connections of a proxy. Closing the listener resets them, and the proxy then
+// responds with 502, as a test of rolling restarts under load has shown.
 const lateConnections = 500 * time.Millisecond
 
 type server struct {
@@ -48,7 +49,7 @@ func (s *servers) listenFlag(flag, addr string) (net.Listener, error) {
 	return s.listen(addr, flag)
 }
 
-// listen listens on an address. setting names the flag or key that sets it, for the hint.
+// listen listens on an address. setting is the flag or configuration key of the address, for hints.
 func (s *servers) listen(addr, setting string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
@@ -62,9 +63,9 @@ func (s *servers) listen(addr, setting string) (net.Listener, error) {
 		return nil, withHint(fmt.Errorf("listen on %s: permission denied", addr),
 			"set a port above 1023 with %s", setting)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err // without the address, which is in the message already
+	var opErr *net.OpError
+	if errors.As(err, &opErr) {
+		err = opErr.Err // without the address, which is in the message already
 	}
 	return nil, withHint(fmt.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
 }
@@ -87,21 +88,22 @@ func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
 	}
 }
 
-// close closes the listeners of servers that did not run.
+// close closes all listeners. Commands call it when they return, possibly before run was called.
 func (s *servers) close() {
 	for _, each := range s.all {
 		each.listener.Close()
 	}
 }
 
-// run serves until ctx is done, then waits for requests in progress.
+// run serves until ctx is done or a server fails, and then shuts all servers down.
 func (s *servers) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	requests, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
+	// requests is the parent context of all requests. A graceful stop does not cancel it.
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
 	if !s.graceful {
-		context.AfterFunc(ctx, end)
+		context.AfterFunc(ctx, cancelRequests)
 	}
 	var wait sync.WaitGroup
 	failed := make(chan error, len(s.all))
@@ -120,19 +122,19 @@ func (s *servers) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	cancel()
+	cancel() // after a failed server too
 	if s.stopping != nil {
 		s.stopping()
 	}
 	if s.graceful && err == nil {
 		time.Sleep(lateConnections)
 	}
-	shutdown, done := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.shutdownTimeout, 5*time.Second))
-	defer done()
+	shutdown, cancelShutdown := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.shutdownTimeout, 5*time.Second))
+	defer cancelShutdown()
 	for _, h := range httpServers {
 		wait.Go(func() {
 			if h.Shutdown(shutdown) != nil {
-				h.Close() // the time is up: close the remaining connections
+				h.Close() // shutdownTimeout has passed: close the remaining connections
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simCmd is the command "weigate sim", which serves a simulated WeChat.
+// simCmd is "weigate sim". It serves a simulated WeChat, with which developers test their own apps.
 type simCmd struct {
 	Addr        string   `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Address of WeChat's pages and API (${default})."`
 	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Address of the control page (${default})."`
@@ -59,7 +59,7 @@ func (c *simCmd) Run(s *invocation) error {
 	defer wx.Close()
 	run.handle(pages, wx)
 	run.handle(control, simulator.New(simulator.Config{Server: wx}))
-	open := []net.Listener{pages, control}
+	listeners := []net.Listener{pages, control}
 
 	s.out.printf("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
 	s.out.printf("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
@@ -70,7 +70,7 @@ func (c *simCmd) Run(s *invocation) error {
 		if err != nil {
 			return err
 		}
-		open = append(open, l)
+		listeners = append(listeners, l)
 		s.out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
 	}
 	s.out.printf("  seed      %d\n", wx.Seed())
@@ -87,7 +87,7 @@ func (c *simCmd) Run(s *invocation) error {
 	}
 	s.out.printf("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
 
-	for _, l := range open {
+	for _, l := range listeners {
 		if !isLoopback(l) {
 			s.out.warnf("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+
 				"use it in a trusted network only", l.Addr())
@@ -114,8 +114,8 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	return l, nil
 }
 
-// writePEM writes a certificate. It replaces a file that holds a certificate, and no other, since
-// the name may be a typing mistake.
+// writePEM writes a certificate to a file. It replaces an existing file only if that contains a
+// certificate: a mistyped name must not destroy another file.
 func writePEM(name string, certificate []byte) error {
 	old, err := os.ReadFile(name)
 	switch {
@@ -196,8 +196,9 @@ func address(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// qrSVG returns a QR code as SVG. The simulator has no dependency for it, so the command passes it
-// in. The text must be ASCII, because readers disagree about the charset of other bytes.
+// qrSVG returns a QR code as SVG. Package wechattest has no dependencies, so the
+// command passes this function to it. text must be ASCII, because QR readers interpret other bytes
+// in different character sets.
 func qrSVG(text string) ([]byte, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Medium)
 	if err != nil {

@@ -67,7 +67,7 @@ func (c *userListCmd) Run(s *invocation) error {
 	fmt.Fprintln(table, "ID\tSTATUS\tCREATED\tNICKNAME\tGROUPS")
 	for _, u := range users {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-			u.ID, u.Status, day(u.CreatedAt), printable(u.Nickname), printable(strings.Join(u.Groups, ",")))
+			u.ID, u.Status, formatTime(u.CreatedAt), printable(u.Nickname), printable(strings.Join(u.Groups, ",")))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -116,32 +116,32 @@ func (c *userShowCmd) Run(s *invocation) error {
 	line("nickname", "%s", printable(u.Nickname))
 	line("groups", "%s", printable(strings.Join(u.Groups, ", ")))
 	line("old id", "%s", printable(u.OldID))
-	line("created", "%s", day(u.CreatedAt))
+	line("created", "%s", formatTime(u.CreatedAt))
 	for _, i := range identities {
 		union := "no unionid"
 		if i.UnionID != "" {
 			union = "unionid " + short(i.UnionID)
 		}
 		line("identity", "%s, %s, openid %s, %s, last sign-in %s",
-			i.Connector, i.AppID, short(i.OpenID), union, day(i.SeenAt))
+			i.Connector, i.AppID, short(i.OpenID), union, formatTime(i.SeenAt))
 	}
 	for _, each := range sessions {
-		line("session", "%s, since %s, last used %s", each.Method, day(each.CreatedAt), day(each.SeenAt))
+		line("session", "%s, since %s, last used %s", each.Method, formatTime(each.CreatedAt), formatTime(each.SeenAt))
 	}
 	for _, e := range events {
-		line("event", "%s  %s %s %s %s", day(e.At), e.Kind, e.App, e.Outcome, printable(e.Detail))
+		line("event", "%s  %s %s %s %s", formatTime(e.At), e.Kind, e.App, e.Outcome, printable(e.Detail))
 	}
 	return table.Flush()
 }
 
-// userFinder finds the users that a command changes.
+// userFinder has the arguments of the commands that change users, and finds these users.
 type userFinder struct {
 	configFlag
 	IDs []string `arg:"" name:"id" help:"User ids, openids, unionids or old ids."`
 }
 
-// each finds all users first, so that a misspelled id changes nothing. It then calls do for each
-// user, prints the result, and appends an event.
+// each calls do for each user of the command, prints the result and appends an event of this kind.
+// It finds all users first, so that a misspelled id changes nothing.
 func (c userFinder) each(
 	s *invocation, kind string, do func(gateway.Store, gateway.User) (result string, err error),
 ) error {
@@ -172,7 +172,7 @@ func (c userFinder) each(
 	return nil
 }
 
-// update changes each user.
+// update calls change for each user and stores the changed user; see each.
 func (c userFinder) update(s *invocation, kind, result string, change func(*gateway.User) error) error {
 	return c.each(s, kind, func(store gateway.Store, u gateway.User) (string, error) {
 		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), change)
@@ -183,7 +183,8 @@ func (c userFinder) update(s *invocation, kind, result string, change func(*gate
 // userApproveCmd is "weigate user approve".
 type userApproveCmd struct{ userFinder }
 
-// Run makes pending users active. The waiting page of their browser continues automatically.
+// Run makes pending users active. The page on which their browsers wait for approval then continues
+// automatically.
 func (c *userApproveCmd) Run(s *invocation) error {
 	return c.update(s, eventApproved, "approved", func(u *gateway.User) error {
 		if u.Status == gateway.Blocked {
@@ -208,7 +209,7 @@ func (c *userBlockCmd) Run(s *invocation) error {
 // userUnblockCmd is "weigate user unblock".
 type userUnblockCmd struct{ userFinder }
 
-// Run makes blocked users pending. The store does not remember an earlier approval.
+// Run makes blocked users pending, because the store has not kept an earlier approval.
 func (c *userUnblockCmd) Run(s *invocation) error {
 	return c.update(s, eventUnblocked, "unblocked, needs approval", func(u *gateway.User) error {
 		if u.Status != gateway.Blocked {
@@ -279,7 +280,8 @@ func find(s *invocation, store gateway.Store, id string) (gateway.User, error) {
 		if err != nil {
 			return gateway.User{}, err
 		}
-		// The query also finds nicknames, which anyone can choose freely. They must not match.
+		// The query also finds nicknames. They must not match here, because any user can choose the
+		// id of another user as nickname.
 		matches := func(i gateway.Identity) bool { return i.OpenID == id || i.UnionID == id }
 		if u.OldID == id || slices.ContainsFunc(identities, matches) {
 			exact = append(exact, u)
@@ -307,7 +309,7 @@ func connectorNamed(conf *config.Config, name string) (config.Connector, error) 
 	return config.Connector{}, errors.New("--connector must be the name of a connector in the configuration")
 }
 
-// short shortens an id so that it is still distinguishable.
+// short shortens an openid or unionid so that users are still distinguishable.
 func short(id string) string {
 	if len(id) <= 10 {
 		return id
@@ -315,7 +317,8 @@ func short(id string) string {
 	return id[:6] + "…" + id[len(id)-2:]
 }
 
-func day(t time.Time) string {
+// formatTime formats a time to the minute.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}

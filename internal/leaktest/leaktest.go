@@ -1,11 +1,11 @@
 // Package leaktest finds secrets in the output of tests. Tests use [Secret] as the app secret and
-// put [Mark] into every code and token. [Watch], [Logger] and [Check] then search responses, log
-// records and printed values. [Find] searches any text, and [Values] searches for secrets that the
-// program made while the test ran. The command in the folder scan searches the files that the whole
-// suite wrote.
+// put [Mark] into every code and token: these are the planted values. [Watch], [Logger] and [Check]
+// then search for them in responses, log records and printed values, and [Find] in any text.
+// [Values] also searches for secrets that the program generated during the test. The command
+// leaktest/scan searches the files that all tests have written.
 //
-// A value is found in plain text, in %XX escapes of any depth, in base64 and in hexadecimal. A
-// value that was encrypted, hashed, compressed or cut in pieces is not found.
+// A value is found in plain text, in base64, in hexadecimal, and in text that was percent-encoded
+// (%XX) any number of times. A value that was encrypted, hashed, compressed or split is not found.
 package leaktest
 
 import (
@@ -16,50 +16,51 @@ import (
 	"sync"
 )
 
-// The planted values. They consist of letters and digits, which encoders of text leave unchanged.
+// The planted values. They consist of letters and digits, which URL, JSON and HTML encoders do not
+// change.
 const (
 	Secret = "PLANTEDSECRETq8Zr4Tn1Yk7Wm3Xc9Vb" // app secret
 	Mark   = "PLANTmk5Jw2Q"                     // part of every code and token: wechattest.Config.Mark
 )
 
-// form is one encoding of a value.
+// form is one encoding of a value for which the search looks.
 type form struct {
-	name string
-	text string
-	fold bool // upper and lower case are equal
+	name       string // describes value and encoding, for messages
+	text       string
+	ignoreCase bool
 }
 
-// forms returns the encodings of one value.
+// forms returns the encodings of one value. what describes the value in messages.
 func forms(value, what string) []form {
 	out := []form{
 		{name: what, text: value},
-		{name: what + " in hexadecimal", text: hex.EncodeToString([]byte(value)), fold: true},
+		{name: what + " in hexadecimal", text: hex.EncodeToString([]byte(value)), ignoreCase: true},
 	}
-	// The base64 text of a value depends on the value's position in a group of three bytes, so
-	// there are three. The characters at both ends depend on the neighbouring bytes and are left
-	// out.
+	// Base64 encodes groups of three bytes as four characters. The same value has three encodings,
+	// because it can start at each position of a group. The first and last characters are left out:
+	// they also depend on the bytes before and after the value.
 	for offset := range 3 {
 		padded := append(make([]byte, offset), value...)
-		whole := len(padded) / 3 * 4
-		first := []int{0, 2, 3}[offset]
-		text := base64.StdEncoding.EncodeToString(padded)[first:whole]
+		end := len(padded) / 3 * 4
+		start := []int{0, 2, 3}[offset]
+		text := base64.StdEncoding.EncodeToString(padded)[start:end]
 		out = append(out, form{name: what + " in base64", text: text})
 	}
 	return out
 }
 
-// planted searches for the forms of both planted values. It is built once.
+// planted returns the matcher for both planted values. It is built once.
 var planted = sync.OnceValue(func() *matcher { return newMatcher(plantedForms()) })
 
 func plantedForms() []form {
 	return slices.Concat(forms(Secret, "the planted secret"), forms(Mark, "the planted mark"))
 }
 
-// Find returns the name of the planted value that text holds and of its form, or "" when text holds
-// none.
+// Find returns the name and the encoding of a planted value that text contains, or "".
 func Find(text []byte) string { return planted().search(text) }
 
-// masked returns text without the plain planted values, for the message of a failing test.
+// masked returns text with the planted values replaced, for the message of a failing test.
+// Otherwise the message itself would be found in the output of the tests.
 func masked(text string) string {
 	text = strings.NewReplacer(Secret, "«secret»", Mark, "«mark»").Replace(text)
 	if len(text) > 400 {
@@ -68,7 +69,7 @@ func masked(text string) string {
 	return text
 }
 
-// Values is a set of secrets that the program made while the test ran: cookies, codes and tokens.
+// Values is a set of secrets that the program generated during a test: cookies, codes and tokens.
 // The zero value is empty. Values is not safe for concurrent use.
 type Values struct {
 	forms   []form
@@ -76,9 +77,9 @@ type Values struct {
 	matcher *matcher // nil until Find builds it for the forms
 }
 
-// Add adds a value under the name what. A value in base64, as most random values are, is also
-// searched for as its bytes, raw and in hexadecimal, because a database may store it that way. Add
-// reports whether value is long enough to be searched for: 16 bytes.
+// Add adds a value. what describes it in messages. If the value is base64, as most random values
+// are, Find also searches for the decoded bytes, raw and in hexadecimal: a database may contain
+// them. Add returns false and ignores the value if it has fewer than 16 bytes.
 func (v *Values) Add(what, value string) bool {
 	if len(value) < 16 {
 		return false
@@ -90,7 +91,7 @@ func (v *Values) Add(what, value string) bool {
 		if raw, err := e.DecodeString(value); err == nil && len(raw) >= 12 {
 			v.forms = append(v.forms,
 				form{name: what + ", its bytes", text: string(raw)},
-				form{name: what + ", its bytes in hexadecimal", text: hex.EncodeToString(raw), fold: true})
+				form{name: what + ", its bytes in hexadecimal", text: hex.EncodeToString(raw), ignoreCase: true})
 		}
 	}
 	return true
@@ -99,8 +100,8 @@ func (v *Values) Add(what, value string) bool {
 // Names returns the names of the added values, in order.
 func (v *Values) Names() []string { return slices.Clone(v.names) }
 
-// Find returns the name of the value that text holds and of its form, or "" when text holds none.
-// It searches for the planted values too.
+// Find returns the name and the encoding of a value that text contains, or "". It also searches for
+// the planted values.
 func (v *Values) Find(text []byte) string {
 	if v.matcher == nil {
 		v.matcher = newMatcher(slices.Concat(v.forms, plantedForms()))

@@ -2,27 +2,29 @@ package leaktest
 
 import "bytes"
 
-// block is the number of bytes at the end of a window that decide how far the search moves.
-const block = 2
-
-// matcher searches for many forms in one pass over a text, by the algorithm of Wu and Manber ("A
-// fast algorithm for multi-pattern searching", 1994): Horspool's search with blocks of two bytes in
-// place of single ones. The window is as long as the shortest form; most windows are moved by
-// nearly their whole length, so that only a fraction of the text is read.
+// matcher searches a text for many forms at once, by the algorithm of Wu and Manber ("A fast
+// algorithm for multi-pattern searching", 1994).
+//
+// A window, as long as the shortest form, moves over the text. The last two bytes of the window,
+// its block, decide the next step. If the block is in the first part of no form, the window moves
+// by nearly its whole length, so most bytes of the text are never read.
 type matcher struct {
-	window int                // length of the shortest form
-	shift  [1 << 16]uint8     // by block: how far the window can move when it ends in this block
-	ending map[uint16][]*form // by block: the forms whose first window ends in it
+	window   int                // length of the window
+	shift    [1 << 16]uint8     // by block: how far the window can move without missing a form
+	endingIn map[uint16][]*form // by block: the forms that can start where the window starts
 }
 
+// block is the number of bytes of a block.
+const block = 2
+
 func newMatcher(forms []form) *matcher {
-	m := &matcher{window: 255, ending: map[uint16][]*form{}}
+	m := &matcher{window: 255, endingIn: map[uint16][]*form{}}
 	for _, f := range forms {
 		m.window = min(m.window, len(f.text))
 	}
-	furthest := uint8(m.window - block + 1)
+	maxShift := uint8(m.window - block + 1)
 	for i := range m.shift {
-		m.shift[i] = furthest
+		m.shift[i] = maxShift
 	}
 	for i := range forms {
 		f := &forms[i]
@@ -31,7 +33,7 @@ func newMatcher(forms []form) *matcher {
 			for _, key := range f.blocks(end) {
 				m.shift[key] = min(m.shift[key], distance)
 				if distance == 0 {
-					m.ending[key] = append(m.ending[key], f)
+					m.endingIn[key] = append(m.endingIn[key], f)
 				}
 			}
 		}
@@ -39,12 +41,12 @@ func newMatcher(forms []form) *matcher {
 	return m
 }
 
-// blocks returns the block of the form that ends before index end, in every spelling of upper and
-// lower case that the form allows.
+// blocks returns the block of the form that ends before index end. For a form in lower case that
+// ignores case, it returns all spellings.
 func (f *form) blocks(end int) []uint16 {
 	a, b := f.text[end-2], f.text[end-1]
 	keys := []uint16{key(a, b)}
-	if f.fold {
+	if f.ignoreCase {
 		for _, k := range []uint16{key(upper(a), b), key(a, upper(b)), key(upper(a), upper(b))} {
 			if k != keys[0] {
 				keys = append(keys, k)
@@ -54,6 +56,7 @@ func (f *form) blocks(end int) []uint16 {
 	return keys
 }
 
+// key returns a block as an index of matcher.shift.
 func key(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 
 func upper(b byte) byte {
@@ -71,8 +74,8 @@ func (m *matcher) find(text []byte) *form {
 			end += int(n)
 			continue
 		}
-		for _, f := range m.ending[k] {
-			if f.starts(text[end-m.window:]) {
+		for _, f := range m.endingIn[k] {
+			if f.isPrefixOf(text[end-m.window:]) {
 				return f
 			}
 		}
@@ -81,29 +84,30 @@ func (m *matcher) find(text []byte) *form {
 	return nil
 }
 
-// starts reports whether text starts with the form.
-func (f *form) starts(text []byte) bool {
+// isPrefixOf reports whether text starts with the form.
+func (f *form) isPrefixOf(text []byte) bool {
 	if len(text) < len(f.text) {
 		return false
 	}
 	text = text[:len(f.text)]
-	return string(text) == f.text || f.fold && bytes.EqualFold(text, []byte(f.text))
+	return string(text) == f.text || f.ignoreCase && bytes.EqualFold(text, []byte(f.text))
 }
 
-// search returns the name of the form that text holds, as it is or behind any number of layers of
-// %XX, or "".
+// search returns the name of the first form in text, or "". It decodes percent-encoded text and
+// searches again, until nothing is left to decode.
 func (m *matcher) search(text []byte) string {
-	for layer := ""; text != nil; layer += ", escaped" {
+	escaped := ""
+	for text != nil {
 		if f := m.find(text); f != nil {
-			return f.name + layer
+			return f.name + escaped
 		}
 		text = unescape(text)
+		escaped += ", escaped"
 	}
 	return ""
 }
 
-// unescape returns text with one layer of %XX replaced by the bytes that it stands for, or nil when
-// text has none.
+// unescape decodes the percent-encoding (%XX) of text once. It returns nil if text has none.
 func unescape(text []byte) []byte {
 	var out []byte
 	done := 0 // text before this index is in out

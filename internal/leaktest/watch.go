@@ -12,12 +12,15 @@ import (
 	"testing"
 )
 
-// Watch returns a handler that calls h and fails the test when a response header, a trailer or the
-// body holds a planted value. It keeps the whole body until h returns. Flush and the rest of
-// http.ResponseController still work.
+// This file checks the output of a program for planted values: HTTP responses, log records, and
+// values that package fmt, encoding/json or log/slog prints.
+
+// Watch returns a handler that calls h and fails the test if a response header, a trailer or the
+// body contains a planted value. It stores the whole body until h returns. Flush and the other
+// functions of http.ResponseController still work.
 func Watch(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen := &watched{ResponseWriter: w}
+		recorder := &recordingWriter{ResponseWriter: w}
 		defer func() {
 			where := "the response to " + r.Method + " " + masked(r.URL.Path)
 			for name, values := range w.Header() {
@@ -25,44 +28,46 @@ func Watch(t testing.TB, h http.Handler) http.Handler {
 					report(t, where+", header "+masked(name), []byte(v))
 				}
 			}
-			report(t, where+", body", seen.body.Bytes())
+			report(t, where+", body", recorder.body.Bytes())
 		}()
-		h.ServeHTTP(seen, r)
+		h.ServeHTTP(recorder, r)
 	})
 }
 
-type watched struct {
+// recordingWriter is a ResponseWriter that also stores the body.
+type recordingWriter struct {
 	http.ResponseWriter
 	body bytes.Buffer
 }
 
-func (w *watched) Write(b []byte) (int, error) {
+func (w *recordingWriter) Write(b []byte) (int, error) {
 	w.body.Write(b)
 	return w.ResponseWriter.Write(b)
 }
 
-// Flush implements http.Flusher for handlers that assert it.
-func (w *watched) Flush() {
+// Flush implements http.Flusher for handlers that convert their ResponseWriter to it.
+func (w *recordingWriter) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
 }
 
 // Unwrap returns the inner writer for http.ResponseController.
-func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *recordingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Logger returns a logger for every level. It fails the test when a record holds a planted value,
-// and writes the record to the output of the test.
+// Logger returns a logger that writes records of all levels to the output of the test. It fails the
+// test if a record contains a planted value.
 func Logger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(&lines{t: t}, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+	return slog.New(slog.NewJSONHandler(&logChecker{t: t}, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 }
 
-type lines struct {
+// logChecker is the writer of a logger. Each call of Write is one record.
+type logChecker struct {
 	t    testing.TB
 	lock sync.Mutex
 }
 
-func (l *lines) Write(b []byte) (int, error) {
+func (l *logChecker) Write(b []byte) (int, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	report(l.t, "a log line", b)
@@ -70,8 +75,9 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Check prints each value with the verbs of package fmt, as JSON and with log/slog, and fails the
-// test when the output holds a planted value. It also checks every error that an error wraps.
+// Check prints each value with the verbs of package fmt, as JSON and with log/slog. It fails the
+// test if the output contains a planted value. For an error it also checks all errors that it
+// wraps. what describes the values in messages.
 func Check(t testing.TB, what string, values ...any) {
 	t.Helper()
 	for _, v := range values {
@@ -93,18 +99,18 @@ func Check(t testing.TB, what string, values ...any) {
 	}
 }
 
-func unwrapped(err error) []any {
-	var out []any
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			out = append(out, e)
-		}
-	} else if one := errors.Unwrap(err); one != nil {
-		out = append(out, one)
+// unwrapped returns the errors that err wraps directly.
+func unwrapped(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
 	}
-	return out
+	if inner := errors.Unwrap(err); inner != nil {
+		return []error{inner}
+	}
+	return nil
 }
 
+// report fails the test if text contains a planted value.
 func report(t testing.TB, where string, text []byte) {
 	t.Helper()
 	if found := Find(text); found != "" {
@@ -112,4 +118,4 @@ func report(t testing.TB, where string, text []byte) {
 	}
 }
 
-var _ io.Writer = (*lines)(nil)
+var _ io.Writer = (*logChecker)(nil)

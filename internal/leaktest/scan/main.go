@@ -1,8 +1,10 @@
-// Command scan searches every file of a folder for the values that the tests plant. It prints the
-// file and line of each hit. It exits with status 1 when there is a hit, and 2 when it cannot
-// search.
+// Command scan searches all files below a folder for the secrets that package leaktest plants in
+// tests. "make test" calls it last, with the folder that has the output of all tests.
 //
 //	go run ./internal/leaktest/scan out
+//
+// It prints file and line of each hit. Its exit status is 1 if it found a secret, and 2 if it could
+// not search.
 package main
 
 import (
@@ -31,7 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return err
 		}
 		files++
-		n, err := file(path, stdout)
+		n, err := searchFile(path, stdout)
 		hits += n
 		return err
 	})
@@ -49,8 +51,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// file searches one file line by line, however long a line is.
-func file(path string, stdout io.Writer) (hits int, err error) {
+// searchFile searches one file line by line, and prints and counts the hits. Lines may have any
+// length.
+func searchFile(path string, stdout io.Writer) (hits int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
