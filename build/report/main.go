@@ -100,17 +100,12 @@ func read(in io.Reader) (*report, error) {
 			r.passed++
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
-			// When a subtest fails, its test and its package fail too. A package is reported only
-			// if none of its tests failed, for example because it does not compile.
-			parent := e.Package
-			if i := strings.LastIndex(e.Test, "/"); i >= 0 {
-				parent += " " + e.Test[:i]
-			}
+			// A package also fails when one of its tests fails. It is reported only if none did, for
+			// example because it does not compile.
 			if e.Test != "" {
-				hasFailedTest[parent] = true
 				hasFailedTest[e.Package] = true
 			}
-			if !hasFailedTest[name] || e.Test != "" {
+			if e.Test != "" || !hasFailedTest[e.Package] {
 				r.failed = append(r.failed, result{name: name, seconds: e.Elapsed, output: output[name].String()})
 			}
 		case "skip":

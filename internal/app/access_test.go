@@ -14,11 +14,11 @@ import (
 // set changes the one account's status.
 func (w *gatewayFixture) set(status gateway.Status) {
 	w.t.Helper()
-	people, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
-	if err != nil || len(people) != 1 {
-		w.t.Fatalf("accounts: %+v, %v", people, err)
+	users, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 1 {
+		w.t.Fatalf("users: %+v, %v", users, err)
 	}
-	if _, err := w.store.UpdateUser(w.t.Context(), people[0].ID, w.clock.Now(), func(a *gateway.User) error {
+	if _, err := w.store.UpdateUser(w.t.Context(), users[0].ID, w.clock.Now(), func(a *gateway.User) error {
 		a.Status = status
 		return nil
 	}); err != nil {
@@ -32,7 +32,7 @@ func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	alice := w.phone("alice")
 	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
 	if page.RefreshURL == "" {
-		t.Fatal("the page does not look again by itself")
+		t.Fatal("the page does not reload automatically")
 	}
 	for range 3 {
 		alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "waiting", 200)
@@ -69,7 +69,7 @@ func TestBlockedAtOnceAndAtTheNextSignIn(t *testing.T) {
 	access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
 	w.set(gateway.Blocked)
 	if who := w.userinfo(access); who["sub"] != nil {
-		t.Errorf("a blocked person's token still tells %v", who)
+		t.Errorf("the token of a blocked user still returns %v", who)
 	}
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "welcome", 200)
 	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "blocked", 403)

@@ -235,7 +235,7 @@ func TestAgreementUnderAPathAndInTheAppsLanguage(t *testing.T) {
 // is opened.
 func TestDesktopIsNotAskedInVain(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withAgreement, doors(t, "wechat"))
+	w := newFixture(t, withAgreement, methods(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) {
 		t.Errorf("a desktop sees %s", body)
 	}

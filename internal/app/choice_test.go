@@ -21,7 +21,7 @@ func TestDesktopChoosesBetweenTheMethods(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "/login"} {
 		w := newFixture(t, withAllMethods, func(w *gatewayFixture) { w.url += path })
-		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
+		desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		choice := *desk
 		desk.press("way-scan").at(w.url + "/scan")
 		// The user returns with the browser's back button and chooses the other sign-in method.
@@ -31,7 +31,7 @@ func TestDesktopChoosesBetweenTheMethods(t *testing.T) {
 			t.Errorf("the app received %v", told)
 		}
 		// The button back to the app returns an error to it.
-		stranger := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
+		stranger := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 		stranger.press("back").at(w.app.URL + "/sample")
 		if w.app.LastQuery().Get("error") != "access_denied" {
 			t.Errorf("the app received %v", w.app.LastQuery())
@@ -52,14 +52,14 @@ func TestDesktopChoosesBetweenTheMethods(t *testing.T) {
 func TestChoiceInTabsOfTwoApps(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods)
-	one := w.screen(uaDesktop)
+	one := w.plainBrowser(uaDesktop)
 	two := one.tab()
 	one.open(w.authorize("sample")).want("choose", 200)
 	two.open(w.authorize("second")).want("choose", 200)
 	one.press("way-website")
 	two.press("way-website").confirmed("alice").at(w.app.URL + "/second")
 	one.confirmed("alice").at(w.app.URL + "/sample")
-	if users, _ := w.people(); len(users) != 1 {
+	if users, _ := w.users(); len(users) != 1 {
 		t.Errorf("users %+v", users)
 	}
 }
@@ -68,7 +68,7 @@ func TestChoiceInTabsOfTwoApps(t *testing.T) {
 func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods)
-	w.screen(uaDesktop).open(w.authorize("sample", "prompt", "none")).at(w.app.URL + "/sample")
+	w.plainBrowser(uaDesktop).open(w.authorize("sample", "prompt", "none")).at(w.app.URL + "/sample")
 	if w.app.LastQuery().Get("error") != "login_required" {
 		t.Errorf("the app received %v", w.app.LastQuery())
 	}
@@ -79,7 +79,8 @@ func TestPromptNoneNeverShowsTheChoice(t *testing.T) {
 func TestChoiceThenAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods, withAgreement)
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200).press("way-website").want("agreement", 200)
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("choose", 200)
+	desk.press("way-website").want("agreement", 200)
 	if !strings.Contains(desk.body, "Back to Sample") {
 		t.Errorf("page: %s", desk.body)
 	}
@@ -92,7 +93,8 @@ func TestChoiceThenAgreement(t *testing.T) {
 func TestDenialLeadsToTheOtherMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods)
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).press("way-website").at(w.wechat.URL + "/connect/qrconnect")
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).press("way-website")
+	desk.at(w.wechat.URL + "/connect/qrconnect")
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +107,13 @@ func TestDenialLeadsToTheOtherMethod(t *testing.T) {
 func TestCrawlerAtTheChoiceOfMethods(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAllMethods)
-	crawler := w.screen(uaDesktop).open(w.authorize("sample")).want("choose", 200)
+	crawler := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("choose", 200)
 	page := *crawler
 	for _, link := range []string{"way-scan", "way-website", "back"} {
 		*crawler = page
 		crawler.press(link)
 	}
-	if users, _ := w.people(); len(users) != 0 {
+	if users, _ := w.users(); len(users) != 0 {
 		t.Errorf("users %+v", users)
 	}
 	if events, err := w.store.Events(t.Context(), gateway.EventQuery{}); err != nil || len(events) != 0 {

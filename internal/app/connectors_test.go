@@ -36,11 +36,11 @@ func TestAppWithSubjectsOfAnotherOfficialAccount(t *testing.T) {
 		t.Errorf("sub %v, want %v; the way was %v", who["sub"], want, page.Hops)
 	}
 	// With the profile WeChat sent the unionid both times, so both identities belong to one user.
-	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
-	if err != nil || len(people) != 1 {
-		t.Fatalf("users %+v, %v", people, err)
+	users, err := w.store.Users(t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 1 {
+		t.Fatalf("users %+v, %v", users, err)
 	}
-	identities, err := w.store.Identities(t.Context(), people[0].ID)
+	identities, err := w.store.Identities(t.Context(), users[0].ID)
 	if err != nil || len(identities) != 2 || identities[0].Connector != "main" || identities[1].Connector != "second" {
 		t.Errorf("identities %+v, %v", identities, err)
 	}
@@ -63,8 +63,8 @@ func TestEntriesOfDifferentGroupsDoNotJoin(t *testing.T) {
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
 	w.signInWithProfile(alice, "legacy")
-	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
-	if err != nil || len(people) != 2 {
-		t.Errorf("users %+v, %v", people, err)
+	users, err := w.store.Users(t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 2 {
+		t.Errorf("users %+v, %v", users, err)
 	}
 }

@@ -178,7 +178,7 @@ func (w *gatewayFixture) redeem(id, code string) tokens {
 	return out
 }
 
-// userinfo is what the app then asks for.
+// userinfo returns the response of the userinfo endpoint.
 func (w *gatewayFixture) userinfo(access string) map[string]any {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/oauth2/userinfo", nil)
@@ -217,4 +217,4 @@ func (w *gatewayFixture) body(r *http.Request) string {
 // phone is a user's phone, with the steps of the tests of this package.
 type phone struct{ fixture.Phone }
 
-func (w *gatewayFixture) phone(person string) phone { return phone{w.wechat.NewPhone(w.t, person)} }
+func (w *gatewayFixture) phone(user string) phone { return phone{w.wechat.NewPhone(w.t, user)} }

@@ -98,7 +98,7 @@ func (g *guarded) enters(p phone) {
 	p.Press()
 	page := p.Must(p.Allow(g.t.Context()))
 	if page.URL != g.origin+"/page?x=1" || !strings.Contains(page.Body, "hello ") {
-		g.t.Fatalf("the phone shows %d at %s, it came by %v\n%s", page.Status, page.URL, page.Hops, page.Body)
+		g.t.Fatalf("the phone shows %d at %s, redirects: %v\n%s", page.Status, page.URL, page.Hops, page.Body)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	alice := g.phone("alice")
 	page := alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", 200)
 	if page.RefreshURL == "" {
-		t.Fatal("the page does not look again by itself")
+		t.Fatal("the page does not reload automatically")
 	}
 	g.set(gateway.Active)
 	alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "profile", 200)
@@ -181,7 +181,7 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	g.clock.Advance(5 * time.Second)
 	page = alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", http.StatusForbidden)
 	if page.RefreshURL == "" {
-		t.Fatal("the page does not look again by itself")
+		t.Fatal("the page does not reload automatically")
 	}
 	g.set(gateway.Active)
 	g.clock.Advance(5 * time.Second)
@@ -321,7 +321,7 @@ func (g *guarded) secrets(p phone) *opens {
 		}
 	}
 	if !out.Add("hand-over token", out.token) || len(out.Names()) != 3 {
-		g.t.Fatalf("found %v; the phone came by %v", out.Names(), p.Page().Hops)
+		g.t.Fatalf("found %v; redirects of the phone: %v", out.Names(), p.Page().Hops)
 	}
 	return out
 }

@@ -41,7 +41,7 @@ func TestGoOnWithoutAProfile(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
 	page := alice.WantPage(alice.Must(alice.Submit(t.Context(), "", nil)), "continue", 200)
 	if page.RefreshURL == "" {
-		t.Fatal("the page does not go on by itself")
+		t.Fatal("the page does not continue automatically")
 	}
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")
 	who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)
@@ -149,9 +149,9 @@ func TestSnapshotUsersAreNotRecorded(t *testing.T) {
 	alice.WantPage(alice.Page(), "snapshot", 200)
 	alice.Must(alice.UseFullService(t.Context()))
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/sample")
-	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
-	if err != nil || len(people) != 1 || people[0].Nickname != "Alice" {
-		t.Errorf("accounts: %+v, %v", people, err)
+	users, err := w.store.Users(t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 1 || users[0].Nickname != "Alice" {
+		t.Errorf("users: %+v, %v", users, err)
 	}
 }
 

@@ -15,17 +15,17 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
-// slowPing is a store whose Ping waits for leave, and is counted.
+// slowPing is a store that counts calls of Ping. Each waits until a result is sent to result.
 type slowPing struct {
 	gateway.Store
-	asked atomic.Int32
-	leave chan error
+	pings  atomic.Int32
+	result chan error
 }
 
 func (s *slowPing) Ping(ctx context.Context) error {
-	s.asked.Add(1)
+	s.pings.Add(1)
 	select {
-	case err := <-s.leave:
+	case err := <-s.result:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -39,20 +39,20 @@ func (w *gatewayFixture) readyz(ctx context.Context) (int, string) {
 	return rec.Code, rec.Body.String()
 }
 
-// Anybody may ask whether the gateway is ready, as often as they like. The store is asked once at a
-// time, and once a second.
-func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
+// Anyone can call the readiness check at any rate. The store is checked once at a time, and at most
+// once a second.
+func TestManyReadinessChecksCheckTheStoreOnce(t *testing.T) {
 	t.Parallel()
-	store := &slowPing{leave: make(chan error)}
+	store := &slowPing{result: make(chan error)}
 	w := newFixture(t, func(w *gatewayFixture) {
 		store.Store = sqlitetest.New(t)
 		w.store = store
 	})
 	// The first client disconnects before the check has ended; the others still get the result.
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if code, _ := w.readyz(gone); code != http.StatusServiceUnavailable {
-		t.Errorf("the asker who went away: %d", code)
+	disconnected, cancel := context.WithCancel(t.Context())
+	cancel()
+	if code, _ := w.readyz(disconnected); code != http.StatusServiceUnavailable {
+		t.Errorf("the client that disconnected: %d", code)
 	}
 	var all sync.WaitGroup
 	for range 50 {
@@ -62,24 +62,24 @@ func TestFloodOfReadyChecksIsOneQuestionToTheStore(t *testing.T) {
 			}
 		})
 	}
-	store.leave <- nil
+	store.result <- nil
 	all.Wait()
-	if n := store.asked.Load(); n != 1 {
-		t.Errorf("51 checks asked the store %d times", n)
+	if n := store.pings.Load(); n != 1 {
+		t.Errorf("51 requests checked the store %d times", n)
 	}
 	w.clock.Advance(2 * time.Second)
-	go func() { store.leave <- errors.New("away") }()
+	go func() { store.result <- errors.New("unavailable") }()
 	for range 50 {
 		if code, body := w.readyz(t.Context()); code != http.StatusServiceUnavailable ||
 			body != "the store is unavailable\n" {
 			t.Errorf("%d %s", code, body)
 		}
 	}
-	if n := store.asked.Load(); n != 2 {
-		t.Errorf("two seconds later the store was asked %d times in all", n)
+	if n := store.pings.Load(); n != 2 {
+		t.Errorf("two seconds later the store was checked %d times in all", n)
 	}
-	w.clock.Advance(-time.Hour) // an answer from the future is none
-	go func() { store.leave <- nil }()
+	w.clock.Advance(-time.Hour) // a cached result from the future is not used
+	go func() { store.result <- nil }()
 	if code, _ := w.readyz(t.Context()); code != http.StatusOK {
 		t.Errorf("after the clock went back: %d", code)
 	}

@@ -36,7 +36,7 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 	w := newFixture(t, withWebsite, withShop, func(w *gatewayFixture) {
 		w.config.Apps[len(w.config.Apps)-1].WebsiteConnector = "site"
 	})
-	desk := w.screen(uaDesktop).open(w.qrAddress())
+	desk := w.plainBrowser(uaDesktop).open(w.qrAddress())
 	desk.confirmed("alice").at(w.app.URL + "/shop")
 	token, who := w.redeemed()
 	if token.OpenID != w.wechat.OpenID(websiteID, "alice") || token.Scopes[0] != wechat.ScopeLogin ||
@@ -48,7 +48,7 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 		inside.UnionID != token.UnionID {
 		t.Errorf("in WeChat: %+v", inside)
 	}
-	if users, _ := w.people(); len(users) != 1 {
+	if users, _ := w.users(); len(users) != 1 {
 		t.Errorf("%+v", users)
 	}
 }
@@ -58,7 +58,7 @@ func TestOldWebsiteCodeThroughTheWebsiteApp(t *testing.T) {
 func TestOldWebsiteCodeThroughAPhone(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withShop)
-	desk := w.screen(uaDesktop).open(w.qrAddress()).at(w.url + "/scan")
+	desk := w.plainBrowser(uaDesktop).open(w.qrAddress()).at(w.url + "/scan")
 	link := regexp.MustCompile(`<a href="([^"]*/scan/[^"]*)"`).FindStringSubmatch(desk.body)
 	if link == nil {
 		t.Fatal(desk.body)

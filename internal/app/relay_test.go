@@ -44,7 +44,7 @@ func (w *gatewayFixture) shop() *wechat.Client {
 	return &wechat.Client{AppID: shopAppID, Secret: appSecret, APIURL: w.url, OpenURL: w.url}
 }
 
-// shopAddress is where the old code sends people.
+// shopAddress is the address to which the old program redirects users.
 func (w *gatewayFixture) shopAddress(scope wechat.Scope) string {
 	w.t.Helper()
 	address, err := w.shop().AuthorizeURL(
@@ -55,7 +55,7 @@ func (w *gatewayFixture) shopAddress(scope wechat.Scope) string {
 	return address
 }
 
-// enter signs a person in at the shop, and returns what the shop then has.
+// enter signs a user in at the shop, and returns what the shop then received.
 func (w *gatewayFixture) enter(p phone, scope wechat.Scope) *wechat.Token {
 	w.t.Helper()
 	page := p.Must(p.Open(w.t.Context(), w.shopAddress(scope)))
@@ -192,7 +192,7 @@ func TestGrantsOfAnAppThatWasOldCodeBefore(t *testing.T) {
 	w := newFixture(t)
 	alice := w.phone("alice")
 	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	users, _ := w.people()
+	users, _ := w.users()
 	now := w.clock.Now()
 	sum := sha256.Sum256([]byte(verifier))
 	code := func(name string) gateway.Code {
@@ -226,9 +226,9 @@ func TestBlockAndSignOutEverywhereEndWhatOldCodeHas(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*gatewayFixture, phone){
 		"block": func(w *gatewayFixture, _ phone) {
-			people, err := w.store.Users(t.Context(), gateway.UserQuery{})
+			users, err := w.store.Users(t.Context(), gateway.UserQuery{})
 			if err == nil {
-				_, err = w.store.UpdateUser(t.Context(), people[0].ID, w.clock.Now(), func(a *gateway.User) error {
+				_, err = w.store.UpdateUser(t.Context(), users[0].ID, w.clock.Now(), func(a *gateway.User) error {
 					a.Status = gateway.Blocked
 					return nil
 				})

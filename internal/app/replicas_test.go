@@ -36,14 +36,14 @@ func (b *browser) get(address string) (status int, location, body string) {
 }
 
 // callback begins a sign-in and returns the address to which WeChat would send the browser.
-func (b *browser) callback(person string) string {
+func (b *browser) callback(user string) string {
 	b.w.t.Helper()
 	status, location, body := b.get(b.w.authorize("sample"))
 	u, err := url.Parse(location)
 	if err != nil || !strings.HasPrefix(location, b.w.wechat.URL+"/connect/oauth2/authorize") {
 		b.w.t.Fatalf("authorize: %d to %s: %s", status, location, body)
 	}
-	code, err := b.w.wechat.Code(u.Query().Get("appid"), person, "snsapi_base")
+	code, err := b.w.wechat.Code(u.Query().Get("appid"), user, "snsapi_base")
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func onPostgres(w *gatewayFixture) {
 	w.store = store
 }
 
-// WeChat calls back twice, people reload, and a proxy spreads the requests over replicas: the code
+// WeChat redirects twice, users reload the page, and a proxy spreads the requests over replicas: the code
 // is sent once, and everybody gets to the same place.
 func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 	t.Parallel()
@@ -105,11 +105,11 @@ func TestCallbackEightTimesOverTwoReplicas(t *testing.T) {
 
 func live(t *testing.T, w *gatewayFixture) int {
 	t.Helper()
-	people, err := w.store.Users(t.Context(), gateway.UserQuery{})
-	if err != nil || len(people) != 1 {
-		t.Fatalf("users %+v, %v", people, err)
+	users, err := w.store.Users(t.Context(), gateway.UserQuery{})
+	if err != nil || len(users) != 1 {
+		t.Fatalf("users %+v, %v", users, err)
 	}
-	sessions, err := w.store.UserSessions(t.Context(), people[0].ID, w.clock.Now())
+	sessions, err := w.store.UserSessions(t.Context(), users[0].ID, w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

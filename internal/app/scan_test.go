@@ -19,8 +19,8 @@ import (
 
 var codeLink = regexp.MustCompile(`https?://[a-z0-9.:]+(?:/login)?/scan/[a-z2-7]{26}`)
 
-// code is what the code on the screen says.
-func (s *screen) code() string {
+// code returns the content of the QR code on the page.
+func (s *plainBrowser) code() string {
 	s.w.t.Helper()
 	link := codeLink.FindString(s.body)
 	if link == "" {
@@ -29,8 +29,8 @@ func (s *screen) code() string {
 	return link
 }
 
-// number is what the screen shows, once a phone is there.
-func (s *screen) number() string {
+// number returns the number on the page, which it shows after a phone has scanned the code.
+func (s *plainBrowser) number() string {
 	s.w.t.Helper()
 	m := regexp.MustCompile(`<span translate="no">(\d\d)</span>`).FindStringSubmatch(s.body)
 	if m == nil {
@@ -39,8 +39,8 @@ func (s *screen) number() string {
 	return m[1]
 }
 
-// next is what the screen's page waits for: another state than it shows.
-func (s *screen) next() string {
+// next waits, as the page does, until the state on the page has changed.
+func (s *plainBrowser) next() string {
 	s.w.t.Helper()
 	m := regexp.MustCompile(`data-state="([a-z]*)" data-self="([^"]*)" data-poll="([^"]*)"`).FindStringSubmatch(s.body)
 	if m == nil {
@@ -52,11 +52,11 @@ func (s *screen) next() string {
 	return tab.body
 }
 
-// reloaded is the screen's page once more.
-func (s *screen) reloaded() *screen { s.w.t.Helper(); return s.open(s.url) }
+// reloaded reloads the page.
+func (s *plainBrowser) reloaded() *plainBrowser { s.w.t.Helper(); return s.open(s.url) }
 
 // scans takes the phone to the page with the numbers.
-func (p phone) scans(s *screen) {
+func (p phone) scans(s *plainBrowser) {
 	p.T.Helper()
 	p.WantPage(p.Must(p.Open(p.T.Context(), s.code())), "scan_ask", 200)
 	p.WantPage(p.Must(p.Submit(p.T.Context(), "continue", nil)), "scan_number", 200)
@@ -69,7 +69,7 @@ func (p phone) chooses(number string) {
 }
 
 // goesOn follows the page with the name of the signed-in user.
-func (s *screen) goesOn() *screen {
+func (s *plainBrowser) goesOn() *plainBrowser {
 	s.w.t.Helper()
 	return s.want("scan_signed_in", 200).press("go")
 }
@@ -90,7 +90,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		m := metrics.New()
 		w := newFixture(t, append(options, func(w *gatewayFixture) { w.options.Metrics = m })...)
 		w.start() // two replicas, which take turns
-		desk := w.screen(uaDesktop).open(w.authorize("sample")).want("scan_code", 200)
+		desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("scan_code", 200)
 		alice := w.phone("alice")
 		alice.scans(desk)
 		if got := desk.next(); got != `{"state":"scanned"}`+"\n" {
@@ -113,9 +113,9 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 		// The next app lets the desktop in without another code.
 		desk.open(w.authorize("second")).at(w.app.URL + "/second")
 		if again := w.userinfo(w.redeem("second", w.app.LastQuery().Get("code")).AccessToken); again["sub"] != who["sub"] {
-			t.Errorf("another person: %v", again)
+			t.Errorf("another user: %v", again)
 		}
-		if users, _ := w.people(); len(users) != 1 {
+		if users, _ := w.users(); len(users) != 1 {
 			t.Errorf("users %+v", users)
 		}
 		scrape := w.scrape(m)
@@ -134,7 +134,7 @@ func TestNotMeOnThePhoneEndsTheDesktopsSession(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
 		w := newFixture(t, options...)
-		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+		desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
@@ -152,7 +152,7 @@ func TestSignOutAfterAScanIsFinal(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
 		w := newFixture(t, options...)
-		desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+		desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		waiting := desk.url
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
@@ -172,7 +172,7 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 			t.Parallel()
 			onBothStores(t, func(t *testing.T, options ...option) {
 				w := newFixture(t, options...)
-				desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+				desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 				alice.scans(desk)
 				number := desk.reloaded().number()
 				if moment == "approved" {
@@ -202,7 +202,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		// the phone is signed in already
 		alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200)
 		before := w.wechat.Exchanges()
-		desk := w.screen(uaDesktop).open(w.authorize("sample", "prompt", "login")).want("scan_code", 200)
+		desk := w.plainBrowser(uaDesktop).open(w.authorize("sample", "prompt", "login")).want("scan_code", 200)
 		alice.Must(alice.Open(t.Context(), desk.code()))
 		alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_ask", 200) // WeChat's consent page came first
 		if w.wechat.Exchanges() != before+1 {
@@ -219,7 +219,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/"))
 		w.clock.Advance(time.Hour)
 		before := w.wechat.Exchanges()
-		desk := w.screen(uaDesktop).open(w.authorize("sample", "max_age", "60")).want("scan_code", 200)
+		desk := w.plainBrowser(uaDesktop).open(w.authorize("sample", "max_age", "60")).want("scan_code", 200)
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
@@ -232,7 +232,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		w := newFixture(t, twoConnectors)
 		alice := w.phone("alice")
 		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
-		desk := w.screen(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
+		desk := w.plainBrowser(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
 		alice.scans(desk)
 		alice.chooses(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/legacy")
@@ -247,7 +247,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	desk, alice := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile)), w.phone("alice")
+	desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample", "scope", withProfile)), w.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), desk.code())), "scan_ask", 200)
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "continue", nil)), "profile", 200)
 	alice.Press()
@@ -261,7 +261,7 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 		t.Errorf("userinfo %v", who)
 	}
 	// "Continue without" is a valid choice too.
-	other := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
+	other := w.plainBrowser(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	bob := w.phone("bob")
 	bob.WantPage(bob.Must(bob.Open(t.Context(), other.code())), "scan_ask", 200)
 	bob.WantPage(bob.Must(bob.Submit(t.Context(), "continue", nil)), "profile", 200)
@@ -274,23 +274,23 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 // An app may exclude the method scan; then no desktop gets a code for it.
 func TestAppExcludesScan(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, doors(t, "wechat"))
-	w.screen(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)
+	w := newFixture(t, methods(t, "wechat"))
+	w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("open_in_wechat", 200)
 	// A desktop that came in by it for another app is not let in either.
-	desk, alice := w.screen(uaDesktop).open(w.authorize("second")), w.phone("alice")
+	desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("second")), w.phone("alice")
 	alice.scans(desk)
 	alice.chooses(desk.reloaded().number())
 	desk.reloaded().goesOn().at(w.app.URL + "/second")
 	if desk.open(w.authorize("sample")); strings.HasPrefix(desk.url, w.app.URL) {
-		t.Errorf("the app let in a person who came by its closed door: %s", desk.url)
+		t.Errorf("a user signed in by a method that the app does not allow: %s", desk.url)
 	}
 }
 
-// Another site's page cannot confirm in a person's name, nor end what they began.
+// A page of another site cannot confirm a scan for a user, and cannot cancel one.
 func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+	desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 	alice.scans(desk)
 	number := desk.reloaded().number()
 	mark := regexp.MustCompile(`name="m" value="([^"]*)"`).FindStringSubmatch(alice.Page().Body)[1]
@@ -318,7 +318,7 @@ func TestPhonePagePostedFromAnotherSite(t *testing.T) {
 func TestScanPagesCannotBeFramed(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample"))
 	for _, address := range []string{desk.url, desk.code(), w.url + "/scan/confirm", w.url + "/scan"} {
 		res, err := http.Get(address)
 		if err != nil {
@@ -342,7 +342,7 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	w := newFixture(t, func(w *gatewayFixture) {
 		w.options.Metrics, w.options.Logger = m, slog.New(slog.NewTextHandler(log, nil))
 	})
-	desk, alice := w.screen(uaDesktop).open(w.authorize("sample")), w.phone("alice")
+	desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 	link := desk.code()
 	id := link[strings.LastIndex(link, "/")+1:]
 	alice.scans(desk)
@@ -371,7 +371,7 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 func TestDrainAnswersThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample"))
 	heard := make(chan string)
 	go func() { heard <- desk.next() }()
 	time.AfterFunc(100*time.Millisecond, w.replicas[0].Drain)

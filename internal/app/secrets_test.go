@@ -31,7 +31,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// What opens something, or names a person in full, is in no log line, no metric and no event, on
+// Secrets, and complete openids and unionids, are in no log line, no metric and no event, on
 // the good way and on the bad ones.
 func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()

@@ -157,7 +157,7 @@ func TestOldSignInLinkBeginsTheRequestOver(t *testing.T) {
 
 func TestDesktopSeesToOpenInWeChat(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, doors(t, "wechat"))
+	w := newFixture(t, methods(t, "wechat"))
 	if body := w.page(w.authorize("sample")); !strings.Contains(body, `id="open_in_wechat"`) ||
 		!strings.Contains(body, w.url+"/oauth2/authorize?client_id=") ||
 		strings.Contains(body, "weigate_login_request") {
@@ -229,7 +229,7 @@ func (a *away) BeginAttempt(ctx context.Context, c gateway.Attempt, now time.Tim
 	return a.Store.BeginAttempt(ctx, c, now)
 }
 
-// The store goes away while the person is at WeChat.
+// The store becomes unavailable while the user is at WeChat.
 func TestUnavailableStoreAtTheCallbackIsBusy(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]*away{"sign-ins": {signIns: true}, "claims": {claims: true}} {

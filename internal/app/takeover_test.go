@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// A person of a snapshot page (快照页) is virtual, and so are their openid and unionid: they may be
-// anybody's. Here WeChat's server says, of such a person, the victim's own. In either order nobody
+// The user of a snapshot page (快照页) is virtual, and the openid and unionid may belong to anybody.
+// Here WeChat's server returns the victim's ids for such a user. In either order nobody
 // gets the victim's account, and none is made of it.
 func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	t.Parallel()
@@ -26,7 +26,7 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 			t.Run(fmt.Sprint(forged, victimFirst), func(t *testing.T) {
 				t.Parallel()
 				var said atomic.Int64
-				w := newFixture(t, func(w *gatewayFixture) { w.saysOfVirtual("alice", forged, &said) })
+				w := newFixture(t, func(w *gatewayFixture) { w.returnVictimForVirtual("alice", forged, &said) })
 				appid := w.config.WeChat[0].AppID
 				if victimFirst {
 					w.signInWithProfile(w.phone("alice"), "sample")
@@ -41,14 +41,14 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 				mallory.Press()
 				mallory.WantPage(mallory.Page(), "snapshot", 200)
 				if said.Load() == 0 {
-					t.Fatal("WeChat never said who the virtual person is")
+					t.Fatal("WeChat returned no ids for the virtual user")
 				}
 				if !victimFirst {
 					w.signInWithProfile(w.phone("alice"), "sample")
 				}
-				users, identities := w.people()
+				users, identities := w.users()
 				if len(users) != 2 { // alice's, and bob's own from the silent answer
-					t.Fatalf("accounts: %+v", users)
+					t.Fatalf("users: %+v", users)
 				}
 				for i, a := range users {
 					hers := a.Nickname == "Alice"
@@ -66,9 +66,9 @@ func TestTakeoverByAVirtualUnionID(t *testing.T) {
 	}
 }
 
-// saysOfVirtual puts a server before WeChat's that says the victim's ids of every virtual person,
+// returnVictimForVirtual puts a server before WeChat's that returns the victim's ids for each virtual user,
 // and counts how often.
-func (w *gatewayFixture) saysOfVirtual(victim string, fields []string, said *atomic.Int64) {
+func (w *gatewayFixture) returnVictimForVirtual(victim string, fields []string, said *atomic.Int64) {
 	w.t.Helper()
 	target, err := url.Parse(w.wechat.URL)
 	if err != nil {

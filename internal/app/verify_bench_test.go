@@ -31,7 +31,7 @@ import (
 
 const benchHost = "wiki.example.com"
 
-// BenchmarkVerify is what a proxy waits for at each request of a person who is signed in. "gateway"
+// BenchmarkVerify measures how long a proxy waits at each request of a signed-in user. "gateway"
 // is the whole gateway as "weigate serve" runs it: names for requests, headers, limits, metrics,
 // and then /verify. "bare" is a handler of net/http that opens a sealed cookie and sets the same
 // headers, and does nothing else. Both answer over the loopback, to a client that does as little as
@@ -57,7 +57,7 @@ func questionFor(host, cookie string) []byte {
 		"\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Uri: /page?x=1\r\n\r\n")
 }
 
-// protected is a gateway with one app behind a proxy, and one person.
+// protected is a gateway with one app behind a proxy, and one user.
 func protected(b *testing.B) (gateway.Store, http.Handler, gateway.User) {
 	b.Helper()
 	store := sqlitetest.New(b)

@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// people lists the accounts, oldest first, each with its identities.
-func (w *gatewayFixture) people() (users []gateway.User, identities [][]gateway.Identity) {
+// users lists the users, oldest first, each with their identities.
+func (w *gatewayFixture) users() (users []gateway.User, identities [][]gateway.Identity) {
 	w.t.Helper()
 	users, err := w.store.Users(w.t.Context(), gateway.UserQuery{})
 	if err != nil {
@@ -41,7 +41,7 @@ func (w *gatewayFixture) lastSignIn() gateway.Event {
 func TestWebsiteAppSignsADesktopIn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
-	desk := w.screen(uaDesktop).open(w.authorize("sample", "scope", withProfile))
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample", "scope", withProfile))
 	desk.confirmed("alice").at(w.app.URL + "/sample")
 	through := slices.ContainsFunc(desk.hops, func(hop string) bool {
 		return strings.HasPrefix(hop, w.url+"/wechat/callback/site?")
@@ -72,7 +72,7 @@ func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 	t.Parallel()
 	for _, websiteFirst := range []bool{true, false} {
 		w := newFixture(t, withWebsite)
-		desk, alice := w.screen(uaDesktop), w.phone("alice")
+		desk, alice := w.plainBrowser(uaDesktop), w.phone("alice")
 		var subs [2]any
 		for i, byWebsite := range []bool{websiteFirst, !websiteFirst} {
 			if byWebsite {
@@ -82,7 +82,7 @@ func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 			}
 			subs[i] = w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)["sub"]
 		}
-		users, identities := w.people()
+		users, identities := w.users()
 		if len(users) != 1 || len(identities[0]) != 2 || subs[0] == nil || subs[0] != subs[1] {
 			t.Errorf("website first %v: accounts %+v, identities %+v, subs %v", websiteFirst, users, identities, subs)
 		}
@@ -96,8 +96,8 @@ func TestWebsiteAppOfAnotherGroupIsAnotherUser(t *testing.T) {
 	for _, group := range []string{"", "theirs"} {
 		w := newFixture(t, withWebsite, func(w *gatewayFixture) { w.config.WeChat[1].OpenPlatform = group })
 		w.signInWithProfile(w.phone("alice"), "sample")
-		w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
-		if users, identities := w.people(); len(users) != 2 {
+		w.plainBrowser(uaDesktop).open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
+		if users, identities := w.users(); len(users) != 2 {
 			t.Errorf("group %q: accounts %+v, identities %+v", group, users, identities)
 		}
 	}
@@ -111,9 +111,9 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteMethod(t *testing.T) {
 	w.signInWithProfile(w.phone("alice"), "sample")
 	victim := w.wechat.UnionID(websiteID, "alice")
 	if victim == "" || victim != w.wechat.UnionID(w.config.WeChat[0].AppID, "alice") {
-		t.Fatal("the doors do not share unionids in this town")
+		t.Fatal("the connectors do not share unionids in this fixture")
 	}
-	mallory := w.screen(uaDesktop).open(w.authorize("sample"))
+	mallory := w.plainBrowser(uaDesktop).open(w.authorize("sample"))
 	mallory.scanned(phone{fixture.Phone{Phone: w.wechat.Phone("bob").Tab(), T: w.t}}, true)
 	var state string
 	for _, hop := range mallory.hops {
@@ -128,7 +128,7 @@ func TestTakeoverByForgedUnionIDThroughTheWebsiteMethod(t *testing.T) {
 	forged := url.Values{"code": {code}, "state": {state}, "unionid": {victim},
 		"openid": {w.wechat.OpenID(websiteID, "alice")}, "access_token": {"x"}}
 	mallory.open(w.url + "/wechat/callback/site?" + forged.Encode()).at(w.app.URL + "/sample")
-	users, identities := w.people()
+	users, identities := w.users()
 	if len(users) != 2 || len(identities[0]) != 1 || len(identities[1]) != 1 || identities[1][0].UnionID == victim {
 		t.Errorf("users %+v, identities %+v", users, identities)
 	}
@@ -148,9 +148,9 @@ func TestSnapshotUserOfTheWebsiteMethodIsNotSignedIn(t *testing.T) {
 	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: 1,
 		Body: `{"access_token":"x","expires_in":7200,"refresh_token":"y","openid":"o","unionid":"` +
 			w.wechat.UnionID(websiteID, "alice") + `","scope":"snsapi_login","is_snapshotuser":1}`})
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("alice")
-	if users, _ := w.people(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
-		t.Errorf("users %+v; the screen is at %s", users, desk.url)
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).confirmed("alice")
+	if users, _ := w.users(); len(users) != 0 || strings.HasPrefix(desk.url, w.app.URL) {
+		t.Errorf("users %+v; the browser is at %s", users, desk.url)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestWebsiteAppAlone(t *testing.T) {
 			t.Errorf("no link to copy: %s", page.Body)
 		}
 	}
-	desk := w.screen(uaDesktop).open(w.url+"/").want("welcome", 200).press("go")
+	desk := w.plainBrowser(uaDesktop).open(w.url+"/").want("welcome", 200).press("go")
 	desk.confirmed("alice").want("own", 200)
 	if !slices.ContainsFunc(desk.hops, func(hop string) bool {
 		return strings.HasPrefix(hop, w.url+"/wechat/callback?")
@@ -174,13 +174,13 @@ func TestWebsiteAppAlone(t *testing.T) {
 		t.Errorf("the way was %v", desk.hops)
 	}
 	// A phone outside WeChat has no other way either.
-	w.screen(uaPhone).open(w.authorize("sample")).at(w.wechat.URL + "/connect/qrconnect")
+	w.plainBrowser(uaPhone).open(w.authorize("sample")).at(w.wechat.URL + "/connect/qrconnect")
 }
 
 func TestDenialAndFailureOfTheWebsiteMethod(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite)
-	desk := w.screen(uaDesktop).open(w.authorize("sample"))
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample"))
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestDenialAndFailureOfTheWebsiteMethod(t *testing.T) {
 	desk.press("go").confirmed("alice").at(w.app.URL + "/sample")
 
 	w.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Times: -1, Errcode: -1})
-	other := w.screen(uaDesktop).open(w.authorize("sample")).confirmed("bob")
+	other := w.plainBrowser(uaDesktop).open(w.authorize("sample")).confirmed("bob")
 	if other.want("busy", 503); strings.Contains(other.url, "code=") {
 		t.Errorf("the page stands at %s", other.url)
 	}
@@ -202,7 +202,7 @@ func TestDenialAndFailureOfTheWebsiteMethod(t *testing.T) {
 func TestWebsiteMethodUnderAPathAndWithAgreement(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withWebsite, withAgreement, func(w *gatewayFixture) { w.url += "/login" })
-	desk := w.screen(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("sample")).want("agreement", 200)
 	if slices.ContainsFunc(desk.hops, func(hop string) bool { return strings.HasPrefix(hop, w.wechat.URL) }) {
 		t.Errorf("WeChat was on the way: %v", desk.hops)
 	}
@@ -214,9 +214,10 @@ func TestWebsiteMethodUnderAPathAndWithAgreement(t *testing.T) {
 // and can sign in by an accepted method. No redirect repeats.
 func TestSessionByAMethodThatTheAppDoesNotAccept(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withWebsite, doors(t, "website"), func(w *gatewayFixture) { w.config.WeChat[0].AnyBrowser = true })
+	anyBrowser := func(w *gatewayFixture) { w.config.WeChat[0].AnyBrowser = true }
+	w := newFixture(t, withWebsite, methods(t, "website"), anyBrowser)
 	// any browser counts as WeChat's
-	desk := w.screen(uaDesktop).open(w.authorize("second")).at(w.wechat.URL + "/connect/oauth2/authorize")
+	desk := w.plainBrowser(uaDesktop).open(w.authorize("second")).at(w.wechat.URL + "/connect/oauth2/authorize")
 	u, err := url.Parse(desk.url)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +251,7 @@ func TestSessionByAMethodThatTheAppDoesNotAccept(t *testing.T) {
 // open the app.
 func TestExcludedMethodInWeChatEndsAtThePageToOpenElsewhere(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withWebsite, doors(t, "website"))
+	w := newFixture(t, withWebsite, methods(t, "website"))
 	alice := w.phone("alice")
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "wrong_method", 403)

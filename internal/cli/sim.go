@@ -196,9 +196,9 @@ func address(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// qrSVG returns a QR code as SVG. Package wechattest has no dependencies, so the
-// command passes this function to it. text must be ASCII, because QR readers interpret other bytes
-// in different character sets.
+// qrSVG returns a QR code as SVG. Package wechattest has no dependencies, so the command passes this
+// function to it. text must be ASCII, because QR readers interpret other bytes in different
+// character sets.
 func qrSVG(text string) ([]byte, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Medium)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the expected problems anew, to be read before they are committed")
+var update = flag.Bool("update", false, "write the expected problems again; read them before you commit them")
 
 // canary is the value of every secret in the faulty files.
 const canary = "CANARY"

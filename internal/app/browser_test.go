@@ -20,34 +20,34 @@ const (
 	uaPhone   = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 )
 
-// screen is a browser that is not WeChat's. It goes where it is sent, and keeps cookies.
-type screen struct {
+// plainBrowser is a browser that is not WeChat's. It follows redirects and stores cookies.
+type plainBrowser struct {
 	w       *gatewayFixture
 	agent   string
 	headers http.Header
 	jar     http.CookieJar
 
-	url    string // where it is
+	url    string // of the page
 	status int
 	body   string
 	hops   []string
 }
 
-func (w *gatewayFixture) screen(agent string) *screen {
+func (w *gatewayFixture) plainBrowser(agent string) *plainBrowser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &screen{w: w, agent: agent, jar: jar, headers: http.Header{"Accept-Language": {"en"}}}
+	return &plainBrowser{w: w, agent: agent, jar: jar, headers: http.Header{"Accept-Language": {"en"}}}
 }
 
-// tab is another tab of the same browser.
-func (s *screen) tab() *screen {
-	return &screen{w: s.w, agent: s.agent, jar: s.jar, headers: s.headers.Clone()}
+// tab returns another tab of the same browser.
+func (s *plainBrowser) tab() *plainBrowser {
+	return &plainBrowser{w: s.w, agent: s.agent, jar: s.jar, headers: s.headers.Clone()}
 }
 
-// open goes to an address, which may be relative to the page.
-func (s *screen) open(address string) *screen {
+// open requests an address, which may be relative to the page.
+func (s *plainBrowser) open(address string) *plainBrowser {
 	s.w.t.Helper()
 	if base, err := url.Parse(s.url); err == nil && s.url != "" {
 		to, err := base.Parse(address)
@@ -64,7 +64,7 @@ func (s *screen) open(address string) *screen {
 	return s
 }
 
-func (s *screen) send(r *http.Request) {
+func (s *plainBrowser) send(r *http.Request) {
 	s.w.t.Helper()
 	r.Header = s.headers.Clone()
 	r.Header.Set("User-Agent", s.agent)
@@ -77,7 +77,7 @@ func (s *screen) send(r *http.Request) {
 	client := &http.Client{Jar: s.jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 		s.hops = append(s.hops, next.URL.String())
 		if len(s.hops) > 12 {
-			s.w.t.Errorf("goes round: %v", s.hops)
+			s.w.t.Errorf("redirect loop: %v", s.hops)
 			return http.ErrUseLastResponse
 		}
 		return nil
@@ -97,8 +97,8 @@ func (s *screen) send(r *http.Request) {
 	}
 }
 
-// link is where the element with this id leads; "" when there is none.
-func (s *screen) link(id string) string {
+// link returns the target of the link with this id, or "".
+func (s *plainBrowser) link(id string) string {
 	m := regexp.MustCompile(`<a [^>]*id="` + regexp.QuoteMeta(id) + `" href="([^"]*)"`).FindStringSubmatch(s.body)
 	if m == nil {
 		return ""
@@ -106,7 +106,7 @@ func (s *screen) link(id string) string {
 	return html.UnescapeString(m[1])
 }
 
-func (s *screen) press(id string) *screen {
+func (s *plainBrowser) press(id string) *plainBrowser {
 	s.w.t.Helper()
 	to := s.link(id)
 	if to == "" {
@@ -115,28 +115,28 @@ func (s *screen) press(id string) *screen {
 	return s.open(to)
 }
 
-func (s *screen) want(kind string, status int) *screen {
+func (s *plainBrowser) want(kind string, status int) *plainBrowser {
 	s.w.t.Helper()
 	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
-		s.w.t.Fatalf("the screen is at %s (%d), want page %s with %d; it came by %v: %s", s.url, s.status, kind, status,
+		s.w.t.Fatalf("the browser is at %s (%d), want page %s with %d; redirects: %v: %s", s.url, s.status, kind, status,
 			s.hops, s.body)
 	}
 	return s
 }
 
-func (s *screen) at(prefix string) *screen {
+func (s *plainBrowser) at(prefix string) *plainBrowser {
 	s.w.t.Helper()
 	if !strings.HasPrefix(s.url, prefix) {
-		s.w.t.Fatalf("the screen is at %s (%d), want %s; it came by %v: %s", s.url, s.status, prefix, s.hops, s.body)
+		s.w.t.Fatalf("the browser is at %s (%d), want %s; redirects: %v: %s", s.url, s.status, prefix, s.hops, s.body)
 	}
 	return s
 }
 
-// confirmed lets a person scan WeChat's code on the screen and confirm, and goes where WeChat's
-// page then goes.
-func (s *screen) confirmed(person string) *screen {
+// confirmed lets a user scan WeChat's QR code on the page and confirm, and follows the redirect of
+// WeChat's page.
+func (s *plainBrowser) confirmed(user string) *plainBrowser {
 	s.w.t.Helper()
-	s.scanned(phone{fixture.Phone{Phone: s.w.wechat.Phone(person).Tab(), T: s.w.t}}, true)
+	s.scanned(phone{fixture.Phone{Phone: s.w.wechat.Phone(user).Tab(), T: s.w.t}}, true)
 	m := regexp.MustCompile(`<noscript><meta http-equiv="refresh" content="3;url=([^"]*)"`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no page with a code: %s", s.body)
@@ -144,8 +144,8 @@ func (s *screen) confirmed(person string) *screen {
 	return s.open(html.UnescapeString(m[1]))
 }
 
-// scanned lets a phone scan the code that the screen shows, and answer.
-func (s *screen) scanned(p phone, yes bool) {
+// scanned lets a phone scan WeChat's QR code on the page, and then allow or deny.
+func (s *plainBrowser) scanned(p phone, yes bool) {
 	s.w.t.Helper()
 	s.at(s.w.wechat.URL + "/connect/qrconnect")
 	for _, code := range s.w.wechat.QRCodes() {
@@ -175,24 +175,24 @@ func withWebsite(w *gatewayFixture) {
 	}
 	w.config.WeChat = append(w.config.WeChat, site)
 	for i := range w.config.Apps {
-		// not by the gateway's own code as well: then people choose
+		// Without scan: with two QR codes the user would have to choose.
 		w.config.Apps[i].Methods = []string{"wechat", "website"}
 	}
 }
 
-// onlyWebsite leaves the website app alone.
+// onlyWebsite leaves the website app as the only connector.
 func onlyWebsite(w *gatewayFixture) {
 	withWebsite(w)
 	w.config.WeChat = w.config.WeChat[1:]
 }
 
-func doors(t *testing.T, names ...string) option {
+func methods(t *testing.T, names ...string) option {
 	t.Helper()
 	return func(w *gatewayFixture) { w.config.Apps[0].Methods = names }
 }
 
 // submit sends the form that goes to a path of the gateway, with its hidden fields.
-func (s *screen) submit(path string, fill url.Values) *screen {
+func (s *plainBrowser) submit(path string, fill url.Values) *plainBrowser {
 	s.w.t.Helper()
 	m := regexp.MustCompile(`(?s)<form method="post" action="([^"]*` + regexp.QuoteMeta(path) +
 		`[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
