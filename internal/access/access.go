@@ -133,7 +133,8 @@ var (
 	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
 )
 
-// Pins stores the ids by which apps know users. gateway.Subjects implements it.
+// Pins stores the ids by which apps know users: a pin is an id that was given to an app, which the
+// app keeps receiving for this user. gateway.Subjects implements it.
 type Pins interface {
 	// PinSubject is gateway.Subjects.PinSubject.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
@@ -154,8 +155,8 @@ type Subject struct {
 	Pinned bool // Value is stored already; false = Pin stores it, or returns the id stored earlier
 }
 
-// Find returns the id by which the app knows, or will know, the user. in is the session by which the
-// user signed in. The first id of a user that an app gets is permanent: it stays when users are
+// Find returns the id by which the app knows, or will know, the user. in is the session by which
+// the user signed in. The first id of a user that an app gets is permanent: it stays when users are
 // joined and when the configuration changes. When the user has no id of the configured kind, Find
 // does not use another kind, because ids of two kinds could be equal for two users.
 //
@@ -216,10 +217,9 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 	return "", missing
 }
 
-// IdentityAt returns the identity of a user at a connector. When the user signed in by the session
-// through this connector, it returns the identity of the session, with only Connector, AppID and
-// OpenID set. known is false for a
-// user who has never used the connector.
+// IdentityAt returns the identity of a user at a connector. If the session s was created through
+// this connector, the identity is that of the session, with only Connector, AppID and OpenID set,
+// and the store is not read. known is false for a user who has never used the connector.
 func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.Session,
 	connector string) (i gateway.Identity, known bool, err error) {
 	if s.Connector == connector {
@@ -237,8 +237,8 @@ func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.
 	return gateway.Identity{}, false, nil
 }
 
-// UnionID returns a user's unionid, "" = none. It prefers the unionid of the appid of the sign-in: a
-// user may have one in each of two open platform accounts.
+// UnionID returns a user's unionid, "" = none. It prefers the unionid of the appid of the sign-in:
+// a user may have one in each of two open platform accounts.
 func UnionID(identities []gateway.Identity, appID string) string {
 	found := ""
 	for _, i := range identities {

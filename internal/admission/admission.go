@@ -5,8 +5,8 @@
 // pure function that returns the [Next] step; and [Check], which repeats it while facts have to be
 // looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that it is for.
 //
-// The package implements no protocol: oidc, relay and forwardauth convert their requests into facts,
-// and the steps into responses.
+// The package implements no protocol: oidc, relay and forwardauth convert their requests into
+// facts, and the steps into responses.
 package admission
 
 import (
@@ -24,18 +24,18 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Facts is the input of [Decide]. Access and Subject are read from the store: they keep their zero
-// values until Decide returns LookUpAccess or LookUpSubject.
+// Facts is the input of [Decide]. Access and Subject have to be read from the store, which is not
+// always needed: they have their zero values until Decide returns LookUpAccess or LookUpSubject.
 type Facts struct {
 	// The browser's session. The last three are meaningful only with SignedIn.
 	SignedIn      bool
-	Answered      bool // the session was created for the login request of this request
+	Answered      bool // the session was created by the sign-in that this request of the app required
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
 
 	// The request.
-	Returned       bool // the browser has been sent to sign in for it, and is back
-	Confirmed      bool // the user has agreed to sign in again
+	Returned       bool // the browser was sent to sign in for this request, and has returned
+	Confirmed      bool // the user has agreed to sign in again, on the page of the step Confirm
 	Cancelled      bool // the user has chosen not to sign in
 	Reauthenticate bool // the app requires a new authentication of signed-in users too: prompt=login, forcePopup
 	LimitsAge      bool // the app limits the age of the authentication
@@ -46,7 +46,7 @@ type Facts struct {
 	Subject Subject
 }
 
-// Subject reports whether the app can identify the user, and if not, why.
+// Subject reports whether the app can identify the user by a sub or openid, and if not, why.
 type Subject int
 
 // The values of Subject.
@@ -65,7 +65,7 @@ type Step int
 
 // The steps.
 const (
-	next Step = iota // to the next check
+	next Step = iota // only inside Decide: this check passed
 
 	LookUpAccess  // look up Facts.Access, then decide again
 	LookUpSubject // look up Facts.Subject, then decide again
@@ -103,6 +103,7 @@ func Decide(f Facts) Next {
 	return Next{Step: Admit}
 }
 
+// checkBrowser decides the step for a browser that is not signed in.
 func checkBrowser(f Facts) Next {
 	switch {
 	case f.Cancelled:
@@ -120,6 +121,7 @@ func checkBrowser(f Facts) Next {
 	return Next{Step: SignIn}
 }
 
+// checkSession decides whether the app accepts the session of a signed-in browser.
 func checkSession(f Facts) Next {
 	switch {
 	case f.Answered && f.MethodAllowed:
@@ -134,12 +136,14 @@ func checkSession(f Facts) Next {
 		// The page tells the user, who is signed in, why to sign in again.
 		return f.deny(web.WrongMethod)
 	case f.Reauthenticate && !f.Confirmed:
-		// WeChat shows a snapshot page instead of a consent page that opens without a user's action.
+		// Without this page, no tap of the user would precede WeChat's consent page, and WeChat
+		// would show a snapshot page (快照页) instead.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
 	return Next{Step: Reauthenticate}
 }
 
+// checkAccess decides by the access rule of the app.
 func checkAccess(f Facts) Next {
 	switch f.Access {
 	case access.Undecided:
@@ -155,6 +159,7 @@ func checkAccess(f Facts) Next {
 	return f.deny(web.Refused)
 }
 
+// checkSubject decides whether the app can identify the user.
 func checkSubject(f Facts) Next {
 	switch f.Subject {
 	case SubjectNotLookedUp:
@@ -197,8 +202,8 @@ type Lookups struct {
 	Subject func() (Subject, error)
 }
 
-// Check calls [Decide], and reads from the store what it requests. It returns a step that is neither
-// [LookUpAccess] nor [LookUpSubject], or an error of a lookup.
+// Check calls [Decide] until it returns another step than [LookUpAccess] and [LookUpSubject]; for
+// those two it calls the lookup, and decides again. An error is that of a lookup.
 func Check(f Facts, l Lookups) (Next, error) {
 	for {
 		n := Decide(f)
@@ -207,7 +212,7 @@ func Check(f Facts, l Lookups) (Next, error) {
 		case LookUpAccess:
 			f.Access, err = l.Access()
 			if f.Access == access.Undecided {
-				f.Access = access.Denied
+				f.Access = access.Denied // a policy that does not decide must not cause a loop
 			}
 		case LookUpSubject:
 			f.Subject, err = l.Subject()

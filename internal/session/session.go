@@ -35,23 +35,23 @@ type Revoker interface {
 type Manager struct {
 	Sessions gateway.Sessions
 	Grants   Revoker
-	Cookies  cookie.Set    // has the session cookie
-	Idle     time.Duration // a session that was not used for that long has expired
-	Max      time.Duration // every session expires after that
+	Cookies  cookie.Set    // the gateway's cookies; flow.CookieSession is the session cookie
+	Idle     time.Duration // a session expires when it was not used for this time
+	Max      time.Duration // a session expires this time after the sign-in, even if it is used
 	Now      func() time.Time
 	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
 
-// touchAfter is how old SeenAt may be before Find calls TouchSession, which writes at most once a
-// minute.
+// touchAfter limits the writes of Find: it updates the time of the last use (Session.SeenAt) at
+// most once a minute.
 const touchAfter = time.Minute
 
 // Hash returns the form in which a session id is stored. The id has 256 random bits, so a plain
 // hash is enough.
 func Hash(id string) [32]byte { return sha256.Sum256([]byte("weigate session\x00" + id)) }
 
-// Current returns the browser that sent r, by its session cookie. It returns false for one that is
-// not signed in; an error means that the store could not answer.
+// Current returns the signed-in browser that sent r, found by its session cookie. It returns false
+// if no user is signed in. An error is the store's.
 func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	hash, sent := m.CurrentHash(r)
 	if !sent {
@@ -92,7 +92,8 @@ func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 		return gateway.Session{}, gateway.User{}, gateway.ErrNotFound
 	}
 	if now.Sub(s.SeenAt) >= touchAfter {
-		// Where the store cannot write (a full disk), the user stays signed in until ExpiresAt.
+		// If the store cannot write, for example because the disk is full, the user stays signed
+		// in.
 		if err := m.Sessions.TouchSession(ctx, hash, now, m.Expiry(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
 			m.OnError(ctx, err)
 		}
@@ -136,8 +137,9 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	return m.Sessions.DeleteSession(ctx, hash)
 }
 
-// maxSessionCookies is how many sessions one sign-out ends. A browser has one, or a few
-// where another host set some. A header can contain thousands, and each is a call to the store.
+// maxSessionCookies limits how many sessions one sign-out ends. A browser has one session cookie,
+// or a few of the same name if another host of the domain set some. An attacker could send
+// thousands, each of which is a call to the store.
 const maxSessionCookies = 32
 
 // SignOut deletes the session of the browser that sent r and returns the cookie that removes its
@@ -159,9 +161,9 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	return m.Cookies.Clear(flow.CookieSession), nil
 }
 
-// EndEverywhere ends every session of the user and revokes all their grants, so that an app that has
-// a refresh token is signed out too. It returns how many sessions there were. When one part fails,
-// the other is still done; it can be called again.
+// EndEverywhere ends every session of the user and revokes all their grants, so that an app that
+// has a refresh token is signed out too. It returns how many sessions there were. When one part
+// fails, the other is still done; it can be called again.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
 	n, err := m.Sessions.DeleteUserSessions(ctx, userID)
 	_, revoking := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
@@ -177,7 +179,7 @@ type Browser struct {
 	Scopes          []string     // that WeChat granted at the sign-in
 }
 
-// Data is what signin stores in gateway.Session.Data.
+// Data is the content of gateway.Session.Data, which the store does not interpret.
 type Data struct {
 	LoginRequestID  string   `json:"login_request,omitempty"`
 	ProfileDeclined bool     `json:"declined,omitempty"`
@@ -193,8 +195,8 @@ func (d Data) Bytes() []byte {
 	return b
 }
 
-// ReadData reads what Bytes returned. Data that cannot be read (another version wrote it) counts as
-// empty: at worst the user is asked once more.
+// ReadData is the reverse of Bytes. Data that cannot be read, because another version of the
+// program wrote it, counts as empty: the user may be asked for something once more.
 func ReadData(b []byte) (d Data) {
 	if json.Unmarshal(b, &d) != nil {
 		return Data{}
@@ -202,14 +204,14 @@ func ReadData(b []byte) (d Data) {
 	return d
 }
 
-// LoginRequest is what a feature requires of a sign-in. It is kept in a sealed cookie of the browser,
-// so the store has nothing of it.
+// LoginRequest is what a feature requires of a sign-in. A sealed cookie of the browser contains it
+// until the sign-in is complete, so that requests of anonymous clients do not fill the store.
 type LoginRequest struct {
-	ID             string      // random; the session that answers the request has it as Browser.LoginRequestID
+	ID             string      // random; becomes Browser.LoginRequestID of the session that the sign-in creates
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
-	App            gateway.App // its ID, Name and Methods are read; zero = the gateway itself
-	Connector      string      // users must sign in through it, since the app knows them by its openid; "" = any
-	Reauthenticate bool        // an existing session is not enough, not even that of a phone that scans
+	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
+	Connector      string      // the app identifies users by their openids at this connector; "" = any
+	Reauthenticate bool        // the user must authenticate again; for a scan, the phone's user too
 	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	CancelURL      string      // where a user continues who cancels: a path of this origin; "" = nowhere
@@ -220,9 +222,10 @@ type LoginRequest struct {
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
-// CompactRestart returns LoginRequest.RestartURL in a short form for a cookie that also has
-// ReturnURL: the lengths of their common beginning and end, and what is between them.
-// [ExpandRestart] is the reverse. The two addresses differ by a few parameters only.
+// CompactRestart returns a short form of LoginRequest.RestartURL for a cookie that also contains
+// ReturnURL: "HEAD.TAIL.TEXT", the lengths of their common beginning and end, and the text between
+// them. It saves space, because the two addresses differ in a few parameters only. [ExpandRestart]
+// is the reverse.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -232,8 +235,8 @@ func CompactRestart(returnURL, restartURL string) string {
 		head++
 	}
 	tail := 0
-	most := min(len(returnURL), len(restartURL)) - head
-	for tail < most && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
+	limit := min(len(returnURL), len(restartURL)) - head
+	for tail < limit && returnURL[len(returnURL)-1-tail] == restartURL[len(restartURL)-1-tail] {
 		tail++
 	}
 	return fmt.Sprintf("%d.%d.%s", head, tail, restartURL[head:len(restartURL)-tail])
@@ -253,16 +256,16 @@ func ExpandRestart(returnURL, compact string) string {
 	return returnURL[:head] + parts[2] + returnURL[len(returnURL)-tail:]
 }
 
-// Authenticator finds the session of a browser, and signs users in. signin.Handler implements it. Its
-// methods are safe for concurrent use.
+// Authenticator finds the session of a browser, and signs users in. signin.Handler implements it.
+// Its methods are safe for concurrent use.
 type Authenticator interface {
-	// Session returns the browser that sent r. ok is false when no user is signed in; err means
-	// that the store could not answer.
+	// Session returns the signed-in browser that sent r. ok is false when no user is signed in. An
+	// error is the store's.
 	Session(r *http.Request) (b Browser, ok bool, err error)
 
-	// Begin answers the request by sending the browser to sign in, and afterwards to d.ReturnURL.
-	// An error means that nothing was written to w.
-	Begin(w http.ResponseWriter, r *http.Request, d LoginRequest) error
+	// Begin redirects the browser to sign in, or renders a page of the sign-in. Afterwards the
+	// browser continues at login.ReturnURL. An error means that nothing was written to w.
+	Begin(w http.ResponseWriter, r *http.Request, login LoginRequest) error
 
 	// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a
 	// reason to ask, and reports whether it did. The browser continues at returnTo.
@@ -272,14 +275,14 @@ type Authenticator interface {
 // Authentication is a sign-in of this browser that was confirmed by other means than WeChat's
 // callback, such as a scan.
 type Authentication struct {
-	UserID         string    // an id that was joined into another stands for that user
-	Connector      string    // the connector and the identity with which WeChat confirmed the user
-	AppID          string    //
-	OpenID         string    //
+	UserID         string    // if this user was joined into another, the other user is signed in
+	Connector      string    // the connector at which WeChat confirmed the user
+	AppID          string    // the connector's appid
+	OpenID         string    // the user's openid there
 	Method         string    // the sign-in method
 	AuthTime       time.Time // when WeChat confirmed the user
 	App            string    // id of the app that required the sign-in, for the event; "" = none
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
-	Seed           []byte    // the session id is derived from it: the same seed is the same session
-	Repeat         bool      // a session was created before: return it while it lives, and create none
+	Seed           []byte    // the session id is derived from it: the same seed gives the same session
+	Repeat         bool      // the session was created earlier: return its cookie if it still exists, create none
 }

@@ -33,7 +33,7 @@ const (
 	Own           Kind = "own"            // the home page of a signed-in user
 	SignedOut     Kind = "signed_out"     // in this browser
 	EndedAll      Kind = "ended_all"      // signed out everywhere
-	Continue      Kind = "continue"       // continues by link and refresh, where browsers stop a redirect after a form
+	Continue      Kind = "continue"       // continues automatically; in place of a redirect after a form
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // for an administrator's approval

@@ -4,12 +4,13 @@ import (
 	"html/template"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
+
+// This file contains the data of pages, which the features fill in.
 
 // User is the data of a user that a page shows.
 type User struct {
@@ -20,14 +21,14 @@ type User struct {
 // Form is a button that sends a form to an address of the gateway.
 type Form struct {
 	Action string
-	Label  string // one of the labels
-	Fields map[string]string
-	Quiet  bool
-	Tick   bool // has a box to tick, beside a link to Names.PrivacyURL; the ticked box is sent as agree=1
-	Missed bool // with Tick: it was sent before without the tick
+	Label  string            // one of the constants Label…
+	Fields map[string]string // hidden fields
+	Quiet  bool              // drawn as a secondary button
+	Tick   bool              // the form has a box to tick, beside a link to Names.PrivacyURL; a tick is sent as agree=1
+	Missed bool              // with Tick: the user sent the form without the tick, so the page asks for it
 }
 
-// UserID is the record of a user as shown to themselves.
+// UserID is the id of the signed-in user, with the user's sessions.
 type UserID struct {
 	ID       string
 	Sessions []Session
@@ -46,17 +47,17 @@ type Method struct {
 	Go   string
 }
 
-// Link is a quiet button that leads to an address.
+// Link is a secondary button that leads to an address.
 type Link struct {
 	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
 	Go    string
 }
 
-// Page is a page. Only Kind is required; a button without an address is left out.
+// Page is the data of a page. Only Kind is required; a button without an address is omitted.
 type Page struct {
 	Kind          Kind
-	Status        int    // 0 = that of the kind
-	Lang          string // "" = by the request
+	Status        int    // HTTP status; 0 = the status of the kind
+	Lang          string // language; "" = from the request
 	App           string // name of the app that the page is about
 	User          *User
 	Copy          string // a link to copy
@@ -68,7 +69,7 @@ type Page struct {
 	Methods       []Method // to choose from
 	Links         []Link
 	UserID        *UserID
-	ContinueAfter time.Duration // with Go: the page loads it automatically after that long
+	ContinueAfter time.Duration // with Go: the page continues there automatically after this time
 	Scan          *Scan         // of the pages of sign-in by scan
 
 	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
@@ -82,12 +83,14 @@ const waitingRefresh = 10 * time.Second
 // UserOf returns the data of a user that pages show.
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
-// WaitingPage returns the page for a user who waits for an administrator's approval. It loads the
-// address of the same request again automatically, and shows the user id, which the administrator
-// needs.
-func WaitingPage(app gateway.App, u gateway.User, again string) Page {
-	return Page{Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Go: again,
-		ContinueAfter: waitingRefresh}
+// WaitingPage returns the page for a user who waits for an administrator's approval. It shows the
+// user id, which the administrator needs. At intervals it loads requestURL, the address of the
+// app's request, which admits the user once approved.
+func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
+	return Page{
+		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID},
+		Go: requestURL, ContinueAfter: waitingRefresh,
+	}
 }
 
 // ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app
@@ -96,46 +99,59 @@ func ConfirmPage(app gateway.App, u gateway.User, proceed string) Page {
 	return Page{Kind: ConfirmSignIn, App: app.Name, User: UserOf(u), Go: proceed}
 }
 
-// AppLink is a link to an app; the zero value has none. Links of pages are plain strings, of which
-// only http, https and relative ones are rendered. A native app has a scheme of its own
-// (com.example.app:/callback). If any string could become an AppLink, javascript: could too, so
-// only [ToApp] returns one.
+// AppLink is a link to an app. The zero value has no address.
+//
+// The other links of pages are strings, and the template renders only http, https and relative
+// addresses: an address with another scheme could be javascript:, which would run in the gateway's
+// page. The redirect URI of a native app needs another scheme (com.example.app:/callback), so
+// [ToApp] checks it first. Only ToApp returns AppLinks with an address.
 type AppLink struct {
 	address string
-	native  bool
+	native  bool // address has the scheme of a native app
 }
 
-// nativeScheme matches a reversed domain name, RFC 8252 section 7.1. Schemes that run in a browser
-// (javascript, data, vbscript) have no dot.
+// nativeScheme matches the scheme of a native app, a reversed domain name (RFC 8252, section 7.1).
+// Schemes that run code in a browser (javascript, data, vbscript) have no dot, and do not match.
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// ToApp returns a link to an address that an app registered, perhaps with parameters added. For an
-// unregistered address with a scheme other than http and https it returns the zero AppLink.
+// ToApp returns a link to an address of an app. registered are the redirect URIs that the app has
+// registered. For the scheme of a native app, the address must be one of them, to which query
+// parameters may have been added. An address that is not allowed gives the zero AppLink.
 func ToApp(address string, registered []string) AppLink {
 	u, err := url.Parse(address)
-	switch {
-	case err != nil || address == "":
+	if err != nil || address == "" {
 		return AppLink{}
-	case u.Scheme == "http" || u.Scheme == "https":
+	}
+	if u.Scheme == "http" || u.Scheme == "https" {
 		return AppLink{address: address}
-	case nativeScheme.MatchString(u.Scheme) && slices.ContainsFunc(registered,
-		func(own string) bool { return extends(address, own) }):
-		return AppLink{address: address, native: true}
+	}
+	if !nativeScheme.MatchString(u.Scheme) {
+		return AppLink{}
+	}
+	for _, uri := range registered {
+		if hasOnlyParametersAdded(address, uri) {
+			return AppLink{address: address, native: true}
+		}
 	}
 	return AppLink{}
 }
 
-// extends reports whether address is own, or own with parameters added.
-func extends(address, own string) bool {
-	rest, found := strings.CutPrefix(address, own)
-	if !found || own == "" {
+// hasOnlyParametersAdded reports whether address equals uri, or uri with query parameters added.
+func hasOnlyParametersAdded(address, uri string) bool {
+	rest, found := strings.CutPrefix(address, uri)
+	switch {
+	case !found || uri == "":
 		return false
+	case rest == "" || rest[0] == '?':
+		return true
+	case strings.HasSuffix(uri, "?"):
+		return true
 	}
-	return rest == "" || rest[0] == '?' || strings.Contains(own, "?") && (rest[0] == '&' || strings.HasSuffix(own, "?"))
+	return strings.Contains(uri, "?") && rest[0] == '&'
 }
 
-// href returns the value for the attribute href: a string that the template filters, or a trusted
-// URL if the address has been checked by ToApp.
+// href returns the value of the attribute href. Package html/template replaces a string with
+// another scheme than http or https, but not a template.URL, which ToApp has checked.
 func (l AppLink) href() any {
 	if l.native {
 		return template.URL(l.address)
@@ -181,7 +197,7 @@ type Network string
 const (
 	NetworkUnknown Network = ""
 	NetworkSame    Network = "same"
-	NetworkOther   Network = "other"
+	NetworkOther   Network = "other" // they are on different networks
 )
 
 // Facts are the facts about the desktop that a phone shows. Unknown facts are omitted, except the
@@ -189,7 +205,7 @@ const (
 type Facts struct {
 	App     string
 	Browser string
-	Place   string
+	Place   string // IP address, without its last part
 	Network Network
 	Ago     time.Duration // since the sign-in started
 }
@@ -197,7 +213,7 @@ type Facts struct {
 // Fact is a line of facts on the page.
 type Fact struct{ Name, Value string }
 
-// Facts returns the lines, in the language of the page.
+// Facts returns the lines of Scan.Facts, in the language of the page. The template calls it.
 func (v view) Facts() (out []Fact, err error) {
 	f := v.Scan.Facts
 	add := func(name, value string, err error) error {

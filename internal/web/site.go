@@ -57,9 +57,10 @@ type Site struct {
 	cfg    Config
 	layout *template.Template
 	texts  *lang.Catalogue
-	policy string
-	script template.JS
-	watch  string // policy of the pages that run it
+	policy string // Content-Security-Policy of pages without a script
+
+	script       template.JS // scan.js, of the pages of sign-in by scan
+	scriptPolicy string      // Content-Security-Policy of these pages
 }
 
 // New reads the embedded files and checks them: every kind has its texts in both languages, and no
@@ -84,15 +85,16 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.script = template.JS(script)
-	// The style sheet is embedded in each page, and the policy has its hash. That saves a request.
+	// The style sheet is part of each page, which saves a request. The policy allows it by its
+	// hash.
 	sum := sha256.Sum256(style)
 	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
 	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
 		pictures +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	sum = sha256.Sum256(script)
-	// The images are the code to save; the connections are the long polls.
-	s.watch = strings.Replace(s.policy, "img-src ",
+	// These pages load the image of the QR code, and send long polls, from the gateway ('self').
+	s.scriptPolicy = strings.Replace(s.policy, "img-src ",
 		"script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
@@ -123,7 +125,7 @@ func loadTexts() (*lang.Catalogue, error) {
 	return texts, texts.Check(required, optional)
 }
 
-// view is the data of the template.
+// view is the data of the template page.html.
 type view struct {
 	Page
 	Site      Names
@@ -152,7 +154,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		err = s.layout.Execute(&body, v)
 	}
 	if err != nil {
-		// All kinds are tested, so the caller used an unknown one.
+		// New has checked the texts of every kind, so this is a mistake of the caller.
 		s.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -162,11 +164,12 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("Content-Language", v.Lang)
 	header.Set("Content-Security-Policy", s.policy)
 	if p.Scan != nil {
-		header.Set("Content-Security-Policy", s.watch)
+		header.Set("Content-Security-Policy", s.scriptPolicy)
 	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	// With "no-referrer" browsers send "Origin: null" with a form, as if it came from another site.
+	// With "no-referrer" browsers send "Origin: null" with a form, which package route would reject
+	// as a form of another site.
 	header.Set("Referrer-Policy", "no-referrer")
 	if len(p.Forms) > 0 {
 		header.Set("Referrer-Policy", "same-origin")
@@ -232,8 +235,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// names returns a lookup of texts that inserts the names of the app and of the gateway. An app
-// without a name is "the app", not quoted.
+// names returns a function that looks up a text and inserts the names of the app and of the
+// gateway. For an app without a name it inserts "the app" (该应用), and removes the quotation marks 「」
+// around it.
 func (v view) names(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {
@@ -255,10 +259,10 @@ func (v view) names(app, site string) (func(key string) (string, error), error) 
 //	a body over its limit                   413
 //	anything else                           500
 func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
-	kind, ours := classify(err)
+	kind, isFault := classify(err)
 	switch {
-	case r.Context().Err() != nil:
-	case ours:
+	case r.Context().Err() != nil: // the client has disconnected: nothing is logged
+	case isFault:
 		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
 			s.cfg.RequestID(r.Context()))
 	default:
@@ -302,7 +306,9 @@ func KindOf(err error) Kind {
 	return kind
 }
 
-func classify(err error) (kind Kind, ours bool) {
+// classify returns the page for an error. isFault is true for an error of the gateway or its store,
+// and false for a request that was rejected.
+func classify(err error) (kind Kind, isFault bool) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, gateway.ErrUnavailable), errors.Is(err, context.DeadlineExceeded),
