@@ -1,7 +1,33 @@
+// Package gateway defines the data and the contracts of the login gateway: users, identities, apps,
+// sessions, grants, tickets, keys and events, the errors that callers decide on, and what a store
+// guarantees.
+//
+// The contracts are [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets], [Keys] and
+// [Events]. A feature takes the one or two that it needs. [Store] combines them for the composition
+// root. [Join] decides, as a pure function, which user a sign-in belongs to.
+//
+// The package does no I/O and imports only the standard library.
+//
+// # Guarantees of every contract
+//
+//   - The caller passes the time, so that tests can control it. Stores keep times in UTC, truncated to
+//     the microsecond; a zero time stays zero.
+//   - A hash is the SHA-256 of a random secret that only its bearer knows, so that a copy of the
+//     database opens no session and redeems no code.
+//   - Methods are safe for concurrent use, also by several processes on one database. Each method is
+//     one transaction.
+//   - When a context ends while a method waits, the error wraps the context's error. The work may have
+//     been done if it had begun.
+//   - When the store itself fails (connection lost, disk full, file read-only), the error wraps
+//     [ErrUnavailable]. This is the only error class that does not describe the data: respond with 503,
+//     never with "no such session".
+//   - Slices that go in or come out belong to the caller. A store keeps no reference to them.
 package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -35,3 +61,42 @@ type Maintenance interface {
 	// ErrUnavailable afterwards. A second Close does nothing.
 	Close() error
 }
+
+// Errors that callers decide on, for errors.Is.
+var (
+	// ErrNotFound: there is no such row, or it is no longer valid (see ErrExpired).
+	ErrNotFound = errors.New("not found")
+
+	// ErrExpired: the row exists and has expired. It wraps ErrNotFound, because a sweep may delete
+	// the row at any moment.
+	ErrExpired = fmt.Errorf("%w: expired", ErrNotFound)
+
+	// ErrConflict: the id exists already, or the row has changed since the caller read it.
+	ErrConflict = errors.New("conflicts with what is stored")
+
+	// ErrBlocked: the user is blocked.
+	ErrBlocked = errors.New("the user is blocked")
+
+	// ErrReplay: a code or a refresh token was used a second time. Its grant is revoked already,
+	// unless TokenIssue.ReplayTolerated was set.
+	ErrReplay = errors.New("used before")
+
+	// ErrFull: there are as many rows of this kind as the caller allows. Respond with 503 and
+	// suggest to try again in a minute.
+	ErrFull = errors.New("too many at once")
+
+	// ErrNewerDatabase: the database was created by a later version. Nothing was changed in it.
+	// Start that version, or restore a backup.
+	ErrNewerDatabase = errors.New("the database belongs to a newer version of weigate")
+
+	// ErrOlderDatabase: the database lacks migrations of this version, and the caller must not
+	// change it. The next gateway that starts applies them.
+	ErrOlderDatabase = errors.New("the database belongs to an older version of weigate")
+
+	// ErrInUse: another process serves from this database file.
+	ErrInUse = errors.New("the database is in use by another weigate")
+
+	// ErrUnavailable: the store failed. The error does not describe the data. Users see a 503,
+	// never this text.
+	ErrUnavailable = errors.New("the store is unavailable")
+)

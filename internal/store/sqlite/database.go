@@ -4,9 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/sqlstore"
@@ -221,4 +227,95 @@ func newReader(path string, n int) (*reader, error) {
 
 func (r *reader) close() error {
 	return errors.Join(r.statements.close(), r.db.Close(), r.backup.Close())
+}
+
+// busyTimeout is how long a write waits for another process, in milliseconds.
+const busyTimeout = 5000
+
+// dsn returns the driver's name of the database. Pragmas stand in it, since the
+// pool opens connections whenever it likes: what was set on one would be
+// missing on the next.
+func dsn(path string, readOnly bool) (string, error) {
+	q := url.Values{}
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout))
+	q.Add("_pragma", "foreign_keys(1)")
+	q.Set("_dqs", "0")
+	q.Set("_error_rc", "1")
+	if path == memory {
+		return "file::memory:?" + q.Encode(), nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite: %w", err)
+	}
+	if readOnly {
+		q.Add("_pragma", "query_only(1)")
+	} else {
+		q.Add("_pragma", "journal_mode(WAL)")
+		q.Add("_pragma", "synchronous(FULL)")
+		q.Add("_pragma", "journal_size_limit(67108864)")
+	}
+	slashed := filepath.ToSlash(abs)
+	if slashed[0] != '/' { // a drive letter
+		slashed = "/" + slashed
+	}
+	u := url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode()}
+	return u.String(), nil
+}
+
+// pool opens the database with at most n connections, which stay open.
+func pool(path string, readOnly bool, n int) (*sql.DB, error) {
+	name, err := dsn(path, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	c, err := driver.NewConnector(name)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	return db, nil
+}
+
+// failed returns the error of an operation as gateway.Store promises.
+func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, err, advice) }
+
+// advice returns what went wrong and what to do about it.
+func advice(err error) string {
+	switch sqliteCode(err) & 0xff {
+	case lib.SQLITE_FULL:
+		return "the disk is full: free some space; nothing was changed"
+	case lib.SQLITE_READONLY:
+		return "the database file or its folder is read-only for this user: change its owner or mode"
+	case lib.SQLITE_CANTOPEN:
+		return "the database file cannot be opened: check that its folder exists and may be written"
+	case lib.SQLITE_PERM, lib.SQLITE_AUTH:
+		return "this user may not use the database file: change its owner or mode"
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
+		return "another process has kept the database locked"
+	case lib.SQLITE_NOTADB:
+		return "the file is not a SQLite database"
+	case lib.SQLITE_CORRUPT:
+		return "the database is damaged: restore a backup"
+	case lib.SQLITE_IOERR:
+		return "the disk cannot be read or written"
+	}
+	return "the database failed"
+}
+
+// sqliteCode returns SQLite's extended result code of err; 0 for another error.
+func sqliteCode(err error) int {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+// duplicate reports whether err is a violation of a primary key or of a unique constraint.
+func duplicate(err error) bool {
+	c := sqliteCode(err)
+	return c == lib.SQLITE_CONSTRAINT_PRIMARYKEY || c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_ROWID
 }

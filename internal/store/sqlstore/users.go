@@ -183,3 +183,121 @@ func endAccess(q Querier, userID string, now time.Time) error {
 	_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(now))
 	return err
 }
+
+func pins(q Querier, userID string) ([]gateway.Pin, error) {
+	const query = `SELECT user_id, app, subject, created_at FROM subjects WHERE user_id = $1 ORDER BY app`
+	return list(q, query, []any{userID}, func(p *gateway.Pin) []any {
+		return []any{&p.UserID, &p.App, &p.Subject, Time{&p.CreatedAt}}
+	})
+}
+
+// pin stores a subject, unless one is pinned for the user in this app.
+const pin = `
+	INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
+	ON CONFLICT (user_id, app) DO NOTHING`
+
+// PinSubject implements gateway.Subjects. It writes only when nothing is pinned yet, which is rare.
+func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,
+	err error) {
+	if candidate == "" || app == "" {
+		return "", errors.New("a subject needs an app and a candidate")
+	}
+	err = b.db.Do(ctx, "pin_subject", func(c Conn) error {
+		err := c.Get(`
+			SELECT coalesce(s.subject, '') FROM users u LEFT JOIN subjects s ON s.user_id = u.id AND s.app = $2
+			WHERE u.`+resolved, []any{userID, app}, &subject)
+		if err != nil || subject != "" {
+			return err
+		}
+		return c.Tx(func(q Querier) error {
+			u, err := lockUser(q, userID, b.dialect.ForShare)
+			if err != nil {
+				return err
+			}
+			if _, err := q.Exec(pin, u.ID, app, candidate, Micros(now)); err != nil {
+				return b.conflict(err)
+			}
+			return q.Get(`SELECT subject FROM subjects WHERE user_id = $1 AND app = $2`, []any{u.ID, app}, &subject)
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	return subject, nil
+}
+
+// UserSubjects implements gateway.Subjects.
+func (b Base) UserSubjects(ctx context.Context, userID string) (all []gateway.Pin, err error) {
+	err = b.db.Do(ctx, "user_subjects", func(c Conn) error {
+		u, err := readUser(c, userID)
+		if errors.Is(err, gateway.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			all, err = pins(c, u.ID)
+		}
+		return err
+	})
+	return all, err
+}
+
+// SubjectUser implements gateway.Subjects.
+func (b Base) SubjectUser(ctx context.Context, app, subject string) (id string, err error) {
+	err = b.db.Do(ctx, "subject_user", func(c Conn) error {
+		return c.Get(`SELECT user_id FROM subjects WHERE app = $1 AND subject = $2`, []any{app, subject}, &id)
+	})
+	return id, err
+}
+
+const eventColumns = `at, kind, user_id, app, connector, method, outcome, request_id, detail`
+
+func appendEvents(q Querier, events []gateway.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	rows := make([][]any, 0, len(events))
+	for _, e := range events {
+		rows = append(rows, []any{Micros(e.At), e.Kind, e.UserID, e.App, e.Connector, e.Method, e.Outcome,
+			gateway.Clean(e.RequestID), gateway.Clean(e.Detail)})
+	}
+	return q.Bulk(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, rows)
+}
+
+// AppendEvents implements gateway.Events.
+func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	return b.db.Do(ctx, "append_events", func(c Conn) error {
+		return c.Tx(func(q Querier) error { return appendEvents(q, events) })
+	})
+}
+
+// Events implements gateway.Events.
+func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.Event, err error) {
+	var where conditions
+	if q.UserID != "" {
+		where.add(`user_id = ? AND user_id <> ''`, q.UserID)
+	}
+	if q.Kind != "" {
+		where.add(`kind = ?`, q.Kind)
+	}
+	if q.App != "" {
+		where.add(`app = ? AND app <> ''`, q.App)
+	}
+	if q.Before != 0 {
+		where.add(`id < ?`, q.Before)
+	}
+	where.add(`at >= ?`, Micros(q.Since))
+	limit := conditions{args: where.args}
+	limit.add(`LIMIT ?`, q.Page())
+	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
+	err = b.db.Do(ctx, "events", func(c Conn) error {
+		all, err = list(c, query, limit.args, func(e *gateway.Event) []any {
+			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome, &e.RequestID,
+				&e.Detail}
+		})
+		return err
+	})
+	return all, err
+}

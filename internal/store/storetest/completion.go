@@ -304,5 +304,3 @@ var completionCases = []testCase{
 		},
 	},
 }
-
-// unpinned returns a code whose subject is to be pinned.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -46,6 +47,120 @@ var subjectCases = []testCase{
 				t.Fatal("an empty subject was pinned")
 			}
 			wantEqual(t, "pins of an unknown user", len(f.listSubjects(gateway.NewID())), 0)
+		},
+	},
+}
+
+// unpinned returns a code without a subject: PutCode takes the pinned one, or pins candidate.
+func unpinned(user, id, candidate string) gateway.Code {
+	code := newCode(user, "wiki", id)
+	code.Grant.Subject, code.PinSubject = "", candidate
+	return code
+}
+
+var codePinCases = []testCase{
+	{
+		name:   "a first code pins the subject",
+		reason: "the app knows the user by it from then on",
+		run: func(t *testing.T, f *fixture) {
+			user := f.addUser("o1").ID
+			if err := f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")); err != nil {
+				t.Fatal(err)
+			}
+			code := f.getCode(hash("code g1"))
+			wantEqual(t, "subject", code.Grant.Subject, "sub-1")
+			wantEqual(t, "pin field of a stored code", code.PinSubject, "")
+			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), user)
+			pins := f.listSubjects(user)
+			wantEqual(t, "pins", fmt.Sprint(pins),
+				fmt.Sprint([]gateway.Pin{{UserID: user, App: "wiki", Subject: "sub-1", CreatedAt: noon}}))
+		},
+	},
+	{
+		name:   "a pinned subject stays",
+		reason: "the first one that the app was told counts",
+		run: func(t *testing.T, f *fixture) {
+			user := f.addUser("o1").ID
+			f.pinSubject(user, "wiki", "first", noon)
+			if err := f.store.PutCode(t.Context(), unpinned(user, "g1", "second")); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "subject", f.getCode(hash("code g1")).Grant.Subject, "first")
+			given := newCode(user, "wiki", "g2")
+			given.PinSubject = "third"
+			if err := f.store.PutCode(t.Context(), given); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "a given subject", f.getCode(hash("code g2")).Grant.Subject, given.Grant.Subject)
+			wantEqual(t, "pins", len(f.listSubjects(user)), 1)
+		},
+	},
+	{
+		name:   "a subject of another user is not pinned",
+		reason: "the app would take one person for another",
+		run: func(t *testing.T, f *fixture) {
+			theirs, mine := f.addUser("o1").ID, f.addUser("o2").ID
+			f.pinSubject(theirs, "wiki", "sub-1", noon)
+			wantError(t, f.store.PutCode(t.Context(), unpinned(mine, "g1", "sub-1")), gateway.ErrConflict)
+			_, err := f.store.Code(t.Context(), hash("code g1"))
+			wantError(t, err, gateway.ErrNotFound)
+			wantEqual(t, "pins", len(f.listSubjects(mine)), 0)
+			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), theirs)
+		},
+	},
+	{
+		name:   "nothing is pinned for a code that is not stored",
+		reason: "the pin and the code are one transaction",
+		run: func(t *testing.T, f *fixture) {
+			user := f.addUser("o1").ID
+			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "")), gateway.ErrNotFound)
+			wantError(t, f.store.PutCode(t.Context(), unpinned(gateway.NewID(), "g1", "sub-1")), gateway.ErrNotFound)
+			if err := f.store.PutCode(t.Context(), newCode(user, "wiki", "g1")); err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")), gateway.ErrConflict)
+			wantEqual(t, "pins", len(f.listSubjects(user)), 0)
+			_, err := f.store.UpdateUser(t.Context(), user, noon, func(u *gateway.User) error {
+				u.Status = gateway.Blocked
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g2", "sub-1")), gateway.ErrBlocked)
+			wantEqual(t, "pins of a blocked user", len(f.listSubjects(user)), 0)
+		},
+	},
+	{
+		name:   "a joined user's code pins for the one who stays",
+		reason: "the younger id is still in a session or a link",
+		run: func(t *testing.T, f *fixture) {
+			older, younger := f.addTwoUsers()
+			f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1"))
+			if err := f.store.PutCode(t.Context(), unpinned(younger.ID, "g1", "sub-1")); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), older.ID)
+		},
+	},
+	{
+		name:   "first codes at once agree on one subject",
+		reason: "tokens of one user must not name two subjects",
+		run: func(t *testing.T, f *fixture) {
+			user, n := f.addUser("o1").ID, f.concurrency()
+			var seen counter
+			concurrently(n, func(i int) {
+				id := fmt.Sprint("g", i)
+				if err := f.store.PutCode(t.Context(), unpinned(user, id, fmt.Sprint("sub-", i))); err != nil {
+					t.Error(err)
+					return
+				}
+				code, err := f.store.Code(t.Context(), hash("code "+id))
+				seen.add(code.Grant.Subject + " " + errorName(err))
+			})
+			if len(seen.counts) != 1 {
+				t.Fatalf("subjects and errors: %v", seen.counts)
+			}
 		},
 	},
 }

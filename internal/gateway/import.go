@@ -5,6 +5,40 @@ import (
 	"slices"
 )
 
+// ImportBatch is how many lines a caller gives ImportUsers at a time. A batch is one transaction,
+// which other writes wait for, so it ends within a second or two.
+const ImportBatch = 20_000
+
+// ImportedUser is one line of another user table: an openid, the unionid if known, and the id that
+// the user had there. OldID is a statement of the operator; lines with the same OldID are one user.
+//
+// A line whose openid is known adds the old id to that user when it has none, and the unionid,
+// which may join users as a sign-in does. Otherwise the identity is added to the user with this old
+// id, or to the user that Join finds by unionid, or a new user is created. A line that contradicts
+// the store (another old id, a second openid of one appid) is reported as an ImportProblem and
+// changes nothing. An import is not a sign-in: identities stay unseen, and a name fills an empty
+// one but is not a fetched profile.
+type ImportedUser struct {
+	OldID  string // required
+	SignIn        // At is the time of the import
+}
+
+// ImportProblem is a line that was not imported.
+type ImportProblem struct {
+	Index  int    // of the line in the slice
+	OldID  string // as given
+	Reason string // without openid and unionid
+}
+
+// ImportResult counts what an import did.
+type ImportResult struct {
+	Created   int // new users
+	Added     int // identities added to existing users
+	Updated   int // users who got their old id or unionid
+	Unchanged int // lines that changed nothing
+	Problems  []ImportProblem
+}
+
 // Problem returns why a line cannot be imported at all; "" when it can.
 func (p ImportedUser) Problem() string {
 	switch {
