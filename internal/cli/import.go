@@ -47,7 +47,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 	}
 	lines, problems := readUsers(f, gateway.SignIn{
 		Connector: connector.Name, AppID: connector.AppID, OpenPlatform: connector.OpenPlatform,
-		Group: conf.AppIDsSharingUnionIDs(connector), At: time.Now(), InitialStatus: status,
+		GroupAppIDs: conf.AppIDsSharingUnionIDs(connector), At: time.Now(), InitialStatus: status,
 	})
 	if len(problems) > 0 {
 		for _, p := range problems {
@@ -215,7 +215,7 @@ func readUser(record []string, columns map[string]int, template gateway.SignIn) 
 	u := gateway.ImportedUser{OldID: field("old_id"), SignIn: template}
 	u.OpenID, u.UnionID = field("openid"), field("unionid")
 	if name := field("nickname"); name != "" {
-		u.Profile = &gateway.Profile{Nickname: gateway.Clean(name)}
+		u.Profile = &gateway.Profile{Nickname: gateway.CleanText(name)}
 	}
 	return u
 }

@@ -60,7 +60,7 @@ func TestJoiningEndsTheYoungersHostSession(t *testing.T) {
 		e.clock.advance(time.Second)
 		a, _, err := e.store.RecordSignIn(t.Context(), gateway.SignIn{Connector: connector, AppID: "wx-" + connector,
 			OpenID: openID, UnionID: union, OpenPlatform: "ours",
-			Group: []string{"wx-main", "wx-web"}, At: e.clock.now(), InitialStatus: gateway.Active})
+			GroupAppIDs: []string{"wx-main", "wx-web"}, At: e.clock.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,14 +13,14 @@ const (
 // App is an application that uses the gateway. It comes from the configuration and is not stored.
 // Settings of one kind (redirect URIs, hosts) belong to the package of that protocol.
 type App struct {
-	ID      string // in tokens, pins and events; never reused for another app
+	ID      string // in tokens, pinned subjects and events; never reused for another app
 	Kind    AppKind
 	Name    string // for display
 	Access  AccessRule
 	Methods []string // allowed sign-in methods; empty = all
 }
 
-// Access selects who may use an app.
+// Access names an access rule: which users may use an app.
 type Access string
 
 // The access rules.
@@ -30,12 +30,12 @@ const (
 	AccessListed   Access = "listed"    // users on the lists of the rule
 )
 
-// AccessRule is an app's access rule. The lists apply to AccessListed only; one match is enough.
-// The zero value admits nobody.
+// AccessRule is an app's access rule. The four lists apply to AccessListed only: a user who is on
+// one of them may use the app. The zero value allows no user.
 type AccessRule struct {
 	Rule     Access
 	Users    []string // user ids
 	OpenIDs  []string
 	UnionIDs []string
-	Groups   []string
+	Groups   []string // groups of users
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Event is a fact for the audit log. No field holds a secret, nor a whole openid or unionid.
+// Event is an entry of the audit log. No field contains a secret or a complete openid or unionid.
 type Event struct {
 	ID        int64 // assigned by the store, ascending
 	At        time.Time
 	Kind      string // such as "sign_in", or one of the kinds below
-	UserID    string // at that time; "" = none
+	UserID    string // not changed when the user is joined into another later; "" = none
 	App       string
 	Connector string
 	Method    string
@@ -19,19 +19,19 @@ type Event struct {
 	Detail    string // one sentence, for display
 }
 
-// Kinds of the events of joining.
+// Kinds of the events that Join and JoinPins return.
 const (
 	EventUserCreated    = "user_created"    // first sign-in
 	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid
 	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
 	EventJoinConflict   = "join_conflict"   // the user with this unionid has another openid of the appid
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
-	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the earlier pin stays
+	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later one was deleted
 )
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.
 type EventQuery struct {
-	UserID string    // "" = any; not resolved, since events keep the id of their time
+	UserID string    // "" = any; the id that the user had at the time of the event
 	Kind   string    // "" = any
 	App    string    // "" = any
 	Since  time.Time // zero = any; at or after

@@ -7,64 +7,66 @@ import (
 )
 
 // Grant is the authorization that a user gave an app (RFC 6749): everything that results from one
-// authorization code. It is created with the code, and every use of its tokens checks it.
+// authorization code. It is created with the code. The code, the access tokens and the refresh
+// tokens are valid only while the grant is.
 type Grant struct {
 	ID        string // opaque
 	App       string
-	UserID    string // follows joining
-	Subject   string // sub, as pinned when the code was made; see PutCode for ""
+	UserID    string // when the user is joined into an older one, the store sets the older id
+	Subject   string // the sub claim, as pinned when the code was created; see PutCode for ""
 	Scopes    []string
-	AuthTime  time.Time
-	Session   [32]byte // hash of the session of the authorization; zero = none
-	Connector string   // identity of the sign-in
+	AuthTime  time.Time // when WeChat authenticated the user
+	Session   [32]byte  // hash of the session in which the user authorized the app; zero = none
+	Connector string    // connector and identity of the user's sign-in
 	AppID     string
 	OpenID    string
 	CreatedAt time.Time
 	ExpiresAt time.Time // end of the grant and of all its tokens
 	RevokedAt time.Time // zero = not revoked
-	Counter   int       // of refresh tokens: 0 = none was made, 1 = the first is current
+	Counter   int       // number of the current refresh token, from 1; 0 = the grant has none
 	RotatedAt time.Time // when Counter last changed
 	Data      []byte    // owned by the caller, without secrets; nil = none
 }
 
-// Live reports whether tokens of f are valid at now.
-func (f Grant) Live(now time.Time) bool {
-	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt)
+// Live reports whether the grant is valid at now: neither expired nor revoked.
+func (g Grant) Live(now time.Time) bool {
+	return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt)
 }
 
-// Code is an authorization code and the grant that it opens.
+// Code is an authorization code and its grant.
 type Code struct {
 	Hash        [32]byte // SHA-256 of the code
-	Grant       Grant    // Counter 0
+	Grant       Grant    // without refresh token: Counter is 0
 	RedirectURI string
-	Challenge   string // PKCE, S256; "" = none
+	Challenge   string // code_challenge of PKCE, method S256; "" = none
 	Nonce       string
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = not redeemed
-	PinSubject  string    // subject to pin when Grant.Subject is empty and none is pinned; never read back
+	PinSubject  string    // for PutCode: subject to pin if none is; not stored with the code
 }
 
 // Token is an access token.
 type Token struct {
 	Hash      [32]byte // SHA-256 of the token
-	Grant     string
+	Grant     string   // id of its grant
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// TokenIssue is what one redemption of a code creates.
+// TokenIssue describes the tokens that one redemption of a code creates.
 type TokenIssue struct {
 	Access          Token     // Grant is filled in by the store
 	Refresh         [32]byte  // hash of the first refresh token; zero = none
 	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a replay revokes nothing: for a protocol whose clients retry
+	ReplayTolerated bool      // a second redemption revokes nothing, because clients of the protocol retry
 }
 
-// Rotation replaces a refresh token.
+// Rotation is a request to replace a refresh token: the client presents one, and gets its successor
+// and an access token.
 type Rotation struct {
-	Grant     string
+	Grant     string    // id of the grant
 	Presented [32]byte  // hash of the presented refresh token
-	Next      [32]byte  // hash of its successor, which is derived from grant and counter
+	Next      [32]byte  // hash of its successor
 	Access    Token     // Grant is filled in by the store
 	Expires   time.Time // new end of the grant, which never moves back; zero = unchanged
 	Now       time.Time
@@ -75,17 +77,17 @@ type Rotation struct {
 type RotatedGrant struct {
 	Grant    Grant    // after the rotation
 	Refresh  [32]byte // hash of the current refresh token
-	Repeated bool     // within the grace period: nothing changed
+	Repeated bool     // the token had been replaced within the grace period; the refresh token did not change
 }
 
-// Revocation selects what to revoke: grants that match every field that is set. At least one of
-// Grant, UserID, Session and Token is required.
+// Revocation selects the grants to revoke: those that match every field that is set. At least one
+// of Grant, UserID, Session and Token is required. With Token it selects one access token instead.
 type Revocation struct {
-	Grant   string
-	UserID  string // resolved as by Users.User
-	App     string // narrows the other fields
-	Session [32]byte
-	Token   [32]byte // an access token: only this one, its grant stays live
+	Grant   string   // id of the grant
+	UserID  string   // resolved as by Users.User
+	App     string   // of the selected grants; not sufficient alone
+	Session [32]byte // hash of Grant.Session
+	Token   [32]byte // hash of an access token; its grant stays valid
 }
 
 // Grants stores authorization codes, access tokens and refresh tokens.
@@ -94,65 +96,70 @@ type Revocation struct {
 // is ErrNotFound or ErrExpired without further detail, unless the comment of a method says
 // otherwise.
 type Grants interface {
-	// PutCode stores a code and its grant. The user is resolved; ErrNotFound when there is none,
-	// ErrBlocked when it is blocked, ErrConflict when the hash or the id of the grant exists
-	// already.
+	// PutCode stores a code and its grant. The user id is resolved as by Users.User. ErrNotFound
+	// when there is no such user, ErrBlocked when the user is blocked, ErrConflict when the hash of
+	// the code or the id of the grant exists already.
 	//
-	// An empty Grant.Subject stands for the subject that is pinned for the user in this app (see
-	// Subjects). When none is pinned, c.PinSubject is pinned in the same transaction: ErrConflict,
-	// and nothing is stored, when another user has it in this app; ErrNotFound when c.PinSubject is
-	// empty.
+	// When Grant.Subject is empty, PutCode stores the subject that is pinned for the user in this
+	// app (see Subjects). When none is pinned, it pins c.PinSubject in the same transaction:
+	// ErrConflict when that is pinned for another user in this app, ErrNotFound when c.PinSubject
+	// is empty too.
 	PutCode(ctx context.Context, c Code) error
 
 	// Code returns a code without redeeming it, so that the caller can verify client, redirect URI
-	// and PKCE first. It also returns a code that has expired, was redeemed or was revoked (see
-	// ExpiresAt, RedeemedAt, Grant.RevokedAt), until a sweep deletes it: Redeem decides.
-	// ErrNotFound.
+	// and PKCE first. It does not check whether the code may still be redeemed, which Redeem does:
+	// it returns expired, redeemed and revoked codes until a sweep deletes them. ErrNotFound when
+	// there is none.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 
 	// Redeem redeems the code and stores its tokens, in one transaction. Of any number of
 	// concurrent callers exactly one gets the grant. The others, and all later callers, are
-	// replays: the grant is revoked in the same transaction, unless i.ReplayTolerated is set, and
-	// they get ErrReplay with the grant. Call it for the authenticated client of the code only.
-	// ErrNotFound; ErrExpired when the code or the grant has expired or was revoked before the code
-	// was redeemed.
+	// replays: one of the callers may have stolen the code, so the grant is revoked in the same
+	// transaction, unless i.ReplayTolerated is set. A replay gets ErrReplay, with the grant. Call
+	// Redeem for the authenticated client of the code only: otherwise anybody with a copy of the
+	// code could revoke the grant. ErrNotFound when there is no such code; ErrExpired when the code
+	// or the grant had expired or was revoked before the first redemption.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
-	// Token returns an access token that is valid at now, and its grant. ErrNotFound; ErrExpired.
+	// Token returns an access token that is valid at now, and its grant. ErrNotFound when there is
+	// no such token; ErrExpired when the token or its grant is no longer valid.
 	Token(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, error)
 
-	// TokenUser returns a live access token, its grant and the grant's user, by
-	// one query. The user may be blocked. ErrNotFound; ErrExpired.
+	// TokenUser returns what Token returns, and the user of the grant, by one query. The user may
+	// be blocked. The errors are those of Token.
 	TokenUser(ctx context.Context, hash [32]byte, now time.Time) (Token, Grant, User, error)
 
-	// Grant returns a grant by its id, live or not, until a sweep deletes it. ErrNotFound.
+	// Grant returns a grant by its id, valid or not, until a sweep deletes it. ErrNotFound when
+	// there is none.
 	Grant(ctx context.Context, id string) (Grant, error)
 
 	// Rotate replaces a refresh token and stores the new access token, in one transaction.
 	//
-	// The current token increments the counter, and Next becomes current. Next may equal the
-	// presented token, which then stays valid until the grant expires, also for concurrent callers.
+	// When r.Presented is the current refresh token, the counter is incremented and r.Next becomes
+	// the current token. r.Next may equal r.Presented, for a protocol that does not replace refresh
+	// tokens: then the token stays valid until the grant expires.
 	//
-	// The previous token, within the grace period, changes nothing and returns the current refresh
-	// token with a new access token: a client that retries gets the same successor. Of concurrent
-	// callers with one token, one increments the counter and the others are within the grace
-	// period.
+	// When r.Presented is the token before, and was replaced within the grace period, the refresh
+	// token does not change and is returned with a new access token: a client that retries gets the
+	// same successor. Of concurrent callers with one token, one increments the counter and the
+	// others are within the grace period.
 	//
-	// Any other token is a replay: the grant is revoked in the same transaction, and the error is
-	// ErrReplay, with the grant. Call it for the authenticated client only, with a token that is
-	// authentic. ErrNotFound for an unknown grant, ErrExpired for one that has expired or was
+	// Any other token is a replay: somebody has a copy of it, so the grant is revoked in the same
+	// transaction, and the error is ErrReplay, with the grant. Call Rotate for the authenticated
+	// client only, and only with a token that the gateway has issued: any other value would revoke
+	// the grant. ErrNotFound for an unknown grant, ErrExpired for a grant that has expired or was
 	// revoked.
 	Rotate(ctx context.Context, r Rotation) (RotatedGrant, error)
 
-	// Revoke revokes what r selects and returns the number of live grants (or, for r.Token, tokens)
-	// that it found. What is revoked already is not an error. A revocation that selects nothing is
-	// an error.
+	// Revoke revokes what r selects, and returns how many valid grants (or, for r.Token, tokens) it
+	// revoked. 0 is not an error: they may be revoked already. A revocation without Grant, UserID,
+	// Session and Token is an error.
 	Revoke(ctx context.Context, r Revocation, now time.Time) (int, error)
 }
 
-// Redeemable returns nil when c may be redeemed at now, ErrReplay when it was redeemed before
-// (revoke the grant), or ErrExpired.
-func (c Code) Redeemable(now time.Time) error {
+// CheckRedeemable returns nil when the code may be redeemed at now. It returns ErrReplay when the
+// code was redeemed before, so that its grant has to be revoked, and ErrExpired otherwise.
+func (c Code) CheckRedeemable(now time.Time) error {
 	switch {
 	case !c.RedeemedAt.IsZero():
 		return ErrReplay
@@ -162,34 +169,35 @@ func (c Code) Redeemable(now time.Time) error {
 	return nil
 }
 
-// RefreshState is what a store keeps of a grant's refresh tokens.
-type RefreshState struct {
-	Current  [32]byte // zero = none was made
-	Previous [32]byte // zero = none
+// RefreshHashes are the hashes of a grant's refresh tokens that a store has.
+type RefreshHashes struct {
+	Current  [32]byte // zero = the grant has no refresh token
+	Previous [32]byte // the token that Current replaced; zero = none
 }
 
-// RotationResult is what a rotation does to a grant.
+// RotationResult is the effect of a rotation on its grant.
 type RotationResult int
 
 // The results of a rotation.
 const (
-	RotationExpired  RotationResult = iota // the grant has expired or was revoked: ErrExpired
-	RotationReplay                         // revoke the grant: ErrReplay
-	RotationRepeated                       // within the grace period: nothing changes
-	RotationMoves                          // the counter is incremented
+	RotationExpired  RotationResult = iota // nothing changes: the grant has expired or was revoked
+	RotationReplay                         // the grant is revoked
+	RotationRepeated                       // only the access token is stored: a retry within the grace period
+	RotationAccepted                       // the refresh token is replaced, and the new access token is stored
 )
 
-// Rotate decides what r does to the grant f, whose refresh tokens are s.
-func (f Grant) Rotate(s RefreshState, r Rotation) RotationResult {
+// DecideRotation returns the effect of r on the grant, which has these refresh tokens. The comment
+// of [Grants].Rotate has the rules.
+func (g Grant) DecideRotation(stored RefreshHashes, r Rotation) RotationResult {
 	var none [32]byte
 	switch {
-	case !f.Live(r.Now):
+	case !g.Live(r.Now):
 		return RotationExpired
-	case r.Presented == none || s.Current == none:
+	case r.Presented == none || stored.Current == none:
 		return RotationReplay
-	case r.Presented == s.Current:
-		return RotationMoves
-	case r.Presented == s.Previous && r.Now.Before(f.RotatedAt.Add(r.Grace)):
+	case r.Presented == stored.Current:
+		return RotationAccepted
+	case r.Presented == stored.Previous && r.Now.Before(g.RotatedAt.Add(r.Grace)):
 		return RotationRepeated
 	}
 	return RotationReplay
@@ -197,23 +205,25 @@ func (f Grant) Rotate(s RefreshState, r Rotation) RotationResult {
 
 // Check returns an error for an incomplete code, which stores reject.
 func (c Code) Check() error {
-	f := c.Grant
+	g := c.Grant
 	switch {
-	case c.Hash == [32]byte{} || f.ID == "" || f.App == "" || f.UserID == "":
+	case c.Hash == [32]byte{} || g.ID == "" || g.App == "" || g.UserID == "":
 		return errors.New("a code needs a hash, a grant, an app and a user")
-	case c.ExpiresAt.IsZero() || f.CreatedAt.IsZero():
+	case c.ExpiresAt.IsZero() || g.CreatedAt.IsZero():
 		return errors.New("a code needs its times")
 	}
 	return nil
 }
 
-// End returns the end of the grant before the code is redeemed: not before the code expires.
-func (c Code) End() time.Time { return later(c.Grant.ExpiresAt, c.ExpiresAt) }
+// GrantExpiry returns when the grant ends if the code is not redeemed: not before the code expires.
+func (c Code) GrantExpiry() time.Time { return later(c.Grant.ExpiresAt, c.ExpiresAt) }
 
-// End returns the end of the grant once the code was redeemed with i.
-func (i TokenIssue) End() time.Time { return later(i.GrantExpires, i.Access.ExpiresAt) }
+// GrantExpiry returns when the grant ends after the code was redeemed with i: not before the access
+// token expires.
+func (i TokenIssue) GrantExpiry() time.Time { return later(i.GrantExpires, i.Access.ExpiresAt) }
 
-// Check returns an error for a revocation that would select every grant, which stores reject.
+// Check returns an error for a revocation that would select all grants of an app or of everybody,
+// which stores reject.
 func (r Revocation) Check() error {
 	if r.Grant == "" && r.UserID == "" && r.Session == [32]byte{} && r.Token == [32]byte{} {
 		return errors.New("a revocation must name a grant, a user, a session or a token")
@@ -221,22 +231,23 @@ func (r Revocation) Check() error {
 	return nil
 }
 
-// Rotated returns f as it is after r has incremented its counter.
-func (f Grant) Rotated(r Rotation) Grant {
-	f.Counter++
-	f.RotatedAt = r.Now
-	f.ExpiresAt = f.EndAfter(r)
-	return f
+// Rotated returns the grant as it is after r has replaced its refresh token.
+func (g Grant) Rotated(r Rotation) Grant {
+	g.Counter++
+	g.RotatedAt = r.Now
+	g.ExpiresAt = g.ExpiryAfter(r)
+	return g
 }
 
-// EndAfter returns the end of the grant after r: it never moves back, and no token of r outlives
-// it.
-func (f Grant) EndAfter(r Rotation) time.Time {
-	return later(later(f.ExpiresAt, r.Expires), r.Access.ExpiresAt)
+// ExpiryAfter returns when the grant ends after r: not earlier than before, and not before the new
+// access token expires.
+func (g Grant) ExpiryAfter(r Rotation) time.Time {
+	return later(later(g.ExpiresAt, r.Expires), r.Access.ExpiresAt)
 }
 
-// Micro returns t as stores keep it: in UTC, truncated to the microsecond.
-func Micro(t time.Time) time.Time {
+// StoredTime returns t as a store returns it after storing it: in UTC, truncated to the
+// microsecond.
+func StoredTime(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}

@@ -5,28 +5,29 @@ import (
 	"slices"
 )
 
-// ImportBatch is how many lines a caller gives ImportUsers at a time. A batch is one transaction,
-// which other writes wait for, so it ends within a second or two.
+// ImportBatch is the maximum number of lines of one call of ImportUsers. A call is one transaction.
+// Other writes wait for it, so it should take no more than a second or two.
 const ImportBatch = 20_000
 
-// ImportedUser is one line of another user table: an openid, the unionid if known, and the id that
-// the user had there. OldID is a statement of the operator; lines with the same OldID are one user.
+// ImportedUser is one line of another program's user table, which an administrator imports with
+// `weigate import`: an openid, the unionid if known, and the id that the user had in that program
+// (OldID). Lines with the same OldID are one user.
 //
-// A line whose openid is known adds the old id to that user when it has none, and the unionid,
-// which may join users as a sign-in does. Otherwise the identity is added to the user with this old
-// id, or to the user that Join finds by unionid, or a new user is created. A line that contradicts
-// the store (another old id, a second openid of one appid) is reported as an ImportProblem and
-// changes nothing. An import is not a sign-in: identities stay unseen, and a name fills an empty
-// one but is not a fetched profile.
+// An import finds the user of a line in this order: by the openid, by the old id, by the unionid as
+// Join does. When it finds none, it creates a user. It adds to the user what is missing: the
+// identity, the unionid (which may join users as a sign-in does), the old id. A line that
+// contradicts what is stored (another old id, a second openid of one appid) changes nothing and is
+// reported as an ImportProblem. An import is not a sign-in: it does not set Identity.SeenAt, and a
+// nickname from the table is stored only until WeChat sends a profile.
 type ImportedUser struct {
 	OldID  string // required
-	SignIn        // At is the time of the import
+	SignIn        // what a sign-in of this user would bring; At is the time of the import
 }
 
 // ImportProblem is a line that was not imported.
 type ImportProblem struct {
-	Index  int    // of the line in the slice
-	OldID  string // as given
+	Index  int    // of the line in the argument of ImportUsers
+	OldID  string // of the line
 	Reason string // without openid and unionid
 }
 
@@ -39,7 +40,7 @@ type ImportResult struct {
 	Problems  []ImportProblem
 }
 
-// Problem returns why a line cannot be imported at all; "" when it can.
+// Problem returns why a line is invalid, whatever is stored; "" when it is valid.
 func (p ImportedUser) Problem() string {
 	switch {
 	case p.OldID == "":
@@ -53,47 +54,48 @@ func (p ImportedUser) Problem() string {
 	return ""
 }
 
-// PlanImport decides what one line of an import does, counts it in res, and reports whether there
-// is something to write. known, matches and newID are as for Join; named is the user who has the
-// old id already, nil when there is none.
-func PlanImport(p ImportedUser, index int, known, named *Candidate, matches []Candidate, newID string,
-	res *ImportResult) (Plan, bool) {
+// PlanImport decides what one line of an import does, counts it in res, and reports whether the
+// store has to write the plan. index is the line's number for an ImportProblem. byOpenID is the
+// user who has the openid of the line, byOldID the user who has its old id; nil when there is none.
+// byUnionID and newID are as for Join.
+func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnionID []Candidate, newID string,
+	res *ImportResult) (plan Plan, write bool) {
 	problem := func(reason string) (Plan, bool) {
 		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return Plan{}, false
 	}
-	if named != nil && known != nil && named.User.ID != known.User.ID {
-		return problem("the openid belongs to user " + known.User.ID + ", the old id to user " + named.User.ID)
+	if byOldID != nil && byOpenID != nil && byOldID.User.ID != byOpenID.User.ID {
+		return problem("the openid belongs to user " + byOpenID.User.ID + ", the old id to user " + byOldID.User.ID)
 	}
-	base := known
-	if base == nil && named != nil {
-		own := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
-		if clash(own, named.Identities) {
-			return problem("user " + named.User.ID + " has this old id, and another openid of the same appid")
+	found := byOpenID
+	if found == nil && byOldID != nil {
+		imported := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
+		if differentOpenIDs(imported, byOldID.Identities) {
+			return problem("user " + byOldID.User.ID + " has this old id, and another openid of the same appid")
 		}
-		if split(p.SignIn, named.Identities) {
-			return problem("user " + named.User.ID + " has this old id, and another unionid")
+		if otherUnionID(p.SignIn, byOldID.Identities) {
+			return problem("user " + byOldID.User.ID + " has this old id, and another unionid")
 		}
-		base = named
+		found = byOldID
 	}
-	if base != nil && base.User.OldID != "" && base.User.OldID != p.OldID {
-		return problem("user " + base.User.ID + " has another old id")
+	if found != nil && found.User.OldID != "" && found.User.OldID != p.OldID {
+		return problem("user " + found.User.ID + " has another old id")
 	}
-	quiet := p.SignIn
-	quiet.Profile = nil
-	plan := Join(quiet, base, matches, newID)
-	if was := cmp.Or(plan.Keep.OldID, p.OldID); was != p.OldID {
-		return problem("user " + plan.Keep.ID + ", who has the same unionid, has another old id")
+	withoutProfile := p.SignIn
+	withoutProfile.Profile = nil
+	plan = Join(withoutProfile, found, byUnionID, newID)
+	if plan.User.OldID != "" && plan.User.OldID != p.OldID {
+		return problem("user " + plan.User.ID + ", who has the same unionid, has another old id")
 	}
-	return p.imported(plan, known, res)
+	return p.adjustPlan(plan, byOpenID, res)
 }
 
-// imported turns a plan of Join into one of an import: there was no sign-in, so the identity is not
-// seen, and a name from another table is not a fetched profile.
-func (p ImportedUser) imported(plan Plan, known *Candidate, res *ImportResult) (Plan, bool) {
-	var before Identity
-	if known != nil {
-		for _, id := range known.Identities {
+// adjustPlan changes a plan of Join, which is made for a sign-in, to one for an import. It leaves
+// Identity.SeenAt as it was, adds the old id, and fills empty fields of the profile.
+func (p ImportedUser) adjustPlan(plan Plan, byOpenID *Candidate, res *ImportResult) (adjusted Plan, write bool) {
+	var before Identity // zero when the openid is new
+	if byOpenID != nil {
+		for _, id := range byOpenID.Identities {
 			if id.AppID == p.AppID && id.OpenID == p.OpenID {
 				before = id
 			}
@@ -101,23 +103,25 @@ func (p ImportedUser) imported(plan Plan, known *Candidate, res *ImportResult) (
 	}
 	plan.Identity.SeenAt = before.SeenAt
 	switch {
-	case plan.New:
+	case plan.NewUser:
 		res.Created++
-	case known == nil:
+	case byOpenID == nil:
 		res.Added++
-	case known.User.OldID == p.OldID && before.UnionID == plan.Identity.UnionID:
+	case byOpenID.User.OldID == p.OldID && before.UnionID == plan.Identity.UnionID:
 		res.Unchanged++
 		return Plan{}, false
 	default:
 		res.Updated++
 	}
-	plan.Keep.OldID = p.OldID
-	if p.Profile != nil && plan.Keep.ProfileAt.IsZero() {
-		k := &plan.Keep
-		k.Nickname = cmp.Or(k.Nickname, Clean(p.Profile.Nickname))
-		k.AvatarURL = cmp.Or(k.AvatarURL, Clean(p.Profile.AvatarURL))
-		k.Locale = cmp.Or(k.Locale, Clean(p.Profile.Locale))
+	plan.User.OldID = p.OldID
+	if p.Profile != nil && plan.User.ProfileAt.IsZero() { // WeChat has not sent a profile yet
+		user := &plan.User
+		user.Nickname = cmp.Or(user.Nickname, CleanText(p.Profile.Nickname))
+		user.AvatarURL = cmp.Or(user.AvatarURL, CleanText(p.Profile.AvatarURL))
+		user.Locale = cmp.Or(user.Locale, CleanText(p.Profile.Locale))
 	}
+	// ImportResult counts new users and identities; one event for each line would fill the audit
+	// log.
 	plan.Events = slices.DeleteFunc(plan.Events, func(e Event) bool {
 		return e.Kind == EventUserCreated || e.Kind == EventIdentityAdded
 	})

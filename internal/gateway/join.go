@@ -7,65 +7,67 @@ import (
 	"time"
 )
 
-// Candidate is a user with its identities, as a store read them in the transaction that applies the
-// plan.
+// Candidate is a stored user with its identities. The store reads it in the transaction that writes
+// the plan.
 type Candidate struct {
 	User       User
 	Identities []Identity
 }
 
-// Plan is the decision of Join. The store writes it in one transaction: Keep and Identity are the
-// rows afterwards, whether they exist already or not.
+// Plan is the decision of Join. The store writes it in one transaction. User and Identity are the
+// complete rows as they are afterwards.
 type Plan struct {
-	Keep     User     // the user of the sign-in from now on
-	New      bool     // Keep is not stored yet
-	Identity Identity // the row of (AppID, OpenID)
-	Joined   []string // ids of the younger users who are joined into Keep, in this order
+	User     User     // the user who is signed in
+	NewUser  bool     // User is not stored yet
+	Identity Identity // the identity of the sign-in
+	Joined   []string // ids of the users who are joined into User, in this order
 	Events   []Event  // for the audit log
 }
 
-// Join decides which user a sign-in belongs to. known is the user who has this openid at this
-// appid, nil when there is none. matches are the other users who have the unionid of the sign-in on
-// an appid of its group (SignIn.SharedAppIDs), in any order. newID is the id of the user who is
-// created when none fits. Join is a pure function: stores differ in how they read and write, never
-// in the decision.
+// Join decides which user a sign-in belongs to, and which users are joined: WeChat has shown that
+// they are one human. byOpenID is the user who has this openid at this appid, nil when there is
+// none. byUnionID are the other users who have the unionid of the sign-in at an appid of its group
+// (see SignIn.SharedAppIDs), in any order. newID is the id for a new user, if one has to be
+// created. Join is a pure function, so that all stores decide the same.
 //
-// The rules, and their reasons:
+// An open_platform group is the set of configured connectors that belong to one account at WeChat's
+// Open Platform. WeChat sends one unionid for a human at all of them. The rules, and their reasons:
 //
-//   - Unionids are compared only inside one open_platform group. Elsewhere the same text may belong
-//     to another person.
-//   - A user has at most one openid per appid. Where joining would bring a second one, WeChat
-//     contradicts itself; that is an event, not a join.
-//   - The first unionid of an identity is kept. When another one comes, nothing is joined: the
-//     connector may have moved to another Open Platform account, where the old unionid may belong to
-//     somebody else.
-//   - The older user stays, so that ids that apps know remain valid.
-//   - Blocked wins over every other status, or a blocked person would return through another
-//     connector. An approval is given to the person, so it holds for both users.
-//   - Admin and groups are those of the older user: joining grants no right that an administrator did
-//     not give to the user who stays.
-func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
+//   - Unionids are compared only inside one open_platform group. In another group the same text may
+//     belong to another human.
+//   - A user has at most one openid per appid. When a join would bring a second one, WeChat
+//     contradicts itself: that is recorded as an event, and nothing is joined.
+//   - The first unionid of an identity stays. When WeChat sends another one later, nothing is
+//     joined: the connector may have moved to another Open Platform account, where the old unionid
+//     may belong to another human.
+//   - The older user stays, so that ids that apps have stored remain valid.
+//   - If one of the users is blocked, the joined user is blocked; otherwise a blocked human could
+//     sign in through another connector. Otherwise, if one of them is approved, the joined user is
+//     approved, because an approval is given to the human.
+//   - Admin and groups are those of the older user: joining grants no right that an administrator
+//     did not give to the user who stays.
+func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Plan {
 	var p Plan
-	if known != nil {
-		p.Keep = known.User
-		p.updateIdentity(a, known)
+	if byOpenID != nil {
+		p.User = byOpenID.User
+		p.updateIdentity(s, byOpenID.Identities)
 	} else {
-		p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, CreatedAt: a.At,
-			SeenAt: a.At}
+		p.Identity = Identity{Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, UnionID: s.UnionID,
+			CreatedAt: s.At, SeenAt: s.At}
 	}
-	if a.SharedAppIDs() != nil && p.Identity.UnionID == a.UnionID {
-		p.joinByUnionID(a, known, matches)
+	if s.SharedAppIDs() != nil && p.Identity.UnionID == s.UnionID {
+		p.joinByUnionID(s, byOpenID, byUnionID)
 	}
-	if p.Keep.ID == "" {
-		p.New = true
-		p.Keep = User{ID: newID, Status: a.InitialStatus, CreatedAt: a.At}
-		p.addEvent(EventUserCreated, "", "first sign-in; status "+string(a.InitialStatus))
+	if p.User.ID == "" {
+		p.NewUser = true
+		p.User = User{ID: newID, Status: s.InitialStatus, CreatedAt: s.At}
+		p.addEvent(EventUserCreated, "", "first sign-in; status "+string(s.InitialStatus))
 	}
-	p.Keep.signedIn(a)
-	p.Identity.UserID = p.Keep.ID
+	p.User.applySignIn(s)
+	p.Identity.UserID = p.User.ID
 	for i := range p.Events {
 		e := &p.Events[i]
-		e.At, e.Connector, e.UserID = a.At, a.Connector, p.Keep.ID
+		e.At, e.Connector, e.UserID = s.At, s.Connector, p.User.ID
 		if e.Outcome == "" {
 			e.Outcome = "ok"
 		}
@@ -73,74 +75,76 @@ func Join(a SignIn, known *Candidate, matches []Candidate, newID string) Plan {
 	return p
 }
 
-// updateIdentity sets the row of the identity. It takes a unionid only when the identity has none
-// and the user has no other one in the group.
-func (p *Plan) updateIdentity(a SignIn, base *Candidate) {
-	p.Identity = Identity{Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, CreatedAt: a.At}
-	for _, id := range base.Identities {
-		if id.AppID == a.AppID && id.OpenID == a.OpenID {
+// updateIdentity sets p.Identity for a user who is known by openid and has these identities. It
+// adds the unionid of the sign-in only when the identity has none yet, and no other identity of the
+// user in the group has another one.
+func (p *Plan) updateIdentity(s SignIn, identities []Identity) {
+	p.Identity = Identity{Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: s.At}
+	for _, id := range identities {
+		if id.AppID == s.AppID && id.OpenID == s.OpenID {
 			p.Identity = id
-			p.Identity.Connector = a.Connector
+			p.Identity.Connector = s.Connector
 		}
 	}
-	p.Identity.SeenAt = later(p.Identity.SeenAt, a.At)
-	if a.UnionID == "" || p.Identity.UnionID == a.UnionID {
+	p.Identity.SeenAt = later(p.Identity.SeenAt, s.At)
+	if s.UnionID == "" || p.Identity.UnionID == s.UnionID {
 		return
 	}
-	if p.Identity.UnionID != "" || split(a, base.Identities) {
+	if p.Identity.UnionID != "" || otherUnionID(s, identities) {
 		p.addEvent(EventUnionIDChanged, "refused",
 			"WeChat sent another unionid than before; the first one is kept, and nothing is joined")
 		return
 	}
-	p.Identity.UnionID = a.UnionID
+	p.Identity.UnionID = s.UnionID
 }
 
 // joinByUnionID joins all users with the unionid, the oldest first. Usually there is one. There are
-// more when connectors were put into one group after a person had used each of them. All are joined
-// at once: otherwise a person who is blocked as one of them could sign in as another until the next
-// time.
-func (p *Plan) joinByUnionID(a SignIn, known *Candidate, matches []Candidate) {
-	has := []Identity{p.Identity}
-	if known != nil {
-		has = append(has, known.Identities...)
+// more when an administrator put connectors into one group after a human had used each of them. All
+// are joined in one step: if one of them is blocked, the human must not sign in as another.
+func (p *Plan) joinByUnionID(s SignIn, byOpenID *Candidate, byUnionID []Candidate) {
+	identities := []Identity{p.Identity} // of the user who is signed in
+	if byOpenID != nil {
+		identities = append(identities, byOpenID.Identities...)
 	}
-	sorted := slices.Clone(matches)
-	slices.SortFunc(sorted, func(x, y Candidate) int { return olderFirst(x.User, y.User) })
-	for _, m := range sorted {
+	oldestFirst := slices.Clone(byUnionID)
+	slices.SortFunc(oldestFirst, func(x, y Candidate) int { return compareAge(x.User, y.User) })
+	for _, other := range oldestFirst {
+		if byOpenID != nil && other.User.ID == byOpenID.User.ID || !s.hasSameUnionID(other.Identities) {
+			continue
+		}
 		switch {
-		case known != nil && m.User.ID == known.User.ID, !a.matches(m):
-			continue
-		case clash(has, m.Identities):
+		case differentOpenIDs(identities, other.Identities):
 			p.addEvent(EventJoinConflict, "refused",
-				"user "+m.User.ID+" has the same unionid, but another openid of the same appid; not joined")
+				"user "+other.User.ID+" has the same unionid, but another openid of the same appid; not joined")
 			continue
-		case split(a, has) || split(a, m.Identities):
-			p.addEvent(EventUnionIDChanged, "refused", "user "+m.User.ID+" has this unionid and another one; not joined")
+		case otherUnionID(s, identities) || otherUnionID(s, other.Identities):
+			p.addEvent(EventUnionIDChanged, "refused",
+				"user "+other.User.ID+" has this unionid and another one; not joined")
 			continue
-		case p.Keep.ID == "":
-			p.Keep = m.User
+		case p.User.ID == "":
+			p.User = other.User
 			p.addEvent(EventIdentityAdded, "", "first sign-in at this connector, with the same unionid")
 		default:
-			p.joinUser(m.User)
+			p.joinUser(other.User)
 		}
-		has = append(has, m.Identities...)
+		identities = append(identities, other.Identities...)
 	}
 }
 
-// joinUser joins other and p.Keep: the older of the two is kept.
+// joinUser joins other and p.User. Afterwards p.User is the older of the two.
 func (p *Plan) joinUser(other User) {
-	older, younger := p.Keep, other
-	if olderFirst(younger, older) < 0 {
+	older, younger := p.User, other
+	if compareAge(younger, older) < 0 {
 		older, younger = younger, older
 	}
-	p.Keep, p.Joined = joined(older, younger), append(p.Joined, younger.ID)
+	p.User, p.Joined = mergeUsers(older, younger), append(p.Joined, younger.ID)
 	p.addEvent(EventUsersJoined, "", "user "+younger.ID+" has the same unionid and was joined into "+older.ID)
 	if younger.Admin && !older.Admin {
 		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+" was an administrator; that is not transferred")
 	}
-	if lost := without(younger.Groups, older.Groups); len(lost) > 0 {
+	if groups := without(younger.Groups, older.Groups); len(groups) > 0 {
 		p.addEvent(EventUsersJoined, "refused",
-			fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, lost))
+			fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, groups))
 	}
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
 		p.addEvent(EventJoinConflict, "kept",
@@ -148,16 +152,16 @@ func (p *Plan) joinUser(other User) {
 	}
 }
 
-// matches reports whether m has the unionid of the sign-in inside the group. The store selected by
-// it, but Join does not rely on that.
-func (a SignIn) matches(m Candidate) bool {
-	return slices.ContainsFunc(m.Identities, func(id Identity) bool {
-		return id.UnionID == a.UnionID && a.sharesUnionID(id.AppID)
+// hasSameUnionID reports whether one of the identities has the unionid of the sign-in and is in its
+// group. Stores select candidates by this condition, but Join does not rely on it.
+func (s SignIn) hasSameUnionID(identities []Identity) bool {
+	return slices.ContainsFunc(identities, func(id Identity) bool {
+		return id.UnionID == s.UnionID && s.sharesUnionID(id.AppID)
 	})
 }
 
-// clash reports whether x and y have different openids of one appid.
-func clash(x, y []Identity) bool {
+// differentOpenIDs reports whether x and y have different openids of one appid.
+func differentOpenIDs(x, y []Identity) bool {
 	for _, i := range x {
 		for _, j := range y {
 			if i.AppID == j.AppID && i.OpenID != j.OpenID {
@@ -168,79 +172,85 @@ func clash(x, y []Identity) bool {
 	return false
 }
 
-// split reports whether one of the identities is in the group and has another unionid than the
-// sign-in.
-func split(a SignIn, identities []Identity) bool {
+// otherUnionID reports whether one of the identities is in the group of the sign-in and has another
+// unionid.
+func otherUnionID(s SignIn, identities []Identity) bool {
 	return slices.ContainsFunc(identities, func(id Identity) bool {
-		return a.sharesUnionID(id.AppID) && id.UnionID != "" && id.UnionID != a.UnionID
+		return s.sharesUnionID(id.AppID) && id.UnionID != "" && id.UnionID != s.UnionID
 	})
 }
 
-// joined returns the older user as it is after the younger was joined into it.
-func joined(older, younger User) User {
-	k := older
+// mergeUsers returns the older user as it is after the younger was joined into it.
+func mergeUsers(older, younger User) User {
+	merged := older
 	switch {
 	case older.Status == Blocked || younger.Status == Blocked:
-		k.Status = Blocked
+		merged.Status = Blocked
 	case older.Status == Active || younger.Status == Active:
-		k.Status = Active
+		merged.Status = Active
 	}
 	if younger.ProfileAt.After(older.ProfileAt) {
-		k.Nickname, k.AvatarURL, k.ProfileAt = younger.Nickname, younger.AvatarURL, younger.ProfileAt
+		merged.Nickname, merged.AvatarURL = younger.Nickname, younger.AvatarURL
+		merged.ProfileAt = younger.ProfileAt
 	}
-	k.Locale = cmp.Or(k.Locale, younger.Locale)
-	k.OldID = cmp.Or(k.OldID, younger.OldID)
-	return k
+	merged.Locale = cmp.Or(merged.Locale, younger.Locale)
+	merged.OldID = cmp.Or(merged.OldID, younger.OldID)
+	return merged
 }
 
-// signedIn sets the profile of a sign-in. A profile that is older than the stored one, from a slow
-// request, is ignored.
-func (k *User) signedIn(a SignIn) {
-	k.UpdatedAt = later(k.UpdatedAt, a.At)
-	if a.Profile == nil || a.At.Before(k.ProfileAt) {
+// applySignIn updates the user. It ignores a profile that is older than the stored one, which a
+// slow request may bring.
+func (u *User) applySignIn(s SignIn) {
+	u.UpdatedAt = later(u.UpdatedAt, s.At)
+	if s.Profile == nil || s.At.Before(u.ProfileAt) {
 		return
 	}
-	k.Nickname, k.AvatarURL, k.ProfileAt = Clean(a.Profile.Nickname), Clean(a.Profile.AvatarURL), a.At
-	k.Locale = cmp.Or(Clean(a.Profile.Locale), k.Locale)
+	u.Nickname, u.AvatarURL = CleanText(s.Profile.Nickname), CleanText(s.Profile.AvatarURL)
+	u.ProfileAt = s.At
+	u.Locale = cmp.Or(CleanText(s.Profile.Locale), u.Locale)
 }
 
-// JoinPins decides which subjects a joined user keeps: in each app the subject that was pinned
-// first, because the app has known it for longest. So the order in which three users are joined
-// does not matter. If both were pinned at the same time, the subject of the older user is kept.
-// moved are the pins of the younger user that move to the older. dropped are the pins of both users
-// that are deleted, each with its event. The caller deletes dropped before it moves moved.
-func JoinPins(a SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
-	has := map[string]Pin{}
+// JoinPins decides which subjects a joined user has: in each app the subject that was pinned first,
+// because the app has used it for longest. This makes the result independent of the order in which
+// three users are joined. If both were pinned at the same time, the subject of the older user
+// stays. moved are the pins of the younger user that move to the older. dropped are the pins of
+// either user that are deleted; events has one event for each. The caller deletes dropped before it
+// moves moved, because a user has one pin per app.
+func JoinPins(s SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
+	olderByApp := map[string]Pin{}
 	for _, p := range older {
-		has[p.App] = p
+		olderByApp[p.App] = p
 	}
 	for _, p := range younger {
-		lost, taken := has[p.App]
-		if taken && !p.CreatedAt.Before(lost.CreatedAt) {
-			lost = p
-		} else {
+		own, both := olderByApp[p.App]
+		if !both {
 			moved = append(moved, p)
-		}
-		if !taken {
 			continue
+		}
+		lost := p
+		if p.CreatedAt.Before(own.CreatedAt) {
+			lost = own
+			moved = append(moved, p)
 		}
 		dropped = append(dropped, lost)
 		events = append(events, Event{
-			At: a.At, Kind: EventSubjectDropped, UserID: has[p.App].UserID, App: p.App, Connector: a.Connector, Outcome: "ok",
-			Detail: "users " + has[p.App].UserID + " and " + p.UserID +
+			At: s.At, Kind: EventSubjectDropped, UserID: own.UserID, App: p.App, Connector: s.Connector, Outcome: "ok",
+			Detail: "users " + own.UserID + " and " + p.UserID +
 				" each had a subject in the app; the older one stays, not that of " + lost.UserID,
 		})
 	}
 	return moved, dropped, events
 }
 
+// addEvent adds an event. Join sets the fields that are equal in all its events; outcome "" is
+// "ok".
 func (p *Plan) addEvent(kind, outcome, detail string) {
 	p.Events = append(p.Events, Event{Kind: kind, Outcome: outcome, Detail: detail})
 }
 
-// olderFirst orders users by age; the id decides between equals, so that every replica decides the
-// same.
-func olderFirst(x, y User) int {
+// compareAge orders users by age, the oldest first. The id decides between users of the same age,
+// so that every replica decides the same.
+func compareAge(x, y User) int {
 	return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
 }
 

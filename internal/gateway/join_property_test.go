@@ -92,12 +92,12 @@ func (w *memoryStore) RecordSignIn(_ context.Context, a gateway.SignIn) (gateway
 	}
 	w.n++
 	p := gateway.Join(a, known, matches, fmt.Sprintf("user%04d", w.n))
-	w.users[p.Keep.ID] = p.Keep
+	w.users[p.User.ID] = p.User
 	for _, drop := range p.Joined {
-		w.joinInto(a, p.Keep.ID, drop)
+		w.joinInto(a, p.User.ID, drop)
 	}
 	w.identities[[2]string{a.AppID, a.OpenID}] = p.Identity
-	return p.Keep, p.Events, nil
+	return p.User, p.Events, nil
 }
 
 func (w *memoryStore) joinInto(a gateway.SignIn, keep, drop string) {

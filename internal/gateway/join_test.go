@@ -26,7 +26,7 @@ func signInAt(appid, openid, unionid string, minutes int) gateway.SignIn {
 	}
 	for _, id := range slices.Sorted(maps.Keys(openPlatforms)) {
 		if a.OpenPlatform != "" && openPlatforms[id] == a.OpenPlatform {
-			a.Group = append(a.Group, id)
+			a.GroupAppIDs = append(a.GroupAppIDs, id)
 		}
 	}
 	return a
@@ -196,16 +196,16 @@ func TestJoin(t *testing.T) {
 			var kinds []string
 			for _, e := range p.Events {
 				kinds = append(kinds, e.Kind)
-				if e.At != k.signIn.At || e.UserID != p.Keep.ID || e.Connector != k.signIn.Connector || e.Outcome == "" {
+				if e.At != k.signIn.At || e.UserID != p.User.ID || e.Connector != k.signIn.Connector || e.Outcome == "" {
 					t.Errorf("incomplete event: %+v", e)
 				}
 			}
 			slices.Sort(kinds)
-			got := result{p.Keep.ID, strings.Join(p.Joined, " "), p.Identity.UnionID, p.New, fmt.Sprint(kinds)}
+			got := result{p.User.ID, strings.Join(p.Joined, " "), p.Identity.UnionID, p.NewUser, fmt.Sprint(kinds)}
 			if got != k.want {
 				t.Errorf("got  %+v\nwant %+v", got, k.want)
 			}
-			if i := p.Identity; i.UserID != p.Keep.ID || i.AppID != k.signIn.AppID || i.OpenID != k.signIn.OpenID ||
+			if i := p.Identity; i.UserID != p.User.ID || i.AppID != k.signIn.AppID || i.OpenID != k.signIn.OpenID ||
 				i.SeenAt != k.signIn.At || i.Connector != k.signIn.Connector {
 				t.Errorf("identity %+v", i)
 			}
@@ -222,7 +222,7 @@ func TestJoinedUser(t *testing.T) {
 		older, younger := candidate("o", 1, identity("wxa", "o1", "u1")), candidate("y", 5, identity("wxb", "o2", "u1"))
 		older.User.Status, younger.User.Status = k.older, k.younger
 		if got := gateway.Join(signInAt("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older},
-			"new").Keep.Status; got != k.want {
+			"new").User.Status; got != k.want {
 			t.Errorf("%s with %s: got %s, want %s", k.older, k.younger, got, k.want)
 		}
 	}
@@ -232,7 +232,7 @@ func TestJoinedUser(t *testing.T) {
 	older.User.Groups, younger.User.Groups = []string{"x"}, []string{"x", "ops"}
 	younger.User.Admin = true
 	got := gateway.Join(signInAt("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older}, "new")
-	k := got.Keep
+	k := got.User
 	if k.Nickname != "now" || k.ProfileAt != at(6) || k.OldID != "1" || k.Locale != "en" || k.Admin ||
 		!slices.Equal(k.Groups, []string{"x"}) || k.CreatedAt != at(1) {
 		t.Errorf("joined: %+v", k)
@@ -241,7 +241,7 @@ func TestJoinedUser(t *testing.T) {
 		t.Errorf("events: %+v", got.Events)
 	}
 	older.User.Admin, younger.User.Admin = true, false
-	if k := gateway.Join(signInAt("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older}, "new").Keep; !k.Admin {
+	if k := gateway.Join(signInAt("wxb", "o2", "u1", 9), younger, []gateway.Candidate{*older}, "new").User; !k.Admin {
 		t.Error("the older user lost its administrator right")
 	}
 }
@@ -260,8 +260,8 @@ func TestBlockedUserAtThirdConnector(t *testing.T) {
 		"known there": {signInAt("wxc", "o3", "u1", 9), candidate("m", 3, identity("wxc", "o3", ""))},
 	} {
 		p := gateway.Join(k.a, k.known, []gateway.Candidate{*active, *blocked}, "new")
-		if p.Keep.Status != gateway.Blocked || p.Keep.ID != "o" {
-			t.Errorf("%s: user %s is %s", name, p.Keep.ID, p.Keep.Status)
+		if p.User.Status != gateway.Blocked || p.User.ID != "o" {
+			t.Errorf("%s: user %s is %s", name, p.User.ID, p.User.Status)
 		}
 	}
 }
@@ -270,7 +270,7 @@ func TestHostileProfileIsCleaned(t *testing.T) {
 	t.Parallel()
 	a := signInAt("wxa", "o1", "", 0)
 	a.Profile = &gateway.Profile{Nickname: "a\x00b\xff", AvatarURL: "https://x/\x00", Locale: "\xfe"}
-	k := gateway.Join(a, nil, nil, "new").Keep
+	k := gateway.Join(a, nil, nil, "new").User
 	if k.Nickname != "ab\uFFFD" || k.AvatarURL != "https://x/" || k.Locale != "\uFFFD" {
 		t.Errorf("stored %q %q %q", k.Nickname, k.AvatarURL, k.Locale)
 	}

@@ -59,27 +59,27 @@ func TestTurn(t *testing.T) {
 	f := gateway.Grant{ExpiresAt: at(100), RotatedAt: at(10), Counter: 2}
 	revoked := f
 	revoked.RevokedAt = at(1)
-	s := gateway.RefreshState{Current: two, Previous: one}
+	s := gateway.RefreshHashes{Current: two, Previous: one}
 	for _, k := range []struct {
 		name      string
 		f         gateway.Grant
-		s         gateway.RefreshState
+		s         gateway.RefreshHashes
 		presented [32]byte
 		now       time.Time
 		want      gateway.RotationResult
 	}{
-		{"current", f, s, two, at(50), gateway.RotationMoves},
+		{"current", f, s, two, at(50), gateway.RotationAccepted},
 		{"previous within the grace", f, s, one, at(10), gateway.RotationRepeated},
 		{"previous at the grace's end", f, s, one, at(11), gateway.RotationReplay},
 		{"older", f, s, three, at(10), gateway.RotationReplay},
 		{"no token", f, s, none, at(10), gateway.RotationReplay},
-		{"no token where none was before", f, gateway.RefreshState{Current: two}, none, at(10), gateway.RotationReplay},
-		{"none was ever made", f, gateway.RefreshState{}, none, at(10), gateway.RotationReplay},
+		{"no token where none was before", f, gateway.RefreshHashes{Current: two}, none, at(10), gateway.RotationReplay},
+		{"none was ever made", f, gateway.RefreshHashes{}, none, at(10), gateway.RotationReplay},
 		{"over", f, s, two, at(100), gateway.RotationExpired},
 		{"revoked", revoked, s, two, at(50), gateway.RotationExpired},
 	} {
 		r := gateway.Rotation{Presented: k.presented, Now: k.now, Grace: time.Minute}
-		if got := k.f.Rotate(k.s, r); got != k.want {
+		if got := k.f.DecideRotation(k.s, r); got != k.want {
 			t.Errorf("%s: got %v, want %v", k.name, got, k.want)
 		}
 	}
@@ -129,12 +129,12 @@ func TestPlanImport(t *testing.T) {
 		p.Profile = &gateway.Profile{Nickname: "imported"}
 		plan, write := gateway.PlanImport(p, 3, k.known, k.named, k.matches, "new", &res)
 		counts := fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems))
-		if plan.Keep.ID != k.keep || write != (k.keep != "") || counts != k.counts {
-			t.Errorf("%s: user %q, write %v, counts %s; want %q, %s", k.name, plan.Keep.ID, write, counts, k.keep, k.counts)
+		if plan.User.ID != k.keep || write != (k.keep != "") || counts != k.counts {
+			t.Errorf("%s: user %q, write %v, counts %s; want %q, %s", k.name, plan.User.ID, write, counts, k.keep, k.counts)
 		}
-		if write && (plan.Keep.OldID != "7" || plan.Keep.Nickname != "imported" || !plan.Keep.ProfileAt.IsZero() ||
+		if write && (plan.User.OldID != "7" || plan.User.Nickname != "imported" || !plan.User.ProfileAt.IsZero() ||
 			!plan.Identity.SeenAt.IsZero()) {
-			t.Errorf("%s: %+v %+v", k.name, plan.Keep, plan.Identity)
+			t.Errorf("%s: %+v %+v", k.name, plan.User, plan.Identity)
 		}
 		if len(res.Problems) == 1 && (res.Problems[0].Index != 3 || res.Problems[0].OldID != "7" ||
 			res.Problems[0].Reason == "") {

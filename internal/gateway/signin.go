@@ -3,17 +3,19 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
-// Attempt is the exclusive right of one request to exchange one code of WeChat. It mirrors the
-// attempt of package login.
+// Attempt is the exclusive right of one request to exchange one code at WeChat. A sign-in is stored
+// in two steps: BeginAttempt before the code is exchanged, and CompleteSignIn (see Users) or, after
+// a failure, FinishAttempt afterwards.
 type Attempt struct {
 	Key     string    // hash of the state of the sign-in
 	Code    string    // hash of WeChat's code
 	Owner   string    // random; identifies this attempt
-	Lease   time.Time // the attempt is void from this time on
-	Expires time.Time // the row may be deleted from this time on; later than the cookie of the sign-in
+	Lease   time.Time // the attempt must be finished before this time
+	Expires time.Time // a sweep may delete the row from this time on; the sign-in's cookie expires earlier
 	Outcome Outcome   // zero while the exchange is in progress
 }
 
@@ -25,42 +27,44 @@ type Outcome struct {
 }
 
 // OutcomeCodeRefused is the kind of outcome after which another code may be tried: WeChat refused
-// the code. Package login defines the text.
+// the code. Package flow, which runs the exchange, uses the same text.
 const OutcomeCodeRefused = "code_refused"
 
-// Attempts makes the callback safe to repeat. A callback may come twice (reload, back button,
-// WeChat's own second call, another replica): one request exchanges the code, and the others get
-// its outcome. An attempt whose Expires is not after now counts as missing.
+// Attempts makes it safe to request the callback of a sign-in twice, as browsers do (reload, back
+// button) and WeChat itself does. One request exchanges the code, and the others get its outcome.
+// An attempt whose Expires is not after now counts as missing.
 type Attempts interface {
-	// BeginAttempt begins the attempt want.Key in one atomic step:
+	// BeginAttempt begins the attempt with the key want.Key, in one atomic step:
 	//
 	//   - No attempt is stored: want is stored, and BeginAttempt returns it and true.
-	//   - The stored outcome is OutcomeCodeRefused, and want has another Code: want replaces it, and
-	//     BeginAttempt returns it and true. (WeChat sometimes calls twice with two codes for one state.)
-	//   - Otherwise BeginAttempt returns the stored attempt and false, even when it has no outcome and
-	//     its Lease has passed: the code may have been sent, so it must not be sent again.
+	//   - The stored outcome is OutcomeCodeRefused, and want has another Code: want replaces it,
+	//     and BeginAttempt returns it and true. (WeChat sometimes calls twice with two codes for
+	//     one state.)
+	//   - Otherwise BeginAttempt returns the stored attempt and false, even when it has no outcome
+	//     and its Lease has passed: the code may have been sent, so it must not be sent again.
 	//
-	// Of any number of concurrent callers, in any number of processes, one wins. want.Outcome is
-	// ignored.
+	// Of any number of concurrent callers, in any number of processes, exactly one gets true.
+	// want.Outcome is ignored.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrConflict, and changes
 	// nothing, when the attempt is missing, has another owner or an outcome, or its Lease is not
-	// after now: waiting requests may have acted on that. An outcome without Kind is an error.
+	// after now: requests that waited for it may have told their users to start again. An
+	// outcome without Kind is an error.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
 // SignIn is a sign-in that WeChat has confirmed. Snapshot users of WeChat (is_snapshotuser) must
-// not be recorded, since their openid and unionid belong to nobody: the caller rejects them before.
+// not be recorded, since their openid and unionid belong to nobody: the caller rejects them first.
 type SignIn struct {
 	Connector     string // name of the connector in the configuration
 	AppID         string
 	OpenID        string
 	UnionID       string    // "" = WeChat sent none
-	OpenPlatform  string    // name of the open_platform group that shares unionids; "" = none, so nothing is joined
-	Group         []string  // appids of that group, including this one
+	OpenPlatform  string    // name of the connector's open_platform group (see Join); "" = none, so nothing is joined
+	GroupAppIDs   []string  // appids of all connectors of that group, including AppID
 	Profile       *Profile  // nil = not requested, or not available
-	At            time.Time // now
+	At            time.Time // time of the sign-in
 	InitialStatus Status    // of the user, if one is created
 }
 
@@ -68,66 +72,63 @@ type SignIn struct {
 type Profile struct {
 	Nickname  string
 	AvatarURL string
-	Locale    string // "" keeps the stored one
+	Locale    string // "" = unknown: the stored locale stays
 }
 
 // Check returns an error for a sign-in without identity, time or status, which stores reject.
-func (a SignIn) Check() error {
+func (s SignIn) Check() error {
 	switch {
-	case a.Connector == "" || a.AppID == "" || a.OpenID == "":
+	case s.Connector == "" || s.AppID == "" || s.OpenID == "":
 		return errors.New("sign-in without connector, appid or openid")
-	case a.OpenID != Clean(a.OpenID) || a.UnionID != Clean(a.UnionID):
+	case s.OpenID != CleanText(s.OpenID) || s.UnionID != CleanText(s.UnionID):
 		return errors.New("sign-in with an openid or unionid that is not valid text")
-	case a.At.IsZero():
+	case s.At.IsZero():
 		return errors.New("sign-in without a time")
-	case !a.InitialStatus.Valid():
+	case !s.InitialStatus.Valid():
 		return errors.New("sign-in without a valid initial status")
 	}
 	return nil
 }
 
-// sharesUnionID reports whether unionids of appID may be compared with that of this sign-in.
-func (a SignIn) sharesUnionID(appID string) bool {
-	if a.OpenPlatform == "" || a.UnionID == "" {
+// sharesUnionID reports whether a unionid that was received at appID may be compared with the
+// unionid of this sign-in: both must be of one open_platform group.
+func (s SignIn) sharesUnionID(appID string) bool {
+	if s.OpenPlatform == "" || s.UnionID == "" {
 		return false
 	}
-	for _, id := range a.Group {
-		if id == appID {
-			return true
-		}
-	}
-	return appID == a.AppID
+	return appID == s.AppID || slices.Contains(s.GroupAppIDs, appID)
 }
 
-// SharedAppIDs returns the appids among which a store looks for users with the unionid of the
-// sign-in; nil when the sign-in must not join by unionid.
-func (a SignIn) SharedAppIDs() []string {
-	if a.OpenPlatform == "" || a.UnionID == "" {
+// SharedAppIDs returns the appids of the identities whose unionids may be compared with that of the
+// sign-in. It returns nil when the sign-in must not join users by unionid.
+func (s SignIn) SharedAppIDs() []string {
+	if s.OpenPlatform == "" || s.UnionID == "" {
 		return nil
 	}
-	ids := []string{a.AppID}
-	for _, id := range a.Group {
-		if id != a.AppID {
+	ids := []string{s.AppID}
+	for _, id := range s.GroupAppIDs {
+		if id != s.AppID {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// Completion is everything that a store writes when WeChat has confirmed a sign-in.
+// Completion is everything that CompleteSignIn (see Users) writes when WeChat has confirmed a
+// sign-in.
 type Completion struct {
 	SignIn     SignIn
 	Session    Session  // UserID is filled in by the store
 	Previous   [32]byte // hash of the session that this browser had until now; zero = none
-	AttemptKey string
-	Owner      string  // owner of the attempt
-	Outcome    Outcome // written when the user gets the session
-	Refused    Outcome // written instead when the user is blocked
-	Event      Event   // At, UserID, Outcome and Detail are filled in by the store
+	AttemptKey string   // key of the attempt that exchanged the code
+	Owner      string   // and its owner
+	Outcome    Outcome  // written into the attempt when the user gets the session
+	Refused    Outcome  // written instead when the user is blocked
+	Event      Event    // At, UserID, Outcome and Detail are filled in by the store
 	Now        time.Time
 }
 
-// Check returns an error for a completion that no store may write.
+// Check returns an error for an incomplete completion, which stores reject.
 func (c Completion) Check() error {
 	if err := c.SignIn.Check(); err != nil {
 		return err
@@ -147,8 +148,8 @@ func (c Completion) Check() error {
 	return nil
 }
 
-// Decide returns what c writes for user, who has just been recorded: whether the session is
-// stored, the outcome of the attempt, and the event.
+// Decide returns what a store writes for the user that RecordSignIn returned: whether it stores the
+// session, the outcome of the attempt, and the event. A blocked user gets no session.
 func (c Completion) Decide(user User) (signedIn bool, out Outcome, event Event) {
 	event = c.Event
 	event.At, event.UserID, event.Outcome, event.Detail = c.Now, user.ID, "ok", ""

@@ -10,18 +10,20 @@
 //
 // # Guarantees of every contract
 //
-//   - The caller passes the time, so that tests can control it. Stores keep times in UTC, truncated to
-//     the microsecond; a zero time stays zero.
-//   - A hash is the SHA-256 of a random secret that only its bearer knows, so that a copy of the
-//     database opens no session and redeems no code.
-//   - Methods are safe for concurrent use, also by several processes on one database. Each method is
-//     one transaction.
-//   - When a context ends while a method waits, the error wraps the context's error. The work may have
-//     been done if it had begun.
+//   - The caller passes the time, so that tests can control it. Stores keep times in UTC, truncated
+//     to the microsecond; a zero time stays zero.
+//   - A hash is the SHA-256 of a random secret that only its bearer has, so that a copy of the
+//     database gives nobody a session or a token.
+//   - Methods are safe for concurrent use, also by several processes on one database. Each method
+//     but Sweep is one transaction.
+//   - Where a comment names an error alone ("ErrNotFound when there is none"), the method returns
+//     it then, and changes nothing.
+//   - When a context ends while a method waits, the error wraps the context's error. The method may
+//     have taken effect nevertheless.
 //   - When the store itself fails (connection lost, disk full, file read-only), the error wraps
-//     [ErrUnavailable]. This is the only error class that does not describe the data: respond with 503,
-//     never with "no such session".
-//   - Slices that go in or come out belong to the caller. A store keeps no reference to them.
+//     [ErrUnavailable]. All other errors describe the data. Respond to this one with 503: a page
+//     that treated it as "no such session" would make every user sign in again.
+//   - Slices in arguments and results belong to the caller. A store keeps no reference to them.
 package gateway
 
 import (
@@ -45,12 +47,13 @@ type Store interface {
 	Maintenance
 }
 
-// Maintenance is what the composition root does with a store.
+// Maintenance contains the methods of a store that no feature calls. The composition root
+// calls them.
 type Maintenance interface {
 	// Sweep deletes rows that have expired at now and events older than eventsBefore (zero = none),
-	// at most batch of each table (0 = 500), and returns their number. Callers repeat it until it
-	// returns 0. Each call is short, so that writers hardly wait; several processes may sweep at
-	// once. A grant is deleted when it has expired with all its tokens.
+	// at most batch of each table (0 = 500), and returns the number of deleted rows. Callers repeat
+	// it until it returns 0: short calls hardly delay other writes. Several processes may sweep at
+	// once. A grant is deleted when it and all its tokens have expired.
 	Sweep(ctx context.Context, now, eventsBefore time.Time, batch int) (int, error)
 
 	// Ping returns nil when the store can read and write. Otherwise the error wraps ErrUnavailable

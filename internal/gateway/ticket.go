@@ -10,15 +10,16 @@ import (
 // TicketState is the state of a ticket. It only moves forward.
 type TicketState string
 
-// The states of a ticket. The first three are intermediate, the others are final.
+// The states of a ticket. A ticket is open, then scanned, then approved, then redeemed. The other
+// states, like redeemed, are final.
 const (
-	TicketOpen      TicketState = "open"         // the desktop shows the code
+	TicketOpen      TicketState = "open"         // the desktop shows the QR code
 	TicketScanned   TicketState = "scanned"      // a phone has scanned it and not answered
 	TicketApproved  TicketState = "approved"     // the phone approved; the desktop has not redeemed it
 	TicketRedeemed  TicketState = "redeemed"     // the desktop is signed in
 	TicketRefused   TicketState = "refused"      // the phone refused, or its user was blocked
 	TicketMismatch  TicketState = "wrong_number" // the phone chose another number than the desktop shows
-	TicketCancelled TicketState = "cancelled"    // the desktop cancelled, or renewed its code
+	TicketCancelled TicketState = "cancelled"    // the desktop gave it up, or requested a new QR code
 )
 
 // TicketMinimum is the minimum remaining life of a ticket after it is scanned and after it is
@@ -26,26 +27,30 @@ const (
 // to redeem.
 const TicketMinimum = time.Minute
 
-// Approver is the signed-in user of the phone that scanned a ticket. The zero value is none.
+// Approver is the signed-in user of the phone that scanned a ticket. The zero value means that no
+// phone has scanned it.
 type Approver struct {
-	UserID    string // follows joining
+	UserID    string // when the user is joined into an older one, the store sets the older id
 	Connector string // connector and identity of the phone's session
 	AppID     string
 	OpenID    string
 	AuthTime  time.Time // when WeChat authenticated the phone's user
 }
 
-// Ticket is one sign-in of a desktop by a phone: the desktop shows the id as a QR code, the phone
-// scans and answers it, and the desktop redeems it.
+// Ticket is one sign-in on a desktop with a QR code and a phone. The desktop shows the ticket's id
+// as a QR code. The phone, whose user is signed in, scans it and answers: the user approves or
+// refuses, and confirms a number that both screens show. Then the desktop redeems the ticket and is
+// signed in as that user. The number protects against an attacker who sends the QR code of a
+// foreign desktop.
 type Ticket struct {
-	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can see in the code
-	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie; never that of the id
+	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can read in the QR code
+	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie, without which nobody can redeem it
 	App       string   // the requesting app; "" = the gateway's own page
 	Connector string   // connector that the phone must use; "" = any
-	Browser   string   // description of the desktop, shown on the phone
-	Place     string
+	Browser   string   // name of the desktop's browser, shown on the phone
+	MaskedIP  string   // IP address of the desktop without its last part, shown on the phone; "" = unknown
 	Number    string   // the number that the desktop shows
-	Others    []string // the other numbers that the phone offers
+	Others    []string // wrong numbers that the phone offers beside Number
 	State     TicketState
 	Approver  Approver  // zero until a phone has scanned it
 	ScannedAt time.Time // zero until then
@@ -54,60 +59,59 @@ type Ticket struct {
 	Data      []byte // owned by the caller, without secrets; nil = none
 }
 
-// Tickets stores the sign-ins of desktops by phones. Tickets are the only rows that anonymous
-// visitors can create, so there is a limit.
+// Tickets stores tickets. Visitors who are not signed in can create them, so their number is
+// limited.
 //
-// An expired ticket (ExpiresAt is not after now) is ErrExpired, or ErrNotFound once it was swept,
-// for every method and in every state. Each change of state happens once: of any number of
-// concurrent callers, in any number of processes, one makes it. ErrConflict and ErrReplay come with
-// the ticket in its current state, so that a page can explain; every other error comes with the
-// zero Ticket.
+// For an expired ticket (ExpiresAt is not after now), every method returns ErrExpired, or
+// ErrNotFound once a sweep has deleted the ticket. Each change of state happens once: of any number
+// of concurrent callers, in any number of processes, one makes it. With ErrConflict and ErrReplay,
+// methods return the ticket in its current state, so that a page can explain the error; with every
+// other error they return the zero Ticket.
 //
-// Joining moves the tickets of the younger user to the older. Blocking a user, also by joining,
-// refuses the tickets that the user has scanned or approved, in the same transaction.
+// When users are joined, the tickets of the younger user move to the older. When a user becomes
+// blocked, also by a join, the tickets that the user has scanned or approved become refused in the
+// same transaction.
 type Tickets interface {
-	// PutTicket stores a new ticket in state TicketOpen without an approver, whatever its State,
-	// Approver and ScannedAt are. It returns ErrFull, and stores nothing, when limit tickets exist
-	// that an anonymous visitor can create: open, scanned or cancelled, and not expired. A cancelled
-	// ticket counts until it expires, otherwise a visitor could create rows without limit. Concurrent calls
-	// do not exceed the limit together (in PostgreSQL: as long as fewer than 256 run at once). A
-	// limit that is not positive is an error, and so is a ticket without hash, desktop secret,
-	// number or times, or whose hash and desktop secret are the same. ErrConflict when the hash
-	// exists already, also of an expired ticket.
+	// PutTicket stores a new ticket in state TicketOpen without an approver; it ignores t.State,
+	// t.Approver and t.ScannedAt. It returns ErrFull when limit tickets exist that count (see
+	// TicketState.CountsForLimit) and have not expired. Concurrent calls do not exceed the limit
+	// together (in PostgreSQL: as long as fewer than 256 run at once). A limit that is not positive
+	// is an error, and so is a ticket for which Ticket.Check returns one. ErrConflict when a ticket
+	// with this hash exists already, expired or not.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limit int) error
 
 	// Ticket returns the ticket with this hash, in any state.
 	Ticket(ctx context.Context, hash [32]byte, now time.Time) (Ticket, error)
 
-	// TicketStates returns the states of many tickets by one query, for all waiting desktops of a
-	// process. Missing and expired tickets are absent from the map, which is not nil unless there
-	// is an error. Without hashes there is no query.
+	// TicketStates returns the states of many tickets by one query. A process calls it for all its
+	// desktops that wait for an answer. Missing and expired tickets are absent from the map.
+	// Without an error the map is not nil. Without hashes there is no query.
 	TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]TicketState, error)
 
-	// ScanTicket binds an open ticket to the user of a phone, and extends it to TicketMinimum when
-	// less is left. The user is resolved as by Users.User; ErrNotFound when there is none,
-	// ErrBlocked when the user is blocked, even when that happens at the same moment. A ticket that
-	// this user has scanned already is returned unchanged, since people scan twice. ErrConflict
-	// when another user has scanned it, or when it is not open.
-	ScanTicket(ctx context.Context, hash [32]byte, h Approver, now time.Time) (Ticket, error)
+	// ScanTicket makes the user of a phone the approver of an open ticket, and extends the ticket
+	// to TicketMinimum when less is left. The user id is resolved as by Users.User. ErrNotFound
+	// when there is no such user, ErrBlocked when the user is blocked, even when that happens
+	// concurrently. A ticket that this user has scanned already is returned unchanged, because
+	// users scan twice. ErrConflict when another user has scanned it, or when it is not open.
+	ScanTicket(ctx context.Context, hash [32]byte, a Approver, now time.Time) (Ticket, error)
 
-	// AnswerTicket answers a scanned ticket by TicketApproved, TicketRefused or TicketMismatch; any
-	// other answer is an error. An approved ticket is extended to TicketMinimum when less is left.
-	// userID is resolved, so that it is the approver also after a join. ErrConflict when another
-	// user has scanned the ticket, or when it is not in state TicketScanned: an answer counts once,
-	// and a second one changes nothing, with one exception: TicketRefused withdraws an approval
-	// until the ticket is redeemed.
+	// AnswerTicket moves a scanned ticket to the state answer: TicketApproved, TicketRefused or
+	// TicketMismatch; any other answer is an error. It extends an approved ticket to TicketMinimum
+	// when less is left. userID is resolved as by Users.User. ErrConflict when another user has
+	// scanned the ticket, or when it is not in state TicketScanned: only the first answer counts.
+	// There is one exception: TicketRefused withdraws an approval until the ticket is redeemed.
 	AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer TicketState, now time.Time) (Ticket, error)
 
 	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it.
-	// ErrNotFound when desktop is not the hash of its secret: an attacker who has seen only the
-	// QR code cannot redeem it. ErrReplay when it was redeemed before, ErrConflict in every other
-	// state.
+	// ErrNotFound when desktop differs from Ticket.Desktop: an attacker who has seen only the QR
+	// code cannot redeem the ticket. ErrReplay when it was redeemed before, ErrConflict in every
+	// other state.
 	RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
 
 	// CancelTicket cancels a ticket that is open or scanned, for the desktop that created it. A
-	// ticket that is cancelled already is not an error. ErrNotFound when desktop is not the hash of its
-	// secret; ErrConflict when it was answered: then the desktop continues with the answer.
+	// ticket that is cancelled already is not an error. ErrNotFound when desktop differs from
+	// Ticket.Desktop; ErrConflict when the ticket was answered: then the desktop continues with the
+	// answer.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }
 
@@ -127,79 +131,84 @@ func (t Ticket) Check() error {
 	return nil
 }
 
-// Anonymous reports whether an anonymous visitor can bring a ticket to state s, alone or with a
-// phone that does not answer. The limit of PutTicket counts these states.
-func (s TicketState) Anonymous() bool {
+// CountsForLimit reports whether a ticket in state s counts for the limit of PutTicket: a visitor
+// can bring many tickets to this state without an answer of a phone. A cancelled ticket counts
+// until it expires, otherwise a visitor could create and cancel tickets without limit.
+func (s TicketState) CountsForLimit() bool {
 	return s == TicketOpen || s == TicketScanned || s == TicketCancelled
 }
 
-// Answer reports whether s is an answer of a phone.
-func (s TicketState) Answer() bool {
+// IsAnswer reports whether s is one of the three answers of a phone.
+func (s TicketState) IsAnswer() bool {
 	return s == TicketApproved || s == TicketRefused || s == TicketMismatch
 }
 
-// Opened returns t as PutTicket stores it.
-func (t Ticket) Opened() Ticket {
+// Initial returns t as PutTicket stores it.
+func (t Ticket) Initial() Ticket {
 	t.State, t.Approver, t.ScannedAt = TicketOpen, Approver{}, time.Time{}
-	t.App, t.Connector = Clean(t.App), Clean(t.Connector)
-	t.Browser, t.Place, t.Number = Clean(t.Browser), Clean(t.Place), Clean(t.Number)
+	t.App, t.Connector = CleanText(t.App), CleanText(t.Connector)
+	t.Browser, t.MaskedIP, t.Number = CleanText(t.Browser), CleanText(t.MaskedIP), CleanText(t.Number)
 	return t
 }
 
-// pending returns ErrExpired when t has expired at now.
-func (t Ticket) pending(now time.Time) error {
+// CheckExpiry returns ErrExpired when t has expired at now.
+func (t Ticket) CheckExpiry(now time.Time) error {
 	if !now.Before(t.ExpiresAt) {
 		return ErrExpired
 	}
 	return nil
 }
 
-// Shown decides Tickets.Ticket.
-func (t Ticket) Shown(now time.Time) (Ticket, error) {
-	if err := t.pending(now); err != nil {
+// AfterRead decides the result of Tickets.Ticket.
+func (t Ticket) AfterRead(now time.Time) (Ticket, error) {
+	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, err
 	}
 	return t, nil
 }
 
-// AfterScan decides Tickets.ScanTicket for a user who exists, is resolved and not blocked. It
-// returns the ticket afterwards and whether to write it; t unchanged and false when the user has
-// scanned it already, and with ErrConflict.
-func (t Ticket) AfterScan(h Approver, now time.Time) (next Ticket, write bool, err error) {
-	if err := t.pending(now); err != nil {
+// AfterScan decides the result of Tickets.ScanTicket. The user a.UserID is resolved and not
+// blocked. write reports whether the store has to write next. It is false when this user has
+// scanned the ticket already, and with an error.
+func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, err error) {
+	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, false, err
 	}
 	switch {
 	case t.State == TicketOpen:
-		h.AuthTime = Micro(h.AuthTime)
-		t.State, t.Approver, t.ScannedAt = TicketScanned, h, Micro(now)
-		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketMinimum)))
+		a.AuthTime = StoredTime(a.AuthTime)
+		t.State, t.Approver, t.ScannedAt = TicketScanned, a, StoredTime(now)
+		t.ExpiresAt = later(t.ExpiresAt, StoredTime(now.Add(TicketMinimum)))
 		return t, true, nil
-	case t.State == TicketScanned && t.Approver.UserID == h.UserID:
+	case t.State == TicketScanned && t.Approver.UserID == a.UserID:
 		return t, false, nil
 	}
 	return t, false, ErrConflict
 }
 
-// AfterAnswer decides Tickets.AnswerTicket by the resolved user. With an error nothing is written.
+// AfterAnswer decides the result of Tickets.AnswerTicket. userID is resolved. With an error the
+// store writes nothing.
 func (t Ticket) AfterAnswer(userID string, answer TicketState, now time.Time) (Ticket, error) {
-	if err := t.pending(now); err != nil {
+	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, err
 	}
-	back := t.State == TicketApproved && answer == TicketRefused
-	if t.State != TicketScanned && !back || userID == "" || t.Approver.UserID != userID {
+	withdrawn := t.State == TicketApproved && answer == TicketRefused
+	if t.State != TicketScanned && !withdrawn {
+		return t, ErrConflict
+	}
+	if userID == "" || t.Approver.UserID != userID {
 		return t, ErrConflict
 	}
 	t.State = answer
 	if answer == TicketApproved {
-		t.ExpiresAt = later(t.ExpiresAt, Micro(now.Add(TicketMinimum)))
+		t.ExpiresAt = later(t.ExpiresAt, StoredTime(now.Add(TicketMinimum)))
 	}
 	return t, nil
 }
 
-// AfterRedeem decides Tickets.RedeemTicket. With an error nothing is written.
+// AfterRedeem decides the result of Tickets.RedeemTicket. With an error the store writes nothing.
 func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
-	if err := t.owned(desktop, now); err != nil {
+	if err := t.checkDesktop(desktop, now); err != nil {
 		return Ticket{}, err
 	}
 	switch t.State {
@@ -212,10 +221,10 @@ func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
 	return t, ErrConflict
 }
 
-// AfterCancel decides Tickets.CancelTicket. It returns the ticket afterwards and whether to write
-// it.
+// AfterCancel decides the result of Tickets.CancelTicket. write reports whether the store has to
+// write next.
 func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
-	if err := t.owned(desktop, now); err != nil {
+	if err := t.checkDesktop(desktop, now); err != nil {
 		return Ticket{}, false, err
 	}
 	switch t.State {
@@ -228,11 +237,12 @@ func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write
 	return t, false, ErrConflict
 }
 
-// owned returns nil when t is live at now and desktop is the hash of its secret. Without the secret
-// the caller does not learn either whether the ticket has expired.
-func (t Ticket) owned(desktop [32]byte, now time.Time) error {
+// checkDesktop returns nil when desktop is the hash of the desktop's secret and t has not expired.
+// A caller without the secret gets ErrNotFound in any case, and does not learn whether t has
+// expired.
+func (t Ticket) checkDesktop(desktop [32]byte, now time.Time) error {
 	if subtle.ConstantTimeCompare(t.Desktop[:], desktop[:]) != 1 {
 		return ErrNotFound
 	}
-	return t.pending(now)
+	return t.CheckExpiry(now)
 }

@@ -75,7 +75,7 @@ func TestTicketMoves(t *testing.T) {
 			n, _, err := k.AfterCancel(guess, now)
 			return n, err
 		},
-		"show": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.Shown(now) },
+		"show": func(k gateway.Ticket, now time.Time) (gateway.Ticket, error) { return k.AfterRead(now) },
 	}
 	states := []gateway.TicketState{gateway.TicketOpen, gateway.TicketScanned, gateway.TicketApproved,
 		gateway.TicketRedeemed, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketCancelled}

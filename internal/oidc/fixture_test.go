@@ -181,7 +181,7 @@ func (e *fixture) arrive(name string) gateway.User {
 	id := fmt.Sprintf("o%s%d", name, numbers.Add(1))
 	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main",
 		AppID: "wx0000000000000001", OpenID: id, UnionID: "u" + id,
-		OpenPlatform: "one", Group: []string{"wx0000000000000001"}, At: e.clock.now(), InitialStatus: gateway.Active,
+		OpenPlatform: "one", GroupAppIDs: []string{"wx0000000000000001"}, At: e.clock.now(), InitialStatus: gateway.Active,
 		Profile: &gateway.Profile{Nickname: strings.ToUpper(name[:1]) + name[1:] + " 小明",
 			AvatarURL: "https://thirdwx.qlogo.cn/" + id, Locale: "zh-CN"}})
 	if err != nil {

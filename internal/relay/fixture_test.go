@@ -125,7 +125,7 @@ func (g *fixture) arrive(connector, app, open, union string) gateway.User {
 	g.t.Helper()
 	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open,
 		UnionID: union, OpenPlatform: "ours",
-		Group: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active,
+		GroupAppIDs: []string{realAppID, "wx00000000000000cc"}, At: g.clock(), InitialStatus: gateway.Active,
 		Profile: &gateway.Profile{Nickname: "Alice/爱丽丝", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/a/132"}})
 	if err != nil {
 		g.t.Fatal(err)

@@ -63,7 +63,7 @@ func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, l
 	}
 	n := 0
 	for _, row := range m.rows {
-		if row.State.Anonymous() && now.Before(row.ExpiresAt) {
+		if row.State.CountsForLimit() && now.Before(row.ExpiresAt) {
 			n++
 		}
 	}
@@ -73,7 +73,7 @@ func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, l
 	if n >= limit {
 		return gateway.ErrFull
 	}
-	m.rows[t.Hash] = t.Opened()
+	m.rows[t.Hash] = t.Initial()
 	m.order = append(m.order, t.Hash)
 	return nil
 }
@@ -89,7 +89,7 @@ func (m *memory) Ticket(_ context.Context, hash [32]byte, now time.Time) (gatewa
 	if !found {
 		return gateway.Ticket{}, gateway.ErrNotFound
 	}
-	return t.Shown(now)
+	return t.AfterRead(now)
 }
 
 func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState,

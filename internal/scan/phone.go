@@ -182,7 +182,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 // facts returns what the phone shows about the desktop.
 func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 	return &web.Facts{
-		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, Place: req.ticket.Place,
+		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, Place: req.ticket.MaskedIP,
 		Network: h.networks.compare(req.data.Network, h.cfg.Address(r)),
 		Ago:     h.cfg.Now().Sub(req.ticket.CreatedAt),
 	}
@@ -326,7 +326,7 @@ func (h *Handler) failAnswer(w http.ResponseWriter, r *http.Request, err error) 
 func newApproval(req phoneRequest, now time.Time) *approval {
 	return &approval{
 		User: req.browser.User.ID, Session: req.data.Session, App: req.ticket.App, Browser: req.ticket.Browser,
-		Place: req.ticket.Place, At: now.Unix(),
+		Place: req.ticket.MaskedIP, At: now.Unix(),
 	}
 }
 

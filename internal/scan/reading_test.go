@@ -85,7 +85,7 @@ func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 				t.Errorf("said to be another network: %v", got)
 			}
 			if row := w.ticket(); strings.Contains(string(row.Data), "203.0.113") ||
-				strings.Contains(fmt.Sprint(row.Place), ".7") {
+				strings.Contains(fmt.Sprint(row.MaskedIP), ".7") {
 				t.Errorf("the ticket holds the whole address: %+v", row)
 			}
 		})

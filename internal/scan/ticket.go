@@ -147,7 +147,7 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	return gateway.Ticket{
 		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
 		Connector: f.LoginRequest.Connector,
-		Browser:   readBrowser(r.UserAgent()), Place: maskAddress(address), Number: number, Others: others,
+		Browser:   readBrowser(r.UserAgent()), MaskedIP: maskAddress(address), Number: number, Others: others,
 		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

@@ -253,7 +253,7 @@ func (h *Handler) completion(
 	}
 	signIn := gateway.SignIn{
 		Connector: c.Name, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, OpenPlatform: c.OpenPlatform,
-		Group: c.Group, At: a.At, InitialStatus: gateway.Pending,
+		GroupAppIDs: c.Group, At: a.At, InitialStatus: gateway.Pending,
 	}
 	if a.Profile != nil {
 		signIn.Profile = &gateway.Profile{Nickname: a.Profile.Nickname, AvatarURL: a.Profile.AvatarURL}

@@ -219,7 +219,7 @@ func TestCreateSessionAcrossAJoin(t *testing.T) {
 	record := func(connector, appID, openID, union string) string {
 		a, _, err := r.store.RecordSignIn(t.Context(),
 			gateway.SignIn{Connector: connector, AppID: appID, OpenID: openID, UnionID: union, OpenPlatform: "ours",
-				Group: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
+				GroupAppIDs: []string{mainID, secondID, siteID}, At: r.now(), InitialStatus: gateway.Active})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,10 @@
 // Package migrate reads the numbered migrations of a store and returns those that a database lacks:
 // see [Read], [Todo] and [CheckNone].
 //
-// It runs no SQL. Each store applies one migration in one transaction, together with the row that
-// records it, so that an interrupted migration leaves the version before it. goose, the usual
-// library, would continue with a database of a newer version.
+// A migration is a file of SQL statements that changes the schema of a database to the next
+// version. This package runs no SQL. Each store applies a migration in one transaction, together
+// with the row that records it, so that an interrupted migration changes nothing. The usual
+// library, goose, is not used because it would continue with a database of a newer version.
 package migrate
 
 import (
@@ -18,14 +19,14 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Migration is one step of a schema.
+// Migration is one numbered file of SQL statements.
 type Migration struct {
 	Version int    // 1, 2, 3, …
 	Name    string // from the file name
 	SQL     string
 }
 
-// Applied is a migration that a database has, from its table of migrations.
+// Applied is a migration that was applied to a database, from its table migrations.
 type Applied struct {
 	Version int
 	Name    string
@@ -63,11 +64,11 @@ func Read(files fs.FS) ([]Migration, error) {
 	return all, nil
 }
 
-// Todo returns the migrations that a database with these applied ones lacks. A database with
-// another migration was created by a newer version: the error wraps gateway.ErrNewerDatabase and
-// names the migration.
+// Todo returns the migrations that a database lacks. all are the migrations of this version of
+// weigate, applied those of the database. When the database has a migration that is not in all, a
+// newer version has created it: the error wraps gateway.ErrNewerDatabase and names the migration.
 func Todo(all []Migration, applied []Applied) ([]Migration, error) {
-	has := 0
+	last := 0 // number of the last applied migration
 	for _, a := range applied {
 		if a.Version > len(all) {
 			return nil, fmt.Errorf(
@@ -78,16 +79,16 @@ func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 			return nil, fmt.Errorf("%w: its migration %d is %q, here that is %q",
 				gateway.ErrNewerDatabase, a.Version, a.Name, name)
 		}
-		has = max(has, a.Version)
+		last = max(last, a.Version)
 	}
-	if has != len(applied) {
-		return nil, fmt.Errorf("the database lacks migrations before %d: restore a backup", has)
+	if last != len(applied) {
+		return nil, fmt.Errorf("the database lacks migrations before %d: restore a backup", last)
 	}
-	return all[has:], nil
+	return all[last:], nil
 }
 
-// CheckNone returns an error that wraps gateway.ErrOlderDatabase and names the migrations of todo,
-// or nil when todo is empty. It is for a caller that must not change the database.
+// CheckNone returns nil when todo is empty. Otherwise the error wraps gateway.ErrOlderDatabase and
+// names the migrations. It is for a caller that must not change the database.
 func CheckNone(todo []Migration) error {
 	if len(todo) == 0 {
 		return nil

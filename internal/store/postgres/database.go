@@ -14,11 +14,12 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// database runs the operations of a store on a pool of connections.
+// database implements sqlstore.DB, through which package sqlstore runs its statements, on a pool of
+// connections.
 type database struct {
 	pool     *pgxpool.Pool
-	observe  func(op string, d time.Duration, err error)
-	onCommit func()
+	observe  func(op string, d time.Duration, err error) // Options.Observe
+	onCommit func()                                      // Options.OnCommit
 }
 
 // Do implements sqlstore.DB.
@@ -31,18 +32,19 @@ func (d *database) Do(ctx context.Context, op string, f func(sqlstore.Conn) erro
 	return err
 }
 
-// committed calls onCommit after a commit that changed a row.
+// committed calls onCommit. Callers call it after each commit that changed a row.
 func (d *database) committed() {
 	if d.onCommit != nil {
 		d.onCommit()
 	}
 }
 
-// attempts is how often a statement or a transaction is run that the server gave up.
-const attempts = 8
+// maxAttempts is how often a statement or a transaction runs when the server aborts it.
+const maxAttempts = 8
 
-// conn implements sqlstore.Conn. What the server gives up for the sake of another transaction is
-// run again: two that change many rows may meet in different orders.
+// conn implements sqlstore.Conn for one operation. When the server aborts a statement or
+// transaction because of a deadlock, conn runs it again: transactions that change many rows may
+// lock them in different orders.
 type conn struct {
 	querier
 	db *database
@@ -50,7 +52,7 @@ type conn struct {
 
 // Tx runs f in a transaction.
 func (c conn) Tx(f func(sqlstore.Querier) error) (err error) {
-	for range attempts {
+	for range maxAttempts {
 		changed := false
 		err = pgx.BeginTxFunc(c.ctx, c.db.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			return f(querier{ctx: c.ctx, on: tx, changed: &changed})
@@ -58,7 +60,7 @@ func (c conn) Tx(f func(sqlstore.Querier) error) (err error) {
 		if err == nil && changed {
 			c.db.committed()
 		}
-		if !again(err) {
+		if !retryable(err) {
 			break
 		}
 	}
@@ -67,14 +69,14 @@ func (c conn) Tx(f func(sqlstore.Querier) error) (err error) {
 
 // Exec runs a statement, which is a transaction of its own.
 func (c conn) Exec(query string, args ...any) (n int, err error) {
-	for range attempts {
+	for range maxAttempts {
 		changed := false
 		q := c.querier
 		q.changed = &changed
 		if n, err = q.Exec(query, args...); err == nil && changed {
 			c.db.committed()
 		}
-		if !again(err) {
+		if !retryable(err) {
 			break
 		}
 	}
@@ -93,15 +95,15 @@ func (c conn) Insert(table, columns string, rows [][]any) error {
 
 // Get scans the only row of a query.
 func (c conn) Get(query string, args []any, into ...any) (err error) {
-	for range attempts {
-		if err = c.querier.Get(query, args, into...); !again(err) {
+	for range maxAttempts {
+		if err = c.querier.Get(query, args, into...); !retryable(err) {
 			break
 		}
 	}
 	return err
 }
 
-// querier runs statements on the pool or in a transaction. It implements sqlstore.Querier.
+// querier implements sqlstore.Querier. It runs statements on the pool or in a transaction.
 type querier struct {
 	ctx context.Context
 	on  interface {
@@ -117,7 +119,7 @@ type querier struct {
 // Exec runs a statement and returns how many rows it changed.
 func (q querier) Exec(query string, args ...any) (int, error) {
 	done, err := q.on.Exec(q.ctx, query, args...)
-	if q.changed != nil && done.RowsAffected() > 0 && !done.Select() {
+	if q.changed != nil && done.RowsAffected() > 0 && !done.Select() { // a SELECT counts rows too
 		*q.changed = true
 	}
 	return int(done.RowsAffected()), err
@@ -138,7 +140,7 @@ func (q querier) Bulk(query string, args [][]any) error {
 	return q.on.SendBatch(q.ctx, &b).Close()
 }
 
-// Insert inserts rows into a table by COPY.
+// Insert inserts rows into a table by COPY, the fastest statement for many rows.
 func (q querier) Insert(table, columns string, rows [][]any) error {
 	if len(rows) == 0 {
 		return nil
@@ -174,22 +176,24 @@ func (q querier) Each(query string, args []any, row func(func(...any) error) err
 	return rows.Err()
 }
 
-// failed returns the error of an operation as gateway.Store promises. The time limit of making a
-// connection is ours, not the caller's.
+// failed returns the error of an operation as callers of gateway.Store expect it: errors of package
+// gateway and of the caller's context unchanged, and failures of the database as
+// gateway.ErrUnavailable with advice. A time limit exceeded while connecting is a failure of the
+// database, because the limit is our ConnectTimeout and not the caller's.
 func failed(op string, err error) error {
-	if connecting(err) && !errors.Is(err, context.Canceled) {
+	if isConnectError(err) && !errors.Is(err, context.Canceled) {
 		return sqlstore.Unavailable("postgres", op, err, advice(err))
 	}
 	return sqlstore.Failure("postgres", op, err, advice)
 }
 
-// connecting reports whether err is of making a connection.
-func connecting(err error) bool {
+// isConnectError reports whether err occurred while connecting.
+func isConnectError(err error) bool {
 	var e *pgconn.ConnectError
 	return errors.As(err, &e)
 }
 
-// sqlState returns the server's code of err; "" when the server said nothing.
+// sqlState returns the SQLSTATE code of an error that the server returned; "" for another error.
 func sqlState(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -216,7 +220,7 @@ func advice(err error) string {
 		return "the user may not do this: make it the owner of the database or schema"
 	case strings.HasPrefix(state, "57P"):
 		return "the server is starting or stopping"
-	case connecting(err):
+	case isConnectError(err):
 		return "the server cannot be reached"
 	}
 	return "the database failed"
@@ -225,8 +229,8 @@ func advice(err error) string {
 // duplicate reports whether err is a violation of a primary key or of a unique constraint.
 func duplicate(err error) bool { return sqlState(err) == "23505" }
 
-// again reports whether the transaction may succeed when it is run again.
-func again(err error) bool {
+// retryable reports whether the transaction may succeed when it runs again.
+func retryable(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01": // serialization failure, deadlock
 		return true

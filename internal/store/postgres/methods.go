@@ -10,7 +10,10 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// dialect is what the shared statements need on PostgreSQL.
+// This file contains the methods of gateway.Store whose statements differ between SQLite and
+// PostgreSQL. Package sqlstore has all others.
+
+// dialect contains the syntax of PostgreSQL for the statements of package sqlstore.
 var dialect = sqlstore.Dialect{
 	ForUpdate:   "FOR UPDATE OF users",
 	ForShare:    "FOR SHARE OF users",
@@ -24,10 +27,13 @@ var dialect = sqlstore.Dialect{
 	LockSignIns: lockSignIns,
 }
 
-// lockSignIns locks the numbers of the openids and unionids, in one order.
+// lockSignIns makes transactions that record sign-ins with the same openid or unionid wait for each
+// other. A first sign-in has no row in table users that could be locked. So table sign_in_locks has
+// the numbers from 0 to 1023, and the transaction locks the numbers to which its openids and
+// unionids are hashed, in ascending order.
 func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 	var numbers []int32
-	number := func(parts ...string) {
+	addNumber := func(parts ...string) {
 		h := fnv.New32a()
 		for _, p := range parts {
 			h.Write([]byte(p))
@@ -36,17 +42,17 @@ func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 		numbers = append(numbers, int32(h.Sum32()%1024))
 	}
 	for _, s := range signIns {
-		number("openid", s.AppID, s.OpenID)
+		addNumber("openid", s.AppID, s.OpenID)
 		if s.SharedAppIDs() != nil {
-			number("unionid", s.UnionID)
+			addNumber("unionid", s.UnionID)
 		}
 	}
 	_, err := q.Exec(`SELECT n FROM sign_in_locks WHERE n = ANY ($1) ORDER BY n FOR UPDATE`, numbers)
 	return err
 }
 
-// Ping returns nil when the store can read and write. It commits an unchanged row, which a standby
-// or a server with a full disk refuses.
+// Ping returns nil when the store can read and write. It writes a row without a change, because
+// reading alone would succeed on a standby and on a full disk.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`
@@ -67,7 +73,8 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 	})
 }
 
-// redeemCode takes a code and stores its token: the row of the grant decides who is first.
+// redeemCode redeems a code and stores its access token. Of concurrent statements one changes the
+// row of the grant; the others wait, find code_redeemed_at set, and change nothing.
 const redeemCode = `
 	WITH g AS (
 		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5::integer,
@@ -87,7 +94,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 		counter = 1
 	}
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
-		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.End()),
+		err := c.Get(redeemCode, []any{h[:], sqlstore.Micros(now), sqlstore.Micros(issue.GrantExpiry()),
 			sqlstore.NullHash(issue.Refresh), counter,
 			issue.Access.Hash[:], sqlstore.Micros(issue.Access.CreatedAt), sqlstore.Micros(issue.Access.ExpiresAt)},
 			sqlstore.GrantFields(&g)...)
@@ -128,15 +135,16 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 	return err
 }
 
-// ticketMargin is the distance from the limit above which tickets are counted without a lock. It is
-// larger than the number of tickets that all replicas store concurrently.
+// ticketMargin is how far below the limit the number of tickets must be to count them without a
+// lock. It must exceed the number of tickets that all replicas store at the same time.
 const ticketMargin = 256
 
-// PutTicket implements gateway.Tickets. Far below the limit one statement counts and stores.
+// PutTicket implements gateway.Tickets. Concurrent statements do not see each other's new tickets
+// when they count. Far below the limit that does no harm, and one statement counts and stores.
 // Close to the limit each transaction locks a row first, so that transactions count and store one
-// after the other.
+// after another.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
-	t, err := sqlstore.NewTicket(t, limit)
+	t, err := sqlstore.PrepareTicket(t, limit)
 	if err != nil {
 		return err
 	}

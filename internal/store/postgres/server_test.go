@@ -155,7 +155,7 @@ func TestAFewConnectionsServeMany(t *testing.T) {
 		all.Go(func() {
 			if _, _, err := s.RecordSignIn(t.Context(),
 				gateway.SignIn{Connector: "main", AppID: "wx1", OpenID: fmt.Sprint("o", i%8), UnionID: fmt.Sprint("u", i%4),
-					OpenPlatform: "ours", Group: []string{"wx1"}, At: noon, InitialStatus: gateway.Active}); err != nil {
+					OpenPlatform: "ours", GroupAppIDs: []string{"wx1"}, At: noon, InitialStatus: gateway.Active}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -2,13 +2,16 @@
 //
 // [Open] returns a [Store], which implements gateway.Store.
 //
-// The package requires READ COMMITTED, row locks, and statements that change and return rows. What
-// must happen once is decided by the row that a statement changes, not by a check before it. Where
-// a rule needs several rows, they are locked in one order first. There is no LISTEN and no
-// SERIALIZABLE, and an advisory lock only during migrations, so that an engine that speaks the
-// PostgreSQL protocol can serve too, if one replica starts first.
+// Transactions are READ COMMITTED. What must happen only once, such as redeeming a code, is one
+// statement that changes a row only if it has not happened yet: PostgreSQL lets one of the
+// concurrent statements change the row. When a transaction needs several rows, it locks them first,
+// always in the same order.
 //
-// The package creates no databases or users, and makes no backups; use pg_dump.
+// The package uses neither LISTEN nor SERIALIZABLE, and an advisory lock only during migrations. So
+// it also works on other databases with the PostgreSQL protocol, if one replica starts before the
+// others and runs the migrations.
+//
+// The package does not create databases or users, and makes no backups; use pg_dump.
 package postgres
 
 import (
@@ -34,12 +37,11 @@ var embedded embed.FS
 
 // Options are the settings of a store. The zero value is valid.
 type Options struct {
-	// MaxConns is how many connections the pool may have; 0 = what the URL says
-	// as pool_max_conns, or 16.
+	// MaxConns is the maximum number of connections; 0 = pool_max_conns in the URL, or 16.
 	MaxConns int
 
-	// SkipMigrations leaves the schema as it is: a database that lacks migrations is
-	// gateway.ErrOlderDatabase, an empty one too.
+	// SkipMigrations leaves the schema unchanged: Open returns gateway.ErrOlderDatabase for a
+	// database that lacks migrations, also for an empty one.
 	SkipMigrations bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
@@ -50,7 +52,7 @@ type Options struct {
 	// goroutines at once.
 	OnCommit func()
 
-	// migrations are the schema; nil = the embedded ones. Tests set it.
+	// migrations replaces the embedded migrations; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 
 	// tracer traces each statement; nil = no tracing. Tests set it.
@@ -67,12 +69,12 @@ type Store struct {
 var _ gateway.Store = (*Store)(nil)
 
 // Open connects to the database at url (postgres://user:password@host/db, with the parameters of
-// pgx) and brings its schema up to date; replicas that start at once do so one after the other. It
+// pgx) and brings its schema up to date. Replicas that start at once wait for each other. Open
 // returns gateway.ErrNewerDatabase for a database of a newer version. When the server cannot be
 // reached, or rejects the connection, the error wraps gateway.ErrUnavailable and contains advice.
 // No error contains the password.
 //
-// ctx bounds the opening, not the life of the store.
+// ctx applies to Open only: the store works after it has ended.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -115,11 +117,11 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// lockNumber is the advisory lock of migrations: "weigate" in ASCII, so that it is not the lock of
-// another program by chance.
+// lockNumber is the number of the advisory lock of migrations: "weigate" in ASCII, so that another
+// program hardly uses the same.
 const lockNumber = 0x77656967617465
 
-// migrate brings the schema up to date, one migration in one transaction each.
+// migrate brings the schema up to date. Each migration is a transaction of its own.
 func (s *Store) migrate(ctx context.Context, o Options) error {
 	files := o.migrations
 	if files == nil {
@@ -150,8 +152,9 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	return nil
 }
 
-// step applies the next migration, and reports whether there may be another. The lock makes
-// replicas that start at once wait for each other; it ends with the transaction.
+// step applies the next migration, and reports whether another one may follow. The advisory lock
+// makes replicas that start at once wait for each other; it ends with the transaction. Schemas of
+// one database have different locks.
 func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`,
 		int64(lockNumber)); err != nil {

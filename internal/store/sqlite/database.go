@@ -18,11 +18,12 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// database runs the operations of a store: reads on the readers, writes in the writer.
+// database implements sqlstore.DB, through which package sqlstore runs its statements. It reads on
+// a pool of connections, and sends writes to the writer, a goroutine with a connection of its own.
 type database struct {
 	writer  *writer
-	readers *reader // nil in memory: there the writer's connection is the only one
-	observe func(op string, d time.Duration, err error)
+	readers *reader                                     // nil in memory, where the writer has the only connection
+	observe func(op string, d time.Duration, err error) // Options.Observe
 }
 
 // Do implements sqlstore.DB.
@@ -35,13 +36,13 @@ func (d *database) Do(ctx context.Context, op string, f func(sqlstore.Conn) erro
 	return err
 }
 
-// conn implements sqlstore.Conn.
+// conn implements sqlstore.Conn for one operation.
 type conn struct {
 	ctx context.Context
 	db  *database
 }
 
-// Tx runs f in the writer, in a savepoint of its transaction.
+// Tx runs f in the writer's transaction, so that all its statements take effect or none.
 func (c conn) Tx(f func(sqlstore.Querier) error) error {
 	return c.db.writer.do(c.ctx, func(t tx) error { return f(t) })
 }
@@ -75,6 +76,7 @@ func (c conn) Each(query string, args []any, row func(func(...any) error) error)
 	return c.read(func(t tx) error { return t.Each(query, args, row) })
 }
 
+// read runs f on a connection for reading.
 func (c conn) read(f func(tx) error) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
@@ -85,12 +87,12 @@ func (c conn) read(f func(tx) error) error {
 	return f(tx{ctx: c.ctx, prepare: c.db.readers.prepare})
 }
 
-// tx runs statements on one connection: in a transaction of the writer, or on a reader. Statements
-// are prepared once per connection and kept. It implements sqlstore.Querier.
+// tx implements sqlstore.Querier. It runs statements in a transaction of the writer, or on the
+// connections for reading.
 type tx struct {
 	ctx     context.Context
-	prepare func(context.Context, string) (*sql.Stmt, error)
-	changed *bool // set when a statement has changed a row; nil = not recorded
+	prepare func(context.Context, string) (*sql.Stmt, error) // statements.prepare
+	changed *bool                                            // set when a statement has changed a row; nil = not recorded
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -161,22 +163,23 @@ func (t tx) Each(query string, args []any, row func(func(...any) error) error) e
 	return rows.Err()
 }
 
-// statements keeps the prepared statements of a connection or a pool.
+// statements are the prepared statements of a connection or a pool, which are prepared at their
+// first use.
 type statements struct {
-	mu   sync.Mutex
-	made map[string]*sql.Stmt
-	on   interface {
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt // by query
+	on       interface {          // a connection or a pool
 		PrepareContext(context.Context, string) (*sql.Stmt, error)
 	}
 	onPrepare func(query string) // for tests; nil = none
 }
 
-// prepare returns the prepared statement of a query. Queries are constants with few variants, so
-// the map stays small.
+// prepare returns the prepared statement of a query. The store has few different queries, so the
+// map stays small.
 func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stmt := s.made[query]; stmt != nil {
+	if stmt := s.prepared[query]; stmt != nil {
 		return stmt, nil
 	}
 	stmt, err := s.on.PrepareContext(ctx, query)
@@ -186,10 +189,10 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	if s.onPrepare != nil {
 		s.onPrepare(query)
 	}
-	if s.made == nil {
-		s.made = map[string]*sql.Stmt{}
+	if s.prepared == nil {
+		s.prepared = map[string]*sql.Stmt{}
 	}
-	s.made[query] = stmt
+	s.prepared[query] = stmt
 	return stmt, nil
 }
 
@@ -198,20 +201,21 @@ func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, stmt := range s.made {
+	for _, stmt := range s.prepared {
 		errs = append(errs, stmt.Close())
 	}
-	s.made = nil
+	s.prepared = nil
 	return errors.Join(errs...)
 }
 
-// reader is the pool of connections that read.
+// reader is the pool of connections for reading.
 type reader struct {
 	statements
 	db     *sql.DB
-	backup *sql.DB // VACUUM INTO needs a connection that may write, though it leaves this database as it is
+	backup *sql.DB // for VACUUM INTO, which needs a connection that may write, although it does not
 }
 
+// newReader opens a pool of n connections for reading.
 func newReader(path string, n int) (*reader, error) {
 	db, err := pool(path, true, n)
 	if err != nil {
@@ -232,15 +236,15 @@ func (r *reader) close() error {
 // busyTimeout is how long a write waits for another process, in milliseconds.
 const busyTimeout = 5000
 
-// dsn returns the driver's name of the database. Pragmas stand in it, since the
-// pool opens connections whenever it likes: what was set on one would be
-// missing on the next.
+// dsn returns the data source name of a database: its path and the settings of a connection. A
+// PRAGMA statement would set them on one connection only, and the pool opens new connections at any
+// time.
 func dsn(path string, readOnly bool) (string, error) {
 	q := url.Values{}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout))
 	q.Add("_pragma", "foreign_keys(1)")
-	q.Set("_dqs", "0")
-	q.Set("_error_rc", "1")
+	q.Set("_dqs", "0")      // a text in double quotes is an error, not a string
+	q.Set("_error_rc", "1") // errors have SQLite's extended result codes
 	if path == memory {
 		return "file::memory:?" + q.Encode(), nil
 	}
@@ -251,19 +255,19 @@ func dsn(path string, readOnly bool) (string, error) {
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
 	} else {
-		q.Add("_pragma", "journal_mode(WAL)")
-		q.Add("_pragma", "synchronous(FULL)")
-		q.Add("_pragma", "journal_size_limit(67108864)")
+		q.Add("_pragma", "journal_mode(WAL)")            // reads do not wait for writes
+		q.Add("_pragma", "synchronous(FULL)")            // a commit waits for the disk
+		q.Add("_pragma", "journal_size_limit(67108864)") // 64 MB
 	}
 	slashed := filepath.ToSlash(abs)
-	if slashed[0] != '/' { // a drive letter
+	if slashed[0] != '/' { // Windows: C:/…
 		slashed = "/" + slashed
 	}
 	u := url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode()}
 	return u.String(), nil
 }
 
-// pool opens the database with at most n connections, which stay open.
+// pool opens the database with a pool of at most n connections, which stay open.
 func pool(path string, readOnly bool, n int) (*sql.DB, error) {
 	name, err := dsn(path, readOnly)
 	if err != nil {
@@ -279,7 +283,8 @@ func pool(path string, readOnly bool, n int) (*sql.DB, error) {
 	return db, nil
 }
 
-// failed returns the error of an operation as gateway.Store promises.
+// failed returns the error of an operation as callers of gateway.Store expect it: errors of package
+// gateway unchanged, and failures of the database as gateway.ErrUnavailable with advice.
 func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, err, advice) }
 
 // advice returns what went wrong and what to do about it.

@@ -11,8 +11,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile locks the lock file beside the database. The lock ends with the process, so a crash
-// leaves nothing to clean up. The file stays, since removing it would open a race.
+// lockFile takes the exclusive lock of a gateway that serves: a lock on a file next to the
+// database. The lock ends with the process, also after a crash. The lock file is not deleted:
+// another process could lock the deleted file while a third one creates and locks a new file.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile opens the lock file beside the database without sharing it; the
-// system lets go of it when the process ends, however that ends.
+// lockFile takes the exclusive lock of a gateway that serves: it opens a file next to the database
+// without sharing. Windows closes the file when the process ends, also after a crash.
 func lockFile(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {

@@ -11,8 +11,11 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// dialect is what the shared statements need on SQLite. No clause locks rows, since one transaction
-// writes at a time.
+// This file contains the methods of gateway.Store whose statements differ between SQLite and
+// PostgreSQL. Package sqlstore has all others.
+
+// dialect contains the syntax of SQLite for the statements of package sqlstore. The clauses that
+// lock rows are empty, because one transaction writes at a time.
 var dialect = sqlstore.Dialect{
 	Position: "instr",
 	In: func(column, placeholder string) string {
@@ -23,8 +26,8 @@ var dialect = sqlstore.Dialect{
 	Duplicate: duplicate,
 }
 
-// Ping returns nil when the store can read and write. It commits an unchanged row, which takes the
-// write lock.
+// Ping returns nil when the store can read and write. It writes a row without a change, because
+// reading alone would succeed on a full disk.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`UPDATE migrations SET version = version WHERE version = 1`)
@@ -32,8 +35,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Settings of the writer's connection while it imports: most pages that a batch changes stay in
-// memory until they are written once, and many commits share the copying of the log into the file.
+// importSettings make imports fast: pages stay in memory (128 MB) until all changes of a batch are
+// made, and the write-ahead log is copied into the file once in 50,000 pages instead of 1,000. They
+// stay set until the store is closed.
 const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 50000`
 
 // ImportUsers implements gateway.Users.
@@ -48,8 +52,8 @@ func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) 
 	return s.Base.ImportUsers(ctx, people)
 }
 
-// TouchSession implements gateway.Sessions. It reads first, because a statement that changes
-// nothing would wait for the writer.
+// TouchSession implements gateway.Sessions. It reads first, on a connection for reading, and
+// usually finds nothing to write. So most requests do not wait for the writer.
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
 	const due = ` WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`
 	args := []any{h[:], sqlstore.Micros(now.Add(-time.Minute)), sqlstore.Micros(now)}
@@ -71,14 +75,14 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
 	err error) {
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
-		replayed := false
+		replayed := false // not an error of the transaction, because the revocation must be committed
 		err := c.Tx(func(q sqlstore.Querier) error {
 			code, err := sqlstore.ReadCode(q, h)
 			if err != nil {
 				return err
 			}
 			g = code.Grant
-			err = code.Redeemable(now)
+			err = code.CheckRedeemable(now)
 			if replayed = errors.Is(err, gateway.ErrReplay); replayed {
 				return s.replay(q, &g, now, issue)
 			}
@@ -98,21 +102,21 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 	return g, err
 }
 
-// replay revokes the grant of a code that was redeemed before. It is not an error of the
-// transaction, since the revocation is kept.
+// replay revokes the grant of a code that was redeemed before, unless that is tolerated.
 func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	if issue.ReplayTolerated || !g.RevokedAt.IsZero() {
 		return nil
 	}
-	g.RevokedAt = gateway.Micro(now)
+	g.RevokedAt = gateway.StoredTime(now)
 	_, err := q.Exec(`UPDATE grants SET revoked_at = $2 WHERE id = $1`, g.ID, sqlstore.Micros(now))
 	return err
 }
 
+// redeem marks the code as redeemed, starts the refresh tokens, and stores the access token.
 func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
-	g.ExpiresAt = gateway.Micro(issue.End())
+	g.ExpiresAt = gateway.StoredTime(issue.GrantExpiry())
 	if issue.Refresh != ([32]byte{}) {
-		g.Counter, g.RotatedAt = 1, gateway.Micro(now)
+		g.Counter, g.RotatedAt = 1, gateway.StoredTime(now)
 	}
 	_, err := q.Exec(`
 		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5, rotated_at = $6
@@ -128,7 +132,7 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 // PutTicket implements gateway.Tickets. No lock is needed to count the tickets, because SQLite runs
 // one writing transaction at a time.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
-	t, err := sqlstore.NewTicket(t, limit)
+	t, err := sqlstore.PrepareTicket(t, limit)
 	if err != nil {
 		return err
 	}

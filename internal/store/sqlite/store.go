@@ -1,16 +1,17 @@
 // Package sqlite is the default store of the gateway: a SQLite database in one file.
 //
 // [Open] returns a [Store], which implements gateway.Store; [Store.Backup] copies a database that
-// is in use. The path ":memory:" opens a database that ends with its store.
+// is in use. The path ":memory:" opens a database in memory, which is gone after Close.
 //
-// One goroutine writes. It takes the writes that are waiting, runs each in a savepoint of one
-// transaction, and commits them together, so that one wait for the disk serves them all. Commits
-// are durable (synchronous FULL). BenchmarkCommit measures the difference. Reads have connections
-// of their own and, thanks to the write-ahead log, never wait for the writer.
+// One goroutine writes. It takes all writes that are waiting, runs each in a savepoint of one
+// transaction, and commits them together, so that they wait for the disk once. BenchmarkCommit
+// measures the difference. Commits survive a power failure (synchronous FULL). Reads have
+// connections of their own and never wait for the writer, because the database uses a write-ahead
+// log.
 //
-// Several processes may open one file: `weigate user approve` works beside a running gateway. Only
-// one may serve from it (Options.Serve), since two gateways on one file are a configuration
-// mistake.
+// Several processes may open one file: `weigate user approve` works while a gateway is running.
+// Only one process may be a gateway that serves from the file (Options.Serve), because a second one
+// is a mistake in the configuration.
 //
 // Network file systems are not supported, because SQLite's locks do not work there. For several
 // machines use package postgres.
@@ -42,12 +43,12 @@ var embedded embed.FS
 // Options are the settings of a store. The zero value is for a command that reads a database, or
 // changes a row, while a gateway may be serving.
 type Options struct {
-	// Serve takes the exclusive lock of a gateway that serves from this file. While a store has it,
-	// opening another one with Serve returns gateway.ErrInUse.
+	// Serve takes the exclusive lock of the gateway that serves from this file. Open returns
+	// gateway.ErrInUse when another process has the lock.
 	Serve bool
 
-	// SkipMigrations leaves the schema as it is: a database that lacks migrations is
-	// gateway.ErrOlderDatabase, an empty one too.
+	// SkipMigrations leaves the schema unchanged: Open returns gateway.ErrOlderDatabase for a
+	// database that lacks migrations, also for an empty one.
 	SkipMigrations bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
@@ -58,7 +59,7 @@ type Options struct {
 	// writes that were waiting.
 	OnCommit func()
 
-	// migrations are the schema; nil = the embedded ones. Tests set it.
+	// migrations replaces the embedded migrations; nil = the embedded ones. Tests set it.
 	migrations fs.FS
 
 	// batch is how many writes one commit may hold; 0 = 128. The benchmark sets it.
@@ -73,20 +74,20 @@ type Store struct {
 	sqlstore.Base
 	db      *database
 	path    string
-	lock    *os.File
+	lock    *os.File // of a gateway that serves; else nil
 	closing sync.Once
-	closed  error
+	closed  error // result of the first Close
 }
 
 var _ gateway.Store = (*Store)(nil)
 
 // Open opens the database at path, creates it if it is missing (mode 0600), and brings its schema
 // up to date. It returns gateway.ErrInUse for a database that needs migrations while another
-// process serves from it, gateway.ErrNewerDatabase for one of a newer version, and an error for a
-// file of another program; nothing is changed then. Errors of the file system wrap
+// process serves from it, gateway.ErrNewerDatabase for a database of a newer version, and an error
+// for a file of another program; then it changes nothing. Errors of the file system wrap
 // gateway.ErrUnavailable and contain advice.
 //
-// ctx bounds the opening, not the life of the store.
+// ctx applies to Open only: the store works after it has ended.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("sqlite: no path given")
@@ -136,8 +137,9 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	return err
 }
 
-// create creates the file for its owner only. SQLite would use the umask, and the log gets the mode
-// of the file.
+// create creates the file if it is missing, for its owner only. SQLite would create it with the
+// umask, so that other users of the machine could read it. The write-ahead log gets the mode of the
+// file.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
@@ -170,8 +172,8 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// Backup writes a consistent copy of the database to the file at target, which must not exist. The
-// gateway may be serving. The copy does not contain the master key.
+// Backup writes a consistent copy of the database to the file at target, which must not exist. It
+// works while a gateway serves from the database. The copy does not contain the master key.
 func (s *Store) Backup(ctx context.Context, target string) error {
 	f, err := os.OpenFile(target, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -180,16 +182,16 @@ func (s *Store) Backup(ctx context.Context, target string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("sqlite: backup: %w", err)
 	}
-	into := func(db interface {
+	vacuumInto := func(db interface {
 		ExecContext(context.Context, string, ...any) (sql.Result, error)
 	}) error {
 		_, err := db.ExecContext(ctx, `VACUUM INTO ?1`, target)
 		return err
 	}
 	if s.db.readers != nil {
-		err = into(s.db.readers.backup)
+		err = vacuumInto(s.db.readers.backup)
 	} else {
-		err = s.db.writer.outside(ctx, func(c *sql.Conn) error { return into(c) })
+		err = s.db.writer.outside(ctx, func(c *sql.Conn) error { return vacuumInto(c) })
 	}
 	if err != nil {
 		return errors.Join(failed("backup to "+target, err), os.Remove(target))
@@ -197,8 +199,9 @@ func (s *Store) Backup(ctx context.Context, target string) error {
 	return nil
 }
 
-// migrate brings the schema up to date. It takes the lock of a serving gateway when there is
-// something to do, so that no schema changes under another process.
+// migrate brings the schema up to date. If migrations have to run, it takes the lock of a serving
+// gateway meanwhile, so that the schema does not change while a gateway of another version is
+// running.
 func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	files := o.migrations
 	if files == nil {
@@ -236,15 +239,16 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 
 // pending returns the migrations that the database lacks.
 func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]migrate.Migration, error) {
-	var ours, others int
+	// A file of another program has tables, but no table of migrations.
+	var migrationTables, otherTables int
 	err := conn.QueryRowContext(ctx, `
 		SELECT count(*) FILTER (WHERE name = 'migrations'), count(*) FILTER (WHERE name <> 'migrations')
-		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&ours, &others)
+		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&migrationTables, &otherTables)
 	if err != nil {
 		return nil, err
 	}
-	if ours == 0 {
-		if others > 0 {
+	if migrationTables == 0 {
+		if otherTables > 0 {
 			return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
 				gateway.ErrUnavailable)
 		}
@@ -269,17 +273,18 @@ func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]mi
 	return migrate.Todo(all, applied)
 }
 
-// step applies the next migration in one transaction, and reports whether there may be another. It
-// reads the applied ones again under the write lock, since another process may have been first.
+// step applies the next migration in one transaction, and reports whether another one may follow.
+// It reads which migrations are applied again, under the write lock, because another process may
+// have applied them meanwhile.
 func step(ctx context.Context, conn *sql.Conn, all []migrate.Migration) (more bool, err error) {
 	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return false, err
 	}
 	defer func() {
 		if err != nil || !more {
-			_, undone := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+			_, rollbackErr := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
 			if err == nil {
-				err = undone
+				err = rollbackErr
 			}
 		}
 	}()
@@ -303,7 +308,7 @@ func step(ctx context.Context, conn *sql.Conn, all []migrate.Migration) (more bo
 		return false, err
 	}
 	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
-		return false, errors.Join(err)
+		return false, err
 	}
 	return true, nil
 }

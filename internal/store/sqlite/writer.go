@@ -13,34 +13,38 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// writer is the connection that writes, and the goroutine that owns it.
+// writer is the only connection that writes, and the goroutine that uses it. A caller sends a write
+// as an op to the goroutine and waits. The goroutine runs all waiting ops in one transaction, so
+// that they wait for the disk once.
 type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn
 	stmts statements
-	batch int
+	batch int // maximum number of ops in one transaction
 
 	onCommit func() // called after a commit that changed a row; nil = none
 
-	mu     sync.RWMutex // held for reading while sending, so that close cannot close ops under a sender
+	mu     sync.RWMutex // locked for reading while an op is sent, so that close does not close the channel then
 	closed bool
 	ops    chan *op
 	done   chan struct{} // closed when the goroutine has ended; nil before start
 }
 
-// op is one write that a caller waits for.
+// op is one write, for which its caller waits.
 type op struct {
 	run   func(tx) error
-	alone bool // needs the connection outside a transaction
-	state atomic.Int32
+	alone bool         // runs outside a transaction
+	state atomic.Int32 // waiting, running or givenUp
 
-	changed bool // a statement of it changed a row
+	// Results, valid when done is closed.
+	changed bool // a statement changed a row
 	err     error
-	panic   any
+	panic   any // value of a panic in run; nil = none
 	done    chan struct{}
 }
 
-// The states of an op. It leaves waiting once: for running, or for given up.
+// The states of an op. Either the goroutine starts a waiting op, or its caller gives up, never
+// both.
 const (
 	waiting = iota
 	running
@@ -60,18 +64,19 @@ func (w *writer) start() {
 	go w.loop()
 }
 
-// do runs f in a transaction and returns when it is on the disk. When ctx ends before the write has
-// begun, it is withdrawn. A write that has begun is waited for, so that the returned error is
-// definite.
+// do runs f in a transaction and returns after the commit. When ctx ends before f has begun, f does
+// not run. Once f has begun, do waits for the commit even if ctx ends, so that its result shows
+// whether the write took effect.
 func (w *writer) do(ctx context.Context, f func(tx) error) error {
 	return w.wait(ctx, &op{run: f, done: make(chan struct{})})
 }
 
-// outside runs f with the connection, outside a transaction.
+// outside runs f with the connection, outside a transaction, as some statements require.
 func (w *writer) outside(ctx context.Context, f func(*sql.Conn) error) error {
 	return w.wait(ctx, &op{alone: true, run: func(tx) error { return f(w.conn) }, done: make(chan struct{})})
 }
 
+// wait sends an op and waits for its result.
 func (w *writer) wait(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -85,7 +90,7 @@ func (w *writer) wait(ctx context.Context, o *op) error {
 		if o.state.CompareAndSwap(waiting, givenUp) {
 			return ctx.Err()
 		}
-		<-o.done
+		<-o.done // it is running already
 	}
 	if o.panic != nil {
 		panic(o.panic)
@@ -93,6 +98,7 @@ func (w *writer) wait(ctx context.Context, o *op) error {
 	return o.err
 }
 
+// send sends an op to the goroutine.
 func (w *writer) send(ctx context.Context, o *op) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -107,13 +113,13 @@ func (w *writer) send(ctx context.Context, o *op) error {
 	}
 }
 
-// close runs what was sent, ends the goroutine and closes the connection.
+// close waits for the ops that were sent, ends the goroutine and closes the connection.
 func (w *writer) close() error {
 	w.mu.Lock()
-	was := w.closed
+	alreadyClosed := w.closed
 	w.closed = true
 	w.mu.Unlock()
-	if was {
+	if alreadyClosed {
 		return nil
 	}
 	close(w.ops)
@@ -123,60 +129,63 @@ func (w *writer) close() error {
 	return errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())
 }
 
-// loop commits the waiting writes together. While a commit waits for the disk, the next batch
-// accumulates.
+// loop is the goroutine. It waits for an op and commits it together with all others that are
+// waiting. While a commit waits for the disk, ops for the next one arrive.
 func (w *writer) loop() {
 	defer close(w.done)
-	var batch []*op
-	for o := range w.ops {
-		batch = append(batch[:0], o)
-	gather:
-		for len(batch) < w.batch {
-			select {
-			case next, ok := <-w.ops:
-				if !ok {
-					break gather
-				}
-				batch = append(batch, next)
-			default:
-				break gather
-			}
-		}
-		w.commit(batch)
-		clear(batch)
+	for first := range w.ops {
+		w.commit(w.addWaiting([]*op{first}))
 	}
 }
 
-// commit runs a batch and releases its callers.
+// addWaiting adds the ops that are waiting to a batch, up to its maximum.
+func (w *writer) addWaiting(batch []*op) []*op {
+	for len(batch) < w.batch {
+		select {
+		case next, open := <-w.ops:
+			if !open {
+				return batch
+			}
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs the ops of a batch whose callers still wait, and tells the callers that they are
+// done.
 func (w *writer) commit(batch []*op) {
-	live := batch[:0]
+	var together []*op // those that run in one transaction
 	for _, o := range batch {
 		switch {
 		case !o.state.CompareAndSwap(waiting, running):
+			// Its caller has given up.
 		case o.alone:
 			o.err = w.guard(o)
 			close(o.done)
 		default:
-			live = append(live, o)
+			together = append(together, o)
 		}
 	}
-	if len(live) == 0 {
+	if len(together) == 0 {
 		return
 	}
-	if err := w.transact(live); err != nil {
-		for _, o := range live {
+	if err := w.transact(together); err != nil {
+		for _, o := range together {
 			if o.err == nil {
 				o.err = err
 			}
 		}
 	}
-	for _, o := range live {
+	for _, o := range together {
 		close(o.done)
 	}
 }
 
-// transact runs the ops in one transaction. Its error is an error of all of them. An op that fails
-// has its error in itself, and its statements are undone.
+// transact runs the ops in one transaction. Its error is an error of all ops. When a single op
+// fails, transact sets op.err, and undoes the statements of this op only.
 func (w *writer) transact(ops []*op) error {
 	t := w.tx()
 	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
@@ -190,19 +199,19 @@ func (w *writer) transact(ops []*op) error {
 	if err == nil {
 		_, err = t.Exec(`COMMIT`)
 	}
-	if err == nil && w.onCommit != nil && slices.ContainsFunc(ops, func(o *op) bool { return o.err == nil && o.changed }) {
+	if err != nil {
+		_, _ = t.Exec(`ROLLBACK`) // fails when a full disk has ended the transaction already
+		return err
+	}
+	changed := slices.ContainsFunc(ops, func(o *op) bool { return o.err == nil && o.changed })
+	if changed && w.onCommit != nil {
 		w.onCommit()
 	}
-	if err != nil {
-		// A full disk or an interrupt may have ended the transaction already;
-		// then this fails, and that is fine.
-		_, _ = t.Exec(`ROLLBACK`)
-	}
-	return err
+	return nil
 }
 
-// runAll runs each op in a savepoint, so that its statements can be undone alone. The only op of a
-// transaction needs none: a savepoint keeps a copy of each page that changes.
+// runAll runs each op in a savepoint, so that its statements can be undone without the others. A
+// single op needs no savepoint, which would cost a copy of each page that changes.
 func (w *writer) runAll(t tx, ops []*op) error {
 	if len(ops) == 1 {
 		ops[0].err = w.guard(ops[0])
@@ -225,7 +234,8 @@ func (w *writer) runAll(t tx, ops []*op) error {
 	return nil
 }
 
-// guard runs an op. A panic in it is passed to its caller, and the writer continues.
+// guard runs an op. If it panics, wait repeats the panic in the caller's goroutine, and the writer
+// continues.
 func (w *writer) guard(o *op) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -237,8 +247,8 @@ func (w *writer) guard(o *op) (err error) {
 	return o.run(t)
 }
 
-// tx returns a querier of the writer's transaction. Its context never ends, because an interrupt
-// would undo the whole batch.
+// tx returns a querier for the writer's transaction. It does not use the context of a caller: when
+// that ends, SQLite would interrupt the statement and undo the whole batch.
 func (w *writer) tx() tx {
 	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
 }

@@ -2,13 +2,13 @@
 // SQLite and PostgreSQL both run.
 //
 // [Base] implements those methods. A store embeds it and provides a [DB], which runs statements,
-// and a [Dialect], which names the few differences in syntax. Statements use the placeholders $1,
-// $2 and so on, which both databases read. Times are microseconds since 1970 in UTC, 0 for none;
-// lists are JSON arrays in a text; a hash that is absent is NULL.
+// and a [Dialect], which contains the few differences in syntax. Statements use the placeholders
+// $1, $2 and so on, which both databases accept. Times are stored as microseconds since 1970 in
+// UTC, 0 for the zero time. Lists are JSON arrays in a text. A missing hash is NULL.
 //
-// Locking follows one rule. A row that a transaction decides about is locked when it is read (the
-// clauses of Dialect), so that it stays as it was until the transaction ends. SQLite runs one write
-// transaction at a time, so there the clauses are empty.
+// Locking follows one rule: when a transaction reads a row to decide how to change it, it locks the
+// row (by a clause of Dialect), so that the row does not change before the transaction ends. SQLite
+// runs one write transaction at a time, so there the clauses are empty.
 package sqlstore
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Querier runs statements.
+// Querier runs statements in one transaction.
 type Querier interface {
 	// Exec runs a statement and returns the number of rows that it changed.
 	Exec(query string, args ...any) (int, error)
@@ -36,49 +36,56 @@ type Querier interface {
 	// Get scans the only row of a query. It returns gateway.ErrNotFound when there is none.
 	Get(query string, args []any, into ...any) error
 
-	// Each calls row for each row of a query; row scans it by scan.
+	// Each calls row for each row of a query. row calls scan to get the columns.
 	Each(query string, args []any, row func(scan func(into ...any) error) error) error
 }
 
-// Conn runs statements of which each is a transaction of its own, and transactions.
+// Conn runs statements, each in a transaction of its own, and transactions of several statements.
 type Conn interface {
 	Querier
 
-	// Tx runs f in a transaction. f may run again when the transaction has to be repeated, so it
-	// must have no effect outside the database but on variables that it sets each time.
+	// Tx runs f in a transaction, and commits it unless f returns an error. When the transaction
+	// has to be repeated, f runs again. So f must not change anything outside the database, except
+	// variables that it sets in each run.
 	Tx(f func(Querier) error) error
 }
 
 // DB is a database.
 type DB interface {
-	// Do runs one operation of the store. op is the name of the operation for errors and metrics,
-	// such as "put_session". Do returns the errors of package gateway, of a context and of type
-	// CallerError as they are, and every other error as gateway.ErrUnavailable.
+	// Do runs f as one operation of the store. op is the name of the operation for errors and
+	// metrics, such as "put_session". Do returns errors of package gateway and of a context, and
+	// the error in a CallerError. Every other error means that the database failed: Do wraps it in
+	// gateway.ErrUnavailable.
 	Do(ctx context.Context, op string, f func(Conn) error) error
 }
 
-// Dialect is what differs between the databases in statements that are otherwise the same.
+// Dialect contains the differences between the databases in statements that are otherwise the same.
 type Dialect struct {
-	ForUpdate  string // clause that locks the rows of a SELECT from users alone, for a change
-	ForShare   string // clause that locks the rows of users against a change
-	LockRow    string // clause that locks the rows of a SELECT from another table, for a change
-	SkipLocked string // clause that locks rows for a change and leaves out those that are locked
-	Position   string // function that returns the position of its second argument in its first; 0 = absent
+	// Clauses at the end of a SELECT.
+	ForUpdate  string // locks the selected rows of users: this transaction changes them
+	ForShare   string // locks the selected rows of users: no other transaction may change them
+	LockRow    string // locks the selected rows of any other table, like ForUpdate
+	SkipLocked string // like LockRow, but leaves out rows that another transaction has locked
 
-	// In returns a condition: the column is an element of the list in the placeholder.
+	// Position is the function that returns the position of its second argument in its first; 0 =
+	// absent.
+	Position string
+
+	// In returns the condition that a column is an element of the list in a placeholder.
 	In func(column, placeholder string) string
 
-	// InQuery returns a condition: the column is among the few rows of a query.
+	// InQuery returns the condition that a column is among the few rows of a query.
 	InQuery func(column, query string) string
 
-	// List returns a list as In takes it.
+	// List returns the argument for the placeholder of In.
 	List func([]string) any
 
 	// Duplicate reports whether an error is a violation of a unique constraint.
 	Duplicate func(error) bool
 
-	// LockSignIns makes transactions that record sign-ins of one person wait for each other, even
-	// when the person has no row yet; nil where one transaction writes at a time.
+	// LockSignIns makes transactions that record sign-ins with one openid or unionid wait for each
+	// other. Locking rows is not enough, because a first sign-in has no row yet. nil where one
+	// transaction writes at a time.
 	LockSignIns func(Querier, []gateway.SignIn) error
 }
 
@@ -91,10 +98,12 @@ type Base struct {
 // New returns the shared methods on a database.
 func New(db DB, d Dialect) Base { return Base{db: db, dialect: d} }
 
-// ErrRepeat makes Conn.Tx repeat the transaction: rows have moved between two statements.
+// ErrRepeat makes Conn.Tx repeat the transaction: another transaction has changed rows between two
+// of its statements.
 var ErrRepeat = errors.New("the rows moved")
 
-// CallerError marks an error of a function that the caller passed in.
+// CallerError marks an error of a function that the caller of the store passed in, such as the
+// change of UpdateUser.
 type CallerError struct{ Err error }
 
 // Error returns the message of the caller's error.
@@ -103,7 +112,7 @@ func (e CallerError) Error() string { return e.Err.Error() }
 // Unwrap returns the caller's error.
 func (e CallerError) Unwrap() error { return e.Err }
 
-// Known reports whether err is one of package gateway that callers decide on.
+// Known reports whether err is one of the errors of package gateway.
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
@@ -116,8 +125,9 @@ func Known(err error) bool {
 	return false
 }
 
-// Failure returns the error of an operation as DB.Do promises. advice returns what went wrong and
-// what to do about it.
+// Failure returns the error of an operation as the comment of DB.Do describes. database is "sqlite"
+// or "postgres". advice returns, for an error of the database, what went wrong and what to do about
+// it.
 func Failure(database, op string, err error, advice func(error) string) error {
 	var own CallerError
 	switch {
@@ -126,7 +136,7 @@ func Failure(database, op string, err error, advice func(error) string) error {
 	case errors.As(err, &own):
 		return own.Err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %s: %w", database, spaced(op), err)
+		return fmt.Errorf("%s: %s: %w", database, withSpaces(op), err)
 	case Known(err):
 		return err
 	}
@@ -135,10 +145,11 @@ func Failure(database, op string, err error, advice func(error) string) error {
 
 // Unavailable returns an error that wraps gateway.ErrUnavailable.
 func Unavailable(database, op string, err error, advice string) error {
-	return fmt.Errorf("%s: %s: %w: %s: %w", database, spaced(op), gateway.ErrUnavailable, advice, err)
+	return fmt.Errorf("%s: %s: %w: %s: %w", database, withSpaces(op), gateway.ErrUnavailable, advice, err)
 }
 
-func spaced(op string) string { return strings.ReplaceAll(op, "_", " ") }
+// withSpaces returns the name of an operation for an error: "put session".
+func withSpaces(op string) string { return strings.ReplaceAll(op, "_", " ") }
 
 // conflict returns gateway.ErrConflict for a violation of a unique constraint, and other errors
 // unchanged.
@@ -149,7 +160,7 @@ func (b Base) conflict(err error) error {
 	return err
 }
 
-// list returns the rows of a query. fields returns where to scan the columns.
+// list returns the rows of a query. fields returns where to scan the columns of a row.
 func list[T any](q Querier, query string, args []any, fields func(*T) []any) (all []T, err error) {
 	err = q.Each(query, args, func(scan func(...any) error) error {
 		var v T
@@ -160,8 +171,8 @@ func list[T any](q Querier, query string, args []any, fields func(*T) []any) (al
 	return all, err
 }
 
-// conditions collects the conditions of a query that depend on what the caller asked for, so that
-// each query has only those that an index can serve.
+// conditions collects the conditions of a query with optional filters. A query contains only the
+// conditions that the caller has set, so that an index can serve it.
 type conditions struct {
 	sql  []string
 	args []any
@@ -176,7 +187,7 @@ func (c *conditions) add(sql string, arg any) {
 // where returns the conditions joined by AND.
 func (c *conditions) where() string { return strings.Join(c.sql, " AND ") }
 
-// Micros returns a time as the databases have it: microseconds since 1970, 0 for the zero time.
+// Micros converts a time for the database: microseconds since 1970, 0 for the zero time.
 func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -201,7 +212,7 @@ func (t Time) Scan(v any) error {
 	return nil
 }
 
-// Hash scans a SHA-256; NULL is the zero hash.
+// Hash scans a SHA-256. NULL becomes the zero hash.
 type Hash struct{ To *[32]byte }
 
 // Scan implements sql.Scanner.
@@ -219,7 +230,7 @@ func (h Hash) Scan(v any) error {
 	return fmt.Errorf("a hash is %T of another length", v)
 }
 
-// NullHash returns a hash as the databases have it: NULL for the zero hash.
+// NullHash converts a hash for the database: NULL for the zero hash.
 func NullHash(h [32]byte) any {
 	if h == ([32]byte{}) {
 		return nil
@@ -227,7 +238,8 @@ func NullHash(h [32]byte) any {
 	return h[:]
 }
 
-// bytesText scans bytes into a string.
+// bytesText scans bytes into a string. The nonce of a client may be any bytes, which a text column
+// would reject.
 type bytesText struct{ to *string }
 
 // Scan implements sql.Scanner.
@@ -240,7 +252,7 @@ func (s bytesText) Scan(v any) error {
 	return nil
 }
 
-// jsonList scans a JSON array of strings; an empty one is nil.
+// jsonList scans a JSON array of strings. An empty array becomes nil.
 type jsonList struct{ to *[]string }
 
 // Scan implements sql.Scanner.
@@ -256,7 +268,7 @@ func (l jsonList) Scan(v any) error {
 	return json.Unmarshal([]byte(s), l.to)
 }
 
-// JSON returns a list of strings as a JSON array.
+// JSON converts a list of strings for the database: a JSON array.
 func JSON(l []string) string {
 	if len(l) == 0 {
 		return "[]"

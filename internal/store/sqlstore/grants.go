@@ -9,19 +9,25 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// GrantColumns are the columns of a grant g, as GrantFields scans them.
+// This file implements gateway.Grants, but Redeem, which each store implements. Do runs one
+// operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
+// transaction. Micros and NullHash convert arguments; Time, Hash and jsonList convert results.
+
+// GrantColumns are the columns of a grant in a statement that calls the table g. GrantFields
+// returns where to scan them.
 const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, g.session,
 	g.connector, g.app_id, g.open_id, g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
 
-// GrantFields returns where to scan the columns of a grant.
+// GrantFields returns where to scan GrantColumns.
 func GrantFields(g *gateway.Grant) []any {
 	return []any{&g.ID, &g.App, &g.UserID, &g.Subject, jsonList{&g.Scopes}, Time{&g.AuthTime}, Hash{&g.Session},
-		&g.Connector, &g.AppID,
-		&g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter, Time{&g.RotatedAt}, &g.Data}
+		&g.Connector, &g.AppID, &g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter,
+		Time{&g.RotatedAt}, &g.Data}
 }
 
-// insertCode returns the statement that stores a code and its grant, unless the user is blocked
-// or the grant has no subject and none is pinned. The user's row is locked as for a session.
+// insertCode returns the statement that stores a code and its grant in one row of table grants. It
+// stores nothing when the user is missing or blocked, or when the grant has no subject ($4) and
+// none is pinned. It locks the user's row, so that the user cannot be blocked at the same time.
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at,
@@ -30,7 +36,7 @@ func (b Base) insertCode() string {
 	SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
 		$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
 	FROM users LEFT JOIN subjects s ON s.user_id = id AND s.app = $3
-	WHERE ` + admitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
+	WHERE ` + userAdmitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
 }
 
 // PutCode implements gateway.Grants. Usually one statement is enough. When it stores nothing,
@@ -40,28 +46,27 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 		return err
 	}
 	g := code.Grant
-	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session), g.Connector,
-		g.AppID, g.OpenID,
-		Micros(g.CreatedAt), Micros(code.End()), g.Data, code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce),
-		Micros(code.ExpiresAt)}
+	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session),
+		g.Connector, g.AppID, g.OpenID, Micros(g.CreatedAt), Micros(code.GrantExpiry()), g.Data,
+		code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
 	return b.db.Do(ctx, "put_code", func(c Conn) error {
 		n, err := c.Exec(b.insertCode(), args...)
 		if err != nil || n == 1 {
 			return b.conflict(err)
 		}
 		return c.Tx(func(q Querier) error {
-			id, err := b.admit(q, g.UserID)
+			id, err := b.lockAdmittedUser(q, g.UserID)
 			if err != nil {
 				return err
 			}
 			if g.Subject == "" && code.PinSubject != "" {
-				if _, err := q.Exec(pin, id, g.App, code.PinSubject, Micros(g.CreatedAt)); err != nil {
+				if _, err := q.Exec(insertPin, id, g.App, code.PinSubject, Micros(g.CreatedAt)); err != nil {
 					return b.conflict(err)
 				}
 			}
-			resolved := slices.Clone(args)
-			resolved[1] = id
-			n, err := q.Exec(b.insertCode(), resolved...)
+			argsOfUser := slices.Clone(args)
+			argsOfUser[1] = id // the older user, if g.UserID was joined into it
+			n, err := q.Exec(b.insertCode(), argsOfUser...)
 			if err == nil && n == 0 {
 				err = gateway.ErrNotFound // no subject is pinned
 			}
@@ -70,7 +75,7 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 	})
 }
 
-// ReadCode returns a code.
+// ReadCode returns the code with this hash.
 func ReadCode(q Querier, h [32]byte) (c gateway.Code, err error) {
 	c.Hash = h
 	const query = `SELECT ` + GrantColumns +
@@ -105,8 +110,8 @@ func tokenFields(t *gateway.Token) []any {
 	return []any{&t.Grant, Time{&t.CreatedAt}, Time{&t.ExpiresAt}}
 }
 
-// live returns gateway.ErrExpired when the token or its grant is not live at now.
-func live(t gateway.Token, g gateway.Grant, now time.Time) error {
+// checkLive returns gateway.ErrExpired when the token or its grant is not valid at now.
+func checkLive(t gateway.Token, g gateway.Grant, now time.Time) error {
 	if !now.Before(t.ExpiresAt) || !g.Live(now) {
 		return gateway.ErrExpired
 	}
@@ -122,7 +127,7 @@ func (b Base) Token(ctx context.Context, h [32]byte, now time.Time) (t gateway.T
 		if err := c.Get(query, []any{h[:]}, append(GrantFields(&g), tokenFields(&t)...)...); err != nil {
 			return err
 		}
-		return live(t, g, now)
+		return checkLive(t, g, now)
 	})
 	if err != nil {
 		return gateway.Token{}, gateway.Grant{}, err
@@ -134,13 +139,14 @@ func (b Base) Token(ctx context.Context, h [32]byte, now time.Time) (t gateway.T
 func (b Base) TokenUser(ctx context.Context, h [32]byte, now time.Time) (t gateway.Token, g gateway.Grant,
 	u gateway.User, err error) {
 	t.Hash = h
-	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + `, ` + ofUser + `
+	const query = `SELECT ` + GrantColumns + `, ` + tokenColumns + `, ` + prefixedUserColumns + `
 		FROM tokens t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id WHERE t.hash = $1`
 	err = b.db.Do(ctx, "token_user", func(c Conn) error {
-		if err := c.Get(query, []any{h[:]}, slices.Concat(GrantFields(&g), tokenFields(&t), userFields(&u))...); err != nil {
+		if err := c.Get(query, []any{h[:]}, slices.Concat(GrantFields(&g), tokenFields(&t),
+			userFields(&u))...); err != nil {
 			return err
 		}
-		return live(t, g, now)
+		return checkLive(t, g, now)
 	})
 	if err != nil {
 		return gateway.Token{}, gateway.Grant{}, gateway.User{}, err
@@ -161,7 +167,7 @@ func (b Base) Grant(ctx context.Context, id string) (g gateway.Grant, err error)
 
 // Rotate implements gateway.Grants.
 func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.RotatedGrant, err error) {
-	replayed := false
+	var replayed bool
 	err = b.db.Do(ctx, "rotate", func(c Conn) error {
 		err := c.Tx(func(q Querier) error {
 			out, replayed, err = b.rotate(q, r)
@@ -178,29 +184,29 @@ func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.Rotat
 	return out, err
 }
 
-// rotate applies the decision of Grant.Rotate. A replay is reported as a result and not as an error,
-// because an error would roll back the revocation of the grant.
+// rotate applies the decision of Grant.DecideRotation. A replay is reported as a result and not as
+// an error, because an error would roll back the revocation of the grant.
 func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, replayed bool, err error) {
-	var state gateway.RefreshState
+	var stored gateway.RefreshHashes
 	g := &out.Grant
 	err = q.Get(`SELECT `+GrantColumns+`, refresh_hash, previous_hash FROM grants g WHERE id = $1 `+b.dialect.LockRow,
-		[]any{r.Grant}, append(GrantFields(g), Hash{&state.Current}, Hash{&state.Previous})...)
+		[]any{r.Grant}, append(GrantFields(g), Hash{&stored.Current}, Hash{&stored.Previous})...)
 	if err != nil {
 		return out, false, err
 	}
-	switch g.Rotate(state, r) {
-	case gateway.RotationMoves:
+	switch g.DecideRotation(stored, r) {
+	case gateway.RotationAccepted:
 		*g, out.Refresh = g.Rotated(r), r.Next
 		_, err = q.Exec(`
 			UPDATE grants
 			SET previous_hash = refresh_hash, refresh_hash = $2, counter = counter + 1, rotated_at = $3, expires_at = $4
 			WHERE id = $1`, r.Grant, NullHash(r.Next), Micros(r.Now), Micros(g.ExpiresAt))
 	case gateway.RotationRepeated:
-		out.Repeated, out.Refresh = true, state.Current
-		g.ExpiresAt = g.EndAfter(r)
+		out.Repeated, out.Refresh = true, stored.Current
+		g.ExpiresAt = g.ExpiryAfter(r)
 		_, err = q.Exec(`UPDATE grants SET expires_at = $2 WHERE id = $1`, r.Grant, Micros(g.ExpiresAt))
 	case gateway.RotationReplay:
-		g.RevokedAt = gateway.Micro(r.Now)
+		g.RevokedAt = gateway.StoredTime(r.Now)
 		_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE id = $1`, r.Grant, Micros(r.Now))
 		return out, true, err
 	default:
@@ -209,7 +215,7 @@ func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, r
 	if err != nil {
 		return out, false, err
 	}
-	g.RotatedAt, g.ExpiresAt = gateway.Micro(g.RotatedAt), gateway.Micro(g.ExpiresAt)
+	g.RotatedAt, g.ExpiresAt = gateway.StoredTime(g.RotatedAt), gateway.StoredTime(g.ExpiresAt)
 	return out, false, b.PutToken(q, r.Grant, r.Access)
 }
 
@@ -226,14 +232,15 @@ func (b Base) Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (
 	return n, err
 }
 
+// revocation returns the statement that revokes what r selects.
 func revocation(r gateway.Revocation, now time.Time) (query string, args []any) {
 	if r.Token != ([32]byte{}) {
 		return `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, []any{r.Token[:], Micros(now)}
 	}
-	// The user stands first, since resolved reads it from $1.
+	// The user comes first, because userResolved expects it in $1.
 	var where conditions
 	if r.UserID != "" {
-		where.add(`user_id = (SELECT id FROM users WHERE `+resolved+`)`, r.UserID)
+		where.add(`user_id = (SELECT id FROM users WHERE `+userResolved+`)`, r.UserID)
 	}
 	if r.Grant != "" {
 		where.add(`id = ?`, r.Grant)

@@ -9,28 +9,29 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// ImportUsers implements gateway.Users. It reads everything that the lines refer to by a few
-// queries, decides line by line in memory by gateway.PlanImport, and writes the changed rows at the
-// end. A line that joins users, or reaches a blocked one, is written at once, since that changes
-// more than the rows of the user.
-func (b Base) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (res gateway.ImportResult, err error) {
-	lines := slices.Clone(people)
+// ImportUsers implements gateway.Users. A file has up to millions of lines, so it does not run
+// statements for each line. It reads all users that the lines refer to by a few queries, decides
+// line by line in memory (gateway.PlanImport), and writes the changed rows at the end. It writes a
+// line at once when the line joins users or its user is blocked, because that changes more tables.
+func (b Base) ImportUsers(ctx context.Context, imported []gateway.ImportedUser) (res gateway.ImportResult, err error) {
+	lines := slices.Clone(imported)
 	for i := range lines {
-		lines[i].At = gateway.Micro(lines[i].At)
+		lines[i].At = gateway.StoredTime(lines[i].At)
 	}
 	err = b.db.Do(ctx, "import_users", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			res = gateway.ImportResult{}
 			im := importer{
-				base: b, q: q, res: &res, users: map[string]*gateway.Candidate{}, byOpenID: map[openID]string{},
-				byUnionID: map[string][]string{}, byOldID: map[string]string{}, newID: gateway.NewIDs(),
-				changedUsers: map[string]bool{}, changedIdentities: map[openID]bool{},
+				base: b, q: q, res: &res, newID: gateway.NewIDs(),
+				users:    map[string]*gateway.Candidate{},
+				byOpenID: map[identityKey]string{}, byUnionID: map[string][]string{}, byOldID: map[string]string{},
+				unwrittenUsers: map[string]bool{}, unwrittenIdentities: map[identityKey]bool{},
 			}
 			if err := im.load(lines); err != nil {
 				return err
 			}
 			for i, p := range lines {
-				if err := im.line(i, p); err != nil {
+				if err := im.importLine(i, p); err != nil {
 					return err
 				}
 			}
@@ -43,32 +44,33 @@ func (b Base) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (r
 	return res, nil
 }
 
-// openID is the key of an identity.
-type openID struct{ app, id string }
+// identityKey identifies an identity.
+type identityKey struct{ appID, openID string }
 
-func (k openID) is(i gateway.Identity) bool { return i.AppID == k.app && i.OpenID == k.id }
+func (k identityKey) is(i gateway.Identity) bool { return i.AppID == k.appID && i.OpenID == k.openID }
 
-func (k openID) compare(other openID) int {
-	return cmp.Or(cmp.Compare(k.id, other.id), cmp.Compare(k.app, other.app))
+// compare orders keys like the index of the table.
+func (k identityKey) compare(other identityKey) int {
+	return cmp.Or(cmp.Compare(k.openID, other.openID), cmp.Compare(k.appID, other.appID))
 }
 
-// importer is an import in progress: the users that its lines refer to, as they are after the lines
-// that were decided, and what is not written yet.
+// importer is an import in progress. Its maps contain the users that the lines refer to, with all
+// lines applied that are decided so far, and note which rows are not written yet.
 type importer struct {
 	base Base
 	q    Querier
 	res  *gateway.ImportResult
 
-	users     map[string]*gateway.Candidate // by id
-	byOpenID  map[openID]string             // id of the user
-	byUnionID map[string][]string           // ids of the users with an identity that has this unionid
-	byOldID   map[string]string             // id of the user
+	users     map[string]*gateway.Candidate // by user id
+	byOpenID  map[identityKey]string        // user id by openid
+	byUnionID map[string][]string           // user ids by unionid
+	byOldID   map[string]string             // user id by old id
+	newID     func() string                 // returns an id for a new user
 
-	newID func() string
-	// What is to be written, and whether its row is new.
-	changedUsers      map[string]bool
-	changedIdentities map[openID]bool
-	events            []gateway.Event
+	// What flush has to write. The keys are users and identities; true = insert, false = update.
+	unwrittenUsers      map[string]bool
+	unwrittenIdentities map[identityKey]bool
+	events              []gateway.Event
 }
 
 // load locks and reads the users that have an openid, a unionid or an old id of the lines.
@@ -95,36 +97,39 @@ func (im *importer) load(lines []gateway.ImportedUser) error {
 			return err
 		}
 	}
-	found, err := im.find(openIDs, unionIDs, oldIDs)
+	found, err := im.findUsers(openIDs, unionIDs, oldIDs)
 	if err != nil || len(found.users) == 0 {
 		return err
 	}
-	return im.read(found)
+	return im.readUsers(found)
 }
 
-// found is what the lines refer to, as it was before the users were locked.
+// found contains the users that the lines refer to, and their matching identities, as they were
+// before the users were locked.
 type found struct {
-	users      map[string]bool
+	users      map[string]bool // by id
 	identities []gateway.Identity
 }
 
-// find looks for users by openids, unionids and old ids.
-func (im *importer) find(openIDs map[string][]string, unionIDs, oldIDs []string) (found, error) {
+// findUsers finds users by openids, unionids and old ids.
+func (im *importer) findUsers(openIDs map[string][]string, unionIDs, oldIDs []string) (found, error) {
 	f := found{users: map[string]bool{}}
 	d := im.base.dialect
-	each := func(query string, args ...any) error {
+	addIdentities := func(query string, args ...any) error {
 		rows, err := list(im.q, query, args, identityFields)
 		f.identities = append(f.identities, rows...)
 		return err
 	}
 	const identitiesWhere = `SELECT ` + identityColumns + ` FROM identities WHERE `
 	for _, app := range slices.Sorted(maps.Keys(openIDs)) {
-		if err := each(identitiesWhere+d.In("open_id", "$2")+` AND app_id = $1`, app, d.List(openIDs[app])); err != nil {
+		if err := addIdentities(identitiesWhere+d.In("open_id", "$2")+` AND app_id = $1`, app,
+			d.List(openIDs[app])); err != nil {
 			return f, err
 		}
 	}
 	if len(unionIDs) > 0 {
-		if err := each(identitiesWhere+d.In("union_id", "$1")+` AND union_id <> ''`, d.List(unionIDs)); err != nil {
+		if err := addIdentities(identitiesWhere+d.In("union_id", "$1")+` AND union_id <> ''`,
+			d.List(unionIDs)); err != nil {
 			return f, err
 		}
 	}
@@ -132,16 +137,16 @@ func (im *importer) find(openIDs map[string][]string, unionIDs, oldIDs []string)
 		f.users[i.UserID] = true
 	}
 	query := `SELECT id FROM users WHERE ` + d.In("old_id", "$1") + ` AND old_id <> '' AND joined_into = ''`
-	named, err := list(im.q, query, []any{d.List(oldIDs)}, func(id *string) []any { return []any{id} })
-	for _, id := range named {
+	ids, err := list(im.q, query, []any{d.List(oldIDs)}, func(id *string) []any { return []any{id} })
+	for _, id := range ids {
 		f.users[id] = true
 	}
 	return f, err
 }
 
-// read locks the users and reads them with their identities. When a join has moved one of them
-// since, the transaction is repeated.
-func (im *importer) read(f found) error {
+// readUsers locks the users and reads them with their identities. When a concurrent join has
+// changed them since findUsers, it returns ErrRepeat.
+func (im *importer) readUsers(f found) error {
 	ids := slices.Sorted(maps.Keys(f.users))
 	users, err := im.base.lockUsers(im.q, ids)
 	if err != nil {
@@ -169,22 +174,22 @@ func (im *importer) read(f found) error {
 		c.Identities = append(c.Identities, i)
 	}
 	for _, i := range f.identities {
-		if im.byOpenID[openID{i.AppID, i.OpenID}] != i.UserID {
+		if im.byOpenID[identityKey{i.AppID, i.OpenID}] != i.UserID {
 			return ErrRepeat
 		}
 	}
 	return nil
 }
 
-// index notes whose identity i is.
+// index records the user of an identity in the maps.
 func (im *importer) index(i gateway.Identity) {
-	im.byOpenID[openID{i.AppID, i.OpenID}] = i.UserID
+	im.byOpenID[identityKey{i.AppID, i.OpenID}] = i.UserID
 	if i.UnionID != "" && !slices.Contains(im.byUnionID[i.UnionID], i.UserID) {
 		im.byUnionID[i.UnionID] = append(im.byUnionID[i.UnionID], i.UserID)
 	}
 }
 
-// candidate returns a copy of the user that gateway.PlanImport may keep; nil for none.
+// candidate returns a copy of a user for gateway.PlanImport, or nil when there is none.
 func (im *importer) candidate(id string) *gateway.Candidate {
 	c := im.users[id]
 	if c == nil {
@@ -193,55 +198,55 @@ func (im *importer) candidate(id string) *gateway.Candidate {
 	return &gateway.Candidate{User: c.User, Identities: slices.Clone(c.Identities)}
 }
 
-// line decides one line.
-func (im *importer) line(index int, p gateway.ImportedUser) error {
+// importLine decides one line, and notes its changes or writes them.
+func (im *importer) importLine(index int, p gateway.ImportedUser) error {
 	if reason := p.Problem(); reason != "" {
 		im.res.Problems = append(im.res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return nil
 	}
-	owner := im.byOpenID[openID{p.AppID, p.OpenID}]
-	var matches []gateway.Candidate
+	openIDUser := im.byOpenID[identityKey{p.AppID, p.OpenID}]
+	var byUnionID []gateway.Candidate
 	if p.SharedAppIDs() != nil {
 		for _, id := range im.byUnionID[p.UnionID] {
-			if c := im.candidate(id); c != nil && id != owner {
-				matches = append(matches, *c)
+			if c := im.candidate(id); c != nil && id != openIDUser {
+				byUnionID = append(byUnionID, *c)
 			}
 		}
 	}
-	plan, write := gateway.PlanImport(p, index, im.candidate(owner), im.candidate(im.byOldID[p.OldID]), matches,
-		im.newID(), im.res)
+	plan, write := gateway.PlanImport(p, index, im.candidate(openIDUser), im.candidate(im.byOldID[p.OldID]),
+		byUnionID, im.newID(), im.res)
 	if !write {
 		return nil
 	}
-	if len(plan.Joined) == 0 && plan.Keep.Status != gateway.Blocked {
-		im.changedUsers[plan.Keep.ID] = im.changedUsers[plan.Keep.ID] || plan.New
-		key := openID{p.AppID, p.OpenID}
-		im.changedIdentities[key] = im.changedIdentities[key] || owner == ""
+	if len(plan.Joined) == 0 && plan.User.Status != gateway.Blocked {
+		im.unwrittenUsers[plan.User.ID] = im.unwrittenUsers[plan.User.ID] || plan.NewUser
+		key := identityKey{p.AppID, p.OpenID}
+		im.unwrittenIdentities[key] = im.unwrittenIdentities[key] || openIDUser == ""
 		im.events = append(im.events, plan.Events...)
-		im.follow(plan)
+		im.remember(plan)
 		return nil
 	}
 	if err := im.flush(); err != nil {
 		return err
 	}
-	events, err := apply(im.q, p.SignIn, plan)
+	events, err := applyPlan(im.q, p.SignIn, plan)
 	if err != nil {
 		return err
 	}
 	im.events = append(im.events, events...)
-	im.follow(plan)
+	im.remember(plan)
 	return nil
 }
 
-// follow applies a plan to what the importer has read.
-func (im *importer) follow(plan gateway.Plan) {
-	keep := im.users[plan.Keep.ID]
-	if keep == nil {
-		keep = &gateway.Candidate{}
-		im.users[plan.Keep.ID] = keep
+// remember applies a plan to the maps, for the lines that follow.
+func (im *importer) remember(plan gateway.Plan) {
+	user := im.users[plan.User.ID]
+	if user == nil {
+		user = &gateway.Candidate{}
+		im.users[plan.User.ID] = user
 	}
-	keep.User = plan.Keep
-	im.byOldID[plan.Keep.OldID] = plan.Keep.ID
+	user.User = plan.User
+	im.byOldID[plan.User.OldID] = plan.User.ID
 	for _, id := range plan.Joined {
 		younger := im.users[id]
 		delete(im.users, id)
@@ -249,36 +254,36 @@ func (im *importer) follow(plan gateway.Plan) {
 			delete(im.byOldID, old)
 		}
 		for _, i := range younger.Identities {
-			i.UserID = plan.Keep.ID
-			keep.Identities = append(keep.Identities, i)
+			i.UserID = plan.User.ID
+			user.Identities = append(user.Identities, i)
 			im.index(i)
 		}
 	}
-	at := slices.IndexFunc(keep.Identities, openID{plan.Identity.AppID, plan.Identity.OpenID}.is)
+	at := slices.IndexFunc(user.Identities, identityKey{plan.Identity.AppID, plan.Identity.OpenID}.is)
 	if at < 0 {
-		keep.Identities = append(keep.Identities, plan.Identity)
+		user.Identities = append(user.Identities, plan.Identity)
 	} else {
-		keep.Identities[at] = plan.Identity
+		user.Identities[at] = plan.Identity
 	}
 	im.index(plan.Identity)
 }
 
-// flush writes the users, the identities and the events that are not written yet. Rows are in the
-// order of their keys, so that neighbours in an index are written together.
+// flush writes the users, the identities and the events that are not written yet. It writes rows in
+// the order of their keys, so that neighbours in an index are written together, which is faster.
 func (im *importer) flush() error {
 	var newUsers, users, newIdentities, identities [][]any
-	for _, id := range slices.Sorted(maps.Keys(im.changedUsers)) {
+	for _, id := range slices.Sorted(maps.Keys(im.unwrittenUsers)) {
 		row := userArgs(im.users[id].User)
-		if im.changedUsers[id] {
+		if im.unwrittenUsers[id] {
 			newUsers = append(newUsers, row)
 		} else {
 			users = append(users, row)
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(im.changedIdentities), openID.compare) {
+	for _, key := range slices.SortedFunc(maps.Keys(im.unwrittenIdentities), identityKey.compare) {
 		own := im.users[im.byOpenID[key]].Identities
 		row := identityArgs(own[slices.IndexFunc(own, key.is)])
-		if im.changedIdentities[key] {
+		if im.unwrittenIdentities[key] {
 			newIdentities = append(newIdentities, row)
 		} else {
 			identities = append(identities, row)
@@ -299,8 +304,8 @@ func (im *importer) flush() error {
 	if err := appendEvents(im.q, im.events); err != nil {
 		return err
 	}
-	clear(im.changedUsers)
-	clear(im.changedIdentities)
+	clear(im.unwrittenUsers)
+	clear(im.unwrittenIdentities)
 	im.events = nil
 	return nil
 }

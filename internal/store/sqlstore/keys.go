@@ -8,6 +8,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file implements gateway.Keys. Do runs one operation of the store. Exec changes rows, Get
+// reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
+// Time, Hash and jsonList convert results.
+
 const keyColumns = `id, slot, use, alg, sealed, created_at, active_at, retired_at, expires_at`
 
 // Keys implements gateway.Keys.

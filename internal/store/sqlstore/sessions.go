@@ -7,6 +7,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file implements gateway.Sessions. Do runs one operation of the store. Exec changes rows, Get
+// reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
+// Time, Hash and jsonList convert results.
+
 const sessionColumns = `hash, user_id, connector, app_id, open_id, method, auth_time, ` +
 	`created_at, seen_at, expires_at, data`
 
@@ -15,16 +19,17 @@ func sessionFields(s *gateway.Session) []any {
 		Time{&s.CreatedAt}, Time{&s.SeenAt}, Time{&s.ExpiresAt}, &s.Data}
 }
 
-// admitted is a condition on users: the user $2 may get a session or a code.
-const admitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
+// userAdmitted is a condition on table users: the user $2 may get a session or a code.
+const userAdmitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
-// insertSession returns the statement that stores a session, unless the user is blocked or a live
-// session has its hash. It locks the row of the user: a concurrent transaction that blocks or joins
-// the user has been committed before, or waits.
+// insertSession returns the statement that stores a session. It stores nothing when the user is
+// missing or blocked, or when a session that has not expired has the same hash. It locks the row of
+// the user, so that the user cannot be blocked or joined at the same time: the session would
+// remain.
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)
-	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + admitted + b.dialect.ForShare + `
+	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + userAdmitted + b.dialect.ForShare + `
 	ON CONFLICT (hash) DO UPDATE
 	SET user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6, auth_time = $7,
 		created_at = $8, seen_at = $9, expires_at = $10, data = $11
@@ -32,9 +37,8 @@ func (b Base) insertSession() string {
 }
 
 func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
-	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime), Micros(s.CreatedAt),
-		Micros(s.SeenAt),
-		Micros(s.ExpiresAt), s.Data, Micros(now)}
+	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime),
+		Micros(s.CreatedAt), Micros(s.SeenAt), Micros(s.ExpiresAt), s.Data, Micros(now)}
 }
 
 // PutSession implements gateway.Sessions. Usually one statement is enough. When it stores
@@ -45,7 +49,7 @@ func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) 
 			return err
 		}
 		return c.Tx(func(q Querier) error {
-			id, err := b.admit(q, s.UserID)
+			id, err := b.lockAdmittedUser(q, s.UserID)
 			if err != nil {
 				return err
 			}
@@ -54,8 +58,8 @@ func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) 
 	})
 }
 
-// putSession stores a session unless the user is blocked. The caller holds the lock of the row of
-// the user.
+// putSession stores a session. The caller has locked the row of the user and found it not blocked.
+// So the only reason for storing nothing is a session with the same hash.
 func (b Base) putSession(q Querier, s gateway.Session, userID string, now time.Time) error {
 	n, err := q.Exec(b.insertSession(), sessionArgs(s, userID, now)...)
 	if err == nil && n == 0 {
@@ -64,6 +68,7 @@ func (b Base) putSession(q Querier, s gateway.Session, userID string, now time.T
 	return err
 }
 
+// readSession returns a session. clause is a lock clause of Dialect, or empty.
 func readSession(q Querier, h [32]byte, now time.Time, clause string) (s gateway.Session, err error) {
 	err = q.Get(`SELECT `+sessionColumns+` FROM sessions WHERE hash = $1 `+clause, []any{h[:]}, sessionFields(&s)...)
 	if err == nil && !now.Before(s.ExpiresAt) {
@@ -84,19 +89,20 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 	return s, err
 }
 
-// The columns of a user and of a session in a statement with several tables. A user who was joined
-// into another has no session and no grant, so these statements find the user by its own id.
+// The columns of a user and of a session in a statement that calls the tables u and s. Such a
+// statement need not resolve the user's id: a user who was joined into another has no session and
+// no grant.
 const (
-	ofUser = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
+	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at`
-	ofSession = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
+	prefixedSessionColumns = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
 		`s.created_at, s.seen_at, s.expires_at, s.data`
 )
 
 // SessionUser implements gateway.Sessions.
 func (b Base) SessionUser(ctx context.Context, h [32]byte, now time.Time) (s gateway.Session, u gateway.User,
 	err error) {
-	const query = `SELECT ` + ofSession + `, ` + ofUser +
+	const query = `SELECT ` + prefixedSessionColumns + `, ` + prefixedUserColumns +
 		` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1`
 	err = b.db.Do(ctx, "session_user", func(c Conn) error {
 		err := c.Get(query, []any{h[:]}, append(sessionFields(&s), userFields(&u)...)...)
@@ -146,7 +152,7 @@ func (b Base) DeleteSession(ctx context.Context, h [32]byte) error {
 // DeleteUserSessions implements gateway.Sessions.
 func (b Base) DeleteUserSessions(ctx context.Context, userID string) (n int, err error) {
 	err = b.db.Do(ctx, "delete_user_sessions", func(c Conn) error {
-		n, err = c.Exec(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE `+resolved+`)`, userID)
+		n, err = c.Exec(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE `+userResolved+`)`, userID)
 		return err
 	})
 	return n, err
@@ -156,7 +162,7 @@ func (b Base) DeleteUserSessions(ctx context.Context, userID string) (n int, err
 func (b Base) UserSessions(ctx context.Context, userID string, now time.Time) (all []gateway.Session, err error) {
 	const query = `
 		SELECT ` + sessionColumns + ` FROM sessions
-		WHERE user_id = (SELECT id FROM users WHERE ` + resolved + `) AND expires_at > $2
+		WHERE user_id = (SELECT id FROM users WHERE ` + userResolved + `) AND expires_at > $2
 		ORDER BY seen_at DESC, created_at DESC, hash`
 	err = b.db.Do(ctx, "user_sessions", func(c Conn) error {
 		all, err = list(c, query, []any{userID, Micros(now)}, sessionFields)

@@ -9,8 +9,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// beginAttempt stores an attempt, unless another one with the same key is stored. It is one
-// statement, so that of concurrent callers exactly one succeeds.
+// This file writes sign-ins: gateway.Attempts, and the methods RecordSignIn and CompleteSignIn of
+// gateway.Users. Do runs one operation of the store. Exec changes rows, Get reads one row, list
+// reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
+// jsonList convert results.
+
+// beginAttempt stores an attempt, unless another attempt with the same key is stored that must not
+// be replaced. It is one statement, so that of concurrent callers exactly one succeeds.
 const beginAttempt = `
 	INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
 	VALUES ($1, $2, $3, $4, $5, '', 0, '')
@@ -24,15 +29,14 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 	err = b.db.Do(ctx, "begin_attempt", func(c Conn) error {
 		for {
 			n, err := c.Exec(beginAttempt, want.Key, want.Code, want.Owner, Micros(want.Lease), Micros(want.Expires),
-				Micros(now),
-				gateway.OutcomeCodeRefused)
+				Micros(now), gateway.OutcomeCodeRefused)
 			if err != nil {
 				return err
 			}
 			if won = n == 1; won {
 				have = want
 				have.Outcome = gateway.Outcome{}
-				have.Lease, have.Expires = gateway.Micro(want.Lease), gateway.Micro(want.Expires)
+				have.Lease, have.Expires = gateway.StoredTime(want.Lease), gateway.StoredTime(want.Expires)
 				return nil
 			}
 			have = gateway.Attempt{Key: want.Key}
@@ -41,9 +45,10 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 				WHERE key = $1 AND expires_at > $2`,
 				[]any{want.Key, Micros(now)}, &have.Code, &have.Owner, Time{&have.Lease}, Time{&have.Expires},
 				&have.Outcome.Kind, Time{&have.Outcome.At}, &have.Outcome.Text)
-			if !errors.Is(err, gateway.ErrNotFound) { // otherwise Sweep deleted it between the two statements
+			if !errors.Is(err, gateway.ErrNotFound) {
 				return err
 			}
+			// Sweep has deleted the other attempt between the two statements: try again.
 		}
 	})
 	if err != nil {
@@ -57,8 +62,9 @@ const finishAttempt = `
 	UPDATE attempts SET outcome = $3, finished_at = $4, message = $5
 	WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`
 
-func finish(q Querier, key, owner string, out gateway.Outcome, now time.Time) error {
-	n, err := q.Exec(finishAttempt, key, owner, out.Kind, Micros(out.At), gateway.Clean(out.Text), Micros(now))
+// writeOutcome ends an attempt, or returns gateway.ErrConflict when the owner may no longer end it.
+func writeOutcome(q Querier, key, owner string, out gateway.Outcome, now time.Time) error {
+	n, err := q.Exec(finishAttempt, key, owner, out.Kind, Micros(out.At), gateway.CleanText(out.Text), Micros(now))
 	if err == nil && n == 0 {
 		err = gateway.ErrConflict
 	}
@@ -70,7 +76,7 @@ func (b Base) FinishAttempt(ctx context.Context, key, owner string, out gateway.
 	if out.Kind == "" {
 		return errors.New("an outcome needs its kind")
 	}
-	return b.db.Do(ctx, "finish_attempt", func(c Conn) error { return finish(c, key, owner, out, now) })
+	return b.db.Do(ctx, "finish_attempt", func(c Conn) error { return writeOutcome(c, key, owner, out, now) })
 }
 
 // RecordSignIn implements gateway.Users.
@@ -81,7 +87,7 @@ func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.
 	}
 	err = b.db.Do(ctx, "record_sign_in", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
-			if user, events, err = b.record(q, s); err != nil {
+			if user, events, err = b.recordUser(q, s); err != nil {
 				return err
 			}
 			return appendEvents(q, events)
@@ -93,30 +99,30 @@ func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.
 	return user, events, nil
 }
 
-// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of callers at
-// once with the same attempt, one continues and the others find its outcome.
-func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user gateway.User, events []gateway.Event,
+// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of concurrent
+// callers with the same attempt, one continues, and the others wait and then find its outcome.
+func (b Base) CompleteSignIn(ctx context.Context, c gateway.Completion) (user gateway.User, events []gateway.Event,
 	err error) {
-	if err := n.Check(); err != nil {
+	if err := c.Check(); err != nil {
 		return gateway.User{}, nil, err
 	}
-	err = b.db.Do(ctx, "complete_sign_in", func(c Conn) error {
-		return c.Tx(func(q Querier) error {
+	err = b.db.Do(ctx, "complete_sign_in", func(conn Conn) error {
+		return conn.Tx(func(q Querier) error {
 			var key string
 			err := q.Get(`
 				SELECT key FROM attempts
 				WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $3 AND expires_at > $3 `+b.dialect.LockRow,
-				[]any{n.AttemptKey, n.Owner, Micros(n.Now)}, &key)
+				[]any{c.AttemptKey, c.Owner, Micros(c.Now)}, &key)
 			if errors.Is(err, gateway.ErrNotFound) {
 				return gateway.ErrConflict
 			}
 			if err != nil {
 				return err
 			}
-			if user, events, err = b.record(q, n.SignIn); err != nil {
+			if user, events, err = b.recordUser(q, c.SignIn); err != nil {
 				return err
 			}
-			return b.complete(q, n, user, events)
+			return b.finishCompletion(q, c, user, events)
 		})
 	})
 	if err != nil {
@@ -125,78 +131,81 @@ func (b Base) CompleteSignIn(ctx context.Context, n gateway.Completion) (user ga
 	return user, events, nil
 }
 
-// complete writes what follows from a recorded sign-in: the session, the outcome and the events.
-func (b Base) complete(q Querier, n gateway.Completion, user gateway.User, joins []gateway.Event) error {
-	signedIn, out, event := n.Decide(user)
+// finishCompletion writes what follows from a recorded sign-in: the session, the outcome and the
+// events.
+func (b Base) finishCompletion(q Querier, c gateway.Completion, user gateway.User, joinEvents []gateway.Event) error {
+	signedIn, out, event := c.Decide(user)
 	if signedIn {
-		if err := b.putSession(q, n.Session, user.ID, n.Now); err != nil {
+		if err := b.putSession(q, c.Session, user.ID, c.Now); err != nil {
 			return err
 		}
-		if n.Previous != ([32]byte{}) {
-			if _, err := q.Exec(deleteSession, n.Previous[:]); err != nil {
+		if c.Previous != ([32]byte{}) {
+			if _, err := q.Exec(deleteSession, c.Previous[:]); err != nil {
 				return err
 			}
 		}
 	}
-	if err := finish(q, n.AttemptKey, n.Owner, out, n.Now); err != nil {
+	if err := writeOutcome(q, c.AttemptKey, c.Owner, out, c.Now); err != nil {
 		return err
 	}
-	return appendEvents(q, append([]gateway.Event{event}, joins...))
+	return appendEvents(q, append([]gateway.Event{event}, joinEvents...))
 }
 
-// record writes a sign-in, without its events.
-func (b Base) record(q Querier, s gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
+// recordUser decides which user signs in, and writes the user and the identity. It returns the
+// events and does not store them.
+func (b Base) recordUser(q Querier, s gateway.SignIn) (user gateway.User, events []gateway.Event, err error) {
 	if b.dialect.LockSignIns != nil {
 		if err := b.dialect.LockSignIns(q, []gateway.SignIn{s}); err != nil {
 			return user, nil, err
 		}
 	}
-	known, matches, err := b.candidates(q, s)
+	byOpenID, byUnionID, err := b.lockCandidates(q, s)
 	if err != nil {
 		return user, nil, err
 	}
-	plan := gateway.Join(s, known, matches, gateway.NewID())
-	if events, err = apply(q, s, plan); err != nil {
+	plan := gateway.Join(s, byOpenID, byUnionID, gateway.NewID())
+	if events, err = applyPlan(q, s, plan); err != nil {
 		return user, nil, err
 	}
-	user, err = readUser(q, plan.Keep.ID)
+	user, err = readUser(q, plan.User.ID)
 	return user, events, err
 }
 
-// identified returns the id of the user who has the openid of a sign-in ("" = nobody), and the ids
-// of the users who have its unionid, sorted.
-func identified(q Querier, s gateway.SignIn) (owner string, others []string, err error) {
-	err = q.Get(`SELECT user_id FROM identities WHERE open_id = $1 AND app_id = $2`, []any{s.OpenID, s.AppID}, &owner)
+// findUserIDs returns the id of the user who has the openid of a sign-in ("" = nobody), and the
+// sorted ids of the other users who have its unionid.
+func findUserIDs(q Querier, s gateway.SignIn) (byOpenID string, byUnionID []string, err error) {
+	err = q.Get(`SELECT user_id FROM identities WHERE open_id = $1 AND app_id = $2`, []any{s.OpenID, s.AppID}, &byOpenID)
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return "", nil, err
 	}
 	shared := s.SharedAppIDs()
 	if shared == nil {
-		return owner, nil, nil
+		return byOpenID, nil, nil
 	}
 	found, err := list(q, `SELECT user_id, app_id FROM identities WHERE union_id = $1 AND union_id <> ''`,
 		[]any{s.UnionID},
 		func(i *gateway.Identity) []any { return []any{&i.UserID, &i.AppID} })
 	for _, i := range found {
-		if slices.Contains(shared, i.AppID) && i.UserID != owner {
-			others = append(others, i.UserID)
+		if slices.Contains(shared, i.AppID) && i.UserID != byOpenID {
+			byUnionID = append(byUnionID, i.UserID)
 		}
 	}
-	slices.Sort(others)
-	return owner, slices.Compact(others), err
+	slices.Sort(byUnionID)
+	return byOpenID, slices.Compact(byUnionID), err
 }
 
-// candidates reads the users that gateway.Join decides about, and locks them. Identities are looked
-// up again under the lock, because a join may have moved them.
-func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate, matches []gateway.Candidate,
-	err error) {
-	owner, others, err := identified(q, s)
+// lockCandidates locks and returns the users that gateway.Join decides about. A concurrent join may
+// move identities between finding the users and locking them. So their ids are read again under the
+// lock, and the transaction is repeated when they have changed.
+func (b Base) lockCandidates(q Querier, s gateway.SignIn) (byOpenID *gateway.Candidate,
+	byUnionID []gateway.Candidate, err error) {
+	openIDUser, unionIDUsers, err := findUserIDs(q, s)
 	if err != nil {
 		return nil, nil, err
 	}
-	ids := others
-	if owner != "" {
-		ids = append(slices.Clone(others), owner)
+	ids := unionIDUsers
+	if openIDUser != "" {
+		ids = append(slices.Clone(unionIDUsers), openIDUser)
 	}
 	if len(ids) == 0 {
 		return nil, nil, nil
@@ -205,52 +214,52 @@ func (b Base) candidates(q Querier, s gateway.SignIn) (known *gateway.Candidate,
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.dialect.ForUpdate != "" {
-		ownerNow, othersNow, err := identified(q, s)
+	if b.dialect.ForUpdate != "" { // not on SQLite, where no other transaction writes meanwhile
+		openIDUserNow, unionIDUsersNow, err := findUserIDs(q, s)
 		if err != nil {
 			return nil, nil, err
 		}
-		if ownerNow != owner || !slices.Equal(othersNow, others) || len(users) != len(ids) {
+		if openIDUserNow != openIDUser || !slices.Equal(unionIDUsersNow, unionIDUsers) || len(users) != len(ids) {
 			return nil, nil, ErrRepeat
 		}
 	}
 	for _, u := range users {
 		candidate := gateway.Candidate{User: u}
-		if candidate.Identities, err = identities(q, u.ID); err != nil {
+		if candidate.Identities, err = readIdentities(q, u.ID); err != nil {
 			return nil, nil, err
 		}
-		if u.ID == owner {
-			known = &candidate
+		if u.ID == openIDUser {
+			byOpenID = &candidate
 		} else {
-			matches = append(matches, candidate)
+			byUnionID = append(byUnionID, candidate)
 		}
 	}
-	return known, matches, nil
+	return byOpenID, byUnionID, nil
 }
 
-// lockUsers returns the users with these ids that were not joined into another, and locks them in
-// one order.
+// lockUsers locks and returns the users with these ids, without those who were joined into another.
+// It locks them in the order of their ids, so that concurrent transactions do not deadlock.
 func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
 	query := `SELECT ` + userColumns + ` FROM users WHERE ` + b.dialect.In("id", "$1") +
 		` AND joined_into = '' ORDER BY id ` + b.dialect.ForUpdate
 	return list(q, query, []any{b.dialect.List(ids)}, userFields)
 }
 
-// apply writes a plan and returns its events, which are not stored yet.
-func apply(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
-	if _, err := q.Exec(putUser, userArgs(plan.Keep)...); err != nil {
+// applyPlan writes a plan and returns its events, which the caller stores.
+func applyPlan(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
+	if _, err := q.Exec(putUser, userArgs(plan.User)...); err != nil {
 		return nil, err
 	}
 	events := plan.Events
 	for _, younger := range plan.Joined {
-		more, err := joinInto(q, s, plan.Keep.ID, younger)
+		more, err := joinInto(q, s, plan.User.ID, younger)
 		if err != nil {
 			return nil, err
 		}
 		events = append(events, more...)
 	}
-	if plan.Keep.Status == gateway.Blocked {
-		if err := endAccess(q, plan.Keep.ID, s.At); err != nil {
+	if plan.User.Status == gateway.Blocked {
+		if err := endAccess(q, plan.User.ID, s.At); err != nil {
 			return nil, err
 		}
 	}
@@ -259,13 +268,13 @@ func apply(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, err
 }
 
 // joinInto joins the younger user into the older: subjects, identities, grants and tickets move,
-// sessions end, and the younger id resolves to the older. Both rows are locked.
+// sessions are deleted, and the younger id resolves to the older. The caller has locked both rows.
 func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Event, error) {
-	olderPins, err := pins(q, older)
+	olderPins, err := readPins(q, older)
 	if err != nil {
 		return nil, err
 	}
-	youngerPins, err := pins(q, younger)
+	youngerPins, err := readPins(q, younger)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +283,7 @@ func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Eve
 		if _, err := q.Exec(`DELETE FROM subjects WHERE user_id = $1 AND app = $2`, p.UserID, p.App); err != nil {
 			return nil, err
 		}
-		// The app's tokens name a subject that it will not meet again.
+		// The app has tokens with the dropped subject, which no longer belongs to a user.
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID,
 			p.App, Micros(s.At))
 		if err != nil {

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// Sweep implements gateway.Maintenance. Each statement is a transaction of its own, so that other
-// writes run in between. Rows that are in use are left for the next sweep.
+// Sweep implements gateway.Maintenance: it deletes expired rows. Each statement is a transaction of
+// its own, so that other writes run in between. Rows that another transaction has locked are left
+// for the next sweep.
 func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int) (total int, err error) {
 	if batch <= 0 {
 		batch = 500
 	}
 	err = b.db.Do(ctx, "sweep", func(c Conn) error {
-		if err := b.postpone(c, now, batch); err != nil {
+		if err := b.postponeGrants(c, now, batch); err != nil {
 			return err
 		}
 		for _, sweep := range []struct {
@@ -38,21 +39,23 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 	return total, err
 }
 
-// deleteBatch returns the statement that deletes at most $2 rows of a table that are not in use.
+// deleteBatch returns the statement that deletes at most $2 rows of a table that are not locked.
+// key is the primary key; which is a condition on $1, and an order.
 func (b Base) deleteBatch(table, key, which string) string {
-	return `DELETE FROM ` + table + ` WHERE ` + b.batch(table, key, which)
+	return `DELETE FROM ` + table + ` WHERE ` + b.batchCondition(table, key, which)
 }
 
-// batch returns the condition for at most $2 rows of a table that are not in use.
-func (b Base) batch(table, key, which string) string {
+// batchCondition returns the condition that selects the rows of deleteBatch.
+func (b Base) batchCondition(table, key, which string) string {
 	return b.dialect.InQuery(key, `SELECT `+key+` FROM `+table+` WHERE `+which+` LIMIT $2 `+b.dialect.SkipLocked)
 }
 
-// postpone moves the sweep of grants that live longer than planned to their end. Redeeming a code
-// leaves sweep_at alone, see the schema.
-func (b Base) postpone(c Conn, now time.Time, batch int) error {
+// postponeGrants sets sweep_at of grants that are valid longer than planned when they were created.
+// Redeeming a code sets expires_at only: sweep_at has an index, which each sign-in would have to
+// change.
+func (b Base) postponeGrants(c Conn, now time.Time, batch int) error {
 	query := `UPDATE grants SET sweep_at = expires_at WHERE ` +
-		b.batch("grants", "id", `sweep_at <= $1 AND expires_at > $1 ORDER BY sweep_at`)
+		b.batchCondition("grants", "id", `sweep_at <= $1 AND expires_at > $1 ORDER BY sweep_at`)
 	for {
 		n, err := c.Exec(query, Micros(now), batch)
 		if err != nil || n < batch {

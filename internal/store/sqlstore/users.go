@@ -9,6 +9,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file implements gateway.Users (but sign-ins and imports), gateway.Subjects and
+// gateway.Events. Do runs one operation of the store. Exec changes rows, Get reads one row, list
+// reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
+// jsonList convert results.
+
 const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
 	`created_at, updated_at`
 
@@ -23,16 +28,18 @@ func identityFields(i *gateway.Identity) []any {
 	return []any{&i.UserID, &i.Connector, &i.AppID, &i.OpenID, &i.UnionID, Time{&i.CreatedAt}, Time{&i.SeenAt}}
 }
 
-// resolved is a condition: the row of the user $1, or of the user it was joined into. Joining keeps
-// joined_into one step long.
-const resolved = `id = (SELECT CASE joined_into WHEN '' THEN id ELSE joined_into END FROM users WHERE id = $1)`
+// userResolved is a condition on table users: the row of the user $1, or of the user it was joined
+// into. One step is enough, because a join also changes joined_into of users who were joined
+// before.
+const userResolved = `id = (SELECT CASE joined_into WHEN '' THEN id ELSE joined_into END FROM users WHERE id = $1)`
 
 func readUser(q Querier, id string) (u gateway.User, err error) {
-	err = q.Get(`SELECT `+userColumns+` FROM users WHERE `+resolved, []any{id}, userFields(&u)...)
+	err = q.Get(`SELECT `+userColumns+` FROM users WHERE `+userResolved, []any{id}, userFields(&u)...)
 	return u, err
 }
 
-// lockUser returns the user, or the one it was joined into, and locks its row by clause.
+// lockUser returns the user, or the user it was joined into, and locks its row. clause is a lock
+// clause of Dialect.
 func lockUser(q Querier, id, clause string) (gateway.User, error) {
 	for {
 		var u gateway.User
@@ -46,9 +53,10 @@ func lockUser(q Querier, id, clause string) (gateway.User, error) {
 	}
 }
 
-// admit returns the id of the user, or of the one it was joined into, unless it is blocked. The
-// user stays so until the transaction ends.
-func (b Base) admit(q Querier, id string) (string, error) {
+// lockAdmittedUser returns the id of the user, or of the user it was joined into, or
+// gateway.ErrBlocked. It locks the row, so that the user cannot be blocked or joined before the
+// transaction ends.
+func (b Base) lockAdmittedUser(q Querier, id string) (string, error) {
 	u, err := lockUser(q, id, b.dialect.ForShare)
 	if err == nil && u.Status == gateway.Blocked {
 		err = gateway.ErrBlocked
@@ -65,7 +73,7 @@ func (b Base) User(ctx context.Context, id string) (u gateway.User, err error) {
 	return u, err
 }
 
-func identities(q Querier, userID string) ([]gateway.Identity, error) {
+func readIdentities(q Querier, userID string) ([]gateway.Identity, error) {
 	return list(q, `SELECT `+identityColumns+` FROM identities WHERE user_id = $1 ORDER BY created_at, app_id`,
 		[]any{userID}, identityFields)
 }
@@ -77,7 +85,7 @@ func (b Base) Identities(ctx context.Context, userID string) (all []gateway.Iden
 		if err != nil {
 			return err
 		}
-		all, err = identities(c, u.ID)
+		all, err = readIdentities(c, u.ID)
 		return err
 	})
 	return all, err
@@ -90,7 +98,7 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.add(`status = ?`, string(q.Status))
 	}
 	if q.Status == gateway.Pending || q.Status == gateway.Blocked {
-		where.sql = append(where.sql, `status <> 'active'`) // the condition of the index
+		where.sql = append(where.sql, `status <> 'active'`) // repeats the condition of a partial index
 	}
 	if q.After != "" {
 		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
@@ -100,7 +108,7 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 			SELECT id FROM users WHERE id = ?
 			UNION ALL SELECT id FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
 			UNION ALL SELECT user_id FROM identities WHERE open_id = ?
-			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.Clean(q.Text))
+			UNION ALL SELECT user_id FROM identities WHERE union_id = ? AND union_id <> ''))`, gateway.CleanText(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args}
@@ -135,7 +143,7 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
 			if _, err := q.Exec(putUser, userArgs(edited)...); err != nil {
 				return err
 			}
-			u, err = readUser(q, u.ID) // as it is stored
+			u, err = readUser(q, u.ID) // returns times and texts as they are stored
 			if err == nil && u.Status == gateway.Blocked {
 				err = endAccess(q, u.ID, now)
 			}
@@ -148,19 +156,18 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
 	return u, nil
 }
 
-// putUser inserts or updates a user.
+// putUser inserts a user, or updates the user with this id.
 const putUser = `
 	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
 		admin = $7, groups = $8, old_id = $9, updated_at = $11`
 
 func userArgs(u gateway.User) []any {
-	return []any{u.ID, gateway.Clean(u.Nickname), gateway.Clean(u.AvatarURL), gateway.Clean(u.Locale), Micros(u.ProfileAt),
-		string(u.Status),
-		u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
+	return []any{u.ID, gateway.CleanText(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
+		Micros(u.ProfileAt), string(u.Status), u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
 }
 
-// putIdentity inserts or updates an identity.
+// putIdentity inserts an identity, or updates the identity with this openid.
 const putIdentity = `
 	INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)
 	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7`
@@ -169,7 +176,8 @@ func identityArgs(i gateway.Identity) []any {
 	return []any{i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, Micros(i.CreatedAt), Micros(i.SeenAt)}
 }
 
-// endAccess deletes the sessions of a blocked user, revokes the grants and refuses the tickets.
+// endAccess deletes the sessions of a user who was blocked, revokes the grants, and refuses the
+// tickets that the user has scanned or approved as a phone.
 func endAccess(q Querier, userID string, now time.Time) error {
 	if _, err := q.Exec(`DELETE FROM sessions WHERE user_id = $1`, userID); err != nil {
 		return err
@@ -184,19 +192,20 @@ func endAccess(q Querier, userID string, now time.Time) error {
 	return err
 }
 
-func pins(q Querier, userID string) ([]gateway.Pin, error) {
+func readPins(q Querier, userID string) ([]gateway.Pin, error) {
 	const query = `SELECT user_id, app, subject, created_at FROM subjects WHERE user_id = $1 ORDER BY app`
 	return list(q, query, []any{userID}, func(p *gateway.Pin) []any {
 		return []any{&p.UserID, &p.App, &p.Subject, Time{&p.CreatedAt}}
 	})
 }
 
-// pin stores a subject, unless one is pinned for the user in this app.
-const pin = `
+// insertPin stores a subject, unless one is pinned for the user in this app.
+const insertPin = `
 	INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
 	ON CONFLICT (user_id, app) DO NOTHING`
 
-// PinSubject implements gateway.Subjects. It writes only when nothing is pinned yet, which is rare.
+// PinSubject implements gateway.Subjects. Usually a subject is pinned already and reading is
+// enough.
 func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,
 	err error) {
 	if candidate == "" || app == "" {
@@ -205,7 +214,7 @@ func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now
 	err = b.db.Do(ctx, "pin_subject", func(c Conn) error {
 		err := c.Get(`
 			SELECT coalesce(s.subject, '') FROM users u LEFT JOIN subjects s ON s.user_id = u.id AND s.app = $2
-			WHERE u.`+resolved, []any{userID, app}, &subject)
+			WHERE u.`+userResolved, []any{userID, app}, &subject)
 		if err != nil || subject != "" {
 			return err
 		}
@@ -214,7 +223,7 @@ func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now
 			if err != nil {
 				return err
 			}
-			if _, err := q.Exec(pin, u.ID, app, candidate, Micros(now)); err != nil {
+			if _, err := q.Exec(insertPin, u.ID, app, candidate, Micros(now)); err != nil {
 				return b.conflict(err)
 			}
 			return q.Get(`SELECT subject FROM subjects WHERE user_id = $1 AND app = $2`, []any{u.ID, app}, &subject)
@@ -234,7 +243,7 @@ func (b Base) UserSubjects(ctx context.Context, userID string) (all []gateway.Pi
 			return nil
 		}
 		if err == nil {
-			all, err = pins(c, u.ID)
+			all, err = readPins(c, u.ID)
 		}
 		return err
 	})
@@ -258,7 +267,7 @@ func appendEvents(q Querier, events []gateway.Event) error {
 	rows := make([][]any, 0, len(events))
 	for _, e := range events {
 		rows = append(rows, []any{Micros(e.At), e.Kind, e.UserID, e.App, e.Connector, e.Method, e.Outcome,
-			gateway.Clean(e.RequestID), gateway.Clean(e.Detail)})
+			gateway.CleanText(e.RequestID), gateway.CleanText(e.Detail)})
 	}
 	return q.Bulk(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, rows)
 }
@@ -294,8 +303,8 @@ func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.E
 	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
 	err = b.db.Do(ctx, "events", func(c Conn) error {
 		all, err = list(c, query, limit.args, func(e *gateway.Event) []any {
-			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome, &e.RequestID,
-				&e.Detail}
+			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
+				&e.RequestID, &e.Detail}
 		})
 		return err
 	})

@@ -196,7 +196,7 @@ func appidsOf(platform string) (ids []string) {
 func (c connector) signIn(at time.Time, openid, unionid string) gateway.SignIn {
 	return gateway.SignIn{
 		Connector: c.name, AppID: c.appid, OpenID: openid, UnionID: unionid, OpenPlatform: c.platform,
-		Group: appidsOf(c.platform), At: at, InitialStatus: gateway.Active,
+		GroupAppIDs: appidsOf(c.platform), At: at, InitialStatus: gateway.Active,
 	}
 }
 

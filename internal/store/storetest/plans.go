@@ -127,7 +127,7 @@ func Growing(series string, hash func(text string) string) []string {
 			i, i, i,
 				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + at,
 		`INSERT INTO tokens (hash, grant_id, created_at, expires_at) SELECT ` + hash("token") + `, 'grant' || i, i, i` + at,
-		`INSERT INTO tickets (hash, desktop, app, connector, browser, place, number, others, state, approver_id,
+		`INSERT INTO tickets (hash, desktop, app, connector, browser, masked_ip, number, others, state, approver_id,
 			approver_connector, app_id, open_id,
 				auth_time, scanned_at, created_at, expires_at)
 			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', '42', '[]',

@@ -114,7 +114,7 @@ var takeoverCases = []testCase{
 			v := f.addVictim()
 			// outside any group, but with the appids of the victim's group
 			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV")
-			lies.Group = appidsOf("ours")
+			lies.GroupAppIDs = appidsOf("ours")
 			f.attack(v,
 				foreignConnector.signIn(after(time.Minute), "x1", "uV"), foreignConnector.signIn(after(time.Hour), "x1", "uV"),
 				foreignConnector.signIn(after(-time.Hour), "x2", "uV"), // older

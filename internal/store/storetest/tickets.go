@@ -17,8 +17,8 @@ const noLimit = 100000
 func newTicket(id string) gateway.Ticket {
 	return gateway.Ticket{
 		Hash: hash("ticket " + id), Desktop: hash("desktop " + id), App: "wiki", Connector: "main", Browser: "Firefox 验",
-		Place:  "上海",
-		Number: "42", Others: []string{"17", "93"}, State: gateway.TicketOpen, CreatedAt: noon,
+		MaskedIP: "上海",
+		Number:   "42", Others: []string{"17", "93"}, State: gateway.TicketOpen, CreatedAt: noon,
 		ExpiresAt: after(2 * time.Minute), Data: []byte("data of " + id),
 	}
 }

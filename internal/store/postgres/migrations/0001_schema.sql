@@ -166,7 +166,7 @@ CREATE TABLE tickets (
 	app                text NOT NULL,
 	connector          text NOT NULL,
 	browser            text NOT NULL,
-	place              text NOT NULL,
+	masked_ip          text NOT NULL, -- of the desktop
 	number             text NOT NULL,
 	others             text NOT NULL, -- list
 	state              text NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),

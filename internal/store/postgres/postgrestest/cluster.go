@@ -1,5 +1,6 @@
-// Package postgrestest starts a private PostgreSQL cluster for tests. It runs the
-// installed programs, and the cluster stops when the test process ends.
+// Package postgrestest starts a private PostgreSQL server for tests. It runs the installed
+// programs, and the server stops when the test process ends. "Cluster" is PostgreSQL's word for a
+// server with its data folder.
 //
 // A package's TestMain calls [Main], and a test calls [URL] for an empty schema.
 // [Start] starts a separate cluster that a test may kill.
@@ -31,11 +32,11 @@ type Cluster struct {
 	args []string // of the server, besides those it needs
 	port int
 	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
+	done chan struct{} // closed when the server has ended
 }
 
-// install is the message of a test that finds no PostgreSQL.
-const install = "PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and the PATH): " +
+// notInstalled is the message of a test that finds no PostgreSQL.
+const notInstalled = "PostgreSQL is not installed (looked in /usr/lib/postgresql/*/bin and the PATH): " +
 	"apt-get install postgresql-15, or set WEIGATE_TEST_POSTGRES to the address of a server"
 
 // programs returns the folder with initdb and postgres of the newest installed version.
@@ -50,7 +51,7 @@ func programs() (string, error) {
 	}
 	path, err := exec.LookPath("initdb")
 	if err != nil {
-		return "", errors.New(install)
+		return "", errors.New(notInstalled)
 	}
 	path, err = filepath.EvalSymlinks(path)
 	return filepath.Dir(path), err
@@ -87,6 +88,7 @@ func start(ctx context.Context, args ...string) (*Cluster, error) {
 	return c, nil
 }
 
+// init creates the data folder with initdb and writes the settings.
 func (c *Cluster) init(ctx context.Context) error {
 	if os.Getuid() == 0 {
 		uid, gid, err := serverUser()
@@ -165,6 +167,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	return last
 }
 
+// run starts the server and waits until it accepts connections or has ended.
 func (c *Cluster) run(ctx context.Context) error {
 	cmd, err := c.command(context.WithoutCancel(ctx), "postgres",
 		append([]string{"-D", c.data(), "-p", strconv.Itoa(c.port)}, c.args...)...)
@@ -200,7 +203,7 @@ func (c *Cluster) run(ctx context.Context) error {
 	}
 }
 
-// ready reports whether the log of the server contains that it accepts connections.
+// ready reports whether the server accepts connections: line 8 of its file postmaster.pid says so.
 func (c *Cluster) ready() bool {
 	pid, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	lines := strings.Split(string(pid), "\n")

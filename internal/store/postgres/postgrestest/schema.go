@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,33 +29,30 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 // started. TestMain passes the result to os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if os.Getenv("WEIGATE_TEST_POSTGRES") == "" {
-		if c, err := peek(); err == nil && c != nil {
-			if err := c.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, "postgrestest:", err)
-				return 1
-			}
-		}
+	if !sharedStarted.Load() {
+		return code
+	}
+	c, err := shared()
+	if err != nil {
+		return code // the test that started it has failed
+	}
+	if err := c.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "postgrestest:", err)
+		return 1
 	}
 	return code
 }
 
-// asked is true if shared was started. Main reads it, because a call of shared would start it.
-var asked sync.Map
-
-func peek() (*Cluster, error) {
-	if _, ok := asked.Load("shared"); !ok {
-		return nil, nil
-	}
-	return shared()
-}
+// sharedStarted is true if a test has called shared. Main must not call it otherwise, because it
+// would start the cluster.
+var sharedStarted atomic.Bool
 
 // URL returns the address of an empty schema, which is dropped after the test.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("WEIGATE_TEST_POSTGRES")
 	if server == "" {
-		asked.Store("shared", true)
+		sharedStarted.Store(true)
 		c, err := shared()
 		if err != nil {
 			t.Fatalf("start PostgreSQL: %v", err)
@@ -76,11 +74,11 @@ func Schema(t testing.TB, server string) (string, error) {
 		return "", errors.New("WEIGATE_TEST_POSTGRES: invalid URL")
 	}
 	name := "t_" + gateway.NewID()
-	if err := do(t.Context(), server, "CREATE SCHEMA "+name); err != nil {
+	if err := execute(t.Context(), server, "CREATE SCHEMA "+name); err != nil {
 		return "", err
 	}
 	t.Cleanup(func() {
-		if err := do(context.Background(), server, "DROP SCHEMA "+name+" CASCADE"); err != nil {
+		if err := execute(context.Background(), server, "DROP SCHEMA "+name+" CASCADE"); err != nil {
 			t.Logf("drop the schema: %v", err)
 		}
 	})
@@ -90,7 +88,8 @@ func Schema(t testing.TB, server string) (string, error) {
 	return u.String(), nil
 }
 
-func do(ctx context.Context, server, sql string) error {
+// execute connects to server and runs one statement.
+func execute(ctx context.Context, server, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)

@@ -160,7 +160,7 @@ CREATE TABLE tickets (
 	app                TEXT NOT NULL,
 	connector          TEXT NOT NULL,
 	browser            TEXT NOT NULL,
-	place              TEXT NOT NULL,
+	masked_ip          TEXT NOT NULL, -- of the desktop
 	number             TEXT NOT NULL,
 	others             TEXT NOT NULL, -- list
 	state              TEXT NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
