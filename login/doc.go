@@ -1,6 +1,6 @@
 // Package login signs users in with WeChat in a net/http program: inside WeChat through an official
-// account (服务号), elsewhere by WeChat's QR code through a website app (网站应用). It keeps their
-// sessions.
+// account (服务号), elsewhere by WeChat's QR code through a website app (网站应用). It stores
+// their sessions.
 //
 // The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] and
 // [Handler.RequireProfile] around the program's pages, and [FromContext] for the [Session].

@@ -21,16 +21,16 @@ const (
 	endpointAuth     = "auth"
 )
 
-// transport holds what a Client derives from its fields at the first call.
+// transport is what a Client derives from its fields at the first call.
 type transport struct {
-	rt       http.RoundTripper // no http.Client, which copies each request for redirects
+	rt       http.RoundTripper // not an http.Client, which would follow redirects
 	timeout  time.Duration     // of one call; 0 or less means none
 	urls     map[string]string // by endpoint, without the query
-	encoding []string          // see noRewindBody
-	err      error             // the problem of APIURL
+	encoding []string          // transfer encoding of a noRewindBody
+	err      error             // set when APIURL is invalid
 }
 
-// setUp returns the transport, which it makes at the first call.
+// setUp returns the transport. The first call creates it.
 func (c *Client) setUp() *transport {
 	c.once.Do(func() {
 		t := &c.transport
@@ -81,13 +81,14 @@ func privateTransport() *http.Transport {
 	}
 }
 
-// request is one call to WeChat's server. It can be sent more than once.
+// request is a call of one of WeChat's endpoints. It is sent once, or twice if the first attempt
+// fails.
 type request struct {
 	endpoint   string
 	query      string    // escaped
 	secrets    [2]string // values that are redacted in every error
-	openID     string    // the openid that the response must have; "" means any
-	spendsCode bool      // contains a code: not sent again once it may have arrived
+	openID     string    // for userinfo: the openid that the response must have
+	spendsCode bool      // it contains a code, so it is not sent again if WeChat may have received it
 }
 
 // notSent returns the error of a call for which no request was made.
@@ -95,7 +96,8 @@ func notSent(endpoint string, err error) error {
 	return &Error{Endpoint: endpoint, Err: err, unsent: true}
 }
 
-// do sends q, at most twice, and returns the decoded response.
+// do sends q, at most twice, and returns the decoded response. R is the type of the response, such
+// as tokenResponse; P is *R, which implements the interface response.
 func do[R any, P interface {
 	*R
 	response
@@ -124,13 +126,14 @@ func do[R any, P interface {
 	}
 }
 
-// timesOutBefore reports whether the timeout of a call that begins now ends before ctx does.
+// timesOutBefore reports whether a call that begins now reaches its timeout before the deadline of
+// ctx.
 func (t *transport) timesOutBefore(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
 	return t.timeout > 0 && (!ok || time.Until(end) > t.timeout)
 }
 
-// attempt sends q once and calls OnCall.
+// attempt sends q once, decodes the response into v, and calls OnCall.
 func (c *Client) attempt(ctx context.Context, t *transport, q *request, attempt int, v response) *Error {
 	if c.OnCall == nil {
 		_, err := q.send(ctx, t, v)
@@ -210,9 +213,10 @@ func (q *request) readResponse(resp *http.Response, v response) *Error {
 	return nil
 }
 
-// retryable reports whether q may be sent again after e. Only two results prove that the code of an
-// exchange is not spent: a failed dial, and errcode -1. The other calls change nothing at WeChat,
-// so they are retried whenever the result is unknown.
+// retryable reports whether q may be sent again after e. WeChat accepts a code once, so an exchange
+// is sent again only when the code is certainly unused: no connection was made, or WeChat answered
+// errcode -1. The other endpoints change nothing at WeChat, so their calls are sent again whenever
+// there was no usable response.
 func (q *request) retryable(e *Error) bool {
 	switch {
 	case e.Code != 0:
@@ -235,8 +239,7 @@ func (e *Error) notRetried(cause error) *Error {
 	return &out
 }
 
-// pause waits between two attempts: long enough for a server to recover, short enough for a user
-// who waits for the page. It returns early, with the reason, when ctx ends before the pause does.
+// pause waits 100 to 300 ms between two attempts. It returns an error when ctx ends before that.
 func pause(ctx context.Context) error {
 	wait := 100*time.Millisecond + rand.N(200*time.Millisecond)
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
@@ -252,10 +255,11 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// noRewindBody is an empty request body that cannot be read twice. When a reused connection breaks
-// before the response, net/http sends a GET without a body again, although the first request may
-// have arrived; with this body it does not. With the transfer encoding "identity", net/http does
-// not start a goroutine to probe the body. Neither changes the bytes sent.
+// noRewindBody is an empty request body that prevents automatic retries of net/http. When a reused
+// connection breaks before the response, net/http sends a GET request without a body again,
+// although the server may have received the first one and redeemed the code. It does not do so for
+// a request with a body. The transfer encoding "identity" stops net/http from starting a goroutine
+// that reads ahead in the body. Neither changes the bytes that are sent.
 type noRewindBody struct{}
 
 func (noRewindBody) Read([]byte) (int, error)         { return 0, io.EOF }
@@ -263,15 +267,16 @@ func (noRewindBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // avoid
 func (noRewindBody) Close() error                     { return nil }
 
 // failedToDial reports whether err occurred before there was a connection, so that no byte of the
-// request was sent. This holds because noRewindBody prevents net/http from sending a request twice.
+// request was sent. noRewindBody makes this certain for an exchange: without it, the error could be
+// that of an automatic retry.
 func failedToDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// redactError removes secrets from the error of a RoundTripper. It unwraps *url.Error, whose text
-// contains the query. If the text of the cause still contains a secret, only the redacted text and
-// errors.Is remain.
+// redactError removes secrets from the error of a RoundTripper. It unwraps a *url.Error, because
+// the text of that contains the query. If the text still contains a secret, it returns an error
+// that has the redacted text and supports errors.Is, but cannot be unwrapped.
 func (q *request) redactError(err error) error {
 	for {
 		u, ok := err.(*url.Error)
@@ -287,7 +292,7 @@ func (q *request) redactError(err error) error {
 	return err
 }
 
-// redactedError keeps of another error only a redacted text and the result of errors.Is.
+// redactedError has the redacted text of another error. Its field is calls errors.Is on that error.
 type redactedError struct {
 	text string
 	is   func(target error) bool
@@ -296,8 +301,8 @@ type redactedError struct {
 func (r *redactedError) Error() string        { return r.text }
 func (r *redactedError) Is(target error) bool { return r.is(target) }
 
-// redact replaces the secrets in a text, both plain and escaped. Values under eight bytes stay: no
-// secret of WeChat's is that short, and replacing them would garble the text.
+// redact replaces the secrets in a text, both plain and escaped. It does not replace values under
+// eight bytes: WeChat's secrets are longer, and a short value may occur in the text by chance.
 func (q *request) redact(text string) string {
 	for _, v := range q.secrets {
 		if len(v) < 8 {

@@ -18,9 +18,9 @@ const (
 )
 
 // Client is one app at WeChat: an official account, a test account, or a website app of the Open
-// Platform. Use one Client per app for the life of the program: it keeps its connections open. All
-// fields but AppID and Secret may stay empty. A Client is safe for concurrent use. After the first
-// use its fields must not change, and it must not be copied.
+// Platform. Use one Client per app for the life of the program, because it reuses its connections.
+// All fields but AppID and Secret may stay empty. A Client is safe for concurrent use. After the
+// first use its fields must not change, and it must not be copied.
 type Client struct {
 	// AppID is the appid: "wx" and 16 hexadecimal digits at WeChat itself.
 	AppID string
@@ -40,14 +40,14 @@ type Client struct {
 	// HTTPClient makes the calls. The default is a private client that honours HTTPS_PROXY, uses
 	// HTTP/1.1 and keeps idle connections for 30 seconds.
 	//
-	// Of a client that you set, only Transport and Timeout are used. Both are read at the first
-	// call, and the shorter one of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect and
-	// Jar are ignored: cookies are not stored, and redirects are not followed, because the Referer
-	// header would contain the app secret.
+	// If you set it, only Transport and Timeout are used. Both are read at the first call, and the
+	// shorter one of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect and Jar are ignored:
+	// cookies are not stored, and redirects are not followed, because the Referer header of the
+	// second request would contain the app secret.
 	HTTPClient *http.Client
 
-	// Timeout limits one call with both attempts. 0 means 10 seconds; a negative value means no
-	// limit besides the context's.
+	// Timeout limits one call, including its second attempt. 0 means 10 seconds; with a negative
+	// value only the context limits a call.
 	Timeout time.Duration
 
 	// OnCall, when not nil, is called after each attempt, in the goroutine of the call. Use it for
@@ -125,7 +125,7 @@ type AuthorizeRequest struct {
 	RedirectURI string
 
 	// State is returned unchanged in the callback. It has 1 to 128 bytes of A-Z, a-z and 0-9. Other
-	// characters arrive damaged, because WeChat does not escape them.
+	// characters would be damaged, because WeChat does not escape them.
 	State string
 
 	// Scope is ScopeBase or ScopeUserInfo; "" means ScopeBase.
@@ -199,7 +199,8 @@ func (c *Client) QRConnectURL(r QRConnectRequest) (string, error) {
 	return c.buildURL("/connect/qrconnect", r.RedirectURI, ScopeLogin, r.State, extra)
 }
 
-// buildURL validates the parameters and returns the URL. It does not use url.Values, which sorts.
+// buildURL validates the parameters and returns the URL. It does not use url.Values, which sorts
+// the parameters: WeChat checks their order.
 func (c *Client) buildURL(path, redirectURI string, scope Scope, state, extra string) (string, error) {
 	open, err := baseURL("OpenURL", c.OpenURL, defaultOpenURL)
 	if err != nil {

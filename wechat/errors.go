@@ -10,7 +10,7 @@ import (
 )
 
 // Classes of an [Error]: what the caller should do. Test with errors.Is. An Error has at most one
-// class; an unknown errcode has none.
+// class. An Error with an errcode that this package does not know has none.
 var (
 	// ErrReauthorize means that the code or the tokens cannot be used any more: redirect the user
 	// to AuthorizeURL again. It covers every failure of Exchange after which the code may be spent.
@@ -21,8 +21,8 @@ var (
 	// ErrRateLimited means that there were too many calls: wait a minute.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrTemporary means that WeChat or the network failed: the same call may be made again later.
-	// An Exchange of this class was not sent, or WeChat answered errcode -1, which is assumed to
-	// leave the code valid.
+	// For Exchange it means that the code is still valid: the request was not sent, or WeChat
+	// answered errcode -1 (system busy), after which the code is assumed to be valid.
 	ErrTemporary = errors.New("temporary failure")
 	// ErrConfiguration means that no user can fix the failure: correct the AppID, the Secret, the
 	// IP allow-list, the permissions of the app, or this program.
@@ -36,8 +36,8 @@ var (
 	// ErrTransport means that there was no response. The cause is wrapped too, so errors.Is finds
 	// context.DeadlineExceeded.
 	ErrTransport = errors.New("no response")
-	// ErrHTTPStatus means a response without an errcode whose status is not 2xx. Redirects are not
-	// followed, so a redirect is one of them.
+	// ErrHTTPStatus means that the status is not 2xx and the response has no errcode. A redirect
+	// counts, because redirects are not followed.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")
 	// ErrNotJSON means that the response is not a JSON object: the HTML page of a proxy, for
 	// example.
@@ -49,7 +49,7 @@ var (
 	// ErrNoOpenID means that the response has no openid, or one that is not printable ASCII. From
 	// UserInfo and CheckToken it can also mean that the argument is such an openid.
 	ErrNoOpenID = errors.New("no valid openid")
-	// ErrOtherOpenID means that UserInfo returned another user than was requested.
+	// ErrOtherOpenID means that UserInfo returned a user who was not requested.
 	ErrOtherOpenID = errors.New("response is for another openid")
 	// ErrNoToken means that the response has no access token. From UserInfo, CheckToken and Refresh
 	// it can also mean that the token argument is empty.
@@ -78,14 +78,14 @@ type Error struct {
 	Endpoint   string // "access_token", "refresh_token", "userinfo" or "auth"
 	Code       int    // WeChat's errcode; 0 when there was none
 	Message    string // WeChat's errmsg, at most 256 bytes, without its suffix and control characters
-	RequestID  string // from the errmsg's suffix: the rid, or the older hint; for WeChat's support
+	RequestID  string // the "rid" or the older "hint" at the end of the errmsg; for WeChat's support
 	HTTPStatus int    // 0 when there was no response
 
 	// Err is the problem and its cause when there is no errcode. With an errcode it is nil, or the
 	// reason why the call was not tried a second time.
 	Err error
 
-	unsent bool // no byte of the request was sent
+	unsent bool // no byte of the request was sent, so a code is not redeemed
 }
 
 // Error returns the endpoint, the problem and a hint what to do.
@@ -109,7 +109,7 @@ func (e *Error) Error() string {
 	return "wechat: " + e.Endpoint + ": " + problem + "; " + hint
 }
 
-// details returns errcode, message and request id in parentheses.
+// details returns the errcode, the message and the request id in parentheses.
 func (e *Error) details() string {
 	s := " (errcode " + strconv.Itoa(e.Code)
 	if e.Message != "" {
@@ -125,7 +125,7 @@ func (e *Error) details() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is the class of e, or ErrCodeUsed or ErrInvalidCode for their errcodes.
-// The problems of a response are found through Unwrap.
+// errors.Is finds the other errors through Unwrap.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrCodeUsed:
@@ -144,6 +144,7 @@ func (e *Error) class() error {
 	return e.classWithoutErrcode()
 }
 
+// classWithoutErrcode returns the class of an error for which WeChat sent no errcode.
 func (e *Error) classWithoutErrcode() error {
 	var untrusted *tls.CertificateVerificationError
 	switch {
@@ -155,14 +156,14 @@ func (e *Error) classWithoutErrcode() error {
 		errors.Is(e.Err, ErrConfiguration), errors.As(e.Err, &untrusted):
 		return ErrConfiguration
 	case e.unsent && (errors.Is(e.Err, ErrNoToken) || errors.Is(e.Err, ErrNoOpenID)):
-		return ErrConfiguration
+		return ErrConfiguration // the caller passed an empty token or an invalid openid
 	case e.HTTPStatus == http.StatusTooManyRequests:
 		return ErrRateLimited
 	case errors.Is(e.Err, ErrHTTPStatus) && e.HTTPStatus < 500 && e.HTTPStatus != http.StatusRequestTimeout:
 		// A redirect or 404 comes from another server than WeChat's: a wrong APIURL, or a proxy.
 		return ErrConfiguration
 	case e.Endpoint == endpointToken && !e.unsent:
-		return ErrReauthorize
+		return ErrReauthorize // WeChat may have received the code, and accepts it once
 	}
 	return ErrTemporary
 }
@@ -212,19 +213,22 @@ func meaningOf(endpoint string, code int) meaning {
 		// 40001 was formerly the errcode of a wrong AppSecret.
 		switch endpoint {
 		case endpointToken:
-			return meaning{ErrConfiguration, "WeChat rejected the AppSecret", "correct the Client's Secret"}
+			return meaning{
+				class: ErrConfiguration, problem: "WeChat rejected the AppSecret",
+				hint: "correct the Client's Secret",
+			}
 		case endpointRefresh:
-			return meaning{ErrReauthorize, "the refresh token is invalid or expired", ""}
+			return meaning{class: ErrReauthorize, problem: "the refresh token is invalid or expired"}
 		}
-		return meaning{ErrTokenExpired, "the access token is invalid or expired", ""}
+		return meaning{class: ErrTokenExpired, problem: "the access token is invalid or expired"}
 	case -1:
-		return meaning{ErrTemporary, "WeChat has a system error", ""}
+		return meaning{class: ErrTemporary, problem: "WeChat has a system error"}
 	case 45009, 45011:
-		return meaning{ErrRateLimited, "too many calls", ""}
+		return meaning{class: ErrRateLimited, problem: "too many calls"}
 	case 50002:
-		return meaning{ErrUserRestricted, "the user's account at WeChat is frozen or deregistered", ""}
+		return meaning{class: ErrUserRestricted, problem: "the user's account at WeChat is frozen or deregistered"}
 	case 40226:
-		return meaning{ErrUserRestricted, "WeChat blocked the code of a high-risk user", ""}
+		return meaning{class: ErrUserRestricted, problem: "WeChat blocked the code of a high-risk user"}
 	}
 	if m := reauthorize(code); m.class != nil {
 		return m
@@ -232,7 +236,7 @@ func meaningOf(endpoint string, code int) meaning {
 	if m := configuration(code); m.class != nil {
 		return m
 	}
-	return meaning{nil, "unknown errcode", ""}
+	return meaning{class: nil, problem: "unknown errcode"}
 }
 
 // reauthorize returns the meaning of the errcodes of class ErrReauthorize, or the zero meaning.
@@ -256,7 +260,7 @@ func reauthorize(code int) meaning {
 	default:
 		return meaning{}
 	}
-	return meaning{ErrReauthorize, problem, ""}
+	return meaning{class: ErrReauthorize, problem: problem}
 }
 
 // configuration returns the meaning of the errcodes of class ErrConfiguration, or the zero meaning.
@@ -290,30 +294,31 @@ func configuration(code int) meaning {
 	default:
 		return meaning{}
 	}
-	return meaning{ErrConfiguration, problem, hint}
+	return meaning{class: ErrConfiguration, problem: problem, hint: hint}
 }
 
 // maxMessage is the longest errmsg that is kept, in bytes.
 const maxMessage = 256
 
 // errmsgSuffix matches what WeChat appends to an errmsg, in every form seen between 2015 and 2026:
-// "hints: [ req_id: … ]", "hint: […]", "rid: …", several of them in a row, and the suffix of WeCom.
-// It also matches the empty end of a text without a suffix.
+// "hints: [ req_id: … ]", "hint: […]", "rid: …", several of them in a row, and "from ip" and "more
+// info" of WeCom. It always matches: without a suffix, the empty end of the text. Group 1 is the
+// text of the hint, group 2 the rid.
 var errmsgSuffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*rid:\s*([0-9a-f-]{10,}))?` +
 	`(?:,\s*(?:from ip|more info)\b.*)?\s*$`)
 
 // splitErrmsg splits an errmsg into the message and the request id. The request id is the rid if
 // there is one, else the hint.
-func splitErrmsg(s string) (message, requestID string) {
-	s = removeControl(s)
-	at := errmsgSuffix.FindStringSubmatchIndex(s) // never nil: the end of s matches
-	if at[2] >= 0 {
-		requestID = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s[at[2]:at[3]]), "req_id:"))
+func splitErrmsg(errmsg string) (message, requestID string) {
+	errmsg = removeControl(errmsg)
+	suffix := errmsgSuffix.FindStringSubmatch(errmsg)
+	hint, rid := suffix[1], suffix[2]
+	requestID = rid
+	if rid == "" {
+		requestID = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(hint), "req_id:"))
 	}
-	if at[4] >= 0 {
-		requestID = s[at[4]:at[5]]
-	}
-	return shorten(s[:at[0]]), shorten(requestID)
+	message = errmsg[:len(errmsg)-len(suffix[0])] // the suffix is at the end
+	return shorten(message), shorten(requestID)
 }
 
 // shorten trims s and cuts it to maxMessage bytes, never inside a character.

@@ -24,21 +24,23 @@ type response interface {
 	validate() error // returns the problem when a required field is missing or invalid
 }
 
-// errcodeFields has the fields that report an error on every endpoint. A successful response has
-// neither, except that of /sns/auth.
+// errcodeFields are the fields by which every endpoint reports an error. A successful response
+// omits them, except on /sns/auth, where errcode is 0.
 type errcodeFields struct {
 	Errcode number `json:"errcode"`
 	Errmsg  string `json:"errmsg"`
 }
 
+// failure returns f. All response types embed errcodeFields, and so implement this method of
+// response.
 func (f *errcodeFields) failure() *errcodeFields { return f }
 
 // number is an integer that WeChat may send as a string, a fraction or a boolean. Decoding never
 // fails: a value that is not an integer sets invalid.
 type number struct {
 	n       int64
-	set     bool
-	invalid bool
+	set     bool // the field is present and not null
+	invalid bool // the value is not an integer; n is 0
 }
 
 // UnmarshalJSON decodes an integer. A null counts as absent.
@@ -93,9 +95,10 @@ func readBody(r *http.Response) ([]byte, error) {
 	return b, nil
 }
 
-// decode decodes body into v. It modifies body. A known field of the wrong type counts as absent.
+// decode decodes body into v. It modifies body. A field with a value of the wrong type counts as
+// absent.
 func decode(body []byte, v response) error {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark
 	replaceControlBytes(body)
 	body = bytes.Trim(body, " ")
 	switch {
@@ -146,19 +149,8 @@ func replaceControlBytes(b []byte) {
 	}
 }
 
-// removeControl removes the control characters that remain after decoding. The decoder has replaced
-// invalid UTF-8 with U+FFFD.
+// removeControl removes control characters. JSON strings can contain them in escaped form.
 func removeControl(s string) string {
-	clean := true
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == 0x7f || c == 0xc2 {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return -1

@@ -1,7 +1,7 @@
-// Package cookie names, creates and reads the cookies of one base URL. No other host receives them.
+// Package cookie names, creates and reads the cookies of a server. No other host receives them.
 //
-// [For] returns the [Set] of a base URL. The package imports the standard library only, so that the
-// public packages of this module may use it.
+// [For] returns the [Set] for the server's base URL. The package imports the standard library only,
+// so that the public packages of this module may use it.
 package cookie
 
 import (
@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// Set creates cookies with the attributes of one base URL: HttpOnly, SameSite=Lax, and Secure on
-// https.
+// Set creates and reads the cookies of one base URL. They are HttpOnly, SameSite=Lax, and Secure on
+// https. Methods take the short name of a cookie, to which the Set adds a prefix.
 //
-// On https at the root of a host their names begin with "__Host-": no other host, and no page on
-// plain http, can set such a cookie (RFC 6265bis, section 4.1.3.2). Under a path the prefix is
-// "__Secure-", and the cookies are limited to the path. On plain http there is neither, and since
-// cookies ignore ports the name contains the port.
+// The prefix depends on the base URL. On https at the root of a host it begins with "__Host-": no
+// other host, and no page on plain http, can set such a cookie (RFC 6265bis, section 4.1.3.2). On
+// https below a path it begins with "__Secure-", and browsers send the cookies for that path only.
+// On plain http it contains the port, because browsers send the cookies of one port to all others.
 type Set struct {
 	prefix string
 	path   string
 	secure bool
 }
 
-// For returns the Set of an http or https URL. prefix is the common beginning of the names.
+// For returns the Set for an http or https URL. prefix is a part of all names, and distinguishes
+// programs on one host.
 func For(base *url.URL, prefix string) Set {
 	s := Set{path: strings.TrimSuffix(base.EscapedPath(), "/"), secure: base.Scheme == "https"}
 	switch {
@@ -41,18 +42,19 @@ func For(base *url.URL, prefix string) Set {
 	return s
 }
 
-// Name returns the whole name of the cookie called name.
+// Name returns the full name of the cookie called name, with the prefix.
 func (s Set) Name(name string) string { return s.prefix + name }
 
-// HostOnly reports whether browsers stop other hosts from setting cookies of the Set.
+// HostOnly reports whether the names begin with "__Host-", so that no other host can set a cookie
+// of the Set.
 func (s Set) HostOnly() bool { return strings.HasPrefix(s.prefix, "__Host-") }
 
-// New returns a cookie that lives for age, at least one second.
+// New returns a cookie that expires after age, at least one second.
 func (s Set) New(name, value string, age time.Duration) *http.Cookie {
 	return s.make(s.prefix+name, value, max(1, int(age/time.Second)))
 }
 
-// Clear returns a cookie that removes the one called name.
+// Clear returns a cookie that removes the cookie called name from the browser.
 func (s Set) Clear(name string) *http.Cookie { return s.make(s.prefix+name, "", -1) }
 
 func (s Set) make(name, value string, age int) *http.Cookie {
@@ -68,8 +70,9 @@ func (s Set) Has(r *http.Request, name string) bool {
 	return err == nil
 }
 
-// Value returns the value of the cookie called name, or "". Two different values mean that another
-// host set one of them (which browsers prevent where HostOnly is true): then neither is returned.
+// Value returns the value of the cookie called name, or "". It also returns "" when the browser
+// sent two different values: another host below the same domain has set one of them, and it is
+// unknown which. This cannot happen when HostOnly is true.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
 	for _, c := range r.CookiesNamed(s.prefix + name) {
@@ -81,8 +84,8 @@ func (s Set) Value(r *http.Request, name string) string {
 	return value
 }
 
-// WithPrefix returns the names of the cookies that the browser sent and that begin with prefix. The
-// names are without the common beginning of the Set, and each occurs once.
+// WithPrefix returns the short names that begin with prefix, of the cookies that the browser sent.
+// Each occurs once.
 func (s Set) WithPrefix(r *http.Request, prefix string) (names []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {

@@ -13,14 +13,16 @@ import (
 	"strings"
 )
 
-// Catalogue holds texts by language and key. Make it with [Load]; it is safe for concurrent use.
+// Catalogue has the texts of a package in all languages. Create it with [Load]. It is safe for
+// concurrent use.
 type Catalogue struct {
 	texts map[string]map[string]string // language → key → text
 }
 
-// Load reads en.json and zh-CN.json from a directory. Each file is one JSON object of keys and
-// texts; a text may have placeholders such as {app}. The error names every problem: a key that one
-// language lacks or has twice, an empty text, placeholders that differ between the languages.
+// Load reads en.json and zh-CN.json from a directory. Each file is one JSON object that maps keys
+// to texts. A text may have placeholders such as {app}. The error joins all problems: keys that are
+// missing in one language, duplicate keys, empty texts, and placeholders that differ between the
+// languages.
 func Load(files fs.FS, dir string) (*Catalogue, error) {
 	c := &Catalogue{texts: map[string]map[string]string{}}
 	var problems []error
@@ -65,7 +67,8 @@ func MustLoad(files fs.FS, dir string) *Catalogue {
 	return c
 }
 
-// readTexts decodes one file. It reads token by token, because json.Unmarshal accepts a key twice.
+// readTexts decodes one file. It reads token by token to find duplicate keys, which json.Unmarshal
+// accepts.
 func readTexts(files fs.FS, name string) (map[string]string, error) {
 	raw, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -108,8 +111,8 @@ func (c *Catalogue) Keys() []string {
 }
 
 // Check returns an error that names each required key without a text, and each key that is neither
-// required nor optional. A package with a fixed list of keys calls it once, so that no text is
-// missing and none is left over.
+// required nor optional. A package that knows all its keys calls it once, to find missing and
+// unused texts.
 func (c *Catalogue) Check(required, optional []string) error {
 	keys := c.Keys()
 	var problems []error

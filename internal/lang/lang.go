@@ -1,12 +1,12 @@
 // Package lang chooses between the two languages of the program, English and Chinese, and loads the
 // texts of its pages.
 //
-// A browser states its languages in the Accept-Language header ([FromRequest], [FromHeader]), an
-// app in the ui_locales parameter of OpenID Connect ([FromLocales]), a terminal in its environment
-// ([FromEnvironment]). A part of the program that has pages keeps its texts in two embedded JSON
-// files, en.json and zh-CN.json, and reads them with [Load].
+// [FromRequest] and [FromHeader] read the Accept-Language header of a browser, [FromLocales] reads
+// the ui_locales parameter of OpenID Connect, and [FromEnvironment] reads the environment of a
+// terminal. A package with pages has its texts in two embedded JSON files, en.json and zh-CN.json,
+// and reads them with [Load].
 //
-// It does not negotiate regional variants: every Chinese tag selects zh-CN.
+// Regional variants are not distinguished: every Chinese language tag selects zh-CN.
 package lang
 
 import (
@@ -33,8 +33,8 @@ func FromRequest(r *http.Request) string {
 	return FromHeader(r.Header, English)
 }
 
-// FromLocales returns the first known language of a space-separated list of tags, the form of
-// ui_locales (OpenID Connect Core 3.1.2.1). It reports false where the list has no known language.
+// FromLocales returns the first known language in a space-separated list of language tags, which is
+// the format of ui_locales (OpenID Connect Core 3.1.2.1). found is false when the list has none.
 func FromLocales(locales string) (language string, found bool) {
 	for tag := range strings.FieldsSeq(locales) {
 		if language, found = fromTag(tag); found {
@@ -45,8 +45,8 @@ func FromLocales(locales string) (language string, found bool) {
 }
 
 // FromHeader returns the known language with the highest quality value in Accept-Language (RFC
-// 9110, 12.5.4); of equal ones the first. It returns fallback where the header has none, and for
-// "*". Ranges with a malformed or zero quality value are ignored.
+// 9110, 12.5.4), and the first of several with the same value. It returns fallback when the header
+// has no known language, and for "*". Entries with an invalid or zero quality value are ignored.
 func FromHeader(h http.Header, fallback string) string {
 	best, highest := fallback, 0.0
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Language"), ","), ",") {
@@ -84,7 +84,7 @@ func FromEnvironment(getenv func(string) string) string {
 	return English
 }
 
-// fromTag returns the language of a tag such as zh-Hans-CN, by its primary subtag.
+// fromTag returns the language of a tag such as zh-Hans-CN, which its first subtag determines.
 func fromTag(tag string) (language string, known bool) {
 	primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
 	switch primary {

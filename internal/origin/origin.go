@@ -1,10 +1,10 @@
-// Package origin reads web addresses the way browsers do, for code that decides where a browser may
-// be sent.
+// Package origin parses URLs as browsers do, for code that decides where a browser may be
+// redirected.
 //
-// [Canonical] and [Of] return the origin of an address, [Site] its site. [IsLoopback] reports
+// [Canonical] and [Of] return the origin of a URL, and [Site] its site. [IsLoopback] reports
 // whether a host is this machine. [LocalPath] validates a redirect target. It rejects addresses
 // that some browser or proxy parses differently than this program: with backslashes, control bytes,
-// dot segments or several layers of percent-encoding.
+// dot segments ("..") or several layers of percent-encoding.
 //
 // The package imports the standard library only, so that the public packages of this module may use
 // it.
@@ -19,8 +19,9 @@ import (
 	"strings"
 )
 
-// Canonical returns scheme://host[:port] in lower case and without a default port. A bare host
-// means https. It accepts nothing but a scheme, a host, a port and a slash.
+// Canonical validates an origin that an administrator or program has written, and returns it as
+// scheme://host[:port] in lower case without a default port. A bare host means https. An error is
+// returned for a URL with more than a scheme, a host, a port and a slash.
 func Canonical(text string) (string, error) {
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
@@ -48,23 +49,24 @@ func Canonical(text string) (string, error) {
 	return Of(u), nil
 }
 
-// Of returns the origin of an http or https address as a browser writes it in the header Origin:
-// lower case, no default port. It returns "" for other schemes, and for an address without a host.
+// Of returns the origin of an http or https URL as browsers send it in the Origin header: in lower
+// case, without a default port. It returns "" for other schemes, and for a URL without a host.
 func Of(u *url.URL) string {
 	if u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
 		return ""
 	}
 	host := strings.ToLower(u.Host)
-	if p := u.Port(); p == "" || u.Scheme == "http" && p == "80" || u.Scheme == "https" && p == "443" {
-		host = strings.TrimSuffix(strings.TrimSuffix(host, p), ":")
+	port := u.Port()
+	isDefault := port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
+	if isDefault {
+		host = strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
 	}
 	return u.Scheme + "://" + host
 }
 
-// Site returns the part of an http or https address that two addresses of one site share: the
-// scheme and the registrable domain (HTML standard, "schemeful same-site"). The registrable domain
-// is taken to be the last two labels of the host, which is wrong for public suffixes of several
-// labels such as co.uk.
+// Site returns the scheme and the registrable domain of an http or https URL. Two URLs with the
+// same result are of the same site (HTML standard, "schemeful same-site"). The last two labels of
+// the host are taken as the registrable domain, which is wrong below public suffixes such as co.uk.
 func Site(u *url.URL) string {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -83,16 +85,16 @@ func Hostname(hostport string) string {
 	return strings.ToLower(strings.Trim(hostport, "[]"))
 }
 
-// IsLoopback reports whether browsers treat a host as this machine, whatever a name server says:
-// localhost, names below it, 127.0.0.0/8 and ::1 (the specification "Secure Contexts" of the W3C,
-// section 3.1). host has no port and no brackets.
+// IsLoopback reports whether browsers treat a host as this machine: localhost, names below it,
+// 127.0.0.0/8 and ::1 (W3C, "Secure Contexts", section 3.1). It does not resolve names. host has no
+// port and no brackets.
 func IsLoopback(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || IsLoopbackIP(host)
 }
 
-// IsLoopbackIP reports whether a host is an IP address of this machine. RFC 8252, section 8.3,
-// recommends the address over the name localhost, which may resolve to another machine.
+// IsLoopbackIP reports whether a host is a loopback IP address. RFC 8252, section 8.3, recommends
+// such an address over the name localhost, which may resolve to another machine.
 func IsLoopbackIP(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
@@ -103,7 +105,7 @@ func IsLoopbackIP(host string) bool {
 // read as slashes.
 func CheckBytes(address string) error {
 	for _, c := range []byte(address) {
-		if !plain(c) {
+		if !needsNoEscape(c) {
 			return fmt.Errorf("it contains the byte %#02x", c)
 		}
 	}
@@ -115,7 +117,7 @@ func EscapeBytes(address string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for _, c := range []byte(address) {
-		if plain(c) {
+		if needsNoEscape(c) {
 			b.WriteByte(c)
 		} else {
 			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
@@ -124,17 +126,20 @@ func EscapeBytes(address string) string {
 	return b.String()
 }
 
-func plain(c byte) bool {
+// needsNoEscape reports whether an address may contain a byte without percent-encoding.
+func needsNoEscape(c byte) bool {
 	return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'
 }
 
 // maxEncodings is how many layers of percent-encoding CheckPath decodes.
 const maxEncodings = 4
 
-// CheckPath returns the decoded path of an address that begins with a path and may have a query and
-// a fragment. Since servers and proxies decode a path once or several times, it decodes repeatedly
-// and returns an error if any result names a host ("//evil.example") or contains a dot segment. A
-// malformed percent-encoding in the fragment is an error too: browsers and Go parse it differently.
+// CheckPath validates a path with an optional query and fragment, and returns the decoded path.
+//
+// Servers and proxies decode a path once or several times. CheckPath therefore decodes it
+// repeatedly, and returns an error if any result names a host ("//evil.example") or contains a dot
+// segment (".."). It also returns an error for an invalid percent-encoding in the fragment, which
+// browsers and Go parse differently.
 func CheckPath(address string) (decoded string, err error) {
 	if _, fragment, _ := strings.Cut(address, "#"); strings.Contains(fragment, "%") {
 		if _, err := url.PathUnescape(fragment); err != nil {
@@ -162,7 +167,8 @@ func CheckPath(address string) (decoded string, err error) {
 		case err != nil && round == 0:
 			return "", errors.New("its path is not well encoded")
 		case err != nil || next == decoded:
-			return decoded, nil // a literal % from an earlier round is not an encoding
+			// After the first round an error is caused by a literal %, which was encoded as %25.
+			return decoded, nil
 		case round == maxEncodings:
 			return "", errors.New("its path is encoded too many times")
 		}
@@ -171,8 +177,8 @@ func CheckPath(address string) (decoded string, err error) {
 }
 
 // LocalPath validates a redirect target on the same origin, a path with an optional query and
-// fragment, and returns the decoded path. No browser leaves the origin at an address that it
-// accepts.
+// fragment, and returns the decoded path. With an address that it accepts, every browser stays on
+// the origin.
 func LocalPath(address string) (decoded string, err error) {
 	if !strings.HasPrefix(address, "/") {
 		return "", errors.New("it is not a path")
@@ -183,8 +189,7 @@ func LocalPath(address string) (decoded string, err error) {
 	return CheckPath(address)
 }
 
-// Split returns the canonical origin of an absolute address, and the rest of it, which begins with
-// a slash.
+// Split splits an absolute URL into its canonical origin and the rest, which begins with a slash.
 func Split(address string) (origin, rest string, err error) {
 	scheme, after, found := strings.Cut(address, "://")
 	if !found {

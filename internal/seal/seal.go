@@ -1,9 +1,9 @@
-// Package seal encrypts small values that browsers keep for a server, such as cookies and
-// parameters.
+// Package seal encrypts small values that a server gives to browsers and reads again later: cookies
+// and URL parameters.
 //
-// [New] makes a [Sealer] of one or more keys for one purpose; [Sealer.Seal] and [Sealer.Open]
-// convert between bytes and text that is safe in a cookie and in an address. [Derive] and [Cipher]
-// are the two primitives below it.
+// [New] returns a [Sealer] for one purpose. [Sealer.Seal] encrypts bytes to text that is safe in a
+// cookie and in a URL, and [Sealer.Open] decrypts it. [Derive] and [Cipher] derive keys and ciphers
+// for callers that need another format.
 //
 // The package imports the standard library only, so that the public packages of this module may use
 // it.
@@ -28,21 +28,22 @@ const (
 	MaxLength = 8000
 )
 
-// ErrOpen is returned for every value that does not open. It gives no reason: the sender may be an
-// attacker.
+// ErrOpen is returned for every value that cannot be decrypted. It gives no reason, because the
+// sender may be an attacker.
 var ErrOpen = errors.New("seal: the value was not sealed here")
 
 // Sealer seals and opens values of one purpose. It is immutable and safe for concurrent use.
 type Sealer struct {
 	purpose string
-	ciphers []cipher.AEAD // the first seals, all open
+	ciphers []cipher.AEAD // one for each key: the first encrypts, all decrypt
 }
 
-// New returns a Sealer for one purpose. The first key seals and all keys open, so that keys can be
-// replaced. Each purpose has keys of its own, which are derived from the given ones.
+// New returns a Sealer for one purpose. The first key encrypts and all keys decrypt, so that keys
+// can be replaced. The Sealer uses keys that are derived from the given ones for this purpose, so a
+// value of one purpose cannot be opened for another.
 //
-// AES-256-GCM with random nonces is safe for 2^32 values of a key (NIST SP 800-38D, section 8.3): a
-// server that seals a thousand values a second replaces its key within a month.
+// AES-256-GCM with random nonces is safe for 2^32 values of one key (NIST SP 800-38D, section 8.3).
+// A server that seals a thousand values a second must therefore replace its key within a month.
 func New(keys [][]byte, purpose string) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("seal: no key")
@@ -61,8 +62,8 @@ func New(keys [][]byte, purpose string) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts plain as the value called name: the name of the cookie or parameter that holds it.
-// A value opens only under the name it was sealed for.
+// Seal encrypts plain. name is the name of the cookie or parameter; Open requires the same name, so
+// that an attacker cannot use the value of one cookie as another.
 func (s *Sealer) Seal(name string, plain []byte) (string, error) {
 	value := base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nil, nil, plain, s.associated(name)))
 	if len(value) > MaxLength {
@@ -88,10 +89,10 @@ func (s *Sealer) Open(name, value string) ([]byte, error) {
 	return nil, ErrOpen
 }
 
+// associated returns the associated data of the encryption.
 func (s *Sealer) associated(name string) []byte { return []byte(s.purpose + "\x00" + name) }
 
-// Derive returns n bytes that are derived from key for one purpose, by HKDF with SHA-256 (RFC
-// 5869).
+// Derive derives n bytes from key for one purpose, with HKDF and SHA-256 (RFC 5869).
 func Derive(key []byte, purpose string, n int) ([]byte, error) {
 	derived, err := hkdf.Key(sha256.New, key, nil, purpose, n)
 	if err != nil {

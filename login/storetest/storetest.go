@@ -4,9 +4,9 @@
 //		storetest.Run(t, func(t *testing.T) login.Store { return openMyStore(t) })
 //	}
 //
-// The name to know is [Run]. It needs no network and does not sleep: every method gets the time as
-// an argument, so the suite controls the clock. It does not check what a store does across a crash
-// or a restart; a persistent store needs tests of its own for that.
+// The name to know is [Run]. It needs no network and does not sleep, because the time is an
+// argument of the methods of a Store. It does not test crashes and restarts; a persistent store
+// needs its own tests for them.
 package storetest
 
 import (
@@ -21,10 +21,10 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// testCase is one case of the suite. why is what goes wrong for a user when a store fails it.
+// testCase is one test of the suite.
 type testCase struct {
 	name string
-	why  string
+	why  string // the reason for the requirement, which is logged when the test fails
 	run  func(t *testing.T, s login.Store)
 }
 
@@ -45,8 +45,8 @@ func Run(t *testing.T, open func(t *testing.T) login.Store) {
 	}
 }
 
-// start returns the time at which every case begins: in whole microseconds, which SQL databases can
-// store, and in UTC.
+// start returns the time at which every case begins. It is in UTC and has whole microseconds,
+// because SQL databases store no smaller unit.
 func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
 
 func attempt(id, code, owner string) login.Attempt {
