@@ -94,7 +94,7 @@ func CheckAnyOrder(t *testing.T, limit int64, handles func() []UserStore) {
 func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	people := rapid.IntRange(1, 3).Draw(t, "people")
 	unionid := func(person int, platform string) string {
-		shift := map[string]int{"ours": 0, "theirs": 1, "": 2}[platform]
+		shift := map[string]int{"group 1": 0, "group 2": 1, "": 2}[platform]
 		return fmt.Sprint(prefix, "u", (person+shift)%people)
 	}
 	for p := range people {

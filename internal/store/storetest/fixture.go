@@ -175,10 +175,10 @@ type connector struct{ name, appid, platform string }
 // The connectors of the suite. The first three are in one Open Platform account and so share
 // unionids. foreignConnector is in another one, and ungroupedConnector in none.
 var (
-	mainConnector      = connector{"main", "wxmain", "ours"}
-	siteConnector      = connector{"site", "wxsite", "ours"}
-	thirdConnector     = connector{"third", "wxthird", "ours"}
-	foreignConnector   = connector{"other", "wxother", "theirs"}
+	mainConnector      = connector{"main", "wxmain", "group 1"}
+	siteConnector      = connector{"site", "wxsite", "group 1"}
+	thirdConnector     = connector{"third", "wxthird", "group 1"}
+	foreignConnector   = connector{"other", "wxother", "group 2"}
 	ungroupedConnector = connector{"lone", "wxlone", ""}
 )
 

@@ -158,7 +158,7 @@ var grantCases = []testCase{
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(grant, g) {
-				t.Fatalf("grant of the redemption %+v\nfamily of the token %+v", grant, g)
+				t.Fatalf("grant of the redemption %+v\ngrant of the token %+v", grant, g)
 			}
 			wantEqual(t, "token", fmt.Sprint(a.Grant, a.CreatedAt, a.ExpiresAt),
 				fmt.Sprint("grant-g1", noon, after(5*time.Minute)))

@@ -139,10 +139,11 @@ func (f *fixture) startWorker(work, user string) *worker {
 	return w
 }
 
-func (w *worker) begin(ticket testing.TB) {
-	ticket.Helper()
+// begin tells the worker to start its work.
+func (w *worker) begin(t testing.TB) {
+	t.Helper()
 	if _, err := io.WriteString(w.in, "go\n"); err != nil {
-		ticket.Fatal(err)
+		t.Fatal(err)
 	}
 }
 

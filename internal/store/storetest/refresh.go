@@ -37,7 +37,7 @@ var refreshCases = []testCase{
 					t.Fatal(err)
 				}
 				if !reflect.DeepEqual(grant, out.Grant) {
-					t.Fatalf("grant of the rotation %+v\nfamily of the token %+v", out.Grant, grant)
+					t.Fatalf("grant of the rotation %+v\ngrant of the token %+v", out.Grant, grant)
 				}
 			}
 		},

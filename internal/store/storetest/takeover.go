@@ -9,10 +9,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// victim is an administrator and everything that an attacker could take.
+// victim is a user with everything that an attacker would want: an administrator, in a group, known
+// to an app by a subject, and imported with the old id "7". Its unionid is "uV"; the attacker's is
+// "uM".
 type victim struct {
-	account  gateway.User
-	identity []gateway.Identity
+	user       gateway.User
+	identities []gateway.Identity
 }
 
 func (f *fixture) addVictim() victim {
@@ -31,12 +33,12 @@ func (f *fixture) addVictim() victim {
 // unchanged.
 func (f *fixture) wantUnharmed(v victim) {
 	f.t.Helper()
-	id := v.account.ID
-	if a := f.getUser(id); !reflect.DeepEqual(a, v.account) {
-		f.t.Fatalf("the victim's user was %+v\nand is %+v", v.account, a)
+	id := v.user.ID
+	if a := f.getUser(id); !reflect.DeepEqual(a, v.user) {
+		f.t.Fatalf("the victim's user was %+v\nand is %+v", v.user, a)
 	}
-	if i := f.listIdentities(id); !reflect.DeepEqual(i, v.identity) {
-		f.t.Fatalf("the victim's identities were %+v\nand are %+v", v.identity, i)
+	if i := f.listIdentities(id); !reflect.DeepEqual(i, v.identities) {
+		f.t.Fatalf("the victim's identities were %+v\nand are %+v", v.identities, i)
 	}
 	f.getSession(hash("victim's session"), noon)
 	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
@@ -46,27 +48,28 @@ func (f *fixture) wantUnharmed(v victim) {
 // the test when one of them gets the victim's user or its rights.
 func (f *fixture) attack(v victim, signIns ...gateway.SignIn) {
 	f.t.Helper()
-	gets := func(s gateway.Store, a gateway.SignIn) {
+	signInAsAttacker := func(s gateway.Store, a gateway.SignIn) {
 		user, _, err := s.RecordSignIn(f.t.Context(), a)
 		if err != nil {
 			f.t.Errorf("%s at %s: %v", a.OpenID, a.Connector, err)
 		}
-		if user.ID == v.account.ID || user.Admin || len(user.Groups) > 0 || user.Nickname != "" || user.OldID != "" {
+		if user.ID == v.user.ID || user.Admin || len(user.Groups) > 0 || user.Nickname != "" || user.OldID != "" {
 			f.t.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Connector, user)
 		}
 	}
 	for _, a := range signIns {
-		gets(f.store, a)
+		signInAsAttacker(f.store, a)
 	}
 	handles := f.handles()
-	concurrently(4*len(signIns), func(i int) { gets(handles[i%2], signIns[i%len(signIns)]) })
+	concurrently(4*len(signIns), func(i int) { signInAsAttacker(handles[i%2], signIns[i%len(signIns)]) })
 	if !f.t.Failed() {
 		f.wantUnharmed(v)
 	}
 }
 
-// A sign-in joins by design when its unionid is the identity's first, its connector is in the
-// group, and the user has no openid at that connector. Everything else is an attack.
+// A sign-in joins the user with its unionid only when three things hold: the identity had no other
+// unionid before, its connector is in the open_platform group of that user's identity, and that
+// user has no openid at the connector. Each sign-in below lacks one of them.
 var takeoverCases = []testCase{
 	{
 		name:   "takeover by a forged unionid",
@@ -92,7 +95,7 @@ var takeoverCases = []testCase{
 		reason: "an old user table can contain anything",
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
-			mallory := f.recordSignIn(mainConnector.signIn(after(time.Minute), "m1", "uM"))
+			attacker := f.recordSignIn(mainConnector.signIn(after(time.Minute), "m1", "uM"))
 			f.importUsers([]gateway.ImportedUser{
 				importLine("8", mainConnector.signIn(after(time.Hour), "m1", "uV")), // known, with another unionid
 				importLine("9", mainConnector.signIn(after(time.Hour), "m2", "uV")), // unknown, beside the victim's openid
@@ -104,7 +107,7 @@ var takeoverCases = []testCase{
 			})
 			f.wantUnharmed(v)
 			wantEqual(t, "the attacker's user", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID,
-				mallory.ID)
+				attacker.ID)
 		},
 	},
 	{
@@ -113,13 +116,13 @@ var takeoverCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			v := f.addVictim()
 			// outside any group, but with the appids of the victim's group
-			lies := ungroupedConnector.signIn(after(time.Hour), "l2", "uV")
-			lies.GroupAppIDs = appidsOf("ours")
+			withVictimsAppIDs := ungroupedConnector.signIn(after(time.Hour), "l2", "uV")
+			withVictimsAppIDs.GroupAppIDs = appidsOf("group 1")
 			f.attack(v,
 				foreignConnector.signIn(after(time.Minute), "x1", "uV"), foreignConnector.signIn(after(time.Hour), "x1", "uV"),
 				foreignConnector.signIn(after(-time.Hour), "x2", "uV"), // older
 				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"),
-				ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), lies,
+				ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), withVictimsAppIDs,
 			)
 			// The foreign users with that unionid do not lead to the victim either.
 			f.attack(v, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"),

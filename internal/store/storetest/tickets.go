@@ -140,7 +140,7 @@ var ticketCases = []testCase{
 			got = f.redeemTicket(ticket.Hash, ticket.Desktop, after(3*time.Second))
 			want.State = gateway.TicketRedeemed
 			if stored := f.getTicket(ticket.Hash, noon); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stored, want) {
-				t.Fatalf("used: got  %+v\nstored %+v\nwant %+v", got, stored, want)
+				t.Fatalf("redeemed: got  %+v\nstored %+v\nwant %+v", got, stored, want)
 			}
 		},
 	},
@@ -225,7 +225,7 @@ var ticketCases = []testCase{
 			wantEqual(t, "end of an approved ticket", yes.ExpiresAt, after(end))
 			wantExpired("approved", end)
 			f.redeemTicket(ticket.Hash, ticket.Desktop, after(end-time.Second))
-			wantExpired("used", end)
+			wantExpired("redeemed", end)
 			wantEqual(t, "swept too early", f.sweep(after(end-time.Second), time.Time{}, 0), 0)
 			wantEqual(t, "swept", f.sweep(after(end), time.Time{}, 0), 1)
 			_, err := f.store.Ticket(t.Context(), ticket.Hash, noon)

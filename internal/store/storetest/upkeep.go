@@ -88,14 +88,14 @@ var upkeepCases = []testCase{
 			late, cancel2 := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 			defer cancel2()
 			for name, call := range map[string]func(context.Context) error{
-				"Arrive": func(x context.Context) error {
+				"RecordSignIn": func(x context.Context) error {
 					_, _, err := f.store.RecordSignIn(x, mainConnector.signIn(noon, "o2", ""))
 					return err
 				},
-				"Account":    func(x context.Context) error { _, err := f.store.User(x, id); return err },
+				"User":       func(x context.Context) error { _, err := f.store.User(x, id); return err },
 				"PutSession": func(x context.Context) error { return f.store.PutSession(x, newSession(id, "s"), noon) },
 				"Session":    func(x context.Context) error { _, err := f.store.Session(x, hash("s"), noon); return err },
-				"Claim": func(x context.Context) error {
+				"BeginAttempt": func(x context.Context) error {
 					_, _, err := f.store.BeginAttempt(x, newAttempt("k", "c", "one", 0), noon)
 					return err
 				},
@@ -123,7 +123,7 @@ var upkeepCases = []testCase{
 					return err
 				},
 				"PutKey": func(x context.Context) error { return f.store.PutKey(x, newKey("k", "s")) },
-				"AppendEvent": func(x context.Context) error {
+				"AppendEvents": func(x context.Context) error {
 					return f.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"})
 				},
 				"Sweep": func(x context.Context) error { _, err := f.store.Sweep(x, noon, noon, 1); return err },
