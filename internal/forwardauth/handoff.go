@@ -216,8 +216,8 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handof
 	})
 }
 
-// newToken stores a one-time token of a handoff. The grant of the host session exists from now on.
-// It is revoked like all grants: when the user is blocked or signs out everywhere.
+// newToken returns a new one-time token. It stores the token as a code, with the grant of the host
+// session. The grant is revoked like all grants: when the user is blocked or signs out everywhere.
 func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 	subject access.Subject) (string, error) {
 	now := h.cfg.Now()

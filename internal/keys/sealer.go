@@ -27,17 +27,19 @@ var ErrMasterKey = errors.New("keys: sealed with a master key that is not among 
 // ErrTampered means that a sealed value is damaged, or was moved from another row.
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
-// Sealer has one or more master keys. It is immutable and safe for concurrent use. The zero value
-// has no key: each of its methods fails or returns nothing.
+// Sealer encrypts values with the first of its master keys, and decrypts them with any of them. It is
+// immutable and safe for concurrent use. The zero value has no key: each of its methods fails or
+// returns nothing.
 type Sealer struct {
 	keys []masterKey
 }
 
 type masterKey struct {
-	id   [idSize]byte
-	root []byte
+	id   [idSize]byte // derived from root; identifies the key in sealed values
+	root []byte       // the master key itself; never used to encrypt, only to derive keys
 }
 
+// A sealed value is: version, key id, nonce, ciphertext.
 const (
 	sealVersion = 1
 	idSize      = 8
@@ -191,6 +193,7 @@ func (k masterKey) aead(purpose string) (cipher.AEAD, error) {
 	return seal.Cipher(k.root, "weigate seal "+purpose)
 }
 
+// associated returns the associated data of AES-GCM for a value.
 func associated(purpose, place string) []byte {
 	return []byte(purpose + "\x00" + place)
 }

@@ -21,24 +21,24 @@ type SetConfig struct {
 	Algs   []string         // algorithms to sign with; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
-	Keep   time.Duration    // how long it is published after it was replaced; 0 = 35 days; see Set.SetKeep
-	Reload time.Duration    // how often the store is read again by Run; 0 = 10 s
+	Keep   time.Duration    // how long a key is published after it was replaced; 0 = 35 days; see Set.SetKeep
+	Reload time.Duration    // how often Run reads the store; 0 = 10 s
 	Now    func() time.Time // nil = time.Now
-	Logger *slog.Logger     // nil = discards
+	Logger *slog.Logger     // nil discards
 }
 
-// Set is the set of signing keys, the same on every replica that shares the store. It keeps the
-// keys in memory, so signing and publishing continue while the database is unavailable. All methods
+// Set is the set of signing keys. Every replica that uses the same store has the same keys. They are
+// in memory too, so signing and publishing continue while the database is unavailable. All methods
 // are safe for concurrent use.
 type Set struct {
 	cfg     SetConfig
-	current atomic.Pointer[snapshot]
-	reading sync.Mutex // one reader of the store at a time; also guards cfg.Keep
+	current atomic.Pointer[snapshot] // the keys in memory
+	reading sync.Mutex               // is locked while the store is read or changed; also guards cfg.Keep
 }
 
-// OpenSet reads the keys, creates those that are missing, and seals with the first master key what
-// an older one sealed. It fails with [ErrMasterKey] when the store has keys that none of the master
-// keys opens.
+// OpenSet reads the keys and creates those that are missing. Keys that were sealed with an older
+// master key are sealed again with the first one. It returns [ErrMasterKey] when the store has keys
+// that were sealed with another master key than the given ones.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: SetConfig.Store and SetConfig.Sealer are required")
@@ -53,7 +53,8 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	}
 	defaultTo(&cfg.Period, 90*24*time.Hour)
 	defaultTo(&cfg.Lead, 24*time.Hour)
-	// Longer than a session lives: an app sends an old ID token again when it signs its user out.
+	// Longer than the lifetime of a session: an app that signs its user out sends the ID token from
+	// the beginning of the session (id_token_hint), and its signature must still be verified.
 	defaultTo(&cfg.Keep, 35*24*time.Hour)
 	defaultTo(&cfg.Reload, 10*time.Second)
 	if cfg.Now == nil {
@@ -100,9 +101,8 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 	return nil
 }
 
-// Run keeps the set up to date until ctx ends: it reads what other replicas created, and creates,
-// reseals and removes keys as they come due. When the store is unavailable it logs that and tries
-// again; the keys in memory continue to work.
+// Run calls [Set.Maintain] every SetConfig.Reload until ctx ends. When the store is unavailable, it
+// logs the error and tries again; the keys in memory continue to work.
 func (r *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.Reload)
 	defer tick.Stop()
@@ -118,7 +118,9 @@ func (r *Set) Run(ctx context.Context) {
 	}
 }
 
-// Maintain brings the set up to date once, as [Set.Run] does every SetConfig.Reload.
+// Maintain reads the keys that other replicas have created. It creates a key when the newest one will
+// soon have signed long enough, retires replaced keys, and seals keys again after a change of the
+// master key.
 func (r *Set) Maintain(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -147,17 +149,17 @@ func (r *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign. By
-// then every replica has read the key, even one whose last reading of the store failed. If one
-// replica signed earlier, another might
-// publish a key set without the key, and apps would reject its tokens; if one stopped publishing
-// the old key earlier, tokens that another still signs with it would be rejected.
+// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign, and the
+// old key stops being published. By then every replica has read the new key, even if reading the
+// store failed once. If a replica signed with the new key earlier, another replica might publish a
+// key set without it, and apps would reject the tokens. If a replica stopped publishing the old key
+// earlier, apps would reject tokens that another replica still signs with it.
 func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
 
-// Rotate creates a new key for alg. It signs after SetConfig.Lead, or after [Set.ActivationDelay]
-// when atOnce is true: that is for a key that leaked, and from the same moment on no replica
-// publishes an older key of alg, so that nothing they signed is accepted any more. The clocks of
-// the replicas must agree.
+// Rotate creates a new key for alg, which signs after SetConfig.Lead. With atOnce, which is for a key
+// that leaked, it signs after [Set.ActivationDelay]; from then on no replica publishes an older key
+// of alg, so that no token signed with one is accepted any more. The clocks of the replicas must
+// agree.
 func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -214,8 +216,8 @@ func (r *Set) List() []Status {
 	return out
 }
 
-// createDue creates a key of alg when there is none, or when the newest will sign for less than
-// Lead. It reports whether it did.
+// createDue creates a key of alg when there is none, or when the newest one will sign for less than
+// Lead from now on. It reports whether it created one.
 func (r *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := r.cfg.Now()
 	newest := snap.newest(alg, now)
@@ -228,9 +230,9 @@ func (r *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, 
 	return false, nil
 }
 
-// create stores a new key under the next slot of its algorithm: when another replica creates one at
-// the same moment both choose the same slot, the store accepts one of them, and both replicas use
-// that.
+// create stores a new key in the next slot of its algorithm. When another replica creates a key at the
+// same moment, both choose the same slot. The store accepts only one key in a slot, and both replicas
+// use that key.
 func (r *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
@@ -246,7 +248,7 @@ func (r *Set) create(ctx context.Context, snap *snapshot, alg string, active tim
 	}
 	err = r.cfg.Store.PutKey(ctx, key)
 	if errors.Is(err, gateway.ErrConflict) {
-		return nil
+		return nil // another replica has created a key in this slot
 	}
 	if err != nil {
 		return fmt.Errorf("keys: store the new %s key: %w", alg, err)
@@ -255,8 +257,8 @@ func (r *Set) create(ctx context.Context, snap *snapshot, alg string, active tim
 	return nil
 }
 
-// retireAndReseal stores when each replaced key stops being published, and seals again what an
-// older master key sealed.
+// retireAndReseal stores for each replaced key when it stops being published, and seals keys again
+// that were sealed with an older master key.
 func (r *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := r.cfg.Now()
 	for _, k := range snap.published(now) {

@@ -53,10 +53,10 @@ type signingKey struct {
 	signers map[string]jose.Signer // by type
 }
 
-// snapshot is the set at one reading of the store. It is never changed.
+// snapshot is the set of keys as it was read from the store once. It is immutable.
 type snapshot struct {
-	keys []*signingKey // by ActiveAt, then id
-	read time.Time
+	keys []*signingKey // sorted by ActiveAt, then by id
+	read time.Time     // when the store was read
 }
 
 // Sign signs claims, which are JSON, with the active key of alg and returns the compact form. typ
@@ -81,8 +81,8 @@ func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 // are JSON. It does not check times: the caller decides whether an expired token is accepted. The
 // only error to test for is [ErrToken].
 //
-// For a key that this replica does not know the store is read once, so a token that another replica
-// has just signed is accepted here.
+// When the token was signed with an unknown key, Verify reads the store, so that a token that another
+// replica has just signed is accepted.
 func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -122,8 +122,9 @@ func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store when the last reading is older than age. While another
-// goroutine reads it, or when it is unavailable, the keys in memory are used.
+// refresh reads the store if the keys in memory were read longer than age ago, and reports whether it
+// did. While another goroutine reads the store, or when the store is unavailable, it returns false,
+// and the caller uses the keys in memory.
 func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := r.cfg.Now().Sub(r.current.Load().read)
 	if since >= 0 && since < age || !r.reading.TryLock() {
@@ -139,6 +140,8 @@ func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
 	return true
 }
 
+// load reads the store. A key that is unchanged is taken from the current snapshot, because opening a
+// sealed RSA key is slow.
 func (r *Set) load(ctx context.Context) (*snapshot, error) {
 	stored, err := r.cfg.Store.Keys(ctx)
 	if err != nil {
@@ -152,15 +155,15 @@ func (r *Set) load(ctx context.Context) (*snapshot, error) {
 	}
 	snap := &snapshot{read: r.cfg.Now()}
 	for _, s := range stored {
-		gone := !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(snap.read)
 		if s.Use != useSign {
 			continue
 		}
 		k := &signingKey{}
+		expired := !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(snap.read)
 		if old := known[s.ID+string(s.Sealed)]; old != nil {
 			*k = *old
-		} else if gone {
-			k.alg = s.Alg // only its slot is used, and its master key may have been removed
+		} else if expired {
+			k.alg = s.Alg // not opened: only its slot matters, and its master key may have been removed
 		} else if err := k.open(r.cfg.Sealer, s); err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", s.Slot, err)
 		}
@@ -176,6 +179,7 @@ func (r *Set) load(ctx context.Context) (*snapshot, error) {
 	return snap, nil
 }
 
+// open decrypts the private key of a stored key, and prepares its signers.
 func (k *signingKey) open(m *Sealer, s gateway.Key) error {
 	der, err := m.Open(sealPurpose, s.ID, s.Sealed)
 	if err != nil {
@@ -208,16 +212,18 @@ func (k *signingKey) open(m *Sealer, s gateway.Key) error {
 	return nil
 }
 
+// publicKey returns a public key as a JSON Web Key, with its thumbprint as kid.
 func publicKey(alg string, public crypto.PublicKey) (jose.JSONWebKey, error) {
 	jwk := jose.JSONWebKey{Key: public, Algorithm: alg, Use: "sig"}
-	print, err := jwk.Thumbprint(crypto.SHA256)
+	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return jwk, fmt.Errorf("keys: %w", err)
 	}
-	jwk.KeyID = base64.RawURLEncoding.EncodeToString(print)
+	jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	return jwk, nil
 }
 
+// newPrivateKey returns a new private key in PKCS #8, and its kid.
 func newPrivateKey(alg string) (der []byte, kid string, err error) {
 	var private crypto.Signer
 	switch alg {
@@ -238,7 +244,7 @@ func newPrivateKey(alg string) (der []byte, kid string, err error) {
 	return der, public.KeyID, err
 }
 
-// published returns the keys that an app may still need, or will need soon.
+// published returns the keys of the JWKS: all that have not expired, also those that sign later.
 func (s *snapshot) published(now time.Time) []*signingKey {
 	var out []*signingKey
 	for _, k := range s.keys {
@@ -249,8 +255,9 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 	return out
 }
 
-// active returns the newest key of alg that may sign. When a clock was set back and none may sign
-// yet, it returns the oldest one: a key that signs too early is better than no sign-in.
+// active returns the key of alg that signs now: the newest whose ActiveAt has passed. If ActiveAt of
+// all keys is in the future, because the clock was set back, it returns the oldest: a key that signs
+// too early is better than no sign-in. nil = no key.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
@@ -264,7 +271,8 @@ func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	return best
 }
 
-// successor returns the key that replaced k, if it may sign.
+// successor returns the first later key of the same algorithm that already signs, and so has replaced
+// k; nil if there is none.
 func (s *snapshot) successor(k *signingKey, now time.Time) *signingKey {
 	for _, other := range s.published(now) {
 		later := other.stored.ActiveAt.After(k.stored.ActiveAt)
@@ -275,6 +283,7 @@ func (s *snapshot) successor(k *signingKey, now time.Time) *signingKey {
 	return nil
 }
 
+// newest returns the published key of alg with the latest ActiveAt, or nil.
 func (s *snapshot) newest(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
@@ -294,6 +303,7 @@ func (s *snapshot) byKeyID(kid string, now time.Time) *signingKey {
 	return nil
 }
 
+// nextSlot returns the slot of the next key of alg: "sign/ALG/N". The store accepts one key in a slot.
 func (s *snapshot) nextSlot(alg string) string {
 	prefix, last := useSign+"/"+alg+"/", 0
 	for _, k := range s.keys {

@@ -21,11 +21,14 @@ import (
 // website apps have 10 minutes there, but apps redeem codes immediately.
 const codeLifetime = 5 * time.Minute
 
+// authorize serves /connect/oauth2/authorize, which official-account apps use.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, false) }
 
+// qrConnect serves /connect/qrconnect, which website apps use.
 func (h *Handler) qrConnect(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, true) }
 
-// serveAuthorize serves both authorize addresses.
+// serveAuthorize serves both authorize addresses. One sign-in calls it at least twice: when the app
+// sends the browser here, and when the browser returns from the sign-in to the same address.
 func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -45,10 +48,10 @@ func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website
 	}
 }
 
-// admit responds to a request: with a code for the app, or with the page or the sign-in that is
-// required first. It returns an error for showError to handle.
+// admit responds to a valid request with the next step: a redirect to the app with a code, a page, or
+// a redirect to sign in. It leaves errors to its caller.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) error {
-	s, signedIn, err := h.cfg.SignIn.Session(r)
+	browser, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return err
 	}
@@ -57,14 +60,14 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		WantsProfile: wantsProfile(req.scopes),
 	}
 	if signedIn {
-		facts.SetSession(s, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
+		facts.SetSession(browser, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
 	}
 	var identity gateway.Identity
 	next, err := admission.Check(facts, admission.Lookups{
-		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), s.User, req.app.App) },
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), browser.User, req.app.App) },
 		Subject: func() (admission.Subject, error) {
 			var known bool
-			identity, known, err = access.IdentityAt(r.Context(), h.cfg.Users, s.User.ID, s.Session, req.connector())
+			identity, known, err = access.IdentityAt(r.Context(), h.cfg.Users, browser.User.ID, browser.Session, req.connector())
 			if err == nil && !known {
 				return admission.SubjectNoOpenID, nil
 			}
@@ -74,24 +77,24 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if err != nil {
 		return err
 	}
-	again := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
-		return h.begin(w, r, req, next.Step == admission.Reauthenticate)
+		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Confirm:
-		h.show(w, r, web.ConfirmPage(req.app.App, s.User, h.requestURL(req, paramContinue, "1")))
+		h.show(w, r, web.ConfirmPage(req.app.App, browser.User, h.requestURL(req, paramContinue, "1")))
 		return nil
 	case admission.Wait:
-		h.show(w, r, web.WaitingPage(req.app.App, s.User, again))
+		h.show(w, r, web.WaitingPage(req.app.App, browser.User, sameRequest))
 		return nil
 	case admission.Deny:
 		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered)}
 	case admission.AskProfile:
-		if h.cfg.SignIn.AskProfile(w, r, s, again) {
+		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil
 		}
 	}
-	return h.sendCode(w, r, req, s, identity)
+	return h.sendCode(w, r, req, browser, identity)
 }
 
 // retryURL returns the address at which a denied user may try again; "" when a second attempt would
@@ -107,7 +110,7 @@ func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 }
 
 // begin redirects the browser to sign in.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
+func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
 	restart := h.requestURL(req)
 	id := admission.NewLoginRequestID(restart)
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
@@ -119,33 +122,33 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *request, re
 }
 
 // sendCode redirects to the app with a code.
-func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, s session.Browser,
+func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request, browser session.Browser,
 	identity gateway.Identity) error {
-	code, err := h.storeCode(r.Context(), req, s, identity)
+	code, err := h.storeCode(r.Context(), req, browser, identity)
 	if err != nil {
 		return err
 	}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: "ok"})
 	to := withCode(req.redirectURI, code, req.state, req.website)
 	if !h.cfg.InWeChat(r) {
-		to = withoutInherited(to)
+		to = withEmptyFragment(to)
 	}
-	// WeChat responds with 302.
 	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusFound)
+	w.WriteHeader(http.StatusFound) // 302, as WeChat
 	return nil
 }
 
-// storeCode stores a new code and the grant that it opens.
-func (h *Handler) storeCode(ctx context.Context, req *request, s session.Browser, identity gateway.Identity) (string,
-	error) {
+// storeCode returns a new code. It stores the code with its grant, the authorization of this app by
+// this user; the grant becomes usable when the app redeems the code.
+func (h *Handler) storeCode(ctx context.Context, req *request, browser session.Browser,
+	identity gateway.Identity) (string, error) {
 	now := h.cfg.Now()
 	code := newCode()
 	err := h.cfg.Grants.PutCode(ctx, gateway.Code{
 		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLifetime),
 		Grant: gateway.Grant{
-			ID: gateway.NewID(), App: req.app.ID, UserID: s.User.ID, Subject: identity.OpenID, Scopes: req.scopes,
-			AuthTime: s.AuthTime, Session: s.Hash,
+			ID: gateway.NewID(), App: req.app.ID, UserID: browser.User.ID, Subject: identity.OpenID, Scopes: req.scopes,
+			AuthTime: browser.AuthTime, Session: browser.Hash,
 			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, CreatedAt: now,
 			ExpiresAt: now.Add(codeLifetime),
 		},
@@ -156,8 +159,8 @@ func (h *Handler) storeCode(ctx context.Context, req *request, s session.Browser
 	return code, err
 }
 
-// newCode returns a code in the format of WeChat's codes: 32 letters and digits, the first of which
-// is 0. 30 of them are random (178 bits).
+// newCode returns a code in the format of WeChat's codes: 32 letters and digits that begin with 0.
+// Here they begin with "01", and 30 are random (178 bits).
 func newCode() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	out := []byte("01")
@@ -165,16 +168,19 @@ func newCode() string {
 	for len(out) < 32 {
 		rand.Read(b[:])
 		for _, c := range b {
-			if c &= 63; int(c) < len(alphabet) && len(out) < 32 { // 62 of 64 values: all characters are equally likely
-				out = append(out, alphabet[c])
+			// Of the 64 values of six random bits, the 62 that are indexes are used and the others
+			// dropped, so that all characters are equally likely.
+			index := int(c & 63)
+			if index < len(alphabet) && len(out) < 32 {
+				out = append(out, alphabet[index])
 			}
 		}
 	}
 	return string(out)
 }
 
-// tokenText returns a token of the format of WeChat's since 2018: a number, "_", 107 characters of
-// base64url.
+// tokenText encodes bytes in the format of WeChat's tokens since 2018: a number, "_", and 107
+// characters of base64url.
 func tokenText(raw []byte) string { return "61_" + base64.RawURLEncoding.EncodeToString(raw) }
 
 const tokenSize = 80 // bytes, 107 characters
@@ -185,7 +191,7 @@ func newToken() string {
 	return tokenText(raw)
 }
 
-// pageError is an error that the user sees as a page. The app receives nothing, as with WeChat.
+// pageError is an error that is shown to the user on a page. The app receives nothing, as with WeChat.
 type pageError struct {
 	kind  web.Kind
 	app   *App   // nil = not known

@@ -2,8 +2,9 @@
 // OpenID Connect: at WeChat's own paths, in WeChat's own format. Such an app changes the host names
 // in its code, and its appid and secret to a pair that the gateway assigned.
 //
-// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. A request at
-// an authorize address becomes facts for package admission (authorize.go).
+// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. For a request at
+// an authorize address the handler collects facts, and package admission decides the next step
+// (authorize.go).
 //
 //	GET      /connect/oauth2/authorize    302 to the app with a code, or to sign-in, which returns here
 //	GET      /connect/qrconnect           the same for old website code (snsapi_login)
@@ -13,11 +14,11 @@
 //	GET POST /sns/auth                    is the token valid for this openid
 //	GET      /MP_verify_….txt             proves to WeChat who owns the domain; at the root as well
 //
-// Codes and tokens are those of the gateway ([gateway.Grants]) and bound to the app. The openid is
-// that of the user at the app's connector, which is a real appid, so that the app's database stays
-// valid. The authorize endpoints store nothing until a user with access to the app is signed in,
-// and a request completes only in the browser that made it.
+// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app. The
+// openid is the user's real openid at the appid of the app's connector, so that the existing database
+// of the app stays valid. The authorize endpoints store nothing in the database until a user with
+// access to the app is signed in, and a request completes only in the browser that made it.
 //
-// The package passes no code of WeChat's to an app: with a real code of an appid, an app could sign
-// in as that user everywhere that appid is used.
+// An app never receives a code from WeChat: with it, the app could sign in as the user at every other
+// app that uses the same appid.
 package relay

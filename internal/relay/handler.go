@@ -52,10 +52,10 @@ type Observation struct {
 // Handler serves WeChat's protocol. Make it with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg      Config
-	path     string // of the gateway's own address; "" at the root
-	byAppID  map[string]*App
-	byID     map[string]*App
-	failures *route.Failures
+	path     string          // of Config.URL; "" at the root
+	byAppID  map[string]*App // by the appid that the app sends
+	byID     map[string]*App // by the id in the configuration
+	failures *route.Failures // failed authentications of apps
 }
 
 // New validates the configuration and makes a Handler. It returns all problems, joined.
@@ -132,44 +132,45 @@ func (h *Handler) Mount(mux *route.Mux) {
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
 		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
 	}
-	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *wire, error) {
+	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *orderedJSON, error) {
 		return nil, nil, errBadURL
 	}))
 }
 
-// App is an app that was written for WeChat's protocol. gateway.App has its ID, Name, Access and
-// Methods.
+// App is an app that was written for WeChat's protocol. The embedded App has what apps of all
+// protocols have: id, name, access rule and allowed sign-in methods.
 type App struct {
 	gateway.App
-	AppID            string             // assigned by the gateway: what the app sends as appid
+	AppID            string             // the appid that the app sends; assigned by the gateway, not by WeChat
 	Secrets          []route.SecretHash // one, or two while a secret is replaced
-	Connector        string             // whose openids the app stores; "" = only qrconnect is used
-	WebsiteConnector string             // the same for qrconnect; "" = Connector
+	Connector        string             // the app gets the openids of this connector; "" = it uses qrconnect only
+	WebsiteConnector string             // as Connector, for a sign-in at qrconnect; "" = Connector
 	// hosts to which codes may be sent, with a port where it is not the default one of http or https
 	ReturnHosts []string
 }
 
+// prepare validates the app. It returns all problems.
 func (a *App) prepare() (problems []error) {
-	fault := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	a.Secrets, a.ReturnHosts = slices.Clone(a.Secrets), slices.Clone(a.ReturnHosts)
 	if a.ID == "" || a.AppID == "" || strings.ContainsFunc(a.AppID, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		fault("the id and the appid must be printable ASCII without spaces")
+		add("the id and the appid must be printable ASCII without spaces")
 	}
 	if n := len(a.Secrets); n < 1 || n > 2 {
-		fault("it has %d secrets, want one, or two during a roll-over", n)
+		add("it has %d secrets, want one, or two during a roll-over", n)
 	}
 	if slices.Contains(a.Secrets, route.SecretHash{}) || slices.Contains(a.Secrets, route.HashSecret("")) {
-		fault("a secret is empty")
+		add("a secret is empty")
 	}
 	if a.Connector == "" && a.WebsiteConnector == "" {
-		fault("it has no connector, so it has no openids")
+		add("it has no connector, so it has no openids")
 	}
 	if len(a.ReturnHosts) == 0 {
-		fault("it has no return_hosts")
+		add("it has no return_hosts")
 	}
 	for _, host := range a.ReturnHosts {
 		if err := checkHost(host); err != nil {
-			fault("return host %q: %w", host, err)
+			add("return host %q: %w", host, err)
 		}
 	}
 	return problems
@@ -192,9 +193,9 @@ func (a *App) secretMatches(sent string) bool {
 	return route.SecretMatches(known, sent)
 }
 
-// verifyName matches the name of the file that proves to WeChat that a domain belongs to the owner
-// of an official account. Its content is the middle of its name (field reports; samples have 16
-// characters).
+// verifyName matches the name of a domain verification file. WeChat requests it to check that a domain
+// belongs to the owner of an official account. The content of the file is the part of its name after
+// "MP_verify_" (field reports; samples have 16 characters).
 var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
 // mountVerify registers the files at the root, where WeChat looks for them, and below the path of

@@ -20,11 +20,12 @@ const (
 	scopeLogin    = "snsapi_login"    // the same, of a website app
 )
 
-// Parameters that the gateway adds to an authorize request. They only restrict the request, so a
-// request in which an attacker sets them is harmless.
+// Parameters that the gateway itself adds to the address of an authorize request, before the browser
+// leaves for the sign-in or a page and returns. They only restrict the request, so a link in which an
+// attacker sets them is harmless.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the LoginRequest that was made for this request
-	paramContinue     = "weigate_continue"      // the user pressed "Continue"
+	paramLoginRequest = "weigate_login_request" // ID of the session.LoginRequest that was made for this request
+	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 )
 
 const (
@@ -35,16 +36,17 @@ const (
 // request is a validated request at one of the two authorize addresses.
 type request struct {
 	app            *App
-	website        bool   // at qrconnect
+	website        bool   // the request is at qrconnect, not at oauth2/authorize
 	redirectURI    string // byte for byte as it was sent
 	state          string
 	scopes         []string
-	forcePopup     bool
-	lang           string
-	loginRequestID string
-	proceed        bool
+	forcePopup     bool   // WeChat's parameter: show the consent page also to a user whom WeChat remembers
+	lang           string // WeChat's parameter: language of the QR page
+	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
+	proceed        bool   // paramContinue
 }
 
+// parse validates a request at an authorize address. Its errors are shown to the user, as at WeChat.
 func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
@@ -127,9 +129,10 @@ func (req *request) language() string {
 	return ""
 }
 
-// requestURL returns the address of this request, with parameters of the gateway added and unused
-// parameters removed: it has to fit into a cookie.
-func (h *Handler) requestURL(req *request, own ...string) string {
+// requestURL returns the address (path and query) at which the browser makes this request again,
+// after a sign-in or a page. pairs are names and values of parameters of the gateway to add. Unknown
+// parameters of the original request are dropped, because the address has to fit into a cookie.
+func (h *Handler) requestURL(req *request, pairs ...string) string {
 	path := pathAuthorize
 	if req.website {
 		path = pathQRConnect
@@ -152,9 +155,9 @@ func (h *Handler) requestURL(req *request, own ...string) string {
 	if req.lang != "" {
 		add("lang", req.lang)
 	}
-	for i := 0; i+1 < len(own); i += 2 {
-		if own[i+1] != "" {
-			add(own[i], own[i+1])
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			add(pairs[i], pairs[i+1])
 		}
 	}
 	return b.String()
@@ -228,21 +231,21 @@ func withCode(address, code, state string, website bool) string {
 	return headerSafe(address + separator + "code=" + code + "&state=" + encodeState(state) + fragment)
 }
 
-// withoutInherited adds an empty fragment to an address without one. The authorize address of apps
-// written for WeChat ends in "#wechat_redirect", which WeChat's own client removes. Other browsers
-// keep the fragment at each redirect to an address without one (RFC 9110, section 10.2.2; the Fetch
-// standard), so it would reach the app, and routing by fragment in the app would fail.
-func withoutInherited(address string) string {
+// withEmptyFragment adds an empty fragment to an address without a fragment. Apps written for WeChat
+// append "#wechat_redirect" to the authorize address, which WeChat's own browser removes. Other
+// browsers keep a fragment when they follow a redirect to an address without one (RFC 9110, section
+// 10.2.2). So it would reach the app, and an app that routes by the fragment would fail.
+func withEmptyFragment(address string) string {
 	if strings.Contains(address, "#") {
 		return address
 	}
 	return address + "#"
 }
 
-// encodeState returns the state as it is returned to the app. WeChat does not encode it again, so
-// that a state which an app encodes twice is returned encoded once; the same here. Only the
-// characters that would end the parameter are encoded: at WeChat a "&" allows the author of a link
-// to add parameters to the app's callback, for example a second code.
+// encodeState returns the state for the callback of the app. WeChat decodes the state of the request
+// once and does not encode it again, and apps depend on this. Here only the characters that would end
+// the parameter are encoded: at WeChat, the author of a link can use "&" to add parameters to the
+// app's callback, for example a second code.
 func encodeState(state string) string {
 	return strings.NewReplacer("&", "%26", "#", "%23", "+", "%2B", ";", "%3B").Replace(state)
 }

@@ -55,28 +55,30 @@ var (
 
 const maxForm = 64 << 10
 
-// call handles one endpoint. It returns the app, or nil if it is not known, and the response.
-type call func(r *http.Request, p url.Values) (*App, *wire, error)
+// call implements one endpoint below /sns/: it reads the parameters p, and returns the response. The
+// app is for logs and metrics; nil = the request identified none.
+type call func(r *http.Request, p url.Values) (*App, *orderedJSON, error)
 
-// sns serves a call. The status is 200 even for errors, and the content type is text/plain without
-// a charset, as in responses captured in 2016, 2021 and 2024: some libraries depend on both.
+// sns returns the handler of a call. The status is 200 even for errors, and the content type is
+// text/plain without a charset, as in responses of WeChat captured in 2016, 2021 and 2024: some
+// libraries depend on both.
 func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		app, out, err := h.answer(w, r, run)
+		app, out, err := h.runCall(w, r, run)
 		outcome := "ok"
 		if err != nil {
 			e := h.errorFor(r, endpoint, app, err)
 			outcome = strconv.Itoa(e.Code)
-			out = newWire()
-			out.num("errcode", e.Code)
-			out.str("errmsg", e.Text+", rid: "+h.rid(r))
+			out = newOrderedJSON()
+			out.addInt("errcode", e.Code)
+			out.addString("errmsg", e.Text+", rid: "+h.rid(r))
 		}
 		o := Observation{Endpoint: endpoint, Outcome: outcome}
 		if app != nil {
 			o.App = app.ID
 		}
 		h.cfg.Observe(o)
-		body := out.end()
+		body := out.bytes()
 		header := w.Header()
 		header.Set("Content-Type", "text/plain")
 		header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -91,7 +93,7 @@ func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 
 // answer parses the parameters and makes the call. WeChat accepts parameters in the query, by GET
 // and POST, and in a form.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, run call) (*App, *wire, error) {
+func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, run call) (*App, *orderedJSON, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, nil, errMethod // HEAD too: it would use up a code without returning anything
 	}
@@ -136,12 +138,14 @@ func (h *Handler) rid(r *http.Request) string {
 	return fmt.Sprintf("%08x-%s-%s", uint32(h.cfg.Now().Unix()), name[:8], name[8:])
 }
 
-// wire writes JSON as WeChat does: keys in a fixed order, no spaces, "/" escaped.
-type wire struct{ b bytes.Buffer }
+// orderedJSON builds a JSON object as WeChat's responses have it: keys in the order in which they are
+// added, no spaces, and "/" escaped. Apps that were written for WeChat may parse it with a regular
+// expression.
+type orderedJSON struct{ b bytes.Buffer }
 
-func newWire() *wire { return &wire{} }
+func newOrderedJSON() *orderedJSON { return &orderedJSON{} }
 
-func (w *wire) key(name string) {
+func (w *orderedJSON) key(name string) {
 	separator := byte(',')
 	if w.b.Len() == 0 {
 		separator = '{'
@@ -150,12 +154,12 @@ func (w *wire) key(name string) {
 	w.b.WriteString(`"` + name + `":`)
 }
 
-func (w *wire) num(name string, v int) {
+func (w *orderedJSON) addInt(name string, v int) {
 	w.key(name)
 	w.b.WriteString(strconv.Itoa(v))
 }
 
-func (w *wire) str(name, v string) {
+func (w *orderedJSON) addString(name, v string) {
 	w.key(name)
 	var text strings.Builder
 	e := json.NewEncoder(&text)
@@ -167,26 +171,27 @@ func (w *wire) str(name, v string) {
 }
 
 // emptyList writes an empty list.
-func (w *wire) emptyList(name string) {
+func (w *orderedJSON) addEmptyList(name string) {
 	w.key(name)
 	w.b.WriteString("[]")
 }
 
-func (w *wire) end() []byte {
+func (w *orderedJSON) bytes() []byte {
 	w.b.WriteByte('}')
 	return w.b.Bytes()
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
-// tokenForm distinguishes a text that is not a token (40014) from an invalid token (40001).
-var tokenForm = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
+// tokenFormat matches the format of access tokens: WeChat returns 40014 for another text, and 40001
+// for a token that does not exist.
+var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo returns nickname and picture (/sns/userinfo). sex is 0, and city, province and country
-// are empty, as at WeChat since 2021-10-20. The order of the keys and the undocumented key
+// userInfo serves /sns/userinfo: nickname and picture. sex is 0, and city, province and country are
+// empty, as at WeChat since 2021-10-20. The order of the keys and the undocumented key
 // "language" are as captured. The parameter lang is ignored, since it only selects the language of
 // city, province and country.
-func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
+func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	app, f, user, err := h.bearer(r.Context(), p)
 	if err != nil {
 		return app, nil, err
@@ -198,37 +203,37 @@ func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *wire, error) {
 	if err != nil {
 		return app, nil, err
 	}
-	out := newWire()
-	out.str("openid", f.OpenID)
-	out.str("nickname", user.Nickname)
-	out.num("sex", 0)
+	out := newOrderedJSON()
+	out.addString("openid", f.OpenID)
+	out.addString("nickname", user.Nickname)
+	out.addInt("sex", 0)
 	for _, empty := range []string{"language", "city", "province", "country"} {
-		out.str(empty, "")
+		out.addString(empty, "")
 	}
-	out.str("headimgurl", user.AvatarURL)
-	out.emptyList("privilege")
+	out.addString("headimgurl", user.AvatarURL)
+	out.addEmptyList("privilege")
 	if union != "" {
-		out.str("unionid", union)
+		out.addString("unionid", union)
 	}
 	return app, out, nil
 }
 
-// auth reports whether an access token is valid (/sns/auth). It is the only response with an
-// errcode of 0.
-func (h *Handler) auth(r *http.Request, p url.Values) (*App, *wire, error) {
+// auth serves /sns/auth, which reports whether an access token is valid. It is the only endpoint whose
+// successful response contains an errcode, 0.
+func (h *Handler) auth(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	app, _, _, err := h.bearer(r.Context(), p)
 	if err != nil {
 		return app, nil, err
 	}
-	out := newWire()
-	out.num("errcode", 0)
-	out.str("errmsg", "ok")
+	out := newOrderedJSON()
+	out.addInt("errcode", 0)
+	out.addString("errmsg", "ok")
 	return app, out, nil
 }
 
-// bearer returns the grant of an access token. When the user has lost access to the app, the token
-// counts as expired: the app then refreshes, gets an error, and redirects the user to authorize,
-// where a page explains the reason.
+// bearer validates the parameters access_token and openid, and returns the app, the grant and the
+// user of the token. When the user has lost access to the app, the token counts as expired: the app
+// then refreshes, gets an error, and redirects the user to authorize, where a page shows the reason.
 func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant, gateway.User, error) {
 	fail := func(app *App, err error) (*App, gateway.Grant, gateway.User, error) {
 		return app, gateway.Grant{}, gateway.User{}, err
@@ -239,7 +244,7 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 		return fail(nil, errNoAccessToken)
 	case openID == "":
 		return fail(nil, errNoOpenID)
-	case !tokenForm.MatchString(token):
+	case !tokenFormat.MatchString(token):
 		return fail(nil, errAccessToken)
 	}
 	_, f, err := h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())

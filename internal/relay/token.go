@@ -26,11 +26,11 @@ const (
 	refreshLife = 30 * 24 * time.Hour
 )
 
-// accessToken exchanges a code (/sns/oauth2/access_token). Parameters are checked first, then the
-// credentials, then the code; this order was measured at WeChat's related endpoint jscode2session.
-// The app of the code is checked before the code is redeemed, so that an attempt by another app
-// does not use up the code.
-func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *wire, error) {
+// accessToken serves /sns/oauth2/access_token: it exchanges a code for tokens. Parameters are checked
+// first, then the secret, then the code, and the first problem determines the errcode; this order was
+// measured at WeChat's similar endpoint jscode2session. Whether the code was issued to this app is
+// checked before the code is redeemed, so that an attempt by another app does not use up the code.
+func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	switch {
 	case p.Get("appid") == "":
 		return nil, nil, errNoAppID
@@ -74,7 +74,7 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 // redeem redeems a code. A second redemption gets 40163 while the code would have been valid, and
 // 40029 afterwards. It revokes nothing: WeChat's browser sends callbacks twice, and both may reach
 // the app at once, so that a repeated redemption by the app itself is ordinary.
-func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, error) {
+func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJSON, error) {
 	now := h.cfg.Now()
 	hash := sha256.Sum256([]byte(text))
 	code, err := h.cfg.Grants.Code(ctx, hash)
@@ -97,7 +97,7 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 			return nil, err
 		}
 	}
-	access, refresh := newToken(), h.newRefresh(code.Grant.ID)
+	access, refresh := newToken(), h.newRefreshToken(code.Grant.ID)
 	grant, err := h.cfg.Grants.Redeem(ctx, hash, now, gateway.TokenIssue{
 		Access:  gateway.Token{Hash: sha256.Sum256([]byte(access)), CreatedAt: now, ExpiresAt: now.Add(accessLife)},
 		Refresh: sha256.Sum256([]byte(refresh)), GrantExpires: now.Add(refreshLife), ReplayTolerated: true,
@@ -110,14 +110,14 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*wire, err
 	case err != nil:
 		return nil, err
 	}
-	out := newWire()
-	out.str("access_token", access)
-	out.num("expires_in", seconds(accessLife))
-	out.str("refresh_token", refresh)
-	out.str("openid", grant.OpenID)
-	out.str("scope", strings.Join(grant.Scopes, ","))
+	out := newOrderedJSON()
+	out.addString("access_token", access)
+	out.addInt("expires_in", seconds(accessLife))
+	out.addString("refresh_token", refresh)
+	out.addString("openid", grant.OpenID)
+	out.addString("scope", strings.Join(grant.Scopes, ","))
 	if union != "" {
-		out.str("unionid", union)
+		out.addString("unionid", union)
 	}
 	return out, nil
 }
@@ -141,18 +141,20 @@ func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) 
 	return "", err
 }
 
-// A refresh token is the id of its grant and a MAC, encoded in the format of WeChat's tokens. The
-// MAC is derived from the master key, so a made-up token is rejected without reading the grant, and
-// cannot revoke it.
+// A refresh token is the id of its grant and an HMAC of it under a key that is derived from the
+// master key, encoded in the format of WeChat's tokens. A forged token is rejected before the grant
+// is read.
+
+// purposeRefresh is the purpose for which the HMAC key is derived.
 const purposeRefresh = "relay refresh token"
 
 const grantIDSize = 26 // of gateway.NewID
 
-func (h *Handler) newRefresh(grant string) string {
-	return refreshText(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
+func (h *Handler) newRefreshToken(grant string) string {
+	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
 }
 
-func refreshText(key []byte, grant string) string {
+func formatRefreshToken(key []byte, grant string) string {
 	mac := hmac.New(sha512.New, key)
 	mac.Write([]byte(grant))
 	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
@@ -160,7 +162,7 @@ func refreshText(key []byte, grant string) string {
 
 // readRefresh returns the grant id of a refresh token. ok is false when its MAC is wrong. MACs of
 // previous master keys are accepted.
-func (h *Handler) readRefresh(token string) (grant string, ok bool) {
+func (h *Handler) parseRefreshToken(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != tokenSize {
@@ -168,21 +170,22 @@ func (h *Handler) readRefresh(token string) (grant string, ok bool) {
 	}
 	grant = string(raw[:grantIDSize])
 	return grant, slices.ContainsFunc(h.cfg.Sealer.Derive(purposeRefresh), func(key []byte) bool {
-		return hmac.Equal([]byte(refreshText(key, grant)), []byte(token))
+		return hmac.Equal([]byte(formatRefreshToken(key, grant)), []byte(token))
 	})
 }
 
+// purposeAccess is the purpose for which the access tokens of refreshes are derived.
 const purposeAccess = "relay access token of a refresh"
 
-// refreshPace is how often a refresh issues a new access token for a grant; in between it returns
-// the same one. An app may refresh at every page or in a loop, a refresh requires no secret, and
-// each token is a row for two hours.
+// refreshPace is how often a refresh issues a new access token for a grant; in between it returns the
+// same token. A refresh needs no secret, and some apps refresh at every page or in a loop; otherwise
+// each of these requests would add a row to the database for two hours.
 const refreshPace = 10 * time.Minute
 
 // newAccess returns the access token that all processes return for a refresh at now, and its row.
 // It is derived from the master key, so that it can be returned again although the store has only
 // its hash.
-func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token, error) {
+func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
 		grant+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
@@ -194,12 +197,12 @@ func (h *Handler) newAccess(grant string, now time.Time) (string, gateway.Token,
 		ExpiresAt: from.Add(refreshPace + accessLife)}, nil
 }
 
-// refreshToken returns another access token (/sns/oauth2/refresh_token). It requires no secret and
-// returns the same refresh token, whose 30 days continue (WeChat's documentation). WeChat extends
-// the lifetime of the access token; this package issues a new one, since it stores only hashes, and
-// the old one stays valid until it expires. The order of the keys and the scope are as captured in
-// 2018.
-func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, error) {
+// refreshToken serves /sns/oauth2/refresh_token: it returns another access token. By WeChat's
+// documentation, no secret is required, and the refresh token stays the same and is not extended
+// beyond its 30 days. WeChat returns the old access token with a new lifetime. This package cannot,
+// because it stores only hashes: it issues a new access token, and the old one stays valid until it
+// expires. The order of the keys and the scope are those of a response captured in 2018.
+func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	token := p.Get("refresh_token")
 	switch {
 	case p.Get("appid") == "":
@@ -217,8 +220,8 @@ func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *wire, erro
 	return app, out, err
 }
 
-func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, error) {
-	id, genuine := h.readRefresh(token)
+func (h *Handler) refresh(ctx context.Context, app *App, token string) (*orderedJSON, error) {
+	id, genuine := h.parseRefreshToken(token)
 	if !genuine {
 		return nil, errRefreshToken
 	}
@@ -237,7 +240,7 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	if _, err := h.stillAllowed(ctx, app, grant, errRefreshToken); err != nil {
 		return nil, err
 	}
-	access, row, err := h.newAccess(id, now)
+	access, row, err := h.refreshedAccessToken(id, now)
 	if err != nil {
 		return nil, err
 	}
@@ -253,12 +256,12 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*wire, e
 	case err != nil:
 		return nil, err
 	}
-	out := newWire()
-	out.str("openid", grant.OpenID)
-	out.str("access_token", access)
-	out.num("expires_in", seconds(accessLife))
-	out.str("refresh_token", token)
-	out.str("scope", refreshScope(grant.Scopes))
+	out := newOrderedJSON()
+	out.addString("openid", grant.OpenID)
+	out.addString("access_token", access)
+	out.addInt("expires_in", seconds(accessLife))
+	out.addString("refresh_token", token)
+	out.addString("scope", refreshScope(grant.Scopes))
 	return out, nil
 }
 
