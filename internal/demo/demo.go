@@ -93,7 +93,7 @@ type app struct {
 	catalogue *lang.Catalogue
 	pages     *template.Template
 	log       *slog.Logger
-	host      string
+	host      string // host and port of Config.URL
 }
 
 // New returns the sample apps as one handler. It returns an error if the configuration is invalid.
@@ -298,12 +298,12 @@ func withHost(address, host string) string {
 	return u.Scheme + "://" + host
 }
 
-// card is one app of the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and
+// card is one app on the tour. Its texts have the keys tour.APP, tour.APP.note, tour.APP.steps and
 // APP.open.
 type card struct {
 	App    string
 	URL    string
-	Second string // client ID of another app to sign in to, "" = none
+	Second string // client ID of an app to try next, "" for none
 }
 
 // tour serves the home page. Without a gateway the app on package login is the only one.

@@ -94,8 +94,8 @@ func New(cfg Config) http.Handler {
 // control serves the control page.
 type control struct {
 	server    *wechattest.Server
-	openURL   string
-	hosts     []string
+	openURL   string   // see Config.OpenURL
+	hosts     []string // see Config.Hosts
 	catalogue *lang.Catalogue
 	templates map[string]*template.Template // by language
 

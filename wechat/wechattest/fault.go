@@ -115,9 +115,9 @@ func (f *Fault) replaces() bool {
 	return f.Errcode != 0 || f.Status != 0 || f.Body != "" || f.Cut && f.Truncate == 0
 }
 
-// applyFault returns the response of the fault, or a unchanged if the fault has none. Truncate and
+// applyFault returns the response of the fault, or resp if the fault has none. Truncate and
 // Cut are applied later, when the response is sent.
-func (s *Server) applyFault(f *Fault, r *request, a response) response {
+func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 	if f.Body != "" || f.Status != 0 && f.Errcode == 0 {
 		out := response{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}
 		if f.Body == "" {
@@ -143,7 +143,7 @@ func (s *Server) applyFault(f *Fault, r *request, a response) response {
 		}
 		return out
 	}
-	return a
+	return resp
 }
 
 // isWeChatPath reports whether a path is one of WeChat's pages and endpoints. Pictures and the
@@ -158,7 +158,7 @@ func isWeChatPath(path string) bool {
 	return false
 }
 
-// wait waits for d or until the context ends.
+// wait returns after d, or when the context ends.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

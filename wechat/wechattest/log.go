@@ -81,17 +81,17 @@ func (s *Server) unsubscribeAll() {
 }
 
 // record adds a request to the log, with masked parameters, and sends it to the subscribers.
-func (s *Server) record(r *request, a response, began time.Time, f *Fault) {
+func (s *Server) record(r *request, resp response, began time.Time, f *Fault) {
 	if !isWeChatPath(r.URL.Path) {
 		return
 	}
 	c := r.call
 	c.Duration = time.Since(began)
-	c.Status = a.status
+	c.Status = resp.status
 	if f != nil && f.Cut && f.Truncate == 0 {
 		c.Status, c.Answer = 0, "connection closed"
 	}
-	if location := a.header.Get("Location"); location != "" {
+	if location := resp.header.Get("Location"); location != "" {
 		c.Answer = "to " + link.Mask(location)
 	}
 	s.mu.Lock()

@@ -240,7 +240,7 @@ func acceptable(u *url.URL, k *http.Cookie) bool {
 type siteRelation int
 
 const (
-	sameSite            siteRelation = iota // the same site, or initiated by the person: typed, scanned, reloaded
+	sameSite            siteRelation = iota // from a page of the same site, or an address that was typed or scanned
 	crossSiteNavigation                     // a GET navigation from another site
 	crossSiteOther                          // a POST or a subresource from another site
 )

@@ -41,8 +41,8 @@ func (b *phones) init(s *Server) {
 	b.fetcher = &fetcher{
 		simulator: s,
 		phones:    b,
-		// Without keep-alive no goroutine outlives a test. Without a proxy the dialer checks every
-		// address.
+		// Keep-alive would leave goroutines behind after a test. An HTTP proxy (field Proxy, not
+		// set) would resolve host names itself, so that the dialer could not check the addresses.
 		transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20},
 	}
 }
@@ -73,6 +73,7 @@ func (s *Server) OnPhoneChange(hook func(person string)) {
 	b.hooks = append(slices.Clip(b.hooks), hook)
 }
 
+// changed calls the hooks of OnPhoneChange, without the lock: a hook may call the server.
 func (b *phones) changed(person string) {
 	b.mu.Lock()
 	hooks := b.hooks

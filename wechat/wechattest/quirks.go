@@ -39,8 +39,8 @@ type Quirks struct {
 	// ExpiredCode42003 answers 42003 for an expired code, as WeChat's table of return codes says.
 	// Off: 40029.
 	ExpiredCode42003 bool
-	// ExpiredRefresh42002 answers 42002 for an expired refresh token, as that table says. Off:
-	// 40030.
+	// ExpiredRefresh42002 answers 42002 for an expired refresh token, as WeChat's table of return
+	// codes says. Off: 40030.
 	ExpiredRefresh42002 bool
 	// FailureBurnsCode uses up the code in a token request with a wrong secret. Off: the code stays
 	// valid.

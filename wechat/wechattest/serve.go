@@ -178,24 +178,24 @@ func (r *request) addParams(query string) {
 
 // send writes the response, cut off or without its end as the fault demands. A panic with
 // http.ErrAbortHandler makes net/http close the connection.
-func send(w http.ResponseWriter, r *http.Request, a response, f *Fault) {
+func send(w http.ResponseWriter, r *http.Request, resp response, f *Fault) {
 	if f != nil && f.Cut && f.Truncate == 0 {
 		panic(http.ErrAbortHandler)
 	}
-	for k, v := range a.header {
+	for k, v := range resp.header {
 		w.Header()[k] = v
 	}
-	body := a.body
+	body := resp.body
 	cut := f != nil && f.Truncate > 0 && f.Truncate < len(body)
 	if cut {
 		body = body[:f.Truncate]
 	}
 	if cut && f.Cut {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
 	} else {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	w.WriteHeader(a.status)
+	w.WriteHeader(resp.status)
 	if r.Method != http.MethodHead {
 		_, _ = io.Copy(w, bytes.NewReader(body)) // fails only when the caller has disconnected
 	}
