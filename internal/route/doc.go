@@ -3,7 +3,7 @@
 // and responds when a handler panics.
 //
 // Features register their routes with a [Mux], each route with its policies. A [Router], made by
-// [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address], [Cookie] and
+// [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address] and
 // [SeeOther].
 //
 //	request → panic recovery → request id → client address → headers → body limit →

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -299,31 +298,6 @@ func peer(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return addrPort.Addr().Unmap()
-}
-
-// Cookie returns a cookie of the gateway at gatewayURL, without a value and an expiry.
-//
-// Its name begins with "__Host-" (RFC 6265bis, section 4.1.3): browsers accept such a cookie from no
-// other host and from no page on plain http. That prefix requires the path "/". So the cookie of a
-// gateway with a path has the prefix "__Secure-" instead. On plain http neither prefix is allowed,
-// and the name contains the port, since browsers send cookies to all ports of a host.
-func Cookie(gatewayURL *url.URL, name string) http.Cookie {
-	c := http.Cookie{
-		Path:   strings.TrimSuffix(gatewayURL.EscapedPath(), "/"),
-		Secure: gatewayURL.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
-	switch {
-	case c.Secure && c.Path == "":
-		c.Name = "__Host-weigate-" + name
-	case c.Secure:
-		c.Name = "__Secure-weigate-" + name
-	default:
-		c.Name = "weigate" + gatewayURL.Port() + "-" + name
-	}
-	if c.Path == "" {
-		c.Path = "/"
-	}
-	return c
 }
 
 // SeeOther redirects with status 303: the browser requests address by GET, also after a POST request.
