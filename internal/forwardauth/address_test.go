@@ -24,7 +24,7 @@ func TestPathTricksInTheReturnAddress(t *testing.T) {
 		{"backslash", `/\evil.example`, "/"},
 		{"encoded backslash", "/%5Cevil.example", "/"},
 		{"another host", "https://evil.example/", "/"},
-		{"a host that continues ours", ".evil.example/", "/"},
+		{"a suffix that would extend the host", ".evil.example/", "/"},
 		{"userinfo", "@evil.example/", "/"},
 		{"a scheme", "javascript:alert(1)", "/"},
 		{"dot segments stay on the host", "/a/../../b", "/a/../../b"},

@@ -128,19 +128,19 @@ func TestMethodThatTheAppDoesNotAccept(t *testing.T) {
 	a, cookie := e.person("alice")
 	b := e.browser(cookie)
 	w := b.open("https://" + wiki + "/.weigate/start?return=/page")
-	want(t, "another door", w, http.StatusForbidden, "wrong_method")
+	want(t, "another method", w, http.StatusForbidden, "wrong_method")
 	if w = b.open(gatewayURL + webtest.Read(t, w.Body.String()).Go); w.Body.String() != "sign-in" ||
 		!e.signIn.last().Reauthenticate {
 		t.Fatalf("the button leads to %d %s, login request %+v", w.Code, w.Body, e.signIn.last())
 	}
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
-	want(t, "by the same door again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden,
+	want(t, "by the same method again", b.open(gatewayURL+e.signIn.last().ReturnURL), http.StatusForbidden,
 		"wrong_method")
 	e.signIn.method = "scan"
 	b.put("login.example.com", "__Host-gateway", e.session(a, "alice", e.signIn.last().ID))
 	b.open(gatewayURL + e.signIn.last().ReturnURL)
 	if b.at() != "https://"+wiki+"/page" {
-		t.Errorf("by the right door the browser is at %v", b.hops)
+		t.Errorf("by the accepted method the browser is at %v", b.hops)
 	}
 }
 

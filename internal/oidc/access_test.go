@@ -82,7 +82,7 @@ func waiting(t *testing.T, e *fixture) {
 	// Another user who opens the address of the waiting user is decided on separately.
 	e.signIn.as(nil)
 	if a = e.browser().get(e.server.URL + page.Go); a.param("code") != "" {
-		t.Errorf("the address alone lets people in: %v", a.location)
+		t.Errorf("the address alone admits users: %v", a.location)
 	}
 }
 
@@ -330,7 +330,7 @@ func otherMethod(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	e.signIn.method = "scan"
 	if a := b.authorize(e.request("client_id", e.other)); a.param("code") == "" {
-		t.Fatalf("the other app takes every door: %v", a.location)
+		t.Fatalf("the other app rejects a sign-in method: %v", a.location)
 	}
 	if a := b.authorize(e.request("prompt", "none")); a.param("error") != "login_required" {
 		t.Errorf("prompt=none: %v", a.location)
@@ -350,6 +350,6 @@ func otherMethod(t *testing.T, e *fixture) {
 	}
 	e.signIn.method = "wechat"
 	if a = b.follow(b.get(e.server.URL + page.Go)); a.param("code") == "" {
-		t.Errorf("by the right door: %d %v", a.status, a.location)
+		t.Errorf("by the accepted method: %d %v", a.status, a.location)
 	}
 }

@@ -56,8 +56,8 @@ func BenchmarkLogin(b *testing.B) {
 				e.handler.Mount(mux)
 				var cookies []*http.Cookie
 				at, _ := url.Parse(e.issuer)
-				for range people {
-					who := e.arrive("alice")
+				for range concurrentUsers {
+					who := e.createUser("alice")
 					e.signIn.next = &who
 					signedIn := e.browser()
 					signedIn.code()
@@ -68,10 +68,10 @@ func BenchmarkLogin(b *testing.B) {
 					"S256").Encode()
 				auth := basic(e.app, secret)
 				b.ReportAllocs()
-				b.SetParallelism(people / runtime.GOMAXPROCS(0))
+				b.SetParallelism(concurrentUsers / runtime.GOMAXPROCS(0))
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
-					cookie := cookies[next.Add(1)%people]
+					cookie := cookies[next.Add(1)%concurrentUsers]
 					for pb.Next() {
 						loginOnce(b, mux, cookie, query, auth)
 					}
@@ -82,8 +82,8 @@ func BenchmarkLogin(b *testing.B) {
 	}
 }
 
-// people is the number of concurrent sign-ins, each by a user of its own.
-const people = 16
+// concurrentUsers is the number of concurrent sign-ins, each by a user of its own.
+const concurrentUsers = 16
 
 func loginOnce(b *testing.B, mux http.Handler, cookie *http.Cookie, query, auth string) {
 	serve := func(r *http.Request, want int) *httptest.ResponseRecorder {

@@ -68,7 +68,7 @@ const (
 // numbers make app ids and openids that no other test in the same store uses.
 var numbers atomic.Int64
 
-// env is one provider over TLS, with apps and people of its own.
+// env is one provider over TLS, with apps and users of its own.
 type fixture struct {
 	t       testing.TB
 	store   *switchable
@@ -98,7 +98,7 @@ func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 		access: &ruling{decision: access.Allowed}}
 	n := numbers.Add(1)
 	e.app, e.other, e.spa = fmt.Sprintf("app-%d", n), fmt.Sprintf("other-%d", n), fmt.Sprintf("spa-%d", n)
-	e.alice, e.bob = e.arrive("alice"), e.arrive("bob")
+	e.alice, e.bob = e.createUser("alice"), e.createUser("bob")
 	e.clients = []oidc.Client{
 		{App: gateway.App{ID: e.app, Name: "App"}, Secrets: []route.SecretHash{route.HashSecret(secret),
 			route.HashSecret("the next secret")}, IDTokenAlg: alg,
@@ -175,8 +175,8 @@ func (e *fixture) observe(o oidc.Observation) {
 	e.observed = append(e.observed, o)
 }
 
-// arrive makes an account with an openid that nobody else has.
-func (e *fixture) arrive(name string) gateway.User {
+// createUser creates a user with an openid of its own.
+func (e *fixture) createUser(name string) gateway.User {
 	e.t.Helper()
 	id := fmt.Sprintf("o%s%d", name, numbers.Add(1))
 	a, _, err := e.store.RecordSignIn(context.Background(), gateway.SignIn{Connector: "main",

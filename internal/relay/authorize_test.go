@@ -252,7 +252,7 @@ func TestRestartURL(t *testing.T) {
 func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
-	if joined := g.arrive("other", "wx00000000000000cc", "oElsewhere", "uAlice"); joined.ID != g.user.ID {
+	if joined := g.recordSignIn("other", "wx00000000000000cc", "oElsewhere", "uAlice"); joined.ID != g.user.ID {
 		t.Fatal("not joined")
 	}
 	g.session = g.in("other", "wx00000000000000cc", "oElsewhere")
@@ -264,7 +264,7 @@ func TestOpenIDIsThatOfTheEntry(t *testing.T) {
 func TestUserWithoutOpenIDAtTheConnectorSignsInThere(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
-	g.user = g.arrive("other", "wx00000000000000cc", "oBob", "")
+	g.user = g.recordSignIn("other", "wx00000000000000cc", "oBob", "")
 	bob := g.in("other", "wx00000000000000cc", "oBob")
 	g.session = bob
 	g.authorize("snsapi_base")
@@ -281,7 +281,7 @@ func TestUserWithoutOpenIDAtTheConnectorSignsInThere(t *testing.T) {
 	if p := g.problem(); p.Kind != web.NoOpenID || p.Go == "" || len(g.begun) != 1 {
 		t.Errorf("an answer that is old: %+v", g.shown)
 	}
-	g.arrive("main", realAppID, "oBobMain", "")
+	g.recordSignIn("main", realAppID, "oBobMain", "")
 	if got := g.location(g.comeBack(g.in("main", realAppID, "oBobMain"))); !strings.HasPrefix(got, callback) {
 		t.Error(got)
 	}
@@ -297,7 +297,7 @@ func TestWebsiteHasAnEntryOfItsOwn(t *testing.T) {
 		t.Fatalf("%+v, %+v", g.begun, g.shown)
 	}
 	s := g.in("site", "wx00000000000000cc", "oAliceAtSite")
-	g.arrive("site", "wx00000000000000cc", "oAliceAtSite", "uAlice")
+	g.recordSignIn("site", "wx00000000000000cc", "oAliceAtSite", "uAlice")
 	to := g.comeBack(s).Get("Location")
 	code, _, _ := strings.Cut(strings.TrimPrefix(to, "https://bank.example.com/?code="), "&")
 	a := g.redeem(code, "appid", "wx00000000000000bb", "secret", "new")
@@ -323,7 +323,7 @@ func TestMethods(t *testing.T) {
 	}
 	g.comeBack(s)
 	if p := g.problem(); p.Kind != web.WrongMethod || p.Go != "" {
-		t.Errorf("through the same door once more: %+v", p)
+		t.Errorf("by the same method again: %+v", p)
 	}
 	s.Method = "wechat"
 	g.location(g.comeBack(s))

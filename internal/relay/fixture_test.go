@@ -63,7 +63,7 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	t.Cleanup(func() { store.Close() })
 	g := &fixture{t: t, store: store, now: time.Unix(1_800_000_000, 0), allow: access.Allowed,
 		address: netip.MustParseAddr("203.0.113.7")}
-	g.user = g.arrive("main", realAppID, openID, "uAlice")
+	g.user = g.recordSignIn("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
 	master, err := keys.NewSealer([]byte(leaktest.Secret + strings.Repeat("m", 32)))
 	if err != nil {
@@ -121,7 +121,7 @@ func (g *fixture) advance(d time.Duration) {
 	g.now = g.now.Add(d)
 }
 
-func (g *fixture) arrive(connector, app, open, union string) gateway.User {
+func (g *fixture) recordSignIn(connector, app, open, union string) gateway.User {
 	g.t.Helper()
 	a, _, err := g.store.RecordSignIn(g.t.Context(), gateway.SignIn{Connector: connector, AppID: app, OpenID: open,
 		UnionID: union, OpenPlatform: "ours",

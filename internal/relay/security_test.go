@@ -169,7 +169,7 @@ func TestAttackersLinkSignsNoOtherUserIn(t *testing.T) {
 	g.session = nil
 	g.authorize("snsapi_base") // Mallory's browser begins
 	link := g.begun[0].ReturnURL
-	g.user = g.arrive("main", realAppID, "oBob", "")
+	g.user = g.recordSignIn("main", realAppID, "oBob", "")
 	bob := g.in("main", realAppID, "oBob")
 	g.session = bob // and Bob opens the link
 	to, err := url.Parse(g.do(http.MethodGet, link, nil).Header().Get("Location"))
@@ -330,7 +330,7 @@ func TestStolenDatabaseHoldsNoCodeAndNoToken(t *testing.T) {
 	}
 	g := newFixture(t, func(c *relay.Config) { c.Grants = store })
 	g.store = store
-	g.user = g.arrive("main", realAppID, openID, "uAlice")
+	g.user = g.recordSignIn("main", realAppID, openID, "uAlice")
 	g.session = g.in("main", realAppID, openID)
 	used, unused := g.code("snsapi_base"), g.code("snsapi_userinfo")
 	in := g.redeem(used)
