@@ -29,16 +29,9 @@ func TestTermDuringSignIns(t *testing.T) {
 			_, _ = g.sim.Phone(person).Open(t.Context(), g.authorize("openid"))
 		})
 	}
-	asked := func() (n int) {
-		for _, c := range g.sim.Calls() {
-			if c.Endpoint == "/sns/oauth2/access_token" {
-				n++
-			}
-		}
-		return n
-	}
+	const exchange = "/sns/oauth2/access_token"
 	end := time.Now().Add(processDeadline)
-	for g.wechatRequests("/sns/oauth2/access_token") < len(people) {
+	for g.wechatRequests(exchange) < len(people) {
 		if time.Now().After(end) {
 			t.Fatal("the codes did not come to WeChat")
 		}
@@ -55,22 +48,23 @@ func TestTermDuringSignIns(t *testing.T) {
 		}
 	}
 	g.mu.Unlock()
-	if in != len(people) || asked() != len(people) {
-		t.Errorf("%d of %d sign-ins in progress completed, by %d exchanges: %s", in, len(people), asked(), g.errs)
+	if in != len(people) || g.wechatRequests(exchange) != len(people) {
+		t.Errorf("%d of %d sign-ins in progress completed, by %d exchanges: %s", in, len(people),
+			g.wechatRequests(exchange), g.errs)
 	}
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != len(people) {
 		t.Errorf("after the end the store holds:\n%s", list)
 	}
 	g.sim.ClearFaults()
 	g.serve() // with the same database
-	before := asked()
+	before := g.wechatRequests(exchange)
 	for _, person := range people {
 		if page, err := g.sim.Phone(person).Open(t.Context(), g.authorize("openid")); err != nil ||
 			!strings.HasPrefix(page.URL, g.app.URL) {
 			t.Errorf("%s after the restart: %+v, %v", person, page, err)
 		}
 	}
-	if n := asked() - before; n != 0 {
+	if n := g.wechatRequests(exchange) - before; n != 0 {
 		t.Errorf("%d people had to sign in again after the restart", n)
 	}
 	g.term()

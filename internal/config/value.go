@@ -33,8 +33,8 @@ type reader struct {
 type value struct {
 	reader *reader
 	node   *yaml.Node // nil = absent or null
-	line   int        // of the value; of the mapping where the key is absent
-	path   string     // of the key, as in apps.wiki.hosts
+	line   int        // line of the value; if it is absent, of the mapping that lacks it
+	path   string     // path of the key, such as apps.wiki.hosts
 	env    string     // variable that the value comes from; "" = the file
 }
 
