@@ -58,12 +58,12 @@ type phoneTicket struct {
 // approval describes a sign-in that the phone approved. The phone needs it for "not me", when the
 // store has deleted the ticket already.
 type approval struct {
-	User    string `json:"a"`
-	Session []byte `json:"s"` // hash of the id of the desktop's session
-	App     string `json:"p,omitempty"`
-	Browser string `json:"b,omitempty"`
-	Place   string `json:"l,omitempty"` // IP address of the desktop, masked
-	At      int64  `json:"t"`           // Unix
+	User     string `json:"a"`
+	Session  []byte `json:"s"` // hash of the id of the desktop's session
+	App      string `json:"p,omitempty"`
+	Browser  string `json:"b,omitempty"`
+	MaskedIP string `json:"l,omitempty"` // IP address of the desktop, without its last part
+	At       int64  `json:"t"`           // Unix
 }
 
 const (

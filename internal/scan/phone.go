@@ -182,7 +182,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 // facts returns what the phone shows about the desktop.
 func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 	return &web.Facts{
-		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, Place: req.ticket.MaskedIP,
+		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, MaskedIP: req.ticket.MaskedIP,
 		Network: h.networks.compare(req.data.Network, h.cfg.Address(r)),
 		Ago:     h.cfg.Now().Sub(req.ticket.CreatedAt),
 	}
@@ -326,7 +326,7 @@ func (h *Handler) failAnswer(w http.ResponseWriter, r *http.Request, err error) 
 func newApproval(req phoneRequest, now time.Time) *approval {
 	return &approval{
 		User: req.browser.User.ID, Session: req.data.Session, App: req.ticket.App, Browser: req.ticket.Browser,
-		Place: req.ticket.MaskedIP, At: now.Unix(),
+		MaskedIP: req.ticket.MaskedIP, At: now.Unix(),
 	}
 }
 
@@ -335,7 +335,7 @@ func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, p phoneTi
 	o := p.Approval
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanDone, App: h.appName(o.App), User: h.user(r.Context(), o.User),
-		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, Place: o.Place,
+		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, MaskedIP: o.MaskedIP,
 			Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
 		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
 	})

@@ -55,7 +55,7 @@ func TestUnknownBrowserIsShownAsUnknown(t *testing.T) {
 func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 	t.Parallel()
 	const same, other = "Same as this phone", "Different from this phone"
-	for _, k := range []struct{ name, desktop, phone, place, network string }{
+	for _, k := range []struct{ name, desktop, phone, maskedIP, network string }{
 		{"one household", "203.0.113.7:1", "203.0.113.7:2", "203.0.113.*", same},
 		{"a neighbour in the same block", "203.0.113.7:1", "203.0.113.8:2", "203.0.113.*", other},
 		{"mobile data", "203.0.113.7:1", "198.51.100.3:2", "203.0.113.*", other},
@@ -75,8 +75,8 @@ func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 			phone := w.phone("alice")
 			phone.address = k.phone
 			text := phone.open(desktop.link()).want(web.ScanAsk).text()
-			if k.place == "" != !strings.Contains(text, "IP address ") || !strings.Contains(text, k.place) {
-				t.Errorf("place: %s", text)
+			if k.maskedIP == "" != !strings.Contains(text, "IP address ") || !strings.Contains(text, k.maskedIP) {
+				t.Errorf("masked IP address: %s", text)
 			}
 			if got := strings.Contains(text, same); got != (k.network == same) {
 				t.Errorf("said to be the same network: %v", got)

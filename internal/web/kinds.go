@@ -169,7 +169,7 @@ func shared() []string {
 		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.copy", "scan.copied",
-		"scan.app", "scan.browser", "scan.browser.unknown", "scan.place", "scan.network", "scan.network.same",
+		"scan.app", "scan.browser", "scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same",
 		"scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }

@@ -203,11 +203,11 @@ const (
 // Facts are the facts about the desktop that a phone shows. Unknown facts are omitted, except the
 // browser.
 type Facts struct {
-	App     string
-	Browser string
-	Place   string // IP address, without its last part
-	Network Network
-	Ago     time.Duration // since the sign-in started
+	App      string
+	Browser  string
+	MaskedIP string // IP address of the desktop, without its last part
+	Network  Network
+	Ago      time.Duration // since the sign-in started
 }
 
 // Fact is a line of facts on the page.
@@ -235,7 +235,7 @@ func (v view) Facts() (out []Fact, err error) {
 		err = add("scan.browser", browser, nil)
 	}
 	if err == nil {
-		err = add("scan.place", f.Place, nil)
+		err = add("scan.ip", f.MaskedIP, nil)
 	}
 	network := ""
 	if err == nil && f.Network != NetworkUnknown {
