@@ -14,97 +14,99 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// UserStore is the part of a store that joins users.
+// UserStore is the part of a store that CheckAnyOrder tests: it records sign-ins, joins users by
+// unionid, and pins subjects.
 type UserStore interface {
 	gateway.Users
 	gateway.Subjects
 }
 
-// testIdentity is one identity and the steps that it takes, in this order. The order among
-// identities is random.
+// CheckAnyOrder tests with random sign-ins that the order of sign-ins does not decide which
+// identities belong to which user. The sign-ins of one run happen one after another or at once, and
+// through every handle that openHandles returns for the run.
+//
+// An expected user has all identities with one unionid in one Open Platform account. An identity
+// that never had a unionid, or whose connector is in no Open Platform account, has an expected user
+// of its own. Only the first unionid of an identity counts. In every order:
+//
+//   - no stored user has identities of two expected users, or two openids of one appid;
+//   - an expected user is one stored user, unless two of its openids have the same appid. WeChat gives
+//     each person one openid for an appid, so such users cannot be joined, and the order decides
+//     which identities are together;
+//   - that stored user is the oldest that was created for the expected user, by CreatedAt and then by
+//     id, and the ids of all others resolve to it;
+//   - it is blocked if one of its identities was ever blocked, and otherwise active if one was approved;
+//   - it is an administrator only if that very user was made one;
+//   - an app gets the subject that was pinned first, and never a subject of another expected user.
+//
+// Each run uses new openids and unionids, so openHandles may return the same database every time.
+// The flag -rapid.checks sets the number of runs; maxRuns, if not 0, limits it.
+func CheckAnyOrder(t *testing.T, maxRuns int64, openHandles func() []UserStore) {
+	var runs atomic.Int64
+	rapid.Check(t, func(t *rapid.T) {
+		number := runs.Add(1)
+		if maxRuns > 0 && number > maxRuns {
+			return
+		}
+		run := &anyOrderRun{
+			T: t, ctx: context.Background(), handles: openHandles(),
+			identities:    drawIdentities(t, fmt.Sprint(number, "-")),
+			signedInUsers: map[int]string{}, createdAt: map[string]time.Time{}, admins: map[string]bool{},
+			statusChanges: map[statusChange]bool{}, pins: map[string]pinnedSubject{},
+		}
+		if rapid.Bool().Draw(t, "at once") {
+			run.executeConcurrently()
+		} else {
+			run.executeOneByOne()
+		}
+		run.check()
+	})
+}
+
+// testIdentity is one identity and the operations on it, in this order. The order of operations on
+// different identities is random.
 type testIdentity struct {
-	person    int
-	connector connector
-	openid    string
-	unionid   string // in the steps that have a unionid; "" when none has
-	steps     []step
+	connector  connector
+	openid     string
+	unionid    string // the first unionid of its sign-ins; "" when none has one
+	operations []operation
 }
 
-// step is one operation on an identity. at is the clock of the replica that executes it. The clocks
-// of replicas differ, so at does not determine the order.
-type step struct {
-	operation string // sign-in, block, approve, admin, pin
-	unionid   string // of a sign-in
-	app       string // of a pin
-	at        time.Time
+// operation is one call of the store for an identity. at is the clock of the replica that executes
+// it. The clocks of replicas differ, so at does not determine the order.
+type operation struct {
+	kind    string // sign-in, block, approve, admin, pin
+	unionid string // of a sign-in
+	app     string // of a pin
+	at      time.Time
 }
 
-// class names the identities that must end in one user: those of one Open Platform account with one
-// unionid. An identity without a unionid or outside any Open Platform account is a class of its
-// own.
-func (id testIdentity) class() string {
+// expectedUser returns the name of the expected user that the identity belongs to.
+func (id testIdentity) expectedUser() string {
 	if id.unionid == "" || id.connector.platform == "" {
 		return "alone " + id.connector.appid + id.openid
 	}
 	return id.connector.platform + " " + id.unionid
 }
 
-// CheckAnyOrder tests that sign-ins of the same people end in the same users, whatever their order,
-// also when they happen at once and through several handles on one database. It calls handles for
-// each run. Each run has people of its own, so handles may return the same database every time. The
-// flag -rapid.checks sets the number of runs; limit, if not 0, is the most that are executed.
-//
-// A class is the set of all identities with one unionid in one open_platform group. An identity
-// that never had a unionid, or whose connector is in no group, is a class of its own. The first
-// unionid of an identity counts. In every order:
-//
-//   - no user has identities of two classes, or two openids of one appid; so a unionid of another group
-//     and a changed unionid join nothing;
-//   - a class without a contradiction (two openids of one appid) is one user; which identities of a
-//     contradictory class are together depends only on which came first;
-//   - that user is the oldest that was created for the class, by CreatedAt and then by id, and the ids of
-//     all others resolve to it;
-//   - it is blocked if an identity of the class was ever blocked, else active if one was approved;
-//   - it is an administrator only if that very user was made one;
-//   - an app gets the subject that was pinned first, and never a subject of another class.
-func CheckAnyOrder(t *testing.T, limit int64, handles func() []UserStore) {
-	var runs atomic.Int64
-	rapid.Check(t, func(t *rapid.T) {
-		run := runs.Add(1)
-		if limit > 0 && run > limit {
-			return
-		}
-		prefix := fmt.Sprint(run, "-")
-		r := &joinRun{
-			T: t, ctx: context.Background(), handles: handles(), identities: drawIdentities(t, prefix),
-			users: map[int]string{}, created: map[string]time.Time{}, admins: map[string]bool{},
-			statuses: map[string]bool{}, pins: map[string]pin{},
-		}
-		if rapid.Bool().Draw(t, "at once") {
-			r.concurrently()
-		} else {
-			r.oneByOne()
-		}
-		r.check()
-	})
-}
-
 // drawIdentities returns the identities of up to three people, who each sign in through some of the
-// connectors. A unionid of one group is another person's in the next group.
+// connectors. Openids and unionids begin with prefix.
 func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	people := rapid.IntRange(1, 3).Draw(t, "people")
-	unionid := func(person int, platform string) string {
+	// The same unionid is another person's in another Open Platform account.
+	unionidOf := func(person int, platform string) string {
 		shift := map[string]int{"group 1": 0, "group 2": 1, "": 2}[platform]
 		return fmt.Sprint(prefix, "u", (person+shift)%people)
 	}
-	for p := range people {
+	for person := range people {
 		for _, c := range []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector} {
-			// Two openids at one connector contradict each other: WeChat gives each person one.
-			openids := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2})
-			for i := range openids.Draw(t, fmt.Sprint("openids of person ", p, " at ", c.name)) {
-				id := testIdentity{person: p, connector: c, openid: fmt.Sprint(prefix, "o", p, "-", i)}
-				others := []string{unionid(p+1, c.platform), prefix + "new"}
-				id.drawSteps(t, unionid(p, c.platform), others)
+			// Mostly one openid for an appid, as at WeChat. Two must not be joined.
+			weights := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2})
+			openids := weights.Draw(t, fmt.Sprint("openids of person ", person, " at ", c.name))
+			for i := range openids {
+				id := testIdentity{connector: c, openid: fmt.Sprint(prefix, "o", person, "-", i)}
+				wrongUnionIDs := []string{unionidOf(person+1, c.platform), prefix + "new"}
+				id.drawOperations(t, unionidOf(person, c.platform), wrongUnionIDs)
 				all = append(all, id)
 			}
 		}
@@ -112,138 +114,147 @@ func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	return all
 }
 
-// drawSteps adds steps to the identity. The first is a sign-in.
-func (id *testIdentity) drawSteps(t *rapid.T, unionid string, others []string) {
+// drawOperations adds operations to the identity. The first is a sign-in. Once the identity has a
+// unionid, later sign-ins may have one of wrongUnionIDs, which the store must ignore.
+func (id *testIdentity) drawOperations(t *rapid.T, unionid string, wrongUnionIDs []string) {
+	first := []string{"no unionid", "no unionid", "unionid"}
 	withoutUnionID := []string{"pin", "pin", "unionid", "unionid", "no unionid", "block", "approve", "admin"}
-	withUnionID := []string{"pin", "unionid", "no unionid", "other unionid", "other unionid", "block", "approve", "admin"}
-	for i := range rapid.IntRange(1, 5).Draw(t, "steps") {
-		minute := rapid.IntRange(0, 9).Draw(t, "minute")
-		s := step{operation: "sign-in", at: after(time.Duration(minute) * time.Minute)}
-		var drawn string
+	withUnionID := []string{"pin", "unionid", "no unionid", "wrong unionid", "wrong unionid", "block", "approve", "admin"}
+	for i := range rapid.IntRange(1, 5).Draw(t, "operations") {
+		choices := withUnionID
 		switch {
 		case i == 0:
-			drawn = rapid.SampledFrom([]string{"no unionid", "no unionid", "unionid"}).Draw(t, "first step")
+			choices = first
 		case id.unionid == "":
-			drawn = rapid.SampledFrom(withoutUnionID).Draw(t, "step")
-		default:
-			drawn = rapid.SampledFrom(withUnionID).Draw(t, "step")
+			choices = withoutUnionID
 		}
-		switch drawn {
+		minute := rapid.IntRange(0, 9).Draw(t, "minute")
+		drawn := operation{kind: "sign-in", at: after(time.Duration(minute) * time.Minute)}
+		switch choice := rapid.SampledFrom(choices).Draw(t, "operation"); choice {
 		case "unionid":
-			s.unionid, id.unionid = unionid, unionid
-		case "other unionid": // only after the first one, which counts
-			s.unionid = rapid.SampledFrom(others).Draw(t, "other unionid")
-			if s.unionid == id.unionid {
+			drawn.unionid, id.unionid = unionid, unionid
+		case "wrong unionid":
+			drawn.unionid = rapid.SampledFrom(wrongUnionIDs).Draw(t, "wrong unionid")
+			if drawn.unionid == id.unionid {
 				continue
 			}
 		case "no unionid":
 		case "pin":
-			s.operation, s.app = "pin", rapid.SampledFrom([]string{"wiki", "shop"}).Draw(t, "app")
+			drawn.kind, drawn.app = "pin", rapid.SampledFrom([]string{"wiki", "shop"}).Draw(t, "app")
 		default:
-			s.operation = drawn
+			drawn.kind = choice
 		}
-		id.steps = append(id.steps, s)
+		id.operations = append(id.operations, drawn)
 	}
 }
 
-// joinRun is one run of the property and what happened in it.
-type joinRun struct {
+// anyOrderRun is one run of CheckAnyOrder, with the results of its operations.
+type anyOrderRun struct {
 	*rapid.T
 	ctx        context.Context
 	handles    []UserStore
 	identities []testIdentity
 
-	mu       sync.Mutex
-	users    map[int]string       // by identity: the user of its last sign-in
-	created  map[string]time.Time // by user id: when the user was created
-	admins   map[string]bool      // users that were made administrators
-	statuses map[string]bool      // "block CLASS", "approve CLASS", "block APPID OPENID"
-	pins     map[string]pin       // by subject
-	errs     []error
+	mu            sync.Mutex               // protects the fields below
+	signedInUsers map[int]string           // by index of the identity: the user of its last sign-in
+	createdAt     map[string]time.Time     // by user id
+	admins        map[string]bool          // ids of the users that were made administrators
+	statusChanges map[statusChange]bool    // the changes that were made
+	pins          map[string]pinnedSubject // by subject
+	errs          []error
 }
 
-// pin is a subject that was pinned.
-type pin struct {
-	class, app string
-	at         time.Time
+// statusChange is a change of a user's status, made through one identity.
+type statusChange struct {
+	kind   string // block or approve
+	target string // an expected user, or the appid and openid of the identity
 }
 
-func (r *joinRun) oneByOne() {
-	var turns []int
-	for i, id := range r.identities {
-		turns = append(turns, slices.Repeat([]int{i}, len(id.steps))...)
+// pinnedSubject describes the first pin of a subject.
+type pinnedSubject struct {
+	expectedUser, app string
+	at                time.Time
+}
+
+// executeOneByOne executes all operations, one after another, in a random order of the identities.
+func (run *anyOrderRun) executeOneByOne() {
+	var order []int // indexes of identities, each as often as it has operations
+	for i, id := range run.identities {
+		order = append(order, slices.Repeat([]int{i}, len(id.operations))...)
 	}
-	if len(turns) == 0 {
+	if len(order) == 0 {
 		return
 	}
-	done := map[int]int{}
-	for n, i := range rapid.Permutation(turns).Draw(r.T, "order") {
-		r.execute(i, r.identities[i].steps[done[i]], r.handles[n%len(r.handles)])
-		done[i]++
+	executed := map[int]int{} // by index of the identity: number of its operations
+	for turn, i := range rapid.Permutation(order).Draw(run.T, "order") {
+		run.execute(i, run.identities[i].operations[executed[i]], run.handles[turn%len(run.handles)])
+		executed[i]++
 	}
 }
 
-func (r *joinRun) concurrently() {
-	concurrently(len(r.identities), func(i int) {
-		for n, s := range r.identities[i].steps {
-			r.execute(i, s, r.handles[(i+n)%len(r.handles)])
+// executeConcurrently executes the operations of all identities at once.
+func (run *anyOrderRun) executeConcurrently() {
+	concurrently(len(run.identities), func(i int) {
+		for turn, next := range run.identities[i].operations {
+			run.execute(i, next, run.handles[(i+turn)%len(run.handles)])
 		}
 	})
 }
 
-// execute executes a step of identity i and records its result.
-func (r *joinRun) execute(i int, s step, store UserStore) {
-	id := r.identities[i]
-	r.mu.Lock()
-	user := r.users[i]
-	r.mu.Unlock()
-	switch s.operation {
+// execute executes an operation on identity i and records its result.
+func (run *anyOrderRun) execute(i int, next operation, store UserStore) {
+	id := run.identities[i]
+	openid := id.connector.appid + " " + id.openid
+	run.mu.Lock()
+	userID := run.signedInUsers[i]
+	run.mu.Unlock()
+	var user gateway.User
+	var events []gateway.Event
+	var subject string
+	var err error
+	// The lock is not held during the call, so that operations run at once.
+	switch next.kind {
 	case "sign-in":
-		signIn := id.connector.signIn(s.at, id.openid, s.unionid)
+		signIn := id.connector.signIn(next.at, id.openid, next.unionid)
 		signIn.InitialStatus = gateway.Pending
-		u, events, err := store.RecordSignIn(r.ctx, signIn)
-		r.record(id, s, err, func() {
-			r.users[i] = u.ID
-			for _, e := range events {
-				if e.Kind == gateway.EventUserCreated {
-					r.created[u.ID] = u.CreatedAt
-				}
-			}
-		})
+		user, events, err = store.RecordSignIn(run.ctx, signIn)
 	case "pin":
-		subject, err := store.PinSubject(r.ctx, user, s.app, "sub "+id.connector.appid+id.openid+s.app, s.at)
-		r.record(id, s, err, func() {
-			if _, known := r.pins[subject]; !known {
-				r.pins[subject] = pin{class: id.class(), app: s.app, at: s.at}
-			}
-		})
-	case "admin":
-		u, err := store.UpdateUser(r.ctx, user, s.at, func(u *gateway.User) error { u.Admin = true; return nil })
-		r.record(id, s, err, func() { r.admins[u.ID] = true })
-	default: // block, approve
-		_, err := store.UpdateUser(r.ctx, user, s.at, func(u *gateway.User) error {
+		subject, err = store.PinSubject(run.ctx, userID, next.app, "sub "+openid+next.app, next.at)
+	default:
+		user, err = store.UpdateUser(run.ctx, userID, next.at, func(stored *gateway.User) error {
 			switch {
-			case s.operation == "block":
-				u.Status = gateway.Blocked
-			case u.Status == gateway.Pending:
-				u.Status = gateway.Active
+			case next.kind == "admin":
+				stored.Admin = true
+			case next.kind == "block":
+				stored.Status = gateway.Blocked
+			case stored.Status == gateway.Pending: // approve does not unblock
+				stored.Status = gateway.Active
 			}
 			return nil
 		})
-		r.record(id, s, err, func() {
-			r.statuses[s.operation+" "+id.class()] = true
-			r.statuses[s.operation+" "+id.connector.appid+" "+id.openid] = true
-		})
 	}
-}
-
-// record calls apply under the lock, or keeps the error.
-func (r *joinRun) record(id testIdentity, s step, err error, apply func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	run.mu.Lock()
+	defer run.mu.Unlock()
 	if err != nil {
-		r.errs = append(r.errs, fmt.Errorf("%s of %+v: %w", s.operation, id, err))
+		run.errs = append(run.errs, fmt.Errorf("%s of %+v: %w", next.kind, id, err))
 		return
 	}
-	apply()
+	switch next.kind {
+	case "sign-in":
+		run.signedInUsers[i] = user.ID
+		for _, event := range events {
+			if event.Kind == gateway.EventUserCreated {
+				run.createdAt[user.ID] = user.CreatedAt
+			}
+		}
+	case "pin":
+		if _, known := run.pins[subject]; !known {
+			run.pins[subject] = pinnedSubject{expectedUser: id.expectedUser(), app: next.app, at: next.at}
+		}
+	case "admin":
+		run.admins[user.ID] = true
+	default:
+		run.statusChanges[statusChange{next.kind, id.expectedUser()}] = true
+		run.statusChanges[statusChange{next.kind, openid}] = true
+	}
 }

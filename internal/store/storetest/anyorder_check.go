@@ -3,177 +3,185 @@ package storetest
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// check tests the users in which the identities ended.
-func (r *joinRun) check() {
-	r.Helper()
-	for _, err := range r.errs {
-		r.Error(err)
+// check compares the stored users with the expected users after all operations of a run. An
+// expected user has all identities with one unionid in one Open Platform account; CheckAnyOrder
+// lists what must hold.
+func (run *anyOrderRun) check() {
+	run.Helper()
+	for _, err := range run.errs {
+		run.Error(err)
 	}
-	classes := map[string][]int{}
-	seen := map[string]bool{}
-	contradictory := map[string]bool{}
-	owner := map[string]string{}
-	for i, v := range r.identities {
-		classes[v.class()] = append(classes[v.class()], i)
-		contradictory[v.class()] = contradictory[v.class()] || seen[v.class()+v.connector.appid]
-		seen[v.class()+v.connector.appid] = true
-		owner[v.connector.appid+" "+v.openid] = v.class()
-	}
-	if r.Failed() {
+	if run.Failed() {
 		return
 	}
-	for class, members := range classes {
-		users := map[string]gateway.User{}
-		for _, i := range members {
-			a := r.checkIdentities(i, owner)
-			users[a.ID] = a
-		}
-		for _, a := range users {
-			r.checkRights(a, class)
-		}
-		if contradictory[class] {
-			continue
-		}
-		if len(users) != 1 {
-			r.Errorf("class %q is %d users, want 1", class, len(users))
-			continue
-		}
-		for _, a := range users {
-			r.checkOnlyUser(a, class, members)
+	members := map[string][]int{} // by expected user: the indexes of its identities
+	conflicting := map[string]bool{}
+	openids := map[string]int{}          // by expected user and appid: the number of openids
+	expectedUsers := map[string]string{} // by appid and openid
+	for i, id := range run.identities {
+		expected := id.expectedUser()
+		members[expected] = append(members[expected], i)
+		expectedUsers[id.connector.appid+" "+id.openid] = expected
+		openids[expected+id.connector.appid]++
+		if openids[expected+id.connector.appid] > 1 {
+			conflicting[expected] = true // two openids of one appid are never joined
 		}
 	}
-	r.checkSubjects(classes)
+	for expected, indexes := range members {
+		users := map[string]gateway.User{} // by id
+		for _, i := range indexes {
+			user := run.checkIdentities(i, expectedUsers)
+			users[user.ID] = user
+		}
+		for _, user := range users {
+			run.checkRights(user, expected)
+			if len(users) == 1 && !conflicting[expected] {
+				run.checkOnlyUser(user, expected, len(indexes))
+			}
+		}
+		if len(users) != 1 && !conflicting[expected] {
+			run.Errorf("expected user %q is %d users, want 1", expected, len(users))
+		}
+		run.checkSubjects(expected, users)
+	}
 }
 
-// checkIdentities returns the user of identity i. It checks that the user's identities are of one
-// class, no two of one appid, each with its first unionid.
-func (r *joinRun) checkIdentities(i int, owner map[string]string) gateway.User {
-	r.Helper()
-	v := r.identities[i]
-	a, err := r.handles[0].User(r.ctx, r.users[i])
+// checkIdentities returns the user of identity i. It checks that the user's identities belong to
+// one expected user, that no two have the same appid, and that identity i has its first unionid.
+// expectedUsers has the expected users by appid and openid.
+func (run *anyOrderRun) checkIdentities(i int, expectedUsers map[string]string) gateway.User {
+	run.Helper()
+	want := run.identities[i]
+	user, err := run.handles[0].User(run.ctx, run.signedInUsers[i])
 	if err != nil {
-		r.Fatal(err)
+		run.Fatal(err)
 	}
-	all, err := r.handles[0].Identities(r.ctx, a.ID)
+	stored, err := run.handles[0].Identities(run.ctx, user.ID)
 	if err != nil {
-		r.Fatal(err)
+		run.Fatal(err)
 	}
-	appids, found := map[string]bool{}, false
-	for _, id := range all {
+	appids := map[string]bool{}
+	found := false
+	for _, id := range stored {
 		if appids[id.AppID] {
-			r.Errorf("user %s has two openids of %s", a.ID, id.AppID)
+			run.Errorf("user %s has two openids of %s", user.ID, id.AppID)
 		}
 		appids[id.AppID] = true
-		if class := owner[id.AppID+" "+id.OpenID]; class != v.class() {
-			r.Errorf("user %s has identities of %q and of %q", a.ID, v.class(), class)
+		if expected := expectedUsers[id.AppID+" "+id.OpenID]; expected != want.expectedUser() {
+			run.Errorf("user %s has identities of %q and of %q", user.ID, want.expectedUser(), expected)
 		}
-		if id.AppID == v.connector.appid && id.OpenID == v.openid {
+		if id.AppID == want.connector.appid && id.OpenID == want.openid {
 			found = true
-			if id.UnionID != v.unionid {
-				r.Errorf("%s %s has unionid %q, the first was %q", id.AppID, id.OpenID, id.UnionID, v.unionid)
+			if id.UnionID != want.unionid {
+				run.Errorf("%s %s has unionid %q, the first was %q", id.AppID, id.OpenID, id.UnionID, want.unionid)
 			}
 		}
 	}
 	if !found {
-		r.Errorf("user %s of %+v does not have this identity: %+v", a.ID, v, all)
+		run.Errorf("user %s of %+v does not have this identity: %+v", user.ID, want, stored)
 	}
-	if r.statuses["block "+v.connector.appid+" "+v.openid] && a.Status != gateway.Blocked {
-		r.Errorf("%+v was blocked, and has user %s, which is %s", v, a.ID, a.Status)
+	blocked := run.statusChanges[statusChange{"block", want.connector.appid + " " + want.openid}]
+	if blocked && user.Status != gateway.Blocked {
+		run.Errorf("%+v was blocked, and has user %s, which is %s", want, user.ID, user.Status)
 	}
-	return a
+	return user
 }
 
-// checkRights checks that a user of a class has no right or status that nobody gave the class.
-func (r *joinRun) checkRights(a gateway.User, class string) {
-	r.Helper()
-	if a.Admin != r.admins[a.ID] {
-		r.Errorf("user %s is an administrator: %v; was made one: %v", a.ID, a.Admin, r.admins[a.ID])
+// checkRights checks that a user has no status that none of its expected user's identities was
+// given, and is an administrator exactly if it was made one.
+func (run *anyOrderRun) checkRights(user gateway.User, expected string) {
+	run.Helper()
+	if user.Admin != run.admins[user.ID] {
+		run.Errorf("user %s is an administrator: %v; was made one: %v", user.ID, user.Admin, run.admins[user.ID])
 	}
-	if a.Status == gateway.Blocked && !r.statuses["block "+class] || a.Status == gateway.Active &&
-		!r.statuses["approve "+class] {
-		r.Errorf("user %s of %q is %s, and no identity of the class was made so", a.ID, class, a.Status)
+	if user.Status == gateway.Blocked && !run.statusChanges[statusChange{"block", expected}] {
+		run.Errorf("user %s of %q is blocked, and no identity was blocked", user.ID, expected)
+	}
+	if user.Status == gateway.Active && !run.statusChanges[statusChange{"approve", expected}] {
+		run.Errorf("user %s of %q is active, and no identity was approved", user.ID, expected)
 	}
 }
 
-// checkOnlyUser checks the only user of a class without a contradiction.
-func (r *joinRun) checkOnlyUser(a gateway.User, class string, members []int) {
-	r.Helper()
-	want := gateway.Pending
-	if r.statuses["approve "+class] {
-		want = gateway.Active
+// checkOnlyUser checks the status, the number of identities and the age of a user that is the only
+// one of its expected user.
+func (run *anyOrderRun) checkOnlyUser(user gateway.User, expected string, identities int) {
+	run.Helper()
+	wantStatus := gateway.Pending
+	if run.statusChanges[statusChange{"approve", expected}] {
+		wantStatus = gateway.Active
 	}
-	if r.statuses["block "+class] {
-		want = gateway.Blocked
+	if run.statusChanges[statusChange{"block", expected}] {
+		wantStatus = gateway.Blocked
 	}
-	if a.Status != want {
-		r.Errorf("user %s of %q is %s, want %s", a.ID, class, a.Status, want)
+	if user.Status != wantStatus {
+		run.Errorf("user %s of %q is %s, want %s", user.ID, expected, user.Status, wantStatus)
 	}
-	all, err := r.handles[0].Identities(r.ctx, a.ID)
-	if err != nil || len(all) != len(members) {
-		r.Errorf("user %s of %q has %d identities of %d: %v", a.ID, class, len(all), len(members), err)
+	stored, err := run.handles[0].Identities(run.ctx, user.ID)
+	if err != nil || len(stored) != identities {
+		run.Errorf("user %s of %q has %d identities, want %d: %v", user.ID, expected, len(stored), identities, err)
 	}
 	var oldest string
-	for id, at := range r.created {
-		resolved, err := r.handles[0].User(r.ctx, id)
+	for id, at := range run.createdAt {
+		resolved, err := run.handles[0].User(run.ctx, id)
 		if err != nil {
-			r.Error(err)
+			run.Error(err)
 		}
-		if resolved.ID == a.ID && (oldest == "" || cmp.Or(at.Compare(r.created[oldest]), cmp.Compare(id, oldest)) < 0) {
+		if resolved.ID != user.ID {
+			continue
+		}
+		if oldest == "" || cmp.Or(at.Compare(run.createdAt[oldest]), cmp.Compare(id, oldest)) < 0 {
 			oldest = id
 		}
 	}
-	if oldest != a.ID {
-		r.Errorf("class %q is user %s, made %v; older is %s, made %v", class, a.ID, a.CreatedAt, oldest, r.created[oldest])
+	if oldest != user.ID {
+		run.Errorf("user %s of %q was created at %v; an older one, %s, at %v", user.ID, expected, user.CreatedAt, oldest,
+			run.createdAt[oldest])
 	}
 }
 
-// checkSubjects checks the subjects that apps have.
-func (r *joinRun) checkSubjects(classes map[string][]int) {
-	r.Helper()
-	for class, members := range classes {
-		ids := map[string]bool{}
-		for _, i := range members {
-			a, err := r.handles[0].User(r.ctx, r.users[i])
-			if err != nil {
-				r.Fatal(err)
-			}
-			ids[a.ID] = true
+// checkSubjects checks the subjects by which apps know the users of one expected user: they resolve
+// to these users only, and a single user has the first subject that was pinned in each app.
+func (run *anyOrderRun) checkSubjects(expected string, users map[string]gateway.User) {
+	run.Helper()
+	firstPins := map[string]pinnedSubject{} // by app
+	for subject, pin := range run.pins {
+		if pin.expectedUser != expected {
+			continue
 		}
-		first := map[string]pin{} // by app
-		for sub, p := range r.pins {
-			if p.class != class {
-				continue
+		first, known := firstPins[pin.app]
+		if !known || pin.at.Before(first.at) {
+			firstPins[pin.app] = pin
+		}
+		userID, err := run.handles[0].SubjectUser(run.ctx, pin.app, subject)
+		if errors.Is(err, gateway.ErrNotFound) {
+			continue // a join dropped the subject, because the user has an older one in the app
+		}
+		if _, ok := users[userID]; err != nil || !ok {
+			run.Errorf("subject %q of %q in %s resolves to user %q: %v", subject, expected, pin.app, userID, err)
+		}
+	}
+	for userID := range users {
+		stored, err := run.handles[0].UserSubjects(run.ctx, userID)
+		if err != nil {
+			run.Fatal(err)
+		}
+		for _, subject := range stored {
+			name := fmt.Sprintf("subject %q of user %s in %s", subject.Subject, userID, subject.App)
+			pin, known := run.pins[subject.Subject]
+			if !known || pin.expectedUser != expected || pin.app != subject.App {
+				run.Errorf("%s was pinned as %+v, want one of %q", name, pin, expected)
 			}
-			if f, there := first[p.app]; !there || p.at.Before(f.at) {
-				first[p.app] = p
-			}
-			id, err := r.handles[0].SubjectUser(r.ctx, p.app, sub)
-			if err != nil && !errors.Is(err, gateway.ErrNotFound) || err == nil && !ids[id] {
-				r.Errorf("subject %q of %q in %s is user %q now: %v", sub, class, p.app, id, err)
+			if first := firstPins[subject.App]; len(users) == 1 && !pin.at.Equal(first.at) {
+				run.Errorf("%s was pinned at %v; the first was pinned at %v", name, pin.at, first.at)
 			}
 		}
-		for id := range ids {
-			got, err := r.handles[0].UserSubjects(r.ctx, id)
-			if err != nil {
-				r.Fatal(err)
-			}
-			for _, g := range got {
-				p, known := r.pins[g.Subject]
-				if !known || p.class != class || p.app != g.App {
-					r.Errorf("user %s of %q is %q in %s, which is %+v", id, class, g.Subject, g.App, p)
-				}
-				if len(ids) == 1 && !p.at.Equal(first[g.App].at) {
-					r.Errorf("user %s of %q is %q in %s, pinned at %v; the first was pinned at %v", id, class, g.Subject, g.App, p.at,
-						first[g.App].at)
-				}
-			}
-			if len(ids) == 1 && len(got) != len(first) {
-				r.Errorf("user %s of %q has pins %+v, want one each of %v", id, class, got, first)
-			}
+		if len(users) == 1 && len(stored) != len(firstPins) {
+			run.Errorf("user %s of %q has pins %+v, want one for each app of %v", userID, expected, stored, firstPins)
 		}
 	}
 }

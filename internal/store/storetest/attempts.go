@@ -18,9 +18,7 @@ func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
 	if !won || have != want {
 		f.t.Fatalf("won %v: %+v", won, have)
 	}
@@ -30,9 +28,7 @@ func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existing gateway.Attempt) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
 	if won || have != existing {
 		f.t.Fatalf("won %v\ngot  %+v\nwant %+v", won, have, existing)
 	}
@@ -43,21 +39,17 @@ var attemptCases = []testCase{
 		name:   "one of a hundred requests gets the attempt",
 		reason: "WeChat rejects a code that is sent twice, and both requests would fail",
 		run: func(t *testing.T, f *fixture) {
-			stores := []gateway.Store{f.store, f.store}
-			if s := f.secondHandle(); s != nil {
-				stores[1] = s
-			}
+			stores := f.handles()
 			for round := range 3 {
 				key := fmt.Sprint("k", round)
-				var seen, owners counter
+				var results, owners counter
 				concurrently(f.concurrency(), func(i int) {
 					have, won, err := stores[i%2].BeginAttempt(t.Context(), newAttempt(key, "code", fmt.Sprint("owner", i), 0), noon)
-					seen.add(fmt.Sprint(won, " ", errorName(err)))
+					results.add(fmt.Sprint(won, " ", errorName(err)))
 					owners.add(have.Owner)
 				})
-				wantEqual(t, "attempts", fmt.Sprint(seen.counts),
-					fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
-				wantEqual(t, "owners returned", len(owners.counts), 1)
+				results.want(t, "attempts", map[string]int{"true ok": 1, "false ok": f.concurrency() - 1})
+				owners.wantOneResult(t, "owners returned")
 			}
 		},
 	},
@@ -69,9 +61,7 @@ var attemptCases = []testCase{
 			f.wantAttemptWon(row, 0)
 			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, row)
 			row.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
-			if err := f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, after(2*time.Second)); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, after(2*time.Second)))
 			f.wantAttemptLost(newAttempt("k", "code", "three", 0), time.Minute, row)
 			f.wantAttemptLost(newAttempt("k", "another code", "four", 0), time.Minute, row)
 			f.wantAttemptWon(newAttempt("another", "code", "five", 0), 0)
@@ -101,12 +91,12 @@ var attemptCases = []testCase{
 			if err := f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{At: noon}, noon); err == nil {
 				t.Fatal("an attempt ended without an outcome")
 			}
-			var seen counter
+			var results counter
 			concurrently(16, func(i int) {
-				seen.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one",
+				results.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one",
 					gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
 			})
-			wantEqual(t, "finished", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
+			results.want(t, "finished", map[string]int{"ok": 1, "conflict": 15})
 		},
 	},
 	{
@@ -117,17 +107,14 @@ var attemptCases = []testCase{
 			f.wantAttemptWon(row, 0)
 			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 0, row)
 			row.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
-			if err := f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon))
 			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, row)
-			var seen counter
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
-				seen.add(fmt.Sprint(won, " ", errorName(err)))
+				results.add(fmt.Sprint(won, " ", errorName(err)))
 			})
-			wantEqual(t, "attempts with the second code", fmt.Sprint(seen.counts),
-				fmt.Sprint(map[string]int{"true ok": 1, "false ok": f.concurrency() - 1}))
+			results.want(t, "attempts with the second code", map[string]int{"true ok": 1, "false ok": f.concurrency() - 1})
 			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon), gateway.ErrConflict)
 		},
 	},
@@ -139,9 +126,7 @@ var attemptCases = []testCase{
 				row := newAttempt(kind, "code", "one", 0)
 				f.wantAttemptWon(row, 0)
 				row.Outcome = gateway.Outcome{Kind: kind, At: noon}
-				if err := f.store.FinishAttempt(t.Context(), kind, "one", row.Outcome, noon); err != nil {
-					t.Fatal(err)
-				}
+				wantNoError(t, f.store.FinishAttempt(t.Context(), kind, "one", row.Outcome, noon))
 				f.wantAttemptLost(newAttempt(kind, "another code", "two", 0), 0, row)
 			}
 		},

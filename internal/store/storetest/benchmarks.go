@@ -20,8 +20,8 @@ const linesEnv = "WEIGATE_BENCH_LINES"
 
 // BenchLines returns the number of lines from the environment, or 20,000.
 func BenchLines() int {
-	if n, err := strconv.Atoi(os.Getenv(linesEnv)); err == nil && n > 0 {
-		return n
+	if lineCount, err := strconv.Atoi(os.Getenv(linesEnv)); err == nil && lineCount > 0 {
+		return lineCount
 	}
 	return 20_000
 }
@@ -29,21 +29,21 @@ func BenchLines() int {
 // imported returns line i of a user table: every openid has a unionid, and the ids are unsorted, as
 // in a real table.
 func imported(i int) gateway.ImportedUser {
-	h := hash(fmt.Sprint("imported ", i))
+	digest := hash(fmt.Sprint("imported ", i))
 	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
-		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", h[:13]), fmt.Sprintf("u%x", h[13:26]))}
+		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", digest[:13]), fmt.Sprintf("u%x", digest[13:26]))}
 }
 
 // Import imports n lines, in batches of the size that the command uses.
-func Import(b *testing.B, s gateway.Store, n int) {
+func Import(b *testing.B, store gateway.Store, lineCount int) {
 	b.Helper()
 	lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
-	for i := range n {
+	for i := range lineCount {
 		lines = append(lines, imported(i))
-		if len(lines) < gateway.ImportBatch && i < n-1 {
+		if len(lines) < gateway.ImportBatch && i < lineCount-1 {
 			continue
 		}
-		res, err := s.ImportUsers(b.Context(), lines)
+		res, err := store.ImportUsers(b.Context(), lines)
 		if err != nil || res.Created != len(lines) || len(res.Problems) > 0 {
 			b.Fatalf("imported %+v, %v", res, err)
 		}
@@ -52,16 +52,16 @@ func Import(b *testing.B, s gateway.Store, n int) {
 }
 
 // BenchmarkImport reports the time of an import and the peak memory of the process.
-func BenchmarkImport(b *testing.B, s gateway.Store) {
-	n := BenchLines()
+func BenchmarkImport(b *testing.B, store gateway.Store) {
+	lineCount := BenchLines()
 	began, done := time.Now(), make(chan uint64)
 	stop := make(chan struct{})
 	go func() { done <- peak(stop) }()
-	Import(b, s, n)
+	Import(b, store, lineCount)
 	spent := time.Since(began)
 	close(stop)
 	b.ReportMetric(spent.Seconds(), "s")
-	b.ReportMetric(float64(n)/spent.Seconds(), "lines/s")
+	b.ReportMetric(float64(lineCount)/spent.Seconds(), "lines/s")
 	b.ReportMetric(float64(<-done)/1e6, "MB-heap-peak")
 	b.ReportMetric(residentPeak(), "MB-resident-peak")
 	b.ReportMetric(0, "ns/op")
@@ -70,9 +70,9 @@ func BenchmarkImport(b *testing.B, s gateway.Store) {
 // peak returns the peak memory of the heap until stop is closed.
 func peak(stop <-chan struct{}) (most uint64) {
 	for {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		most = max(most, m.HeapInuse)
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		most = max(most, stats.HeapInuse)
 		select {
 		case <-stop:
 			return most
@@ -102,15 +102,15 @@ func residentPeak() float64 {
 // BenchmarkSignIn signs in users whose unionid is known, through a connector that is new to them:
 // among a thousand users first, and then among as many as BenchLines. The second takes at most 1.3
 // times as long.
-func BenchmarkSignIn(b *testing.B, s gateway.Store) {
-	n, at := BenchLines(), 0
-	for _, users := range []int{1000, n} {
+func BenchmarkSignIn(b *testing.B, store gateway.Store) {
+	lineCount, at := BenchLines(), 0
+	for _, users := range []int{1000, lineCount} {
 		for ; at < users; at += gateway.ImportBatch {
 			lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
 			for i := at; i < min(at+gateway.ImportBatch, users); i++ {
 				lines = append(lines, imported(i))
 			}
-			if _, err := s.ImportUsers(b.Context(), lines); err != nil {
+			if _, err := store.ImportUsers(b.Context(), lines); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -120,10 +120,9 @@ func BenchmarkSignIn(b *testing.B, s gateway.Store) {
 			for b.Loop() {
 				i = (i + 7919) % users // a prime, so that the users come in no order
 				known := imported(i).SignIn
-				c := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
-				if _, _, err := s.RecordSignIn(b.Context(), c); err != nil {
-					b.Fatal(err)
-				}
+				signIn := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
+				_, _, err := store.RecordSignIn(b.Context(), signIn)
+				wantNoError(b, err)
 			}
 		})
 	}
@@ -131,7 +130,7 @@ func BenchmarkSignIn(b *testing.B, s gateway.Store) {
 
 // BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand
 // other tickets are open. user is the approver.
-func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
+func BenchmarkScan(b *testing.B, store gateway.Tickets, user string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {
 		return gateway.Ticket{
@@ -144,38 +143,36 @@ func BenchmarkScan(b *testing.B, s gateway.Tickets, user string) {
 	for i := range 1000 {
 		t := ticket(fmt.Sprint("waiting ", i))
 		waiting = append(waiting, t.Hash)
-		if err := s.PutTicket(b.Context(), t, noon, 20000); err != nil {
-			b.Fatal(err)
-		}
+		wantNoError(b, store.PutTicket(b.Context(), t, noon, 20000))
 	}
 	b.Run("states of 1000", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := s.TicketStates(b.Context(), waiting, noon); err != nil || len(got) != 1000 {
+			if got, err := store.TicketStates(b.Context(), waiting, noon); err != nil || len(got) != 1000 {
 				b.Fatal(len(got), err)
 			}
 		}
 	})
 	b.Run("sign-ins", func(b *testing.B) {
-		var n atomic.Int64
+		var count atomic.Int64
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				t := ticket(fmt.Sprint(b.N, " ", n.Add(1)))
-				err := s.PutTicket(b.Context(), t, noon, 20000)
+				t := ticket(fmt.Sprint(b.N, " ", count.Add(1)))
+				err := store.PutTicket(b.Context(), t, noon, 20000)
 				if err == nil {
-					_, err = s.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: user, AuthTime: noon}, noon)
+					_, err = store.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: user, AuthTime: noon}, noon)
 				}
 				if err == nil {
-					_, err = s.AnswerTicket(b.Context(), t.Hash, user, gateway.TicketApproved, noon)
+					_, err = store.AnswerTicket(b.Context(), t.Hash, user, gateway.TicketApproved, noon)
 				}
 				if err == nil {
-					_, err = s.RedeemTicket(b.Context(), t.Hash, t.Desktop, noon)
+					_, err = store.RedeemTicket(b.Context(), t.Hash, t.Desktop, noon)
 				}
 				if err != nil {
 					b.Error(err)
 				}
 			}
 		})
-		b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "sign-ins/s")
+		b.ReportMetric(float64(count.Load())/b.Elapsed().Seconds(), "sign-ins/s")
 	})
 }

@@ -12,7 +12,7 @@ import (
 // the OnCommit of the store that open opens.
 func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	var commits atomic.Int64
-	s := open(func() { commits.Add(1) })
+	store := open(func() { commits.Add(1) })
 	commits.Store(0)
 	step := func(name string, want int64, f func() error) {
 		t.Helper()
@@ -26,29 +26,29 @@ func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	}
 	var user gateway.User
 	step("beginning an attempt", 1, func() error {
-		_, _, err := s.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)
+		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)
 		return err
 	})
 	step("completing the sign-in", 1, func() (err error) {
-		user, _, err = s.CompleteSignIn(t.Context(), completion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1"))
+		user, _, err = store.CompleteSignIn(t.Context(), completion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1"))
 		return err
 	})
 	code := newCode(user.ID, "wiki", "g1")
 	code.Grant.Subject, code.PinSubject = "", user.ID
-	step("the first code", 1, func() error { return s.PutCode(t.Context(), code) })
+	step("the first code", 1, func() error { return store.PutCode(t.Context(), code) })
 	step("redeeming it", 1, func() error {
-		_, err := s.Redeem(t.Context(), code.Hash, noon, newIssue("g1"))
+		_, err := store.Redeem(t.Context(), code.Hash, noon, newIssue("g1"))
 		return err
 	})
 	step("reading", 0, func() error {
-		_, _, err := s.SessionUser(t.Context(), hash("s1"), noon)
+		_, _, err := store.SessionUser(t.Context(), hash("s1"), noon)
 		return err
 	})
 	step("a touch within a minute", 0, func() error {
-		return s.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour))
+		return store.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour))
 	})
 	step("a repeated callback", 0, func() error {
-		_, _, err := s.BeginAttempt(t.Context(), newAttempt("k", "code", "two", 0), noon)
+		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "two", 0), noon)
 		return err
 	})
 	if got := commits.Load(); got != 4 {

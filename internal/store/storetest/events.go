@@ -19,13 +19,9 @@ var eventCases = []testCase{
 					App:       fmt.Sprint("app", i%2),
 					Connector: "main", Method: "wechat", Outcome: "ok", RequestID: fmt.Sprint("r", i), Detail: "细节",
 				}
-				if err := f.store.AppendEvents(t.Context(), e); err != nil {
-					t.Fatal(err)
-				}
+				wantNoError(t, f.store.AppendEvents(t.Context(), e))
 			}
-			if err := f.store.AppendEvents(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.AppendEvents(t.Context()))
 			first := f.listEvents(gateway.EventQuery{Limit: 4})
 			wantEqual(t, "page 1", first[0].RequestID+first[3].RequestID, "r9r6")
 			if e := first[0]; e.At != after(9*time.Minute) || e.Kind != "token" || e.UserID != "a0" || e.App != "app1" ||
@@ -34,9 +30,9 @@ var eventCases = []testCase{
 			}
 			next := f.listEvents(gateway.EventQuery{Before: first[3].ID})
 			wantEqual(t, "page 2", fmt.Sprint(len(next), " ", next[0].RequestID), "6 r5")
-			for _, k := range []struct {
-				q gateway.EventQuery
-				n int
+			for _, search := range []struct {
+				query gateway.EventQuery
+				found int
 			}{
 				{gateway.EventQuery{UserID: "a0"}, 4},
 				{gateway.EventQuery{Kind: "signin"}, 5},
@@ -44,7 +40,7 @@ var eventCases = []testCase{
 				{gateway.EventQuery{App: "app1"}, 5},
 				{gateway.EventQuery{Since: after(7 * time.Minute)}, 3},
 			} {
-				wantEqual(t, fmt.Sprintf("found by %+v", k.q), len(f.listEvents(k.q)), k.n)
+				wantEqual(t, fmt.Sprintf("found by %+v", search.query), len(f.listEvents(search.query)), search.found)
 			}
 			wantEqual(t, "swept", f.sweep(noon, after(5*time.Minute), 3), 3)
 			wantEqual(t, "swept", f.sweep(noon, after(5*time.Minute), 3), 2)

@@ -3,6 +3,7 @@ package storetest
 import (
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -22,10 +23,10 @@ type fixture struct {
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // after returns the time d after noon.
-func after(d time.Duration) time.Time { return noon.Add(d) }
+func after(delay time.Duration) time.Time { return noon.Add(delay) }
 
 // hash returns the hash under which a store keeps the secret s.
-func hash(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+func hash(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
 // concurrency returns the number of goroutines that do the same at once.
 func (f *fixture) concurrency() int {
@@ -43,9 +44,7 @@ func (f *fixture) secondHandle() gateway.Store {
 		return f.db.Open(f.t)
 	}
 	another, err := f.New(f.t).Open(f.t).Users(f.t.Context(), gateway.UserQuery{})
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
 	if len(another) != 0 {
 		f.t.Fatal("a second store in memory has the users of the first")
 	}
@@ -56,8 +55,8 @@ func (f *fixture) secondHandle() gateway.Store {
 // handles returns two handles on the database, which are the same when it has one handle only.
 func (f *fixture) handles() []gateway.Store {
 	f.t.Helper()
-	if s := f.secondHandle(); s != nil {
-		return []gateway.Store{f.store, s}
+	if another := f.secondHandle(); another != nil {
+		return []gateway.Store{f.store, another}
 	}
 	return []gateway.Store{f.store, f.store}
 }
@@ -66,9 +65,7 @@ func (f *fixture) handles() []gateway.Store {
 // with its handle.
 func (f *fixture) reopen() bool {
 	f.t.Helper()
-	if err := f.store.Close(); err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, f.store.Close())
 	if f.SingleHandle {
 		f.secondHandle()
 		return false
@@ -86,26 +83,30 @@ func (f *fixture) addUser(openid string) gateway.User {
 // block sets the status of the user to blocked.
 func (f *fixture) block(user string) {
 	f.t.Helper()
-	f.updateUser(user, noon, func(u *gateway.User) error { u.Status = gateway.Blocked; return nil })
+	f.updateUser(user, noon, func(stored *gateway.User) error { stored.Status = gateway.Blocked; return nil })
 }
 
 // addSession stores a session of the user.
 func (f *fixture) addSession(user, id string) gateway.Session {
 	f.t.Helper()
-	s := newSession(user, id)
-	if err := f.store.PutSession(f.t.Context(), s, noon); err != nil {
-		f.t.Fatal(err)
-	}
-	return s
+	session := newSession(user, id)
+	wantNoError(f.t, f.store.PutSession(f.t.Context(), session, noon))
+	return session
 }
 
 // addGrant stores a code and redeems it.
 func (f *fixture) addGrant(user, app, id string) gateway.Grant {
 	f.t.Helper()
-	if err := f.store.PutCode(f.t.Context(), newCode(user, app, id)); err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, f.store.PutCode(f.t.Context(), newCode(user, app, id)))
 	return f.redeemCode(hash("code "+id), noon, newIssue(id))
+}
+
+// wantNoError fails the test unless err is nil.
+func wantNoError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wantError fails the test unless errors.Is(err, want).
@@ -125,10 +126,10 @@ func wantEqual[T comparable](t *testing.T, what string, got, want T) {
 }
 
 // concurrently calls f(0) to f(n-1) at once, each in its own goroutine, and waits for all of them.
-func concurrently(n int, f func(i int)) {
+func concurrently(goroutines int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
-	for i := range n {
+	for i := range goroutines {
 		wg.Go(func() {
 			<-start
 			f(i)
@@ -153,17 +154,33 @@ func (c *counter) add(result string) {
 	c.counts[result]++
 }
 
+// want fails the test unless the results and how often each occurred are as given.
+func (c *counter) want(t *testing.T, what string, counts map[string]int) {
+	t.Helper()
+	if !maps.Equal(c.counts, counts) {
+		t.Fatalf("%s: got %v, want %v", what, c.counts, counts)
+	}
+}
+
+// wantOneResult fails the test unless all results were equal.
+func (c *counter) wantOneResult(t *testing.T, what string) {
+	t.Helper()
+	if len(c.counts) != 1 {
+		t.Fatalf("%s differ: %v", what, c.counts)
+	}
+}
+
 // errorName returns a short name for the kind of an error, for a counter.
 func errorName(err error) string {
-	for _, k := range []struct {
+	for _, known := range []struct {
 		err  error
 		name string
 	}{
 		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
 		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
 	} {
-		if err == k.err || k.err != nil && errors.Is(err, k.err) {
-			return k.name
+		if err == known.err || known.err != nil && errors.Is(err, known.err) {
+			return known.name
 		}
 	}
 	return err.Error()

@@ -17,9 +17,7 @@ var grantCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
 			want := newCode(id, "wiki", "g1")
-			if err := f.store.PutCode(t.Context(), want); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), want))
 			for range 2 {
 				got := f.getCode(want.Hash)
 				if !reflect.DeepEqual(got, want) {
@@ -42,35 +40,31 @@ var grantCases = []testCase{
 		name:   "a code without a subject gets the pinned subject",
 		reason: "the app must get the subject that it knows, also after a join",
 		run: func(t *testing.T, f *fixture) {
-			a := f.addUser("o1")
+			user := f.addUser("o1")
 			code := func(user, app, id string) gateway.Code {
-				n := newCode(user, app, id)
-				n.Grant.Subject = ""
-				return n
+				code := newCode(user, app, id)
+				code.Grant.Subject = ""
+				return code
 			}
-			wantError(t, f.store.PutCode(t.Context(), code(a.ID, "wiki", "g1")), gateway.ErrNotFound)
+			wantError(t, f.store.PutCode(t.Context(), code(user.ID, "wiki", "g1")), gateway.ErrNotFound)
 			_, err := f.store.Code(t.Context(), hash("code g1"))
 			wantError(t, err, gateway.ErrNotFound)
 			for _, app := range []string{"wiki", "shop"} {
-				f.pinSubject(a.ID, app, "as "+app, noon)
+				f.pinSubject(user.ID, app, "as "+app, noon)
 			}
-			if err := f.store.PutCode(t.Context(), code(a.ID, "wiki", "g1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), code(user.ID, "wiki", "g1")))
 			wantEqual(t, "subject", f.getCode(hash("code g1")).Grant.Subject, "as wiki")
-			wantError(t, f.store.PutCode(t.Context(), code(a.ID, "wiki", "g1")), gateway.ErrConflict)
+			wantError(t, f.store.PutCode(t.Context(), code(user.ID, "wiki", "g1")), gateway.ErrConflict)
 			wantError(t, f.store.PutCode(t.Context(), code(gateway.NewID(), "wiki", "g2")), gateway.ErrNotFound)
 
-			f.updateUser(a.ID, noon, func(a *gateway.User) error { a.Status = gateway.Blocked; return nil })
-			wantError(t, f.store.PutCode(t.Context(), code(a.ID, "wiki", "g3")), gateway.ErrBlocked)
+			f.block(user.ID)
+			wantError(t, f.store.PutCode(t.Context(), code(user.ID, "wiki", "g3")), gateway.ErrBlocked)
 
 			older := f.recordSignIn(mainConnector.signIn(noon, "o2", "u2"))
 			younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s2", ""))
 			f.pinSubject(younger.ID, "notes", "as notes", noon)
 			wantEqual(t, "joined", f.recordSignIn(siteConnector.signIn(after(time.Hour), "s2", "u2")).ID, older.ID)
-			if err := f.store.PutCode(t.Context(), code(younger.ID, "notes", "g4")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), code(younger.ID, "notes", "g4")))
 			grant := f.getCode(hash("code g4")).Grant
 			wantEqual(t, "user and subject", grant.UserID+" "+grant.Subject, older.ID+" as notes")
 		},
@@ -79,28 +73,22 @@ var grantCases = []testCase{
 		name:   "one of a hundred requests redeems a code, and the replay revokes its tokens",
 		reason: "a stolen code must not sign in two browsers",
 		run: func(t *testing.T, f *fixture) {
-			stores := []gateway.Store{f.store, f.store}
-			if s := f.secondHandle(); s != nil {
-				stores[1] = s
-			}
+			stores := f.handles()
 			id := f.addUser("o1").ID
 			for round := range 3 {
 				name := fmt.Sprint("g", round)
-				if err := f.store.PutCode(t.Context(), newCode(id, "wiki", name)); err != nil {
-					t.Fatal(err)
-				}
-				var seen counter
+				wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", name)))
+				var results counter
 				concurrently(f.concurrency(), func(i int) {
 					issue := newIssue(name)
 					issue.Access.Hash = hash(fmt.Sprint("access ", name, i))
 					grant, err := stores[i%2].Redeem(t.Context(), hash("code "+name), noon, issue)
-					seen.add(errorName(err))
+					results.add(errorName(err))
 					if grant.ID != "grant-"+name {
 						t.Errorf("grant with the result %q: %q", errorName(err), grant.ID)
 					}
 				})
-				wantEqual(t, "redemptions", fmt.Sprint(seen.counts),
-					fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+				results.want(t, "redemptions", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
 				for i := range f.concurrency() {
 					if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access ", name, i)), noon); !errors.Is(err,
 						gateway.ErrNotFound) {
@@ -114,25 +102,19 @@ var grantCases = []testCase{
 		name:   "a tolerated replay leaves the first tokens valid",
 		reason: "WeChat sends callbacks twice at once, so a replay at a relay app is not an attack",
 		run: func(t *testing.T, f *fixture) {
-			stores := []gateway.Store{f.store, f.store}
-			if s := f.secondHandle(); s != nil {
-				stores[1] = s
-			}
-			if err := f.store.PutCode(t.Context(), newCode(f.addUser("o1").ID, "shop", "g1")); err != nil {
-				t.Fatal(err)
-			}
-			var seen counter
+			stores := f.handles()
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(f.addUser("o1").ID, "shop", "g1")))
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				issue := newIssue("g1")
 				issue.Access.Hash, issue.ReplayTolerated = hash(fmt.Sprint("access g1", i)), true
 				grant, err := stores[i%2].Redeem(t.Context(), hash("code g1"), noon, issue)
-				seen.add(errorName(err))
+				results.add(errorName(err))
 				if grant.ID != "grant-g1" || !grant.RevokedAt.IsZero() {
 					t.Errorf("grant with the result %q: %q, revoked at %v", errorName(err), grant.ID, grant.RevokedAt)
 				}
 			})
-			wantEqual(t, "redemptions", fmt.Sprint(seen.counts),
-				fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
+			results.want(t, "redemptions", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
 			alive := 0
 			for i := range f.concurrency() {
 				if _, _, err := f.store.Token(t.Context(), hash(fmt.Sprint("access g1", i)), noon); err == nil {
@@ -153,14 +135,12 @@ var grantCases = []testCase{
 			grant := f.addGrant(id, "wiki", "g1")
 			wantEqual(t, "counter", grant.Counter, 1)
 			wantEqual(t, "end", grant.ExpiresAt, after(720*time.Hour))
-			a, g, err := f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute-time.Microsecond))
-			if err != nil {
-				t.Fatal(err)
+			token, tokenGrant, err := f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute-time.Microsecond))
+			wantNoError(t, err)
+			if !reflect.DeepEqual(grant, tokenGrant) {
+				t.Fatalf("grant of the redemption %+v\ngrant of the token %+v", grant, tokenGrant)
 			}
-			if !reflect.DeepEqual(grant, g) {
-				t.Fatalf("grant of the redemption %+v\ngrant of the token %+v", grant, g)
-			}
-			wantEqual(t, "token", fmt.Sprint(a.Grant, a.CreatedAt, a.ExpiresAt),
+			wantEqual(t, "token", fmt.Sprint(token.Grant, token.CreatedAt, token.ExpiresAt),
 				fmt.Sprint("grant-g1", noon, after(5*time.Minute)))
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute))
 			wantError(t, err, gateway.ErrExpired)
@@ -181,9 +161,7 @@ var grantCases = []testCase{
 		reason: "unusable rows would stay for weeks",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")))
 			issue := newIssue("g1")
 			issue.Refresh, issue.GrantExpires = [32]byte{}, time.Time{}
 			grant := f.redeemCode(hash("code g1"), noon, issue)
@@ -200,23 +178,19 @@ var grantCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
 			f.addGrant(id, "wiki", "long") // its refresh tokens expire in a month
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "short")); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "never redeemed")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "short")))
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "never redeemed")))
 			issue := newIssue("short")
 			issue.Refresh, issue.GrantExpires = [32]byte{}, time.Time{}
 			f.redeemCode(hash("code short"), noon, issue)
-			for _, k := range []struct {
+			for _, test := range []struct {
 				at   time.Duration
 				left string
 			}{
 				{time.Minute, "[long short]"}, {5*time.Minute - time.Microsecond, "[long short]"}, {5 * time.Minute, "[long]"},
 				{720*time.Hour - time.Microsecond, "[long]"}, {720 * time.Hour, "[]"},
 			} {
-				for f.sweep(after(k.at), time.Time{}, 1) > 0 {
+				for f.sweep(after(test.at), time.Time{}, 1) > 0 {
 				}
 				var left []string
 				for _, name := range []string{"long", "never redeemed", "short"} {
@@ -224,7 +198,7 @@ var grantCases = []testCase{
 						left = append(left, name)
 					}
 				}
-				wantEqual(t, "left after "+k.at.String(), fmt.Sprint(left), k.left)
+				wantEqual(t, "left after "+test.at.String(), fmt.Sprint(left), test.left)
 			}
 		},
 	},
@@ -233,17 +207,13 @@ var grantCases = []testCase{
 		reason: "codes remain in logs and browser histories",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")))
 			_, err := f.store.Redeem(t.Context(), hash("code g1"), after(time.Minute), newIssue("g1"))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "redeemed at", f.getCode(hash("code g1")).RedeemedAt, time.Time{})
 			_, err = f.store.Redeem(t.Context(), hash("none"), noon, newIssue("g1"))
 			wantError(t, err, gateway.ErrNotFound)
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")))
 			f.revoke(gateway.Revocation{Grant: "grant-g2"}, noon)
 			_, err = f.store.Redeem(t.Context(), hash("code g2"), noon, newIssue("g2"))
 			wantError(t, err, gateway.ErrExpired)
@@ -253,29 +223,29 @@ var grantCases = []testCase{
 		name:   "a revocation revokes only what it names",
 		reason: "sign-out at one app does not affect the others",
 		run: func(t *testing.T, f *fixture) {
-			a, b := f.addUser("o1").ID, f.addUser("o2").ID
-			all := map[string]string{"a wiki": a, "a shop": a, "b wiki": b}
+			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
+			all := map[string]string{"a wiki": userA, "a shop": userA, "b wiki": userB}
 			reset := func(round string) {
 				for name, id := range all {
 					f.addGrant(id, name[2:], name+round)
 				}
 			}
-			dead := func(round string) (n []string) {
+			dead := func(round string) (names []string) {
 				for _, name := range []string{"a shop", "a wiki", "b wiki"} {
 					if _, _, err := f.store.Token(t.Context(), hash("access "+name+round), noon); errors.Is(err, gateway.ErrNotFound) {
-						n = append(n, name)
+						names = append(names, name)
 					}
 				}
-				return n
+				return names
 			}
-			for i, k := range []struct {
-				r     gateway.Revocation
-				n     int
+			for i, test := range []struct {
+				revocation     gateway.Revocation
+				count     int
 				ended string
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},
-				{gateway.Revocation{UserID: a}, 3, "[a shop a wiki]"}, // and one of the previous round
-				{gateway.Revocation{UserID: a, App: "wiki"}, 1, "[a wiki]"},
+				{gateway.Revocation{UserID: userA}, 3, "[a shop a wiki]"}, // and one of the previous round
+				{gateway.Revocation{UserID: userA, App: "wiki"}, 1, "[a wiki]"},
 				{gateway.Revocation{Session: hash("session b wiki3")}, 1, "[b wiki]"},
 				{gateway.Revocation{Token: hash("access a shop4")}, 1, "[a shop]"},
 				{gateway.Revocation{Grant: "grant-a wiki5", App: "shop"}, 0, "[]"},
@@ -285,18 +255,16 @@ var grantCases = []testCase{
 			} {
 				round := fmt.Sprint(i)
 				reset(round)
-				wantEqual(t, "revoked in round "+round, f.revoke(k.r, noon), k.n)
-				wantEqual(t, "dead in round "+round, fmt.Sprint(dead(round)), k.ended)
-				wantEqual(t, "again in round "+round, f.revoke(k.r, noon), 0)
+				wantEqual(t, "revoked in round "+round, f.revoke(test.revocation, noon), test.count)
+				wantEqual(t, "dead in round "+round, fmt.Sprint(dead(round)), test.ended)
+				wantEqual(t, "again in round "+round, f.revoke(test.revocation, noon), 0)
 			}
 			if _, err := f.store.Revoke(t.Context(), gateway.Revocation{App: "wiki"}, noon); err == nil {
 				t.Fatal("a revocation without a user, grant, session or token was executed")
 			}
 			f.getGrant("grant-a shop4")
 			_, err := f.store.Rotate(t.Context(), newRotation("a shop4", 1, 0)) // only that token was revoked
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 		},
 	},
 }

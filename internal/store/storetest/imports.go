@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-func importLine(oldID string, a gateway.SignIn) gateway.ImportedUser {
-	return gateway.ImportedUser{OldID: oldID, SignIn: a}
+func importLine(oldID string, signIn gateway.SignIn) gateway.ImportedUser {
+	return gateway.ImportedUser{OldID: oldID, SignIn: signIn}
 }
 
 var importCases = []testCase{
@@ -22,13 +22,13 @@ var importCases = []testCase{
 		reason: "the apps' tables refer to them",
 		run: func(t *testing.T, f *fixture) {
 			known := f.addUser("o1")
-			a := mainConnector.signIn(after(time.Hour), "o3", "u3")
-			a.Profile = &gateway.Profile{Nickname: "from the table"}
+			signIn := mainConnector.signIn(after(time.Hour), "o3", "u3")
+			signIn.Profile = &gateway.Profile{Nickname: "from the table"}
 			users := []gateway.ImportedUser{
 				importLine("1", mainConnector.signIn(after(time.Hour), "o1", "")), // known
 				importLine("2", mainConnector.signIn(after(time.Hour), "o2", "u2")),
 				importLine("2", siteConnector.signIn(after(time.Hour), "s2", "")), // the same user, by the old id
-				importLine("3", a),
+				importLine("3", signIn),
 				importLine("3", siteConnector.signIn(after(time.Hour), "s3", "u3")), // by both
 				importLine("", mainConnector.signIn(after(time.Hour), "o4", "")),
 				importLine("5", mainConnector.signIn(after(time.Hour), "", "u5")),
@@ -38,8 +38,8 @@ var importCases = []testCase{
 			}
 			res := f.importUsers(users)
 			var problems []int
-			for _, p := range res.Problems {
-				problems = append(problems, p.Index)
+			for _, problem := range res.Problems {
+				problems = append(problems, problem.Index)
 			}
 			wantEqual(t, "result", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, problems),
 				"2 2 1 0 [5 6 7 8 9]")
@@ -63,25 +63,25 @@ var importCases = []testCase{
 
 // drawLines returns users who sign in first, and lines of an import that agree and contradict each
 // other and those users in every way: they share few openids, unionids and old ids.
-func drawLines(r *rand.Rand) (signIns []gateway.SignIn, lines []gateway.ImportedUser) {
+func drawLines(random *rand.Rand) (signIns []gateway.SignIn, lines []gateway.ImportedUser) {
 	connectors := []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector}
 	draw := func(at time.Duration) gateway.SignIn {
-		c := connectors[r.IntN(len(connectors))]
+		connector := connectors[random.IntN(len(connectors))]
 		unionID := ""
-		if r.IntN(3) > 0 {
-			unionID = fmt.Sprint("u", r.IntN(8))
+		if random.IntN(3) > 0 {
+			unionID = fmt.Sprint("u", random.IntN(8))
 		}
-		s := c.signIn(after(at), fmt.Sprint(c.name, r.IntN(8)), unionID)
-		if r.IntN(3) == 0 {
-			s.Profile = &gateway.Profile{Nickname: fmt.Sprint("name", r.IntN(100))}
+		signIn := connector.signIn(after(at), fmt.Sprint(connector.name, random.IntN(8)), unionID)
+		if random.IntN(3) == 0 {
+			signIn.Profile = &gateway.Profile{Nickname: fmt.Sprint("name", random.IntN(100))}
 		}
-		return s
+		return signIn
 	}
 	for i := range 12 {
 		signIns = append(signIns, draw(time.Duration(i)*time.Second))
 	}
 	for i := range 60 {
-		lines = append(lines, importLine(fmt.Sprint(r.IntN(14)), draw(time.Hour+time.Duration(i)*time.Second)))
+		lines = append(lines, importLine(fmt.Sprint(random.IntN(14)), draw(time.Hour+time.Duration(i)*time.Second)))
 	}
 	return signIns, lines
 }
@@ -91,21 +91,21 @@ var userID = regexp.MustCompile(`[a-z2-7]{26}`)
 // importState returns everything that an import changes, with the ids of users left out.
 func importState(f *fixture) string {
 	var all []string
-	for _, u := range f.listUsers(gateway.UserQuery{Limit: 500}) {
+	for _, user := range f.listUsers(gateway.UserQuery{Limit: 500}) {
 		var identities []string
-		for _, i := range f.listIdentities(u.ID) {
+		for _, i := range f.listIdentities(user.ID) {
 			i.UserID = ""
 			identities = append(identities, fmt.Sprint(i))
 		}
 		slices.Sort(identities)
-		u.ID = ""
-		all = append(all, fmt.Sprint(u, identities, len(f.listSubjects(u.ID)), len(f.listSessions(u.ID, noon))))
+		user.ID = ""
+		all = append(all, fmt.Sprint(user, identities, len(f.listSubjects(user.ID)), len(f.listSessions(user.ID, noon))))
 	}
 	slices.Sort(all)
 	var events []string
-	for _, e := range f.listEvents(gateway.EventQuery{Limit: 500}) {
-		e.ID = 0
-		events = append(events, fmt.Sprint(e))
+	for _, event := range f.listEvents(gateway.EventQuery{Limit: 500}) {
+		event.ID = 0
+		events = append(events, fmt.Sprint(event))
 	}
 	slices.Sort(events)
 	return userID.ReplaceAllString(strings.Join(append(all, events...), "\n"), "ID")
@@ -118,16 +118,16 @@ var importBatchCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			seed := rand.Uint64()
 			t.Log("seed", seed)
-			r := rand.New(rand.NewPCG(seed, 1))
+			random := rand.New(rand.NewPCG(seed, 1))
 			for range 5 {
-				signIns, lines := drawLines(r)
+				signIns, lines := drawLines(random)
 				batch, single := f.another(), f.another()
-				for i, s := range signIns {
+				for i, signIn := range signIns {
 					for _, f := range []*fixture{batch, single} {
-						u := f.recordSignIn(s)
-						f.pinSubject(u.ID, "wiki", u.ID, s.At)
+						user := f.recordSignIn(signIn)
+						f.pinSubject(user.ID, "wiki", user.ID, signIn.At)
 						if i%5 == 0 {
-							f.block(u.ID)
+							f.block(user.ID)
 						}
 					}
 				}
@@ -136,9 +136,9 @@ var importBatchCases = []testCase{
 					one := single.importUsers([]gateway.ImportedUser{line})
 					want.Created, want.Added = want.Created+one.Created, want.Added+one.Added
 					want.Updated, want.Unchanged = want.Updated+one.Updated, want.Unchanged+one.Unchanged
-					for _, p := range one.Problems {
-						p.Index = i
-						want.Problems = append(want.Problems, p)
+					for _, problem := range one.Problems {
+						problem.Index = i
+						want.Problems = append(want.Problems, problem)
 					}
 				}
 				without := func(res gateway.ImportResult) string { return userID.ReplaceAllString(fmt.Sprintf("%+v", res), "ID") }

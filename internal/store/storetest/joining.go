@@ -11,20 +11,18 @@ import (
 
 // kinds returns kind and outcome of each event, sorted.
 func kinds(events []gateway.Event) (all []string) {
-	for _, e := range events {
-		all = append(all, e.Kind+" "+e.Outcome)
+	for _, event := range events {
+		all = append(all, event.Kind+" "+event.Outcome)
 	}
 	slices.Sort(all)
 	return all
 }
 
 // recordSignInEvents records a sign-in and returns the kinds of its events.
-func (f *fixture) recordSignInEvents(a gateway.SignIn) (gateway.User, []string) {
+func (f *fixture) recordSignInEvents(signIn gateway.SignIn) (gateway.User, []string) {
 	f.t.Helper()
-	user, events, err := f.store.RecordSignIn(f.t.Context(), a)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	user, events, err := f.store.RecordSignIn(f.t.Context(), signIn)
+	wantNoError(f.t, err)
 	return user, kinds(events)
 }
 
@@ -42,21 +40,21 @@ var joinCases = []testCase{
 		name:   "a new connector with a known unionid is the same user",
 		reason: "people sign in on the phone and on the desktop",
 		run: func(t *testing.T, f *fixture) {
-			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			b, events := f.recordSignInEvents(siteConnector.signIn(after(time.Minute), "s1", "u1"))
-			wantEqual(t, "user", b.ID, a.ID)
+			user := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
+			other, events := f.recordSignInEvents(siteConnector.signIn(after(time.Minute), "s1", "u1"))
+			wantEqual(t, "user", other.ID, user.ID)
 			wantEqual(t, "events", fmt.Sprint(events), "[identity_added ok]")
-			wantEqual(t, "identities", len(f.listIdentities(a.ID)), 2)
+			wantEqual(t, "identities", len(f.listIdentities(user.ID)), 2)
 		},
 	},
 	{
 		name:   "unionids mean nothing outside the group",
 		reason: "in another Open Platform account the same unionid may be another person's",
 		run: func(t *testing.T, f *fixture) {
-			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			for _, e := range []connector{foreignConnector, ungroupedConnector} {
-				if b := f.recordSignIn(e.signIn(noon, "x1", "u1")); b.ID == a.ID {
-					t.Fatalf("joined through %s", e.name)
+			user := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
+			for _, connector := range []connector{foreignConnector, ungroupedConnector} {
+				if other := f.recordSignIn(connector.signIn(noon, "x1", "u1")); other.ID == user.ID {
+					t.Fatalf("joined through %s", connector.name)
 				}
 			}
 		},
@@ -65,29 +63,29 @@ var joinCases = []testCase{
 		name:   "a second openid of one appid is not joined",
 		reason: "WeChat contradicts itself; one of the two openids is another person's",
 		run: func(t *testing.T, f *fixture) {
-			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			b, events := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o2", "u1"))
-			if b.ID == a.ID {
+			user := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
+			second, events := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o2", "u1"))
+			if second.ID == user.ID {
 				t.Fatal("one user has two openids of one appid")
 			}
 			wantEqual(t, "events", fmt.Sprint(events), "[join_conflict refused user_created ok]")
 			joined := f.recordSignIn(siteConnector.signIn(after(2*time.Minute), "s1", "u1"))
-			wantEqual(t, "a third connector joins the older", joined.ID, a.ID)
+			wantEqual(t, "a third connector joins the older", joined.ID, user.ID)
 		},
 	},
 	{
 		name:   "a unionid that changes never joins",
 		reason: "a connector may have been moved to another Open Platform account",
 		run: func(t *testing.T, f *fixture) {
-			a := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
-			b := f.recordSignIn(siteConnector.signIn(noon, "s1", "u2"))
+			user := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1"))
+			other := f.recordSignIn(siteConnector.signIn(noon, "s1", "u2"))
 			again, events := f.recordSignInEvents(mainConnector.signIn(after(time.Minute), "o1", "u2"))
-			wantEqual(t, "user", again.ID, a.ID)
+			wantEqual(t, "user", again.ID, user.ID)
 			wantEqual(t, "events", fmt.Sprint(events), "[unionid_changed refused]")
-			wantEqual(t, "kept unionid", f.listIdentities(a.ID)[0].UnionID, "u1")
+			wantEqual(t, "kept unionid", f.listIdentities(user.ID)[0].UnionID, "u1")
 			again, _ = f.recordSignInEvents(mainConnector.signIn(after(2*time.Minute), "o1", "u2"))
-			wantEqual(t, "user after a second try", again.ID, a.ID)
-			wantEqual(t, "the other user", f.getUser(b.ID).ID, b.ID)
+			wantEqual(t, "user after a second try", again.ID, user.ID)
+			wantEqual(t, "the other user", f.getUser(other.ID).ID, other.ID)
 		},
 	},
 	{
@@ -107,18 +105,12 @@ var joinCases = []testCase{
 			wantError(t, err, gateway.ErrNotFound)
 			f.getSession(hash("old session"), noon)
 			_, grant, err := f.store.Token(t.Context(), hash("access g1"), noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			wantEqual(t, "the grant's user", grant.UserID, older.ID)
 			wantEqual(t, "listed users", len(f.listUsers(gateway.UserQuery{})), 1)
-			if err := f.store.PutSession(t.Context(), newSession(younger.ID, "late"), noon); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutSession(t.Context(), newSession(younger.ID, "late"), noon))
 			wantEqual(t, "a session for the younger id", f.getSession(hash("late"), noon).UserID, older.ID)
-			if err := f.store.PutCode(t.Context(), newCode(younger.ID, "wiki", "late")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(younger.ID, "wiki", "late")))
 			wantEqual(t, "a code for the younger id", f.getCode(hash("code late")).Grant.UserID, older.ID)
 			stored := f.listEvents(gateway.EventQuery{Kind: gateway.EventUsersJoined})
 			wantEqual(t, "stored events", len(stored), 1)
@@ -128,14 +120,14 @@ var joinCases = []testCase{
 		name:   "a chain of joins resolves in one step",
 		reason: "an app may have stored the first id years ago",
 		run: func(t *testing.T, f *fixture) {
-			a := f.recordSignIn(mainConnector.signIn(noon, "o1", ""))
-			b := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", ""))
-			d := f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", "u1"))
+			first := f.recordSignIn(mainConnector.signIn(noon, "o1", ""))
+			second := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", ""))
+			third := f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", "u1"))
 			f.recordSignIn(siteConnector.signIn(after(3*time.Minute), "s1", "u1"))
-			wantEqual(t, "the youngest", f.getUser(d.ID).ID, b.ID)
+			wantEqual(t, "the youngest", f.getUser(third.ID).ID, second.ID)
 			f.recordSignIn(mainConnector.signIn(after(4*time.Minute), "o1", "u1"))
-			for _, id := range []string{a.ID, b.ID, d.ID} {
-				wantEqual(t, "resolved", f.getUser(id).ID, a.ID)
+			for _, id := range []string{first.ID, second.ID, third.ID} {
+				wantEqual(t, "resolved", f.getUser(id).ID, first.ID)
 			}
 		},
 	},
@@ -160,13 +152,11 @@ var joinCases = []testCase{
 		reason: "nobody gave them to the user that remains",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
-			_, err := f.store.UpdateUser(t.Context(), younger.ID, noon, func(a *gateway.User) error {
-				a.Admin, a.Groups = true, []string{"ops"}
+			_, err := f.store.UpdateUser(t.Context(), younger.ID, noon, func(stored *gateway.User) error {
+				stored.Admin, stored.Groups = true, []string{"ops"}
 				return nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			user, events := f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
 			wantEqual(t, "user", user.ID, older.ID)
 			wantEqual(t, "admin", user.Admin, false)
@@ -179,10 +169,10 @@ var joinCases = []testCase{
 		reason: "an app would create a second user for the person",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
-			for _, p := range []struct{ user, app, sub string }{
+			for _, pin := range []struct{ user, app, sub string }{
 				{older.ID, "wiki", older.ID}, {younger.ID, "wiki", younger.ID}, {younger.ID, "shop", younger.ID},
 			} {
-				f.pinSubject(p.user, p.app, p.sub, noon)
+				f.pinSubject(pin.user, pin.app, pin.sub, noon)
 			}
 			f.addGrant(younger.ID, "wiki", "g1")
 			f.addGrant(younger.ID, "shop", "g2")
@@ -197,9 +187,7 @@ var joinCases = []testCase{
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
 			wantError(t, err, gateway.ErrNotFound) // its subject was dropped by the join
 			_, _, err = f.store.Token(t.Context(), hash("access g2"), noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 		},
 	},
 	{
@@ -207,13 +195,13 @@ var joinCases = []testCase{
 		reason: "the session would belong to a user that no longer exists",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
-				o, s, u := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
-				older := f.recordSignIn(mainConnector.signIn(noon, o, u))
-				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), s, ""))
+				mainOpenID, siteOpenID, unionID := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
+				older := f.recordSignIn(mainConnector.signIn(noon, mainOpenID, unionID))
+				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), siteOpenID, ""))
 				concurrently(10, func(i int) {
 					var err error
 					if i == 4 {
-						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), s, u))
+						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), siteOpenID, unionID))
 					} else {
 						err = f.store.PutSession(t.Context(), newSession(younger.ID, fmt.Sprint(round, " ", i)), noon)
 					}
@@ -222,9 +210,9 @@ var joinCases = []testCase{
 					}
 				})
 				for i := range 10 {
-					if n, err := f.store.Session(t.Context(), hash(fmt.Sprint(round, " ", i)), noon); err == nil &&
-						n.UserID != older.ID {
-						t.Fatalf("session of the joined user %s", n.UserID)
+					if session, err := f.store.Session(t.Context(), hash(fmt.Sprint(round, " ", i)), noon); err == nil &&
+						session.UserID != older.ID {
+						t.Fatalf("session of the joined user %s", session.UserID)
 					}
 				}
 			}
@@ -239,8 +227,8 @@ var joinCases = []testCase{
 				limit = 25 // the same statements run on a file too
 			}
 			var handles []UserStore
-			for _, s := range f.handles() {
-				handles = append(handles, s)
+			for _, store := range f.handles() {
+				handles = append(handles, store)
 			}
 			CheckAnyOrder(t, limit, func() []UserStore { return handles })
 		},
@@ -252,12 +240,12 @@ var joinCases = []testCase{
 			older, _ := f.addTwoUsers()
 			f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", ""))
 			concurrently(16, func(i int) {
-				a := []gateway.SignIn{
+				signIn := []gateway.SignIn{
 					mainConnector.signIn(after(time.Hour), "o1", "u1"),
 					siteConnector.signIn(after(time.Hour), "s1", "u1"),
 					thirdConnector.signIn(after(time.Hour), "t1", "u1"),
 				}[i%3]
-				if _, _, err := f.store.RecordSignIn(t.Context(), a); err != nil {
+				if _, _, err := f.store.RecordSignIn(t.Context(), signIn); err != nil {
 					t.Error(err)
 				}
 			})

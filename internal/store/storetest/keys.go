@@ -19,25 +19,18 @@ var keyCases = []testCase{
 		name:   "two replicas make one key",
 		reason: "apps would get tokens signed with a key that is not published",
 		run: func(t *testing.T, f *fixture) {
-			stores := []gateway.Store{f.store, f.store}
-			if s := f.secondHandle(); s != nil {
-				stores[1] = s
-			}
-			var seen counter
+			stores := f.handles()
+			var results counter
 			concurrently(16, func(i int) {
-				seen.add(errorName(stores[i%2].PutKey(t.Context(), newKey(fmt.Sprint("k", i), "sign/RS256/1"))))
+				results.add(errorName(stores[i%2].PutKey(t.Context(), newKey(fmt.Sprint("k", i), "sign/RS256/1"))))
 			})
-			wantEqual(t, "put", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
+			results.want(t, "put", map[string]int{"ok": 1, "conflict": 15})
 			wantError(t, f.store.PutKey(t.Context(), newKey(f.listKeys()[0].ID, "sign/RS256/2")), gateway.ErrConflict)
 			later := newKey("next", "sign/RS256/2")
 			later.CreatedAt = after(time.Minute)
-			if err := f.store.PutKey(t.Context(), later); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutKey(t.Context(), later))
 			keys, err := stores[1].Keys(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			if len(keys) != 2 || keys[1].ID != "next" || string(keys[1].Sealed) != "sealed next" ||
 				keys[1].ActiveAt != after(time.Hour) || !keys[1].RetiredAt.IsZero() {
 				t.Fatalf("keys: %+v", keys)
@@ -51,16 +44,12 @@ var keyCases = []testCase{
 		name:   "replicas that retire a key agree on the earlier plan",
 		reason: "a token would be signed with a key that is no longer published",
 		run: func(t *testing.T, f *fixture) {
-			if err := f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")); err != nil {
-				t.Fatal(err)
+			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
+			for _, delay := range []time.Duration{3 * time.Hour, 2 * time.Hour, 4 * time.Hour} {
+				wantNoError(t, f.store.RetireKey(t.Context(), "k1", after(delay), after(delay+time.Hour)))
 			}
-			for _, d := range []time.Duration{3 * time.Hour, 2 * time.Hour, 4 * time.Hour} {
-				if err := f.store.RetireKey(t.Context(), "k1", after(d), after(d+time.Hour)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			k := f.listKeys()[0]
-			wantEqual(t, "plan", fmt.Sprint(k.RetiredAt, k.ExpiresAt), fmt.Sprint(after(2*time.Hour), after(3*time.Hour)))
+			key := f.listKeys()[0]
+			wantEqual(t, "plan", fmt.Sprint(key.RetiredAt, key.ExpiresAt), fmt.Sprint(after(2*time.Hour), after(3*time.Hour)))
 			wantError(t, f.store.RetireKey(t.Context(), "none", noon, noon), gateway.ErrNotFound)
 			f.sweep(after(3*time.Hour), time.Time{}, 0)
 			wantEqual(t, "keys after the sweep", len(f.listKeys()), 0)
@@ -70,16 +59,14 @@ var keyCases = []testCase{
 		name:   "of many replicas one replaces a sealed key",
 		reason: "two replicas that rotate the master key must not undo each other",
 		run: func(t *testing.T, f *fixture) {
-			if err := f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")); err != nil {
-				t.Fatal(err)
-			}
-			var seen counter
+			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
+			var results counter
 			concurrently(16, func(i int) {
-				seen.add(errorName(f.store.ReplaceSealed(t.Context(), "k1", []byte("sealed k1"), fmt.Append(nil, "new ", i))))
+				results.add(errorName(f.store.ReplaceSealed(t.Context(), "k1", []byte("sealed k1"), fmt.Append(nil, "new ", i))))
 			})
-			wantEqual(t, "sealed", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": 15}))
-			if k := f.listKeys()[0]; !bytes.HasPrefix(k.Sealed, []byte("new ")) {
-				t.Fatalf("sealed: %q", k.Sealed)
+			results.want(t, "sealed", map[string]int{"ok": 1, "conflict": 15})
+			if key := f.listKeys()[0]; !bytes.HasPrefix(key.Sealed, []byte("new ")) {
+				t.Fatalf("sealed: %q", key.Sealed)
 			}
 			wantError(t, f.store.ReplaceSealed(t.Context(), "none", nil, []byte("x")), gateway.ErrNotFound)
 		},

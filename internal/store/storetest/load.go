@@ -24,21 +24,21 @@ func mixedLoad(t *testing.T, f *fixture) {
 	for i := range 4 {
 		users = append(users, f.addUser(fmt.Sprint("o", i)).ID)
 	}
-	concurrently(12, func(w int) {
-		r := rand.New(rand.NewPCG(seed, uint64(w)))
+	concurrently(12, func(worker int) {
+		random := rand.New(rand.NewPCG(seed, uint64(worker)))
 		for i := range rounds {
-			if err := f.randomOperation(r, users[r.IntN(len(users))], fmt.Sprint(w, "-", i)); err != nil && !expected(err) {
-				t.Errorf("worker %d, round %d: %v", w, i, err)
+			if err := f.randomOperation(random, users[random.IntN(len(users))], fmt.Sprint(worker, "-", i)); err != nil && !expected(err) {
+				t.Errorf("worker %d, round %d: %v", worker, i, err)
 				return
 			}
 		}
 	})
 	for _, id := range users {
-		a := f.getUser(id)
+		user := f.getUser(id)
 		openids := map[string]bool{}
-		for _, i := range f.listIdentities(a.ID) {
-			if openids[i.AppID] || i.UserID != a.ID {
-				t.Errorf("user %s has identity %+v beside another of that appid, or of another user", a.ID, i)
+		for _, i := range f.listIdentities(user.ID) {
+			if openids[i.AppID] || i.UserID != user.ID {
+				t.Errorf("user %s has identity %+v beside another of that appid, or of another user", user.ID, i)
 			}
 			openids[i.AppID] = true
 		}
@@ -47,9 +47,9 @@ func mixedLoad(t *testing.T, f *fixture) {
 
 // expected reports whether err is a result that a mixed load may have.
 func expected(err error) bool {
-	for _, k := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
+	for _, allowed := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
 		gateway.ErrFull} {
-		if errors.Is(err, k) {
+		if errors.Is(err, allowed) {
 			return true
 		}
 	}
@@ -57,13 +57,13 @@ func expected(err error) bool {
 }
 
 // randomOperation executes one operation of a gateway, chosen by r.
-func (f *fixture) randomOperation(r *rand.Rand, user, name string) (err error) {
-	switch r.IntN(13) {
+func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err error) {
+	switch random.IntN(13) {
 	case 0:
-		e := []connector{mainConnector, siteConnector, thirdConnector}[r.IntN(3)]
+		connector := []connector{mainConnector, siteConnector, thirdConnector}[random.IntN(3)]
 		_, _, err = f.store.RecordSignIn(f.t.Context(),
-			e.signIn(after(time.Duration(r.IntN(60))*time.Minute), fmt.Sprint("o", r.IntN(4)),
-				[]string{"", "u1", "u2"}[r.IntN(3)]))
+			connector.signIn(after(time.Duration(random.IntN(60))*time.Minute), fmt.Sprint("o", random.IntN(4)),
+				[]string{"", "u1", "u2"}[random.IntN(3)]))
 	case 1, 2:
 		err = f.store.PutSession(f.t.Context(), newSession(user, name), noon)
 	case 3, 4:
@@ -75,21 +75,21 @@ func (f *fixture) randomOperation(r *rand.Rand, user, name string) (err error) {
 	case 6:
 		_, err = f.store.DeleteUserSessions(f.t.Context(), user)
 	case 7:
-		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[r.IntN(3)]
-		_, err = f.store.UpdateUser(f.t.Context(), user, noon, func(a *gateway.User) error { a.Status = status; return nil })
+		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[random.IntN(3)]
+		_, err = f.store.UpdateUser(f.t.Context(), user, noon, func(stored *gateway.User) error { stored.Status = status; return nil })
 	case 8:
 		_, err = f.store.Sweep(f.t.Context(), after(2*time.Hour), time.Time{}, 5)
 	case 9:
-		_, err = f.store.PinSubject(f.t.Context(), user, []string{"wiki", "shop"}[r.IntN(2)], name, noon)
+		_, err = f.store.PinSubject(f.t.Context(), user, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
 	case 10:
-		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(r.IntN(20))), noon, 15)
+		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, 15)
 	case 11:
-		ticket := newTicket(fmt.Sprint(r.IntN(20)))
+		ticket := newTicket(fmt.Sprint(random.IntN(20)))
 		if _, err = f.store.ScanTicket(f.t.Context(), ticket.Hash, newApprover(user), noon); err == nil {
 			_, err = f.store.AnswerTicket(f.t.Context(), ticket.Hash, user, gateway.TicketApproved, noon)
 		}
 	case 12:
-		ticket := newTicket(fmt.Sprint(r.IntN(20)))
+		ticket := newTicket(fmt.Sprint(random.IntN(20)))
 		if _, err = f.store.RedeemTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon); err != nil && expected(err) {
 			err = f.store.CancelTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon)
 		}

@@ -49,8 +49,8 @@ var placeholder = regexp.MustCompile(`\$(\d+)`)
 
 // Placeholders returns how many arguments a statement takes.
 func Placeholders(query string) (n int) {
-	for _, m := range placeholder.FindAllStringSubmatch(query, -1) {
-		i, _ := strconv.Atoi(m[1])
+	for _, match := range placeholder.FindAllStringSubmatch(query, -1) {
+		i, _ := strconv.Atoi(match[1])
 		n = max(n, i)
 	}
 	return n + strings.Count(query, "?")
@@ -67,11 +67,9 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 	}
 	for _, name := range files {
 		text, err := fs.ReadFile(migrations, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range createIndex.FindAllStringSubmatch(string(text), -1) {
-			names = append(names, m[1])
+		wantNoError(t, err)
+		for _, match := range createIndex.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, match[1])
 		}
 	}
 	return names

@@ -66,7 +66,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		issue.Access.Hash = hash(fmt.Sprint("access ", name, os.Getpid()))
 		if _, err := store.Redeem(ctx, hash("code "+name), noon, issue); err == nil {
 			fmt.Fprintln(out, "code", i)
-		} else if w := errorName(err); w != "replay" {
+		} else if result := errorName(err); result != "replay" {
 			return err
 		}
 		_, won, err := store.BeginAttempt(ctx, newAttempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
@@ -79,7 +79,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		ticket := newTicket(name)
 		if _, err := store.RedeemTicket(ctx, ticket.Hash, ticket.Desktop, noon); err == nil {
 			fmt.Fprintln(out, "ticket", i)
-		} else if w := errorName(err); w != "replay" {
+		} else if result := errorName(err); result != "replay" {
 			return err
 		}
 	}
@@ -114,23 +114,15 @@ type worker struct {
 func (f *fixture) startWorker(work, user string) *worker {
 	f.t.Helper()
 	exe, err := os.Executable()
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, userEnv+"="+user)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, err)
+	wantNoError(f.t, cmd.Start())
 	w := &worker{cmd, in, bufio.NewScanner(out)}
 	f.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	if !w.out.Scan() || w.out.Text() != "ready" {
@@ -158,28 +150,26 @@ var processCases = []testCase{
 			}
 			id := f.addUser("o1").ID
 			for i := range contested {
-				if err := f.store.PutCode(t.Context(), newCode(id, "wiki", fmt.Sprint("g", i))); err != nil {
-					t.Fatal(err)
-				}
+				wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", fmt.Sprint("g", i))))
 				f.addApprovedTicket(fmt.Sprint("g", i), id)
 			}
 			workers := []*worker{f.startWorker("redeem", ""), f.startWorker("redeem", "")}
-			for _, w := range workers {
-				w.begin(t)
+			for _, process := range workers {
+				process.begin(t)
 			}
 			got := map[string]int{}
-			for _, w := range workers {
-				for w.out.Scan() {
-					got[w.out.Text()]++
+			for _, process := range workers {
+				for process.out.Scan() {
+					got[process.out.Text()]++
 				}
-				if err := w.Wait(); err != nil {
+				if err := process.Wait(); err != nil {
 					t.Fatalf("a worker failed: %v (%v)", err, got)
 				}
 			}
 			wantEqual(t, "codes, attempts and tickets", len(got), 3*contested)
-			for what, n := range got {
-				if n != 1 || strings.HasPrefix(what, "error") {
-					t.Fatalf("%s was won %d times", what, n)
+			for what, times := range got {
+				if times != 1 || strings.HasPrefix(what, "error") {
+					t.Fatalf("%s was won %d times", what, times)
 				}
 			}
 		},
@@ -193,22 +183,20 @@ var processCases = []testCase{
 				return
 			}
 			id := f.addUser("o1").ID
-			w := f.startWorker("signin", id)
-			w.begin(t)
+			process := f.startWorker("signin", id)
+			process.begin(t)
 			last := -1
-			for w.out.Scan() {
-				n, err := strconv.Atoi(w.out.Text())
+			for process.out.Scan() {
+				number, err := strconv.Atoi(process.out.Text())
 				if err != nil {
-					t.Fatalf("a worker wrote %q", w.out.Text())
+					t.Fatalf("a worker wrote %q", process.out.Text())
 				}
-				last = n
+				last = number
 				if last == 100 {
-					if err := w.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
+					wantNoError(t, process.Process.Kill())
 				}
 			}
-			_ = w.Wait()
+			_ = process.Wait()
 			if last < 100 {
 				t.Fatalf("the worker ended at %d", last)
 			}

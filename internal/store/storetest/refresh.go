@@ -10,11 +10,11 @@ import (
 )
 
 // newRotation returns the rotation of refresh token n of the grant.
-func newRotation(id string, n int, at time.Duration) gateway.Rotation {
+func newRotation(id string, generation int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
-		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", n, " ", id)),
-		Next: hash(fmt.Sprint("refresh ", n+1, " ", id)),
-		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", n, " ", at, " ", gateway.NewID())),
+		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", generation, " ", id)),
+		Next: hash(fmt.Sprint("refresh ", generation+1, " ", id)),
+		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", generation, " ", at, " ", gateway.NewID())),
 			CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
 		Expires: after(at + 720*time.Hour), Now: after(at), Grace: 30 * time.Second,
 	}
@@ -26,16 +26,14 @@ var refreshCases = []testCase{
 		reason: "each is valid once, so that a stolen one is detected",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
-			for n := 1; n <= 5; n++ {
-				r := newRotation("g1", n, time.Duration(n)*time.Hour)
-				out := f.rotate(r)
-				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == r.Next, out.Grant.RotatedAt,
+			for generation := 1; generation <= 5; generation++ {
+				rotation := newRotation("g1", generation, time.Duration(generation)*time.Hour)
+				out := f.rotate(rotation)
+				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == rotation.Next, out.Grant.RotatedAt,
 					out.Grant.ExpiresAt),
-					fmt.Sprint(n+1, false, true, r.Now, r.Expires))
-				_, grant, err := f.store.Token(t.Context(), r.Access.Hash, r.Now)
-				if err != nil {
-					t.Fatal(err)
-				}
+					fmt.Sprint(generation+1, false, true, rotation.Now, rotation.Expires))
+				_, grant, err := f.store.Token(t.Context(), rotation.Access.Hash, rotation.Now)
+				wantNoError(t, err)
 				if !reflect.DeepEqual(grant, out.Grant) {
 					t.Fatalf("grant of the rotation %+v\ngrant of the token %+v", out.Grant, grant)
 				}
@@ -48,14 +46,12 @@ var refreshCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
 			first := f.rotate(newRotation("g1", 1, time.Hour))
-			r := newRotation("g1", 1, time.Hour+30*time.Second-time.Microsecond)
-			again := f.rotate(r)
+			rotation := newRotation("g1", 1, time.Hour+30*time.Second-time.Microsecond)
+			again := f.rotate(rotation)
 			wantEqual(t, "successor", again.Refresh, first.Refresh)
 			wantEqual(t, "repeated, counter", fmt.Sprint(again.Repeated, again.Grant.Counter), "true 2")
-			_, _, err := f.store.Token(t.Context(), r.Access.Hash, r.Now)
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, _, err := f.store.Token(t.Context(), rotation.Access.Hash, rotation.Now)
+			wantNoError(t, err)
 			f.rotate(newRotation("g1", 2, 2*time.Hour))
 		},
 	},
@@ -64,13 +60,13 @@ var refreshCases = []testCase{
 		reason: "two clients have the token, and one of them stole it",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
-			r := newRotation("g1", 1, time.Hour)
-			f.rotate(r)
+			rotation := newRotation("g1", 1, time.Hour)
+			f.rotate(rotation)
 			out, err := f.store.Rotate(t.Context(), newRotation("g1", 1, time.Hour+30*time.Second))
 			wantError(t, err, gateway.ErrReplay)
 			wantEqual(t, "grant", fmt.Sprint(out.Grant.ID, out.Grant.RevokedAt),
 				fmt.Sprint("grant-g1", after(time.Hour+30*time.Second)))
-			_, _, err = f.store.Token(t.Context(), r.Access.Hash, after(time.Hour+time.Minute))
+			_, _, err = f.store.Token(t.Context(), rotation.Access.Hash, after(time.Hour+time.Minute))
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Rotate(t.Context(), newRotation("g1", 2, time.Hour+time.Minute))
 			wantError(t, err, gateway.ErrExpired)
@@ -92,18 +88,14 @@ var refreshCases = []testCase{
 		reason: "a browser opens ten tabs at once, and each refreshes",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
-			stores := []gateway.Store{f.store, f.store}
-			if s := f.secondHandle(); s != nil {
-				stores[1] = s
-			}
-			var seen counter
+			stores := f.handles()
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				out, err := stores[i%2].Rotate(t.Context(), newRotation("g1", 1, time.Hour))
-				seen.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ",
+				results.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ",
 					out.Grant.Counter))
 			})
-			wantEqual(t, "rotations", fmt.Sprint(seen.counts),
-				fmt.Sprint(map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1}))
+			results.want(t, "rotations", map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1})
 		},
 	},
 	{
@@ -112,17 +104,17 @@ var refreshCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "shop", "g1")
 			same := func(at time.Duration) gateway.Rotation {
-				r := newRotation("g1", 1, at)
-				r.Next, r.Expires, r.Grace = r.Presented, time.Time{}, 0
-				return r
+				rotation := newRotation("g1", 1, at)
+				rotation.Next, rotation.Expires, rotation.Grace = rotation.Presented, time.Time{}, 0
+				return rotation
 			}
 			concurrently(f.concurrency(), func(int) {
-				r := same(time.Hour)
-				out, err := f.store.Rotate(t.Context(), r)
+				rotation := same(time.Hour)
+				out, err := f.store.Rotate(t.Context(), rotation)
 				if err == nil {
-					_, _, err = f.store.Token(t.Context(), r.Access.Hash, r.Now)
+					_, _, err = f.store.Token(t.Context(), rotation.Access.Hash, rotation.Now)
 				}
-				if err != nil || out.Refresh != r.Presented {
+				if err != nil || out.Refresh != rotation.Presented {
 					t.Errorf("one of the requests: %v, successor %x", err, out.Refresh)
 				}
 			})
@@ -140,9 +132,9 @@ var refreshCases = []testCase{
 			wantError(t, err, gateway.ErrExpired)
 			_, err = f.store.Rotate(t.Context(), newRotation("none", 1, 0))
 			wantError(t, err, gateway.ErrNotFound)
-			r := newRotation("g1", 1, time.Hour)
-			r.Expires = after(time.Hour)
-			wantEqual(t, "end after a shorter rotation", f.rotate(r).Grant.ExpiresAt, after(720*time.Hour))
+			rotation := newRotation("g1", 1, time.Hour)
+			rotation.Expires = after(time.Hour)
+			wantEqual(t, "end after a shorter rotation", f.rotate(rotation).Grant.ExpiresAt, after(720*time.Hour))
 		},
 	},
 }

@@ -15,39 +15,35 @@ var sessionCases = []testCase{
 		reason: "a lost field could sign a person in as another user",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			n := newSession(id, "s1")
-			n.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
-			if err := f.store.PutSession(t.Context(), n, noon); err != nil {
-				t.Fatal(err)
+			session := newSession(id, "s1")
+			session.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
+			wantNoError(t, f.store.PutSession(t.Context(), session, noon))
+			got := f.getSession(session.Hash, noon)
+			session.AuthTime = after(123456 * time.Microsecond)
+			if !reflect.DeepEqual(got, session) {
+				t.Fatalf("got  %+v\nwant %+v", got, session)
 			}
-			got := f.getSession(n.Hash, noon)
-			n.AuthTime = after(123456 * time.Microsecond)
-			if !reflect.DeepEqual(got, n) {
-				t.Fatalf("got  %+v\nwant %+v", got, n)
-			}
-			n.Data[0] = 'X'
+			session.Data[0] = 'X'
 			got.Data[1] = 'X'
-			wantEqual(t, "stored data", string(f.getSession(n.Hash, noon).Data), "data of s1")
+			wantEqual(t, "stored data", string(f.getSession(session.Hash, noon).Data), "data of s1")
 		},
 	},
 	{
 		name:   "one of a hundred sessions gets a hash",
 		reason: "a second session with the same id would be another user's",
 		run: func(t *testing.T, f *fixture) {
-			a, b := f.addUser("o1").ID, f.addUser("o2").ID
-			var seen counter
+			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
-				seen.add(errorName(f.store.PutSession(t.Context(), newSession([]string{a, b}[i%2], "s1"), noon)))
+				results.add(errorName(f.store.PutSession(t.Context(), newSession([]string{userA, userB}[i%2], "s1"), noon)))
 			})
-			wantEqual(t, "put", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
+			results.want(t, "put", map[string]int{"ok": 1, "conflict": f.concurrency() - 1})
 			first := f.getSession(hash("s1"), noon)
-			late := newSession(b, "s1")
+			late := newSession(userB, "s1")
 			late.ExpiresAt, late.Data = after(9*time.Hour), nil
 			wantError(t, f.store.PutSession(t.Context(), late, after(time.Hour-time.Microsecond)), gateway.ErrConflict)
 			wantEqual(t, "end", f.getSession(hash("s1"), noon).ExpiresAt, first.ExpiresAt)
-			if err := f.store.PutSession(t.Context(), late, after(time.Hour)); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutSession(t.Context(), late, after(time.Hour)))
 			if got := f.getSession(hash("s1"), after(time.Hour)); !reflect.DeepEqual(got, late) {
 				t.Fatalf("in place of an expired one: got  %+v\nwant %+v", got, late)
 			}
@@ -59,19 +55,17 @@ var sessionCases = []testCase{
 		reason: "a laptop that was lent must not stay signed in",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			n := f.addSession(id, "s1")
-			f.getSession(n.Hash, after(time.Hour-time.Microsecond))
-			got, err := f.store.Session(t.Context(), n.Hash, after(time.Hour))
+			session := f.addSession(id, "s1")
+			f.getSession(session.Hash, after(time.Hour-time.Microsecond))
+			got, err := f.store.Session(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
 			wantError(t, err, gateway.ErrNotFound)
 			wantEqual(t, "user returned with the error", got.UserID, "")
-			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, after(time.Hour), func(*gateway.Session) error {
+			wantError(t, f.store.UpdateSession(t.Context(), session.Hash, after(time.Hour), func(*gateway.Session) error {
 				return nil
 			}), gateway.ErrExpired)
-			if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Hour), after(2*time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			_, err = f.store.Session(t.Context(), n.Hash, after(time.Hour))
+			wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(time.Hour), after(2*time.Hour)))
+			_, err = f.store.Session(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "listed", len(f.listSessions(id, after(time.Hour))), 0)
 		},
@@ -80,121 +74,105 @@ var sessionCases = []testCase{
 		name:   "a touch writes once a minute and never an earlier time",
 		reason: "clocks of replicas differ, and pages send dozens of requests",
 		run: func(t *testing.T, f *fixture) {
-			n := f.addSession(f.addUser("o1").ID, "s1")
-			touch := func(d time.Duration) gateway.Session {
+			session := f.addSession(f.addUser("o1").ID, "s1")
+			touch := func(delay time.Duration) gateway.Session {
 				t.Helper()
-				if err := f.store.TouchSession(t.Context(), n.Hash, after(d), after(d+time.Hour)); err != nil {
-					t.Fatal(err)
-				}
-				return f.getSession(n.Hash, noon)
+				wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(delay), after(delay+time.Hour)))
+				return f.getSession(session.Hash, noon)
 			}
-			for _, k := range []struct{ at, seen time.Duration }{
+			for _, test := range []struct{ at, seen time.Duration }{
 				{59 * time.Second, 0},
 				{time.Minute, time.Minute},
 				{90 * time.Second, time.Minute},
 				{10 * time.Minute, 10 * time.Minute},
 				{5 * time.Minute, 10 * time.Minute},
 			} {
-				got := touch(k.at)
-				wantEqual(t, fmt.Sprint("seen after a touch at ", k.at), got.SeenAt, after(k.seen))
-				wantEqual(t, "end", got.ExpiresAt, after(k.seen+time.Hour))
+				got := touch(test.at)
+				wantEqual(t, fmt.Sprint("seen after a touch at ", test.at), got.SeenAt, after(test.seen))
+				wantEqual(t, "end", got.ExpiresAt, after(test.seen+time.Hour))
 			}
-			if err := f.store.TouchSession(t.Context(), n.Hash, after(20*time.Minute), after(30*time.Minute)); err != nil {
-				t.Fatal(err)
-			}
-			wantEqual(t, "end after a shorter touch", f.getSession(n.Hash, noon).ExpiresAt, after(70*time.Minute))
+			wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(20*time.Minute), after(30*time.Minute)))
+			wantEqual(t, "end after a shorter touch", f.getSession(session.Hash, noon).ExpiresAt, after(70*time.Minute))
 		},
 	},
 	{
 		name:   "a touch does not restore a deleted session",
 		reason: "a page that still loads would undo the sign-out",
 		run: func(t *testing.T, f *fixture) {
-			n := f.addSession(f.addUser("o1").ID, "s1")
-			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Minute), after(2*time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			_, err := f.store.Session(t.Context(), n.Hash, noon)
+			session := f.addSession(f.addUser("o1").ID, "s1")
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
+			wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(time.Minute), after(2*time.Hour)))
+			_, err := f.store.Session(t.Context(), session.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
-			wantError(t, f.store.UpdateSession(t.Context(), n.Hash, noon, func(*gateway.Session) error {
+			wantError(t, f.store.UpdateSession(t.Context(), session.Hash, noon, func(*gateway.Session) error {
 				return nil
 			}), gateway.ErrNotFound)
-			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
 		},
 	},
 	{
 		name:   "no update is lost",
 		reason: "tabs of one browser write at the same time",
 		run: func(t *testing.T, f *fixture) {
-			n := f.addSession(f.addUser("o1").ID, "s1")
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
-				n.Data = nil
+			session := f.addSession(f.addUser("o1").ID, "s1")
+			wantNoError(t, f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
+				stored.Data = nil
 				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
+			}))
 			crowd := f.concurrency()
 			concurrently(crowd, func(i int) {
 				if i%2 == 1 {
-					if err := f.store.TouchSession(t.Context(), n.Hash, after(time.Duration(i)*time.Minute),
+					if err := f.store.TouchSession(t.Context(), session.Hash, after(time.Duration(i)*time.Minute),
 						after(9*time.Hour)); err != nil {
 						t.Error(err)
 					}
 					return
 				}
-				err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
-					n.Data = append(n.Data, 'x')
-					n.UserID, n.CreatedAt = "somebody", time.Time{}
-					n.SeenAt, n.ExpiresAt = n.SeenAt.Add(-time.Hour), n.ExpiresAt.Add(-time.Hour) // neither is set to an earlier time
+				err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
+					stored.Data = append(stored.Data, 'x')
+					stored.UserID, stored.CreatedAt = "somebody", time.Time{}
+					stored.SeenAt, stored.ExpiresAt = stored.SeenAt.Add(-time.Hour), stored.ExpiresAt.Add(-time.Hour) // neither is set to an earlier time
 					return nil
 				})
 				if err != nil {
 					t.Error(err)
 				}
 			})
-			got := f.getSession(n.Hash, noon)
+			got := f.getSession(session.Hash, noon)
 			wantEqual(t, "updates", len(got.Data), (crowd+1)/2)
 			wantEqual(t, "end", got.ExpiresAt, after(9*time.Hour))
-			wantEqual(t, "user", got.UserID, n.UserID)
+			wantEqual(t, "user", got.UserID, session.UserID)
 			wantEqual(t, "created", got.CreatedAt, noon)
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
-				n.ExpiresAt = after(10 * time.Hour)
+			wantNoError(t, f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
+				stored.ExpiresAt = after(10 * time.Hour)
 				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-			wantEqual(t, "a later end", f.getSession(n.Hash, noon).ExpiresAt, after(10*time.Hour))
+			}))
+			wantEqual(t, "a later end", f.getSession(session.Hash, noon).ExpiresAt, after(10*time.Hour))
 			mine := fmt.Errorf("mine")
-			if err := f.store.UpdateSession(t.Context(), n.Hash, noon, func(n *gateway.Session) error {
-				n.Data = nil
+			if err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
+				stored.Data = nil
 				return mine
 			}); err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
-			wantEqual(t, "data after an error", len(f.getSession(n.Hash, noon).Data), (crowd+1)/2)
+			wantEqual(t, "data after an error", len(f.getSession(session.Hash, noon).Data), (crowd+1)/2)
 		},
 	},
 	{
 		name:   "sign-out everywhere deletes every session of that user only",
 		reason: "the user lost a phone",
 		run: func(t *testing.T, f *fixture) {
-			a, b := f.addUser("o1").ID, f.addUser("o2").ID
+			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
 			for i := range 5 {
-				n := newSession(a, fmt.Sprint("a", i))
-				n.SeenAt = after(time.Duration(i) * time.Minute)
-				if err := f.store.PutSession(t.Context(), n, noon); err != nil {
-					t.Fatal(err)
-				}
+				session := newSession(userA, fmt.Sprint("a", i))
+				session.SeenAt = after(time.Duration(i) * time.Minute)
+				wantNoError(t, f.store.PutSession(t.Context(), session, noon))
 			}
-			f.addSession(b, "b1")
-			list := f.listSessions(a, noon)
+			f.addSession(userB, "b1")
+			list := f.listSessions(userA, noon)
 			wantEqual(t, "listed first", list[0].Hash, hash("a4"))
-			wantEqual(t, "ended", f.deleteUserSessions(a), 5)
-			wantEqual(t, "left", len(f.listSessions(a, noon)), 0)
+			wantEqual(t, "ended", f.deleteUserSessions(userA), 5)
+			wantEqual(t, "left", len(f.listSessions(userA, noon)), 0)
 			f.getSession(hash("b1"), noon)
 			wantEqual(t, "sessions of an unknown user", f.deleteUserSessions(gateway.NewID()), 0)
 		},
@@ -206,28 +184,24 @@ var sessionUserCases = []testCase{
 		name:   "a session is returned with its user",
 		reason: "an old copy would let in a user who was blocked a moment ago",
 		run: func(t *testing.T, f *fixture) {
-			a := f.addUser("o1")
-			n := f.addSession(a.ID, "s1")
+			user := f.addUser("o1")
+			session := f.addSession(user.ID, "s1")
 			for _, status := range []gateway.Status{gateway.Active, gateway.Pending} {
-				want := f.updateUser(a.ID, noon, func(a *gateway.User) error {
-					a.Status, a.Nickname, a.Groups, a.Admin = status, "name "+string(status), []string{"a", "b"}, true
+				want := f.updateUser(user.ID, noon, func(stored *gateway.User) error {
+					stored.Status, stored.Nickname, stored.Groups, stored.Admin = status, "name "+string(status), []string{"a", "b"}, true
 					return nil
 				})
-				got, user, err := f.store.SessionUser(t.Context(), n.Hash, noon)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !reflect.DeepEqual(got, n) || !reflect.DeepEqual(user, want) {
-					t.Fatalf("got  %+v\n     %+v\nwant %+v\n     %+v", got, user, n, want)
+				got, user, err := f.store.SessionUser(t.Context(), session.Hash, noon)
+				wantNoError(t, err)
+				if !reflect.DeepEqual(got, session) || !reflect.DeepEqual(user, want) {
+					t.Fatalf("got  %+v\n     %+v\nwant %+v\n     %+v", got, user, session, want)
 				}
 			}
-			_, user, err := f.store.SessionUser(t.Context(), n.Hash, after(time.Hour))
+			_, user, err := f.store.SessionUser(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "user of an expired session", user.ID, "")
-			if err := f.store.DeleteSession(t.Context(), n.Hash); err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = f.store.SessionUser(t.Context(), n.Hash, noon)
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
+			_, _, err = f.store.SessionUser(t.Context(), session.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
 		},
 	},
@@ -238,17 +212,13 @@ var sessionUserCases = []testCase{
 			older, younger := f.addTwoUsers()
 			want := f.addGrant(younger.ID, "wiki", "g1")
 			tok, grant, user, err := f.store.TokenUser(t.Context(), hash("access g1"), noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			if !reflect.DeepEqual(grant, want) || !reflect.DeepEqual(user, younger) || tok.Grant != grant.ID {
 				t.Fatalf("got  %+v\n     %+v\n     %+v\nwant %+v\n     %+v", tok, grant, user, want, younger)
 			}
 			wantEqual(t, "joined", f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1")).ID, older.ID)
 			_, grant, user, err = f.store.TokenUser(t.Context(), hash("access g1"), noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			wantEqual(t, "of the grant and of the user, after a join", grant.UserID+user.ID, older.ID+older.ID)
 
 			_, _, user, err = f.store.TokenUser(t.Context(), hash("access g1"), after(5*time.Minute))

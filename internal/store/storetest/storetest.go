@@ -46,7 +46,7 @@ type testCase struct {
 }
 
 // Run runs the suite on the subject.
-func Run(t *testing.T, s Subject) {
+func Run(t *testing.T, subject Subject) {
 	for _, group := range []struct {
 		name  string
 		cases []testCase
@@ -76,8 +76,8 @@ func Run(t *testing.T, s Subject) {
 		for _, c := range group.cases {
 			t.Run(strings.ReplaceAll(group.name+"/"+c.name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
-				db := s.New(t)
-				f := &fixture{t: t, Subject: s, db: db, store: db.Open(t)}
+				db := subject.New(t)
+				f := &fixture{t: t, Subject: subject, db: db, store: db.Open(t)}
 				defer func() {
 					if t.Failed() {
 						t.Logf("why this matters: %s", c.reason)

@@ -14,17 +14,15 @@ var subjectCases = []testCase{
 		reason: "an app that gets another sub creates a new user",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			var seen counter
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				sub, err := f.store.PinSubject(t.Context(), id, "wiki", fmt.Sprint("candidate ", i), noon)
 				if err != nil {
 					t.Error(err)
 				}
-				seen.add(sub)
+				results.add(sub)
 			})
-			if len(seen.counts) != 1 {
-				t.Fatalf("subjects given out: %v", seen.counts)
-			}
+			results.wantOneResult(t, "subjects given out")
 			wantEqual(t, "another app has its own", f.pinSubject(id, "shop", "mine", noon), "mine")
 			pins := f.listSubjects(id)
 			if len(pins) != 2 || pins[0].App != "shop" || pins[0].UserID != id || pins[0].CreatedAt != noon {
@@ -36,14 +34,14 @@ var subjectCases = []testCase{
 		name:   "a subject belongs to one user",
 		reason: "two people would be one user in the app",
 		run: func(t *testing.T, f *fixture) {
-			a, b := f.addUser("o1").ID, f.addUser("o2").ID
-			f.pinSubject(a, "wiki", "same", noon)
-			_, err := f.store.PinSubject(t.Context(), b, "wiki", "same", noon)
+			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
+			f.pinSubject(userA, "wiki", "same", noon)
+			_, err := f.store.PinSubject(t.Context(), userB, "wiki", "same", noon)
 			wantError(t, err, gateway.ErrConflict)
-			wantEqual(t, "in another app it may", f.pinSubject(b, "shop", "same", noon), "same")
+			wantEqual(t, "in another app it may", f.pinSubject(userB, "shop", "same", noon), "same")
 			_, err = f.store.PinSubject(t.Context(), gateway.NewID(), "wiki", "x", noon)
 			wantError(t, err, gateway.ErrNotFound)
-			if _, err := f.store.PinSubject(t.Context(), a, "shop", "", noon); err == nil {
+			if _, err := f.store.PinSubject(t.Context(), userA, "shop", "", noon); err == nil {
 				t.Fatal("an empty subject was pinned")
 			}
 			wantEqual(t, "pins of an unknown user", len(f.listSubjects(gateway.NewID())), 0)
@@ -64,9 +62,7 @@ var codePinCases = []testCase{
 		reason: "the app knows the user by it from then on",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1").ID
-			if err := f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")))
 			code := f.getCode(hash("code g1"))
 			wantEqual(t, "subject", code.Grant.Subject, "sub-1")
 			wantEqual(t, "pin field of a stored code", code.PinSubject, "")
@@ -82,15 +78,11 @@ var codePinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1").ID
 			f.pinSubject(user, "wiki", "first", noon)
-			if err := f.store.PutCode(t.Context(), unpinned(user, "g1", "second")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "second")))
 			wantEqual(t, "subject", f.getCode(hash("code g1")).Grant.Subject, "first")
 			given := newCode(user, "wiki", "g2")
 			given.PinSubject = "third"
-			if err := f.store.PutCode(t.Context(), given); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), given))
 			wantEqual(t, "a given subject", f.getCode(hash("code g2")).Grant.Subject, given.Grant.Subject)
 			wantEqual(t, "pins", len(f.listSubjects(user)), 1)
 		},
@@ -115,18 +107,10 @@ var codePinCases = []testCase{
 			user := f.addUser("o1").ID
 			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "")), gateway.ErrNotFound)
 			wantError(t, f.store.PutCode(t.Context(), unpinned(gateway.NewID(), "g1", "sub-1")), gateway.ErrNotFound)
-			if err := f.store.PutCode(t.Context(), newCode(user, "wiki", "g1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(user, "wiki", "g1")))
 			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")), gateway.ErrConflict)
 			wantEqual(t, "pins", len(f.listSubjects(user)), 0)
-			_, err := f.store.UpdateUser(t.Context(), user, noon, func(u *gateway.User) error {
-				u.Status = gateway.Blocked
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			f.block(user)
 			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g2", "sub-1")), gateway.ErrBlocked)
 			wantEqual(t, "pins of a blocked user", len(f.listSubjects(user)), 0)
 		},
@@ -137,9 +121,7 @@ var codePinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			if err := f.store.PutCode(t.Context(), unpinned(younger.ID, "g1", "sub-1")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), unpinned(younger.ID, "g1", "sub-1")))
 			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), older.ID)
 		},
 	},
@@ -147,20 +129,18 @@ var codePinCases = []testCase{
 		name:   "first codes at once agree on one subject",
 		reason: "tokens of one user must not name two subjects",
 		run: func(t *testing.T, f *fixture) {
-			user, n := f.addUser("o1").ID, f.concurrency()
-			var seen counter
-			concurrently(n, func(i int) {
+			user, requests := f.addUser("o1").ID, f.concurrency()
+			var results counter
+			concurrently(requests, func(i int) {
 				id := fmt.Sprint("g", i)
 				if err := f.store.PutCode(t.Context(), unpinned(user, id, fmt.Sprint("sub-", i))); err != nil {
 					t.Error(err)
 					return
 				}
 				code, err := f.store.Code(t.Context(), hash("code "+id))
-				seen.add(code.Grant.Subject + " " + errorName(err))
+				results.add(code.Grant.Subject + " " + errorName(err))
 			})
-			if len(seen.counts) != 1 {
-				t.Fatalf("subjects and errors: %v", seen.counts)
-			}
+			results.wantOneResult(t, "subjects and errors")
 		},
 	},
 }

@@ -20,25 +20,25 @@ type victim struct {
 func (f *fixture) addVictim() victim {
 	f.t.Helper()
 	id := f.recordSignIn(mainConnector.signIn(noon, "victim", "uV")).ID
-	a := f.updateUser(id, noon, func(a *gateway.User) error {
-		a.Admin, a.Groups, a.Nickname, a.OldID = true, []string{"ops"}, "victim", "7"
+	user := f.updateUser(id, noon, func(stored *gateway.User) error {
+		stored.Admin, stored.Groups, stored.Nickname, stored.OldID = true, []string{"ops"}, "victim", "7"
 		return nil
 	})
 	f.addSession(id, "victim's session")
 	f.pinSubject(id, "wiki", "victim's sub", noon)
-	return victim{a, f.listIdentities(id)}
+	return victim{user, f.listIdentities(id)}
 }
 
 // wantUnharmed fails the test unless the victim's user, identities, session and subject are
 // unchanged.
-func (f *fixture) wantUnharmed(v victim) {
+func (f *fixture) wantUnharmed(victim victim) {
 	f.t.Helper()
-	id := v.user.ID
-	if a := f.getUser(id); !reflect.DeepEqual(a, v.user) {
-		f.t.Fatalf("the victim's user was %+v\nand is %+v", v.user, a)
+	id := victim.user.ID
+	if user := f.getUser(id); !reflect.DeepEqual(user, victim.user) {
+		f.t.Fatalf("the victim's user was %+v\nand is %+v", victim.user, user)
 	}
-	if i := f.listIdentities(id); !reflect.DeepEqual(i, v.identities) {
-		f.t.Fatalf("the victim's identities were %+v\nand are %+v", v.identities, i)
+	if i := f.listIdentities(id); !reflect.DeepEqual(i, victim.identities) {
+		f.t.Fatalf("the victim's identities were %+v\nand are %+v", victim.identities, i)
 	}
 	f.getSession(hash("victim's session"), noon)
 	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
@@ -46,24 +46,24 @@ func (f *fixture) wantUnharmed(v victim) {
 
 // attack records the sign-ins one by one, then all at once and through several handles. It fails
 // the test when one of them gets the victim's user or its rights.
-func (f *fixture) attack(v victim, signIns ...gateway.SignIn) {
+func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 	f.t.Helper()
-	signInAsAttacker := func(s gateway.Store, a gateway.SignIn) {
-		user, _, err := s.RecordSignIn(f.t.Context(), a)
+	signInAsAttacker := func(store gateway.Store, signIn gateway.SignIn) {
+		user, _, err := store.RecordSignIn(f.t.Context(), signIn)
 		if err != nil {
-			f.t.Errorf("%s at %s: %v", a.OpenID, a.Connector, err)
+			f.t.Errorf("%s at %s: %v", signIn.OpenID, signIn.Connector, err)
 		}
-		if user.ID == v.user.ID || user.Admin || len(user.Groups) > 0 || user.Nickname != "" || user.OldID != "" {
-			f.t.Errorf("%s with unionid %q at %s got %+v", a.OpenID, a.UnionID, a.Connector, user)
+		if user.ID == victim.user.ID || user.Admin || len(user.Groups) > 0 || user.Nickname != "" || user.OldID != "" {
+			f.t.Errorf("%s with unionid %q at %s got %+v", signIn.OpenID, signIn.UnionID, signIn.Connector, user)
 		}
 	}
-	for _, a := range signIns {
-		signInAsAttacker(f.store, a)
+	for _, signIn := range signIns {
+		signInAsAttacker(f.store, signIn)
 	}
 	handles := f.handles()
 	concurrently(4*len(signIns), func(i int) { signInAsAttacker(handles[i%2], signIns[i%len(signIns)]) })
 	if !f.t.Failed() {
-		f.wantUnharmed(v)
+		f.wantUnharmed(victim)
 	}
 }
 
@@ -75,8 +75,8 @@ var takeoverCases = []testCase{
 		name:   "takeover by a forged unionid",
 		reason: "an attacker who can change one response of WeChat would get the user",
 		run: func(t *testing.T, f *fixture) {
-			v := f.addVictim()
-			f.attack(v,
+			victim := f.addVictim()
+			f.attack(victim,
 				// the attacker's own identity at a known connector
 				mainConnector.signIn(after(time.Minute), "m1", "uM"), mainConnector.signIn(after(time.Hour), "m1", "uV"),
 				// unknown at the connector where the victim has an openid
@@ -94,7 +94,7 @@ var takeoverCases = []testCase{
 		name:   "takeover by a forged unionid in an import",
 		reason: "an old user table can contain anything",
 		run: func(t *testing.T, f *fixture) {
-			v := f.addVictim()
+			victim := f.addVictim()
 			attacker := f.recordSignIn(mainConnector.signIn(after(time.Minute), "m1", "uM"))
 			f.importUsers([]gateway.ImportedUser{
 				importLine("8", mainConnector.signIn(after(time.Hour), "m1", "uV")), // known, with another unionid
@@ -105,7 +105,7 @@ var takeoverCases = []testCase{
 				// by the unionid, with another old id than the victim's
 				importLine("9", siteConnector.signIn(after(time.Hour), "s2", "uV")),
 			})
-			f.wantUnharmed(v)
+			f.wantUnharmed(victim)
 			wantEqual(t, "the attacker's user", f.recordSignIn(mainConnector.signIn(after(2*time.Hour), "m1", "uV")).ID,
 				attacker.ID)
 		},
@@ -114,18 +114,18 @@ var takeoverCases = []testCase{
 		name:   "takeover by a unionid of another group",
 		reason: "in another Open Platform account the same text is another person's, and an attacker may own one",
 		run: func(t *testing.T, f *fixture) {
-			v := f.addVictim()
+			victim := f.addVictim()
 			// outside any group, but with the appids of the victim's group
 			withVictimsAppIDs := ungroupedConnector.signIn(after(time.Hour), "l2", "uV")
 			withVictimsAppIDs.GroupAppIDs = appidsOf("group 1")
-			f.attack(v,
+			f.attack(victim,
 				foreignConnector.signIn(after(time.Minute), "x1", "uV"), foreignConnector.signIn(after(time.Hour), "x1", "uV"),
 				foreignConnector.signIn(after(-time.Hour), "x2", "uV"), // older
 				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"),
 				ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), withVictimsAppIDs,
 			)
 			// The foreign users with that unionid do not lead to the victim either.
-			f.attack(v, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"),
+			f.attack(victim, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"),
 				ungroupedConnector.signIn(after(2*time.Hour), "l1", ""))
 		},
 	},
@@ -133,11 +133,11 @@ var takeoverCases = []testCase{
 		name:   "takeover by a changed unionid",
 		reason: "a connector that moves to another Open Platform account brings other unionids, and one may be the victim's",
 		run: func(t *testing.T, f *fixture) {
-			v := f.addVictim()
-			a := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", "uM"))
-			b := f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", "uM"))
-			wantEqual(t, "the attacker's two identities are one user", b.ID, a.ID)
-			f.attack(v,
+			victim := f.addVictim()
+			user := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", "uM"))
+			other := f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", "uM"))
+			wantEqual(t, "the attacker's two identities are one user", other.ID, user.ID)
+			f.attack(victim,
 				siteConnector.signIn(after(time.Hour), "s1", "uV"), thirdConnector.signIn(after(time.Hour), "t1", "uV"),
 				// without a unionid in between
 				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"),
@@ -146,13 +146,13 @@ var takeoverCases = []testCase{
 				siteConnector.signIn(after(5*time.Hour), "s1", "uM"), siteConnector.signIn(after(6*time.Hour), "s1", "uV"),
 			)
 			var kept []string
-			for _, i := range f.listIdentities(a.ID) {
+			for _, i := range f.listIdentities(user.ID) {
 				kept = append(kept, i.UnionID)
 			}
 			if !slices.Equal(kept, []string{"uM", "uM"}) {
 				t.Fatalf("the attacker's unionids: %q", kept)
 			}
-			events := f.listEvents(gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: a.ID})
+			events := f.listEvents(gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: user.ID})
 			if len(events) < 5 {
 				t.Fatalf("an administrator sees %d of the changes", len(events))
 			}
@@ -164,11 +164,11 @@ var takeoverCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			f.block(f.recordSignIn(mainConnector.signIn(noon, "m1", "uM")).ID)
 			f.recordSignIn(thirdConnector.signIn(after(time.Minute), "t1", "")) // signed in before, without a unionid
-			for _, a := range []gateway.SignIn{
+			for _, signIn := range []gateway.SignIn{
 				siteConnector.signIn(after(time.Hour), "s1", "uM"), thirdConnector.signIn(after(time.Hour), "t1", "uM"),
 				mainConnector.signIn(after(time.Hour), "m1", "uV"), mainConnector.signIn(after(time.Hour), "m1", ""),
 			} {
-				wantEqual(t, "status of "+a.OpenID, f.recordSignIn(a).Status, gateway.Blocked)
+				wantEqual(t, "status of "+signIn.OpenID, f.recordSignIn(signIn).Status, gateway.Blocked)
 			}
 		},
 	},

@@ -34,15 +34,14 @@ var ticketAnswerCases = []testCase{
 				}
 				f.wantTicketState(ticket, gateway.TicketScanned)
 				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
-				var seen, states counter
+				var results, states counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].AnswerTicket(t.Context(), ticket.Hash, id, answers[i/2%2], noon)
-					seen.add(errorName(err))
+					results.add(errorName(err))
 					states.add(string(got.State))
 				})
-				wantEqual(t, "answers", fmt.Sprint(seen.counts),
-					fmt.Sprint(map[string]int{"ok": 1, "conflict": f.concurrency() - 1}))
-				wantEqual(t, "states returned", len(states.counts), 1)
+				results.want(t, "answers", map[string]int{"ok": 1, "conflict": f.concurrency() - 1})
+				states.wantOneResult(t, "states returned")
 			}
 		},
 	},
@@ -89,16 +88,14 @@ var ticketAnswerCases = []testCase{
 			id := f.addUser("o1").ID
 			for round := range 3 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
-				var seen, events counter
+				var results, events counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
-					seen.add(errorName(err))
+					results.add(errorName(err))
 					events.add(fmt.Sprint(got.State, got.Approver.UserID))
 				})
-				wantEqual(t, "redeemed at", fmt.Sprint(seen.counts),
-					fmt.Sprint(map[string]int{"ok": 1, "replay": f.concurrency() - 1}))
-				wantEqual(t, "results", fmt.Sprint(events.counts),
-					fmt.Sprint(map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()}))
+				results.want(t, "redeemed at", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
+				events.want(t, "results", map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()})
 			}
 		},
 	},
@@ -155,10 +152,8 @@ var ticketAnswerCases = []testCase{
 			redeemed := f.addApprovedTicket("redeemed", id)
 			f.redeemTicket(redeemed.Hash, redeemed.Desktop, noon)
 			cancelled := f.addTicket("cancelled")
-			if err := f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon); err != nil {
-				t.Fatal(err)
-			}
-			for _, k := range []struct {
+			wantNoError(t, f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon))
+			for _, test := range []struct {
 				state          gateway.TicketState
 				ticket         gateway.Ticket
 				redeem, cancel string // results
@@ -171,18 +166,18 @@ var ticketAnswerCases = []testCase{
 				{gateway.TicketRedeemed, redeemed, "replay", "conflict"},
 				{gateway.TicketCancelled, cancelled, "conflict", "ok"},
 			} {
-				if k.redeem != "" {
-					got, err := f.store.RedeemTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
-					wantEqual(t, "redeeming a ticket that is "+string(k.state), errorName(err), k.redeem)
-					wantEqual(t, "state returned", got.State, k.state)
+				if test.redeem != "" {
+					got, err := f.store.RedeemTicket(t.Context(), test.ticket.Hash, test.ticket.Desktop, noon)
+					wantEqual(t, "redeeming a ticket that is "+string(test.state), errorName(err), test.redeem)
+					wantEqual(t, "state returned", got.State, test.state)
 				}
-				err := f.store.CancelTicket(t.Context(), k.ticket.Hash, k.ticket.Desktop, noon)
-				wantEqual(t, "cancelling a ticket that is "+string(k.state), errorName(err), k.cancel)
-				if k.cancel == "ok" {
-					f.wantTicketState(k.ticket, gateway.TicketCancelled)
-					_, err := f.store.ScanTicket(t.Context(), k.ticket.Hash, newApprover(id), noon)
+				err := f.store.CancelTicket(t.Context(), test.ticket.Hash, test.ticket.Desktop, noon)
+				wantEqual(t, "cancelling a ticket that is "+string(test.state), errorName(err), test.cancel)
+				if test.cancel == "ok" {
+					f.wantTicketState(test.ticket, gateway.TicketCancelled)
+					_, err := f.store.ScanTicket(t.Context(), test.ticket.Hash, newApprover(id), noon)
 					wantError(t, err, gateway.ErrConflict)
-					_, err = f.store.AnswerTicket(t.Context(), k.ticket.Hash, id, gateway.TicketApproved, noon)
+					_, err = f.store.AnswerTicket(t.Context(), test.ticket.Hash, id, gateway.TicketApproved, noon)
 					wantError(t, err, gateway.ErrConflict)
 				}
 			}
@@ -195,20 +190,20 @@ var ticketAnswerCases = []testCase{
 			id := f.addUser("o1").ID
 			for round := range 10 {
 				ticket := f.addScannedTicket(fmt.Sprint("t", round), id)
-				var seen counter
+				var results counter
 				concurrently(8, func(i int) {
 					if i%2 == 0 {
-						seen.add("cancel " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
+						results.add("cancel " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
 						return
 					}
 					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
-					seen.add("answer " + errorName(err))
+					results.add("answer " + errorName(err))
 				})
 				want := map[string]int{"cancel ok": 4, "answer conflict": 4}
 				if f.getTicket(ticket.Hash, noon).State == gateway.TicketApproved {
 					want = map[string]int{"cancel conflict": 4, "answer ok": 1, "answer conflict": 3}
 				}
-				wantEqual(t, "answers", fmt.Sprint(seen.counts), fmt.Sprint(want))
+				results.want(t, "answers", want)
 			}
 		},
 	},
@@ -222,19 +217,16 @@ var ticketLimitCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			const limit = 10
-			var seen counter
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
-				seen.add(errorName(stores[i%2].PutTicket(t.Context(), newTicket(fmt.Sprint("t", i)), noon, limit)))
+				results.add(errorName(stores[i%2].PutTicket(t.Context(), newTicket(fmt.Sprint("t", i)), noon, limit)))
 			})
-			wantEqual(t, "put", fmt.Sprint(seen.counts),
-				fmt.Sprint(map[string]int{"ok": limit, "full": f.concurrency() - limit}))
+			results.want(t, "put", map[string]int{"ok": limit, "full": f.concurrency() - limit})
 			wantError(t, f.store.PutTicket(t.Context(), newTicket("late"), after(2*time.Minute-time.Microsecond), limit),
 				gateway.ErrFull)
 			late := newTicket("late")
 			late.ExpiresAt = after(time.Hour)
-			if err := f.store.PutTicket(t.Context(), late, after(2*time.Minute), limit); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutTicket(t.Context(), late, after(2*time.Minute), limit))
 		},
 	},
 	{
@@ -246,18 +238,18 @@ var ticketLimitCases = []testCase{
 			if f.Race {
 				limit = 280
 			}
-			concurrently(16, func(w int) {
-				for i := w; i < limit-1; i += 16 {
-					if err := stores[w%2].PutTicket(t.Context(), newTicket(fmt.Sprint("t", i)), noon, limit); err != nil {
+			concurrently(16, func(worker int) {
+				for i := worker; i < limit-1; i += 16 {
+					if err := stores[worker%2].PutTicket(t.Context(), newTicket(fmt.Sprint("t", i)), noon, limit); err != nil {
 						t.Error(err)
 					}
 				}
 			})
-			var seen counter
+			var results counter
 			concurrently(f.concurrency(), func(i int) {
-				seen.add(errorName(stores[i%2].PutTicket(t.Context(), newTicket(fmt.Sprint("late", i)), noon, limit)))
+				results.add(errorName(stores[i%2].PutTicket(t.Context(), newTicket(fmt.Sprint("late", i)), noon, limit)))
 			})
-			wantEqual(t, "put", fmt.Sprint(seen.counts), fmt.Sprint(map[string]int{"ok": 1, "full": f.concurrency() - 1}))
+			results.want(t, "put", map[string]int{"ok": 1, "full": f.concurrency() - 1})
 		},
 	},
 	{
@@ -281,9 +273,7 @@ var ticketLimitCases = []testCase{
 			wantEqual(t, "first", put("t1"), "ok")
 			wantEqual(t, "second", put("t2"), "ok")
 			ticket := newTicket("t2")
-			if err := f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon))
 			wantEqual(t, "third", put("t3"), "ok")
 			f.scanTicket(newTicket("t3").Hash, newApprover(id), noon)
 			wantEqual(t, "fourth", put("t4"), "full")

@@ -37,9 +37,9 @@ var ticketApproverCases = []testCase{
 		reason: "the user would see an error and scan again",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
-				o, s, u := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
-				older := f.recordSignIn(mainConnector.signIn(noon, o, u))
-				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), s, ""))
+				mainOpenID, siteOpenID, unionID := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
+				older := f.recordSignIn(mainConnector.signIn(noon, mainOpenID, unionID))
+				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), siteOpenID, ""))
 				var tickets []gateway.Ticket
 				for i := range 10 {
 					tickets = append(tickets, f.addScannedTicket(fmt.Sprint(round, " ", i), younger.ID))
@@ -47,7 +47,7 @@ var ticketApproverCases = []testCase{
 				concurrently(11, func(i int) {
 					var err error
 					if i == 10 {
-						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), s, u))
+						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), siteOpenID, unionID))
 					} else {
 						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, younger.ID, gateway.TicketApproved, noon)
 					}
@@ -91,11 +91,11 @@ var ticketApproverCases = []testCase{
 		reason: "both users are the blocked person",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
-			a, b := f.addApprovedTicket("t1", older.ID), f.addScannedTicket("t2", older.ID)
+			approved, scanned := f.addApprovedTicket("t1", older.ID), f.addScannedTicket("t2", older.ID)
 			f.block(younger.ID)
 			f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			f.wantTicketState(a, gateway.TicketRefused)
-			f.wantTicketState(b, gateway.TicketRefused)
+			f.wantTicketState(approved, gateway.TicketRefused)
+			f.wantTicketState(scanned, gateway.TicketRefused)
 		},
 	},
 	{
@@ -117,8 +117,8 @@ var ticketApproverCases = []testCase{
 					var err error
 					switch {
 					case i == len(tickets):
-						_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
-							a.Status = gateway.Blocked
+						_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+							stored.Status = gateway.Blocked
 							return nil
 						})
 					case i%3 == 0:

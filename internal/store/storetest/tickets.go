@@ -32,9 +32,7 @@ func newApprover(user string) gateway.Approver {
 func (f *fixture) addTicket(id string) gateway.Ticket {
 	f.t.Helper()
 	ticket := newTicket(id)
-	if err := f.store.PutTicket(f.t.Context(), ticket, noon, noLimit); err != nil {
-		f.t.Fatal(err)
-	}
+	wantNoError(f.t, f.store.PutTicket(f.t.Context(), ticket, noon, noLimit))
 	return ticket
 }
 
@@ -69,23 +67,19 @@ var ticketCases = []testCase{
 		name:   "a new ticket is returned as stored, open and without approver",
 		reason: "the phone must show the desktop that asks",
 		run: func(t *testing.T, f *fixture) {
-			n := newTicket("t1")
-			n.State, n.Approver, n.ScannedAt = gateway.TicketApproved, newApprover("somebody"), noon
-			n.CreatedAt = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
-			if err := f.store.PutTicket(t.Context(), n, noon, noLimit); err != nil {
-				t.Fatal(err)
-			}
+			ticket := newTicket("t1")
+			ticket.State, ticket.Approver, ticket.ScannedAt = gateway.TicketApproved, newApprover("somebody"), noon
+			ticket.CreatedAt = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
+			wantNoError(t, f.store.PutTicket(t.Context(), ticket, noon, noLimit))
 			want := newTicket("t1")
 			want.CreatedAt = after(123456 * time.Microsecond)
-			got := f.getTicket(n.Hash, noon)
+			got := f.getTicket(ticket.Hash, noon)
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("got  %+v\nwant %+v", got, want)
 			}
 			bare := gateway.Ticket{Hash: hash("x"), Desktop: hash("y"), Number: "1", State: gateway.TicketOpen, CreatedAt: noon,
 				ExpiresAt: after(time.Minute)}
-			if err := f.store.PutTicket(t.Context(), bare, noon, noLimit); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutTicket(t.Context(), bare, noon, noLimit))
 			if got := f.getTicket(bare.Hash, noon); !reflect.DeepEqual(got, bare) {
 				t.Fatalf("got  %+v\nwant %+v", got, bare)
 			}
@@ -103,9 +97,9 @@ var ticketCases = []testCase{
 				"no expiry":        func(t *gateway.Ticket) { t.ExpiresAt = time.Time{} },
 				"no creation time": func(t *gateway.Ticket) { t.CreatedAt = time.Time{} },
 			} {
-				n := newTicket(name)
-				change(&n)
-				if err := f.store.PutTicket(t.Context(), n, noon, noLimit); err == nil || errors.Is(err, gateway.ErrUnavailable) {
+				ticket := newTicket(name)
+				change(&ticket)
+				if err := f.store.PutTicket(t.Context(), ticket, noon, noLimit); err == nil || errors.Is(err, gateway.ErrUnavailable) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -155,16 +149,16 @@ var ticketCases = []testCase{
 			}
 			for round := range 3 {
 				ticket := f.addTicket(fmt.Sprint("t", round))
-				var seen, approvers counter
+				var results, approvers counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].ScanTicket(t.Context(), ticket.Hash, newApprover(users[i%10]), noon)
-					seen.add(errorName(err))
+					results.add(errorName(err))
 					approvers.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
 				})
-				n := (f.concurrency() + 9) / 10
-				if seen.counts["ok"] < n-1 || seen.counts["ok"] > n ||
-					seen.counts["ok"]+seen.counts["conflict"] != f.concurrency() || len(approvers.counts) != 1 {
-					t.Fatalf("answers %v, approvers %v", seen.counts, approvers.counts)
+				phones := (f.concurrency() + 9) / 10
+				if results.counts["ok"] < phones-1 || results.counts["ok"] > phones ||
+					results.counts["ok"]+results.counts["conflict"] != f.concurrency() || len(approvers.counts) != 1 {
+					t.Fatalf("answers %v, approvers %v", results.counts, approvers.counts)
 				}
 			}
 		},
@@ -237,14 +231,14 @@ var ticketCases = []testCase{
 		reason: "one query each would be most of the gateway's load",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			n := 1000
+			phones := 1000
 			if f.Race {
-				n = 200
+				phones = 200
 			}
 			want := map[[32]byte]gateway.TicketState{}
-			hashes := make([][32]byte, n)
-			concurrently(8, func(w int) {
-				for i := w; i < n; i += 8 {
+			hashes := make([][32]byte, phones)
+			concurrently(8, func(worker int) {
+				for i := worker; i < phones; i += 8 {
 					ticket := newTicket(fmt.Sprint("t", i))
 					hashes[i] = ticket.Hash
 					var err error
@@ -262,12 +256,12 @@ var ticketCases = []testCase{
 					}
 				}
 			})
-			for i, h := range hashes {
+			for i, ticketHash := range hashes {
 				switch i % 5 {
 				case 2:
-					want[h] = gateway.TicketScanned
+					want[ticketHash] = gateway.TicketScanned
 				case 3, 4:
-					want[h] = gateway.TicketOpen
+					want[ticketHash] = gateway.TicketOpen
 				}
 			}
 			f.addTicket("another")
@@ -305,9 +299,7 @@ var ticketCases = []testCase{
 			if _, err := f.store.ScanTicket(t.Context(), ticket.Hash, secret, noon); err != nil {
 				wantNoOpenID(t, err)
 			}
-			if err := f.store.Close(); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.Close())
 			secret.OpenID = "o-planted-openid"
 			_, err := f.store.ScanTicket(t.Context(), ticket.Hash, secret, noon)
 			wantError(t, err, gateway.ErrUnavailable)

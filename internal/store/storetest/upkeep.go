@@ -17,21 +17,19 @@ var upkeepCases = []testCase{
 		name:   "ten thousand rows are swept in small batches during sign-ins",
 		reason: "the database would grow forever, or sweeping would stop all sign-ins",
 		run: func(t *testing.T, f *fixture) {
-			n := 3400 // of each of three tables
+			rows := 3400 // of each of three tables
 			if f.Race {
-				n = 340
+				rows = 340
 			}
 			id := f.addUser("o1").ID
-			fill(t, f, id, n)
+			fill(t, f, id, rows)
 			live := f.addSession(id, "live")
-			if err := f.store.TouchSession(t.Context(), live.Hash, after(time.Minute), after(100*time.Hour)); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.TouchSession(t.Context(), live.Hash, after(time.Minute), after(100*time.Hour)))
 			f.addGrant(id, "wiki", "live")
 			done := make(chan struct{})
 			var writers sync.WaitGroup
 			var written atomic.Int64
-			for w := range 4 {
+			for writer := range 4 {
 				writers.Go(func() {
 					for i := 0; ; i++ {
 						select {
@@ -39,7 +37,7 @@ var upkeepCases = []testCase{
 							return
 						default:
 						}
-						if err := f.store.PutSession(t.Context(), newLongSession(id, fmt.Sprint("w", w, " ", i)), noon); err != nil {
+						if err := f.store.PutSession(t.Context(), newLongSession(id, fmt.Sprint("w", writer, " ", i)), noon); err != nil {
 							t.Error(err)
 							return
 						}
@@ -65,8 +63,8 @@ var upkeepCases = []testCase{
 				t.Errorf("%d writes during %d sweeps: the sweep stopped the writers", written.Load(), calls)
 			}
 			// Sessions, attempts and grants. The grants have no tokens.
-			if total < 3*n {
-				t.Errorf("swept %d rows of %d", total, 3*n)
+			if total < 3*rows {
+				t.Errorf("swept %d rows of %d", total, 3*rows)
 			}
 			f.getSession(live.Hash, after(2*time.Hour))
 			f.getGrant("grant-live")
@@ -88,49 +86,49 @@ var upkeepCases = []testCase{
 			late, cancel2 := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 			defer cancel2()
 			for name, call := range map[string]func(context.Context) error{
-				"RecordSignIn": func(x context.Context) error {
-					_, _, err := f.store.RecordSignIn(x, mainConnector.signIn(noon, "o2", ""))
+				"RecordSignIn": func(ctx context.Context) error {
+					_, _, err := f.store.RecordSignIn(ctx, mainConnector.signIn(noon, "o2", ""))
 					return err
 				},
-				"User":       func(x context.Context) error { _, err := f.store.User(x, id); return err },
-				"PutSession": func(x context.Context) error { return f.store.PutSession(x, newSession(id, "s"), noon) },
-				"Session":    func(x context.Context) error { _, err := f.store.Session(x, hash("s"), noon); return err },
-				"BeginAttempt": func(x context.Context) error {
-					_, _, err := f.store.BeginAttempt(x, newAttempt("k", "c", "one", 0), noon)
+				"User":       func(ctx context.Context) error { _, err := f.store.User(ctx, id); return err },
+				"PutSession": func(ctx context.Context) error { return f.store.PutSession(ctx, newSession(id, "s"), noon) },
+				"Session":    func(ctx context.Context) error { _, err := f.store.Session(ctx, hash("s"), noon); return err },
+				"BeginAttempt": func(ctx context.Context) error {
+					_, _, err := f.store.BeginAttempt(ctx, newAttempt("k", "c", "one", 0), noon)
 					return err
 				},
-				"PutCode": func(x context.Context) error { return f.store.PutCode(x, newCode(id, "wiki", "g")) },
-				"Redeem": func(x context.Context) error {
-					_, err := f.store.Redeem(x, hash("code g"), noon, newIssue("g"))
+				"PutCode": func(ctx context.Context) error { return f.store.PutCode(ctx, newCode(id, "wiki", "g")) },
+				"Redeem": func(ctx context.Context) error {
+					_, err := f.store.Redeem(ctx, hash("code g"), noon, newIssue("g"))
 					return err
 				},
-				"PutTicket": func(x context.Context) error { return f.store.PutTicket(x, newTicket("t"), noon, noLimit) },
-				"Ticket":    func(x context.Context) error { _, err := f.store.Ticket(x, hash("t"), noon); return err },
-				"TicketStates": func(x context.Context) error {
-					_, err := f.store.TicketStates(x, [][32]byte{hash("t")}, noon)
+				"PutTicket": func(ctx context.Context) error { return f.store.PutTicket(ctx, newTicket("t"), noon, noLimit) },
+				"Ticket":    func(ctx context.Context) error { _, err := f.store.Ticket(ctx, hash("t"), noon); return err },
+				"TicketStates": func(ctx context.Context) error {
+					_, err := f.store.TicketStates(ctx, [][32]byte{hash("t")}, noon)
 					return err
 				},
-				"ScanTicket": func(x context.Context) error {
-					_, err := f.store.ScanTicket(x, hash("t"), newApprover(id), noon)
+				"ScanTicket": func(ctx context.Context) error {
+					_, err := f.store.ScanTicket(ctx, hash("t"), newApprover(id), noon)
 					return err
 				},
-				"RedeemTicket": func(x context.Context) error {
-					_, err := f.store.RedeemTicket(x, hash("t"), hash("d"), noon)
+				"RedeemTicket": func(ctx context.Context) error {
+					_, err := f.store.RedeemTicket(ctx, hash("t"), hash("d"), noon)
 					return err
 				},
-				"PinSubject": func(x context.Context) error {
-					_, err := f.store.PinSubject(x, id, "wiki", "sub", noon)
+				"PinSubject": func(ctx context.Context) error {
+					_, err := f.store.PinSubject(ctx, id, "wiki", "sub", noon)
 					return err
 				},
-				"PutKey": func(x context.Context) error { return f.store.PutKey(x, newKey("k", "s")) },
-				"AppendEvents": func(x context.Context) error {
-					return f.store.AppendEvents(x, gateway.Event{At: noon, Kind: "late"})
+				"PutKey": func(ctx context.Context) error { return f.store.PutKey(ctx, newKey("k", "s")) },
+				"AppendEvents": func(ctx context.Context) error {
+					return f.store.AppendEvents(ctx, gateway.Event{At: noon, Kind: "late"})
 				},
-				"Sweep": func(x context.Context) error { _, err := f.store.Sweep(x, noon, noon, 1); return err },
+				"Sweep": func(ctx context.Context) error { _, err := f.store.Sweep(ctx, noon, noon, 1); return err },
 				"Ping":  f.store.Ping,
 			} {
-				for want, x := range map[error]context.Context{context.Canceled: ended, context.DeadlineExceeded: late} {
-					err := call(x)
+				for want, ctx := range map[error]context.Context{context.Canceled: ended, context.DeadlineExceeded: late} {
+					err := call(ctx)
 					if !errors.Is(err, want) || errors.Is(err, gateway.ErrUnavailable) {
 						t.Errorf("%s: got %v, want one that is %v and not ErrUnavailable", name, err, want)
 					}
@@ -152,13 +150,13 @@ var upkeepCases = []testCase{
 			id := f.addUser("o1").ID
 			var certain sync.Map
 			concurrently(f.concurrency(), func(i int) {
-				x, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
 				defer cancel()
 				name := fmt.Sprint("g", i)
-				if f.store.PutCode(x, newCode(id, "wiki", name)) != nil {
+				if f.store.PutCode(ctx, newCode(id, "wiki", name)) != nil {
 					return
 				}
-				_, err := f.store.Redeem(x, hash("code "+name), noon, newIssue(name))
+				_, err := f.store.Redeem(ctx, hash("code "+name), noon, newIssue(name))
 				certain.Store(name, err == nil)
 			})
 			for i := range f.concurrency() {
@@ -180,15 +178,9 @@ var upkeepCases = []testCase{
 		reason: "a late request must get a 503, not a sign-in page",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			if err := f.store.Ping(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.store.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.store.Close(); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.Ping(t.Context()))
+			wantNoError(t, f.store.Close())
+			wantNoError(t, f.store.Close())
 			_, err := f.store.User(t.Context(), id)
 			wantError(t, err, gateway.ErrUnavailable)
 			_, err = f.store.Session(t.Context(), hash("s"), noon)
@@ -207,9 +199,7 @@ var upkeepCases = []testCase{
 			id := f.addUser("o1").ID
 			f.addSession(id, "s1")
 			f.addGrant(id, "wiki", "g1")
-			if err := f.store.PutKey(t.Context(), newKey("k1", "slot")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "slot")))
 			f.pinSubject(id, "wiki", "sub", noon)
 			row := newAttempt("k", "code", "one", 0)
 			f.wantAttemptWon(row, 0)
@@ -219,9 +209,7 @@ var upkeepCases = []testCase{
 			wantEqual(t, "user", f.getUser(id).ID, id)
 			f.getSession(hash("s1"), noon)
 			_, _, err := f.store.Token(t.Context(), hash("access g1"), noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			wantEqual(t, "keys", len(f.listKeys()), 1)
 			wantEqual(t, "sub", f.pinSubject(id, "wiki", "other", noon), "sub")
 			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, row)
@@ -236,31 +224,29 @@ var upkeepCases = []testCase{
 			id := f.addUser("o1").ID
 			func() {
 				defer func() {
-					if p := recover(); p != "mine" {
-						t.Errorf("recovered %v", p)
+					if recovered := recover(); recovered != "mine" {
+						t.Errorf("recovered %v", recovered)
 					}
 				}()
-				_, _ = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Admin = true; panic("mine") })
+				_, _ = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Admin = true; panic("mine") })
 			}()
-			if err := f.store.Ping(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.Ping(t.Context()))
 			wantEqual(t, "admin", f.getUser(id).Admin, false)
 		},
 	},
 }
 
 func newLongSession(user, id string) gateway.Session {
-	n := newSession(user, id)
-	n.ExpiresAt = after(1000 * time.Hour)
-	return n
+	session := newSession(user, id)
+	session.ExpiresAt = after(1000 * time.Hour)
+	return session
 }
 
 // fill stores n sessions, attempts and grants that are expired at 13:00.
-func fill(t *testing.T, f *fixture, user string, n int) {
+func fill(t *testing.T, f *fixture, user string, rows int) {
 	t.Helper()
-	concurrently(16, func(w int) {
-		for i := w; i < n; i += 16 {
+	concurrently(16, func(writer int) {
+		for i := writer; i < rows; i += 16 {
 			name := fmt.Sprint("old ", i)
 			if err := f.store.PutSession(t.Context(), newSession(user, name), noon); err != nil {
 				t.Error(err)

@@ -17,12 +17,10 @@ var userCases = []testCase{
 		name:   "a second sign-in is the same user",
 		reason: "a new user would have lost groups and history",
 		run: func(t *testing.T, f *fixture) {
-			a := mainConnector.signIn(noon, "o1", "u1")
-			a.Profile = &gateway.Profile{Nickname: "小明 🙂", AvatarURL: "https://thirdwx.qlogo.cn/x", Locale: "zh-CN"}
-			first, events, err := f.store.RecordSignIn(t.Context(), a)
-			if err != nil {
-				t.Fatal(err)
-			}
+			signIn := mainConnector.signIn(noon, "o1", "u1")
+			signIn.Profile = &gateway.Profile{Nickname: "小明 🙂", AvatarURL: "https://thirdwx.qlogo.cn/x", Locale: "zh-CN"}
+			first, events, err := f.store.RecordSignIn(t.Context(), signIn)
+			wantNoError(t, err)
 			if len(events) != 1 || events[0].Kind != gateway.EventUserCreated || events[0].UserID != first.ID {
 				t.Fatalf("events of a first sign-in: %+v", events)
 			}
@@ -30,9 +28,7 @@ var userCases = []testCase{
 			wantEqual(t, "profile time", first.ProfileAt, noon)
 			wantEqual(t, "created", first.CreatedAt, noon)
 			again, events, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Hour), "o1", "u1"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			if len(events) != 0 {
 				t.Fatalf("a second sign-in has the events %+v", events)
 			}
@@ -49,18 +45,18 @@ var userCases = []testCase{
 		name:   "a late sign-in does not restore an old profile",
 		reason: "two requests of one person may be processed in the other order",
 		run: func(t *testing.T, f *fixture) {
-			a, b := mainConnector.signIn(after(time.Minute), "o1", ""), mainConnector.signIn(noon, "o1", "")
-			a.Profile, b.Profile = &gateway.Profile{Nickname: "new"}, &gateway.Profile{Nickname: "old"}
-			f.recordSignIn(a)
-			wantEqual(t, "nickname", f.recordSignIn(b).Nickname, "new")
+			newer, older := mainConnector.signIn(after(time.Minute), "o1", ""), mainConnector.signIn(noon, "o1", "")
+			newer.Profile, older.Profile = &gateway.Profile{Nickname: "new"}, &gateway.Profile{Nickname: "old"}
+			f.recordSignIn(newer)
+			wantEqual(t, "nickname", f.recordSignIn(older).Nickname, "new")
 		},
 	},
 	{
 		name:   "the same openid at another connector is another user",
 		reason: "an openid means nothing without its appid",
 		run: func(t *testing.T, f *fixture) {
-			a, b := f.recordSignIn(mainConnector.signIn(noon, "o1", "")), f.recordSignIn(foreignConnector.signIn(noon, "o1", ""))
-			if a.ID == b.ID {
+			first, second := f.recordSignIn(mainConnector.signIn(noon, "o1", "")), f.recordSignIn(foreignConnector.signIn(noon, "o1", ""))
+			if first.ID == second.ID {
 				t.Fatal("two appids, one user")
 			}
 		},
@@ -69,14 +65,12 @@ var userCases = []testCase{
 		name:   "concurrent sign-ins of one person are one user",
 		reason: "WeChat sends callbacks twice, and people tap twice",
 		run: func(t *testing.T, f *fixture) {
-			var seen counter
+			var results counter
 			concurrently(f.concurrency(), func(int) {
 				user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, "o1", "u1"))
-				seen.add(user.ID + " " + errorName(err))
+				results.add(user.ID + " " + errorName(err))
 			})
-			if len(seen.counts) != 1 {
-				t.Fatalf("users and errors: %v", seen.counts)
-			}
+			results.wantOneResult(t, "users and errors")
 			wantEqual(t, "stored users", len(f.listUsers(gateway.UserQuery{})), 1)
 		},
 	},
@@ -85,16 +79,14 @@ var userCases = []testCase{
 		reason: "a second user would have half of the person's rights",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
-				u := fmt.Sprint("u", round)
-				var seen counter
+				unionID := fmt.Sprint("u", round)
+				var results counter
 				concurrently(16, func(i int) {
-					e := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
-					user, _, err := f.store.RecordSignIn(t.Context(), e.signIn(noon, fmt.Sprint("o-", e.name, round), u))
-					seen.add(user.ID + " " + errorName(err))
+					connector := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
+					user, _, err := f.store.RecordSignIn(t.Context(), connector.signIn(noon, fmt.Sprint("o-", connector.name, round), unionID))
+					results.add(user.ID + " " + errorName(err))
 				})
-				if len(seen.counts) != 1 {
-					t.Fatalf("users and errors: %v", seen.counts)
-				}
+				results.wantOneResult(t, "users and errors")
 			}
 		},
 	},
@@ -102,13 +94,13 @@ var userCases = []testCase{
 		name:   "a sign-in without openid or time is rejected",
 		reason: "an empty openid would make one user of all people without one",
 		run: func(t *testing.T, f *fixture) {
-			for _, a := range []gateway.SignIn{
+			for _, signIn := range []gateway.SignIn{
 				mainConnector.signIn(noon, "", "u1"),
 				mainConnector.signIn(time.Time{}, "o1", ""),
 				{},
 			} {
-				if _, _, err := f.store.RecordSignIn(t.Context(), a); err == nil {
-					t.Fatalf("stored %+v", a)
+				if _, _, err := f.store.RecordSignIn(t.Context(), signIn); err == nil {
+					t.Fatalf("stored %+v", signIn)
 				}
 			}
 			wantEqual(t, "users", len(f.listUsers(gateway.UserQuery{})), 0)
@@ -134,10 +126,10 @@ var userCases = []testCase{
 		reason: "an approval must not be lost to a change of groups",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			n := f.concurrency()
-			concurrently(n, func(i int) {
-				_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
-					a.Groups = append(a.Groups, fmt.Sprintf("g%03d", i), "all")
+			updates := f.concurrency()
+			concurrently(updates, func(i int) {
+				_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+					stored.Groups = append(stored.Groups, fmt.Sprintf("g%03d", i), "all")
 					return nil
 				})
 				if err != nil {
@@ -145,7 +137,7 @@ var userCases = []testCase{
 				}
 			})
 			user := f.getUser(id)
-			wantEqual(t, "groups", len(user.Groups), n+1)
+			wantEqual(t, "groups", len(user.Groups), updates+1)
 			if !slices.IsSorted(user.Groups) {
 				t.Fatalf("groups are not sorted: %v", user.Groups)
 			}
@@ -156,20 +148,20 @@ var userCases = []testCase{
 		reason: "apps store the id in their databases",
 		run: func(t *testing.T, f *fixture) {
 			id := f.addUser("o1").ID
-			user := f.updateUser(id, after(time.Hour), func(a *gateway.User) error {
-				a.ID, a.CreatedAt, a.Admin, a.Locale = "x", time.Time{}, true, "en"
+			user := f.updateUser(id, after(time.Hour), func(stored *gateway.User) error {
+				stored.ID, stored.CreatedAt, stored.Admin, stored.Locale = "x", time.Time{}, true, "en"
 				return nil
 			})
 			wantEqual(t, "id", user.ID, id)
 			wantEqual(t, "created", user.CreatedAt, noon)
 			wantEqual(t, "updated", user.UpdatedAt, after(time.Hour))
 			wantEqual(t, "admin", user.Admin, true)
-			_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Status = "odd"; return nil })
+			_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Status = "odd"; return nil })
 			if err == nil || errors.Is(err, gateway.ErrUnavailable) {
 				t.Fatalf("an invalid status: %v", err)
 			}
 			mine := errors.New("mine")
-			_, err = f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error { a.Admin = false; return mine })
+			_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Admin = false; return mine })
 			if err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
@@ -183,9 +175,7 @@ var userCases = []testCase{
 			id := f.addUser("o1").ID
 			f.addSession(id, "s1")
 			f.addGrant(id, "wiki", "g1")
-			if err := f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")))
 			f.block(id)
 			_, err := f.store.Session(t.Context(), hash("s1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -196,9 +186,7 @@ var userCases = []testCase{
 			wantError(t, f.store.PutSession(t.Context(), newSession(id, "s2"), noon), gateway.ErrBlocked)
 			wantError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g3")), gateway.ErrBlocked)
 			user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Minute), "o1", ""))
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
 			wantEqual(t, "status after another sign-in", user.Status, gateway.Blocked)
 		},
 	},
@@ -210,8 +198,8 @@ var userCases = []testCase{
 				id := f.addUser(fmt.Sprint("o", round)).ID
 				concurrently(12, func(i int) {
 					if i == 5 {
-						_, err := f.store.UpdateUser(t.Context(), id, noon, func(a *gateway.User) error {
-							a.Status = gateway.Blocked
+						_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+							stored.Status = gateway.Blocked
 							return nil
 						})
 						if err != nil {
@@ -239,31 +227,23 @@ var userCases = []testCase{
 		reason: "a nickname or a nonce must not prevent a sign-in",
 		run: func(t *testing.T, f *fixture) {
 			const odd = "a'\"\\%_\x00\xff\u202e😀\r\n;--"
-			a := mainConnector.signIn(noon, "o'1\"", "u'1")
-			a.Profile = &gateway.Profile{Nickname: odd, AvatarURL: odd, Locale: odd}
-			user := f.recordSignIn(a)
+			signIn := mainConnector.signIn(noon, "o'1\"", "u'1")
+			signIn.Profile = &gateway.Profile{Nickname: odd, AvatarURL: odd, Locale: odd}
+			user := f.recordSignIn(signIn)
 			if !utf8.ValidString(user.Nickname) || !strings.Contains(user.Nickname, "😀") ||
 				strings.Contains(user.Nickname, "\x00") {
 				t.Fatalf("nickname %q", user.Nickname)
 			}
 			_, err := f.store.Users(t.Context(), gateway.UserQuery{Text: odd})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := f.store.AppendEvents(t.Context(),
-				gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, err)
+			wantNoError(t, f.store.AppendEvents(t.Context(),
+				gateway.Event{At: noon, Kind: "signin", RequestID: odd, Detail: odd}))
 			code := newCode(user.ID, "wiki", "g1")
 			code.Nonce = odd
-			if err := f.store.PutCode(t.Context(), code); err != nil {
-				t.Fatal(err)
-			}
+			wantNoError(t, f.store.PutCode(t.Context(), code))
 			wantEqual(t, "nonce", f.getCode(code.Hash).Nonce, odd)
-			_, err = f.store.UpdateUser(t.Context(), user.ID, noon, func(a *gateway.User) error { a.Nickname = odd; return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, err = f.store.UpdateUser(t.Context(), user.ID, noon, func(stored *gateway.User) error { stored.Nickname = odd; return nil })
+			wantNoError(t, err)
 		},
 	},
 	{
@@ -273,18 +253,18 @@ var userCases = []testCase{
 			var want []string
 			for i := range 7 {
 				// pairs have the same time
-				a := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i))
-				a.Profile = &gateway.Profile{Nickname: fmt.Sprintf("Name %d 100%%_x", i)}
+				signIn := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i))
+				signIn.Profile = &gateway.Profile{Nickname: fmt.Sprintf("Name %d 100%%_x", i)}
 				if i%3 == 0 {
-					a.InitialStatus = gateway.Pending
+					signIn.InitialStatus = gateway.Pending
 				}
-				want = append(want, f.recordSignIn(a).ID)
+				want = append(want, f.recordSignIn(signIn).ID)
 			}
 			var got []string
-			for q := (gateway.UserQuery{Limit: 3}); ; q.After = got[len(got)-1] {
-				page := f.listUsers(q)
-				for _, a := range page {
-					got = append(got, a.ID)
+			for query := (gateway.UserQuery{Limit: 3}); ; query.After = got[len(got)-1] {
+				page := f.listUsers(query)
+				for _, user := range page {
+					got = append(got, user.ID)
 				}
 				if len(page) < 3 {
 					break
@@ -295,8 +275,8 @@ var userCases = []testCase{
 			if !slices.Equal(sorted, want) {
 				t.Fatalf("paging found %d of 7: %v", len(got), got)
 			}
-			for text, n := range map[string]int{"name 3": 1, "%_X": 7, "o4": 1, "u5": 1, got[0]: 1, "Name_": 0, "o": 0, "": 7} {
-				wantEqual(t, "found by "+text, len(f.listUsers(gateway.UserQuery{Text: text})), n)
+			for text, found := range map[string]int{"name 3": 1, "%_X": 7, "o4": 1, "u5": 1, got[0]: 1, "Name_": 0, "o": 0, "": 7} {
+				wantEqual(t, "found by "+text, len(f.listUsers(gateway.UserQuery{Text: text})), found)
 			}
 			wantEqual(t, "pending", len(f.listUsers(gateway.UserQuery{Status: gateway.Pending})), 3)
 		},
