@@ -29,8 +29,9 @@ func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
 		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)
 		return err
 	})
+	completion := newCompletion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1")
 	step("completing the sign-in", 1, func() (err error) {
-		user, _, err = store.CompleteSignIn(t.Context(), completion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1"))
+		user, _, err = store.CompleteSignIn(t.Context(), completion)
 		return err
 	})
 	code := newCode(user.ID, "wiki", "g1")

@@ -9,12 +9,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// completion returns the completion of a sign-in by the owner of an attempt.
-func completion(signIn gateway.SignIn, key, owner, session string) gateway.Completion {
-	newSession := newSession("", session)
-	newSession.Connector, newSession.AppID, newSession.OpenID = signIn.Connector, signIn.AppID, signIn.OpenID
+// newCompletion returns the completion of a sign-in by the owner of the attempt with the key. It
+// creates the session with the id.
+func newCompletion(signIn gateway.SignIn, key, owner, sessionID string) gateway.Completion {
+	session := newSession("", sessionID)
+	session.Connector, session.AppID, session.OpenID = signIn.Connector, signIn.AppID, signIn.OpenID
 	return gateway.Completion{
-		SignIn: signIn, Session: newSession, AttemptKey: key, Owner: owner, Now: signIn.At,
+		SignIn: signIn, Session: session, AttemptKey: key, Owner: owner, Now: signIn.At,
 		Outcome: gateway.Outcome{Kind: "signed_in", At: signIn.At, Text: "done"},
 		Refused: gateway.Outcome{Kind: "app_refused", At: signIn.At, Text: "refused"},
 		Event:   gateway.Event{Kind: "sign_in", App: "wiki", Connector: signIn.Connector, Method: "wechat", RequestID: "r1"},
@@ -55,7 +56,7 @@ var completionCases = []testCase{
 			old := f.addSession(f.addUser("o0").ID, "previous")
 			other := f.addSession(f.addUser("o9").ID, "another browser")
 			f.beginAttempt("k", "one")
-			completion := completion(mainConnector.signIn(after(time.Second), "o1", "u1"), "k", "one", "s1")
+			completion := newCompletion(mainConnector.signIn(after(time.Second), "o1", "u1"), "k", "one", "s1")
 			completion.Previous = old.Hash
 			user, joins, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
@@ -76,8 +77,8 @@ var completionCases = []testCase{
 			signIn := events[slices.IndexFunc(events, func(event gateway.Event) bool { return event.Kind == "sign_in" })]
 			signIn.ID = 0
 			wantEqual(t, "event", signIn, gateway.Event{
-				At: completion.Now, Kind: "sign_in", UserID: user.ID, App: "wiki", Connector: "main", Method: "wechat", Outcome: "ok",
-				RequestID: "r1",
+				At: completion.Now, Kind: "sign_in", UserID: user.ID, App: "wiki", Connector: "main", Method: "wechat",
+				Outcome: "ok", RequestID: "r1",
 			})
 		},
 	},
@@ -90,10 +91,10 @@ var completionCases = []testCase{
 			wantNoError(t, f.store.FinishAttempt(t.Context(), "finished", "one", gateway.Outcome{Kind: "busy", At: noon},
 				noon))
 			for name, completion := range map[string]gateway.Completion{
-				"unknown attempt":  completion(mainConnector.signIn(noon, "o1", ""), "unknown", "one", "s1"),
-				"another owner":    completion(mainConnector.signIn(noon, "o1", ""), "mine", "two", "s1"),
-				"finished attempt": completion(mainConnector.signIn(noon, "o1", ""), "finished", "one", "s1"),
-				"lease over":       completion(mainConnector.signIn(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
+				"unknown attempt":  newCompletion(mainConnector.signIn(noon, "o1", ""), "unknown", "one", "s1"),
+				"another owner":    newCompletion(mainConnector.signIn(noon, "o1", ""), "mine", "two", "s1"),
+				"finished attempt": newCompletion(mainConnector.signIn(noon, "o1", ""), "finished", "one", "s1"),
+				"lease over":       newCompletion(mainConnector.signIn(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
 			} {
 				_, _, err := f.store.CompleteSignIn(t.Context(), completion)
 				if errorName(err) != "conflict" {
@@ -119,13 +120,13 @@ var completionCases = []testCase{
 				"no event":   func(completion *gateway.Completion) { completion.Event.Kind = "" },
 				"no time":    func(completion *gateway.Completion) { completion.Now = time.Time{} },
 			} {
-				completion := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+				completion := newCompletion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
 				spoil(&completion)
 				if _, _, err := f.store.CompleteSignIn(t.Context(), completion); err == nil {
 					t.Fatalf("%s: stored", name)
 				}
 			}
-			f.wantNothingStored("refused", completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1"), 0, 0)
+			f.wantNothingStored("refused", newCompletion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1"), 0, 0)
 			wantEqual(t, "outcome", f.attemptOutcome("k").Kind, "")
 		},
 	},
@@ -137,7 +138,7 @@ var completionCases = []testCase{
 			f.block(user.ID)
 			old := f.addSession(f.addUser("o2").ID, "previous")
 			f.beginAttempt("k", "one")
-			completion := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+			completion := newCompletion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
 			completion.Previous = old.Hash
 			got, _, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
@@ -160,7 +161,7 @@ var completionCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			theirs := f.addSession(f.addUser("o1").ID, "s1")
 			f.beginAttempt("k", "one")
-			completion := completion(siteConnector.signIn(after(time.Second), "s9", ""), "k", "one", "s1")
+			completion := newCompletion(siteConnector.signIn(after(time.Second), "s9", ""), "k", "one", "s1")
 			_, _, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantError(t, err, gateway.ErrConflict)
 			wantEqual(t, "user of the session", f.getSession(theirs.Hash, noon).UserID, theirs.UserID)
@@ -178,7 +179,7 @@ var completionCases = []testCase{
 			older, younger := f.addTwoUsers()
 			f.addSession(younger.ID, "young session")
 			f.beginAttempt("k", "one")
-			completion := completion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
+			completion := newCompletion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
 			got, joins, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "user", got.ID, older.ID)
@@ -196,7 +197,7 @@ var completionCases = []testCase{
 			older, _ := f.addTwoUsers()
 			f.block(older.ID)
 			f.beginAttempt("k", "one")
-			completion := completion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
+			completion := newCompletion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
 			got, _, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "status", got.Status, gateway.Blocked)
@@ -215,7 +216,8 @@ var completionCases = []testCase{
 				f.beginAttempt(key, "one")
 				var results counter
 				concurrently(f.concurrency(), func(i int) {
-					completion := completion(mainConnector.signIn(noon, fmt.Sprint("o", round), ""), key, "one", fmt.Sprint("s", round, " ", i))
+					signIn := mainConnector.signIn(noon, fmt.Sprint("o", round), "")
+					completion := newCompletion(signIn, key, "one", fmt.Sprint("s", round, " ", i))
 					_, _, err := stores[i%2].CompleteSignIn(t.Context(), completion)
 					results.add(errorName(err))
 				})
@@ -237,9 +239,10 @@ var completionCases = []testCase{
 				f.beginAttempt(fmt.Sprint("k", i), "one")
 			}
 			concurrently(requests, func(i int) {
-				connector := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
-				signIn := connector.signIn(noon, "o-"+connector.name, "u1")
-				user, _, err := f.store.CompleteSignIn(t.Context(), completion(signIn, fmt.Sprint("k", i), "one", fmt.Sprint("s", i)))
+				at := joinableConnectors[i%3]
+				signIn := at.signIn(noon, "o-"+at.name, "u1")
+				completion := newCompletion(signIn, fmt.Sprint("k", i), "one", fmt.Sprint("s", i))
+				user, _, err := f.store.CompleteSignIn(t.Context(), completion)
 				results.add(user.ID + " " + errorName(err))
 			})
 			results.wantOneResult(t, "users and errors")
@@ -253,7 +256,7 @@ var completionCases = []testCase{
 		reason: "the answer that was sent must stay true",
 		run: func(t *testing.T, f *fixture) {
 			f.beginAttempt("k", "one")
-			completion := completion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
+			completion := newCompletion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")
 			user, _, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			if !f.reopen() {

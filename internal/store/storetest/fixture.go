@@ -199,6 +199,9 @@ var (
 	ungroupedConnector = connector{"lone", "wxlone", ""}
 )
 
+// joinableConnectors are the connectors of one Open Platform account.
+var joinableConnectors = []connector{mainConnector, siteConnector, thirdConnector}
+
 // appidsOf returns the appids of the connectors in one Open Platform account.
 func appidsOf(platform string) (ids []string) {
 	for _, c := range []connector{mainConnector, siteConnector, thirdConnector, foreignConnector} {

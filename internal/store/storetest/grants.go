@@ -239,9 +239,9 @@ var grantCases = []testCase{
 				return names
 			}
 			for i, test := range []struct {
-				revocation     gateway.Revocation
-				count     int
-				ended string
+				revocation gateway.Revocation
+				count      int
+				ended      string
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},
 				{gateway.Revocation{UserID: userA}, 3, "[a shop a wiki]"}, // and one of the previous round

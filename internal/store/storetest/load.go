@@ -27,7 +27,9 @@ func mixedLoad(t *testing.T, f *fixture) {
 	concurrently(12, func(worker int) {
 		random := rand.New(rand.NewPCG(seed, uint64(worker)))
 		for i := range rounds {
-			if err := f.randomOperation(random, users[random.IntN(len(users))], fmt.Sprint(worker, "-", i)); err != nil && !expected(err) {
+			user := users[random.IntN(len(users))]
+			err := f.randomOperation(random, user, fmt.Sprint(worker, "-", i))
+			if err != nil && !isExpected(err) {
 				t.Errorf("worker %d, round %d: %v", worker, i, err)
 				return
 			}
@@ -45,8 +47,8 @@ func mixedLoad(t *testing.T, f *fixture) {
 	}
 }
 
-// expected reports whether err is a result that a mixed load may have.
-func expected(err error) bool {
+// isExpected reports whether err is a result that a mixed load may have.
+func isExpected(err error) bool {
 	for _, allowed := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
 		gateway.ErrFull} {
 		if errors.Is(err, allowed) {
@@ -56,14 +58,14 @@ func expected(err error) bool {
 	return false
 }
 
-// randomOperation executes one operation of a gateway, chosen by r.
+// randomOperation executes one operation of a gateway, chosen at random.
 func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err error) {
 	switch random.IntN(13) {
 	case 0:
-		connector := []connector{mainConnector, siteConnector, thirdConnector}[random.IntN(3)]
-		_, _, err = f.store.RecordSignIn(f.t.Context(),
-			connector.signIn(after(time.Duration(random.IntN(60))*time.Minute), fmt.Sprint("o", random.IntN(4)),
-				[]string{"", "u1", "u2"}[random.IntN(3)]))
+		at := after(time.Duration(random.IntN(60)) * time.Minute)
+		openid := fmt.Sprint("o", random.IntN(4))
+		unionid := []string{"", "u1", "u2"}[random.IntN(3)]
+		_, _, err = f.store.RecordSignIn(f.t.Context(), joinableConnectors[random.IntN(3)].signIn(at, openid, unionid))
 	case 1, 2:
 		err = f.store.PutSession(f.t.Context(), newSession(user, name), noon)
 	case 3, 4:
@@ -76,7 +78,10 @@ func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err err
 		_, err = f.store.DeleteUserSessions(f.t.Context(), user)
 	case 7:
 		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[random.IntN(3)]
-		_, err = f.store.UpdateUser(f.t.Context(), user, noon, func(stored *gateway.User) error { stored.Status = status; return nil })
+		_, err = f.store.UpdateUser(f.t.Context(), user, noon, func(stored *gateway.User) error {
+			stored.Status = status
+			return nil
+		})
 	case 8:
 		_, err = f.store.Sweep(f.t.Context(), after(2*time.Hour), time.Time{}, 5)
 	case 9:
@@ -90,7 +95,7 @@ func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err err
 		}
 	case 12:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
-		if _, err = f.store.RedeemTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon); err != nil && expected(err) {
+		if _, err = f.store.RedeemTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon); err != nil && isExpected(err) {
 			err = f.store.CancelTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon)
 		}
 	}

@@ -29,9 +29,11 @@ var refreshCases = []testCase{
 			for generation := 1; generation <= 5; generation++ {
 				rotation := newRotation("g1", generation, time.Duration(generation)*time.Hour)
 				out := f.rotate(rotation)
-				wantEqual(t, "rotation", fmt.Sprint(out.Grant.Counter, out.Repeated, out.Refresh == rotation.Next, out.Grant.RotatedAt,
-					out.Grant.ExpiresAt),
-					fmt.Sprint(generation+1, false, true, rotation.Now, rotation.Expires))
+				wantEqual(t, "counter", out.Grant.Counter, generation+1)
+				wantEqual(t, "repeated", out.Repeated, false)
+				wantEqual(t, "refresh token", out.Refresh, rotation.Next)
+				wantEqual(t, "time of the rotation", out.Grant.RotatedAt, rotation.Now)
+				wantEqual(t, "end of the grant", out.Grant.ExpiresAt, rotation.Expires)
 				_, grant, err := f.store.Token(t.Context(), rotation.Access.Hash, rotation.Now)
 				wantNoError(t, err)
 				if !reflect.DeepEqual(grant, out.Grant) {

@@ -131,7 +131,8 @@ var sessionCases = []testCase{
 				err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
 					stored.Data = append(stored.Data, 'x')
 					stored.UserID, stored.CreatedAt = "somebody", time.Time{}
-					stored.SeenAt, stored.ExpiresAt = stored.SeenAt.Add(-time.Hour), stored.ExpiresAt.Add(-time.Hour) // neither is set to an earlier time
+					// The store must not set either to an earlier time.
+					stored.SeenAt, stored.ExpiresAt = stored.SeenAt.Add(-time.Hour), stored.ExpiresAt.Add(-time.Hour)
 					return nil
 				})
 				if err != nil {
@@ -188,7 +189,8 @@ var sessionUserCases = []testCase{
 			session := f.addSession(user.ID, "s1")
 			for _, status := range []gateway.Status{gateway.Active, gateway.Pending} {
 				want := f.updateUser(user.ID, noon, func(stored *gateway.User) error {
-					stored.Status, stored.Nickname, stored.Groups, stored.Admin = status, "name "+string(status), []string{"a", "b"}, true
+					stored.Status, stored.Nickname = status, "name "+string(status)
+					stored.Groups, stored.Admin = []string{"a", "b"}, true
 					return nil
 				})
 				got, user, err := f.store.SessionUser(t.Context(), session.Hash, noon)

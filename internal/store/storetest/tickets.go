@@ -99,7 +99,8 @@ var ticketCases = []testCase{
 			} {
 				ticket := newTicket(name)
 				change(&ticket)
-				if err := f.store.PutTicket(t.Context(), ticket, noon, noLimit); err == nil || errors.Is(err, gateway.ErrUnavailable) {
+				err := f.store.PutTicket(t.Context(), ticket, noon, noLimit)
+				if err == nil || errors.Is(err, gateway.ErrUnavailable) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}

@@ -228,7 +228,10 @@ var upkeepCases = []testCase{
 						t.Errorf("recovered %v", recovered)
 					}
 				}()
-				_, _ = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Admin = true; panic("mine") })
+				_, _ = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+					stored.Admin = true
+					panic("mine")
+				})
 			}()
 			wantNoError(t, f.store.Ping(t.Context()))
 			wantEqual(t, "admin", f.getUser(id).Admin, false)

@@ -55,7 +55,8 @@ var userCases = []testCase{
 		name:   "the same openid at another connector is another user",
 		reason: "an openid means nothing without its appid",
 		run: func(t *testing.T, f *fixture) {
-			first, second := f.recordSignIn(mainConnector.signIn(noon, "o1", "")), f.recordSignIn(foreignConnector.signIn(noon, "o1", ""))
+			first := f.recordSignIn(mainConnector.signIn(noon, "o1", ""))
+			second := f.recordSignIn(foreignConnector.signIn(noon, "o1", ""))
 			if first.ID == second.ID {
 				t.Fatal("two appids, one user")
 			}
@@ -82,8 +83,9 @@ var userCases = []testCase{
 				unionID := fmt.Sprint("u", round)
 				var results counter
 				concurrently(16, func(i int) {
-					connector := []connector{mainConnector, siteConnector, thirdConnector}[i%3]
-					user, _, err := f.store.RecordSignIn(t.Context(), connector.signIn(noon, fmt.Sprint("o-", connector.name, round), unionID))
+					at := joinableConnectors[i%3]
+					signIn := at.signIn(noon, fmt.Sprint("o-", at.name, round), unionID)
+					user, _, err := f.store.RecordSignIn(t.Context(), signIn)
 					results.add(user.ID + " " + errorName(err))
 				})
 				results.wantOneResult(t, "users and errors")
@@ -156,12 +158,18 @@ var userCases = []testCase{
 			wantEqual(t, "created", user.CreatedAt, noon)
 			wantEqual(t, "updated", user.UpdatedAt, after(time.Hour))
 			wantEqual(t, "admin", user.Admin, true)
-			_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Status = "odd"; return nil })
+			_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+				stored.Status = "odd"
+				return nil
+			})
 			if err == nil || errors.Is(err, gateway.ErrUnavailable) {
 				t.Fatalf("an invalid status: %v", err)
 			}
 			mine := errors.New("mine")
-			_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error { stored.Admin = false; return mine })
+			_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+				stored.Admin = false
+				return mine
+			})
 			if err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
@@ -242,7 +250,10 @@ var userCases = []testCase{
 			code.Nonce = odd
 			wantNoError(t, f.store.PutCode(t.Context(), code))
 			wantEqual(t, "nonce", f.getCode(code.Hash).Nonce, odd)
-			_, err = f.store.UpdateUser(t.Context(), user.ID, noon, func(stored *gateway.User) error { stored.Nickname = odd; return nil })
+			_, err = f.store.UpdateUser(t.Context(), user.ID, noon, func(stored *gateway.User) error {
+				stored.Nickname = odd
+				return nil
+			})
 			wantNoError(t, err)
 		},
 	},
@@ -275,7 +286,13 @@ var userCases = []testCase{
 			if !slices.Equal(sorted, want) {
 				t.Fatalf("paging found %d of 7: %v", len(got), got)
 			}
-			for text, found := range map[string]int{"name 3": 1, "%_X": 7, "o4": 1, "u5": 1, got[0]: 1, "Name_": 0, "o": 0, "": 7} {
+			for text, found := range map[string]int{
+				"name 3": 1, "%_X": 7, "Name_": 0, // part of a nickname; % and _ are not wildcards
+				"o4": 1, "o": 0, // a whole openid
+				"u5":   1, // a unionid
+				got[0]: 1, // an id
+				"":     7,
+			} {
 				wantEqual(t, "found by "+text, len(f.listUsers(gateway.UserQuery{Text: text})), found)
 			}
 			wantEqual(t, "pending", len(f.listUsers(gateway.UserQuery{Status: gateway.Pending})), 3)
