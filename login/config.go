@@ -24,10 +24,10 @@ import (
 // required; the zero value of every other field works.
 type Config struct {
 	// URL is the program's public base URL, such as https://app.example.com. It may have a path,
-	// below which the program and this handler are served. The callback is URL + "/wechat/callback".
-	// Set the host of URL as the callback domain at WeChat (网页授权域名 or 授权回调域). The URL must be
-	// https, except on loopback or with Insecure. The Host header is never used, because the client
-	// chooses it.
+	// below which the program and this handler are served. The callback is URL +
+	// "/wechat/callback". Set the host of URL as the callback domain at WeChat (网页授权域名 or 授权回调域).
+	// The URL must be https, except on loopback or with Insecure. The Host header is never used,
+	// because the client chooses it.
 	URL string
 
 	// Keys encrypt the cookies of pending sign-ins. Each has at least 32 random bytes. The first
@@ -35,7 +35,8 @@ type Config struct {
 	// not generate them at startup: a restart would then end every pending sign-in.
 	Keys [][]byte
 
-	// Store stores sessions and attempts; nil is a new MemoryStore.
+	// Store stores sessions, and attempts: which request redeems the code of a pending sign-in. nil
+	// is a new MemoryStore.
 	Store Store
 
 	// OfficialAccount signs users in inside WeChat (服务号, or a 测试号); nil is none.
@@ -59,13 +60,13 @@ type Config struct {
 	ReturnHosts []string
 
 	// AvatarHosts are the origins of avatars besides WeChat's own (https, *.qlogo.cn), in the form
-	// of ReturnHosts. The URL of an avatar from any other origin becomes "". In development, add the
-	// origin of the simulator.
+	// of ReturnHosts. The URL of an avatar from any other origin becomes "". In development, add
+	// the origin of the simulator.
 	AvatarHosts []string
 
-	// CallbackPath is the path of the callback, below the path of URL. "" is "/wechat/callback"; any
-	// other path begins with "/wechat/callback/". A program with several official accounts uses one
-	// Handler for each, with its own CallbackPath. Handlers with the same URL, Keys, Store and
+	// CallbackPath is the path of the callback, below the path of URL. "" is "/wechat/callback";
+	// any other path begins with "/wechat/callback/". A program with several official accounts uses
+	// one Handler for each, with its own CallbackPath. Handlers with the same URL, Keys, Store and
 	// CookieName share sessions and pending sign-ins.
 	CallbackPath string
 
@@ -74,10 +75,11 @@ type Config struct {
 	// added to the name.
 	CookieName string
 
-	// OnStart is called before a browser is sent to WeChat, with the Return, Scope and Method of the
-	// sign-in. It returns false when it has answered the request itself, for example with a page that
-	// asks the user to accept terms; then no sign-in starts. It is not called when a sign-in restarts
-	// automatically. With nil every sign-in starts. It must be safe for concurrent use.
+	// OnStart is called before a browser is sent to WeChat, with the Return, Scope and Method of
+	// the sign-in. It returns false when it has answered the request itself, for example with a
+	// page that asks the user to accept terms; then no sign-in starts. It is not called when a
+	// sign-in restarts automatically. With nil every sign-in starts. It must be safe for concurrent
+	// use.
 	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
 	// OnSignIn is called once for each sign-in, before its session is created. It connects the user
@@ -88,8 +90,9 @@ type Config struct {
 	// ErrUnavailable the page asks the user to try again in a moment. For any other error the page
 	// reports a failure of the program.
 	//
-	// The context is not cancelled when the client closes the connection, and leaves at least three
-	// seconds. With nil every user is accepted. OnSignIn must be safe for concurrent use.
+	// The context is not cancelled when the client closes the connection; its deadline is at least
+	// three seconds away. With nil every user is accepted. OnSignIn must be safe for concurrent
+	// use.
 	OnSignIn func(context.Context, *SignIn) error
 
 	// RenderPage renders all pages; nil renders the built-in ones. A RenderPage function can call
@@ -114,8 +117,8 @@ type Config struct {
 	// not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
-	// Logger gets one line for each sign-in and one for each error. No line contains a code, a token,
-	// a secret or a whole openid. With nil nothing is logged.
+	// Logger gets one line for each sign-in and one for each error. No line contains a code, a
+	// token, a secret or a whole openid. With nil nothing is logged.
 	Logger *slog.Logger
 
 	// Now is the clock; nil is time.Now.
@@ -126,11 +129,11 @@ type Config struct {
 // different values.
 type Event struct {
 	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
-	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome of
-	// an earlier callback), "lost" (it belongs to no sign-in of the browser), "gave_up" (WeChat
+	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome
+	// of an earlier callback), "lost" (it belongs to no sign-in of the browser), "gave_up" (WeChat
 	// refused codes several times in a row), "store_full" or "unavailable" (the store).
 	Outcome string
-	Method  Method // "" when the flow is not known
+	Method  Method // "" when the sign-in is not known
 }
 
 // New checks the configuration and returns a Handler. The error joins all problems (errors.Join),
@@ -142,7 +145,7 @@ func New(c Config) (*Handler, error) {
 	h := &Handler{cfg: c}
 	cookiePrefix := cmp.Or(c.CookieName, "weigate")
 	if err := h.useURL(c.URL, cookiePrefix, c.Insecure); err != nil {
-		problem("Config.URL %q: %w", redactUser(c.URL), err)
+		problem("Config.URL %q: %w", redactPassword(c.URL), err)
 	}
 	if err := checkKeys(c.Keys); err != nil {
 		problem("Config.Keys: %w", err)
@@ -183,7 +186,7 @@ func parseOrigins(field string, hosts []string) (map[string]bool, []error) {
 	for _, host := range hosts {
 		canonical, err := origin.Canonical(host)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("login: Config.%s %q: %w", field, redactUser(host), err))
+			problems = append(problems, fmt.Errorf("login: Config.%s %q: %w", field, redactPassword(host), err))
 			continue
 		}
 		origins[canonical] = true
@@ -260,8 +263,9 @@ func (h *Handler) build() (err error) {
 	h.cfg.SessionIdle = cmp.Or(h.cfg.SessionIdle, 24*time.Hour)
 	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
-	// The check compares Origin with Host when the browser does not send Sec-Fetch-Site. Behind a
-	// proxy that changes Host, the handler's own forms would be rejected.
+	// When the browser does not send Sec-Fetch-Site, the cross-origin check compares Origin with
+	// Host. Without a trusted origin, it would reject the handler's own forms behind a proxy that
+	// changes Host.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Origin); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}
@@ -287,8 +291,8 @@ func (h *Handler) sendEvent(ctx context.Context, e flow.Event) {
 	}
 }
 
-// redactUser returns an address without its password, for error messages.
-func redactUser(address string) string {
+// redactPassword returns an address without its password, for error messages.
+func redactPassword(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "…"

@@ -14,12 +14,12 @@ import (
 
 // Require calls next for signed-in users only; next gets the session with FromContext. A browser
 // that is not signed in is redirected to the sign-in, and returns to the same URL afterwards. An
-// API call gets 401 and JSON instead. An API call is a request that a script sent, or one that does
-// not accept HTML and either accepts JSON or is neither GET nor HEAD. While the store cannot be
-// read, the response is 503.
+// API call gets 401 and JSON instead: a request that a script sent, or, where the browser does not
+// tell, a request that does not accept HTML, and that accepts JSON or has another method than GET
+// and HEAD. While the store cannot be read, the response is 503.
 //
-// Require sets "Cache-Control: private, no-store", which next can replace. It prevents that a page
-// is shown from a cache after the user has signed out.
+// Require sets "Cache-Control: private, no-store", which next can replace. Otherwise
+// a cache could show a page after the user has signed out.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := h.requireSession(w, r); s != nil {
@@ -31,8 +31,9 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 // RequireProfile is Require for pages that need a nickname and avatar (头像昵称). When they are missing
 // or older than Config.ProfileMaxAge, it first redirects to a page that asks for them. WeChat
 // requires the press of a button: a consent page that opens without one is replaced by a snapshot
-// page (WeChat's announcement of 2022-05-09). The page also has a button "Continue without", so
-// next must accept an empty Nickname. API calls get 403 and JSON instead of the page.
+// page (快照页), which yields a virtual user (WeChat's announcement of 2022-05-09). The page also has
+// a button "Continue without", so next must accept an empty Nickname. API calls get 403 and JSON
+// instead of the page.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := h.requireSession(w, r)
@@ -202,7 +203,7 @@ func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error
 	h.showPage(w, r, Page{Kind: PageBadReturn})
 }
 
-// meResponse is the JSON that /sign-in/me returns to scripts of the program.
+// meResponse is the JSON that /sign-in/me returns to scripts of the app's pages.
 type meResponse struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`

@@ -37,8 +37,8 @@
 //
 // # Concurrency
 //
-// A Client is safe for concurrent use, and no result is shared between calls. The package imports
-// the standard library only.
+// A Client is safe for concurrent use. Each call returns a new Token or UserInfo. The package
+// imports the standard library only.
 //
 // # Secrets
 //

@@ -89,7 +89,7 @@ func newLogger(to io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to, o))
 }
 
-// parseLevel parses the key log.level of the configuration.
+// parseLevel parses the key log.level of the configuration, which has rejected every other word.
 func parseLevel(word string) slog.Level {
 	var l slog.Level
 	if l.UnmarshalText([]byte(word)) != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file reads secrets: from the value of a key, from its environment variable, or from the file
-// that a second key with _file at its end names (secret, secret_file).
+// This file reads secrets: from the value of a key, from its environment variable, or from a file.
+// A second key, which ends in _file, contains the path of that file: secret, secret_file.
 
 // maxSecretFile is the largest size of a secret file. A wrong path may name a huge file.
 const maxSecretFile = 16 << 10
@@ -23,15 +23,15 @@ const maxSecretFile = 16 << 10
 // hasPermissionBits reports whether this operating system has Unix permissions for files.
 const hasPermissionBits = runtime.GOOS != "windows"
 
-// secret is a secret with the value of the configuration that it was read from.
+// secret is a secret, and where the configuration has it, for error messages.
 type secret struct {
 	value wechat.Secret
 	at    value
 }
 
-// secrets reads secrets from the key of v, or from the file that the same key with _file at its end
-// names. It rejects more than limit secrets. If one of the two keys is set by an environment
-// variable, the other one in the file is ignored.
+// secrets reads secrets from the key of v, or from the file whose path is in the same key with
+// _file at its end. It rejects more than limit secrets. If an environment variable sets one of the
+// two keys, the other key is ignored in the configuration file.
 func (s *section) secrets(v value, limit int) []secret {
 	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
 	file := s.fromEnvOrFile(name + "_file")

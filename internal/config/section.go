@@ -24,8 +24,8 @@ type key[T any] struct {
 	below    []string          // paths of the keys inside the value of this key, such as ".idle"
 
 	// read checks the value v of the key and stores it in the struct. s is the mapping that
-	// contains the key. nil = another key's function reads this key too, as that of secret reads
-	// secret_file.
+	// contains the key. nil when the function of another key reads this key too: that of secret
+	// also reads secret_file.
 	read func(s *section, v value, into *T)
 }
 
@@ -168,8 +168,8 @@ func paths[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// prefixed returns paths with a prefix: the name of a key, "." before the keys of a mapping, or
-// "[]." before the keys of list items.
+// prefixed returns the paths with prefix before each. The prefix is the name of a key, or, for the
+// field below of a key, "." when its value is a mapping and "[]." when it is a list of mappings.
 func prefixed(prefix string, paths []string) (out []string) {
 	for _, path := range paths {
 		out = append(out, prefix+path)

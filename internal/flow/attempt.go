@@ -14,8 +14,8 @@ import (
 
 // Errors that an [Attempts] store returns. It may wrap them.
 var (
-	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not own
-	// the attempt.
+	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not
+	// own the attempt.
 	ErrAttemptLost = errors.New("the attempt has another owner, or its lease has passed")
 	// ErrFull means that the store has reached a limit.
 	ErrFull = errors.New("the store is full")
@@ -36,7 +36,7 @@ type Attempt struct {
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // when the owner must have written the outcome
-	Expires time.Time // the row may be removed from then on; later than the cookie of the flow
+	Expires time.Time // the row may be removed from then on, when the flow's cookie has expired
 	Outcome Outcome   // zero while the redemption is in progress
 }
 
@@ -44,7 +44,7 @@ type Attempt struct {
 type Outcome struct {
 	Kind string
 	At   time.Time // when it was written
-	Text string    // what the program tells the user, for OutcomeRefused
+	Text string    // for the user, from the program that uses the engine; for OutcomeRefused
 }
 
 // The kinds of outcomes. The zero value "" is a redemption in progress.
@@ -62,12 +62,12 @@ const (
 // Attempts stores the attempts, for all processes that serve one callback.
 type Attempts interface {
 	// BeginAttempt stores want in one atomic step and returns it and true, when the flow has no
-	// attempt yet, or when the stored one has OutcomeCodeRefused and another code than want. Otherwise
-	// it returns the stored attempt and false.
+	// attempt yet, or when the stored one has OutcomeCodeRefused and another code than want.
+	// Otherwise it returns the stored attempt and false.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
-	// FinishAttempt writes the outcome, once. It returns ErrAttemptLost, and changes nothing, when the
-	// attempt is missing, has another owner or an outcome, or its lease is not after now.
+	// FinishAttempt writes the outcome, once. It returns ErrAttemptLost, and changes nothing, when
+	// the attempt is missing, has another owner or an outcome, or its lease is not after now.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
@@ -79,15 +79,15 @@ const (
 	attemptLease      = 15 * time.Second
 	attemptStoreLimit = attemptLease - redeemLimit // for one call of Attempts
 
-	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals. WeChat
-	// usually answers within 50 to 200 ms, so the short intervals come first.
+	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals.
+	// WeChat usually answers within 50 to 200 ms, so the short intervals come first.
 	firstPause   = 5 * time.Millisecond
 	longestPause = 250 * time.Millisecond
 )
 
-// errOutcomeUnknown means that it is unknown whether the code was redeemed. It must not be sent
-// twice, so the flow starts again.
-var errOutcomeUnknown = errors.New("flow: the outcome of the redemption is unknown")
+// errStartAgain means that the flow must start again: it is unknown whether the code was redeemed,
+// and a code must not be sent twice, or this browser must not get the session of the first code.
+var errStartAgain = errors.New("flow: the flow must start again")
 
 // redeemOrWait begins an attempt and redeems the code. When another request, in this process or
 // another, has begun the attempt, it waits for the outcome. redeemedHere reports whether this call
@@ -111,11 +111,11 @@ func (e *Engine) redeemOrWait(
 			out, err := e.redeem(b, f, code, own, record)
 			return out, true, err
 		case stored.Outcome.Kind == OutcomeSignedIn && stored.Code != own.Code && !e.acceptsOtherCode(b, f):
-			return Outcome{}, false, errOutcomeUnknown
+			return Outcome{}, false, errStartAgain
 		case stored.Outcome.Kind != "":
 			return stored.Outcome, false, nil
 		case !stored.Lease.After(now) || time.Since(started) > attemptLease:
-			return Outcome{}, false, errOutcomeUnknown
+			return Outcome{}, false, errStartAgain
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -139,11 +139,11 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 // acceptsOtherCode reports whether a callback with a second code may get the session that the first
 // code created. WeChat sends such a callback when it requests the callback twice.
 //
-// It can also be an attack: the attacker sets their own flow cookie in a victim's browser, the
-// victim signs in with it, and the attacker repeats the callback, with a code of their own, to get
-// the victim's session. Where cookies have the prefix "__Host-", the attacker cannot set one from
-// another host. Elsewhere the browser must have the session already; otherwise the flow starts
-// again.
+// It can also be an attack. The session id is derived from the flow cookie. The attacker sets their
+// own flow cookie in a victim's browser, the victim signs in with it, and the attacker repeats the
+// callback, with a code of their own, to get the victim's session. Where cookies have the prefix
+// "__Host-", the attacker cannot set one from another host. Elsewhere the browser must have the
+// session already; otherwise the flow starts again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
 	if e.cookies.HostOnly() {
 		return true
@@ -218,7 +218,7 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record
 	if out.Kind == "" {
 		if errors.Is(err, ErrAttemptLost) {
 			e.cfg.Logger.WarnContext(ctx, "attempt lost, sign-in restarted", "error", err, "request_id", b.RequestID)
-			return Outcome{}, errOutcomeUnknown
+			return Outcome{}, errStartAgain
 		}
 		return Outcome{}, err
 	}
@@ -264,8 +264,9 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 
 // exchangeOutcome returns the outcome for an error of the exchange. It returns OutcomeCodeRefused,
 // after which the flow starts again automatically, only when WeChat answered that the code is
-// invalid. When WeChat gave no usable answer, [wechat.ErrReauthorize] is returned too, since the
-// code may have been used; then the outcome is OutcomeBusy, and the user decides when to try again.
+// invalid. When WeChat gave no usable answer, the error matches [wechat.ErrReauthorize] too, since
+// the code may have been used; but the outcome is OutcomeBusy, and the user decides when to try
+// again.
 func exchangeOutcome(err error) string {
 	var wechatErr *wechat.Error
 	answered := errors.As(err, &wechatErr) && wechatErr.Code != 0

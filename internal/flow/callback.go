@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's second
-	// request comes within seconds (field reports, "callback called twice"). Users reload the page or
-	// press the back button soon after.
+	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's
+	// second request comes within seconds (field reports, "callback called twice"). Users reload
+	// the page or press the back button soon after.
 	repeatWindow = time.Minute
 
-	// maxCode is the greatest length of a code that is sent to WeChat, in bytes. WeChat's codes have
-	// 32; WeCom documents at most 512.
+	// maxCode is the greatest length of a code that is sent to WeChat, in bytes. WeChat's codes
+	// have 32; WeCom documents at most 512.
 	maxCode = 512
 )
 
@@ -94,7 +94,7 @@ func validCode(code string) bool {
 func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFunc) Result {
 	out, redeemedHere, err := e.redeemOrWait(b, f, code, record)
 	switch {
-	case errors.Is(err, errOutcomeUnknown):
+	case errors.Is(err, errStartAgain):
 		return e.restart(b, f)
 	case err != nil && b.Request.Context().Err() != nil:
 		// The client closed the connection and does not receive this response.

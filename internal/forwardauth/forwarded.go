@@ -14,7 +14,7 @@ import (
 // forwardedRequest is the original request, for which a proxy requests a decision.
 type forwardedRequest struct {
 	site   *site
-	target string // path and query, as cleanReturn leaves them
+	target string // path and query, not cleaned yet
 	method string
 	nginx  bool // sent by auth_request, which passes on 401 and 403 only
 }
@@ -28,9 +28,9 @@ var (
 // parseForwarded reads the original request from the headers of a trusted proxy.
 //
 // Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends X-Original-URL and
-// X-Original-Method when it is configured as documented. A proxy of one kind passes on the headers of
-// the other kind if a client sends them. So when both contain a host, the hosts must be equal:
-// otherwise a client could get the decision for another site.
+// X-Original-Method when it is configured as documented. A proxy of one kind passes on the headers
+// of the other kind if a client sends them. So when both contain a host, they must belong to the
+// same app: otherwise a client could get the decision for another site.
 func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	var req forwardedRequest
 	if !h.trusted(r) {
@@ -62,8 +62,8 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	return req, nil
 }
 
-// single returns the value of a header, "" if it is missing. ok is false when it occurs several times:
-// the client may have added a value.
+// single returns the value of a header, "" if it is missing. ok is false when it occurs several
+// times: the client may have added a value.
 func single(r *http.Request, name string) (value string, ok bool) {
 	switch v := r.Header[name]; len(v) {
 	case 0:
@@ -87,24 +87,20 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 	return scheme, rest[:i], rest[i:], true
 }
 
-// site returns the site of a host, compared with its port and without regard to case; nil when no
-// app has the host.
+// site returns the site of a host: a host of an app with a scheme, and with the settings that
+// belong to them. It is nil when no app has the host. Hosts are compared with their port and
+// without regard to case. An app has a host on plain http only on loopback, or with
+// Config.Insecure.
 func (h *Handler) site(host, proto string) *site {
-	p, found := h.byHost[host]
-	if !found {
-		p = h.byHost[strings.ToLower(host)]
+	sites, found := h.byHost[host]
+	if !found { // browsers send the host in lower case
+		sites = h.byHost[strings.ToLower(host)]
 	}
-	switch proto {
-	case "http", "ws":
-		if p.http != nil {
-			return p.http
-		}
-	case "": // no scheme given; plain http exists only on loopback, or with Config.Insecure
-		if p.http != nil {
-			return p.http
-		}
+	plain := proto == "http" || proto == "ws" || proto == ""
+	if plain && sites.http != nil {
+		return sites.http
 	}
-	return p.https // a browser on plain http is redirected to https, where the cookie is
+	return sites.https // a browser on plain http is redirected to https, where the cookie is
 }
 
 func (h *Handler) trusted(r *http.Request) bool {
@@ -129,16 +125,16 @@ func (h *Handler) siteOf(r *http.Request) *site {
 		proto = "https"
 	}
 	if h.trusted(r) {
-		forwarded, ok := single(r, "X-Forwarded-Host")
-		by, ok2 := single(r, "X-Forwarded-Proto")
+		forwardedHost, ok := single(r, "X-Forwarded-Host")
+		forwardedProto, ok2 := single(r, "X-Forwarded-Proto")
 		if !ok || !ok2 {
 			return nil
 		}
-		if forwarded != "" {
-			host = forwarded
+		if forwardedHost != "" {
+			host = forwardedHost
 		}
-		if by != "" {
-			proto = by
+		if forwardedProto != "" {
+			proto = forwardedProto
 		}
 	}
 	return h.site(host, proto)
@@ -157,8 +153,8 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 	}
 }
 
-// setPrivateOnHost keeps a response out of caches, and its address out of the header Referer. It also
-// removes Strict-Transport-Security, since the host is not the gateway's.
+// setPrivateOnHost keeps a response out of caches, and its address out of the header Referer. It
+// also removes Strict-Transport-Security, since the host is not the gateway's.
 func setPrivateOnHost(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -166,8 +162,9 @@ func setPrivateOnHost(w http.ResponseWriter) {
 	header.Del("Strict-Transport-Security")
 }
 
-// maxReturn is the greatest length of a return path, in bytes. Percent-encoded twice, it still fits
-// into the return address of a sign-in.
+// maxReturn is the greatest length of a return path, in bytes. The return address of a sign-in has
+// at most 1,500 bytes and contains the path percent-encoded; most paths stay far below three times
+// their length.
 const maxReturn = 1000
 
 // cleanReturn returns a path of the same host in a form that all browsers parse alike. A path that

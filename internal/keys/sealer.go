@@ -27,8 +27,8 @@ var ErrMasterKey = errors.New("keys: sealed with a master key that is not among 
 // ErrTampered means that a sealed value is damaged, or was moved from another row.
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
-// Sealer encrypts values with the first of its master keys, and decrypts them with any of them. It is
-// immutable and safe for concurrent use. The zero value has no key: each of its methods fails or
+// Sealer encrypts values with the first of its master keys, and decrypts them with any of them. It
+// is immutable and safe for concurrent use. The zero value has no key: each of its methods fails or
 // returns nothing.
 type Sealer struct {
 	keys []masterKey
@@ -123,7 +123,7 @@ func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := append([]byte{sealVersion}, k.id[:]...)
-	return aead.Seal(out, nil, plain, associated(purpose, place)), nil
+	return aead.Seal(out, nil, plain, associated(purpose, place)), nil // the AEAD makes and writes the nonce
 }
 
 // Open decrypts what [Sealer.Seal] returned, with the key that sealed it. Errors to test for:
@@ -182,8 +182,7 @@ func (m *Sealer) key(sealed []byte) (masterKey, bool) {
 func (k masterKey) derive(info string, n int) []byte {
 	out, err := seal.Derive(k.root, "weigate "+info, n)
 	if err != nil {
-		// The lengths are constants of this package, far below HKDF's limit; only a FIPS mode that
-		// refuses SHA-256 could lead here.
+		// HKDF fails for a length above its limit, and these are constants far below it.
 		panic("keys: hkdf: " + err.Error())
 	}
 	return out
@@ -205,8 +204,8 @@ const maxMasterFile = 64 << 10
 // random key, readable by its owner only (mode 0600), and reports created. Two processes that start
 // at the same moment get the same key.
 //
-// Without the file the sealed values of the database cannot be opened, so it is stored apart from
-// the database and its backups.
+// A copy of the database without this file reveals no sealed value. Keep the file apart from the
+// database and its backups.
 func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 	m, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -260,8 +259,8 @@ func create(path string) (created bool, err error) {
 	rand.Read(key)
 	var text bytes.Buffer
 	text.WriteString("# Weigate master key. Keep it apart from the database and out of its backups.\n")
-	text.WriteString("# To replace it: add a line below (every replica can open both), " +
-		"then move that line to the top and restart, then remove this one.\n")
+	text.WriteString("# To replace it: add a line below and restart every replica; move that line to the top and restart " +
+		"again; remove this line when every value is sealed again.\n")
 	text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 
 	// CreateTemp creates the file with mode 0600.

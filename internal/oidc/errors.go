@@ -83,8 +83,8 @@ func protocolError(err error) *Error {
 	return newError(http.StatusInternalServerError, codeServerError, "the server failed")
 }
 
-// pageError is an error that is shown to the user on a page of the gateway. The client may get it as
-// well, with the code of the method code.
+// pageError is an error that is shown to the user on a page of the gateway. When the client gets a
+// response too, the method code returns its error code.
 type pageError struct {
 	kind   web.Kind // the page
 	client *Client  // nil when the request identified none
@@ -131,7 +131,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	if client != nil {
 		page.App = client.Name
 	}
-	h.observe(endpoint, "", client, e)
+	const noGrantType = "" // only requests to the token endpoint have one
+	h.observe(endpoint, noGrantType, client, e)
 	h.cfg.Site.Show(w, r, page)
 }
 

@@ -49,7 +49,7 @@ type Config struct {
 	Grants   gateway.Grants
 	Events   gateway.Events
 	Keys     *keys.Set    // signs ID tokens
-	Sealer   *keys.Sealer // derives refresh tokens
+	Sealer   *keys.Sealer // its key makes refresh tokens from the grant's id and counter
 
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
@@ -75,7 +75,7 @@ type Handler struct {
 	events      audit.Recorder
 	failures    *route.Failures             // failed authentications of clients
 	crossOrigin *http.CrossOriginProtection // checks that the sign-out form was sent by the gateway's own page
-	codes       codeCache
+	codes       codeCache                   // codes that were issued here and are not redeemed yet, to save a read of the store
 }
 
 // New checks the issuer and makes a Handler.
@@ -148,8 +148,9 @@ const (
 // client sends its secret or a token, and a POST to authorize or logout only redirects to the same
 // request by GET.
 func (h *Handler) Mount(mux *route.Mux) {
-	// The patterns have no HTTP method, because the handlers reject other methods themselves: with
-	// JSON, which clients expect.
+	// Except for the sign-out form, the patterns have no HTTP method: the handlers reject other
+	// methods themselves, with JSON, which clients expect. LimitedSignedIn limits a route that adds
+	// rows.
 	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
 	mux.HandleFunc(h.path+pathJWKS, h.jwks)
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)

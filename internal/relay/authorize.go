@@ -48,13 +48,16 @@ func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website
 	}
 }
 
-// admit responds to a valid request with the next step: a redirect to the app with a code, a page, or
-// a redirect to sign in. It leaves errors to its caller.
+// admit responds to a valid request with the next step: a redirect to the app with a code, a page,
+// or a redirect to sign in. It leaves errors to its caller.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) error {
 	browser, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return err
 	}
+	// The login request's id is in the address after a sign-in that this request has started.
+	// SetSession sets Answered when the session is of that sign-in. With forcePopup, a parameter of
+	// WeChat, the user is asked for consent each time.
 	facts := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup,
 		WantsProfile: wantsProfile(req.scopes),
@@ -98,7 +101,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 }
 
 // retryURL returns the address at which a denied user may try again; "" when a second attempt would
-// be denied too.
+// be denied too. answered reports whether the user has just signed in for this request: signing in
+// once more would then change neither the method nor the connector. After a sign-in with another
+// method, the parameter continue confirms that the user wants to sign in again.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -109,7 +114,7 @@ func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	return ""
 }
 
-// begin redirects the browser to sign in.
+// beginSignIn redirects the browser to sign in.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
 	restart := h.requestURL(req)
 	id := admission.NewLoginRequestID(restart)
@@ -130,6 +135,8 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 	}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: "ok"})
 	to := withCode(req.redirectURI, code, req.state, req.website)
+	// A browser keeps the fragment #wechat_redirect of the app's link unless the redirect has a
+	// fragment of its own. WeChat's own browser removes it.
 	if !h.cfg.InWeChat(r) {
 		to = withEmptyFragment(to)
 	}
@@ -191,7 +198,8 @@ func newToken() string {
 	return tokenText(raw)
 }
 
-// pageError is an error that is shown to the user on a page. The app receives nothing, as with WeChat.
+// pageError is an error that is shown to the user on a page. The app receives nothing, as with
+// WeChat.
 type pageError struct {
 	kind  web.Kind
 	app   *App   // nil = not known

@@ -19,14 +19,14 @@ import (
 // has one cookie for each tab in which a sign-in is in progress; a phone has one for the ticket
 // that it scanned last.
 
-// desktopFlow is the content of a desktop's cookie: one sign-in in one tab. All its secrets are
-// derived from Seed. Each code that the desktop shows is a round of the sign-in, with its own
-// ticket.
+// desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The desktop is the
+// browser that shows the QR code; it may itself be on a phone. All its secrets are derived from
+// Seed. Each QR code that the desktop shows is a round of the sign-in, with its own ticket.
 type desktopFlow struct {
 	Seed         []byte         `json:"s"`
-	Round        int            `json:"n,omitempty"` // number of the code: 0 is the first, each renewal adds 1
+	Round        int            `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
 	CreatedAt    int64          `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
-	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the code (Unix)
+	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the QR code (Unix)
 	Redeemed     bool           `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
 	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
 	LoginRequest pendingRequest `json:"d"`
@@ -55,8 +55,8 @@ type phoneTicket struct {
 	Approval       *approval `json:"o,omitempty"` // set once the user has approved
 }
 
-// approval describes a sign-in that the phone approved. The phone needs it for "not me", when the
-// store has deleted the ticket already.
+// approval describes a sign-in that the phone approved. Its page has a button "not me", which ends
+// the session that was approved, also when the store has deleted the ticket already.
 type approval struct {
 	User     string `json:"a"`
 	Session  []byte `json:"s"` // hash of the id of the desktop's session
@@ -127,8 +127,8 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	return nil
 }
 
-// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs until the rest fits
-// desktopBudget: first those that cannot be opened, then the oldest.
+// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs that cannot be
+// opened, and then the oldest until the rest fits desktopBudget.
 func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	value, err := c.seal(desktopPrefix+f.key, f)
 	if err != nil {

@@ -80,10 +80,11 @@ type watcher struct {
 	now    func() time.Time
 	logger *slog.Logger
 
+	failing bool // the last read failed, so that the next failure is not logged; only run uses it
+
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
 	running bool
-	failing bool // the last read failed; only the first of several failures is logged
 }
 
 // waiter is one long poll: it waits until its ticket has another state than seen.
@@ -162,11 +163,11 @@ func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 		states, err := w.states(ctx, part, w.now())
 		cancel()
 		if err != nil {
-			failed = true
-			if !w.failing {
+			if !w.failing && !failed {
 				w.logger.Warn("ticket states not read, waiting desktops not updated",
 					"error", err)
 			}
+			failed = true
 			continue
 		}
 		for _, hash := range part {

@@ -20,8 +20,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// phones is the set of phones of a server. Phones send requests to the simulator in process, without
-// the network.
+// phones is the set of phones of a server. Phones send requests to the simulator in process,
+// without the network.
 type phones struct {
 	fetcher *fetcher
 
@@ -64,13 +64,13 @@ func (s *Server) Phone(person string) *Phone {
 	return p
 }
 
-// OnPhoneChange registers a function that is called with the person's id after the page or the error
-// of a phone has changed.
+// OnPhoneChange registers a function that is called with the person's id after the page or the
+// error of a phone has changed.
 func (s *Server) OnPhoneChange(hook func(person string)) {
 	b := &s.phones
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.hooks = append(slices.Clip(b.hooks), hook)
+	b.hooks = append(slices.Clip(b.hooks), hook) // a new array: changed reads the old one without the lock
 }
 
 // changed calls the hooks of OnPhoneChange, without the lock: a hook may call the server.
@@ -112,10 +112,10 @@ func (p *Phone) addClientParams(r *http.Request) {
 // and origins that learnOrigin has added.
 //
 // The simulator does not know at which address it listens: in a test it is behind an
-// httptest.Server. So the first request of a phone to such an address goes over the network.
-// addPending records it before. When a request with the same address comes in, learnOrigin adds its
-// origin, ServeHTTP answers 421, and the phone repeats the request in process. A special header on
-// the requests of phones would be simpler, but apps under test would see it.
+// httptest.Server. So the first request of a phone to an address of the simulator goes over the
+// network, after addPending has recorded it. When a request with the same address comes in,
+// learnOrigin adds its origin, ServeHTTP answers 421, and the phone repeats the request in process.
+// A special header on the requests of phones would be simpler, but apps under test would see it.
 func (b *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
@@ -239,8 +239,8 @@ func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error
 	w := httptest.NewRecorder()
 	at := origin.Of(req.URL)
 	defer func() {
-		// A fault that closes the connection panics with this value; net/http would close the
-		// connection.
+		// An injected fault that closes the connection panics with this value; net/http would close
+		// the connection.
 		if v := recover(); v == http.ErrAbortHandler {
 			resp, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
 				io.ErrUnexpectedEOF)
@@ -290,8 +290,8 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return nil, err
 }
 
-// lookup returns the addresses of a host. Loopback names are resolved without a name server, because
-// not every system resolves names under .localhost.
+// lookup returns the addresses of a host. Loopback names are resolved without a name server,
+// because not every system resolves names under .localhost.
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip}, nil

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// accessToken serves GET /sns/oauth2/access_token, which redeems a code. The order of the checks was
-// measured at WeChat's similar endpoint jscode2session on 2026-09-29: IP allow-list, missing
+// accessToken serves GET /sns/oauth2/access_token, which redeems a code. The order of the checks
+// was measured at WeChat's similar endpoint jscode2session on 2026-09-29: IP allow-list, missing
 // parameters, credentials, code.
 func (s *Server) accessToken(r *request) response {
 	g, unionID, f := s.redeem(r)
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	openID := s.ids.openID(g.appID, g.person, g.virtual)
+	openID := s.ids.openID(g.appID, g.person, g.virtual) // virtual: the made-up user of a snapshot page
 	var b jsonObject
 	b.str("access_token", g.accessToken)
 	b.num("expires_in", int(accessLife.Seconds()))
@@ -85,8 +85,8 @@ func (s *Server) checkExchange(app *App, r *request) snsFailure {
 	return snsFailure{code: codeBadSecret}
 }
 
-// redeemCode marks a code as used, or returns why it is not valid. It returns a used or expired code
-// too, so that the log can name the person.
+// redeemCode marks a code as used, or returns why it is not valid. It returns a used or expired
+// code too, so that the log can name the person.
 func (s *Server) redeemCode(app *App, value string) (*issuedCode, snsFailure) {
 	c := s.state.codes[value]
 	if c == nil || c.appID != app.AppID {

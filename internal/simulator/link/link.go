@@ -6,9 +6,9 @@
 package link
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -57,7 +57,7 @@ func escape(ref string) string {
 		case c == '%' && !(i+2 < len(ref) && isHex(ref[i+1]) && isHex(ref[i+2])):
 			b.WriteString("%25")
 		case c <= ' ' || c == '"' || c == '<' || c == '>' || c == '`' || c == 0x7f:
-			b.WriteString("%" + strings.ToUpper(strconv.FormatUint(uint64(c)|0x100, 16)[1:]))
+			fmt.Fprintf(&b, "%%%02X", c)
 		default:
 			b.WriteByte(c)
 		}
@@ -70,12 +70,13 @@ func isHex(c byte) bool {
 }
 
 // Mask returns an address with its codes and tokens cut to their first characters, in the query and
-// in the fragment.
+// in the fragment. A redirect_uri in it stays as it is: it is the address of an app and has no code
+// yet, and its encoding would change.
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]
 		name, value, _ := strings.Cut(match[1:], "=")
-		if name == "redirect_uri" { // the app's callback address, without a code yet
+		if name == "redirect_uri" {
 			return match
 		}
 		if v, err := url.QueryUnescape(value); err == nil {
@@ -89,7 +90,8 @@ func Mask(address string) string {
 var parameterPattern = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
 
 // MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first
-// characters of a code, a token or a key, and the masked address of a redirect_uri.
+// characters of a code, a token or a key (key and pass_ticket are parameters of WeChat's client),
+// and the masked address of a redirect_uri.
 func MaskParam(name, value string) string {
 	switch name = strings.ToLower(name); {
 	case value == "":

@@ -113,7 +113,8 @@ func (s *Store) open(ctx context.Context, o Options) error {
 			s.lock = lock
 		}
 	}
-	db, err := pool(s.path, false, 1)
+	const readOnly = false
+	db, err := pool(s.path, readOnly, 1)
 	if err != nil {
 		return err
 	}
@@ -216,8 +217,11 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 		return err
 	}
 	todo, err := pending(ctx, conn, all)
-	if err != nil || len(todo) == 0 {
+	if err != nil {
 		return failed("open "+s.path, err)
+	}
+	if len(todo) == 0 {
+		return nil
 	}
 	if o.SkipMigrations {
 		return failed("check migrations of "+s.path, migrate.CheckNone(todo))
@@ -274,8 +278,8 @@ func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]mi
 }
 
 // step applies the next migration in one transaction, and reports whether another one may follow.
-// It reads which migrations are applied again, under the write lock, because another process may
-// have applied them meanwhile.
+// Under the write lock it reads once more which migrations are applied, because another process may
+// have applied some meanwhile.
 func step(ctx context.Context, conn *sql.Conn, all []migrate.Migration) (more bool, err error) {
 	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return false, err

@@ -26,8 +26,9 @@ func GrantFields(g *gateway.Grant) []any {
 }
 
 // insertCode returns the statement that stores a code and its grant in one row of table grants. It
-// stores nothing when the user is missing or blocked, or when the grant has no subject ($4) and
-// none is pinned. It locks the user's row, so that the user cannot be blocked at the same time.
+// stores nothing when the user ($2, in userAdmitted) is missing or blocked, or when the grant has
+// no subject ($4) and none is pinned: stored for this user at this app before. It locks the user's
+// row, so that the user cannot be blocked at the same time.
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at,
@@ -201,7 +202,7 @@ func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, r
 			UPDATE grants
 			SET previous_hash = refresh_hash, refresh_hash = $2, counter = counter + 1, rotated_at = $3, expires_at = $4
 			WHERE id = $1`, r.Grant, NullHash(r.Next), Micros(r.Now), Micros(g.ExpiresAt))
-	case gateway.RotationRepeated:
+	case gateway.RotationRepeated: // the client lost the response: it gets the same refresh token again
 		out.Repeated, out.Refresh = true, stored.Current
 		g.ExpiresAt = g.ExpiryAfter(r)
 		_, err = q.Exec(`UPDATE grants SET expires_at = $2 WHERE id = $1`, r.Grant, Micros(g.ExpiresAt))
@@ -237,7 +238,8 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 	if r.Token != ([32]byte{}) {
 		return `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, []any{r.Token[:], Micros(now)}
 	}
-	// The user comes first, because userResolved expects it in $1.
+	// The user comes first, because userResolved selects the user of $1, or the user that it was
+	// joined into.
 	var where conditions
 	if r.UserID != "" {
 		where.add(`user_id = (SELECT id FROM users WHERE `+userResolved+`)`, r.UserID)
@@ -252,7 +254,7 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 		where.add(`session = ?`, r.Session[:])
 	}
 	where.add(`revoked_at = 0 AND expires_at > ?`, Micros(now))
-	set := conditions{args: where.args}
+	set := conditions{args: where.args} // continues the numbers of the parameters
 	set.add(`SET revoked_at = ?`, Micros(now))
 	return `UPDATE grants ` + set.where() + ` WHERE ` + where.where(), set.args
 }
