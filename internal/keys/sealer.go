@@ -259,8 +259,8 @@ func create(path string) (created bool, err error) {
 	rand.Read(key)
 	var text bytes.Buffer
 	text.WriteString("# Weigate master key. Keep it apart from the database and out of its backups.\n")
-	text.WriteString("# To replace it: add a line below and restart every replica; move that line to the top and restart " +
-		"again; remove this line when every value is sealed again.\n")
+	text.WriteString("# To replace it: add a line below and restart every replica; move that line to the top and " +
+		"restart again; remove this line when every value is sealed again.\n")
 	text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 
 	// CreateTemp creates the file with mode 0600.

@@ -75,7 +75,7 @@ type Handler struct {
 	events      audit.Recorder
 	failures    *route.Failures             // failed authentications of clients
 	crossOrigin *http.CrossOriginProtection // checks that the sign-out form was sent by the gateway's own page
-	codes       codeCache                   // codes that were issued here and are not redeemed yet, to save a read of the store
+	codes       codeCache                   // codes issued here and not redeemed yet, to save a read
 }
 
 // New checks the issuer and makes a Handler.
