@@ -46,7 +46,7 @@ func filled(t *testing.T) *pgx.Conn {
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
 	hash := func(text string) string { return `sha256(convert_to('` + text + `' || i, 'UTF8'))` }
-	statements := append(storetest.Growing(`SELECT i FROM generate_series(1, 20000) i`, hash), `ANALYZE`)
+	statements := append(storetest.InsertStatements(`SELECT i FROM generate_series(1, 20000) i`, hash), `ANALYZE`)
 	for _, query := range statements {
 		if _, err := conn.Exec(t.Context(), query); err != nil {
 			t.Fatalf("%v\n%s", err, query)
@@ -65,7 +65,7 @@ func explain(t *testing.T, conn *pgx.Conn, statements []string) map[string][]str
 	plans := map[string][]string{}
 	for _, query := range statements {
 		arguments := ""
-		if n := storetest.Placeholders(query); n > 0 {
+		if n := storetest.ArgumentCount(query); n > 0 {
 			arguments = `(` + strings.TrimSuffix(strings.Repeat("NULL, ", n), ", ") + `)`
 		}
 		if _, err := conn.Exec(t.Context(), `PREPARE statement AS `+query); err != nil {
@@ -99,7 +99,7 @@ func wholeTable(_ string, _ int, step string) bool {
 // checkPlans checks the plans of statements, and that the check finds each index that is missing.
 func checkPlans(t *testing.T, statements []string) {
 	conn, indexes := filled(t), storetest.Indexes(t, postgres.Migrations())
-	for _, complaint := range storetest.Complaints(explain(t, conn, statements), indexes, wholeTable) {
+	for _, complaint := range storetest.PlanProblems(explain(t, conn, statements), indexes, wholeTable) {
 		t.Error(complaint)
 	}
 	if len(statements) < 60 {
@@ -109,7 +109,7 @@ func checkPlans(t *testing.T, statements []string) {
 		if _, err := conn.Exec(t.Context(), fmt.Sprintf(`BEGIN; DROP INDEX %s`, name)); err != nil {
 			t.Fatal(err)
 		}
-		if found := storetest.Complaints(explain(t, conn, statements), indexes, wholeTable); len(found) == 0 {
+		if found := storetest.PlanProblems(explain(t, conn, statements), indexes, wholeTable); len(found) == 0 {
 			t.Errorf("nobody notices that %s is missing", name)
 		}
 		if _, err := conn.Exec(t.Context(), `ROLLBACK`); err != nil {

@@ -51,7 +51,7 @@ func TestSuite(t *testing.T) {
 
 func TestCommitsOfOneSignIn(t *testing.T) {
 	t.Parallel()
-	storetest.Commits(t, func(onCommit func()) gateway.Store {
+	storetest.CheckCommits(t, func(onCommit func()) gateway.Store {
 		return open(t, postgrestest.URL(t), postgres.Options{OnCommit: onCommit})
 	})
 }

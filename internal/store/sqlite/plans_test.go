@@ -28,7 +28,7 @@ func filled(t *testing.T) *sql.DB {
 	hash := func(text string) string {
 		return `CAST(substr('` + text + `' || i || '-' || hex(zeroblob(16)), 1, 32) AS BLOB)`
 	}
-	for _, query := range storetest.Growing(series, hash) {
+	for _, query := range storetest.InsertStatements(series, hash) {
 		if _, err := db.Exec(query); err != nil {
 			t.Fatalf("%v\n%s", err, query)
 		}
@@ -41,7 +41,7 @@ func explain(t *testing.T, db *sql.DB, statements []string) map[string][]string 
 	t.Helper()
 	plans := map[string][]string{}
 	for _, query := range statements {
-		rows, err := db.Query(`EXPLAIN QUERY PLAN `+query, make([]any, storetest.Placeholders(query))...)
+		rows, err := db.Query(`EXPLAIN QUERY PLAN `+query, make([]any, storetest.ArgumentCount(query))...)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, query)
 		}
@@ -85,7 +85,7 @@ func wholeTable(query string, at int, step string) bool {
 // checkPlans checks the plans of statements, and that the check finds each index that is missing.
 func checkPlans(t *testing.T, statements []string) {
 	db, indexes := filled(t), storetest.Indexes(t, sqlite.Migrations())
-	for _, complaint := range storetest.Complaints(explain(t, db, statements), indexes, wholeTable) {
+	for _, complaint := range storetest.PlanProblems(explain(t, db, statements), indexes, wholeTable) {
 		t.Error(complaint)
 	}
 	if len(statements) < 60 {
@@ -95,7 +95,7 @@ func checkPlans(t *testing.T, statements []string) {
 		if _, err := db.Exec(`SAVEPOINT before; DROP INDEX ` + name); err != nil {
 			t.Fatal(err)
 		}
-		found := storetest.Complaints(explain(t, db, statements), indexes, wholeTable)
+		found := storetest.PlanProblems(explain(t, db, statements), indexes, wholeTable)
 		scans := 0
 		for _, complaint := range found {
 			if !strings.HasPrefix(complaint, "no statement uses") {

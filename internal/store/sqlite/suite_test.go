@@ -80,7 +80,7 @@ func TestCommitsOfOneSignIn(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"file": filepath.Join(t.TempDir(), "w.db"), "memory": ":memory:"} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Commits(t, func(onCommit func()) gateway.Store {
+			storetest.CheckCommits(t, func(onCommit func()) gateway.Store {
 				return open(t, path, sqlite.Options{OnCommit: onCommit})
 			})
 		})

@@ -34,6 +34,9 @@ func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existi
 	}
 }
 
+// attemptCases test attempts. An attempt guards the redemption of the code of one WeChat callback:
+// of several requests with the same state only one may send the code to WeChat, and the others get
+// its outcome. Its owner is the request that began it.
 var attemptCases = []testCase{
 	{
 		name:   "one of a hundred requests gets the attempt",

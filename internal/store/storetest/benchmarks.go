@@ -26,9 +26,9 @@ func BenchLines() int {
 	return 20_000
 }
 
-// imported returns line i of a user table: every openid has a unionid, and the ids are unsorted, as
+// importedUser returns line i of a user table: every openid has a unionid, and the ids are unsorted, as
 // in a real table.
-func imported(i int) gateway.ImportedUser {
+func importedUser(i int) gateway.ImportedUser {
 	digest := hash(fmt.Sprint("imported ", i))
 	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
 		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", digest[:13]), fmt.Sprintf("u%x", digest[13:26]))}
@@ -39,13 +39,13 @@ func Import(b *testing.B, store gateway.Store, lineCount int) {
 	b.Helper()
 	lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
 	for i := range lineCount {
-		lines = append(lines, imported(i))
+		lines = append(lines, importedUser(i))
 		if len(lines) < gateway.ImportBatch && i < lineCount-1 {
 			continue
 		}
-		res, err := store.ImportUsers(b.Context(), lines)
-		if err != nil || res.Created != len(lines) || len(res.Problems) > 0 {
-			b.Fatalf("imported %+v, %v", res, err)
+		result, err := store.ImportUsers(b.Context(), lines)
+		if err != nil || result.Created != len(lines) || len(result.Problems) > 0 {
+			b.Fatalf("imported %+v, %v", result, err)
 		}
 		lines = lines[:0]
 	}
@@ -56,7 +56,7 @@ func BenchmarkImport(b *testing.B, store gateway.Store) {
 	lineCount := BenchLines()
 	began, done := time.Now(), make(chan uint64)
 	stop := make(chan struct{})
-	go func() { done <- peak(stop) }()
+	go func() { done <- peakHeap(stop) }()
 	Import(b, store, lineCount)
 	spent := time.Since(began)
 	close(stop)
@@ -67,8 +67,8 @@ func BenchmarkImport(b *testing.B, store gateway.Store) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// peak returns the peak memory of the heap until stop is closed.
-func peak(stop <-chan struct{}) (most uint64) {
+// peakHeap returns the peak memory of the heap until stop is closed.
+func peakHeap(stop <-chan struct{}) (most uint64) {
 	for {
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
@@ -108,7 +108,7 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 		for ; at < users; at += gateway.ImportBatch {
 			lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
 			for i := at; i < min(at+gateway.ImportBatch, users); i++ {
-				lines = append(lines, imported(i))
+				lines = append(lines, importedUser(i))
 			}
 			if _, err := store.ImportUsers(b.Context(), lines); err != nil {
 				b.Fatal(err)
@@ -119,7 +119,7 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 			i := 0
 			for b.Loop() {
 				i = (i + 7919) % users // a prime, so that the users come in no order
-				known := imported(i).SignIn
+				known := importedUser(i).SignIn
 				signIn := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
 				_, _, err := store.RecordSignIn(b.Context(), signIn)
 				wantNoError(b, err)
@@ -130,7 +130,7 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 
 // BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand
 // other tickets are open. user is the approver.
-func BenchmarkScan(b *testing.B, store gateway.Tickets, user string) {
+func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 	b.Helper()
 	ticket := func(name string) gateway.Ticket {
 		return gateway.Ticket{
@@ -160,10 +160,10 @@ func BenchmarkScan(b *testing.B, store gateway.Tickets, user string) {
 				t := ticket(fmt.Sprint(b.N, " ", count.Add(1)))
 				err := store.PutTicket(b.Context(), t, noon, 20000)
 				if err == nil {
-					_, err = store.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: user, AuthTime: noon}, noon)
+					_, err = store.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: userID, AuthTime: noon}, noon)
 				}
 				if err == nil {
-					_, err = store.AnswerTicket(b.Context(), t.Hash, user, gateway.TicketApproved, noon)
+					_, err = store.AnswerTicket(b.Context(), t.Hash, userID, gateway.TicketApproved, noon)
 				}
 				if err == nil {
 					_, err = store.RedeemTicket(b.Context(), t.Hash, t.Desktop, noon)

@@ -16,9 +16,9 @@ func (f *fixture) recordSignIn(signIn gateway.SignIn) gateway.User {
 	return user
 }
 
-func (f *fixture) getUser(id string) gateway.User {
+func (f *fixture) getUser(userID string) gateway.User {
 	f.t.Helper()
-	user, err := f.store.User(f.t.Context(), id)
+	user, err := f.store.User(f.t.Context(), userID)
 	wantNoError(f.t, err)
 	return user
 }
@@ -30,16 +30,16 @@ func (f *fixture) listUsers(query gateway.UserQuery) []gateway.User {
 	return users
 }
 
-func (f *fixture) listIdentities(user string) []gateway.Identity {
+func (f *fixture) listIdentities(userID string) []gateway.Identity {
 	f.t.Helper()
-	identities, err := f.store.Identities(f.t.Context(), user)
+	identities, err := f.store.Identities(f.t.Context(), userID)
 	wantNoError(f.t, err)
 	return identities
 }
 
-func (f *fixture) updateUser(id string, now time.Time, update func(*gateway.User) error) gateway.User {
+func (f *fixture) updateUser(userID string, now time.Time, update func(*gateway.User) error) gateway.User {
 	f.t.Helper()
-	user, err := f.store.UpdateUser(f.t.Context(), id, now, update)
+	user, err := f.store.UpdateUser(f.t.Context(), userID, now, update)
 	wantNoError(f.t, err)
 	return user
 }
@@ -51,23 +51,23 @@ func (f *fixture) importUsers(users []gateway.ImportedUser) gateway.ImportResult
 	return result
 }
 
-func (f *fixture) pinSubject(user, app, subject string, now time.Time) string {
+func (f *fixture) pinSubject(userID, app, subject string, now time.Time) string {
 	f.t.Helper()
-	pinned, err := f.store.PinSubject(f.t.Context(), user, app, subject, now)
+	pinned, err := f.store.PinSubject(f.t.Context(), userID, app, subject, now)
 	wantNoError(f.t, err)
 	return pinned
 }
 
 func (f *fixture) subjectUser(app, subject string) string {
 	f.t.Helper()
-	user, err := f.store.SubjectUser(f.t.Context(), app, subject)
+	userID, err := f.store.SubjectUser(f.t.Context(), app, subject)
 	wantNoError(f.t, err)
-	return user
+	return userID
 }
 
-func (f *fixture) listSubjects(user string) []gateway.Pin {
+func (f *fixture) listSubjects(userID string) []gateway.Pin {
 	f.t.Helper()
-	pins, err := f.store.UserSubjects(f.t.Context(), user)
+	pins, err := f.store.UserSubjects(f.t.Context(), userID)
 	wantNoError(f.t, err)
 	return pins
 }
@@ -79,16 +79,16 @@ func (f *fixture) getSession(hash [32]byte, now time.Time) gateway.Session {
 	return session
 }
 
-func (f *fixture) listSessions(user string, now time.Time) []gateway.Session {
+func (f *fixture) listSessions(userID string, now time.Time) []gateway.Session {
 	f.t.Helper()
-	sessions, err := f.store.UserSessions(f.t.Context(), user, now)
+	sessions, err := f.store.UserSessions(f.t.Context(), userID, now)
 	wantNoError(f.t, err)
 	return sessions
 }
 
-func (f *fixture) deleteUserSessions(user string) int {
+func (f *fixture) deleteUserSessions(userID string) int {
 	f.t.Helper()
-	deleted, err := f.store.DeleteUserSessions(f.t.Context(), user)
+	deleted, err := f.store.DeleteUserSessions(f.t.Context(), userID)
 	wantNoError(f.t, err)
 	return deleted
 }
@@ -149,9 +149,9 @@ func (f *fixture) scanTicket(hash [32]byte, approver gateway.Approver, now time.
 	return ticket
 }
 
-func (f *fixture) answerTicket(hash [32]byte, user string, answer gateway.TicketState, now time.Time) gateway.Ticket {
+func (f *fixture) answerTicket(hash [32]byte, userID string, answer gateway.TicketState, now time.Time) gateway.Ticket {
 	f.t.Helper()
-	ticket, err := f.store.AnswerTicket(f.t.Context(), hash, user, answer, now)
+	ticket, err := f.store.AnswerTicket(f.t.Context(), hash, userID, answer, now)
 	wantNoError(f.t, err)
 	return ticket
 }

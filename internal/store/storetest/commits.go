@@ -8,9 +8,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Commits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is
+// CheckCommits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is
 // the OnCommit of the store that open opens.
-func Commits(t *testing.T, open func(onCommit func()) gateway.Store) {
+func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	var commits atomic.Int64
 	store := open(func() { commits.Add(1) })
 	commits.Store(0)

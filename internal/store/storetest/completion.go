@@ -48,6 +48,8 @@ func (f *fixture) wantNothingStored(what string, completion gateway.Completion, 
 	wantError(f.t, err, gateway.ErrNotFound)
 }
 
+// completionCases test CompleteSignIn, which stores everything about a sign-in in one transaction:
+// the user, the session, the outcome of the attempt and the event.
 var completionCases = []testCase{
 	{
 		name:   "a completed sign-in is all there after one call",
@@ -61,7 +63,7 @@ var completionCases = []testCase{
 			user, joins, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "status", user.Status, gateway.Active)
-			wantEqual(t, "events of joining", fmt.Sprint(kinds(joins)), "[user_created ok]")
+			wantEqual(t, "events of joining", fmt.Sprint(eventKinds(joins)), "[user_created ok]")
 
 			stored, who, err := f.store.SessionUser(t.Context(), completion.Session.Hash, noon)
 			wantNoError(t, err)
@@ -73,7 +75,7 @@ var completionCases = []testCase{
 			wantEqual(t, "outcome", f.attemptOutcome("k"), completion.Outcome)
 
 			events := f.listEvents(gateway.EventQuery{UserID: user.ID})
-			wantEqual(t, "events", fmt.Sprint(kinds(events)), "[sign_in ok user_created ok]")
+			wantEqual(t, "events", fmt.Sprint(eventKinds(events)), "[sign_in ok user_created ok]")
 			signIn := events[slices.IndexFunc(events, func(event gateway.Event) bool { return event.Kind == "sign_in" })]
 			signIn.ID = 0
 			wantEqual(t, "event", signIn, gateway.Event{
@@ -183,7 +185,7 @@ var completionCases = []testCase{
 			got, joins, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "user", got.ID, older.ID)
-			wantEqual(t, "events of joining", fmt.Sprint(kinds(joins)), "[users_joined ok]")
+			wantEqual(t, "events of joining", fmt.Sprint(eventKinds(joins)), "[users_joined ok]")
 			wantEqual(t, "user of the session", f.getSession(completion.Session.Hash, noon).UserID, older.ID)
 			_, err = f.store.Session(t.Context(), hash("young session"), noon)
 			wantError(t, err, gateway.ErrNotFound)

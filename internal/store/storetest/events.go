@@ -8,6 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// eventCases test the audit log that administrators read.
 var eventCases = []testCase{
 	{
 		name:   "events come back newest first, filtered and paged",

@@ -81,24 +81,24 @@ func (f *fixture) addUser(openid string) gateway.User {
 }
 
 // block sets the status of the user to blocked.
-func (f *fixture) block(user string) {
+func (f *fixture) block(userID string) {
 	f.t.Helper()
-	f.updateUser(user, noon, func(stored *gateway.User) error { stored.Status = gateway.Blocked; return nil })
+	f.updateUser(userID, noon, func(stored *gateway.User) error { stored.Status = gateway.Blocked; return nil })
 }
 
 // addSession stores a session of the user.
-func (f *fixture) addSession(user, id string) gateway.Session {
+func (f *fixture) addSession(userID, name string) gateway.Session {
 	f.t.Helper()
-	session := newSession(user, id)
+	session := newSession(userID, name)
 	wantNoError(f.t, f.store.PutSession(f.t.Context(), session, noon))
 	return session
 }
 
 // addGrant stores a code and redeems it.
-func (f *fixture) addGrant(user, app, id string) gateway.Grant {
+func (f *fixture) addGrant(userID, app, name string) gateway.Grant {
 	f.t.Helper()
-	wantNoError(f.t, f.store.PutCode(f.t.Context(), newCode(user, app, id)))
-	return f.redeemCode(hash("code "+id), noon, newIssue(id))
+	wantNoError(f.t, f.store.PutCode(f.t.Context(), newCode(userID, app, name)))
+	return f.redeemCode(hash("code "+name), noon, newIssue(name))
 }
 
 // wantNoError fails the test unless err is nil.
@@ -220,29 +220,29 @@ func (c connector) signIn(at time.Time, openid, unionid string) gateway.SignIn {
 	}
 }
 
-func newSession(user, id string) gateway.Session {
+func newSession(userID, name string) gateway.Session {
 	return gateway.Session{
-		Hash: hash(id), UserID: user, Connector: "main", AppID: "wxmain", OpenID: "o-" + id, Method: "wechat",
-		AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + id),
+		Hash: hash(name), UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + name, Method: "wechat",
+		AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + name),
 	}
 }
 
-func newCode(user, app, id string) gateway.Code {
+func newCode(userID, app, name string) gateway.Code {
 	return gateway.Code{
-		Hash: hash("code " + id),
+		Hash: hash("code " + name),
 		Grant: gateway.Grant{
-			ID: "grant-" + id, App: app, UserID: user, Subject: "sub-" + user, Scopes: []string{"openid", "profile"},
-			AuthTime: noon, Session: hash("session " + id), Connector: "main", AppID: "wxmain", OpenID: "o-" + id,
+			ID: "grant-" + name, App: app, UserID: userID, Subject: "sub-" + userID, Scopes: []string{"openid", "profile"},
+			AuthTime: noon, Session: hash("session " + name), Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
 			CreatedAt: noon, ExpiresAt: after(time.Minute), Data: []byte(`{"n":1}`),
 		},
 		RedirectURI: "https://app.example/cb", Challenge: "challenge", Nonce: "nonce", ExpiresAt: after(time.Minute),
 	}
 }
 
-func newIssue(id string) gateway.TokenIssue {
+func newIssue(name string) gateway.TokenIssue {
 	return gateway.TokenIssue{
-		Access:       gateway.Token{Hash: hash("access " + id), CreatedAt: noon, ExpiresAt: after(5 * time.Minute)},
-		Refresh:      hash("refresh 1 " + id),
+		Access:       gateway.Token{Hash: hash("access " + name), CreatedAt: noon, ExpiresAt: after(5 * time.Minute)},
+		Refresh:      hash("refresh 1 " + name),
 		GrantExpires: after(720 * time.Hour),
 	}
 }

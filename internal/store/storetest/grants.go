@@ -10,13 +10,17 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// grantCases test authorization codes, the grants that they begin, and access tokens.
+// newCode(userID, app, "g1") is a code stored under hash("code g1"), with the grant "grant-g1"; it
+// expires a minute after noon. newIssue("g1") has the access token "access g1", valid for 5
+// minutes, and a refresh token valid for 720 hours.
 var grantCases = []testCase{
 	{
 		name:   "a stored value is returned unchanged",
 		reason: "the checks before the redemption read it",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			want := newCode(id, "wiki", "g1")
+			userID := f.addUser("o1").ID
+			want := newCode(userID, "wiki", "g1")
 			wantNoError(t, f.store.PutCode(t.Context(), want))
 			for range 2 {
 				got := f.getCode(want.Hash)
@@ -41,8 +45,8 @@ var grantCases = []testCase{
 		reason: "the app must get the subject that it knows, also after a join",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1")
-			code := func(user, app, id string) gateway.Code {
-				code := newCode(user, app, id)
+			code := func(userID, app, name string) gateway.Code {
+				code := newCode(userID, app, name)
 				code.Grant.Subject = ""
 				return code
 			}
@@ -74,10 +78,10 @@ var grantCases = []testCase{
 		reason: "a stolen code must not sign in two browsers",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			for round := range 3 {
 				name := fmt.Sprint("g", round)
-				wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", name)))
+				wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", name)))
 				var results counter
 				concurrently(f.concurrency(), func(i int) {
 					issue := newIssue(name)
@@ -131,8 +135,8 @@ var grantCases = []testCase{
 		name:   "a redeemed code gives its tokens",
 		reason: "one transaction: a crash leaves a code or tokens, but not neither",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			grant := f.addGrant(id, "wiki", "g1")
+			userID := f.addUser("o1").ID
+			grant := f.addGrant(userID, "wiki", "g1")
 			wantEqual(t, "counter", grant.Counter, 1)
 			wantEqual(t, "end", grant.ExpiresAt, after(720*time.Hour))
 			token, tokenGrant, err := f.store.Token(t.Context(), hash("access g1"), after(5*time.Minute-time.Microsecond))
@@ -160,8 +164,8 @@ var grantCases = []testCase{
 		name:   "a grant without refresh tokens ends with its access token",
 		reason: "unusable rows would stay for weeks",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")))
+			userID := f.addUser("o1").ID
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g1")))
 			issue := newIssue("g1")
 			issue.Refresh, issue.GrantExpires = [32]byte{}, time.Time{}
 			grant := f.redeemCode(hash("code g1"), noon, issue)
@@ -176,10 +180,10 @@ var grantCases = []testCase{
 		name:   "a sweep deletes only expired grants",
 		reason: "an app would lose its users, or the table would grow forever",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			f.addGrant(id, "wiki", "long") // its refresh tokens expire in a month
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "short")))
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "never redeemed")))
+			userID := f.addUser("o1").ID
+			f.addGrant(userID, "wiki", "long") // its refresh tokens expire in a month
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "short")))
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "never redeemed")))
 			issue := newIssue("short")
 			issue.Refresh, issue.GrantExpires = [32]byte{}, time.Time{}
 			f.redeemCode(hash("code short"), noon, issue)
@@ -206,14 +210,14 @@ var grantCases = []testCase{
 		name:   "an expired code is rejected",
 		reason: "codes remain in logs and browser histories",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g1")))
+			userID := f.addUser("o1").ID
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g1")))
 			_, err := f.store.Redeem(t.Context(), hash("code g1"), after(time.Minute), newIssue("g1"))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "redeemed at", f.getCode(hash("code g1")).RedeemedAt, time.Time{})
 			_, err = f.store.Redeem(t.Context(), hash("none"), noon, newIssue("g1"))
 			wantError(t, err, gateway.ErrNotFound)
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")))
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g2")))
 			f.revoke(gateway.Revocation{Grant: "grant-g2"}, noon)
 			_, err = f.store.Redeem(t.Context(), hash("code g2"), noon, newIssue("g2"))
 			wantError(t, err, gateway.ErrExpired)
@@ -226,8 +230,8 @@ var grantCases = []testCase{
 			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
 			all := map[string]string{"a wiki": userA, "a shop": userA, "b wiki": userB}
 			reset := func(round string) {
-				for name, id := range all {
-					f.addGrant(id, name[2:], name+round)
+				for name, userID := range all {
+					f.addGrant(userID, name[2:], name+round)
 				}
 			}
 			dead := func(round string) (names []string) {

@@ -12,10 +12,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// importLine returns one line of an imported user table.
 func importLine(oldID string, signIn gateway.SignIn) gateway.ImportedUser {
 	return gateway.ImportedUser{OldID: oldID, SignIn: signIn}
 }
 
+// importCases test ImportUsers, which stores the users of a user table from before the gateway. The
+// id of a user in that table is its old id.
 var importCases = []testCase{
 	{
 		name:   "imported users keep their old ids",
@@ -25,44 +28,57 @@ var importCases = []testCase{
 			signIn := mainConnector.signIn(after(time.Hour), "o3", "u3")
 			signIn.Profile = &gateway.Profile{Nickname: "from the table"}
 			users := []gateway.ImportedUser{
-				importLine("1", mainConnector.signIn(after(time.Hour), "o1", "")), // known
+				importLine("1", mainConnector.signIn(after(time.Hour), "o1", "")), // a user who has signed in
 				importLine("2", mainConnector.signIn(after(time.Hour), "o2", "u2")),
-				importLine("2", siteConnector.signIn(after(time.Hour), "s2", "")), // the same user, by the old id
+				importLine("2", siteConnector.signIn(after(time.Hour), "s2", "")), // joined by the old id
 				importLine("3", signIn),
-				importLine("3", siteConnector.signIn(after(time.Hour), "s3", "u3")), // by both
-				importLine("", mainConnector.signIn(after(time.Hour), "o4", "")),
-				importLine("5", mainConnector.signIn(after(time.Hour), "", "u5")),
-				importLine("2", mainConnector.signIn(after(time.Hour), "o9", "")),   // a second openid
-				importLine("9", mainConnector.signIn(after(time.Hour), "o2", "u2")), // another old id
-				importLine("2", mainConnector.signIn(after(time.Hour), "o1", "")),   // two users
+				importLine("3", siteConnector.signIn(after(time.Hour), "s3", "u3")), // by old id and unionid
+				importLine("", mainConnector.signIn(after(time.Hour), "o4", "")),    // no old id
+				importLine("5", mainConnector.signIn(after(time.Hour), "", "u5")),   // no openid
+				importLine("2", mainConnector.signIn(after(time.Hour), "o9", "")),   // a second openid of the appid
+				importLine("9", mainConnector.signIn(after(time.Hour), "o2", "u2")), // a second old id of the user
+				importLine("2", mainConnector.signIn(after(time.Hour), "o1", "")),   // old id and openid of two users
 			}
-			res := f.importUsers(users)
+			result := f.importUsers(users)
 			var problems []int
-			for _, problem := range res.Problems {
+			for _, problem := range result.Problems {
 				problems = append(problems, problem.Index)
 			}
-			wantEqual(t, "result", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, problems),
-				"2 2 1 0 [5 6 7 8 9]")
-			wantEqual(t, "the known one", f.getUser(known.ID).OldID, "1")
+			wantCounts(t, result, 2, 2, 1, 0)
+			if !slices.Equal(problems, []int{5, 6, 7, 8, 9}) {
+				t.Fatalf("lines with problems: %v", problems)
+			}
+			wantEqual(t, "old id of the user who has signed in", f.getUser(known.ID).OldID, "1")
 			found := f.listUsers(gateway.UserQuery{Text: "3"})
 			if len(found) != 1 || found[0].Nickname != "from the table" || !found[0].ProfileAt.IsZero() {
 				t.Fatalf("old id 3: %+v", found)
 			}
-			for _, i := range f.listIdentities(found[0].ID) {
-				if !i.SeenAt.IsZero() {
-					t.Fatalf("an imported identity has a time of sign-in: %+v", i)
+			for _, identity := range f.listIdentities(found[0].ID) {
+				if !identity.SeenAt.IsZero() {
+					t.Fatalf("an imported identity has a time of sign-in: %+v", identity)
 				}
 			}
-			res = f.importUsers(users[:5])
-			wantEqual(t, "the same again", fmt.Sprint(res.Created, res.Added, res.Updated, res.Unchanged, len(res.Problems)),
-				"0 0 0 5 0")
-			wantEqual(t, "old id after a sign-in", f.recordSignIn(siteConnector.signIn(after(2*time.Hour), "s2", "")).OldID, "2")
+			result = f.importUsers(users[:5])
+			wantCounts(t, result, 0, 0, 0, 5)
+			wantEqual(t, "problems of a repeated import", len(result.Problems), 0)
+			signedIn := f.recordSignIn(siteConnector.signIn(after(2*time.Hour), "s2", ""))
+			wantEqual(t, "old id after a sign-in", signedIn.OldID, "2")
 		},
 	},
 }
 
-// drawLines returns users who sign in first, and lines of an import that agree and contradict each
-// other and those users in every way: they share few openids, unionids and old ids.
+// wantCounts fails the test unless an import created users, added identities to users, updated
+// users, and left users unchanged as often as given.
+func wantCounts(t *testing.T, result gateway.ImportResult, created, added, updated, unchanged int) {
+	t.Helper()
+	wantEqual(t, "created", result.Created, created)
+	wantEqual(t, "added", result.Added, added)
+	wantEqual(t, "updated", result.Updated, updated)
+	wantEqual(t, "unchanged", result.Unchanged, unchanged)
+}
+
+// drawLines returns random sign-ins and random lines of a user table. They share few openids,
+// unionids and old ids, so that lines often agree with or contradict each other and the sign-ins.
 func drawLines(random *rand.Rand) (signIns []gateway.SignIn, lines []gateway.ImportedUser) {
 	connectors := []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector}
 	draw := func(at time.Duration) gateway.SignIn {
@@ -86,31 +102,36 @@ func drawLines(random *rand.Rand) (signIns []gateway.SignIn, lines []gateway.Imp
 	return signIns, lines
 }
 
-var userID = regexp.MustCompile(`[a-z2-7]{26}`)
+// generatedID matches the id of a user, which is random.
+var generatedID = regexp.MustCompile(`[a-z2-7]{26}`)
 
-// importState returns everything that an import changes, with the ids of users left out.
+// withoutIDs returns the text without the ids of users.
+func withoutIDs(text string) string { return generatedID.ReplaceAllString(text, "ID") }
+
+// importState returns everything that an import changes, without the ids of users.
 func importState(f *fixture) string {
 	var all []string
 	for _, user := range f.listUsers(gateway.UserQuery{Limit: 500}) {
 		var identities []string
-		for _, i := range f.listIdentities(user.ID) {
-			i.UserID = ""
-			identities = append(identities, fmt.Sprint(i))
+		for _, identity := range f.listIdentities(user.ID) {
+			identities = append(identities, withoutIDs(fmt.Sprint(identity)))
 		}
 		slices.Sort(identities)
-		user.ID = ""
-		all = append(all, fmt.Sprint(user, identities, len(f.listSubjects(user.ID)), len(f.listSessions(user.ID, noon))))
+		subjects := len(f.listSubjects(user.ID))
+		sessions := len(f.listSessions(user.ID, noon))
+		all = append(all, withoutIDs(fmt.Sprint(user, identities, subjects, sessions)))
 	}
 	slices.Sort(all)
 	var events []string
 	for _, event := range f.listEvents(gateway.EventQuery{Limit: 500}) {
 		event.ID = 0
-		events = append(events, fmt.Sprint(event))
+		events = append(events, withoutIDs(fmt.Sprint(event)))
 	}
 	slices.Sort(events)
-	return userID.ReplaceAllString(strings.Join(append(all, events...), "\n"), "ID")
+	return strings.Join(append(all, events...), "\n")
 }
 
+// importBatchCases test that ImportUsers handles a batch like its lines one by one.
 var importBatchCases = []testCase{
 	{
 		name:   "a batch does what its lines do one by one",
@@ -121,7 +142,7 @@ var importBatchCases = []testCase{
 			random := rand.New(rand.NewPCG(seed, 1))
 			for range 5 {
 				signIns, lines := drawLines(random)
-				batch, single := f.another(), f.another()
+				batch, single := f.withNewDatabase(), f.withNewDatabase()
 				for i, signIn := range signIns {
 					for _, f := range []*fixture{batch, single} {
 						user := f.recordSignIn(signIn)
@@ -131,7 +152,8 @@ var importBatchCases = []testCase{
 						}
 					}
 				}
-				got, want := batch.importUsers(lines), gateway.ImportResult{}
+				got := batch.importUsers(lines)
+				var want gateway.ImportResult // the sum of the results of single lines
 				for i, line := range lines {
 					one := single.importUsers([]gateway.ImportedUser{line})
 					want.Created, want.Added = want.Created+one.Created, want.Added+one.Added
@@ -141,16 +163,15 @@ var importBatchCases = []testCase{
 						want.Problems = append(want.Problems, problem)
 					}
 				}
-				without := func(res gateway.ImportResult) string { return userID.ReplaceAllString(fmt.Sprintf("%+v", res), "ID") }
-				wantEqual(t, "result", without(got), without(want))
+				wantEqual(t, "result", withoutIDs(fmt.Sprintf("%+v", got)), withoutIDs(fmt.Sprintf("%+v", want)))
 				wantEqual(t, "users, identities and events", importState(batch), importState(single))
 			}
 		},
 	},
 }
 
-// another returns a fixture with a database of its own.
-func (f *fixture) another() *fixture {
+// withNewDatabase returns a fixture with a database of its own.
+func (f *fixture) withNewDatabase() *fixture {
 	f.t.Helper()
 	db := f.New(f.t)
 	return &fixture{t: f.t, Subject: f.Subject, db: db, store: db.Open(f.t)}

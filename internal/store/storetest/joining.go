@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// kinds returns kind and outcome of each event, sorted.
-func kinds(events []gateway.Event) (all []string) {
+// eventKinds returns kind and outcome of each event, sorted.
+func eventKinds(events []gateway.Event) (all []string) {
 	for _, event := range events {
 		all = append(all, event.Kind+" "+event.Outcome)
 	}
@@ -23,7 +23,7 @@ func (f *fixture) recordSignInEvents(signIn gateway.SignIn) (gateway.User, []str
 	f.t.Helper()
 	user, events, err := f.store.RecordSignIn(f.t.Context(), signIn)
 	wantNoError(f.t, err)
-	return user, kinds(events)
+	return user, eventKinds(events)
 }
 
 // addTwoUsers stores two users that a later unionid joins: the older signed in at the main
@@ -35,6 +35,11 @@ func (f *fixture) addTwoUsers() (older, younger gateway.User) {
 	return older, younger
 }
 
+// joinCases test that users are joined by unionid. WeChat gives a person a different openid for
+// each appid, but one unionid in all apps of one Open Platform account. mainConnector,
+// siteConnector and thirdConnector are in one such account, foreignConnector is in another one, and
+// ungroupedConnector in none. When a sign-in shows that two users are the same person, the younger
+// is joined into the older, and its id resolves to the older from then on.
 var joinCases = []testCase{
 	{
 		name:   "a new connector with a known unionid is the same user",
@@ -126,8 +131,8 @@ var joinCases = []testCase{
 			f.recordSignIn(siteConnector.signIn(after(3*time.Minute), "s1", "u1"))
 			wantEqual(t, "the youngest", f.getUser(third.ID).ID, second.ID)
 			f.recordSignIn(mainConnector.signIn(after(4*time.Minute), "o1", "u1"))
-			for _, id := range []string{first.ID, second.ID, third.ID} {
-				wantEqual(t, "resolved", f.getUser(id).ID, first.ID)
+			for _, userID := range []string{first.ID, second.ID, third.ID} {
+				wantEqual(t, "resolved", f.getUser(userID).ID, first.ID)
 			}
 		},
 	},

@@ -14,6 +14,8 @@ func newKey(id, slot string) gateway.Key {
 		ActiveAt: after(time.Hour)}
 }
 
+// keyCases test the signing keys that all replicas of a gateway share. A key is sealed: encrypted
+// with the master key. Its slot names its purpose and generation, and a slot has one key.
 var keyCases = []testCase{
 	{
 		name:   "two replicas make one key",

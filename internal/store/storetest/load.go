@@ -27,16 +27,16 @@ func mixedLoad(t *testing.T, f *fixture) {
 	concurrently(12, func(worker int) {
 		random := rand.New(rand.NewPCG(seed, uint64(worker)))
 		for i := range rounds {
-			user := users[random.IntN(len(users))]
-			err := f.randomOperation(random, user, fmt.Sprint(worker, "-", i))
+			userID := users[random.IntN(len(users))]
+			err := f.randomOperation(random, userID, fmt.Sprint(worker, "-", i))
 			if err != nil && !isExpected(err) {
 				t.Errorf("worker %d, round %d: %v", worker, i, err)
 				return
 			}
 		}
 	})
-	for _, id := range users {
-		user := f.getUser(id)
+	for _, userID := range users {
+		user := f.getUser(userID)
 		openids := map[string]bool{}
 		for _, i := range f.listIdentities(user.ID) {
 			if openids[i.AppID] || i.UserID != user.ID {
@@ -59,7 +59,7 @@ func isExpected(err error) bool {
 }
 
 // randomOperation executes one operation of a gateway, chosen at random.
-func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err error) {
+func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err error) {
 	switch random.IntN(13) {
 	case 0:
 		at := after(time.Duration(random.IntN(60)) * time.Minute)
@@ -67,31 +67,31 @@ func (f *fixture) randomOperation(random *rand.Rand, user, name string) (err err
 		unionid := []string{"", "u1", "u2"}[random.IntN(3)]
 		_, _, err = f.store.RecordSignIn(f.t.Context(), joinableConnectors[random.IntN(3)].signIn(at, openid, unionid))
 	case 1, 2:
-		err = f.store.PutSession(f.t.Context(), newSession(user, name), noon)
+		err = f.store.PutSession(f.t.Context(), newSession(userID, name), noon)
 	case 3, 4:
-		if err = f.store.PutCode(f.t.Context(), newCode(user, "wiki", name)); err == nil {
+		if err = f.store.PutCode(f.t.Context(), newCode(userID, "wiki", name)); err == nil {
 			_, err = f.store.Redeem(f.t.Context(), hash("code "+name), noon, newIssue(name))
 		}
 	case 5:
-		_, err = f.store.Revoke(f.t.Context(), gateway.Revocation{UserID: user}, noon)
+		_, err = f.store.Revoke(f.t.Context(), gateway.Revocation{UserID: userID}, noon)
 	case 6:
-		_, err = f.store.DeleteUserSessions(f.t.Context(), user)
+		_, err = f.store.DeleteUserSessions(f.t.Context(), userID)
 	case 7:
 		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[random.IntN(3)]
-		_, err = f.store.UpdateUser(f.t.Context(), user, noon, func(stored *gateway.User) error {
+		_, err = f.store.UpdateUser(f.t.Context(), userID, noon, func(stored *gateway.User) error {
 			stored.Status = status
 			return nil
 		})
 	case 8:
 		_, err = f.store.Sweep(f.t.Context(), after(2*time.Hour), time.Time{}, 5)
 	case 9:
-		_, err = f.store.PinSubject(f.t.Context(), user, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
+		_, err = f.store.PinSubject(f.t.Context(), userID, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
 	case 10:
 		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, 15)
 	case 11:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
-		if _, err = f.store.ScanTicket(f.t.Context(), ticket.Hash, newApprover(user), noon); err == nil {
-			_, err = f.store.AnswerTicket(f.t.Context(), ticket.Hash, user, gateway.TicketApproved, noon)
+		if _, err = f.store.ScanTicket(f.t.Context(), ticket.Hash, newApprover(userID), noon); err == nil {
+			_, err = f.store.AnswerTicket(f.t.Context(), ticket.Hash, userID, gateway.TicketApproved, noon)
 		}
 	case 12:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))

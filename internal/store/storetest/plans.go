@@ -47,8 +47,8 @@ func (s *Statements) Sorted() (all []string) {
 
 var placeholder = regexp.MustCompile(`\$(\d+)`)
 
-// Placeholders returns how many arguments a statement takes.
-func Placeholders(query string) (n int) {
+// ArgumentCount returns how many arguments a statement takes.
+func ArgumentCount(query string) (n int) {
 	for _, match := range placeholder.FindAllStringSubmatch(query, -1) {
 		i, _ := strconv.Atoi(match[1])
 		n = max(n, i)
@@ -75,10 +75,10 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 	return names
 }
 
-// Complaints returns what is wrong with the plans of statements, given by statement: a scan of a
+// PlanProblems returns what is wrong with the plans of statements, given by statement: a scan of a
 // whole table, as wholeTable reports it for a step at its place in the plan, and an index that
 // serves no statement.
-func Complaints(plans map[string][]string, indexes []string,
+func PlanProblems(plans map[string][]string, indexes []string,
 	wholeTable func(query string, at int, step string) bool) (all []string) {
 	unused := slices.Clone(indexes)
 	for query, steps := range plans {
@@ -98,10 +98,10 @@ func Complaints(plans map[string][]string, indexes []string,
 	return all
 }
 
-// Growing returns statements that put rows into each table that grows. series is a query that
+// InsertStatements returns statements that put rows into each table that grows. series is a query that
 // returns the numbers from 1 to n as column i, and hash returns an expression for 32 bytes that
 // differ by text and i.
-func Growing(series string, hash func(text string) string) []string {
+func InsertStatements(series string, hash func(text string) string) []string {
 	at := ` FROM (` + series + `) series`
 	return []string{
 		`INSERT INTO users (id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id,

@@ -54,13 +54,13 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 	os.Exit(0)
 }
 
-// contested is the number of codes, attempts and tickets that two processes try to get.
-const contested = 200
+// contestedRows is the number of codes, attempts and tickets that two processes try to get.
+const contestedRows = 200
 
 // redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its
 // successes.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
-	for i := range contested {
+	for i := range contestedRows {
 		name := fmt.Sprint("g", i)
 		issue := newIssue(name)
 		issue.Access.Hash = hash(fmt.Sprint("access ", name, os.Getpid()))
@@ -87,13 +87,13 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 }
 
 // signInRepeatedly stores sessions, codes and tokens, and prints a number after each.
-func signInRepeatedly(ctx context.Context, store gateway.Store, user string) error {
+func signInRepeatedly(ctx context.Context, store gateway.Store, userID string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprint("s", i)
-		if err := store.PutSession(ctx, newSession(user, name), noon); err != nil {
+		if err := store.PutSession(ctx, newSession(userID, name), noon); err != nil {
 			return err
 		}
-		if err := store.PutCode(ctx, newCode(user, "wiki", name)); err != nil {
+		if err := store.PutCode(ctx, newCode(userID, "wiki", name)); err != nil {
 			return err
 		}
 		if _, err := store.Redeem(ctx, hash("code "+name), noon, newIssue(name)); err != nil {
@@ -111,12 +111,12 @@ type worker struct {
 }
 
 // startWorker starts a worker process and waits until it has opened the database.
-func (f *fixture) startWorker(work, user string) *worker {
+func (f *fixture) startWorker(work, userID string) *worker {
 	f.t.Helper()
 	exe, err := os.Executable()
 	wantNoError(f.t, err)
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, userEnv+"="+user)
+	cmd.Env = append(os.Environ(), workEnv+"="+work, addressEnv+"="+f.db.Address, userEnv+"="+userID)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	wantNoError(f.t, err)
@@ -139,6 +139,8 @@ func (w *worker) begin(t testing.TB) {
 	}
 }
 
+// processCases test two processes on one database, as two replicas of a gateway are. The second
+// process is this test binary, which Worker turns into a worker process.
 var processCases = []testCase{
 	{
 		name:   "of two processes one redeems each code",
@@ -148,10 +150,10 @@ var processCases = []testCase{
 				f.secondHandle()
 				return
 			}
-			id := f.addUser("o1").ID
-			for i := range contested {
-				wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", fmt.Sprint("g", i))))
-				f.addApprovedTicket(fmt.Sprint("g", i), id)
+			userID := f.addUser("o1").ID
+			for i := range contestedRows {
+				wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", fmt.Sprint("g", i))))
+				f.addApprovedTicket(fmt.Sprint("g", i), userID)
 			}
 			workers := []*worker{f.startWorker("redeem", ""), f.startWorker("redeem", "")}
 			for _, process := range workers {
@@ -166,7 +168,7 @@ var processCases = []testCase{
 					t.Fatalf("a worker failed: %v (%v)", err, got)
 				}
 			}
-			wantEqual(t, "codes, attempts and tickets", len(got), 3*contested)
+			wantEqual(t, "codes, attempts and tickets", len(got), 3*contestedRows)
 			for what, times := range got {
 				if times != 1 || strings.HasPrefix(what, "error") {
 					t.Fatalf("%s was won %d times", what, times)
@@ -182,8 +184,8 @@ var processCases = []testCase{
 				f.secondHandle()
 				return
 			}
-			id := f.addUser("o1").ID
-			process := f.startWorker("signin", id)
+			userID := f.addUser("o1").ID
+			process := f.startWorker("signin", userID)
 			process.begin(t)
 			last := -1
 			for process.out.Scan() {

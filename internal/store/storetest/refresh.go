@@ -10,16 +10,19 @@ import (
 )
 
 // newRotation returns the rotation of refresh token n of the grant.
-func newRotation(id string, generation int, at time.Duration) gateway.Rotation {
+func newRotation(grantName string, generation int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
-		Grant: "grant-" + id, Presented: hash(fmt.Sprint("refresh ", generation, " ", id)),
-		Next: hash(fmt.Sprint("refresh ", generation+1, " ", id)),
-		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", id, " ", generation, " ", at, " ", gateway.NewID())),
+		Grant: "grant-" + grantName, Presented: hash(fmt.Sprint("refresh ", generation, " ", grantName)),
+		Next: hash(fmt.Sprint("refresh ", generation+1, " ", grantName)),
+		Access: gateway.Token{Hash: hash(fmt.Sprint("access ", grantName, " ", generation, " ", at, " ", gateway.NewID())),
 			CreatedAt: after(at), ExpiresAt: after(at + 5*time.Minute)},
 		Expires: after(at + 720*time.Hour), Now: after(at), Grace: 30 * time.Second,
 	}
 }
 
+// refreshCases test the rotation of refresh tokens. A client that sends a replaced token again
+// within 30 seconds gets the same successor. After that it is a replay (RFC 9700, section 4.14),
+// and the grant is revoked.
 var refreshCases = []testCase{
 	{
 		name:   "a refresh token is replaced at each use",

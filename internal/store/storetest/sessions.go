@@ -9,13 +9,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// sessionCases test sessions of browsers. newSession("…", "s1") is a session whose cookie has the
+// secret "s1"; it is stored under hash("s1") and expires an hour after noon.
 var sessionCases = []testCase{
 	{
 		name:   "a stored value is returned unchanged",
 		reason: "a lost field could sign a person in as another user",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			session := newSession(id, "s1")
+			userID := f.addUser("o1").ID
+			session := newSession(userID, "s1")
 			session.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
 			wantNoError(t, f.store.PutSession(t.Context(), session, noon))
 			got := f.getSession(session.Hash, noon)
@@ -54,8 +56,8 @@ var sessionCases = []testCase{
 		name:   "a session expires on time",
 		reason: "a laptop that was lent must not stay signed in",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			session := f.addSession(id, "s1")
+			userID := f.addUser("o1").ID
+			session := f.addSession(userID, "s1")
 			f.getSession(session.Hash, after(time.Hour-time.Microsecond))
 			got, err := f.store.Session(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
@@ -67,7 +69,7 @@ var sessionCases = []testCase{
 			wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(time.Hour), after(2*time.Hour)))
 			_, err = f.store.Session(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
-			wantEqual(t, "listed", len(f.listSessions(id, after(time.Hour))), 0)
+			wantEqual(t, "listed", len(f.listSessions(userID, after(time.Hour))), 0)
 		},
 	},
 	{
@@ -180,6 +182,8 @@ var sessionCases = []testCase{
 	},
 }
 
+// sessionUserCases test the queries that every request of a browser or app makes: a session or an
+// access token together with its user.
 var sessionUserCases = []testCase{
 	{
 		name:   "a session is returned with its user",

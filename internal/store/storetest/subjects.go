@@ -8,24 +8,26 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// subjectCases test PinSubject. The sub claim that an app gets for a user is pinned: stored at the
+// first sign-in, and never changed, because apps find their users by it.
 var subjectCases = []testCase{
 	{
 		name:   "the first subject that is pinned stays",
 		reason: "an app that gets another sub creates a new user",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			var results counter
 			concurrently(f.concurrency(), func(i int) {
-				sub, err := f.store.PinSubject(t.Context(), id, "wiki", fmt.Sprint("candidate ", i), noon)
+				sub, err := f.store.PinSubject(t.Context(), userID, "wiki", fmt.Sprint("candidate ", i), noon)
 				if err != nil {
 					t.Error(err)
 				}
 				results.add(sub)
 			})
 			results.wantOneResult(t, "subjects given out")
-			wantEqual(t, "another app has its own", f.pinSubject(id, "shop", "mine", noon), "mine")
-			pins := f.listSubjects(id)
-			if len(pins) != 2 || pins[0].App != "shop" || pins[0].UserID != id || pins[0].CreatedAt != noon {
+			wantEqual(t, "another app has its own", f.pinSubject(userID, "shop", "mine", noon), "mine")
+			pins := f.listSubjects(userID)
+			if len(pins) != 2 || pins[0].App != "shop" || pins[0].UserID != userID || pins[0].CreatedAt != noon {
 				t.Fatalf("pins: %+v", pins)
 			}
 		},
@@ -49,42 +51,44 @@ var subjectCases = []testCase{
 	},
 }
 
-// unpinned returns a code without a subject: PutCode takes the pinned one, or pins candidate.
-func unpinned(user, id, candidate string) gateway.Code {
-	code := newCode(user, "wiki", id)
+// codeWithoutSubject returns a code without a subject: PutCode takes the pinned one, or pins candidate.
+func codeWithoutSubject(userID, id, candidate string) gateway.Code {
+	code := newCode(userID, "wiki", id)
 	code.Grant.Subject, code.PinSubject = "", candidate
 	return code
 }
 
+// codePinCases test that storing an authorization code pins the subject of its grant in the same
+// transaction.
 var codePinCases = []testCase{
 	{
 		name:   "a first code pins the subject",
 		reason: "the app knows the user by it from then on",
 		run: func(t *testing.T, f *fixture) {
-			user := f.addUser("o1").ID
-			wantNoError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")))
+			userID := f.addUser("o1").ID
+			wantNoError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "sub-1")))
 			code := f.getCode(hash("code g1"))
 			wantEqual(t, "subject", code.Grant.Subject, "sub-1")
 			wantEqual(t, "pin field of a stored code", code.PinSubject, "")
-			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), user)
-			pins := f.listSubjects(user)
+			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), userID)
+			pins := f.listSubjects(userID)
 			wantEqual(t, "pins", fmt.Sprint(pins),
-				fmt.Sprint([]gateway.Pin{{UserID: user, App: "wiki", Subject: "sub-1", CreatedAt: noon}}))
+				fmt.Sprint([]gateway.Pin{{UserID: userID, App: "wiki", Subject: "sub-1", CreatedAt: noon}}))
 		},
 	},
 	{
 		name:   "a pinned subject stays",
 		reason: "the first one that the app was told counts",
 		run: func(t *testing.T, f *fixture) {
-			user := f.addUser("o1").ID
-			f.pinSubject(user, "wiki", "first", noon)
-			wantNoError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "second")))
+			userID := f.addUser("o1").ID
+			f.pinSubject(userID, "wiki", "first", noon)
+			wantNoError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "second")))
 			wantEqual(t, "subject", f.getCode(hash("code g1")).Grant.Subject, "first")
-			given := newCode(user, "wiki", "g2")
+			given := newCode(userID, "wiki", "g2")
 			given.PinSubject = "third"
 			wantNoError(t, f.store.PutCode(t.Context(), given))
 			wantEqual(t, "a given subject", f.getCode(hash("code g2")).Grant.Subject, given.Grant.Subject)
-			wantEqual(t, "pins", len(f.listSubjects(user)), 1)
+			wantEqual(t, "pins", len(f.listSubjects(userID)), 1)
 		},
 	},
 	{
@@ -93,7 +97,7 @@ var codePinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			theirs, mine := f.addUser("o1").ID, f.addUser("o2").ID
 			f.pinSubject(theirs, "wiki", "sub-1", noon)
-			wantError(t, f.store.PutCode(t.Context(), unpinned(mine, "g1", "sub-1")), gateway.ErrConflict)
+			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(mine, "g1", "sub-1")), gateway.ErrConflict)
 			_, err := f.store.Code(t.Context(), hash("code g1"))
 			wantError(t, err, gateway.ErrNotFound)
 			wantEqual(t, "pins", len(f.listSubjects(mine)), 0)
@@ -104,15 +108,15 @@ var codePinCases = []testCase{
 		name:   "nothing is pinned for a code that is not stored",
 		reason: "the pin and the code are one transaction",
 		run: func(t *testing.T, f *fixture) {
-			user := f.addUser("o1").ID
-			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "")), gateway.ErrNotFound)
-			wantError(t, f.store.PutCode(t.Context(), unpinned(gateway.NewID(), "g1", "sub-1")), gateway.ErrNotFound)
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(user, "wiki", "g1")))
-			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g1", "sub-1")), gateway.ErrConflict)
-			wantEqual(t, "pins", len(f.listSubjects(user)), 0)
-			f.block(user)
-			wantError(t, f.store.PutCode(t.Context(), unpinned(user, "g2", "sub-1")), gateway.ErrBlocked)
-			wantEqual(t, "pins of a blocked user", len(f.listSubjects(user)), 0)
+			userID := f.addUser("o1").ID
+			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "")), gateway.ErrNotFound)
+			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(gateway.NewID(), "g1", "sub-1")), gateway.ErrNotFound)
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g1")))
+			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "sub-1")), gateway.ErrConflict)
+			wantEqual(t, "pins", len(f.listSubjects(userID)), 0)
+			f.block(userID)
+			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g2", "sub-1")), gateway.ErrBlocked)
+			wantEqual(t, "pins of a blocked user", len(f.listSubjects(userID)), 0)
 		},
 	},
 	{
@@ -121,7 +125,7 @@ var codePinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantNoError(t, f.store.PutCode(t.Context(), unpinned(younger.ID, "g1", "sub-1")))
+			wantNoError(t, f.store.PutCode(t.Context(), codeWithoutSubject(younger.ID, "g1", "sub-1")))
 			wantEqual(t, "user by subject", f.subjectUser("wiki", "sub-1"), older.ID)
 		},
 	},
@@ -129,15 +133,15 @@ var codePinCases = []testCase{
 		name:   "first codes at once agree on one subject",
 		reason: "tokens of one user must not name two subjects",
 		run: func(t *testing.T, f *fixture) {
-			user, requests := f.addUser("o1").ID, f.concurrency()
+			userID, requests := f.addUser("o1").ID, f.concurrency()
 			var results counter
 			concurrently(requests, func(i int) {
-				id := fmt.Sprint("g", i)
-				if err := f.store.PutCode(t.Context(), unpinned(user, id, fmt.Sprint("sub-", i))); err != nil {
+				codeName := fmt.Sprint("g", i)
+				if err := f.store.PutCode(t.Context(), codeWithoutSubject(userID, codeName, fmt.Sprint("sub-", i))); err != nil {
 					t.Error(err)
 					return
 				}
-				code, err := f.store.Code(t.Context(), hash("code "+id))
+				code, err := f.store.Code(t.Context(), hash("code "+codeName))
 				results.add(code.Grant.Subject + " " + errorName(err))
 			})
 			results.wantOneResult(t, "subjects and errors")

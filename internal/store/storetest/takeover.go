@@ -19,29 +19,29 @@ type victim struct {
 
 func (f *fixture) addVictim() victim {
 	f.t.Helper()
-	id := f.recordSignIn(mainConnector.signIn(noon, "victim", "uV")).ID
-	user := f.updateUser(id, noon, func(stored *gateway.User) error {
+	userID := f.recordSignIn(mainConnector.signIn(noon, "victim", "uV")).ID
+	user := f.updateUser(userID, noon, func(stored *gateway.User) error {
 		stored.Admin, stored.Groups, stored.Nickname, stored.OldID = true, []string{"ops"}, "victim", "7"
 		return nil
 	})
-	f.addSession(id, "victim's session")
-	f.pinSubject(id, "wiki", "victim's sub", noon)
-	return victim{user, f.listIdentities(id)}
+	f.addSession(userID, "victim's session")
+	f.pinSubject(userID, "wiki", "victim's sub", noon)
+	return victim{user, f.listIdentities(userID)}
 }
 
 // wantUnharmed fails the test unless the victim's user, identities, session and subject are
 // unchanged.
 func (f *fixture) wantUnharmed(victim victim) {
 	f.t.Helper()
-	id := victim.user.ID
-	if user := f.getUser(id); !reflect.DeepEqual(user, victim.user) {
+	userID := victim.user.ID
+	if user := f.getUser(userID); !reflect.DeepEqual(user, victim.user) {
 		f.t.Fatalf("the victim's user was %+v\nand is %+v", victim.user, user)
 	}
-	if i := f.listIdentities(id); !reflect.DeepEqual(i, victim.identities) {
-		f.t.Fatalf("the victim's identities were %+v\nand are %+v", victim.identities, i)
+	if identities := f.listIdentities(userID); !reflect.DeepEqual(identities, victim.identities) {
+		f.t.Fatalf("the victim's identities were %+v\nand are %+v", victim.identities, identities)
 	}
 	f.getSession(hash("victim's session"), noon)
-	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), id)
+	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), userID)
 }
 
 // attack records the sign-ins one by one, then all at once and through several handles. It fails

@@ -9,26 +9,30 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// ticketAnswerCases test who may answer, cancel and redeem a ticket, which is one sign-in by QR
+// code. The phone answers as its approver: approved, refused ("Not me") or mismatch (the user chose
+// the wrong number). The desktop cancels or redeems with the secret in its cookie, whose hash is
+// Ticket.Desktop.
 var ticketAnswerCases = []testCase{
 	{
 		name:   "an answer counts once",
 		reason: "a second tap must not turn a refusal into an approval",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
+			userID, stranger := f.addUser("o1").ID, f.addUser("o2").ID
 			ticket := f.addTicket("t0")
-			_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
+			_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketApproved, noon)
 			wantError(t, err, gateway.ErrConflict) // it was not scanned
 			for _, nobody := range []string{"", gateway.NewID()} {
 				_, err = f.store.AnswerTicket(t.Context(), ticket.Hash, nobody, gateway.TicketApproved, noon)
 				wantError(t, err, gateway.ErrConflict)
 			}
 			for round := range 3 {
-				ticket := f.addScannedTicket(fmt.Sprint("t", round+1), id)
+				ticket := f.addScannedTicket(fmt.Sprint("t", round+1), userID)
 				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketApproved, noon)
 				wantError(t, err, gateway.ErrConflict)
 				for _, odd := range []gateway.TicketState{gateway.TicketRedeemed, gateway.TicketOpen, "", "yes"} {
-					if _, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, odd, noon); err == nil {
+					if _, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, odd, noon); err == nil {
 						t.Fatalf("answered by %q", odd)
 					}
 				}
@@ -36,7 +40,7 @@ var ticketAnswerCases = []testCase{
 				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
 				var results, states counter
 				concurrently(f.concurrency(), func(i int) {
-					got, err := stores[i%2].AnswerTicket(t.Context(), ticket.Hash, id, answers[i/2%2], noon)
+					got, err := stores[i%2].AnswerTicket(t.Context(), ticket.Hash, userID, answers[i/2%2], noon)
 					results.add(errorName(err))
 					states.add(string(got.State))
 				})
@@ -50,19 +54,19 @@ var ticketAnswerCases = []testCase{
 		reason: "\"Not me\" on the phone must be final",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
+			userID, stranger := f.addUser("o1").ID, f.addUser("o2").ID
 			for round := range 10 {
-				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
+				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketRefused, noon)
 				wantError(t, err, gateway.ErrConflict)
 				for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch} {
-					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, odd, noon)
+					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, odd, noon)
 					wantError(t, err, gateway.ErrConflict)
 				}
 				var withdrawErr, redeemErr error
 				concurrently(2, func(i int) {
 					if i == 0 {
-						_, withdrawErr = stores[0].AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketRefused, noon)
+						_, withdrawErr = stores[0].AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketRefused, noon)
 						return
 					}
 					_, redeemErr = stores[1].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
@@ -85,9 +89,9 @@ var ticketAnswerCases = []testCase{
 		reason: "a ticket that is valid twice would sign in anybody with a copy",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			for round := range 3 {
-				ticket := f.addApprovedTicket(fmt.Sprint("t", round), id)
+				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				var results, events counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
@@ -95,7 +99,7 @@ var ticketAnswerCases = []testCase{
 					events.add(fmt.Sprint(got.State, got.Approver.UserID))
 				})
 				results.want(t, "redeemed at", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
-				events.want(t, "results", map[string]int{string(gateway.TicketRedeemed) + id: f.concurrency()})
+				events.want(t, "results", map[string]int{string(gateway.TicketRedeemed) + userID: f.concurrency()})
 			}
 		},
 	},
@@ -103,11 +107,11 @@ var ticketAnswerCases = []testCase{
 		name:   "the id alone can neither redeem nor cancel a ticket",
 		reason: "the QR code on the screen contains it",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			for name, ticket := range map[string]gateway.Ticket{
 				"open":     f.addTicket("t1"),
-				"scanned":  f.addScannedTicket("t2", id),
-				"approved": f.addApprovedTicket("t3", id),
+				"scanned":  f.addScannedTicket("t2", userID),
+				"approved": f.addApprovedTicket("t3", userID),
 			} {
 				for _, guess := range [][32]byte{{}, ticket.Hash, hash("desktop t9")} {
 					for _, when := range []time.Time{noon, after(time.Hour)} {
@@ -129,12 +133,12 @@ var ticketAnswerCases = []testCase{
 		name:   "a guessed id is not found",
 		reason: "guessing must reveal nothing",
 		run: func(t *testing.T, f *fixture) {
-			id, guess := f.addUser("o1").ID, hash("guess")
+			userID, guess := f.addUser("o1").ID, hash("guess")
 			_, err := f.store.Ticket(t.Context(), guess, noon)
 			wantError(t, err, gateway.ErrNotFound)
-			_, err = f.store.ScanTicket(t.Context(), guess, newApprover(id), noon)
+			_, err = f.store.ScanTicket(t.Context(), guess, newApprover(userID), noon)
 			wantError(t, err, gateway.ErrNotFound)
-			_, err = f.store.AnswerTicket(t.Context(), guess, id, gateway.TicketApproved, noon)
+			_, err = f.store.AnswerTicket(t.Context(), guess, userID, gateway.TicketApproved, noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.RedeemTicket(t.Context(), guess, guess, noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -145,11 +149,11 @@ var ticketAnswerCases = []testCase{
 		name:   "only an approved ticket is redeemed, only one without an answer is cancelled",
 		reason: "the desktop must wait for the answer of the phone",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			answered := func(answer gateway.TicketState) gateway.Ticket {
-				return f.answerTicket(f.addScannedTicket(string(answer), id).Hash, id, answer, noon)
+				return f.answerTicket(f.addScannedTicket(string(answer), userID).Hash, userID, answer, noon)
 			}
-			redeemed := f.addApprovedTicket("redeemed", id)
+			redeemed := f.addApprovedTicket("redeemed", userID)
 			f.redeemTicket(redeemed.Hash, redeemed.Desktop, noon)
 			cancelled := f.addTicket("cancelled")
 			wantNoError(t, f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon))
@@ -159,7 +163,7 @@ var ticketAnswerCases = []testCase{
 				redeem, cancel string // results
 			}{
 				{gateway.TicketOpen, f.addTicket("open"), "conflict", "ok"},
-				{gateway.TicketScanned, f.addScannedTicket("scanned", id), "conflict", "ok"},
+				{gateway.TicketScanned, f.addScannedTicket("scanned", userID), "conflict", "ok"},
 				{gateway.TicketRefused, answered(gateway.TicketRefused), "conflict", "conflict"},
 				{gateway.TicketMismatch, answered(gateway.TicketMismatch), "conflict", "conflict"},
 				{gateway.TicketApproved, answered(gateway.TicketApproved), "", "conflict"},
@@ -175,9 +179,9 @@ var ticketAnswerCases = []testCase{
 				wantEqual(t, "cancelling a ticket that is "+string(test.state), errorName(err), test.cancel)
 				if test.cancel == "ok" {
 					f.wantTicketState(test.ticket, gateway.TicketCancelled)
-					_, err := f.store.ScanTicket(t.Context(), test.ticket.Hash, newApprover(id), noon)
+					_, err := f.store.ScanTicket(t.Context(), test.ticket.Hash, newApprover(userID), noon)
 					wantError(t, err, gateway.ErrConflict)
-					_, err = f.store.AnswerTicket(t.Context(), test.ticket.Hash, id, gateway.TicketApproved, noon)
+					_, err = f.store.AnswerTicket(t.Context(), test.ticket.Hash, userID, gateway.TicketApproved, noon)
 					wantError(t, err, gateway.ErrConflict)
 				}
 			}
@@ -187,16 +191,16 @@ var ticketAnswerCases = []testCase{
 		name:   "of an answer and a cancellation at the same time one wins",
 		reason: "the phone would show a success, and the desktop a new code",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			for round := range 10 {
-				ticket := f.addScannedTicket(fmt.Sprint("t", round), id)
+				ticket := f.addScannedTicket(fmt.Sprint("t", round), userID)
 				var results counter
 				concurrently(8, func(i int) {
 					if i%2 == 0 {
 						results.add("cancel " + errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
 						return
 					}
-					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, noon)
+					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketApproved, noon)
 					results.add("answer " + errorName(err))
 				})
 				want := map[string]int{"cancel ok": 4, "answer conflict": 4}
@@ -209,7 +213,8 @@ var ticketAnswerCases = []testCase{
 	},
 }
 
-// Cases about the limit on the number of tickets.
+// ticketLimitCases test the limit on the number of unanswered tickets, which PutTicket gets with
+// each ticket.
 var ticketLimitCases = []testCase{
 	{
 		name:   "concurrent requests do not exceed the limit",
@@ -256,7 +261,7 @@ var ticketLimitCases = []testCase{
 		name:   "the limit counts unanswered tickets only",
 		reason: "many real sign-ins must not reach the limit, and cancelling must not avoid it",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			const limit = 3
 			put := func(name string) string {
 				return errorName(f.store.PutTicket(t.Context(), newTicket(name), noon, limit))
@@ -264,8 +269,8 @@ var ticketLimitCases = []testCase{
 			for i, answer := range []gateway.TicketState{
 				gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch, gateway.TicketApproved,
 			} {
-				ticket := f.addScannedTicket(fmt.Sprint("answered", i), id)
-				f.answerTicket(ticket.Hash, id, answer, noon)
+				ticket := f.addScannedTicket(fmt.Sprint("answered", i), userID)
+				f.answerTicket(ticket.Hash, userID, answer, noon)
 				if i == 3 {
 					f.redeemTicket(ticket.Hash, ticket.Desktop, noon)
 				}
@@ -275,9 +280,9 @@ var ticketLimitCases = []testCase{
 			ticket := newTicket("t2")
 			wantNoError(t, f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon))
 			wantEqual(t, "third", put("t3"), "ok")
-			f.scanTicket(newTicket("t3").Hash, newApprover(id), noon)
+			f.scanTicket(newTicket("t3").Hash, newApprover(userID), noon)
 			wantEqual(t, "fourth", put("t4"), "full")
-			f.answerTicket(newTicket("t3").Hash, id, gateway.TicketRefused, noon)
+			f.answerTicket(newTicket("t3").Hash, userID, gateway.TicketRefused, noon)
 			wantEqual(t, "after an answer", put("t4"), "ok")
 		},
 	},

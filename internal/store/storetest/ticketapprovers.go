@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Cases about tickets whose approver is joined or blocked.
+// ticketApproverCases test tickets whose approver is joined with another user or is blocked. A
+// ticket is one sign-in by QR code; its approver is the user of the phone that scanned it.
 var ticketApproverCases = []testCase{
 	{
 		name:   "a join moves the tickets of the joined user",
@@ -66,12 +67,12 @@ var ticketApproverCases = []testCase{
 		name:   "blocking refuses the tickets of the user",
 		reason: "a blocked user must not sign in a desktop, also not one that waits",
 		run: func(t *testing.T, f *fixture) {
-			id, other := f.addUser("o1").ID, f.addUser("o2").ID
-			scanned, approved := f.addScannedTicket("t1", id), f.addApprovedTicket("t2", id)
-			mismatch, open := f.addScannedTicket("t3", id), f.addTicket("t4")
+			userID, other := f.addUser("o1").ID, f.addUser("o2").ID
+			scanned, approved := f.addScannedTicket("t1", userID), f.addApprovedTicket("t2", userID)
+			mismatch, open := f.addScannedTicket("t3", userID), f.addTicket("t4")
 			ofOther := f.addScannedTicket("t5", other)
-			f.answerTicket(mismatch.Hash, id, gateway.TicketMismatch, noon)
-			f.block(id)
+			f.answerTicket(mismatch.Hash, userID, gateway.TicketMismatch, noon)
+			f.block(userID)
 			f.wantTicketState(scanned, gateway.TicketRefused)
 			f.wantTicketState(approved, gateway.TicketRefused)
 			f.wantTicketState(mismatch, gateway.TicketMismatch)
@@ -79,9 +80,9 @@ var ticketApproverCases = []testCase{
 			f.wantTicketState(ofOther, gateway.TicketScanned)
 			_, err := f.store.RedeemTicket(t.Context(), approved.Hash, approved.Desktop, noon)
 			wantError(t, err, gateway.ErrConflict)
-			_, err = f.store.AnswerTicket(t.Context(), scanned.Hash, id, gateway.TicketApproved, noon)
+			_, err = f.store.AnswerTicket(t.Context(), scanned.Hash, userID, gateway.TicketApproved, noon)
 			wantError(t, err, gateway.ErrConflict)
-			_, err = f.store.ScanTicket(t.Context(), open.Hash, newApprover(id), noon)
+			_, err = f.store.ScanTicket(t.Context(), open.Hash, newApprover(userID), noon)
 			wantError(t, err, gateway.ErrBlocked)
 			f.wantTicketState(open, gateway.TicketOpen)
 		},
@@ -103,28 +104,28 @@ var ticketApproverCases = []testCase{
 		reason: "the desktop would be signed in after the block",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
-				id := f.addUser(fmt.Sprint("o", round)).ID
+				userID := f.addUser(fmt.Sprint("o", round)).ID
 				var tickets []gateway.Ticket
 				for i := range 12 {
 					name := fmt.Sprint(round, " ", i)
 					tickets = append(tickets, []func() gateway.Ticket{
 						func() gateway.Ticket { return f.addTicket(name) },
-						func() gateway.Ticket { return f.addScannedTicket(name, id) },
-						func() gateway.Ticket { return f.addApprovedTicket(name, id) },
+						func() gateway.Ticket { return f.addScannedTicket(name, userID) },
+						func() gateway.Ticket { return f.addApprovedTicket(name, userID) },
 					}[i%3]())
 				}
 				concurrently(len(tickets)+1, func(i int) {
 					var err error
 					switch {
 					case i == len(tickets):
-						_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+						_, err = f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 							stored.Status = gateway.Blocked
 							return nil
 						})
 					case i%3 == 0:
-						_, err = f.store.ScanTicket(t.Context(), tickets[i].Hash, newApprover(id), noon)
+						_, err = f.store.ScanTicket(t.Context(), tickets[i].Hash, newApprover(userID), noon)
 					case i%3 == 1:
-						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, id, gateway.TicketApproved, noon)
+						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, userID, gateway.TicketApproved, noon)
 					default:
 						_, err = f.store.RedeemTicket(t.Context(), tickets[i].Hash, tickets[i].Desktop, noon)
 					}

@@ -14,38 +14,38 @@ import (
 // noLimit is a limit on tickets that no case reaches by accident.
 const noLimit = 100000
 
-func newTicket(id string) gateway.Ticket {
+func newTicket(name string) gateway.Ticket {
 	return gateway.Ticket{
-		Hash: hash("ticket " + id), Desktop: hash("desktop " + id), App: "wiki", Connector: "main", Browser: "Firefox 验",
+		Hash: hash("ticket " + name), Desktop: hash("desktop " + name), App: "wiki", Connector: "main", Browser: "Firefox 验",
 		MaskedIP: "上海",
 		Number:   "42", Others: []string{"17", "93"}, State: gateway.TicketOpen, CreatedAt: noon,
-		ExpiresAt: after(2 * time.Minute), Data: []byte("data of " + id),
+		ExpiresAt: after(2 * time.Minute), Data: []byte("data of " + name),
 	}
 }
 
 // newApprover returns the session of a phone whose user signed in at noon.
-func newApprover(user string) gateway.Approver {
-	return gateway.Approver{UserID: user, Connector: "main", AppID: "wxmain", OpenID: "o-" + user, AuthTime: noon}
+func newApprover(userID string) gateway.Approver {
+	return gateway.Approver{UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + userID, AuthTime: noon}
 }
 
 // addTicket stores an open ticket.
-func (f *fixture) addTicket(id string) gateway.Ticket {
+func (f *fixture) addTicket(name string) gateway.Ticket {
 	f.t.Helper()
-	ticket := newTicket(id)
+	ticket := newTicket(name)
 	wantNoError(f.t, f.store.PutTicket(f.t.Context(), ticket, noon, noLimit))
 	return ticket
 }
 
 // addScannedTicket stores a ticket that the user has scanned.
-func (f *fixture) addScannedTicket(id, user string) gateway.Ticket {
+func (f *fixture) addScannedTicket(name, userID string) gateway.Ticket {
 	f.t.Helper()
-	return f.scanTicket(f.addTicket(id).Hash, newApprover(user), noon)
+	return f.scanTicket(f.addTicket(name).Hash, newApprover(userID), noon)
 }
 
 // addApprovedTicket stores a ticket that the user has approved.
-func (f *fixture) addApprovedTicket(id, user string) gateway.Ticket {
+func (f *fixture) addApprovedTicket(name, userID string) gateway.Ticket {
 	f.t.Helper()
-	return f.answerTicket(f.addScannedTicket(id, user).Hash, user, gateway.TicketApproved, noon)
+	return f.answerTicket(f.addScannedTicket(name, userID).Hash, userID, gateway.TicketApproved, noon)
 }
 
 // wantTicketState fails the test unless the ticket has the state at noon.
@@ -62,6 +62,10 @@ func wantNoOpenID(t *testing.T, err error) {
 	}
 }
 
+// ticketCases test tickets, each of which is one sign-in by QR code. The desktop shows a QR code
+// with the id of the ticket, and its cookie has the secret whose hash is Ticket.Desktop. The phone
+// scans the code, its user becomes the approver and answers, and the desktop redeems the approved
+// ticket for a session.
 var ticketCases = []testCase{
 	{
 		name:   "a new ticket is returned as stored, open and without approver",
@@ -119,15 +123,15 @@ var ticketCases = []testCase{
 		name:   "a desktop is signed in by a phone",
 		reason: "the sign-in of everybody who has only an official account",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			ticket := f.addTicket("t1")
-			got := f.scanTicket(ticket.Hash, newApprover(id), after(time.Second+time.Nanosecond))
+			got := f.scanTicket(ticket.Hash, newApprover(userID), after(time.Second+time.Nanosecond))
 			want := ticket
-			want.State, want.Approver, want.ScannedAt = gateway.TicketScanned, newApprover(id), after(time.Second)
+			want.State, want.Approver, want.ScannedAt = gateway.TicketScanned, newApprover(userID), after(time.Second)
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("scanned: got  %+v\nwant %+v", got, want)
 			}
-			got = f.answerTicket(ticket.Hash, id, gateway.TicketApproved, after(2*time.Second))
+			got = f.answerTicket(ticket.Hash, userID, gateway.TicketApproved, after(2*time.Second))
 			want.State = gateway.TicketApproved
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("approved: got  %+v\nwant %+v", got, want)
@@ -168,9 +172,9 @@ var ticketCases = []testCase{
 		name:   "the same phone twice changes nothing",
 		reason: "users scan again when a page loads slowly",
 		run: func(t *testing.T, f *fixture) {
-			id, stranger := f.addUser("o1").ID, f.addUser("o2").ID
-			ticket := f.addScannedTicket("t1", id)
-			again := newApprover(id)
+			userID, stranger := f.addUser("o1").ID, f.addUser("o2").ID
+			ticket := f.addScannedTicket("t1", userID)
+			again := newApprover(userID)
 			again.OpenID, again.AuthTime = "another", after(time.Minute)
 			got := f.scanTicket(ticket.Hash, again, after(90*time.Second))
 			if !reflect.DeepEqual(got, ticket) {
@@ -182,9 +186,9 @@ var ticketCases = []testCase{
 			_, err = f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(gateway.NewID()), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			for i, answer := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketRefused, gateway.TicketMismatch} {
-				ticket := f.addScannedTicket(fmt.Sprint("t1", i), id)
-				f.answerTicket(ticket.Hash, id, answer, noon)
-				got, err = f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(id), noon)
+				ticket := f.addScannedTicket(fmt.Sprint("t1", i), userID)
+				f.answerTicket(ticket.Hash, userID, answer, noon)
+				got, err = f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(userID), noon)
 				wantError(t, err, gateway.ErrConflict)
 				wantEqual(t, "state of one that was answered", got.State, answer)
 			}
@@ -194,14 +198,14 @@ var ticketCases = []testCase{
 		name:   "a ticket expires on time, with a minute left after each step",
 		reason: "a code in yesterday's photo must be invalid",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			end := 2 * time.Minute
 			ticket := f.addTicket("t1")
 			wantExpired := func(what string, at time.Duration) {
 				t.Helper()
 				got, err := f.store.Ticket(t.Context(), ticket.Hash, after(at))
-				_, scanErr := f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(id), after(at))
-				_, answerErr := f.store.AnswerTicket(t.Context(), ticket.Hash, id, gateway.TicketApproved, after(at))
+				_, scanErr := f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(userID), after(at))
+				_, answerErr := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketApproved, after(at))
 				_, redeemErr := f.store.RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
 				cancelErr := f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
 				states := f.ticketStates([][32]byte{ticket.Hash}, after(at))
@@ -211,11 +215,11 @@ var ticketCases = []testCase{
 				wantEqual(t, what+": state and states", fmt.Sprint(got.State, len(states)), "0")
 			}
 			wantExpired("open", end)
-			scanned := f.scanTicket(ticket.Hash, newApprover(id), after(end-time.Microsecond))
+			scanned := f.scanTicket(ticket.Hash, newApprover(userID), after(end-time.Microsecond))
 			end = end - time.Microsecond + gateway.TicketMinimum
 			wantEqual(t, "end of a scanned ticket", scanned.ExpiresAt, after(end))
 			wantExpired("scanned", end)
-			yes := f.answerTicket(ticket.Hash, id, gateway.TicketApproved, after(end-time.Second))
+			yes := f.answerTicket(ticket.Hash, userID, gateway.TicketApproved, after(end-time.Second))
 			end = end - time.Second + gateway.TicketMinimum
 			wantEqual(t, "end of an approved ticket", yes.ExpiresAt, after(end))
 			wantExpired("approved", end)
@@ -231,7 +235,7 @@ var ticketCases = []testCase{
 		name:   "one call returns the states of a thousand tickets",
 		reason: "one query each would be most of the gateway's load",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			phones := 1000
 			if f.Race {
 				phones = 200
@@ -250,7 +254,7 @@ var ticketCases = []testCase{
 						err = f.store.PutTicket(t.Context(), ticket, noon, noLimit)
 					}
 					if err == nil && i%5 == 2 {
-						_, err = f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(id), noon)
+						_, err = f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(userID), noon)
 					}
 					if err != nil {
 						t.Error(err)
@@ -280,21 +284,21 @@ var ticketCases = []testCase{
 		name:   "a ticket survives a restart",
 		reason: "a user must get in although a replica is killed in between",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			ticket := f.addApprovedTicket("t1", id)
+			userID := f.addUser("o1").ID
+			ticket := f.addApprovedTicket("t1", userID)
 			if !f.reopen() {
 				return
 			}
 			got := f.redeemTicket(ticket.Hash, ticket.Desktop, noon)
-			wantEqual(t, "user", got.Approver.UserID, id)
+			wantEqual(t, "user", got.Approver.UserID, userID)
 		},
 	},
 	{
 		name:   "no error contains an openid",
 		reason: "errors are logged, and an openid must not be",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			secret := newApprover(id)
+			userID := f.addUser("o1").ID
+			secret := newApprover(userID)
 			secret.OpenID = "o-planted-openid\x00\xff"
 			ticket := f.addTicket("t1")
 			if _, err := f.store.ScanTicket(t.Context(), ticket.Hash, secret, noon); err != nil {

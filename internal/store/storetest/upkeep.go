@@ -12,6 +12,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// upkeepCases test what all methods of a store have in common: sweeping of expired rows, load,
+// ended contexts, closing, restarts and panics.
 var upkeepCases = []testCase{
 	{
 		name:   "ten thousand rows are swept in small batches during sign-ins",
@@ -21,23 +23,20 @@ var upkeepCases = []testCase{
 			if f.Race {
 				rows = 340
 			}
-			id := f.addUser("o1").ID
-			fill(t, f, id, rows)
-			live := f.addSession(id, "live")
+			userID := f.addUser("o1").ID
+			addExpiredRows(t, f, userID, rows)
+			// A session and a grant that have not expired and must stay.
+			live := f.addSession(userID, "live")
 			wantNoError(t, f.store.TouchSession(t.Context(), live.Hash, after(time.Minute), after(100*time.Hour)))
-			f.addGrant(id, "wiki", "live")
-			done := make(chan struct{})
+			f.addGrant(userID, "wiki", "live")
+			var done atomic.Bool
 			var writers sync.WaitGroup
 			var written atomic.Int64
 			for writer := range 4 {
 				writers.Go(func() {
-					for i := 0; ; i++ {
-						select {
-						case <-done:
-							return
-						default:
-						}
-						if err := f.store.PutSession(t.Context(), newLongSession(id, fmt.Sprint("w", writer, " ", i)), noon); err != nil {
+					for i := 0; !done.Load(); i++ {
+						session := newLongSession(userID, fmt.Sprint("w", writer, " ", i))
+						if err := f.store.PutSession(t.Context(), session, noon); err != nil {
 							t.Error(err)
 							return
 						}
@@ -46,29 +45,26 @@ var upkeepCases = []testCase{
 				})
 			}
 			total, calls := 0, 0
-			for {
-				got := f.sweep(after(2*time.Hour), time.Time{}, 250)
-				if got > 4*250 {
-					t.Errorf("one call deleted %d rows, more than 250 of each table", got)
+			for swept := -1; swept != 0; {
+				swept = f.sweep(after(2*time.Hour), time.Time{}, 250)
+				if swept > 4*250 {
+					t.Errorf("one call deleted %d rows, more than 250 of each table", swept)
 				}
-				total += got
+				total += swept
 				calls++
-				if got == 0 {
-					break
-				}
 			}
-			close(done)
+			done.Store(true)
 			writers.Wait()
 			if written.Load() < int64(calls) {
 				t.Errorf("%d writes during %d sweeps: the sweep stopped the writers", written.Load(), calls)
 			}
-			// Sessions, attempts and grants. The grants have no tokens.
 			if total < 3*rows {
 				t.Errorf("swept %d rows of %d", total, 3*rows)
 			}
 			f.getSession(live.Hash, after(2*time.Hour))
 			f.getGrant("grant-live")
-			wantEqual(t, "sessions that must not be swept", len(f.listSessions(id, after(2*time.Hour))), int(written.Load())+1)
+			left := f.listSessions(userID, after(2*time.Hour))
+			wantEqual(t, "sessions that must not be swept", len(left), int(written.Load())+1)
 		},
 	},
 	{
@@ -80,24 +76,24 @@ var upkeepCases = []testCase{
 		name:   "an ended context stops the operation",
 		reason: "a request whose client has gone should cost nothing",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
-			late, cancel2 := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-			defer cancel2()
+			late, cancelLate := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+			defer cancelLate()
 			for name, call := range map[string]func(context.Context) error{
 				"RecordSignIn": func(ctx context.Context) error {
 					_, _, err := f.store.RecordSignIn(ctx, mainConnector.signIn(noon, "o2", ""))
 					return err
 				},
-				"User":       func(ctx context.Context) error { _, err := f.store.User(ctx, id); return err },
-				"PutSession": func(ctx context.Context) error { return f.store.PutSession(ctx, newSession(id, "s"), noon) },
+				"User":       func(ctx context.Context) error { _, err := f.store.User(ctx, userID); return err },
+				"PutSession": func(ctx context.Context) error { return f.store.PutSession(ctx, newSession(userID, "s"), noon) },
 				"Session":    func(ctx context.Context) error { _, err := f.store.Session(ctx, hash("s"), noon); return err },
 				"BeginAttempt": func(ctx context.Context) error {
 					_, _, err := f.store.BeginAttempt(ctx, newAttempt("k", "c", "one", 0), noon)
 					return err
 				},
-				"PutCode": func(ctx context.Context) error { return f.store.PutCode(ctx, newCode(id, "wiki", "g")) },
+				"PutCode": func(ctx context.Context) error { return f.store.PutCode(ctx, newCode(userID, "wiki", "g")) },
 				"Redeem": func(ctx context.Context) error {
 					_, err := f.store.Redeem(ctx, hash("code g"), noon, newIssue("g"))
 					return err
@@ -109,7 +105,7 @@ var upkeepCases = []testCase{
 					return err
 				},
 				"ScanTicket": func(ctx context.Context) error {
-					_, err := f.store.ScanTicket(ctx, hash("t"), newApprover(id), noon)
+					_, err := f.store.ScanTicket(ctx, hash("t"), newApprover(userID), noon)
 					return err
 				},
 				"RedeemTicket": func(ctx context.Context) error {
@@ -117,7 +113,7 @@ var upkeepCases = []testCase{
 					return err
 				},
 				"PinSubject": func(ctx context.Context) error {
-					_, err := f.store.PinSubject(ctx, id, "wiki", "sub", noon)
+					_, err := f.store.PinSubject(ctx, userID, "wiki", "sub", noon)
 					return err
 				},
 				"PutKey": func(ctx context.Context) error { return f.store.PutKey(ctx, newKey("k", "s")) },
@@ -140,35 +136,36 @@ var upkeepCases = []testCase{
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Ticket(t.Context(), newTicket("t").Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
-			f.wantAttemptWon(newAttempt("k", "c", "two", 0), 0)
+			f.wantAttemptWon(newAttempt("k", "c", "two", 0), 0) // the ended BeginAttempt stored none
 		},
 	},
 	{
-		name:   "a context that ends in between leaves all or nothing",
-		reason: "half a sign-in would be an identity without a user",
+		name:   "a context that ends during an operation leaves all of its rows or none",
+		reason: "half a redemption would be a used code without a token",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			var certain sync.Map
+			userID := f.addUser("o1").ID
+			var redeemed sync.Map // by name of a stored code: whether Redeem reported success
 			concurrently(f.concurrency(), func(i int) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
 				defer cancel()
 				name := fmt.Sprint("g", i)
-				if f.store.PutCode(ctx, newCode(id, "wiki", name)) != nil {
+				if f.store.PutCode(ctx, newCode(userID, "wiki", name)) != nil {
 					return
 				}
 				_, err := f.store.Redeem(ctx, hash("code "+name), noon, newIssue(name))
-				certain.Store(name, err == nil)
+				redeemed.Store(name, err == nil)
 			})
 			for i := range f.concurrency() {
 				name := fmt.Sprint("g", i)
-				sure, put := certain.Load(name)
+				redeemReported, stored := redeemed.Load(name)
 				code, err := f.store.Code(t.Context(), hash("code "+name))
-				if put && err != nil {
+				if stored && err != nil {
 					t.Fatalf("a code that was stored is gone: %v", err)
 				}
 				_, _, err = f.store.Token(t.Context(), hash("access "+name), noon)
-				if taken := !code.RedeemedAt.IsZero(); taken != (err == nil) || sure == true && !taken {
-					t.Fatalf("%s: redeemed %v, token %v, result %v", name, taken, err, sure)
+				isRedeemed, hasToken := !code.RedeemedAt.IsZero(), err == nil
+				if isRedeemed != hasToken || redeemReported == true && !isRedeemed {
+					t.Fatalf("%s: redeemed %v, token %v, success reported %v", name, isRedeemed, hasToken, redeemReported)
 				}
 			}
 		},
@@ -177,18 +174,18 @@ var upkeepCases = []testCase{
 		name:   "a closed store returns ErrUnavailable",
 		reason: "a late request must get a 503, not a sign-in page",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			wantNoError(t, f.store.Ping(t.Context()))
 			wantNoError(t, f.store.Close())
 			wantNoError(t, f.store.Close())
-			_, err := f.store.User(t.Context(), id)
+			_, err := f.store.User(t.Context(), userID)
 			wantError(t, err, gateway.ErrUnavailable)
 			_, err = f.store.Session(t.Context(), hash("s"), noon)
 			wantError(t, err, gateway.ErrUnavailable)
 			if errors.Is(err, gateway.ErrNotFound) {
 				t.Fatal("an unavailable store returns ErrNotFound")
 			}
-			wantError(t, f.store.PutSession(t.Context(), newSession(id, "s"), noon), gateway.ErrUnavailable)
+			wantError(t, f.store.PutSession(t.Context(), newSession(userID, "s"), noon), gateway.ErrUnavailable)
 			wantError(t, f.store.Ping(t.Context()), gateway.ErrUnavailable)
 		},
 	},
@@ -196,68 +193,70 @@ var upkeepCases = []testCase{
 		name:   "everything is stored after a restart",
 		reason: "users would have to sign in again after each update",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			f.addSession(id, "s1")
-			f.addGrant(id, "wiki", "g1")
+			userID := f.addUser("o1").ID
+			f.addSession(userID, "s1")
+			f.addGrant(userID, "wiki", "g1")
 			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "slot")))
-			f.pinSubject(id, "wiki", "sub", noon)
-			row := newAttempt("k", "code", "one", 0)
-			f.wantAttemptWon(row, 0)
+			f.pinSubject(userID, "wiki", "sub", noon)
+			attempt := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(attempt, 0)
 			if !f.reopen() {
 				return
 			}
-			wantEqual(t, "user", f.getUser(id).ID, id)
+			wantEqual(t, "user", f.getUser(userID).ID, userID)
 			f.getSession(hash("s1"), noon)
 			_, _, err := f.store.Token(t.Context(), hash("access g1"), noon)
 			wantNoError(t, err)
 			wantEqual(t, "keys", len(f.listKeys()), 1)
-			wantEqual(t, "sub", f.pinSubject(id, "wiki", "other", noon), "sub")
-			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, row)
+			wantEqual(t, "sub", f.pinSubject(userID, "wiki", "other", noon), "sub")
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, attempt)
 			_, err = f.store.Redeem(t.Context(), hash("code g1"), noon, newIssue("again"))
 			wantError(t, err, gateway.ErrReplay)
 		},
 	},
 	{
 		name:   "a panic of the caller reaches the caller only",
-		reason: "one bad request must not stop all writes",
+		reason: "a panic in one request must not stop all writes",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			func() {
 				defer func() {
 					if recovered := recover(); recovered != "mine" {
 						t.Errorf("recovered %v", recovered)
 					}
 				}()
-				_, _ = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+				_, _ = f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 					stored.Admin = true
 					panic("mine")
 				})
 			}()
 			wantNoError(t, f.store.Ping(t.Context()))
-			wantEqual(t, "admin", f.getUser(id).Admin, false)
+			wantEqual(t, "admin", f.getUser(userID).Admin, false)
 		},
 	},
 }
 
-func newLongSession(user, id string) gateway.Session {
-	session := newSession(user, id)
+// newLongSession returns a session that no case reaches the end of.
+func newLongSession(userID, name string) gateway.Session {
+	session := newSession(userID, name)
 	session.ExpiresAt = after(1000 * time.Hour)
 	return session
 }
 
-// fill stores n sessions, attempts and grants that are expired at 13:00.
-func fill(t *testing.T, f *fixture, user string, rows int) {
+// addExpiredRows stores as many sessions, attempts and grants as rows, which expire by 13:00.
+// The grants have no tokens.
+func addExpiredRows(t *testing.T, f *fixture, userID string, rows int) {
 	t.Helper()
 	concurrently(16, func(writer int) {
 		for i := writer; i < rows; i += 16 {
 			name := fmt.Sprint("old ", i)
-			if err := f.store.PutSession(t.Context(), newSession(user, name), noon); err != nil {
+			if err := f.store.PutSession(t.Context(), newSession(userID, name), noon); err != nil {
 				t.Error(err)
 			}
 			if _, _, err := f.store.BeginAttempt(t.Context(), newAttempt(name, "code", "one", 0), noon); err != nil {
 				t.Error(err)
 			}
-			if err := f.store.PutCode(t.Context(), newCode(user, "wiki", name)); err != nil {
+			if err := f.store.PutCode(t.Context(), newCode(userID, "wiki", name)); err != nil {
 				t.Error(err)
 			}
 		}

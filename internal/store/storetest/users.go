@@ -12,6 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// userCases test users and their identities: recording sign-ins, updating, blocking, listing and
+// searching users. A user has one identity, an openid and its unionid, for each connector. Most
+// cases sign in at mainConnector, whose appid is "wxmain". foreignConnector has another appid.
 var userCases = []testCase{
 	{
 		name:   "a second sign-in is the same user",
@@ -43,7 +46,7 @@ var userCases = []testCase{
 	},
 	{
 		name:   "a late sign-in does not restore an old profile",
-		reason: "two requests of one person may be processed in the other order",
+		reason: "two sign-ins of one user may be processed in the other order",
 		run: func(t *testing.T, f *fixture) {
 			newer, older := mainConnector.signIn(after(time.Minute), "o1", ""), mainConnector.signIn(noon, "o1", "")
 			newer.Profile, older.Profile = &gateway.Profile{Nickname: "new"}, &gateway.Profile{Nickname: "old"}
@@ -127,10 +130,10 @@ var userCases = []testCase{
 		name:   "no concurrent update is lost",
 		reason: "an approval must not be lost to a change of groups",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
+			userID := f.addUser("o1").ID
 			updates := f.concurrency()
 			concurrently(updates, func(i int) {
-				_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+				_, err := f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 					stored.Groups = append(stored.Groups, fmt.Sprintf("g%03d", i), "all")
 					return nil
 				})
@@ -138,7 +141,7 @@ var userCases = []testCase{
 					t.Error(err)
 				}
 			})
-			user := f.getUser(id)
+			user := f.getUser(userID)
 			wantEqual(t, "groups", len(user.Groups), updates+1)
 			if !slices.IsSorted(user.Groups) {
 				t.Fatalf("groups are not sorted: %v", user.Groups)
@@ -149,16 +152,16 @@ var userCases = []testCase{
 		name:   "an update keeps the fixed fields and rejects invalid values",
 		reason: "apps store the id in their databases",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			user := f.updateUser(id, after(time.Hour), func(stored *gateway.User) error {
+			userID := f.addUser("o1").ID
+			user := f.updateUser(userID, after(time.Hour), func(stored *gateway.User) error {
 				stored.ID, stored.CreatedAt, stored.Admin, stored.Locale = "x", time.Time{}, true, "en"
 				return nil
 			})
-			wantEqual(t, "id", user.ID, id)
+			wantEqual(t, "id", user.ID, userID)
 			wantEqual(t, "created", user.CreatedAt, noon)
 			wantEqual(t, "updated", user.UpdatedAt, after(time.Hour))
 			wantEqual(t, "admin", user.Admin, true)
-			_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+			_, err := f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 				stored.Status = "odd"
 				return nil
 			})
@@ -166,33 +169,33 @@ var userCases = []testCase{
 				t.Fatalf("an invalid status: %v", err)
 			}
 			mine := errors.New("mine")
-			_, err = f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+			_, err = f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 				stored.Admin = false
 				return mine
 			})
 			if err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
-			wantEqual(t, "admin after an error", f.getUser(id).Admin, true)
+			wantEqual(t, "admin after an error", f.getUser(userID).Admin, true)
 		},
 	},
 	{
 		name:   "blocking revokes everything at once",
 		reason: "a blocked user must not continue with an old session or token",
 		run: func(t *testing.T, f *fixture) {
-			id := f.addUser("o1").ID
-			f.addSession(id, "s1")
-			f.addGrant(id, "wiki", "g1")
-			wantNoError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g2")))
-			f.block(id)
+			userID := f.addUser("o1").ID
+			f.addSession(userID, "s1")
+			f.addGrant(userID, "wiki", "g1")
+			wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g2")))
+			f.block(userID)
 			_, err := f.store.Session(t.Context(), hash("s1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, _, err = f.store.Token(t.Context(), hash("access g1"), noon)
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Redeem(t.Context(), hash("code g2"), noon, newIssue("g2"))
 			wantError(t, err, gateway.ErrExpired)
-			wantError(t, f.store.PutSession(t.Context(), newSession(id, "s2"), noon), gateway.ErrBlocked)
-			wantError(t, f.store.PutCode(t.Context(), newCode(id, "wiki", "g3")), gateway.ErrBlocked)
+			wantError(t, f.store.PutSession(t.Context(), newSession(userID, "s2"), noon), gateway.ErrBlocked)
+			wantError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", "g3")), gateway.ErrBlocked)
 			user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(after(time.Minute), "o1", ""))
 			wantNoError(t, err)
 			wantEqual(t, "status after another sign-in", user.Status, gateway.Blocked)
@@ -203,10 +206,10 @@ var userCases = []testCase{
 		reason: "the session would outlive the block",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 10 {
-				id := f.addUser(fmt.Sprint("o", round)).ID
+				userID := f.addUser(fmt.Sprint("o", round)).ID
 				concurrently(12, func(i int) {
 					if i == 5 {
-						_, err := f.store.UpdateUser(t.Context(), id, noon, func(stored *gateway.User) error {
+						_, err := f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 							stored.Status = gateway.Blocked
 							return nil
 						})
@@ -216,17 +219,17 @@ var userCases = []testCase{
 						return
 					}
 					name := fmt.Sprint(round, " ", i)
-					if err := f.store.PutSession(t.Context(), newSession(id, name), noon); err != nil &&
+					if err := f.store.PutSession(t.Context(), newSession(userID, name), noon); err != nil &&
 						!errors.Is(err, gateway.ErrBlocked) {
 						t.Error(err)
 					}
-					if err := f.store.PutCode(t.Context(), newCode(id, "wiki", name)); err != nil &&
+					if err := f.store.PutCode(t.Context(), newCode(userID, "wiki", name)); err != nil &&
 						!errors.Is(err, gateway.ErrBlocked) {
 						t.Error(err)
 					}
 				})
-				wantEqual(t, "sessions left", len(f.listSessions(id, noon)), 0)
-				wantEqual(t, "grants left", f.revoke(gateway.Revocation{UserID: id}, noon), 0)
+				wantEqual(t, "sessions left", len(f.listSessions(userID, noon)), 0)
+				wantEqual(t, "grants left", f.revoke(gateway.Revocation{UserID: userID}, noon), 0)
 			}
 		},
 	},
