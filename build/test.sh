@@ -73,7 +73,8 @@ suite() {
 		$(go list ./... | grep -vxF "$(outside)")
 }
 
-processes() { tests processes -vet=off -shuffle=on -count=1 -timeout 15m $(outside); }
+# One package at a time: the suite runs beside it, and the timeouts of a process count real seconds.
+processes() { tests processes -vet=off -p 1 -shuffle=on -count=1 -timeout 15m $(outside); }
 
 # Modules of their own keep their dependencies out of the main module.
 modules() {
