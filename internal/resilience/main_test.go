@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
@@ -54,4 +55,18 @@ func signIns(t *testing.T) int {
 		t.Fatalf("WEIGATE_SIGN_INS=%s: want a number, 40 or more", text)
 	}
 	return n
+}
+
+// floodTime returns how long a flood lasts: 8 s, or WEIGATE_FLOOD, such as 10m.
+func floodTime(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("WEIGATE_FLOOD")
+	if text == "" {
+		return 8 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second {
+		t.Fatalf("WEIGATE_FLOOD=%s: want a duration, 1s or more", text)
+	}
+	return d
 }

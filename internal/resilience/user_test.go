@@ -22,6 +22,7 @@ type user struct {
 	w       *clusterFixture
 	id      string
 	browser *fixture.Browser
+	address string // the IP address from which the browser comes; "" = loopback
 
 	// patient users reload when the gateway is unreachable. For others every failure counts.
 	patient  bool
@@ -60,6 +61,9 @@ func (a answer) String() string {
 var errUnreachable = errors.New("the gateway is unreachable")
 
 func (p *user) do(r *http.Request) (answer, error) {
+	if p.address != "" {
+		r.Header.Set("X-Forwarded-For", p.address) // the proxy appends its peer
+	}
 	res, err := p.browser.Send(r)
 	if err != nil || res.Status == http.StatusBadGateway {
 		return answer{}, errors.Join(errUnreachable, err)
